@@ -1,0 +1,1 @@
+"""Who answers requests: the embedded engine, or a server over HTTP."""

@@ -1,0 +1,1 @@
+"""A Chroma server behind the waist: codec, transport, auth."""

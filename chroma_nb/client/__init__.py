@@ -1,0 +1,1 @@
+"""Clients and collections: written once in ``_async``, generated into ``_sync``."""

@@ -1,0 +1,1 @@
+"""Other people's files: Chroma directories, Parquet, JSON Lines, Arrow."""

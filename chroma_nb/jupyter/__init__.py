@@ -1,0 +1,1 @@
+"""The notebook as a guest: extension, magics, displays, widgets."""

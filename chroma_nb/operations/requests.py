@@ -1,0 +1,290 @@
+"""The Chroma API as data: every operation is a frozen dataclass, every backend handles them.
+
+``Request[R]`` says what the answer's type is: ``Backend.handle(request: Request[R]) -> R``.
+Requests hold values that are checked and embedded already (``prepare.py``); filters stay the
+dicts of the API, so that they can be sent as they are. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.types import (
+    CollectionMetadata,
+    CollectionModel,
+    Database,
+    Matrix,
+    ReadLevel,
+    Records,
+    Tenant,
+    UserIdentity,
+    Where,
+    WhereDocument,
+)
+
+R = TypeVar("R")
+
+
+class Request(Generic[R]):
+    """One operation; ``R`` is the type of its answer."""
+
+
+# --- The server itself ------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Heartbeat(Request[int]):
+    """Nanoseconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class GetVersion(Request[str]):
+    """The version of Chroma whose API is spoken."""
+
+
+@dataclass(frozen=True)
+class GetMaxBatchSize(Request[int]):
+    """The most records one call may carry."""
+
+
+@dataclass(frozen=True)
+class GetUserIdentity(Request[UserIdentity]):
+    """Who the server says we are."""
+
+
+@dataclass(frozen=True)
+class Reset(Request[bool]):
+    """Delete everything; whether it is allowed is checked by the caller."""
+
+
+# --- Tenants and databases ----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class CreateTenant(Request[None]):
+    name: str
+
+
+@dataclass(frozen=True)
+class GetTenant(Request[Tenant]):
+    name: str
+
+
+@dataclass(frozen=True)
+class CreateDatabase(Request[None]):
+    name: str
+    tenant: str
+
+
+@dataclass(frozen=True)
+class GetDatabase(Request[Database]):
+    name: str
+    tenant: str
+
+
+@dataclass(frozen=True)
+class DeleteDatabase(Request[None]):
+    name: str
+    tenant: str
+
+
+@dataclass(frozen=True)
+class ListDatabases(Request[list[Database]]):
+    tenant: str
+    limit: int | None = None
+    offset: int | None = None
+
+
+# --- Collections --------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ListCollections(Request[list[CollectionModel]]):
+    tenant: str
+    database: str
+    limit: int | None = None
+    offset: int | None = None
+
+
+@dataclass(frozen=True)
+class CountCollections(Request[int]):
+    tenant: str
+    database: str
+
+
+@dataclass(frozen=True)
+class CreateCollection(Request[CollectionModel]):
+    """``configuration`` and ``schema`` are JSON as the wire carries it, not yet resolved."""
+
+    name: str
+    tenant: str
+    database: str
+    metadata: CollectionMetadata | None = None
+    configuration: dict[str, Any] | None = None
+    schema: dict[str, Any] | None = None
+    get_or_create: bool = False
+
+
+@dataclass(frozen=True)
+class GetCollection(Request[CollectionModel]):
+    name: str
+    tenant: str
+    database: str
+
+
+@dataclass(frozen=True)
+class GetCollectionById(Request[CollectionModel]):
+    id: UUID
+    tenant: str
+    database: str
+
+
+@dataclass(frozen=True)
+class ModifyCollection(Request[None]):
+    """None leaves a field as it is; ``new_metadata`` replaces the metadata whole."""
+
+    id: UUID
+    tenant: str
+    database: str
+    new_name: str | None = None
+    new_metadata: CollectionMetadata | None = None
+    new_configuration: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class DeleteCollection(Request[None]):
+    name: str
+    tenant: str
+    database: str
+
+
+# --- Records --------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class CollectionRequest(Request[R]):
+    """An operation on the records of one collection."""
+
+    collection_id: UUID
+    tenant: str
+    database: str
+
+
+@dataclass(frozen=True)
+class Add(CollectionRequest[None]):
+    """Ids that exist already are left as they are, silently."""
+
+    records: Records
+
+
+@dataclass(frozen=True)
+class Update(CollectionRequest[None]):
+    """Ids that do not exist are passed over, silently."""
+
+    records: Records
+
+
+@dataclass(frozen=True)
+class Upsert(CollectionRequest[None]):
+    records: Records
+
+
+@dataclass(frozen=True)
+class Delete(CollectionRequest[int]):
+    """Answers the number of ids asked for (ids only) or of records matched (with a filter)."""
+
+    ids: list[str] | None = None
+    where: Where | None = None
+    where_document: WhereDocument | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Count(CollectionRequest[int]):
+    read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
+
+
+@dataclass(frozen=True)
+class Get(CollectionRequest[GetResult]):
+    """``include`` never holds "data" (the client loads it); the answer's "data" is None."""
+
+    ids: list[str] | None = None
+    where: Where | None = None
+    where_document: WhereDocument | None = None
+    limit: int | None = None
+    offset: int | None = None
+    include: tuple[str, ...] = ("metadatas", "documents")
+
+
+@dataclass(frozen=True)
+class Query(CollectionRequest[QueryResult]):
+    """``query_embeddings`` is a float32 array of shape (queries, dimension)."""
+
+    query_embeddings: Matrix
+    n_results: int = 10
+    ids: list[str] | None = None
+    where: Where | None = None
+    where_document: WhereDocument | None = None
+    include: tuple[str, ...] = ("metadatas", "documents", "distances")
+
+
+# --- What Chroma has in its cloud only ------------------------------------------------------------------
+@dataclass(frozen=True)
+class Search(CollectionRequest[dict[str, Any]]):
+    """``searches`` are Search expressions as JSON; the answer is the wire's."""
+
+    searches: tuple[Mapping[str, Any], ...]
+    read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
+
+
+@dataclass(frozen=True)
+class Fork(CollectionRequest[CollectionModel]):
+    new_name: str
+
+
+@dataclass(frozen=True)
+class ForkCount(CollectionRequest[int]):
+    pass
+
+
+@dataclass(frozen=True)
+class GetIndexingStatus(CollectionRequest[dict[str, Any]]):
+    pass
+
+
+@dataclass(frozen=True)
+class AttachFunction(CollectionRequest[dict[str, Any]]):
+    function_id: str
+    name: str
+    output_collection: str
+    params: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class GetAttachedFunction(CollectionRequest[dict[str, Any]]):
+    name: str
+
+
+@dataclass(frozen=True)
+class DetachFunction(CollectionRequest[bool]):
+    name: str
+    delete_output_collection: bool = False
+
+
+# --- What only a local engine can do --------------------------------------------------------------------
+class LocalRequest(Request[R]):
+    """An extra of our own that has no form on the wire."""
+
+
+@dataclass(frozen=True)
+class Vacuum(LocalRequest[dict[str, Any]]):
+    """Compact every vector file and the database; leave no deleted text in any file."""
+
+
+@dataclass(frozen=True)
+class Verify(LocalRequest[list[str]]):
+    """Check everything stored; the answer lists what is wrong, empty when nothing is."""
+
+
+@dataclass(frozen=True)
+class Explain(LocalRequest[dict[str, Any]]):
+    """Run the query and tell how: plan, candidates, exactness, milliseconds."""
+
+    query: Query
+    options: Mapping[str, Any] = field(default_factory=dict)

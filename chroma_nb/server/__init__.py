@@ -1,0 +1,1 @@
+"""The waist turned outward: REST v2 over any backend."""

@@ -1,0 +1,171 @@
+"""The glossary: the words of the field as types. Read top to bottom.
+
+Chroma's public names keep Chroma's spelling. Nothing here touches a file or a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+T = TypeVar("T")
+#: One value or a list of them: what Chroma's calls accept wherever a list is meant.
+OneOrMany: TypeAlias = T | list[T]
+
+# --- A record: an id, and any of embedding, document, uri, metadata -------------------------------
+#: The user's name of a record; unique in its collection.
+ID: TypeAlias = str
+IDs: TypeAlias = list[ID]
+#: A text.
+Document: TypeAlias = str
+Documents: TypeAlias = list[Document]
+#: Where a record's image or other data can be loaded from.
+URI: TypeAlias = str
+URIs: TypeAlias = list[URI]
+#: An image as an array of shape (height, width, channels).
+Image: TypeAlias = npt.NDArray[Any]
+Images: TypeAlias = list[Image]
+#: What an embedding function takes.
+Embeddable: TypeAlias = Documents | Images
+#: What a data loader gives for each uri.
+Loadable: TypeAlias = list[Image | None]
+#: A vector as callers may write it.
+PyEmbedding: TypeAlias = Sequence[float] | Sequence[int]
+PyEmbeddings: TypeAlias = list[PyEmbedding]
+#: A vector: a one-dimensional array of float32.
+Vector: TypeAlias = npt.NDArray[Any]
+Embedding: TypeAlias = Vector
+Embeddings: TypeAlias = list[Embedding]
+#: Vectors as the rows of one contiguous float32 array of shape (n, dimension).
+Matrix: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass
+class SparseVector:
+    """A vector given by its non-zero entries.
+
+    ``indices`` are strictly ascending integers of at least 0, ``values`` as many numbers,
+    ``labels`` (optional) as many tokens.
+
+    >>> SparseVector(indices=[1, 5], values=[0.5, 2.0]).to_dict()
+    {'#type': 'sparse_vector', 'indices': [1, 5], 'values': [0.5, 2.0]}
+    """
+
+    indices: list[int]
+    values: list[float]
+    labels: list[str] | None = None
+
+
+SparseVectors: TypeAlias = list[SparseVector]
+
+#: A metadata value: a scalar, or a non-empty list of scalars of one type.
+MetadataValue: TypeAlias = str | int | float | bool | list[str] | list[int] | list[float] | list[bool] | None
+Metadata: TypeAlias = Mapping[str, Any]
+Metadatas: TypeAlias = list[Metadata]
+#: In an update, ``None`` as a value deletes the key.
+UpdateMetadata: TypeAlias = Mapping[str, Any]
+CollectionMetadata: TypeAlias = dict[str, Any]
+UpdateCollectionMetadata: TypeAlias = dict[str, Any]
+
+# --- Asking ---------------------------------------------------------------------------------------
+#: A filter on metadata, as Chroma writes it: ``{"year": {"$gt": 2020}}``.
+Where: TypeAlias = dict[str, Any]
+#: A filter on documents: ``{"$contains": "word"}``.
+WhereDocument: TypeAlias = dict[str, Any]
+LiteralValue: TypeAlias = str | int | float | bool
+IncludeItem: TypeAlias = Literal["documents", "embeddings", "metadatas", "distances", "uris", "data"]
+#: Which fields an answer holds.
+Include: TypeAlias = list[Any]
+#: How far apart two vectors are: squared Euclidean, 1 - cosine, or 1 - inner product.
+Space: TypeAlias = Literal["l2", "cosine", "ip"]
+
+
+class ReadLevel(str, Enum):
+    """How fresh an answer of a distributed Chroma must be. A local engine is always fresh."""
+
+    INDEX_AND_WAL = "index_and_wal"
+    INDEX_ONLY = "index_only"
+    INDEX_AND_BOUNDED_WAL = "index_and_bounded_wal"
+
+
+# --- Places ---------------------------------------------------------------------------------------
+class Tenant(TypedDict):
+    """An owner of databases."""
+
+    name: str
+
+
+class Database(TypedDict):
+    """A namespace of collections, owned by a tenant."""
+
+    id: UUID
+    name: str
+    tenant: str
+
+
+class UserIdentity(TypedDict, total=False):
+    """Who a server says the caller is."""
+
+    user_id: str
+    tenant: str | None
+    databases: list[str] | None
+
+
+@dataclass(frozen=True)
+class CollectionModel:
+    """What is known of a collection apart from its records (Chroma's ``chromadb.types.Collection``).
+
+    ``configuration_json`` has the keys hnsw, spann, embedding_function; ``serialized_schema`` is a
+    Schema as JSON, or None when a server sent none. ``dimension`` is None until the first vector.
+    """
+
+    id: UUID
+    name: str
+    configuration_json: dict[str, Any]
+    serialized_schema: dict[str, Any] | None
+    metadata: CollectionMetadata | None
+    dimension: int | None
+    tenant: str
+    database: str
+    version: int = 0
+    log_position: int = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The field called ``key``, as Chroma's model offers it."""
+        return getattr(self, key, default)
+
+
+# --- Inside -----------------------------------------------------------------------------------------
+#: A record's place in get() order and row of the metadata columns; given once, never reused.
+Position: TypeAlias = int
+#: A row of the vector file and label in the graph; a new one for every version of a vector.
+Slot: TypeAlias = int
+#: A collection's change counter.
+Seq: TypeAlias = int
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of one call, checked and ready to write or send.
+
+    Every field is None (absent from the call) or as long as ``ids``. ``embeddings`` is a float32
+    array of shape (n, dimension); in an update, rows where ``has_embedding`` is False carry none
+    (``has_embedding`` None: all rows carry one). A None inside ``documents``, ``metadatas`` or
+    ``uris`` means "nothing given for this record".
+    """
+
+    ids: IDs
+    embeddings: Matrix | None = None
+    documents: Sequence[str | None] | None = None
+    metadatas: Sequence[UpdateMetadata | None] | None = None
+    uris: Sequence[str | None] | None = None
+    has_embedding: npt.NDArray[np.bool_] | None = field(default=None)
+
+    def __len__(self) -> int:
+        return len(self.ids)
