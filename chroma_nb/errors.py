@@ -187,7 +187,7 @@ class _AlreadyExistsError(InternalError, UniqueConstraintError, ValueError):
 
 
 # --- Our own engine ---------------------------------------------------------------------------------------
-class _ClosedError(ChromaError, AttributeError):
+class _ClosedError(ChromaError, AttributeError):  # type: ignore[misc]  # AttributeError.name gives way to Chroma's name()
     """The client was closed; Chroma raises AttributeError."""
 
 
