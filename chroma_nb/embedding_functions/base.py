@@ -1,0 +1,310 @@
+"""What an embedding function is: texts (or images) in, vectors out, and a name and a configuration to find it again.
+
+Not a model: those are one file each beside this one. Not the choice of a function for a collection: that is the
+client's.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.types import Documents, Embeddable, Embeddings, Space, SparseVector, SparseVectors, URIs
+
+D = TypeVar("D", contravariant=True)
+L = TypeVar("L", covariant=True)
+
+#: The JSON object that a collection keeps about its embedding function.
+Config: TypeAlias = dict[str, Any]
+
+#: The kinds of number that a vector may be made of.
+NUMBER_TYPES = (np.float16, np.float32, np.float64, np.int32, np.int64)
+#: How often ``embed_with_retries`` tries when nothing else is said.
+TRIES = 3
+
+
+def normalize_embeddings(result: Any) -> Embeddings:
+    """The vectors in ``result`` as a list of one-dimensional float32 arrays.
+
+    ``result`` is one vector or many: numbers in a list, lists in a list, arrays in a list, or an array of one or
+    two dimensions. Raises ValueError for anything else.
+
+    >>> normalize_embeddings([[1, 2], [3, 4]])
+    [array([1., 2.], dtype=float32), array([3., 4.], dtype=float32)]
+    """
+    return [_vector(row, position) for position, row in enumerate(_rows(result))]
+
+
+def _rows(result: Any) -> Sequence[Any]:
+    if not isinstance(result, (list, tuple, np.ndarray)):
+        raise ValueError(f"Expected embeddings to be a list, got {type(result).__name__}")
+    if isinstance(result, np.ndarray) and result.ndim not in (1, 2):
+        raise ValueError(f"Expected embeddings to be an array of 1 or 2 dimensions, got {result.ndim}")
+    if len(result) == 0:
+        raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {result}")
+    if isinstance(result[0], (int, float, np.number)) and not isinstance(result[0], bool):
+        return [result]
+    return result  # type: ignore[return-value]  # a two-dimensional array is a sequence of its rows
+
+
+def _vector(row: Any, position: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    try:
+        array = np.asarray(row)
+    except ValueError as error:
+        raise ValueError(f"Expected the embedding at position {position} to be a list of numbers: {error}") from error
+    if array.ndim != 1:
+        raise ValueError(f"Expected a 1-dimensional array, got a {array.ndim}-dimensional array at position {position}")
+    if array.size == 0:
+        raise ValueError(
+            "Expected each embedding in the embeddings to be a 1-dimensional numpy array with at least 1 int/float "
+            f"value. Got a 1-dimensional numpy array with no values at pos {position}"
+        )
+    if array.dtype not in NUMBER_TYPES:
+        raise ValueError(
+            f"Expected each value in the embedding to be a int or float, got an embedding with {array.dtype} "
+            f"at position {position}"
+        )
+    return array.astype(np.float32, copy=False)
+
+
+def normalize_sparse_vectors(result: Any) -> SparseVectors:
+    """``result`` if it is a non-empty list of SparseVector; else ValueError."""
+    if not isinstance(result, list):
+        raise ValueError(f"Expected sparse vectors to be a list, got {type(result).__name__}")
+    if not result:
+        raise ValueError("Expected sparse vectors to be a non-empty list, got 0 sparse vectors")
+    for position, vector in enumerate(result):
+        if not isinstance(vector, SparseVector):
+            raise ValueError(f"Expected SparseVector instance at position {position}, got {type(vector).__name__}")
+    return result
+
+
+def _check_results(cls: type, check: Callable[[Any], Any]) -> None:
+    """Let the ``__call__`` that ``cls`` defines pass its result through ``check``; an inherited one already does."""
+    call = cls.__dict__.get("__call__")
+    if call is None:
+        return
+
+    # No functools.wraps: Chroma looks at the signature, and accepts any parameter name in a subclass.
+    def checked(self: Any, input: Any) -> Any:
+        return check(call(self, input))
+
+    checked.__doc__ = call.__doc__
+    cls.__call__ = checked  # type: ignore[method-assign]
+
+
+def _with_retries(call: Callable[[Any], Any], input: Any, retry_kwargs: dict[str, Any]) -> Any:
+    if retry_kwargs:
+        tenacity = require("tenacity", feature="embed_with_retries() with arguments")
+        return tenacity.retry(**retry_kwargs)(call)(input)
+    for attempt in range(TRIES - 1):
+        try:
+            return call(input)
+        except Exception:  # noqa: BLE001  # whatever a model raises; the last one is not caught
+            time.sleep(2**attempt * random.uniform(0.5, 1.0))  # noqa: S311  # spreads callers, hides nothing
+    return call(input)
+
+
+def _not_implemented(cls: type, method: str) -> Any:
+    """NotImplemented, said aloud: Chroma's way to let an incomplete class work, without being stored."""
+    warnings.warn(
+        f"{cls.__name__} has no {method}, so a collection cannot remember it; define {method}",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return NotImplemented
+
+
+@runtime_checkable
+class EmbeddingFunction(Protocol[D]):
+    """Turns a list of texts (or images) into as many vectors. Subclass it to bring your own.
+
+    ``__call__`` may return lists or arrays; callers always receive a list of float32 arrays. With ``name``,
+    ``get_config`` and ``build_from_config``, and registered, a collection remembers the function:
+
+    >>> from chroma_nb.embedding_functions.registry import register_embedding_function
+    >>> @register_embedding_function
+    ... class Lengths(EmbeddingFunction[Documents]):
+    ...     def __init__(self) -> None: ...
+    ...     def __call__(self, input):
+    ...         return [[len(text), text.count(" ")] for text in input]
+    ...     @staticmethod
+    ...     def name():
+    ...         return "lengths"
+    ...     def get_config(self):
+    ...         return {}
+    ...     @staticmethod
+    ...     def build_from_config(config):
+    ...         return Lengths()
+    >>> Lengths()(["a bird"])
+    [array([6., 1.], dtype=float32)]
+    """
+
+    @abstractmethod
+    def __call__(self, input: D) -> Embeddings: ...
+
+    def embed_query(self, input: D) -> Embeddings:
+        """Vectors for questions, where a model tells them from documents; as ``__call__`` otherwise."""
+        return self.__call__(input)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _check_results(cls, normalize_embeddings)
+
+    def embed_with_retries(self, input: D, **retry_kwargs: Any) -> Embeddings:
+        """As ``__call__``, again when it fails: three times, or as ``tenacity.retry`` takes ``retry_kwargs``."""
+        return cast(Embeddings, _with_retries(self.__call__, input, retry_kwargs))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        _not_implemented(type(self), "__init__")
+
+    @staticmethod
+    def name() -> str:
+        """The name under which the class is registered and stored."""
+        return cast(str, _not_implemented(EmbeddingFunction, "name()"))
+
+    def default_space(self) -> Space:
+        """The space a new collection gets when none is named."""
+        return "l2"
+
+    def supported_spaces(self) -> list[Space]:
+        """The spaces in which these vectors mean something."""
+        return ["cosine", "l2", "ip"]
+
+    @staticmethod
+    def build_from_config(config: Config) -> EmbeddingFunction[Any]:
+        """The function that ``get_config`` described."""
+        return cast("EmbeddingFunction[Any]", _not_implemented(EmbeddingFunction, "build_from_config()"))
+
+    def get_config(self) -> Config:
+        """What is needed to build this function again, as JSON; never a secret."""
+        return cast(Config, _not_implemented(type(self), "get_config()"))
+
+    def validate_config_update(self, old_config: Config, new_config: Config) -> None:
+        """Raise ValueError when a collection cannot change from one configuration to the other."""
+        return None
+
+    @staticmethod
+    def validate_config(config: Config) -> None:
+        """Raise ValueError when ``config`` is not one of this class."""
+        return None
+
+    def is_legacy(self) -> bool:
+        """Whether this function cannot be stored with a collection, for want of a name or a configuration."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            if self.name() is NotImplemented:
+                return True
+            config = self.get_config()
+            return config is NotImplemented or self.build_from_config(config) is NotImplemented
+
+
+@runtime_checkable
+class SparseEmbeddingFunction(Protocol[D]):
+    """Turns a list of texts into as many sparse vectors."""
+
+    @abstractmethod
+    def __call__(self, input: D) -> SparseVectors: ...
+
+    def embed_query(self, input: D) -> SparseVectors:
+        """Vectors for questions, where a model tells them from documents; as ``__call__`` otherwise."""
+        return self.__call__(input)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _check_results(cls, normalize_sparse_vectors)
+
+    def embed_with_retries(self, input: D, **retry_kwargs: Any) -> SparseVectors:
+        """As ``__call__``, again when it fails: three times, or as ``tenacity.retry`` takes ``retry_kwargs``."""
+        return cast(SparseVectors, _with_retries(self.__call__, input, retry_kwargs))
+
+    @abstractmethod
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+    @staticmethod
+    @abstractmethod
+    def name() -> str:
+        """The name under which the class is registered and stored."""
+        ...
+
+    @staticmethod
+    @abstractmethod
+    def build_from_config(config: Config) -> SparseEmbeddingFunction[Any]:
+        """The function that ``get_config`` described."""
+        ...
+
+    @abstractmethod
+    def get_config(self) -> Config:
+        """What is needed to build this function again, as JSON; never a secret."""
+        ...
+
+    def validate_config_update(self, old_config: Config, new_config: Config) -> None:
+        """Raise ValueError when a collection cannot change from one configuration to the other."""
+        return None
+
+    @staticmethod
+    def validate_config(config: Config) -> None:
+        """Raise ValueError when ``config`` is not one of this class."""
+        return None
+
+
+class DataLoader(Protocol[L]):
+    """Loads what uris point to: ``(uris) -> list of images``."""
+
+    def __call__(self, uris: URIs) -> L: ...
+
+
+class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
+    """all-MiniLM-L6-v2: what embeds when nothing else is named. 384 numbers per text, of length 1.
+
+    Offline from the first minute: the model comes with the package, unless Chroma's own is in its cache folder.
+    A collection stores it as ``{"type": "known", "name": "default", "config": {}}``.
+
+    >>> vectors = DefaultEmbeddingFunction()(["a cat"])
+    >>> len(vectors), vectors[0].shape
+    (1, (384,))
+    """
+
+    def __init__(self) -> None: ...
+
+    def __call__(self, input: Documents) -> Embeddings:
+        from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
+
+        return ONNXMiniLM_L6_V2()(input)
+
+    @staticmethod
+    def name() -> str:
+        return "default"
+
+    def get_config(self) -> Config:
+        return {}
+
+    @staticmethod
+    def build_from_config(config: Config) -> DefaultEmbeddingFunction:
+        return DefaultEmbeddingFunction()
+
+    def max_tokens(self) -> int:
+        """How many tokens of a text the model reads."""
+        return 256
+
+
+def validate_embedding_function(embedding_function: EmbeddingFunction[Any] | EmbeddingFunction[Embeddable]) -> None:
+    """Raise ValueError unless the parameters of ``__call__`` are called self and input, as Chroma demands."""
+    import inspect
+
+    found = inspect.signature(type(embedding_function).__call__).parameters.keys()
+    expected = inspect.signature(EmbeddingFunction.__call__).parameters.keys()
+    if found != expected:
+        raise ValueError(
+            f"Expected EmbeddingFunction.__call__ to have the following signature: {expected}, got {found}\n"
+            "Please see https://docs.trychroma.com/guides/embeddings for details of the EmbeddingFunction interface.\n"
+            "Please note the recent change to the EmbeddingFunction interface: "
+            "https://docs.trychroma.com/deployment/migration#migration-to-0.4.16---november-7,-2023 \n"
+        )

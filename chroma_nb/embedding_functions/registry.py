@@ -1,0 +1,135 @@
+"""Which class stands for which name in a stored configuration; classes are imported when first asked for.
+
+A stored configuration can name only what is in these tables: a row below, or a class the user registered.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, TypeVar, overload
+
+from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
+
+C = TypeVar("C", bound=type)
+
+_HERE = "chroma_nb.embedding_functions"
+
+
+class Registry(MutableMapping[str, Any]):
+    """Name -> class, where a value given as "module:Class" is imported on first use.
+
+    >>> known_embedding_functions["default"].__name__
+    'DefaultEmbeddingFunction'
+    """
+
+    def __init__(self, rows: dict[str, str]) -> None:
+        self._classes: dict[str, Any] = dict(rows)
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._classes[name]
+        if isinstance(value, str):
+            module, _, attribute = value.partition(":")
+            value = self._classes[name] = getattr(importlib.import_module(module), attribute)
+        return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._classes[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._classes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._classes)
+
+    def __len__(self) -> int:
+        return len(self._classes)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._classes
+
+    def __repr__(self) -> str:
+        return f"Registry({sorted(self._classes)})"
+
+
+#: Class of Chroma's public name -> the module here that defines it.
+CLASSES: dict[str, str] = {
+    "DefaultEmbeddingFunction": "base",
+    "ONNXMiniLM_L6_V2": "onnx_minilm",
+}
+
+#: Registered name -> class.
+known_embedding_functions = Registry(
+    {
+        "default": f"{_HERE}.base:DefaultEmbeddingFunction",
+        "onnx_mini_lm_l6_v2": f"{_HERE}.onnx_minilm:ONNXMiniLM_L6_V2",
+    }
+)
+sparse_known_embedding_functions = Registry({})
+
+
+def _register(registry: Registry, cls: C) -> C:
+    try:
+        name = cls.name()  # type: ignore[attr-defined]  # the protocol demands it; its absence is the error below
+    except Exception as error:
+        raise ValueError(f"Failed to register embedding function: {error}") from error
+    if not isinstance(name, str):
+        raise ValueError(f"Failed to register embedding function: {cls.__name__}.name() is {name!r}, expected a str")
+    registry[name] = cls
+    return cls
+
+
+@overload
+def register_embedding_function(ef_class: C) -> C: ...
+@overload
+def register_embedding_function(ef_class: None = None) -> Callable[[C], C]: ...
+def register_embedding_function(ef_class: Any = None) -> Any:
+    """Let stored configurations name this class; use it as ``@register_embedding_function`` or call it.
+
+    Raises ValueError when the class has no ``name()``.
+    """
+    if ef_class is None:
+        return register_embedding_function
+    return _register(known_embedding_functions, ef_class)
+
+
+@overload
+def register_sparse_embedding_function(ef_class: C) -> C: ...
+@overload
+def register_sparse_embedding_function(ef_class: None = None) -> Callable[[C], C]: ...
+def register_sparse_embedding_function(ef_class: Any = None) -> Any:
+    """As ``register_embedding_function``, for sparse ones."""
+    if ef_class is None:
+        return register_sparse_embedding_function
+    return _register(sparse_known_embedding_functions, ef_class)
+
+
+def config_to_embedding_function(config: Config) -> EmbeddingFunction[Any]:
+    """The embedding function that a collection stored: ``{"name": ..., "config": {...}}``.
+
+    The name must be registered and the configuration is checked by its class before anything is built.
+    Raises ValueError otherwise.
+
+    >>> config_to_embedding_function({"type": "known", "name": "default", "config": {}}).name()
+    'default'
+    """
+    if "name" not in config:
+        raise ValueError("Config must contain a 'name' field.")
+    cls = known_embedding_functions.get(config["name"])
+    if cls is None:
+        raise ValueError(f"Unsupported embedding function: {config['name']}")
+    arguments = config.get("config", {})
+    cls.validate_config(arguments)
+    return cls.build_from_config(arguments)  # type: ignore[no-any-return]
+
+
+def config_to_sparse_embedding_function(config: Config) -> SparseEmbeddingFunction[Any]:
+    """As ``config_to_embedding_function``, for sparse ones."""
+    if "name" not in config:
+        raise ValueError("Config must contain a 'name' field.")
+    cls = sparse_known_embedding_functions.get(config["name"])
+    if cls is None:
+        raise ValueError(f"Unsupported sparse embedding function: {config['name']}")
+    arguments = config.get("config", {})
+    cls.validate_config(arguments)
+    return cls.build_from_config(arguments)  # type: ignore[no-any-return]
