@@ -1,0 +1,91 @@
+# Two commands do the set-up of a fresh machine: `make lab` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LAB_READY := $(VENV)/.ready-lab
+TEST_READY := $(VENV)/.ready-test
+DOCS_READY := $(VENV)/.ready-docs
+BENCH_READY := $(VENV)/.ready-bench
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout=120
+# Workers of pytest: two by default, 0 runs everything in one process (for a debugger).
+WORKERS ?= 2
+# Sizes of `make bench`.
+N ?= 10000,100000
+
+export CHROMA_NB_PROGRESS ?= 0
+export PIP_NO_WARN_SCRIPT_LOCATION = 1
+
+.PHONY: help lab test lint check test-all wheel-check crash bench docs demo notebooks clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+lab: $(LAB_READY) ## JupyterLab, opened on the first tutorial
+	env -u CHROMA_NB_PROGRESS $(BIN)/jupyter lab notebooks/01_quickstart.ipynb
+
+test: $(TEST_READY) lint check ## everything that must hold before a change lands
+
+lint: $(TEST_READY) ## style, types, layers, and that the sync client is the async one
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m chroma_nb.client._generate_sync --check
+
+# pytest comes last, so that its closing line closes the run.
+check: lint
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(NBVAL) tests chroma_nb notebooks
+
+test-all: test docs wheel-check crash ## make test, the documentation, the built package on every Python here, the long crash test
+
+wheel-check: $(TEST_READY) ## build the package; install it in a fresh environment for each Python from 3.11 to 3.13 found here
+	$(BIN)/python tests/meta/wheel_check.py
+
+crash: $(TEST_READY) ## kill writers at random moments, for minutes
+	$(BIN)/python -m pytest -q -m long tests
+
+bench: $(BENCH_READY) ## the table of docs/performance.md, against chromadb in the same run
+	$(BIN)/python benchmarks/peers.py --n $(N)
+
+docs: $(DOCS_READY) ## the documentation, in docs/_build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+demo: $(LAB_READY) ## the first tutorial without a browser: one page of HTML
+	@mkdir -p build
+	$(BIN)/jupyter nbconvert --log-level=WARN --execute --to html --output-dir build --output quickstart notebooks/01_quickstart.ipynb
+	@echo "open build/quickstart.html"
+
+notebooks: $(TEST_READY) ## run the tutorials again and store their outputs
+	$(BIN)/python notebooks/execute.py
+
+clean: ## the environment, caches and built files
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# --- The environment. A stamp per purpose: nothing is installed again until pyproject.toml changes. ---
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "chroma_nb needs Python 3.11 to 3.13, this is %d.%d; name another one: make PYTHON=python3.12" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q --upgrade "pip>=25.1"
+	@touch $@
+
+# hnswlib is compiled at installation. Without a compiler everything else is installed: search is exact then.
+$(LAB_READY): $(VENV)/.created pyproject.toml
+	$(PIP) install -q -e ".[all]" || { \
+	  echo "hnswlib could not be built here (it needs a C++ compiler); installing without it: every search will be exact"; \
+	  $(PIP) install -q -e ".[large,lab]"; }
+	@touch $@
+
+$(TEST_READY): $(LAB_READY)
+	$(PIP) install -q --group test
+	@touch $@
+
+$(DOCS_READY): $(LAB_READY)
+	$(PIP) install -q --group docs
+	@touch $@
+
+$(BENCH_READY): $(LAB_READY)
+	$(PIP) install -q --group bench
+	@touch $@
