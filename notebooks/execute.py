@@ -1,4 +1,4 @@
-"""Run the tutorials and store their outputs: ``make notebooks``, or ``python notebooks/execute.py 01_quickstart.ipynb``.
+"""Run the tutorials and store their outputs: ``make notebooks``, or this file with the names of some of them.
 
 Widget state is not stored (one plot would add five megabytes); cells are numbered from 1; what a cell says about
 the machine it ran on stays out of the metadata.
