@@ -1,0 +1,420 @@
+"""Settings of a client, Chroma's names and defaults; nothing is read at import.
+
+How one collection is indexed is ``schema.py``. Precedence: arguments, environment variables (any
+case), the file given as ``_env_file`` (never asked for by itself), defaults.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+DEFAULT_TENANT: Final = "default_tenant"
+DEFAULT_DATABASE: Final = "default_database"
+
+
+class APIVersion(str, Enum):
+    """The first part of a server's paths."""
+
+    V1 = "/api/v1"
+    V2 = "/api/v2"
+
+
+class RoutingMode(Enum):
+    """How a distributed Chroma assigns segments; kept because its settings name it."""
+
+    NODE = "node"
+    ID = "id"
+
+
+# --- Values -> the type of their field -----------------------------------------------------------------
+_WORDS: Final = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
+
+
+def _to_str(value: Any) -> str:
+    if isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    raise ValueError("a str")
+
+
+def _to_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = _WORDS.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    if word is None:
+        raise ValueError("a bool (true or false)")
+    return word
+
+
+def _to_bool_or_str(value: Any) -> bool | str:
+    """A switch, or a path: the certificates that a TLS connection is checked with."""
+    try:
+        return _to_bool(value)
+    except ValueError:
+        return _to_str(value)
+
+
+def _to_int(value: Any) -> int:
+    if isinstance(value, str | int) or (isinstance(value, float) and value.is_integer()):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    raise ValueError("an int")
+
+
+def _to_float(value: Any) -> float:
+    if isinstance(value, str | int | float):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    raise ValueError("a float")
+
+
+def _json_of(value: Any, kind: type, name: str) -> Any:
+    """The value itself, or what it says in JSON: environment variables are text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError(f"{name}, or one in JSON") from None
+    if not isinstance(value, kind):
+        raise ValueError(f"{name}")
+    return value
+
+
+def _to_dict(value: Any) -> dict[str, Any]:
+    return dict(_json_of(value, Mapping, "a dict"))
+
+
+def _to_list(value: Any) -> list[Any]:
+    return list(_json_of(value, list, "a list"))
+
+
+def _one_of(*allowed: str) -> Callable[[Any], str]:
+    def convert(value: Any) -> str:
+        if value in allowed:
+            return str(value)
+        raise ValueError(f"one of {', '.join(allowed)}")
+
+    return convert
+
+
+def _member_of(enum: type[Enum]) -> Callable[[Any], Enum]:
+    def convert(value: Any) -> Enum:
+        try:
+            return enum(value)
+        except ValueError:
+            raise ValueError(f"one of {', '.join(str(member.value) for member in enum)}") from None
+
+    return convert
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A setting: its default, how a value becomes its type, whether None is one."""
+
+    default: Any
+    convert: Callable[[Any], Any]
+    optional: bool = False
+
+
+def _fields() -> dict[str, _Field]:
+    def optional(convert: Callable[[Any], Any], default: Any = None) -> _Field:
+        return _Field(default, convert, optional=True)
+
+    open_paths = {f"{version}{path}": ["GET"] for version in APIVersion for path in ("", "/heartbeat", "/version")}
+    return {
+        "environment": _Field("", _to_str),
+        "chroma_api_impl": _Field("chromadb.api.rust.RustBindingsAPI", _to_str),
+        "chroma_server_nofile": optional(_to_int),
+        "chroma_server_thread_pool_size": _Field(40, _to_int),
+        "tenant_id": _Field("default", _to_str),
+        "topic_namespace": _Field("default", _to_str),
+        "chroma_server_host": optional(_to_str),
+        "chroma_server_headers": optional(_to_dict),
+        "chroma_server_http_port": optional(_to_int),
+        "chroma_server_ssl_enabled": optional(_to_bool, False),
+        "chroma_server_ssl_verify": optional(_to_bool_or_str),
+        "chroma_server_api_default_path": optional(_member_of(APIVersion), APIVersion.V2),
+        "chroma_server_cors_allow_origins": _Field([], _to_list),
+        "chroma_http_keepalive_secs": optional(_to_float, 40.0),
+        "chroma_http_max_connections": optional(_to_int),
+        "chroma_http_max_keepalive_connections": optional(_to_int),
+        "is_persistent": _Field(False, _to_bool),
+        "persist_directory": _Field("./chroma", _to_str),
+        "chroma_memory_limit_bytes": _Field(0, _to_int),
+        "chroma_segment_cache_policy": optional(_to_str),
+        "allow_reset": _Field(False, _to_bool),
+        "chroma_auth_token_transport_header": optional(_to_str),
+        "chroma_client_auth_provider": optional(_to_str),
+        "chroma_client_auth_credentials": optional(_to_str),
+        "chroma_server_auth_ignore_paths": _Field(open_paths, _to_dict),
+        "chroma_overwrite_singleton_tenant_database_access_from_auth": _Field(False, _to_bool),
+        "chroma_server_authn_provider": optional(_to_str),
+        "chroma_server_authn_credentials": optional(_to_str),
+        "chroma_server_authn_credentials_file": optional(_to_str),
+        "chroma_server_authz_provider": optional(_to_str),
+        "chroma_server_authz_config": optional(_to_str),
+        "chroma_server_authz_config_file": optional(_to_str),
+        "chroma_product_telemetry_impl": _Field("chromadb.telemetry.product.posthog.Posthog", _to_str),
+        "chroma_telemetry_impl": _Field("chromadb.telemetry.product.posthog.Posthog", _to_str),
+        "anonymized_telemetry": _Field(True, _to_bool),
+        "chroma_otel_collection_endpoint": optional(_to_str, ""),
+        "chroma_otel_service_name": optional(_to_str, "chromadb"),
+        "chroma_otel_collection_headers": _Field({}, _to_dict),
+        "chroma_otel_granularity": optional(_to_str),
+        "migrations": _Field("apply", _one_of("none", "validate", "apply")),
+        "migrations_hash_algorithm": _Field("md5", _one_of("md5", "sha256")),
+        "chroma_segment_directory_routing_mode": _Field(RoutingMode.ID, _member_of(RoutingMode)),
+        "chroma_db_impl": optional(_to_str),
+    }
+
+
+_FIELDS: Final = _fields()
+
+# --- Secrets ---------------------------------------------------------------------------------------------
+_SECRET_NAME: Final = re.compile(r"credential|token|password|passwd|secret|(^|[_-])key|auth|cookie", re.IGNORECASE)
+#: Names that only sound secret: where a secret is sent or read, not the secret.
+_HARMLESS_NAME: Final = re.compile(r"(_header|_provider|_file|_paths|_config|_from_auth)$", re.IGNORECASE)
+_USER_IN_URL: Final = re.compile(r"//[^/@\s]+@")
+_MASK: Final = "**********"
+
+
+def _masked(name: str, value: Any) -> Any:
+    """The value as it may be shown."""
+    if value is None or isinstance(value, bool) or value == "":
+        return value
+    if isinstance(value, dict) and name.endswith("headers"):
+        return {header: _MASK if _SECRET_NAME.search(str(header)) else shown for header, shown in value.items()}
+    if _SECRET_NAME.search(name) and not _HARMLESS_NAME.search(name):
+        return _MASK
+    return _USER_IN_URL.sub(f"//{_MASK}@", value) if isinstance(value, str) else value
+
+
+# --- Settings -----------------------------------------------------------------------------------------------
+_LEGACY_VALUES: Final = {
+    "duckdb",
+    "duckdb+parquet",
+    "clickhouse",
+    "local",
+    "rest",
+    "chromadb.db.duckdb.DuckDB",
+    "chromadb.db.duckdb.PersistentDuckDB",
+    "chromadb.db.clickhouse.Clickhouse",
+    "chromadb.api.local.LocalAPI",
+}
+_LEGACY_ERROR: Final = (
+    "this setting belongs to Chroma before 0.4, which is no longer supported; leave it out and use "
+    "EphemeralClient(), PersistentClient(path) or HttpClient(host)"
+)
+
+
+class Settings:
+    """Chroma's settings, by keyword; what is not given comes from environment variables or a default.
+
+    Values are converted to the type of their setting; a setting we do not know is kept as it is.
+    Credentials are masked in ``repr``. An env file is read only when ``_env_file`` names it.
+
+    >>> settings = Settings(allow_reset="true", chroma_client_auth_credentials="tiger")
+    >>> settings.allow_reset
+    True
+    >>> "tiger" in repr(settings)
+    False
+
+    Raises ValueError for a value that does not fit its setting.
+    """
+
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # mutable, so not hashable
+    _values: dict[str, Any]
+
+    def __init__(
+        self,
+        *,
+        _env_file: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+        _env_file_encoding: str | None = None,
+        **values: Any,
+    ) -> None:
+        asked = _read_env_files(_env_file, _env_file_encoding or "utf-8")
+        asked |= {name.lower(): text for name, text in os.environ.items()}
+        chosen = {name: copy.deepcopy(field.default) for name, field in _FIELDS.items()}
+        for name, field in _FIELDS.items():
+            text = asked.get(name)
+            if text is not None and (text.strip() or field.convert is _to_str):
+                chosen[name] = _converted(name, text)
+        chosen |= {name: _converted(name, value) for name, value in values.items()}
+        object.__setattr__(self, "_values", chosen)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            try:
+                return self._values[name]
+            except KeyError:
+                pass
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self._values:
+            raise ValueError(f'"{type(self).__name__}" object has no field "{name}"')
+        self._values[name] = _converted(name, value)
+
+    def __getitem__(self, key: str) -> Any:
+        value = getattr(self, key)
+        if isinstance(value, str) and value in _LEGACY_VALUES:
+            raise ValueError(f"{key}: {_LEGACY_ERROR}")
+        return value
+
+    def require(self, key: str) -> Any:
+        """The value of ``key``; ValueError when it is None."""
+        value = self[key]
+        if value is None:
+            raise ValueError(f"Missing required config value '{key}'")
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        return self._values == other._values if isinstance(other, Settings) else NotImplemented
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return iter(self._values.items())
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._values]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={_masked(name, value)!r}" for name, value in self._values.items())
+        return f"{type(self).__name__}({shown})"
+
+    __str__ = __repr__
+
+    def model_dump(self) -> dict[str, Any]:
+        """Every setting by name, secrets included, as Chroma's does: not for a log."""
+        return copy.deepcopy(self._values)
+
+    dict = model_dump
+
+    def copy(self, *, update: Mapping[str, Any] | None = None) -> Settings:
+        """Another object with the same settings, save those in ``update``."""
+        twin = object.__new__(type(self))
+        changed = {name: _converted(name, value) for name, value in (update or {}).items()}
+        object.__setattr__(twin, "_values", self.model_dump() | changed)
+        return twin
+
+    model_copy = copy
+
+    def __copy__(self) -> Settings:
+        return self.copy()
+
+    def __deepcopy__(self, memo: object) -> Settings:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.model_dump(),)
+
+
+def _restored(values: dict[str, Any]) -> Settings:
+    return Settings().copy(update=values)
+
+
+def _converted(name: str, value: Any) -> Any:
+    field = _FIELDS.get(name)
+    if field is None or (value is None and field.optional):
+        return value
+    try:
+        return field.convert(value)
+    except ValueError as error:
+        got = type(value).__name__ if _masked(name, "shown") != "shown" else f"{value!r}"
+        got = type(value).__name__ if isinstance(value, dict) or name.endswith("headers") else got
+        raise ValueError(f"setting {name}: expected {error}, got {got}") from None
+
+
+def _read_env_files(
+    files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None, encoding: str
+) -> dict[str, str]:
+    """What the files say, later ones winning; one that is absent says nothing."""
+    if files is None:
+        return {}
+    paths = [files] if isinstance(files, str | os.PathLike) else list(files)
+    said: dict[str, str] = {}
+    for path in map(Path, paths):
+        if path.is_file():
+            said |= dict(_env_lines(path.read_text(encoding=encoding)))
+    return said
+
+
+def _env_lines(text: str) -> Iterator[tuple[str, str]]:
+    """``NAME=value`` lines; ``export``, quotes, blank lines and comments as shells have them."""
+    for line in text.splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if not equals or name.lstrip().startswith("#"):
+            continue
+        value = value.strip()
+        quoted = re.match(r"""(["'])(.*?)\1\s*(#.*)?$""", value)
+        yield name.strip().lower(), quoted[2] if quoted else re.sub(r"\s+#.*$", "", value)
+
+
+# --- The module's own settings ----------------------------------------------------------------------------
+_configured: Settings | None = None
+
+
+def configure(**kwargs: Any) -> None:
+    """Set what ``get_settings`` answers.
+
+    As in Chroma, clients that are made without ``settings`` do not look at it.
+    """
+    global _configured
+    _configured = Settings(**kwargs)
+
+
+def get_settings() -> Settings:
+    """The settings given to ``configure``, or else those of the environment."""
+    global _configured
+    if _configured is None:
+        _configured = Settings()
+    return _configured
+
+
+class System:
+    """Chroma's container of components, for code that constructs one: it holds the settings.
+
+    Clients are not made from components here, so there is nothing to ask ``instance`` for.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.chroma_db_impl is not None:
+            raise ValueError(f"chroma_db_impl: {_LEGACY_ERROR}")
+        self.settings = settings
+        self._running = False
+
+    def instance(self, type: type[Any]) -> Any:
+        """Not offered: raises NotImplementedError."""
+        raise NotImplementedError(
+            f"chroma_nb has no component {type.__name__}; use EphemeralClient(), PersistentClient(path) or "
+            "HttpClient(host), which take these settings"
+        )
+
+    def require(self, type: type[Any]) -> Any:
+        """As ``instance``."""
+        return self.instance(type)
+
+    def components(self) -> Iterable[Any]:
+        """None."""
+        return ()
+
+    def start(self) -> None:
+        """Mark the system as running."""
+        self._running = True
+
+    def stop(self) -> None:
+        """Mark the system as stopped."""
+        self._running = False
