@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
+from itertools import pairwise
+from typing import Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -45,6 +46,10 @@ Embeddings: TypeAlias = list[Embedding]
 #: Vectors as the rows of one contiguous float32 array of shape (n, dimension).
 Matrix: TypeAlias = npt.NDArray[np.float32]
 
+#: The entry by which JSON says that a dict is a sparse vector.
+TYPE_KEY: Final = "#type"
+SPARSE_VECTOR_TYPE_VALUE: Final = "sparse_vector"
+
 
 @dataclass
 class SparseVector:
@@ -60,6 +65,54 @@ class SparseVector:
     indices: list[int]
     values: list[float]
     labels: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        """ValueError unless the three fit together as described."""
+        for name in ("indices", "values", "labels"):
+            value = getattr(self, name)
+            if not isinstance(value, list) and not (name == "labels" and value is None):
+                raise ValueError(f"Expected SparseVector {name} to be a list, got {type(value).__name__}")
+        n = len(self.indices)
+        if n != len(self.values):
+            raise ValueError(
+                "SparseVector indices and values must have the same length, "
+                f"got {n} indices and {len(self.values)} values"
+            )
+        if self.labels is not None and len(self.labels) != n:
+            raise ValueError(
+                "SparseVector labels must have the same length as indices and values, "
+                f"got {len(self.labels)} labels, {n} indices"
+            )
+        for position, index in enumerate(self.indices):
+            if not isinstance(index, int):
+                raise ValueError(
+                    f"SparseVector indices must be integers, got {type(index).__name__} at position {position}"
+                )
+            if index < 0:
+                raise ValueError(f"SparseVector indices must be non-negative, got {index} at position {position}")
+        for position, value in enumerate(self.values):
+            if not isinstance(value, int | float):
+                raise ValueError(
+                    f"SparseVector values must be numbers, got {type(value).__name__} at position {position}"
+                )
+        for position, (before, index) in enumerate(pairwise(self.indices), start=1):
+            if index <= before:
+                raise ValueError(
+                    "SparseVector indices must be sorted in strictly ascending order, "
+                    f"found indices[{position}]={index} <= indices[{position - 1}]={before}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is sent; the labels are called "tokens" there."""
+        form: dict[str, Any] = {TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE, "indices": self.indices, "values": self.values}
+        return form if self.labels is None else {**form, "tokens": self.labels}
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> SparseVector:
+        """The vector that ``to_dict`` wrote; ValueError when it is something else."""
+        if d.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
+            raise ValueError(f"Expected {TYPE_KEY}='{SPARSE_VECTOR_TYPE_VALUE}', got {d.get(TYPE_KEY)}")
+        return cls(indices=d["indices"], values=d["values"], labels=d.get("tokens"))
 
 
 SparseVectors: TypeAlias = list[SparseVector]
@@ -109,12 +162,14 @@ class Database(TypedDict):
     tenant: str
 
 
-class UserIdentity(TypedDict, total=False):
+@dataclass
+class UserIdentity:
     """Who a server says the caller is."""
 
     user_id: str
-    tenant: str | None
-    databases: list[str] | None
+    tenant: str | None = None
+    databases: list[str] | None = None
+    attributes: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
