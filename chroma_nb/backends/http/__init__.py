@@ -1,1 +1,1 @@
-"""A Chroma server behind the waist: codec, transport, auth."""
+"""Answering requests by asking a Chroma server over HTTP."""

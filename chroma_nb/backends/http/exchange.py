@@ -1,0 +1,211 @@
+"""What is said to a server, and in which order: facts first, writes in batches, failures repeated.
+
+A conversation is a generator: it yields what is to be done (``Call``, ``Pause``, ``Progress``) and is
+told the outcome. It does nothing itself, so the sync and the async transport drive the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, TypeAlias, TypeVar
+
+from chroma_nb.backends.http.codec import (
+    PRE_FLIGHT,
+    Call,
+    Reply,
+    ServerFacts,
+    check_remote,
+    decode,
+    encode,
+    error_of,
+    server_facts,
+)
+from chroma_nb.operations import requests as ops
+from chroma_nb.types import Records, UpdateMetadata
+
+R = TypeVar("R")
+
+#: Chroma's server refuses bodies above 40 MiB unless configured otherwise.
+MAX_BODY_BYTES = 32 * 1024 * 1024
+#: A server that asks for more patience than this gets its error raised.
+LONGEST_PAUSE = 30.0
+#: The pauses before the second, third, … attempt.
+DELAYS = (0.1, 0.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that got no reply. ``unreached``: no byte of it can have arrived. ``final``: not worth a repetition."""
+
+    error: Exception
+    unreached: bool = False
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """So many of the records of one call are written."""
+
+    written: int
+    total: int
+
+
+@dataclass
+class Acquaintance:
+    """What one backend has learnt of its server; asked once."""
+
+    facts: ServerFacts | None = None
+
+
+Step: TypeAlias = Call | Pause | Progress
+Outcome: TypeAlias = Reply | Failure | None
+Conversation: TypeAlias = Generator[Step, Outcome, R]
+
+
+def converse(request: ops.Request[R], server: Acquaintance) -> Conversation[R]:
+    """Ask the server for ``request``; the generator's return value is the answer."""
+    check_remote(request)
+    if isinstance(request, ops.Add | ops.Update | ops.Upsert):
+        yield from _write(request, server)
+        return None  # type: ignore[return-value]  # R is None for these three
+    if isinstance(request, ops.GetMaxBatchSize):
+        facts = yield from _facts(server)
+        return -1 if facts.max_batch_size is None else facts.max_batch_size  # type: ignore[return-value]
+    reply = yield from _reply(encode(request, server.facts or ServerFacts()))
+    return decode(request, reply)
+
+
+# --- One call, repeated where that is safe ----------------------------------------------------------------------
+def _reply(call: Call) -> Conversation[Reply]:
+    for delay in (*DELAYS, None):
+        outcome = yield call
+        wait = None if delay is None else pause_before_repeating(call, outcome, delay)
+        if wait is not None:
+            yield Pause(wait)
+        elif isinstance(outcome, Failure):
+            raise outcome.error
+        elif isinstance(outcome, Reply):
+            return outcome
+    raise AssertionError("the last attempt returns or raises")
+
+
+def pause_before_repeating(call: Call, outcome: Outcome, delay: float) -> float | None:
+    """Seconds to wait before ``call`` is made again after ``outcome``, or None when it is not to be.
+
+    Repeated are calls that cannot have arrived, those the server says it refused for their number
+    (429), and ``repeatable`` ones whose connection or gateway failed.
+
+    >>> pause_before_repeating(Call("GET", "/version", repeatable=True), Reply(503, {}, b""), 0.1)
+    0.1
+    >>> pause_before_repeating(Call("POST", "/reset"), Reply(503, {}, b""), 0.1) is None
+    True
+    """
+    if isinstance(outcome, Failure):
+        return delay if outcome.unreached or (call.repeatable and not outcome.final) else None
+    if isinstance(outcome, Reply) and (
+        outcome.status == 429 or (call.repeatable and outcome.status in {502, 503, 504})
+    ):
+        wait = max(delay, _retry_after(outcome))
+        return wait if wait <= LONGEST_PAUSE else None
+    return None
+
+
+def _retry_after(reply: Reply) -> float:
+    # The other form of the header is a date; servers that meter calls send seconds.
+    try:
+        return float(reply.headers.get("retry-after", "0"))
+    except ValueError:
+        return 0.0
+
+
+def _facts(server: Acquaintance) -> Conversation[ServerFacts]:
+    if server.facts is None:
+        reply = yield from _reply(PRE_FLIGHT)
+        if reply.status >= 400 and reply.status != 404:
+            raise error_of(reply)
+        server.facts = server_facts(reply)
+    return server.facts
+
+
+# --- Writes -------------------------------------------------------------------------------------------------------
+def _write(request: ops.Add | ops.Update | ops.Upsert, server: Acquaintance) -> Conversation[None]:
+    facts = yield from _facts(server)
+    total = len(request.records)
+    written = 0
+    for batch in batches(request.records, facts.max_batch_size):
+        part = replace(request, records=batch)
+        try:
+            reply = yield from _reply(encode(part, facts))
+            decode(part, reply)
+        except Exception as error:
+            if written:
+                error.args = (f"{error}; {_what_was_written(request, written)}",)
+            raise
+        written += len(batch)
+        if written < total or len(batch) < total:
+            yield Progress(written, total)
+
+
+def _what_was_written(request: ops.Add | ops.Update | ops.Upsert, written: int) -> str:
+    ids, call = request.records.ids, type(request).__name__.lower()
+    return (
+        f"the call was sent in batches: {written} of its {len(ids)} records, up to id {ids[written - 1]!r}, "
+        f"are written, those from id {ids[written]!r} on are not; repeating the {call} of the rest continues"
+    )
+
+
+def batches(records: Records, max_size: int | None, max_bytes: int = MAX_BODY_BYTES) -> Iterator[Records]:
+    """``records`` in order, in parts of at most ``max_size`` records and about ``max_bytes`` each."""
+    bounds = _bounds(_sizes(records), max_size or len(records), max_bytes)
+    if len(bounds) <= 2:
+        yield records
+        return
+    for start, stop in pairwise(bounds):
+        yield _part(records, slice(start, stop))
+
+
+def _sizes(records: Records) -> list[int]:
+    vector = 0 if records.embeddings is None else records.embeddings.shape[1] * 16 // 3
+    texts: list[Any] = [field for field in (records.documents, records.uris) if field is not None]
+    metadatas = records.metadatas or [None] * len(records)
+    # Three bytes a character and 64 for the rest of a record are an upper bound but for odd cases.
+    return [
+        vector + 64 + len(record_id) + sum(3 * len(field[row] or "") for field in texts) + _text_in(metadata)
+        for row, (record_id, metadata) in enumerate(zip(records.ids, metadatas, strict=True))
+    ]
+
+
+def _text_in(metadata: UpdateMetadata | None) -> int:
+    return sum(len(key) + 3 * len(value) if isinstance(value, str) else 32 for key, value in (metadata or {}).items())
+
+
+def _bounds(sizes: list[int], max_size: int, max_bytes: int) -> list[int]:
+    bounds, bytes_so_far = [0], 0
+    for row, size in enumerate(sizes):
+        if row > bounds[-1] and (row - bounds[-1] >= max_size or bytes_so_far + size > max_bytes):
+            bounds.append(row)
+            bytes_so_far = 0
+        bytes_so_far += size
+    return [*bounds, len(sizes)]
+
+
+def _part(records: Records, rows: slice) -> Records:
+    def cut(field: Any) -> Any:
+        return None if field is None else field[rows]
+
+    part = Records(
+        ids=records.ids[rows],
+        embeddings=cut(records.embeddings),
+        documents=cut(records.documents),
+        metadatas=cut(records.metadatas),
+        uris=cut(records.uris),
+        has_embedding=cut(records.has_embedding),
+    )
+    return part

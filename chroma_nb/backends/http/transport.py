@@ -1,0 +1,295 @@
+"""The sockets: a conversation is driven over httpx, synchronously or not.
+
+No decisions here: what is sent and repeated stands in ``exchange.py``, what it looks like in
+``codec.py``. A backend owns its connections; nothing is shared between backends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+from weakref import WeakKeyDictionary
+
+from chroma_nb._optional import require
+from chroma_nb.backends.http.auth import SecretHeaders, auth_headers, basic
+from chroma_nb.backends.http.codec import API_PATH, Call, Reply
+from chroma_nb.backends.http.exchange import Acquaintance, Failure, Outcome, Pause, Progress, Step, converse
+from chroma_nb.config import Settings
+from chroma_nb.errors import ChromaError, _ClosedError
+from chroma_nb.operations.requests import R, Request
+
+if TYPE_CHECKING:
+    import httpx
+
+#: Seconds to connect, and to wait for the next byte of an answer. Large writes and filters take minutes.
+CONNECT_TIMEOUT = 10.0
+ANSWER_TIMEOUT = 600.0
+
+USER_AGENT = "Chroma Python Client v1.5.9 (https://github.com/chroma-core/chroma)"
+
+
+# --- Where the server is ----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Endpoint:
+    """A server's API and how to talk to it; shows no credential."""
+
+    url: str
+    headers: SecretHeaders = field(repr=False)
+    verify: bool | str = True
+    keepalive: float | None = 40.0
+    max_connections: int | None = None
+    max_keepalive_connections: int | None = None
+
+
+def endpoint(settings: Settings) -> Endpoint:
+    """The endpoint that Chroma's ``chroma_server_*`` and ``chroma_client_auth_*`` settings describe."""
+    url, userinfo = _api_url(settings)
+    headers: dict[str, str] = {"Authorization": basic(unquote(userinfo))} if userinfo else {}
+    headers |= dict(settings.chroma_server_headers or {})
+    headers |= {"Accept": "*/*", "Content-Type": "application/json", "User-Agent": USER_AGENT}
+    headers |= auth_headers(settings)
+    verify = settings.chroma_server_ssl_verify
+    return Endpoint(
+        url=url,
+        headers=SecretHeaders(headers),
+        verify=True if verify is None else verify,
+        keepalive=settings.chroma_http_keepalive_secs,
+        max_connections=settings.chroma_http_max_connections,
+        max_keepalive_connections=settings.chroma_http_max_keepalive_connections,
+    )
+
+
+def _api_url(settings: Settings) -> tuple[str, str]:
+    """The API's base URL and the ``user:password`` that stood in it."""
+    host, port = str(settings.chroma_server_host), settings.chroma_server_http_port
+    ssl, api = bool(settings.chroma_server_ssl_enabled), _api_path(settings)
+    if "/" not in host:
+        name = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
+        return f"{'https' if ssl else 'http'}://{name}:{port or 8000}{api}", ""
+    parts = urlsplit(host)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(
+            f"Invalid URL. Unrecognized protocol - {parts.scheme}. Please add http:// or https:// to the host."
+        )
+    if not parts.hostname:
+        raise ValueError("Invalid URL. It names no host; expected for example https://chroma.example.com.")
+    userinfo, _, place = parts.netloc.rpartition("@")
+    path = quote(parts.path.rstrip("/").replace("//", "/"))
+    return f"{'https' if ssl else parts.scheme}://{place}{path if path.endswith(api) else path + api}", userinfo
+
+
+def _api_path(settings: Settings) -> str:
+    path = settings.chroma_server_api_default_path
+    return str(getattr(path, "value", path) or API_PATH)
+
+
+# --- What can fail on the way --------------------------------------------------------------------------------
+@cache
+def _kind(name: str, base: type[Exception]) -> type[Exception]:
+    """A ChromaError that is httpx's class too: code written for Chroma catches that."""
+    return type(name, (ChromaError, base), {"status": 503, "__module__": __name__})
+
+
+def _failure(error: httpx.TransportError, place: str) -> Failure:
+    """``error`` in this package's words."""
+    httpx = require("httpx", feature="a client of a server")
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        unreached, what = True, "cannot be reached; is it running, and are host, port and ssl right?"
+    elif isinstance(error, httpx.TimeoutException):
+        unreached, what = False, "took too long to answer"
+    else:
+        unreached, what = False, "broke the connection"
+    base: type[Exception] = type(error)
+    kind = _kind("_UnreachableError" if unreached else "_ConnectionLostError", base)
+    message = f"the Chroma server at {place} {what} ({str(error) or type(error).__name__})"
+    return Failure(kind(message), unreached, final=isinstance(error, httpx.TimeoutException))
+
+
+def _reply(response: httpx.Response) -> Reply:
+    return Reply(
+        response.status_code, {key.lower(): value for key, value in response.headers.items()}, response.content
+    )
+
+
+def _place(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _seconds(pause: Pause) -> float:
+    # Clients that failed together should not come back together.
+    return pause.seconds * random.uniform(1.0, 1.25)  # noqa: S311
+
+
+class _ProgressBar:
+    """A bar for writes in batches that take longer than a second."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def show(self, progress: Progress) -> None:
+        if self._bar is None:
+            tqdm = require("tqdm.auto", feature="progress of writes", package="tqdm").tqdm
+            self._bar = tqdm(total=progress.total, unit="records", delay=1.0, leave=False)
+        self._bar.update(progress.written - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+class _HttpParts:
+    """What the sync and the async backend have in common."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._endpoint = endpoint(settings)
+        self._place = _place(self._endpoint.url)
+        self._server = Acquaintance()
+        self._closed = False
+        self.identifier = self._endpoint.url
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._endpoint.url!r})"
+
+    def get_api_url(self) -> str:
+        """The base URL of the server's API."""
+        return self._endpoint.url
+
+    def get_request_headers(self) -> Mapping[str, str]:
+        """The headers every request carries; their values do not show."""
+        return self._endpoint.headers
+
+    def _options(self) -> dict[str, Any]:
+        httpx, at = require("httpx", feature="a client of a server"), self._endpoint
+        return {
+            "base_url": at.url,
+            "headers": dict(at.headers),
+            "verify": at.verify,
+            "timeout": httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
+            "limits": httpx.Limits(
+                max_connections=at.max_connections,
+                max_keepalive_connections=at.max_keepalive_connections,
+                keepalive_expiry=at.keepalive,
+            ),
+        }
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise _ClosedError(f"this client of {self._place} is closed; make a new one")
+
+
+class HttpBackend(_HttpParts):
+    """Answers requests by asking a server; thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._process, self._connections = os.getpid(), self._connect()
+
+    def _connect(self) -> httpx.Client:
+        client: httpx.Client = require("httpx", feature="HttpClient").Client(**self._options())
+        return client
+
+    def handle(self, request: Request[R]) -> R:
+        """Ask the server for ``request``."""
+        self._check_open()
+        if self._process != os.getpid():  # a forked child must not speak on its parent's sockets
+            self._process, self._connections = os.getpid(), self._connect()
+        conversation, bar = converse(request, self._server), _ProgressBar()
+        try:
+            step = next(conversation)
+            while True:
+                step = conversation.send(self._take(step, bar))
+        except StopIteration as end:
+            answer: R = end.value
+            return answer
+        finally:
+            bar.close()
+
+    def _take(self, step: Step, bar: _ProgressBar) -> Outcome:
+        if isinstance(step, Call):
+            return self._send(step)
+        if isinstance(step, Pause):
+            time.sleep(_seconds(step))
+        else:
+            bar.show(step)
+        return None
+
+    def _send(self, call: Call) -> Reply | Failure:
+        httpx = require("httpx", feature="HttpClient")
+        try:
+            return _reply(self._connections.request(call.method, call.target, content=call.body))
+        except httpx.TransportError as error:
+            return _failure(error, self._place)
+
+    def close(self) -> None:
+        """Close the connections; harmless when closed already."""
+        self._closed = True
+        if self._process == os.getpid():
+            self._connections.close()
+
+    stop = close
+
+
+class AsyncHttpBackend(_HttpParts):
+    """Answers requests by asking a server, without blocking the event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        # Connections belong to the loop that opened them; a client may outlive one asyncio.run().
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+    def _connections(self) -> httpx.AsyncClient:
+        loop = asyncio.get_running_loop()
+        if loop not in self._by_loop:
+            self._by_loop[loop] = require("httpx", feature="AsyncHttpClient").AsyncClient(**self._options())
+        return self._by_loop[loop]
+
+    async def handle(self, request: Request[R]) -> R:
+        """Ask the server for ``request``."""
+        self._check_open()
+        conversation, bar = converse(request, self._server), _ProgressBar()
+        try:
+            step = next(conversation)
+            while True:
+                step = conversation.send(await self._take(step, bar))
+        except StopIteration as end:
+            answer: R = end.value
+            return answer
+        finally:
+            bar.close()
+
+    async def _take(self, step: Step, bar: _ProgressBar) -> Outcome:
+        if isinstance(step, Call):
+            return await self._send(step)
+        if isinstance(step, Pause):
+            await asyncio.sleep(_seconds(step))
+        else:
+            bar.show(step)
+        return None
+
+    async def _send(self, call: Call) -> Reply | Failure:
+        httpx = require("httpx", feature="AsyncHttpClient")
+        try:
+            return _reply(await self._connections().request(call.method, call.target, content=call.body))
+        except httpx.TransportError as error:
+            return _failure(error, self._place)
+
+    async def close(self) -> None:
+        """Close the connections of this event loop; those of loops that ended are gone with them."""
+        self._closed = True
+        client = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
+
+    def stop(self) -> None:
+        """Let go of every connection without waiting."""
+        self._closed = True
+        self._by_loop.clear()
