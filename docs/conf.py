@@ -1,0 +1,47 @@
+"""Sphinx: the documentation, the tutorials as pages, the reference from the docstrings."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path.insert(0, str(ROOT))
+
+import chroma_nb  # noqa: E402  the path above comes first
+
+project = "chroma_nb"
+copyright = "The chroma_nb authors"
+version = release = chroma_nb.__version__
+
+extensions = ["sphinx.ext.autodoc", "myst_nb"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"chroma_nb {release}"
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+# The tutorials carry their outputs; `make test` checks that these are still what comes out.
+nb_execution_mode = "off"
+suppress_warnings = ["mystnb.unknown_mime_type"]
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+# A reference to a type alias or to another package is text, not a link to be found.
+nitpicky = False
+
+
+def copy_tutorials() -> None:
+    """Sphinx reads below docs/ only; the notebooks live where a person looks for them."""
+    target = DOCS / "tutorials"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for notebook in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        shutil.copy(notebook, target)
+
+
+copy_tutorials()
