@@ -1,0 +1,920 @@
+"""What arguments may be: Chroma's validators with their sentences, and what its engine refuses.
+
+First come the checks of Chroma's Python side (ValueError, TypeError), public under their Chroma names;
+``prepare.py`` adds the call's name to what they say. Then the checks that need no state but belong to
+the engine (InvalidArgumentError and the errors of Chroma's bindings): the embedded backend calls those,
+so a server gets them too. Nothing here changes what it is given.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Any, Final, TypedDict, TypeGuard, cast
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError
+from chroma_nb.types import (
+    SPARSE_VECTOR_TYPE_VALUE,
+    TYPE_KEY,
+    Documents,
+    Embedding,
+    Embeddings,
+    IDs,
+    Image,
+    Images,
+    Include,
+    Matrix,
+    Metadata,
+    Metadatas,
+    Records,
+    SparseVector,
+    SparseVectors,
+    T,
+    UpdateMetadata,
+    URIs,
+    Where,
+    WhereDocument,
+)
+from chroma_nb.where import DOCUMENT_OPERATORS, MAX_DEPTH, OPERATORS
+
+#: The metadata key under which Chroma stores the document.
+META_KEY_CHROMA_DOCUMENT: Final = "chroma:document"
+
+_EMBEDDABLE: Final = ("images", "documents", "uris")
+_INCLUDABLE: Final = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
+_DTYPES: Final = frozenset(map(np.dtype, (np.float16, np.float32, np.float64, np.int32, np.int64)))
+_VALUE_TYPES: Final = frozenset({str, int, float, bool, type(None)})
+
+
+class BaseRecordSet(TypedDict):
+    """What can be embedded, and embeddings."""
+
+    embeddings: Embeddings | None
+    documents: Documents | None
+    images: Images | None
+    uris: URIs | None
+
+
+class InsertRecordSet(TypedDict):
+    """The fields of the records of one call."""
+
+    ids: IDs
+    metadatas: Metadatas | None
+    embeddings: Embeddings | None
+    documents: Documents | None
+    images: Images | None
+    uris: URIs | None
+
+
+class FilterSet(TypedDict):
+    """The two filters of one call."""
+
+    where: Where | None
+    where_document: WhereDocument | None
+
+
+# --- One or many -----------------------------------------------------------------------------------------
+def maybe_cast_one_to_many(target: T | list[T] | None) -> list[T] | None:
+    """A list stays as it is, None too; anything else becomes a list of one.
+
+    >>> maybe_cast_one_to_many("a")
+    ['a']
+    """
+    return target if target is None or isinstance(target, list) else [target]
+
+
+def normalize_embeddings(target: Any) -> Embeddings | None:
+    """One embedding or many, in lists or arrays, as a list of arrays.
+
+    >>> normalize_embeddings([1.0, 2.0])
+    [array([1., 2.], dtype=float32)]
+    """
+    rows = embedding_rows(target)
+    return None if rows is None else list(rows)
+
+
+def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
+    """As ``normalize_embeddings``, but rows of equal length stay, or become, one two-dimensional array."""
+    if target is None:
+        return None
+    if len(target) == 0:
+        raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {target}")
+    if isinstance(target, np.ndarray):
+        if target.ndim == 1:
+            return target[np.newaxis]
+        if target.ndim == 2:
+            return target
+    elif isinstance(target, list):
+        first = target[0]
+        if _is_number(first):
+            return _float32(target)[np.newaxis]
+        if isinstance(first, np.ndarray):
+            return target
+        if isinstance(first, list) and first and _is_number(first[0]):
+            return _rows_of_lists(target)
+        if isinstance(first, list) and not first:
+            raise ValueError(_empty_embedding(0))
+    raise ValueError(
+        "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of "
+        f"numpy arrays, got {_shown(target)}"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _float32(values: Any) -> npt.NDArray[np.float32]:
+    """An array of float32; what does not fit becomes infinite, which the engine refuses with its own words."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values, dtype=np.float32)
+
+
+def _rows_of_lists(rows: list[Any]) -> npt.NDArray[np.float32] | list[Embedding]:
+    if set(map(type, rows)) == {list} and len(set(map(len, rows))) == 1:
+        return _float32(rows)
+    return [_float32(row) for row in rows]
+
+
+def embedding_matrix(rows: npt.NDArray[Any] | Sequence[Embedding]) -> Matrix:
+    """Checked rows as one contiguous float32 array; an array that is one already is not copied.
+
+    Raises InvalidArgumentError when the rows differ in length.
+
+    >>> embedding_matrix([np.array([1.0, 2.0]), np.array([3.0, 4.0])]).shape
+    (2, 2)
+    """
+    if not isinstance(rows, np.ndarray):
+        if len({row.shape for row in rows}) != 1:
+            raise InvalidArgumentError("Inconsistent dimensions in provided embeddings")
+        rows = np.concatenate(rows).reshape(len(rows), -1) if len(rows) > 1 else rows[0][np.newaxis]
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(rows, dtype=np.float32)
+
+
+def normalize_metadata(metadata: Metadata | None) -> Metadata | None:
+    """The metadata with sparse vectors in dict form made SparseVectors; the given dict is not changed.
+
+    >>> normalize_metadata({"v": {"#type": "sparse_vector", "indices": [1], "values": [0.5]}})
+    {'v': SparseVector(indices=[1], values=[0.5], labels=None)}
+    """
+    if metadata is None:
+        return None
+    return {key: SparseVector.from_dict(value) if _is_sparse_form(value) else value for key, value in metadata.items()}
+
+
+def normalize_metadatas(metadatas: Metadata | list[Metadata] | None) -> Metadatas | None:
+    """``normalize_metadata`` of each, and one alone becomes a list.
+
+    >>> normalize_metadatas({"k": 1})
+    [{'k': 1}]
+    """
+    many = maybe_cast_one_to_many(metadatas)
+    if many is None or _are_plain(many):
+        return many
+    return cast(Metadatas, [normalize_metadata(metadata) for metadata in many])
+
+
+def _are_plain(metadatas: list[Any]) -> bool:
+    """Whether all are dicts without a dict among their values, so that there is nothing to normalise."""
+    if not set(map(type, metadatas)) <= {dict, type(None)}:
+        return False
+    return dict not in set(map(type, _all_values(metadatas)))
+
+
+def _all_values(metadatas: Iterable[Any]) -> Iterable[Any]:
+    return chain.from_iterable(metadata.values() for metadata in metadatas if metadata)
+
+
+def _is_sparse_form(value: Any) -> bool:
+    return isinstance(value, dict) and value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE
+
+
+def normalize_base_record_set(
+    embeddings: Any = None, documents: Any = None, images: Any = None, uris: Any = None
+) -> BaseRecordSet:
+    """The four fields, each a list or None.
+
+    >>> normalize_base_record_set(documents="a text")["documents"]
+    ['a text']
+    """
+    return BaseRecordSet(
+        embeddings=normalize_embeddings(embeddings),
+        documents=maybe_cast_one_to_many(documents),
+        images=maybe_cast_one_to_many(images),
+        uris=maybe_cast_one_to_many(uris),
+    )
+
+
+def normalize_insert_record_set(
+    ids: Any, embeddings: Any, metadatas: Any = None, documents: Any = None, images: Any = None, uris: Any = None
+) -> InsertRecordSet:
+    """The six fields, each a list or None.
+
+    >>> normalize_insert_record_set("a", [1, 2])["ids"]
+    ['a']
+    """
+    return InsertRecordSet(
+        ids=cast(IDs, maybe_cast_one_to_many(ids)),
+        metadatas=normalize_metadatas(metadatas),
+        **normalize_base_record_set(embeddings, documents, images, uris),
+    )
+
+
+# --- Record sets -------------------------------------------------------------------------------------------
+def validate_lengths(record_set: Mapping[str, Any]) -> None:
+    """ValueError unless all fields that are given are equally long and not empty."""
+    given = {name: len(values) for name, values in record_set.items() if values is not None}
+    if not given:
+        raise ValueError(f"At least one of one of {', '.join(record_set)} must be provided")
+    empty = [name for name, length in given.items() if length == 0]
+    if empty:
+        raise ValueError(f"Non-empty lists are required for {empty}")
+    if len(set(given.values())) > 1:
+        lengths = ", ".join(f"{name}: {length}" for name, length in given.items())
+        raise ValueError(f"Unequal lengths for fields: {lengths}")
+
+
+def validate_base_record_set(record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any]) -> None:
+    """ValueError unless the fields fit together and hold what they should; uris are left to the engine."""
+    validate_lengths(record_set)
+    if record_set["embeddings"] is not None:
+        validate_embeddings(record_set["embeddings"])
+    if record_set["documents"] is not None:
+        validate_documents(record_set["documents"], nullable=record_set["embeddings"] is not None)
+    if record_set["images"] is not None:
+        validate_images(record_set["images"])
+
+
+def validate_insert_record_set(record_set: InsertRecordSet | Mapping[str, Any]) -> None:
+    """``validate_base_record_set``, and the ids and metadatas."""
+    validate_base_record_set(record_set)
+    validate_ids(record_set["ids"])
+    if record_set["metadatas"] is not None:
+        validate_metadatas(record_set["metadatas"])
+
+
+def validate_record_set_for_embedding(
+    record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any], embeddable_fields: Iterable[str] | None = None
+) -> None:
+    """ValueError unless exactly one of the embeddable fields is given, and no embeddings."""
+    if record_set["embeddings"] is not None:
+        raise ValueError("Attempting to embed a record that already has embeddings.")
+    validate_record_set_contains_one(record_set, embeddable_fields or _EMBEDDABLE)
+
+
+def validate_record_set_contains_any(
+    record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any], contains_any: Iterable[str]
+) -> None:
+    """ValueError unless one of the fields, or several, are given."""
+    if _given(record_set, contains_any) == 0:
+        raise ValueError(f"At least one of {', '.join(contains_any)} must be provided")
+
+
+def validate_record_set_contains_one(
+    record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any], contains_one: Iterable[str]
+) -> None:
+    """ValueError unless exactly one of the fields is given."""
+    if _given(record_set, contains_one) != 1:
+        raise ValueError(f"Exactly one of {', '.join(contains_one)} must be provided")
+
+
+def _given(record_set: Mapping[str, Any], names: Iterable[str]) -> int:
+    if any(name not in record_set for name in names):
+        raise ValueError(f"Invalid field in contains: {', '.join(names)}, available fields: {', '.join(record_set)}")
+    return sum(record_set[name] is not None for name in names)
+
+
+def validate_batch(batch: tuple[Any, ...], limits: Mapping[str, Any]) -> None:
+    """ValueError when the batch, whose first item is its ids, is larger than ``limits["max_batch_size"]``."""
+    if len(batch[0]) > limits["max_batch_size"]:
+        raise ValueError(f"Batch size {len(batch[0])} exceeds maximum batch size {limits['max_batch_size']}")
+
+
+# --- Fields ------------------------------------------------------------------------------------------------
+def validate_ids(ids: IDs) -> IDs:
+    """ValueError unless a non-empty list of str; DuplicateIDError when one occurs twice.
+
+    >>> validate_ids(["a", "b"])
+    ['a', 'b']
+    """
+    if not isinstance(ids, list):
+        raise ValueError(f"Expected IDs to be a list, got {type(ids).__name__} as IDs")
+    if not ids:
+        raise ValueError(f"Expected IDs to be a non-empty list, got {len(ids)} IDs")
+    if set(map(type, ids)) != {str}:
+        for id_ in ids:
+            if not isinstance(id_, str):
+                raise ValueError(f"Expected ID to be a str, got {id_}")
+    if len(set(ids)) != len(ids):
+        raise DuplicateIDError(_duplicates_sentence(ids))
+    return ids
+
+
+def _duplicates_sentence(ids: IDs) -> str:
+    seen: set[str] = set()
+    twice = list(dict.fromkeys(id_ for id_ in ids if id_ in seen or seen.add(id_)))  # type: ignore[func-returns-value]  # the idiom of "not seen before"
+    if len(twice) < 10:
+        return f"Expected IDs to be unique, found duplicates of: {', '.join(twice)}"
+    examples = f"{', '.join(twice[:5])}, ..., {', '.join(twice[-5:])}"
+    return f"Expected IDs to be unique, found {len(twice)} duplicated IDs: {examples}"
+
+
+def validate_embeddings(embeddings: Any) -> Any:
+    """ValueError unless arrays of float16, float32, float64, int32 or int64, none empty.
+
+    >>> len(validate_embeddings([np.array([1.0, 2.0])]))
+    1
+    """
+    if not isinstance(embeddings, list | np.ndarray):
+        raise ValueError(f"Expected embeddings to be a list, got {type(embeddings).__name__}")
+    if len(embeddings) == 0:
+        raise ValueError(f"Expected embeddings to be a list with at least one item, got {len(embeddings)} embeddings")
+    if isinstance(embeddings, np.ndarray) and embeddings.ndim == 2:
+        _check_embedding(embeddings[0], 0)  # the rows of an array differ in nothing that is checked
+        return embeddings
+    if not all(isinstance(row, np.ndarray) for row in embeddings):
+        kinds = sorted({type(row).__name__ for row in embeddings})
+        raise ValueError(f"Expected each embedding in the embeddings to be a numpy array, got {kinds}")
+    for position, row in enumerate(embeddings):
+        _check_embedding(row, position)
+    return embeddings
+
+
+def _check_embedding(row: npt.NDArray[Any], position: int) -> None:
+    if row.ndim != 1:
+        raise ValueError(f"Expected a 1-dimensional array, got a {row.ndim}-dimensional array {_shown(row)}")
+    if row.size == 0:
+        raise ValueError(_empty_embedding(position))
+    if row.dtype not in _DTYPES:
+        raise ValueError(
+            "Expected each value in the embedding to be a int or float, got an embedding with "
+            f"{row.dtype} - {_shown(row)}"
+        )
+
+
+def _empty_embedding(position: int) -> str:
+    return (
+        "Expected each embedding in the embeddings to be a 1-dimensional numpy array with at least 1 int/float value. "
+        f"Got a 1-dimensional numpy array with no values at pos {position}"
+    )
+
+
+def validate_metadata(metadata: Metadata | None) -> Metadata | None:
+    """ValueError or TypeError unless None or a non-empty dict of str to scalars or lists of one type.
+
+    >>> validate_metadata({"year": 1969, "tags": ["moon", "apollo"]})
+    {'year': 1969, 'tags': ['moon', 'apollo']}
+    """
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        raise ValueError(f"Expected metadata to be a dict or None, got {type(metadata).__name__} as metadata")
+    if not metadata:
+        raise ValueError(f"Expected metadata to be a non-empty dict, got {len(metadata)} metadata attributes")
+    for key, value in metadata.items():
+        if key == META_KEY_CHROMA_DOCUMENT:
+            raise ValueError(f"Expected metadata to not contain the reserved key {META_KEY_CHROMA_DOCUMENT}")
+        if not isinstance(key, str):
+            raise TypeError(f"Expected metadata key to be a str, got {key} which is a {type(key).__name__}")
+        if isinstance(value, list):
+            _check_list_value(key, value)
+        elif not isinstance(value, str | int | float | SparseVector | None):
+            raise ValueError(
+                "Expected metadata value to be a str, int, float, bool, SparseVector, list, or None, "
+                f"got {_shown(value)} which is a {type(value).__name__}"
+            )
+    return metadata
+
+
+def validate_update_metadata(metadata: UpdateMetadata | None) -> UpdateMetadata | None:
+    """As ``validate_metadata``; in an update None deletes a key."""
+    return validate_metadata(metadata)
+
+
+def validate_metadatas(metadatas: Metadatas) -> Metadatas:
+    """``validate_metadata`` of each of a list; thousands a millisecond when all are plain."""
+    if not isinstance(metadatas, list):
+        raise ValueError(f"Expected metadatas to be a list, got {metadatas}")
+    if not _are_plainly_valid(metadatas):
+        for metadata in metadatas:
+            validate_metadata(metadata)
+    return metadatas
+
+
+def _are_plainly_valid(metadatas: list[Any]) -> bool:
+    """Whether a look at the sets of types and keys, instead of at each value, shows that nothing is wrong."""
+    if not set(map(type, metadatas)) <= {dict, type(None)} or {} in metadatas:
+        return False
+    keys = _all_keys(metadatas)
+    if META_KEY_CHROMA_DOCUMENT in keys or not set(map(type, keys)) <= {str}:
+        return False
+    return set(map(type, _all_values(metadatas))) <= _VALUE_TYPES
+
+
+def _all_keys(metadatas: Iterable[Any]) -> set[Any]:
+    return set(chain.from_iterable(metadata for metadata in metadatas if metadata))
+
+
+def _check_list_value(key: str, value: list[Any]) -> None:
+    if not value:
+        raise ValueError(f"Expected metadata list value for key '{key}' to be non-empty")
+    kinds = set(map(type, value))
+    if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
+        raise ValueError(
+            f"Expected metadata list value for key '{key}' to contain only str, int, float, or bool "
+            f"and all elements must be the same type, got {_shown(value)}"
+        )
+
+
+def validate_documents(documents: Any, nullable: bool = False) -> None:
+    """ValueError unless a non-empty list of str; ``nullable`` allows None among them."""
+    if not isinstance(documents, list):
+        raise ValueError(f"Expected documents to be a list, got {type(documents).__name__}")
+    if not documents:
+        raise ValueError(f"Expected documents to be a non-empty list, got {len(documents)} documents")
+    if set(map(type, documents)) <= {str}:
+        return
+    for document in documents:
+        if not isinstance(document, str) and not (document is None and nullable):
+            raise ValueError(f"Expected document to be a str, got {_shown(document)}")
+
+
+def is_image(target: Any) -> TypeGuard[Image]:
+    """Whether it is an array of at least two dimensions."""
+    return isinstance(target, np.ndarray) and target.ndim >= 2
+
+
+def is_document(target: Any) -> TypeGuard[str]:
+    """Whether it is a str."""
+    return isinstance(target, str)
+
+
+def validate_images(images: Any) -> None:
+    """ValueError unless a non-empty list of arrays of at least two dimensions."""
+    if not isinstance(images, list):
+        raise ValueError(f"Expected images to be a list, got {type(images).__name__}")
+    if not images:
+        raise ValueError(f"Expected images to be a non-empty list, got {len(images)} images")
+    for image in images:
+        if not is_image(image):
+            raise ValueError(f"Expected image to be a numpy array, got {_shown(image)}")
+
+
+def validate_sparse_vectors(vectors: SparseVectors) -> SparseVectors:
+    """ValueError unless a non-empty list of SparseVector."""
+    if not isinstance(vectors, list):
+        raise ValueError(f"Expected sparse vectors to be a list, got {type(vectors).__name__}")
+    if not vectors:
+        raise ValueError(f"Expected sparse vectors to be a non-empty list, got {len(vectors)} sparse vectors")
+    for position, vector in enumerate(vectors):
+        if not isinstance(vector, SparseVector):
+            raise ValueError(f"Expected SparseVector instance at position {position}, got {type(vector).__name__}")
+    return vectors
+
+
+def validate_include(include: Include, dissalowed: Include | None = None) -> None:
+    """ValueError unless a list of names of fields, none of them in ``dissalowed`` (Chroma's spelling)."""
+    if not isinstance(include, list):
+        raise ValueError(f"Expected include to be a list, got {include}")
+    for item in include:
+        if not isinstance(item, str):
+            raise ValueError(f"Expected include item to be a str, got {item}")
+        if item not in _INCLUDABLE:
+            raise ValueError(f"Expected include item to be one of {', '.join(_INCLUDABLE)}, got {item}")
+        if dissalowed is not None and item in dissalowed:
+            raise ValueError(f"Include item cannot be one of {', '.join(dissalowed)}, got {item}")
+
+
+def validate_n_results(n_results: int) -> int:
+    """ValueError unless an int, TypeError unless above zero.
+
+    >>> validate_n_results(3)
+    3
+    """
+    if not isinstance(n_results, int):
+        raise ValueError(f"Expected requested number of results to be a int, got {n_results}")
+    if n_results <= 0:
+        raise TypeError(f"Number of requested results {n_results}, cannot be negative, or zero.")
+    return n_results
+
+
+# --- Filters -------------------------------------------------------------------------------------------------
+def validate_filter_set(filter_set: FilterSet) -> None:
+    """``validate_where`` and ``validate_where_document`` of what is given."""
+    if filter_set["where"] is not None:
+        validate_where(filter_set["where"])
+    if filter_set["where_document"] is not None:
+        validate_where_document(filter_set["where_document"])
+
+
+def validate_where(where: Where) -> None:
+    """ValueError unless a filter on metadata in Chroma's form; what its engine refuses is ``where.py``'s.
+
+    >>> validate_where({"$and": [{"year": {"$gt": 1960}}, {"topic": "moon"}]})
+    """
+    pending: list[tuple[Any, int]] = [(where, 1)]
+    while pending:
+        term, level = pending.pop()
+        if level > MAX_DEPTH:
+            raise InvalidArgumentError(f"Invalid where clause: nested more than {MAX_DEPTH} levels deep")
+        key, value = _where_entry(term)
+        if key in ("$and", "$or"):
+            terms = _where_terms(value)
+            pending += [(term, level + 1) for term in reversed(terms)]
+        elif isinstance(value, dict):
+            _check_condition(key, value)
+
+
+def _where_entry(where: Any) -> tuple[str, Any]:
+    if not isinstance(where, dict):
+        raise ValueError(f"Expected where to be a dict, got {_shown(where)}")
+    if len(where) != 1:
+        raise ValueError(f"Expected where to have exactly one operator, got {_shown(where)}")
+    ((key, value),) = where.items()
+    if not isinstance(key, str):
+        raise ValueError(f"Expected where key to be a str, got {key}")
+    if key in ("$contains", "$not_contains"):
+        raise ValueError(f"Expected where key to be a metadata field name or a logical operator ($and, $or), got {key}")
+    if key not in ("$and", "$or", "$in", "$nin") and not isinstance(value, str | int | float | dict):
+        raise ValueError(f"Expected where value to be a str, int, float, or operator expression, got {_shown(value)}")
+    return key, value
+
+
+def _where_terms(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"Expected where value for $and or $or to be a list of where expressions, got {_shown(value)}")
+    if len(value) <= 1:
+        raise ValueError(
+            "Expected where value for $and or $or to be a list with at least two where expressions, "
+            f"got {_shown(value)}"
+        )
+    return value
+
+
+#: The order in which Chroma names the operators.
+_WHERE_OPERATORS: Final = ("$gt", "$gte", "$lt", "$lte", "$ne", "$eq", "$in", "$nin", "$contains", "$not_contains")
+
+
+def _check_condition(key: str, condition: dict[Any, Any]) -> None:
+    if len(condition) != 1:
+        raise ValueError(f"Expected operator expression to have exactly one operator, got {_shown(condition)}")
+    ((operator, operand),) = condition.items()
+    if operator in ("$gt", "$gte", "$lt", "$lte") and not isinstance(operand, int | float):
+        raise ValueError(
+            f"Expected operand value to be an int or a float for operator {operator}, got {_shown(operand)}"
+        )
+    if operator in ("$in", "$nin") and not isinstance(operand, list):
+        raise ValueError(f"Expected operand value to be an list for operator {operator}, got {_shown(operand)}")
+    if operator in ("$contains", "$not_contains"):
+        _check_contained(key, operator, operand)
+    if operator not in OPERATORS:
+        raise ValueError(f"Expected where operator to be one of {', '.join(_WHERE_OPERATORS)}, got {operator}")
+    if not isinstance(operand, str | int | float | list):
+        raise ValueError(
+            f"Expected where operand value to be a str, int, float, bool, or list of those type, got {_shown(operand)}"
+        )
+    if isinstance(operand, list) and not _are_of_one_type(operand):
+        raise ValueError(
+            "Expected where operand value to be a non-empty list, and all values to be of the same type "
+            f"got {_shown(operand)}"
+        )
+
+
+def _check_contained(key: str, operator: str, operand: Any) -> None:
+    if key == "#document" and not isinstance(operand, str):
+        raise ValueError(
+            f"Expected operand value to be a str for operator {operator} on #document, got {_shown(operand)}"
+        )
+    if not isinstance(operand, str | int | float):
+        raise ValueError(
+            f"Expected operand value to be a str, int, float, or bool for operator {operator}, got {_shown(operand)}"
+        )
+
+
+def _are_of_one_type(values: list[Any]) -> bool:
+    if len(set(map(type, values))) <= 1:
+        return bool(values)
+    first = type(values[0])
+    return all(isinstance(value, first) for value in values)
+
+
+def validate_where_document(where_document: WhereDocument) -> None:
+    """ValueError unless a filter on documents in Chroma's form.
+
+    >>> validate_where_document({"$not_contains": "moon"})
+    """
+    pending: list[tuple[Any, int]] = [(where_document, 1)]
+    while pending:
+        term, level = pending.pop()
+        if level > MAX_DEPTH:
+            raise InvalidArgumentError(f"Invalid where document clause: nested more than {MAX_DEPTH} levels deep")
+        operator, operand = _where_document_entry(term)
+        if operator in ("$and", "$or"):
+            pending += [(term, level + 1) for term in reversed(_where_document_terms(operand))]
+        elif not isinstance(operand, str):
+            raise ValueError(
+                f"Expected where document operand value for operator {operator} to be a str, got {_shown(operand)}"
+            )
+        elif not operand:
+            raise ValueError(f"Expected where document operand value for operator {operator} to be a non-empty str")
+
+
+def _where_document_entry(where_document: Any) -> tuple[str, Any]:
+    if not isinstance(where_document, dict):
+        raise ValueError(f"Expected where document to be a dictionary, got {_shown(where_document)}")
+    if len(where_document) != 1:
+        raise ValueError(f"Expected where document to have exactly one operator, got {_shown(where_document)}")
+    ((operator, operand),) = where_document.items()
+    allowed = (*DOCUMENT_OPERATORS, "$and", "$or")
+    if operator not in allowed:
+        raise ValueError(f"Expected where document operator to be one of {', '.join(allowed)}, got {operator}")
+    return operator, operand
+
+
+def _where_document_terms(operand: Any) -> list[Any]:
+    if not isinstance(operand, list):
+        raise ValueError(
+            f"Expected document value for $and or $or to be a list of where document expressions, got {_shown(operand)}"
+        )
+    if len(operand) <= 1:
+        raise ValueError(
+            "Expected document value for $and or $or to be a list with at least two where document expressions, "
+            f"got {_shown(operand)}"
+        )
+    return operand
+
+
+def _shown(value: Any) -> str:
+    """The value for a message: whole when short, else its beginning."""
+    try:
+        text = str(value)
+    except RecursionError:
+        return f"a deeply nested {type(value).__name__}"
+    return text if len(text) <= 1_000 else f"{text[:1_000]}…"
+
+
+# --- What the engine refuses ---------------------------------------------------------------------------------
+_INT64: Final = range(-(2**63), 2**63)
+_UINT32: Final = range(2**32)
+_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
+_NO_VALUE: Final = "Cannot convert Python object to MetadataValue"
+
+
+def check_records(records: Records, *, updating: bool) -> Records:
+    """The records as they are to be stored: numbers in their ranges, values that cannot be kept left out.
+
+    Integers beyond 64 bits become floats; metadata that is NaN or infinite is stored as missing, as in
+    Chroma. ``updating`` (update and upsert) allows None in metadata, which deletes the key.
+
+    Raises InvalidArgumentError for an empty id, vectors that are not finite, keys that are empty or
+    begin with "#" or "$"; TypeError for what has no form in storage; DuplicateIDError.
+    """
+    _check_ids(records.ids)
+    if records.embeddings is not None:
+        check_finite(records.embeddings, records.has_embedding)
+    if records.uris is not None and not set(map(type, records.uris)) <= {str, type(None)}:
+        _check_strings(records.uris, "uris")
+    if records.documents is not None and not set(map(type, records.documents)) <= {str, type(None)}:
+        _check_strings(records.documents, "documents")
+    if records.metadatas is None:
+        return records
+    return replace(records, metadatas=_storable_metadatas(records.metadatas, updating))
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    if "" in ids:
+        raise InvalidArgumentError("Empty ID, ID must have at least one character")
+    if len(set(ids)) != len(ids):
+        raise DuplicateIDError(_duplicates_sentence(list(ids)))
+
+
+def _check_strings(values: Sequence[Any], name: str) -> None:
+    for value in values:
+        if not isinstance(value, str | None):
+            raise TypeError(f"argument '{name}': expected str or None, got {type(value).__name__}")
+
+
+def check_finite(embeddings: Matrix, present: npt.NDArray[np.bool_] | None = None) -> None:
+    """InvalidArgumentError when a vector holds NaN or infinity; ``present`` says which rows count."""
+    if present is not None:
+        embeddings = embeddings[present]
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = embeddings.sum()
+    # A sum that is not finite may be one that overflowed: only then each number is looked at.
+    if not np.isfinite(total) and not np.isfinite(embeddings).all():
+        raise InvalidArgumentError("Validation error: embeddings: Embeddings must not contain NaN or Infinity values")
+
+
+def _storable_metadatas(metadatas: Sequence[UpdateMetadata | None], updating: bool) -> Sequence[UpdateMetadata | None]:
+    if not all(map(_is_key, _all_keys(metadatas))):
+        position = next(i for i, metadata in enumerate(metadatas) if metadata and not all(map(_is_key, metadata)))
+        raise InvalidArgumentError(f"Validation error: metadatas: Invalid metadata at index {position}")
+    if _are_storable(metadatas):
+        return metadatas
+    return [_storable(metadata, updating, "metadatas") if metadata else metadata for metadata in metadatas]
+
+
+def _is_key(key: Any) -> bool:
+    return isinstance(key, str) and key != META_KEY_CHROMA_DOCUMENT and key[:1] not in ("", "#", "$")
+
+
+def _are_storable(metadatas: Iterable[Any]) -> bool:
+    """Whether all values are strings, bools, finite floats and integers of 64 bits, by a look at all together."""
+    values = list(_all_values(metadatas))
+    kinds = set(map(type, values))
+    if not kinds <= {str, int, float, bool}:
+        return False
+    if int in kinds:
+        integers = [value for value in values if type(value) is int]
+        if min(integers) not in _INT64 or max(integers) not in _INT64:
+            return False
+    return float not in kinds or math.isfinite(sum(value for value in values if type(value) is float))
+
+
+def _storable(metadata: Mapping[str, Any], updating: bool, argument: str) -> dict[str, Any]:
+    stored: dict[str, Any] = {}
+    for key, value in metadata.items():
+        if value is None and not updating:
+            raise TypeError(f"argument '{argument}': {_NO_VALUE}")
+        if isinstance(value, list):
+            stored[key] = _storable_list(key, value, argument)
+        elif value is not None and not (isinstance(value, float) and not math.isfinite(value)):
+            stored[key] = _storable_scalar(value, argument)
+        elif value is None:
+            stored[key] = None
+        # NaN and infinity have no form in JSON: Chroma stores them as missing.
+    return stored
+
+
+def _storable_list(key: str, values: list[Any], argument: str) -> list[Any]:
+    if not values:
+        raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} is empty")
+    stored = [_storable_scalar(value, argument) for value in values]
+    if float in set(map(type, stored)):
+        if not all(isinstance(value, int | float) and math.isfinite(value) for value in stored):
+            raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} holds NaN or infinity")
+        return [float(value) for value in stored]
+    if len(set(map(type, stored))) != 1:
+        raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} holds several types")
+    return stored
+
+
+def _storable_scalar(value: Any, argument: str) -> str | int | float | bool:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if value in _INT64 else _wide_int(value, argument)
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"argument '{argument}': {_NO_VALUE}, got a {type(value).__name__}")
+
+
+def _wide_int(value: int, argument: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise TypeError(f"argument '{argument}': {_NO_VALUE}: the integer is too large") from None
+
+
+def check_collection_name(name: Any, argument: str = "name") -> str:
+    """The name; InvalidArgumentError (also a ValueError) unless Chroma allows it, TypeError unless a str.
+
+    >>> check_collection_name("papers-2024")
+    'papers-2024'
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"argument '{argument}': expected str, got {type(name).__name__}")
+    if not _NAME.fullmatch(name):
+        raise _InvalidNameError(
+            f"Validation error: {argument}: Expected a name containing 3-512 characters from [a-zA-Z0-9._-], "
+            f"starting and ending with a character in [a-zA-Z0-9]. Got: {name}"
+        )
+    if ".." in name:
+        raise _InvalidNameError(
+            f"Validation error: {argument}: Expected a name that does not contains two consecutive periods (..). "
+            f"Got {name}"
+        )
+    if _is_ip_address(name):
+        raise _InvalidNameError(
+            f"Validation error: {argument}: Expected a name that is not a valid ip address. Got {name}"
+        )
+    return name
+
+
+def _is_ip_address(name: str) -> bool:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def check_collection_metadata(metadata: Any, argument: str = "metadata", *, updating: bool = False) -> Any:
+    """The metadata of a collection as it is stored; None stays None.
+
+    Raises InvalidArgumentError when it is empty or a key is empty or begins with "#" or "$", TypeError
+    unless a dict of str to str, int, float or bool. ``updating`` leaves out keys whose value is None.
+    """
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        raise TypeError(f"argument '{argument}': expected a dict, got {type(metadata).__name__}")
+    if not metadata:
+        raise InvalidArgumentError(f"Validation error: {argument}: Metadata cannot be empty")
+    for key in metadata:
+        if not isinstance(key, str):
+            raise TypeError(f"argument '{argument}': expected str as key, got {type(key).__name__}")
+        if not key:
+            raise InvalidArgumentError(f"Validation error: {argument}: Metadata key cannot be empty")
+        if key[0] in "#$":
+            raise InvalidArgumentError(
+                f"Validation error: {argument}: Metadata key cannot start with '#' or '$': {key}"
+            )
+    for key, value in metadata.items():
+        if isinstance(value, list | tuple):
+            raise InvalidArgumentError(
+                f"Validation error: {argument}: the metadata of a collection holds no lists, got one under {key!r}"
+            )
+    return {key: value for key, value in _storable(metadata, updating, argument).items() if value is not None}
+
+
+def check_database_name(name: Any) -> str:
+    """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
+    if not isinstance(name, str):
+        raise TypeError(f"argument 'name': expected str, got {type(name).__name__}")
+    if len(name) < 3:
+        raise _InvalidNameError("database name must be at least 3 characters")
+    return name
+
+
+def check_tenant_name(name: Any) -> str:
+    """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
+    if not isinstance(name, str):
+        raise TypeError(f"argument 'name': expected str, got {type(name).__name__}")
+    if len(name) < 3:
+        raise _InvalidNameError("Validation error: name: Validation error: length, at least 3 characters")
+    return name
+
+
+def check_name_is_str(name: Any, argument: str = "name") -> str:
+    """The name under which something is looked up; TypeError unless a str."""
+    if not isinstance(name, str):
+        raise TypeError(f"argument '{argument}': expected str, got {type(name).__name__}")
+    return name
+
+
+def check_collection_id(id: Any) -> UUID:
+    """The id; InvalidArgumentError unless a UUID or the text of one."""
+    if isinstance(id, UUID):
+        return id
+    try:
+        return UUID(id)
+    except (ValueError, TypeError, AttributeError):
+        raise InvalidArgumentError(
+            "Validation error: collection_id: Invalid collection ID format, expected UUID"
+        ) from None
+
+
+def check_limit(limit: Any, argument: str = "limit") -> int | None:
+    """A limit or offset; TypeError unless an integer, OverflowError unless from 0 to 2**32 - 1.
+
+    >>> check_limit(10)
+    10
+    """
+    if limit is None:
+        return None
+    try:
+        value = int(limit.__index__())
+    except (AttributeError, TypeError):
+        raise TypeError(
+            f"argument '{argument}': '{type(limit).__name__}' object cannot be interpreted as an integer"
+        ) from None
+    if value not in _UINT32:
+        raise OverflowError("out of range integral type conversion attempted")
+    return value
+
+
+def check_n_results(n_results: int) -> int:
+    """The number of results; OverflowError unless it fits 32 bits."""
+    return cast(int, check_limit(n_results, "n_results"))
+
+
+def check_query_ids(ids: Any) -> list[str] | None:
+    """The ids a query is limited to; TypeError unless all are str. They may repeat, and be unknown."""
+    if ids is None:
+        return None
+    for id_ in ids:
+        if not isinstance(id_, str):
+            raise TypeError(f"argument 'ids': expected str, got {type(id_).__name__}")
+    return list(ids)
