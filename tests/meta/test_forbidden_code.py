@@ -1,0 +1,79 @@
+"""The package never unpickles, evaluates text, reads YAML, or builds SQL from pieces."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "chroma_nb"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml"}
+CALLS = {"eval", "exec", "compile", "__import__"}
+SQL_METHODS = {"execute", "executemany", "executescript"}
+
+
+def violations(source: str) -> Iterator[str]:
+    """What ``source`` does that no module of the package may do."""
+    for node in ast.walk(ast.parse(source)):
+        for problem in _problems(node):
+            yield f"line {getattr(node, 'lineno', '?')}: {problem}"
+
+
+def _problems(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import(names=names):
+            yield from (f"imports {name.name}" for name in names if name.name.split(".")[0] in MODULES)
+        case ast.ImportFrom(module=str(module)) if module.split(".")[0] in MODULES:
+            yield f"imports {module}"
+        case ast.Call(func=ast.Name(id=name)) if name in CALLS:
+            yield f"calls {name}"
+        case ast.Call(func=ast.Attribute(attr=attr), args=[statement, *_]) if attr in SQL_METHODS:
+            if isinstance(statement, ast.JoinedStr) and not _only_constants(statement):
+                yield "SQL in an f-string"
+            if isinstance(statement, ast.BinOp) and isinstance(statement.op, ast.Mod):
+                yield "SQL by %"
+            if isinstance(statement, ast.Call) and getattr(statement.func, "attr", "") == "format":
+                yield "SQL by format"
+    if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and getattr(node.value, "value", None) is not False:
+        yield "allows pickle"
+    if isinstance(node, ast.keyword) and node.arg == "shell" and getattr(node.value, "value", None) is not False:
+        yield "runs a shell"
+
+
+def _only_constants(statement: ast.JoinedStr) -> bool:
+    """Whether an f-string holds nothing but module constants, by the sign of their names: CAPITALS."""
+    values = [part.value for part in statement.values if isinstance(part, ast.FormattedValue)]
+    return all(isinstance(value, ast.Name) and value.id.lstrip("_").isupper() for value in values)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_runs_data_as_code_or_builds_sql_from_pieces(path: Path) -> None:
+    assert list(violations(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "from yaml import load",
+        "eval('1')",
+        "connection.execute(f'SELECT * FROM {name}')",
+        "connection.executemany('SELECT %s' % name, rows)",
+        "connection.execute('SELECT {}'.format(name))",
+        "numpy.load(path, allow_pickle=True)",
+        "subprocess.run(command, shell=True)",
+    ],
+)
+def test_the_check_sees_what_it_looks_for(source: str) -> None:
+    assert len(list(violations(source))) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["connection.execute('SELECT 1 WHERE a = ?', (name,))", "connection.execute(f'SELECT {COLUMNS} FROM r')"],
+)
+def test_the_check_lets_bound_parameters_and_constants_pass(source: str) -> None:
+    assert list(violations(source)) == []
