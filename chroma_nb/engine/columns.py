@@ -1,0 +1,389 @@
+"""Metadata in memory: one typed column per key, as numpy arrays.
+
+Not the metadata at rest (``records.py``) and not the meaning of a filter (``filters.py``). A type may
+differ from record to record, and ``True`` is not 1, so every cell carries a tag that says what it holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+# What a cell holds. The tags are ours alone: nothing on disk depends on them.
+ABSENT: Final = 0
+INT: Final = 1
+FLOAT: Final = 2
+FALSE: Final = 3
+TRUE: Final = 4
+STRING: Final = 5
+LIST: Final = 6
+OTHER: Final = 7  # a sparse vector, say: stored, but no filter reaches it
+_TAGS = 8
+
+_INT64_LIMIT = 2**63
+#: A key that fewer than one record in this many carries is kept by its cells alone, not for every row.
+_SPARSE_BELOW = 16
+
+
+def _tag(value: Any) -> int:
+    """What ``value`` is kept as; NaN and infinities read back from Chroma as missing, so they are."""
+    match value:
+        case bool():
+            return TRUE if value else FALSE
+        case int():
+            return INT if -_INT64_LIMIT <= value < _INT64_LIMIT else FLOAT
+        case float():
+            return FLOAT if math.isfinite(value) else ABSENT
+        case str():
+            return STRING
+        case list():
+            return LIST
+        case None:
+            return ABSENT
+    return OTHER
+
+
+class Vocabulary:
+    """Distinct values of a column, numbered in order of appearance."""
+
+    def __init__(self) -> None:
+        self._codes: dict[Any, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def encode(self, values: Iterable[Any]) -> npt.NDArray[np.int32]:
+        """The numbers of ``values``; new ones are numbered."""
+        codes = self._codes
+        return np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int32)
+
+    def find(self, value: Any) -> int:
+        """The number of ``value``, or -1."""
+        return self._codes.get(value, -1)
+
+    def among(self, values: Iterable[Any]) -> Mask:
+        """For every number: whether its value is one of ``values``."""
+        found = np.zeros(len(self._codes), np.bool_)
+        codes = self._codes
+        found[[codes[value] for value in values if value in codes]] = True
+        return found
+
+    def keep(self, used: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Forget all numbers but ``used`` (ascending); returns old number -> new number."""
+        values = list(self._codes)
+        self._codes = {values[code]: new for new, code in enumerate(used.tolist())}
+        renumbered = np.zeros(len(values), np.int32)
+        renumbered[used] = np.arange(len(used), dtype=np.int32)
+        return renumbered
+
+
+class Lists:
+    """The list values of a column: element -> the cells whose list holds it."""
+
+    def __init__(self) -> None:
+        self._lists: dict[int, list[Any]] = {}
+        self._flat: tuple[Vocabulary, npt.NDArray[np.int32], Rows] | None = None
+
+    def __setitem__(self, cell: int, value: list[Any]) -> None:
+        self._lists[cell] = value
+        self._flat = None
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    def discard(self, cells: Iterable[int]) -> None:
+        """Forget the lists of these cells."""
+        for cell in cells:
+            self._lists.pop(cell, None)
+        self._flat = None
+
+    def moved(self, cells: Rows) -> Lists:
+        """The same lists where cell i has become cell ``cells[i]``."""
+        lists = Lists()
+        lists._lists = {int(cells[cell]): value for cell, value in self._lists.items()}
+        return lists
+
+    def holding(self, element: Any) -> Rows:
+        """The cells whose list holds ``element``: 1, 1.0 and True are three elements."""
+        if self._flat is None:
+            vocabulary = Vocabulary()
+            codes = vocabulary.encode((type(item), item) for value in self._lists.values() for item in value)
+            lengths = np.fromiter(map(len, self._lists.values()), np.int64, len(self._lists))
+            cells = np.fromiter(self._lists, np.int64, len(self._lists))
+            self._flat = vocabulary, codes, np.repeat(cells, lengths)
+        vocabulary, codes, cells = self._flat
+        held: Rows = cells[codes == vocabulary.find((type(element), element))]
+        return held
+
+    def kinds(self, cells: Rows) -> dict[str, int]:
+        """How many of these cells hold a list of which type."""
+        counts: dict[str, int] = {}
+        for cell in cells.tolist():
+            value = self._lists[cell]
+            name = f"list[{type(value[0]).__name__}]" if value else "list"
+            counts[name] = counts.get(name, 0) + 1
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A stretch of a column, for one test: arrays of one length; a type that no cell has is None.
+
+    A number, code or list means something only where ``tags`` says that the cell holds one.
+    """
+
+    first: int
+    tags: npt.NDArray[np.uint8]
+    ints: npt.NDArray[np.int64] | None
+    floats: npt.NDArray[np.float64] | None
+    codes: npt.NDArray[np.int32] | None
+    vocabulary: Vocabulary
+    lists: Lists
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+
+class _Column:
+    """The values of one key. Dense: cell = row. Sparse: cells in order of arrival, and where they stand."""
+
+    def __init__(self, rows: int, *, dense: bool) -> None:
+        self.dense = dense
+        self._places = np.zeros(0, np.int64)
+        self._cell_of_row: dict[int, int] = {}
+        self._cells = rows if dense else 0
+        self._tags = np.zeros(self._cells, np.uint8)
+        self._ints: npt.NDArray[np.int64] | None = None
+        self._floats: npt.NDArray[np.float64] | None = None
+        self._codes: npt.NDArray[np.int32] | None = None
+        self._vocabulary = Vocabulary()
+        self._lists = Lists()
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self._cells
+
+    @property
+    def places(self) -> Rows:
+        """Cell -> row."""
+        return np.arange(self._cells) if self.dense else self._places[: self._cells]
+
+    def grow(self, cells: int) -> None:
+        """Make room for ``cells`` cells: half as many again, so that appending costs its own length."""
+        self._cells = max(cells, self._cells)
+        if cells <= len(self._tags):
+            return
+        room = max(cells, len(self._tags) + len(self._tags) // 2, 16)
+        self._tags = _grown(self._tags, room)
+        self._ints = None if self._ints is None else _grown(self._ints, room)
+        self._floats = None if self._floats is None else _grown(self._floats, room)
+        self._codes = None if self._codes is None else _grown(self._codes, room)
+        self._places = self._places if self.dense else _grown(self._places, room)
+
+    def put(self, rows: Rows, values: list[Any]) -> None:
+        """Set these rows' values."""
+        cells = rows if self.dense else self._settle(rows)
+        tags = np.fromiter(map(_tag, values), np.uint8, len(values))
+        old = self._tags[cells]
+        if len(self._lists) and (old == LIST).any():
+            self._lists.discard(cells[old == LIST].tolist())
+        self._tags[cells] = tags
+        for tag in np.flatnonzero(np.bincount(tags, minlength=_TAGS)).tolist():
+            if tag in _PUT:
+                of_tag = tags == tag
+                everything = of_tag.all()
+                here = cells if everything else cells[of_tag]
+                what = values if everything else [values[i] for i in np.flatnonzero(of_tag).tolist()]
+                _PUT[tag](self, here, what)
+
+    def _settle(self, rows: Rows) -> Rows:
+        """The cells of these rows; a row that had none gets one."""
+        cell_of_row = self._cell_of_row
+        cells = np.fromiter((cell_of_row.setdefault(row, len(cell_of_row)) for row in rows.tolist()), np.int64)
+        self.grow(len(cell_of_row))
+        self._places[cells] = rows
+        return cells
+
+    def put_ints(self, cells: Rows, values: list[Any]) -> None:
+        if self._ints is None:
+            self._ints = np.zeros(len(self._tags), np.int64)
+        self._ints[cells] = np.array(values, np.int64)
+
+    def put_floats(self, cells: Rows, values: list[Any]) -> None:
+        if self._floats is None:
+            self._floats = np.zeros(len(self._tags), np.float64)
+        self._floats[cells] = np.array(values, np.float64)
+
+    def put_strings(self, cells: Rows, values: list[Any]) -> None:
+        if self._codes is None:
+            self._codes = np.zeros(len(self._tags), np.int32)
+        self._codes[cells] = self._vocabulary.encode(values)
+        if len(self._vocabulary) > 2 * self._cells + 1024:  # updates left words that no cell holds
+            holders = np.flatnonzero(self._tags == STRING)
+            self._codes[holders] = self._vocabulary.keep(np.unique(self._codes[holders]).astype(np.int64))[
+                self._codes[holders]
+            ]
+
+    def put_lists(self, cells: Rows, values: list[Any]) -> None:
+        for cell, value in zip(cells.tolist(), values, strict=True):
+            self._lists[cell] = value
+
+    def clear(self, rows: Rows) -> None:
+        """These rows have no value any more."""
+        cells = rows
+        if not self.dense:
+            known = self._cell_of_row
+            cells = np.array([known[row] for row in rows.tolist() if row in known], np.int64)
+        if len(self._lists):
+            self._lists.discard(cells.tolist())
+        self._tags[cells] = ABSENT
+
+    def spread_out(self, rows: int) -> _Column:
+        """The same column with one cell for each of ``rows`` rows."""
+        places = self.places
+        column = _Column(rows, dense=True)
+        column._tags[places] = self._tags[: self._cells]
+        column._ints = _scattered(self._ints, places, rows)
+        column._floats = _scattered(self._floats, places, rows)
+        column._codes = _scattered(self._codes, places, rows)
+        column._vocabulary = self._vocabulary
+        column._lists = self._lists.moved(places)
+        return column
+
+    def stretch(self, start: int, stop: int) -> Cells:
+        """The cells from ``start`` to ``stop``."""
+        part = slice(start, stop)
+        return Cells(
+            first=start,
+            tags=self._tags[part],
+            ints=None if self._ints is None else self._ints[part],
+            floats=None if self._floats is None else self._floats[part],
+            codes=None if self._codes is None else self._codes[part],
+            vocabulary=self._vocabulary,
+            lists=self._lists,
+        )
+
+
+#: Tag -> how the values of that type are kept. A boolean is its tag.
+_PUT: Final[dict[int, Callable[[_Column, Rows, list[Any]], None]]] = {
+    INT: _Column.put_ints,
+    FLOAT: _Column.put_floats,
+    STRING: _Column.put_strings,
+    LIST: _Column.put_lists,
+}
+_NAMES: Final = {INT: "int", FLOAT: "float", FALSE: "bool", TRUE: "bool", STRING: "str", OTHER: "other"}
+
+
+class Columns:
+    """The metadata of a collection's records, by row and key, ready to be filtered.
+
+    Rows are the dense row numbers of the collection's table in memory. Reading from several threads is
+    safe, changing is the caller's to guard.
+
+    >>> columns = Columns()
+    >>> columns.extend([{"year": 2020}, None, {"year": 2021, "tags": ["a"]}])
+    >>> columns.describe(np.ones(3, bool))
+    {'year': {'int': 2}, 'tags': {'list[str]': 1}}
+    """
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._columns: dict[str, _Column] = {}
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def extend(self, metadatas: Sequence[Mapping[str, Any] | None]) -> None:
+        """Append a row for each of ``metadatas``."""
+        first = self._rows
+        self._rows += len(metadatas)
+        for column in self._columns.values():
+            if column.dense:
+                column.grow(self._rows)
+        self._put(range(first, self._rows), metadatas)
+
+    def replace(self, rows: Rows, metadatas: Sequence[Mapping[str, Any] | None]) -> None:
+        """Give these rows new metadata; what they had before is gone."""
+        self.clear(rows)
+        self._put(rows.tolist(), metadatas)
+
+    def clear(self, rows: Rows) -> None:
+        """These rows have no metadata any more."""
+        for column in self._columns.values():
+            column.clear(rows)
+
+    def describe(self, alive: Mask) -> dict[str, dict[str, int]]:
+        """For each key: how many of the rows in ``alive`` hold a value of which type."""
+        described: dict[str, dict[str, int]] = {}
+        for key, column in self._columns.items():
+            tags = column.stretch(0, column.cells).tags
+            tags = np.where(alive[column.places], tags, np.uint8(ABSENT))
+            counts: dict[str, int] = {}
+            for tag, count in enumerate(np.bincount(tags, minlength=_TAGS).tolist()):
+                if count and tag in _NAMES:
+                    counts[_NAMES[tag]] = counts.get(_NAMES[tag], 0) + count
+            counts |= column.stretch(0, 0).lists.kinds(np.flatnonzero(tags == LIST))
+            if counts:
+                described[key] = counts
+        return described
+
+    def test(self, key: str, test: Callable[[Cells], Mask], start: int, stop: int) -> Mask:
+        """``test`` applied to the values of ``key``: a mask of the rows from ``start`` to ``stop``.
+
+        ``test`` gets the column's cells and answers one bool per cell. Rows without the key are False.
+        """
+        column = self._columns.get(key)
+        if column is None:
+            return np.zeros(stop - start, np.bool_)
+        if column.dense:
+            return test(column.stretch(start, stop))
+        hits = column.places[test(column.stretch(0, column.cells))]
+        mask = np.zeros(stop - start, np.bool_)
+        mask[hits[(hits >= start) & (hits < stop)] - start] = True
+        return mask
+
+    def _put(self, rows: Iterable[int], metadatas: Sequence[Mapping[str, Any] | None]) -> None:
+        by_key: dict[str, tuple[list[int], list[Any]]] = {}
+        for row, metadata in zip(rows, metadatas, strict=True):
+            for key, value in (metadata or {}).items():
+                entry = by_key.get(key)
+                if entry is None:
+                    entry = by_key[key] = [], []
+                entry[0].append(row)
+                entry[1].append(value)
+        for key, (where, values) in by_key.items():
+            self._column(key, len(where)).put(np.array(where, np.int64), values)
+
+    def _column(self, key: str, more: int) -> _Column:
+        """The column of ``key``, in the form that suits it once ``more`` cells are set."""
+        column = self._columns.get(key)
+        cells = more + (0 if column is None else column.cells)
+        dense = cells * _SPARSE_BELOW >= self._rows
+        if column is None:
+            column = self._columns[key] = _Column(self._rows, dense=dense)
+        elif dense and not column.dense:
+            column = self._columns[key] = column.spread_out(self._rows)
+        return column
+
+
+def _grown(array: npt.NDArray[Any], room: int) -> npt.NDArray[Any]:
+    larger = np.zeros(room, array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+def _scattered(values: npt.NDArray[Any] | None, places: Rows, rows: int) -> npt.NDArray[Any] | None:
+    if values is None:
+        return None
+    array = np.zeros(rows, values.dtype)
+    array[places] = values[: len(places)]
+    return array

@@ -1,0 +1,291 @@
+"""What a filter means: a ``where`` tree and the columns -> a mask of rows.
+
+The grammar stands in ``where.py``, the test of a document in ``documents.py``.
+
+- A missing key fails every positive operator and satisfies ``$ne``, ``$nin`` and ``$not_contains``.
+- ``True`` is not 1, and ``"1"`` is not 1; 1 and 1.0 are the same number, compared without rounding.
+- A list is not its element: only ``$contains`` looks into lists, and there 2 and 2.0 differ.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.engine.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns, Mask, Rows
+from chroma_nb.engine.documents import compile_test
+from chroma_nb.where import And, Comparison, DocumentTest, Expression, Or
+
+#: Rows -> their documents, in the order asked for.
+DocumentSource = Callable[[Rows], Sequence[str | None]]
+
+_INT64 = np.iinfo(np.int64)
+#: So many documents are fetched at a time.
+_DOCUMENTS_AT_ONCE = 10_000
+
+
+def evaluate(
+    expression: Expression,
+    columns: Columns,
+    documents: DocumentSource,
+    alive: Mask,
+    start: int = 0,
+    stop: int | None = None,
+) -> Mask:
+    """Which of the rows from ``start`` to ``stop`` are alive and satisfy ``expression``.
+
+    ``alive`` covers all rows. Metadata is looked at first; documents are fetched only for the rows that
+    it leaves in doubt.
+
+    >>> columns = Columns()
+    >>> columns.extend([{"year": 2020}, {"year": 2024.5}, None])
+    >>> evaluate(Comparison("year", "$gt", 2020), columns, lambda rows: [], np.ones(3, bool)).tolist()
+    [False, True, False]
+    """
+    stop = len(columns) if stop is None else stop
+    return _Evaluation(columns, documents, start, stop).narrow(expression, alive[start:stop].copy())
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    columns: Columns
+    documents: DocumentSource
+    start: int
+    stop: int
+
+    def narrow(self, expression: Expression, candidates: Mask) -> Mask:
+        """Those of ``candidates`` that satisfy ``expression``."""
+        test = _document_test(expression)
+        if test is not None:
+            return self._test_documents(test, candidates)
+        match expression:
+            case Comparison(key, name, operand):
+                row = OPERATORS[name]
+                mask = self.columns.test(key, row.compile(operand), self.start, self.stop)
+                return candidates & ~mask if row.negated else candidates & mask
+            case And(terms):
+                return self._all(terms, candidates)
+            case Or(terms):
+                return self._any(terms, candidates)
+        raise TypeError(f"expected a where expression, got {type(expression).__name__}")
+
+    def _all(self, terms: Sequence[Expression], candidates: Mask) -> Mask:
+        metadata, documents = _cheap_first(terms)
+        for term in metadata:
+            candidates = self.narrow(term, candidates)
+        if documents and candidates.any():
+            candidates = self.narrow(documents[0] if len(documents) == 1 else And(documents), candidates)
+        return candidates
+
+    def _any(self, terms: Sequence[Expression], candidates: Mask) -> Mask:
+        metadata, documents = _cheap_first(terms)
+        found = np.zeros(len(candidates), np.bool_)
+        for term in metadata:
+            found |= self.narrow(term, candidates)
+        left = candidates & ~found
+        if documents and left.any():
+            found |= self.narrow(documents[0] if len(documents) == 1 else Or(documents), left)
+        return found
+
+    def _test_documents(self, test: Callable[[str | None], bool], candidates: Mask) -> Mask:
+        found = np.zeros(len(candidates), np.bool_)
+        places = np.flatnonzero(candidates)
+        for first in range(0, len(places), _DOCUMENTS_AT_ONCE):
+            part = places[first : first + _DOCUMENTS_AT_ONCE]
+            texts = self.documents(part + self.start)
+            found[part] = np.fromiter(map(test, texts), np.bool_, len(part))
+        return found
+
+
+def _cheap_first(terms: Sequence[Expression]) -> tuple[list[Expression], tuple[Expression, ...]]:
+    """The terms that need no document, and those that do."""
+    metadata = [term for term in terms if not _reads_documents(term)]
+    return metadata, tuple(term for term in terms if _reads_documents(term))
+
+
+def _reads_documents(expression: Expression) -> bool:
+    match expression:
+        case DocumentTest():
+            return True
+        case And(terms) | Or(terms):
+            return any(map(_reads_documents, terms))
+    return False
+
+
+def _document_test(expression: Expression) -> Callable[[str | None], bool] | None:
+    """``expression`` as one test of a document, when it is about nothing else: each text is fetched once."""
+    match expression:
+        case DocumentTest():
+            return compile_test(expression)
+        case And(terms) | Or(terms):
+            tests = [test for test in map(_document_test, terms) if test is not None]
+            if len(tests) == len(terms):
+                combine = all if isinstance(expression, And) else any
+                return lambda text: combine(test(text) for test in tests)
+    return None
+
+
+# --- Operators ----------------------------------------------------------------------------------------
+Test = Callable[[Cells], Mask]
+
+
+def _none(cells: Cells) -> Mask:
+    return np.zeros(len(cells), np.bool_)
+
+
+def _where_tagged(cells: Cells, tag: int, mask: Mask) -> Mask:
+    return np.asarray(mask & (cells.tags == tag))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One of = < <= > >= between numbers, without rounding either side."""
+
+    compare: Callable[[Any, Any], Any]
+    #: How a bound that is no whole number (or no float) becomes one without changing what satisfies it.
+    round_up: bool | None
+
+    def __call__(self, operand: Any) -> Test:
+        if not _is_number(operand) or math.isnan(operand):
+            return _none
+
+        def test(cells: Cells) -> Mask:
+            mask = _none(cells)
+            if cells.ints is not None:
+                mask |= _where_tagged(cells, INT, self.ints(cells.ints, operand))
+            if cells.floats is not None:
+                mask |= _where_tagged(cells, FLOAT, self.floats(cells.floats, operand))
+            return mask
+
+        return test
+
+    def ints(self, values: npt.NDArray[np.int64], operand: float) -> Mask:
+        """``values`` against ``operand``, which may be a fraction or beyond 64 bits."""
+        if operand > _INT64.max or operand < _INT64.min:  # infinities too: the same for every value
+            return np.full(len(values), self.compare(0, operand), np.bool_)
+        bound = math.ceil(operand) if self.round_up else math.floor(operand)
+        if bound != operand and self.round_up is None:
+            return np.zeros(len(values), np.bool_)
+        return np.asarray(self.compare(values, np.int64(bound)))
+
+    def floats(self, values: npt.NDArray[np.float64], operand: float) -> Mask:
+        """``values`` against ``operand``, which may be an integer that no float is equal to."""
+        try:
+            bound = float(operand)
+        except OverflowError:
+            bound = math.inf if operand > 0 else -math.inf
+        if bound != operand:
+            if self.round_up is None:
+                return np.zeros(len(values), np.bool_)
+            if self.round_up and bound < operand:
+                bound = math.nextafter(bound, math.inf)
+            elif not self.round_up and bound > operand:
+                bound = math.nextafter(bound, -math.inf)
+        return np.asarray(self.compare(values, bound))
+
+
+_equal_number = _Order(operator.eq, None)
+
+
+def _equal(operand: Any) -> Test:
+    if isinstance(operand, bool):
+        return lambda cells: np.asarray(cells.tags == (TRUE if operand else FALSE))
+    if isinstance(operand, str):
+        return _equal_text(operand)
+    return _equal_number(operand)
+
+
+def _equal_text(operand: str) -> Test:
+    def test(cells: Cells) -> Mask:
+        code = cells.vocabulary.find(operand)
+        if code < 0 or cells.codes is None:
+            return _none(cells)
+        return _where_tagged(cells, STRING, cells.codes == code)
+
+    return test
+
+
+def _is_in(operands: Sequence[Any]) -> Test:
+    texts = [value for value in operands if isinstance(value, str)]
+    tags = [TRUE if value else FALSE for value in operands if isinstance(value, bool)]
+    numbers = [value for value in operands if _is_number(value)]
+    ints = _exact(numbers, int, np.int64)
+    floats = _exact(numbers, float, np.float64)
+
+    def test(cells: Cells) -> Mask:
+        mask = _none(cells)
+        for tag in set(tags):
+            mask |= cells.tags == tag
+        if cells.ints is not None and len(ints):
+            mask |= _where_tagged(cells, INT, np.isin(cells.ints, ints))
+        if cells.floats is not None and len(floats):
+            mask |= _where_tagged(cells, FLOAT, np.isin(cells.floats, floats))
+        if cells.codes is not None and texts:
+            mask |= _where_tagged(cells, STRING, _looked_up(cells.vocabulary.among(texts), cells.codes))
+        return mask
+
+    return test
+
+
+def _exact(numbers: Sequence[float], kind: type, dtype: type[Any]) -> npt.NDArray[Any]:
+    """Those of ``numbers`` that a value of ``dtype`` can be equal to."""
+    kept = []
+    for number in numbers:
+        if type(number) is kind and (kind is float or _INT64.min <= number <= _INT64.max):
+            kept.append(number)
+        elif type(number) is not kind:
+            try:
+                other = kind(number)
+            except (OverflowError, ValueError):  # an infinity or NaN as int, an int beyond every float
+                continue
+            if other == number and (kind is float or _INT64.min <= other <= _INT64.max):
+                kept.append(other)
+    return np.array(kept, dtype)
+
+
+def _looked_up(table: Mask, codes: npt.NDArray[np.int32]) -> Mask:
+    """``table[codes]``; cells without a string have code 0, which an empty table lacks."""
+    return table[codes] if len(table) else np.zeros(len(codes), np.bool_)
+
+
+def _contains(operand: Any) -> Test:
+    def test(cells: Cells) -> Mask:
+        mask = _none(cells)
+        holders = cells.lists.holding(operand) - cells.first
+        mask[holders[(holders >= 0) & (holders < len(mask))]] = True
+        return mask
+
+    return test
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How ``{key: {operator: operand}}`` is tested: ``compile`` gives the positive form."""
+
+    compile: Callable[[Any], Test]
+    negated: bool = False
+
+
+#: One row per operator of metadata.
+OPERATORS: Final[dict[str, Operator]] = {
+    "$eq": Operator(_equal),
+    "$ne": Operator(_equal, negated=True),
+    "$gt": Operator(_Order(operator.gt, round_up=False)),
+    "$gte": Operator(_Order(operator.ge, round_up=True)),
+    "$lt": Operator(_Order(operator.lt, round_up=True)),
+    "$lte": Operator(_Order(operator.le, round_up=False)),
+    "$in": Operator(_is_in),
+    "$nin": Operator(_is_in, negated=True),
+    "$contains": Operator(_contains),
+    "$not_contains": Operator(_contains, negated=True),
+}

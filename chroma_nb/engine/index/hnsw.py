@@ -1,0 +1,374 @@
+"""The HNSW graph: everything that knows hnswlib.
+
+What hnswlib must not be asked is never asked: to overwrite a label, to reuse one, to add while it is
+searched, for more than it can reach. Labels are slots, a deletion is a mark, and an answer that it refuses
+is None, which means "search exactly".
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb._optional import require
+from chroma_nb.engine.index.base import IndexParameters, Neighbours, SlotMask, Slots, VectorSource
+from chroma_nb.types import Matrix
+
+#: So many vectors are added between two looks at ``cancelled``; hnswlib holds no lock in between.
+CHUNK: Final = 2_000
+#: hnswlib's names of the spaces. Cosine is the inner product of vectors that we bring to length 1.
+_SPACES: Final = {"l2": "l2", "ip": "ip", "cosine": "ip"}
+_SEED: Final = 100
+
+Hashes: TypeAlias = npt.NDArray[np.uint64]
+
+
+class HnswIndex:
+    """An approximate index of the vectors in some slots; each distinct vector stands in the graph once.
+
+    Queries, marks and appends may come from several threads; they take turns.
+    """
+
+    def __init__(self, parameters: IndexParameters, dimension: int) -> None:
+        self.parameters = parameters
+        self.dimension = dimension
+        #: Every live slot below is in the index.
+        self.covers = 0
+        #: The collection's change counter when the index was saved; 0 for one that was built here.
+        self.seq = 0
+        self._lock = threading.Lock()
+        self._graph = _new_graph(parameters, dimension)
+        self._capacity = 0
+        self._whole = True
+        self._groups = _Groups()
+        self._fingerprints = Fingerprints(dimension)
+
+    @staticmethod
+    def available() -> bool:
+        """Whether hnswlib can be used; ``CHROMA_NB_NO_HNSW=1`` in the environment says no."""
+        if os.environ.get("CHROMA_NB_NO_HNSW") == "1":
+            return False
+        try:
+            importlib.import_module("hnswlib")
+        except ImportError:
+            return False
+        return True
+
+    @classmethod
+    def build(
+        cls,
+        parameters: IndexParameters,
+        vectors: VectorSource,
+        slots: Slots,
+        dimension: int,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> HnswIndex | None:
+        """Index these slots, a chunk at a time in this thread; None when ``cancelled`` said so."""
+        index = cls(parameters, dimension)
+        for first in range(0, len(slots), CHUNK):
+            if cancelled():
+                return None
+            chunk = slots[first : first + CHUNK]
+            index.append(chunk, vectors(chunk))
+        return index
+
+    @property
+    def count(self) -> int:
+        """How many vectors are in the graph, the marked ones included; duplicates count once."""
+        return self._groups.labels
+
+    @property
+    def dead(self) -> int:
+        """How many of ``count`` are marked as deleted: they are walked through and never found."""
+        return self._groups.labels - self._groups.live_labels
+
+    def slots(self) -> Slots:
+        """The slots that are indexed and not marked, ascending."""
+        with self._lock:
+            return self._groups.live_slots()
+
+    def append(self, slots: Slots, vectors: Matrix) -> None:
+        """Add the vectors of these slots, which were never added before."""
+        if not len(slots):
+            return
+        inside = self._inside(vectors)
+        with self._lock:
+            whole, self._whole = self._whole, False  # an interrupt in between leaves an index that refuses
+            labels = self._label(slots, inside)
+            new = labels == slots
+            self._add(inside[new], labels[new])
+            self._groups.add(slots, labels)
+            self.covers = max(self.covers, int(slots.max()) + 1)
+            self._whole = whole
+
+    def mark(self, slots: Slots) -> None:
+        """These slots are deleted; those not indexed are ignored."""
+        with self._lock:
+            for label in self._groups.remove(slots).tolist():
+                self._graph.mark_deleted(label)
+
+    def query(self, queries: Matrix, k: int, ef: int, allowed: SlotMask | None = None) -> Neighbours | None:
+        """The ``k`` nearest live slots to each query, among ``allowed`` if given (one bool per slot).
+
+        Of shape (queries, k), nearest first, -1 and infinity where fewer were found. None when the graph
+        cannot answer: then the search has to be exact.
+        """
+        inside = self._inside(queries)
+        with self._lock:
+            if not self._whole:
+                return None
+            candidates = None if allowed is None else self._groups.labels_of(allowed)
+            reachable = self._groups.live_labels if candidates is None else int(candidates.sum())
+            found = self._search(inside, min(k, reachable), max(ef, k), candidates)
+            return None if found is None else self._groups.expand(found, k, allowed)
+
+    def save(self, path: Path) -> tuple[Slots, Slots]:
+        """Write the graph to ``path``; returns the live slots and the labels they stand behind."""
+        with self._lock:
+            self._graph.save_index(str(path))
+            slots = self._groups.live_slots()
+            return slots, self._groups.label_of(slots)
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        parameters: IndexParameters,
+        dimension: int,
+        contents: tuple[Slots, Hashes],
+        slots: Slots,
+        labels: Slots,
+    ) -> HnswIndex:
+        """The graph in ``path``, which ``storage.py`` has examined.
+
+        ``contents`` are the labels of all its vectors, marked ones too, and their fingerprints; ``slots``
+        are the live slots and ``labels`` the labels these stand behind.
+        """
+        index = cls(parameters, dimension)
+        in_file, hashes = contents
+        index._graph.load_index(str(path), max_elements=len(in_file))
+        index._graph.set_num_threads(_THREADS)
+        index._capacity = len(in_file)
+        index._groups.add(slots, labels)
+        index._groups.bury(in_file)
+        index._fingerprints.remember(hashes, in_file)
+        return index
+
+    def _inside(self, vectors: Matrix) -> Matrix:
+        """Vectors as the graph holds them."""
+        inside = np.ascontiguousarray(vectors, np.float32)
+        return unit(inside) if self.parameters.space == "cosine" else inside
+
+    def _label(self, slots: Slots, vectors: Matrix) -> Slots:
+        """For each slot the label its vector has: an earlier slot's when the vector is the same."""
+        hashes = self._fingerprints.of(vectors)
+        known = self._fingerprints.find(hashes)
+        known[~self._groups.is_live(known)] = -1
+        labels = np.where(known < 0, slots, known)
+        twins = np.flatnonzero(known >= 0)
+        if len(twins):
+            unique, which = np.unique(known[twins], return_inverse=True)
+            stored = np.asarray(self._graph.get_items(unique), np.float32)
+            other = twins[(stored[which] != vectors[twins]).any(axis=1)]
+            labels[other] = slots[other]
+        fresh = np.flatnonzero(known < 0)
+        _, first, which = np.unique(hashes[fresh], return_index=True, return_inverse=True)
+        leader = fresh[first][which]
+        same = (vectors[leader] == vectors[fresh]).all(axis=1)
+        labels[fresh[same]] = slots[leader[same]]
+        new = fresh[labels[fresh] == slots[fresh]]
+        self._fingerprints.remember(hashes[new], slots[new])
+        return labels
+
+    def _add(self, vectors: Matrix, labels: Slots) -> None:
+        needed = self._groups.labels + len(labels)
+        if self._capacity == 0:
+            self._capacity = max(needed, 100)
+            self._graph.init_index(
+                max_elements=self._capacity,
+                ef_construction=self.parameters.ef_construction,
+                M=links(self.parameters),
+                random_seed=_SEED,
+            )
+            self._graph.set_num_threads(_THREADS)
+        elif needed > self._capacity:
+            self._capacity = max(needed, self._capacity + self._capacity // 2)
+            self._graph.resize_index(self._capacity)
+        if len(labels):
+            self._graph.add_items(vectors, labels, num_threads=1)
+
+    def _search(self, queries: Matrix, k: int, ef: int, candidates: SlotMask | None) -> Neighbours | None:
+        if k == 0:
+            return np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32)
+        self._graph.set_ef(ef)
+        try:
+            if candidates is None:
+                labels, distances = self._graph.knn_query(queries, k=k)
+            else:
+                # A filter is Python: more threads would only wait for one another.
+                admit = candidates.tobytes().__getitem__
+                labels, distances = self._graph.knn_query(queries, k=k, num_threads=1, filter=admit)
+        except RuntimeError:
+            return None  # "Cannot return the results in a contiguous 2D array": fewer reached than asked for
+        return labels.astype(np.int64), distances
+
+
+_THREADS: Final = os.cpu_count() or 1
+
+
+def unit(vectors: Matrix) -> Matrix:
+    """Rows brought to length 1; a row of zeros stays one."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]
+    # Adding zero turns -0.0 into 0.0, so that equal vectors have equal bytes.
+    return np.asarray(np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0) + 0.0, np.float32)
+
+
+def links(parameters: IndexParameters) -> int:
+    """M as hnswlib is given it: with one link it would divide by log(1)."""
+    return max(2, parameters.max_neighbors)
+
+
+def _hnswlib() -> Any:
+    return require("hnswlib", feature="The approximate index", extra="hnsw")
+
+
+def _new_graph(parameters: IndexParameters, dimension: int) -> Any:
+    return _hnswlib().Index(space=_SPACES[parameters.space], dim=dimension)
+
+
+class _Groups:
+    """Which slots stand behind which label, and which of them are live."""
+
+    def __init__(self) -> None:
+        self.labels = 0
+        self.live_labels = 0
+        self._label = np.zeros(0, np.int64)  # by slot; -1: not indexed, or marked
+        self._members = np.zeros(0, np.int64)  # by label: its live slots
+        self._twins = False
+        self._sorted: tuple[Slots, Slots] | None = None
+
+    def add(self, slots: Slots, labels: Slots) -> None:
+        self._reach(int(max(slots.max(), labels.max())) + 1 if len(slots) else 0)
+        before = self._members[np.unique(labels)]
+        self.labels += int((labels == slots).sum())
+        self.live_labels += int((before == 0).sum())
+        self._label[slots] = labels
+        np.add.at(self._members, labels, 1)
+        self._twins = self._twins or bool((labels != slots).any())
+        self._sorted = None
+
+    def bury(self, labels: Slots) -> None:
+        """Of a graph that was loaded: these are all its labels, the marked ones too."""
+        self._reach(int(labels.max()) + 1)
+        self.labels = len(labels)
+
+    def remove(self, slots: Slots) -> Slots:
+        """Forget these slots; returns the labels that have none left."""
+        slots = np.unique(slots[(slots >= 0) & (slots < len(self._label))])
+        slots = slots[self._label[slots] >= 0]
+        labels = self._label[slots]
+        self._label[slots] = -1
+        np.subtract.at(self._members, labels, 1)
+        labels = np.unique(labels)
+        gone: Slots = labels[self._members[labels] == 0]
+        self.live_labels -= len(gone)
+        self._sorted = None
+        return gone
+
+    def live_slots(self) -> Slots:
+        return np.flatnonzero(self._label >= 0)
+
+    def label_of(self, slots: Slots) -> Slots:
+        return self._label[slots]
+
+    def is_live(self, labels: Slots) -> npt.NDArray[np.bool_]:
+        """Whether a label has live slots; -1 has none."""
+        live = np.zeros(len(labels), np.bool_)
+        real = labels >= 0
+        live[real] = self._members[labels[real]] > 0
+        return live
+
+    def labels_of(self, allowed: SlotMask) -> SlotMask:
+        """Which labels have an allowed slot; as long as the highest label needs."""
+        allowed = allowed[: len(self._label)]
+        labels = self._label[: len(allowed)][allowed]
+        mask = np.zeros(len(self._label), np.bool_)
+        mask[labels[labels >= 0]] = True
+        return mask
+
+    def expand(self, found: Neighbours, k: int, allowed: SlotMask | None) -> Neighbours:
+        """Labels -> slots, at most ``k`` a query and padded to ``k``."""
+        labels, distances = found
+        slots = np.full((len(labels), k), -1, np.int64)
+        padded = np.full((len(labels), k), np.inf, np.float32)
+        if not self._twins:
+            slots[:, : labels.shape[1]] = labels
+            padded[:, : labels.shape[1]] = distances
+            return slots, padded
+        for row in range(len(labels)):
+            filled = 0
+            for label, distance in zip(labels[row].tolist(), distances[row].tolist(), strict=True):
+                group = self._group(label, allowed)[: k - filled]
+                slots[row, filled : filled + len(group)] = group
+                padded[row, filled : filled + len(group)] = distance
+                filled += len(group)
+        return slots, padded
+
+    def _group(self, label: int, allowed: SlotMask | None) -> Slots:
+        """The live slots of a label, ascending."""
+        if self._sorted is None:
+            slots = self.live_slots()
+            order = np.argsort(self._label[slots], kind="stable")
+            self._sorted = self._label[slots][order], slots[order]
+        labels, slots = self._sorted
+        group: Slots = slots[np.searchsorted(labels, label) : np.searchsorted(labels, label, side="right")]
+        if allowed is None:
+            return group
+        group = group[group < len(allowed)]
+        group = group[allowed[group]]
+        return group
+
+    def _reach(self, size: int) -> None:
+        if size > len(self._label):
+            room = max(size, len(self._label) + len(self._label) // 2)
+            more = room - len(self._label)
+            self._label = np.concatenate([self._label, np.full(more, -1, np.int64)])
+            self._members = np.concatenate([self._members, np.zeros(more, np.int64)])
+
+
+class Fingerprints:
+    """Finds the label of a vector by its bytes. Two vectors may share a hash; whoever finds one compares."""
+
+    def __init__(self, dimension: int) -> None:
+        random = np.random.default_rng(_SEED)
+        self._factors = random.integers(0, 2**63, dimension, np.uint64) * np.uint64(2) + np.uint64(1)
+        self._known = np.zeros(0, np.uint64)  # ascending
+        self._labels = np.zeros(0, np.int64)
+
+    def of(self, vectors: Matrix) -> Hashes:
+        """A number for each row's bytes."""
+        return np.ascontiguousarray(vectors).view(np.uint32).astype(np.uint64) @ self._factors
+
+    def find(self, hashes: Hashes) -> Slots:
+        """The labels remembered for these hashes, or -1."""
+        if not len(self._known):
+            return np.full(len(hashes), -1, np.int64)
+        at = np.minimum(np.searchsorted(self._known, hashes), len(self._known) - 1)
+        return np.where(self._known[at] == hashes, self._labels[at], -1)
+
+    def remember(self, hashes: Hashes, labels: Slots) -> None:
+        """From now on these hashes lead to these labels."""
+        hashes, first = np.unique(hashes, return_index=True)
+        labels = labels[first]
+        old = self.find(hashes) >= 0
+        self._labels[np.searchsorted(self._known, hashes[old])] = labels[old]
+        at = np.searchsorted(self._known, hashes[~old])
+        self._known = np.insert(self._known, at, hashes[~old])
+        self._labels = np.insert(self._labels, at, labels[~old])

@@ -1,0 +1,410 @@
+"""Cache files of the graph: ``<random>.hnsw`` and a sidecar ``<random>.json`` that is renamed last.
+
+Derived data: losing it costs a rebuild, so whatever is odd about a file is a reason to forget it. hnswlib
+follows the numbers in a file wherever they point, and a checksum stops accidents, not strangers; that is
+why every number is examined before hnswlib sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import secrets
+import stat
+import time
+import warnings
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from chroma_nb.engine.index.base import IndexParameters, Slots
+from chroma_nb.engine.index.hnsw import Fingerprints, Hashes, HnswIndex, links
+
+_FORMAT: Final = 1
+#: No sidecar of ours is larger.
+_SIDECAR_LIMIT: Final = 256 * 1024 * 1024
+#: Files without a sidecar that are older were left by a process that died while writing.
+_ABANDONED_SECONDS: Final = 3600
+_BLOCK_BYTES: Final = 8 * 1024 * 1024
+
+Facts = dict[str, Any]
+
+
+class _OddFileError(Exception):
+    """The file is not what we would have written."""
+
+
+def save(index: HnswIndex, directory: Path, collection_id: str, generation: int, seq: int, covers: int) -> None:
+    """Write the graph as it is at ``seq`` and drop the collection's older files; failing is one warning.
+
+    ``covers``: every slot below that is live at ``seq`` is in the graph.
+    """
+    if index.count == 0:
+        return
+    stem = directory / secrets.token_hex(16)
+    graph, sidecar, draft = stem.with_suffix(".hnsw"), stem.with_suffix(".json"), stem.with_suffix(".part")
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(graph, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        slots, labels = index.save(graph)
+        with graph.open("rb+") as file:
+            os.fsync(file.fileno())
+            # Read back: hnswlib says nothing when the disk was full.
+            contents = _examine(file, index.parameters, index.dimension)
+        facts = {
+            **_identity(index.parameters, index.dimension, collection_id, generation),
+            "seq": seq,
+            "covers": covers,
+            "sha256": contents.sha256,
+            **_members(contents, slots, labels),
+        }
+        _write_sidecar(draft, facts)
+        draft.rename(sidecar)
+        _sync_directory(directory)
+    except (OSError, RuntimeError, _OddFileError) as error:
+        _unlink(draft, graph)
+        warnings.warn(
+            f"the search index was not saved in {directory} ({error}); it will be rebuilt when it is needed again",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return
+    _drop(directory, collection_id, keep=stem.name)
+
+
+def load(
+    directory: Path,
+    collection_id: str,
+    generation: int,
+    parameters: IndexParameters,
+    dimension: int,
+    slots_limit: int,
+) -> HnswIndex | None:
+    """The newest graph that fits, with ``seq`` and ``covers`` as they were saved; None when there is none.
+
+    ``slots_limit``: no slot is as high. A damaged file is removed if that is allowed.
+    """
+    identity = _identity(parameters, dimension, collection_id, generation)
+    fitting = [
+        (facts["seq"], path, facts)
+        for path, facts in _sidecars(directory)
+        if identity.items() <= facts.items() and 0 <= facts["covers"] <= slots_limit
+    ]
+    for _, path, facts in sorted(fitting, key=lambda entry: entry[0], reverse=True):
+        try:
+            return _restore(path.with_suffix(".hnsw"), facts, parameters, dimension)
+        except (_OddFileError, OSError, RuntimeError):
+            _unlink(path, path.with_suffix(".hnsw"))
+    return None
+
+
+def sweep(directory: Path, collection_id: str) -> None:
+    """Drop all files of a collection but the newest, and what dead processes left half written."""
+    newest = max(
+        ((facts["seq"], path.stem) for path, facts in _sidecars(directory) if facts["collection"] == collection_id),
+        default=(0, ""),
+    )
+    _drop(directory, collection_id, keep=newest[1])
+
+
+def remove(directory: Path, collection_id: str) -> None:
+    """Drop all files of a collection."""
+    _drop(directory, collection_id, keep="")
+
+
+# --- Sidecars -------------------------------------------------------------------------------------------
+def _identity(parameters: IndexParameters, dimension: int, collection_id: str, generation: int) -> Facts:
+    """What must be equal for a file to be of use."""
+    return {
+        "format": _FORMAT,
+        "collection": collection_id,
+        "generation": generation,
+        "space": parameters.space,
+        "max_neighbors": parameters.max_neighbors,
+        "ef_construction": parameters.ef_construction,
+        "dimension": dimension,
+    }
+
+
+def _members(contents: _Contents, slots: Slots, labels: Slots) -> Facts:
+    """Who stands behind which label, where that is not just the slot of the same number."""
+    twins = slots != labels
+    alone = np.setdiff1d(contents.labels[~contents.marked], slots[~twins])
+    return {"twins": slots[twins].tolist(), "leaders": labels[twins].tolist(), "leaders_gone": alone.tolist()}
+
+
+def _write_sidecar(path: Path, facts: Facts) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(orjson.dumps({"sha256": _checksum(facts), "facts": facts}))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _checksum(facts: Facts) -> str:
+    return hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _sidecars(directory: Path) -> Iterator[tuple[Path, Facts]]:
+    """The sidecars that are whole; a damaged one is removed with its graph."""
+    try:
+        paths = sorted(directory.glob("*.json"))
+    except OSError:
+        return
+    for path in paths:
+        try:
+            yield path, _read_sidecar(path)
+        except _OddFileError:
+            _unlink(path, path.with_suffix(".hnsw"))
+        except OSError:
+            continue  # swept by another process, or not ours to read
+
+
+def _read_sidecar(path: Path) -> Facts:
+    with _open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > _SIDECAR_LIMIT:
+            raise _OddFileError("sidecar too large")
+        try:
+            wrapped = orjson.loads(file.read())
+            facts = wrapped["facts"]
+            right = wrapped["sha256"] == _checksum(facts)
+        except (ValueError, TypeError, KeyError) as error:
+            raise _OddFileError(str(error)) from None
+    if not right:
+        raise _OddFileError("sidecar does not match its checksum")
+    if not (isinstance(facts, dict) and all(isinstance(facts.get(key), kind) for key, kind in _FACTS.items())):
+        raise _OddFileError("sidecar lacks a fact")
+    return facts
+
+
+_FACTS: Final = {
+    "format": int,
+    "collection": str,
+    "generation": int,
+    "seq": int,
+    "covers": int,
+    "sha256": str,
+    "twins": list,
+    "leaders": list,
+    "leaders_gone": list,
+}
+
+
+# --- The graph file: what hnswlib writes, read with numpy -------------------------------------------------
+_HEADER: Final = np.dtype(
+    [
+        ("offset_level0", "<u8"),
+        ("max_elements", "<u8"),
+        ("count", "<u8"),
+        ("element_size", "<u8"),
+        ("label_offset", "<u8"),
+        ("data_offset", "<u8"),
+        ("max_level", "<i4"),
+        ("enter_point", "<u4"),
+        ("max_links", "<u8"),
+        ("max_links0", "<u8"),
+        ("links", "<u8"),
+        ("multiplier", "<f8"),
+        ("ef_construction", "<u8"),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What an examined file holds, in the file's order."""
+
+    labels: Slots
+    marked: npt.NDArray[np.bool_]
+    fingerprints: Hashes
+    sha256: str
+
+
+def _restore(path: Path, facts: Facts, parameters: IndexParameters, dimension: int) -> HnswIndex:
+    with _open_regular(path) as file:
+        contents = _examine(file, parameters, dimension)
+    if contents.sha256 != facts["sha256"]:
+        raise _OddFileError("graph does not match its checksum")
+    slots, labels = _live(contents, facts)
+    index = HnswIndex.load(path, parameters, dimension, (contents.labels, contents.fingerprints), slots, labels)
+    index.seq, index.covers = facts["seq"], facts["covers"]
+    return index
+
+
+def _live(contents: _Contents, facts: Facts) -> tuple[Slots, Slots]:
+    """The live slots of a file and their labels; the inverse of ``_members``."""
+    try:
+        twins, leaders, gone = (np.array(facts[key], np.int64) for key in ("twins", "leaders", "leaders_gone"))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _OddFileError(str(error)) from None
+    unmarked = contents.labels[~contents.marked]
+    slots = np.concatenate([np.setdiff1d(unmarked, gone), twins])
+    labels = np.concatenate([np.setdiff1d(unmarked, gone), leaders])
+    _demand(twins.shape == leaders.shape and twins.ndim == 1, "twins without leaders")
+    _demand(len(np.unique(slots)) == len(slots), "a slot twice")
+    _demand(bool(((slots >= 0) & (slots < facts["covers"])).all()), "a slot beyond what the file covers")
+    _demand(bool((contents.labels < facts["covers"]).all()), "a label beyond what the file covers")
+    _demand(np.array_equal(np.unique(labels), np.unique(unmarked)), "a label without slots, or slots without label")
+    return slots, labels
+
+
+def _examine(file: BinaryIO, parameters: IndexParameters, dimension: int) -> _Contents:
+    """Read a graph from the start and demand that no number in it leads hnswlib astray."""
+    most = links(parameters)
+    element = np.dtype([("links", "<u4", (1 + 2 * most,)), ("vector", "<f4", (dimension,)), ("label", "<u8")])
+    size = os.fstat(file.fileno()).st_size
+    digest = hashlib.sha256()
+
+    def read(amount: int) -> bytes:
+        data = file.read(amount)
+        _demand(len(data) == amount, "file too short")
+        digest.update(data)
+        return data
+
+    file.seek(0)
+    header = np.frombuffer(read(_HEADER.itemsize), _HEADER)[0]
+    count = int(header["count"])
+    _demand(0 < count < 2**32 - 1 and count * element.itemsize <= size - _HEADER.itemsize, "count beyond the file")
+    _demand_header(header, element, most, max(parameters.ef_construction, most))
+    labels = np.zeros(count, np.uint64)
+    marked = np.zeros(count, np.bool_)
+    hashes = np.zeros(count, np.uint64)
+    fingerprints = Fingerprints(dimension)
+    at_once = max(1, _BLOCK_BYTES // element.itemsize)
+    for first in range(0, count, at_once):
+        part = slice(first, min(first + at_once, count))
+        block = np.frombuffer(read((part.stop - first) * element.itemsize), element)
+        marked[part] = _demand_level0(block["links"], count)
+        _demand(bool(np.isfinite(block["vector"]).all()), "a vector that is not finite")
+        labels[part] = block["label"]
+        hashes[part] = fingerprints.of(block["vector"])
+    _demand(bool((labels < 2**62).all()) and len(np.unique(labels)) == count, "labels twice or out of range")
+    rest = size - _HEADER.itemsize - count * element.itemsize
+    _demand(rest % 4 == 0, "odd length")
+    levels = _demand_upper(np.frombuffer(read(rest), "<u4"), count, most)
+    top = int(levels.max())
+    enter = int(header["enter_point"])
+    _demand(int(header["max_level"]) == top and enter < count and levels[enter] == top, "wrong entry point")
+    return _Contents(labels.astype(np.int64), marked, hashes, digest.hexdigest())
+
+
+def _demand_header(header: Any, element: np.dtype[Any], most: int, ef_construction: int) -> None:
+    expected = {
+        "offset_level0": 0,
+        "element_size": element.itemsize,
+        "label_offset": element.itemsize - 8,
+        "data_offset": 4 * (1 + 2 * most),
+        "max_links": most,
+        "max_links0": 2 * most,
+        "links": most,
+        "ef_construction": ef_construction,
+    }
+    for name, value in expected.items():
+        _demand(int(header[name]) == value, f"{name} is {header[name]}")
+    _demand(int(header["max_elements"]) >= int(header["count"]), "more elements than room")
+    _demand(math.isclose(float(header["multiplier"]), 1 / math.log(most), rel_tol=1e-9), "wrong multiplier")
+
+
+def _demand_level0(lists: npt.NDArray[np.uint32], count: int) -> npt.NDArray[np.bool_]:
+    """Ground-level links of some elements: (count and mark, link, …). Returns which are marked as deleted."""
+    amounts, flags = lists[:, 0] & np.uint32(0xFFFF), lists[:, 0] >> np.uint32(16)
+    _demand(bool((flags <= 1).all()), "unknown flags")
+    _demand_links(lists[:, 1:], amounts, count)
+    return np.asarray(flags == 1)
+
+
+def _demand_links(targets: npt.NDArray[np.uint32], amounts: npt.NDArray[Any], count: int) -> None:
+    _demand(bool((amounts <= targets.shape[1]).all()), "more links than room")
+    used = np.arange(targets.shape[1]) < amounts[:, None]
+    _demand(bool((targets[used] < count).all()), "a link to nowhere")
+
+
+def _demand_upper(words: npt.NDArray[np.uint32], count: int, most: int) -> npt.NDArray[np.int64]:
+    """Links above the ground: per element the bytes of its lists (0 for most), then the lists. Returns the levels."""
+    width = 1 + most
+    levels = np.zeros(count, np.int64)
+    starts: list[int] = []
+    heights: list[int] = []
+    nonzero = np.flatnonzero(words).tolist()
+    element = position = 0
+    while True:
+        following = bisect_left(nonzero, position)
+        if following == len(nonzero):
+            break
+        element += nonzero[following] - position  # the zeros in between are elements without lists
+        position = nonzero[following]
+        level, odd = divmod(int(words[position]), 4 * width)
+        _demand(element < count and not odd and level < 1024, "lists of a wrong length")
+        _demand(position + 1 + level * width <= len(words), "lists beyond the file")
+        levels[element] = level
+        starts += range(position + 1, position + 1 + level * width, width)
+        heights += range(1, level + 1)
+        position += 1 + level * width
+        element += 1
+    _demand(element + len(words) - position == count, "too many or too few elements")
+    if starts:
+        lists = words[np.array(starts)[:, None] + np.arange(width)]
+        _demand_links(lists[:, 1:], lists[:, 0], count)
+        used = np.arange(most) < lists[:, :1]
+        reached = levels[np.where(used, lists[:, 1:], 0)]
+        _demand(bool((reached >= np.array(heights)[:, None])[used].all()), "a link to an element that is not so high")
+    return levels
+
+
+def _demand(truth: bool, otherwise: str) -> None:
+    if not truth:
+        raise _OddFileError(otherwise)
+
+
+# --- Files ------------------------------------------------------------------------------------------------
+def _open_regular(path: Path) -> BinaryIO:
+    """Open for reading what is a file and no link, pipe or device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise _OddFileError("not a file")
+    return file
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _drop(directory: Path, collection_id: str, keep: str) -> None:
+    """Remove a collection's files but those called ``keep``, and abandoned ones."""
+    kept = {keep}
+    for path, facts in _sidecars(directory):
+        if facts["collection"] == collection_id and path.stem != keep:
+            _unlink(path, path.with_suffix(".hnsw"))
+        else:
+            kept.add(path.stem)
+    for pattern in ("*.hnsw", "*.part"):
+        for path in directory.glob(pattern):
+            if path.stem not in kept and _age(path) > _ABANDONED_SECONDS:
+                _unlink(path)
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _unlink(*paths: Path) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            pass  # a read-only directory: the file stays and is refused again
