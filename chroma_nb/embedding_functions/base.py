@@ -6,17 +6,21 @@ client's.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
 from chroma_nb._optional import require
 from chroma_nb.types import Documents, Embeddable, Embeddings, Space, SparseVector, SparseVectors, URIs
+
+if TYPE_CHECKING:
+    from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
 
 D = TypeVar("D", contravariant=True)
 L = TypeVar("L", covariant=True)
@@ -265,19 +269,33 @@ class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
     """all-MiniLM-L6-v2: what embeds when nothing else is named. 384 numbers per text, of length 1.
 
     Offline from the first minute: the model comes with the package, unless Chroma's own is in its cache folder.
-    A collection stores it as ``{"type": "known", "name": "default", "config": {}}``.
+    A collection stores it as ``{"type": "known", "name": "default", "config": {}}``. ``model`` names an ONNX file of
+    the model, ``variant`` the one to stay with: see ``ONNXMiniLM_L6_V2``.
 
     >>> vectors = DefaultEmbeddingFunction()(["a cat"])
     >>> len(vectors), vectors[0].shape
     (1, (384,))
     """
 
-    def __init__(self) -> None: ...
+    def __init__(self, *, model: str | os.PathLike[str] | None = None, variant: str | None = None) -> None:
+        self._model, self._variant = model, variant
 
     def __call__(self, input: Documents) -> Embeddings:
+        return self._minilm()(input)
+
+    def _minilm(self) -> ONNXMiniLM_L6_V2:
         from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
 
-        return ONNXMiniLM_L6_V2()(input)
+        return ONNXMiniLM_L6_V2(model=self._model, variant=self._variant)
+
+    def for_collection(self, embedding_model: str | None) -> DefaultEmbeddingFunction:
+        """This function, staying with the variant that a collection was made with (None: not yet known)."""
+        return DefaultEmbeddingFunction(model=self._model, variant=embedding_model)
+
+    @property
+    def embedding_model(self) -> str:
+        """The variant of the model that embeds: "fp32", "int8", or the digest of another file. Opens the model."""
+        return self._minilm().embedding_model
 
     @staticmethod
     def name() -> str:

