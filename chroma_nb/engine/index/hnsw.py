@@ -81,12 +81,12 @@ class HnswIndex:
 
     @property
     def count(self) -> int:
-        """How many vectors are in the graph, the marked ones included; duplicates count once."""
-        return self._groups.labels
+        """How many slots can be found: those indexed and not marked."""
+        return self._groups.live
 
     @property
     def dead(self) -> int:
-        """How many of ``count`` are marked as deleted: they are walked through and never found."""
+        """How many vectors of the graph are marked: walked through by every search and never found."""
         return self._groups.labels - self._groups.live_labels
 
     def slots(self) -> Slots:
@@ -247,6 +247,7 @@ class _Groups:
     """Which slots stand behind which label, and which of them are live."""
 
     def __init__(self) -> None:
+        self.live = 0
         self.labels = 0
         self.live_labels = 0
         self._label = np.zeros(0, np.int64)  # by slot; -1: not indexed, or marked
@@ -257,6 +258,7 @@ class _Groups:
     def add(self, slots: Slots, labels: Slots) -> None:
         self._reach(int(max(slots.max(), labels.max())) + 1 if len(slots) else 0)
         before = self._members[np.unique(labels)]
+        self.live += len(slots)
         self.labels += int((labels == slots).sum())
         self.live_labels += int((before == 0).sum())
         self._label[slots] = labels
@@ -274,6 +276,7 @@ class _Groups:
         slots = np.unique(slots[(slots >= 0) & (slots < len(self._label))])
         slots = slots[self._label[slots] >= 0]
         labels = self._label[slots]
+        self.live -= len(slots)
         self._label[slots] = -1
         np.subtract.at(self._members, labels, 1)
         labels = np.unique(labels)
