@@ -22,7 +22,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 lab: $(LAB_READY) ## JupyterLab, opened on the first tutorial
-	env -u CHROMA_NB_PROGRESS $(BIN)/jupyter lab notebooks/01_quickstart.ipynb
+	env -u CHROMA_NB_PROGRESS $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_quickstart.ipynb
 
 test: $(TEST_READY) lint check ## everything that must hold before a change lands
 
@@ -73,6 +73,7 @@ $(VENV)/.created:
 
 # hnswlib is compiled at installation. Without a compiler everything else is installed: search is exact then.
 $(LAB_READY): $(VENV)/.created pyproject.toml
+	@echo "installing chroma_nb and JupyterLab into $(VENV): some minutes, once"
 	$(PIP) install -q -e ".[all]" || { \
 	  echo "hnswlib could not be built here (it needs a C++ compiler); installing without it: every search will be exact"; \
 	  $(PIP) install -q -e ".[large,lab]"; }
