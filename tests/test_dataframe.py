@@ -1,0 +1,598 @@
+"""Records and DataFrames, both ways: nothing is lost, nothing is guessed."""
+
+import datetime
+import decimal
+import enum
+import tracemalloc
+import uuid
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chroma_nb import dataframe, dataframe_calls
+from chroma_nb.dataframe import from_frame, get_result_to_df, query_result_to_dfs, to_frame
+from chroma_nb.dataframe_calls import plan_sync, read, run, sync, write
+from chroma_nb.types import Records
+
+
+@pytest.fixture(params=["chroma_nb", "chromadb"])
+def make_collection(request):
+    """Empty collections of our client and of chromadb's own."""
+    module = pytest.importorskip(request.param)
+    settings = {} if request.param == "chroma_nb" else {"settings": module.Settings(anonymized_telemetry=False)}
+    client = module.EphemeralClient(**settings)
+    made = []
+
+    def make():
+        name = f"frames-{uuid.uuid4().hex}"
+        made.append(name)
+        return client.create_collection(name, embedding_function=None)
+
+    yield make
+    for name in made:
+        client.delete_collection(name)
+
+
+@pytest.fixture
+def collection(make_collection):
+    return make_collection()
+
+
+# --- The round trip -----------------------------------------------------------------------------------
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+INT = st.integers(-(2**63), 2**63 - 1)
+FLOAT = st.floats(allow_nan=False, allow_infinity=False)
+SCALAR = st.one_of(st.booleans(), INT, FLOAT, TEXT)
+LISTS = st.one_of(*(st.lists(one, min_size=1, max_size=3) for one in (st.booleans(), INT, FLOAT, TEXT)))
+KEYS = st.one_of(
+    st.sampled_from(
+        ["id", "document", "embedding", "uri", "data", "metadata", "metadata.id", "rank", "query", "a", "b"]
+    ),
+    TEXT.filter(lambda key: key and key[0] not in "$#" and key != "metadata."),
+)
+
+
+def exactly(value):
+    """Equality that tells 1, 1.0 and True apart."""
+    if isinstance(value, dict):
+        return {key: exactly(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [exactly(one) for one in value]
+    return (type(value), value)
+
+
+@st.composite
+def stored(draw):
+    """What get answers: any mixture of types under a key, absent keys, absent documents."""
+    ids = draw(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), unique=True, max_size=6))
+    one_type = draw(
+        st.dictionaries(KEYS, st.sampled_from([st.booleans(), INT, FLOAT, TEXT, LISTS, SCALAR]), max_size=4)
+    )
+    metadatas = [{key: draw(values) for key, values in one_type.items() if draw(st.booleans())} or None for _ in ids]
+    rows = np.array(
+        draw(
+            st.lists(
+                st.lists(
+                    st.floats(width=32, allow_nan=False, allow_infinity=False, max_value=2.0**90, min_value=-(2.0**90)),
+                    min_size=3,
+                    max_size=3,
+                ),
+                min_size=len(ids),
+                max_size=len(ids),
+            )
+        ),
+        np.float32,
+    )
+    return {
+        "ids": ids,
+        "documents": [draw(st.none() | TEXT) for _ in ids],
+        "uris": [draw(st.none() | TEXT) for _ in ids],
+        "metadatas": metadatas,
+        "embeddings": rows.reshape(len(ids), 3).astype(np.float64),
+    }
+
+
+@given(stored())
+@settings(max_examples=200, deadline=None)
+def test_what_is_stored_comes_back_from_its_frame_exactly(result):
+    records = from_frame(to_frame(result)).records
+    assert records.ids == result["ids"]
+    assert exactly(list(records.documents or [])) == exactly(result["documents"])
+    assert exactly(list(records.uris or [None] * len(records))) == exactly(result["uris"])
+    assert exactly(list(records.metadatas or [None] * len(records))) == exactly(result["metadatas"])
+    if result["ids"]:
+        assert np.array_equal(records.embeddings, result["embeddings"])
+
+
+@given(stored())
+@settings(max_examples=50, deadline=None)
+def test_a_frame_passes_through_arrow_unless_a_column_mixes_types(result):
+    pa = pytest.importorskip("pyarrow")
+    frame = to_frame(result)
+    try:
+        table = pa.table(frame)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, OverflowError):
+        return
+    records, direct = from_frame(table).records, from_frame(frame).records
+    assert (records.ids, list(records.documents)) == (direct.ids, list(direct.documents))
+
+
+def one_key(*values):
+    return to_frame(
+        {
+            "ids": [str(row) for row in range(len(values))],
+            "metadatas": [None if value is None else {"x": value} for value in values],
+        }
+    )["x"]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ((1, 2), "int64"),
+        ((1, None), "Int64"),
+        ((True, False), "bool"),
+        ((True, None), "boolean"),
+        ((1.0, 2.0), "float64"),
+        ((1.0, None), "float64"),
+        ((1, True), "object"),
+        ((1, 2.0), "object"),
+        (([1], None), "object"),
+        ((2**70, 1), "object"),
+    ],
+)
+def test_a_column_has_the_type_of_its_values(values, dtype):
+    assert str(one_key(*values).dtype) == dtype
+
+
+def test_a_missing_text_is_a_missing_cell_and_not_the_word_none():
+    assert one_key("a", None).isna().tolist() == [False, True]
+
+
+def metadata_of(column, **options):
+    frame = pd.DataFrame({"document": ["text"] * len(column), "x": column})
+    return [row and row["x"] for row in from_frame(frame, **options).records.metadatas]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pd.Series([1, 2], dtype="int8"), [1, 2]),
+        (pd.Series([1, None], dtype="Int64"), [1, None]),
+        (pd.Series([1.5, None]), [1.5, None]),
+        (pd.Series([1.5, None], dtype="Float64"), [1.5, None]),
+        (pd.Series([0.1], dtype="float32"), [float(np.float32(0.1))]),
+        (pd.Series([True, None], dtype="boolean"), [True, None]),
+        (pd.Series([True, 1, 1.0, "1", None], dtype=object), [True, 1, 1.0, "1", None]),
+        (pd.Series([np.int64(3), np.float32(0.5), np.bool_(True), np.str_("a")], dtype=object), [3, 0.5, True, "a"]),
+        (pd.Series(["a", pd.NA, None, float("nan"), pd.NaT], dtype=object), ["a", None, None, None, None]),
+        (pd.Series(["b", "a", None], dtype="category"), ["b", "a", None]),
+        (pd.Series([3, 1], dtype="category"), [3, 1]),
+        (pd.Series([[1, 2], (3,), np.array([4])]), [[1, 2], [3], [4]]),
+        (pd.Series([["a"], None]), [["a"], None]),
+        (pd.Series(["a", None], dtype="string"), ["a", None]),
+        (pd.Series([enum.IntEnum("E", "ONE").ONE], dtype=object), [1]),
+        (pd.Series(pd.to_datetime(["2024-05-01 12:30", None])), ["2024-05-01T12:30:00", None]),
+        (pd.Series(pd.to_datetime(["2024-05-01 12:30+02:00"])), ["2024-05-01T12:30:00+02:00"]),
+        (pd.Series([datetime.date(2024, 5, 1)], dtype=object), ["2024-05-01"]),
+        (pd.Series([datetime.time(9, 30)], dtype=object), ["09:30:00"]),
+        (pd.Series([np.datetime64("2024-05-01")], dtype=object), ["2024-05-01T00:00:00"]),
+        (pd.Series(pd.to_timedelta(["90s"])), [90.0]),
+        (pd.Series([["2024", "x"]]), [["2024", "x"]]),
+    ],
+)
+def test_a_cell_becomes_the_metadata_value_it_stands_for(column, values):
+    assert exactly(metadata_of(column)) == exactly(values)
+
+
+def test_dates_become_seconds_on_request_and_a_time_without_zone_counts_as_utc():
+    column = pd.Series([datetime.datetime(1970, 1, 2), datetime.date(1970, 1, 2), None], dtype=object)
+    assert metadata_of(column, dates="epoch") == [86400.0, 86400.0, None]
+
+
+@pytest.mark.parametrize(
+    ("arrow_type", "values", "expected"),
+    [
+        ("int64", [1, None], [1, None]),
+        ("bool_", [True, None], [True, None]),
+        ("string", ["a", None], ["a", None]),
+        ("list", [["a", "b"], None], [["a", "b"], None]),
+        ("dictionary", ["a", "b"], ["a", "b"]),
+        ("date", [datetime.date(2024, 5, 1), None], ["2024-05-01", None]),
+    ],
+)
+def test_arrow_columns_keep_their_values(arrow_type, values, expected):
+    pa = pytest.importorskip("pyarrow")
+    kinds = {"list": pa.list_(pa.string()), "dictionary": pa.dictionary(pa.int8(), pa.string()), "date": pa.date32()}
+    kind = kinds[arrow_type] if arrow_type in kinds else getattr(pa, arrow_type)()
+    assert exactly(metadata_of(pd.Series(values, dtype=pd.ArrowDtype(kind)))) == exactly(expected)
+
+
+# --- Columns ------------------------------------------------------------------------------------------
+def test_a_metadata_key_with_the_name_of_a_column_is_prefixed():
+    frame = to_frame({"ids": ["a"], "documents": ["one"], "metadatas": [{"id": 1, "document": "x", "metadata.y": 2}]})
+    assert list(frame) == ["id", "document", "metadata.document", "metadata.id", "metadata.metadata.y"]
+
+
+def test_the_index_is_the_id_where_no_column_is():
+    frame = pd.DataFrame({"document": ["one", "two"]}, index=["a", 7])
+    assert from_frame(frame).records.ids == ["a", "7"]
+
+
+def test_columns_are_named_by_argument():
+    frame = pd.DataFrame(
+        {"key": [1, 2], "text": ["one", "two"], "v0": [0.0, 1.0], "v1": [1.0, 0.0], "note": ["x", "y"]}
+    )
+    records = from_frame(frame, id="key", document="text", embedding=["v0", "v1"]).records
+    assert records.ids == ["1", "2"]
+    assert records.documents == ["one", "two"]
+    assert records.embeddings.tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    assert records.metadatas == [{"note": "x"}, {"note": "y"}]
+    assert from_frame(frame, id="key", document="text", metadata="note").records.metadatas == records.metadatas
+    assert from_frame(frame, id="key", document="text", metadata=[]).records.metadatas is None
+
+
+def test_an_embedding_may_be_an_array_beside_the_frame():
+    vectors = np.arange(6, dtype=np.float64).reshape(2, 3)
+    records = from_frame(pd.DataFrame({"id": ["a", "b"]}), embedding=vectors).records
+    assert records.embeddings.dtype == np.float32
+    assert np.array_equal(records.embeddings, vectors)
+
+
+def test_the_columns_of_a_query_do_not_become_metadata():
+    frame = to_frame({"ids": [["a"]], "distances": [[0.5]], "documents": [["one"]], "metadatas": [[{"year": 1}]]})
+    assert from_frame(frame[frame.distance < 1]).records.metadatas == [{"year": 1}]
+
+
+def test_the_frames_of_chromas_own_helper_functions_are_understood():
+    result = {
+        "ids": ["a", "b"],
+        "documents": ["one", "two"],
+        "metadatas": [{"x": 1}, None],
+        "included": ["documents", "metadatas"],
+    }
+    records = from_frame(get_result_to_df(result)).records
+    assert (records.ids, records.metadatas) == (["a", "b"], [{"x": 1}, None])
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # theirs
+def test_the_helper_functions_answer_what_chromas_do():
+    theirs = pytest.importorskip("chromadb.utils.results")
+    get = {
+        "ids": ["a", "b"],
+        "documents": ["one", None],
+        "metadatas": [{"x": 1}, None],
+        "uris": None,
+        "data": None,
+        "embeddings": np.eye(2),
+        "included": ["metadatas", "documents", "embeddings"],
+    }
+    pd.testing.assert_frame_equal(get_result_to_df(get), theirs.get_result_to_df(get))
+    query = {
+        "ids": [["a", "b"], ["b"]],
+        "documents": [["one", None], [None]],
+        "distances": [[0.0, 1.0], [0.5]],
+        "metadatas": [[{"x": 1}, None], [None]],
+        "embeddings": [np.eye(2), np.eye(2)[1:]],
+        "uris": None,
+        "included": ["metadatas", "documents", "distances", "embeddings"],
+    }
+    for ours, other in zip(query_result_to_dfs(query), theirs.query_result_to_dfs(query), strict=True):
+        pd.testing.assert_frame_equal(ours, other)
+
+
+# --- Embeddings ---------------------------------------------------------------------------------------
+ROWS = [[1.0, 2.0], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [np.array(row) for row in ROWS],
+        lambda: [np.array(row, np.float32) for row in ROWS],
+        lambda: ROWS,
+        lambda: [tuple(row) for row in ROWS],
+        lambda: [np.array(ROWS[0]), ROWS[1]],
+    ],
+)
+def test_a_column_of_vectors_becomes_one_array(make):
+    vectors = from_frame(
+        pd.DataFrame({"id": ["a", "b"], "embedding": pd.Series(make(), dtype=object)})
+    ).records.embeddings
+    assert vectors.dtype == np.float32
+    assert vectors.flags.c_contiguous
+    assert vectors.tolist() == ROWS
+
+
+@pytest.mark.parametrize("kind", ["fixed", "list", "large_list"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_arrow_lists_become_one_array(kind, missing):
+    pa = pytest.importorskip("pyarrow")
+    kinds = {
+        "fixed": pa.list_(pa.float32(), 2),
+        "list": pa.list_(pa.float64()),
+        "large_list": pa.large_list(pa.float32()),
+    }
+    column = pa.chunked_array(
+        [pa.array([ROWS[0]], kinds[kind]), pa.array([None if missing else [9.0, 9.0], ROWS[1]], kinds[kind])]
+    )
+    table = pa.table({"id": ["a", "b", "c"], "document": ["x", "y", "z"], "embedding": column})
+    records = from_frame(table).records
+    assert records.embeddings[[0, 2]].tolist() == ROWS
+    assert (records.has_embedding is not None) == missing
+
+
+def test_polars_frames_are_read_by_protocol():
+    pl = pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    frame = pl.DataFrame(
+        {
+            "id": ["a", "b"],
+            "document": ["one", "two"],
+            "year": [2020, None],
+            "tags": [["x"], None],
+            "embedding": pl.Series(ROWS, dtype=pl.Array(pl.Float32, 2)),
+        }
+    )
+    records = from_frame(frame).records
+    assert records.metadatas == [{"year": 2020, "tags": ["x"]}, None]
+    assert records.embeddings.tolist() == ROWS
+
+
+def test_a_frame_is_recognised_by_its_protocol():
+    pa = pytest.importorskip("pyarrow")
+    assert dataframe.is_frame(pd.DataFrame())
+    assert dataframe.is_frame(pa.table({"id": ["a"]}))
+    for other in (["a"], "a", None, pd.Series(["a"]), pa.array(["a"]), np.eye(2), {"ids": []}):
+        assert not dataframe.is_frame(other)
+
+
+def test_a_hundred_thousand_vectors_cross_without_a_python_float():
+    """100,000 × 384 as Python floats would be 1.2 GB; the two crossings may hold the array and little more."""
+    rows, width = 20_000, 384
+    result = {"ids": [str(row) for row in range(rows)], "embeddings": np.ones((rows, width), np.float32)}
+    to_frame({"ids": ["a"]})
+    tracemalloc.start()
+    try:
+        frame = to_frame(result)
+        records = from_frame(frame).records
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert np.array_equal(records.embeddings, result["embeddings"])
+    assert peak < 2 * rows * width * 4
+
+
+# --- Bad rows -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        ({"id": ["a", "a"], "document": ["x", "y"]}, "an earlier row has the same id"),
+        ({"id": ["a", None], "document": ["x", "y"]}, "no id"),
+        ({"id": ["a", 1.5], "document": ["x", "y"]}, "as id"),
+        ({"id": ["a", "b"], "document": ["x", 5]}, "text as document"),
+        ({"id": ["a", "b"], "document": ["x", None]}, "no document, embedding or uri"),
+        ({"id": ["a", "b"], "document": ["x", "y"], "m": [1, {"no": 1}]}, "column 'm'"),
+        ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, decimal.Decimal(1)]}, "Decimal"),
+        ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, b"bytes"]}, "bytes"),
+        ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, []]}, "list of values of one kind"),
+        ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, [1, "x"]]}, "list of values of one kind"),
+        ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, [[1]]]}, "list of values of one kind"),
+        ({"id": ["a", "b"], "document": ["x", "y"], "m": [1.0, float("inf")]}, "infinity"),
+        ({"id": ["a", "b"], "document": ["x", "y"], "m": [1, 2**64]}, "64 bits"),
+        ({"id": ["a", "b", "c"], "embedding": [[1.0, 2.0], [1.0], [1.0, 2.0]]}, "expected 2 numbers"),
+        ({"id": ["a", "b"], "embedding": [[1.0, 2.0], "no"]}, "list of numbers"),
+        ({"id": ["a", "b"], "embedding": [[1.0, 2.0], [1.0, float("nan")]]}, "NaN"),
+    ],
+)
+def test_a_row_that_is_no_record_is_named_with_its_reason(frame, reason):
+    frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in frame.items()})
+    with pytest.raises(ValueError, match=reason) as caught:
+        from_frame(frame)
+    assert "row 1" in str(caught.value)
+    kept = from_frame(frame, on_error="skip")
+    assert [bad.row for bad in kept.skipped] == [1]
+    assert len(kept.records) == len(frame) - 1
+    assert reason in kept.skipped[0].reason or reason in str(kept.skipped[0])
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "message"),
+    [
+        (pd.DataFrame({"text": ["x"]}), {}, "name the one that holds the text"),
+        (pd.DataFrame({"document": ["x"]}), {"id": "key"}, "expected id= to name a column, got 'key'"),
+        (pd.DataFrame({"document": ["x"]}), {"metadata": ["key"]}, "expected metadata= to name columns"),
+        (pd.DataFrame({"document": ["x"], "$x": [1]}), {}, "can be metadata keys"),
+        (pd.DataFrame([["x", "y"]], columns=["document", "document"]), {}, "column names that differ"),
+        (pd.DataFrame({"document": ["x"], "a": [1], "metadata.a": [2]}), {}, "two columns would become"),
+        (pd.DataFrame({("a", "b"): [1]}), {}, "one level of column names"),
+        (pd.DataFrame({"document": ["x"]}), {"on_error": "ignore"}, "expected on_error to be one of"),
+        (pd.DataFrame({"document": ["x"]}), {"embedding": np.eye(2)}, "expected one embedding a row, 1 in all, got 2"),
+    ],
+)
+def test_a_frame_that_cannot_be_read_says_what_to_do(frame, options, message):
+    with pytest.raises(ValueError, match=message):
+        from_frame(frame, **options)
+
+
+def test_what_is_no_table_is_refused():
+    with pytest.raises(TypeError, match="expected a DataFrame, got a list"):
+        from_frame([1, 2])
+
+
+# --- Into a collection and out of it --------------------------------------------------------------------
+def example():
+    return pd.DataFrame(
+        {
+            "id": ["a", "b", "c"],
+            "document": ["one", "two", "three"],
+            "embedding": [np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([1.0, 1.0])],
+            "year": pd.array([2020, None, 2022], dtype="Int64"),
+            "good": [True, False, True],
+            "tags": [["x", "y"], None, ["z"]],
+        }
+    )
+
+
+def test_a_frame_goes_into_a_collection_and_comes_out_the_same(collection):
+    assert repr(run(collection, write("add", example()))) == "3 rows written"
+    frame = run(collection, read(include=["documents", "metadatas", "embeddings"]))
+    for name in ("id", "document", "good"):
+        assert frame[name].tolist() == example()[name].tolist()
+    assert frame["year"].dtype == "Int64"
+    assert frame["year"].isna().tolist() == [False, True, False]
+    assert frame["tags"].tolist() == example()["tags"].tolist()
+    assert np.array_equal(np.stack(frame["embedding"]), np.stack(example()["embedding"]))
+
+
+def test_pages_give_the_same_table_as_one_call(collection):
+    run(collection, write("add", example()))
+    whole = run(collection, read(include=["documents", "metadatas", "embeddings"]))
+    paged = run(collection, read(include=["documents", "metadatas", "embeddings"], page_size=2))
+    pd.testing.assert_frame_equal(whole, paged)
+    assert [len(frame) for frame in dataframe_calls.frames(collection, page_size=2)] == [2, 1]
+
+
+def test_where_limit_and_columns_choose(collection):
+    run(collection, write("add", example()))
+    frame = run(collection, read(where={"year": {"$gte": 2020}}, limit=1, columns=["year", "id"]))
+    assert frame.to_dict("list") == {"year": [2020], "id": ["a"]}
+
+
+def test_rows_with_and_without_a_document_are_sent_in_order(collection):
+    frame = example().assign(document=["one", None, "three"])
+    run(collection, write("add", frame))
+    assert collection.get()["ids"] == ["a", "b", "c"]
+    assert collection.get()["documents"] == ["one", None, "three"]
+
+
+def test_an_update_touches_only_the_cells_that_are_there(collection):
+    run(collection, write("add", example()))
+    run(collection, write("update", pd.DataFrame({"id": ["a", "b"], "year": pd.array([None, 1999], dtype="Int64")})))
+    assert run(collection, read(columns=["year"]))["year"].tolist() == [2020, 1999, 2022]
+
+
+def test_row_numbers_as_ids_may_not_meet_records_that_are_there(collection):
+    frame = example().drop(columns="id")
+    run(collection, write("add", frame))
+    with pytest.raises(ValueError, match="names no ids"):
+        run(collection, write("add", frame))
+
+
+def test_skipped_rows_are_reported(collection):
+    frame = example().assign(id=["a", "a", "c"])
+    report = run(collection, write("add", frame, on_error="skip"))
+    assert repr(report) == "2 rows written; 1 skipped: row 1 (id 'a'): an earlier row has the same id"
+    assert collection.count() == 2
+
+
+# --- Sync ---------------------------------------------------------------------------------------------
+class Calls:
+    """A collection that remembers what it was asked to write."""
+
+    def __init__(self, collection):
+        self.collection, self.made = collection, []
+
+    def __getattr__(self, name):
+        def call(**arguments):
+            if name != "get":
+                self.made.append((name, arguments["ids"], sorted(set(arguments) - {"ids"})))
+            return getattr(self.collection, name)(**arguments)
+
+        return call
+
+
+def test_sync_does_only_what_is_needed_and_then_nothing(collection):
+    watched = Calls(collection)
+    assert run(watched, sync(example())).added == 3
+    changed = example()
+    changed.loc[0, "document"] = "new text"
+    changed.loc[1, "year"] = 2021
+    changed = pd.concat([changed.iloc[:2], example().iloc[2:].assign(id="d")], ignore_index=True)
+    watched.made.clear()
+    report = run(watched, sync(changed, delete=True))
+    assert (report.added, report.updated, report.embedded, report.deleted, report.unchanged) == (1, 2, 1, 1, 0)
+    assert sorted(watched.made) == sorted(
+        [
+            ("delete", ["c"], []),
+            ("update", ["a"], ["documents", "embeddings"]),
+            ("update", ["b"], ["metadatas"]),
+            ("add", ["d"], ["documents", "embeddings", "metadatas"]),
+        ]
+    )
+    watched.made.clear()
+    again = run(watched, sync(changed, delete=True))
+    assert (again.unchanged, watched.made) == (3, [])
+
+
+def test_sync_deletes_a_key_that_the_row_lost_and_keeps_what_the_frame_does_not_name(collection):
+    run(collection, sync(example()))
+    run(collection, sync(example().assign(year=pd.array([None, None, None], dtype="Int64"))))
+    assert all("year" not in row for row in collection.get()["metadatas"])
+    run(collection, sync(example()[["id", "document"]]))
+    assert [row["good"] for row in collection.get()["metadatas"]] == [True, False, True]
+
+
+def test_sync_without_delete_leaves_other_records(collection):
+    run(collection, sync(example()))
+    assert run(collection, sync(example().iloc[:1])).deleted == 0
+    assert collection.count() == 3
+
+
+def test_sync_tells_one_from_true_and_from_one_point_zero():
+    wanted = Records(["a"], metadatas=[{"x": 1}])
+    for old in (True, 1.0, "1", [1]):
+        assert plan_sync(wanted, {"ids": ["a"], "metadatas": [{"x": old}]}, delete=False).update.metadatas == [{"x": 1}]
+
+
+def test_sync_replaces_a_record_that_loses_its_document(collection):
+    run(collection, sync(example()))
+    frame = example().assign(document=["one", None, "three"])
+    assert run(collection, sync(frame)).updated == 1
+    assert run(collection, sync(frame)).updated == 0
+    assert sorted(map(str, collection.get()["documents"])) == ["None", "one", "three"]
+
+
+def test_sync_refuses_a_new_row_that_nothing_could_find():
+    calls = sync(pd.DataFrame({"id": ["a", "b"], "document": ["one", None]}))
+    next(calls)
+    with pytest.raises(ValueError, match="'b' is new"):
+        calls.send({"ids": [], "documents": []})
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_sync_of_any_two_frames_reaches_the_second(make_collection, data):
+    def frame():
+        ids = data.draw(st.lists(st.sampled_from("abcd"), unique=True, min_size=1))
+        rows = [
+            data.draw(
+                st.fixed_dictionaries(
+                    {"document": st.none() | st.sampled_from(["x", "y"])},
+                    optional={"n": st.sampled_from([1, 1.0, True, "1", [1], [2, 3]])},
+                )
+            )
+            for _ in ids
+        ]
+        table = pd.DataFrame(
+            {"id": ids, "embedding": [np.array([ord(name), data.draw(st.sampled_from([0.0, 1.0]))]) for name in ids]}
+        )
+        table["document"] = pd.Series([row["document"] for row in rows], dtype=object)
+        table["n"] = pd.Series([row.get("n") for row in rows], dtype=object)
+        return table
+
+    collection = make_collection()
+    run(collection, sync(frame()))
+    second = frame()
+    run(collection, sync(second, delete=True))
+    assert run(collection, sync(second, delete=True)).unchanged == len(second)
+    got = collection.get(include=["documents", "metadatas", "embeddings"])
+    at = {name: row for row, name in enumerate(got["ids"])}
+    assert set(at) == set(second["id"])
+    for row in second.itertuples():
+        assert got["documents"][at[row.id]] == row.document
+        assert exactly((got["metadatas"][at[row.id]] or {}).get("n")) == exactly(row.n)
+        assert np.allclose(got["embeddings"][at[row.id]], row.embedding)
