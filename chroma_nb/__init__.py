@@ -1,0 +1,100 @@
+"""Chroma's Python client API over an exact, crash-safe engine of its own, at home in notebooks.
+
+``import chroma_nb as chromadb`` and everything written for Chroma on one machine works.
+
+Names are resolved on first use: importing this package loads nothing heavy, reads no file and no environment.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from chroma_nb.client._async.client import AsyncClient as AsyncClient
+    from chroma_nb.client._sync.collection import Collection as Collection
+    from chroma_nb.client.factory import AdminClient as AdminClient
+    from chroma_nb.client.factory import Client as Client
+    from chroma_nb.client.factory import EphemeralClient as EphemeralClient
+    from chroma_nb.client.factory import PersistentClient as PersistentClient
+    from chroma_nb.client.factory import RustClient as RustClient
+    from chroma_nb.config import DEFAULT_DATABASE as DEFAULT_DATABASE
+    from chroma_nb.config import DEFAULT_TENANT as DEFAULT_TENANT
+    from chroma_nb.config import Settings as Settings
+    from chroma_nb.config import configure as configure
+    from chroma_nb.config import get_settings as get_settings
+
+#: Public name -> the module that defines it.
+_HOME: dict[str, str] = {
+    **dict.fromkeys(
+        ("AdminClient", "Client", "EphemeralClient", "PersistentClient", "RustClient"), "chroma_nb.client.factory"
+    ),
+    "Collection": "chroma_nb.client._sync.collection",
+    **dict.fromkeys(
+        ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings", "configure", "get_settings"), "chroma_nb.config"
+    ),
+    **dict.fromkeys(("AdminAPI", "ClientAPI"), "chroma_nb.operations.protocols"),
+    "AsyncClientAPI": "chroma_nb.operations.async_protocols",
+    **dict.fromkeys(
+        (
+            "CollectionMetadata",
+            "Documents",
+            "Embeddings",
+            "IDs",
+            "Include",
+            "Metadata",
+            "Metadatas",
+            "ReadLevel",
+            "SparseVector",
+            "SparseVectors",
+            "URI",
+            "URIs",
+            "UpdateCollectionMetadata",
+            "UpdateMetadata",
+            "Where",
+            "WhereDocument",
+        ),
+        "chroma_nb.types",
+    ),
+    **dict.fromkeys(("GetResult", "QueryResult"), "chroma_nb.results"),
+    **dict.fromkeys(("EmbeddingFunction", "SparseEmbeddingFunction"), "chroma_nb.embedding_functions.base"),
+    **dict.fromkeys(
+        (
+            "BoolInvertedIndexConfig",
+            "Cmek",
+            "FloatInvertedIndexConfig",
+            "FtsIndexConfig",
+            "HnswIndexConfig",
+            "IntInvertedIndexConfig",
+            "Schema",
+            "SpannIndexConfig",
+            "SparseVectorIndexConfig",
+            "StringInvertedIndexConfig",
+            "VectorIndexConfig",
+        ),
+        "chroma_nb.schema",
+    ),
+    **dict.fromkeys(("K", "Key", "Knn", "Rrf", "Search"), "chroma_nb.operations.expressions"),
+}
+
+#: Modules that Chroma's users reach as attributes of the package.
+_MODULES = ("api", "auth", "base_types", "config", "errors", "execution", "types", "utils")
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -1,0 +1,50 @@
+"""The waist: one method answers every request. Below it an engine or a wire, above it the client and the server."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chroma_nb.config import Settings
+from chroma_nb.operations.requests import R, Request
+
+
+class Backend(Protocol):
+    """Who answers requests. ``identifier`` names the place, ``settings`` are those it was opened with.
+
+    Errors are those of ``chroma_nb.errors``; after the last ``close`` every request raises one that is
+    an ``AttributeError`` too, as Chroma's clients do.
+    """
+
+    identifier: str
+    settings: Settings
+
+    def handle(self, request: Request[R]) -> R:
+        """The answer to ``request``."""
+        ...
+
+    def close(self) -> None:
+        """Give one reference back; the last one releases what the backend holds."""
+        ...
+
+    def stop(self) -> None:
+        """Release what the backend holds now, whoever else uses it."""
+        ...
+
+
+class AsyncBackend(Protocol):
+    """As Backend, for a place one waits for."""
+
+    identifier: str
+    settings: Settings
+
+    async def handle(self, request: Request[R]) -> R:
+        """The answer to ``request``."""
+        ...
+
+    async def close(self) -> None:
+        """Give one reference back; the last one releases what the backend holds."""
+        ...
+
+    def stop(self) -> None:
+        """Release what the backend holds now, whoever else uses it."""
+        ...

@@ -1,0 +1,295 @@
+"""The engine in this process as a backend, and the registry of the places that are open.
+
+``operations`` and ``engine`` meet here and nowhere else: each request class has one row in HANDLERS. No decisions
+about data are made here, and no files are opened but by the engine.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, cast
+from uuid import UUID
+
+from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from chroma_nb.engine.engine import Engine
+from chroma_nb.errors import AuthorizationError, _ClosedError
+from chroma_nb.operations import requests as r
+from chroma_nb.operations import validate
+from chroma_nb.operations.requests import R, Request
+from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.types import CollectionModel, Database, Matrix, Tenant, UserIdentity
+from chroma_nb.where import And, Expression, parse_where, parse_where_document
+
+#: The version of Chroma whose API is spoken.
+API_VERSION = "1.5.9"
+#: Any batch is taken; programs that split theirs by this number keep it in memory, so it is not infinite.
+MAX_BATCH_SIZE = 1_000_000
+
+
+class EmbeddedBackend:
+    """Answers requests from an engine in this process; shared by the clients of one place.
+
+    ``open_embedded`` makes them. ``close`` gives one client's reference back.
+    """
+
+    def __init__(self, identifier: str, settings: Settings) -> None:
+        self.identifier = identifier
+        self.settings = settings
+        self.references = 0
+        self._engine: Engine | None = Engine.open(_directory(settings))
+        # Holds the engine, not self: a backend that no client and no registry knows any more closes its engine.
+        self._close_engine = weakref.finalize(self, self._engine.close)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine; an AttributeError after the last client was closed, as in Chroma."""
+        if self._engine is None:
+            raise _ClosedError(
+                f"The last client of {self.identifier} was closed, so it answers no more; open a new client"
+            )
+        return self._engine
+
+    def handle(self, request: Request[R]) -> R:
+        """The answer to ``request``. NotImplementedError for what Chroma has in its cloud only."""
+        engine = self.engine
+        if isinstance(request, r.Reset) and not self.settings.allow_reset:
+            raise AuthorizationError("Reset is disabled by config")
+        return cast(R, HANDLERS[type(request)](engine, request))
+
+    def close(self) -> None:
+        """Give one client's reference back; the last one closes the engine."""
+        with _OPEN_LOCK:
+            self.references -= 1
+            last = self.references <= 0
+        if last:
+            self.stop()
+
+    def stop(self) -> None:
+        """Close the engine, whoever else uses it. What was ephemeral is gone."""
+        with _OPEN_LOCK:
+            if OPEN.get(self.identifier) is self:
+                del OPEN[self.identifier]
+            self._engine = None
+        self._close_engine()
+
+
+#: Identifier ("ephemeral", or the path as it was given) -> the backend its clients share. A client that is garbage
+#: collected does not end what it shared: that takes close(), clear_system_cache(), or the end of the process.
+OPEN: dict[str, EmbeddedBackend] = {}
+_OPEN_LOCK = threading.RLock()
+
+
+def open_embedded(settings: Settings) -> EmbeddedBackend:
+    """The backend of the place that ``settings`` mean, with one reference more.
+
+    Ephemeral clients share one place, persistent ones share by path. ValueError when the place is open with other
+    settings.
+    """
+    identifier = str(settings.persist_directory) if settings.is_persistent else "ephemeral"
+    with _OPEN_LOCK:
+        backend = OPEN.get(identifier)
+        if backend is None:
+            backend = EmbeddedBackend(identifier, settings)
+        elif backend.settings != settings:
+            raise ValueError(f"An instance of Chroma already exists for {identifier} with different settings")
+        OPEN[identifier] = backend
+        backend.references += 1
+        return backend
+
+
+def _directory(settings: Settings) -> Path | None:
+    return Path(settings.persist_directory) if settings.is_persistent else None
+
+
+# --- Requests --------------------------------------------------------------------------------------------------
+def _reset(engine: Engine, request: r.Reset) -> bool:
+    engine.reset()
+    return True
+
+
+def _create_tenant(engine: Engine, request: r.CreateTenant) -> None:
+    engine.create_tenant(validate.check_tenant_name(request.name))
+
+
+def _get_tenant(engine: Engine, request: r.GetTenant) -> Tenant:
+    return engine.get_tenant(validate.check_name_is_str(request.name))
+
+
+def _create_database(engine: Engine, request: r.CreateDatabase) -> None:
+    engine.create_database(validate.check_database_name(request.name), _str(request.tenant, "tenant"))
+
+
+def _get_database(engine: Engine, request: r.GetDatabase) -> Database:
+    return engine.get_database(_str(request.name, "name"), _str(request.tenant, "tenant"))
+
+
+def _delete_database(engine: Engine, request: r.DeleteDatabase) -> None:
+    engine.delete_database(_str(request.name, "name"), _str(request.tenant, "tenant"))
+
+
+def _list_databases(engine: Engine, request: r.ListDatabases) -> list[Database]:
+    return engine.list_databases(_str(request.tenant, "tenant"), *_limits(request))
+
+
+def _list_collections(engine: Engine, request: r.ListCollections) -> list[CollectionModel]:
+    return engine.list_collections(request.tenant, request.database, *_limits(request))
+
+
+def _count_collections(engine: Engine, request: r.CountCollections) -> int:
+    return engine.count_collections(request.tenant, request.database)
+
+
+def _create_collection(engine: Engine, request: r.CreateCollection) -> CollectionModel:
+    return engine.create_collection(
+        validate.check_collection_name(request.name),
+        request.tenant,
+        request.database,
+        validate.check_collection_metadata(request.metadata),
+        request.configuration,
+        request.schema,
+        request.get_or_create,
+    )
+
+
+def _get_collection(engine: Engine, request: r.GetCollection) -> CollectionModel:
+    return engine.get_collection(_str(request.name, "name"), request.tenant, request.database)
+
+
+def _get_collection_by_id(engine: Engine, request: r.GetCollectionById) -> CollectionModel:
+    return engine.get_collection_by_id(validate.check_collection_id(request.id), request.tenant, request.database)
+
+
+def _modify_collection(engine: Engine, request: r.ModifyCollection) -> None:
+    name = request.new_name
+    engine.modify_collection(
+        request.id,
+        request.tenant,
+        request.database,
+        None if name is None else validate.check_collection_name(name, "new_name"),
+        validate.check_collection_metadata(request.new_metadata, "new_metadata", updating=True),
+        request.new_configuration,
+    )
+
+
+def _delete_collection(engine: Engine, request: r.DeleteCollection) -> None:
+    engine.delete_collection(_str(request.name, "name"), request.tenant, request.database)
+
+
+def _add(engine: Engine, request: r.Add) -> None:
+    engine.add(request.collection_id, validate.check_records(request.records, updating=False))
+
+
+def _update(engine: Engine, request: r.Update) -> None:
+    engine.update(request.collection_id, validate.check_records(request.records, updating=True))
+
+
+def _upsert(engine: Engine, request: r.Upsert) -> None:
+    engine.upsert(request.collection_id, validate.check_records(request.records, updating=True))
+
+
+def _delete(engine: Engine, request: r.Delete) -> int:
+    return engine.delete(request.collection_id, request.ids, _filter(request), validate.check_limit(request.limit))
+
+
+def _count(engine: Engine, request: r.Count) -> int:
+    return engine.count(request.collection_id)
+
+
+def _get(engine: Engine, request: r.Get) -> GetResult:
+    return engine.get(request.collection_id, request.ids, _filter(request), *_limits(request), request.include)
+
+
+def _query(engine: Engine, request: r.Query) -> QueryResult:
+    return engine.query(*_query_arguments(request))
+
+
+def _explain(engine: Engine, request: r.Explain) -> dict[str, Any]:
+    return engine.explain(*_query_arguments(request.query))
+
+
+def _query_arguments(request: r.Query) -> tuple[UUID, Matrix, int, list[str] | None, Expression | None, Sequence[str]]:
+    validate.check_finite(request.query_embeddings)
+    return (
+        request.collection_id,
+        request.query_embeddings,
+        validate.check_n_results(request.n_results),
+        validate.check_query_ids(request.ids),
+        _filter(request),
+        request.include,
+    )
+
+
+def _str(value: str, argument: str) -> str:
+    return validate.check_name_is_str(value, argument)
+
+
+def _limits(request: r.Get | r.ListCollections | r.ListDatabases) -> tuple[int | None, int | None]:
+    return validate.check_limit(request.limit), validate.check_limit(request.offset, "offset")
+
+
+def _filter(request: r.Get | r.Query | r.Delete) -> Expression | None:
+    """Both filters of ``request`` as one."""
+    terms: list[Expression] = []
+    if request.where is not None:
+        terms.append(parse_where(request.where))
+    if request.where_document is not None:
+        terms.append(parse_where_document(request.where_document))
+    if len(terms) > 1:
+        return And(tuple(terms))
+    return terms[0] if terms else None
+
+
+def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:
+    def refuse(engine: Engine, request: Any) -> NoReturn:
+        raise NotImplementedError(what)
+
+    return refuse
+
+
+_ATTACHED_FUNCTIONS = _in_the_cloud_only(
+    "Attached functions are only supported when connecting to a Chroma server via HttpClient. "
+    "The Rust bindings (embedded mode) do not support attached function operations."
+)
+
+#: Request class -> what answers it.
+HANDLERS: Mapping[type[Request[Any]], Callable[[Engine, Any], Any]] = {
+    r.Heartbeat: lambda engine, request: time.time_ns(),
+    r.GetVersion: lambda engine, request: API_VERSION,
+    r.GetMaxBatchSize: lambda engine, request: MAX_BATCH_SIZE,
+    r.GetUserIdentity: lambda engine, request: UserIdentity("", DEFAULT_TENANT, [DEFAULT_DATABASE]),
+    r.Reset: _reset,
+    r.CreateTenant: _create_tenant,
+    r.GetTenant: _get_tenant,
+    r.CreateDatabase: _create_database,
+    r.GetDatabase: _get_database,
+    r.DeleteDatabase: _delete_database,
+    r.ListDatabases: _list_databases,
+    r.ListCollections: _list_collections,
+    r.CountCollections: _count_collections,
+    r.CreateCollection: _create_collection,
+    r.GetCollection: _get_collection,
+    r.GetCollectionById: _get_collection_by_id,
+    r.ModifyCollection: _modify_collection,
+    r.DeleteCollection: _delete_collection,
+    r.Add: _add,
+    r.Update: _update,
+    r.Upsert: _upsert,
+    r.Delete: _delete,
+    r.Count: _count,
+    r.Get: _get,
+    r.Query: _query,
+    r.Search: _in_the_cloud_only("Search is not implemented for Local Chroma"),
+    r.Fork: _in_the_cloud_only("Collection forking is not implemented for Local Chroma"),
+    r.ForkCount: _in_the_cloud_only("Fork count is not implemented for Local Chroma"),
+    r.GetIndexingStatus: _in_the_cloud_only("Indexing status is not implemented for Local Chroma"),
+    r.AttachFunction: _ATTACHED_FUNCTIONS,
+    r.GetAttachedFunction: _ATTACHED_FUNCTIONS,
+    r.DetachFunction: _ATTACHED_FUNCTIONS,
+    r.Vacuum: lambda engine, request: engine.vacuum(),
+    r.Verify: lambda engine, request: engine.verify(),
+    r.Explain: _explain,
+}

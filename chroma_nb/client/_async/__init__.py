@@ -1,0 +1,1 @@
+"""The client, its collections and the server under them."""

@@ -1,0 +1,70 @@
+"""The admin client: tenants and databases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chroma_nb.backends.opening import open_async_backend
+from chroma_nb.client._async.server import AsyncServer
+from chroma_nb.client.shared_system_client import SharedSystemClient
+from chroma_nb.config import DEFAULT_TENANT, Settings
+from chroma_nb.operations.async_protocols import AsyncAdminAPI
+from chroma_nb.types import Database, Tenant
+
+
+class AsyncAdminClient(SharedSystemClient, AsyncAdminAPI):
+    """Makes, lists and deletes tenants and databases of the place that ``settings`` mean."""
+
+    _server: AsyncServer
+
+    async def __ainit__(self, settings: Settings | None = None) -> None:
+        self._backend = await open_async_backend(settings or Settings())
+        self._server = AsyncServer(self._backend)
+
+    # async only
+    @classmethod
+    async def create(cls, settings: Settings | None = None) -> AsyncAdminClient:
+        """An admin client of the place that ``settings`` mean."""
+        client = cls()
+        await client.__ainit__(settings)
+        return client
+
+    # end async only
+    @classmethod
+    def from_system(cls, system: Any) -> AsyncAdminClient:
+        """An admin client of the place that another client has open (its ``_system``)."""
+        client = cls.__new__(cls)
+        client._backend = system
+        client._server = AsyncServer(system)
+        return client
+
+    async def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Make a database. An error that is both InternalError and ValueError when the name is taken."""
+        return await self._server.create_database(name, tenant)
+
+    async def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
+        """The database: its id, name and tenant. NotFoundError (and ValueError) when it is not there."""
+        return await self._server.get_database(name, tenant)
+
+    async def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Delete a database and its collections. NotFoundError (and ValueError) when it is not there."""
+        return await self._server.delete_database(name, tenant)
+
+    async def list_databases(
+        self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
+    ) -> Sequence[Database]:
+        """The databases of ``tenant``, in the order they were created."""
+        return await self._server.list_databases(limit, offset, tenant)
+
+    async def create_tenant(self, name: str) -> None:
+        """Make a tenant. An error that is both InternalError and ValueError when the name is taken."""
+        return await self._server.create_tenant(name)
+
+    async def get_tenant(self, name: str) -> Tenant:
+        """The tenant: its name. NotFoundError (and ValueError) when it is not there."""
+        return await self._server.get_tenant(name)
+
+    async def close(self) -> None:
+        """Give the place back; the last client to do so closes it."""
+        await self._backend.close()

@@ -1,0 +1,285 @@
+"""The root object under every client: each operation with its tenant and database.
+
+Turns arguments into requests and hands them to the backend; knows neither defaults of a client nor embedding
+functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from chroma_nb.backends.base import AsyncBackend
+from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from chroma_nb.operations import prepare, requests
+from chroma_nb.operations.async_protocols import AsyncServerAPI
+from chroma_nb.operations.requests import R, Request
+from chroma_nb.operations.validate import embedding_matrix, embedding_rows
+from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.schema import Schema
+from chroma_nb.types import (
+    CollectionMetadata,
+    CollectionModel,
+    Database,
+    Matrix,
+    ReadLevel,
+    Records,
+    Tenant,
+    UserIdentity,
+    Where,
+    WhereDocument,
+)
+
+
+class AsyncServer(AsyncServerAPI):
+    """The same operations as a client's, with tenant and database given per call."""
+
+    def __init__(self, backend: AsyncBackend) -> None:
+        self._backend = backend
+
+    async def handle(self, request: Request[R]) -> R:
+        """The answer to ``request``."""
+        return await self._backend.handle(request)
+
+    # --- The server itself ---
+
+    def get_settings(self) -> Settings:
+        return self._backend.settings
+
+    async def heartbeat(self) -> int:
+        return await self.handle(requests.Heartbeat())
+
+    async def get_version(self) -> str:
+        return await self.handle(requests.GetVersion())
+
+    async def get_max_batch_size(self) -> int:
+        return await self.handle(requests.GetMaxBatchSize())
+
+    async def get_user_identity(self) -> UserIdentity:
+        return await self.handle(requests.GetUserIdentity())
+
+    async def reset(self) -> bool:
+        return await self.handle(requests.Reset())
+
+    # --- Tenants and databases ---
+
+    async def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        return await self.handle(requests.CreateDatabase(name, tenant))
+
+    async def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
+        return await self.handle(requests.GetDatabase(name, tenant))
+
+    async def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        return await self.handle(requests.DeleteDatabase(name, tenant))
+
+    async def list_databases(
+        self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
+    ) -> Sequence[Database]:
+        return await self.handle(requests.ListDatabases(tenant, limit, offset))
+
+    async def create_tenant(self, name: str) -> None:
+        return await self.handle(requests.CreateTenant(name))
+
+    async def get_tenant(self, name: str) -> Tenant:
+        return await self.handle(requests.GetTenant(name))
+
+    # --- Collections ---
+
+    async def count_collections(self, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> int:
+        return await self.handle(requests.CountCollections(tenant, database))
+
+    async def list_collections(
+        self,
+        limit: int | None = None,
+        offset: int | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> Sequence[CollectionModel]:
+        return await self.handle(requests.ListCollections(tenant, database, limit, offset))
+
+    async def create_collection(
+        self,
+        name: str,
+        schema: Schema | None = None,
+        configuration: Any = None,
+        metadata: CollectionMetadata | None = None,
+        get_or_create: bool = False,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> CollectionModel:
+        request = prepare.create_collection(
+            name=name,
+            tenant=tenant,
+            database=database,
+            schema=schema,
+            configuration=configuration,
+            metadata=metadata,
+            get_or_create=get_or_create,
+        )
+        return await self.handle(request)
+
+    async def get_or_create_collection(
+        self,
+        name: str,
+        schema: Schema | None = None,
+        configuration: Any = None,
+        metadata: CollectionMetadata | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> CollectionModel:
+        return await self.create_collection(name, schema, configuration, metadata, True, tenant, database)
+
+    async def get_collection(
+        self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
+    ) -> CollectionModel:
+        return await self.handle(requests.GetCollection(name, tenant, database))
+
+    async def get_collection_by_id(
+        self, collection_id: UUID, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
+    ) -> CollectionModel:
+        return await self.handle(requests.GetCollectionById(collection_id, tenant, database))
+
+    async def delete_collection(
+        self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
+    ) -> None:
+        return await self.handle(requests.DeleteCollection(name, tenant, database))
+
+    async def _modify(
+        self,
+        id: UUID,
+        new_name: str | None = None,
+        new_metadata: CollectionMetadata | None = None,
+        new_configuration: Any = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> None:
+        place = (id, tenant, database)
+        return await self.handle(requests.ModifyCollection(*place, new_name, new_metadata, new_configuration))
+
+    # --- Records: Chroma's names, for programs that reach below a collection. Arguments are not checked here. ---
+
+    async def _count(
+        self,
+        collection_id: UUID,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+        read_level: ReadLevel = ReadLevel.INDEX_AND_WAL,
+    ) -> int:
+        return await self.handle(requests.Count(collection_id, tenant, database, read_level))
+
+    async def _peek(
+        self, collection_id: UUID, n: int = 10, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
+    ) -> GetResult:
+        include = ("metadatas", "documents", "embeddings")
+        return await self.handle(requests.Get(collection_id, tenant, database, limit=n, include=include))
+
+    async def _get(
+        self,
+        collection_id: UUID,
+        ids: list[str] | None = None,
+        where: Where | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        where_document: WhereDocument | None = None,
+        include: Sequence[str] = ("metadatas", "documents"),
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> GetResult:
+        place = (collection_id, tenant, database)
+        return await self.handle(
+            requests.Get(*place, ids, where, where_document, limit, offset, tuple(include))
+        )
+
+    async def _query(
+        self,
+        collection_id: UUID,
+        query_embeddings: Sequence[Any],
+        ids: list[str] | None = None,
+        n_results: int = 10,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        include: Sequence[str] = ("metadatas", "documents", "distances"),
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> QueryResult:
+        place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
+        return await self.handle(
+            requests.Query(*place, vectors, n_results, ids, where, where_document, tuple(include))
+        )
+
+    async def _delete(
+        self,
+        collection_id: UUID,
+        ids: list[str] | None = None,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> dict[str, int]:
+        place = (collection_id, tenant, database)
+        return {"deleted": await self.handle(requests.Delete(*place, ids, where, where_document, limit))}
+
+    async def _add(
+        self,
+        ids: list[str],
+        collection_id: UUID,
+        embeddings: Sequence[Any],
+        metadatas: list[Any] | None = None,
+        documents: list[Any] | None = None,
+        uris: list[Any] | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> bool:
+        records = _records(ids, embeddings, metadatas, documents, uris)
+        await self.handle(requests.Add(collection_id, tenant, database, records))
+        return True
+
+    async def _update(
+        self,
+        collection_id: UUID,
+        ids: list[str],
+        embeddings: Sequence[Any] | None = None,
+        metadatas: list[Any] | None = None,
+        documents: list[Any] | None = None,
+        uris: list[Any] | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> bool:
+        records = _records(ids, embeddings, metadatas, documents, uris)
+        await self.handle(requests.Update(collection_id, tenant, database, records))
+        return True
+
+    async def _upsert(
+        self,
+        collection_id: UUID,
+        ids: list[str],
+        embeddings: Sequence[Any],
+        metadatas: list[Any] | None = None,
+        documents: list[Any] | None = None,
+        uris: list[Any] | None = None,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+    ) -> bool:
+        records = _records(ids, embeddings, metadatas, documents, uris)
+        await self.handle(requests.Upsert(collection_id, tenant, database, records))
+        return True
+
+
+def _records(
+    ids: list[str],
+    embeddings: Sequence[Any] | None,
+    metadatas: list[Any] | None,
+    documents: list[Any] | None,
+    uris: list[Any] | None,
+) -> Records:
+    vectors = None if embeddings is None else _matrix(embeddings)
+    return Records(ids, vectors, documents, metadatas, uris)
+
+
+def _matrix(embeddings: Sequence[Any]) -> Matrix:
+    rows = embedding_rows(embeddings)
+    if rows is None:
+        raise ValueError("Expected embeddings, got None")
+    return embedding_matrix(rows)

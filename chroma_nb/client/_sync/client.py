@@ -1,0 +1,299 @@
+# Generated from chroma_nb/client/_async/client.py by python -m chroma_nb.client._generate_sync: change that file, not this one.
+# fmt: off
+# ruff: noqa: I001
+"""The client: a tenant, a database, and the collections in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from chroma_nb.backends.opening import open_backend
+from chroma_nb.client import reference_order
+from chroma_nb.client._sync import blocking
+from chroma_nb.client._sync.admin import AdminClient
+from chroma_nb.client._sync.collection import Collection
+from chroma_nb.client._sync.server import Server
+from chroma_nb.client.identity import place
+from chroma_nb.client.shared_system_client import SharedSystemClient
+from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from chroma_nb.embedding_functions.base import DataLoader, DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.operations import prepare, requests
+from chroma_nb.operations.protocols import ClientAPI
+from chroma_nb.schema import Schema
+from chroma_nb.types import CollectionMetadata, CollectionModel, UserIdentity
+
+#: What embeds in a collection when nothing else is named.
+DEFAULT_EMBEDDING_FUNCTION: EmbeddingFunction[Any] = DefaultEmbeddingFunction()
+
+
+class Client(SharedSystemClient, ClientAPI):
+    """A tenant, a database, and the collections in it.
+
+    Made by one of the functions of the package: ``EphemeralClient``, ``PersistentClient``, ``HttpClient``…
+    """
+
+    tenant: str = DEFAULT_TENANT
+    database: str = DEFAULT_DATABASE
+
+    _server: Server
+    _admin_client: AdminClient
+    _closed: bool = False
+
+    def __init__(
+        self,
+        tenant: str | None = DEFAULT_TENANT,
+        database: str | None = DEFAULT_DATABASE,
+        settings: Settings | None = None,
+    ) -> None:
+        settings = settings or Settings()
+        self._backend = open_backend(settings)
+        try:
+            self._server = Server(self._backend)
+            self._admin_client = AdminClient.from_system(self._backend)
+            inferred = bool(settings.chroma_overwrite_singleton_tenant_database_access_from_auth)
+            self.tenant, self.database = place(self.get_user_identity(), inferred, tenant, database)
+            self._check_place(self.tenant, self.database)
+        except BaseException:
+            self._backend.close()
+            raise
+
+    @classmethod
+    def from_system(
+        cls, system: Any, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
+    ) -> Client:
+        """A client of the place that another client has open (its ``_system``)."""
+        return cls(tenant, database, system.settings)
+
+    # --- The place itself ---
+
+    def heartbeat(self) -> int:
+        """Nanoseconds since the epoch, from whoever answers requests."""
+        return self._server.heartbeat()
+
+    def get_version(self) -> str:
+        """The version of Chroma whose API is spoken."""
+        return self._server.get_version()
+
+    def get_settings(self) -> Settings:
+        """The settings this client was made with."""
+        return self._server.get_settings()
+
+    def get_max_batch_size(self) -> int:
+        """The most records that one call should carry."""
+        return self._server.get_max_batch_size()
+
+    def get_user_identity(self) -> UserIdentity:
+        """Who the other side says we are: user_id, tenant, databases."""
+        return self._server.get_user_identity()
+
+    def reset(self) -> bool:
+        """Delete everything in every tenant and database.
+
+        AuthorizationError unless the client was made with ``Settings(allow_reset=True)``.
+        """
+        return self._server.reset()
+
+    def vacuum(self) -> dict[str, Any]:
+        """Give the space of deleted records back and leave no deleted text in any file; tells what was freed."""
+        return self._server.handle(requests.Vacuum())
+
+    def verify(self) -> list[str]:
+        """Check everything stored; the list says what is wrong, and is empty when nothing is."""
+        return self._server.handle(requests.Verify())
+
+    def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
+        """Work in another tenant's database from now on.
+
+        NotFoundError (and ValueError) when one of them is not there; the client then stays where it was.
+        """
+        self._check_place(tenant, database)
+        self.tenant, self.database = tenant, database
+
+    def set_database(self, database: str) -> None:
+        """Work in another database of the same tenant from now on.
+
+        NotFoundError (and ValueError) when it is not there; the client then stays where it was.
+        """
+        self._check_place(self.tenant, database)
+        self.database = database
+
+    def _check_place(self, tenant: str, database: str) -> None:
+        self._server.get_tenant(tenant)
+        self._server.get_database(database, tenant)
+
+    def close(self) -> None:
+        """Give the place back; the last client to do so closes it. A second call does nothing.
+
+        What was ephemeral is gone then; every later call raises an AttributeError.
+        """
+        if not self._closed:
+            self._closed = True
+            self._backend.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- Collections ---
+
+    def count_collections(self) -> int:
+        """How many collections there are.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     _ = client.create_collection("birds")
+        ...     client.count_collections()
+        1
+        """
+        return self._server.count_collections(self.tenant, self.database)
+
+    def list_collections(self, limit: int | None = None, offset: int | None = None) -> Sequence[Collection]:
+        """The collections, in the order they were created: at most ``limit`` of them, after the first ``offset``.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     _ = client.create_collection("birds"), client.create_collection("fish")
+        ...     client.list_collections(limit=1)
+        [Collection(name=birds)]
+        """
+        models = self._server.list_collections(limit, offset, self.tenant, self.database)
+        return [Collection(self._server, model, DEFAULT_EMBEDDING_FUNCTION) for model in models]
+
+    @reference_order.also_in_order(reference_order.CREATE_COLLECTION, when=reference_order.is_configuration)
+    def create_collection(
+        self,
+        name: str,
+        schema: Schema | None = None,
+        configuration: Any = None,
+        metadata: CollectionMetadata | None = None,
+        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: DataLoader[Any] | None = None,
+        get_or_create: bool = False,
+    ) -> Collection:
+        """Make a collection.
+
+        ``configuration`` is a dict such as ``{"hnsw": {"space": "cosine"}}``; ``schema`` says the same in more
+        detail (not both). ``embedding_function`` turns documents into vectors where none are given; None: there is
+        none. With ``get_or_create`` a collection of this name is returned as it is.
+
+        Raises InvalidArgumentError (also a ValueError) for a name that Chroma does not allow, InternalError (also a
+        UniqueConstraintError and a ValueError) when the name is taken, ValueError when two embedding functions are
+        named that differ.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds", configuration={"hnsw": {"space": "cosine"}})
+        ...     birds, birds.configuration_json["hnsw"]["space"]
+        (Collection(name=birds), 'cosine')
+        """
+        request = prepare.create_collection(
+            name=name,
+            tenant=self.tenant,
+            database=self.database,
+            schema=schema,
+            configuration=configuration,
+            metadata=metadata,
+            embedding_function=embedding_function,
+            get_or_create=get_or_create,
+        )
+        model = self._server.handle(request)
+        return Collection(self._server, model, embedding_function, data_loader)
+
+    @reference_order.also_in_order(reference_order.CREATE_COLLECTION, when=reference_order.is_configuration)
+    def get_or_create_collection(
+        self,
+        name: str,
+        schema: Schema | None = None,
+        configuration: Any = None,
+        metadata: CollectionMetadata | None = None,
+        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> Collection:
+        """The collection of this name, made if it is not there.
+
+        Where it is, ``schema``, ``configuration`` and ``metadata`` are ignored; an embedding function that differs
+        from the stored one is a ValueError. Otherwise as ``create_collection``.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.get_or_create_collection("birds", metadata={"year": 2024})
+        ...     client.get_or_create_collection("birds", metadata={"year": 2025}).metadata
+        {'year': 2024}
+        """
+        request = prepare.create_collection(
+            name=name,
+            tenant=self.tenant,
+            database=self.database,
+            schema=schema,
+            configuration=configuration,
+            metadata=metadata,
+            embedding_function=embedding_function,
+            get_or_create=True,
+        )
+        model = self._server.handle(request)
+        return self._existing(model, embedding_function, data_loader)
+
+    @reference_order.also_in_order(reference_order.GET_COLLECTION, when=reference_order.is_id)
+    def get_collection(
+        self,
+        name: str,
+        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: DataLoader[Any] | None = None,
+        *,
+        id: UUID | None = None,
+    ) -> Collection:
+        """The collection of this name; with ``id``, of this name and this id.
+
+        Raises NotFoundError (also a ValueError) when it is not there, ValueError when ``embedding_function``
+        differs from the stored one.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     _ = client.create_collection("birds")
+        ...     client.get_collection("birds")
+        Collection(name=birds)
+        """
+        model = self._server.get_collection(name, self.tenant, self.database)
+        if id is not None and model.id != id:
+            raise _MissingError(f"Collection [{name}] with id [{id}] does not exist")
+        return self._existing(model, embedding_function, data_loader)
+
+    def get_collection_by_id(
+        self,
+        id: UUID,
+        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> Collection:
+        """The collection of this id. Raises as ``get_collection`` does."""
+        model = self._server.get_collection_by_id(id, self.tenant, self.database)
+        return self._existing(model, embedding_function, data_loader)
+
+    def _existing(
+        self, model: CollectionModel, embedding_function: EmbeddingFunction[Any] | None, loader: DataLoader[Any] | None
+    ) -> Collection:
+        prepare.check_embedding_function(model, embedding_function)
+        return Collection(self._server, model, embedding_function, loader)
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection and everything in it.
+
+        NotFoundError (also a ValueError) when it is not there.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     _ = client.create_collection("birds")
+        ...     client.delete_collection("birds")
+        ...     client.count_collections()
+        0
+        """
+        return self._server.delete_collection(name, self.tenant, self.database)

@@ -1,0 +1,339 @@
+# Generated from chroma_nb/client/_async/collection.py by python -m chroma_nb.client._generate_sync: change that file, not this one.
+# fmt: off
+# ruff: noqa: I001
+"""A collection: records and the questions one may ask them.
+
+Each method prepares a request (arguments checked, documents embedded), has it handled, and returns the answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chroma_nb.client._sync import blocking
+from chroma_nb.client._sync.server import Server
+from chroma_nb.client.collection_common import CollectionCommon
+from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction
+from chroma_nb.operations import prepare, requests
+from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.types import (
+    ID,
+    URI,
+    CollectionMetadata,
+    CollectionModel,
+    Document,
+    Embedding,
+    Image,
+    Include,
+    Metadata,
+    OneOrMany,
+    PyEmbedding,
+    ReadLevel,
+    Where,
+    WhereDocument,
+)
+
+
+class Collection(CollectionCommon[Server]):
+    """Records — an id, and any of embedding, document, metadata, uri — and the questions one may ask them.
+
+    >>> import chroma_nb
+    >>> client = chroma_nb.EphemeralClient()
+    >>> birds = client.create_collection("birds")
+    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=["a wren", "a crow"])
+    >>> birds.query(query_embeddings=[[0.9, 0.1]], n_results=1)["documents"]
+    [['a wren']]
+    >>> client.close()
+    """
+
+    # --- Writing ---
+
+    def add(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        images: OneOrMany[Image] | None = None,
+        uris: OneOrMany[URI] | None = None,
+    ) -> None:
+        """Add records; ids that are there already stay as they are, silently.
+
+        Everything given has as many entries as ``ids``. Without ``embeddings`` the documents (or images, or what
+        the uris point to) are embedded. All or nothing: after an error nothing was added.
+
+        Raises ValueError for arguments that do not fit one another, DuplicateIDError for an id given twice,
+        InvalidArgumentError for what cannot be stored and for embeddings of another dimension than the
+        collection's, NotFoundError when the collection was deleted.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     birds.count()
+        2
+        """
+        request = blocking.run(
+            prepare.add, self._target, ids, embeddings, metadatas, documents, images, uris
+        )
+        return self._client.handle(request)
+
+    def update(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        images: OneOrMany[Image] | None = None,
+        uris: OneOrMany[URI] | None = None,
+    ) -> None:
+        """Change records; ids that are not there are passed over, silently.
+
+        What is not given stays. Metadata is merged, and a value of None deletes its key. Documents given without
+        embeddings are embedded again. Raises as ``add``.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids="wren", embeddings=[1, 0], metadatas={"grams": 9, "song": True})
+        ...     birds.update(ids="wren", metadatas={"grams": 10})
+        ...     sorted(birds.get("wren")["metadatas"][0].items())
+        [('grams', 10), ('song', True)]
+        """
+        request = blocking.run(
+            prepare.update, self._target, ids, embeddings, metadatas, documents, images, uris
+        )
+        return self._client.handle(request)
+
+    def upsert(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        images: OneOrMany[Image] | None = None,
+        uris: OneOrMany[URI] | None = None,
+    ) -> None:
+        """Add the records that are not there, update those that are. Raises as ``add``.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.upsert(ids="wren", embeddings=[1, 0], documents="a wren")
+        ...     birds.upsert(ids=["wren", "crow"], embeddings=[[1, 1], [0, 1]])
+        ...     birds.get()["documents"]
+        ['a wren', None]
+        """
+        request = blocking.run(
+            prepare.upsert, self._target, ids, embeddings, metadatas, documents, images, uris
+        )
+        return self._client.handle(request)
+
+    def delete(
+        self,
+        ids: OneOrMany[ID] | None = None,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int | None = None,
+    ) -> dict[str, int]:
+        """Delete the records with these ids that pass the filters; at least one of the three is needed.
+
+        ``limit`` goes with a filter and deletes the first that many. ``{"deleted": n}`` counts the ids asked for,
+        or with a filter the records deleted. Raises ValueError for arguments that do not fit,
+        InvalidArgumentError for a filter that means nothing.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     birds.delete(where={"g": {"$gt": 100}})
+        {'deleted': 1}
+        """
+        request = prepare.delete(self._target, ids, where, where_document, limit)
+        return {"deleted": self._client.handle(request)}
+
+    # --- Reading ---
+
+    def count(self, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> int:
+        """How many records there are. ``read_level`` matters to a distributed server only."""
+        return self._client.handle(requests.Count(*self._place, read_level=read_level))
+
+    def get(
+        self,
+        ids: OneOrMany[ID] | None = None,
+        where: Where | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ["metadatas", "documents"],  # noqa: B006  # Chroma's default; it is never changed
+    ) -> GetResult:
+        """The records with these ids that pass the filters, all of them by default, in the order they were added.
+
+        A dict of lists, one entry per record; what ``include`` does not name (of "embeddings", "metadatas",
+        "documents", "uris", "data") is None. ``embeddings`` is an array of shape (records, dimension). Ids that are
+        not there are left out. ``limit`` and ``offset`` count what passed the filters.
+
+        Raises ValueError for arguments that do not fit, InvalidArgumentError for a filter that means nothing,
+        NotFoundError when the collection was deleted.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     birds.get(where={"g": {"$lt": 100}}, include=["embeddings"])["embeddings"]
+        array([[1., 0.]])
+        """
+        request = prepare.get(
+            self._target, ids, where, limit, offset, where_document, include
+        )
+        result = self._client.handle(request)
+        return blocking.run(self._with_data, result, include)
+
+    def peek(self, limit: int = 10) -> GetResult:
+        """The first ``limit`` records, with metadatas, documents and embeddings."""
+        return self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
+
+    def query(
+        self,
+        query_embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        query_texts: OneOrMany[Document] | None = None,
+        query_images: OneOrMany[Image] | None = None,
+        query_uris: OneOrMany[URI] | None = None,
+        ids: OneOrMany[ID] | None = None,
+        n_results: int = 10,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ["metadatas", "documents", "distances"],  # noqa: B006  # Chroma's default; never changed
+    ) -> QueryResult:
+        """The nearest records to each query, nearest first, among those with these ids that pass the filters.
+
+        Queries are vectors, or texts, images or uris to be embedded; one kind of them. A dict of lists with one
+        list per query: ``result["ids"][0]`` are the ids nearest to the first. Fewer than ``n_results`` where there
+        are fewer. Distances are squared for the space "l2", 1 - cosine, or 1 - inner product.
+
+        Raises ValueError for arguments that do not fit, TypeError for ``n_results`` below 1, InvalidArgumentError
+        for vectors of another dimension than the collection's and for a filter that means nothing, NotFoundError
+        when the collection was deleted.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     found = birds.query(query_embeddings=[[1, 0], [0, 2]], n_results=1, where={"g": {"$gt": 0}})
+        ...     found["ids"], found["distances"]
+        ([['wren'], ['crow']], [[0.0], [1.0]])
+        """
+        request = blocking.run(
+            prepare.query,
+            self._target,
+            query_embeddings,
+            query_texts,
+            query_images,
+            query_uris,
+            ids,
+            n_results,
+            where,
+            where_document,
+            include,
+        )
+        result = self._client.handle(request)
+        return blocking.run(self._with_data, result, include)
+
+    def explain(
+        self,
+        query_embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        query_texts: OneOrMany[Document] | None = None,
+        query_images: OneOrMany[Image] | None = None,
+        query_uris: OneOrMany[URI] | None = None,
+        ids: OneOrMany[ID] | None = None,
+        n_results: int = 10,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+    ) -> dict[str, Any]:
+        """How ``query`` with these arguments is answered: the plan, how many candidates, whether exact, how long.
+
+        For an embedded client; a server has no words for it (NotImplementedError).
+        """
+        query = blocking.run(
+            prepare.query,
+            self._target,
+            query_embeddings,
+            query_texts,
+            query_images,
+            query_uris,
+            ids,
+            n_results,
+            where,
+            where_document,
+            ["distances"],
+        )
+        return self._client.handle(requests.Explain(query))
+
+    # --- The collection itself ---
+
+    def modify(
+        self,
+        name: str | None = None,
+        metadata: CollectionMetadata | None = None,
+        configuration: Any = None,
+    ) -> None:
+        """Rename the collection, replace its metadata, or change its configuration.
+
+        ``metadata`` replaces all of it; a key whose value is None is left out. The space cannot be changed, nor
+        what a graph was built with. Raises ValueError or InvalidArgumentError for what is not allowed,
+        NotFoundError when the collection was deleted, InternalError (also a ValueError) when the name is taken.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.modify(name="small-birds", metadata={"year": 2024})
+        ...     birds.name, birds.metadata
+        ('small-birds', {'year': 2024})
+        """
+        request = prepare.modify(self._target, name, metadata, configuration)
+        self._client.handle(request)
+        self._modified(name, metadata, configuration)
+
+    # --- What Chroma has in its cloud only ---
+
+    def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> dict[str, Any]:
+        """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
+        request = blocking.run(prepare.search, self._target, searches, read_level)
+        return self._client.handle(request)
+
+    def fork(self, new_name: str) -> Collection:
+        """A copy under another name. Chroma's cloud only: NotImplementedError elsewhere."""
+        model = self._client.handle(requests.Fork(*self._place, new_name=new_name))
+        return Collection(self._client, model, self._embedding_function, self._data_loader)
+
+    def fork_count(self) -> int:
+        """How many forks there are. Chroma's cloud only: NotImplementedError elsewhere."""
+        return self._client.handle(requests.ForkCount(*self._place))
+
+    def get_indexing_status(self) -> dict[str, Any]:
+        """How much is indexed. Chroma's cloud only: NotImplementedError elsewhere."""
+        return self._client.handle(requests.GetIndexingStatus(*self._place))
+
+    def attach_function(
+        self, function: str, name: str, output_collection: str, params: dict[str, Any] | None = None
+    ) -> Any:
+        """Let a server run a function over the records. Not in this process: NotImplementedError."""
+        request = requests.AttachFunction(
+            *self._place,
+            function_id=str(getattr(function, "value", function)),
+            name=name,
+            output_collection=output_collection,
+            params=params,
+        )
+        return self._client.handle(request)
+
+    def get_attached_function(self, name: str) -> Any:
+        """What is known of a function attached. Not in this process: NotImplementedError."""
+        return self._client.handle(requests.GetAttachedFunction(*self._place, name=name))
+
+    def detach_function(self, name: str, delete_output_collection: bool = False) -> bool:
+        """Detach a function. Not in this process: NotImplementedError."""
+        request = requests.DetachFunction(
+            *self._place, name=name, delete_output_collection=delete_output_collection
+        )
+        return self._client.handle(request)

@@ -1,0 +1,47 @@
+"""Which tenant and database a new client works in: what the caller says, else what the credentials allow."""
+
+from __future__ import annotations
+
+from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
+from chroma_nb.errors import ChromaAuthError
+from chroma_nb.types import UserIdentity
+
+
+def place(identity: UserIdentity, inferred: bool, tenant: str | None, database: str | None) -> tuple[str, str]:
+    """``(tenant, database)`` for a caller who asked for ``tenant`` and ``database``.
+
+    ``inferred`` is the setting ``chroma_overwrite_singleton_tenant_database_access_from_auth``: credentials that
+    open one tenant or one database only then decide where nothing, or the default, was asked for. ChromaAuthError
+    when they open another one than was asked for, or when nobody names one.
+
+    >>> place(UserIdentity("me", "acme", ["birds"]), True, None, None)
+    ('acme', 'birds')
+    >>> place(UserIdentity("me", "acme", ["birds"]), False, "default_tenant", "fish")
+    ('default_tenant', 'fish')
+    """
+    own_tenant, own_database = _only_choice(identity) if inferred else (None, None)
+    return (
+        _choose("Tenant", "a tenant", tenant, own_tenant, DEFAULT_TENANT),
+        _choose("Database", "a database name", database, own_database, DEFAULT_DATABASE),
+    )
+
+
+def _only_choice(identity: UserIdentity) -> tuple[str | None, str | None]:
+    tenant = identity.tenant if identity.tenant != "*" else None
+    databases = set(identity.databases or [])
+    database = databases.pop() if len(databases) == 1 and "*" not in databases else None
+    return tenant or None, database
+
+
+def _choose(title: str, what: str, asked: str | None, own: str | None, default: str) -> str:
+    if own and asked and asked not in (default, own):
+        raise ChromaAuthError(
+            f"{title} {asked} does not match {own} from the server. Are you sure the {title.lower()} is correct?"
+        )
+    if own and (not asked or asked == default):
+        return own
+    if asked is None:
+        raise ChromaAuthError(
+            f"Could not determine {what} from the current authentication method. Please provide {what}."
+        )
+    return asked

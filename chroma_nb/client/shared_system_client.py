@@ -1,0 +1,30 @@
+"""What every client has under it: a backend, shared by the clients of one place."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from chroma_nb.backends.embedded import OPEN, EmbeddedBackend
+
+
+class SharedSystemClient:
+    """A client whose backend may be shared; ``_system`` is that backend, ``_identifier`` the name of its place."""
+
+    _identifier_to_system: ClassVar[dict[str, EmbeddedBackend]] = OPEN
+    _backend: Any
+
+    @property
+    def _system(self) -> Any:
+        return self._backend
+
+    @property
+    def _identifier(self) -> str:
+        return str(self._backend.identifier)
+
+    @staticmethod
+    def clear_system_cache() -> None:
+        """Forget which places are open: the next client of a path opens it anew, the next ephemeral one is empty.
+
+        Clients that exist go on working with what they have.
+        """
+        OPEN.clear()
