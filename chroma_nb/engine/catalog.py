@@ -1,0 +1,301 @@
+"""Catalog: tenants, databases and collections at rest. SQL and rows; no files, no locks."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from chroma_nb.errors import InternalError, _AlreadyExistsError, _MissingError
+from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenant
+
+_COLUMNS: Final = (
+    "c.number, c.id, c.name, c.metadata, c.configuration, c.schema, c.settings, c.dimension, c.record_count, "
+    "c.seq, c.next_position, c.next_slot, c.generation, d.name, d.tenant "
+    "FROM collections c JOIN databases d ON d.number = c.database "
+)
+_BY_ID: Final = "SELECT " + _COLUMNS + "WHERE c.id = ?"
+_BY_NAME: Final = "SELECT " + _COLUMNS + "WHERE c.name = ? AND d.name = ? AND d.tenant = ?"
+_OF_DATABASE: Final = "SELECT " + _COLUMNS + "WHERE d.name = ? AND d.tenant = ? ORDER BY c.number LIMIT ? OFFSET ?"
+_ALL: Final = "SELECT " + _COLUMNS + "ORDER BY c.number"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """A collection as the catalog keeps it: Chroma's view of it, and our counters."""
+
+    number: int
+    id: str
+    name: str
+    metadata: CollectionMetadata | None
+    configuration: dict[str, Any]
+    schema: dict[str, Any] | None
+    settings: dict[str, Any]
+    dimension: int | None
+    record_count: int
+    seq: int
+    next_position: int
+    next_slot: int
+    generation: int
+    database: str
+    tenant: str
+
+    @property
+    def model(self) -> CollectionModel:
+        """What the client sees."""
+        return CollectionModel(
+            id=UUID(self.id),
+            name=self.name,
+            configuration_json=self.configuration,
+            serialized_schema=self.schema,
+            metadata=self.metadata,
+            dimension=self.dimension,
+            tenant=self.tenant,
+            database=self.database,
+        )
+
+
+def _row(values: tuple[Any, ...]) -> CollectionRow:
+    number, ident, name, metadata, configuration, schema, settings, *rest = values
+    return CollectionRow(
+        number,
+        ident,
+        name,
+        orjson.loads(metadata) if metadata is not None else None,
+        orjson.loads(configuration),
+        orjson.loads(schema) if schema is not None else None,
+        orjson.loads(settings),
+        *rest,
+    )
+
+
+# --- Tenants and databases ------------------------------------------------------------------------
+
+
+def create_tenant(connection: sqlite3.Connection, name: str) -> None:
+    """Raises InternalError (also a ValueError) when the tenant exists."""
+    try:
+        connection.execute("INSERT INTO tenants (name) VALUES (?)", (name,))
+    except sqlite3.IntegrityError:
+        raise _AlreadyExistsError(f"Tenant [{name}] already exists") from None
+
+
+def get_tenant(connection: sqlite3.Connection, name: str) -> Tenant:
+    """Raises NotFoundError when there is no such tenant."""
+    if connection.execute("SELECT 1 FROM tenants WHERE name = ?", (name,)).fetchone() is None:
+        raise _MissingError(f"Tenant [{name}] not found")
+    return Tenant(name=name)
+
+
+def create_database(connection: sqlite3.Connection, name: str, tenant: str) -> None:
+    """A database may be made for a tenant that does not exist, as in Chroma."""
+    try:
+        connection.execute(
+            "INSERT INTO databases (id, name, tenant) VALUES (?, ?, ?)", (str(uuid.uuid4()), name, tenant)
+        )
+    except sqlite3.IntegrityError:
+        raise _AlreadyExistsError(f"Database [{name}] already exists") from None
+
+
+def get_database(connection: sqlite3.Connection, name: str, tenant: str) -> Database:
+    """Raises NotFoundError when the tenant has no such database."""
+    row = connection.execute("SELECT id FROM databases WHERE name = ? AND tenant = ?", (name, tenant)).fetchone()
+    if row is None:
+        raise _MissingError(f"Database [{name}] not found. Are you sure it exists?")
+    return Database(id=UUID(row[0]), name=name, tenant=tenant)
+
+
+def delete_database(connection: sqlite3.Connection, name: str, tenant: str) -> list[CollectionRow]:
+    """Delete a database and its collections; answers the collections that went with it."""
+    get_database(connection, name, tenant)
+    gone = list_collections(connection, tenant, name)
+    for row in gone:
+        delete_collection(connection, row)
+    connection.execute("DELETE FROM databases WHERE name = ? AND tenant = ?", (name, tenant))
+    return gone
+
+
+def list_databases(
+    connection: sqlite3.Connection, tenant: str, limit: int | None = None, offset: int | None = None
+) -> list[Database]:
+    """The databases of a tenant in order of creation; none for an unknown tenant."""
+    rows = connection.execute(
+        "SELECT id, name FROM databases WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?",
+        (tenant, -1 if limit is None else limit, offset or 0),
+    )
+    return [Database(id=UUID(ident), name=name, tenant=tenant) for ident, name in rows]
+
+
+# --- Collections -------------------------------------------------------------------------------------
+
+
+def create_collection(
+    connection: sqlite3.Connection,
+    *,
+    name: str,
+    tenant: str,
+    database: str,
+    metadata: CollectionMetadata | None,
+    configuration: dict[str, Any],
+    schema: dict[str, Any] | None,
+    settings: dict[str, Any],
+) -> CollectionRow:
+    """Raises InternalError (also UniqueConstraintError and ValueError) when the name is taken."""
+    get_database(connection, database, tenant)
+    ident = str(uuid.uuid4())
+    try:
+        connection.execute(
+            "INSERT INTO collections (id, name, database, metadata, configuration, schema, settings) "
+            "SELECT ?, ?, number, ?, ?, ?, ? FROM databases WHERE name = ? AND tenant = ?",
+            (
+                ident,
+                name,
+                _json(metadata),
+                orjson.dumps(configuration),
+                _json(schema),
+                orjson.dumps(settings),
+                database,
+                tenant,
+            ),
+        )
+    except sqlite3.IntegrityError:
+        raise _AlreadyExistsError(f"Collection [{name}] already exists") from None
+    return collection_by_id(connection, ident)
+
+
+def find_collection(connection: sqlite3.Connection, name: str, tenant: str, database: str) -> CollectionRow | None:
+    """The collection of that name, or None."""
+    values = connection.execute(_BY_NAME, (name, database, tenant)).fetchone()
+    return None if values is None else _row(values)
+
+
+def collection_by_name(connection: sqlite3.Connection, name: str, tenant: str, database: str) -> CollectionRow:
+    """Raises NotFoundError (also a ValueError) when there is none."""
+    row = find_collection(connection, name, tenant, database)
+    if row is None:
+        raise _MissingError(f"Collection [{name}] does not exist")
+    return row
+
+
+def collection_by_id(connection: sqlite3.Connection, ident: str, context: str = "") -> CollectionRow:
+    """Raises NotFoundError (also a ValueError), its text led by ``context``, when there is none."""
+    values = connection.execute(_BY_ID, (ident,)).fetchone()
+    if values is None:
+        raise _MissingError(f"{context}Collection [{ident}] does not exist.")
+    return _row(values)
+
+
+def list_collections(
+    connection: sqlite3.Connection, tenant: str, database: str, limit: int | None = None, offset: int | None = None
+) -> list[CollectionRow]:
+    """The collections of a database in order of creation."""
+    rows = connection.execute(_OF_DATABASE, (database, tenant, -1 if limit is None else limit, offset or 0))
+    return [_row(values) for values in rows]
+
+
+def all_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
+    """Every collection of every database."""
+    return [_row(values) for values in connection.execute(_ALL)]
+
+
+def count_collections(connection: sqlite3.Connection, tenant: str, database: str) -> int:
+    """How many collections a database has."""
+    count: int = connection.execute(
+        "SELECT count(*) FROM collections c JOIN databases d ON d.number = c.database WHERE d.name = ? AND d.tenant = ?",
+        (database, tenant),
+    ).fetchone()[0]
+    return count
+
+
+def modify_collection(
+    connection: sqlite3.Connection,
+    row: CollectionRow,
+    *,
+    name: str | None,
+    metadata: CollectionMetadata | None,
+    replace_metadata: bool,
+    configuration: dict[str, Any],
+    schema: dict[str, Any] | None,
+    settings: dict[str, Any],
+) -> None:
+    """Raises InternalError (also a ValueError) when the new name is taken."""
+    try:
+        connection.execute(
+            "UPDATE collections SET name = ?, metadata = ?, configuration = ?, schema = ?, settings = ? WHERE number = ?",
+            (
+                row.name if name is None else name,
+                _json(metadata if replace_metadata else row.metadata),
+                orjson.dumps(configuration),
+                _json(schema),
+                orjson.dumps(settings),
+                row.number,
+            ),
+        )
+    except sqlite3.IntegrityError:
+        raise _AlreadyExistsError(
+            f"Collection [{name}] already exists: "
+            "UNIQUE constraint failed: collections.name, collections.database_id"
+        ) from None
+
+
+def delete_collection(connection: sqlite3.Connection, row: CollectionRow) -> None:
+    """Delete a collection, its records and its changes."""
+    connection.execute(
+        "DELETE FROM records WHERE key BETWEEN ? AND ?", (row.number << 40, (row.number + 1 << 40) - 1)
+    )
+    connection.execute("DELETE FROM collections WHERE number = ?", (row.number,))
+
+
+def advance(
+    connection: sqlite3.Connection,
+    row: CollectionRow,
+    *,
+    seq: int,
+    next_position: int,
+    next_slot: int,
+    record_count: int,
+    dimension: int | None,
+) -> None:
+    """Write a collection's counters at the end of a call that changed its records."""
+    connection.execute(
+        "UPDATE collections SET seq = ?, next_position = ?, next_slot = ?, record_count = ?, dimension = ? WHERE number = ?",
+        (seq, next_position, next_slot, record_count, dimension, row.number),
+    )
+
+
+def switch_generation(connection: sqlite3.Connection, row: CollectionRow, generation: int, next_slot: int) -> None:
+    """The vectors lie in another file from now on (end of a compaction)."""
+    connection.execute(
+        "UPDATE collections SET generation = ?, next_slot = ?, seq = seq + 1 WHERE number = ?",
+        (generation, next_slot, row.number),
+    )
+
+
+def set_settings(connection: sqlite3.Connection, row: CollectionRow, settings: dict[str, Any]) -> None:
+    """Replace what we keep about a collection in addition to Chroma's fields."""
+    connection.execute("UPDATE collections SET settings = ? WHERE number = ?", (orjson.dumps(settings), row.number))
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Delete everything; the caller inserts the defaults again."""
+    for statement in (
+        "DELETE FROM changes",
+        "DELETE FROM records",
+        "DELETE FROM collections",
+        "DELETE FROM databases",
+        "DELETE FROM tenants",
+    ):
+        connection.execute(statement)
+
+
+def _json(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    try:
+        return orjson.dumps(value)
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise InternalError(f"cannot store {value!r} as JSON: {error}") from None

@@ -1,0 +1,191 @@
+"""A collection in memory: which records live, in which order, and where their vectors lie.
+
+A row is a record's place in these arrays; rows are in get() order and keep their place until the
+collection is loaded anew. Everything here is derived from SQLite at one ``seq`` and advances only
+by ``apply``; when that is interrupted, ``seq`` says nothing is known and the next call loads anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.engine.columns import Columns
+from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.locks import ReadersWriterLock
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Float64 = npt.NDArray[np.float64]
+Metadatas = Sequence[Mapping[str, Any] | None]
+
+UNKNOWN: Final = -1
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one or several calls did to a collection, as rows (existing records) and new records."""
+
+    seq: int
+    next_slot: int
+    positions: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    ids: Sequence[str] = ()
+    slots: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    norms: Float64 = field(default_factory=lambda: np.empty(0))
+    metadatas: Metadatas = ()
+    moved_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    moved_slots: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    moved_norms: Float64 = field(default_factory=lambda: np.empty(0))
+    rewritten_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    rewritten_metadatas: Metadatas = ()
+    removed_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+class CollectionInMemory:
+    """The rows of one collection and what is derived from them."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.lock = ReadersWriterLock()
+        self.generation = UNKNOWN
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing; the next call loads."""
+        self.seq = UNKNOWN
+        self.ids: list[str] = []
+        self.row_of: dict[str, int] = {}
+        self.live = 0
+        self._rows = 0
+        self._positions = np.empty(0, np.int64)
+        self._slots = np.empty(0, np.int64)
+        self._alive = np.empty(0, np.bool_)
+        self._row_of_slot = np.empty(0, np.int64)
+        self.next_slot = 0
+        self.columns: Columns | None = None
+        self.exact: ExactIndex | None = None
+        self.graph: HnswIndex | None = None
+        self.exact_seconds = 0.0
+
+    # --- looking -----------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> int:
+        """Rows, dead ones included."""
+        return self._rows
+
+    @property
+    def positions(self) -> Ints:
+        return self._positions[: self._rows]
+
+    @property
+    def slots(self) -> Ints:
+        return self._slots[: self._rows]
+
+    @property
+    def alive(self) -> Mask:
+        return self._alive[: self._rows]
+
+    @property
+    def row_of_slot(self) -> Ints:
+        """Slot -> row; UNKNOWN where no live record has that slot. Row order is get() order."""
+        return self._row_of_slot[: self.next_slot]
+
+    @property
+    def dead_slots(self) -> int:
+        return self.next_slot - self.live
+
+    def dead_mask(self) -> Mask | None:
+        """Slots that hold no live record's vector; None when there are none."""
+        return self.row_of_slot == UNKNOWN if self.dead_slots else None
+
+    def live_rows(self) -> Ints:
+        """The rows of live records, in get() order."""
+        return np.arange(self._rows) if self.live == self._rows else np.flatnonzero(self.alive)
+
+    def rows_of(self, ids: Sequence[str]) -> Ints:
+        """The rows of those ids that exist, ascending."""
+        found = [row for row in map(self.row_of.get, ids) if row is not None]
+        return np.sort(np.array(found, np.int64))
+
+    def rows_at(self, positions: Ints) -> Ints:
+        """The row of each position; UNKNOWN where there is none."""
+        if not self._rows:
+            return np.full(len(positions), UNKNOWN, np.int64)
+        places = np.minimum(np.searchsorted(self.positions, positions), self._rows - 1)
+        return np.where((self.positions[places] == positions) & self.alive[places], places, UNKNOWN)
+
+    # --- changing (under the writing side of the lock) -------------------------------------------------
+
+    def apply(self, change: Change) -> None:
+        """Advance to ``change.seq``."""
+        self.seq = UNKNOWN  # an interrupt from here on means: load anew
+        self._remove(change.removed_rows)  # first: an id may be removed and added again
+        self._append(change)
+        self._move(change)
+        if self.columns is not None:
+            self.columns.extend(change.metadatas)
+            if len(change.rewritten_rows):
+                self.columns.replace(change.rewritten_rows, change.rewritten_metadatas)
+            if len(change.removed_rows):
+                self.columns.clear(change.removed_rows)
+        self.exact_seconds = 0.0
+        self.seq = change.seq
+
+    def _append(self, change: Change) -> None:
+        first, count = self._rows, len(change.positions)
+        end = first + count
+        self._positions = grown(self._positions, end)
+        self._slots = grown(self._slots, end)
+        self._alive = grown(self._alive, end)
+        self._row_of_slot = grown(self._row_of_slot, change.next_slot)
+        self._row_of_slot[self.next_slot : change.next_slot] = UNKNOWN
+        rows = np.arange(first, end)
+        self._positions[first:end] = change.positions
+        self._slots[first:end] = change.slots
+        self._alive[first:end] = True
+        self._row_of_slot[change.slots] = rows
+        self.ids.extend(change.ids)
+        self.row_of.update(zip(change.ids, rows.tolist(), strict=True))
+        self.live += count
+        self._rows = end
+        if self.exact is not None and change.next_slot > self.next_slot:
+            slots = np.concatenate([change.slots, change.moved_slots])
+            self.exact.extend(slots, np.concatenate([change.norms, change.moved_norms]), change.next_slot)
+        self.next_slot = change.next_slot
+
+    def _move(self, change: Change) -> None:
+        if not len(change.moved_rows):
+            return
+        self._bury(self._slots[change.moved_rows])
+        self._slots[change.moved_rows] = change.moved_slots
+        self._row_of_slot[change.moved_slots] = change.moved_rows
+
+    def _remove(self, rows: Ints) -> None:
+        if not len(rows):
+            return
+        self._bury(self._slots[rows])
+        self._alive[rows] = False
+        for row in rows.tolist():
+            del self.row_of[self.ids[row]]
+            self.ids[row] = ""
+        self.live -= len(rows)
+
+    def _bury(self, slots: Ints) -> None:
+        self._row_of_slot[slots] = UNKNOWN
+        if self.graph is not None:
+            self.graph.mark(slots)
+
+
+def grown(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """``array`` with room for ``size`` elements: itself, or a copy half as large again."""
+    if size <= len(array):
+        return array
+    larger = np.zeros(max(size, len(array) + len(array) // 2), array.dtype)
+    larger[: len(array)] = array
+    return larger

@@ -1,0 +1,73 @@
+"""Distances: what l2, cosine and ip mean, in float64, and how a scan may rank by them.
+
+Chroma's definitions: l2 is the *squared* Euclidean distance, cosine is 1 - cos, ip is 1 - dot
+(it may be negative). A zero vector has cosine 0 to everything: distance 1.
+
+A scan ranks by ``score = bias(row) - scale(row) * (row . reference)``, one float32 product for the
+three spaces; the winners' distances are computed anew from the vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.types import Space
+
+Float64 = npt.NDArray[np.float64]
+
+
+def squared_l2(rows: Float64, query: Float64) -> Float64:
+    """|x - q|^2 for each row; rows (n, d), query (d,).
+
+    >>> squared_l2(np.array([[3.0, 4.0]]), np.array([0.0, 0.0]))
+    array([25.])
+    """
+    difference = rows - query
+    return np.einsum("ij,ij->i", difference, difference)
+
+
+def cosine(rows: Float64, query: Float64) -> Float64:
+    """1 - cos(x, q) for each row; 1 where either is zero. Equal directions give 0 to rounding.
+
+    >>> cosine(np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([1.0, 0.0]))
+    array([0., 1.])
+    """
+    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(query)
+    cosines = np.divide(_dot(rows, query), norms, out=np.zeros(len(rows)), where=norms > 0)
+    return 1.0 - np.clip(cosines, -1.0, 1.0)
+
+
+def inner_product(rows: Float64, query: Float64) -> Float64:
+    """1 - x.q for each row.
+
+    >>> inner_product(np.array([[2.0, 1.0]]), np.array([1.0, 1.0]))
+    array([-2.])
+    """
+    return 1.0 - _dot(rows, query)
+
+
+def _dot(rows: Float64, query: Float64) -> Float64:
+    # Not ``@``: BLAS may round equal rows differently by their place, and ties must stay ties.
+    return np.einsum("ij,j->i", rows, query)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A space: its name, its formula, and whether a scan needs norms as bias or as scale."""
+
+    space: Space
+    of: Callable[[Float64, Float64], Float64]
+    bias_is_half_square: bool
+    scale_is_inverse_norm: bool
+
+
+#: One row a space.
+DISTANCES: dict[str, Distance] = {
+    "l2": Distance("l2", squared_l2, bias_is_half_square=True, scale_is_inverse_norm=False),
+    "cosine": Distance("cosine", cosine, bias_is_half_square=False, scale_is_inverse_norm=True),
+    "ip": Distance("ip", inner_product, bias_is_half_square=False, scale_is_inverse_norm=False),
+}

@@ -1,0 +1,339 @@
+"""Executor: from a plan to slots and distances, and from rows to the answer.
+
+Runs inside one read transaction, with the collection in memory at that transaction's seq.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.engine import planner, records
+from chroma_nb.engine.catalog import CollectionRow
+from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
+from chroma_nb.engine.columns import Columns
+from chroma_nb.engine.filters import evaluate
+from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.vectors import VectorStore
+from chroma_nb.errors import InvalidArgumentError, _DamagedError
+from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.schema import IndexParameters
+from chroma_nb.types import Matrix
+from chroma_nb.where import Expression
+
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Float64 = npt.NDArray[np.float64]
+
+#: Rows whose filter is evaluated at a time when only the first few matches are wanted.
+_BLOCK: Final = 8192
+
+
+@dataclass
+class Reading:
+    """One consistent look at a collection: SQLite's snapshot and the memory that matches it."""
+
+    connection: sqlite3.Connection
+    row: CollectionRow
+    memory: CollectionInMemory
+    vectors: VectorStore | None
+    parameters: IndexParameters
+    checked: bool  # whether vectors are compared with their checksums
+    steps: dict[str, Any] = field(default_factory=dict)
+
+    # --- which records ---------------------------------------------------------------------------------
+
+    def documents(self, rows: Ints) -> Sequence[str | None]:
+        """The documents of rows, ascending."""
+        positions = self.memory.positions[rows]
+        whole = len(rows) == self.memory.live
+        found = records.fetch(self.connection, self.row.number, positions, ("document",), all_of_it=whole)
+        return [document for _, document in found]
+
+    def columns(self) -> Columns:
+        """The metadata columns, built on first use."""
+        memory = self.memory
+        if memory.columns is None:
+            columns = Columns()
+            stored = records.headers(self.connection, self.row.number, with_metadata=True)
+            decoded = records.decode_metadata([header.metadata for header in stored])
+            if memory.live == memory.rows:
+                columns.extend(decoded)
+            else:
+                columns.extend([None] * memory.rows)
+                columns.replace(memory.live_rows(), decoded)
+            memory.columns = columns
+        return memory.columns
+
+    def matching(self, filter: Expression, among: Ints | None = None) -> Mask:
+        """A mask over rows: live, matching, and in ``among`` when it is given."""
+        alive = self.memory.alive
+        if among is not None:
+            alive = np.zeros(self.memory.rows, np.bool_)
+            alive[among] = True
+        return evaluate(filter, self.columns(), self.documents, alive)
+
+    def select(self, ids: Sequence[str] | None, filter: Expression | None, limit: int | None, offset: int = 0) -> Ints:
+        """The rows asked for, in get() order."""
+        end = None if limit is None else offset + limit
+        rows = None if ids is None else self.memory.rows_of(ids)
+        if filter is None:
+            found = self.memory.live_rows() if rows is None else rows
+        elif rows is not None or end is None:
+            found = np.flatnonzero(self.matching(filter, rows))
+        else:
+            found = self._first_matches(filter, end)
+        return found[offset:end]
+
+    def _first_matches(self, filter: Expression, wanted: int) -> Ints:
+        columns, memory = self.columns(), self.memory
+        found: list[Ints] = []
+        count = 0
+        for start in range(0, memory.rows, _BLOCK):
+            stop = min(start + _BLOCK, memory.rows)
+            mask = evaluate(filter, columns, self.documents, memory.alive, start, stop)
+            found.append(np.flatnonzero(mask) + start)
+            count += len(found[-1])
+            if count >= wanted:
+                break
+        return np.concatenate(found) if found else np.empty(0, np.int64)
+
+    # --- get ---------------------------------------------------------------------------------------------
+
+    def get(self, rows: Ints, include: Sequence[str]) -> GetResult:
+        """The records in ``rows`` (ascending) as Chroma answers them."""
+        texts = self._texts(rows, include)
+        ids = self.memory.ids
+        return GetResult(
+            ids=list(ids) if len(rows) == len(ids) else [ids[row] for row in rows.tolist()],
+            embeddings=self._embeddings(rows) if "embeddings" in include else None,
+            documents=texts.get("document"),
+            uris=texts.get("uri"),
+            included=list(include),
+            data=None,
+            metadatas=texts.get("metadata"),
+        )
+
+    def _texts(self, rows: Ints, include: Sequence[str], *, checksums: bool = False) -> dict[str, list[Any]]:
+        fields = tuple(field for name, field in _TEXTS if name in include) + (("crc",) if checksums else ())
+        if not fields:
+            return {}
+        if not len(rows):
+            return {field: [] for field in fields}
+        whole = len(rows) == self.memory.live
+        positions = self.memory.positions[rows]
+        found = records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
+        columns = dict(zip(fields, map(list, list(zip(*found, strict=True))[1:]), strict=True))
+        if "metadata" in columns:
+            columns["metadata"] = records.decode_metadata(columns["metadata"])
+        return columns
+
+    def _embeddings(self, rows: Ints) -> Float64:
+        if not len(rows) or self.vectors is None:
+            return np.empty(0)
+        slots = self.memory.slots[rows]
+        view = self.vectors.view(self.memory.next_slot)
+        first, last = int(slots[0]), int(slots[-1])
+        if last - first + 1 == len(slots) and (len(slots) == 1 or bool((np.diff(slots) == 1).all())):
+            return view[first : last + 1].astype(np.float64)
+        return view[slots].astype(np.float64)
+
+    # --- query -------------------------------------------------------------------------------------------
+
+    def query(
+        self,
+        queries: Matrix,
+        n_results: int,
+        ids: Sequence[str] | None,
+        filter: Expression | None,
+        include: Sequence[str],
+    ) -> QueryResult:
+        """The nearest records to each query as Chroma answers them."""
+        found = self.neighbours(queries, n_results, ids, filter)
+        return self._hydrated(found, include)
+
+    def neighbours(
+        self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Expression | None
+    ) -> list[tuple[Ints, Float64]]:
+        """(rows, distances) of the nearest records to each query, nearest first."""
+        memory = self.memory
+        self._check_dimension(queries)
+        started = time.perf_counter()
+        allowed = self._allowed(ids, filter)
+        filtered = time.perf_counter()
+        graph = self._graph_state()
+        plan = planner.plan(
+            live=memory.live,
+            allowed=None if allowed is None else len(allowed),
+            k=k,
+            queries=len(queries),
+            graph=graph,
+        )
+        found = self._search(plan, queries, min(k, memory.live), allowed)
+        self.steps.update(
+            method=plan.method,
+            reason=plan.reason,
+            records=memory.live,
+            allowed=memory.live if allowed is None else len(allowed),
+            ef=plan.ef or None,
+            filter_ms=(filtered - started) * 1e3,
+            search_ms=(time.perf_counter() - filtered) * 1e3,
+        )
+        self.steps.setdefault("exact", plan.exact)
+        return [(memory.row_of_slot[slots], distances) for slots, distances in found]
+
+    def _check_dimension(self, queries: Matrix) -> None:
+        dimension = self.row.dimension
+        if dimension is not None and queries.shape[1] != dimension:
+            raise InvalidArgumentError(
+                f"Collection expecting embedding with dimension of {dimension}, got {queries.shape[1]}"
+            )
+
+    def _allowed(self, ids: Sequence[str] | None, filter: Expression | None) -> Ints | None:
+        """The slots that may be answered; None: all."""
+        if ids is None and filter is None:
+            return None
+        return self.memory.slots[self.select(ids, filter, None)]
+
+    def _graph_state(self) -> planner.GraphState | None:
+        graph, memory = self.memory.graph, self.memory
+        if graph is None:
+            return None
+        return planner.GraphState(
+            live=graph.count - graph.dead,
+            dead=graph.dead,
+            tail=memory.next_slot - graph.covers,
+            ef_search=self.parameters.ef_search if self.parameters.ef_search_is_set else None,
+        )
+
+    def exact_index(self) -> ExactIndex:
+        """The norms a scan needs, taken from the records on first use."""
+        memory = self.memory
+        if memory.exact is None:
+            assert self.vectors is not None
+            exact = ExactIndex(self.parameters.space, self.vectors.dimension)
+            _, _, slots, norms = records.header_columns(self.connection, self.row.number)
+            exact.extend(slots, norms, memory.next_slot)
+            memory.exact = exact
+        return memory.exact
+
+    def _search(
+        self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
+    ) -> list[tuple[Ints, Float64]]:
+        if plan.method == "nothing" or self.vectors is None:
+            return [(np.empty(0, np.int64), np.empty(0)) for _ in queries]
+        if plan.exact:
+            return self._exactly(plan, queries, k, allowed)
+        found = self._by_graph(plan, queries, k, allowed)
+        missing = [number for number, answer in enumerate(found) if answer is None]
+        if missing:
+            self.steps["exact"] = len(missing) == len(queries)
+            self.steps["scanned_instead"] = len(missing)
+            scan = planner.Plan("scan", "the graph gave too few")
+            for number, answer in zip(missing, self._exactly(scan, queries[missing], k, allowed), strict=True):
+                found[number] = answer
+        return [answer for answer in found if answer is not None]
+
+    def _exactly(
+        self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
+    ) -> list[tuple[Ints, Float64]]:
+        assert self.vectors is not None
+        memory, started = self.memory, time.perf_counter()
+        exact, view = self.exact_index(), self.vectors.view(memory.next_slot)
+        if plan.method == "gather":
+            return exact.search(view, queries, k, memory.row_of_slot, among=allowed)
+        dead = memory.dead_mask()
+        if allowed is not None:
+            dead = np.ones(memory.next_slot, np.bool_)
+            dead[allowed] = False
+        found = exact.search(view, queries, k, memory.row_of_slot, dead=dead)
+        memory.exact_seconds += time.perf_counter() - started
+        return found
+
+    def _by_graph(
+        self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
+    ) -> list[tuple[Ints, Float64] | None]:
+        """What the graph finds, merged with an exact scan of the slots it does not know; None: too few."""
+        memory, graph = self.memory, self.memory.graph
+        assert self.vectors is not None and graph is not None
+        asked = graph.query(queries, min(plan.candidates, memory.live), plan.ef)
+        if asked is None:
+            return [None] * len(queries)
+        exact, view = self.exact_index(), self.vectors.view(memory.next_slot)
+        tail = np.arange(graph.covers, memory.next_slot)
+        tail = tail[memory.row_of_slot[tail] != UNKNOWN]
+        in_graph = memory.live - len(tail)
+        permitted: Mask | None = None
+        if allowed is not None:
+            permitted = np.zeros(memory.next_slot, np.bool_)
+            permitted[allowed] = True
+        wanted = min(k, memory.live if allowed is None else len(allowed))
+        found: list[tuple[Ints, Float64] | None] = []
+        for query, slots in zip(queries, asked[0], strict=True):
+            near = slots[slots != UNKNOWN]
+            near = near[memory.row_of_slot[near] != UNKNOWN]
+            candidates = np.concatenate([near, tail]) if len(tail) else near
+            if permitted is not None:
+                near = near[permitted[near]]
+                candidates = candidates[permitted[candidates]]
+            if len(near) < min(wanted, in_graph):
+                found.append(None)
+                continue
+            found.append(exact.measure(view, query, candidates, k, memory.row_of_slot))
+        return found
+
+    def _hydrated(self, found: list[tuple[Ints, Float64]], include: Sequence[str]) -> QueryResult:
+        memory, ids = self.memory, self.memory.ids
+        every = np.unique(np.concatenate([rows for rows, _ in found])) if found else np.empty(0, np.int64)
+        texts = self._texts(every, include, checksums=self.checked)
+        if self.checked and len(every):
+            self._check(every, texts.pop("crc"))
+        place = {row: index for index, row in enumerate(every.tolist())}
+
+        def per_query(field: str) -> list[list[Any]] | None:
+            if field not in texts:
+                return None
+            column = texts[field]
+            return [[column[place[row]] for row in rows.tolist()] for rows, _ in found]
+
+        embeddings = None
+        if "embeddings" in include:
+            embeddings = [
+                self.vectors.view(memory.next_slot)[memory.slots[rows]].astype(np.float64)
+                if len(rows) and self.vectors is not None
+                else np.empty(0)
+                for rows, _ in found
+            ]
+        return QueryResult(
+            ids=[[ids[row] for row in rows.tolist()] for rows, _ in found],
+            embeddings=embeddings,
+            documents=per_query("document"),
+            uris=per_query("uri"),
+            included=list(include),
+            data=None,
+            metadatas=per_query("metadata"),
+            distances=[distances.tolist() for _, distances in found] if "distances" in include else None,
+        )
+
+    def _check(self, rows: Ints, expected: Sequence[int]) -> None:
+        """Compare the winners' vectors with their checksums."""
+        assert self.vectors is not None
+        view, slots = self.vectors.view(self.memory.next_slot), self.memory.slots[rows]
+        for row, slot, crc in zip(rows.tolist(), slots.tolist(), expected, strict=True):
+            if zlib.crc32(view[slot]) != crc:
+                raise _DamagedError(
+                    f"the vector of record {self.memory.ids[row]!r} in collection [{self.row.name}] does not match its checksum: "
+                    "the vector file is damaged; client.verify() lists every such record, add them again or restore a backup"
+                )
+
+
+#: include's names -> columns, in the order records.fetch wants them.
+_TEXTS: Final = (("documents", "document"), ("uris", "uri"), ("metadatas", "metadata"))
+

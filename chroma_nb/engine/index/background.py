@@ -1,0 +1,157 @@
+"""The background thread that makes graphs. When a graph is worth it: ``planner.py``.
+
+A collection asks by its writes and by the time its exact searches take. The thread is started by
+the first request, loads a graph from its cache file or builds it in chunks, and is stopped and
+joined when the engine closes or the process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+import time
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from chroma_nb.engine import planner
+from chroma_nb.engine.catalog import CollectionRow
+from chroma_nb.engine.collection import CollectionInMemory
+from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.errors import ChromaError
+
+if TYPE_CHECKING:
+    from chroma_nb.engine.engine import Engine
+
+#: Seconds without a write before a large collection is indexed unasked.
+IDLE_SECONDS: Final = 2.0
+
+
+class GraphBuilder:
+    """Builds the graphs of one engine, one after the other, in one thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = weakref.ref(engine)
+        self._changed = threading.Condition()
+        self._due: dict[str, tuple[float, CollectionInMemory]] = {}
+        self._stopping = False
+        self._working = False
+        self._thread: threading.Thread | None = None
+
+    def written(self, row: CollectionRow, memory: CollectionInMemory) -> None:
+        """A call changed this collection: look at it again when it has been idle for a while."""
+        if memory.live >= planner.BATCH_ROWS and self._wanted(row, memory):
+            self._request(row, memory, IDLE_SECONDS)
+
+    def loaded(self, row: CollectionRow, memory: CollectionInMemory) -> None:
+        """A collection was loaded: its graph may lie in the cache."""
+        if memory.live and self._wanted(row, memory):
+            self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
+
+    def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
+        """A query was answered: start when exact searching has cost its share of a build."""
+        if memory.exact_seconds > 0.0 and row.id not in self._due and self._wanted(row, memory):
+            dimension = row.dimension or 1
+            if planner.worth_building(
+                live=memory.live, dimension=dimension, exact_seconds=memory.exact_seconds, idle_seconds=0.0
+            ):
+                self._request(row, memory, 0.0)
+
+    def _is_cached(self, row: CollectionRow) -> bool:
+        engine = self._engine()
+        directory = None if engine is None else engine.directory
+        return directory is not None and any((directory / "cache").glob("*.json"))
+
+    def _wanted(self, row: CollectionRow, memory: CollectionInMemory) -> bool:
+        if row.dimension is None or memory.live * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
+            return False
+        return HnswIndex.available() and not _is_good(memory)
+
+    def _request(self, row: CollectionRow, memory: CollectionInMemory, delay: float) -> None:
+        with self._changed:
+            if self._stopping:
+                return
+            self._due[row.id] = (time.monotonic() + delay, memory)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="chroma_nb graphs", daemon=True)
+                self._thread.start()
+                atexit.register(_stop_at_exit, weakref.ref(self))
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while (ident := self._next()) is not None:
+            engine = self._engine()
+            if engine is None:
+                return
+            self._build(engine, ident)
+            del engine
+            with self._changed:
+                self._working = False
+                self._changed.notify_all()
+
+    def _next(self) -> str | None:
+        """The next collection that is due; None when the thread should end."""
+        with self._changed:
+            while not self._stopping:
+                if not self._due:
+                    self._changed.wait(timeout=60.0)
+                    if not self._due and self._engine() is None:
+                        return None
+                    continue
+                ident = min(self._due, key=lambda key: self._due[key][0])
+                remaining = self._due[ident][0] - time.monotonic()
+                if remaining <= 0:
+                    _, memory = self._due.pop(ident)
+                    if _is_good(memory):
+                        continue
+                    self._working = True
+                    return ident
+                self._changed.wait(timeout=remaining)
+            return None
+
+    def _build(self, engine: Engine, ident: str) -> None:
+        try:
+            engine.build_graph(UUID(ident), lambda: self._stopping)
+        except ChromaError:  # deleted, closed or damaged meanwhile: the next call says so to its caller
+            return
+        except Exception as error:  # noqa: BLE001  a graph is an accelerator: searching goes on exactly
+            if not self._stopping:
+                warnings.warn(f"chroma_nb searches exactly: the graph could not be built ({error})", stacklevel=1)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until nothing is due or under way; False when that took longer than ``timeout`` seconds."""
+        end = time.monotonic() + timeout
+        with self._changed:
+            while (self._due or self._working) and not self._stopping:
+                remaining = end - time.monotonic()
+                if remaining <= 0:
+                    return False
+                self._changed.wait(timeout=remaining)
+        return True
+
+    def stop(self) -> None:
+        """End the thread and wait for it (at most one chunk of a build)."""
+        with self._changed:
+            self._stopping = True
+            self._due.clear()
+            self._changed.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        self._thread = None
+
+
+def _is_good(memory: CollectionInMemory) -> bool:
+    graph = memory.graph
+    if graph is None:
+        return False
+    tail = memory.next_slot - graph.covers
+    return tail <= max(5_000, planner.LARGEST_TAIL * memory.live) and graph.dead <= planner.LARGEST_DEAD * graph.count
+
+
+def _stop_at_exit(builder: weakref.ref[GraphBuilder]) -> None:
+    alive = builder()
+    if alive is not None:
+        with contextlib.suppress(RuntimeError):
+            alive.stop()

@@ -1,0 +1,274 @@
+"""Exact nearest neighbours by scanning: one float32 product to rank, float64 to decide.
+
+A float32 score is wrong by at most (d + 3) u |x| |r| (u = 2^-24; Higham, "Accuracy and Stability of
+Numerical Algorithms", section 3.1). Every row whose score lies within twice that bound of the k-th
+best is measured again from its vector in float64, so the answer is that of a float64 scan, also
+for vectors that are huge, tiny, equal or far from the origin.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.engine.distances import DISTANCES
+from chroma_nb.types import Matrix, Vector
+
+Slots = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+
+_U: Final = 2.0**-24
+_UNDERFLOW: Final = 2.0**-126
+#: Rows whose minimum is kept while the k smallest scores are looked for.
+_GROUP: Final = 64
+#: Rows copied at a time when few of many rows are looked at.
+_GATHERED: Final = 2048
+#: Bytes of scores that one batch of queries may take.
+_BATCH_BYTES: Final = 1 << 26
+#: Rows in the sample that shows whether the vectors lie far from the origin.
+_SAMPLE: Final = 1024
+#: A product above this may overflow float32 on the way.
+_LARGEST: Final = 1e37
+#: Below this length the products of float32 lose digits.
+_TINY: Final = 1e-15
+
+
+class ExactIndex:
+    """The numbers per slot that a scan needs beside the vectors: norms, and from them bias and scale."""
+
+    def __init__(self, space: str, dimension: int) -> None:
+        self.distance = DISTANCES[space]
+        self.dimension = dimension
+        self._norms = np.empty(0)
+        self._bias: Float32 = np.empty(0, np.float32)
+        self._scale: Float32 = np.empty(0, np.float32)
+        self._centre: Float64 | None = None
+        self._largest_norm = 0.0
+        self._smallest_norm = np.inf  # of those that are not zero
+        self._largest_bias = 0.0
+        self._preparing = threading.Lock()
+        self.slots = 0
+
+    def extend(self, slots: Slots, norms: Float64, end: int) -> None:
+        """Take in the norms of new ``slots``; ``end``: the next slot to be given out.
+
+        New slots in between that are not named hold nobody's vector (calls that died, versions replaced).
+        """
+        self._norms = _grown(self._norms, end, self.slots)
+        self._norms[self.slots : end] = 0.0
+        self._norms[slots] = norms
+        self._largest_norm = max(self._largest_norm, float(norms.max(initial=0.0)))
+        self._smallest_norm = min(self._smallest_norm, float(norms.min(initial=np.inf, where=norms > 0)))
+        self.slots = end
+
+    def _prepare(self, vectors: Matrix) -> None:
+        """Bring bias and scale up to the slots known."""
+        with self._preparing:
+            self._derive(vectors)
+
+    def _derive(self, vectors: Matrix) -> None:
+        done = len(self._bias) if self.distance.bias_is_half_square else len(self._scale)
+        if done >= self.slots:
+            return
+        norms = self._norms[done : self.slots]
+        if self.distance.scale_is_inverse_norm:
+            inverse = np.divide(1.0, norms, out=np.zeros(len(norms)), where=norms > 0)
+            with np.errstate(over="ignore"):
+                self._scale = np.concatenate([self._scale, inverse.astype(np.float32)])
+        if self.distance.bias_is_half_square:
+            if done == 0:
+                self._centre = _far_centre(vectors[: self.slots])
+            half = self._half_squares(vectors, done, norms)
+            self._largest_bias = max(self._largest_bias, float(np.abs(half).max(initial=0.0)))
+            with np.errstate(over="ignore"):
+                self._bias = np.concatenate([self._bias, half.astype(np.float32)])
+
+    def _half_squares(self, vectors: Matrix, first: int, norms: Float64) -> Float64:
+        if self._centre is None:
+            return 0.5 * norms * norms
+        half = np.empty(len(norms))
+        for start in range(0, len(norms), _GATHERED):
+            block = vectors[first + start : first + min(start + _GATHERED, len(norms))].astype(np.float64) - self._centre
+            half[start : start + len(block)] = 0.5 * np.einsum("ij,ij->i", block, block)
+        return half
+
+    def search(
+        self,
+        vectors: Matrix,
+        queries: Matrix,
+        k: int,
+        order: Slots,
+        *,
+        among: Slots | None = None,
+        dead: Mask | None = None,
+    ) -> list[tuple[Slots, Float64]]:
+        """The ``k`` nearest slots to each query, nearest first, with their distances.
+
+        ``among``: only these slots are looked at (gathered). ``dead``: a mask of slots to pass over.
+        Equal distances are ordered by ``order[slot]``.
+        """
+        with np.errstate(all="ignore"):
+            if among is not None:
+                return [self._gather(vectors, query, k, order, among) for query in queries]
+            self._prepare(vectors)
+            vectors = vectors[: self.slots]
+            if len(queries) == 1:
+                reference = self._reference(queries[0])
+                products = np.vecdot(vectors, reference)
+                return [self._decide(vectors, queries[0], reference, self._scores(products), k, order, dead)]
+            return self._batch(vectors, queries, k, order, dead)
+
+    def _batch(
+        self, vectors: Matrix, queries: Matrix, k: int, order: Slots, dead: Mask | None
+    ) -> list[tuple[Slots, Float64]]:
+        references = np.stack([self._reference(query) for query in queries])
+        at_once = max(1, _BATCH_BYTES // (4 * max(1, len(vectors))))
+        found = []
+        for start in range(0, len(queries), at_once):
+            products = references[start : start + at_once] @ vectors.T
+            for offset, row in enumerate(products):
+                number = start + offset
+                found.append(
+                    self._decide(vectors, queries[number], references[number], self._scores(row), k, order, dead)
+                )
+        return found
+
+    def _reference(self, query: Vector) -> Float32:
+        if self._centre is None:
+            return np.ascontiguousarray(query, np.float32)
+        return np.asarray(query.astype(np.float64) - self._centre, np.float32)
+
+    def _scores(self, products: Float32, slots: Slots | None = None) -> Float32:
+        if self.distance.bias_is_half_square:
+            return (self._bias[: self.slots] if slots is None else self._bias[slots]) - products
+        if self.distance.scale_is_inverse_norm:
+            return -(products * (self._scale[: self.slots] if slots is None else self._scale[slots]))
+        return -products
+
+    def _gather(self, vectors: Matrix, query: Vector, k: int, order: Slots, among: Slots) -> tuple[Slots, Float64]:
+        if len(among) <= max(_GATHERED // 4, 4 * k):
+            return self._nearest(vectors, query, among, k, order)
+        self._prepare(vectors)
+        reference = self._reference(query)
+        products = np.empty(len(among), np.float32)
+        for start in range(0, len(among), _GATHERED):
+            block = among[start : start + _GATHERED]
+            products[start : start + _GATHERED] = np.vecdot(vectors[block], reference)
+        return self._decide(vectors, query, reference, self._scores(products, among), k, order, None, among)
+
+    def _decide(
+        self,
+        vectors: Matrix,
+        query: Vector,
+        reference: Float32,
+        scores: Float32,
+        k: int,
+        order: Slots,
+        dead: Mask | None,
+        among: Slots | None = None,
+    ) -> tuple[Slots, Float64]:
+        """Of rows with float32 scores, the ``k`` nearest by float64."""
+        if dead is not None:
+            scores[dead[: len(scores)]] = np.inf
+        near = self._candidates(scores, k, reference, among)
+        if dead is not None:
+            near = near[~dead[near]]
+        return self._nearest(vectors, query, near if among is None else among[near], k, order)
+
+    def _candidates(self, scores: Float32, k: int, reference: Float32, among: Slots | None) -> Slots:
+        """Places in ``scores`` that may belong to the k smallest, rounding considered."""
+        length = float(np.linalg.norm(reference.astype(np.float64)))
+        if not np.isfinite(length) or self._largest_norm * max(length, self._largest_norm) > _LARGEST:
+            return np.arange(len(scores))
+        relative = (self.dimension + 3) * _U
+        tiny = self.dimension * _UNDERFLOW
+        if self.distance.scale_is_inverse_norm:
+            if self._smallest_norm < _TINY or length < _TINY:
+                return np.arange(len(scores))
+            bound = relative * length
+        else:
+            bound = relative * self._largest_norm * length + 2 * _U * self._largest_bias + tiny
+        threshold = np.float32(kth_smallest(scores, k))
+        near = np.flatnonzero(scores <= np.nextafter(np.float32(threshold + 2 * bound), np.float32(np.inf)))
+        if len(near) > _GATHERED and not self.distance.scale_is_inverse_norm:
+            return self._narrowed(scores, near, k, relative * length, tiny, among)
+        return near
+
+    def _narrowed(self, scores: Float32, near: Slots, k: int, factor: float, tiny: float, among: Slots | None) -> Slots:
+        """The same with each row's own bound: one row of great length must not widen it for all."""
+        slots = near if among is None else among[near]
+        error = factor * self._norms[slots] + tiny
+        if self.distance.bias_is_half_square:
+            error += 2 * _U * np.abs(self._bias[slots])
+        values = scores[near].astype(np.float64)
+        worst = kth_smallest(values + error, k)
+        return near[values - error <= worst]
+
+    def _nearest(self, vectors: Matrix, query: Vector, slots: Slots, k: int, order: Slots) -> tuple[Slots, Float64]:
+        """The k nearest among ``slots`` by the space's own formula."""
+        wanted = np.asarray(query, np.float64)
+        if len(slots) <= _GATHERED:
+            distances = self.distance.of(vectors[slots].astype(np.float64), wanted)
+        else:
+            distances = np.empty(len(slots))
+            for start in range(0, len(slots), _GATHERED):
+                block = vectors[slots[start : start + _GATHERED]].astype(np.float64)
+                distances[start : start + _GATHERED] = self.distance.of(block, wanted)
+        return ordered(slots, distances, k, order)
+
+    def measure(self, vectors: Matrix, query: Vector, slots: Slots, k: int, order: Slots) -> tuple[Slots, Float64]:
+        """The k nearest among ``slots`` with exact distances (what a graph found, put right)."""
+        with np.errstate(all="ignore"):
+            return self._nearest(vectors, query, slots, k, order)
+
+
+def ordered(slots: Slots, distances: Float64, k: int, order: Slots) -> tuple[Slots, Float64]:
+    """The first ``k`` by distance, equal ones by ``order[slot]``; NaN distances last."""
+    if len(slots) > 4 * k + 64:
+        worst = kth_smallest(distances, k)
+        if np.isfinite(worst):
+            keep = np.flatnonzero(distances <= worst)
+            slots, distances = slots[keep], distances[keep]
+    best = np.lexsort((order[slots], distances))[:k]
+    return slots[best], distances[best]
+
+
+def kth_smallest(values: npt.NDArray[np.floating], k: int) -> float:
+    """At least the k-th smallest value, and near it: exact for small arrays, else by group minima.
+
+    >>> kth_smallest(np.array([3.0, 1.0, 2.0]), 2)
+    2.0
+    """
+    if k >= len(values):
+        return float("inf")
+    if len(values) < 4096 or k * _GROUP * 2 > len(values):
+        return float(np.partition(values, k - 1)[k - 1])
+    whole = len(values) - len(values) % _GROUP
+    minima = values[:whole].reshape(-1, _GROUP).min(axis=1)
+    # k groups have a member at or below this, so k values are at or below it.
+    return float(np.partition(minima, k - 1)[k - 1])
+
+
+def _far_centre(vectors: Matrix) -> Float64 | None:
+    """The mean of the vectors when they lie far from the origin compared with their spread."""
+    if not len(vectors):
+        return None
+    sample = vectors[:: max(1, len(vectors) // _SAMPLE)][:_SAMPLE].astype(np.float64)
+    centre = np.asarray(sample.mean(axis=0).astype(np.float32), np.float64)
+    spread = float(np.einsum("ij,ij->", sample - centre, sample - centre)) / len(sample)
+    if not np.isfinite(spread) or float(centre @ centre) <= 16 * spread:
+        return None
+    return centre
+
+
+def _grown(array: Float64, size: int, used: int) -> Float64:
+    if size <= len(array):
+        return array
+    grown = np.zeros(max(size, int(1.6 * len(array))))
+    grown[:used] = array[:used]
+    return grown

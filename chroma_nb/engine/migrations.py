@@ -1,0 +1,84 @@
+"""Migrations: the numbered SQL files that make the database, applied once each and verified.
+
+``PRAGMA user_version`` is the number of the last one applied. A file written by a newer version
+of the package is refused, never guessed at.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from chroma_nb.engine.sqlite import APPLICATION_ID
+from chroma_nb.errors import VersionMismatchError, _DamagedError
+
+_IN_MEMORY_TOO: Final = {1}
+_DEFAULTS: Final = (
+    "INSERT OR IGNORE INTO tenants (name) VALUES ('default_tenant')",
+    "INSERT OR IGNORE INTO databases (id, name, tenant) "
+    "VALUES ('00000000-0000-0000-0000-000000000000', 'default_database', 'default_tenant')",
+)
+
+
+def scripts() -> list[tuple[int, str]]:
+    """(number, SQL) of every migration, in order."""
+    folder = resources.files("chroma_nb.engine") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(int(name[:4]), (folder / name).read_text("utf-8")) for name in names]
+
+
+def apply(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Bring the database up to date inside the caller's transaction."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    wanted = scripts()
+    if version == 0 and owner == 0 and not _tables(connection):
+        connection.execute(_SET_APPLICATION_ID)
+    elif owner != APPLICATION_ID:
+        raise _DamagedError(f"{path} was not made by chroma_nb (application id {owner:#x}); choose another directory")
+    if version > wanted[-1][0]:
+        raise VersionMismatchError(
+            f"{path} was written by a newer chroma_nb (format {version}, this one knows {wanted[-1][0]}); upgrade chroma-nb to open it"
+        )
+    for number, script in wanted:
+        if number > version and (path is not None or number in _IN_MEMORY_TOO):
+            for statement in _statements(script):
+                connection.execute(statement)
+            connection.execute(_SET_USER_VERSION[number])
+    insert_defaults(connection)
+
+
+def insert_defaults(connection: sqlite3.Connection) -> None:
+    """The default tenant and database."""
+    for statement in _DEFAULTS:
+        connection.execute(statement)
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the database is ours and fully migrated: nothing to write at open."""
+    return bool(
+        connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+        and connection.execute("PRAGMA user_version").fetchone()[0] == scripts()[-1][0]
+    )
+
+
+# PRAGMA takes no bound parameters; these are constants, not data.
+_SET_APPLICATION_ID: Final = f"PRAGMA application_id={APPLICATION_ID}"
+_SET_USER_VERSION: Final = {number: f"PRAGMA user_version={number}" for number in range(1, 100)}
+
+
+def _tables(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a script. (``executescript`` would commit the transaction.)"""
+    statements, current = [], ""
+    for line in script.splitlines(keepends=True):
+        current += line
+        if sqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return statements

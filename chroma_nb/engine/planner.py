@@ -1,0 +1,111 @@
+"""Planner: how a query is answered. Numbers in, a plan out; it touches nothing.
+
+The rules and the measurements behind them: docs/architecture.md, section "Searching".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Method = Literal["nothing", "scan", "gather", "graph", "graph, then filter"]
+
+#: Below this many bytes of vectors a scan is as fast as a graph's overhead: none is ever built.
+SMALLEST_GRAPH_BYTES: Final = 15_000_000
+#: A graph gives way to a scan when more than this share of the live records is asked for ...
+LARGEST_SHARE: Final = 0.1
+#: ... or when the records it does not know are more than this share.
+LARGEST_TAIL: Final = 0.2
+#: Dead entries beyond which a graph is built anew.
+LARGEST_DEAD: Final = 0.3
+#: Allowed records below this share are found by looking at them; above it a graph is asked first.
+FILTER_SHARE: Final = 0.1
+#: Allowed records below this share are copied together and scanned; above it everything is scanned.
+GATHER_SHARE: Final = 0.05
+#: Candidates asked of a graph per result wanted and allowed, when a filter stands behind it.
+OVERFETCH: Final = 3
+#: Effort of a graph search when the user set none: below 200 whole clusters are missed now and then.
+SMALLEST_EF: Final = 200
+#: A batch of queries this large is cheaper by one matrix product, as long as the records are few.
+BATCH: Final = 32
+BATCH_ROWS: Final = 50_000
+#: Share of a build's estimated cost that exact searches may cost before it is started.
+REGRET: Final = 0.1
+#: Seconds a build costs per vector of 384 dimensions (one thread).
+BUILD_SECONDS: Final = 0.0002
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a query is answered, and why. ``candidates``: how many a graph is asked for; ``ef``: its effort."""
+
+    method: Method
+    reason: str
+    candidates: int = 0
+    ef: int = 0
+
+    @property
+    def exact(self) -> bool:
+        """Whether the answer is that of a complete search by construction."""
+        return not self.method.startswith("graph")
+
+
+@dataclass(frozen=True)
+class GraphState:
+    """What the planner needs to know of a graph."""
+
+    live: int
+    dead: int
+    tail: int
+    ef_search: int | None
+
+
+def plan(*, live: int, allowed: int | None, k: int, queries: int, graph: GraphState | None) -> Plan:
+    """Choose. ``allowed``: records that pass the filter (None: no filter)."""
+    wanted = live if allowed is None else allowed
+    if not wanted or not k:
+        return Plan("nothing", "no record can match")
+    k = min(k, wanted)
+    refusal = _why_no_graph(live, k, queries, graph)
+    if allowed is None:
+        if graph is None or refusal:
+            return Plan("scan", refusal)
+        return Plan("graph", f"{live} records, graph ready", k, effort(k, graph))
+    share = allowed / live
+    if share < GATHER_SHARE:
+        return Plan("gather", f"the filter leaves {allowed} of {live}")
+    if graph is None or refusal:
+        return Plan("scan", refusal)
+    if share < FILTER_SHARE:
+        return Plan("scan", f"the filter leaves {allowed} of {live}")
+    candidates = min(live, int(OVERFETCH * k / share) + 1)
+    if candidates > LARGEST_SHARE * live:
+        return Plan("scan", f"{candidates} candidates of {live} would be needed")
+    return Plan("graph, then filter", f"the filter leaves {allowed} of {live}", candidates, effort(candidates, graph))
+
+
+def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None) -> str:
+    if graph is None:
+        return "no graph yet"
+    if k > LARGEST_SHARE * live:
+        return f"{k} of {live} asked for"
+    if graph.tail > max(5_000, LARGEST_TAIL * live):
+        return f"{graph.tail} records are newer than the graph"
+    if graph.dead > LARGEST_DEAD * (graph.live + graph.dead):
+        return f"{graph.dead} entries of the graph are dead"
+    if queries >= BATCH and live < BATCH_ROWS:
+        return f"{queries} queries at once over {live} records"
+    return ""
+
+
+def effort(k: int, graph: GraphState) -> int:
+    """hnswlib's ef: what the user set, else at least 200 and twice the results wanted."""
+    return max(graph.ef_search, k) if graph.ef_search is not None else max(SMALLEST_EF, 2 * k)
+
+
+def worth_building(*, live: int, dimension: int, exact_seconds: float, idle_seconds: float) -> bool:
+    """Whether a graph should be built now (ski rental: renting has cost a share of buying)."""
+    if live * dimension * 4 < SMALLEST_GRAPH_BYTES:
+        return False
+    cost = live * BUILD_SECONDS * dimension / 384
+    return exact_seconds > REGRET * cost or (live >= BATCH_ROWS and idle_seconds >= 2.0)

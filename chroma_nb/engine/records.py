@@ -1,0 +1,212 @@
+"""Records at rest: ids, documents, uris and metadata in SQLite. SQL and rows; no decisions.
+
+Where a record's vector lies (slot), its norm and its checksum are kept here too: a vector counts
+only because a row of this table says so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from chroma_nb.errors import InvalidArgumentError
+
+#: Bits of ``records.key`` that hold the position; the rest is the collection's number.
+POSITION_BITS: Final = 40
+_POSITION: Final = (1 << POSITION_BITS) - 1
+
+Positions = npt.NDArray[np.int64]
+
+_INSERT: Final = (
+    "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_HEADERS: Final = "SELECT key, id, slot, norm, metadata FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
+_HEADERS_WITHOUT_METADATA: Final = "SELECT key, id, slot, norm, NULL FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
+_HEADERS_AT: Final = (
+    "SELECT key, id, slot, norm, metadata FROM records WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key"
+)
+
+
+class Header(NamedTuple):
+    """What a collection in memory needs to know of a record; ``metadata`` is JSON or None."""
+
+    position: int
+    id: str
+    slot: int
+    norm: float
+    metadata: bytes | None
+
+
+class NewRecord(NamedTuple):
+    """A record about to be written."""
+
+    position: int
+    id: str
+    slot: int
+    norm: float
+    crc: int
+    document: str | None
+    uri: str | None
+    metadata: bytes | None
+
+
+def encode_metadata(metadata: Mapping[str, Any] | None) -> bytes | None:
+    """Metadata as JSON; None when there is none. NaN and infinity become null, which reads as missing."""
+    if not metadata:
+        return None if metadata is None else b"{}"
+    try:
+        return orjson.dumps(metadata, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as error:
+        raise InvalidArgumentError(f"cannot store metadata {metadata!r}: {error}") from None
+
+
+def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> list[dict[str, Any] | None]:
+    """The metadata of many records at once; values that JSON wrote as null are left out.
+
+    Keys that begin with "chroma:" are kept and never shown, as in Chroma; ``hidden``: show them.
+    """
+    joined = b"[" + b",".join([b"null" if one is None else one for one in stored]) + b"]"
+    decoded: list[dict[str, Any] | None] = orjson.loads(joined)
+    if b"null" in joined or (b'"chroma:' in joined and not hidden):
+        return [None if one is None else _shown(one, hidden) for one in decoded]
+    return decoded
+
+
+def _shown(metadata: dict[str, Any], hidden: bool) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in metadata.items()
+        if value is not None and (hidden or not key.startswith("chroma:"))
+    }
+
+
+def _bounds(collection: int) -> tuple[int, int]:
+    return collection << POSITION_BITS, (collection << POSITION_BITS) | _POSITION
+
+
+def _keys(collection: int, positions: Iterable[int]) -> str:
+    base = collection << POSITION_BITS
+    return orjson.dumps([base | int(position) for position in positions]).decode()
+
+
+def insert(connection: sqlite3.Connection, collection: int, rows: Iterable[NewRecord | tuple[Any, ...]]) -> None:
+    """Write new records (as NewRecord's fields)."""
+    base = collection << POSITION_BITS
+    _writing(connection, _INSERT, ((base | row[0], collection, *row[1:]) for row in rows))
+
+
+def headers(connection: sqlite3.Connection, collection: int, *, with_metadata: bool) -> Iterator[Header]:
+    """Every record of a collection, in get() order."""
+    for values in connection.execute(_HEADERS if with_metadata else _HEADERS_WITHOUT_METADATA, _bounds(collection)):
+        yield Header(values[0] & _POSITION, *values[1:])
+
+
+def header_columns(
+    connection: sqlite3.Connection, collection: int
+) -> tuple[Positions, list[str], Positions, npt.NDArray[np.float64]]:
+    """Positions, ids, slots and norms of a whole collection, in get() order: what opening reads."""
+    rows = connection.execute(_HEADERS_WITHOUT_METADATA, _bounds(collection)).fetchall()
+    if not rows:
+        return np.empty(0, np.int64), [], np.empty(0, np.int64), np.empty(0, np.float64)
+    keys, ids, slots, norms, _ = zip(*rows, strict=True)
+    return np.array(keys, np.int64) & _POSITION, list(ids), np.array(slots, np.int64), np.array(norms, np.float64)
+
+
+def headers_at(connection: sqlite3.Connection, collection: int, positions: Positions) -> list[Header]:
+    """The records that exist at these positions."""
+    rows = connection.execute(_HEADERS_AT, (_keys(collection, positions),))
+    return [Header(values[0] & _POSITION, *values[1:]) for values in rows]
+
+
+#: The columns get() may ask for -> SQL. One statement for each combination, so that only these are read.
+_FIELDS: Final = ("document", "uri", "metadata", "crc")
+_SELECTS: Final = {
+    fields: (
+        "SELECT " + ", ".join(("key", *fields)) + " FROM records WHERE key = ?",
+        "SELECT " + ", ".join(("key", *fields)) + " FROM records WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key",
+        "SELECT " + ", ".join(("key", *fields)) + " FROM records WHERE key BETWEEN ? AND ? ORDER BY key",
+    )
+    for mask in range(1 << len(_FIELDS))
+    for fields in [tuple(field for bit, field in enumerate(_FIELDS) if mask >> bit & 1)]
+}
+
+
+def fetch(
+    connection: sqlite3.Connection, collection: int, positions: Positions, fields: tuple[str, ...], *, all_of_it: bool = False
+) -> list[tuple[Any, ...]]:
+    """(key, *fields) of the records at ``positions`` (ascending), in that order.
+
+    ``fields`` in the order document, uri, metadata, crc. ``all_of_it``: the positions are all there are.
+    """
+    one, some, everything = _SELECTS[fields]
+    if all_of_it:
+        return connection.execute(everything, _bounds(collection)).fetchall()
+    if len(positions) <= 16:
+        base = collection << POSITION_BITS
+        rows: list[tuple[Any, ...]] = []
+        for position in positions.tolist():
+            rows += connection.execute(one, (base | position,)).fetchall()
+        return rows
+    return connection.execute(some, (_keys(collection, positions),)).fetchall()
+
+
+def update_texts(connection: sqlite3.Connection, collection: int, field: str, rows: Iterable[tuple[str | None, int]]) -> None:
+    """Set the documents or uris of records: (text, position)."""
+    _writing(connection, _SET_TEXT[field], _keyed(collection, rows))
+
+
+def update_metadatas(connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[bytes | None, int]]) -> None:
+    """Set the metadata of records: (JSON, position)."""
+    _writing(connection, _SET_METADATA, _keyed(collection, rows))
+
+
+def update_vectors(connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[int, float, int, int]]) -> None:
+    """Say where the new vectors of records lie: (slot, norm, crc, position)."""
+    _writing(connection, _SET_VECTOR, _keyed(collection, rows))
+
+
+def update_slots(connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[int, int]]) -> None:
+    """Renumber slots (compaction): (slot, position)."""
+    _writing(connection, _SET_SLOT, _keyed(collection, rows))
+
+
+_SET_TEXT: Final = {
+    "document": "UPDATE records SET document = ? WHERE key = ?",
+    "uri": "UPDATE records SET uri = ? WHERE key = ?",
+}
+_SET_METADATA: Final = "UPDATE records SET metadata = ? WHERE key = ?"
+_SET_VECTOR: Final = "UPDATE records SET slot = ?, norm = ?, crc = ? WHERE key = ?"
+_SET_SLOT: Final = "UPDATE records SET slot = ? WHERE key = ?"
+
+
+def _keyed(collection: int, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    base = collection << POSITION_BITS
+    return ((*row[:-1], base | int(row[-1])) for row in rows)
+
+
+def delete(connection: sqlite3.Connection, collection: int, positions: Positions) -> None:
+    """Delete the records at these positions."""
+    connection.execute(
+        "DELETE FROM records WHERE key IN (SELECT value FROM json_each(?))", (_keys(collection, positions),)
+    )
+
+
+def checksums(connection: sqlite3.Connection, collection: int) -> Iterator[tuple[str, int, int, float]]:
+    """(id, slot, crc, norm) of every record, for verify()."""
+    yield from connection.execute(
+        "SELECT id, slot, crc, norm FROM records WHERE key BETWEEN ? AND ? ORDER BY slot", _bounds(collection)
+    )
+
+
+def _writing(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    try:
+        connection.executemany(statement, rows)
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(
+            f"expected text that can be written as UTF-8, got a lone surrogate at character {error.start} of {error.object[:40]!r}…"
+        ) from None

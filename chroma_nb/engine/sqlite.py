@@ -1,0 +1,177 @@
+"""SQLite: connections, pragmas, transactions. The only module that opens the database file.
+
+Nothing else in this process may open that file, not even to read its header: closing any other
+descriptor of it would drop the process's POSIX locks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import quote
+
+from chroma_nb.errors import InternalError, _DamagedError, _ReadOnlyError
+
+FILE_NAME: Final = "chroma_nb.sqlite3"
+#: "CHNB": marks the file as ours for ``file(1)`` and for us.
+APPLICATION_ID: Final = 0x43484E42
+#: How long a writer waits for another process's transaction before it says so.
+BUSY_TIMEOUT_SECONDS: Final = 60.0
+
+Durability = Literal["power", "process"]
+#: What survives -> SQLite's ``synchronous``. "power": every acknowledged call. "process": every one
+#: when the process dies; the last ones may be missing after a power cut, nothing is damaged.
+SYNCHRONOUS: Final[dict[Durability, str]] = {
+    "power": "PRAGMA synchronous=FULL",
+    "process": "PRAGMA synchronous=NORMAL",
+}
+
+_PRAGMAS: Final = (
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA secure_delete=OFF",
+    "PRAGMA cache_size=-16384",
+    "PRAGMA journal_size_limit=67108864",
+)
+
+
+class Connections:
+    """The connections to one database: one that writes, and readers that are lent out.
+
+    ``path`` None is a database in memory: one connection, which everybody takes in turn.
+    """
+
+    def __init__(self, path: Path | None, *, durability: Durability, read_only: bool, shared_memory: bool = True) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._durability: Durability = durability
+        self._shared_memory = shared_memory
+        self._idle: list[sqlite3.Connection] = []
+        self._all: list[sqlite3.Connection] = []
+        self._closed = False
+        self.writing = threading.RLock()
+        self._writer = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            if self.path is None:
+                connection = _open(":memory:")
+            elif self.read_only:
+                # Never immutable=1: it would hide what is committed in a -wal file.
+                connection = _open(f"file:{quote(str(self.path))}?mode=ro", uri=True)
+            else:
+                connection = _open(str(self.path))
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+            connection.execute(SYNCHRONOUS[self._durability])
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+        self._all.append(connection)
+        return connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one read transaction, which ends with the block."""
+        if self.path is None:
+            with self.writing:
+                yield self._writer
+            return
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            with self._translated():
+                connection.execute("BEGIN")
+                yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if self._closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one write transaction: committed with the block, undone by any exception."""
+        if self.read_only:
+            raise _ReadOnlyError(f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write")
+        with self.writing, self._translated():
+            connection = self._writer
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def outside_transactions(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection, for what SQLite does outside transactions (VACUUM, checkpoints)."""
+        with self.writing, self._translated():
+            yield self._writer
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+
+    def close(self) -> None:
+        """Close every connection that is not lent out; those close when they come back."""
+        self._closed = True
+        with self.writing:
+            for connection in [self._writer, *self._idle]:
+                connection.close()
+            self._idle.clear()
+
+    def after_fork(self) -> list[sqlite3.Connection]:
+        """In a forked child: new locks and, for a file, new connections.
+
+        The inherited connections are returned; they must stay referenced and unused, since closing
+        them would release the parent's locks.
+        """
+        self.writing = threading.RLock()
+        if self.path is None:
+            return []
+        inherited, self._all, self._idle = self._all, [], []
+        self._writer = self._connect()
+        return inherited
+
+
+def _open(database: str, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(
+        database,
+        uri=uri,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        cached_statements=256,
+    )
+
+
+def explained(error: sqlite3.Error, path: Path | None) -> Exception:
+    """The same error for a reader: what happened to which file, and what to do."""
+    text = str(error)
+    where = f"{path}" if path is not None else "the database in memory"
+    if "readonly" in text or "read-only" in text or "unable to open" in text:
+        return _ReadOnlyError(f"cannot write {where} ({text}); check the permissions of the directory, or copy it to write")
+    if "locked" in text or "busy" in text:
+        return InternalError(
+            f"{where} is busy: another process kept its write transaction open for {BUSY_TIMEOUT_SECONDS:.0f} s ({text}); "
+            "nothing was written, try again"
+        )
+    if "full" in text:
+        return InternalError(f"no space left to write {where} ({text}); nothing was written, reading goes on")
+    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text or "disk I/O" in text):
+        return _DamagedError(
+            f"{where} is damaged or not a database ({text}); restore it from a backup, "
+            "or recover what can be read with: sqlite3 FILE .recover"
+        )
+    return InternalError(f"SQLite could not do this on {where}: {text}")

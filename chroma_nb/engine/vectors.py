@@ -1,0 +1,188 @@
+"""Vectors at rest: an append-only file of float32 rows, or an array in memory.
+
+A row counts only when a committed record names its slot. What lies beyond the committed slots is
+garbage of a call that died; it is overwritten, never truncated: another process may hold a map of
+it, and a page that is gone under a map kills the process.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zlib
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.errors import InternalError, _DamagedError
+from chroma_nb.types import Matrix
+
+_GROWTH: Final = 1.6
+
+
+class VectorStore(Protocol):
+    """Rows of ``dimension`` float32 values, numbered from 0."""
+
+    dimension: int
+
+    def write(self, first_slot: int, rows: Matrix) -> None:
+        """Put ``rows`` at the slots from ``first_slot`` on."""
+
+    def sync(self) -> None:
+        """Return when everything written survives a power cut."""
+
+    def view(self, slots: int) -> Matrix:
+        """The first ``slots`` rows, read-only, shape (slots, dimension)."""
+
+    def close(self) -> None:
+        """Give the file back; views that are still in use stay valid."""
+
+
+class MemoryVectors:
+    """Vectors of an ephemeral collection: one array that grows."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self._rows = np.empty((0, dimension), np.float32)
+
+    def write(self, first_slot: int, rows: Matrix) -> None:
+        """Put ``rows`` at the slots from ``first_slot`` on."""
+        end = first_slot + len(rows)
+        if end > len(self._rows):
+            grown = np.empty((max(end, int(len(self._rows) * _GROWTH)), self.dimension), np.float32)
+            grown[:first_slot] = self._rows[:first_slot]
+            self._rows = grown  # older views keep the older array alive
+        self._rows[first_slot:end] = rows
+
+    def sync(self) -> None:
+        """Nothing to do: memory does not survive a power cut."""
+
+    def view(self, slots: int) -> Matrix:
+        """The first ``slots`` rows."""
+        return self._rows[:slots]
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class VectorFile:
+    """One generation of a collection's vectors on disk."""
+
+    def __init__(
+        self, path: Path, dimension: int, *, create: bool, read_only: bool = False, mapped: bool = True
+    ) -> None:
+        """``create``: make the file when it is not there; else its absence is FileNotFoundError."""
+        self.path = path
+        self.dimension = dimension
+        self._mapped = mapped
+        self._view = np.empty((0, dimension), np.float32)
+        self._new = create
+        if create:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+        flags = os.O_RDONLY if read_only else os.O_RDWR | (os.O_CREAT if create else 0)
+        self._descriptor: int | None = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+
+    @property
+    def _row_bytes(self) -> int:
+        return 4 * self.dimension
+
+    def write(self, first_slot: int, rows: Matrix) -> None:
+        """Put ``rows`` at the slots from ``first_slot`` on; raises InternalError when the disk is full."""
+        data = memoryview(np.ascontiguousarray(rows, "<f4")).cast("B")
+        offset = first_slot * self._row_bytes
+        try:
+            while data:
+                written = os.pwrite(self._open_descriptor(), data[: 1 << 30], offset)
+                data, offset = data[written:], offset + written
+        except OSError as error:
+            raise InternalError(f"cannot write {self.path}: {error.strerror}; nothing was added, reading goes on") from error
+
+    def sync(self) -> None:
+        """Return when the rows, and the file's entry in its folder when it is new, are on the disk."""
+        try:
+            getattr(os, "fdatasync", os.fsync)(self._open_descriptor())
+            if self._new:
+                sync_directory(self.path.parent)
+                self._new = False
+        except OSError as error:
+            raise InternalError(f"cannot sync {self.path}: {error.strerror}; nothing was added") from error
+
+    def view(self, slots: int) -> Matrix:
+        """The first ``slots`` rows; raises InternalError, naming what is lost, when the file is shorter."""
+        if slots > len(self._view):
+            self._view = self._load(slots)
+        return self._view[:slots]
+
+    def _load(self, slots: int) -> Matrix:
+        size = os.fstat(self._open_descriptor()).st_size
+        if size < slots * self._row_bytes:
+            kept = size // self._row_bytes
+            raise _DamagedError(
+                f"{self.path} holds {kept} vectors, the database counts {slots}: the file was truncated; "
+                f"the vectors from slot {kept} on are lost (restore the file from a backup, or delete and add those records again)"
+            )
+        if not self._mapped:  # network file systems: a map may see another machine's half-written pages
+            rows = np.empty((slots, self.dimension), "<f4")
+            self._read_into(memoryview(rows).cast("B"))
+            return rows
+        mapped = mmap.mmap(self._open_descriptor(), size - size % self._row_bytes, access=mmap.ACCESS_READ)
+        return np.frombuffer(mapped, "<f4").reshape(-1, self.dimension)
+
+    def _read_into(self, buffer: memoryview) -> None:
+        offset = 0
+        while offset < len(buffer):
+            count = os.preadv(self._open_descriptor(), [buffer[offset:]], offset)
+            if not count:
+                raise _DamagedError(f"{self.path} ended at byte {offset} while it was read")
+            offset += count
+
+    def present(self) -> int:
+        """Rows that the file holds, committed or not."""
+        return os.fstat(self._open_descriptor()).st_size // self._row_bytes
+
+    def is_linked(self) -> bool:
+        """Whether the file still has its name (nobody has removed it)."""
+        return os.fstat(self._open_descriptor()).st_nlink > 0
+
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise InternalError(f"{self.path} was closed")
+        return self._descriptor
+
+    def close(self) -> None:
+        """Give the descriptor back; arrays handed out keep the pages they look at."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        self._view = np.empty((0, self.dimension), np.float32)
+
+
+def file_name(collection_id: str, generation: int) -> str:
+    """The name of a generation's file."""
+    return f"{collection_id}.{generation}.f32"
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in ``directory`` survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def norms_of(rows: Matrix) -> npt.NDArray[np.float64]:
+    """Euclidean norms, computed in float64."""
+    norms = np.empty(len(rows))
+    for start in range(0, len(rows), 4096):
+        block = rows[start : start + 4096].astype(np.float64)
+        norms[start : start + 4096] = np.sqrt(np.einsum("ij,ij->i", block, block))
+    return norms
+
+
+def checksums_of(rows: Matrix) -> list[int]:
+    """crc32 of each row's bytes (little-endian float32)."""
+    data, size = memoryview(np.ascontiguousarray(rows, "<f4")).cast("B"), 4 * rows.shape[1]
+    return [zlib.crc32(data[start : start + size]) for start in range(0, len(data), size)]

@@ -1,0 +1,253 @@
+"""Writing records: add, update, upsert and delete, each inside one transaction of the caller.
+
+The order of a write: rows of the vector file first, then what names them, then the counters.
+Whatever fails before the commit leaves garbage beyond the committed slots and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.engine import catalog, changelog, records
+from chroma_nb.engine.collection import UNKNOWN, Change
+from chroma_nb.engine.executor import Reading
+from chroma_nb.engine.vectors import VectorStore, checksums_of, norms_of
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.types import Matrix, Records
+
+Ints = npt.NDArray[np.int64]
+_NONE: Ints = np.empty(0, np.int64)
+
+
+@dataclass
+class Writing(Reading):
+    """A collection inside one write transaction; ``open_store`` makes its first vector file."""
+
+    open_store: Callable[[int], VectorStore] | None = None
+    durable: bool = True
+
+    # --- the four operations ---------------------------------------------------------------------------
+
+    def add(self, given: Records) -> Change | None:
+        """New records; ids that exist are passed over."""
+        existing = self.memory.row_of
+        if existing.keys().isdisjoint(given.ids):
+            return self._write(_Batch.of(given), _Batch())
+        fresh = [place for place, ident in enumerate(given.ids) if ident not in existing]
+        return self._write(_Batch.of(given, np.array(fresh, np.int64)), _Batch())
+
+    def update(self, given: Records) -> Change | None:
+        """Existing records; ids that do not exist are passed over."""
+        self._check_dimension_of(given)
+        rows, places = self._split(given)
+        return self._write(_Batch(), _Batch.of(given, places[rows != UNKNOWN]), rows[rows != UNKNOWN])
+
+    def upsert(self, given: Records) -> Change | None:
+        """Existing records updated, the others added in the order of ``ids``."""
+        rows, places = self._split(given)
+        known = rows != UNKNOWN
+        return self._write(_Batch.of(given, places[~known]), _Batch.of(given, places[known]), rows[known])
+
+    def delete(self, rows: Ints) -> Change | None:
+        """Delete the records in these rows (ascending)."""
+        if not len(rows):
+            return None
+        positions = self.memory.positions[rows]
+        records.delete(self.connection, self.row.number, positions)
+        return self._committed(
+            Change(seq=self.row.seq + 1, next_slot=self.row.next_slot, removed_rows=rows), positions, added=0
+        )
+
+    # --- how ---------------------------------------------------------------------------------------------
+
+    def _split(self, given: Records) -> tuple[Ints, Ints]:
+        """The row of each given id (UNKNOWN: none), and the places 0..n-1."""
+        row_of = self.memory.row_of
+        rows = np.array([row_of.get(ident, UNKNOWN) for ident in given.ids], np.int64)
+        return rows, np.arange(len(rows))
+
+    def _check_dimension_of(self, given: Records) -> None:
+        if given.embeddings is None:
+            return
+        dimension = given.embeddings.shape[1]
+        if self.row.dimension is not None and dimension != self.row.dimension:
+            raise InvalidArgumentError(
+                f"Collection expecting embedding with dimension of {self.row.dimension}, got {dimension}"
+            )
+
+    def _write(self, fresh: _Batch, changed: _Batch, rows: Ints = _NONE) -> Change | None:
+        """Insert ``fresh`` records and apply ``changed`` to the existing ``rows``."""
+        for batch in (fresh, changed):
+            self._check_dimension_of(batch.records)
+        if not len(fresh.records) and not len(rows):
+            return None
+        if len(fresh.records) and fresh.records.embeddings is None:
+            raise InvalidArgumentError("expected an embedding for every new record, got none; give embeddings or documents")
+        number, first_position, slot = self.row.number, self.row.next_position, self.row.next_slot
+        positions = np.arange(first_position, first_position + len(fresh.records))
+        slots, norms, crcs = self._store_vectors(fresh.records.embeddings, slot)
+        decoded = self._insert(fresh.records, positions, slots, norms, crcs)
+        slot += len(slots)
+        with_vector = changed.with_vector()
+        moved_slots, moved_norms, moved_crcs = self._store_vectors(
+            None if changed.records.embeddings is None else changed.records.embeddings[with_vector], slot
+        )
+        slot += len(moved_slots)
+        moved = rows[with_vector] if len(moved_slots) else _NONE
+        touched = self.memory.positions[rows]
+        if len(moved):
+            renewed = zip(
+                moved_slots.tolist(), moved_norms.tolist(), moved_crcs, touched[with_vector].tolist(), strict=True
+            )
+            records.update_vectors(self.connection, number, renewed)
+        rewritten, metadatas = self._rewrite(changed.records, rows, touched)
+        change = Change(
+            seq=self.row.seq + 1,
+            next_slot=slot,
+            positions=positions,
+            ids=fresh.records.ids,
+            slots=slots,
+            norms=norms,
+            metadatas=decoded,
+            moved_rows=moved,
+            moved_slots=moved_slots,
+            moved_norms=moved_norms,
+            rewritten_rows=rewritten,
+            rewritten_metadatas=metadatas,
+        )
+        return self._committed(change, np.concatenate([np.sort(touched), positions]), added=len(positions))
+
+    def _committed(self, change: Change, touched: Ints, *, added: int) -> Change:
+        if self.vectors is not None and self.durable and change.next_slot > self.row.next_slot:
+            self.vectors.sync()
+        changelog.record(self.connection, self.row.number, change.seq, touched)
+        catalog.advance(
+            self.connection,
+            self.row,
+            seq=change.seq,
+            next_position=self.row.next_position + added,
+            next_slot=change.next_slot,
+            record_count=self.row.record_count + added - len(change.removed_rows),
+            dimension=self.row.dimension if self.vectors is None else self.vectors.dimension,
+        )
+        return change
+
+    def _store_vectors(
+        self, rows: Matrix | None, first_slot: int
+    ) -> tuple[Ints, npt.NDArray[np.float64], Sequence[int]]:
+        if rows is None or not len(rows):
+            return _NONE, np.empty(0), ()
+        if self.vectors is None:
+            assert self.open_store is not None
+            self.vectors = self.open_store(rows.shape[1])
+        self.vectors.write(first_slot, rows)
+        crcs: Sequence[int] = checksums_of(rows) if self.checked else [0] * len(rows)
+        return np.arange(first_slot, first_slot + len(rows)), norms_of(rows), crcs
+
+    def _insert(
+        self, given: Records, positions: Ints, slots: Ints, norms: npt.NDArray[np.float64], crcs: Sequence[int]
+    ) -> Sequence[Mapping[str, Any] | None]:
+        """Write new records; answers the metadata that readers will see."""
+        if not len(given):
+            return ()
+        uris = given.uris
+        metadatas: Sequence[Mapping[str, Any] | None] = given.metadatas or [None] * len(given)
+        if given.metadatas is not None:
+            metadatas = [one if one is None or None not in one.values() else _merged({}, one) for one in metadatas]
+        if uris is not None:  # a record with a uri has metadata, if empty, as in Chroma
+            metadatas = [{} if one is None and uri is not None else one for one, uri in zip(metadatas, uris, strict=True)]
+            metadatas = [None if one == {} and uri is None else one for one, uri in zip(metadatas, uris, strict=True)]
+        else:
+            metadatas = [one or None for one in metadatas] if given.metadatas is not None else metadatas
+        encoded = map(records.encode_metadata, metadatas) if given.metadatas is not None or uris is not None else repeat(None)
+        records.insert(
+            self.connection,
+            self.row.number,
+            zip(
+                positions.tolist(),
+                given.ids,
+                slots.tolist(),
+                norms.tolist(),
+                crcs,
+                given.documents if given.documents is not None else repeat(None),
+                uris if uris is not None else repeat(None),
+                encoded,
+            ),
+        )
+        return metadatas
+
+    def _rewrite(
+        self, given: Records, rows: Ints, positions: Ints
+    ) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
+        """Update texts and metadata of existing records; answers which metadata changed, and to what."""
+        for name, texts in (("document", given.documents), ("uri", given.uris)):
+            if texts is not None:
+                changed = [(text, place) for text, place in zip(texts, positions.tolist(), strict=True) if text is not None]
+                records.update_texts(self.connection, self.row.number, name, changed)
+        if given.metadatas is None and given.uris is None:
+            return _NONE, ()
+        metadatas = given.metadatas if given.metadatas is not None else [None] * len(rows)
+        uris = given.uris if given.uris is not None else [None] * len(rows)
+        given_some = np.array(
+            [one is not None or uri is not None for one, uri in zip(metadatas, uris, strict=True)], np.bool_
+        )
+        chosen = np.flatnonzero(given_some)
+        if not len(chosen):
+            return _NONE, ()
+        order = chosen[np.argsort(positions[chosen])]
+        at = positions[order]
+        stored = records.fetch(self.connection, self.row.number, at, ("uri", "metadata"))
+        olds = records.decode_metadata([metadata for _, _, metadata in stored], hidden=True)
+        merged = []
+        for place, old, (_, uri, _) in zip(order.tolist(), olds, stored, strict=True):
+            new = _merged(old or {}, metadatas[place] or {})
+            merged.append(new or ({} if uri is not None else None))
+        encoded = [records.encode_metadata(one) for one in merged]
+        records.update_metadatas(self.connection, self.row.number, zip(encoded, at.tolist(), strict=True))
+        return rows[order], merged
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """``old`` with ``new`` laid over it; None deletes a key."""
+    return {key: value for key, value in {**old, **new}.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some of the records of a call."""
+
+    records: Records = Records(ids=[])
+
+    @classmethod
+    def of(cls, given: Records, places: Ints | None = None) -> _Batch:
+        if places is None or len(places) == len(given):
+            return cls(given)
+        chosen = places.tolist()
+
+        def some(values: Sequence[Any] | None) -> list[Any] | None:
+            return None if values is None else [values[place] for place in chosen]
+
+        return cls(
+            Records(
+                ids=[given.ids[place] for place in chosen],
+                embeddings=None if given.embeddings is None else given.embeddings[places],
+                documents=some(given.documents),
+                metadatas=some(given.metadatas),
+                uris=some(given.uris),
+                has_embedding=None if given.has_embedding is None else given.has_embedding[places],
+            )
+        )
+
+    def with_vector(self) -> npt.NDArray[np.bool_]:
+        """Which of the records carry a vector."""
+        if self.records.embeddings is None:
+            return np.zeros(len(self.records), np.bool_)
+        if self.records.has_embedding is None:
+            return np.ones(len(self.records), np.bool_)
+        return self.records.has_embedding
