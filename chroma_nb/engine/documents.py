@@ -13,10 +13,10 @@ from chroma_nb.engine.regex import compile_pattern
 from chroma_nb.where import DocumentTest
 
 #: Whether a document passes. None is a record without a document.
-Test = Callable[[str | None], bool]
+DocumentMatch = Callable[[str | None], bool]
 
 
-def compile_test(test: DocumentTest) -> Test:
+def compile_test(test: DocumentTest) -> DocumentMatch:
     """``test`` as a function of a document; without one, only the negative tests hold.
 
     Raises InvalidArgumentError for a pattern that is none.
@@ -28,17 +28,17 @@ def compile_test(test: DocumentTest) -> Test:
     return OPERATORS[test.operator](test.operand)
 
 
-def _contains(needle: str) -> Test:
+def _contains(needle: str) -> DocumentMatch:
     return lambda text: text is not None and needle in text
 
 
-def _matches(pattern: str) -> Test:
+def _matches(pattern: str) -> DocumentMatch:
     search = compile_pattern(pattern)
     return lambda text: text is not None and search(text)
 
 
-def _not(operator: Callable[[str], Test]) -> Callable[[str], Test]:
-    def compiled(operand: str) -> Test:
+def _not(operator: Callable[[str], DocumentMatch]) -> Callable[[str], DocumentMatch]:
+    def compiled(operand: str) -> DocumentMatch:
         test = operator(operand)
         return lambda text: not test(text)
 
@@ -46,7 +46,7 @@ def _not(operator: Callable[[str], Test]) -> Callable[[str], Test]:
 
 
 #: One row per operator of documents.
-OPERATORS: Final[dict[str, Callable[[str], Test]]] = {
+OPERATORS: Final[dict[str, Callable[[str], DocumentMatch]]] = {
     "$contains": _contains,
     "$not_contains": _not(_contains),
     "$regex": _matches,

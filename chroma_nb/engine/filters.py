@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.engine.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns, Mask, Rows
-from chroma_nb.engine.documents import compile_test
+from chroma_nb.engine.documents import DocumentMatch, compile_test
 from chroma_nb.where import And, Comparison, DocumentTest, Expression, Or
 
 #: Rows -> their documents, in the order asked for.
@@ -49,86 +49,90 @@ def evaluate(
     [False, True, False]
     """
     stop = len(columns) if stop is None else stop
-    return _Evaluation(columns, documents, start, stop).narrow(expression, alive[start:stop].copy())
+    tests = {test: compile_test(test) for test in _document_tests(expression)}
+    return _Evaluation(columns, documents, tests, start, stop).narrow(expression, alive[start:stop].copy())
 
 
 @dataclass(frozen=True)
 class _Evaluation:
     columns: Columns
     documents: DocumentSource
+    tests: Mapping[DocumentTest, DocumentMatch]
     start: int
     stop: int
 
     def narrow(self, expression: Expression, candidates: Mask) -> Mask:
         """Those of ``candidates`` that satisfy ``expression``."""
-        test = _document_test(expression)
-        if test is not None:
-            return self._test_documents(test, candidates)
+        if not candidates.any():
+            return candidates
+        if _subjects(expression) == _DOCUMENTS:
+            return self._read(self._match(expression), candidates)
         match expression:
+            case And(terms):
+                for term in _cheap_first(terms, And):
+                    candidates = self.narrow(term, candidates)
+                return candidates
+            case Or(terms):
+                found = np.zeros(len(candidates), np.bool_)
+                for term in _cheap_first(terms, Or):
+                    found |= self.narrow(term, candidates & ~found)
+                return found
             case Comparison(key, name, operand):
                 row = OPERATORS[name]
                 mask = self.columns.test(key, row.compile(operand), self.start, self.stop)
                 return candidates & ~mask if row.negated else candidates & mask
-            case And(terms):
-                return self._all(terms, candidates)
-            case Or(terms):
-                return self._any(terms, candidates)
         raise TypeError(f"expected a where expression, got {type(expression).__name__}")
 
-    def _all(self, terms: Sequence[Expression], candidates: Mask) -> Mask:
-        metadata, documents = _cheap_first(terms)
-        for term in metadata:
-            candidates = self.narrow(term, candidates)
-        if documents and candidates.any():
-            candidates = self.narrow(documents[0] if len(documents) == 1 else And(documents), candidates)
-        return candidates
+    def _match(self, expression: Expression) -> DocumentMatch:
+        """An expression that is only about documents, as one function of a document."""
+        match expression:
+            case And(terms) | Or(terms):
+                matches = [self._match(term) for term in terms]
+                combine = all if isinstance(expression, And) else any
+                return lambda text: combine(match(text) for match in matches)
+            case DocumentTest():
+                return self.tests[expression]
+        raise TypeError(f"expected a test of documents, got {type(expression).__name__}")
 
-    def _any(self, terms: Sequence[Expression], candidates: Mask) -> Mask:
-        metadata, documents = _cheap_first(terms)
-        found = np.zeros(len(candidates), np.bool_)
-        for term in metadata:
-            found |= self.narrow(term, candidates)
-        left = candidates & ~found
-        if documents and left.any():
-            found |= self.narrow(documents[0] if len(documents) == 1 else Or(documents), left)
-        return found
-
-    def _test_documents(self, test: Callable[[str | None], bool], candidates: Mask) -> Mask:
+    def _read(self, match: DocumentMatch, candidates: Mask) -> Mask:
         found = np.zeros(len(candidates), np.bool_)
         places = np.flatnonzero(candidates)
         for first in range(0, len(places), _DOCUMENTS_AT_ONCE):
             part = places[first : first + _DOCUMENTS_AT_ONCE]
-            texts = self.documents(part + self.start)
-            found[part] = np.fromiter(map(test, texts), np.bool_, len(part))
+            found[part] = np.fromiter(map(match, self.documents(part + self.start)), np.bool_, len(part))
         return found
 
 
-def _cheap_first(terms: Sequence[Expression]) -> tuple[list[Expression], tuple[Expression, ...]]:
-    """The terms that need no document, and those that do."""
-    metadata = [term for term in terms if not _reads_documents(term)]
-    return metadata, tuple(term for term in terms if _reads_documents(term))
+_METADATA: Final = frozenset({Comparison})
+_DOCUMENTS: Final = frozenset({DocumentTest})
 
 
-def _reads_documents(expression: Expression) -> bool:
+def _subjects(expression: Expression) -> frozenset[type]:
+    """What an expression is about: metadata, documents or both."""
+    if isinstance(expression, And | Or):
+        return frozenset().union(*map(_subjects, expression.terms))
+    return frozenset({type(expression)})
+
+
+def _cheap_first(terms: Sequence[Expression], junction: type[And] | type[Or]) -> list[Expression]:
+    """Terms about metadata, then those about documents as one (each text is fetched once), then the mixed ones."""
+    about = [(_subjects(term), term) for term in terms]
+    of_documents = tuple(term for subjects, term in about if subjects == _DOCUMENTS)
+    return [
+        *(term for subjects, term in about if subjects == _METADATA),
+        *([junction(of_documents)] if of_documents else []),
+        *(term for subjects, term in about if len(subjects) > 1),
+    ]
+
+
+def _document_tests(expression: Expression) -> Iterator[DocumentTest]:
+    """Every test of documents: a pattern that is none is refused even where no document would be read."""
     match expression:
         case DocumentTest():
-            return True
+            yield expression
         case And(terms) | Or(terms):
-            return any(map(_reads_documents, terms))
-    return False
-
-
-def _document_test(expression: Expression) -> Callable[[str | None], bool] | None:
-    """``expression`` as one test of a document, when it is about nothing else: each text is fetched once."""
-    match expression:
-        case DocumentTest():
-            return compile_test(expression)
-        case And(terms) | Or(terms):
-            tests = [test for test in map(_document_test, terms) if test is not None]
-            if len(tests) == len(terms):
-                combine = all if isinstance(expression, And) else any
-                return lambda text: combine(test(text) for test in tests)
-    return None
+            for term in terms:
+                yield from _document_tests(term)
 
 
 # --- Operators ----------------------------------------------------------------------------------------
