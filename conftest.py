@@ -1,0 +1,27 @@
+"""What holds for every test: no deadline on a busy machine, no settings from outside, examples leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("chroma_nb", deadline=None, print_blob=True)
+settings.load_profile("chroma_nb")
+
+#: Read by our own test runs, not by Chroma's settings.
+KEPT = {"CHROMA_NB_PROGRESS"}
+
+
+def pytest_configure() -> None:
+    """Drop the settings of whoever runs the tests: CHROMA_SERVER_HOST would make a client ask a server."""
+    for name in [name for name in os.environ if name.upper().startswith("CHROMA_") and name not in KEPT]:
+        del os.environ[name]
+    os.environ.setdefault("CHROMA_NB_PROGRESS", "0")
+
+
+@pytest.fixture(autouse=True)
+def _an_example_runs_in_a_directory_of_its_own(request: pytest.FixtureRequest) -> None:
+    if isinstance(request.node, pytest.DoctestItem):  # asked for here, so that other tests make no directory
+        request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
