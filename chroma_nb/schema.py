@@ -672,7 +672,7 @@ class Cmek:
 
     def validate_pattern(self) -> bool:
         """Whether the resource name has the provider's form."""
-        return self.provider == CmekProvider.GCP and _GCP_RESOURCE.match(self.resource) is not None
+        return _GCP_RESOURCE.match(self.resource) is not None
 
     def to_dict(self) -> Json:
         """As it is sent: the provider's name and the resource."""

@@ -1,0 +1,182 @@
+"""Which embedding function embeds for a collection, and what its answer must be.
+
+Knows embedding functions by behaviour only: the classes registered by name are handed in. The
+functions themselves stand in ``embedding_functions/``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chroma_nb.operations.validate import embedding_matrix, embedding_rows, validate_embeddings
+from chroma_nb.schema import DEFAULT_EMBEDDING_FUNCTION, EMBEDDING_KEY
+from chroma_nb.types import CollectionModel, Matrix
+
+
+@dataclass(frozen=True)
+class Target:
+    """A collection as ``prepare`` needs it: what is known of it, and what embeds for it.
+
+    ``embedding_function`` and ``data_loader`` are those of the handle; ``known`` maps a stored name to
+    its class (the registry of embedding functions).
+    """
+
+    model: CollectionModel
+    embedding_function: Any = None
+    data_loader: Any = None
+    known: Mapping[str, Any] = field(default_factory=dict)
+
+    def function(self) -> Any:
+        """The function that embeds: see ``choose``."""
+        return choose(self.embedding_function, self.model, self.known)
+
+
+def choose(embedding_function: Any, model: CollectionModel, known: Mapping[str, Any]) -> Any:
+    """The embedding function of a handle on a collection.
+
+    In this order: the handle's, when it is not the default one; the one stored in the configuration; the
+    one stored in the schema (where one without an entry means the default); the handle's.
+    Raises ValueError when there is none, or when the stored one cannot be built.
+    """
+    if embedding_function is not None and not is_default(embedding_function):
+        return embedding_function
+    stored = model.configuration_json.get("embedding_function")
+    if stored is not None and stored.get("type") != "legacy":
+        return embedding_function if _names_the_default(stored, embedding_function) else build(stored, known)
+    stored = _of_schema(model.serialized_schema)
+    if stored is not None:
+        return embedding_function if _names_the_default(stored, embedding_function) else build(stored, known)
+    if embedding_function is None:
+        raise ValueError(
+            "You must provide an embedding function to compute embeddings.https://docs.trychroma.com/guides/embeddings"
+        )
+    return embedding_function
+
+
+def is_default(embedding_function: Any) -> bool:
+    """Whether it is Chroma's default function, which is the one meant where nobody chose."""
+    return name_of(embedding_function) == "default"
+
+
+def name_of(embedding_function: Any) -> Any:
+    """The name it is registered by; NotImplemented when it has none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # an incomplete class says so when it is asked
+        try:
+            return embedding_function.name()
+        except (AttributeError, NotImplementedError, TypeError):
+            return NotImplemented
+
+
+def _names_the_default(stored: Mapping[str, Any], embedding_function: Any) -> bool:
+    """Whether the stored one is the default that the handle has already, perhaps with a model of its own."""
+    return embedding_function is not None and stored.get("name") == "default"
+
+
+def _of_schema(serialized_schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    schema = serialized_schema or {}
+    for value_types in ((schema.get("keys") or {}).get(EMBEDDING_KEY), schema.get("defaults")):
+        index = ((value_types or {}).get("float_list") or {}).get("vector_index")
+        if index is None:
+            continue
+        described = (index.get("config") or {}).get("embedding_function")
+        if described is None:
+            return {"type": "known", "name": DEFAULT_EMBEDDING_FUNCTION.name(), "config": {}}
+        if described.get("type") == "known":
+            return dict(described)
+    return None
+
+
+def build(stored: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+    """The function that a collection stored as ``{"name": …, "config": …}``.
+
+    Raises ValueError when no class is registered under the name or its class refuses the configuration.
+    """
+    if "name" not in stored:
+        raise ValueError(f"Embedding function name not found in config: {dict(stored)}")
+    name, config = stored["name"], stored.get("config") or {}
+    if name not in known:
+        raise ValueError(
+            f"Embedding function {name} not found. Add @register_embedding_function decorator to the class definition."
+        )
+    cls = known[name]
+    try:
+        if hasattr(cls, "validate_config"):
+            cls.validate_config(config)
+        return cls.build_from_config(config)
+    except Exception as error:  # whatever a class raises; it stays the cause
+        raise ValueError(f"Could not build embedding function {name} from config {config}: {error}") from error
+
+
+def run(function: Any, values: list[Any], *, is_query: bool) -> Matrix:
+    """What the function makes of the values: one row for each.
+
+    Raises ValueError when the answer is not that; what the function itself raises is left as it is.
+    """
+    ask = getattr(function, "embed_query", function) if is_query else function
+    answer = ask(input=values)
+    rows = validate_embeddings(_rows(answer))
+    if len(rows) != len(values):
+        raise ValueError(
+            f"Expected one embedding for each of {len(values)} inputs, got {len(rows)} from the embedding function "
+            f"{type(function).__name__}"
+        )
+    return embedding_matrix(rows)
+
+
+def _rows(answer: Any) -> Any:
+    """The answer as arrays; more is accepted than from a caller: tuples, and numpy's own numbers."""
+    if isinstance(answer, np.ndarray):
+        return embedding_rows(answer)
+    rows = list(answer)
+    if rows and isinstance(rows[0], int | float | np.number):
+        return [np.asarray(rows)]
+    return [np.asarray(row) for row in rows]
+
+
+# --- Conflicts -----------------------------------------------------------------------------------------------
+def validate_embedding_function_conflict_on_create(embedding_function: Any, configuration_ef: Any) -> None:
+    """ValueError when the argument and the configuration name two functions."""
+    if embedding_function is None or configuration_ef is None or is_default(embedding_function):
+        return
+    new, other = name_of(embedding_function), name_of(configuration_ef)
+    if new != other:
+        raise ValueError(
+            "Multiple embedding functions provided. Please provide only one. "
+            f"Embedding function conflict: {new} vs {other}"
+        )
+
+
+def validate_embedding_function_conflict_on_get(
+    embedding_function: Any, persisted_ef_config: Mapping[str, Any] | None
+) -> None:
+    """ValueError when the argument is another function than the collection's stored one."""
+    if embedding_function is None or persisted_ef_config is None or is_default(embedding_function):
+        return
+    new, stored = name_of(embedding_function), persisted_ef_config.get("name")
+    if stored is not None and stored != new:
+        raise ValueError(
+            "An embedding function already exists in the collection configuration, and a new one is provided. "
+            "If this is intentional, please embed documents separately. "
+            f"Embedding function conflict: new: {new} vs persisted: {stored}"
+        )
+
+
+def validate_embedding_function_update(embedding_function: Any, persisted_ef_config: Mapping[str, Any] | None) -> None:
+    """ValueError when a collection cannot change from its stored function to this one."""
+    stored = None if persisted_ef_config is None else persisted_ef_config.get("name")
+    if embedding_function is None or stored is None:
+        return
+    new = name_of(embedding_function)
+    if new is NotImplemented:
+        return
+    if new != stored:
+        raise ValueError(f"Cannot update embedding function: incompatible types ({stored} vs {new})")
+    embedding_function.validate_config_update(
+        (persisted_ef_config or {}).get("config") or {}, embedding_function.get_config()
+    )

@@ -1,0 +1,378 @@
+"""From the arguments of a call to its request: checked, embedded, in one form.
+
+No I/O of its own: the only thing run here is the user's embedding function or data loader, when
+vectors are missing. What this module and ``validate.py`` say of wrong arguments ends with the name
+of the call, as Chroma's does; errors of an embedding function are left as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import numpy.typing as npt
+
+from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
+from chroma_nb.operations import embed, requests
+from chroma_nb.operations.embed import Target
+from chroma_nb.operations.validate import (
+    embedding_matrix,
+    embedding_rows,
+    maybe_cast_one_to_many,
+    normalize_metadatas,
+    validate_base_record_set,
+    validate_ids,
+    validate_include,
+    validate_insert_record_set,
+    validate_metadata,
+    validate_n_results,
+    validate_record_set_for_embedding,
+    validate_where,
+    validate_where_document,
+)
+from chroma_nb.schema import (
+    Schema,
+    as_configuration,
+    create_collection_configuration_to_json,
+    update_collection_configuration_to_json,
+)
+from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Matrix, ReadLevel, Records
+
+#: What is embedded, in the order in which Chroma names it.
+_EMBEDDABLE: Final = ("images", "documents", "uris")
+_NO_LOADER: Final = "You must set a data loader on the collection if loading from URIs."
+
+
+@contextmanager
+def _in(call: str) -> Iterator[None]:
+    """Let what a check says end with the name of the call."""
+    try:
+        yield
+    except InvalidArgumentError:
+        raise  # the engine's words, which name no call
+    except DuplicateIDError as error:
+        raise DuplicateIDError(f"{error} in {call}.") from None
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        kind = next(one for one in (OverflowError, ValueError, TypeError, AttributeError) if isinstance(error, one))
+        raise kind(f"{error} in {call}.") from error.__cause__
+
+
+# --- Records -------------------------------------------------------------------------------------------------
+def add(
+    target: Target,
+    ids: Any,
+    embeddings: Any = None,
+    metadatas: Any = None,
+    documents: Any = None,
+    images: Any = None,
+    uris: Any = None,
+) -> requests.Add:
+    """The request of ``collection.add``: every record gets a vector, given or embedded."""
+    with _in("add"):
+        fields = _checked_fields(ids, embeddings, metadatas, documents, images, uris)
+        if fields["embeddings"] is None:
+            validate_record_set_for_embedding(fields, _EMBEDDABLE)
+    return requests.Add(*_place(target), _records(target, fields, _EMBEDDABLE, "add"))
+
+
+def update(
+    target: Target,
+    ids: Any,
+    embeddings: Any = None,
+    metadatas: Any = None,
+    documents: Any = None,
+    images: Any = None,
+    uris: Any = None,
+) -> requests.Update:
+    """The request of ``collection.update``: new documents or images are embedded, other changes need no vector."""
+    with _in("update"):
+        fields = _checked_fields(ids, embeddings, metadatas, documents, images, uris)
+        if fields["embeddings"] is None and (fields["documents"] is not None or fields["images"] is not None):
+            validate_record_set_for_embedding(fields, _EMBEDDABLE[:2])
+    return requests.Update(*_place(target), _records(target, fields, _EMBEDDABLE[:2], "update"))
+
+
+def upsert(
+    target: Target,
+    ids: Any,
+    embeddings: Any = None,
+    metadatas: Any = None,
+    documents: Any = None,
+    images: Any = None,
+    uris: Any = None,
+) -> requests.Upsert:
+    """The request of ``collection.upsert``: every record gets a vector, given or embedded."""
+    with _in("upsert"):
+        fields = _checked_fields(ids, embeddings, metadatas, documents, images, uris)
+        if fields["embeddings"] is None:
+            validate_record_set_for_embedding(fields, _EMBEDDABLE[:2])
+    return requests.Upsert(*_place(target), _records(target, fields, _EMBEDDABLE[:2], "upsert"))
+
+
+def delete(
+    target: Target, ids: Any = None, where: Any = None, where_document: Any = None, limit: Any = None
+) -> requests.Delete:
+    """The request of ``collection.delete``."""
+    with _in("delete"):
+        if ids is None and where is None and where_document is None:
+            raise ValueError("At least one of ids, where, or where_document must be provided")
+        _check_delete_limit(limit, filtered=where is not None or where_document is not None)
+        ids = maybe_cast_one_to_many(ids)
+        if ids is not None:
+            validate_ids(ids)
+        _check_filters(where, where_document)
+    return requests.Delete(*_place(target), ids=ids, where=where, where_document=where_document, limit=limit)
+
+
+def get(
+    target: Target,
+    ids: Any = None,
+    where: Any = None,
+    limit: Any = None,
+    offset: Any = None,
+    where_document: Any = None,
+    include: Include | None = None,
+) -> requests.Get:
+    """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
+    include = ["metadatas", "documents"] if include is None else include
+    with _in("get"):
+        ids = maybe_cast_one_to_many(ids)
+        if ids is not None:
+            validate_ids(ids)
+        _check_filters(where, where_document)
+        validate_include(include, dissalowed=["distances"])
+        if "data" in include and target.data_loader is None:
+            raise ValueError(_NO_LOADER)
+    return requests.Get(
+        *_place(target),
+        ids=ids,
+        where=where,
+        where_document=where_document,
+        limit=limit,
+        offset=offset,
+        include=_asked_fields(include),
+    )
+
+
+def query(
+    target: Target,
+    query_embeddings: Any = None,
+    query_texts: Any = None,
+    query_images: Any = None,
+    query_uris: Any = None,
+    ids: Any = None,
+    n_results: int = 10,
+    where: Any = None,
+    where_document: Any = None,
+    include: Include | None = None,
+) -> requests.Query:
+    """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
+    include = ["metadatas", "documents", "distances"] if include is None else include
+    with _in("query"):
+        fields = _base_fields(query_embeddings, query_texts, query_images, query_uris)
+        validate_base_record_set(fields)
+        _check_filters(where, where_document)
+        validate_include(include)
+        validate_n_results(n_results)
+        if fields["embeddings"] is None:
+            validate_record_set_for_embedding(fields, _EMBEDDABLE)
+    vectors = _vectors(target, fields, _EMBEDDABLE, "query")
+    if vectors is None:
+        raise AssertionError("a query without vectors passed the checks")
+    return requests.Query(
+        *_place(target),
+        query_embeddings=vectors,
+        n_results=n_results,
+        ids=maybe_cast_one_to_many(ids),
+        where=where,
+        where_document=where_document,
+        include=_asked_fields(include),
+    )
+
+
+def _place(target: Target) -> tuple[Any, str, str]:
+    return target.model.id, target.model.tenant, target.model.database
+
+
+def _base_fields(embeddings: Any, documents: Any, images: Any, uris: Any) -> dict[str, Any]:
+    return {
+        "embeddings": embedding_rows(embeddings),
+        "documents": maybe_cast_one_to_many(documents),
+        "images": maybe_cast_one_to_many(images),
+        "uris": maybe_cast_one_to_many(uris),
+    }
+
+
+def _checked_fields(
+    ids: Any, embeddings: Any, metadatas: Any, documents: Any, images: Any, uris: Any
+) -> dict[str, Any]:
+    """The fields as lists, vectors as rows, in the order in which Chroma names them."""
+    base = _base_fields(embeddings, documents, images, uris)
+    fields = {"ids": maybe_cast_one_to_many(ids), "metadatas": normalize_metadatas(metadatas), **base}
+    validate_insert_record_set(fields)
+    return fields
+
+
+def _records(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str], call: str) -> Records:
+    return Records(
+        ids=fields["ids"],
+        embeddings=_vectors(target, fields, embeddable, call),
+        documents=fields["documents"],
+        metadatas=fields["metadatas"],
+        uris=fields["uris"],
+    )
+
+
+def _vectors(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str], call: str) -> Matrix | None:
+    """The vectors given, or else those of the field that can be embedded, or None where there is none."""
+    rows: npt.NDArray[Any] | list[Any] | None = fields["embeddings"]
+    if rows is not None:
+        with _in(call):
+            return embedding_matrix(rows)
+    name = next((name for name in embeddable if fields[name] is not None), None)
+    if name is None:
+        return None
+    with _in(call):
+        if name == "uris" and target.data_loader is None:
+            raise ValueError(_NO_LOADER)
+        function = target.function()
+    values = target.data_loader(uris=fields["uris"]) if name == "uris" else fields[name]
+    return embed.run(function, values, is_query=call == "query")
+
+
+def _check_filters(where: Any, where_document: Any) -> None:
+    if where is not None:
+        validate_where(where)
+    if where_document is not None:
+        validate_where_document(where_document)
+
+
+def _check_delete_limit(limit: Any, *, filtered: bool) -> None:
+    if limit is None:
+        return
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise TypeError("limit must be a non-negative integer")
+    if limit < 0:
+        raise ValueError("limit must be a non-negative integer")
+    if not filtered:
+        raise ValueError("limit can only be specified when a where or where_document clause is provided")
+
+
+def _asked_fields(include: Include) -> tuple[str, ...]:
+    """What is asked of the backend: uris stand in for data, which the client loads."""
+    if "data" in include and "uris" not in include:
+        include.append("uris")
+    return tuple(name for name in include if name != "data")
+
+
+# --- Collections ---------------------------------------------------------------------------------------------
+def create_collection(
+    name: Any,
+    tenant: str,
+    database: str,
+    schema: Schema | None = None,
+    configuration: Any = None,
+    metadata: CollectionMetadata | None = None,
+    embedding_function: Any = None,
+    get_or_create: bool = False,
+    register: Callable[[type], Any] | None = None,
+) -> requests.CreateCollection:
+    """The request of ``client.create_collection`` and ``get_or_create_collection``.
+
+    ``register`` is called with the class of an embedding function that the collection can store.
+    Raises ValueError when the arguments name two embedding functions, or both hnsw and spann.
+    """
+    written = as_configuration(configuration)
+    embed.validate_embedding_function_conflict_on_create(embedding_function, written.get("embedding_function"))
+    if embedding_function is not None and written.get("embedding_function") is None:
+        written["embedding_function"] = embedding_function
+    return requests.CreateCollection(
+        name=name,
+        tenant=tenant,
+        database=database,
+        metadata=metadata,
+        configuration=(
+            create_collection_configuration_to_json(written, metadata, register=register) if written else None
+        ),
+        schema=_schema_json(schema),
+        get_or_create=get_or_create,
+    )
+
+
+def _schema_json(schema: Any) -> dict[str, Any] | None:
+    if schema is None:
+        return None
+    if not isinstance(schema, Schema):
+        raise ValueError(f"Expected schema to be a Schema, got {type(schema).__name__}")
+    return schema.serialize_to_json()
+
+
+def check_embedding_function(model: CollectionModel, embedding_function: Any) -> None:
+    """ValueError when the function is another than the one the collection stored."""
+    embed.validate_embedding_function_conflict_on_get(
+        embedding_function, model.configuration_json.get("embedding_function")
+    )
+
+
+def modify(
+    target: Target,
+    name: Any = None,
+    metadata: Any = None,
+    configuration: Any = None,
+    register: Callable[[type], Any] | None = None,
+) -> requests.ModifyCollection:
+    """The request of ``collection.modify``.
+
+    Raises ValueError for metadata that is none, for a change of the space, and for a change of the
+    embedding function to another kind.
+    """
+    if metadata is not None:
+        validate_metadata(metadata)
+        if "hnsw:space" in metadata:
+            raise ValueError(
+                "Changing the distance function of a collection once it is created is not supported currently."
+            )
+    stored = target.model.configuration_json
+    written = as_configuration(configuration)
+    if written.get("spann") is not None and written.get("hnsw") is None and stored.get("hnsw") is not None:
+        raise ValueError("Trying to update SPANN config but schema has HNSW")
+    embed.validate_embedding_function_update(written.get("embedding_function"), stored.get("embedding_function"))
+    change = update_collection_configuration_to_json(written, register=register)
+    return requests.ModifyCollection(
+        *_place(target), new_name=name, new_metadata=metadata, new_configuration=change or None
+    )
+
+
+# --- What Chroma has in its cloud only -----------------------------------------------------------------------
+def search(target: Target, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
+    """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
+    many = maybe_cast_one_to_many(searches) or []
+    written = (dict(one) if isinstance(one, Mapping) else one.to_dict() for one in many)
+    return requests.Search(
+        *_place(target),
+        searches=tuple({**one, "rank": _embedded_rank(target, one.get("rank"))} for one in written),
+        read_level=read_level,
+    )
+
+
+def _embedded_rank(target: Target, rank: Any) -> Any:
+    """The rank expression, as JSON, with vectors in place of texts."""
+    if isinstance(rank, list):
+        return [_embedded_rank(target, part) for part in rank]
+    if not isinstance(rank, dict):
+        return rank
+    knn = rank.get("$knn")
+    if isinstance(knn, dict) and isinstance(knn.get("query"), str):
+        return {"$knn": {**knn, "query": _embedded_text(target, knn["query"], knn.get("key"))}}
+    return {name: part if name == "$knn" else _embedded_rank(target, part) for name, part in rank.items()}
+
+
+def _embedded_text(target: Target, text: str, key: Any) -> list[float]:
+    if key != "#embedding":
+        raise ValueError(
+            f"Cannot embed string query for key '{key}': no embedding function configured for this key in the "
+            "schema. Please provide an embedded vector or configure an embedding function."
+        )
+    vector: list[float] = embed.run(target.function(), [text], is_query=True)[0].tolist()
+    return vector
