@@ -92,9 +92,10 @@ def _api_path(settings: Settings) -> str:
 
 # --- What can fail on the way --------------------------------------------------------------------------------
 @cache
-def _kind(name: str, base: type[Exception]) -> type[Exception]:
+def _kind(name: str, base: str) -> type[Exception]:
     """A ChromaError that is httpx's class too: code written for Chroma catches that."""
-    return type(name, (ChromaError, base), {"status": 503, "__module__": __name__})
+    httpx = require("httpx", feature="a client of a server")
+    return type(name, (ChromaError, getattr(httpx, base)), {"status": 503, "__module__": __name__})
 
 
 def _failure(error: httpx.TransportError, place: str) -> Failure:
@@ -106,8 +107,7 @@ def _failure(error: httpx.TransportError, place: str) -> Failure:
         unreached, what = False, "took too long to answer"
     else:
         unreached, what = False, "broke the connection"
-    base: type[Exception] = type(error)
-    kind = _kind("_UnreachableError" if unreached else "_ConnectionLostError", base)
+    kind = _kind("_UnreachableError" if unreached else "_ConnectionLostError", type(error).__name__)
     message = f"the Chroma server at {place} {what} ({str(error) or type(error).__name__})"
     return Failure(kind(message), unreached, final=isinstance(error, httpx.TimeoutException))
 

@@ -1,0 +1,353 @@
+"""Chroma's REST API v2 over any backend, as an ASGI app: HTTP request -> operation -> HTTP answer.
+
+The waist turned outward: methods and paths come from the client's codec table, every call ends in one
+``backend.handle``. Nothing is embedded and no uri is loaded here. How it is run stands in ``serving.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+from uuid import UUID, uuid4
+
+import orjson
+
+from chroma_nb import errors
+from chroma_nb._optional import require
+from chroma_nb.backends.base import Backend
+from chroma_nb.backends.http.codec import API_PATH, CODECS, TENANT, dumps
+from chroma_nb.operations import requests as ops
+from chroma_nb.server.auth import Gate
+from chroma_nb.server.bodies import read_body
+from chroma_nb.server.calls import OPERATIONS, Context, Operation, Values, collection_json
+from chroma_nb.server.limits import Limits
+from chroma_nb.server.openapi import document
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("chroma_nb.server")
+
+
+# --- Errors -> JSON ---------------------------------------------------------------------------------------------
+_NAMES = {kind: name for name, kind in errors.error_types.items()}
+#: Statuses whose errors Chroma's server does not name.
+_UNNAMED = {409, 422, 501}
+
+
+def error_answer(error: Exception) -> tuple[int, str, str]:
+    """``(status, name, message)`` of an error, as Chroma's server would say it.
+
+    >>> error_answer(errors.NotFoundError("Collection [x] does not exist"))
+    (404, 'NotFoundError', 'Collection [x] does not exist')
+    """
+    if isinstance(error, NotImplementedError):
+        return 501, "ChromaError", str(error)
+    if isinstance(error, errors.ChromaError):
+        reset = isinstance(error, errors.AuthorizationError) and "Reset" in error.message()
+        status = 403 if reset else error.code()
+        unnamed = reset or status in _UNNAMED
+        name = "ChromaError" if unnamed else next((_NAMES[one] for one in type(error).__mro__ if one in _NAMES), "")
+        return status, name or "ChromaError", error.message()
+    if isinstance(error, ValueError | TypeError | OverflowError):
+        # Checks of arguments that the Python client would have made.
+        return 400, "InvalidArgumentError", str(error)
+    return 500, "InternalError", "the server failed on this request; its log has the details under the trace id"
+
+
+# --- One HTTP request ------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and body of an HTTP answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+#: What an endpoint does, in a worker thread: scope and body -> answer.
+Work = Callable[["Scope", bytes | None], Answer]
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+def _error(error: Exception) -> Answer:
+    status, name, message = error_answer(error)
+    headers = ((b"www-authenticate", b"Bearer"),) if status == 401 else ()
+    return Answer(status, dumps({"error": name, "message": message}), headers=headers)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+class _StatusError(errors.ChromaError):
+    """An error that only HTTP knows."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self._status = status
+
+    def code(self) -> int:
+        return self._status
+
+
+def _path_values(kind: type[ops.Request[Any]], parameters: Mapping[str, str]) -> Values:
+    names = CODECS[kind].parameters
+    values: Values = {names.get(name, name): unquote(value) for name, value in parameters.items()}
+    for name in ("collection_id", "id"):
+        if name in values:
+            values[name] = _uuid(values[name])
+    return values
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise errors.InvalidArgumentError("Collection ID is not a valid UUIDv4") from None
+
+
+def _query_values(names: tuple[str, ...], query: bytes) -> Values:
+    given = dict(parse_qsl(query.decode("latin-1")))
+    values: Values = {name: given.get(name) for name in names}
+    for name in ("limit", "offset"):
+        if values.get(name) is not None:
+            if not str(values[name]).isascii() or not str(values[name]).isdigit() or int(values[name]) >= 2**32:
+                raise errors.InvalidArgumentError(
+                    f"Failed to deserialize query string: {name}: expected a non-negative integer below 2**32"
+                )
+            values[name] = int(values[name])
+    return values
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise errors.InvalidArgumentError(f"Failed to parse the request body as JSON: {error}") from None
+
+
+def _call(kind: type[ops.Request[Any]], operation: Operation, context: Context) -> Work:
+    """Parse, ask the backend, encode: all in a worker thread."""
+
+    def work(scope: Scope, body: bytes | None) -> Answer:
+        values = _path_values(kind, scope["path_params"]) | _query_values(operation.query, scope["query_string"])
+        if operation.body is not None:
+            # The path has the last word: a body cannot name another place.
+            values = read_body(operation.body, _parsed(body or b"")) | values
+        answer = context.backend.handle(operation.build(values, context))
+        return Answer(operation.status, dumps(operation.answer(answer)))
+
+    return work
+
+
+class _Endpoint:
+    """An ASGI endpoint: reads the body if there is to be one, works in a thread, sends."""
+
+    def __init__(self, server: Server, path: str, work: Work, takes_body: bool) -> None:
+        self._server, self._path, self._work, self._takes_body = server, path, work, takes_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route_path"] = self._path
+        body = await self._server.body(scope, receive) if self._takes_body else None
+        await self._server.run(self._work, scope, body, send)
+
+
+# --- The app ------------------------------------------------------------------------------------------------------
+_PIECE = 1024 * 1024
+
+
+class Server:
+    """The ASGI app: lets in, reads, answers, logs. ``stopping`` turns readiness off."""
+
+    def __init__(self, backend: Backend, gate: Gate, limits: Limits, allow_reset: bool) -> None:
+        anyio = require("anyio", feature="the server", package="starlette")
+        self._gate, self._limits = gate, limits
+        self._threads = anyio.CapacityLimiter(limits.threads)
+        self._context = Context(backend, limits, allow_reset)
+        self.stopping = False
+        self._router: ASGIApp = self._routes()
+
+    def _routes(self) -> ASGIApp:
+        routing = require("starlette.routing", feature="the server", package="starlette")
+        own: list[tuple[str, str, Work]] = [
+            ("GET", API_PATH, self._heartbeat),
+            ("GET", API_PATH + "/healthcheck", self._health),
+            ("GET", API_PATH + CODECS[ops.GetMaxBatchSize].path, self._facts),
+            ("PATCH", API_PATH + TENANT, self._update_tenant),
+            ("GET", API_PATH + "/collections/{crn}", self._collection_by_crn),
+            ("GET", "/openapi.json", _openapi),
+            ("GET", "/docs", _docs),
+        ]
+        v1 = [(method, "/api/v1/{rest:path}", _v1) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
+        calls = [
+            (codec.method, API_PATH + codec.path, _call(kind, OPERATIONS[kind], self._context))
+            for kind, codec in CODECS.items()
+            if kind is not ops.GetMaxBatchSize
+        ]
+        takes_body = {
+            API_PATH + CODECS[kind].path for kind, operation in OPERATIONS.items() if operation.body is not None
+        }
+        routes = [
+            routing.Route(
+                path, _Endpoint(self, path, work, method in _WITH_BODY and path in takes_body), methods=[method]
+            )
+            for method, path, work in (*own, *v1, *calls)
+        ]
+        router: ASGIApp = routing.Router(routes=routes, redirect_slashes=False, default=_no_such_path)
+        return router
+
+    # What is more than one request to the backend, or none.
+    def _heartbeat(self, scope: Scope, body: bytes | None) -> Answer:
+        return Answer(200, dumps({"nanosecond heartbeat": self._context.backend.handle(ops.Heartbeat())}))
+
+    def _health(self, scope: Scope, body: bytes | None) -> Answer:
+        ready = not self.stopping
+        if ready:
+            self._context.backend.handle(ops.CountCollections("default_tenant", "default_database"))
+        return Answer(200 if ready else 503, dumps({"is_executor_ready": ready, "is_log_client_ready": ready}))
+
+    def _facts(self, scope: Scope, body: bytes | None) -> Answer:
+        offered = self._context.backend.handle(ops.GetMaxBatchSize())
+        size = min(offered, self._limits.batch) if offered > 0 else self._limits.batch
+        return Answer(200, dumps({"max_batch_size": size, "supports_base64_encoding": True}))
+
+    def _update_tenant(self, scope: Scope, body: bytes | None) -> Answer:
+        # A resource name means something in Chroma's Cloud only; their own server takes and forgets it too.
+        self._context.backend.handle(ops.GetTenant(unquote(scope["path_params"]["tenant"])))
+        return Answer(200, b"{}")
+
+    def _collection_by_crn(self, scope: Scope, body: bytes | None) -> Answer:
+        parts = unquote(scope["path_params"]["crn"]).split(":")
+        if len(parts) != 3:
+            raise errors.InvalidArgumentError("Expected a resource name of the form tenant:database:collection")
+        tenant, database, name = parts
+        model = self._context.backend.handle(ops.GetCollection(name, tenant, database))
+        return Answer(200, dumps(collection_json(model)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        start, trace = time.perf_counter(), uuid4().hex
+        status = 0
+
+        async def traced(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"chroma-trace-id", trace.encode())]
+            await send(message)
+
+        # Quoted slashes in a name are not separators: routes are matched before unquoting.
+        scope = dict(scope, path=scope["raw_path"].decode("latin-1"))
+        try:
+            path = scope["path"]
+            self._gate.check(path.removeprefix(API_PATH) if path.startswith(API_PATH) else path, _headers(scope))
+            await self._router(scope, receive, traced)
+        except Exception as error:  # noqa: BLE001  # every failure becomes an answer
+            if error_answer(error)[0] == 500 and not isinstance(error, errors.ChromaError):
+                _log_failure(error, trace)
+            if status == 0:
+                await self.send(_error(error), traced)
+        finally:
+            route = scope.get("route_path", "-")
+            milliseconds = (time.perf_counter() - start) * 1000
+            log.info("%s %s %s %.1fms %s", scope["method"], route, status, milliseconds, trace)
+
+    async def run(self, work: Work, scope: Scope, body: bytes | None, send: Send) -> None:
+        """Do ``work`` in a thread and send what it answers."""
+        anyio = require("anyio", feature="the server", package="starlette")
+        answer: Answer = await anyio.to_thread.run_sync(work, scope, body, limiter=self._threads)
+        await self.send(answer, send)
+
+    async def send(self, answer: Answer, send: Send) -> None:
+        """Send an answer in pieces; a client that stops taking them is left."""
+        anyio = require("anyio", feature="the server", package="starlette")
+        length = str(len(answer.body)).encode()
+        headers = [(b"content-type", answer.content_type.encode()), (b"content-length", length), *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        for start in range(0, max(len(answer.body), 1), _PIECE):
+            piece, more = answer.body[start : start + _PIECE], start + _PIECE < len(answer.body)
+            with anyio.fail_after(self._limits.answer_idle_seconds):
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes:
+        """The request's body, within the limits."""
+        headers = _headers(scope)
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise _StatusError(415, "Expected a body without Content-Encoding: this server does not unpack")
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise _StatusError(415, "Expected request with `Content-Type: application/json`")
+        if int(headers.get("content-length", "0")) > self._limits.body_bytes:
+            raise self._too_large()
+        anyio = require("anyio", feature="the server", package="starlette")
+        try:
+            with anyio.fail_after(self._limits.body_seconds):
+                return await self._pieces(receive)
+        except TimeoutError:
+            raise _StatusError(408, "the body of the request did not come in time") from None
+
+    async def _pieces(self, receive: Receive) -> bytes:
+        anyio = require("anyio", feature="the server", package="starlette")
+        pieces, size = [], 0
+        while True:
+            with anyio.fail_after(self._limits.body_idle_seconds):
+                message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _StatusError(400, "the client went away before its request was complete")
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > self._limits.body_bytes:
+                raise self._too_large()
+            if not message.get("more_body"):
+                return b"".join(pieces)
+
+    def _too_large(self) -> _StatusError:
+        return _StatusError(
+            413, f"Expected a body of at most {self._limits.body_bytes} bytes; send the records in several calls"
+        )
+
+
+def _openapi(scope: Scope, body: bytes | None) -> Answer:
+    return Answer(200, dumps(document()))
+
+
+def _docs(scope: Scope, body: bytes | None) -> Answer:
+    return Answer(303, b"", headers=((b"location", b"/openapi.json"),))
+
+
+def _v1(scope: Scope, body: bytes | None) -> Answer:
+    return Answer(410, b'{"error":"Unimplemented","message":"The v1 API is deprecated. Please use /v2 apis"}')
+
+
+async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
+    raise _StatusError(404, "this server has no such path; its API is described in /openapi.json")
+
+
+def _log_failure(error: Exception, trace: str) -> None:
+    # Frames without the message: it may quote a record.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("%s in a request, trace id %s\n%s", type(error).__name__, trace, frames)
+
+
+def create_app(
+    backend: Backend,
+    *,
+    token: str | None = None,
+    host: str = "127.0.0.1",
+    allowed_hosts: tuple[str, ...] = (),
+    allow_reset: bool = False,
+    limits: Limits | None = None,
+) -> Server:
+    """An ASGI app that serves ``backend`` to Chroma's clients.
+
+    ``host`` is the address it will listen on: on a loopback address only loopback names (and
+    ``allowed_hosts``) are accepted in the Host header. The caller closes the backend.
+    """
+    return Server(backend, Gate(token, host, allowed_hosts), limits or Limits(), allow_reset)

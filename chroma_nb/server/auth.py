@@ -1,0 +1,108 @@
+"""Who may ask: the token, the Host header, the Origin header.
+
+A server on 127.0.0.1 is reachable from every web page the user opens: a page may post a form to it, or
+rebind its own name to 127.0.0.1. Therefore Host and Origin are checked, token or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+from chroma_nb.errors import AuthorizationError, ChromaAuthError
+
+#: Paths that say nothing about data, open to whoever reaches the server: probes need no token.
+OPEN_PATHS = frozenset({"", "/heartbeat", "/healthcheck", "/version"})
+
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine to itself.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_binding(host: str, token: str | None) -> None:
+    """Refuse to listen where others reach us without a token."""
+    if token is not None and len(token) < 16:
+        raise ValueError(
+            f"Expected a token of at least 16 characters, got {len(token)}; "
+            'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
+    if not is_loopback(host) and token is None:
+        raise ValueError(
+            f"Expected a token to listen on {host!r}, where other machines can reach the server, got none; "
+            "give token=..., or listen on 127.0.0.1"
+        )
+
+
+class Gate:
+    """Lets a request in or raises; holds a digest, never the token."""
+
+    def __init__(self, token: str | None, bound_to: str, allowed_hosts: Collection[str] = ()) -> None:
+        self._digest = None if token is None else _digest(token)
+        names = {name.lower().strip("[]") for name in allowed_hosts}
+        # Where a token is demanded on a public address, the machine may be called anything.
+        self._hosts = _LOOPBACK_NAMES | {bound_to} | names if is_loopback(bound_to) or names else None
+
+    def __repr__(self) -> str:
+        return f"Gate(token={'set' if self._digest else 'none'})"
+
+    def check(self, path: str, headers: Mapping[str, str]) -> None:
+        """Raise unless a request for ``path`` (below the API) with these headers may pass."""
+        host = host_name(headers.get("host", ""))
+        if self._hosts is not None and host not in self._hosts:
+            raise _ForeignHostError(
+                "the Host header names a machine that this server does not serve; "
+                "name it in allowed_hosts (--allowed-host) if that is meant"
+            )
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+            raise _ForeignHostError("requests from web pages of another origin are refused")
+        if self._digest is not None and path not in OPEN_PATHS:
+            self._check_token(headers)
+
+    def _check_token(self, headers: Mapping[str, str]) -> None:
+        given = [headers["x-chroma-token"]] if "x-chroma-token" in headers else []
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            given.append(credentials.strip())
+        if not given:
+            raise AuthorizationError("this server demands a token: Authorization: Bearer ..., or X-Chroma-Token: ...")
+        # Digests have one length, so the comparison's time tells nothing, not even the token's length.
+        if not any(hmac.compare_digest(_digest(one), self._digest or b"") for one in given):
+            raise ChromaAuthError("Forbidden")
+
+
+class _ForeignHostError(ChromaAuthError):
+    """A request that came by way of a web page or a name that is not ours."""
+
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+def host_name(header: str) -> str:
+    """The name in a Host header, without port and brackets.
+
+    >>> host_name("LOCALHOST:8000"), host_name("[::1]:8000")
+    ('localhost', '::1')
+    """
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.rpartition(":")[0].lower() if ":" in header else header.lower()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,300 @@
+"""JSON bodies -> the values of a request, strictly: what does not fit is refused by name.
+
+``KINDS`` describes each kind of field once, for reading and for the OpenAPI document. What values
+mean is checked below, by the backend.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
+from chroma_nb.types import Records, SparseVector
+
+_U32 = 2**32
+
+
+class BodyError(ChromaError):
+    """A body that is JSON but not what the call takes; Chroma answers 422."""
+
+    status = 422
+
+
+def _wrong(name: str, expected: str, value: object) -> BodyError:
+    got = "nothing" if value is None else type(value).__name__
+    return BodyError(
+        f"Failed to deserialize the JSON body into the target type: {name}: expected {expected}, got {got}"
+    )
+
+
+# --- Kinds of fields --------------------------------------------------------------------------------------
+Reader = Callable[[str, Any], Any]
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a field is read, and what OpenAPI calls it."""
+
+    read: Reader
+    schema: Schema
+
+
+def _is(kind: type, expected: str) -> Reader:
+    def read(name: str, value: Any) -> Any:
+        if type(value) is not kind:
+            raise _wrong(name, expected, value)
+        return value
+
+    return read
+
+
+def _natural(name: str, value: Any) -> int:
+    if type(value) is not int:
+        raise _wrong(name, "a non-negative integer below 2**32", value)
+    if not 0 <= value < _U32:
+        raise BodyError(
+            f"Failed to deserialize the JSON body into the target type: {name}: invalid value: integer `{value}`, "
+            "expected a non-negative integer below 2**32"
+        )
+    return value
+
+
+def _list_of(item: Callable[[Any], bool], expected: str) -> Reader:
+    def read(name: str, value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise _wrong(name, f"a list of {expected}", value)
+        for index, member in enumerate(value):
+            if not item(member):
+                raise _wrong(f"{name}[{index}]", expected, member)
+        return value
+
+    return read
+
+
+def _text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _text_or_none(value: Any) -> bool:
+    return value is None or type(value) is str
+
+
+def _one_of(*allowed: str) -> Reader:
+    def read(name: str, value: Any) -> tuple[str, ...]:
+        for member in _list_of(_text, "strings")(name, value):
+            if member not in allowed:
+                raise BodyError(
+                    f"Failed to deserialize the JSON body into the target type: {name}: unknown variant `{member}`, "
+                    f"expected one of {', '.join(allowed)}"
+                )
+        return tuple(value)
+
+    return read
+
+
+def _anything(name: str, value: Any) -> Any:
+    return value
+
+
+def _metadata(name: str, value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise _wrong(name, "an object", value)
+    return {key: _metadata_value(f"{name}.{key}", item) for key, item in value.items()}
+
+
+def _metadata_value(name: str, value: Any) -> Any:
+    if value is None or type(value) in (str, int, float, bool):
+        # JSON knows integers of any length; beyond 64 bits they are floats, as in Chroma.
+        return float(value) if type(value) is int and not -(2**63) <= value < 2**63 else value
+    if type(value) is list and len({type(item) for item in value}) == 1 and type(value[0]) in (str, int, float, bool):
+        return value
+    if type(value) is dict and value.get("#type", "sparse_vector") == "sparse_vector" and "indices" in value:
+        try:
+            return SparseVector(indices=value["indices"], values=value["values"], labels=value.get("tokens"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BodyError(f"Failed to deserialize the JSON body into the target type: {name}: {error}") from None
+    raise _wrong(name, "a string, number, boolean, or a non-empty list of one of these", value)
+
+
+def _metadatas(name: str, value: Any) -> list[dict[str, Any] | None]:
+    if type(value) is not list:
+        raise _wrong(name, "a list of objects", value)
+    return [None if item is None else _metadata(f"{name}[{index}]", item) for index, item in enumerate(value)]
+
+
+# --- Vectors ------------------------------------------------------------------------------------------------
+def _numbers(name: str, rows: list[Any]) -> npt.NDArray[np.float32]:
+    if not rows:
+        return np.empty((0, 0), np.float32)
+    for index, row in enumerate(rows):
+        if type(row) is not list:
+            raise _wrong(f"{name}[{index}]", "a list of numbers", row)
+        if len(row) != len(rows[0]):
+            raise InvalidArgumentError("Inconsistent dimensions in provided embeddings")
+    if not rows[0]:
+        raise InvalidArgumentError(f"Validation error: {name}: Each embedding must have at least 1 dimension")
+    try:
+        matrix = np.array(rows)
+    except ValueError:
+        raise _wrong(name, "a list of lists of numbers", rows) from None
+    if matrix.ndim != 2 or matrix.dtype.kind not in "iuf":
+        raise _wrong(name, "a list of lists of numbers", rows)
+    with np.errstate(over="ignore"):
+        return _finite(name, matrix.astype(np.float32))
+
+
+def _base64(name: str, rows: list[str]) -> npt.NDArray[np.float32]:
+    try:
+        packed = [binascii.a2b_base64(row, strict_mode=True) for row in rows]
+    except ValueError as error:  # binascii.Error is one
+        raise InvalidArgumentError(f"Invalid base64 string: {error}") from None
+    size = len(packed[0])
+    if any(len(row) != size for row in packed):
+        raise InvalidArgumentError("Inconsistent dimensions in provided embeddings")
+    if size % 4:
+        raise InvalidArgumentError(
+            f"Invalid byte length: {size} bytes cannot be converted to f32 values (must be divisible by 4)"
+        )
+    if not size:
+        raise InvalidArgumentError(f"Validation error: {name}: Each embedding must have at least 1 dimension")
+    return _finite(name, np.frombuffer(b"".join(packed), "<f4").reshape(len(rows), size // 4).astype(np.float32))
+
+
+def _finite(name: str, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    if not np.isfinite(matrix).all():
+        raise InvalidArgumentError(f"Validation error: {name}: Embeddings must not contain NaN or Infinity values")
+    return matrix
+
+
+def _matrix(name: str, value: Any) -> npt.NDArray[np.float32]:
+    if type(value) is not list:
+        raise _wrong(name, "a list of vectors", value)
+    if value and all(type(row) is str for row in value):
+        return _base64(name, value)
+    return _numbers(name, value)
+
+
+def _query_vectors(name: str, value: Any) -> npt.NDArray[np.float32]:
+    if type(value) is not list:
+        raise _wrong(name, "a list of vectors", value)
+    return _numbers(name, value)
+
+
+@dataclass(frozen=True)
+class SomeVectors:
+    """Vectors of the rows that have one; the other rows hold zeros."""
+
+    rows: int
+    matrix: npt.NDArray[np.float32] | None
+    present: npt.NDArray[np.bool_] | None
+
+
+def _some_vectors(name: str, value: Any) -> SomeVectors:
+    if type(value) is not list:
+        raise _wrong(name, "a list of vectors or nulls", value)
+    present = np.array([row is not None for row in value], dtype=np.bool_)
+    if present.all():
+        return SomeVectors(len(value), _matrix(name, value), None)
+    given = _matrix(name, [row for row in value if row is not None])
+    if not len(given):
+        return SomeVectors(len(value), None, None)
+    matrix = np.zeros((len(value), given.shape[1]), np.float32)
+    matrix[present] = given
+    return SomeVectors(len(value), matrix, present)
+
+
+def _all_vectors(name: str, value: Any) -> SomeVectors:
+    matrix = _matrix(name, value)
+    return SomeVectors(len(matrix), matrix, None)
+
+
+# --- The tables -----------------------------------------------------------------------------------------------
+def _array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+_STRING: Schema = {"type": "string"}
+_VECTOR: Schema = {
+    "oneOf": [
+        _array({"type": "number", "format": "float"}),
+        {"type": "string", "description": "base64 of little-endian float32"},
+    ]
+}
+
+KINDS: Mapping[str, Kind] = {
+    "string": Kind(_is(str, "a string"), _STRING),
+    "bool": Kind(_is(bool, "a boolean"), {"type": "boolean"}),
+    "u32": Kind(_natural, {"type": "integer", "format": "int32", "minimum": 0}),
+    "strings": Kind(_list_of(_text, "strings"), _array(_STRING)),
+    "strings_or_nulls": Kind(_list_of(_text_or_none, "strings or nulls"), _array({"type": ["string", "null"]})),
+    "object": Kind(_is(dict, "an object"), {"type": "object"}),
+    "objects": Kind(_list_of(lambda item: type(item) is dict, "objects"), _array({"type": "object"})),
+    "filter": Kind(_anything, {"type": "object"}),
+    "metadata": Kind(_metadata, {"type": "object"}),
+    "metadatas": Kind(_metadatas, _array({"type": ["object", "null"]})),
+    "vectors": Kind(_all_vectors, _array(_VECTOR)),
+    "vectors_or_nulls": Kind(_some_vectors, _array({"oneOf": [*_VECTOR["oneOf"], {"type": "null"}]})),
+    "query_vectors": Kind(_query_vectors, _array(_VECTOR["oneOf"][0])),
+    "include": Kind(
+        _one_of("distances", "documents", "embeddings", "metadatas", "uris"),
+        _array({"type": "string", "enum": ["distances", "documents", "embeddings", "metadatas", "uris"]}),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a body; null and absence are the same, and ``default``."""
+
+    name: str
+    kind: str
+    required: bool = False
+    default: Any = None
+
+
+def read_body(fields: Sequence[Field], body: Any) -> dict[str, Any]:
+    """The values of ``fields`` in a parsed body. Unknown fields are passed over, as Chroma does.
+
+    >>> read_body([Field("name", "string", required=True), Field("limit", "u32")], {"name": "x"})
+    {'name': 'x', 'limit': None}
+    """
+    if type(body) is not dict:
+        raise _wrong("body", "an object", body)
+    return {field.name: _read_field(field, body.get(field.name)) for field in fields}
+
+
+def _read_field(field: Field, value: Any) -> Any:
+    if value is not None:
+        return KINDS[field.kind].read(field.name, value)
+    if field.required:
+        raise BodyError(f"Failed to deserialize the JSON body into the target type: missing field `{field.name}`")
+    return field.default
+
+
+# --- Records -------------------------------------------------------------------------------------------------
+def records(values: Mapping[str, Any]) -> Records:
+    """The records in the values of a write's body, all fields of one length, ids unique."""
+    ids: list[str] = values["ids"]
+    vectors: SomeVectors = values["embeddings"] or SomeVectors(len(ids), None, None)
+    columns = [column for column in (values["metadatas"], values["documents"], values["uris"]) if column is not None]
+    if any(length != len(ids) for length in (vectors.rows, *map(len, columns))):
+        raise InvalidArgumentError("Inconsistent number of IDs, embeddings, documents, URIs and metadatas")
+    if len(set(ids)) != len(ids):
+        twice = [one for one, times in Counter(ids).items() if times > 1][:10]
+        raise DuplicateIDError(f"Expected IDs to be unique, found duplicates of: {', '.join(twice)}")
+    return Records(
+        ids=ids,
+        embeddings=vectors.matrix,
+        documents=values["documents"],
+        metadatas=values["metadatas"],
+        uris=values["uris"],
+        has_embedding=vectors.present,
+    )

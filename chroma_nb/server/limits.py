@@ -1,0 +1,72 @@
+"""What one caller may ask of a server: sizes, depths, times. All checked before memory is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chroma_nb.errors import BatchSizeExceededError, InvalidArgumentError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one server; the defaults suit one machine and its notebooks."""
+
+    body_bytes: int = 256 * 1024 * 1024
+    header_bytes: int = 64 * 1024
+    #: Records in one write; told to clients, which split.
+    batch: int = 10_000
+    #: Rows of one query's answer, all its vectors together.
+    result_rows: int = 1_000_000
+    filter_depth: int = 64
+    filter_operands: int = 10_000
+    #: Seconds until a request's head, the next piece of its body, its whole body must have come.
+    header_seconds: float = 10.0
+    body_idle_seconds: float = 30.0
+    body_seconds: float = 900.0
+    #: Seconds until a client must have taken the next piece of an answer.
+    answer_idle_seconds: float = 60.0
+    #: Seconds an idle connection is kept: longer than Chroma's clients keep theirs (40), so that it is
+    #: they who close it.
+    keepalive_seconds: int = 75
+    connections: int = 512
+    #: Engine calls at a time.
+    threads: int = 16
+    stop_seconds: int = 10
+
+
+def check_batch(size: int, limits: Limits) -> None:
+    """Refuse more records than one call may carry."""
+    if size > limits.batch:
+        raise BatchSizeExceededError(
+            f"Batch size {size} exceeds maximum batch size {limits.batch}; send the records in several calls"
+        )
+
+
+def check_filter(where: Any, limits: Limits) -> None:
+    """Refuse a filter that is nested too deep or holds too many operands; walks without recursion."""
+    todo, operands = [(where, 1)], 0
+    while todo:
+        term, depth = todo.pop()
+        if depth > limits.filter_depth:
+            raise InvalidArgumentError(
+                f"Invalid where clause: expected at most {limits.filter_depth} levels of nesting, got more"
+            )
+        if not isinstance(term, dict | list):
+            continue
+        operands += len(term)
+        if operands > limits.filter_operands:
+            raise InvalidArgumentError(
+                f"Invalid where clause: expected at most {limits.filter_operands} operands, got more; "
+                "ask in several calls"
+            )
+        todo.extend((inner, depth + 1) for inner in (term.values() if isinstance(term, dict) else term))
+
+
+def check_result_rows(vectors: int, n_results: int, limits: Limits) -> None:
+    """Refuse a query whose answer would be too large to build."""
+    if vectors * n_results > limits.result_rows:
+        raise InvalidArgumentError(
+            f"Expected at most {limits.result_rows} rows in one answer, got {vectors} queries for {n_results} results "
+            "each; ask for fewer results or send fewer queries in one call"
+        )

@@ -1,0 +1,224 @@
+"""Running the server: sockets, uvicorn, a thread of its own in a notebook, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from chroma_nb._optional import require
+from chroma_nb.backends.base import Backend
+from chroma_nb.config import Settings
+from chroma_nb.server.app import Server, create_app
+from chroma_nb.server.auth import check_binding
+from chroma_nb.server.limits import Limits
+
+
+def serve(
+    source: Any = "./chroma",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    allowed_hosts: tuple[str, ...] = (),
+    allow_reset: bool = False,
+    limits: Limits | None = None,
+) -> ServerHandle:
+    """Serve collections to Chroma's clients, from a thread of this process; returns at once.
+
+    ``source`` is a directory, or a client whose collections are to be shared (an EphemeralClient, too).
+    ``port=0`` takes a free one. Stop it with ``stop()``, or use it as a context manager.
+
+    >>> import chroma_nb
+    >>> with chroma_nb.serve(chroma_nb.EphemeralClient(), port=0) as server:
+    ...     chroma_nb.HttpClient(port=server.port).get_version()
+    '1.5.9'
+
+    Raises ValueError without a token on an address that other machines reach, OSError when the port is taken.
+    """
+    check_binding(host, token)
+    backend, own = _backend(source, allow_reset)
+    try:
+        app = create_app(
+            backend, token=token, host=host, allowed_hosts=allowed_hosts, allow_reset=allow_reset, limits=limits
+        )
+        return ServerHandle(app, listen(host, port), host, limits or Limits(), backend.close if own else _nothing)
+    except BaseException:
+        if own:
+            backend.close()
+        raise
+
+
+def run(
+    path: str,
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    allowed_hosts: tuple[str, ...] = (),
+    allow_reset: bool = False,
+    limits: Limits | None = None,
+    started: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve a directory in this thread until SIGINT or SIGTERM; ``started`` is called with the URL."""
+    check_binding(host, token)
+    backend, _ = _backend(path, allow_reset)
+    limits = limits or Limits()
+    try:
+        app = create_app(
+            backend, token=token, host=host, allowed_hosts=allowed_hosts, allow_reset=allow_reset, limits=limits
+        )
+        listening = listen(host, port)
+    except BaseException:
+        backend.close()
+        raise
+    # uvicorn ends the process by the signal it got, so the backend is closed in its shutdown, not after it.
+    server = _uvicorn_server(app, limits, lambda: started(_url(host, listening)), backend.close)
+    asyncio.run(server.serve(sockets=[listening]))
+
+
+class ServerHandle:
+    """A server that runs: ``url``, ``port``, ``stop()``."""
+
+    def __init__(
+        self, app: Server, listening: socket.socket, host: str, limits: Limits, release: Callable[[], None]
+    ) -> None:
+        self.port: int = listening.getsockname()[1]
+        self.url = _url(host, listening)
+        self._process, self._release = os.getpid(), release
+        running = threading.Event()
+        self._server = _uvicorn_server(app, limits, running.set, lambda: None)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._server.serve(sockets=[listening])), name="chroma_nb server", daemon=True
+        )
+        self._thread.start()
+        while not running.wait(0.05) and self._thread.is_alive():
+            pass
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Finish the requests under way, refuse new ones, free the port. Harmless when stopped already."""
+        atexit.unregister(self.stop)
+        if os.getpid() != self._process or self._release is _stopped:
+            return
+        self._server.should_exit = True
+        self._thread.join()
+        release, self._release = self._release, _stopped
+        release()
+
+    def __enter__(self) -> ServerHandle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "running" if self._thread.is_alive() else "stopped"
+        return f"<chroma_nb server at {self.url}, {state}>"
+
+
+def _nothing() -> None:
+    """The backend belongs to a client, who closes it."""
+
+
+def _stopped() -> None:
+    """Stopped already."""
+
+
+def _backend(source: Any, allow_reset: bool) -> tuple[Backend, bool]:
+    """The backend of a path or a client, and whether it was opened here."""
+    if isinstance(source, str | os.PathLike):
+        from chroma_nb.backends.opening import open_backend  # the engine, unless another backend is served
+
+        settings = Settings(is_persistent=True, persist_directory=os.fspath(source), allow_reset=allow_reset)
+        return open_backend(settings), True
+    backend = source if hasattr(source, "handle") else getattr(source, "_backend", None)
+    if backend is None or asyncio.iscoroutinefunction(backend.handle):
+        raise TypeError(
+            f"expected a path or a chroma_nb client that is not async, got {type(source).__name__}; "
+            "for another program's client serve the directory it opened"
+        )
+    return backend, False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; ``port`` 0 is any free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=512)
+
+
+def _url(host: str, listening: socket.socket) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listening.getsockname()[1]}"
+
+
+def _uvicorn_server(app: Server, limits: Limits, started: Callable[[], None], stopped: Callable[[], None]) -> Any:
+    uvicorn = require("uvicorn", feature="the server")
+
+    class Orderly(uvicorn.Server):  # type: ignore[misc, name-defined]  # the module is loaded on use
+        """Tells when it has started; turns readiness off before it stops."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.stopping = True
+            await super().shutdown(sockets)
+            stopped()
+
+    config = uvicorn.Config(
+        app,
+        http=_patient_protocol(limits.header_seconds),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        h11_max_incomplete_event_size=limits.header_bytes,
+        limit_concurrency=limits.connections,
+        timeout_keep_alive=limits.keepalive_seconds,
+        timeout_graceful_shutdown=limits.stop_seconds,
+    )
+    return Orderly(config)
+
+
+def _patient_protocol(seconds: float) -> type[Any]:
+    """uvicorn's protocol, with an end to its patience: it would wait for ever for the head of a request."""
+    base = require("uvicorn.protocols.http.h11_impl", feature="the server", package="uvicorn").H11Protocol
+
+    class PatientProtocol(base):  # type: ignore[misc, valid-type]  # the module is loaded on use
+        _head_timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self._watch_head()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch_head()
+
+        def connection_lost(self, error: Exception | None) -> None:
+            self._forget_head()
+            super().connection_lost(error)
+
+        def _watch_head(self) -> None:
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._forget_head()
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(seconds, self.transport.close)
+
+        def _forget_head(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+
+    return PatientProtocol
