@@ -1,0 +1,267 @@
+"""What a client, a collection and an answer look like in a notebook.
+
+They read through the public methods only, a few records at a time, so they serve our objects and
+chromadb's. A display never raises: what cannot be read is said in its place.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chroma_nb._optional import MissingPackageError, require
+from chroma_nb.jupyter.markup import (
+    Html,
+    Marks,
+    bar,
+    block,
+    chips,
+    document,
+    escape,
+    exact,
+    facts,
+    number,
+    plain,
+    shortened,
+    side_by_side,
+    table,
+    thumbnail,
+    visible,
+    words,
+)
+
+#: Rows of an answer that are shown, records that the card looks at, collections of a client.
+ROWS, SAMPLE, COLLECTIONS = 20, 100, 30
+_RESULT_KEYS = {"ids", "documents", "metadatas", "embeddings", "included"}
+
+
+# --- Answers --------------------------------------------------------------------------------------------
+def result_html(result: Mapping[str, Any]) -> Html:
+    """An answer of ``get`` (one table) or ``query`` (one table a query, side by side)."""
+    if not isinstance(result.get("ids"), list):
+        return block(f"<pre>{escape(dict(result), 2_000)}</pre>")
+    if result.get("distances") is not None or (result["ids"] and isinstance(result["ids"][0], list)):
+        return block(_query_tables(result))
+    marks = _document_marks(getattr(result, "where_document", None))
+    count = len(result["ids"])
+    return block(_records_table(_counted(count, "record"), result, marks), _more(count))
+
+
+def is_result(value: Mapping[str, Any]) -> bool:
+    """Whether a plain dict is an answer of Chroma's ``get`` or ``query``."""
+    return value.keys() >= _RESULT_KEYS
+
+
+def _query_tables(result: Mapping[str, Any]) -> Html:
+    texts: Sequence[str] | None = getattr(result, "query_texts", None)
+    always = _document_marks(getattr(result, "where_document", None))
+    parts = []
+    for query, ids in enumerate(result["ids"]):
+        one = {
+            name: _of_query(result.get(name), query) for name in ("documents", "metadatas", "uris", "data", "distances")
+        }
+        text = None if texts is None else texts[query]
+        about = f"Query {query}" + ("" if text is None else f": {shortened(text, 120)}")
+        of_text = words([text]) if text is not None else None
+        marks = [*always, *([of_text] if of_text else [])]
+        parts.append(
+            _records_table(f"{about} ({_counted(len(ids), 'hit')})", {"ids": ids, **one}, marks) + _more(len(ids))
+        )
+    return side_by_side(parts)
+
+
+def _of_query(field: Sequence[Any] | None, query: int) -> Any:
+    return None if field is None else field[query]
+
+
+def _records_table(caption: str, records: Mapping[str, Any], marks: Sequence[Marks]) -> Html:
+    """Records, one a line, with the fields there are."""
+    columns: dict[str, Callable[[int], Html]] = {"id": lambda row: escape(records["ids"][row], 80)}
+    distances = records.get("distances")
+    if distances is not None:
+        shares = _shares(distances)
+        columns["distance"] = lambda row: number(distances[row]) + bar(shares[row])
+    if records.get("data") is not None:
+        columns["image"] = lambda row: _image(records["data"][row], records["ids"][row])
+    if records.get("documents") is not None:
+        columns["document"] = lambda row: document(records["documents"][row], marks)
+    if records.get("uris") is not None and any(records["uris"]):
+        columns["uri"] = lambda row: escape(records["uris"][row] or "", 120)
+    if records.get("metadatas") is not None and any(records["metadatas"]):
+        columns["metadata"] = lambda row: chips(records["metadatas"][row])
+    rows = [[cell(row) for cell in columns.values()] for row in range(min(len(records["ids"]), ROWS))]
+    return table(caption, list(columns), rows, numbers=["distance"])
+
+
+def _shares(distances: Sequence[float]) -> list[float]:
+    """Each distance as a share of the farthest; inner products may be below 0."""
+    low = min([0.0, *distances])
+    span = max([0.0, *distances]) - low
+    return [(distance - low) / span if span else 0.0 for distance in distances]
+
+
+def _image(pixels: Any, name: str) -> Html:
+    return "" if pixels is None else thumbnail(pixels, f"image of {name}")
+
+
+def _document_marks(where_document: Any) -> list[Marks]:
+    """The marks of a filter on documents: what it contains, what its pattern matches."""
+    if not isinstance(where_document, dict):
+        return []
+    marks: list[Marks] = []
+    for operator, operand in where_document.items():
+        if operator in ("$and", "$or") and isinstance(operand, list):
+            marks += [mark for term in operand for mark in _document_marks(term)]
+        elif operator == "$contains" and isinstance(operand, str):
+            marks.append(exact(operand))
+        elif operator == "$regex" and isinstance(operand, str):
+            marks += _pattern_marks(operand)
+    return marks
+
+
+def _pattern_marks(pattern: str) -> list[Marks]:
+    """Linear in time or not at all: the pattern may come from anywhere."""
+    try:
+        re2 = require("re2", feature="marking what a pattern matches", package="google-re2")
+        compiled = re2.compile(pattern)
+    except (MissingPackageError, ValueError, RuntimeError):
+        return []
+    except Exception as error:
+        if type(error).__name__ != "error":  # re2.error is no child of ValueError
+            raise
+        return []
+    return [lambda text: (match.span() for match in compiled.finditer(text))]
+
+
+def _more(count: int) -> Html:
+    return f'<div class="dim">and {count - ROWS:,} more</div>' if count > ROWS else ""
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+# --- A collection ----------------------------------------------------------------------------------------
+def collection_html(collection: Any) -> Html:
+    """A card: what the collection is, its metadata keys, three of its records."""
+    title = f"Collection {collection.name}"
+    if inspect.iscoroutinefunction(collection.count):
+        return block(facts(title, _configuration_facts(collection)))
+    try:
+        count = collection.count()
+        sample = collection.get(limit=SAMPLE, include=["documents", "metadatas"])
+        dimension = _dimension(collection)
+    except Exception as error:  # noqa: BLE001  # a display never raises
+        return block(facts(title, [("cannot be read", escape(_message(error), 300))]))
+    pairs = [("records", f"{count:,}"), ("dimension", escape(dimension)), *_configuration_facts(collection)]
+    first = {name: None if sample[name] is None else sample[name][:3] for name in ("ids", "documents", "metadatas")}
+    return block(
+        facts(title, pairs),
+        _keys_table(sample["metadatas"] or [], count),
+        _records_table("First records", first, []) if count else "",
+    )
+
+
+def _dimension(collection: Any) -> str:
+    vectors = collection.get(limit=1, include=["embeddings"])["embeddings"]
+    return "not known before the first record" if vectors is None or not len(vectors) else str(len(vectors[0]))
+
+
+def _configuration_facts(collection: Any) -> list[tuple[str, Html]]:
+    configuration = getattr(collection, "configuration_json", None) or {}
+    index = next((name for name in ("hnsw", "spann") if configuration.get(name)), None)
+    settings = configuration.get(index) or {}
+    tuned = {name: value for name, value in settings.items() if name != "space" and value is not None}
+    pairs = [
+        ("space", escape(settings.get("space", "l2"))),
+        ("embedding model", escape(model_name(configuration.get("embedding_function")))),
+        ("index", f"{escape(index or 'exact')} {chips(tuned)}"),
+    ]
+    if collection.metadata:
+        pairs.append(("metadata", chips(dict(collection.metadata))))
+    return pairs
+
+
+def model_name(configuration: Any) -> str:
+    """The name of an embedding function from its stored configuration, and its model where it says so.
+
+    >>> model_name({"name": "openai", "config": {"model_name": "small", "api_key_env_var": "KEY"}})
+    'openai (small)'
+    """
+    if not isinstance(configuration, dict) or not configuration.get("name"):
+        return "none: embeddings are given"
+    inner = configuration.get("config") or {}
+    model = inner.get("model_name") or inner.get("model")
+    return f"{configuration['name']} ({model})" if model else str(configuration["name"])
+
+
+def _keys_table(metadatas: Sequence[Mapping[str, Any] | None], count: int) -> Html:
+    """Which metadata keys there are, of which types, in how many of the records looked at."""
+    keys: dict[str, list[Any]] = {}
+    for metadata in metadatas:
+        for key, value in (metadata or {}).items():
+            keys.setdefault(key, []).append(value)
+    if not keys:
+        return ""
+    looked_at = f"first {len(metadatas)}" if len(metadatas) < count else f"{count:,}"
+    rows = [
+        [
+            escape(key, 60),
+            escape(", ".join(sorted({_kind(value) for value in values}))),
+            f"{round(100 * len(values) / len(metadatas))} %",
+            escape(plain(values[0]), 60),
+        ]
+        for key, values in sorted(keys.items())
+    ]
+    return table(f"Metadata keys ({looked_at} records)", ["key", "type", "share", "example"], rows, numbers=["share"])
+
+
+def _kind(value: Any) -> str:
+    return f"list of {_kind(value[0])}" if isinstance(value, list) and value else type(value).__name__
+
+
+# --- A client --------------------------------------------------------------------------------------------
+def client_html(client: Any) -> Html:
+    """A card: where the client is, and its collections with their counts."""
+    title = type(client).__name__
+    where = [(name, escape(getattr(client, name))) for name in ("tenant", "database") if hasattr(client, name)]
+    if inspect.iscoroutinefunction(client.list_collections):
+        return block(facts(title, where))
+    try:
+        names = sorted(one if isinstance(one, str) else one.name for one in client.list_collections())
+        rows = [[escape(name), f"{_count(client, name):,}"] for name in names[:COLLECTIONS]]
+    except Exception as error:  # noqa: BLE001  # a display never raises
+        return block(facts(title, [*where, ("cannot be read", escape(_message(error), 300))]))
+    more = f'<div class="dim">and {len(names) - COLLECTIONS:,} more</div>' if len(names) > COLLECTIONS else ""
+    listed = table(_counted(len(names), "collection"), ["collection", "records"], rows, numbers=["records"])
+    return block(facts(title, where), listed, more)
+
+
+def _count(client: Any, name: str) -> int:
+    """The count without the embedding function, which get_collection would load."""
+    counted: int = client.get_collection(name, embedding_function=None).count()
+    return counted
+
+
+def _message(error: Exception) -> str:
+    return visible(error) or type(error).__name__
+
+
+# --- chromadb's own objects ------------------------------------------------------------------------------
+def _dict_html(value: Any) -> Html | None:
+    """An answer of chromadb is a plain dict; any other dict is displayed as before."""
+    if hasattr(type(value), "_repr_html_"):
+        html: Html | None = value._repr_html_()
+        return html
+    return result_html(value) if is_result(value) else None
+
+
+#: Module and class of an object that has no display of its own -> its display.
+FORMATTERS: dict[tuple[str, str], Callable[[Any], Html | None]] = {
+    ("chromadb.api.models.Collection", "Collection"): collection_html,
+    ("chromadb.api.models.AsyncCollection", "AsyncCollection"): collection_html,
+    ("chromadb.api.client", "Client"): client_html,
+    ("chromadb.api.async_client", "AsyncClient"): client_html,
+    ("builtins", "dict"): _dict_html,
+}

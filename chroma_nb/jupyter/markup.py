@@ -1,0 +1,215 @@
+"""HTML for people: escaped text, tables, chips, bars, thumbnails. What is shown stands in ``formatters.py``.
+
+Text of a collection becomes HTML through ``escape`` and nowhere else. The same values give the same
+bytes: no ids, no times, no addresses.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+#: Text that is HTML already. Everything else goes through ``escape``.
+Html: TypeAlias = str
+
+#: Longest side of a thumbnail, in pixels.
+THUMBNAIL = 96
+_SHOWN, _UNFOLDED = 240, 2_000
+
+#: Colours come from JupyterLab, VS Code, or what surrounds the output; marks do not rely on colour alone.
+STYLE = """<style>
+.chroma-nb{--c-text:var(--jp-ui-font-color1,var(--vscode-foreground,inherit));
+--c-dim:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,inherit));
+--c-line:var(--jp-border-color2,var(--vscode-panel-border,rgba(128,128,128,.4)));
+--c-fill:var(--jp-layout-color2,var(--vscode-editorWidget-background,rgba(128,128,128,.15)));
+--c-mark:var(--jp-brand-color1,var(--vscode-focusBorder,#1976d2));
+color:var(--c-text);font-family:var(--jp-ui-font-family,var(--vscode-font-family,sans-serif));font-size:13px;
+line-height:1.4;max-width:100%;overflow-x:auto}
+.chroma-nb .side{display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start}
+.chroma-nb .side>*{flex:1 1 24em;min-width:0}
+.chroma-nb table{border-collapse:collapse;margin:.3em 0 .8em;width:100%}
+.chroma-nb caption{caption-side:top;text-align:left;font-weight:600;padding:.2em 0;color:var(--c-text)}
+.chroma-nb th,.chroma-nb td{border-bottom:1px solid var(--c-line);padding:.25em .6em .25em 0;text-align:left;
+vertical-align:top;overflow-wrap:anywhere;white-space:pre-wrap;background:none}
+.chroma-nb th{font-weight:600;white-space:nowrap}
+.chroma-nb .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.chroma-nb .dim{color:var(--c-dim)}
+.chroma-nb .chip{display:inline-block;border:1px solid var(--c-line);border-radius:.8em;background:var(--c-fill);
+padding:0 .6em;margin:0 .3em .2em 0}
+.chroma-nb .bar{display:block;height:4px;min-width:5em;background:var(--c-fill)}
+.chroma-nb .bar>span{display:block;height:4px;background:var(--c-mark)}
+.chroma-nb mark{background:none;color:inherit;font-weight:700;border-bottom:2px solid var(--c-mark)}
+.chroma-nb summary{cursor:pointer}
+.chroma-nb img{max-width:96px;max-height:96px}
+</style>"""
+
+_CONTROL = {
+    **{code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)},
+    **{code: f"‹U+{code:04X}›" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)},
+    # These turn the direction of what follows: text could pretend to be other text.
+    **{code: f"‹U+{code:04X}›" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))},
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+}
+
+
+def visible(value: object) -> str:
+    r"""``value`` as text in which control characters are seen and do nothing. Not HTML yet.
+
+    >>> visible("a\x1b[31m")
+    'a␛[31m'
+    """
+    return str(value).translate(_CONTROL)
+
+
+def escape(value: object, limit: int | None = None) -> Html:
+    """Any value as HTML text that is safe between tags and in quoted attributes.
+
+    >>> escape('<b title="x">')
+    '&lt;b title=&quot;x&quot;&gt;'
+    """
+    return html.escape(shortened(visible(value), limit), quote=True)
+
+
+def shortened(text: str, limit: int | None) -> str:
+    """At most ``limit`` characters, the last one an ellipsis where something was cut off."""
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def block(*parts: Html) -> Html:
+    """The whole of one display, with its style."""
+    return f'{STYLE}\n<div class="chroma-nb">{"".join(parts)}</div>'
+
+
+def side_by_side(parts: Iterable[Html]) -> Html:
+    """Parts next to each other where there is room."""
+    return f'<div class="side">{"".join(f"<div>{part}</div>" for part in parts)}</div>'
+
+
+def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Html]], numbers: Iterable[str] = ()) -> Html:
+    """A table; the first column names the row. Cells are HTML, caption and heads are not."""
+    numeric = [' class="number"' if head in set(numbers) else "" for head in heads]
+    head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(heads, numeric, strict=True))
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<th scope="row"{kind}>{cell}</th>' if column == 0 else f"<td{kind}>{cell}</td>"
+            for column, (cell, kind) in enumerate(zip(row, numeric, strict=True))
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f"<table><caption>{escape(caption, 200)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def facts(caption: str, pairs: Iterable[tuple[str, Html]]) -> Html:
+    """Names and what they are, one a line."""
+    rows = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{value}</td></tr>' for name, value in pairs)
+    return f"<table><caption>{escape(caption, 200)}</caption><tbody>{rows}</tbody></table>"
+
+
+def chips(values: dict[str, Any] | None, limit: int = 12) -> Html:
+    """Metadata as small labels, keys in alphabetical order."""
+    if not values:
+        return ""
+    shown = "".join(
+        f'<span class="chip"><b>{escape(key, 40)}</b> {escape(plain(value), 60)}</span>'
+        for key, value in sorted(values.items())[:limit]
+    )
+    return shown + (f'<span class="dim">+{len(values) - limit}</span>' if len(values) > limit else "")
+
+
+def plain(value: Any) -> str:
+    """A metadata value as one reads it: text without quotes, lists with commas."""
+    if isinstance(value, list):
+        return ", ".join(map(plain, value))
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def number(value: float) -> str:
+    """A number in few digits.
+
+    >>> number(0.123456), number(12345.678)
+    ('0.1235', '12,345.7')
+    """
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def bar(share: float) -> Html:
+    """A bar of a share between 0 and 1; the number beside it says the same to a screen reader."""
+    return (
+        f'<span class="bar" aria-hidden="true"><span style="width:{round(100 * min(max(share, 0), 1))}%"></span></span>'
+    )
+
+
+Marks: TypeAlias = Callable[[str], Iterable[tuple[int, int]]]
+
+
+def words(texts: Iterable[str]) -> Marks | None:
+    """Marks where the words of ``texts`` stand, in any case; None when there are none worth it."""
+    found = {word.lower() for text in texts for word in re.findall(r"\w{3,}", text)[:50]}
+    if not found:
+        return None
+    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(found))) + r")\b", re.IGNORECASE)
+    return lambda text: (match.span() for match in pattern.finditer(text))
+
+
+def exact(text: str) -> Marks:
+    """Marks where ``text`` stands."""
+    return lambda whole: (match.span() for match in re.finditer(re.escape(text), whole))
+
+
+def document(text: str | None, marks: Sequence[Marks] = ()) -> Html:
+    """A document with its marks; a long one unfolds."""
+    if text is None:
+        return '<span class="dim">no document</span>'
+    if len(text) <= _SHOWN:
+        return _marked(text, marks)
+    rest = _marked(text[_SHOWN:_UNFOLDED], marks) + ("…" if len(text) > _UNFOLDED else "")
+    return f"<details><summary>{_marked(text[:_SHOWN], marks)}</summary>{rest}</details>"
+
+
+def _marked(text: str, marks: Sequence[Marks]) -> Html:
+    spans = sorted(span for mark in marks for span in mark(text) if span[0] < span[1])
+    parts, at = [], 0
+    for start, end in spans:
+        if start >= at:
+            parts += [escape(text[at:start]), "<mark>", escape(text[start:end]), "</mark>"]
+            at = end
+    return "".join([*parts, escape(text[at:])])
+
+
+def thumbnail(pixels: Any, alt: str) -> Html:
+    """An image (array of height, width and perhaps 1, 3 or 4 channels) in small; "" for anything else."""
+    array = np.asarray(pixels)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape or array.dtype.kind not in "uifb":
+        return ""
+    step = -(-max(array.shape[:2]) // THUMBNAIL)
+    small = array[::step, ::step]
+    if small.dtype.kind in "fb":
+        small = small * 255.0
+    png = base64.b64encode(_png(np.clip(np.nan_to_num(small), 0, 255).astype(np.uint8))).decode()
+    return f'<img loading="lazy" alt="{escape(alt, 80)}" src="data:image/png;base64,{png}">'
+
+
+def _png(pixels: Any) -> bytes:
+    """The few lines of PNG that are needed: the same bytes on every machine with the same zlib."""
+    height, width, channels = pixels.shape
+    colour = {1: 0, 3: 2, 4: 6}[channels]
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1).tobytes()
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
