@@ -51,6 +51,18 @@ def _tag(value: Any) -> int:
     return OTHER
 
 
+def _tags(values: list[Any]) -> npt.NDArray[np.uint8]:
+    """The tag of each value; quick where all are of one common type."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return np.full(len(values), STRING, np.uint8)
+    if kinds == {float}:
+        return np.where(np.isfinite(np.array(values)), np.uint8(FLOAT), np.uint8(ABSENT))
+    if kinds == {int} and min(values) >= -_INT64_LIMIT and max(values) < _INT64_LIMIT:
+        return np.full(len(values), INT, np.uint8)
+    return np.fromiter(map(_tag, values), np.uint8, len(values))
+
+
 class Vocabulary:
     """Distinct values of a column, numbered in order of appearance."""
 
@@ -192,7 +204,7 @@ class _Column:
     def put(self, rows: Rows, values: list[Any]) -> None:
         """Set these rows' values."""
         cells = rows if self.dense else self._settle(rows)
-        tags = np.fromiter(map(_tag, values), np.uint8, len(values))
+        tags = _tags(values)
         old = self._tags[cells]
         if len(self._lists) and (old == LIST).any():
             self._lists.discard(cells[old == LIST].tolist())

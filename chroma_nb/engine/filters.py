@@ -220,15 +220,14 @@ def _equal_text(operand: str) -> Test:
 
 
 def _is_in(operands: Sequence[Any]) -> Test:
-    texts = [value for value in operands if isinstance(value, str)]
-    tags = [TRUE if value else FALSE for value in operands if isinstance(value, bool)]
-    numbers = [value for value in operands if _is_number(value)]
-    ints = _exact(numbers, int, np.int64)
-    floats = _exact(numbers, float, np.float64)
+    by_kind = {kind: [value for value in operands if type(value) is kind] for kind in set(map(type, operands))}
+    texts = by_kind.get(str, [])
+    tags = {TRUE if value else FALSE for value in by_kind.get(bool, [])}
+    ints, floats = _both_kinds(by_kind.get(int, []), by_kind.get(float, []))
 
     def test(cells: Cells) -> Mask:
         mask = _none(cells)
-        for tag in set(tags):
+        for tag in tags:
             mask |= cells.tags == tag
         if cells.ints is not None and len(ints):
             mask |= _where_tagged(cells, INT, np.isin(cells.ints, ints))
@@ -241,20 +240,17 @@ def _is_in(operands: Sequence[Any]) -> Test:
     return test
 
 
-def _exact(numbers: Sequence[float], kind: type, dtype: type[Any]) -> npt.NDArray[Any]:
-    """Those of ``numbers`` that a value of ``dtype`` can be equal to."""
-    kept = []
-    for number in numbers:
-        if type(number) is kind and (kind is float or _INT64.min <= number <= _INT64.max):
-            kept.append(number)
-        elif type(number) is not kind:
-            try:
-                other = kind(number)
-            except (OverflowError, ValueError):  # an infinity or NaN as int, an int beyond every float
-                continue
-            if other == number and (kind is float or _INT64.min <= other <= _INT64.max):
-                kept.append(other)
-    return np.array(kept, dtype)
+def _both_kinds(
+    integers: Sequence[int], fractions: Sequence[float]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The integers, and the floats, that are equal to one of these (integers of 64 bits, finite floats)."""
+    ints = np.array(integers, np.int64)
+    floats = np.array(fractions, np.float64)
+    whole = floats[(np.floor(floats) == floats) & (floats >= -(2.0**63)) & (floats < 2.0**63)].astype(np.int64)
+    rounded = ints.astype(np.float64)
+    inside = rounded < 2.0**63  # the largest integers round up to 2**63, which is none of them
+    exact = rounded[inside][rounded[inside].astype(np.int64) == ints[inside]]
+    return np.concatenate([ints, whole]), np.concatenate([floats, exact])
 
 
 def _looked_up(table: Mask, codes: npt.NDArray[np.int32]) -> Mask:
