@@ -60,7 +60,7 @@ def choose(embedding_function: Any, model: CollectionModel, known: Mapping[str, 
 
 def is_default(embedding_function: Any) -> bool:
     """Whether it is Chroma's default function, which is the one meant where nobody chose."""
-    return name_of(embedding_function) == "default"
+    return bool(name_of(embedding_function) == "default")
 
 
 def name_of(embedding_function: Any) -> Any:
