@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from chroma_nb.client._async.client import AsyncClient as AsyncClient
     from chroma_nb.client._sync.collection import Collection as Collection
     from chroma_nb.client.factory import AdminClient as AdminClient
+    from chroma_nb.client.copying import copy as copy
+    from chroma_nb.client.factory import AsyncHttpClient as AsyncHttpClient
     from chroma_nb.client.factory import Client as Client
+    from chroma_nb.client.factory import CloudClient as CloudClient
     from chroma_nb.client.factory import EphemeralClient as EphemeralClient
+    from chroma_nb.client.factory import HttpClient as HttpClient
     from chroma_nb.client.factory import PersistentClient as PersistentClient
     from chroma_nb.client.factory import RustClient as RustClient
     from chroma_nb.config import DEFAULT_DATABASE as DEFAULT_DATABASE
@@ -25,12 +29,25 @@ if TYPE_CHECKING:
     from chroma_nb.config import Settings as Settings
     from chroma_nb.config import configure as configure
     from chroma_nb.config import get_settings as get_settings
+    from chroma_nb.server.serving import serve as serve
 
 #: Public name -> the module that defines it.
 _HOME: dict[str, str] = {
     **dict.fromkeys(
-        ("AdminClient", "Client", "EphemeralClient", "PersistentClient", "RustClient"), "chroma_nb.client.factory"
+        (
+            "AdminClient",
+            "AsyncHttpClient",
+            "Client",
+            "CloudClient",
+            "EphemeralClient",
+            "HttpClient",
+            "PersistentClient",
+            "RustClient",
+        ),
+        "chroma_nb.client.factory",
     ),
+    "copy": "chroma_nb.client.copying",
+    "serve": "chroma_nb.server.serving",
     "Collection": "chroma_nb.client._sync.collection",
     **dict.fromkeys(
         ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings", "configure", "get_settings"), "chroma_nb.config"

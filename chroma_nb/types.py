@@ -196,6 +196,24 @@ class CollectionModel:
         return getattr(self, key, default)
 
 
+class Function(str, Enum):
+    """What a server can run over the records of a collection."""
+
+    STATISTICS = "statistics"
+    RECORD_COUNTER = "record_counter"
+
+
+STATISTICS_FUNCTION = Function.STATISTICS
+RECORD_COUNTER_FUNCTION = Function.RECORD_COUNTER
+
+
+class TokenTransportHeader(str, Enum):
+    """The HTTP header that carries a token."""
+
+    AUTHORIZATION = "Authorization"
+    X_CHROMA_TOKEN = "X-Chroma-Token"
+
+
 # --- Inside -----------------------------------------------------------------------------------------
 #: A record's place in get() order and row of the metadata columns; given once, never reused.
 Position: TypeAlias = int

@@ -36,13 +36,13 @@ class EmbeddedBackend:
     ``open_embedded`` makes them. ``close`` gives one client's reference back.
     """
 
-    def __init__(self, identifier: str, settings: Settings) -> None:
+    def __init__(self, identifier: str, settings: Settings, engine: Engine) -> None:
         self.identifier = identifier
         self.settings = settings
         self.references = 0
-        self._engine: Engine | None = Engine.open(_directory(settings))
+        self._engine: Engine | None = engine
         # Holds the engine, not self: a backend that no client and no registry knows any more closes its engine.
-        self._close_engine = weakref.finalize(self, self._engine.close)
+        self._close_engine = weakref.finalize(self, engine.close)
 
     @property
     def engine(self) -> Engine:
@@ -86,23 +86,27 @@ _OPEN_LOCK = threading.RLock()
 def open_embedded(settings: Settings) -> EmbeddedBackend:
     """The backend of the place that ``settings`` mean, with one reference more.
 
-    Ephemeral clients share one place, persistent ones share by path. ValueError when the place is open with other
-    settings.
+    Ephemeral clients share one place, persistent ones share by path as it was given. A path that names another
+    directory than it did (deleted and made again, or relative and the working directory changed) is another place.
+    ValueError when the place is open with other settings.
     """
     identifier = str(settings.persist_directory) if settings.is_persistent else "ephemeral"
     with _OPEN_LOCK:
         backend = OPEN.get(identifier)
+        if settings.is_persistent:
+            engine = Engine.open(Path(identifier))
+            if backend is not None and engine is backend._engine:
+                engine.close()  # the reference just taken: clients of one backend share one
+            else:
+                backend = None
+        elif backend is None:
+            engine = Engine.open(None)
         if backend is None:
-            backend = EmbeddedBackend(identifier, settings)
+            backend = OPEN[identifier] = EmbeddedBackend(identifier, settings, engine)
         elif backend.settings != settings:
             raise ValueError(f"An instance of Chroma already exists for {identifier} with different settings")
-        OPEN[identifier] = backend
         backend.references += 1
         return backend
-
-
-def _directory(settings: Settings) -> Path | None:
-    return Path(settings.persist_directory) if settings.is_persistent else None
 
 
 # --- Requests --------------------------------------------------------------------------------------------------
@@ -212,7 +216,6 @@ def _explain(engine: Engine, request: r.Explain) -> dict[str, Any]:
 
 
 def _query_arguments(request: r.Query) -> tuple[UUID, Matrix, int, list[str] | None, Expression | None, Sequence[str]]:
-    validate.check_finite(request.query_embeddings)
     return (
         request.collection_id,
         request.query_embeddings,

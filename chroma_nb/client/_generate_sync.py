@@ -27,7 +27,7 @@ FILES = {
 #: Pattern -> text, applied in this order to every line.
 SUBSTITUTIONS = {
     r"await to_thread\(call, ": "call(",
-    r"from asyncio import to_thread\n": "",
+    r" *from asyncio import to_thread\n\n": "",
     r"\b__ainit__\b": "__init__",
     r"\basync def\b": "def",
     r"\bawait ": "",

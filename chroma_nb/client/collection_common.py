@@ -7,8 +7,17 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction, validate_embedding_function
+from chroma_nb.embedding_functions.registry import config_to_embedding_function, known_embedding_functions
+from chroma_nb.operations.embed import Target
+from chroma_nb.operations.requests import ModifyCollection
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.schema import Schema
+from chroma_nb.schema import (
+    CollectionConfiguration,
+    Schema,
+    load_collection_configuration_from_json,
+    overwritten,
+    updated,
+)
 from chroma_nb.types import CollectionMetadata, CollectionModel, Include
 
 ServerT = TypeVar("ServerT")
@@ -72,6 +81,10 @@ class CollectionCommon(Generic[ServerT]):
         return self._model
 
     @property
+    def _target(self) -> Target:
+        return Target(self._model, self._embedding_function, self._data_loader, known_embedding_functions)
+
+    @property
     def _place(self) -> tuple[UUID, str, str]:
         return self.id, self.tenant, self.database
 
@@ -91,3 +104,43 @@ class CollectionCommon(Generic[ServerT]):
 
     def __repr__(self) -> str:
         return f"Collection(name={self.name})"
+
+    @property
+    def configuration(self) -> CollectionConfiguration:
+        """How it is indexed, with the stored embedding function built. ValueError when it cannot be built."""
+        return load_collection_configuration_from_json(self.configuration_json, config_to_embedding_function)
+
+    @property
+    def schema(self) -> Schema:
+        """How it is indexed, in detail; embedding functions are named, not built."""
+        return Schema.deserialize_from_json(self._model.serialized_schema or {})
+
+    def _modified(self, request: ModifyCollection) -> None:
+        """Show what ``modify`` changed; a value that was None in the metadata is still shown, as in Chroma."""
+        model = self._model
+        if request.new_name:
+            model = replace(model, name=request.new_name)
+        if request.new_metadata:
+            model = replace(model, metadata=request.new_metadata)
+        if request.new_configuration:
+            model = replace(model, **_reconfigured(model, request.new_configuration))
+        self._model = model
+
+    def _with_data(self, result: ResultT, include: Include) -> ResultT:
+        """``result`` as the caller asked for it: the data that the uris point to, if it was asked for."""
+        result["included"] = list(include)
+        if "data" in include and self._data_loader is not None and result["uris"] is not None:
+            result["data"] = _loaded(self._data_loader, result)
+        return result
+
+
+def _loaded(load: DataLoader[Any], result: GetResult | QueryResult) -> Any:
+    return load(result["uris"]) if isinstance(result, GetResult) else [load(uris) for uris in result["uris"]]
+
+
+def _reconfigured(model: CollectionModel, configuration: dict[str, Any]) -> dict[str, Any]:
+    changed: dict[str, Any] = {"configuration_json": overwritten(model.configuration_json, configuration)}
+    if model.configuration_json.get("hnsw") is not None and model.serialized_schema is not None:
+        after = updated(model.configuration_json, model.serialized_schema, configuration)
+        changed["serialized_schema"] = after.serialized_schema
+    return changed

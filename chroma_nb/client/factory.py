@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from chroma_nb.client._async.client import AsyncClient as _AsyncClient
 from chroma_nb.client._sync.admin import AdminClient as _AdminClient
 from chroma_nb.client._sync.client import Client as _Client
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
@@ -62,6 +63,117 @@ def RustClient(  # noqa: N802  # Chroma's name
     if path is None:
         return EphemeralClient(settings, tenant, database)
     return PersistentClient(path, settings, tenant, database)
+
+
+def HttpClient(  # noqa: N802  # Chroma's name
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,
+    headers: dict[str, str] | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> _Client:
+    """A client of a Chroma server; of ours (``chroma_nb.serve``) or of Chroma's.
+
+    ``host`` is a name, or a URL (``https://chroma.example.com/base``), which then says port and protocol. Writes
+    beyond what the server takes at once are sent in batches. Raises ValueError when no server answers or when
+    ``settings`` name another host or port; NotFoundError (also a ValueError) for an unknown tenant or database;
+    ChromaAuthError or AuthorizationError when the server wants other credentials.
+
+    >>> import chroma_nb
+    >>> with chroma_nb.serve(chroma_nb.EphemeralClient(), port=0) as server:
+    ...     with HttpClient(port=server.port) as client:
+    ...         client.create_collection("birds").add(ids="wren", embeddings=[1, 0])
+    ...         client.get_collection("birds").count()
+    1
+    """
+    return _Client(str(tenant), str(database), _http_settings("FastAPI", host, port, ssl, headers, settings))
+
+
+async def AsyncHttpClient(  # noqa: N802  # Chroma's name
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,
+    headers: dict[str, str] | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> _AsyncClient:
+    """As ``HttpClient``, for an event loop: every call of the client and of its collections is awaited.
+
+    >>> import asyncio, chroma_nb
+    >>> async def count(port):
+    ...     async with await AsyncHttpClient(port=port) as client:
+    ...         return await client.count_collections()
+    >>> with chroma_nb.serve(chroma_nb.EphemeralClient(), port=0) as server:
+    ...     asyncio.run(count(server.port))
+    0
+    """
+    chosen = _http_settings("AsyncFastAPI", host, port, ssl, headers, settings)
+    return await _AsyncClient.create(str(tenant), str(database), chosen)
+
+
+def CloudClient(  # noqa: N802  # Chroma's name
+    tenant: str | None = None,
+    database: str | None = None,
+    api_key: str | None = None,
+    settings: Settings | None = None,
+    *,
+    cloud_host: str = "api.trychroma.com",
+    cloud_port: int = 443,
+    enable_ssl: bool = True,
+) -> _Client:
+    """A client of Chroma Cloud.
+
+    What is not given comes from CHROMA_API_KEY, CHROMA_TENANT and CHROMA_DATABASE, and tenant and database else from
+    the key, when it opens one only. Raises ValueError without a key, ChromaAuthError when the key does not open what
+    was asked for.
+    """
+    key = api_key or os.environ.get("CHROMA_API_KEY")
+    if key is None:
+        raise ValueError(
+            "Missing required arguments: api_key. Please provide them or set the environment variables: CHROMA_API_KEY"
+        )
+    tenant = tenant or os.environ.get("CHROMA_TENANT")
+    database = database or os.environ.get("CHROMA_DATABASE")
+    update = {
+        "chroma_api_impl": "chromadb.api.fastapi.FastAPI",
+        "chroma_server_host": str(cloud_host),
+        "chroma_server_http_port": int(cloud_port),
+        "chroma_server_ssl_enabled": bool(enable_ssl),
+        "chroma_client_auth_provider": "chromadb.auth.token_authn.TokenAuthClientProvider",
+        "chroma_client_auth_credentials": str(key),
+        "chroma_auth_token_transport_header": "X-Chroma-Token",
+        "chroma_overwrite_singleton_tenant_database_access_from_auth": True,
+    }
+    chosen = (settings or Settings()).copy(update=update)
+    return _Client(None if tenant is None else str(tenant), None if database is None else str(database), chosen)
+
+
+def _http_settings(
+    api: str, host: str, port: int, ssl: bool, headers: dict[str, str] | None, settings: Settings | None
+) -> Settings:
+    """``settings`` that mean the server at ``host``; they must not name another one."""
+    settings, host, port = settings or Settings(), str(host), int(port)
+    if settings.chroma_server_host and settings.chroma_server_host != host:
+        raise ValueError(
+            f"Chroma server host provided in settings[{settings.chroma_server_host}] is different to the one provided "
+            f"in HttpClient: [{host}]"
+        )
+    if settings.chroma_server_http_port and settings.chroma_server_http_port != port:
+        raise ValueError(
+            f"Chroma server http port provided in settings[{settings.chroma_server_http_port}] is different to the one "
+            f"provided in HttpClient: [{port}]"
+        )
+    update = {
+        "chroma_api_impl": f"chromadb.api.{'async_fastapi' if api.startswith('Async') else 'fastapi'}.{api}",
+        "chroma_server_host": host,
+        "chroma_server_http_port": port,
+        "chroma_server_ssl_enabled": bool(ssl),
+        "chroma_server_headers": headers,
+    }
+    return settings.copy(update=update)
 
 
 def Client(  # noqa: N802  # Chroma's name

@@ -41,6 +41,9 @@ from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Matrix
 
 #: What is embedded, in the order in which Chroma names it.
 _EMBEDDABLE: Final = ("images", "documents", "uris")
+#: What is answered when ``include`` does not say.
+_GET_FIELDS: Final = ("metadatas", "documents")
+_QUERY_FIELDS: Final = ("metadatas", "documents", "distances")
 _NO_LOADER: Final = "You must set a data loader on the collection if loading from URIs."
 
 
@@ -132,10 +135,10 @@ def get(
     limit: Any = None,
     offset: Any = None,
     where_document: Any = None,
-    include: Include | None = None,
+    include: Any = _GET_FIELDS,
 ) -> requests.Get:
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
-    include = ["metadatas", "documents"] if include is None else include
+    include = list(include) if include is _GET_FIELDS else include
     with _in("get"):
         ids = maybe_cast_one_to_many(ids)
         if ids is not None:
@@ -165,10 +168,10 @@ def query(
     n_results: int = 10,
     where: Any = None,
     where_document: Any = None,
-    include: Include | None = None,
+    include: Any = _QUERY_FIELDS,
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
-    include = ["metadatas", "documents", "distances"] if include is None else include
+    include = list(include) if include is _QUERY_FIELDS else include
     with _in("query"):
         fields = _base_fields(query_embeddings, query_texts, query_images, query_uris)
         validate_base_record_set(fields)
@@ -260,10 +263,11 @@ def _check_delete_limit(limit: Any, *, filtered: bool) -> None:
 
 
 def _asked_fields(include: Include) -> tuple[str, ...]:
-    """What is asked of the backend: uris stand in for data, which the client loads."""
+    """What is asked of the backend: uris stand in for data, which the client loads, and metadatas come with it."""
     if "data" in include and "uris" not in include:
         include.append("uris")
-    return tuple(name for name in include if name != "data")
+    fields = tuple(name for name in include if name != "data")
+    return (*fields, "metadatas") if "data" in include and "metadatas" not in include else fields
 
 
 # --- Collections ---------------------------------------------------------------------------------------------

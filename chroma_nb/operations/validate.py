@@ -863,7 +863,7 @@ def check_tenant_name(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"argument 'name': expected str, got {type(name).__name__}")
     if len(name) < 3:
-        raise _InvalidNameError("Validation error: name: Validation error: length, at least 3 characters")
+        raise _InvalidNameError("Validation error: name: Validation error: length below 3 characters")
     return name
 
 

@@ -60,9 +60,7 @@ TAGS: dict[str, Callable[[Any, dict[str, Any], Env], Any]] = {
     "@ids": lambda v, x, env: [f"{v[0]}{i}" for i in range(v[1], v[2])],
     "@uuid": lambda v, x, env: uuid.UUID(v),
     "@npf": lambda v, x, env: getattr(np, x.get("dtype", "float32"))(v),
-    "@kw": lambda v, x, env: resolve("mod." + v, env)(
-        *decode(x.get("pos", []), env), **decode(x.get("args", {}), env)
-    ),
+    "@kw": lambda v, x, env: resolve("mod." + v, env)(*decode(x.get("pos", []), env), **decode(x.get("args", {}), env)),
 }
 
 
@@ -256,6 +254,7 @@ def main() -> int:
     parser.add_argument("--no-messages", action="store_true", help="compare exception classes only")
     parser.add_argument("--on-disk", action="store_true", help="a directory in place of every ephemeral client")
     options = parser.parse_args()
+    sys.path.append(str(Path(__file__).parents[2]))  # this checkout, where the module is not installed
     mod = importlib.import_module(options.module)
     warnings.simplefilter("ignore")
     chosen = [scenario for scenario in scenarios(options.corpus) if options.only in scenario["name"]]

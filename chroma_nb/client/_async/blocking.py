@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import to_thread
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -12,4 +11,6 @@ T = TypeVar("T")
 
 async def run(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """``call(*args, **kwargs)``, off the event loop where there is one."""
+    from asyncio import to_thread
+
     return await to_thread(call, *args, **kwargs)

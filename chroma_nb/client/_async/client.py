@@ -16,6 +16,7 @@ from chroma_nb.client.identity import place
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from chroma_nb.embedding_functions.base import DataLoader, DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncClientAPI
@@ -216,6 +217,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
             metadata=metadata,
             embedding_function=embedding_function,
             get_or_create=get_or_create,
+            register=register_embedding_function,
         )
         model = await self._server.handle(request)
         return AsyncCollection(self._server, model, embedding_function, data_loader)
@@ -250,6 +252,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
             metadata=metadata,
             embedding_function=embedding_function,
             get_or_create=True,
+            register=register_embedding_function,
         )
         model = await self._server.handle(request)
         return self._existing(model, embedding_function, data_loader)

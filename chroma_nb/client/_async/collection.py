@@ -10,6 +10,7 @@ from typing import Any
 from chroma_nb.client._async import blocking
 from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.collection_common import CollectionCommon
+from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import (
@@ -68,9 +69,7 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         ...     birds.count()
         2
         """
-        request = await blocking.run(
-            prepare.add, self._target, ids, embeddings, metadatas, documents, images, uris
-        )
+        request = await blocking.run(prepare.add, self._target, ids, embeddings, metadatas, documents, images, uris)
         return await self._client.handle(request)
 
     async def update(
@@ -95,9 +94,7 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         ...     sorted(birds.get("wren")["metadatas"][0].items())
         [('grams', 10), ('song', True)]
         """
-        request = await blocking.run(
-            prepare.update, self._target, ids, embeddings, metadatas, documents, images, uris
-        )
+        request = await blocking.run(prepare.update, self._target, ids, embeddings, metadatas, documents, images, uris)
         return await self._client.handle(request)
 
     async def upsert(
@@ -119,9 +116,7 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         ...     birds.get()["documents"]
         ['a wren', None]
         """
-        request = await blocking.run(
-            prepare.upsert, self._target, ids, embeddings, metadatas, documents, images, uris
-        )
+        request = await blocking.run(prepare.upsert, self._target, ids, embeddings, metadatas, documents, images, uris)
         return await self._client.handle(request)
 
     async def delete(
@@ -178,9 +173,7 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         ...     birds.get(where={"g": {"$lt": 100}}, include=["embeddings"])["embeddings"]
         array([[1., 0.]])
         """
-        request = prepare.get(
-            self._target, ids, where, limit, offset, where_document, include
-        )
+        request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
         result = await self._client.handle(request)
         return await blocking.run(self._with_data, result, include)
 
@@ -285,9 +278,9 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         ...     birds.name, birds.metadata
         ('small-birds', {'year': 2024})
         """
-        request = prepare.modify(self._target, name, metadata, configuration)
+        request = prepare.modify(self._target, name, metadata, configuration, register_embedding_function)
         await self._client.handle(request)
-        self._modified(name, metadata, configuration)
+        self._modified(request)
 
     # --- What Chroma has in its cloud only ---
 
@@ -328,7 +321,5 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
 
     async def detach_function(self, name: str, delete_output_collection: bool = False) -> bool:
         """Detach a function. Not in this process: NotImplementedError."""
-        request = requests.DetachFunction(
-            *self._place, name=name, delete_output_collection=delete_output_collection
-        )
+        request = requests.DetachFunction(*self._place, name=name, delete_output_collection=delete_output_collection)
         return await self._client.handle(request)

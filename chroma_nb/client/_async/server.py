@@ -12,6 +12,7 @@ from uuid import UUID
 
 from chroma_nb.backends.base import AsyncBackend
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncServerAPI
 from chroma_nb.operations.requests import R, Request
@@ -116,6 +117,7 @@ class AsyncServer(AsyncServerAPI):
             configuration=configuration,
             metadata=metadata,
             get_or_create=get_or_create,
+            register=register_embedding_function,
         )
         return await self.handle(request)
 
@@ -187,9 +189,7 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> GetResult:
         place = (collection_id, tenant, database)
-        return await self.handle(
-            requests.Get(*place, ids, where, where_document, limit, offset, tuple(include))
-        )
+        return await self.handle(requests.Get(*place, ids, where, where_document, limit, offset, tuple(include)))
 
     async def _query(
         self,
@@ -204,9 +204,7 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> QueryResult:
         place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
-        return await self.handle(
-            requests.Query(*place, vectors, n_results, ids, where, where_document, tuple(include))
-        )
+        return await self.handle(requests.Query(*place, vectors, n_results, ids, where, where_document, tuple(include)))
 
     async def _delete(
         self,

@@ -1,0 +1,149 @@
+"""Chroma's import paths: which names stand at which path, and where they live here.
+
+``python -m chroma_nb.api._paths`` writes the files, ``--check`` tells whether they are current. Nothing is defined in
+them, and nothing here imports them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+_VALIDATORS = (
+    "is_document is_image maybe_cast_one_to_many normalize_base_record_set normalize_insert_record_set "
+    "normalize_metadata normalize_metadatas validate_base_record_set validate_batch validate_documents "
+    "validate_embeddings validate_filter_set validate_ids validate_images validate_include "
+    "validate_insert_record_set validate_metadata validate_metadatas validate_n_results "
+    "validate_record_set_contains_any validate_record_set_contains_one validate_record_set_for_embedding "
+    "validate_sparse_vectors validate_update_metadata validate_where validate_where_document "
+    "BaseRecordSet FilterSet InsertRecordSet META_KEY_CHROMA_DOCUMENT"
+)
+_SCHEMA = (
+    "BoolInvertedIndexConfig BoolInvertedIndexType BoolValueType Cmek CmekProvider DOCUMENT_KEY EMBEDDING_KEY "
+    "FloatInvertedIndexConfig FloatInvertedIndexType FloatListValueType FloatValueType FtsIndexConfig FtsIndexType "
+    "HnswIndexConfig IndexConfig IntInvertedIndexConfig IntInvertedIndexType IntValueType Schema SpannIndexConfig "
+    "SparseVectorIndexConfig SparseVectorIndexType SparseVectorValueType StringInvertedIndexConfig "
+    "StringInvertedIndexType StringValueType ValueTypes VectorIndexConfig VectorIndexType"
+)
+_TYPES = (
+    "CollectionMetadata Document Documents Embeddable Embedding Embeddings ID IDs Image Images Include LiteralValue "
+    "Loadable Metadata Metadatas OneOrMany PyEmbedding PyEmbeddings ReadLevel SPARSE_VECTOR_TYPE_VALUE Space "
+    "SparseVector SparseVectors TYPE_KEY URI URIs UpdateCollectionMetadata UpdateMetadata Vector Where WhereDocument"
+)
+_CONFIGURATION = (
+    "CollectionConfiguration CreateCollectionConfiguration CreateHNSWConfiguration CreateSpannConfiguration "
+    "HNSWConfiguration SpannConfiguration UpdateCollectionConfiguration UpdateHNSWConfiguration "
+    "UpdateSpannConfiguration create_collection_configuration_to_json load_collection_configuration_from_json "
+    "update_collection_configuration_to_json"
+)
+_EXPRESSIONS = (
+    "Abs Aggregate And Contains Div Eq Exp GroupBy Gt Gte In K Key Knn Limit Log Lt Lte Max MaxK Min MinK Mul Ne Nin "
+    "NotContains NotRegex Or Rank Regex Rrf Select Sub Sum Val Where"
+)
+
+#: Path below the package -> module below the package -> its names that stand at the path.
+PATHS: dict[str, dict[str, str]] = {
+    "api/__init__.py": {
+        "api": "async_api async_client client collection_configuration configuration functions models "
+        "shared_system_client types",
+        "operations.protocols": "AdminAPI BaseAPI ClientAPI ServerAPI",
+        "operations.async_protocols": "AsyncAdminAPI AsyncBaseAPI AsyncClientAPI AsyncServerAPI",
+    },
+    "api/async_api.py": {
+        "operations.async_protocols": "AsyncAdminAPI AsyncBaseAPI AsyncClientAPI AsyncServerAPI",
+    },
+    "api/async_client.py": {
+        "client._async.admin": "AsyncAdminClient",
+        "client._async.client": "AsyncClient",
+        "client.shared_system_client": "SharedSystemClient",
+    },
+    "api/client.py": {
+        "client._sync.admin": "AdminClient",
+        "client._sync.client": "Client",
+        "client.shared_system_client": "SharedSystemClient",
+    },
+    "api/collection_configuration.py": {"schema": _CONFIGURATION},
+    "api/configuration.py": {"schema": "CollectionConfiguration HNSWConfiguration"},
+    "api/functions.py": {"types": "Function RECORD_COUNTER_FUNCTION STATISTICS_FUNCTION"},
+    "api/models/__init__.py": {"api.models": "AsyncCollection Collection CollectionCommon"},
+    "api/models/AsyncCollection.py": {"client._async.collection": "AsyncCollection"},
+    "api/models/Collection.py": {"client._sync.collection": "Collection"},
+    "api/models/CollectionCommon.py": {"client.collection_common": "CollectionCommon"},
+    "api/shared_system_client.py": {"client.shared_system_client": "SharedSystemClient"},
+    "api/types.py": {
+        "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
+        "normalize_embeddings validate_embedding_function",
+        "operations.validate": _VALIDATORS,
+        "results": "GetResult QueryResult",
+        "schema": _SCHEMA,
+        "types": _TYPES,
+    },
+    "auth/__init__.py": {"auth": "token_authn", "types": "UserIdentity"},
+    "auth/token_authn/__init__.py": {"types": "TokenTransportHeader"},
+    "base_types.py": {
+        "types": "LiteralValue Metadata SPARSE_VECTOR_TYPE_VALUE SparseVector TYPE_KEY UpdateMetadata Vector Where "
+        "WhereDocument",
+    },
+    "execution/__init__.py": {"execution": "expression"},
+    "execution/expression/__init__.py": {
+        "execution.expression": "operator plan",
+        "operations.expressions": f"{_EXPRESSIONS} Search",
+    },
+    "execution/expression/operator.py": {"operations.expressions": _EXPRESSIONS},
+    "execution/expression/plan.py": {"operations.expressions": "Search"},
+    "utils/__init__.py": {"utils": "batch_utils data_loaders distance_functions embedding_functions results"},
+    "utils/batch_utils.py": {"operations.batches": "create_batches"},
+    "utils/distance_functions.py": {"operations.distance_functions": "cosine ip l2"},
+    "utils/results.py": {"dataframe": "get_result_to_df query_result_to_dfs"},
+}
+
+
+def text(path: str) -> str:
+    """The file at ``path``."""
+    chroma_path = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    imports = [_import(module, names.split()) for module, names in sorted(PATHS[path].items())]
+    names = sorted(name for names in PATHS[path].values() for name in names.split())
+    listed = "".join(f'    "{name}",\n' for name in names)
+    return (
+        f'"""Chroma\'s path ``chromadb.{chroma_path}``. Generated by ``python -m chroma_nb.api._paths``."""\n\n'
+        f"{''.join(imports)}\n__all__ = [\n{listed}]\n"
+    )
+
+
+def _import(module: str, names: list[str]) -> str:
+    names = sorted(names, key=_as_ruff_sorts)
+    line = f"from chroma_nb.{module} import {', '.join(names)}\n"
+    if len(line) <= 121:
+        return line
+    listed = "".join(f"    {name},\n" for name in names)
+    return f"from chroma_nb.{module} import (\n{listed})\n"
+
+
+def _as_ruff_sorts(name: str) -> tuple[int, str]:
+    """Constants, then classes, then the rest."""
+    if name.isupper() and len(name) > 1:
+        return 0, name
+    return (1, name) if name[0].isupper() else (2, name)
+
+
+def main(arguments: list[str]) -> int:
+    """Write what differs, or with ``--check`` name it and return 1."""
+    stale = [path for path in PATHS if not _is_current(path)]
+    for path in stale:
+        if "--check" in arguments:
+            sys.stderr.write(f"chroma_nb/{path} is not current; run: python -m chroma_nb.api._paths\n")
+        else:
+            (PACKAGE / path).parent.mkdir(parents=True, exist_ok=True)
+            (PACKAGE / path).write_text(text(path), encoding="utf-8")
+    return 1 if stale and "--check" in arguments else 0
+
+
+def _is_current(path: str) -> bool:
+    file = PACKAGE / path
+    return file.exists() and file.read_text(encoding="utf-8") == text(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
