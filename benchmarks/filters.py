@@ -40,7 +40,7 @@ def measure(system: ChromaNb, work: Workload, queries: int) -> None:
         taken = median_ms(
             lambda i, where=where, found=found: found.extend(system.query(work.Q[i : i + 1], K, where)), queries, 60
         )
-        plan = system.collection.explain(query_embeddings=work.Q[:1], n_results=K, where=where)
+        plan = system.collection.explain(query_embeddings=work.Q[:1], n_results=K, where=where)["method"]
         print(f"| {kind} | {share:.1%} | {recall(found, work.nearest(mask)):.4f} | {taken:.3g} | {plan} |")
 
 

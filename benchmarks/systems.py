@@ -60,10 +60,15 @@ class ChromaNb(ChromaLike):
     module = "chroma_nb"
 
     def build_index(self, queries: Any, seconds: float) -> bool:
+        from chroma_nb.engine.planner import SMALLEST_GRAPH_BYTES
+
+        if self.collection.count() * queries.shape[1] * 4 < SMALLEST_GRAPH_BYTES:
+            return False
         deadline = perf_counter() + seconds
         while perf_counter() < deadline:
-            self.query(queries, 10)
-            if not self.collection.explain(query_embeddings=queries[:1], n_results=10).exact:
+            for query in queries:
+                self.query(query[None], 10)
+            if self.collection.explain(query_embeddings=queries[:1])["index"] != "none":
                 return True
             sleep(0.2)
         return False
