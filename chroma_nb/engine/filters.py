@@ -220,7 +220,9 @@ def _equal_text(operand: str) -> Test:
 
 
 def _is_in(operands: Sequence[Any]) -> Test:
-    by_kind = {kind: [value for value in operands if type(value) is kind] for kind in set(map(type, operands))}
+    by_kind: dict[type, list[Any]] = {
+        kind: [value for value in operands if type(value) is kind] for kind in set(map(type, operands))
+    }
     texts = by_kind.get(str, [])
     tags = {TRUE if value else FALSE for value in by_kind.get(bool, [])}
     ints, floats = _both_kinds(by_kind.get(int, []), by_kind.get(float, []))
@@ -230,9 +232,9 @@ def _is_in(operands: Sequence[Any]) -> Test:
         for tag in tags:
             mask |= cells.tags == tag
         if cells.ints is not None and len(ints):
-            mask |= _where_tagged(cells, INT, np.isin(cells.ints, ints))
+            mask |= _where_tagged(cells, INT, _among(cells.ints, ints))
         if cells.floats is not None and len(floats):
-            mask |= _where_tagged(cells, FLOAT, np.isin(cells.floats, floats))
+            mask |= _where_tagged(cells, FLOAT, _among(cells.floats, floats))
         if cells.codes is not None and texts:
             mask |= _where_tagged(cells, STRING, _looked_up(cells.vocabulary.among(texts), cells.codes))
         return mask
@@ -243,14 +245,22 @@ def _is_in(operands: Sequence[Any]) -> Test:
 def _both_kinds(
     integers: Sequence[int], fractions: Sequence[float]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The integers, and the floats, that are equal to one of these (integers of 64 bits, finite floats)."""
+    """The integers, and the floats, that are equal to one of these (64 bits, finite); ascending."""
     ints = np.array(integers, np.int64)
     floats = np.array(fractions, np.float64)
     whole = floats[(np.floor(floats) == floats) & (floats >= -(2.0**63)) & (floats < 2.0**63)].astype(np.int64)
     rounded = ints.astype(np.float64)
     inside = rounded < 2.0**63  # the largest integers round up to 2**63, which is none of them
     exact = rounded[inside][rounded[inside].astype(np.int64) == ints[inside]]
-    return np.concatenate([ints, whole]), np.concatenate([floats, exact])
+    return np.unique(np.concatenate([ints, whole])), np.unique(np.concatenate([floats, exact]))
+
+
+def _among(values: npt.NDArray[Any], ascending: npt.NDArray[Any]) -> Mask:
+    """Which values occur in ``ascending``: np.isin has good ways for integers and for few values, not for many floats."""
+    if values.dtype.kind == "i" or len(ascending) < 20:
+        return np.isin(values, ascending)
+    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    return np.asarray(ascending[at] == values)
 
 
 def _looked_up(table: Mask, codes: npt.NDArray[np.int32]) -> Mask:
