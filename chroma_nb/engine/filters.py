@@ -245,18 +245,18 @@ def _is_in(operands: Sequence[Any]) -> Test:
 def _both_kinds(
     integers: Sequence[int], fractions: Sequence[float]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The integers, and the floats, that are equal to one of these (64 bits, finite); ascending."""
+    """The integers, and the floats, that are equal to one of these (64 bits, finite); the floats ascending."""
     ints = np.array(integers, np.int64)
     floats = np.array(fractions, np.float64)
     whole = floats[(np.floor(floats) == floats) & (floats >= -(2.0**63)) & (floats < 2.0**63)].astype(np.int64)
     rounded = ints.astype(np.float64)
     inside = rounded < 2.0**63  # the largest integers round up to 2**63, which is none of them
     exact = rounded[inside][rounded[inside].astype(np.int64) == ints[inside]]
-    return np.unique(np.concatenate([ints, whole])), np.unique(np.concatenate([floats, exact]))
+    return np.concatenate([ints, whole]), np.sort(np.concatenate([floats, exact]))
 
 
 def _among(values: npt.NDArray[Any], ascending: npt.NDArray[Any]) -> Mask:
-    """Which values occur in ``ascending``: np.isin has good ways for integers and for few values, not for many floats."""
+    """Which values occur in ``ascending``; ``np.isin`` is quick for integers and short lists, not for many floats."""
     if values.dtype.kind == "i" or len(ascending) < 20:
         return np.isin(values, ascending)
     at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
