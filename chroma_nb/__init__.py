@@ -15,8 +15,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from chroma_nb.client._async.client import AsyncClient as AsyncClient
     from chroma_nb.client._sync.collection import Collection as Collection
-    from chroma_nb.client.factory import AdminClient as AdminClient
     from chroma_nb.client.copying import copy as copy
+    from chroma_nb.client.factory import AdminClient as AdminClient
     from chroma_nb.client.factory import AsyncHttpClient as AsyncHttpClient
     from chroma_nb.client.factory import Client as Client
     from chroma_nb.client.factory import CloudClient as CloudClient

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from chroma_nb.client._async.client import AsyncClient as _AsyncClient
 from chroma_nb.client._sync.admin import AdminClient as _AdminClient
@@ -158,8 +159,8 @@ def _http_settings(
     settings, host, port = settings or Settings(), str(host), int(port)
     if settings.chroma_server_host and settings.chroma_server_host != host:
         raise ValueError(
-            f"Chroma server host provided in settings[{settings.chroma_server_host}] is different to the one provided "
-            f"in HttpClient: [{host}]"
+            f"Chroma server host provided in settings[{_shown(settings.chroma_server_host)}] is different to the one "
+            f"provided in HttpClient: [{_shown(host)}]"
         )
     if settings.chroma_server_http_port and settings.chroma_server_http_port != port:
         raise ValueError(
@@ -174,6 +175,11 @@ def _http_settings(
         "chroma_server_headers": headers,
     }
     return settings.copy(update=update)
+
+
+def _shown(host: str) -> str:
+    """A host or URL as it may stand in an error: without user and password."""
+    return re.sub(r"//[^/@\s]+@", "//***@", host)
 
 
 def Client(  # noqa: N802  # Chroma's name

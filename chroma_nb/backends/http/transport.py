@@ -92,24 +92,27 @@ def _api_path(settings: Settings) -> str:
 
 # --- What can fail on the way --------------------------------------------------------------------------------
 @cache
-def _kind(name: str, base: str) -> type[Exception]:
+def _kind(name: str, base: str, *more: type[Exception]) -> type[Exception]:
     """A ChromaError that is httpx's class too: code written for Chroma catches that."""
     httpx = require("httpx", feature="a client of a server")
-    return type(name, (ChromaError, getattr(httpx, base)), {"status": 503, "__module__": __name__})
+    return type(name, (ChromaError, getattr(httpx, base), *more), {"status": 503, "__module__": __name__})
 
 
 def _failure(error: httpx.TransportError, place: str) -> Failure:
     """``error`` in this package's words."""
     httpx = require("httpx", feature="a client of a server")
+    base, detail = type(error).__name__, str(error) or type(error).__name__
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-        unreached, what = True, "cannot be reached; is it running, and are host, port and ssl right?"
-    elif isinstance(error, httpx.TimeoutException):
-        unreached, what = False, "took too long to answer"
-    else:
-        unreached, what = False, "broke the connection"
-    kind = _kind("_UnreachableError" if unreached else "_ConnectionLostError", type(error).__name__)
-    message = f"the Chroma server at {place} {what} ({str(error) or type(error).__name__})"
-    return Failure(kind(message), unreached, final=isinstance(error, httpx.TimeoutException))
+        # Chroma's constructors turn this one into a ValueError with this sentence.
+        kind, what = (
+            _kind("_UnreachableError", base, ValueError),
+            "Could not connect to a Chroma server. Are you sure it is running?",
+        )
+        return Failure(kind(f"{what} ({place}: {detail})"), unreached=True)
+    timeout = isinstance(error, httpx.TimeoutException)
+    what = "took too long to answer" if timeout else "broke the connection"
+    kind = _kind("_ConnectionLostError", base)
+    return Failure(kind(f"the Chroma server at {place} {what} ({detail})"), final=timeout)
 
 
 def _reply(response: httpx.Response) -> Reply:
@@ -170,7 +173,6 @@ class _HttpParts:
     def _options(self) -> dict[str, Any]:
         httpx, at = require("httpx", feature="a client of a server"), self._endpoint
         return {
-            "base_url": at.url,
             "headers": dict(at.headers),
             "verify": at.verify,
             "timeout": httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
@@ -225,7 +227,8 @@ class HttpBackend(_HttpParts):
     def _send(self, call: Call) -> Reply | Failure:
         httpx = require("httpx", feature="HttpClient")
         try:
-            return _reply(self._connections.request(call.method, call.target, content=call.body))
+            url = self._endpoint.url + call.target
+            return _reply(self._connections.request(call.method, url, content=call.body))
         except httpx.TransportError as error:
             return _failure(error, self._place)
 
@@ -277,8 +280,9 @@ class AsyncHttpBackend(_HttpParts):
 
     async def _send(self, call: Call) -> Reply | Failure:
         httpx = require("httpx", feature="AsyncHttpClient")
+        url = self._endpoint.url + call.target
         try:
-            return _reply(await self._connections().request(call.method, call.target, content=call.body))
+            return _reply(await self._connections().request(call.method, url, content=call.body))
         except httpx.TransportError as error:
             return _failure(error, self._place)
 

@@ -1,0 +1,227 @@
+"""Copying a collection between any two clients: of a directory, of memory, of a server, of chromadb itself.
+
+Only what every Chroma collection offers is used, so either side may be another library's. A copy that
+was broken off is continued by calling it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import orjson
+
+from chroma_nb._optional import require
+from chroma_nb.errors import InternalError, _AlreadyExistsError
+
+_FIELDS = ("embeddings", "documents", "metadatas", "uris")
+#: Chroma gives vectors of cosine collections back rescaled: the last digits differ.
+_VECTOR_TOLERANCE = 2e-6
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy did: the collection it made, how many records it holds, how many of them were written
+    now (the others were there from an earlier attempt), and the checksum both sides agree on."""
+
+    collection: Any
+    records: int
+    written: int
+    checksum: str
+
+
+def copy(
+    source_collection: Any,
+    target_client: Any,
+    name: str | None = None,
+    *,
+    batch_size: int = 1000,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Copied:
+    """Copy a collection with its records, metadata, distance and index parameters to another client.
+
+    Either side may be of chroma_nb or of chromadb. ``name`` is the copy's (the source's if not given). Records
+    arrive in the source's order; afterwards both sides are read and compared: number, and checksum of ids,
+    documents, metadatas and uris, vectors within float32. Call it again after an interruption: what has arrived is
+    compared, not sent again. Raises UniqueConstraintError (also a ValueError) before writing over a record that
+    differs, unless ``overwrite``; InternalError when the two sides differ at the end, for instance because
+    somebody wrote meanwhile.
+
+    >>> import chroma_nb, tempfile
+    >>> memory = chroma_nb.EphemeralClient()
+    >>> birds = memory.get_or_create_collection("birds")
+    >>> birds.upsert(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]])
+    >>> with tempfile.TemporaryDirectory() as directory, chroma_nb.PersistentClient(directory) as disk:
+    ...     chroma_nb.copy(birds, disk).records
+    2
+    >>> memory.delete_collection("birds")
+    """
+    _check_sides(source_collection, target_client, batch_size)
+    target = _target(source_collection, target_client, name or source_collection.name)
+    if target.id == source_collection.id:
+        raise ValueError("expected another place or another name for the copy, got the collection itself")
+    ids: list[str] = source_collection.get(include=[])["ids"]
+    size = min(batch_size, _largest_batch(target_client))
+    with _bar(len(ids), progress) as bar:
+        written = _transfer(source_collection, target, list(_slices(ids, size)), overwrite, bar)
+    checksum = _verify(source_collection, target, ids, size)
+    return Copied(target, len(ids), written, checksum)
+
+
+# --- Before ------------------------------------------------------------------------------------------------
+def _check_sides(source: Any, target: Any, batch_size: int) -> None:
+    for side, method, what in ((source, "get", "collection"), (target, "get_or_create_collection", "client")):
+        call = getattr(side, method, None)
+        if call is None or inspect.iscoroutinefunction(call):
+            raise TypeError(
+                f"expected a {what} of chroma_nb or chromadb that is not async, got {type(side).__name__}; "
+                "make one with HttpClient, PersistentClient or EphemeralClient"
+            )
+    if batch_size < 1:
+        raise ValueError(f"expected a batch_size of at least 1, got {batch_size}")
+
+
+def _target(source: Any, client: Any, name: str) -> Any:
+    return client.get_or_create_collection(
+        name,
+        metadata=source.metadata or None,
+        configuration=_configuration(source),
+        embedding_function=_embedding_function(source, client),
+    )
+
+
+def _configuration(source: Any) -> dict[str, Any]:
+    stored = source.configuration_json or {}
+    if stored.get("hnsw"):
+        return {"hnsw": dict(stored["hnsw"])}
+    return {"hnsw": {"space": (stored.get("spann") or {}).get("space", "l2")}}
+
+
+def _embedding_function(source: Any, client: Any) -> Any:
+    """The source's embedding function as the target's library has it; None when it cannot be taken along."""
+    stored = (source.configuration_json or {}).get("embedding_function") or {}
+    if stored.get("type") != "known":
+        return None
+    library = type(client).__module__.partition(".")[0]
+    try:
+        known = import_module(f"{library}.utils.embedding_functions").known_embedding_functions
+        return known[stored["name"]].build_from_config(stored["config"])
+    except Exception as error:  # noqa: BLE001  # another library's constructor may raise anything
+        warnings.warn(
+            f"the embedding function {stored['name']!r} of {source.name!r} cannot be built here "
+            f"({type(error).__name__}); the copy has none: give it to get_collection(embedding_function=...)",
+            stacklevel=4,
+        )
+        return None
+
+
+def _largest_batch(client: Any) -> int:
+    size = int(client.get_max_batch_size())
+    return size if size > 0 else 1000
+
+
+def _slices(ids: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _bar(total: int, progress: bool) -> Any:
+    tqdm = require("tqdm.auto", feature="progress of a copy", package="tqdm").tqdm
+    return tqdm(total=total, unit="records", delay=1.0, leave=False, disable=not progress)
+
+
+# --- Records of either library ---------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Record:
+    """One record, comparable whatever library it comes from."""
+
+    id: str
+    vector: Any
+    document: str | None
+    metadata: dict[str, Any] | None
+    uri: str | None
+
+    def text(self) -> bytes:
+        """All but the vector, in one canonical form."""
+        values = [self.id, self.document, self.metadata or None, self.uri]
+        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
+
+    def same(self, other: _Record) -> bool:
+        """Whether both hold the same, the vectors within float32."""
+        if self.text() != other.text():
+            return False
+        scale = float(np.abs(self.vector).max(initial=0.0))
+        return self.vector.shape == other.vector.shape and bool(
+            (np.abs(self.vector - other.vector) <= _VECTOR_TOLERANCE * scale).all()
+        )
+
+
+def _read(collection: Any, ids: list[str]) -> dict[str, _Record]:
+    got = collection.get(ids=ids, include=list(_FIELDS))
+    columns = (got["ids"], got["embeddings"], got["documents"], got["metadatas"], got["uris"])
+    return {row[0]: _Record(row[0], np.asarray(row[1], np.float32), *row[2:]) for row in zip(*columns, strict=True)}
+
+
+def _column(values: list[Any]) -> list[Any] | None:
+    return values if any(value is not None for value in values) else None
+
+
+def _add(target: Any, records: list[_Record]) -> None:
+    target.add(
+        ids=[record.id for record in records],
+        embeddings=np.stack([record.vector for record in records]),
+        documents=_column([record.document for record in records]),
+        metadatas=_column([dict(record.metadata) if record.metadata else None for record in records]),
+        uris=_column([record.uri for record in records]),
+    )
+
+
+# --- During and after ---------------------------------------------------------------------------------------------
+def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: bool, bar: Any) -> int:
+    written, maybe_there = 0, target.count() > 0
+    for ids in batches:
+        records = _read(source, ids)
+        there = _read(target, ids) if maybe_there else {}
+        differing = [one for one, record in there.items() if one in records and not record.same(records[one])]
+        if differing and not overwrite:
+            raise _AlreadyExistsError(
+                f"collection {target.name!r} holds other records under the same ids ({', '.join(differing[:3])}...); "
+                "give the copy another name=, or overwrite=True"
+            )
+        if differing:
+            target.delete(ids=differing)  # an update would merge metadata
+        missing = [record for one, record in records.items() if one not in there or one in differing]
+        if missing:
+            _add(target, missing)
+        written += len(missing)
+        bar.update(len(ids))
+    return written
+
+
+def _verify(source: Any, target: Any, ids: list[str], size: int) -> str:
+    """The checksum of the texts on both sides; InternalError when anything differs."""
+    counts = source.count(), target.count()
+    if counts != (len(ids), len(ids)):
+        raise InternalError(
+            f"expected {len(ids)} records on both sides of the copy, got {counts[0]} in the source and {counts[1]} in "
+            f"the copy {target.name!r}; was one of them written to meanwhile, or did the copy hold others before?"
+        )
+    digest = hashlib.blake2b(digest_size=16)
+    for batch in _slices(ids, size):
+        here, there = _read(source, batch), _read(target, batch)
+        wrong = [one for one in batch if one not in here or one not in there or not here[one].same(there[one])]
+        if wrong:
+            raise InternalError(
+                f"{len(wrong)} records differ between {source.name!r} and its copy, first id {wrong[0]!r}; "
+                "was one of them written to meanwhile? call copy again with overwrite=True"
+            )
+        for one in batch:
+            digest.update(here[one].text())
+    return digest.hexdigest()
