@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from chroma_nb.schema import Schema
 
-P = ParamSpec("P")
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: The reference's parameters after ``name``.
 CREATE_COLLECTION = ("configuration", "metadata", "embedding_function", "data_loader", "get_or_create")
@@ -22,35 +21,33 @@ GET_COLLECTION = ("id", "embedding_function", "data_loader")
 
 
 def is_configuration(value: Any) -> bool:
-    """Whether ``value`` stands where 1.5.9 has a Schema and is a configuration, or the reference's object for one."""
-    return isinstance(value, Mapping) or (not isinstance(value, Schema) and type(value).__name__ == NAME)
-
-
-#: What the reference calls the object.
-NAME = "CollectionConfiguration"
-
-
-def also_in_order(
-    parameters: tuple[str, ...], when: Callable[[Any], bool]
-) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Let a method ``(self, name, …)`` take the reference's order when its second argument says so."""
-
-    def decorate(method: Callable[P, T]) -> Callable[P, T]:
-        @wraps(method)
-        def either(*args: P.args, **kwargs: P.kwargs) -> T:
-            if len(args) > 2 and when(args[2]):
-                given: dict[str, Any] = dict(zip(parameters, args[2:], strict=False))
-                twice = given.keys() & kwargs.keys()
-                if twice:
-                    raise TypeError(f"{method.__name__}() got multiple values for argument {sorted(twice)[0]!r}")
-                return method(*args[:2], **{**kwargs, **given})  # type: ignore[call-arg]
-            return method(*args, **kwargs)
-
-        return either
-
-    return decorate
+    """Whether ``value``, where 1.5.9 has a Schema, is a configuration: a dict, or the reference's object for one."""
+    return isinstance(value, Mapping) or (hasattr(value, "to_json") and not isinstance(value, Schema))
 
 
 def is_id(value: Any) -> bool:
-    """Whether ``value`` is the reference's ``id`` of a collection."""
+    """Whether ``value``, where 1.5.9 has an embedding function, is the reference's ``id`` of a collection."""
     return isinstance(value, UUID)
+
+
+def also_in_order(parameters: tuple[str, ...], *, when: Callable[[Any], bool]) -> Callable[[F], F]:
+    """Let a method ``(self, name, …)`` take its positional arguments in the reference's order.
+
+    ``parameters`` are those of the reference after ``name``; ``when`` tells from the second argument which order
+    was meant.
+    """
+
+    def decorate(method: F) -> F:
+        @wraps(method)
+        def either(*args: Any, **kwargs: Any) -> Any:
+            if len(args) > 2 and when(args[2]):
+                given = dict(zip(parameters, args[2:], strict=False))
+                twice = sorted(given.keys() & kwargs.keys())
+                if twice or len(args) > 2 + len(parameters):
+                    raise TypeError(f"{method.__name__}() got too many arguments, or one twice: {', '.join(twice)}")
+                args, kwargs = args[:2], {**kwargs, **given}
+            return method(*args, **kwargs)
+
+        return cast(F, either)
+
+    return decorate

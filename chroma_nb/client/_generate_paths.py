@@ -1,7 +1,7 @@
 """Chroma's import paths: which names stand at which path, and where they live here.
 
-``python -m chroma_nb.api._paths`` writes the files, ``--check`` tells whether they are current. Nothing is defined in
-them, and nothing here imports them.
+``python -m chroma_nb.client._generate_paths`` writes the files, ``--check`` tells whether they are current. Nothing is
+defined in them, and nothing here imports them.
 """
 
 from __future__ import annotations
@@ -42,6 +42,43 @@ _EXPRESSIONS = (
     "Abs Aggregate And Contains Div Eq Exp GroupBy Gt Gte In K Key Knn Limit Log Lt Lte Max MaxK Min MinK Mul Ne Nin "
     "NotContains NotRegex Or Rank Regex Rrf Select Sub Sum Val Where"
 )
+
+#: Chroma's module of a provider -> module below embedding_functions -> its classes.
+_PROVIDERS = {
+    "amazon_bedrock_embedding_function": {"stand_ins": "AmazonBedrockEmbeddingFunction"},
+    "baseten_embedding_function": {"stand_ins": "BasetenEmbeddingFunction"},
+    "bm25_embedding_function": {"stand_ins": "Bm25EmbeddingFunction"},
+    "chroma_bm25_embedding_function": {"stand_ins": "ChromaBm25EmbeddingFunction"},
+    "chroma_cloud_qwen_embedding_function": {"stand_ins": "ChromaCloudQwenEmbeddingFunction"},
+    "chroma_cloud_splade_embedding_function": {"stand_ins": "ChromaCloudSpladeEmbeddingFunction"},
+    "chroma_langchain_embedding_function": {
+        "chroma_langchain": "ChromaLangchainEmbeddingFunction create_langchain_embedding"
+    },
+    "cloudflare_workers_ai_embedding_function": {"stand_ins": "CloudflareWorkersAIEmbeddingFunction"},
+    "cohere_embedding_function": {"cohere": "CohereEmbeddingFunction"},
+    "fastembed_sparse_embedding_function": {"stand_ins": "FastembedSparseEmbeddingFunction"},
+    "google_embedding_function": {
+        "google_genai": "GoogleGeminiEmbeddingFunction GoogleGenaiEmbeddingFunction",
+        "stand_ins": "GoogleGenerativeAiEmbeddingFunction GooglePalmEmbeddingFunction GoogleVertexEmbeddingFunction",
+    },
+    "huggingface_embedding_function": {"huggingface": "HuggingFaceEmbeddingFunction HuggingFaceEmbeddingServer"},
+    "huggingface_sparse_embedding_function": {"stand_ins": "HuggingFaceSparseEmbeddingFunction"},
+    "instructor_embedding_function": {"stand_ins": "InstructorEmbeddingFunction"},
+    "jina_embedding_function": {"jina": "JinaEmbeddingFunction JinaQueryConfig"},
+    "mistral_embedding_function": {"stand_ins": "MistralEmbeddingFunction"},
+    "morph_embedding_function": {"stand_ins": "MorphEmbeddingFunction"},
+    "nomic_embedding_function": {"stand_ins": "NomicEmbeddingFunction"},
+    "ollama_embedding_function": {"ollama": "OllamaEmbeddingFunction"},
+    "onnx_mini_lm_l6_v2": {"onnx_minilm": "ONNXMiniLM_L6_V2"},
+    "open_clip_embedding_function": {"open_clip": "OpenCLIPEmbeddingFunction"},
+    "openai_embedding_function": {"openai": "OpenAIEmbeddingFunction"},
+    "perplexity_embedding_function": {"stand_ins": "PerplexityEmbeddingFunction"},
+    "roboflow_embedding_function": {"stand_ins": "RoboflowEmbeddingFunction"},
+    "sentence_transformer_embedding_function": {"sentence_transformer": "SentenceTransformerEmbeddingFunction"},
+    "text2vec_embedding_function": {"stand_ins": "Text2VecEmbeddingFunction"},
+    "together_ai_embedding_function": {"stand_ins": "TogetherAIEmbeddingFunction"},
+    "voyageai_embedding_function": {"voyageai": "VoyageAIEmbeddingFunction"},
+}
 
 #: Path below the package -> module below the package -> its names that stand at the path.
 PATHS: dict[str, dict[str, str]] = {
@@ -95,25 +132,49 @@ PATHS: dict[str, dict[str, str]] = {
     "execution/expression/plan.py": {"operations.expressions": "Search"},
     "utils/__init__.py": {"utils": "batch_utils data_loaders distance_functions embedding_functions results"},
     "utils/batch_utils.py": {"operations.batches": "create_batches"},
+    "utils/data_loaders.py": {
+        "embedding_functions.image_loader": "ChromaLangchainPassthroughDataLoader ImageLoader",
+    },
     "utils/distance_functions.py": {"operations.distance_functions": "cosine ip l2"},
+    # Resolved on first use, as they are where they live: no provider is loaded for another one's sake.
+    "utils/embedding_functions/__init__.py": {"embedding_functions": "__all__ __dir__ __getattr__"},
+    **{
+        f"utils/embedding_functions/{path}.py": {
+            f"embedding_functions.{module}": names for module, names in rows.items()
+        }
+        for path, rows in _PROVIDERS.items()
+    },
     "utils/results.py": {"dataframe": "get_result_to_df query_result_to_dfs"},
 }
 
 
 def text(path: str) -> str:
     """The file at ``path``."""
-    chroma_path = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     imports = [_import(module, names.split()) for module, names in sorted(PATHS[path].items())]
     names = sorted(name for names in PATHS[path].values() for name in names.split())
-    listed = "".join(f'    "{name}",\n' for name in names)
+    return f"{_head(path)}{''.join(imports)}{_all(names)}"
+
+
+def _head(path: str) -> str:
+    chroma_path = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    name_of_a_class = "# ruff: noqa: N999\n" if Path(path).name[0].isupper() else ""
     return (
-        f'"""Chroma\'s path ``chromadb.{chroma_path}``. Generated by ``python -m chroma_nb.api._paths``."""\n\n'
-        f"{''.join(imports)}\n__all__ = [\n{listed}]\n"
+        f'{name_of_a_class}"""Chroma\'s path ``chromadb.{chroma_path}``.\n\n'
+        'Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.\n"""\n\n'
     )
+
+
+def _all(names: list[str]) -> str:
+    if "__all__" in names:
+        return ""
+    listed = "".join(f'    "{name}",\n' for name in names)
+    return f"\n__all__ = [\n{listed}]\n"
 
 
 def _import(module: str, names: list[str]) -> str:
     names = sorted(names, key=_as_ruff_sorts)
+    if "__all__" in names:
+        return "".join(f"from chroma_nb.{module} import {name} as {name}\n" for name in names)
     line = f"from chroma_nb.{module} import {', '.join(names)}\n"
     if len(line) <= 121:
         return line
@@ -124,8 +185,8 @@ def _import(module: str, names: list[str]) -> str:
 def _as_ruff_sorts(name: str) -> tuple[int, str]:
     """Constants, then classes, then the rest."""
     if name.isupper() and len(name) > 1:
-        return 0, name
-    return (1, name) if name[0].isupper() else (2, name)
+        return 0, name.lower()
+    return (1, name.lower()) if name[0].isupper() else (2, name.lower())
 
 
 def main(arguments: list[str]) -> int:
@@ -133,7 +194,7 @@ def main(arguments: list[str]) -> int:
     stale = [path for path in PATHS if not _is_current(path)]
     for path in stale:
         if "--check" in arguments:
-            sys.stderr.write(f"chroma_nb/{path} is not current; run: python -m chroma_nb.api._paths\n")
+            sys.stderr.write(f"chroma_nb/{path} is not current; run: python -m chroma_nb.client._generate_paths\n")
         else:
             (PACKAGE / path).parent.mkdir(parents=True, exist_ok=True)
             (PACKAGE / path).write_text(text(path), encoding="utf-8")

@@ -1,0 +1,11 @@
+"""Chroma's path ``chromadb.utils.data_loaders``.
+
+Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+"""
+
+from chroma_nb.embedding_functions.image_loader import ChromaLangchainPassthroughDataLoader, ImageLoader
+
+__all__ = [
+    "ChromaLangchainPassthroughDataLoader",
+    "ImageLoader",
+]

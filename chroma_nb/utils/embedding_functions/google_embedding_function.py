@@ -1,0 +1,19 @@
+"""Chroma's path ``chromadb.utils.embedding_functions.google_embedding_function``.
+
+Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+"""
+
+from chroma_nb.embedding_functions.google_genai import GoogleGeminiEmbeddingFunction, GoogleGenaiEmbeddingFunction
+from chroma_nb.embedding_functions.stand_ins import (
+    GoogleGenerativeAiEmbeddingFunction,
+    GooglePalmEmbeddingFunction,
+    GoogleVertexEmbeddingFunction,
+)
+
+__all__ = [
+    "GoogleGeminiEmbeddingFunction",
+    "GoogleGenaiEmbeddingFunction",
+    "GoogleGenerativeAiEmbeddingFunction",
+    "GooglePalmEmbeddingFunction",
+    "GoogleVertexEmbeddingFunction",
+]
