@@ -20,7 +20,10 @@ PUBLIC = sorted(chroma_nb.__all__)
 
 def ours(name: str) -> Any:
     """The public object, when it is a class or function that this package defines; else None."""
-    value = getattr(chroma_nb, name)
+    try:
+        value = getattr(chroma_nb, name)
+    except ImportError:  # test_a_public_name_leads_somewhere says so, for this name alone
+        return None
     defined_here = str(getattr(value, "__module__", "")).startswith("chroma_nb")
     return value if defined_here and (inspect.isclass(value) or inspect.isroutine(value)) else None
 
