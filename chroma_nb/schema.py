@@ -1058,13 +1058,16 @@ def resolve(
     >>> resolve({"hnsw:space": "cosine"}).configuration_json["hnsw"]["space"]
     'cosine'
     """
-    legacy = _legacy_parameters(metadata or {})
     given = _parse_configuration(configuration) if configuration else None
+    legacy = {} if given is not None and given[1] is not None else _legacy_parameters(metadata or {})
     own = None if schema is None else _filled_schema(schema)
-    if own is None or own == _default_schema_with_function():
+    modest = _says_nothing(legacy, given)
+    # A schema that names spann and nothing else resolves to the default, yet excludes a configuration.
+    names_spann = bool(_vector_config(schema or {}).get("spann"))
+    if own is None or (own == _default_schema_with_function() and (modest or not names_spann)):
         hnsw, function = _chosen(legacy, given)
         return _resolved(hnsw, function, _default_schema())
-    if not _says_nothing(legacy, given):
+    if not modest:
         raise InvalidArgumentError(
             "Failed to reconcile schema: Cannot set both collection config and schema simultaneously"
         )
@@ -1174,6 +1177,7 @@ def _legacy_parameters(metadata: Mapping[str, Any]) -> Json:
 
 
 def _parse_configuration(configuration: Mapping[str, Any]) -> tuple[Json | None, Json | None, Json | None]:
+    """The parameters of hnsw and of spann, and the embedding function."""
     hnsw = _parse_object(configuration.get("hnsw"), "hnsw", tuple(_HNSW_DEFAULTS))
     spann = _parse_object(configuration.get("spann"), "spann", tuple(SpannConfiguration.__annotations__))
     if hnsw is not None and spann is not None:
@@ -1258,6 +1262,8 @@ def _filled_schema(schema: Mapping[str, Any]) -> Json:
         written = parsed.serialize_to_json()
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidArgumentError(f"Validation error: schema: {error}") from None
+    if parsed.cmek is not None and not parsed.cmek.validate_pattern():
+        raise InvalidArgumentError("Validation error: schema: CMEK does not match expected pattern")
     _refuse_sparse(written)
     filled = _default_schema() | {name: written[name] for name in ("cmek",) if name in written}
     filled["defaults"] |= written["defaults"]

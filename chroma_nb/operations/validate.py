@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from operator import methodcaller
 from typing import Any, Final, TypedDict, TypeGuard, cast
 from uuid import UUID
 
@@ -191,7 +192,7 @@ def _are_plain(metadatas: list[Any]) -> bool:
 
 
 def _all_values(metadatas: Iterable[Any]) -> Iterable[Any]:
-    return chain.from_iterable(metadata.values() for metadata in metadatas if metadata)
+    return chain.from_iterable(map(methodcaller("values"), filter(None, metadatas)))
 
 
 def _is_sparse_form(value: Any) -> bool:
@@ -421,7 +422,7 @@ def _are_plainly_valid(metadatas: list[Any]) -> bool:
 
 
 def _all_keys(metadatas: Iterable[Any]) -> set[Any]:
-    return set(chain.from_iterable(metadata for metadata in metadatas if metadata))
+    return set(chain.from_iterable(filter(None, metadatas)))
 
 
 def _check_list_value(key: str, value: list[Any]) -> None:
