@@ -136,7 +136,8 @@ def read_directory(path: str | os.PathLike[str]) -> Iterator[ChromaDirectory]:
     with open_chroma_sqlite(folder) as database:
         catalog = _Catalog(database)
         collections = [_read_collection(folder, database, catalog, row) for row in catalog.collections]
-        problems = [*database.problems, *catalog.problems, *_left_behind(folder, catalog)]
+        renamed = _named_apart(collections)
+        problems = [*database.problems, *catalog.problems, *renamed, *_left_behind(folder, catalog)]
         try:
             yield ChromaDirectory(folder, catalog.tenants, catalog.databases, collections, problems, mark)
         finally:
@@ -229,6 +230,20 @@ class _Catalog:
                 f"the database {_shown(database_id)} is unknown; its collections are in the default one"
             )
         return _DEFAULT_TENANT, _DEFAULT_DATABASE
+
+
+def _named_apart(collections: list[ChromaCollection]) -> list[str]:
+    """No two collections of a database may share a name; a damaged file can make them."""
+    taken: set[tuple[str, str, str]] = set()
+    problems = []
+    for one in collections:
+        if (one.tenant, one.database, one.name) in taken:
+            problems.append(
+                f"a second collection {one.name!r} in {one.database!r} is called {one.name}-{one.id.hex[:8]}"
+            )
+            one.name = f"{one.name}-{one.id.hex[:8]}"
+        taken.add((one.tenant, one.database, one.name))
+    return problems
 
 
 def _read_collection(folder: Path, database: ChromaSqlite, catalog: _Catalog, row: dict[str, Any]) -> ChromaCollection:
@@ -456,6 +471,7 @@ class _CollectionReader:
         missing = {name for name in self.ids if name not in places}
         if missing:
             places.update(self._last_in_log(missing))
+            places.update(self._by_order({name for name in missing if name not in places}))
         strangers = len(places) - sum(name in places for name in self.ids)
         if strangers:
             self.problems.append(f"{strangers:,} vectors belong to ids that have no record; they were left out")
@@ -493,6 +509,17 @@ class _CollectionReader:
             self.notes.append(f"{len(found):,} vectors missing from the index were found in the log")
         return found
 
+    def _by_order(self, missing: set[str]) -> dict[str, int]:
+        if not missing or self._vectors is None or self._vectors.names.problem is None:
+            return {}
+        found = self._vectors.by_order(self.ids, missing)
+        if found:
+            self.notes.append(
+                f"{len(found):,} vectors found their ids again by the order of insertion, "
+                f"which {len(self._vectors.row_of):,} known ids confirm"
+            )
+        return {name: row + 1 for name, row in found.items()}
+
     def _rebuild_records(self, places: dict[str, int]) -> None:
         """Records whose row is lost with a part of the SQLite file, from the log and the index."""
         known = set(self.ids)
@@ -511,7 +538,7 @@ class _CollectionReader:
             bare = sum(fields.document is None and not fields.metadata for fields in alive.values())
             self.problems.append(
                 f"{len(alive):,} records without a row were put together from the index and the log and stand last; "
-                f"{bare:,} of them have neither document nor metadata"
+                f"{bare:,} of them have neither document nor metadata, and deleted ones may have come back"
             )
         self.ids += alive
         self._row_ids += [0] * len(alive)
@@ -608,7 +635,7 @@ def _open_index(
     try:
         files = SegmentFiles(folder / segment)
     except OSError as error:
-        return None, None, f"the folder {segment} with its synced vectors could not be opened ({error})"
+        return None, None, f"the folder {segment} with its synced vectors could not be opened: {error.strerror}"
     vectors = SegmentVectors(
         files, space=configuration.space, dimension=dimension, max_neighbors=configuration.max_neighbors
     )

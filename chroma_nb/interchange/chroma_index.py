@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,8 @@ _LABEL_BYTES: Final = 8
 _CHUNK_BYTES: Final = 1 << 24
 _LARGEST_PICKLE: Final = 1 << 31
 _LARGEST_DIMENSION: Final = 1 << 20
+#: How many ids must agree before the order of insertion is believed.
+_FEWEST_WITNESSES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,38 @@ class SegmentVectors:
             taken *= self._lengths[np.asarray(rows, np.int64)][:, None]
         return taken
 
+    def by_order(self, names: Sequence[str], nameless: Container[str]) -> dict[str, int]:
+        """Rows of ids whose name the damaged ``index_metadata.pickle`` no longer gives.
+
+        ``names`` are all records in the order of insertion, ``nameless`` those without a vector. Since 1.0 labels
+        are given in that order; the ids that are still known must confirm it, and between two of them
+        as many labels as ids must be unclaimed. Where they are not, nothing is guessed.
+        """
+        label_of = {name: self.labels[row] for name, row in self.row_of.items()}
+        known = [int(label_of[name]) for name in names if name in label_of]
+        if len(known) < _FEWEST_WITNESSES or sorted(known) != known:
+            return {}
+        in_use = self._layout.count if self._layout else 0
+        rows = np.flatnonzero((self.labels[:in_use] > 0) & ~self._deleted[:in_use])
+        free = {int(self.labels[row]): int(row) for row in rows}
+        for label in self.names.labels.values():
+            free.pop(label, None)
+        unclaimed = np.asarray(sorted(free), np.int64)
+        found: dict[str, int] = {}
+        waiting: list[str] = []
+        below = 0
+        for name in (*names, None):
+            if name is not None and name not in label_of:
+                waiting += [name] if name in nameless else []
+                continue
+            above = int(label_of[name]) if name is not None else np.iinfo(np.int64).max
+            between = unclaimed[np.searchsorted(unclaimed, below) : np.searchsorted(unclaimed, above)]
+            if len(between) == len(waiting):
+                pairs = zip(waiting, between.tolist(), strict=True)
+                found.update((one, free[label]) for one, label in pairs if not self.unusable[free[label]])
+            waiting, below = [], above
+        return found
+
     def _read_names(self) -> IndexMetadata:
         name = "index_metadata.pickle"
         size = self._files.size(name)
@@ -203,14 +237,15 @@ class SegmentVectors:
     def _read_labels(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """The label of every row, and which rows hold no usable vector."""
         layout = self._layout
+        self._deleted = np.zeros(layout.rows if layout else 0, np.bool_)
         if layout is None:
             return np.empty(0, np.int64), np.empty(0, np.bool_)
         self.dimension = layout.dimension
         row_type = np.dtype(
             {
-                "names": ["vector", "label"],
-                "formats": [("<f4", (layout.dimension,)), "<u8"],
-                "offsets": [layout.vector_offset, layout.label_offset],
+                "names": ["flags", "vector", "label"],
+                "formats": ["u1", ("<f4", (layout.dimension,)), "<u8"],
+                "offsets": [2, layout.vector_offset, layout.label_offset],
                 "itemsize": layout.row_bytes,
             }
         )
@@ -222,6 +257,7 @@ class SegmentVectors:
             rows = np.frombuffer(piece[: len(piece) // layout.row_bytes * layout.row_bytes], row_type)
             end = start + len(rows)
             labels[start:end] = rows["label"]
+            self._deleted[start:end] = rows["flags"] & 1
             unusable[start:end] = self._unusable(rows["vector"])
         labels[labels > np.iinfo(np.int64).max] = 0
         return labels.astype(np.int64), unusable

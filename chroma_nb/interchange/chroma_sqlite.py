@@ -254,7 +254,8 @@ def _salvaged(path: Path, damage: str) -> tuple[sqlite3.Connection, ChromaSqlite
     recovered = sum(len(rows) for _, rows in found.tables.values()) + sum(map(len, strays.values()))
     problem = (
         f"{FILE_NAME} is damaged ({damage}): {found.unreadable_pages:,} of {found.pages:,} pages and "
-        f"{found.unreadable_rows:,} rows could not be read, {recovered:,} rows could"
+        f"{found.unreadable_rows:,} rows could not be read, {recovered:,} rows could; "
+        "what is given may be older than the last writes"
     )
     columns_of = {table: frozenset(columns) for table, columns in COLUMNS.items()}
     return connection, ChromaSqlite(connection, columns_of, [problem], salvaged=True)
@@ -316,6 +317,12 @@ def _collection(row_id: int, values: Row) -> Row | None:
     return (values[0], values[1], topic, rest[0], rest[1], configuration, schema)
 
 
+def _database(row_id: int, values: Row) -> Row | None:
+    if len(values) == 3 and is_uuid(values[0]) and isinstance(values[1], str) and isinstance(values[2], str):
+        return values
+    return None
+
+
 def _metadata(row_id: int, values: Row) -> Row | None:
     if len(values) in (5, 6) and isinstance(values[0], int) and isinstance(values[1], str):
         return (*values, None)[:6]
@@ -333,6 +340,7 @@ _SHAPES: Final = {
     "embeddings_queue": _queued,
     "segments": _segment,
     "collections": _collection,
+    "databases": _database,
     "embeddings": _embedding,
     "embedding_metadata": _metadata,
     "embedding_fulltext_search_content": _document,
