@@ -46,7 +46,7 @@ def _problems(node: ast.AST, identifiers: frozenset[str]) -> Iterator[str]:
 
 
 def _only_constants(statement: ast.JoinedStr, identifiers: frozenset[str]) -> bool:
-    """Whether an f-string holds nothing but ``identifiers`` and module constants, by the sign of their names: CAPITALS."""
+    """Whether an f-string holds nothing but ``identifiers`` and module constants, which are CAPITALS."""
     values = [part.value for part in statement.values if isinstance(part, ast.FormattedValue)]
     names = {node.id for value in values for node in ast.walk(value) if isinstance(node, ast.Name)}
     return all(name in identifiers or name.lstrip("_").isupper() for name in names)
