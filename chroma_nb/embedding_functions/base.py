@@ -294,7 +294,7 @@ class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
 
     @property
     def embedding_model(self) -> str:
-        """The variant of the model that embeds: "fp32", "int8", or the digest of another file. Opens the model."""
+        """The variant of the model that embeds: "fp32", "int8", or the digest of another file."""
         return self._minilm().embedding_model
 
     @staticmethod

@@ -9,6 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 
+def items_of(input: Any) -> list[Any]:
+    """What is to be embedded as a list; a single text is one item, not its letters."""
+    if isinstance(input, (bytes, dict)) or not isinstance(input, Iterable):
+        raise ValueError(f"Expected texts to be a list of str, got {type(input).__name__}")
+    return [input] if isinstance(input, str) else list(input)
+
+
 def texts_of(input: Any) -> list[str]:
     """The texts in ``input``: a str, or any iterable of them (list, Series, array, generator).
 
@@ -17,9 +24,7 @@ def texts_of(input: Any) -> list[str]:
     >>> texts_of(word for word in ("a", "b"))
     ['a', 'b']
     """
-    if isinstance(input, (bytes, dict)) or not isinstance(input, Iterable):
-        raise ValueError(f"Expected texts to be a list of str, got {type(input).__name__}")
-    texts = [input] if isinstance(input, str) else list(input)
+    texts = items_of(input)
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(

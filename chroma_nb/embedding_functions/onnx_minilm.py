@@ -306,7 +306,9 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
 
     @property
     def embedding_model(self) -> str:
-        """The variant of the model that embeds: "fp32", "int8", or the digest of another file. Opens the model."""
+        """The variant of the model that embeds: "fp32", "int8", or the digest of another file."""
+        if self._named is None and (self._variant == "int8" or models.cached_model() is None):
+            return "int8"  # the packaged one, which need not be opened to be known
         return self._model().variant
 
     @staticmethod

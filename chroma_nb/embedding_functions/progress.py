@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -27,9 +28,12 @@ class Progress(Protocol):
 def progress_bar(total: int | None, *, description: str, unit: str, delay: float = DELAY) -> Progress:
     """A bar of ``total`` steps that shows itself after ``delay`` seconds, unless CHROMA_NB_PROGRESS is 0.
 
-    tqdm is not imported before then.
+    tqdm is not imported before then. Work inside another bar's ``with`` moves that one on and shows none of its own.
     """
-    return _Bar(total, description, unit, delay)
+    return _Part(outer) if (outer := _current.get()) else _Bar(total, description, unit, delay)
+
+
+_current: ContextVar[_Bar | None] = ContextVar("chroma_nb_progress", default=None)
 
 
 class _Bar:
@@ -54,10 +58,27 @@ class _Bar:
             return tqdm(total=self._total, initial=self._done, desc=self._description, unit=self._unit, unit_scale=True)
 
     def __enter__(self) -> _Bar:
+        self._token = _current.set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _current.reset(self._token)
         if self._bar is not None:
             self._bar.close()
+
+
+class _Part:
+    """A bar inside a bar."""
+
+    def __init__(self, outer: _Bar) -> None:
+        self.update = outer.update
+
+    def __enter__(self) -> _Part:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None

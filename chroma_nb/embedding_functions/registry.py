@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, TypeVar, overload
 
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
+from chroma_nb.embedding_functions.stand_ins import STAND_INS
 
 C = TypeVar("C", bound=type)
 
@@ -52,20 +53,61 @@ class Registry(MutableMapping[str, Any]):
         return f"Registry({sorted(self._classes)})"
 
 
-#: Class of Chroma's public name -> the module here that defines it.
-CLASSES: dict[str, str] = {
-    "DefaultEmbeddingFunction": "base",
-    "ONNXMiniLM_L6_V2": "onnx_minilm",
+#: Registered name -> module and class, for those that embed.
+PROVIDERS: dict[str, tuple[str, str]] = {
+    "chroma_langchain": ("chroma_langchain", "ChromaLangchainEmbeddingFunction"),
+    "cohere": ("cohere", "CohereEmbeddingFunction"),
+    "default": ("base", "DefaultEmbeddingFunction"),
+    "google_gemini": ("google_genai", "GoogleGeminiEmbeddingFunction"),
+    "google_genai": ("google_genai", "GoogleGeminiEmbeddingFunction"),
+    "huggingface": ("huggingface", "HuggingFaceEmbeddingFunction"),
+    "huggingface_server": ("huggingface", "HuggingFaceEmbeddingServer"),
+    "jina": ("jina", "JinaEmbeddingFunction"),
+    # the name that Chroma's bridge to LangChain stores, though it is registered by the longer one
+    "langchain": ("chroma_langchain", "ChromaLangchainEmbeddingFunction"),
+    "ollama": ("ollama", "OllamaEmbeddingFunction"),
+    "onnx_mini_lm_l6_v2": ("onnx_minilm", "ONNXMiniLM_L6_V2"),
+    "open_clip": ("open_clip", "OpenCLIPEmbeddingFunction"),
+    "openai": ("openai", "OpenAIEmbeddingFunction"),
+    "sentence_transformer": ("sentence_transformer", "SentenceTransformerEmbeddingFunction"),
+    "voyageai": ("voyageai", "VoyageAIEmbeddingFunction"),
 }
 
-#: Registered name -> class.
-known_embedding_functions = Registry(
-    {
-        "default": f"{_HERE}.base:DefaultEmbeddingFunction",
-        "onnx_mini_lm_l6_v2": f"{_HERE}.onnx_minilm:ONNXMiniLM_L6_V2",
-    }
-)
-sparse_known_embedding_functions = Registry({})
+#: Public name -> the module here that defines it.
+CLASSES: dict[str, str] = {
+    **{class_name: module for module, class_name in PROVIDERS.values()},
+    **{row.class_name: "stand_ins" for row in STAND_INS},
+    "ChromaLangchainPassthroughDataLoader": "image_loader",
+    "EmbeddingFunction": "base",
+    "GoogleGenaiEmbeddingFunction": "google_genai",
+    "ImageLoader": "image_loader",
+    "JinaQueryConfig": "jina",
+    "SparseEmbeddingFunction": "base",
+    "cached": "cache",
+    "config_to_embedding_function": "registry",
+    "create_langchain_embedding": "chroma_langchain",
+    "get_builtins": "registry",
+    "known_embedding_functions": "registry",
+    "register_embedding_function": "registry",
+    "register_sparse_embedding_function": "registry",
+    "sparse_known_embedding_functions": "registry",
+}
+
+
+def _rows(*, sparse: bool) -> dict[str, str]:
+    rows = {row.name: f"{_HERE}.stand_ins:{row.class_name}" for row in STAND_INS if row.sparse == sparse}
+    if not sparse:
+        rows |= {name: f"{_HERE}.{module}:{class_name}" for name, (module, class_name) in PROVIDERS.items()}
+    return rows
+
+
+known_embedding_functions = Registry(_rows(sparse=False))
+sparse_known_embedding_functions = Registry(_rows(sparse=True))
+
+
+def get_builtins() -> set[str]:
+    """The names of the classes that Chroma brings."""
+    return {class_name for _, class_name in PROVIDERS.values()} | {row.class_name for row in STAND_INS}
 
 
 def _register(registry: Registry, cls: C) -> C:

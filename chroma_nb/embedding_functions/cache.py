@@ -1,0 +1,262 @@
+"""Vectors kept from one run of a cell to the next: a SQLite file of text hash and vector, for any model.
+
+It holds no text. It may be deleted at any time, is shared by kernels, and never fails a call: what it cannot give
+is embedded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
+from chroma_nb.embedding_functions.batches import distinct, in_batches, items_of
+from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.types import Embeddings, Space
+
+D = TypeVar("D", contravariant=True)
+
+#: Vectors kept, by default: some 800 MB of 384 numbers each.
+MAX_VECTORS = 500_000
+#: "emb1", so that no other program's file is taken for a cache, nor a cache for one.
+APPLICATION_ID = 0x656D6231
+BUSY_SECONDS = 10.0
+#: Texts embedded before their vectors are kept: what an interrupt may lose.
+KEPT_AT_ONCE = 1024
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS vectors (
+    number INTEGER PRIMARY KEY,   -- order of arrival
+    model BLOB NOT NULL,          -- hash
+    text BLOB NOT NULL,           -- hash
+    vector BLOB NOT NULL,         -- little-endian float32
+    UNIQUE (model, text)
+)
+"""
+FIND = "SELECT vector FROM vectors WHERE model = ? AND text = ?"
+KEEP = "INSERT OR IGNORE INTO vectors (model, text, vector) VALUES (?, ?, ?)"
+#: Numbers are given in order and taken away from below, so the span is the count; counting would read the file.
+SPAN = "SELECT coalesce(max(number), 0) - coalesce(min(number), 1) + 1, coalesce(max(number), 0) FROM vectors"
+DROP = "DELETE FROM vectors WHERE number <= ?"
+
+_Vector = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def default_path() -> Path:
+    """Where ``cached`` keeps vectors when no path is given."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "chroma_nb" / "embeddings.sqlite3"
+
+
+def cached(
+    ef: EmbeddingFunction[D], path: str | os.PathLike[str] | None = None, *, max_vectors: int = MAX_VECTORS
+) -> EmbeddingFunction[D]:
+    """``ef``, remembering its vectors in the file ``path``: what was embedded once is not embedded again.
+
+    A vector is found by the model (name and configuration of ``ef``), by whether it was asked for a document or a
+    question, and by a hash of the text; images are not remembered. Beyond ``max_vectors`` the oldest are dropped.
+    A collection stores the result as it would ``ef``. ``path`` defaults to a file in the user's cache folder.
+    Raises ValueError when ``ef`` has no configuration to know it by, or ``path`` is another kind of file.
+
+    >>> import tempfile
+    >>> from chroma_nb.embedding_functions import DefaultEmbeddingFunction
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ef = cached(DefaultEmbeddingFunction(), path=f"{folder}/vectors.sqlite3")
+    ...     len(ef(["a cat", "a dog"]))
+    2
+    """
+    if max_vectors < 1:
+        raise ValueError(f"Expected max_vectors to be at least 1, got {max_vectors}")
+    if ef.is_legacy():
+        raise ValueError(
+            f"cached() knows a model by its name and configuration, and {type(ef).__name__} has not both; "
+            "define name(), get_config() and build_from_config()"
+        )
+    vectors = VectorCache(default_path() if path is None else Path(path).expanduser(), max_vectors)
+    # A class of its own, so that type(result).name() is that of ``ef`` wherever a class is asked.
+    names = {name: staticmethod(getattr(type(ef), name)) for name in ("name", "build_from_config", "validate_config")}
+    made: type[CachedEmbeddingFunction[D]] = type("CachedEmbeddingFunction", (CachedEmbeddingFunction,), names)
+    return made(ef, vectors)
+
+
+class CachedEmbeddingFunction(EmbeddingFunction[D]):
+    """What ``cached`` returns; everything but embedding is the function inside."""
+
+    def __init__(self, ef: EmbeddingFunction[D], vectors: VectorCache) -> None:
+        self.embedding_function = ef
+        self._vectors = vectors
+
+    def __call__(self, input: D) -> Embeddings:
+        return self._through(input, "document")
+
+    def embed_query(self, input: D) -> Embeddings:
+        return self._through(input, "query")
+
+    def _through(self, input: D, kind: str) -> Embeddings:
+        inner: Any = self.embedding_function
+        ask = inner if kind == "document" or _same_for_questions(inner) else inner.embed_query
+        items = items_of(input)
+        if not items or not all(isinstance(item, str) for item in items):
+            return ask(items)  # type: ignore[no-any-return]
+        texts, places = distinct(items)
+        model = model_hash(inner, "document" if ask is inner else kind)
+        found = self._vectors.get(model, texts)
+        missing = [text for text in texts if text not in found]
+        with progress_bar(len(missing), description="embedding", unit="text"):
+            for some in in_batches(missing, KEPT_AT_ONCE):
+                made = dict(zip(some, ask(list(some)), strict=True))
+                self._vectors.put(model, made)
+                found |= made
+        rows = [found[text] for text in texts]
+        return rows if places is None else [rows[place].copy() for place in places]
+
+    def get_config(self) -> Config:
+        return self.embedding_function.get_config()
+
+    def default_space(self) -> Space:
+        return self.embedding_function.default_space()
+
+    def supported_spaces(self) -> list[Space]:
+        return self.embedding_function.supported_spaces()
+
+    def validate_config_update(self, old_config: Config, new_config: Config) -> None:
+        self.embedding_function.validate_config_update(old_config, new_config)
+
+    def __repr__(self) -> str:
+        return f"cached({self.embedding_function!r})"
+
+
+def _same_for_questions(ef: Any) -> bool:
+    """Whether ``ef`` embeds a question as it does a document, so that one vector serves both."""
+    return getattr(type(ef), "embed_query", None) is EmbeddingFunction.embed_query
+
+
+def model_hash(ef: EmbeddingFunction[Any], kind: str) -> bytes:
+    """What tells one model from another: name, configuration, and the variant where a name covers several."""
+    # numpy's and Python's own reprs are stable; JSON would refuse what a class may have in its configuration
+    described = (ef.name(), sorted(ef.get_config().items()), getattr(ef, "embedding_model", None), kind)
+    return hashlib.blake2b(repr(described).encode(), digest_size=16).digest()
+
+
+def text_hash(text: str) -> bytes:
+    """The key of a text; any str has one."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class VectorCache:
+    """The file. A failure of it is said once, and from then on it is as if it were empty."""
+
+    def __init__(self, path: Path, max_vectors: int) -> None:
+        self.path = path
+        self.max_vectors = max_vectors
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection] = []
+        self._process = os.getpid()
+        self._given_up = False
+        _refuse_other_files(path)
+
+    def get(self, model: bytes, texts: Sequence[str]) -> dict[str, _Vector]:
+        """The vectors there are."""
+        found: dict[str, _Vector] = {}
+        with self._at_work() as connection:
+            for text in texts if connection is not None else ():
+                row = connection.execute(FIND, (model, text_hash(text))).fetchone()  # type: ignore[union-attr]
+                if row is not None:
+                    found[text] = np.frombuffer(row[0], "<f4").astype(np.float32)
+        return found
+
+    def put(self, model: bytes, vectors: Mapping[str, Any]) -> None:
+        """Keep ``vectors``, and drop the oldest when there are too many."""
+        rows = [(model, text_hash(text), np.asarray(vector, "<f4").tobytes()) for text, vector in vectors.items()]
+        with self._at_work() as connection:
+            if connection is None:
+                return
+            with connection:
+                connection.executemany(KEEP, rows)
+                count, last = connection.execute(SPAN).fetchone()
+                if count > self.max_vectors:
+                    connection.execute(DROP, (last - self.max_vectors,))
+
+    @contextmanager
+    def _at_work(self) -> Iterator[sqlite3.Connection | None]:
+        """The connection, for one thread at a time; None when the file cannot be used."""
+        self._leave_parents_connection()
+        with self._lock:
+            connection = None if self._given_up else self._connected()
+            try:
+                yield connection
+            except sqlite3.Error as error:
+                self._give_up(error)
+
+    def _connected(self) -> sqlite3.Connection | None:
+        if self._connection is None:
+            try:
+                self._connection = _connect(self.path)
+            except (sqlite3.Error, OSError) as error:
+                self._give_up(error)
+            else:
+                weakref.finalize(self, _close, self._connection, self._process)
+        return self._connection
+
+    def _give_up(self, error: Exception) -> None:
+        self._given_up = True
+        warnings.warn(
+            f"the cache of embeddings {self.path} is not used: {error}. Vectors are computed instead; the file may be "
+            "deleted",
+            stacklevel=6,
+        )
+
+    def _leave_parents_connection(self) -> None:
+        """In a forked child: SQLite's connections and a lock that may be held do not survive a fork."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._lock = threading.Lock()
+            if self._connection is not None:
+                self._inherited.append(self._connection)
+            self._connection = None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        for statement in ("PRAGMA trusted_schema = OFF", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL"):
+            connection.execute(statement)
+        with connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    if os.getpid() == process:
+        connection.close()
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Raise ValueError when ``path`` is a file of something else."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute("PRAGMA application_id").fetchone()[0]
+    except sqlite3.Error as error:
+        raise ValueError(
+            f"Expected {path} to be a cache of embeddings, got a file that SQLite cannot read: {error}"
+        ) from error
+    if found != APPLICATION_ID:
+        raise ValueError(f"Expected {path} to be a cache of embeddings, got another database; name a new file")

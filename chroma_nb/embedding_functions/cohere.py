@@ -1,0 +1,76 @@
+"""Cohere's embeddings, of texts and of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from chroma_nb.embedding_functions.base import EmbeddingFunction
+from chroma_nb.embedding_functions.batches import items_of, texts_of
+from chroma_nb.embedding_functions.configuration import Configured, Key
+from chroma_nb.embedding_functions.image_loader import all_images, data_url
+from chroma_nb.embedding_functions.providers import Api, embed_in_batches, find_key, matrix, rows_of
+from chroma_nb.types import Embeddable, Embeddings, Space
+
+API_URL = "https://api.cohere.com/v1/embed"
+#: Texts a request, at most.
+BATCH = 96
+#: Models whose vectors were trained for one space only.
+SPACES: dict[str, Space] = {
+    "embed-english-v2.0": "cosine",
+    "embed-english-light-v2.0": "cosine",
+    "embed-multilingual-v2.0": "ip",
+}
+
+
+class CohereEmbeddingFunction(Configured[Embeddable]):
+    """Embeds a list of texts, or a list of images (arrays), with Cohere.
+
+    The key is read from the environment variable ``api_key_env_var``, else from COHERE_API_KEY.
+    """
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "api_key_env_var": Key(str, required=True),
+        "model_name": Key(str, required=True, fixed=True),
+    }
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        model_name: str = "large",
+        api_key_env_var: str = "CHROMA_COHERE_API_KEY",
+    ) -> None:
+        self._key = find_key(api_key, api_key_env_var, "COHERE_API_KEY")
+        self.api_key_env_var = self._key.variable
+        self.model_name = model_name
+
+    def __call__(self, input: Embeddable) -> Embeddings:
+        items = items_of(input)
+        images = all_images(items)
+        with Api("Cohere", API_URL, self._key).session() as post:
+            if images:
+                return [self._image(post, image) for image in items]
+
+            def ask(batch: Sequence[str]) -> Any:
+                return rows_of(post(self._body(texts=list(batch), input_type="search_document")), "embeddings")
+
+            return embed_in_batches(texts_of(items), size=BATCH, ask=ask, provider="Cohere")
+
+    def _image(self, post: Any, image: Any) -> Any:
+        """One image: the API takes no more a request."""
+        answer = post(self._body(images=[data_url(image)], input_type="image"))
+        return matrix(rows_of(answer, "embeddings"), 1, "Cohere")[0]
+
+    def _body(self, **fields: Any) -> dict[str, Any]:
+        return {"model": self.model_name, **fields}
+
+    @staticmethod
+    def name() -> str:
+        return "cohere"
+
+    def default_space(self) -> Space:
+        return "ip" if SPACES.get(self.model_name) == "ip" else "cosine"
+
+    def supported_spaces(self) -> list[Space]:
+        only = SPACES.get(self.model_name)
+        return EmbeddingFunction.supported_spaces(self) if only is None else [only]

@@ -1,0 +1,127 @@
+"""The configuration a collection keeps about its embedding function, as a table of keys: checked before it is used.
+
+A stored configuration is text from a file somebody may have sent. It names keys that a class knows, of the types it
+expects, and nothing that would run code or carry a secret elsewhere; whatever is refused here the user may still pass
+to the class directly.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
+
+from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
+from chroma_nb.types import Space
+
+D = TypeVar("D", contravariant=True)
+
+_WORDS = {str: "a str", int: "an int", bool: "a bool", dict: "an object", float: "a number", list: "a list"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a configuration; also the name of the attribute and the parameter."""
+
+    kind: type
+    required: bool = False
+    #: Whether a collection that has one value may not change to another.
+    fixed: bool = False
+    #: Whether it is left out of the configuration when it is None.
+    omitted_if_none: bool = False
+
+    def accepts(self, value: Any) -> bool:
+        if value is None:
+            return not self.required
+        if self.kind is float:
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        return isinstance(value, self.kind) and (self.kind is bool or not isinstance(value, bool))
+
+
+def check_config(config: Any, keys: Mapping[str, Key], owner: str) -> None:
+    """Raise ValueError unless ``config`` holds every required key, no unknown one, and values of the right types."""
+    if not isinstance(config, Mapping):
+        raise ValueError(f"Expected the configuration of {owner} to be an object, got {type(config).__name__}")
+    unknown = sorted(set(map(str, config)) - set(keys))
+    if unknown:
+        raise ValueError(f"Expected the configuration of {owner} to have only the keys {list(keys)}, got {unknown}")
+    missing = [name for name, key in keys.items() if key.required and name not in config]
+    if missing:
+        raise ValueError(f"Expected the configuration of {owner} to have {missing}")
+    for name, value in config.items():
+        if not keys[name].accepts(value):
+            raise ValueError(
+                f"Expected {name} in the configuration of {owner} to be {_WORDS[keys[name].kind]}, "
+                f"got {type(value).__name__}"
+            )
+
+
+class Configured(EmbeddingFunction[D]):
+    """An embedding function whose configuration is the table ``keys``: attributes out, parameters in."""
+
+    keys: ClassVar[Mapping[str, Key]]
+
+    def default_space(self) -> Space:
+        return "cosine"
+
+    def get_config(self) -> Config:
+        values = {name: getattr(self, name) for name in self.keys}
+        omitted = {name for name, key in self.keys.items() if key.omitted_if_none and values[name] is None}
+        return {name: value for name, value in values.items() if name not in omitted}
+
+    @classmethod
+    def build_from_config(cls, config: Config) -> Self:
+        cls.validate_config(config)
+        cls.check_stored(config)
+        return cls(**config)
+
+    @classmethod
+    def validate_config(cls, config: Config) -> None:
+        check_config(config, cls.keys, cls.__name__)
+
+    @classmethod
+    def check_stored(cls, config: Config) -> None:
+        """Raise ValueError for what a class takes from its caller but not from a file."""
+
+    def validate_config_update(self, old_config: Config, new_config: Config) -> None:
+        for name, key in self.keys.items():
+            if key.fixed and name in new_config and new_config[name] != old_config.get(name, getattr(self, name)):
+                what = name.replace("_", " ")
+                raise ValueError(f"The {what} cannot be changed after the embedding function has been initialized.")
+
+    def is_legacy(self) -> bool:
+        """No: the table is the configuration, even where it may not be built from a file without its owner."""
+        return False
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items() if value is not None)
+        return f"{type(self).__name__}({shown})"
+
+
+def check_hosts(url: str | None, allowed: Iterable[str], owner: str) -> None:
+    """Raise ValueError when a stored ``url`` would carry an API key to a host that is not the provider's own.
+
+    Allowed are this machine, the hosts in ``allowed`` and their subdomains, and those always by https.
+    """
+    if url is None:
+        return
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if _is_this_machine(host):
+        return
+    if parts.scheme == "https" and any(host == name or host.endswith(f".{name}") for name in allowed):
+        return
+    raise ValueError(
+        f"the stored configuration would send an API key to {parts.scheme}://{host}, which is not a host of "
+        f"{owner}'s provider. If you trust it, pass embedding_function={owner}(...) yourself when you get the "
+        "collection"
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,90 @@
+"""Hugging Face: its inference API, and a text-embeddings-inference server of one's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import ClassVar
+from urllib.parse import quote
+
+from chroma_nb.embedding_functions.base import Config
+from chroma_nb.embedding_functions.batches import texts_of
+from chroma_nb.embedding_functions.configuration import Configured, Key, check_hosts
+from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, find_key
+from chroma_nb.types import Documents, Embeddings
+
+#: The host Chroma names, api-inference.huggingface.co, was retired for this one.
+API_BASE = "https://router.huggingface.co/hf-inference/models"
+USUAL_VARIABLE = "HUGGINGFACE_API_KEY"
+#: Texts a request: what a text-embeddings-inference server takes unless told otherwise.
+BATCH = 32
+
+
+class HuggingFaceEmbeddingFunction(Configured[Documents]):
+    """Embeds with a model on Hugging Face's inference API.
+
+    The key is read from the environment variable ``api_key_env_var``, else from HUGGINGFACE_API_KEY.
+    """
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "api_key_env_var": Key(str, required=True),
+        "model_name": Key(str, required=True, fixed=True),
+    }
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        model_name: str = "sentence-transformers/all-MiniLM-L6-v2",
+        api_key_env_var: str = "CHROMA_HUGGINGFACE_API_KEY",
+    ) -> None:
+        self._key = find_key(api_key, api_key_env_var, USUAL_VARIABLE)
+        self.api_key_env_var = self._key.variable
+        self.model_name = model_name
+
+    def __call__(self, input: Documents) -> Embeddings:
+        url = f"{API_BASE}/{quote(self.model_name)}/pipeline/feature-extraction"
+        texts = texts_of(input)
+        with Api("Hugging Face", url, self._key).session() as post:
+            return embed_in_batches(
+                texts,
+                size=BATCH,
+                ask=lambda batch: post({"inputs": list(batch), "options": {"wait_for_model": True}}),
+                provider="Hugging Face",
+            )
+
+    @staticmethod
+    def name() -> str:
+        return "huggingface"
+
+
+class HuggingFaceEmbeddingServer(Configured[Documents]):
+    """Embeds with a text-embeddings-inference server at ``url``, its path /embed included; the model is its own."""
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "url": Key(str, required=True, fixed=True),
+        "api_key_env_var": Key(str),
+    }
+
+    def __init__(self, url: str, api_key_env_var: str | None = None, api_key: str | None = None) -> None:
+        self.url = url
+        if api_key is not None:
+            self._key = find_key(api_key, api_key_env_var)
+        else:
+            self._key = ApiKey(api_key_env_var or (USUAL_VARIABLE if os.environ.get(USUAL_VARIABLE) else None))
+        self.api_key_env_var = self._key.variable
+
+    def __call__(self, input: Documents) -> Embeddings:
+        texts = texts_of(input)
+        with Api("the embedding server", self.url, self._key).session() as post:
+            return embed_in_batches(
+                texts, size=BATCH, ask=lambda batch: post({"inputs": list(batch)}), provider="the embedding server"
+            )
+
+    @staticmethod
+    def name() -> str:
+        return "huggingface_server"
+
+    @classmethod
+    def check_stored(cls, config: Config) -> None:
+        if config.get("api_key_env_var") or os.environ.get(USUAL_VARIABLE):
+            check_hosts(config["url"], ("huggingface.cloud",), cls.__name__)

@@ -1,0 +1,54 @@
+"""Ollama: models on one's own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from chroma_nb.embedding_functions.batches import texts_of
+from chroma_nb.embedding_functions.configuration import Configured, Key
+from chroma_nb.embedding_functions.providers import Api, embed_in_batches, rows_of
+from chroma_nb.types import Documents, Embeddings
+
+BATCH = 64
+
+
+class OllamaEmbeddingFunction(Configured[Documents]):
+    """Embeds with the model ``model_name`` of an Ollama server; fetch it first with ``ollama pull``."""
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "url": Key(str, required=True),
+        "model_name": Key(str, required=True, fixed=True),
+        "timeout": Key(int, required=True),
+    }
+
+    def __init__(
+        self,
+        url: str = "http://localhost:11434",
+        model_name: str = "chroma/all-minilm-l6-v2-f32",
+        timeout: int = 60,
+    ) -> None:
+        self.url = url
+        self.model_name = model_name
+        self.timeout = timeout
+
+    def __call__(self, input: Documents) -> Embeddings:
+        texts = texts_of(input)
+        with Api("Ollama", f"{self._base()}/api/embed", timeout=self.timeout).session() as post:
+
+            def ask(batch: Sequence[str]) -> Any:
+                return rows_of(post({"model": self.model_name, "input": list(batch)}), "embeddings")
+
+            return embed_in_batches(texts, size=BATCH, ask=ask, provider="Ollama")
+
+    def _base(self) -> str:
+        """The server's address; older configurations name the endpoint of the old API."""
+        if not self.url.endswith("/api/embeddings"):
+            return self.url.rstrip("/")
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @staticmethod
+    def name() -> str:
+        return "ollama"

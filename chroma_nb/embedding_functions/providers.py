@@ -1,0 +1,201 @@
+"""Asking a provider over HTTP: the key from the environment, batches, patience, errors without secrets."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.embedding_functions.batches import distinct, in_batches
+from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.errors import ChromaAuthError, ChromaError, QuotaError, RateLimitError
+from chroma_nb.types import Matrix
+
+#: Answers after which it is worth asking again.
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+#: Status -> what it is called here; any other failure is a ChromaError.
+FAILURES: dict[int, type[ChromaError]] = {
+    401: ChromaAuthError,
+    402: QuotaError,
+    403: ChromaAuthError,
+    429: RateLimitError,
+}
+TRIES = 5
+#: Seconds before the second try, doubled before each further one, and never more than the longest.
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 60.0
+#: As much of a provider's own words as an error repeats.
+QUOTED = 300
+
+
+class ApiKey:
+    """A key that is never shown: read from the environment when needed, or given by the caller and never stored."""
+
+    def __init__(self, variable: str | None, given: str | None = None) -> None:
+        self.variable = variable
+        self._given = given
+
+    def value(self) -> str | None:
+        """The key itself, None when there is none."""
+        return self._given or (os.environ.get(self.variable) if self.variable else None)
+
+    def __repr__(self) -> str:
+        return "ApiKey(given)" if self._given else f"ApiKey({self.variable})"
+
+    def __reduce__(self) -> tuple[type[ApiKey], tuple[str | None]]:
+        return ApiKey, (self.variable,)
+
+
+def find_key(given: str | None, variable: str | None, usual: str | None = None) -> ApiKey:
+    """The key given, else that of the environment variable, else that of the provider's ``usual`` one.
+
+    Raises ValueError when there is none.
+    """
+    if given is not None:
+        warnings.warn(
+            "an api_key given directly is not stored with a collection; name an environment variable with "
+            "api_key_env_var, so that the collection can embed when it is opened again",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        return ApiKey(variable, given)
+    for name in (variable, usual):
+        if name and os.environ.get(name):
+            return ApiKey(name)
+    raise ValueError(f"The {variable} environment variable is not set.")
+
+
+@dataclass
+class Api:
+    """One provider's endpoint."""
+
+    provider: str
+    url: str
+    key: ApiKey = field(default_factory=lambda: ApiKey(None))
+    #: How the key is sent: header name and the text before it.
+    key_header: tuple[str, str] = ("Authorization", "Bearer ")
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 60.0
+
+    @contextmanager
+    def session(self) -> Iterator[Callable[[Any], Any]]:
+        """A function that posts JSON and answers with JSON; connections are kept while the session lasts."""
+        httpx = require("httpx", feature=f"embedding with {self.provider}")
+        headers = dict(self.headers)
+        if (secret := self.key.value()) is not None:
+            name, prefix = self.key_header
+            headers[name] = prefix + secret
+        with httpx.Client(headers=headers, timeout=self.timeout) as client:
+            yield lambda body: self._json(self._post(client, body, httpx.TransportError))
+
+    def _post(self, client: Any, body: Any, unreachable: type[Exception]) -> Any:
+        """The provider's answer, asked for again while it is busy or cannot be reached."""
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1
+            try:
+                response = client.post(self.url, json=body)
+            except unreachable as error:
+                if last:
+                    why = f"{type(error).__name__}: {error}"
+                    raise ChromaError(f"{self.provider} could not be reached: {why}") from None
+                wait = _wait(attempt, None)
+            else:
+                if response.is_success:
+                    return response
+                if last or response.status_code not in BUSY or _quota_is_used_up(response):
+                    self._fail(response)
+                wait = _wait(attempt, response.headers.get("retry-after"))
+            time.sleep(wait)
+        raise AssertionError("the last try answers or raises")
+
+    def _json(self, response: Any) -> Any:
+        try:
+            return response.json()
+        except ValueError:
+            raise ChromaError(f"{self.provider} answered with something that is not JSON") from None
+
+    def _fail(self, response: Any) -> NoReturn:
+        error = QuotaError if _quota_is_used_up(response) else FAILURES.get(response.status_code, ChromaError)
+        words = self._without_key(_words(response))[:QUOTED]
+        hint = f"; is {self.key.variable} right?" if error is ChromaAuthError and self.key.variable else ""
+        raise error(f"{self.provider} answered {response.status_code}: {words or 'no reason given'}{hint}")
+
+    def _without_key(self, words: str) -> str:
+        secret = self.key.value()
+        return words.replace(secret, "***") if secret else words
+
+
+def _quota_is_used_up(response: Any) -> bool:
+    """Whether waiting is of no use, though the status says to try again."""
+    return "insufficient_quota" in response.text
+
+
+def _wait(attempt: int, retry_after: str | None) -> float:
+    """Seconds to wait: what the provider asks for, else twice as long each time, somewhat scattered."""
+    try:
+        wanted = float(retry_after or "")
+    except ValueError:  # absent, or a date
+        wanted = FIRST_WAIT * 2**attempt * random.uniform(0.75, 1.25)  # noqa: S311  # scatters callers
+    return min(max(wanted, 0.0), LONGEST_WAIT)
+
+
+def _words(response: Any) -> str:
+    """What the provider says about its refusal, wherever in its answer it says so."""
+    try:
+        said = response.json()
+    except ValueError:
+        return " ".join(response.text.split())
+    for name in ("error", "message", "detail"):
+        while isinstance(said, Mapping) and name in said:
+            said = said[name]
+    return str(said)
+
+
+def embed_in_batches(
+    texts: Sequence[str], *, size: int, ask: Callable[[Sequence[str]], Any], provider: str
+) -> list[Any]:
+    """The vectors of ``texts``, each distinct one asked for once, ``size`` at a time.
+
+    Raises ValueError when an answer does not hold one vector for each text.
+    """
+    asked, places = distinct(texts)
+    vectors: list[Any] = []
+    with progress_bar(len(asked), description=f"embedding ({provider})", unit="text") as bar:
+        for batch in in_batches(asked, size):
+            vectors.extend(matrix(ask(batch), len(batch), provider))
+            bar.update(len(batch))
+    return vectors if places is None else [vectors[place].copy() for place in places]
+
+
+def matrix(rows: Any, expected: int, provider: str) -> Matrix:
+    """``rows`` as float32; ValueError unless they are ``expected`` vectors of one length."""
+    try:
+        vectors = np.asarray(rows, np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(f"{provider} answered with something that is not vectors") from None
+    if vectors.ndim != 2 or len(vectors) != expected:
+        raise ValueError(f"{provider} was asked for {expected} vectors, got an answer of shape {vectors.shape}")
+    return vectors
+
+
+def rows_of(answer: Any, *names: str) -> Any:
+    """``answer[names[0]][names[1]]...``; ValueError when a provider's answer has another shape."""
+    for name in names:
+        if not isinstance(answer, Mapping) or name not in answer:
+            raise ValueError(f"expected {'.'.join(names)} in the provider's answer, got {str(answer)[:QUOTED]}")
+        answer = answer[name]
+    return answer
+
+
+def indexed(answer: Any) -> list[Any]:
+    """The vectors of an answer ``{"data": [{"index": 0, "embedding": [...]}, ...]}``, in order."""
+    rows = rows_of(answer, "data")
+    return [rows_of(row, "embedding") for row in sorted(rows, key=lambda row: rows_of(row, "index"))]

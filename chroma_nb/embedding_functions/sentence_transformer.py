@@ -1,0 +1,91 @@
+"""Models of the package sentence-transformers, on one's own machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+from chroma_nb._optional import require
+from chroma_nb.embedding_functions.base import Config
+from chroma_nb.embedding_functions.batches import distinct, texts_of
+from chroma_nb.embedding_functions.configuration import Configured, Key, check_config
+from chroma_nb.types import Documents, Embeddings
+
+#: What a stored configuration may pass to the model. Not trust_remote_code, nor anything that names a file or
+#: reaches the classes below: those a caller passes himself.
+STORED_ARGUMENTS = {
+    "revision": Key(str),
+    "truncate_dim": Key(int),
+    "prompts": Key(dict),
+    "default_prompt_name": Key(str),
+    "similarity_fn_name": Key(str),
+    "local_files_only": Key(bool),
+}
+#: A model's name on the Hugging Face hub; a path does not look like one.
+HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+class SentenceTransformerEmbeddingFunction(Configured[Documents]):
+    """Embeds with a SentenceTransformer, loaded at the first call; ``kwargs`` are its arguments, JSON values all."""
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "model_name": Key(str, required=True),
+        "device": Key(str, required=True),
+        "normalize_embeddings": Key(bool, required=True),
+        "kwargs": Key(dict),
+    }
+
+    def __init__(
+        self,
+        model_name: str = "all-MiniLM-L6-v2",
+        device: str = "cpu",
+        normalize_embeddings: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        for name, value in kwargs.items():
+            if not isinstance(value, (str, int, float, bool, list, dict, tuple)):
+                raise ValueError(f"Keyword argument {name} is not a primitive type")
+        self.model_name = model_name
+        self.device = device
+        self.normalize_embeddings = normalize_embeddings
+        self.kwargs = kwargs
+
+    @cached_property
+    def _model(self) -> Any:
+        library = require(
+            "sentence_transformers", feature="SentenceTransformerEmbeddingFunction", package="sentence-transformers"
+        )
+        return library.SentenceTransformer(model_name_or_path=self.model_name, device=self.device, **self.kwargs)
+
+    def __call__(self, input: Documents) -> Embeddings:
+        texts, places = distinct(texts_of(input))
+        vectors = self._model.encode(texts, convert_to_numpy=True, normalize_embeddings=self.normalize_embeddings)
+        return list(vectors if places is None else vectors[places])
+
+    @staticmethod
+    def name() -> str:
+        return "sentence_transformer"
+
+    @classmethod
+    def build_from_config(cls, config: Config) -> Self:
+        cls.validate_config(config)
+        cls.check_stored(config)
+        arguments = dict(config)
+        return cls(**arguments.pop("kwargs", None) or {}, **arguments)
+
+    @classmethod
+    def check_stored(cls, config: Config) -> None:
+        if not HUB_NAME.fullmatch(config["model_name"]):
+            raise ValueError(
+                f"the stored configuration names the model {config['model_name']!r}, which looks like a path; to use "
+                f"it, pass embedding_function={cls.__name__}(...) yourself when you get the collection"
+            )
+        try:
+            check_config(config.get("kwargs") or {}, STORED_ARGUMENTS, "the stored model")
+        except ValueError as error:
+            raise ValueError(
+                f"{error}. Other arguments are not taken from a stored configuration: pass "
+                f"embedding_function={cls.__name__}(...) yourself when you get the collection"
+            ) from None

@@ -1,0 +1,323 @@
+"""Chroma's other embedding functions: known by name, so that what a collection stores about them is kept.
+
+They do not embed: asked to, they say what would. A row here is enough for a collection made with one to be opened,
+saved and exported unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, NoReturn
+
+from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
+from chroma_nb.types import Space
+
+#: Marks a parameter without a default.
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """One class: how Chroma constructs it, what it stores, and what embeds in its place."""
+
+    class_name: str
+    name: str
+    #: What the class of chromadb needs, as pip knows it.
+    package: str
+    #: Parameters in order, with their defaults; those not in ``hidden`` are the configuration.
+    parameters: Mapping[str, Any]
+    #: Parameters that are never stored.
+    hidden: tuple[str, ...] = ("api_key",)
+    #: Parameters that are stored only when they are given.
+    omitted_if_none: tuple[str, ...] = ()
+    #: What is stored beside the parameters.
+    stored: Mapping[str, Any] = field(default_factory=dict)
+    space: Space = "cosine"
+    sparse: bool = False
+    #: The base address, where it speaks OpenAI's API.
+    openai_base: str | None = None
+
+
+def _key(variable: str, **parameters: Any) -> dict[str, Any]:
+    return {**parameters, "api_key_env_var": variable}
+
+
+#: Every name that Chroma 1.5.9 registers and that has no file of its own here.
+STAND_INS = (
+    StandIn(
+        "AmazonBedrockEmbeddingFunction",
+        "amazon_bedrock",
+        "boto3",
+        {"session": REQUIRED, "model_name": "amazon.titan-embed-text-v1", "kwargs": {}},
+        hidden=("session",),
+        stored={"session_args": {}},
+        space="l2",
+    ),
+    StandIn(
+        "BasetenEmbeddingFunction",
+        "baseten",
+        "openai",
+        _key("CHROMA_BASETEN_API_KEY", api_key=None, api_base=REQUIRED),
+        openai_base="the api_base of your deployment",
+    ),
+    StandIn(
+        "Bm25EmbeddingFunction",
+        "bm25",
+        "fastembed",
+        {
+            "avg_len": None,
+            "task": "document",
+            "cache_dir": None,
+            "k": None,
+            "b": None,
+            "language": None,
+            "token_max_length": None,
+            "disable_stemmer": None,
+            "specific_model_path": None,
+            "query_config": None,
+            "kwargs": {},
+        },
+        sparse=True,
+    ),
+    StandIn(
+        "ChromaBm25EmbeddingFunction",
+        "chroma_bm25",
+        "snowballstemmer",
+        {
+            "k": 1.2,
+            "b": 0.75,
+            "avg_doc_length": 256.0,
+            "token_max_length": 40,
+            "stopwords": None,
+            "include_tokens": False,
+        },
+        omitted_if_none=("stopwords",),
+        sparse=True,
+    ),
+    StandIn(
+        "ChromaCloudQwenEmbeddingFunction",
+        "chroma-cloud-qwen",
+        "httpx",
+        _key("CHROMA_API_KEY", model=REQUIRED, task=REQUIRED, instructions=None),
+    ),
+    StandIn(
+        "ChromaCloudSpladeEmbeddingFunction",
+        "chroma-cloud-splade",
+        "httpx",
+        {"api_key_env_var": "CHROMA_API_KEY", "model": "prithivida/Splade_PP_en_v1", "include_tokens": False},
+        sparse=True,
+    ),
+    StandIn(
+        "CloudflareWorkersAIEmbeddingFunction",
+        "cloudflare_workers_ai",
+        "httpx",
+        {
+            "model_name": REQUIRED,
+            "account_id": REQUIRED,
+            "api_key": None,
+            "api_key_env_var": "CHROMA_CLOUDFLARE_API_KEY",
+            "gateway_id": None,
+        },
+        openai_base="https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1",
+    ),
+    StandIn(
+        "FastembedSparseEmbeddingFunction",
+        "fastembed_sparse",
+        "fastembed",
+        {
+            "model_name": REQUIRED,
+            "task": "document",
+            "cache_dir": None,
+            "threads": None,
+            "cuda": None,
+            "device_ids": None,
+            "lazy_load": None,
+            "query_config": None,
+            "kwargs": {},
+        },
+        sparse=True,
+    ),
+    StandIn(
+        "GoogleGenerativeAiEmbeddingFunction",
+        "google_generative_ai",
+        "google-generativeai",
+        {
+            "api_key": None,
+            "model_name": "gemini-embedding-001",
+            "task_type": "RETRIEVAL_DOCUMENT",
+            "api_key_env_var": "GEMINI_API_KEY",
+            "dimension": None,
+        },
+        omitted_if_none=("dimension",),
+    ),
+    StandIn(
+        "GooglePalmEmbeddingFunction",
+        "google_palm",
+        "google-generativeai",
+        _key("CHROMA_GOOGLE_PALM_API_KEY", api_key=None, model_name="models/embedding-gecko-001"),
+    ),
+    StandIn(
+        "GoogleVertexEmbeddingFunction",
+        "google_vertex",
+        "google-cloud-aiplatform",
+        _key(
+            "CHROMA_GOOGLE_VERTEX_API_KEY",
+            api_key=None,
+            model_name="textembedding-gecko",
+            project_id="cloud-large-language-models",
+            region="us-central1",
+        ),
+    ),
+    StandIn(
+        "HuggingFaceSparseEmbeddingFunction",
+        "huggingface_sparse",
+        "sentence-transformers",
+        {"model_name": REQUIRED, "device": REQUIRED, "task": "document", "query_config": None, "kwargs": {}},
+        sparse=True,
+    ),
+    StandIn(
+        "InstructorEmbeddingFunction",
+        "instructor",
+        "InstructorEmbedding",
+        {"model_name": "hkunlp/instructor-base", "device": "cpu", "instruction": None},
+    ),
+    StandIn(
+        "MistralEmbeddingFunction",
+        "mistral",
+        "mistralai",
+        _key("MISTRAL_API_KEY", model=REQUIRED),
+        openai_base="https://api.mistral.ai/v1",
+    ),
+    StandIn(
+        "MorphEmbeddingFunction",
+        "morph",
+        "openai",
+        _key(
+            "MORPH_API_KEY",
+            api_key=None,
+            model_name="morph-embedding-v2",
+            api_base="https://api.morphllm.com/v1",
+            encoding_format="float",
+        ),
+        openai_base="https://api.morphllm.com/v1",
+    ),
+    StandIn(
+        "NomicEmbeddingFunction",
+        "nomic",
+        "nomic",
+        _key("NOMIC_API_KEY", model=REQUIRED, task_type=REQUIRED, query_config=REQUIRED),
+    ),
+    StandIn(
+        "PerplexityEmbeddingFunction",
+        "perplexity",
+        "perplexityai",
+        {
+            "api_key": None,
+            "model_name": "pplx-embed-v1-0.6b",
+            "api_key_env_var": "PERPLEXITY_API_KEY",
+            "dimensions": None,
+        },
+    ),
+    StandIn(
+        "RoboflowEmbeddingFunction",
+        "roboflow",
+        "httpx",
+        _key("CHROMA_ROBOFLOW_API_KEY", api_key=None, api_url="https://infer.roboflow.com"),
+    ),
+    StandIn("Text2VecEmbeddingFunction", "text2vec", "text2vec", {"model_name": "shibing624/text2vec-base-chinese"}),
+    StandIn(
+        "TogetherAIEmbeddingFunction",
+        "together_ai",
+        "httpx",
+        _key("CHROMA_TOGETHER_AI_API_KEY", model_name=REQUIRED, api_key=None),
+        openai_base="https://api.together.xyz/v1",
+    ),
+)
+
+
+def _arguments(row: StandIn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Config:
+    """The configuration that a call of the class makes, with Chroma's rules for arguments."""
+    named = [name for name in row.parameters if name != "kwargs"]
+    if len(args) > len(named):
+        raise TypeError(f"{row.class_name}() takes at most {len(named)} positional arguments, got {len(args)}")
+    given = dict(zip(named, args, strict=False))
+    extra = {name: kwargs[name] for name in kwargs if name not in named}
+    if extra and "kwargs" not in row.parameters:
+        raise TypeError(f"{row.class_name}() got an unexpected keyword argument {next(iter(extra))!r}")
+    values = {**row.parameters, **given, **{name: kwargs[name] for name in kwargs if name in named}}
+    missing = [name for name, value in values.items() if value is REQUIRED]
+    if missing:
+        raise TypeError(f"{row.class_name}() is missing the required arguments {missing}")
+    if "kwargs" in row.parameters:
+        values["kwargs"] = extra
+    left_out = {*row.hidden, *(name for name in row.omitted_if_none if values[name] is None)}
+    return {**row.stored, **{name: value for name, value in values.items() if name not in left_out}}
+
+
+def _refuse(row: StandIn) -> NoReturn:
+    theirs = f"chromadb.utils.embedding_functions.{row.class_name}(...)"
+    ways = [f"with chromadb's own class (pip install chromadb {row.package}), passed as embedding_function={theirs}"]
+    if row.openai_base:
+        ways.append(f"with OpenAIEmbeddingFunction(api_base={row.openai_base!r}, ...), which speaks its API")
+    if not row.sparse:
+        ways.append("elsewhere, passing embeddings= and query_embeddings=")
+    raise NotImplementedError(
+        f"chroma_nb keeps the configuration of {row.name!r} but does not embed with it. Embed {'; or '.join(ways)}."
+    )
+
+
+class _Kept:
+    """What both kinds share: a row, and a configuration nobody interprets."""
+
+    row: ClassVar[StandIn]
+    _config: Config
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._config = _arguments(self.row, args, kwargs)
+
+    def __call__(self, input: Any) -> NoReturn:
+        _refuse(self.row)
+
+    def get_config(self) -> Config:
+        return dict(self._config)
+
+    @classmethod
+    def name(cls) -> str:
+        return cls.row.name
+
+    @classmethod
+    def build_from_config(cls, config: Config) -> Any:
+        made = cls.__new__(cls)
+        made._config = dict(config)
+        return made
+
+    def __repr__(self) -> str:
+        return f"{self.row.class_name}({self.row.name}, kept)"
+
+
+class _Dense(_Kept, EmbeddingFunction[Any]):
+    def default_space(self) -> Space:
+        return self.row.space
+
+
+class _Sparse(_Kept, SparseEmbeddingFunction[Any]):
+    pass
+
+
+def _class(row: StandIn) -> type:
+    base = _Sparse if row.sparse else _Dense
+    doc = f"Chroma's {row.name!r}: its configuration is kept; it does not embed here."
+    return type(row.class_name, (base,), {"row": row, "__doc__": doc, "__module__": __name__})
+
+
+#: Class name -> class.
+CLASSES: Mapping[str, type] = MappingProxyType({row.class_name: _class(row) for row in STAND_INS})
+
+
+def __getattr__(name: str) -> type:
+    try:
+        return CLASSES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
