@@ -1,0 +1,117 @@
+"""Metadata in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chroma_nb.engine.columns import Columns
+from chroma_nb.engine.filters import evaluate
+from chroma_nb.where import parse_where
+
+
+def columns_of(*metadatas: Any) -> Columns:
+    columns = Columns()
+    columns.extend(metadatas)
+    return columns
+
+
+def rows(columns: Columns, where: dict[str, Any]) -> list[int]:
+    alive = np.ones(len(columns), bool)
+    return np.flatnonzero(evaluate(parse_where(where), columns, lambda rows: [None] * len(rows), alive)).tolist()
+
+
+def test_a_key_may_hold_other_types_from_record_to_record():
+    columns = columns_of({"k": 1}, {"k": 1.5}, {"k": True}, {"k": "1"}, {"k": [1, 2]}, {"k": ["a"]}, None, {"k": 2})
+
+    assert columns.describe(np.ones(8, bool)) == {
+        "k": {"int": 2, "float": 1, "bool": 1, "str": 1, "list[int]": 1, "list[str]": 1}
+    }
+
+
+def test_only_living_rows_are_described():
+    columns = columns_of({"k": 1}, {"k": "x"}, {"j": True})
+
+    assert columns.describe(np.array([True, False, False])) == {"k": {"int": 1}}
+
+
+def test_replacing_forgets_the_keys_that_the_new_metadata_lacks():
+    columns = columns_of({"a": 1, "b": ["x"]}, {"a": 1})
+
+    columns.replace(np.array([0]), [{"c": "new"}])
+
+    assert rows(columns, {"a": 1}) == [1]
+    assert rows(columns, {"b": {"$contains": "x"}}) == []
+    assert rows(columns, {"c": "new"}) == [0]
+
+
+def test_a_cleared_row_has_no_keys():
+    columns = columns_of({"a": 1}, {"a": 1, "tags": ["x"]})
+
+    columns.clear(np.array([1]))
+
+    assert rows(columns, {"a": 1}) == [0]
+    assert rows(columns, {"a": {"$ne": 1}}) == [1]
+    assert rows(columns, {"tags": {"$contains": "x"}}) == []
+
+
+def test_rows_appended_in_pieces_are_one_table():
+    columns = Columns()
+    for start in range(0, 1000, 7):
+        columns.extend([{"n": n, "s": f"s{n % 3}"} for n in range(start, min(start + 7, 1000))])
+
+    assert len(columns) == 1000
+    assert rows(columns, {"n": {"$gte": 990}}) == list(range(990, 1000))
+    assert rows(columns, {"s": "s1"}) == list(range(1, 1000, 3))
+
+
+def test_a_rare_key_costs_memory_for_its_own_records_only():
+    columns = columns_of(*({f"key {n}": n} for n in range(2000)))
+
+    assert sum(column._tags.nbytes for column in columns._columns.values()) < 2000 * 2000 // 10
+    assert rows(columns, {"key 1234": 1234}) == [1234]
+    assert rows(columns, {"key 1234": {"$ne": 1234}})[1233:1236] == [1233, 1235, 1236]
+
+
+def test_a_rare_key_that_becomes_common_keeps_its_values():
+    columns = columns_of(*[None] * 100)
+    columns.replace(np.array([70, 3]), [{"k": "old", "tags": ["x"]}, {"k": 7, "tags": ["y"]}])
+    columns.extend([{"k": "new", "tags": ["x"]}] * 50)
+
+    assert rows(columns, {"k": "old"}) == [70]
+    assert rows(columns, {"k": 7}) == [3]
+    assert rows(columns, {"tags": {"$contains": "x"}}) == [70, *range(100, 150)]
+    assert rows(columns, {"k": "new"}) == list(range(100, 150))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), None])
+def test_what_reads_back_as_missing_is_missing(value):
+    columns = columns_of({"k": value}, {"k": 0.5})
+
+    assert rows(columns, {"k": {"$ne": 0.5}}) == [0]
+    assert rows(columns, {"k": {"$gt": -1e308}}) == [1]
+
+
+def test_an_integer_beyond_64_bits_is_a_float():
+    assert rows(columns_of({"k": 2**70}, {"k": 1}), {"k": {"$gt": 2**62}}) == [0]
+
+
+def test_words_that_no_record_holds_any_more_are_forgotten():
+    columns = columns_of({"k": "first"}, {"k": "stays"})
+    for n in range(3000):
+        columns.replace(np.array([0]), [{"k": f"version {n}"}])
+
+    assert len(columns._columns["k"]._vocabulary) < 2000
+    assert rows(columns, {"k": "version 2999"}) == [0]
+    assert rows(columns, {"k": "stays"}) == [1]
+    assert rows(columns, {"k": "version 1"}) == []
+
+
+def test_a_value_of_another_kind_is_kept_and_matches_nothing():
+    columns = columns_of({"k": {"#type": "sparse_vector", "indices": [1], "values": [1.0]}})
+
+    assert columns.describe(np.ones(1, bool)) == {"k": {"other": 1}}
+    assert rows(columns, {"k": {"$ne": 1}}) == [0]
+    assert rows(columns, {"k": 1}) == []
