@@ -1,4 +1,4 @@
-"""What can go wrong, with Chroma's names.
+"""What can go wrong, with Chroma's names::
 
     Exception
     └── ChromaError

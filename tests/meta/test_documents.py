@@ -35,3 +35,8 @@ def test_the_citation_names_this_version() -> None:
 
 def test_the_changelog_has_a_section_for_this_version() -> None:
     assert re.search(rf"^## .*\b{re.escape(chroma_nb.__version__)}\b", (ROOT / "docs/changelog.md").read_text(), re.M)
+
+
+def test_the_reference_names_every_public_name() -> None:
+    words = set(re.findall(r"\w+", (ROOT / "docs/reference.md").read_text()))
+    assert set(chroma_nb.__all__) - {"__version__"} - words == set()
