@@ -129,15 +129,12 @@ def test_the_newest_file_that_fits_is_used(cache, tmp_path):
         shutil.copy(path, cache)
 
     assert loaded(cache).seq == 9
-    storage.sweep(cache, "c")
-    assert len(list(cache.iterdir())) == 2
-    assert loaded(cache).seq == 9
 
 
-def test_remove_takes_the_files_of_one_collection(cache):
+def test_sweeping_takes_the_files_of_one_collection(cache):
     storage.save(built(), cache, "other", 1, 3, SLOTS)
 
-    storage.remove(cache, "c")
+    storage.sweep(cache, "c")
 
     assert loaded(cache) is None
     assert loaded(cache, collection_id="other") is not None
@@ -150,7 +147,7 @@ def test_files_that_a_dead_process_left_are_swept_when_they_are_old(cache):
     for path in (old, draft):
         os.utime(path, (time.time() - 7200, time.time() - 7200))
 
-    storage.sweep(cache, "c")
+    storage.sweep(cache, "another")
 
     assert fresh.exists()
     assert not old.exists()
@@ -160,7 +157,7 @@ def test_files_that_a_dead_process_left_are_swept_when_they_are_old(cache):
 
 def test_no_directory_is_no_cache(tmp_path):
     assert loaded(tmp_path / "nowhere") is None
-    storage.remove(tmp_path / "nowhere", "c")
+    storage.sweep(tmp_path / "nowhere", "c")
 
 
 def test_failing_to_save_is_one_warning_and_leaves_nothing(tmp_path):

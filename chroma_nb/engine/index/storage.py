@@ -106,16 +106,7 @@ def load(
 
 
 def sweep(directory: Path, collection_id: str) -> None:
-    """Drop all files of a collection but the newest, and what dead processes left half written."""
-    newest = max(
-        ((facts["seq"], path.stem) for path, facts in _sidecars(directory) if facts["collection"] == collection_id),
-        default=(0, ""),
-    )
-    _drop(directory, collection_id, keep=newest[1])
-
-
-def remove(directory: Path, collection_id: str) -> None:
-    """Drop all files of a collection."""
+    """Drop the files of a collection that is gone, and what dead processes left half written."""
     _drop(directory, collection_id, keep="")
 
 
