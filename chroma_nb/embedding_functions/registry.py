@@ -82,6 +82,7 @@ CLASSES: dict[str, str] = {
     "GoogleGenaiEmbeddingFunction": "google_genai",
     "ImageLoader": "image_loader",
     "JinaQueryConfig": "jina",
+    "NomicQueryConfig": "stand_ins",
     "SparseEmbeddingFunction": "base",
     "cached": "cache",
     "config_to_embedding_function": "registry",

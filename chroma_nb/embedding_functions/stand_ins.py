@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypedDict
 
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
 from chroma_nb.types import Space
+
+
+class NomicQueryConfig(TypedDict):
+    """What Nomic is asked differently for questions than for documents."""
+
+    task_type: str
+
 
 #: Marks a parameter without a default.
 REQUIRED = object()
