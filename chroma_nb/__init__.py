@@ -7,6 +7,7 @@ Names are resolved on first use: importing this package loads nothing heavy, rea
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,20 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext chroma_nb``: the magics ``%chroma`` and ``%%chroma``, displays, ``df.chroma``."""
+    import_module("chroma_nb.jupyter.extension").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext chroma_nb``: everything as it was before."""
+    import_module("chroma_nb.jupyter.extension").unload(shell)
+
+
+if "pandas" in sys.modules:  # never loaded for this
+    import_module("chroma_nb.pandas")
 
 
 def __dir__() -> list[str]:

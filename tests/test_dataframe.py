@@ -34,6 +34,7 @@ def make_collection(request):
     yield make
     for name in made:
         client.delete_collection(name)
+    client.close()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ FILES = {
     "client/_async/blocking.py": "client/_sync/blocking.py",
     "client/_async/client.py": "client/_sync/client.py",
     "client/_async/collection.py": "client/_sync/collection.py",
+    "client/_async/frames.py": "client/_sync/frames.py",
     "client/_async/server.py": "client/_sync/server.py",
     "operations/async_protocols.py": "operations/protocols.py",
 }
@@ -38,6 +39,7 @@ SUBSTITUTIONS = {
     r"\basync_protocols\b": "protocols",
     r"\bclient\._async\b": "client._sync",
     r"\bcls\.create\(": "cls(",
+    r"\brun_async\b": "run",
 }
 
 #: The formatter would join other lines, now that words are gone.

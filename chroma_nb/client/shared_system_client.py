@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from typing import Any, ClassVar
 
 from chroma_nb.backends.embedded import OPEN, EmbeddedBackend
@@ -20,6 +22,16 @@ class SharedSystemClient:
     @property
     def _identifier(self) -> str:
         return str(self._backend.identifier)
+
+    def __repr__(self) -> str:
+        place = re.sub(r"//[^/@\s]+@", "//***@", self._identifier) if hasattr(self, "_backend") else "not open"
+        names = [f"{name}={getattr(self, name)!r}" for name in ("tenant", "database") if hasattr(self, name)]
+        return f"{type(self).__name__}({', '.join([repr(place), *names])})"
+
+    def _repr_html_(self) -> str:
+        # Named, not imported: the notebook is above us, and only IPython calls this.
+        html: str = importlib.import_module("chroma_nb.jupyter.formatters").client_html(self)
+        return html
 
     @staticmethod
     def clear_system_cache() -> None:

@@ -18,8 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
-
 Filter: TypeAlias = dict[str, Any]
 #: Gives a variable's value, or raises KeyError.
 Lookup: TypeAlias = Callable[[str], Any]
@@ -174,7 +172,7 @@ class _Parser:
         token = self._take()
         if token.kind not in ("word", "quoted", "text") or token.keyword:
             raise self._error(f"expected a metadata key, got {token.text or 'the end'!r}", token)
-        if token.kind == "word" and token.text.lower() in ("document", _DOCUMENT):
+        if token.kind == "word" and token.text.lower() == "document":
             return self._document_test()
         key = token.text if token.kind == "word" else _unquoted(token.text)
         negative = self._accept("not")
@@ -231,14 +229,20 @@ class _Parser:
             values = self._value()
             if not isinstance(values, list) or not values:
                 raise self._error(f"expected {token.text} to be a list with values", token)
-            return values
+            return self._of_one_kind(values, token)
         self._expect("(", "'(' and a list of values")
         values = [self._value()]
         while self._accept(","):
             values.append(self._value())
         self._expect(")", "',' or ')'")
-        if len({type(value) for value in values}) > 1:
-            raise self._error("expected values of one kind: texts, whole numbers, numbers or bools", token)
+        return self._of_one_kind(values, token)
+
+    def _of_one_kind(self, values: list[Any], token: _Token) -> list[Any]:
+        kinds = set(map(type, values))
+        if kinds == {int, float}:
+            return list(map(float, values))
+        if len(kinds) > 1 or not kinds <= {str, int, float, bool}:
+            raise self._error("expected values of one kind: texts, numbers or bools", token)
         return values
 
     def _value(self) -> Any:
@@ -281,9 +285,7 @@ def _unquoted(text: str) -> str:
 
 def _plain(value: Any) -> Any:
     """A variable's value as Chroma takes it, or None."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    elif not isinstance(value, str) and hasattr(value, "tolist"):  # a column of a DataFrame
+    if hasattr(value, "tolist"):  # an array, a number of numpy's, a column of a DataFrame
         value = value.tolist()
     if isinstance(value, list | tuple | set | frozenset):
         values = [_plain(one) for one in value]
@@ -305,13 +307,18 @@ def _negated(test: Filter) -> Filter:
 # --- Two filters ------------------------------------------------------------------------------------------
 def _split(whole: Filter, text: str) -> Compiled:
     """Chroma keeps tests of documents apart; only ``and`` can join the two."""
-    terms = whole["$and"] if "$and" in whole else [whole]
+    terms = _terms(whole)
     documents = [term for term in terms if _speaks_of(term) == {"document"}]
     metadata = [term for term in terms if "metadata" in _speaks_of(term)]
     for term in metadata:
         if "document" in _speaks_of(term):
             raise WhereTextError("document tests and metadata tests can be joined by 'and' only, not by 'or'", text, 0)
     return Compiled(_conjunction(metadata), _conjunction([_bare(term) for term in documents]))
+
+
+def _terms(whole: Filter) -> list[Filter]:
+    """The tests that must all hold, out of any depth of ``and``."""
+    return [term for inner in whole["$and"] for term in _terms(inner)] if "$and" in whole else [whole]
 
 
 def _speaks_of(term: Filter) -> set[str]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from chroma_nb.client._async import blocking
+from chroma_nb.client._async.frames import AsyncFrames
 from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.collection_common import CollectionCommon
+from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.results import GetResult, QueryResult
@@ -30,7 +32,7 @@ from chroma_nb.types import (
 )
 
 
-class AsyncCollection(CollectionCommon[AsyncServer]):
+class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames):
     """Records — an id, and any of embedding, document, metadata, uri — and the questions one may ask them.
 
     >>> import chroma_nb
@@ -69,6 +71,8 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         ...     birds.count()
         2
         """
+        if is_frame(ids):
+            return await self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
         request = await blocking.run(prepare.add, self._target, ids, embeddings, metadatas, documents, images, uris)
         return await self._client.handle(request)
 
@@ -94,6 +98,8 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         ...     sorted(birds.get("wren")["metadatas"][0].items())
         [('grams', 10), ('song', True)]
         """
+        if is_frame(ids):
+            return await self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
         request = await blocking.run(prepare.update, self._target, ids, embeddings, metadatas, documents, images, uris)
         return await self._client.handle(request)
 
@@ -116,6 +122,8 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         ...     birds.get()["documents"]
         ['a wren', None]
         """
+        if is_frame(ids):
+            return await self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
         request = await blocking.run(prepare.upsert, self._target, ids, embeddings, metadatas, documents, images, uris)
         return await self._client.handle(request)
 
@@ -175,6 +183,7 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
         """
         request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
         result = await self._client.handle(request)
+        result.where_document = where_document
         return await blocking.run(self._with_data, result, include)
 
     async def peek(self, limit: int = 10) -> GetResult:
@@ -225,6 +234,8 @@ class AsyncCollection(CollectionCommon[AsyncServer]):
             include,
         )
         result = await self._client.handle(request)
+        result.where_document = where_document
+        result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
         return await blocking.run(self._with_data, result, include)
 
     async def explain(

@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from chroma_nb.client._sync import blocking
+from chroma_nb.client._sync.frames import Frames
 from chroma_nb.client._sync.server import Server
 from chroma_nb.client.collection_common import CollectionCommon
+from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.results import GetResult, QueryResult
@@ -33,7 +35,7 @@ from chroma_nb.types import (
 )
 
 
-class Collection(CollectionCommon[Server]):
+class Collection(CollectionCommon[Server], Frames):
     """Records — an id, and any of embedding, document, metadata, uri — and the questions one may ask them.
 
     >>> import chroma_nb
@@ -72,6 +74,8 @@ class Collection(CollectionCommon[Server]):
         ...     birds.count()
         2
         """
+        if is_frame(ids):
+            return self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
         request = blocking.run(prepare.add, self._target, ids, embeddings, metadatas, documents, images, uris)
         return self._client.handle(request)
 
@@ -97,6 +101,8 @@ class Collection(CollectionCommon[Server]):
         ...     sorted(birds.get("wren")["metadatas"][0].items())
         [('grams', 10), ('song', True)]
         """
+        if is_frame(ids):
+            return self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
         request = blocking.run(prepare.update, self._target, ids, embeddings, metadatas, documents, images, uris)
         return self._client.handle(request)
 
@@ -119,6 +125,8 @@ class Collection(CollectionCommon[Server]):
         ...     birds.get()["documents"]
         ['a wren', None]
         """
+        if is_frame(ids):
+            return self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
         request = blocking.run(prepare.upsert, self._target, ids, embeddings, metadatas, documents, images, uris)
         return self._client.handle(request)
 
@@ -178,6 +186,7 @@ class Collection(CollectionCommon[Server]):
         """
         request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
         result = self._client.handle(request)
+        result.where_document = where_document
         return blocking.run(self._with_data, result, include)
 
     def peek(self, limit: int = 10) -> GetResult:
@@ -228,6 +237,8 @@ class Collection(CollectionCommon[Server]):
             include,
         )
         result = self._client.handle(request)
+        result.where_document = where_document
+        result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
         return blocking.run(self._with_data, result, include)
 
     def explain(

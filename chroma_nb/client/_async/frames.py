@@ -1,0 +1,181 @@
+"""The methods of a collection that take or give a DataFrame. What they call stands in ``dataframe_calls.py``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chroma_nb import dataframe_calls
+from chroma_nb.dataframe import Dates, OnError
+from chroma_nb.dataframe_calls import Synced, Written, run_async
+from chroma_nb.types import Where, WhereDocument
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class AsyncFrames:
+    """The table side of a collection."""
+
+    async def to_df(
+        self,
+        where: Where | None = None,
+        *,
+        ids: list[str] | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        columns: Sequence[str] | None = None,
+        include: Sequence[str] | None = None,
+    ) -> pandas.DataFrame:
+        """The records as a pandas DataFrame, one row a record, metadata keys as columns.
+
+        The columns are ``id``, ``document``, ``uri`` where there is one, and the metadata keys in
+        alphabetical order (``metadata.<key>`` for a key of one of these names). ``columns`` picks some, in
+        that order, and fetches nothing else; ``"embedding"`` is one of them. ``include`` is Chroma's.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     birds.to_df({"g": {"$lt": 100}}, columns=["id", "g"])
+             id  g
+        0  wren  9
+        """
+        calls = dataframe_calls.read(where, where_document, ids, limit, offset, columns, include)
+        return await run_async(self, calls)
+
+    async def iter_df(
+        self, where: Where | None = None, *, columns: Sequence[str] | None = None, page_size: int = 1_000
+    ) -> AsyncIterator[pandas.DataFrame]:
+        """The records as DataFrames of at most ``page_size`` rows, one after the other."""
+        offset = 0
+        while (frame := await run_async(self, dataframe_calls.page(where, columns, page_size, offset))) is not None:
+            yield frame
+            offset += page_size
+
+    async def add_df(
+        self,
+        df: Any,
+        *,
+        id: Any = None,
+        document: Any = None,
+        embedding: Any = None,
+        uri: Any = None,
+        metadata: str | Sequence[str] | None = None,
+        on_error: OnError = "raise",
+        dates: Dates = "iso",
+        progress: bool | None = None,
+    ) -> Written:
+        """Add the rows of a table: pandas, polars, Arrow, or anything with their protocol.
+
+        ``id``, ``document``, ``embedding`` and ``uri`` name a column or give the values; without them the
+        columns of that name are taken, and the index for the ids. ``metadata`` names the metadata columns,
+        by default all others. A missing cell is an absent key; a date becomes ISO 8601 text, or
+        seconds since 1970 with ``dates="epoch"``. With ``on_error="skip"`` rows that cannot be records are
+        left out and reported. ``progress``: None shows a bar after a second.
+
+        Raises ValueError that names the rows and reasons.
+
+        >>> import chroma_nb, pandas
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add_df(pandas.DataFrame({"key": ["wren"], "vector": [[1.0, 0.0]]}), id="key", embedding="vector")
+        1 rows written
+        """
+        options = _options(id, document, embedding, uri, metadata, on_error, dates)
+        return await run_async(self, dataframe_calls.write("add", df, progress=progress, **options))
+
+    async def upsert_df(
+        self,
+        df: Any,
+        *,
+        id: Any = None,
+        document: Any = None,
+        embedding: Any = None,
+        uri: Any = None,
+        metadata: str | Sequence[str] | None = None,
+        on_error: OnError = "raise",
+        dates: Dates = "iso",
+        progress: bool | None = None,
+    ) -> Written:
+        """Add the rows of a table, or overwrite the records that are there. Arguments as ``add_df``."""
+        options = _options(id, document, embedding, uri, metadata, on_error, dates)
+        return await run_async(self, dataframe_calls.write("upsert", df, progress=progress, **options))
+
+    async def update_df(
+        self,
+        df: Any,
+        *,
+        id: Any = None,
+        document: Any = None,
+        embedding: Any = None,
+        uri: Any = None,
+        metadata: str | Sequence[str] | None = None,
+        on_error: OnError = "raise",
+        dates: Dates = "iso",
+        progress: bool | None = None,
+    ) -> Written:
+        """Change the records of these ids; what a row does not say stays as it is. Arguments as ``add_df``."""
+        options = _options(id, document, embedding, uri, metadata, on_error, dates)
+        return await run_async(self, dataframe_calls.write("update", df, progress=progress, **options))
+
+    async def sync(
+        self,
+        df: Any,
+        *,
+        delete: bool = False,
+        id: Any = None,
+        document: Any = None,
+        embedding: Any = None,
+        uri: Any = None,
+        metadata: str | Sequence[str] | None = None,
+        on_error: OnError = "raise",
+        dates: Dates = "iso",
+        progress: bool | None = None,
+    ) -> Synced:
+        """Make the collection equal to a table, doing only what is needed; run again, it does nothing.
+
+        New rows are added, changed documents embedded anew, changed metadata updated (a key that the row
+        no longer has is deleted), and with ``delete`` the records that are in no row are deleted. A part
+        that the table has no column for stays as it is. Other arguments as ``add_df``.
+
+        >>> import chroma_nb, pandas
+        >>> birds = pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]], "g": [9]})
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     collection = client.create_collection("birds")
+        ...     print(collection.sync(birds))
+        ...     print(collection.sync(birds))
+        1 added, 0 updated (0 embedded anew), 0 deleted, 0 unchanged
+        0 added, 0 updated (0 embedded anew), 0 deleted, 1 unchanged
+        """
+        options = _options(id, document, embedding, uri, metadata, on_error, dates)
+        return await run_async(self, dataframe_calls.sync(df, delete=delete, progress=progress, **options))
+
+    async def _write_frame(self, verb: dataframe_calls.Verb, frame: Any, *others: Any) -> None:
+        """``add(df)`` and its like: the columns as they are called, nothing beside them."""
+        if any(other is not None for other in others):
+            raise ValueError(
+                f"expected nothing beside a DataFrame; {verb}_df(df, embedding=…, document=…) names columns"
+            )
+        await run_async(self, dataframe_calls.write(verb, frame))
+
+    def _repr_html_(self) -> str:
+        # Named, not imported: the notebook is above us, and only IPython calls this.
+        html: str = importlib.import_module("chroma_nb.jupyter.formatters").collection_html(self)
+        return html
+
+
+def _options(
+    id: Any, document: Any, embedding: Any, uri: Any, metadata: Any, on_error: str, dates: str
+) -> dict[str, Any]:
+    return {
+        "id": id,
+        "document": document,
+        "embedding": embedding,
+        "uri": uri,
+        "metadata": metadata,
+        "on_error": on_error,
+        "dates": dates,
+    }

@@ -1,0 +1,118 @@
+"""``%chroma add``: a DataFrame, a list of texts, or the lines of a cell."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from chroma_nb import dataframe, dataframe_calls
+from chroma_nb.jupyter.command_line import Command, Parser, suggestion
+from chroma_nb.jupyter.commands.options import target
+from chroma_nb.jupyter.session import Session
+
+_PAGE = 5_000
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("words", nargs="*", metavar="[COLLECTION] VARIABLE", help="a DataFrame or a list of texts")
+    for part, what in (("id", "ids"), ("text", "documents"), ("embedding", "embeddings"), ("uri", "uris")):
+        parser.add_argument(f"--{part}", metavar="COLUMN", type=parser.text, help=f"the column of the {what}")
+    parser.add_argument(
+        "--metadata", metavar="COLUMNS", type=parser.text, help="only these, with commas; default: the others"
+    )
+    verb = parser.add_mutually_exclusive_group()
+    verb.add_argument("--upsert", action="store_true", help="overwrite records that are there")
+    verb.add_argument("--update", action="store_true", help="change only records that are there")
+    verb.add_argument("--sync", action="store_true", help="add what is new, change what differs, nothing else")
+    parser.add_argument("--delete", action="store_true", help="with --sync: delete records that are in no row")
+    parser.add_argument("--on-error", choices=("raise", "skip"), default="raise", help="rows that cannot be records")
+    parser.add_argument("--dates", choices=("iso", "epoch"), default="iso", help="as ISO text, or seconds since 1970")
+    parser.add_argument("--yes", action="store_true", help="do not ask before --delete")
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+    if arguments.delete and not arguments.sync:
+        raise UsageError("%chroma add: --delete goes with --sync")
+    if cell is not None:
+        collection, rest = target(session, arguments.words)
+        if rest:
+            raise UsageError("%%chroma add takes a collection and the texts below it, one a line")
+        return _write(session, collection, _texts([line.strip() for line in cell.splitlines()]), arguments)
+    if not arguments.words:
+        raise UsageError("%chroma add: expected a variable with a DataFrame or texts; %chroma add -h shows how")
+    *words, variable = arguments.words
+    collection, rest = target(session, words)
+    if rest:
+        raise UsageError(f"%chroma add: expected one variable after the collection, got {len(rest) + 1} words")
+    return _write(session, collection, _table(session, variable), arguments)
+
+
+def _table(session: Session, word: str) -> Any:
+    value = session.variable(word.strip(":{}"))
+    if dataframe.is_frame(value):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        return _texts(list(value))
+    raise UsageError(
+        f"%chroma add: expected {word!r} to be a DataFrame or a list of texts, it is a {type(value).__name__}"
+    )
+
+
+def _texts(texts: list[str]) -> Any:
+    """Texts with ids made from what they say: the same text twice is one record, also tomorrow."""
+    import pandas as pd
+
+    known = {hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]: text for text in texts if text}
+    if not known:
+        raise UsageError("%chroma add: there is no text to add")
+    return pd.DataFrame({"id": list(known), "document": list(known.values())})
+
+
+def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Namespace) -> Any:
+    columns = {
+        "id": arguments.id,
+        "document": arguments.text,
+        "embedding": arguments.embedding,
+        "uri": arguments.uri,
+        "metadata": None if arguments.metadata is None else [name.strip() for name in arguments.metadata.split(",")],
+        "on_error": arguments.on_error,
+        "dates": arguments.dates,
+    }
+    _known_columns(frame, columns)
+    if arguments.sync:
+        if arguments.delete:
+            session.confirm(f"Delete the records of {collection.name!r} that are in no row?", arguments.yes)
+        calls = dataframe_calls.sync(frame, delete=arguments.delete, page_size=_PAGE, **columns)
+        return dataframe_calls.run(collection, calls)
+    verb: dataframe_calls.Verb = "upsert" if arguments.upsert else "update" if arguments.update else "add"
+    return dataframe_calls.run(collection, dataframe_calls.write(verb, frame, **columns))
+
+
+def _known_columns(frame: Any, columns: dict[str, Any]) -> None:
+    """A column that is not there, with a suggestion."""
+    names = [str(name) for name in dataframe.to_pandas(frame).columns]
+    wanted = [columns[part] for part in ("id", "document", "embedding", "uri")] + (columns["metadata"] or [])
+    for name in wanted:
+        if name is not None and name not in names:
+            hint = suggestion(name, names) or f"; there are: {', '.join(names)}"
+            raise UsageError(f"%chroma add: there is no column {name!r}{hint}")
+
+
+COMMAND = Command(
+    name="add",
+    summary="Add a DataFrame, a list of texts, or (%%chroma) the lines of a cell.",
+    examples=(
+        "%chroma add papers df --text abstract --id doi",
+        "%chroma add papers df --sync --delete     make the collection equal to the DataFrame",
+        "%chroma add papers texts                  a list of texts; the same text is never added twice",
+        "%%chroma add papers",
+        "  one text",
+        "  another text",
+    ),
+    arguments=_arguments,
+    run=_run,
+    takes_cell=True,
+)

@@ -1,0 +1,102 @@
+"""``%chroma connect``: open a database, or choose a client of the notebook."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+from urllib.parse import urlsplit
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser, suggestion
+from chroma_nb.jupyter.session import Session, is_client
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument(
+        "target", nargs="?", help="memory, a directory, http://HOST:PORT, or a variable that is a client"
+    )
+    parser.add_argument("--alias", type=parser.text, help="a name to come back to it by")
+    parser.add_argument("--tenant", type=parser.text)
+    parser.add_argument("--database", type=parser.text)
+    parser.add_argument("--list", action="store_true", help="the open clients")
+    parser.add_argument("--close", metavar="ALIAS", help="close a client that connect opened")
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
+    if arguments.close is not None:
+        _close(session, arguments.close)
+    elif arguments.list or arguments.target is None:
+        _list(session)
+    else:
+        _connect(session, arguments)
+
+
+def _connect(session: Session, arguments: argparse.Namespace) -> None:
+    name = str(arguments.target).strip(":{}") if str(arguments.target)[0] in ":{" else arguments.target
+    alias = arguments.alias or name
+    if name in session.clients:
+        alias = name
+    elif is_client(session.variables.get(name)):
+        session.clients[alias] = session.variables[name]
+    else:
+        place: dict[str, Any] = {
+            key: value for key in ("tenant", "database") if (value := getattr(arguments, key)) is not None
+        }
+        session.clients[alias] = _open(session, name, place)
+        session.opened.add(alias)
+    session.current_client, session.current_collection = alias, None
+    count = len(session.collection_names(session.clients[alias]))
+    session.say(f"Connected to {alias}: {count} collection{'' if count == 1 else 's'}.")
+
+
+def _open(session: Session, target: str, place: dict[str, Any]) -> Any:
+    import chroma_nb
+
+    if target == "memory":
+        return chroma_nb.EphemeralClient(**place)
+    parts = urlsplit(target)
+    if parts.scheme in ("http", "https"):
+        if parts.username or parts.password:
+            raise UsageError("no password in a cell, please: make the client in Python and connect its variable")
+        port = parts.port or (443 if parts.scheme == "https" else 8000)
+        return chroma_nb.HttpClient(host=parts.hostname or "", port=port, ssl=parts.scheme == "https", **place)
+    if parts.scheme and "//" in target:
+        raise UsageError(f"expected memory, a directory, http://… or a client's variable, got {target!r}")
+    return chroma_nb.PersistentClient(path=target, **place)
+
+
+def _list(session: Session) -> None:
+    names = [*session.clients, *(name for name in session.client_variables() if name not in session.clients)]
+    if not names:
+        session.say("No database is open; %chroma connect PATH, or %chroma connect memory.")
+    for name in names:
+        session.say(f"{'*' if name == session.current_client else ' '} {name}")
+
+
+def _close(session: Session, alias: str) -> None:
+    if alias not in session.clients:
+        raise UsageError(f"there is no client {alias!r}{suggestion(alias, session.clients)}")
+    client = session.clients.pop(alias)
+    if alias in session.opened:  # what the notebook opened, the notebook closes
+        session.opened.discard(alias)
+        client.close()
+    if session.current_client == alias:
+        session.current_client = session.current_collection = None
+    session.say(f"Closed {alias}.")
+
+
+COMMAND = Command(
+    name="connect",
+    summary="Open a database, or choose a client of the notebook.",
+    examples=(
+        "%chroma connect ./mydata",
+        "%chroma connect memory",
+        "%chroma connect http://localhost:8000 --alias work",
+        "%chroma connect client            a variable that holds a client, ours or chromadb's",
+        "%chroma connect --list",
+        "%chroma connect --close work",
+    ),
+    arguments=_arguments,
+    run=_run,
+)

@@ -1,0 +1,35 @@
+"""``%chroma count``: how many records."""
+
+from __future__ import annotations
+
+import argparse
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser
+from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, filters, target
+from chroma_nb.jupyter.session import Session
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("words", nargs="*", metavar="[COLLECTION]")
+    add_where(parser)
+    add_output(parser)
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> int:
+    collection, rest = target(session, arguments.words)
+    if rest:
+        raise UsageError(f"%chroma count takes a collection, got also {' '.join(rest)!r}")
+    if arguments.where is None:
+        return int(collection.count())
+    return len(collection.get(include=[], **filters(compiled(session, arguments.where)))["ids"])
+
+
+COMMAND = Command(
+    name="count",
+    summary="How many records a collection has, or how many pass a filter.",
+    examples=("%chroma count papers", '%chroma count papers --where "year > 2020"'),
+    arguments=_arguments,
+    run=_run,
+)

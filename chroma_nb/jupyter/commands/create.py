@@ -1,0 +1,67 @@
+"""``%chroma create``: make a collection."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser
+from chroma_nb.jupyter.commands.model import embedding_function
+from chroma_nb.jupyter.session import Session
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("name", type=parser.text)
+    parser.add_argument("--space", choices=("l2", "cosine", "ip"), help="the distance; default is the model's")
+    parser.add_argument(
+        "--model",
+        type=parser.value,
+        help="what embeds texts: a name (%%chroma model --list), :variable, or none; default is Chroma's default",
+    )
+    parser.add_argument(
+        "--metadata", metavar="JSON", type=parser.value, help="the collection's own metadata, or :variable"
+    )
+    parser.add_argument("--exist-ok", action="store_true", help="take the collection of that name where there is one")
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
+    client = session.client()
+    if not arguments.exist_ok and arguments.name in session.collection_names(client):
+        raise UsageError(f"there is a collection {arguments.name!r} already; --exist-ok takes it as it is")
+    options: dict[str, Any] = {}
+    if arguments.space is not None:
+        options["configuration"] = {"hnsw": {"space": arguments.space}}
+    if arguments.metadata is not None:
+        options["metadata"] = _metadata(arguments.metadata)
+    if arguments.model is not None:
+        options["embedding_function"] = embedding_function(arguments.model)
+    session.current_collection = client.get_or_create_collection(arguments.name, **options)
+    session.say(f"Using {arguments.name}: {session.current_collection.count():,} records.")
+
+
+def _metadata(given: Any) -> dict[str, Any]:
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"--metadata: not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise UsageError(f'--metadata: expected an object such as {{"topic": "birds"}}, got a {type(given).__name__}')
+    return given
+
+
+COMMAND = Command(
+    name="create",
+    summary="Make a collection, and use it.",
+    examples=(
+        "%chroma create papers",
+        '%chroma create papers --space cosine --metadata \'{"topic": "birds"}\'',
+        "%chroma create vectors --model none",
+        "%chroma create papers --model :my_embedding_function",
+    ),
+    arguments=_arguments,
+    run=_run,
+)

@@ -1,0 +1,71 @@
+"""``%chroma delete``: delete records or a collection, after asking."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser
+from chroma_nb.jupyter.commands.get import ids_of
+from chroma_nb.jupyter.commands.options import add_where, compiled, filters
+from chroma_nb.jupyter.session import Session
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("collection", type=parser.text)
+    parser.add_argument(
+        "ids", nargs="*", metavar="ID", help="the records; without ids and filter, the whole collection"
+    )
+    add_where(parser)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
+    collection = session.collection(arguments.collection)
+    if arguments.ids or arguments.where is not None:
+        _delete_records(session, collection, arguments)
+    else:
+        _delete_collection(session, collection, arguments.yes)
+
+
+def _delete_records(session: Session, collection: Any, arguments: argparse.Namespace) -> None:
+    options: dict[str, Any] = filters(compiled(session, arguments.where))
+    if arguments.ids:
+        options["ids"] = ids_of(session, arguments.ids)
+    found = collection.get(include=[], **options)["ids"]
+    if not found:
+        raise UsageError(f"{collection.name!r} has no such record; nothing was changed")
+    what = f"{len(found):,} record{'' if len(found) == 1 else 's'} of {collection.name!r}"
+    session.confirm(f"Delete {what}?", arguments.yes)
+    collection.delete(**options)
+    session.say(f"Deleted {what}.")
+
+
+def _delete_collection(session: Session, collection: Any, yes: bool) -> None:
+    client = session.client()
+    # A variable may hold a collection of another database, where another one has the same name here.
+    here = collection.name in session.collection_names(client)
+    if not here or client.get_collection(collection.name, embedding_function=None).id != collection.id:
+        raise UsageError(
+            f"the collection {collection.name!r} is not one of the client in use; %chroma connect to its own"
+        )
+    session.confirm(f"Delete the collection {collection.name!r} with {collection.count():,} records?", yes)
+    client.delete_collection(collection.name)
+    if session.current_collection is not None and session.current_collection.id == collection.id:
+        session.current_collection = None
+    session.say(f"Deleted the collection {collection.name!r}.")
+
+
+COMMAND = Command(
+    name="delete",
+    summary="Delete records, or a whole collection. Asks first; --yes does not.",
+    examples=(
+        "%chroma delete papers id-1 id-2",
+        '%chroma delete papers --where "year < 1990" --yes',
+        "%chroma delete papers                    the whole collection",
+    ),
+    arguments=_arguments,
+    run=_run,
+)

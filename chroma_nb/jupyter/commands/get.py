@@ -1,0 +1,67 @@
+"""``%chroma get``: records by id or filter."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from chroma_nb.jupyter.command_line import Command, Parser, value_of
+from chroma_nb.jupyter.commands.options import (
+    add_include,
+    add_output,
+    add_where,
+    compiled,
+    filters,
+    included,
+    rich_get,
+    target,
+)
+from chroma_nb.jupyter.session import Session
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("words", nargs="*", metavar="[COLLECTION] [ID …]", help="all records without an id")
+    add_where(parser)
+    parser.add_argument("-n", "--limit", type=parser.whole, help="at most so many")
+    parser.add_argument("--offset", type=parser.whole, help="leave out the first ones")
+    add_include(parser)
+    parser.add_argument("--explain", action="store_true", help="show the filter, do not ask")
+    add_output(parser)
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+    collection, words = target(session, arguments.words)
+    found = compiled(session, arguments.where)
+    if arguments.explain:
+        return {"where": found.where, "where_document": found.where_document}
+    options: dict[str, Any] = {"limit": arguments.limit or session.settings.limit, **filters(found)}
+    if arguments.offset is not None:
+        options["offset"] = arguments.offset
+    if words:
+        options["ids"] = ids_of(session, words)
+        options["limit"] = arguments.limit
+    return rich_get(collection.get(include=included(arguments.include, ["documents", "metadatas"]), **options), found)
+
+
+def ids_of(session: Session, words: list[str]) -> list[str]:
+    """The ids that are written, or that a variable lists."""
+    ids: list[str] = []
+    for word in words:
+        value = value_of(word, session)
+        ids += [value] if isinstance(value, str) else map(str, value)
+    return ids
+
+
+COMMAND = Command(
+    name="get",
+    summary="Records by id or filter, in the order they were added.",
+    examples=(
+        "%chroma get papers",
+        "%chroma get papers id-1 id-2",
+        "%chroma get papers --where \"year > 2020 and topic in ('a', 'b')\" -n 5",
+        "%chroma get papers --where \"document contains 'whale'\" --as df",
+        "%chroma get papers :my_ids -o records",
+    ),
+    arguments=_arguments,
+    run=_run,
+)

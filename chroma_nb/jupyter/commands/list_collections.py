@@ -1,0 +1,36 @@
+"""``%chroma list``: the collections and their counts."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from chroma_nb._optional import require
+from chroma_nb.jupyter.command_line import Command, Parser
+from chroma_nb.jupyter.commands.options import add_output
+from chroma_nb.jupyter.session import Session
+
+
+def _arguments(parser: Parser) -> None:
+    add_output(parser)
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+    pd = require("pandas", feature="%chroma list")
+    client = session.client()
+    collections = [client.get_collection(name, embedding_function=None) for name in session.collection_names(client)]
+    return pd.DataFrame(
+        {
+            "collection": [collection.name for collection in collections],
+            "records": [collection.count() for collection in collections],
+        }
+    )
+
+
+COMMAND = Command(
+    name="list",
+    summary="The collections of the client in use, and their counts, as a DataFrame.",
+    examples=("%chroma list", "names = %chroma list"),
+    arguments=_arguments,
+    run=_run,
+)

@@ -1,0 +1,56 @@
+"""``%chroma model``: what embeds a collection's texts."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser, suggestion
+from chroma_nb.jupyter.formatters import model_name
+from chroma_nb.jupyter.session import Session
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("collection", nargs="?", type=parser.text)
+    parser.add_argument("--list", action="store_true", help="the names that %%chroma create --model knows")
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
+    if arguments.list:
+        for name in sorted({"none", *_known()}):
+            session.say(name)
+        return
+    collection = session.collection(arguments.collection)
+    configuration = (collection.configuration_json or {}).get("embedding_function")
+    session.say(f"{collection.name}: {model_name(configuration)}")
+
+
+def _known() -> Any:
+    from chroma_nb.embedding_functions.registry import known_embedding_functions
+
+    return known_embedding_functions
+
+
+def embedding_function(given: Any) -> Any:
+    """An embedding function from its name, or the object that a variable holds; None for "none"."""
+    if not isinstance(given, str):
+        if not callable(given):
+            raise UsageError(f"--model: expected an embedding function, got a {type(given).__name__}")
+        return given
+    if given == "none":
+        return None
+    known = _known()
+    if given not in known:
+        raise UsageError(f"--model: there is no {given!r}{suggestion(given, known)}; %chroma model --list")
+    return known[given]()
+
+
+COMMAND = Command(
+    name="model",
+    summary="What embeds a collection's texts.",
+    examples=("%chroma model papers", "%chroma model --list"),
+    arguments=_arguments,
+    run=_run,
+)

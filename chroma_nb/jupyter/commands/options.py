@@ -1,0 +1,114 @@
+"""Options that several sub-commands share: the collection, the filter, where the answer goes."""
+
+from __future__ import annotations
+
+import json
+import keyword
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Parser, suggestion
+from chroma_nb.jupyter.session import Session
+from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
+from chroma_nb.results import GetResult, QueryResult
+
+
+def add_where(parser: Parser) -> None:
+    """``--where``, as SQL or as Chroma's JSON."""
+    parser.add_argument(
+        "--where",
+        metavar="FILTER",
+        help="a filter such as \"year > 2020 and topic in ('a', 'b')\", \"document contains 'whale'\", "
+        "or Chroma's own as JSON or :variable",
+    )
+
+
+def add_output(parser: Parser) -> None:
+    """``--out`` and ``--as``."""
+    parser.add_argument("-o", "--out", metavar="NAME", type=_variable_name, help="put the answer into this variable")
+    parser.add_argument("--as", dest="form", choices=("df", "result"), help="a DataFrame, or Chroma's dict")
+
+
+def add_include(parser: Parser) -> None:
+    """``--include``."""
+    parser.add_argument("--include", metavar="FIELDS", help="also these: embeddings, uris, data (with commas)")
+
+
+def included(given: str | None, base: list[str]) -> list[str]:
+    """The fields to include."""
+    extra = [name.strip() for name in (given or "").split(",") if name.strip()]
+    known = ("embeddings", "uris", "data", *base)
+    for name in extra:
+        if name not in known:
+            raise UsageError(f"--include: there is no field {name!r}{suggestion(name, known)}")
+    return list(dict.fromkeys([*base, *extra]))
+
+
+def _variable_name(name: str) -> str:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise UsageError(f"--out: expected the name of a variable, got {name!r}")
+    return name
+
+
+def target(session: Session, words: list[str]) -> tuple[Any, list[str]]:
+    """The collection that is meant, and the words that are not its name.
+
+    The first word names it, unless a collection is in use and the word names none.
+    """
+    if words and session.current_collection is not None:
+        names = [*session.collection_variables(), *_names(session)]
+        if words[0] not in names:
+            if hint := suggestion(words[0], names):
+                raise UsageError(f"there is no collection {words[0]!r}{hint}")
+            return session.current_collection, words
+    return session.collection(words[0] if words else None), words[1:]
+
+
+def _names(session: Session) -> list[str]:
+    try:
+        return session.collection_names(session.client())
+    except UsageError:  # a collection from a variable needs no client
+        return []
+
+
+def compiled(session: Session, where: str | None) -> Compiled:
+    """The filter of ``--where``."""
+    if where is None:
+        return Compiled(None, None)
+    if where.startswith((":", "{")) and isinstance(given := _variable(session, where), dict):
+        return Compiled(given, None)
+    if where.lstrip().startswith('{"'):
+        try:
+            return Compiled(json.loads(where), None)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"--where: not JSON: {error}") from None
+    try:
+        return compile_where(where, session.variables.__getitem__ if session.settings.variables else None)
+    except WhereTextError as error:
+        raise UsageError(f"--where: {error}") from None
+
+
+def _variable(session: Session, where: str) -> Any:
+    return session.variables.get(where.strip(":{} ")) if session.settings.variables else None
+
+
+def filters(found: Compiled) -> dict[str, Any]:
+    """The arguments of get, query and delete."""
+    both = {"where": found.where, "where_document": found.where_document}
+    return {name: value for name, value in both.items() if value is not None}
+
+
+def rich_get(answer: Any, found: Compiled) -> GetResult:
+    """An answer of any collection with display and ``to_df()``."""
+    result = GetResult(answer)
+    result.where_document = found.where_document
+    return result
+
+
+def rich_query(answer: Any, found: Compiled, texts: list[str] | None) -> QueryResult:
+    """As ``rich_get``, for a query of these texts."""
+    result = QueryResult(answer)
+    result.where_document = found.where_document
+    result.query_texts = texts
+    return result

@@ -1,0 +1,52 @@
+"""``%chroma save``: keep a command under a name."""
+
+from __future__ import annotations
+
+import argparse
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser, suggestion
+from chroma_nb.jupyter.commands import command
+from chroma_nb.jupyter.session import Session
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("name", nargs="?", help="what to call it; without a name, the saved commands are listed")
+    parser.add_argument("words", nargs="*", metavar="COMMAND …", help="the command, not yet run; none: forget the name")
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
+    if not arguments.words:
+        for name, (words, _) in sorted(session.saved.items()):
+            session.say(f"{name}: {' '.join(map(_quoted, words))}")
+        return
+    name, *words = arguments.words
+    if words:
+        if command(words[0]).raw:
+            raise UsageError(f"%chroma {words[0]} cannot be saved")
+        session.saved[name] = (words, cell)
+        session.say(f"Saved {name}; %chroma run {name}")
+    elif session.saved.pop(name, None) is None:
+        raise UsageError(f"nothing is saved as {name!r}{suggestion(name, session.saved)}")
+    else:
+        session.say(f"Forgot {name}.")
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"' if not word or any(character.isspace() for character in word) else word
+
+
+COMMAND = Command(
+    name="save",
+    summary="Keep a command under a name, for this session; :variables are put in when it runs.",
+    examples=(
+        '%chroma save recent query papers :question --where "year > :since"',
+        "%chroma save                             list what is saved",
+        "%chroma save recent                      forget it",
+    ),
+    arguments=_arguments,
+    run=_run,
+    takes_cell=True,
+    raw=True,
+)

@@ -1,0 +1,129 @@
+"""What may follow at the cursor of a ``%chroma`` line: commands, collections, keys, values, options, names.
+
+A completion never raises and never waits for more than one small read of the collection.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Parser
+from chroma_nb.jupyter.commands import COMMANDS, command
+from chroma_nb.jupyter.session import Session, metadata_keys
+
+_LINE = re.compile(r"^\s*(?:[\w., ]+=\s*)?%{1,2}chroma(?P<rest>\s.*|)$", re.DOTALL)
+#: An open ``--where`` at the end of the line: the quote and what stands in it.
+_WHERE = re.compile(r"""--where[\s=]+(?P<quote>["'])(?P<text>(?:(?!(?P=quote)).)*)$""")
+_KEY, _VALUE = r"[^\W\d][\w.\-]*", r"'[^']*|\"[^\"]*|[\w.\-]*"
+_AFTER_SIGN = re.compile(
+    rf"(?P<key>{_KEY})\s*(?:!=|<>|==?|(?:not\s+)?in\s*\((?:[^()]*,)?|contains)\s*(?P<begun>{_VALUE})$"
+)
+_BEGUN = re.compile(r"[\w.\-]*$")
+
+
+def complete(session: Session, line: str) -> tuple[str, list[str]]:
+    """The begun word, and what it may become, in the order to be offered."""
+    match = _LINE.match(line)
+    if match is None:
+        return "", []
+    rest = match["rest"]
+    begun = re.search(r"\S*$", rest)[0]  # type: ignore[index]  # it matches the empty text too
+    words = rest.split()[: None if not begun else -1]
+    try:
+        if not words:
+            return begun, _starting(begun, list(COMMANDS))
+        if where := _WHERE.search(rest):
+            return _in_where(session, words, where["text"])
+        return begun, _starting(begun, _after(session, words, begun))
+    except Exception:  # noqa: BLE001  # a completion never raises: no client, a collection that is gone, no server
+        return begun, []
+
+
+def _starting(begun: str, choices: list[str]) -> list[str]:
+    return [choice for choice in choices if choice.startswith(begun)]
+
+
+def _after(session: Session, words: list[str], begun: str) -> list[str]:
+    """What may be the next word of a command."""
+    name, *given = words
+    chosen = command(name)
+    if begun.startswith("-"):
+        return sorted(option for option in Parser(chosen, session)._option_string_actions if option.startswith("--"))
+    if begun.startswith(":"):
+        return [f":{variable}" for variable in sorted(session.variables) if not variable.startswith("_")]
+    if given and given[-1] == "--as":
+        return ["df", "result"]
+    if given:
+        return _frames(session) if name == "add" and len(given) == 1 else []
+    choices: list[str] = _FIRST_WORDS.get(name, _collections)(session)
+    return choices
+
+
+def _collections(session: Session) -> list[str]:
+    try:
+        names = session.collection_names(session.client())
+    except UsageError:
+        names = []
+    return list(dict.fromkeys([*names, *session.collection_variables()]))
+
+
+def _clients(session: Session) -> list[str]:
+    return list(dict.fromkeys(["memory", *session.clients, *session.client_variables()]))
+
+
+def _frames(session: Session) -> list[str]:
+    from chroma_nb.dataframe import is_frame
+
+    return [name for name, value in sorted(session.variables.items()) if name[0] != "_" and is_frame(value)]
+
+
+def _saved(session: Session) -> list[str]:
+    return sorted(session.saved)
+
+
+#: What the first word of a command may be, where it is not a collection.
+_FIRST_WORDS: dict[str, Any] = {
+    "connect": _clients,
+    "create": lambda session: [],
+    "list": lambda session: [],
+    "save": _saved,
+    "run": _saved,
+}
+
+
+def _in_where(session: Session, words: list[str], text: str) -> tuple[str, list[str]]:
+    """Values after a comparison, keys elsewhere."""
+    keys = metadata_keys(_named_collection(session, words))
+    if match := _AFTER_SIGN.search(text):
+        values = [written(value) for value in _flat(keys.get(match["key"], []))]
+        return match["begun"], _starting(match["begun"], values)
+    begun = _BEGUN.search(text)[0]  # type: ignore[index]  # it matches the empty text too
+    return begun, _starting(begun, [*(_key(key) for key in keys), "document"])
+
+
+def _named_collection(session: Session, words: list[str]) -> Any:
+    """The collection of a line that is still being written."""
+    names = _collections(session)
+    return session.collection(words[1] if len(words) > 1 and words[1] in names else None)
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    return [one for value in values for one in (value if isinstance(value, list) else [value])]
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(_KEY, key) else f"`{key}`"
+
+
+def written(value: Any) -> str:
+    """A value as a filter has it.
+
+    >>> written("it's"), written(True), written(2020)
+    ("'it''s'", 'true', '2020')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)

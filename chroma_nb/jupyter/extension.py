@@ -1,0 +1,87 @@
+"""``%load_ext chroma_nb`` and ``%unload_ext chroma_nb``: what is put into IPython, and taken out again."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from chroma_nb.jupyter.formatters import FORMATTERS
+from chroma_nb.jupyter.magics import ChromaMagics
+
+_KINDS = ("line", "cell")
+
+
+class Extension:
+    """What was registered in one shell, and what stood there before."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._magics = ChromaMagics(shell)
+        self._previous_magics: dict[str, Any] = {}
+        self._previous_formatters: dict[tuple[str, str], Any] = {}
+
+    def load(self) -> None:
+        """Register the magics, their completion, the displays of chromadb's objects, and ``df.chroma``."""
+        registered = self._shell.magics_manager.magics
+        self._previous_magics = {kind: registered[kind].get("chroma") for kind in _KINDS}
+        self._shell.register_magics(self._magics)
+        self._shell.Completer.custom_matchers.append(self._magics.matcher)
+        for place, display in FORMATTERS.items():
+            self._previous_formatters[place] = self._html().for_type_by_name(*place, display)
+        self._shell.events.register("pre_run_cell", self._register_accessor)
+        self._register_accessor()
+
+    def unload(self) -> None:
+        """Take everything out and put back what was there."""
+        registered = self._shell.magics_manager.magics
+        for kind, before in self._previous_magics.items():
+            if before is None:
+                registered[kind].pop("chroma", None)
+            else:
+                registered[kind]["chroma"] = before
+        self._shell.configurables.remove(self._magics)
+        self._shell.Completer.custom_matchers.remove(self._magics.matcher)
+        for place, previous in self._previous_formatters.items():
+            _restore(self._html(), place, previous)
+        self._shell.events.unregister("pre_run_cell", self._register_accessor)
+        if "chroma_nb.pandas" in sys.modules:
+            sys.modules["chroma_nb.pandas"].unregister()
+
+    def _html(self) -> Any:
+        return self._shell.display_formatter.formatters["text/html"]
+
+    def _register_accessor(self, info: Any = None) -> None:
+        """Give DataFrames their ``.chroma`` once somebody has loaded pandas; never load it."""
+        if "pandas" in sys.modules:
+            from chroma_nb import pandas
+
+            pandas.register()
+
+
+def _restore(formatter: Any, place: tuple[str, str], previous: Any) -> None:
+    """Undo for_type_by_name, which keeps the types that are imported and those that are not apart."""
+    module, name = place
+    kind = getattr(sys.modules.get(module), name, None)
+    if previous is not None:
+        formatter.for_type_by_name(module, name, previous)
+        return
+    formatter.deferred_printers.pop(place, None)
+    if kind is not None:
+        formatter.type_printers.pop(kind, None)
+
+
+#: Shell -> its extension: IPython loads and unloads by module, once a shell.
+_LOADED: dict[int, Extension] = {}
+
+
+def load(shell: Any) -> None:
+    """Load into a shell; a second time does nothing."""
+    if id(shell) not in _LOADED:
+        _LOADED[id(shell)] = Extension(shell)
+        _LOADED[id(shell)].load()
+
+
+def unload(shell: Any) -> None:
+    """Take out of a shell; nothing where it was not loaded."""
+    if (extension := _LOADED.pop(id(shell), None)) is not None:
+        extension.unload()

@@ -1,0 +1,78 @@
+"""``%chroma`` and ``%%chroma``: the line between IPython and the commands.
+
+A mistake of the person is a short UsageError. What a command does stands in ``commands/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from traitlets import Bool, Enum, Int
+
+from chroma_nb.jupyter.command_line import split
+from chroma_nb.jupyter.commands import dispatch
+from chroma_nb.jupyter.completion import complete
+from chroma_nb.jupyter.session import Session
+
+
+@magics_class
+class ChromaMagics(Magics):
+    """Settings of the Chroma magics."""
+
+    n_results = Int(5, help="Hits of %chroma query where -n is not given.").tag(config=True)
+    limit = Int(20, help="Records of %chroma get where -n is not given.").tag(config=True)
+    result = Enum(["result", "df"], "result", help="What get, query and peek give: Chroma's dict or a DataFrame.").tag(
+        config=True
+    )
+    variables = Bool(True, help="Whether :name and {name} stand for variables of the notebook.").tag(config=True)
+    confirm = Bool(True, help="Whether %chroma delete asks where --yes is not given.").tag(config=True)
+    short_errors = Bool(True, help="Whether errors are one line; off, the whole traceback.").tag(config=True)
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.session = Session(shell.user_ns, self)
+        self.matcher = _matcher(self.session)
+
+    @no_var_expand
+    @line_cell_magic
+    def chroma(self, line: str, cell: str | None = None) -> Any:
+        """Chroma collections: ``%chroma COMMAND …``, or ``%%chroma COMMAND …`` with texts below.
+
+        %chroma                                         the commands; each explains itself: %chroma query -h
+        %chroma connect ./mydata                        or memory, http://HOST:PORT, a client's variable
+        %chroma use papers
+        %chroma add papers df --text abstract --id doi
+        %chroma query "protein folding" -n 5 --where "year > 2020 and topic in ('a', 'b')"
+        hits = %chroma query papers :question --as df   :question is a variable of the notebook
+        %%chroma query papers -o hits                   the text of the cell is the query
+        """
+        try:
+            return dispatch(self.session, split(line), cell)
+        except UsageError:
+            raise
+        except Exception as error:
+            if not self.short_errors:
+                raise
+            raise UsageError(_short(error)) from None
+
+
+def _matcher(session: Session) -> Callable[[CompletionContext], SimpleMatcherResult]:
+    """What IPython asks at a press of Tab, in a line or the first line of a cell."""
+
+    @context_matcher(identifier="chroma_nb")
+    def chroma(context: CompletionContext) -> SimpleMatcherResult:
+        token, choices = complete(session, context.line_with_cursor[: context.cursor_position])
+        completions = [SimpleCompletion(text=choice, type="chroma") for choice in choices]
+        return {"completions": completions, "suppress": bool(completions), "matched_fragment": token, "ordered": True}
+
+    return chroma
+
+
+def _short(error: Exception) -> str:
+    """An error as one line, with the way to the rest."""
+    text = str(error) or type(error).__name__
+    return f"{type(error).__name__}: {text}\n(%config ChromaMagics.short_errors = False shows where)"

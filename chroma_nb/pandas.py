@@ -1,0 +1,124 @@
+"""``df.chroma``: from a DataFrame to a collection, and search in a DataFrame.
+
+``import chroma_nb.pandas`` registers it; so do ``%load_ext chroma_nb`` and, where pandas is loaded
+already, ``import chroma_nb``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chroma_nb import dataframe, dataframe_calls
+from chroma_nb._optional import require
+from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
+from chroma_nb.types import Matrix, Vector
+
+if TYPE_CHECKING:
+    import pandas
+
+_NAME = "chroma"
+
+
+class ChromaAccessor:
+    """What ``df.chroma`` offers."""
+
+    def __init__(self, frame: pandas.DataFrame) -> None:
+        self._frame = frame
+        self._embedding_function: Any = None
+        self._vectors: dict[str, Vector] = {}
+
+    def to_collection(
+        self, collection: Any, *, client: Any = None, delete: bool = False, progress: bool | None = None, **columns: Any
+    ) -> Any:
+        """Make a collection equal to this DataFrame, and return it.
+
+        ``collection`` is a collection, or the name of one of ``client``, made where there is none. Only
+        what differs is written; ``delete`` also deletes the records that are in no row. ``columns``
+        are those of ``collection.sync``: id, document, embedding, uri, metadata, on_error, dates.
+
+        >>> import chroma_nb, pandas
+        >>> client = chroma_nb.EphemeralClient()
+        >>> birds = pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]], "grams": [9]})
+        >>> birds.chroma.to_collection("birds", client=client).count()
+        1
+        >>> client.close()
+        """
+        if isinstance(collection, str):
+            if client is None:
+                raise ValueError(f"expected client= beside the name {collection!r}, or a collection, got neither")
+            collection = client.get_or_create_collection(collection)
+        calls = dataframe_calls.sync(self._frame, delete=delete, progress=progress, **columns)
+        dataframe_calls.run(collection, calls)
+        return collection
+
+    def search(
+        self, query: Any, n_results: int = 10, *, embedding_function: Any = None, **columns: Any
+    ) -> pandas.DataFrame:
+        """The rows nearest to a text or vector, nearest first, with a column ``distance`` (1 - cosine).
+
+        Exact, in memory, without a collection. Where the frame has no embeddings, the documents are
+        embedded (by Chroma's default function unless another is given); a text is embedded once as
+        long as this DataFrame lives. ``columns`` are document=, embedding=; rows without are left out.
+
+        >>> import pandas
+        >>> birds = pandas.DataFrame({"id": ["wren", "crow"], "embedding": [[1.0, 0.0], [0.0, 1.0]]})
+        >>> birds.chroma.search([0.0, 1.0], 1)
+             id   embedding  distance
+        1  crow  [0.0, 1.0]       0.0
+        """
+        if n_results < 1:
+            raise ValueError(f"expected n_results of at least 1, got {n_results}")
+        numbered = [str(row) for row in range(len(self._frame))]
+        records = dataframe.from_frame(self._frame, id=numbered, metadata=[], on_error="skip", **columns).records
+        if records.embeddings is None:
+            texts = {int(row): text for row, text in zip(records.ids, records.documents or [], strict=True) if text}
+            rows, vectors = np.array(list(texts), int), self._embedded(list(texts.values()), embedding_function)
+        else:
+            given = slice(None) if records.has_embedding is None else records.has_embedding
+            rows, vectors = np.array(records.ids, int)[given], records.embeddings[given]
+        if isinstance(query, str):
+            query = self._embedded([query], embedding_function)[0]
+        distances = _cosine_distances(vectors, np.asarray(query, np.float32))
+        nearest = np.argsort(distances, kind="stable")[:n_results]
+        return self._frame.iloc[rows[nearest]].assign(distance=distances[nearest])
+
+    def _embedded(self, texts: Sequence[str], embedding_function: Any) -> Matrix:
+        """A vector for each text; those embedded before by the same function are remembered."""
+        if self._embedding_function is not embedding_function:
+            self._embedding_function, self._vectors = embedding_function, {}
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if new:
+            embed = DefaultEmbeddingFunction() if embedding_function is None else embedding_function
+            self._vectors.update(zip(new, embed(new), strict=True))
+        return np.array([self._vectors[text] for text in texts], np.float32)
+
+
+def _cosine_distances(vectors: Matrix, query: Vector) -> Vector:
+    if not len(vectors):
+        return np.zeros(0)
+    if query.ndim != 1 or len(query) != vectors.shape[1]:
+        raise ValueError(f"expected a vector of {vectors.shape[1]} numbers, got one of shape {query.shape}")
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
+    cosines: Vector = np.divide(vectors @ query, lengths, out=np.zeros(len(vectors)), where=lengths > 0)
+    return 1.0 - cosines
+
+
+def register() -> None:
+    """Give every DataFrame its ``.chroma``; a second time does nothing."""
+    pd = require("pandas", feature="df.chroma")
+    if pd.DataFrame.__dict__.get(_NAME) is None:
+        pd.api.extensions.register_dataframe_accessor(_NAME)(ChromaAccessor)
+
+
+def unregister() -> None:
+    """Take ``.chroma`` off again."""
+    pd = require("pandas", feature="df.chroma")
+    if _NAME in pd.DataFrame._accessors:
+        delattr(pd.DataFrame, _NAME)
+        pd.DataFrame._accessors.discard(_NAME)
+
+
+register()
