@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 from uuid import UUID
 
+from chroma_nb.backends.chroma_import import import_on_first_open
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from chroma_nb.engine.engine import Engine
 from chroma_nb.errors import AuthorizationError, _ClosedError
@@ -94,7 +95,8 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
     with _OPEN_LOCK:
         backend = OPEN.get(identifier)
         if settings.is_persistent:
-            engine = Engine.open(Path(identifier))
+            import_on_first_open(Path(identifier))
+            engine = Engine.open(Path(identifier).absolute())  # a later chdir does not move it
             if backend is not None and engine is backend._engine:
                 engine.close()  # the reference just taken: clients of one backend share one
             else:

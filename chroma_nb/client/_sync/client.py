@@ -18,7 +18,12 @@ from chroma_nb.client._sync.server import Server
 from chroma_nb.client.identity import place
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from chroma_nb.embedding_functions.base import DataLoader, DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.embedding_functions.base import (
+    DataLoader,
+    DefaultEmbeddingFunction,
+    EmbeddingFunction,
+    validate_embedding_function,
+)
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
 from chroma_nb.operations import prepare, requests
@@ -197,17 +202,7 @@ class Client(SharedSystemClient, ClientAPI):
         ...     birds, birds.configuration_json["hnsw"]["space"]
         (Collection(name=birds), 'cosine')
         """
-        request = prepare.create_collection(
-            name=name,
-            tenant=self.tenant,
-            database=self.database,
-            schema=schema,
-            configuration=configuration,
-            metadata=metadata,
-            embedding_function=embedding_function,
-            get_or_create=get_or_create,
-            register=register_embedding_function,
-        )
+        request = self._creation(name, schema, configuration, metadata, embedding_function, get_or_create)
         model = self._server.handle(request)
         return Collection(self._server, model, embedding_function, data_loader)
 
@@ -232,17 +227,7 @@ class Client(SharedSystemClient, ClientAPI):
         ...     client.get_or_create_collection("birds", metadata={"year": 2025}).metadata
         {'year': 2024}
         """
-        request = prepare.create_collection(
-            name=name,
-            tenant=self.tenant,
-            database=self.database,
-            schema=schema,
-            configuration=configuration,
-            metadata=metadata,
-            embedding_function=embedding_function,
-            get_or_create=True,
-            register=register_embedding_function,
-        )
+        request = self._creation(name, schema, configuration, metadata, embedding_function, True)
         model = self._server.handle(request)
         return self._existing(model, embedding_function, data_loader)
 
@@ -280,6 +265,29 @@ class Client(SharedSystemClient, ClientAPI):
         """The collection of this id. Raises as ``get_collection`` does."""
         model = self._server.get_collection_by_id(id, self.tenant, self.database)
         return self._existing(model, embedding_function, data_loader)
+
+    def _creation(
+        self,
+        name: str,
+        schema: Schema | None,
+        configuration: Any,
+        metadata: CollectionMetadata | None,
+        embedding_function: EmbeddingFunction[Any] | None,
+        get_or_create: bool,
+    ) -> requests.CreateCollection:
+        if embedding_function is not None:
+            validate_embedding_function(embedding_function)
+        return prepare.create_collection(
+            name=name,
+            tenant=self.tenant,
+            database=self.database,
+            schema=schema,
+            configuration=configuration,
+            metadata=metadata,
+            embedding_function=embedding_function,
+            get_or_create=get_or_create,
+            register=register_embedding_function,
+        )
 
     def _existing(
         self, model: CollectionModel, embedding_function: EmbeddingFunction[Any] | None, loader: DataLoader[Any] | None

@@ -1,0 +1,130 @@
+"""The asynchronous client over the embedded engine, as an adapter: it says what the synchronous one says."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import chroma_nb
+from chroma_nb.backends import opening
+from chroma_nb.backends.embedded import EmbeddedBackend, open_embedded
+from chroma_nb.client._async.admin import AsyncAdminClient
+from chroma_nb.client._async.client import AsyncClient
+from chroma_nb.config import Settings
+from chroma_nb.embedding_functions.base import EmbeddingFunction
+from chroma_nb.errors import NotFoundError
+from chroma_nb.operations.requests import R, Request
+from chroma_nb.types import Documents, Embeddings
+
+SETTINGS = Settings(chroma_api_impl="chromadb.api.async_fastapi.AsyncFastAPI", allow_reset=True)
+
+
+class Awaited:
+    """An embedded backend whose answers are awaited."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._backend: EmbeddedBackend = open_embedded(settings)
+        self.identifier, self.settings = self._backend.identifier, settings
+
+    async def handle(self, request: Request[R]) -> R:
+        await asyncio.sleep(0)
+        return self._backend.handle(request)
+
+    async def close(self) -> None:
+        self._backend.close()
+
+    def stop(self) -> None:
+        self._backend.stop()
+
+
+class Threads(EmbeddingFunction[Documents]):
+    """Tells which threads it ran in."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(self, input: Documents) -> Embeddings:
+        self.seen.append(threading.get_ident())
+        return [[float(len(text)), 1.0] for text in input]  # type: ignore[misc]
+
+
+@pytest.fixture(autouse=True)
+def _asynchronous_clients_are_embedded(no_place_is_open: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(opening, "ASYNC_BACKENDS", {"AsyncFastAPI": Awaited})
+    yield
+
+
+def test_the_whole_life_of_a_collection() -> None:
+    async def life() -> Any:
+        async with await AsyncClient.create(settings=SETTINGS) as client:
+            assert type(client).__name__ == "AsyncClient"
+            birds = await client.create_collection("birds", {"hnsw": {"space": "cosine"}}, {"year": 2024})
+            assert type(birds).__name__ == "AsyncCollection"
+            await birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+            await birds.update(ids="wren", metadatas={"g": 10})
+            await birds.upsert(ids="jay", embeddings=[1, 1])
+            assert await birds.delete(ids="jay") == {"deleted": 1}
+            assert (await birds.peek(1))["ids"] == ["wren"]
+            assert (await birds.get(where={"g": 10}))["ids"] == ["wren"]
+            assert (await birds.query(query_embeddings=[[0, 2]], n_results=1))["ids"] == [["crow"]]
+            assert await birds.explain(query_embeddings=[[0, 2]])
+            await birds.modify(name="small-birds")
+            assert (await client.get_collection("small-birds", birds.id)) == birds
+            assert [one.name for one in await client.list_collections()] == ["small-birds"]
+            assert await client.verify() == []
+            assert await client.reset()
+            return await client.count_collections()
+
+    assert asyncio.run(life()) == 0
+
+
+def test_embedding_keeps_no_event_loop_waiting() -> None:
+    function = Threads()
+
+    async def embed() -> None:
+        client = await AsyncClient.create(settings=SETTINGS)
+        notes = await client.create_collection("notes", embedding_function=function)
+        await notes.add(ids="a", documents="four")
+        await notes.query(query_texts="five!", n_results=1)
+
+    asyncio.run(embed())
+    assert len(function.seen) == 2
+    assert threading.get_ident() not in function.seen
+
+
+def test_the_synchronous_client_embeds_where_it_is_called() -> None:
+    function = Threads()
+    with chroma_nb.EphemeralClient() as client:
+        client.create_collection("notes", embedding_function=function).add(ids="a", documents="four")
+    assert function.seen == [threading.get_ident()]
+
+
+def test_many_calls_at_once() -> None:
+    async def together() -> int:
+        client = await AsyncClient.create(settings=SETTINGS)
+        birds = await client.create_collection("birds")
+        await asyncio.gather(*(birds.add(ids=str(number), embeddings=[number, 1]) for number in range(20)))
+        found = await asyncio.gather(*(birds.get(str(number)) for number in range(20)))
+        assert [one["ids"] for one in found] == [[str(number)] for number in range(20)]
+        return await birds.count()
+
+    assert asyncio.run(together()) == 20
+
+
+def test_an_admin_client_and_errors_are_awaited_too() -> None:
+    async def administrate() -> list[str]:
+        admin = await AsyncAdminClient.create(SETTINGS)
+        await admin.create_tenant("acme")
+        await admin.create_database("zoo", "acme")
+        with pytest.raises(NotFoundError, match="Database"):
+            await AsyncClient.create("acme", "garden", SETTINGS)
+        await AsyncClient.create("acme", "zoo", SETTINGS)
+        names = [database["name"] for database in await admin.list_databases(tenant="acme")]
+        await admin.close()
+        return names
+
+    assert asyncio.run(administrate()) == ["zoo"]

@@ -1,0 +1,129 @@
+"""What is generated is current: the synchronous client, and Chroma's import paths."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chroma_nb.client import _generate_paths, _generate_sync
+
+
+def test_the_synchronous_client_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _generate_sync.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_every_file_of_the_client_is_generated() -> None:
+    client = Path(_generate_sync.PACKAGE, "client")
+    by_hand = {f"client/_async/{path.name}" for path in (client / "_async").glob("*.py")}
+    assert by_hand == {source for source in _generate_sync.FILES if source.startswith("client/")}
+    generated = {f"client/_sync/{path.name}" for path in (client / "_sync").glob("*.py")}
+    assert generated == {target for target in _generate_sync.FILES.values() if target.startswith("client/")}
+
+
+@pytest.mark.parametrize(
+    ("asynchronous", "expected"),
+    [
+        ("async def add(self) -> None:\n", "def add(self) -> None:\n"),
+        ("    return await self.handle(x)\n", "    return self.handle(x)\n"),
+        ("class AsyncClient(AsyncClientAPI):\n", "class Client(ClientAPI):\n"),
+        ("a\n    # async only\n    b\n    # end async only\nc\n", "a\nc\n"),
+        ('"""Asynchronous, awaited."""\n', '"""Asynchronous, awaited."""\n'),
+    ],
+)
+def test_a_line_becomes_synchronous(asynchronous: str, expected: str) -> None:
+    text = _generate_sync.synchronous(asynchronous, "x.py", set())
+    assert text == _generate_sync.HEADER.format(source="x.py") + expected
+
+
+def test_nothing_asynchronous_is_left() -> None:
+    for path, text in _generate_sync.generate().items():
+        code = [line for line in text.splitlines() if not line.lstrip().startswith(("#", '"""'))]
+        assert not [line for line in code if "await " in line or "async def" in line or "Async" in line], path
+
+
+def test_a_substitution_that_nothing_uses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_generate_sync.SUBSTITUTIONS, r"\bno such word\b", "")
+    with pytest.raises(SystemExit, match="no such word"):
+        _generate_sync.generate()
+
+
+def test_a_stale_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(_generate_sync, "HEADER", "# another header\n")
+    assert _generate_sync.main(["--check"]) == 1
+    assert "client/_sync/client.py is not current" in capsys.readouterr().out
+
+
+# --- Chroma's paths -----------------------------------------------------------------------------------------------------
+PATHS = sorted(_generate_paths.PATHS)
+#: Packages of which the re-exports are a part; what else stands in them is ours.
+PACKAGES = ("api", "auth", "execution", "utils")
+
+
+def module_at(path: str) -> Any:
+    return importlib.import_module("chroma_nb." + path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+
+
+def test_chroma_s_paths_are_current(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _generate_paths.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_every_file_at_chroma_s_paths_is_in_the_table() -> None:
+    package = _generate_paths.PACKAGE
+    found = {str(path.relative_to(package)) for name in PACKAGES for path in (package / name).rglob("*.py")}
+    assert found | {"base_types.py"} == set(PATHS)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_offers_the_very_objects(path: str) -> None:
+    module = module_at(path)
+    for home, names in _generate_paths.PATHS[path].items():
+        for name in names.split():
+            there = importlib.import_module(f"chroma_nb.{home}")
+            assert getattr(module, name) is getattr(there, name)
+
+
+def chroma_s_own_names(module: Any) -> set[str]:
+    """The public classes and functions that a module of Chroma defines."""
+    return {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
+        and not _is_plumbing(value)
+    }
+
+
+def _is_plumbing(value: Any) -> bool:
+    return not (inspect.isclass(value) or inspect.isfunction(value))
+
+
+#: Chroma's modules that users write programs for, and what in them is left out: plumbing of Chroma's own machinery.
+USED = {
+    "api": set(),
+    "api.client": set(),
+    "api.async_client": set(),
+    "api.functions": set(),
+    "api.models.Collection": set(),
+    "api.models.AsyncCollection": set(),
+    "api.shared_system_client": set(),
+    "base_types": set(),
+    "config": {"Component", "get_class", "get_fqn"},
+    "errors": set(),
+    "execution.expression.operator": {"Filter", "KNN", "Projection", "Scan", "SearchWhere"},
+    "execution.expression.plan": {"CountPlan", "GetPlan", "KNNPlan"},
+    "utils.batch_utils": set(),
+    "utils.data_loaders": set(),
+    "utils.distance_functions": set(),
+    "utils.results": set(),
+}
+
+
+@pytest.mark.parametrize("path", sorted(USED))
+def test_what_a_module_of_chroma_offers_is_offered(path: str) -> None:
+    theirs = chroma_s_own_names(importlib.import_module(f"chromadb.{path}")) - USED[path]
+    ours = importlib.import_module(f"chroma_nb.{path}")
+    assert {name for name in theirs if not hasattr(ours, name)} == set()

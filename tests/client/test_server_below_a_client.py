@@ -1,0 +1,100 @@
+"""The root object under every client: tenant and database per call, and Chroma's names for programs that reach it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chroma_nb.api import AdminAPI, AsyncAdminAPI, AsyncClientAPI, AsyncServerAPI, BaseAPI, ClientAPI, ServerAPI
+from chroma_nb.client._async.admin import AsyncAdminClient
+from chroma_nb.client._async.client import AsyncClient
+from chroma_nb.client._async.server import AsyncServer
+from chroma_nb.errors import NotFoundError
+from chroma_nb.schema import Schema, VectorIndexConfig
+
+
+def test_our_clients_are_instances_of_the_abstract_classes(client: Any) -> None:
+    assert isinstance(client, ClientAPI)
+    assert isinstance(client, BaseAPI)
+    assert isinstance(client._admin_client, AdminAPI)
+    assert isinstance(client._server, ServerAPI)
+    assert isinstance(client._server, AdminAPI)
+    assert issubclass(AsyncClient, AsyncClientAPI)
+    assert issubclass(AsyncAdminClient, AsyncAdminAPI)
+    assert issubclass(AsyncServer, AsyncServerAPI)
+
+
+def test_the_names_of_the_classes_are_chroma_s(client: Any) -> None:
+    collection = client.create_collection("birds")
+    names = [type(one).__name__ for one in (client, client._admin_client, collection)]
+    assert names == ["Client", "AdminClient", "Collection"]
+
+
+def test_tenant_and_database_are_given_per_call(client: Any) -> None:
+    server = client._server
+    server.create_tenant("acme")
+    server.create_database("zoo", "acme")
+    made = server.create_collection("birds", tenant="acme", database="zoo")
+    assert (made.tenant, made.database) == ("acme", "zoo")
+    assert server.count_collections("acme", "zoo") == 1
+    assert server.count_collections() == client.count_collections() == 0
+    assert server.get_collection("birds", "acme", "zoo").id == made.id
+    assert server.get_collection_by_id(made.id, "acme", "zoo").name == "birds"
+    assert [model.name for model in server.list_collections(tenant="acme", database="zoo")] == ["birds"]
+    server.delete_collection("birds", "acme", "zoo")
+    with pytest.raises(NotFoundError):
+        server.get_collection("birds", "acme", "zoo")
+    server.delete_database("zoo", "acme")
+    assert list(server.list_databases(tenant="acme")) == []
+
+
+def test_a_server_takes_configuration_and_schema(client: Any) -> None:
+    by_configuration = client._server.create_collection("one", configuration={"hnsw": {"space": "ip"}})
+    by_schema = client._server.get_or_create_collection("two", Schema().create_index(VectorIndexConfig(space="cosine")))
+    spaces = [model.configuration_json["hnsw"]["space"] for model in (by_configuration, by_schema)]
+    assert spaces == ["ip", "cosine"]
+
+
+def test_records_below_a_collection(client: Any) -> None:
+    collection, server = client.create_collection("birds"), client._server
+    assert server is collection._client
+    assert server._add(["wren", "crow"], collection.id, [[1, 0], [0, 1]], [{"g": 9}, {"g": 500}], ["a", None])
+    assert server._update(collection.id, ["wren"], metadatas=[{"g": 10}])
+    assert server._upsert(collection.id, ["jay"], [[1, 1]], documents=["b"])
+    assert server._count(collection.id) == 3
+    assert server._peek(collection.id, 1)["ids"] == ["wren"]
+    assert server._get(collection.id, where={"g": {"$lt": 100}})["metadatas"] == [{"g": 10}]
+    assert server._query(collection.id, [[0, 1]], n_results=1)["ids"] == [["crow"]]
+    assert server._delete(collection.id, ["crow"]) == {"deleted": 1}
+    server._modify(collection.id, new_name="small-birds")
+    assert client.get_collection("small-birds").count() == 2
+
+
+def test_what_every_client_answers(client: Any) -> None:
+    assert client.get_version() == "1.5.9"
+    assert client.heartbeat() > 1_600_000_000_000_000_000
+    assert client.get_settings().allow_reset
+    identity = client.get_user_identity()
+    assert (identity.user_id, identity.tenant, identity.databases) == ("", "default_tenant", ["default_database"])
+    client.create_collection("birds")
+    assert client.reset() is True
+    assert client.count_collections() == 0
+
+
+def test_a_client_moves_between_databases(client: Any) -> None:
+    client._admin_client.create_database("zoo")
+    client.set_database("zoo")
+    client.create_collection("birds")
+    client.set_tenant("default_tenant")
+    assert (client.database, client.count_collections()) == ("default_database", 0)
+    client.set_tenant("default_tenant", "zoo")
+    assert client.list_collections()[0].database == "zoo"
+
+
+def test_a_client_of_the_system_of_another_one_shares_it(client: Any) -> None:
+    client.create_collection("birds")
+    other = type(client).from_system(client._system)
+    assert other.count_collections() == 1
+    other.close()
+    assert client.count_collections() == 1

@@ -1,0 +1,161 @@
+"""Which clients share a place, how long it lives, and what closing means."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import chroma_nb
+from chroma_nb.api.shared_system_client import SharedSystemClient
+from chroma_nb.config import Settings
+from chroma_nb.errors import AuthorizationError, NotFoundError
+
+pytestmark = pytest.mark.usefixtures("no_place_is_open")
+
+
+def test_ephemeral_clients_share_one_store() -> None:
+    one, other = chroma_nb.EphemeralClient(), chroma_nb.Client()
+    one.create_collection("birds")
+    assert other.list_collections()[0].name == "birds"
+    assert one._identifier == other._identifier == "ephemeral"
+
+
+def test_an_ephemeral_store_outlives_a_client_that_is_garbage_collected() -> None:
+    chroma_nb.EphemeralClient().create_collection("birds")
+    gc.collect()
+    assert chroma_nb.EphemeralClient().count_collections() == 1
+
+
+def test_an_ephemeral_store_ends_when_its_last_client_is_closed() -> None:
+    one, other = chroma_nb.EphemeralClient(), chroma_nb.EphemeralClient()
+    one.create_collection("birds")
+    one.close()
+    assert other.count_collections() == 1
+    other.close()
+    assert chroma_nb.EphemeralClient().count_collections() == 0
+
+
+def test_clearing_the_cache_begins_a_new_ephemeral_store_and_leaves_the_old_one_to_its_clients() -> None:
+    old = chroma_nb.EphemeralClient()
+    old.create_collection("birds")
+    old.clear_system_cache()
+    new = chroma_nb.EphemeralClient()
+    assert (old.count_collections(), new.count_collections()) == (1, 0)
+    old.close()
+    assert new.count_collections() == 0
+
+
+def test_closing_twice_gives_one_reference_back() -> None:
+    one, other = chroma_nb.EphemeralClient(), chroma_nb.EphemeralClient()
+    one.close()
+    one.close()
+    assert other.count_collections() == 0
+
+
+def test_a_closed_client_answers_with_an_attribute_error() -> None:
+    client = chroma_nb.EphemeralClient()
+    birds = client.create_collection("birds")
+    client.close()
+    for call in (client.count_collections, client.heartbeat, birds.count, birds.peek):
+        with pytest.raises(AttributeError, match="closed"):
+            call()
+
+
+def test_a_client_that_could_not_be_made_holds_nothing_open() -> None:
+    with pytest.raises(NotFoundError):
+        chroma_nb.EphemeralClient(tenant="nobody")
+    assert SharedSystemClient._identifier_to_system == {}
+
+
+def test_persistent_clients_share_by_path(tmp_path: Path) -> None:
+    one, other = chroma_nb.PersistentClient(tmp_path), chroma_nb.PersistentClient(str(tmp_path))
+    one.create_collection("birds")
+    assert other.count_collections() == 1
+    assert one._system is other._system
+
+
+def test_two_spellings_of_a_path_are_one_store_with_settings_of_their_own(tmp_path: Path) -> None:
+    plain = chroma_nb.PersistentClient(tmp_path)
+    resettable = chroma_nb.PersistentClient(f"{tmp_path}/.", Settings(allow_reset=True))
+    plain.create_collection("birds")
+    assert resettable.count_collections() == 1
+    with pytest.raises(AuthorizationError, match="Reset is disabled by config"):
+        plain.reset()
+    assert resettable.reset()
+    assert plain.count_collections() == 0
+
+
+def test_the_same_place_with_other_settings_is_refused_and_the_first_client_goes_on(tmp_path: Path) -> None:
+    client = chroma_nb.PersistentClient(tmp_path)
+    with pytest.raises(
+        ValueError, match=f"An instance of Chroma already exists for {tmp_path} with different settings"
+    ):
+        chroma_nb.PersistentClient(tmp_path, Settings(allow_reset=True))
+    client.close()
+    with chroma_nb.PersistentClient(tmp_path, Settings(allow_reset=True)) as other:
+        assert other.reset()
+
+
+def test_settings_given_to_a_client_are_not_changed(tmp_path: Path) -> None:
+    settings = Settings()
+    with chroma_nb.PersistentClient(tmp_path, settings), chroma_nb.EphemeralClient(settings):
+        assert settings == Settings()
+
+
+def test_a_directory_that_was_deleted_and_made_again_is_a_new_place(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    before = chroma_nb.PersistentClient(path)
+    before.create_collection("birds")
+    shutil.rmtree(path)
+    after = chroma_nb.PersistentClient(path)
+    assert after.count_collections() == 0
+    after.create_collection("fish")
+    assert after.count_collections() == 1
+
+
+def test_a_relative_path_means_the_directory_it_names_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        clients.append(chroma_nb.PersistentClient("db"))
+        clients[-1].create_collection(name)
+    assert [client.list_collections()[0].name for client in clients] == ["one", "other"]
+    assert sorted(os.listdir(tmp_path / "one")) == ["db"]
+
+
+def test_what_was_closed_can_be_opened_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with chroma_nb.PersistentClient(tmp_path) as client:
+            client.get_or_create_collection("birds").upsert(ids="wren", embeddings=[1, 0])
+            assert client.get_collection("birds").count() == 1
+
+
+def test_a_program_may_stop_the_system_and_forget_it(tmp_path: Path) -> None:
+    client = chroma_nb.PersistentClient(tmp_path)
+    client.create_collection("birds")
+    client._system.stop()
+    SharedSystemClient._identifier_to_system.pop(client._identifier, None)
+    assert chroma_nb.PersistentClient(tmp_path).count_collections() == 1
+    client.close()
+
+
+def test_an_admin_client_shares_the_place() -> None:
+    client, admin = chroma_nb.EphemeralClient(), chroma_nb.AdminClient()
+    admin.create_database("zoo")
+    client.set_database("zoo")
+    client.close()
+    admin.create_database("garden")
+    assert [database["name"] for database in admin.list_databases()] == ["default_database", "zoo", "garden"]
+    admin.close()
+    with pytest.raises(AttributeError):
+        admin.list_databases()
+
+
+def test_an_unknown_implementation_is_refused() -> None:
+    with pytest.raises(ValueError, match="Unsupported Chroma API implementation"):
+        chroma_nb.Client(Settings(chroma_api_impl="os.system"))
