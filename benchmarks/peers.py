@@ -207,6 +207,10 @@ def measure(name: str, mode: str, data: Path, options: argparse.Namespace) -> Re
     return result
 
 
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def floor_of(row: Measure, n: int, mode: str) -> float | None:
     if row.key == "add" and mode == "ephemeral":
         return {10_000: 100.0, 100_000: 80.0}.get(n)
@@ -227,13 +231,13 @@ def table(n: int, mode: str, results: dict[str, Result]) -> list[str]:
         cells = [f"{row.label}{f' ({row.unit})' if row.unit else ''}"]
         for name, result in results.items():
             value = figures[name]
-            cells.append(result.get(f"{row.key}_error", "") if value is None else f"{value:.3g}")
+            cells.append(result.get(f"{row.key}_error", "") if value is None else number(value))
         if ours:
             mine = figures["chroma_nb"]
             for name in others:
                 other = figures[name]
                 comparable = mine is not None and other is not None and not row.plain
-                cells.append(f"{other / mine:.3g} ×" if comparable else "")
+                cells.append(f"{number(other / mine)} ×" if comparable else "")
             floor = floor_of(row, n, mode)
             cells.append("" if floor is None else f"{floor:g} ×")
         lines.append("| " + " | ".join(cells) + " |")
