@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from chroma_nb.backends.chroma_import import import_chroma as import_chroma
     from chroma_nb.client._async.client import AsyncClient as AsyncClient
     from chroma_nb.client._sync.collection import Collection as Collection
+    from chroma_nb.client.chroma_export import export_chroma as export_chroma
     from chroma_nb.client.copying import copy as copy
     from chroma_nb.client.factory import AdminClient as AdminClient
     from chroma_nb.client.factory import AsyncHttpClient as AsyncHttpClient
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from chroma_nb.config import Settings as Settings
     from chroma_nb.config import configure as configure
     from chroma_nb.config import get_settings as get_settings
+    from chroma_nb.drop_in import install_as_chromadb as install_as_chromadb
+    from chroma_nb.drop_in import uninstall_as_chromadb as uninstall_as_chromadb
     from chroma_nb.server.serving import serve as serve
 
 #: Public name -> the module that defines it.
@@ -49,6 +53,9 @@ _HOME: dict[str, str] = {
     ),
     "copy": "chroma_nb.client.copying",
     "serve": "chroma_nb.server.serving",
+    "import_chroma": "chroma_nb.backends.chroma_import",
+    "export_chroma": "chroma_nb.client.chroma_export",
+    **dict.fromkeys(("install_as_chromadb", "uninstall_as_chromadb"), "chroma_nb.drop_in"),
     "Collection": "chroma_nb.client._sync.collection",
     **dict.fromkeys(
         ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings", "configure", "get_settings"), "chroma_nb.config"
@@ -67,6 +74,7 @@ _HOME: dict[str, str] = {
             "ReadLevel",
             "SparseVector",
             "SparseVectors",
+            "TokenTransportHeader",
             "URI",
             "URIs",
             "UpdateCollectionMetadata",

@@ -93,7 +93,7 @@ def _fill(table: dict[Any, Any], items: list[Any]) -> None:
 
 def _text(walk: _Walk, size: int) -> None:
     try:
-        walk.stack.append(str(walk.take(size), "utf-8", "surrogatepass"))
+        walk.stack.append(str(walk.take(size), "utf-8"))
     except UnicodeDecodeError as error:
         raise _Refused("holds a text that is not UTF-8") from error
 

@@ -1,0 +1,109 @@
+"""Writes a Chroma directory out of ours, through the chromadb package: its writer is the best of its format.
+
+Into a running Chroma server, or between any two clients, it is ``copy`` that does this.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chroma_nb._optional import require
+from chroma_nb.client._sync.client import Client
+from chroma_nb.client.copying import copy
+from chroma_nb.engine import adoption
+from chroma_nb.errors import _AlreadyExistsError
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export wrote: to where, how many collections, how many records; both sides were compared."""
+
+    target: Path
+    collections: int
+    records: int
+
+    def __str__(self) -> str:
+        return f"exported {self.collections:,} collections with {self.records:,} records to {self.target}"
+
+
+def export_chroma(
+    client: Client, path: str | os.PathLike[str], *, batch_size: int = 1000, progress: bool = True
+) -> ExportReport:
+    """Write every tenant, database and collection of ``client``'s place into a Chroma directory at ``path``.
+
+    Needs chromadb, which writes it; the collections get new ids, all else is compared afterwards. Of a server, whose
+    tenants nobody can list, the client's own tenant is exported. Call it again after an interruption. Raises
+    MissingPackageError (an ImportError) with the way out when chromadb is not installed, RuntimeError while chroma_nb
+    is in chromadb's place, UniqueConstraintError (also a ValueError) when ``path`` is a directory of ours, or holds
+    other records under the same ids.
+
+    >>> import chroma_nb, tempfile
+    >>> with tempfile.TemporaryDirectory() as path, chroma_nb.EphemeralClient() as client:  # doctest: +SKIP
+    ...     print(export_chroma(client, path))
+    exported 0 collections with 0 records to ...
+    """
+    target = Path(path)
+    chromadb = _chromadb()
+    if (target / "chroma_nb.sqlite3").exists():
+        raise _AlreadyExistsError(f"expected a directory for Chroma, got {target}, which holds a chroma_nb database")
+    collections = records = 0
+    with _chroma_client(chromadb, target) as theirs, ExitStack() as opened:
+        admin = chromadb.AdminClient(theirs.get_settings())
+        for tenant, database in _places(client):
+            _make_place(admin, tenant, database)
+            theirs.set_tenant(tenant, database)
+            ours = opened.enter_context(Client.from_system(client._system, tenant, database))
+            for collection in ours.list_collections():
+                copied = copy(collection, theirs, batch_size=batch_size, progress=progress)
+                collections, records = collections + 1, records + copied.records
+    return ExportReport(target, collections, records)
+
+
+def _chromadb() -> Any:
+    chromadb = require(
+        "chromadb", feature="writing Chroma's own files (or copy to a running Chroma server: chroma_nb.copy)"
+    )
+    if chromadb.PersistentClient is Client or chromadb.PersistentClient.__module__.startswith("chroma_nb."):
+        raise RuntimeError(
+            "chroma_nb is in chromadb's place, so Chroma's own writer cannot be reached; "
+            "call uninstall_as_chromadb() first, or export in another process"
+        )
+    return chromadb
+
+
+@contextmanager
+def _chroma_client(chromadb: Any, target: Path) -> Iterator[Any]:
+    client = chromadb.PersistentClient(path=str(target))
+    try:
+        yield client
+    finally:
+        close = getattr(client, "close", None)
+        if close is not None:
+            close()
+
+
+def _places(client: Client) -> list[tuple[str, str]]:
+    """Tenants and their databases."""
+    engine = getattr(client._system, "engine", None)
+    tenants = [client.tenant] if engine is None else adoption.tenants(engine)
+    admin = client._admin_client
+    return [(tenant, database["name"]) for tenant in tenants for database in admin.list_databases(tenant=tenant)]
+
+
+def _make_place(admin: Any, tenant: str, database: str) -> None:
+    """The tenant and the database in Chroma, made where they are missing."""
+    for find, make in (
+        (lambda: admin.get_tenant(tenant), lambda: admin.create_tenant(tenant)),
+        (lambda: admin.get_database(database, tenant), lambda: admin.create_database(database, tenant)),
+    ):
+        try:
+            find()
+        except Exception as error:  # chromadb's own class, whatever its version calls it
+            if type(error).__name__ not in ("NotFoundError", "ValueError"):
+                raise
+            make()

@@ -1,0 +1,71 @@
+"""Databases and collections that existed elsewhere, taken over as they were: same id, same configuration.
+
+For imports. Records come in by ``Engine.add``, as any others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chroma_nb import schema as schemas
+from chroma_nb.engine import catalog
+from chroma_nb.engine.engine import Engine
+from chroma_nb.types import CollectionModel, Database
+
+
+def adopt_database(engine: Engine, database: Database) -> None:
+    """Make ``database`` and its tenant where they are missing; it keeps its id."""
+    with engine._changing() as connection:
+        tenant = database["tenant"]
+        connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (tenant,))
+        connection.execute(
+            "INSERT OR IGNORE INTO databases (id, name, tenant) VALUES (?, ?, ?)",
+            (str(database["id"]), database["name"], tenant),
+        )
+
+
+def adopt_tenant(engine: Engine, name: str) -> None:
+    """Make the tenant where it is missing."""
+    with engine._changing() as connection:
+        connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (name,))
+
+
+def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set: bool) -> CollectionModel:
+    """Make a collection as ``model`` describes it; its database must be there.
+
+    A schema that is None or makes no sense is made from the configuration. Raises InternalError (also a
+    ValueError) when the name is taken.
+    """
+    with engine._changing() as connection:
+        row = catalog.create_collection(
+            connection,
+            name=model.name,
+            tenant=model.tenant,
+            database=model.database,
+            metadata=model.metadata or None,
+            configuration=model.configuration_json,
+            schema=_schema(model),
+            settings={"ef_search_is_set": ef_search_is_set},
+        )
+        connection.execute(
+            "UPDATE collections SET id = ?, dimension = ? WHERE number = ?",
+            (str(model.id), model.dimension, row.number),
+        )
+        return catalog.collection_by_id(connection, str(model.id)).model
+
+
+def _schema(model: CollectionModel) -> dict[str, Any] | None:
+    if model.serialized_schema is not None:
+        try:
+            schemas.Schema.deserialize_from_json(model.serialized_schema)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass
+        else:
+            return model.serialized_schema
+    return schemas.resolve(None, model.configuration_json, None).serialized_schema
+
+
+def tenants(engine: Engine) -> list[str]:
+    """The names of all tenants."""
+    with engine._looking() as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM tenants ORDER BY name")]
