@@ -56,6 +56,7 @@ class CollectionRow:
             dimension=self.dimension,
             tenant=self.tenant,
             database=self.database,
+            embedding_model=self.settings.get("embedding_model"),
         )
 
 
@@ -205,7 +206,8 @@ def all_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
 def count_collections(connection: sqlite3.Connection, tenant: str, database: str) -> int:
     """How many collections a database has."""
     count: int = connection.execute(
-        "SELECT count(*) FROM collections c JOIN databases d ON d.number = c.database WHERE d.name = ? AND d.tenant = ?",
+        "SELECT count(*) FROM collections c JOIN databases d ON d.number = c.database "
+        "WHERE d.name = ? AND d.tenant = ?",
         (database, tenant),
     ).fetchone()[0]
     return count
@@ -225,7 +227,8 @@ def modify_collection(
     """Raises InternalError (also a ValueError) when the new name is taken."""
     try:
         connection.execute(
-            "UPDATE collections SET name = ?, metadata = ?, configuration = ?, schema = ?, settings = ? WHERE number = ?",
+            "UPDATE collections SET name = ?, metadata = ?, configuration = ?, schema = ?, settings = ? "
+            "WHERE number = ?",
             (
                 row.name if name is None else name,
                 _json(metadata if replace_metadata else row.metadata),
@@ -237,16 +240,13 @@ def modify_collection(
         )
     except sqlite3.IntegrityError:
         raise _AlreadyExistsError(
-            f"Collection [{name}] already exists: "
-            "UNIQUE constraint failed: collections.name, collections.database_id"
+            f"Collection [{name}] already exists: UNIQUE constraint failed: collections.name, collections.database_id"
         ) from None
 
 
 def delete_collection(connection: sqlite3.Connection, row: CollectionRow) -> None:
     """Delete a collection, its records and its changes."""
-    connection.execute(
-        "DELETE FROM records WHERE key BETWEEN ? AND ?", (row.number << 40, (row.number + 1 << 40) - 1)
-    )
+    connection.execute("DELETE FROM records WHERE key BETWEEN ? AND ?", (row.number << 40, (row.number + 1 << 40) - 1))
     connection.execute("DELETE FROM collections WHERE number = ?", (row.number,))
 
 
@@ -262,7 +262,8 @@ def advance(
 ) -> None:
     """Write a collection's counters at the end of a call that changed its records."""
     connection.execute(
-        "UPDATE collections SET seq = ?, next_position = ?, next_slot = ?, record_count = ?, dimension = ? WHERE number = ?",
+        "UPDATE collections SET seq = ?, next_position = ?, next_slot = ?, record_count = ?, dimension = ? "
+        "WHERE number = ?",
         (seq, next_position, next_slot, record_count, dimension, row.number),
     )
 

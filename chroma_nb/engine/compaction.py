@@ -39,12 +39,11 @@ class Compaction:
     @classmethod
     def begin(cls, reading: Reading, new_store: Callable[[CollectionRow, int], VectorStore]) -> Compaction:
         """Copy what lives in this snapshot, in get() order."""
-        assert reading.vectors is not None
         memory = reading.memory
         slots = memory.slots[memory.live_rows()]
-        store = new_store(reading.row, reading.vectors.dimension)
+        store = new_store(reading.row, reading.store.dimension)
         copy = cls(reading.row.generation, store, np.full(memory.next_slot, UNKNOWN, np.int64), 0)
-        copy._append(reading.vectors, slots, memory.next_slot)
+        copy._append(reading.store, slots, memory.next_slot)
         return copy
 
     def _append(self, source: VectorStore, slots: Ints, end: int) -> None:

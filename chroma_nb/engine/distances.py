@@ -27,7 +27,8 @@ def squared_l2(rows: Float64, query: Float64) -> Float64:
     array([25.])
     """
     difference = rows - query
-    return np.einsum("ij,ij->i", difference, difference)
+    squares: Float64 = np.einsum("ij,ij->i", difference, difference)
+    return squares
 
 
 def cosine(rows: Float64, query: Float64) -> Float64:
@@ -38,7 +39,8 @@ def cosine(rows: Float64, query: Float64) -> Float64:
     """
     norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(query)
     cosines = np.divide(_dot(rows, query), norms, out=np.zeros(len(rows)), where=norms > 0)
-    return 1.0 - np.clip(cosines, -1.0, 1.0)
+    distances: Float64 = 1.0 - np.clip(cosines, -1.0, 1.0)
+    return distances
 
 
 def inner_product(rows: Float64, query: Float64) -> Float64:
@@ -52,7 +54,8 @@ def inner_product(rows: Float64, query: Float64) -> Float64:
 
 def _dot(rows: Float64, query: Float64) -> Float64:
     # Not ``@``: BLAS may round equal rows differently by their place, and ties must stay ties.
-    return np.einsum("ij,j->i", rows, query)
+    dots: Float64 = np.einsum("ij,j->i", rows, query)
+    return dots
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class Engine:
         """
         if path is None:
             return cls(None, durability=durability)
+        path = path.absolute()  # a later chdir must not move the database
         with _OPENING:
             _make_directory(path)
             key = _identity(path)
@@ -158,7 +159,8 @@ class Engine:
             raise _ClosedError("this client is closed; make a new one")
         if not self._is_there():
             raise InternalError(
-                f"{self.directory} was removed or replaced while it was open; make a new client to go on (nothing was written)"
+                f"{self.directory} was removed or replaced while it was open; "
+                "make a new client to go on (nothing was written)"
             )
 
     def _after_fork(self) -> None:
@@ -404,7 +406,7 @@ class Engine:
             result = reading.query(query_embeddings, n_results, ids, filter, include)
             steps = dict(reading.steps)
             graph = reading.memory.graph
-        steps["index"] = "none" if graph is None else f"hnsw over {graph.count - graph.dead} vectors"
+        steps["index"] = "none" if graph is None else f"hnsw over {graph.count} vectors"
         steps["open_ms"] = (loaded - started) * 1e3
         steps["total_ms"] = (time.perf_counter() - started) * 1e3
         steps["results"] = [len(found) for found in result["ids"]]
@@ -419,7 +421,7 @@ class Engine:
                 "count": memory.live,
                 "dimension": reading.row.dimension,
                 "space": reading.parameters.space,
-                "index": "exact" if graph is None else f"hnsw ({graph.count - graph.dead} of {memory.live})",
+                "index": "exact" if graph is None else f"hnsw ({graph.count} of {memory.live})",
                 "metadata": reading.columns().describe(memory.alive) if memory.live else {},
             }
 
@@ -529,7 +531,6 @@ class Engine:
         with self._changing() as connection:
             row = catalog.collection_by_id(connection, str(collection_id), context)
             memory = self._refreshed(connection, row)
-            assert memory is not None  # nobody can be ahead of the write lock
             try:
                 store = self._store(row) if row.next_slot else None
             except FileNotFoundError as error:
@@ -603,9 +604,8 @@ class Engine:
             held = self._stores.get(row.number)
             if held is not None and held[0] == row.generation:
                 return held[1]
-            assert row.dimension is not None
             path = self._vectors_directory() / file_name(str(UUID(row.id)), row.generation)
-            store = VectorFile(path, row.dimension, read_only=self.read_only, create=False, mapped=self._mapped)
+            store = VectorFile(path, row.dimension or 0, read_only=self.read_only, create=False, mapped=self._mapped)
             self._forget_store(row.number)
             self._stores[row.number] = (row.generation, store)
             return store
@@ -638,7 +638,8 @@ class Engine:
             held[1].close()
 
     def _vectors_directory(self) -> Path:
-        assert self.directory is not None
+        if self.directory is None:
+            raise InternalError("a database in memory has no files")
         return self.directory / "vectors"
 
     @property
@@ -825,19 +826,19 @@ def _refuse_gutted(path: Path) -> None:
 _EVERY: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-def _memory_locks() -> list[threading.RLock]:  # type: ignore[valid-type]
+def _memory_locks() -> list[Any]:
     return [engine._connections.writing for engine in list(_EVERY) if engine.directory is None]
 
 
 def _before_fork() -> None:
     # The one connection of a store in memory goes on in the child: nobody may be using it right now.
     for lock in _memory_locks():
-        lock.acquire()  # type: ignore[attr-defined]
+        lock.acquire()
 
 
 def _in_parent() -> None:
     for lock in _memory_locks():
-        lock.release()  # type: ignore[attr-defined]
+        lock.release()
 
 
 def _in_forked_child() -> None:

@@ -22,7 +22,7 @@ from chroma_nb.engine.columns import Columns
 from chroma_nb.engine.filters import evaluate
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.vectors import VectorStore
-from chroma_nb.errors import InvalidArgumentError, _DamagedError
+from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.schema import IndexParameters
 from chroma_nb.types import Matrix
@@ -46,7 +46,19 @@ class Reading:
     vectors: VectorStore | None
     parameters: IndexParameters
     checked: bool  # whether vectors are compared with their checksums
-    steps: dict[str, Any] = field(default_factory=dict)
+    steps: dict[str, Any] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def store(self) -> VectorStore:
+        """The vectors of a collection that has some."""
+        if self.vectors is None:
+            raise InternalError(f"collection [{self.row.name}] has no vectors yet")
+        return self.vectors
+
+    @property
+    def matrix(self) -> Matrix:
+        """The vectors by slot, holes included; shape (slots, dimension)."""
+        return self.store.view(self.memory.next_slot)
 
     # --- which records ---------------------------------------------------------------------------------
 
@@ -136,10 +148,9 @@ class Reading:
         return columns
 
     def _embeddings(self, rows: Ints) -> Float64:
-        if not len(rows) or self.vectors is None:
+        if not len(rows):
             return np.empty(0)
-        slots = self.memory.slots[rows]
-        view = self.vectors.view(self.memory.next_slot)
+        slots, view = self.memory.slots[rows], self.matrix
         first, last = int(slots[0]), int(slots[-1])
         if last - first + 1 == len(slots) and (len(slots) == 1 or bool((np.diff(slots) == 1).all())):
             return view[first : last + 1].astype(np.float64)
@@ -207,7 +218,7 @@ class Reading:
         if graph is None:
             return None
         return planner.GraphState(
-            live=graph.count - graph.dead,
+            live=graph.count,
             dead=graph.dead,
             tail=memory.next_slot - graph.covers,
             ef_search=self.parameters.ef_search if self.parameters.ef_search_is_set else None,
@@ -217,16 +228,13 @@ class Reading:
         """The norms a scan needs, taken from the records on first use."""
         memory = self.memory
         if memory.exact is None:
-            assert self.vectors is not None
-            exact = ExactIndex(self.parameters.space, self.vectors.dimension)
+            exact = ExactIndex(self.parameters.space, self.store.dimension)
             _, _, slots, norms = records.header_columns(self.connection, self.row.number)
             exact.extend(slots, norms, memory.next_slot)
             memory.exact = exact
         return memory.exact
 
-    def _search(
-        self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
-    ) -> list[tuple[Ints, Float64]]:
+    def _search(self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None) -> list[tuple[Ints, Float64]]:
         if plan.method == "nothing" or self.vectors is None:
             return [(np.empty(0, np.int64), np.empty(0)) for _ in queries]
         if plan.exact:
@@ -241,12 +249,9 @@ class Reading:
                 found[number] = answer
         return [answer for answer in found if answer is not None]
 
-    def _exactly(
-        self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
-    ) -> list[tuple[Ints, Float64]]:
-        assert self.vectors is not None
+    def _exactly(self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None) -> list[tuple[Ints, Float64]]:
         memory, started = self.memory, time.perf_counter()
-        exact, view = self.exact_index(), self.vectors.view(memory.next_slot)
+        exact, view = self.exact_index(), self.matrix
         if plan.method == "gather":
             return exact.search(view, queries, k, memory.row_of_slot, among=allowed)
         dead = memory.dead_mask()
@@ -262,11 +267,10 @@ class Reading:
     ) -> list[tuple[Ints, Float64] | None]:
         """What the graph finds, merged with an exact scan of the slots it does not know; None: too few."""
         memory, graph = self.memory, self.memory.graph
-        assert self.vectors is not None and graph is not None
-        asked = graph.query(queries, min(plan.candidates, memory.live), plan.ef)
-        if asked is None:
+        asked = None if graph is None else graph.query(queries, min(plan.candidates, memory.live), plan.ef)
+        if graph is None or asked is None:
             return [None] * len(queries)
-        exact, view = self.exact_index(), self.vectors.view(memory.next_slot)
+        exact, view = self.exact_index(), self.matrix
         tail = np.arange(graph.covers, memory.next_slot)
         tail = tail[memory.row_of_slot[tail] != UNKNOWN]
         in_graph = memory.live - len(tail)
@@ -306,10 +310,7 @@ class Reading:
         embeddings = None
         if "embeddings" in include:
             embeddings = [
-                self.vectors.view(memory.next_slot)[memory.slots[rows]].astype(np.float64)
-                if len(rows) and self.vectors is not None
-                else np.empty(0)
-                for rows, _ in found
+                self.matrix[memory.slots[rows]].astype(np.float64) if len(rows) else np.empty(0) for rows, _ in found
             ]
         return QueryResult(
             ids=[[ids[row] for row in rows.tolist()] for rows, _ in found],
@@ -324,16 +325,15 @@ class Reading:
 
     def _check(self, rows: Ints, expected: Sequence[int]) -> None:
         """Compare the winners' vectors with their checksums."""
-        assert self.vectors is not None
-        view, slots = self.vectors.view(self.memory.next_slot), self.memory.slots[rows]
+        view, slots = self.matrix, self.memory.slots[rows]
         for row, slot, crc in zip(rows.tolist(), slots.tolist(), expected, strict=True):
             if zlib.crc32(view[slot]) != crc:
                 raise _DamagedError(
-                    f"the vector of record {self.memory.ids[row]!r} in collection [{self.row.name}] does not match its checksum: "
-                    "the vector file is damaged; client.verify() lists every such record, add them again or restore a backup"
+                    f"the vector of record {self.memory.ids[row]!r} in collection [{self.row.name}] does not match "
+                    "its checksum: the vector file is damaged; client.verify() lists every such record, "
+                    "add them again or restore a backup"
                 )
 
 
 #: include's names -> columns, in the order records.fetch wants them.
 _TEXTS: Final = (("documents", "document"), ("uris", "uri"), ("metadatas", "metadata"))
-

@@ -6,16 +6,12 @@ first time is serialised by a lock on the directory itself.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-try:  # Windows has no fcntl; there the first open relies on SQLite's lock alone.
-    import fcntl
-except ImportError:  # pragma: no cover
-    fcntl = None  # type: ignore[assignment]
 
 
 class ReadersWriterLock:
@@ -65,9 +61,6 @@ class ReadersWriterLock:
 @contextmanager
 def first_open(directory: Path) -> Iterator[None]:
     """Holds the directory's own lock, so that several processes may create one database at once."""
-    if fcntl is None:  # pragma: no cover
-        yield
-        return
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         try:

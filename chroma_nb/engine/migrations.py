@@ -17,8 +17,8 @@ from chroma_nb.errors import VersionMismatchError, _DamagedError
 _IN_MEMORY_TOO: Final = {1}
 _DEFAULTS: Final = (
     "INSERT OR IGNORE INTO tenants (name) VALUES ('default_tenant')",
-    "INSERT OR IGNORE INTO databases (id, name, tenant) "
-    "VALUES ('00000000-0000-0000-0000-000000000000', 'default_database', 'default_tenant')",
+    """INSERT OR IGNORE INTO databases (id, name, tenant)
+    VALUES ('00000000-0000-0000-0000-000000000000', 'default_database', 'default_tenant')""",
 )
 
 
@@ -40,7 +40,8 @@ def apply(connection: sqlite3.Connection, path: Path | None) -> None:
         raise _DamagedError(f"{path} was not made by chroma_nb (application id {owner:#x}); choose another directory")
     if version > wanted[-1][0]:
         raise VersionMismatchError(
-            f"{path} was written by a newer chroma_nb (format {version}, this one knows {wanted[-1][0]}); upgrade chroma-nb to open it"
+            f"{path} was written by a newer chroma_nb (format {version}, this one knows {wanted[-1][0]}); "
+            "upgrade chroma-nb to open it"
         )
     for number, script in wanted:
         if number > version and (path is not None or number in _IN_MEMORY_TOO):

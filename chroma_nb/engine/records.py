@@ -23,10 +23,13 @@ _POSITION: Final = (1 << POSITION_BITS) - 1
 Positions = npt.NDArray[np.int64]
 
 _INSERT: Final = (
-    "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _HEADERS: Final = "SELECT key, id, slot, norm, metadata FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
-_HEADERS_WITHOUT_METADATA: Final = "SELECT key, id, slot, norm, NULL FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
+_HEADERS_WITHOUT_METADATA: Final = (
+    "SELECT key, id, slot, norm, NULL FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
+)
 _HEADERS_AT: Final = (
     "SELECT key, id, slot, norm, metadata FROM records WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key"
 )
@@ -79,9 +82,7 @@ def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> 
 
 def _shown(metadata: dict[str, Any], hidden: bool) -> dict[str, Any]:
     return {
-        key: value
-        for key, value in metadata.items()
-        if value is not None and (hidden or not key.startswith("chroma:"))
+        key: value for key, value in metadata.items() if value is not None and (hidden or not key.startswith("chroma:"))
     }
 
 
@@ -126,10 +127,13 @@ def headers_at(connection: sqlite3.Connection, collection: int, positions: Posit
 #: The columns get() may ask for -> SQL. One statement for each combination, so that only these are read.
 _FIELDS: Final = ("document", "uri", "metadata", "crc")
 _SELECTS: Final = {
-    fields: (
-        "SELECT " + ", ".join(("key", *fields)) + " FROM records WHERE key = ?",
-        "SELECT " + ", ".join(("key", *fields)) + " FROM records WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key",
-        "SELECT " + ", ".join(("key", *fields)) + " FROM records WHERE key BETWEEN ? AND ? ORDER BY key",
+    fields: tuple(
+        " ".join(["SELECT", ", ".join(("key", *fields)), "FROM records WHERE", condition])
+        for condition in (
+            "key = ?",
+            "key IN (SELECT value FROM json_each(?)) ORDER BY key",
+            "key BETWEEN ? AND ? ORDER BY key",
+        )
     )
     for mask in range(1 << len(_FIELDS))
     for fields in [tuple(field for bit, field in enumerate(_FIELDS) if mask >> bit & 1)]
@@ -137,7 +141,12 @@ _SELECTS: Final = {
 
 
 def fetch(
-    connection: sqlite3.Connection, collection: int, positions: Positions, fields: tuple[str, ...], *, all_of_it: bool = False
+    connection: sqlite3.Connection,
+    collection: int,
+    positions: Positions,
+    fields: tuple[str, ...],
+    *,
+    all_of_it: bool = False,
 ) -> list[tuple[Any, ...]]:
     """(key, *fields) of the records at ``positions`` (ascending), in that order.
 
@@ -155,7 +164,9 @@ def fetch(
     return connection.execute(some, (_keys(collection, positions),)).fetchall()
 
 
-def update_texts(connection: sqlite3.Connection, collection: int, field: str, rows: Iterable[tuple[str | None, int]]) -> None:
+def update_texts(
+    connection: sqlite3.Connection, collection: int, field: str, rows: Iterable[tuple[str | None, int]]
+) -> None:
     """Set the documents or uris of records: (text, position)."""
     _writing(connection, _SET_TEXT[field], _keyed(collection, rows))
 
@@ -165,7 +176,9 @@ def update_metadatas(connection: sqlite3.Connection, collection: int, rows: Iter
     _writing(connection, _SET_METADATA, _keyed(collection, rows))
 
 
-def update_vectors(connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[int, float, int, int]]) -> None:
+def update_vectors(
+    connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[int, float, int, int]]
+) -> None:
     """Say where the new vectors of records lie: (slot, norm, crc, position)."""
     _writing(connection, _SET_VECTOR, _keyed(collection, rows))
 
@@ -208,5 +221,6 @@ def _writing(connection: sqlite3.Connection, statement: str, rows: Iterable[tupl
         connection.executemany(statement, rows)
     except UnicodeEncodeError as error:
         raise InvalidArgumentError(
-            f"expected text that can be written as UTF-8, got a lone surrogate at character {error.start} of {error.object[:40]!r}…"
+            f"expected text that can be written as UTF-8, got a lone surrogate "
+            f"at character {error.start} of {error.object[:40]!r}"
         ) from None

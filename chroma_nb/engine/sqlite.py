@@ -46,7 +46,9 @@ class Connections:
     ``path`` None is a database in memory: one connection, which everybody takes in turn.
     """
 
-    def __init__(self, path: Path | None, *, durability: Durability, read_only: bool, shared_memory: bool = True) -> None:
+    def __init__(
+        self, path: Path | None, *, durability: Durability, read_only: bool, shared_memory: bool = True
+    ) -> None:
         self.path = path
         self.read_only = read_only
         self._durability: Durability = durability
@@ -98,7 +100,9 @@ class Connections:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A connection inside one write transaction: committed with the block, undone by any exception."""
         if self.read_only:
-            raise _ReadOnlyError(f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write")
+            raise _ReadOnlyError(
+                f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
+            )
         with self.writing, self._translated():
             connection = self._writer
             connection.execute("BEGIN IMMEDIATE")
@@ -161,15 +165,19 @@ def explained(error: sqlite3.Error, path: Path | None) -> Exception:
     text = str(error)
     where = f"{path}" if path is not None else "the database in memory"
     if "readonly" in text or "read-only" in text or "unable to open" in text:
-        return _ReadOnlyError(f"cannot write {where} ({text}); check the permissions of the directory, or copy it to write")
+        return _ReadOnlyError(
+            f"cannot write {where} ({text}); check the permissions of the directory, or copy it to write"
+        )
     if "locked" in text or "busy" in text:
         return InternalError(
-            f"{where} is busy: another process kept its write transaction open for {BUSY_TIMEOUT_SECONDS:.0f} s ({text}); "
-            "nothing was written, try again"
+            f"{where} is busy: another process kept its write transaction open for {BUSY_TIMEOUT_SECONDS:.0f} s "
+            f"({text}); nothing was written, try again"
         )
     if "full" in text:
         return InternalError(f"no space left to write {where} ({text}); nothing was written, reading goes on")
-    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text or "disk I/O" in text):
+    if isinstance(error, sqlite3.DatabaseError) and (
+        "malformed" in text or "not a database" in text or "disk I/O" in text
+    ):
         return _DamagedError(
             f"{where} is damaged or not a database ({text}); restore it from a backup, "
             "or recover what can be read with: sqlite3 FILE .recover"

@@ -90,14 +90,16 @@ class VectorFile:
 
     def write(self, first_slot: int, rows: Matrix) -> None:
         """Put ``rows`` at the slots from ``first_slot`` on; raises InternalError when the disk is full."""
-        data = memoryview(np.ascontiguousarray(rows, "<f4")).cast("B")
+        data = _bytes_of(rows)
         offset = first_slot * self._row_bytes
         try:
             while data:
                 written = os.pwrite(self._open_descriptor(), data[: 1 << 30], offset)
                 data, offset = data[written:], offset + written
         except OSError as error:
-            raise InternalError(f"cannot write {self.path}: {error.strerror}; nothing was added, reading goes on") from error
+            raise InternalError(
+                f"cannot write {self.path}: {error.strerror}; nothing was added, reading goes on"
+            ) from error
 
     def sync(self) -> None:
         """Return when the rows, and the file's entry in its folder when it is new, are on the disk."""
@@ -121,11 +123,12 @@ class VectorFile:
             kept = size // self._row_bytes
             raise _DamagedError(
                 f"{self.path} holds {kept} vectors, the database counts {slots}: the file was truncated; "
-                f"the vectors from slot {kept} on are lost (restore the file from a backup, or delete and add those records again)"
+                f"the vectors from slot {kept} on are lost "
+                "(restore the file from a backup, or delete and add those records again)"
             )
         if not self._mapped:  # network file systems: a map may see another machine's half-written pages
             rows = np.empty((slots, self.dimension), "<f4")
-            self._read_into(memoryview(rows).cast("B"))
+            self._read_into(rows.data.cast("B"))
             return rows
         mapped = mmap.mmap(self._open_descriptor(), size - size % self._row_bytes, access=mmap.ACCESS_READ)
         return np.frombuffer(mapped, "<f4").reshape(-1, self.dimension)
@@ -159,6 +162,10 @@ class VectorFile:
         self._view = np.empty((0, self.dimension), np.float32)
 
 
+def _bytes_of(rows: Matrix) -> memoryview:
+    return np.ascontiguousarray(rows, "<f4").data.cast("B")
+
+
 def file_name(collection_id: str, generation: int) -> str:
     """The name of a generation's file."""
     return f"{collection_id}.{generation}.f32"
@@ -184,5 +191,5 @@ def norms_of(rows: Matrix) -> npt.NDArray[np.float64]:
 
 def checksums_of(rows: Matrix) -> list[int]:
     """crc32 of each row's bytes (little-endian float32)."""
-    data, size = memoryview(np.ascontiguousarray(rows, "<f4")).cast("B"), 4 * rows.shape[1]
+    data, size = _bytes_of(rows), 4 * rows.shape[1]
     return [zlib.crc32(data[start : start + size]) for start in range(0, len(data), size)]

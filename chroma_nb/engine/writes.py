@@ -7,15 +7,14 @@ Whatever fails before the commit leaves garbage beyond the committed slots and n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import repeat
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.engine import catalog, changelog, records
-from chroma_nb.engine.collection import UNKNOWN, Change
+from chroma_nb.engine.collection import UNKNOWN, Change, Metadatas
 from chroma_nb.engine.executor import Reading
 from chroma_nb.engine.vectors import VectorStore, checksums_of, norms_of
 from chroma_nb.errors import InvalidArgumentError
@@ -29,8 +28,8 @@ _NONE: Ints = np.empty(0, np.int64)
 class Writing(Reading):
     """A collection inside one write transaction; ``open_store`` makes its first vector file."""
 
-    open_store: Callable[[int], VectorStore] | None = None
-    durable: bool = True
+    open_store: Callable[[int], VectorStore]
+    durable: bool
 
     # --- the four operations ---------------------------------------------------------------------------
 
@@ -88,7 +87,9 @@ class Writing(Reading):
         if not len(fresh.records) and not len(rows):
             return None
         if len(fresh.records) and fresh.records.embeddings is None:
-            raise InvalidArgumentError("expected an embedding for every new record, got none; give embeddings or documents")
+            raise InvalidArgumentError(
+                "expected an embedding for every new record, got none; give embeddings or documents"
+            )
         number, first_position, slot = self.row.number, self.row.next_position, self.row.next_slot
         positions = np.arange(first_position, first_position + len(fresh.records))
         slots, norms, crcs = self._store_vectors(fresh.records.embeddings, slot)
@@ -144,7 +145,6 @@ class Writing(Reading):
         if rows is None or not len(rows):
             return _NONE, np.empty(0), ()
         if self.vectors is None:
-            assert self.open_store is not None
             self.vectors = self.open_store(rows.shape[1])
         self.vectors.write(first_slot, rows)
         crcs: Sequence[int] = checksums_of(rows) if self.checked else [0] * len(rows)
@@ -156,16 +156,9 @@ class Writing(Reading):
         """Write new records; answers the metadata that readers will see."""
         if not len(given):
             return ()
-        uris = given.uris
-        metadatas: Sequence[Mapping[str, Any] | None] = given.metadatas or [None] * len(given)
-        if given.metadatas is not None:
-            metadatas = [one if one is None or None not in one.values() else _merged({}, one) for one in metadatas]
-        if uris is not None:  # a record with a uri has metadata, if empty, as in Chroma
-            metadatas = [{} if one is None and uri is not None else one for one, uri in zip(metadatas, uris, strict=True)]
-            metadatas = [None if one == {} and uri is None else one for one, uri in zip(metadatas, uris, strict=True)]
-        else:
-            metadatas = [one or None for one in metadatas] if given.metadatas is not None else metadatas
-        encoded = map(records.encode_metadata, metadatas) if given.metadatas is not None or uris is not None else repeat(None)
+        nothing: list[None] = [None] * len(given)
+        metadatas = _first_metadatas(given.metadatas or nothing, given.uris)
+        encoded = map(records.encode_metadata, metadatas)
         records.insert(
             self.connection,
             self.row.number,
@@ -175,20 +168,20 @@ class Writing(Reading):
                 slots.tolist(),
                 norms.tolist(),
                 crcs,
-                given.documents if given.documents is not None else repeat(None),
-                uris if uris is not None else repeat(None),
+                given.documents or nothing,
+                given.uris or nothing,
                 encoded,
+                strict=True,
             ),
         )
         return metadatas
 
-    def _rewrite(
-        self, given: Records, rows: Ints, positions: Ints
-    ) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
+    def _rewrite(self, given: Records, rows: Ints, positions: Ints) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
         """Update texts and metadata of existing records; answers which metadata changed, and to what."""
         for name, texts in (("document", given.documents), ("uri", given.uris)):
             if texts is not None:
-                changed = [(text, place) for text, place in zip(texts, positions.tolist(), strict=True) if text is not None]
+                pairs = zip(texts, positions.tolist(), strict=True)
+                changed = [(text, position) for text, position in pairs if text is not None]
                 records.update_texts(self.connection, self.row.number, name, changed)
         if given.metadatas is None and given.uris is None:
             return _NONE, ()
@@ -213,6 +206,14 @@ class Writing(Reading):
         return rows[order], merged
 
 
+def _first_metadatas(given: Sequence[Mapping[str, Any] | None], uris: Sequence[str | None] | None) -> Metadatas:
+    """Metadata of new records: a key given as None is not there; empty is None, unless there is a uri."""
+    given = [one if one is None or None not in one.values() else _merged({}, one) for one in given]
+    if uris is None:
+        return [one or None for one in given]
+    return [one or (None if uri is None else {}) for one, uri in zip(given, uris, strict=True)]
+
+
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """``old`` with ``new`` laid over it; None deletes a key."""
     return {key: value for key, value in {**old, **new}.items() if value is not None}
@@ -222,7 +223,7 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 class _Batch:
     """Some of the records of a call."""
 
-    records: Records = Records(ids=[])
+    records: Records = field(default_factory=lambda: Records(ids=[]))
 
     @classmethod
     def of(cls, given: Records, places: Ints | None = None) -> _Batch:

@@ -147,7 +147,9 @@ def _is_good(memory: CollectionInMemory) -> bool:
     if graph is None:
         return False
     tail = memory.next_slot - graph.covers
-    return tail <= max(5_000, planner.LARGEST_TAIL * memory.live) and graph.dead <= planner.LARGEST_DEAD * graph.count
+    return tail <= max(5_000, planner.LARGEST_TAIL * memory.live) and graph.dead <= planner.LARGEST_DEAD * (
+        graph.count + graph.dead
+    )
 
 
 def _stop_at_exit(builder: weakref.ref[GraphBuilder]) -> None:

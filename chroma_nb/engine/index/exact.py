@@ -93,7 +93,9 @@ class ExactIndex:
             return 0.5 * norms * norms
         half = np.empty(len(norms))
         for start in range(0, len(norms), _GATHERED):
-            block = vectors[first + start : first + min(start + _GATHERED, len(norms))].astype(np.float64) - self._centre
+            block = (
+                vectors[first + start : first + min(start + _GATHERED, len(norms))].astype(np.float64) - self._centre
+            )
             half[start : start + len(block)] = 0.5 * np.einsum("ij,ij->i", block, block)
         return half
 
