@@ -176,7 +176,9 @@ def test_require_wants_a_value() -> None:
         Settings().require("chroma_server_host")
 
 
-@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda s: s.copy(), lambda s: pickle.loads(pickle.dumps(s))])
+@pytest.mark.parametrize(
+    "twin", [copy.copy, copy.deepcopy, lambda s: s.copy(), lambda s: pickle.loads(pickle.dumps(s))]
+)
 def test_copies_are_equal_and_apart(twin: Any) -> None:
     settings = Settings(chroma_server_host="h", unknown_setting=[1])
     other = twin(settings)

@@ -88,13 +88,13 @@ def test_a_filter_parses_to_its_tree(where: dict[str, Any], tree: Any) -> None:
     ],
 )
 def test_what_chromas_engine_refuses_is_an_invalid_where_clause(where: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="^Invalid where clause"):
+    with pytest.raises(InvalidArgumentError, match=r"^Invalid where clause"):
         parse_where(where)
 
 
 @pytest.mark.parametrize("where", [None, {}, {"$bogus": "x"}, {"$contains": 1}, {"$and": []}, {"$and": "x"}, {1: "x"}])
 def test_a_bad_document_filter_is_named_as_one(where: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="^Invalid where document clause"):
+    with pytest.raises(InvalidArgumentError, match=r"^Invalid where document clause"):
         parse_where_document(where)
 
 
