@@ -10,6 +10,9 @@ from hypothesis import settings
 settings.register_profile("chroma_nb", deadline=None, print_blob=True)
 settings.load_profile("chroma_nb")
 
+#: They hold no examples, and as modules to look for some in they all have one name.
+collect_ignore_glob = ["**/conftest.py"]
+
 #: Read by our own test runs, not by Chroma's settings.
 KEPT = {"CHROMA_NB_PROGRESS"}
 
