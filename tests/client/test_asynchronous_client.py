@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -53,9 +52,8 @@ class Threads(EmbeddingFunction[Documents]):
 
 
 @pytest.fixture(autouse=True)
-def _asynchronous_clients_are_embedded(no_place_is_open: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _asynchronous_clients_are_embedded(no_place_is_open: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "ASYNC_BACKENDS", {"AsyncFastAPI": Awaited})
-    yield
 
 
 def test_the_whole_life_of_a_collection() -> None:

@@ -127,6 +127,11 @@ def test_an_embedding_function_with_other_parameters_is_refused_before_anything_
         def __call__(self, texts: list[str]) -> list[list[float]]:
             return [[1.0] for _ in texts]
 
-    with pytest.raises(ValueError, match="Expected EmbeddingFunction.__call__ to have the following signature"):
+    with pytest.raises(ValueError, match=r"Expected EmbeddingFunction\.__call__ to have the following signature"):
         client.create_collection("abc", embedding_function=Wrong())
     assert client.count_collections() == 0
+
+
+def test_a_notebook_shows_a_card_and_programs_see_no_html(birds: Any) -> None:
+    assert not hasattr(birds, "_repr_html_")
+    assert "birds" in birds._repr_mimebundle_()["text/html"]

@@ -57,7 +57,7 @@ def test_a_stale_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert "client/_sync/client.py is not current" in capsys.readouterr().out
 
 
-# --- Chroma's paths -----------------------------------------------------------------------------------------------------
+# --- Chroma's paths --------------------------------------------------------------------------------------------------
 PATHS = sorted(_generate_paths.PATHS)
 #: Packages of which the re-exports are a part; what else stands in them is ours.
 PACKAGES = ("api", "auth", "execution", "utils")

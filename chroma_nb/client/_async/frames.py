@@ -161,10 +161,10 @@ class AsyncFrames:
             )
         await run_async(self, dataframe_calls.write(verb, frame))
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        # Not _repr_html_: programs look whether a collection has one, and Chroma's has none.
         # Named, not imported: the notebook is above us, and only IPython calls this.
-        html: str = importlib.import_module("chroma_nb.jupyter.formatters").collection_html(self)
-        return html
+        return {"text/html": importlib.import_module("chroma_nb.jupyter.formatters").collection_html(self)}
 
 
 def _options(
