@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from chroma_nb.config import get_settings as get_settings
     from chroma_nb.drop_in import install_as_chromadb as install_as_chromadb
     from chroma_nb.drop_in import uninstall_as_chromadb as uninstall_as_chromadb
+    from chroma_nb.embedding_functions import models as models
+    from chroma_nb.embedding_functions.cache import cached as cached
     from chroma_nb.server.serving import serve as serve
 
 #: Public name -> the module that defines it.
@@ -51,7 +53,9 @@ _HOME: dict[str, str] = {
         ),
         "chroma_nb.client.factory",
     ),
+    "cached": "chroma_nb.embedding_functions.cache",
     "copy": "chroma_nb.client.copying",
+    "models": "chroma_nb.embedding_functions",
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",
     "export_chroma": "chroma_nb.client.chroma_export",
