@@ -50,7 +50,10 @@ def PersistentClient(  # noqa: N802  # Chroma's name
     ...         client.get_collection("birds").count()
     1
     """
-    update = {"is_persistent": True, "persist_directory": os.fspath(path)}
+    directory = os.fspath(path)
+    if not directory:
+        raise ValueError("expected the path of a directory, got an empty one; the working directory is '.'")
+    update = {"is_persistent": True, "persist_directory": directory}
     return _Client(str(tenant), str(database), (settings or Settings()).copy(update=update))
 
 

@@ -159,3 +159,8 @@ def test_an_admin_client_shares_the_place() -> None:
 def test_an_unknown_implementation_is_refused() -> None:
     with pytest.raises(ValueError, match="Unsupported Chroma API implementation"):
         chroma_nb.Client(Settings(chroma_api_impl="os.system"))
+
+
+def test_an_empty_path_is_no_directory() -> None:
+    with pytest.raises(ValueError, match="expected the path of a directory"):
+        chroma_nb.PersistentClient("")
