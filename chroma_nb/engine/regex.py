@@ -1,20 +1,73 @@
-"""Patterns as Chroma takes them: the syntax of Rust's regex, searched in linear time."""
+r"""Search texts for a pattern in linear time, with RE2. The patterns' syntax: ``regex_syntax.py``.
+
+Without google-re2, Python's ``re`` serves for patterns that cannot lead it astray.
+"""
 
 from __future__ import annotations
 
+import importlib
+import re
+import time
 from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
-from chroma_nb._optional import require
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.engine.regex_syntax import PYTHON, RE2, RE2_MARKED, marked, refuse, translate
+
+#: Whether the pattern occurs in a text.
+Search: TypeAlias = Callable[[str], bool]
+
+#: Where Python's re stands in for RE2, one filter may take so long.
+_PATIENCE_SECONDS: Final = 10.0
 
 
-def compile_pattern(pattern: str) -> Callable[[str], bool]:
-    """A function that says whether ``pattern`` occurs in a text; raises InvalidArgumentError."""
-    re2 = require("re2", feature="A pattern", package="google-re2")
+def compile_pattern(pattern: str) -> Search:
+    r"""A function that says whether ``pattern`` occurs in a text.
+
+    Raises InvalidArgumentError for what Rust's regex refuses: look-around and backreferences above all,
+    because they cannot be searched in linear time.
+
+    >>> century = compile_pattern(r"\b(19|20)\d\d\b")
+    >>> century("in 1969"), century("in 19691")
+    (True, False)
+    """
+    try:
+        re2 = importlib.import_module("re2")
+    except ImportError:
+        return _by_python(pattern)
+    return _by_re2(pattern, re2)
+
+
+def _by_re2(pattern: str, re2: Any) -> Search:
+    translated = translate(pattern, RE2)
+    exact = _compiled(re2, translated.text)
+    if not translated.boundaries or translated.lines:  # with both, the words are those of ASCII
+        return exact
+    in_marked = _compiled(re2, translate(pattern, RE2_MARKED).text)
+    return lambda text: exact(text) if text.isascii() else in_marked(marked(text))
+
+
+def _compiled(re2: Any, text: str) -> Search:
     options = re2.Options()
     options.log_errors = False
+    options.never_capture = True
     try:
-        compiled = re2.compile(pattern, options)
+        search = re2.compile(text.encode(), options).search
     except re2.error as error:
-        raise InvalidArgumentError(f"Regex syntax errror: {error}") from None
-    return lambda text: compiled.search(text) is not None
+        reason = error.args[0] if error.args else "not a pattern"
+        refuse(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason))
+    return lambda text: search(text.encode(errors="replace")) is not None
+
+
+def _by_python(pattern: str) -> Search:
+    translated = translate(pattern, PYTHON)
+    if not translated.tame:
+        refuse("such repetitions need google-re2; install it with: pip install google-re2")
+    search = re.compile(translated.text).search
+    end = time.monotonic() + _PATIENCE_SECONDS
+
+    def found(text: str) -> bool:
+        if time.monotonic() > end:
+            refuse("the pattern takes too long without google-re2; install it with: pip install google-re2")
+        return search(text) is not None
+
+    return found
