@@ -178,6 +178,7 @@ class CollectionModel:
 
     ``configuration_json`` has the keys hnsw, spann, embedding_function; ``serialized_schema`` is a
     Schema as JSON, or None when a server sent none. ``dimension`` is None until the first vector.
+    ``embedding_model`` is ours: the variant of the default model that embeds here, None until it did.
     """
 
     id: UUID
@@ -190,6 +191,7 @@ class CollectionModel:
     database: str
     version: int = 0
     log_position: int = 0
+    embedding_model: str | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
         """The field called ``key``, as Chroma's model offers it."""

@@ -213,6 +213,13 @@ def _query(engine: Engine, request: r.Query) -> QueryResult:
     return engine.query(*_query_arguments(request))
 
 
+def _record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> str:
+    noted = engine.settings_of(request.id).get("embedding_model")
+    if noted is None:
+        engine.update_settings(request.id, {"embedding_model": request.embedding_model})
+    return str(noted or request.embedding_model)
+
+
 def _explain(engine: Engine, request: r.Explain) -> dict[str, Any]:
     return engine.explain(*_query_arguments(request.query))
 
@@ -294,6 +301,7 @@ HANDLERS: Mapping[type[Request[Any]], Callable[[Engine, Any], Any]] = {
     r.AttachFunction: _ATTACHED_FUNCTIONS,
     r.GetAttachedFunction: _ATTACHED_FUNCTIONS,
     r.DetachFunction: _ATTACHED_FUNCTIONS,
+    r.RecordEmbeddingModel: _record_embedding_model,
     r.Vacuum: lambda engine, request: engine.vacuum(),
     r.Verify: lambda engine, request: engine.verify(),
     r.Explain: _explain,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+from chroma_nb.client.embedding_model import described, embedding_cache
+from chroma_nb.config import Settings
 from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction, validate_embedding_function
 from chroma_nb.embedding_functions.registry import config_to_embedding_function, known_embedding_functions
 from chroma_nb.operations.embed import Target
@@ -20,7 +22,12 @@ from chroma_nb.schema import (
 )
 from chroma_nb.types import CollectionMetadata, CollectionModel, Include
 
-ServerT = TypeVar("ServerT")
+
+class _Server(Protocol):
+    def get_settings(self) -> Settings: ...
+
+
+ServerT = TypeVar("ServerT", bound=_Server)
 ResultT = TypeVar("ResultT", GetResult, QueryResult)
 
 
@@ -45,6 +52,7 @@ class CollectionCommon(Generic[ServerT]):
         self._model = model
         self._embedding_function = embedding_function
         self._data_loader = data_loader
+        self._bound: tuple[Any, str | None, Any] | None = None
 
     @property
     def id(self) -> UUID:
@@ -82,7 +90,33 @@ class CollectionCommon(Generic[ServerT]):
 
     @property
     def _target(self) -> Target:
-        return Target(self._model, self._embedding_function, self._data_loader, known_embedding_functions)
+        return Target(self._model, self._embedding_function, self._data_loader, known_embedding_functions, self._bind)
+
+    def _bind(self, function: Any) -> Any:
+        """``function``; one that comes in variants stays with the collection's, and remembers beside the data."""
+        if not hasattr(function, "for_collection"):
+            return function
+        variant = self._model.embedding_model
+        if self._bound is None or self._bound[0] is not function or self._bound[1] != variant:
+            cache = embedding_cache(self._client.get_settings(), function)
+            self._bound = (function, variant, function.for_collection(variant, cache=cache))
+        return self._bound[2]
+
+    def _recorded(self, embedding_model: str) -> None:
+        self._model = replace(self._model, embedding_model=embedding_model)
+
+    @property
+    def embedding_model(self) -> str | None:
+        """What embeds texts here: a model, and which variant of it once it did; None when nothing is chosen.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids="wren", documents="a small brown bird")
+        ...     birds.embedding_model
+        'all-MiniLM-L6-v2 (...)'
+        """
+        return described(self._model, self._embedding_function)
 
     @property
     def _place(self) -> tuple[UUID, str, str]:

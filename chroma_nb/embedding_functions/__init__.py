@@ -14,6 +14,8 @@ __all__ = sorted(CLASSES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "models":
+        return import_module(f"{__name__}.models")
     if name not in CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{CLASSES[name]}"), name)

@@ -12,6 +12,7 @@ import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
@@ -288,9 +289,17 @@ class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
 
         return ONNXMiniLM_L6_V2(model=self._model, variant=self._variant)
 
-    def for_collection(self, embedding_model: str | None) -> DefaultEmbeddingFunction:
-        """This function, staying with the variant that a collection was made with (None: not yet known)."""
-        return DefaultEmbeddingFunction(model=self._model, variant=embedding_model)
+    def for_collection(self, embedding_model: str | None, *, cache: Path | None = None) -> EmbeddingFunction[Documents]:
+        """This function, staying with the variant that a collection was made with (None: not yet known).
+
+        ``cache`` is a file in which its vectors are remembered.
+        """
+        own = DefaultEmbeddingFunction(model=self._model, variant=embedding_model)
+        if cache is None:
+            return own
+        from chroma_nb.embedding_functions.cache import cached_if_possible
+
+        return cached_if_possible(own, cache)
 
     @property
     def embedding_model(self) -> str:

@@ -89,6 +89,15 @@ def cached(
     return made(ef, vectors)
 
 
+def cached_if_possible(ef: EmbeddingFunction[D], path: Path) -> EmbeddingFunction[D]:
+    """As ``cached``, for a file nobody named: where there is something else, say so and do without."""
+    try:
+        return cached(ef, path=path)
+    except ValueError as error:
+        warnings.warn(str(error), stacklevel=2)
+        return ef
+
+
 class CachedEmbeddingFunction(EmbeddingFunction[D]):
     """What ``cached`` returns; everything but embedding is the function inside."""
 
@@ -119,6 +128,18 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
                 found |= made
         rows = [found[text] for text in texts]
         return rows if places is None else [rows[place].copy() for place in places]
+
+    def for_collection(self, embedding_model: str | None, *, cache: Path | None = None) -> EmbeddingFunction[D]:
+        """The function inside bound to a collection, remembered in the same file as before."""
+        inner: Any = self.embedding_function
+        if not hasattr(inner, "for_collection"):
+            return self
+        return type(self)(inner.for_collection(embedding_model), self._vectors)
+
+    @property
+    def embedding_model(self) -> str | None:
+        """The variant of the model inside, where it comes in several."""
+        return getattr(self.embedding_function, "embedding_model", None)
 
     def get_config(self) -> Config:
         return self.embedding_function.get_config()

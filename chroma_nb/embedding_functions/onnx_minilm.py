@@ -304,6 +304,10 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
     def _model(self) -> MiniLM:
         return choose_model(self._named, self._variant, self._preferred_providers)
 
+    def for_collection(self, embedding_model: str | None, *, cache: Path | None = None) -> ONNXMiniLM_L6_V2:
+        """This function, staying with the variant that a collection was made with (None: not yet known)."""
+        return ONNXMiniLM_L6_V2(self._preferred_providers, model=self._named, variant=embedding_model)
+
     @property
     def embedding_model(self) -> str:
         """The variant of the model that embeds: "fp32", "int8", or the digest of another file."""

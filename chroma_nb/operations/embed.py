@@ -7,7 +7,7 @@ functions themselves stand in ``embedding_functions/``.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,17 +23,29 @@ class Target:
     """A collection as ``prepare`` needs it: what is known of it, and what embeds for it.
 
     ``embedding_function`` and ``data_loader`` are those of the handle; ``known`` maps a stored name to
-    its class (the registry of embedding functions).
+    its class (the registry of embedding functions); ``bind`` makes a function that comes in variants the
+    collection's own.
     """
 
     model: CollectionModel
     embedding_function: Any = None
     data_loader: Any = None
     known: Mapping[str, Any] = field(default_factory=dict)
+    bind: Callable[[Any], Any] = lambda function: function
+    #: The functions that were asked for, of which a call has at most one.
+    asked: list[Any] = field(default_factory=list, compare=False)
 
     def function(self) -> Any:
         """The function that embeds: see ``choose``."""
-        return choose(self.embedding_function, self.model, self.known)
+        self.asked.append(self.bind(choose(self.embedding_function, self.model, self.known)))
+        return self.asked[-1]
+
+    def variant(self) -> str | None:
+        """Which variant of its model embedded in this call; None when nothing was embedded, or there is but one."""
+        if not self.asked or not hasattr(self.asked[-1], "for_collection"):
+            return None
+        found: str | None = self.asked[-1].embedding_model
+        return found
 
 
 def choose(embedding_function: Any, model: CollectionModel, known: Mapping[str, Any]) -> Any:

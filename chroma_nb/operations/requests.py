@@ -273,6 +273,14 @@ class LocalRequest(Request[R]):
 
 
 @dataclass(frozen=True)
+class RecordEmbeddingModel(LocalRequest[str]):
+    """Note which variant of its model embeds for a collection, unless one is noted; the answer is what is noted."""
+
+    id: UUID
+    embedding_model: str
+
+
+@dataclass(frozen=True)
 class Vacuum(LocalRequest[dict[str, Any]]):
     """Compact every vector file and the database; leave no deleted text in any file."""
 

@@ -14,6 +14,7 @@ from chroma_nb.client.collection_common import CollectionCommon
 from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
+from chroma_nb.operations.embed import Target
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import (
     ID,
@@ -73,7 +74,9 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames):
         """
         if is_frame(ids):
             return await self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
-        request = await blocking.run(prepare.add, self._target, ids, embeddings, metadatas, documents, images, uris)
+        target = self._target
+        request = await blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
+        await self._record_model(target)
         return await self._client.handle(request)
 
     async def update(
@@ -100,7 +103,9 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames):
         """
         if is_frame(ids):
             return await self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
-        request = await blocking.run(prepare.update, self._target, ids, embeddings, metadatas, documents, images, uris)
+        target = self._target
+        request = await blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
+        await self._record_model(target)
         return await self._client.handle(request)
 
     async def upsert(
@@ -124,7 +129,9 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames):
         """
         if is_frame(ids):
             return await self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
-        request = await blocking.run(prepare.upsert, self._target, ids, embeddings, metadatas, documents, images, uris)
+        target = self._target
+        request = await blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
+        await self._record_model(target)
         return await self._client.handle(request)
 
     async def delete(
@@ -269,6 +276,15 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames):
         return await self._client.handle(requests.Explain(query))
 
     # --- The collection itself ---
+
+    async def _record_model(self, target: Target) -> None:
+        """Note with the collection, the first time, which variant of its model embeds for it."""
+        variant = target.variant()
+        if variant is not None and self._model.embedding_model is None:
+            try:
+                self._recorded(await self._client.handle(requests.RecordEmbeddingModel(self.id, variant)))
+            except NotImplementedError:  # a server keeps no such note; this handle does
+                self._recorded(variant)
 
     async def modify(
         self,

@@ -17,6 +17,7 @@ from chroma_nb.client.collection_common import CollectionCommon
 from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
+from chroma_nb.operations.embed import Target
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import (
     ID,
@@ -76,7 +77,9 @@ class Collection(CollectionCommon[Server], Frames):
         """
         if is_frame(ids):
             return self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
-        request = blocking.run(prepare.add, self._target, ids, embeddings, metadatas, documents, images, uris)
+        target = self._target
+        request = blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
+        self._record_model(target)
         return self._client.handle(request)
 
     def update(
@@ -103,7 +106,9 @@ class Collection(CollectionCommon[Server], Frames):
         """
         if is_frame(ids):
             return self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
-        request = blocking.run(prepare.update, self._target, ids, embeddings, metadatas, documents, images, uris)
+        target = self._target
+        request = blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
+        self._record_model(target)
         return self._client.handle(request)
 
     def upsert(
@@ -127,7 +132,9 @@ class Collection(CollectionCommon[Server], Frames):
         """
         if is_frame(ids):
             return self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
-        request = blocking.run(prepare.upsert, self._target, ids, embeddings, metadatas, documents, images, uris)
+        target = self._target
+        request = blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
+        self._record_model(target)
         return self._client.handle(request)
 
     def delete(
@@ -272,6 +279,15 @@ class Collection(CollectionCommon[Server], Frames):
         return self._client.handle(requests.Explain(query))
 
     # --- The collection itself ---
+
+    def _record_model(self, target: Target) -> None:
+        """Note with the collection, the first time, which variant of its model embeds for it."""
+        variant = target.variant()
+        if variant is not None and self._model.embedding_model is None:
+            try:
+                self._recorded(self._client.handle(requests.RecordEmbeddingModel(self.id, variant)))
+            except NotImplementedError:  # a server keeps no such note; this handle does
+                self._recorded(variant)
 
     def modify(
         self,
