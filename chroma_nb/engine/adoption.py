@@ -15,7 +15,7 @@ from chroma_nb.types import CollectionModel, Database
 
 def adopt_database(engine: Engine, database: Database) -> None:
     """Make ``database`` and its tenant where they are missing; it keeps its id."""
-    with engine._changing() as connection:
+    with engine.changing() as connection:
         tenant = database["tenant"]
         connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (tenant,))
         connection.execute(
@@ -26,7 +26,7 @@ def adopt_database(engine: Engine, database: Database) -> None:
 
 def adopt_tenant(engine: Engine, name: str) -> None:
     """Make the tenant where it is missing."""
-    with engine._changing() as connection:
+    with engine.changing() as connection:
         connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (name,))
 
 
@@ -36,7 +36,7 @@ def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set
     A schema that is None or makes no sense is made from the configuration. Raises InternalError (also a
     ValueError) when the name is taken.
     """
-    with engine._changing() as connection:
+    with engine.changing() as connection:
         row = catalog.create_collection(
             connection,
             name=model.name,
@@ -67,5 +67,5 @@ def _schema(model: CollectionModel) -> dict[str, Any] | None:
 
 def tenants(engine: Engine) -> list[str]:
     """The names of all tenants."""
-    with engine._looking() as connection:
+    with engine.looking() as connection:
         return [name for (name,) in connection.execute("SELECT name FROM tenants ORDER BY name")]

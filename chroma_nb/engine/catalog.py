@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from chroma_nb.errors import InternalError, _AlreadyExistsError, _MissingError
+from chroma_nb.schema import IndexParameters
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenant
 
 _COLUMNS: Final = (
@@ -24,17 +25,16 @@ _OF_DATABASE: Final = "SELECT " + _COLUMNS + "WHERE d.name = ? AND d.tenant = ? 
 _ALL: Final = "SELECT " + _COLUMNS + "ORDER BY c.number"
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionRow:
-    """A collection as the catalog keeps it: Chroma's view of it, and our counters."""
+class CollectionRow(NamedTuple):
+    """A collection as the catalog keeps it: Chroma's view of it as JSON, and our counters."""
 
     number: int
     id: str
     name: str
-    metadata: CollectionMetadata | None
-    configuration: dict[str, Any]
-    schema: dict[str, Any] | None
-    settings: dict[str, Any]
+    metadata_json: bytes | None
+    configuration_json: bytes
+    schema_json: bytes | None
+    settings_json: bytes
     dimension: int | None
     record_count: int
     seq: int
@@ -43,6 +43,28 @@ class CollectionRow:
     generation: int
     database: str
     tenant: str
+
+    @property
+    def metadata(self) -> CollectionMetadata | None:
+        return _parsed(self.metadata_json)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return _parsed(self.configuration_json) or {}
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        return _parsed(self.schema_json)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What we keep in addition to Chroma's fields."""
+        return _parsed(self.settings_json) or {}
+
+    @property
+    def parameters(self) -> IndexParameters:
+        """Space and index parameters."""
+        return _parameters(self.configuration_json, self.settings_json)
 
     @property
     def model(self) -> CollectionModel:
@@ -60,18 +82,13 @@ class CollectionRow:
         )
 
 
-def _row(values: tuple[Any, ...]) -> CollectionRow:
-    number, ident, name, metadata, configuration, schema, settings, *rest = values
-    return CollectionRow(
-        number,
-        ident,
-        name,
-        orjson.loads(metadata) if metadata is not None else None,
-        orjson.loads(configuration),
-        orjson.loads(schema) if schema is not None else None,
-        orjson.loads(settings),
-        *rest,
-    )
+def _parsed(json: bytes | None) -> dict[str, Any] | None:
+    return None if json is None else orjson.loads(json)
+
+
+@lru_cache(maxsize=256)
+def _parameters(configuration: bytes, settings: bytes) -> IndexParameters:
+    return IndexParameters.of(orjson.loads(configuration), bool(orjson.loads(settings).get("ef_search_is_set", False)))
 
 
 # --- Tenants and databases ------------------------------------------------------------------------
@@ -171,7 +188,7 @@ def create_collection(
 def find_collection(connection: sqlite3.Connection, name: str, tenant: str, database: str) -> CollectionRow | None:
     """The collection of that name, or None."""
     values = connection.execute(_BY_NAME, (name, database, tenant)).fetchone()
-    return None if values is None else _row(values)
+    return None if values is None else CollectionRow(*values)
 
 
 def collection_by_name(connection: sqlite3.Connection, name: str, tenant: str, database: str) -> CollectionRow:
@@ -187,7 +204,7 @@ def collection_by_id(connection: sqlite3.Connection, ident: str, context: str = 
     values = connection.execute(_BY_ID, (ident,)).fetchone()
     if values is None:
         raise _MissingError(f"{context}Collection [{ident}] does not exist.")
-    return _row(values)
+    return CollectionRow(*values)
 
 
 def list_collections(
@@ -195,12 +212,12 @@ def list_collections(
 ) -> list[CollectionRow]:
     """The collections of a database in order of creation."""
     rows = connection.execute(_OF_DATABASE, (database, tenant, -1 if limit is None else limit, offset or 0))
-    return [_row(values) for values in rows]
+    return [CollectionRow(*values) for values in rows]
 
 
 def all_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
     """Every collection of every database."""
-    return [_row(values) for values in connection.execute(_ALL)]
+    return [CollectionRow(*values) for values in connection.execute(_ALL)]
 
 
 def count_collections(connection: sqlite3.Connection, tenant: str, database: str) -> int:
@@ -231,7 +248,7 @@ def modify_collection(
             "WHERE number = ?",
             (
                 row.name if name is None else name,
-                _json(metadata if replace_metadata else row.metadata),
+                _json(metadata) if replace_metadata else row.metadata_json,
                 orjson.dumps(configuration),
                 _json(schema),
                 orjson.dumps(settings),

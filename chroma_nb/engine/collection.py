@@ -100,6 +100,11 @@ class CollectionInMemory:
     def dead_slots(self) -> int:
         return self.next_slot - self.live
 
+    @property
+    def index_state(self) -> str:
+        """For displays: which index answers."""
+        return "exact" if self.graph is None else f"hnsw over {self.graph.count} of {self.live} records"
+
     def dead_mask(self) -> Mask | None:
         """Slots that hold no live record's vector; None when there are none."""
         return self.row_of_slot == UNKNOWN if self.dead_slots else None

@@ -20,6 +20,7 @@ from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.executor import Reading
 from chroma_nb.engine.vectors import VectorFile, VectorStore, file_name, sync_directory
 from chroma_nb.errors import InternalError
+from chroma_nb.types import Matrix
 
 _CHUNK: Final = 4096
 #: The ending of a copy that is not finished.
@@ -30,24 +31,21 @@ Ints = npt.NDArray[np.int64]
 class Compaction:
     """A copy under way: its store, and which new slot each old one has."""
 
-    def __init__(self, generation: int, store: VectorStore, new_slot: Ints, copied: int) -> None:
-        self.generation = generation
-        self.store = store
-        self._new_slot = new_slot
-        self._copied = copied
-
-    @classmethod
-    def begin(cls, reading: Reading, new_store: Callable[[CollectionRow, int], VectorStore]) -> Compaction:
-        """Copy what lives in this snapshot, in get() order."""
+    def __init__(self, reading: Reading, new_store: Callable[[CollectionRow, int], VectorStore]) -> None:
+        """Note what lives in this snapshot; nothing is copied yet."""
         memory = reading.memory
-        slots = memory.slots[memory.live_rows()]
-        store = new_store(reading.row, reading.store.dimension)
-        copy = cls(reading.row.generation, store, np.full(memory.next_slot, UNKNOWN, np.int64), 0)
-        copy._append(reading.store, slots, memory.next_slot)
-        return copy
+        self.generation = reading.row.generation
+        self.store = new_store(reading.row, reading.store.dimension)
+        self._live = memory.slots[memory.live_rows()]
+        self._view = reading.matrix
+        self._new_slot = np.full(memory.next_slot, UNKNOWN, np.int64)
+        self._copied = 0
 
-    def _append(self, source: VectorStore, slots: Ints, end: int) -> None:
-        view = source.view(end)
+    def copy(self) -> None:
+        """Copy it, in get() order. Outside every lock: rows that are committed do not change."""
+        self._append(self._view, self._live)
+
+    def _append(self, view: Matrix, slots: Ints) -> None:
         for start in range(0, len(slots), _CHUNK):
             block = slots[start : start + _CHUNK]
             self.store.write(self._copied, view[block])
@@ -64,7 +62,7 @@ class Compaction:
         slots = memory.slots[live]
         added = np.full(row.next_slot - len(self._new_slot), UNKNOWN, np.int64)
         self._new_slot = np.concatenate([self._new_slot, added])
-        self._append(source, slots[self._new_slot[slots] == UNKNOWN], row.next_slot)
+        self._append(source.view(row.next_slot), slots[self._new_slot[slots] == UNKNOWN])
         renumbered = zip(self._new_slot[slots].tolist(), memory.positions[live].tolist(), strict=True)
         records.update_slots(connection, row.number, renumbered)
         changelog.forget(connection, row.number)

@@ -6,39 +6,37 @@ The decisions are elsewhere: what a filter means in ``filters.py``, how a query 
 
 from __future__ import annotations
 
-import contextlib
 import os
+import sqlite3
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import numpy as np
-
 from chroma_nb import schema as schemas
-from chroma_nb.engine import catalog, changelog, migrations, records, sqlite
+from chroma_nb.engine import catalog, loading, migrations, planner, sqlite, verification
+from chroma_nb.engine import directory as directories
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
 from chroma_nb.engine.compaction import Compaction
 from chroma_nb.engine.executor import Reading
+from chroma_nb.engine.graph import GraphSource
 from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.background import GraphBuilder
-from chroma_nb.engine.index.exact import ExactIndex
-from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.locks import first_open, is_network_mount
 from chroma_nb.engine.sqlite import Connections, Durability
-from chroma_nb.engine.vectors import MemoryVectors, VectorFile, VectorStore, checksums_of, file_name
+from chroma_nb.engine.stores import VectorStores
 from chroma_nb.engine.writes import Writing
 from chroma_nb.errors import InternalError, _ClosedError, _DamagedError, _MissingError
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.schema import IndexParameters
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Matrix, Records, Tenant
 from chroma_nb.where import Expression
 
+T = TypeVar("T")
 _ATTEMPTS: Final = 100
 _GETTING: Final = "Error getting collection: "
 
@@ -62,14 +60,12 @@ class Engine:
     def __init__(self, directory: Path | None, *, durability: Durability) -> None:
         self.directory = directory
         self.durability: Durability = durability
-        self.read_only = directory is not None and not _writable(directory)
+        self.read_only = directory is not None and not directories.is_writable(directory)
         self._mapped = directory is None or not is_network_mount(directory)
         self._references = 1
         self._closed = False
         self._memories: dict[int, CollectionInMemory] = {}
-        self._stores: dict[int, tuple[int, VectorStore]] = {}
-        self._in_memory: dict[tuple[int, int], VectorStore] = {}  # by collection and generation; no directory
-        self._opening_stores = threading.RLock()
+        self._stores = VectorStores(directory, read_only=self.read_only, mapped=self._mapped)
         path = None if directory is None else directory / sqlite.FILE_NAME
         self._connections = Connections(path, durability=durability, read_only=self.read_only)
         try:
@@ -77,7 +73,7 @@ class Engine:
         except BaseException:
             self._connections.close()
             raise
-        self._identity = None if path is None else _identity(path)
+        self._identity = None if path is None else directories.identity(path)
         self.builder = GraphBuilder(self)
         _EVERY.add(self)
 
@@ -94,14 +90,14 @@ class Engine:
             return cls(None, durability=durability)
         path = path.absolute()  # a later chdir must not move the database
         with _OPENING:
-            _make_directory(path)
-            key = _identity(path)
+            directories.make(path)
+            key = directories.identity(path)
             shared = _OPEN.get(key)
             if shared is not None and shared._is_there():
                 shared._references += 1
                 return shared
             with first_open(path):
-                _refuse_gutted(path)
+                directories.refuse_gutted(path)
                 engine = cls(path, durability=durability)
             _OPEN[key] = engine
             return engine
@@ -124,9 +120,9 @@ class Engine:
                 except BaseException:
                     connection.execute("ROLLBACK")
                     raise
-        if path is not None and self._orphans(set()):
+        if self._stores.orphans():
             with self._connections.transaction() as connection:
-                self._sweep(connection)
+                self._stores.sweep(catalog.all_collections(connection))
 
     def close(self) -> None:
         """Give one reference back; the last one closes the files and ends the background thread."""
@@ -139,10 +135,7 @@ class Engine:
                 del _OPEN[key]
         self.builder.stop()
         self._connections.close()
-        with self._opening_stores:
-            for _, store in self._stores.values():
-                store.close()
-            self._stores.clear()
+        self._stores.close()
         self._memories.clear()
 
     def _is_there(self) -> bool:
@@ -150,7 +143,7 @@ class Engine:
         if self.directory is None:
             return True
         try:
-            return _identity(self.directory / sqlite.FILE_NAME) == self._identity
+            return directories.identity(self.directory / sqlite.FILE_NAME) == self._identity
         except OSError:
             return False
 
@@ -165,7 +158,7 @@ class Engine:
 
     def _after_fork(self) -> None:
         """In a forked child: own connections and locks; no thread, no graph, nothing half-changed."""
-        self._opening_stores = threading.RLock()
+        self._stores.after_fork()
         self._memories = {}
         self.builder = GraphBuilder(self)
         if not self._closed:
@@ -175,33 +168,33 @@ class Engine:
 
     def create_tenant(self, name: str) -> None:
         """Raises InternalError (also a ValueError) when it exists."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             catalog.create_tenant(connection, name)
 
     def get_tenant(self, name: str) -> Tenant:
         """Raises NotFoundError when there is none."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             return catalog.get_tenant(connection, name)
 
     def create_database(self, name: str, tenant: str) -> None:
         """Raises InternalError (also a ValueError) when it exists."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             catalog.create_database(connection, name, tenant)
 
     def get_database(self, name: str, tenant: str) -> Database:
         """Raises NotFoundError when there is none."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             return catalog.get_database(connection, name, tenant)
 
     def delete_database(self, name: str, tenant: str) -> None:
         """Delete a database with its collections and their files."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             gone = catalog.delete_database(connection, name, tenant)
         self._discard(gone)
 
     def list_databases(self, tenant: str, limit: int | None = None, offset: int | None = None) -> list[Database]:
         """In order of creation."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             return catalog.list_databases(connection, tenant, limit, offset)
 
     # --- collections -----------------------------------------------------------------------------------------
@@ -222,12 +215,12 @@ class Engine:
         configuration, schema and metadata do not make sense together.
         """
         if get_or_create:
-            with self._looking() as connection:
+            with self.looking() as connection:
                 existing = catalog.find_collection(connection, name, tenant, database)
             if existing is not None:
                 return existing.model
         resolved = schemas.resolve(metadata, configuration, schema)
-        with self._changing() as connection:
+        with self.changing() as connection:
             existing = catalog.find_collection(connection, name, tenant, database) if get_or_create else None
             if existing is not None:
                 return existing.model
@@ -244,12 +237,12 @@ class Engine:
 
     def get_collection(self, name: str, tenant: str, database: str) -> CollectionModel:
         """Raises NotFoundError (also a ValueError) when there is none."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             return catalog.collection_by_name(connection, name, tenant, database).model
 
     def get_collection_by_id(self, id: UUID, tenant: str, database: str) -> CollectionModel:
         """Raises NotFoundError (also a ValueError) when that database has none of this id."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             row = catalog.collection_by_id(connection, str(id))
         if (row.tenant, row.database) != (tenant, database):
             raise _MissingError(f"Collection [{id}] does not exist.")
@@ -259,12 +252,12 @@ class Engine:
         self, tenant: str, database: str, limit: int | None = None, offset: int | None = None
     ) -> list[CollectionModel]:
         """In order of creation."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             return [row.model for row in catalog.list_collections(connection, tenant, database, limit, offset)]
 
     def count_collections(self, tenant: str, database: str) -> int:
         """How many collections a database has."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             return catalog.count_collections(connection, tenant, database)
 
     def modify_collection(
@@ -277,7 +270,7 @@ class Engine:
         new_configuration: dict[str, Any] | None,
     ) -> None:
         """Rename, replace the metadata, change the configuration; None leaves a part as it is."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             row = catalog.collection_by_id(connection, str(id))
             configuration, schema, settings = row.configuration, row.schema, row.settings
             if new_configuration is not None:
@@ -299,14 +292,14 @@ class Engine:
 
     def delete_collection(self, name: str, tenant: str, database: str) -> None:
         """Delete a collection and its files. Raises NotFoundError (also a ValueError) when there is none."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             row = catalog.collection_by_name(connection, name, tenant, database)
             catalog.delete_collection(connection, row)
         self._discard([row])
 
     def reset(self) -> None:
         """Delete everything; the default tenant and database are there again."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             gone = catalog.all_collections(connection)
             catalog.clear(connection)
             migrations.insert_defaults(connection)
@@ -314,12 +307,12 @@ class Engine:
 
     def settings_of(self, collection_id: UUID) -> dict[str, Any]:
         """What we keep about a collection in addition to Chroma's fields."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             return catalog.collection_by_id(connection, str(collection_id)).settings
 
     def update_settings(self, collection_id: UUID, settings: dict[str, Any]) -> None:
         """Lay ``settings`` over what we keep about a collection."""
-        with self._changing() as connection:
+        with self.changing() as connection:
             row = catalog.collection_by_id(connection, str(collection_id))
             catalog.set_settings(connection, row, {**row.settings, **settings})
 
@@ -355,7 +348,7 @@ class Engine:
 
     def count(self, collection_id: UUID) -> int:
         """How many records a collection has."""
-        with self._looking() as connection:
+        with self.looking() as connection:
             return catalog.collection_by_id(connection, str(collection_id)).record_count
 
     def get(
@@ -368,9 +361,12 @@ class Engine:
         include: Sequence[str],
     ) -> GetResult:
         """Records in get() order: by first insertion."""
-        with self._reading(collection_id) as reading:
+
+        def operation(reading: Reading) -> GetResult:
             _check_filter(filter, reading.row)
             return reading.get(reading.select(ids, filter, limit, offset or 0), include)
+
+        return self._read(collection_id, operation)
 
     def query(
         self,
@@ -382,12 +378,14 @@ class Engine:
         include: Sequence[str],
     ) -> QueryResult:
         """The nearest records to each query vector, nearest first."""
-        with self._reading(collection_id, _GETTING) as reading:
+
+        def operation(reading: Reading) -> QueryResult:
             _check_filter(filter, reading.row)
             result = reading.query(query_embeddings, n_results, ids, filter, include)
-            memory, row = reading.memory, reading.row
-        self.builder.consider(row, memory)
-        return result
+            self.builder.consider(reading.row, reading.memory)
+            return result
+
+        return self._read(collection_id, operation, _GETTING)
 
     def explain(
         self,
@@ -400,149 +398,157 @@ class Engine:
     ) -> dict[str, Any]:
         """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
         started = time.perf_counter()
-        with self._reading(collection_id, _GETTING) as reading:
+
+        def operation(reading: Reading) -> dict[str, Any]:
             _check_filter(filter, reading.row)
             loaded = time.perf_counter()
             result = reading.query(query_embeddings, n_results, ids, filter, include)
-            steps = dict(reading.steps)
-            graph = reading.memory.graph
-        steps["index"] = "none" if graph is None else f"hnsw over {graph.count} vectors"
-        steps["open_ms"] = (loaded - started) * 1e3
-        steps["total_ms"] = (time.perf_counter() - started) * 1e3
-        steps["results"] = [len(found) for found in result["ids"]]
-        return steps
+            return {
+                **reading.steps,
+                "index": reading.memory.index_state,
+                "open_ms": (loaded - started) * 1e3,
+                "total_ms": (time.perf_counter() - started) * 1e3,
+                "results": [len(found) for found in result["ids"]],
+            }
+
+        return self._read(collection_id, operation, _GETTING)
 
     def describe(self, collection_id: UUID) -> dict[str, Any]:
         """What is known of a collection for a display: counts, metadata keys and types, index state."""
-        with self._reading(collection_id) as reading:
+
+        def operation(reading: Reading) -> dict[str, Any]:
             memory = reading.memory
-            graph = memory.graph
             return {
                 "count": memory.live,
                 "dimension": reading.row.dimension,
-                "space": reading.parameters.space,
-                "index": "exact" if graph is None else f"hnsw ({graph.count} of {memory.live})",
+                "space": reading.row.parameters.space,
+                "index": memory.index_state,
                 "metadata": reading.columns().describe(memory.alive) if memory.live else {},
             }
+
+        return self._read(collection_id, operation)
 
     # --- maintenance -----------------------------------------------------------------------------------------
 
     def vacuum(self) -> dict[str, Any]:
-        """Compact every vector file and the database, and leave no deleted text in any file."""
-        before = self._bytes_on_disk()
-        with self._looking() as connection:
+        """Compact every vector file and the database, and leave no deleted text in any file.
+
+        Answers the collections compacted, the bytes before and after, and whether the journal could be
+        emptied (``complete``: not while another process is reading).
+        """
+        before = directories.bytes_below(self.directory)
+        with self.looking() as connection:
             rows = catalog.all_collections(connection)
-        compacted = [row.name for row in rows if self._has_holes(row) and self.compact(UUID(row.id))]
+        compacted = [row.name for row in rows if row.next_slot > row.record_count and self.compact(UUID(row.id))]
         with self._connections.outside_transactions() as connection:
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("VACUUM")
             busy = self._truncate_journal(connection)
             connection.execute("PRAGMA secure_delete=OFF")
-        if self.directory is not None:
-            with self._connections.transaction() as connection:
-                self._sweep(connection, keep_previous=False)
-        return {
-            "compacted": compacted,
-            "bytes_before": before,
-            "bytes_after": self._bytes_on_disk(),
-            "complete": not busy,
-        }
-
-    def _has_holes(self, row: CollectionRow) -> bool:
-        return row.next_slot > row.record_count
+        with self.changing() as connection:
+            self._stores.sweep(catalog.all_collections(connection), keep_previous=False)
+        after = directories.bytes_below(self.directory)
+        return {"compacted": compacted, "bytes_before": before, "bytes_after": after, "complete": not busy}
 
     def compact(self, collection_id: UUID) -> bool:
         """Copy the live vectors of a collection into a new file; False when another process came first."""
-        with self._reading(collection_id) as reading:
-            if reading.vectors is None:
-                return False
-            copy = Compaction.begin(reading, self._new_store)
+        copy = self._read(collection_id, lambda reading: Compaction(reading, self._stores.next))
         try:
-            with self._changing() as connection:
+            copy.copy()
+            with self.changing() as connection:
                 row = catalog.collection_by_id(connection, str(collection_id))
                 memory = self._refreshed(connection, row)
-                if self.directory is None:  # committed or not: the generation in the catalog chooses
-                    self._in_memory[row.number, row.generation + 1] = copy.store
-                if not copy.finish(connection, row, memory, self._store(row)):
-                    copy.abandon()
-                    return False
+                done = memory is not None and copy.finish(connection, row, memory, self._stores.current(row))
         except BaseException:
             copy.abandon()
             raise
-        self._forget_store(row.number)
+        if not done:
+            copy.abandon()
+            return False
+        self._stores.forget(row.number, before=row.generation + 1)
         return True
 
     def verify(self) -> list[str]:
         """Check everything stored; answers what is wrong, one sentence each."""
-        wrong: list[str] = []
-        with self._looking() as connection:
-            for (finding,) in connection.execute("PRAGMA integrity_check"):
-                if finding != "ok":
-                    wrong.append(f"the database: {finding}")
+        with self.looking() as connection:
+            found = [text for (text,) in connection.execute("PRAGMA integrity_check")]
             rows = catalog.all_collections(connection)
+        wrong = [f"the database: {text}" for text in found if text != "ok"]
         for row in rows:
             try:
-                with self._reading(UUID(row.id)) as reading:
-                    wrong += [f"collection [{row.name}]: {finding}" for finding in _findings(reading)]
+                findings = self._read(UUID(row.id), lambda reading: list(verification.findings(reading)))
             except InternalError as error:
-                wrong.append(f"collection [{row.name}]: {error}")
+                findings = [str(error)]
+            wrong += [f"collection [{row.name}]: {finding}" for finding in findings]
         return wrong
 
     # --- who may run when --------------------------------------------------------------------------------------
 
     @contextmanager
-    def _looking(self) -> Iterator[Any]:
+    def looking(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction on the catalog."""
         self._check_open()
         with self._connections.reading() as connection:
             yield connection
 
     @contextmanager
-    def _changing(self) -> Iterator[Any]:
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: committed with the block, undone by any exception."""
         self._check_open()
         with self._connections.transaction() as connection:
             yield connection
 
-    @contextmanager
-    def _reading(self, collection_id: UUID, context: str = "") -> Iterator[Reading]:
-        """One read transaction with the collection in memory at the same seq, under the reading lock."""
+    def _read(self, collection_id: UUID, operation: Callable[[Reading], T], context: str = "") -> T:
+        """Run ``operation`` in one read transaction, the collection in memory at the same seq.
+
+        (No context managers here: this is the way of every small call.)
+        """
+        self._check_open()
+        ident = str(collection_id)
         for attempt in range(_ATTEMPTS):
-            with ExitStack() as stack:
-                connection = stack.enter_context(self._looking())
-                row = catalog.collection_by_id(connection, str(collection_id), context)
+            connection = self._connections.begin()
+            try:
+                row = catalog.collection_by_id(connection, ident, context)
+                memory = self._refreshed(connection, row)
+                if memory is None:
+                    continue  # another thread is ahead of our snapshot: take a newer one
+                store = self._stores.current(row) if row.next_slot else None
+                memory.lock.acquire_reading()
                 try:
-                    memory = self._refreshed(connection, row)
-                    if memory is None:
-                        continue  # another thread is ahead of our snapshot: take a newer one
-                    store = self._store(row) if row.next_slot else None
-                except FileNotFoundError as error:
-                    if attempt + 1 < _ATTEMPTS:
-                        continue  # compacted meanwhile: the catalog names another file
-                    raise self._lost(row) from error
-                stack.enter_context(memory.lock.reading())
-                if (memory.seq, memory.generation) != (row.seq, row.generation):
-                    continue
-                yield Reading(connection, row, memory, store, _parameters(row), self.directory is not None)
-                return
-        raise InternalError(f"collection [{collection_id}] changed {_ATTEMPTS} times while it was read; try again")
+                    if memory.seq != row.seq or memory.generation != row.generation:
+                        continue
+                    return operation(Reading(connection, row, memory, store, self.directory is not None))
+                finally:
+                    memory.lock.release_reading()
+            except FileNotFoundError as error:  # compacted meanwhile: the catalog names another file
+                if attempt + 1 == _ATTEMPTS:
+                    raise self._stores.lost(row) from error
+            except sqlite3.Error as error:
+                raise sqlite.explained(error, self._connections.path) from error
+            finally:
+                self._connections.end(connection)
+        raise InternalError(f"collection [{ident}] changed {_ATTEMPTS} times while it was read; try again")
 
     def _write(
         self, collection_id: UUID, operation: Callable[[Writing], Change | None], context: str = _GETTING
     ) -> None:
-        with self._changing() as connection:
+        """Run ``operation`` in one write transaction, then let memory follow."""
+        with self.changing() as connection:
             row = catalog.collection_by_id(connection, str(collection_id), context)
             memory = self._refreshed(connection, row)
+            if memory is None:
+                raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
             try:
-                store = self._store(row) if row.next_slot else None
+                store = self._stores.current(row) if row.next_slot else None
             except FileNotFoundError as error:
-                raise self._lost(row) from error
+                raise self._stores.lost(row) from error
             writing = Writing(
                 connection,
                 row,
                 memory,
                 store,
-                _parameters(row),
                 self.directory is not None,
-                open_store=lambda dimension: self._first_store(row, dimension),
+                open_store=lambda dimension: self._stores.first(row, dimension),
                 durable=self.durability == "power",
             )
             change = operation(writing)
@@ -550,9 +556,11 @@ class Engine:
             with memory.lock.writing():
                 if memory.seq == row.seq:  # else a reader has brought it further already
                     memory.apply(change)
+            if planner.worth_compacting(live=memory.live, dead=memory.dead_slots):
+                self.compact(collection_id)
             self.builder.written(row, memory)
 
-    def _refreshed(self, connection: Any, row: CollectionRow) -> Any:
+    def _refreshed(self, connection: sqlite3.Connection, row: CollectionRow) -> CollectionInMemory | None:
         """The collection in memory at the seq of ``connection``'s snapshot; None when it is ahead."""
         memory = self._memories.get(row.number)
         if memory is None:
@@ -560,266 +568,59 @@ class Engine:
         if memory.seq == row.seq and memory.generation == row.generation:
             return memory
         with memory.lock.writing():
-            if memory.generation == row.generation and memory.seq >= row.seq and memory.seq != UNKNOWN:
-                return memory if memory.seq == row.seq else None
-            if memory.generation > row.generation:
-                return None
-            positions = None
-            if memory.seq != UNKNOWN and memory.generation == row.generation:
-                positions = changelog.since(connection, row.number, memory.seq, row.seq)
-            if positions is None:
-                self._load(connection, row, memory)
-            else:
-                memory.apply(_change_since(connection, row, memory, positions))
+            if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
+                return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
+            if loading.advance(connection, row, memory):
+                self.builder.loaded(row, memory)
         return memory
 
-    def _load(self, connection: Any, row: CollectionRow, memory: CollectionInMemory) -> None:
-        positions, ids, slots, norms = records.header_columns(connection, row.number)
-        memory.forget()
-        memory.generation = row.generation
-        if row.dimension is not None:
-            memory.exact = ExactIndex(_parameters(row).space, row.dimension)
-        memory.apply(
-            Change(
-                seq=row.seq,
-                next_slot=row.next_slot,
-                positions=positions,
-                ids=ids,
-                slots=slots,
-                norms=norms,
-            )
-        )
-        self.builder.loaded(row, memory)
-
     # --- files ---------------------------------------------------------------------------------------------------
-
-    def _store(self, row: CollectionRow) -> VectorStore:
-        """The open vector store of a collection's current generation."""
-        if self.directory is None:
-            return self._in_memory[row.number, row.generation]
-        held = self._stores.get(row.number)
-        if held is not None and held[0] == row.generation:
-            return held[1]
-        with self._opening_stores:
-            held = self._stores.get(row.number)
-            if held is not None and held[0] == row.generation:
-                return held[1]
-            path = self._vectors_directory() / file_name(str(UUID(row.id)), row.generation)
-            store = VectorFile(path, row.dimension or 0, read_only=self.read_only, create=False, mapped=self._mapped)
-            self._forget_store(row.number)
-            self._stores[row.number] = (row.generation, store)
-            return store
-
-    def _first_store(self, row: CollectionRow, dimension: int) -> VectorStore:
-        """The store for a collection's first vectors."""
-        if self.directory is None:
-            return self._in_memory.setdefault((row.number, row.generation), MemoryVectors(dimension))
-        with self._opening_stores:
-            self._forget_store(row.number)
-            path = self._vectors_directory() / file_name(str(UUID(row.id)), row.generation)
-            store = VectorFile(path, dimension, create=True, mapped=self._mapped)
-            self._stores[row.number] = (row.generation, store)
-            return store
-
-    def _new_store(self, row: CollectionRow, dimension: int) -> VectorStore:
-        """The store a compaction writes to: under a name of its own until it is finished."""
-        if self.directory is None:
-            return MemoryVectors(dimension)
-        name = f"{file_name(str(UUID(row.id)), row.generation + 1)}.{os.urandom(8).hex()}.new"
-        return VectorFile(self._vectors_directory() / name, dimension, create=True, mapped=self._mapped)
-
-    def _forget_store(self, number: int) -> None:
-        """Close the store of a collection that was deleted, or of a generation that is over."""
-        current = None if number not in self._memories else self._memories[number].generation
-        for key in [key for key in self._in_memory if key[0] == number and key[1] < (current or 0)]:
-            del self._in_memory[key]
-        held = self._stores.pop(number, None)
-        if held is not None:
-            held[1].close()
-
-    def _vectors_directory(self) -> Path:
-        if self.directory is None:
-            raise InternalError("a database in memory has no files")
-        return self.directory / "vectors"
-
-    @property
-    def cache_directory(self) -> Path | None:
-        """Where derived files may be kept; None when nowhere."""
-        return None if self.directory is None or self.read_only else self.directory / "cache"
-
-    def _lost(self, row: CollectionRow) -> _DamagedError:
-        name = file_name(row.id, row.generation)
-        return _DamagedError(
-            f"the vector file {name} of collection [{row.name}] is missing: its {row.record_count} vectors are lost; "
-            "restore vectors/ from a backup, or delete the collection and add its records again"
-        )
 
     def _discard(self, rows: Sequence[CollectionRow]) -> None:
         """Remove the files of deleted collections and give the database's pages back."""
         for row in rows:
             self._memories.pop(row.number, None)
-            with self._opening_stores:
-                self._forget_store(row.number)
+            self._stores.forget(row.number)
             if self.directory is not None:
                 storage.sweep(self.directory / "cache", row.id)
         if self.directory is not None and rows:
-            with self._connections.transaction() as connection:
-                self._sweep(connection)
+            with self.changing() as connection:
+                self._stores.sweep(catalog.all_collections(connection))
             with self._connections.outside_transactions() as connection:
                 connection.execute("PRAGMA incremental_vacuum").fetchall()
                 self._truncate_journal(connection)
 
-    def _truncate_journal(self, connection: Any) -> bool:
+    def _truncate_journal(self, connection: sqlite3.Connection) -> bool:
         """Copy the write-ahead log into the database and empty it; True when a reader is in the way."""
         busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return bool(busy and busy[0])
 
-    def _orphans(self, known: set[str]) -> list[Path]:
-        """Files in vectors/ that ``known`` does not name."""
-        with contextlib.suppress(FileNotFoundError):
-            return [path for path in self._vectors_directory().iterdir() if path.name not in known]
-        return []
-
-    def _sweep(self, connection: Any, *, keep_previous: bool = True) -> None:
-        """Remove vector files that no collection names. Only under the write lock.
-
-        The previous generation stays until the next compaction: another process may be reading it.
-        """
-        known = set()
-        for row in catalog.all_collections(connection):
-            known.add(file_name(row.id, row.generation))
-            if keep_previous:
-                known.add(file_name(row.id, row.generation - 1))
-        for path in self._orphans(known):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-    def _bytes_on_disk(self) -> int:
-        if self.directory is None:
-            return 0
-        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
-
     # --- the graph (called by the background thread) ----------------------------------------------------------------
 
-    def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool]) -> bool:
+    def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
         """Load the collection's graph from its cache file, or build it; True when one is in place."""
-        with self._reading(collection_id) as reading:
-            row, memory = reading.row, reading.memory
-            if reading.vectors is None or not memory.live:
-                return False
-            slots = np.sort(memory.slots[memory.live_rows()])
-            view = reading.vectors.view(memory.next_slot)
-            generation, end, parameters = memory.generation, memory.next_slot, reading.parameters
-        graph = None
-        if self.directory is not None:
-            graph = storage.load(self.directory / "cache", row.id, generation, parameters, view.shape[1], end)
-            if graph is not None and end - graph.covers > max(5_000, int(0.2 * len(slots))):
-                graph = None
+        source = self._read(collection_id, GraphSource.of)
+        if source is None:
+            return False
+        cache = None if self.directory is None else self.directory / "cache"
+        graph = None if cache is None else source.load(cache)
         fresh = graph is None
-        if graph is None:
-            graph = HnswIndex.build(parameters, lambda chosen: view[chosen], slots, view.shape[1], cancelled)
-            if graph is None:
-                return False
-            graph.covers = end
-        with self._reading(collection_id) as reading:
-            memory = reading.memory
+        graph = graph or source.build(cancelled)
+        memory = self._memories.get(source.row.number)
+        if graph is None or memory is None:
+            return False
         with memory.lock.writing():
-            if memory.generation != generation or memory.seq == UNKNOWN:
+            if not source.publish(graph, memory):
                 return False
-            indexed = graph.slots()
-            graph.mark(indexed[memory.row_of_slot[indexed] == UNKNOWN])
-            memory.graph = graph
-        if fresh and self.cache_directory is not None:
-            storage.save(graph, self.cache_directory, row.id, generation, row.seq, graph.covers)
+        if fresh and cache is not None and not self.read_only:
+            storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
         return True
 
 
-def _parameters(row: CollectionRow) -> IndexParameters:
-    return IndexParameters.of(row.configuration, bool(row.settings.get("ef_search_is_set", False)))
-
-
 def _check_filter(filter: Expression | None, row: CollectionRow) -> None:
-    if filter is not None and row.schema is not None:
-        schemas.check_filter_allowed(filter, row.schema)
-
-
-def _change_since(connection: Any, row: CollectionRow, memory: CollectionInMemory, positions: Any) -> Change:
-    """What happened to the records at ``positions``, told from what SQLite holds of them now."""
-    found = records.headers_at(connection, row.number, positions)
-    at = np.array([header.position for header in found], np.int64)
-    rows = memory.rows_at(at)
-    known = np.flatnonzero(rows != UNKNOWN)
-    fresh = np.flatnonzero(rows == UNKNOWN)
-    slots = np.array([header.slot for header in found], np.int64)
-    norms = np.array([header.norm for header in found])
-    metadatas = records.decode_metadata([header.metadata for header in found])
-    moved = known[memory.slots[rows[known]] != slots[known]]
-    gone = memory.rows_at(np.setdiff1d(positions, at))
-    return Change(
-        seq=row.seq,
-        next_slot=row.next_slot,
-        positions=at[fresh],
-        ids=[found[place].id for place in fresh.tolist()],
-        slots=slots[fresh],
-        norms=norms[fresh],
-        metadatas=[metadatas[place] for place in fresh.tolist()],
-        moved_rows=rows[moved],
-        moved_slots=slots[moved],
-        moved_norms=norms[moved],
-        rewritten_rows=rows[known],
-        rewritten_metadatas=[metadatas[place] for place in known.tolist()],
-        removed_rows=gone[gone != UNKNOWN],
-    )
-
-
-def _findings(reading: Reading) -> Iterator[str]:
-    """What is wrong with a collection's records and vectors."""
-    stored = list(records.checksums(reading.connection, reading.row.number))
-    if len(stored) != reading.row.record_count:
-        yield f"{len(stored)} records, but the catalog counts {reading.row.record_count}"
-    slots = [slot for _, slot, _, _ in stored]
-    if len(set(slots)) != len(slots) or (slots and not 0 <= min(slots) <= max(slots) < reading.row.next_slot):
-        yield "slots are named twice or lie beyond the vector file"
-        return
-    if not reading.checked or reading.vectors is None:
-        return
-    view = reading.vectors.view(reading.memory.next_slot)
-    for start in range(0, len(stored), 4096):
-        block = stored[start : start + 4096]
-        found = checksums_of(view[[slot for _, slot, _, _ in block]])
-        for (ident, slot, crc, _), actual in zip(block, found, strict=True):
-            if crc != actual:
-                yield f"the vector of record {ident!r} (slot {slot}) does not match its checksum"
-
-
-def _writable(directory: Path) -> bool:
-    path = directory / sqlite.FILE_NAME
-    return os.access(directory, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
-
-
-def _make_directory(path: Path) -> None:
-    if path.exists() and not path.is_dir():
-        raise InternalError(f"expected a directory to keep the database in, got the file {path}")
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InternalError(f"cannot make the directory {path}: {error.strerror}") from error
-
-
-def _refuse_gutted(path: Path) -> None:
-    """An empty database beside vectors is a lost database, not a new one."""
-    database, vectors = path / sqlite.FILE_NAME, path / "vectors"
-    has_vectors = vectors.is_dir() and any(entry.suffix == ".f32" for entry in vectors.iterdir())
-    if has_vectors and (not database.exists() or not database.stat().st_size):
-        raise _DamagedError(
-            f"{database} is missing or empty, but {vectors} holds vectors: the database was lost; "
-            "restore it from a backup, or remove vectors/ to begin anew (nothing was touched)"
-        )
+    schema = None if filter is None else row.schema
+    if filter is not None and schema is not None:
+        schemas.check_filter_allowed(filter, schema)
 
 
 #: Every engine that is alive, for fork.

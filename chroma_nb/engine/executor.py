@@ -24,7 +24,6 @@ from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.vectors import VectorStore
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.schema import IndexParameters
 from chroma_nb.types import Matrix
 from chroma_nb.where import Expression
 
@@ -44,7 +43,6 @@ class Reading:
     row: CollectionRow
     memory: CollectionInMemory
     vectors: VectorStore | None
-    parameters: IndexParameters
     checked: bool  # whether vectors are compared with their checksums
     steps: dict[str, Any] = field(default_factory=dict, kw_only=True)
 
@@ -221,14 +219,14 @@ class Reading:
             live=graph.count,
             dead=graph.dead,
             tail=memory.next_slot - graph.covers,
-            ef_search=self.parameters.ef_search if self.parameters.ef_search_is_set else None,
+            ef_search=self.row.parameters.ef_search if self.row.parameters.ef_search_is_set else None,
         )
 
     def exact_index(self) -> ExactIndex:
         """The norms a scan needs, taken from the records on first use."""
         memory = self.memory
         if memory.exact is None:
-            exact = ExactIndex(self.parameters.space, self.store.dimension)
+            exact = ExactIndex(self.row.parameters.space, self.store.dimension)
             _, _, slots, norms = records.header_columns(self.connection, self.row.number)
             exact.extend(slots, norms, memory.next_slot)
             memory.exact = exact

@@ -26,19 +26,19 @@ class ReadersWriterLock:
         self._writing = False
         self._waiting_writers = 0
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def acquire_reading(self) -> None:
+        """Wait for writers, then read beside other readers until ``release_reading``."""
         with self._condition:
             while self._writing or self._waiting_writers:
                 self._condition.wait()
             self._readers += 1
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._readers -= 1
-                if not self._readers:
-                    self._condition.notify_all()
+
+    def release_reading(self) -> None:
+        """The other end of ``acquire_reading``."""
+        with self._condition:
+            self._readers -= 1
+            if not self._readers:
+                self._condition.notify_all()
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -16,6 +16,8 @@ SMALLEST_GRAPH_BYTES: Final = 15_000_000
 LARGEST_SHARE: Final = 0.1
 #: ... or when the records it does not know are more than this share.
 LARGEST_TAIL: Final = 0.2
+#: Records that may always be newer than a graph.
+SMALLEST_TAIL: Final = 5_000
 #: Dead entries beyond which a graph is built anew.
 LARGEST_DEAD: Final = 0.3
 #: Allowed records below this share are found by looking at them; above it a graph is asked first.
@@ -29,6 +31,8 @@ SMALLEST_EF: Final = 200
 #: A batch of queries this large is cheaper by one matrix product, as long as the records are few.
 BATCH: Final = 32
 BATCH_ROWS: Final = 50_000
+#: Rows nobody needs below which a vector file is left as it is.
+SMALLEST_COMPACTED: Final = 10_000
 #: Share of a build's estimated cost that exact searches may cost before it is started.
 REGRET: Final = 0.1
 #: Seconds a build costs per vector of 384 dimensions (one thread).
@@ -89,13 +93,18 @@ def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None) -> 
         return "no graph yet"
     if k > LARGEST_SHARE * live:
         return f"{k} of {live} asked for"
-    if graph.tail > max(5_000, LARGEST_TAIL * live):
+    if not is_close(tail=graph.tail, live=live):
         return f"{graph.tail} records are newer than the graph"
     if graph.dead > LARGEST_DEAD * (graph.live + graph.dead):
         return f"{graph.dead} entries of the graph are dead"
     if queries >= BATCH and live < BATCH_ROWS:
         return f"{queries} queries at once over {live} records"
     return ""
+
+
+def is_close(*, tail: int, live: int) -> bool:
+    """Whether the records that a graph does not know are few enough to scan beside it."""
+    return tail <= max(SMALLEST_TAIL, LARGEST_TAIL * live)
 
 
 def effort(k: int, graph: GraphState) -> int:
@@ -109,3 +118,8 @@ def worth_building(*, live: int, dimension: int, exact_seconds: float, idle_seco
         return False
     cost = live * BUILD_SECONDS * dimension / 384
     return exact_seconds > REGRET * cost or (live >= BATCH_ROWS and idle_seconds >= 2.0)
+
+
+def worth_compacting(*, live: int, dead: int) -> bool:
+    """Whether more than half of a vector file that is not small holds nobody's vectors."""
+    return dead > max(live, SMALLEST_COMPACTED)

@@ -209,10 +209,10 @@ def delete(connection: sqlite3.Connection, collection: int, positions: Positions
     )
 
 
-def checksums(connection: sqlite3.Connection, collection: int) -> Iterator[tuple[str, int, int, float]]:
-    """(id, slot, crc, norm) of every record, for verify()."""
+def checksums(connection: sqlite3.Connection, collection: int) -> Iterator[tuple[str, int, int]]:
+    """(id, slot, crc) of every record, for verify()."""
     yield from connection.execute(
-        "SELECT id, slot, crc, norm FROM records WHERE key BETWEEN ? AND ? ORDER BY slot", _bounds(collection)
+        "SELECT id, slot, crc FROM records WHERE key BETWEEN ? AND ? ORDER BY slot", _bounds(collection)
     )
 
 

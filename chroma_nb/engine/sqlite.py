@@ -76,25 +76,36 @@ class Connections:
         self._all.append(connection)
         return connection
 
+    def begin(self) -> sqlite3.Connection:
+        """A connection inside a new read transaction, to be given to ``end``."""
+        if self.path is None:
+            self.writing.acquire()
+            return self._writer
+        connection = self._idle.pop() if self._idle else self._connect()
+        connection.execute("BEGIN")
+        return connection
+
+    def end(self, connection: sqlite3.Connection) -> None:
+        """The end of the transaction that ``begin`` gave."""
+        if self.path is None:
+            self.writing.release()
+            return
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection inside one read transaction, which ends with the block."""
-        if self.path is None:
-            with self.writing:
-                yield self._writer
-            return
-        connection = self._idle.pop() if self._idle else self._connect()
-        try:
-            with self._translated():
-                connection.execute("BEGIN")
+        with self._translated():
+            connection = self.begin()
+            try:
                 yield connection
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if self._closed:
-                connection.close()
-            else:
-                self._idle.append(connection)
+            finally:
+                self.end(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

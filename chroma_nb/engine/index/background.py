@@ -146,10 +146,8 @@ def _is_good(memory: CollectionInMemory) -> bool:
     graph = memory.graph
     if graph is None:
         return False
-    tail = memory.next_slot - graph.covers
-    return tail <= max(5_000, planner.LARGEST_TAIL * memory.live) and graph.dead <= planner.LARGEST_DEAD * (
-        graph.count + graph.dead
-    )
+    close = planner.is_close(tail=memory.next_slot - graph.covers, live=memory.live)
+    return close and graph.dead <= planner.LARGEST_DEAD * (graph.count + graph.dead)
 
 
 def _stop_at_exit(builder: weakref.ref[GraphBuilder]) -> None:

@@ -1,0 +1,49 @@
+"""The directory that holds a database: made, examined, and told apart from others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from chroma_nb.engine import sqlite
+from chroma_nb.errors import InternalError, _DamagedError
+
+
+def make(path: Path) -> None:
+    """Make the directory, for its owner only, with its parents. InternalError when it cannot be."""
+    if path.exists() and not path.is_dir():
+        raise InternalError(f"expected a directory to keep the database in, got the file {path}")
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InternalError(f"cannot make the directory {path}: {error.strerror}") from error
+
+
+def is_writable(directory: Path) -> bool:
+    """Whether this process may write the directory and the database in it."""
+    path = directory / sqlite.FILE_NAME
+    return os.access(directory, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Device and inode: the same for every spelling of a path, another for a directory made anew."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def refuse_gutted(path: Path) -> None:
+    """An empty database beside vectors is a lost database, not a new one."""
+    database, vectors = path / sqlite.FILE_NAME, path / "vectors"
+    has_vectors = vectors.is_dir() and any(entry.suffix == ".f32" for entry in vectors.iterdir())
+    if has_vectors and (not database.exists() or not database.stat().st_size):
+        raise _DamagedError(
+            f"{database} is missing or empty, but {vectors} holds vectors: the database was lost; "
+            "restore it from a backup, or remove vectors/ to begin anew (nothing was touched)"
+        )
+
+
+def bytes_below(directory: Path | None) -> int:
+    """What the files of a database take."""
+    if directory is None:
+        return 0
+    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())

@@ -1,0 +1,64 @@
+"""Making the graph of a collection from a snapshot, and putting it in place.
+
+The snapshot is taken in a read transaction; loading or building runs outside every lock, since
+committed rows do not change; what was deleted meanwhile is marked when the graph is put in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.engine import planner
+from chroma_nb.engine.catalog import CollectionRow
+from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
+from chroma_nb.engine.executor import Reading
+from chroma_nb.engine.index import storage
+from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.types import Matrix
+
+
+@dataclass(frozen=True)
+class GraphSource:
+    """What lived in a collection at one seq: the slots and their vectors."""
+
+    row: CollectionRow
+    slots: npt.NDArray[np.int64]
+    vectors: Matrix
+
+    @classmethod
+    def of(cls, reading: Reading) -> GraphSource | None:
+        """The snapshot of this reading; None when there is nothing to index."""
+        memory = reading.memory
+        if reading.vectors is None or not memory.live:
+            return None
+        return cls(reading.row, np.sort(memory.slots[memory.live_rows()]), reading.matrix)
+
+    def load(self, cache: Path) -> HnswIndex | None:
+        """The graph in the cache, when it is whole and not too far behind."""
+        row, dimension = self.row, self.vectors.shape[1]
+        graph = storage.load(cache, row.id, row.generation, row.parameters, dimension, row.next_slot)
+        if graph is None or not planner.is_close(tail=row.next_slot - graph.covers, live=len(self.slots)):
+            return None
+        return graph
+
+    def build(self, cancelled: Callable[[], bool]) -> HnswIndex | None:
+        """A new graph; None when ``cancelled``."""
+        dimension = self.vectors.shape[1]
+        graph = HnswIndex.build(self.row.parameters, self.vectors.__getitem__, self.slots, dimension, cancelled)
+        if graph is not None:
+            graph.covers = self.row.next_slot
+        return graph
+
+    def publish(self, graph: HnswIndex, memory: CollectionInMemory) -> bool:
+        """Put ``graph`` in place, under the writing lock; False when the vectors have moved to another file."""
+        if memory.generation != self.row.generation or memory.seq == UNKNOWN:
+            return False
+        indexed = graph.slots()
+        graph.mark(indexed[memory.row_of_slot[indexed] == UNKNOWN])
+        memory.graph = graph
+        return True

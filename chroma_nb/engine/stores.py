@@ -1,0 +1,119 @@
+"""Where the vectors of each collection are: open files by collection and generation, or arrays.
+
+Which generation counts is said by the catalog; files that it does not name are swept under the write lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import UUID
+
+from chroma_nb.engine.catalog import CollectionRow
+from chroma_nb.engine.vectors import MemoryVectors, VectorFile, VectorStore, file_name
+from chroma_nb.errors import _DamagedError
+
+
+class VectorStores:
+    """The vector stores of one database; ``directory`` None keeps them in memory."""
+
+    def __init__(self, directory: Path | None, *, read_only: bool, mapped: bool) -> None:
+        self._directory = None if directory is None else directory / "vectors"
+        self._read_only = read_only
+        self._mapped = mapped
+        self._open: dict[int, tuple[int, VectorStore]] = {}
+        # In memory several generations may stand side by side: the catalog chooses.
+        self._arrays: dict[tuple[int, int], MemoryVectors] = {}
+        self._opening = threading.RLock()
+
+    def current(self, row: CollectionRow) -> VectorStore:
+        """The store of a collection's current generation. FileNotFoundError: compacted meanwhile, or lost."""
+        if self._directory is None:
+            return self._arrays[row.number, row.generation]
+        held = self._open.get(row.number)
+        if held is not None and held[0] == row.generation:
+            return held[1]
+        with self._opening:
+            held = self._open.get(row.number)
+            if held is not None and held[0] == row.generation:
+                return held[1]
+            store = VectorFile(
+                self._path(row), row.dimension or 0, create=False, read_only=self._read_only, mapped=self._mapped
+            )
+            return self._hold(row, store)
+
+    def first(self, row: CollectionRow, dimension: int) -> VectorStore:
+        """The store for a collection's first vectors."""
+        if self._directory is None:
+            return self._arrays.setdefault((row.number, row.generation), MemoryVectors(dimension))
+        with self._opening:
+            return self._hold(row, VectorFile(self._path(row), dimension, create=True, mapped=self._mapped))
+
+    def next(self, row: CollectionRow, dimension: int) -> VectorStore:
+        """The store a compaction writes to: under a name of its own until it is finished."""
+        if self._directory is None:
+            return self._arrays.setdefault((row.number, row.generation + 1), MemoryVectors(dimension))
+        name = f"{file_name(row.id, row.generation + 1)}.{os.urandom(8).hex()}.new"
+        return VectorFile(self._directory / name, dimension, create=True, mapped=self._mapped)
+
+    def _path(self, row: CollectionRow) -> Path:
+        # The id is parsed again: a path is never made of what somebody may have written into the database.
+        return (self._directory or Path()) / file_name(str(UUID(row.id)), row.generation)
+
+    def _hold(self, row: CollectionRow, store: VectorStore) -> VectorStore:
+        self._close(row.number)
+        self._open[row.number] = (row.generation, store)
+        return store
+
+    def _close(self, number: int) -> None:
+        held = self._open.pop(number, None)
+        if held is not None:
+            held[1].close()
+
+    def forget(self, number: int, *, before: int | None = None) -> None:
+        """Close a collection's stores: all of them, or the generations ``before`` one."""
+        for key in [key for key in self._arrays if key[0] == number and (before is None or key[1] < before)]:
+            del self._arrays[key]
+        with self._opening:
+            self._close(number)
+
+    def close(self) -> None:
+        """Close everything; arrays handed out stay valid."""
+        with self._opening:
+            for number in list(self._open):
+                self._close(number)
+        self._arrays.clear()
+
+    def after_fork(self) -> None:
+        """In a forked child: a new lock. Descriptors and maps of files are safe to share."""
+        self._opening = threading.RLock()
+
+    def orphans(self, known: Iterable[str] = ()) -> list[Path]:
+        """Files that ``known`` does not name."""
+        names = set(known)
+        if self._directory is not None:
+            with contextlib.suppress(FileNotFoundError):
+                return [path for path in self._directory.iterdir() if path.name not in names]
+        return []
+
+    def sweep(self, rows: Iterable[CollectionRow], *, keep_previous: bool = True) -> None:
+        """Remove the files that no collection names. Only under the write lock.
+
+        The previous generation stays until the next compaction: another process may be reading it.
+        """
+        kept = 2 if keep_previous else 1
+        known = [file_name(row.id, row.generation - age) for row in rows for age in range(kept)]
+        for path in self.orphans(known):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def lost(self, row: CollectionRow) -> _DamagedError:
+        """What to say when a collection's file is not there."""
+        return _DamagedError(
+            f"the vector file {file_name(row.id, row.generation)} of collection [{row.name}] is missing: its "
+            f"{row.record_count} vectors are lost; restore vectors/ from a backup, "
+            "or delete the collection and add its records again"
+        )

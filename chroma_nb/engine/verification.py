@@ -1,0 +1,31 @@
+"""Verification: what is wrong with the records and vectors of a collection, one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chroma_nb.engine import records
+from chroma_nb.engine.executor import Reading
+from chroma_nb.engine.vectors import checksums_of
+
+_BLOCK = 4096
+
+
+def findings(reading: Reading) -> Iterator[str]:
+    """Counts, slots and checksums compared; nothing when all is well."""
+    stored = list(records.checksums(reading.connection, reading.row.number))
+    if len(stored) != reading.row.record_count:
+        yield f"{len(stored)} records, but the catalog counts {reading.row.record_count}"
+    slots = [slot for _, slot, _ in stored]
+    if len(set(slots)) != len(slots) or (slots and not 0 <= min(slots) <= max(slots) < reading.row.next_slot):
+        yield "slots are named twice or lie beyond the vector file"
+        return
+    if not reading.checked or not stored:
+        return
+    view = reading.matrix
+    for start in range(0, len(stored), _BLOCK):
+        block = stored[start : start + _BLOCK]
+        actual = checksums_of(view[[slot for _, slot, _ in block]])
+        for (ident, slot, expected), found in zip(block, actual, strict=True):
+            if expected != found:
+                yield f"the vector of record {ident!r} (slot {slot}) does not match its checksum"
