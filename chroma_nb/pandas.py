@@ -6,6 +6,7 @@ already, ``import chroma_nb``.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,9 @@ class ChromaAccessor:
 
     def __init__(self, frame: pandas.DataFrame) -> None:
         self._frame = frame
-        self._embedding_function: Any = None
-        self._vectors: dict[str, Vector] = {}
+
+    def __repr__(self) -> str:
+        return "df.chroma: to_collection(collection), search(query)"
 
     def to_collection(
         self, collection: Any, *, client: Any = None, delete: bool = False, progress: bool | None = None, **columns: Any
@@ -87,13 +89,26 @@ class ChromaAccessor:
 
     def _embedded(self, texts: Sequence[str], embedding_function: Any) -> Matrix:
         """A vector for each text; those embedded before by the same function are remembered."""
-        if self._embedding_function is not embedding_function:
-            self._embedding_function, self._vectors = embedding_function, {}
-        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        known = _remembered(self._frame, embedding_function)
+        new = [text for text in dict.fromkeys(texts) if text not in known]
         if new:
             embed = DefaultEmbeddingFunction() if embedding_function is None else embedding_function
-            self._vectors.update(zip(new, embed(new), strict=True))
-        return np.array([self._vectors[text] for text in texts], np.float32)
+            known.update(zip(new, embed(new), strict=True))
+        return np.array([known[text] for text in texts], np.float32)
+
+
+#: id of a living DataFrame -> the function that embedded its texts, and their vectors. pandas makes a new
+#: accessor at each use, so it cannot remember them.
+_EMBEDDED: dict[int, tuple[Any, dict[str, Vector]]] = {}
+
+
+def _remembered(frame: Any, embedding_function: Any) -> dict[str, Vector]:
+    """Text -> vector for one DataFrame and function; forgotten with the DataFrame."""
+    if id(frame) not in _EMBEDDED:
+        weakref.finalize(frame, _EMBEDDED.pop, id(frame), None)
+    if id(frame) not in _EMBEDDED or _EMBEDDED[id(frame)][0] is not embedding_function:
+        _EMBEDDED[id(frame)] = (embedding_function, {})
+    return _EMBEDDED[id(frame)][1]
 
 
 def _cosine_distances(vectors: Matrix, query: Vector) -> Vector:

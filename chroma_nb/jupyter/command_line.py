@@ -101,7 +101,7 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong, and what was perhaps meant."""
         unknown = re.search(r"unrecognized arguments: (--?[\w-]+)", message)
         hint = suggestion(unknown[1], self._option_string_actions) if unknown else ""
-        raise UsageError(f"{self.prog}: {message}{hint}. {self.prog} -h shows how it is used")
+        raise UsageError(f"{self.prog}: {message}{hint or f'; {self.prog} -h shows how it is used'}")
 
     def value(self, word: str) -> Any:
         """A word of the line: itself, or the value of the variable it names; ``{name}`` inside is replaced."""

@@ -124,14 +124,20 @@ def _pattern_marks(pattern: str) -> list[Marks]:
     """Linear in time or not at all: the pattern may come from anywhere."""
     try:
         re2 = require("re2", feature="marking what a pattern matches", package="google-re2")
-        compiled = re2.compile(pattern)
-    except (MissingPackageError, ValueError, RuntimeError):
+    except MissingPackageError:
         return []
-    except Exception as error:
-        if type(error).__name__ != "error":  # re2.error is no child of ValueError
-            raise
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = re2.compile(_encodable(pattern), options)
+    except re2.error:
         return []
-    return [lambda text: (match.span() for match in compiled.finditer(text))]
+    return [lambda text: (match.span() for match in compiled.finditer(_encodable(text)))]
+
+
+def _encodable(text: str) -> str:
+    """As long as ``text``, with a question mark for each half of a surrogate pair."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _more(count: int) -> Html:
@@ -175,12 +181,19 @@ def _configuration_facts(collection: Any) -> list[tuple[str, Html]]:
     tuned = {name: value for name, value in settings.items() if name != "space" and value is not None}
     pairs = [
         ("space", escape(settings.get("space", "l2"))),
-        ("embedding model", escape(model_name(configuration.get("embedding_function")))),
+        ("embedding model", escape(_model(collection))),
         ("index", f"{escape(index or 'exact')} {chips(tuned)}"),
     ]
     if collection.metadata:
         pairs.append(("metadata", chips(dict(collection.metadata))))
     return pairs
+
+
+def _model(collection: Any) -> str:
+    """What embeds; our collections know the variant of the model too."""
+    return getattr(collection, "embedding_model", None) or model_name(
+        (getattr(collection, "configuration_json", None) or {}).get("embedding_function")
+    )
 
 
 def model_name(configuration: Any) -> str:

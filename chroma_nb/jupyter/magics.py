@@ -5,7 +5,6 @@ A mistake of the person is a short UsageError. What a command does stands in ``c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
@@ -60,10 +59,10 @@ class ChromaMagics(Magics):
             raise UsageError(_short(error)) from None
 
 
-def _matcher(session: Session) -> Callable[[CompletionContext], SimpleMatcherResult]:
+def _matcher(session: Session) -> Any:
     """What IPython asks at a press of Tab, in a line or the first line of a cell."""
 
-    @context_matcher(identifier="chroma_nb")
+    @context_matcher(identifier="chroma_nb")  # type: ignore[untyped-decorator]
     def chroma(context: CompletionContext) -> SimpleMatcherResult:
         token, choices = complete(session, context.line_with_cursor[: context.cursor_position])
         completions = [SimpleCompletion(text=choice, type="chroma") for choice in choices]

@@ -36,8 +36,8 @@ class Session:
         self,
         variables: dict[str, Any],
         settings: Settings,
-        say: Callable[[str], object] = sys.stdout.write,
-        ask: Callable[[str], str] = input,
+        say: Callable[[str], object] = lambda text: sys.stdout.write(text),  # the stdout of the moment
+        ask: Callable[[str], str] = lambda question: input(question),
     ) -> None:
         self.variables = variables
         self.settings = settings
@@ -96,7 +96,7 @@ class Session:
         client = self.client()
         names = self.collection_names(client)
         if name not in names:
-            hint = suggestion(name, names) or (
+            hint = suggestion(name, [*self.collection_variables(), *names]) or (
                 f"; there are: {', '.join(names[:10])}" if names else "; there is none yet"
             )
             raise UsageError(f"there is no collection {name!r}{hint}")

@@ -37,7 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def command(name: str) -> Command:
     """The sub-command of that name; UsageError with a suggestion when there is none."""
     if name not in COMMANDS:
-        raise UsageError(f"%chroma has no command {name!r}{suggestion(name, COMMANDS)}. %chroma lists the commands")
+        hint = suggestion(name, COMMANDS) or "; %chroma lists them"
+        raise UsageError(f"%chroma has no command {name!r}{hint}")
     found: Command = import_module(f"chroma_nb.jupyter.commands.{COMMANDS[name][0]}").COMMAND
     return found
 

@@ -1,0 +1,254 @@
+"""What is seen in a notebook: escaped, the same every time, real tables."""
+
+import html.parser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.core.formatters import DisplayFormatter
+
+from chroma_nb.jupyter import formatters, markup
+from chroma_nb.results import GetResult, QueryResult
+
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style></table></details><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "{{constructor.constructor('alert(1)')()}}",
+    "$$\\href{javascript:alert(1)}{x}$$",
+    "a\x00b\x1b[31m\x9b31m\u202egnp.exe\u2066",
+    "\ud800",
+]
+TAGS = {
+    "style", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "span", "b", "mark", "details", "summary",
+    "img", "pre",
+}  # fmt: skip
+ATTRIBUTES = {"class", "scope", "style", "aria-hidden", "loading", "alt", "src"}
+
+
+class Reader(html.parser.HTMLParser):
+    """Collects tags, attributes and text, and checks that tags nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.text, self._open = set(), [], [], []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.attributes += attributes
+        if tag != "img":
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if not self._open or self._open[-1] != "style":
+            self.text.append(data)
+
+
+def harmless(text):
+    reader = Reader(text)
+    assert reader.tags <= TAGS
+    assert {name for name, _ in reader.attributes} <= ATTRIBUTES
+    for name, value in reader.attributes:
+        if name == "style":
+            assert value.startswith("width:")
+            assert value[6:-1].isdigit()
+        if name == "src":
+            assert value.startswith("data:image/png;base64,")
+    seen = "".join(reader.text)
+    assert not any(character in seen for character in "\x00\x1b\x9b\u202e\u2066\ud800")
+    seen.encode("utf-8")
+    return reader
+
+
+def query_result(text):
+    result = QueryResult(
+        ids=[[text, "b"], ["b"]],
+        documents=[[text * 3, None], ["plain"]],
+        metadatas=[[{text: text, "list": [text]}, None], [None]],
+        uris=[[text, None], [None]],
+        distances=[[0.5, -0.25], [0.0]],
+        data=[[np.zeros((4, 4, 3), np.uint8), None], [text]],
+    )
+    result.query_texts = [text, "plain words"]
+    result.where_document = {"$and": [{"$contains": text}, {"$regex": text}]}
+    return result
+
+
+class FakeCollection:
+    """As much of a collection as a card asks for, all of it hostile."""
+
+    def __init__(self, text):
+        self.name, self.metadata = text, {text: text}
+        self.configuration_json = {
+            "hnsw": {"space": text, text: text},
+            "embedding_function": {"name": text, "config": {"model_name": text, "api_key": "secret-key"}},
+        }
+        self._text = text
+
+    def count(self):
+        return 1
+
+    def get(self, limit, include):
+        if "embeddings" in include:
+            return {"embeddings": np.ones((1, 3))}
+        return {"ids": [self._text], "documents": [self._text], "metadatas": [{self._text: self._text, "n": [1]}]}
+
+
+class FakeClient:
+    def __init__(self, text):
+        self.tenant = self.database = text
+        self._text = text
+
+    def list_collections(self):
+        return [FakeCollection(self._text)]
+
+    def get_collection(self, name, embedding_function):
+        return FakeCollection(name)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_nothing_from_a_collection_becomes_markup(payload):
+    get = GetResult(ids=[payload], documents=[payload], metadatas=[{payload: payload}], uris=[payload])
+    get.where_document = {"$contains": payload}
+    harmless(get._repr_html_())
+    harmless(query_result(payload)._repr_html_())
+    harmless(formatters.collection_html(FakeCollection(payload)))
+    harmless(formatters.client_html(FakeClient(payload)))
+    harmless(GetResult(odd=payload)._repr_html_())
+
+
+@given(st.text(st.characters(), max_size=300))
+def test_nothing_of_any_text_becomes_markup(text):
+    harmless(query_result(text)._repr_html_())
+
+
+def test_a_failing_collection_says_so_and_escapes_it():
+    class Gone(FakeCollection):
+        def count(self):
+            raise ValueError("<script>gone</script>")
+
+    assert "gone" in "".join(harmless(formatters.collection_html(Gone("x"))).text)
+
+
+def test_a_display_shows_no_secret():
+    assert "secret-key" not in formatters.collection_html(FakeCollection("x"))
+
+
+def test_the_same_values_give_the_same_bytes():
+    one, other = query_result("some words"), query_result("some words")
+    one["metadatas"][0][0] = {"a": 1, "b": 2}
+    other["metadatas"][0][0] = {"b": 2, "a": 1}
+    assert one._repr_html_() == other._repr_html_()
+
+
+def test_tables_have_captions_and_heads_with_scope():
+    reader = harmless(query_result("text")._repr_html_())
+    assert {"caption", "thead", "tbody"} <= reader.tags
+    assert {("scope", "col"), ("scope", "row")} <= set(reader.attributes)
+    assert ("alt", "image of text") in reader.attributes
+    assert "Query 1: plain words (1 hit)" in reader.text
+
+
+def test_words_of_the_query_and_of_the_filter_are_marked():
+    result = QueryResult(ids=[["a"]], distances=[[0.1]], documents=[["The Whale & the <sea>, 1851"]])
+    result.query_texts = ["a whale story"]
+    result.where_document = {"$or": [{"$contains": "<sea>"}, {"$regex": r"\d{4}"}]}
+    page = result._repr_html_()
+    assert "<mark>Whale</mark>" in page
+    assert "<mark>&lt;sea&gt;</mark>" in page
+    assert "<mark>1851</mark>" in page
+    assert "<mark>The</mark>" not in page
+
+
+@pytest.mark.parametrize("pattern", ["(", "(a+)+$", r"\1", "(?=x)"])
+def test_a_pattern_that_cannot_be_read_marks_nothing_and_takes_no_time(pattern):
+    result = GetResult(ids=["a"], documents=["a" * 5_000 + "!"])
+    result.where_document = {"$regex": pattern}
+    harmless(result._repr_html_())
+
+
+def test_bars_grow_with_the_distance_also_below_zero():
+    page = query_result("x")._repr_html_()
+    assert 'width:100%"></span></span></td>' in page
+    assert 'width:0%"></span></span></td>' in page
+    assert "-0.2500" in page
+
+
+def test_long_answers_and_long_documents_are_cut():
+    many = GetResult(ids=[str(row) for row in range(50)], documents=["word " * 10_000] * 50)
+    page = many._repr_html_()
+    assert "and 30 more" in page
+    assert len(page) < 100_000
+    assert "<details>" in page
+
+
+def test_thumbnails_are_small_whatever_comes():
+    for pixels in (np.ones((500, 300, 3)), np.ones((10, 10)), np.zeros((8, 8, 4), np.uint8), np.ones((9, 9), bool)):
+        assert markup.thumbnail(pixels, "x").startswith("<img")
+    for other in ("text", np.ones(5), np.ones((2, 2, 7)), np.empty((0, 4, 3)), np.array([[object()]])):
+        assert markup.thumbnail(other, "x") == ""
+
+
+def test_the_png_can_be_read_back():
+    image = pytest.importorskip("PIL.Image")
+    import base64
+    import io
+
+    pixels = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
+    page = markup.thumbnail(pixels, "x")
+    data = base64.b64decode(page.split("base64,")[1].split('"')[0])
+    assert np.array_equal(np.asarray(image.open(io.BytesIO(data))), pixels)
+
+
+def test_the_card_of_a_collection_says_what_it_is(papers):
+    text = " ".join(harmless(formatters.collection_html(papers)).text)
+    for fact in (
+        "records 3",
+        "dimension 8",
+        "space l2",
+        "Metadata keys",
+        "year int 100 %",
+        "First records",
+        "the whale",
+    ):
+        assert fact in text
+    assert formatters.collection_html(papers) == formatters.collection_html(papers)
+
+
+def test_the_card_of_a_client_lists_its_collections(client, papers):
+    text = " ".join(harmless(formatters.client_html(client)).text)
+    assert f"{papers.name} 3" in text
+    assert "1 collection" in text
+
+
+def test_our_objects_display_themselves_and_print_plainly():
+    import chroma_nb
+
+    display = DisplayFormatter()
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("birds")
+        shown, _ = display.format(collection)
+        assert shown["text/plain"] == "Collection(name=birds)"
+        assert "Collection birds" in shown["text/html"]
+        assert "birds" in display.format(client)[0]["text/html"]
+        assert "0 records" in display.format(collection.get())[0]["text/html"]
+        assert repr(collection) == "Collection(name=birds)"
+        assert repr(client) == "Client('ephemeral', tenant='default_tenant', database='default_database')"
+
+
+def test_an_awaited_collection_has_a_card_without_its_records():
+    class Awaited(FakeCollection):
+        async def count(self):
+            raise AssertionError("not awaited")
+
+    assert "Collection x" in formatters.collection_html(Awaited("x"))
