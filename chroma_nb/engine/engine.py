@@ -513,8 +513,8 @@ class Engine:
                 if memory is None:
                     continue  # another thread is ahead of our snapshot: take a newer one
                 store = self._stores.current(row) if row.next_slot else None
-                memory.lock.acquire_reading()
                 try:
+                    memory.lock.acquire_reading()
                     if memory.seq != row.seq or memory.generation != row.generation:
                         continue
                     return operation(Reading(connection, row, memory, store, self.directory is not None))

@@ -17,45 +17,55 @@ from pathlib import Path
 class ReadersWriterLock:
     """Many readers or one writer; a waiting writer goes before new readers.
 
-    Not re-entrant, and readers must not become writers.
+    Not re-entrant, and readers must not become writers. Who holds it is noted by thread: a mark that an
+    interrupt left behind is taken away by the same thread's next use, and releasing twice does no harm.
     """
 
     def __init__(self) -> None:
         self._condition = threading.Condition(threading.Lock())
-        self._readers = 0
-        self._writing = False
-        self._waiting_writers = 0
+        self._readers: set[int] = set()
+        self._waiting: set[int] = set()
+        self._writer = 0
 
     def acquire_reading(self) -> None:
         """Wait for writers, then read beside other readers until ``release_reading``."""
+        me = threading.get_ident()
         with self._condition:
-            while self._writing or self._waiting_writers:
+            self._forget(me)
+            while self._writer or self._waiting:
                 self._condition.wait()
-            self._readers += 1
+            self._readers.add(me)
 
     def release_reading(self) -> None:
         """The other end of ``acquire_reading``."""
         with self._condition:
-            self._readers -= 1
+            self._readers.discard(threading.get_ident())
             if not self._readers:
                 self._condition.notify_all()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        with self._condition:
-            self._waiting_writers += 1
-            try:
-                while self._writing or self._readers:
-                    self._condition.wait()
-                self._writing = True
-            finally:
-                self._waiting_writers -= 1
+        """Alone: no reader and no other writer until the block ends."""
+        me = threading.get_ident()
         try:
+            with self._condition:
+                self._forget(me)
+                self._waiting.add(me)
+                while self._writer or self._readers:
+                    self._condition.wait()
+                self._writer = me
+                self._waiting.discard(me)
             yield
         finally:
             with self._condition:
-                self._writing = False
+                self._forget(me)
                 self._condition.notify_all()
+
+    def _forget(self, thread: int) -> None:
+        self._readers.discard(thread)
+        self._waiting.discard(thread)
+        if self._writer == thread:
+            self._writer = 0
 
 
 @contextmanager

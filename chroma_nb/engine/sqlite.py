@@ -82,7 +82,11 @@ class Connections:
             self.writing.acquire()
             return self._writer
         connection = self._idle.pop() if self._idle else self._connect()
-        connection.execute("BEGIN")
+        try:
+            connection.execute("BEGIN")
+        except BaseException:
+            self.end(connection)
+            raise
         return connection
 
     def end(self, connection: sqlite3.Connection) -> None:
@@ -116,8 +120,9 @@ class Connections:
             )
         with self.writing, self._translated():
             connection = self._writer
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                # Inside: an interrupt that waited for this lock is delivered when it has been taken.
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
