@@ -19,7 +19,9 @@ from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.types import Space
 
-pytest.importorskip("hnswlib")
+hnswlib = pytest.importorskip("hnswlib")
+if hasattr(hnswlib.Index, "persist_dirty"):
+    pytest.skip("chroma-hnswlib's graphs are not stored", allow_module_level=True)
 
 DIMENSION = 8
 SLOTS = 600
@@ -55,6 +57,14 @@ def loaded(directory: Path, **changes) -> HnswIndex | None:
         "slots_limit": SLOTS,
     }
     return storage.load(directory, **(facts | changes))
+
+
+def test_a_graph_of_a_library_whose_files_cannot_be_examined_is_not_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(HnswIndex, "storable", False)
+
+    storage.save(built(), tmp_path / "cache", "c", 1, 7, SLOTS)
+
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.fixture

@@ -89,6 +89,11 @@ class HnswIndex:
         """How many vectors of the graph are marked: walked through by every search and never found."""
         return self._groups.labels - self._groups.live_labels
 
+    @property
+    def storable(self) -> bool:
+        """Whether its file can be examined: chroma-hnswlib's holds bytes that it never set."""
+        return not hasattr(self._graph, "persist_dirty")
+
     def slots(self) -> Slots:
         """The slots that are indexed and not marked, ascending."""
         with self._lock:

@@ -46,7 +46,7 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
 
     ``covers``: every slot below that is live at ``seq`` is in the graph.
     """
-    if index.count == 0:
+    if index.count == 0 or not index.storable:
         return
     stem = directory / secrets.token_hex(16)
     graph, sidecar, draft = stem.with_suffix(".hnsw"), stem.with_suffix(".json"), stem.with_suffix(".part")
