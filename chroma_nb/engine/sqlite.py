@@ -6,6 +6,7 @@ descriptor of it would drop the process's POSIX locks.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ class Connections:
         self._idle: list[sqlite3.Connection] = []
         self._all: list[sqlite3.Connection] = []
         self._closed = False
+        self._seen: tuple[int, int, bool] | None = None
         self.writing = threading.RLock()
         self._writer = self._connect()
 
@@ -64,8 +66,10 @@ class Connections:
             if self.path is None:
                 connection = _open(":memory:")
             elif self.read_only:
-                # Never immutable=1: it would hide what is committed in a -wal file.
-                connection = _open(f"file:{quote(str(self.path))}?mode=ro", uri=True)
+                self._seen = self._stamp()
+                # Immutable hides what is committed in a -wal file; without one nothing else opens here.
+                mode = "mode=ro" if self._has_journal() else "mode=ro&immutable=1"
+                connection = _open(f"file:{quote(str(self.path))}?{mode}", uri=True)
             else:
                 connection = _open(str(self.path))
             for pragma in _PRAGMAS:
@@ -81,6 +85,8 @@ class Connections:
         if self.path is None:
             self.writing.acquire()
             return self._writer
+        if self.read_only and self._stamp() != self._seen:
+            self._renew()
         connection = self._idle.pop() if self._idle else self._connect()
         try:
             connection.execute("BEGIN")
@@ -100,6 +106,20 @@ class Connections:
             connection.close()
         else:
             self._idle.append(connection)
+
+    def _has_journal(self) -> bool:
+        return self.path is not None and self.path.with_name(self.path.name + "-wal").exists()
+
+    def _stamp(self) -> tuple[int, int, bool]:
+        """What tells that somebody who may has written the database that we may only read."""
+        status = os.stat(self.path or "")
+        return status.st_mtime_ns, status.st_size, self._has_journal()
+
+    def _renew(self) -> None:
+        """Close idle connections: an immutable one does not notice that the file has changed."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
