@@ -96,7 +96,8 @@ def install_as_chromadb(*, children: bool = False) -> None:
         raise RuntimeError(
             f"chromadb ({getattr(loaded, '__version__', 'of unknown version')}, from "
             f"{getattr(loaded, '__file__', 'an unknown place')}) is imported in this process already, so chroma_nb "
-            "cannot take its place; restart (a notebook: the kernel) and call install_as_chromadb() before anything imports it"
+            "cannot take its place; restart (a notebook: the kernel) and call install_as_chromadb() before anything "
+            "imports it"
         )
     if _finder() is None:
         sys.meta_path.insert(0, _Finder())

@@ -82,14 +82,13 @@ def import_chroma(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, r
     source, target = Path(src), Path(dst)
     _check_source(source)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (target / OUR_FILE).exists():
+        if not replace:
+            raise InternalError(f"{target} holds a chroma_nb database already; give another directory, or replace=True")
+        _refuse_if_in_use(target)
     with first_open(target):
         _clear_staging(target)
-        if (target / OUR_FILE).exists():
-            if not replace:
-                raise InternalError(
-                    f"{target} holds a chroma_nb database already; give another directory, or replace=True"
-                )
-            _put_aside(target)
+        _put_aside(target)
         return _import(source, target)
 
 
@@ -143,13 +142,18 @@ def _check_source(source: Path) -> None:
         pass
 
 
-def _put_aside(target: Path) -> None:
-    """Move a database of ours, which nobody uses, into a folder of its own."""
+def _refuse_if_in_use(target: Path) -> None:
     engine = Engine.open(target)
     shared = engine._references > 1
     engine.close()
     if shared:
         raise InternalError(f"{target} is in use in this process; close its clients, then import with replace=True")
+
+
+def _put_aside(target: Path) -> None:
+    """Move a database of ours, where there is one, into a folder of its own."""
+    if not (target / OUR_FILE).exists():
+        return
     aside = target / f"{_REPLACED}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     aside.mkdir(mode=0o700)
     # The database first: without it nothing of the rest counts.

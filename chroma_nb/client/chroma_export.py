@@ -6,7 +6,7 @@ Into a running Chroma server, or between any two clients, it is ``copy`` that do
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,13 +97,18 @@ def _places(client: Client) -> list[tuple[str, str]]:
 
 def _make_place(admin: Any, tenant: str, database: str) -> None:
     """The tenant and the database in Chroma, made where they are missing."""
-    for find, make in (
-        (lambda: admin.get_tenant(tenant), lambda: admin.create_tenant(tenant)),
-        (lambda: admin.get_database(database, tenant), lambda: admin.create_database(database, tenant)),
-    ):
-        try:
-            find()
-        except Exception as error:  # chromadb's own class, whatever its version calls it
-            if type(error).__name__ not in ("NotFoundError", "ValueError"):
-                raise
-            make()
+    if not _found(admin.get_tenant, tenant):
+        admin.create_tenant(tenant)
+    if not _found(admin.get_database, database, tenant):
+        admin.create_database(database, tenant)
+
+
+def _found(find: Callable[..., Any], *names: str) -> bool:
+    try:
+        find(*names)
+    except Exception as error:
+        # chromadb's own class, under the name it has there.
+        if type(error).__name__ not in ("NotFoundError", "ValueError"):
+            raise
+        return False
+    return True
