@@ -27,4 +27,7 @@ def pytest_configure() -> None:
 @pytest.fixture(autouse=True)
 def _an_example_runs_in_a_directory_of_its_own(request: pytest.FixtureRequest) -> None:
     if isinstance(request.node, pytest.DoctestItem):  # asked for here, so that other tests make no directory
+        from chroma_nb.client.shared_system_client import SharedSystemClient
+
+        SharedSystemClient.clear_system_cache()  # what an earlier example left open is not shared
         request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))

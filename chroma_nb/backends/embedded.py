@@ -130,7 +130,7 @@ def _create_database(engine: Engine, request: r.CreateDatabase) -> None:
 
 
 def _get_database(engine: Engine, request: r.GetDatabase) -> Database:
-    return engine.get_database(_str(request.name, "name"), _str(request.tenant, "tenant"))
+    return engine.get_database(validate.check_database_name(request.name), _str(request.tenant, "tenant"))
 
 
 def _delete_database(engine: Engine, request: r.DeleteDatabase) -> None:

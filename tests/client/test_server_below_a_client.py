@@ -10,7 +10,7 @@ from chroma_nb.api import AdminAPI, AsyncAdminAPI, AsyncClientAPI, AsyncServerAP
 from chroma_nb.client._async.admin import AsyncAdminClient
 from chroma_nb.client._async.client import AsyncClient
 from chroma_nb.client._async.server import AsyncServer
-from chroma_nb.errors import NotFoundError
+from chroma_nb.errors import InvalidArgumentError, NotFoundError
 from chroma_nb.schema import Schema, VectorIndexConfig
 
 
@@ -98,3 +98,11 @@ def test_a_client_of_the_system_of_another_one_shares_it(client: Any) -> None:
     assert other.count_collections() == 1
     other.close()
     assert client.count_collections() == 1
+
+
+def test_a_place_that_cannot_be_is_refused_in_chroma_s_words(client: Any) -> None:
+    with pytest.raises(ValueError, match=r"Could not connect to tenant None\. Are you sure it exists\?"):
+        client.set_tenant(None)
+    with pytest.raises(InvalidArgumentError, match="database name must be at least 3 characters"):
+        client.set_database("ab")
+    assert (client.tenant, client.database) == ("default_tenant", "default_database")

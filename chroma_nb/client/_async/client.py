@@ -138,6 +138,8 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         self.database = database
 
     async def _check_place(self, tenant: str, database: str) -> None:
+        if not isinstance(tenant, str):
+            raise ValueError(f"Could not connect to tenant {tenant}. Are you sure it exists?")
         await self._server.get_tenant(tenant)
         await self._server.get_database(database, tenant)
 

@@ -127,6 +127,8 @@ class Client(SharedSystemClient, ClientAPI):
         self.database = database
 
     def _check_place(self, tenant: str, database: str) -> None:
+        if not isinstance(tenant, str):
+            raise ValueError(f"Could not connect to tenant {tenant}. Are you sure it exists?")
         self._server.get_tenant(tenant)
         self._server.get_database(database, tenant)
 
