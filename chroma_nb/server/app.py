@@ -54,10 +54,20 @@ def error_answer(error: Exception) -> tuple[int, str, str]:
         unnamed = reset or status in _UNNAMED
         name = "ChromaError" if unnamed else next((_NAMES[one] for one in type(error).__mro__ if one in _NAMES), "")
         return status, name or "ChromaError", error.message()
-    if isinstance(error, ValueError | TypeError | OverflowError):
-        # Checks of arguments that the Python client would have made.
+    if isinstance(error, ValueError | TypeError | OverflowError) and _from_an_argument_check(error):
         return 400, "InvalidArgumentError", str(error)
     return 500, "InternalError", "the server failed on this request; its log has the details under the trace id"
+
+
+#: Where arguments are checked with Python's own classes; the same class from elsewhere is a failure of ours.
+_ARGUMENT_CHECKS = ("chroma_nb.operations.", "chroma_nb.where", "chroma_nb.schema", "chroma_nb.types")
+
+
+def _from_an_argument_check(error: Exception) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_ARGUMENT_CHECKS)
 
 
 # --- One HTTP request ------------------------------------------------------------------------------------------

@@ -33,8 +33,11 @@ def _nothing(answer: Any) -> dict[str, Any]:
 
 
 def collection_json(model: CollectionModel) -> dict[str, Any]:
+    """What is known of a collection, as Chroma's server says it."""
     wire = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
     wire["schema"] = wire.pop("serialized_schema")
+    if wire["embedding_model"] is None:
+        del wire["embedding_model"]  # our own addition, for our own client; others pass it over
     return wire
 
 

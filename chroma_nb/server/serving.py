@@ -208,6 +208,10 @@ def _patient_protocol(seconds: float) -> type[Any]:
             super().data_received(data)
             self._watch_head()
 
+        def eof_received(self) -> bool:
+            # Who sends no more may still wait for the answer to a request that is complete.
+            return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+
         def connection_lost(self, error: Exception | None) -> None:
             self._forget_head()
             super().connection_lost(error)

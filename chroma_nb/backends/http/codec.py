@@ -180,6 +180,7 @@ def _collection(answer: Mapping[str, Any]) -> CollectionModel:
         database=answer["database"],
         version=answer.get("version") or 0,
         log_position=answer.get("log_position") or 0,
+        embedding_model=answer.get("embedding_model"),  # said by our server only
     )
 
 

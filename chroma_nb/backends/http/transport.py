@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,10 +70,10 @@ def endpoint(settings: Settings) -> Endpoint:
 def _api_url(settings: Settings) -> tuple[str, str]:
     """The API's base URL and the ``user:password`` that stood in it."""
     host, port = str(settings.chroma_server_host), settings.chroma_server_http_port
-    ssl, api = bool(settings.chroma_server_ssl_enabled), _api_path(settings)
+    tls, api = bool(settings.chroma_server_ssl_enabled), _api_path(settings)
     if "/" not in host:
         name = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
-        return f"{'https' if ssl else 'http'}://{name}:{port or 8000}{api}", ""
+        return f"{'https' if tls else 'http'}://{name}:{port or 8000}{api}", ""
     parts = urlsplit(host)
     if parts.scheme not in {"http", "https"}:
         raise ValueError(
@@ -82,7 +83,7 @@ def _api_url(settings: Settings) -> tuple[str, str]:
         raise ValueError("Invalid URL. It names no host; expected for example https://chroma.example.com.")
     userinfo, _, place = parts.netloc.rpartition("@")
     path = quote(parts.path.rstrip("/").replace("//", "/"))
-    return f"{'https' if ssl else parts.scheme}://{place}{path if path.endswith(api) else path + api}", userinfo
+    return f"{'https' if tls else parts.scheme}://{place}{path if path.endswith(api) else path + api}", userinfo
 
 
 def _api_path(settings: Settings) -> str:
@@ -174,7 +175,8 @@ class _HttpParts:
         httpx, at = require("httpx", feature="a client of a server"), self._endpoint
         return {
             "headers": dict(at.headers),
-            "verify": at.verify,
+            # Loading the authorities takes 0.1 s; a context without any trusts nobody, should TLS be met after all.
+            "verify": at.verify if at.url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             "timeout": httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
             "limits": httpx.Limits(
                 max_connections=at.max_connections,
