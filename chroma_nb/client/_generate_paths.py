@@ -80,15 +80,29 @@ _PROVIDERS = {
     "voyageai_embedding_function": {"voyageai": "VoyageAIEmbeddingFunction"},
 }
 
+#: What Chroma's abstract clients take and answer; it stands wherever they do.
+_OF_THE_API = {
+    "config": "DEFAULT_DATABASE DEFAULT_TENANT Settings",
+    "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction",
+    "operations.expressions": "Search",
+    "results": "GetResult QueryResult",
+    "schema": "CreateCollectionConfiguration Schema UpdateCollectionConfiguration",
+    "types": "CollectionModel Database ReadLevel Tenant UserIdentity",
+}
+
 #: Path below the package -> module below the package -> its names that stand at the path.
 PATHS: dict[str, dict[str, str]] = {
     "api/__init__.py": {
         "api": "async_api async_client client collection_configuration configuration functions models "
         "shared_system_client types",
+        "client._sync.collection": "Collection",
         "operations.protocols": "AdminAPI BaseAPI ClientAPI ServerAPI",
         "operations.async_protocols": "AsyncAdminAPI AsyncBaseAPI AsyncClientAPI AsyncServerAPI",
+        **_OF_THE_API,
     },
     "api/async_api.py": {
+        "client._async.collection": "AsyncCollection",
+        **_OF_THE_API,
         "operations.async_protocols": "AsyncAdminAPI AsyncBaseAPI AsyncClientAPI AsyncServerAPI",
     },
     "api/async_client.py": {
@@ -105,8 +119,16 @@ PATHS: dict[str, dict[str, str]] = {
     "api/configuration.py": {"schema": "CollectionConfiguration HNSWConfiguration"},
     "api/functions.py": {"types": "Function RECORD_COUNTER_FUNCTION STATISTICS_FUNCTION"},
     "api/models/__init__.py": {"api.models": "AsyncCollection Collection CollectionCommon"},
-    "api/models/AsyncCollection.py": {"client._async.collection": "AsyncCollection"},
-    "api/models/Collection.py": {"client._sync.collection": "Collection"},
+    "api/models/AsyncCollection.py": {
+        "client._async.collection": "AsyncCollection",
+        "client.collection_common": "CollectionCommon",
+        "results": "GetResult QueryResult",
+    },
+    "api/models/Collection.py": {
+        "client._sync.collection": "Collection",
+        "client.collection_common": "CollectionCommon",
+        "results": "GetResult QueryResult",
+    },
     "api/models/CollectionCommon.py": {"client.collection_common": "CollectionCommon"},
     "api/shared_system_client.py": {"client.shared_system_client": "SharedSystemClient"},
     "api/types.py": {

@@ -5,7 +5,12 @@ Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is 
 """
 
 from chroma_nb.client._async.collection import AsyncCollection
+from chroma_nb.client.collection_common import CollectionCommon
+from chroma_nb.results import GetResult, QueryResult
 
 __all__ = [
     "AsyncCollection",
+    "CollectionCommon",
+    "GetResult",
+    "QueryResult",
 ]
