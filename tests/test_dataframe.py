@@ -1,5 +1,7 @@
 """Records and DataFrames, both ways: nothing is lost, nothing is guessed."""
 
+import asyncio
+import contextlib
 import datetime
 import decimal
 import enum
@@ -18,12 +20,32 @@ from chroma_nb.dataframe_calls import plan_sync, read, run, sync, write
 from chroma_nb.types import Records
 
 
-@pytest.fixture(params=["chroma_nb", "chromadb"])
+@contextlib.contextmanager
+def over_http():
+    import chroma_nb
+
+    with chroma_nb.EphemeralClient() as served, chroma_nb.serve(served, port=0) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with chroma_nb.HttpClient(host, int(port)) as client:
+            yield client
+
+
+@contextlib.contextmanager
+def in_memory(name):
+    module = pytest.importorskip(name)
+    settings = {} if name == "chroma_nb" else {"settings": module.Settings(anonymized_telemetry=False)}
+    with module.EphemeralClient(**settings) as client:
+        yield client
+
+
+@pytest.fixture(params=["chroma_nb", "chroma_nb over http", "chromadb"])
 def make_collection(request):
-    """Empty collections of our client and of chromadb's own."""
-    module = pytest.importorskip(request.param)
-    settings = {} if request.param == "chroma_nb" else {"settings": module.Settings(anonymized_telemetry=False)}
-    client = module.EphemeralClient(**settings)
+    """Empty collections of our client in memory and over HTTP, and of chromadb's own."""
+    with over_http() if "http" in request.param else in_memory(request.param) as client:
+        yield from _collections(client)
+
+
+def _collections(client):
     made = []
 
     def make():
@@ -34,7 +56,6 @@ def make_collection(request):
     yield make
     for name in made:
         client.delete_collection(name)
-    client.close()
 
 
 @pytest.fixture
@@ -488,6 +509,42 @@ def test_skipped_rows_are_reported(collection):
     report = run(collection, write("add", frame, on_error="skip"))
     assert repr(report) == "2 rows written; 1 skipped: row 1 (id 'a'): an earlier row has the same id"
     assert collection.count() == 2
+
+
+def test_our_collections_have_the_methods_themselves():
+    import chroma_nb
+
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("birds", embedding_function=None)
+        assert collection.add(example()) is None
+        assert repr(collection.update_df(example(), metadata="year")) == "3 rows written"
+        assert repr(collection.upsert_df(example().assign(id=["x", "y", "z"]))) == "3 rows written"
+        assert repr(collection.add_df(example().assign(id=["u", "u", "v"]), on_error="skip")).startswith("2 rows")
+        assert collection.to_df({"year": 2020}, columns=["id"])["id"].tolist() == ["a", "x", "u"]
+        assert [len(frame) for frame in collection.iter_df(page_size=5)] == [5, 3]
+        assert collection.sync(example(), delete=True).deleted == 5
+        assert collection.get().to_df().equals(collection.to_df())
+        with pytest.raises(ValueError, match="add_df"):
+            collection.add(example(), documents=["one", "two", "three"])
+
+
+def test_awaited_collections_have_them_too():
+    import chroma_nb
+
+    async def use(host, port):
+        client = await chroma_nb.AsyncHttpClient(host, port)
+        collection = await client.create_collection("birds", embedding_function=None)
+        await collection.add(example())
+        assert (await collection.sync(example())).unchanged == 3
+        assert [len(frame) async for frame in collection.iter_df(page_size=2)] == [2, 1]
+        frame = await collection.to_df(columns=["id", "year"])
+        await client.close()
+        return frame
+
+    with chroma_nb.EphemeralClient() as served, chroma_nb.serve(served, port=0) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        frame = asyncio.run(use(host, int(port)))
+    assert frame["year"].fillna(0).tolist() == [2020, 0, 2022]
 
 
 # --- Sync ---------------------------------------------------------------------------------------------

@@ -76,14 +76,24 @@ def papers(client):
     return collection
 
 
+@pytest.fixture(scope="session")
+def only_shell(tmp_path_factory):
+    """One for all: each shell collects garbage for a quarter of a second when the process ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        yield InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+
+
 @pytest.fixture
-def shell(monkeypatch, tmp_path):
-    """A shell of its own, with the extension loaded."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
-    shell.run_line_magic("load_ext", "chroma_nb")
-    yield shell
-    shell.run_line_magic("unload_ext", "chroma_nb")
+def shell(only_shell):
+    """A shell with the extension freshly loaded and no variables of earlier tests."""
+    before = dict(only_shell.user_ns)
+    only_shell.run_line_magic("load_ext", "chroma_nb")
+    yield only_shell
+    only_shell.run_line_magic("unload_ext", "chroma_nb")
+    only_shell.config.pop("ChromaMagics", None)
+    only_shell.user_ns.clear()
+    only_shell.user_ns.update(before)
 
 
 @pytest.fixture

@@ -361,6 +361,7 @@ def test_unload_restores_what_was_there(chroma, shell, client, papers):
     assert "Collection" in shell.display_formatter.format(papers)[0]["text/html"]
     shell.run_line_magic("unload_ext", "chroma_nb")
     assert shell.run_line_magic("chroma", "") == "theirs"
+    del shell.magics_manager.magics["line"]["chroma"]
     assert (dict(html.type_printers), dict(html.deferred_printers), list(shell.Completer.custom_matchers)) == before
     assert shell.configurables == configurables
 
