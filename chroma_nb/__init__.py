@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from chroma_nb.config import Settings as Settings
     from chroma_nb.config import configure as configure
     from chroma_nb.config import get_settings as get_settings
-    from chroma_nb.drop_in import install_as_chromadb as install_as_chromadb
-    from chroma_nb.drop_in import uninstall_as_chromadb as uninstall_as_chromadb
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
     from chroma_nb.server.serving import serve as serve
@@ -59,6 +57,7 @@ _HOME: dict[str, str] = {
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",
     "export_chroma": "chroma_nb.client.chroma_export",
+    # Not above, for type checkers: the notebook side imports this package and must not depend on the drop-in.
     **dict.fromkeys(("install_as_chromadb", "uninstall_as_chromadb"), "chroma_nb.drop_in"),
     "Collection": "chroma_nb.client._sync.collection",
     **dict.fromkeys(
