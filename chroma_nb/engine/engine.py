@@ -6,6 +6,7 @@ The decisions are elsewhere: what a filter means in ``filters.py``, how a query 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -31,7 +32,7 @@ from chroma_nb.engine.locks import first_open, is_network_mount
 from chroma_nb.engine.sqlite import Connections, Durability
 from chroma_nb.engine.stores import VectorStores
 from chroma_nb.engine.writes import Writing
-from chroma_nb.errors import InternalError, _ClosedError, _DamagedError, _MissingError
+from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Matrix, Records, Tenant
 from chroma_nb.where import Expression
@@ -459,6 +460,8 @@ class Engine:
                 row = catalog.collection_by_id(connection, str(collection_id))
                 memory = self._refreshed(connection, row)
                 done = memory is not None and copy.finish(connection, row, memory, self._stores.current(row))
+                if done:
+                    self._stores.adopt(row, copy.store)
         except BaseException:
             copy.abandon()
             raise
@@ -557,7 +560,9 @@ class Engine:
                 if memory.seq == row.seq:  # else a reader has brought it further already
                     memory.apply(change)
             if planner.worth_compacting(live=memory.live, dead=memory.dead_slots):
-                self.compact(collection_id)
+                # The call itself is committed: without room for a copy the next write tries again.
+                with contextlib.suppress(ChromaError):
+                    self.compact(collection_id)
             self.builder.written(row, memory)
 
     def _refreshed(self, connection: sqlite3.Connection, row: CollectionRow) -> CollectionInMemory | None:

@@ -90,6 +90,9 @@ class Connections:
         connection = self._idle.pop() if self._idle else self._connect()
         try:
             connection.execute("BEGIN")
+        except sqlite3.Error as error:
+            self.end(connection)
+            raise explained(error, self.path) from error
         except BaseException:
             self.end(connection)
             raise

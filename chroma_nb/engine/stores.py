@@ -48,16 +48,22 @@ class VectorStores:
     def first(self, row: CollectionRow, dimension: int) -> VectorStore:
         """The store for a collection's first vectors."""
         if self._directory is None:
-            return self._arrays.setdefault((row.number, row.generation), MemoryVectors(dimension))
+            array = self._arrays[row.number, row.generation] = MemoryVectors(dimension)
+            return array
         with self._opening:
             return self._hold(row, VectorFile(self._path(row), dimension, create=True, mapped=self._mapped))
 
     def next(self, row: CollectionRow, dimension: int) -> VectorStore:
         """The store a compaction writes to: under a name of its own until it is finished."""
         if self._directory is None:
-            return self._arrays.setdefault((row.number, row.generation + 1), MemoryVectors(dimension))
+            return MemoryVectors(dimension)
         name = f"{file_name(row.id, row.generation + 1)}.{os.urandom(8).hex()}.new"
         return VectorFile(self._directory / name, dimension, create=True, mapped=self._mapped)
+
+    def adopt(self, row: CollectionRow, store: VectorStore) -> None:
+        """Know a finished copy as the next generation; a file has its name by now."""
+        if isinstance(store, MemoryVectors):
+            self._arrays[row.number, row.generation + 1] = store
 
     def _path(self, row: CollectionRow) -> Path:
         # The id is parsed again: a path is never made of what somebody may have written into the database.

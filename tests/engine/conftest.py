@@ -1,0 +1,42 @@
+"""Engines to test: in memory and on disk; with hnswlib and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chroma_nb.engine import planner
+from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.index.hnsw import HnswIndex
+
+
+@pytest.fixture(params=["memory", "disk"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A new engine."""
+    engine = Engine.open(None if request.param == "memory" else tmp_path / "db")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Iterator[Engine]:
+    """A new engine with a directory."""
+    engine = Engine.open(tmp_path / "db")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(params=["with hnswlib", "without hnswlib"])
+def hnswlib(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether hnswlib can be used; where it can, small collections get graphs too, at their first query."""
+    if request.param == "without hnswlib":
+        monkeypatch.setenv("CHROMA_NB_NO_HNSW", "1")
+        return False
+    monkeypatch.delenv("CHROMA_NB_NO_HNSW", raising=False)
+    if not HnswIndex.available():
+        pytest.skip("hnswlib is not installed")
+    monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
+    monkeypatch.setattr(planner, "REGRET", 0.0)
+    return True

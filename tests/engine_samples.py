@@ -1,0 +1,83 @@
+"""Small collections for the tests of the engine, and what they should hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from chroma_nb.engine.engine import Engine
+from chroma_nb.types import Matrix, Records
+
+PLACE = ("default_tenant", "default_database")
+EVERYTHING = ("embeddings", "documents", "metadatas", "uris")
+
+
+def vectors(n: int, dimension: int = 8, seed: int = 0) -> Matrix:
+    """Normally distributed rows, of very different lengths."""
+    random = np.random.default_rng(seed)
+    return (random.normal(size=(n, dimension)) * random.uniform(0.2, 5, (n, 1))).astype(np.float32)
+
+
+def records(
+    ids: Sequence[str],
+    embeddings: Any = None,
+    documents: Sequence[str | None] | None = None,
+    metadatas: Sequence[dict[str, Any] | None] | None = None,
+    uris: Sequence[str | None] | None = None,
+) -> Records:
+    """The records of one call."""
+    matrix = None if embeddings is None else np.asarray(embeddings, np.float32)
+    return Records(ids=list(ids), embeddings=matrix, documents=documents, metadatas=metadatas, uris=uris)
+
+
+def numbered(first: int, count: int, version: int = 0, dimension: int = 8) -> Records:
+    """Records r<first>, … whose every field tells their number and version."""
+    numbers = range(first, first + count)
+    return records(
+        [f"r{number}" for number in numbers],
+        [numbered_vector(number, version, dimension) for number in numbers],
+        [f"text {number} version {version}" for number in numbers],
+        [{"number": number, "version": version} for number in numbers],
+    )
+
+
+def numbered_vector(number: int, version: int = 0, dimension: int = 8) -> list[float]:
+    """The vector of record ``number``; no two are equal."""
+    return np.random.default_rng([number, version]).normal(size=dimension).astype(np.float32).tolist()
+
+
+def create(engine: Engine, name: str = "words", space: str = "l2", **hnsw: Any) -> UUID:
+    """A new collection's id."""
+    return engine.create_collection(name, *PLACE, None, {"hnsw": {"space": space, **hnsw}}, None, False).id
+
+
+def contents(engine: Engine, collection: UUID) -> dict[str, tuple[Any, ...]]:
+    """Every record: id -> (vector, document, metadata, uri), in get() order."""
+    found = engine.get(collection, None, None, None, None, EVERYTHING)
+    rows = [] if not found["ids"] else [tuple(row) for row in np.asarray(found["embeddings"]).tolist()]
+    return {
+        ident: (vector, document, metadata, uri)
+        for ident, vector, document, metadata, uri in zip(
+            found["ids"], rows, found["documents"], found["metadatas"], found["uris"], strict=True
+        )
+    }
+
+
+def nearest(engine: Engine, collection: UUID, query: Any, n_results: int, **limits: Any) -> list[str]:
+    """The ids that a query answers."""
+    queries = np.atleast_2d(np.asarray(query, np.float32))
+    found = engine.query(collection, queries, n_results, limits.get("ids"), limits.get("filter"), ("distances",))
+    return found["ids"][0]
+
+
+def agree(engine: Engine, collection: UUID) -> set[str]:
+    """The ids that count, get and query agree on (demanded here)."""
+    ids = engine.get(collection, None, None, None, None, ())["ids"]
+    assert len(ids) == len(set(ids)) == engine.count(collection)
+    if ids:
+        one = engine.get(collection, ids[:1], None, None, None, ("embeddings",))["embeddings"]
+        assert sorted(nearest(engine, collection, one, len(ids))) == sorted(ids)
+    return set(ids)
