@@ -1,0 +1,126 @@
+"""The selection that map, table, search and record share: ids of one collection. No widgets here.
+
+Whoever changes it says who it is (``source``) and is not called back for its own change, so that two
+views never chase each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chroma_nb.results import GetResult
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Ids asked for in one call: servers and SQLite limit the length of a request.
+_IDS_PER_CALL = 5_000
+
+
+class Selection:
+    """Ids in the order they were selected, without repetition.
+
+    >>> chosen = Selection()
+    >>> stop = chosen.on_select(lambda selection: print(selection.ids))
+    >>> chosen.select(["b", "a", "b"])
+    ('b', 'a')
+    >>> chosen.select(["b", "a"])  # no change, no call
+    >>> stop()
+    >>> chosen.clear()
+    """
+
+    def __init__(self, collection: Any = None, ids: Iterable[str] = ()) -> None:
+        self.collection = collection
+        self._ids = tuple(dict.fromkeys(ids))
+        #: Who made the last change.
+        self.source: str | None = None
+        self._listeners: list[tuple[str | None, Callable[[Selection], object]]] = []
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The selected ids."""
+        return self._ids
+
+    @ids.setter
+    def ids(self, ids: Iterable[str]) -> None:
+        self.select(ids)
+
+    def select(self, ids: Iterable[str], source: str | None = None) -> None:
+        """Exactly these ids; whoever listens is told, except ``source``, unless nothing changed."""
+        if isinstance(ids, str):
+            raise TypeError(f"expected several ids, got the text {ids!r}; write [{ids!r}]")
+        chosen = tuple(dict.fromkeys(ids))
+        if chosen == self._ids:
+            return
+        self._ids, self.source = chosen, source
+        for name, callback in list(self._listeners):
+            if name is None or name != source:
+                callback(self)
+
+    def add(self, ids: Iterable[str], source: str | None = None) -> None:
+        """These ids too."""
+        self.select([*self._ids, *ids], source)
+
+    def remove(self, ids: Iterable[str], source: str | None = None) -> None:
+        """Not these ids."""
+        gone = set(ids)
+        self.select([one for one in self._ids if one not in gone], source)
+
+    def toggle(self, id: str, source: str | None = None) -> None:
+        """This id, if it is not selected; else not."""
+        (self.remove if id in self else self.add)([id], source)
+
+    def clear(self, source: str | None = None) -> None:
+        """Nothing."""
+        self.select((), source)
+
+    def on_select(self, callback: Callable[[Selection], object], *, source: str | None = None) -> Callable[[], None]:
+        """Call ``callback(selection)`` after each change; what comes back stops that.
+
+        With ``source``, not after the changes of that source.
+        """
+        entry = (source, callback)
+        self._listeners.append(entry)
+
+        def stop() -> None:
+            if entry in self._listeners:
+                self._listeners.remove(entry)
+
+        return stop
+
+    def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
+        """The selected records as they are in the collection now, in the order of selection.
+
+        The columns are those of ``collection.get(…).to_df()``. Ids that are no longer there are left out.
+
+        >>> import chroma_nb
+        >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
+        >>> collection.add(ids=["a", "b"], documents=["one", "two"], embeddings=[[0, 1], [1, 0]])
+        >>> Selection(collection, ["b"]).to_df()
+          id document
+        0  b      two
+        """
+        if self.collection is None:
+            raise ValueError("this selection belongs to no collection; give one: Selection(collection)")
+        found: dict[str, tuple[Any, Any]] = {}
+        for start in range(0, len(self._ids), _IDS_PER_CALL):
+            part = self.collection.get(
+                ids=list(self._ids[start : start + _IDS_PER_CALL]), include=["documents", "metadatas"]
+            )
+            found.update(zip(part["ids"], zip(part["documents"], part["metadatas"], strict=True), strict=True))
+        there = [one for one in self._ids if one in found]
+        documents, metadatas = [found[one][0] for one in there], [found[one][1] for one in there]
+        return GetResult(ids=there, documents=documents, metadatas=metadatas).to_df(columns)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._ids
+
+    def __repr__(self) -> str:
+        return f"<Selection of {len(self)} record{'' if len(self) == 1 else 's'}>"
