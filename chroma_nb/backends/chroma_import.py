@@ -218,6 +218,7 @@ def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection
         dimension=collection.dimension,
         tenant=collection.tenant,
         database=collection.database,
+        embedding_model=_embedding_model(collection),
     )
     adoption.adopt_collection(engine, model, ef_search_is_set=collection.ef_search_set)
     lost = 0
@@ -231,6 +232,13 @@ def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection
             engine.add(model.id, whole)
         bar.update(len(batch))
     return lost
+
+
+def _embedding_model(collection: ChromaCollection) -> str | None:
+    """The variant of the default model that made the vectors: Chroma has but one. None when it made none of them."""
+    stored = (collection.configuration or {}).get("embedding_function") or {}
+    by_default = stored.get("name") in ("default", "onnx_mini_lm_l6_v2")
+    return "fp32" if by_default and collection.dimension == 384 else None
 
 
 def _allowed_name(collection: ChromaCollection) -> str:

@@ -84,7 +84,9 @@ def cached(
         )
     vectors = VectorCache(default_path() if path is None else Path(path).expanduser(), max_vectors)
     # A class of its own, so that type(result).name() is that of ``ef`` wherever a class is asked.
-    names = {name: staticmethod(getattr(type(ef), name)) for name in ("name", "build_from_config", "validate_config")}
+    names: dict[str, Any] = {"registered_class": type(ef)}
+    for name in ("name", "build_from_config", "validate_config"):
+        names[name] = staticmethod(getattr(type(ef), name))
     made: type[CachedEmbeddingFunction[D]] = type("CachedEmbeddingFunction", (CachedEmbeddingFunction,), names)
     return made(ef, vectors)
 

@@ -112,13 +112,14 @@ def get_builtins() -> set[str]:
 
 
 def _register(registry: Registry, cls: C) -> C:
+    """A class that only wraps another (``cached``) names that one as its ``registered_class``."""
     try:
         name = cls.name()  # type: ignore[attr-defined]  # the protocol demands it; its absence is the error below
     except Exception as error:
         raise ValueError(f"Failed to register embedding function: {error}") from error
     if not isinstance(name, str):
         raise ValueError(f"Failed to register embedding function: {cls.__name__}.name() is {name!r}, expected a str")
-    registry[name] = cls
+    registry[name] = getattr(cls, "registered_class", cls)
     return cls
 
 

@@ -45,13 +45,17 @@ def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set
             metadata=model.metadata or None,
             configuration=model.configuration_json,
             schema=_schema(model),
-            settings={"ef_search_is_set": ef_search_is_set},
+            settings={"ef_search_is_set": ef_search_is_set, **_noted(model)},
         )
         connection.execute(
             "UPDATE collections SET id = ?, dimension = ? WHERE number = ?",
             (str(model.id), model.dimension, row.number),
         )
         return catalog.collection_by_id(connection, str(model.id)).model
+
+
+def _noted(model: CollectionModel) -> dict[str, Any]:
+    return {} if model.embedding_model is None else {"embedding_model": model.embedding_model}
 
 
 def _schema(model: CollectionModel) -> dict[str, Any] | None:

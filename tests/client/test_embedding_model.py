@@ -105,6 +105,25 @@ def test_the_first_record_of_the_variant_counts(client: Any) -> None:
     assert late.get_model().embedding_model == "fp32"
 
 
+def test_a_collection_of_chromas_stays_with_chromas_weights(tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import sys, chromadb
+        client = chromadb.PersistentClient(sys.argv[1])
+        for name, dimension in (("birds", 384), ("numbers", 3)):
+            client.create_collection(name).add(ids=["a"], embeddings=[[0.5] * dimension])
+        client.create_collection("empty")
+        """
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "theirs")], check=True, capture_output=True)
+    with chroma_nb.PersistentClient(tmp_path / "theirs") as client:
+        described = {name: client.get_collection(name).embedding_model for name in ("birds", "numbers", "empty")}
+        minilm = "all-MiniLM-L6-v2"
+        assert described == {"birds": f"{minilm} (fp32)", "numbers": minilm, "empty": minilm}
+        with pytest.warns(UserWarning, match="only the variant int8"):
+            client.get_collection("birds").query(query_texts=["a bird"])
+
+
 def test_other_functions_are_described_by_what_is_stored(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     named = client.create_collection("named", embedding_function=OllamaEmbeddingFunction(model_name="nomic-embed-text"))
     assert named.embedding_model == "ollama: nomic-embed-text"

@@ -14,6 +14,7 @@ import pytest
 import chroma_nb.embedding_functions.cache as cache_module
 from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction, EmbeddingFunction
 from chroma_nb.embedding_functions.cache import cached, default_path
+from chroma_nb.embedding_functions.registry import known_embedding_functions, register_embedding_function
 
 
 class Counting(EmbeddingFunction[list[str]]):
@@ -98,6 +99,11 @@ def test_a_collection_stores_it_as_the_function_inside(path: Path) -> None:
     assert not function.is_legacy()
     function.validate_config_update({}, {})
     assert repr(function).startswith("cached(")
+    register_embedding_function(type(function))
+    try:
+        assert known_embedding_functions["counting"] is Counting
+    finally:
+        del known_embedding_functions["counting"]
 
 
 def test_it_is_bounded_and_drops_the_oldest(path: Path) -> None:

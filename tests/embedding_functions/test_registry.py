@@ -243,6 +243,20 @@ def test_retries_end_with_the_last_error(monkeypatch: pytest.MonkeyPatch) -> Non
         Lengths().embed_with_retries(3)
 
 
+def test_retries_can_be_told_as_to_tenacity() -> None:
+    tenacity = pytest.importorskip("tenacity")
+    calls: list[int] = []
+
+    class Moody(Lengths):
+        def __call__(self, input: Any) -> Any:
+            calls.append(1)
+            raise OSError("busy")
+
+    with pytest.raises(OSError, match="busy"):
+        Moody().embed_with_retries(["a"], stop=tenacity.stop_after_attempt(2), reraise=True)
+    assert len(calls) == 2
+
+
 @pytest.mark.usefixtures("clean_registry")
 def test_sparse_functions_return_sparse_vectors() -> None:
     @register_sparse_embedding_function
