@@ -22,7 +22,10 @@ class ReadersWriterLock:
     """
 
     def __init__(self) -> None:
-        self._condition = threading.Condition(threading.Lock())
+        # Entered and left by itself: a condition's own __exit__ is Python, where an interrupt may strike
+        # before the lock is released.
+        self._mutex = threading.Lock()
+        self._condition = threading.Condition(self._mutex)
         self._readers: set[int] = set()
         self._waiting: set[int] = set()
         self._writer = 0
@@ -30,7 +33,7 @@ class ReadersWriterLock:
     def acquire_reading(self) -> None:
         """Wait for writers, then read beside other readers until ``release_reading``."""
         me = threading.get_ident()
-        with self._condition:
+        with self._mutex:
             self._forget(me)
             while self._writer or self._waiting:
                 self._condition.wait()
@@ -38,7 +41,7 @@ class ReadersWriterLock:
 
     def release_reading(self) -> None:
         """The other end of ``acquire_reading``."""
-        with self._condition:
+        with self._mutex:
             self._readers.discard(threading.get_ident())
             if not self._readers:
                 self._condition.notify_all()
@@ -48,7 +51,7 @@ class ReadersWriterLock:
         """Alone: no reader and no other writer until the block ends."""
         me = threading.get_ident()
         try:
-            with self._condition:
+            with self._mutex:
                 self._forget(me)
                 self._waiting.add(me)
                 while self._writer or self._readers:
@@ -57,7 +60,7 @@ class ReadersWriterLock:
                 self._waiting.discard(me)
             yield
         finally:
-            with self._condition:
+            with self._mutex:
                 self._forget(me)
                 self._condition.notify_all()
 

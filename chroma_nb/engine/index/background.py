@@ -34,7 +34,8 @@ class GraphBuilder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = weakref.ref(engine)
-        self._changed = threading.Condition()
+        self._mutex = threading.Lock()  # entered by itself, as in locks.py
+        self._changed = threading.Condition(self._mutex)
         self._due: dict[str, tuple[float, CollectionInMemory]] = {}
         self._stopping = False
         self._working = False
@@ -70,7 +71,7 @@ class GraphBuilder:
         return HnswIndex.available() and not _is_good(memory)
 
     def _request(self, row: CollectionRow, memory: CollectionInMemory, delay: float) -> None:
-        with self._changed:
+        with self._mutex:
             if self._stopping:
                 return
             self._due[row.id] = (time.monotonic() + delay, memory)
@@ -87,13 +88,13 @@ class GraphBuilder:
                 return
             self._build(engine, ident)
             del engine
-            with self._changed:
+            with self._mutex:
                 self._working = False
                 self._changed.notify_all()
 
     def _next(self) -> str | None:
         """The next collection that is due; None when the thread should end."""
-        with self._changed:
+        with self._mutex:
             while not self._stopping:
                 if not self._due:
                     self._changed.wait(timeout=60.0)
@@ -123,7 +124,7 @@ class GraphBuilder:
     def wait(self, timeout: float) -> bool:
         """Wait until nothing is due or under way; False when that took longer than ``timeout`` seconds."""
         end = time.monotonic() + timeout
-        with self._changed:
+        with self._mutex:
             while (self._due or self._working) and not self._stopping:
                 remaining = end - time.monotonic()
                 if remaining <= 0:
@@ -133,7 +134,7 @@ class GraphBuilder:
 
     def stop(self) -> None:
         """End the thread and wait for it (at most one chunk of a build)."""
-        with self._changed:
+        with self._mutex:
             self._stopping = True
             self._due.clear()
             self._changed.notify_all()
