@@ -110,8 +110,15 @@ def _metadata(name: str, value: Any) -> dict[str, Any]:
     return {key: _metadata_value(f"{name}.{key}", item) for key, item in value.items()}
 
 
+def _metadata_update(name: str, value: Any) -> dict[str, Any]:
+    """As ``_metadata``; null as a value deletes the key."""
+    if type(value) is not dict:
+        raise _wrong(name, "an object", value)
+    return {key: None if item is None else _metadata_value(f"{name}.{key}", item) for key, item in value.items()}
+
+
 def _metadata_value(name: str, value: Any) -> Any:
-    if value is None or type(value) in (str, int, float, bool):
+    if type(value) in (str, int, float, bool):
         # JSON knows integers of any length; beyond 64 bits they are floats, as in Chroma.
         return float(value) if type(value) is int and not -(2**63) <= value < 2**63 else value
     if type(value) is list and len({type(item) for item in value}) == 1 and type(value[0]) in (str, int, float, bool):
@@ -124,10 +131,13 @@ def _metadata_value(name: str, value: Any) -> Any:
     raise _wrong(name, "a string, number, boolean, or a non-empty list of one of these", value)
 
 
-def _metadatas(name: str, value: Any) -> list[dict[str, Any] | None]:
-    if type(value) is not list:
-        raise _wrong(name, "a list of objects", value)
-    return [None if item is None else _metadata(f"{name}[{index}]", item) for index, item in enumerate(value)]
+def _list_of_metadata(one: Reader) -> Reader:
+    def read(name: str, value: Any) -> list[dict[str, Any] | None]:
+        if type(value) is not list:
+            raise _wrong(name, "a list of objects", value)
+        return [None if item is None else one(f"{name}[{index}]", item) for index, item in enumerate(value)]
+
+    return read
 
 
 # --- Vectors ------------------------------------------------------------------------------------------------
@@ -239,7 +249,9 @@ KINDS: Mapping[str, Kind] = {
     "objects": Kind(_list_of(lambda item: type(item) is dict, "objects"), _array({"type": "object"})),
     "filter": Kind(_anything, {"type": "object"}),
     "metadata": Kind(_metadata, {"type": "object"}),
-    "metadatas": Kind(_metadatas, _array({"type": ["object", "null"]})),
+    "metadata_update": Kind(_metadata_update, {"type": "object"}),
+    "metadatas": Kind(_list_of_metadata(_metadata), _array({"type": ["object", "null"]})),
+    "metadata_updates": Kind(_list_of_metadata(_metadata_update), _array({"type": ["object", "null"]})),
     "vectors": Kind(_all_vectors, _array(_VECTOR)),
     "vectors_or_nulls": Kind(_some_vectors, _array({"oneOf": [*_VECTOR["oneOf"], {"type": "null"}]})),
     "query_vectors": Kind(_query_vectors, _array(_VECTOR["oneOf"][0])),

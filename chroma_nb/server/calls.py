@@ -173,11 +173,11 @@ _ID_FIELD = Field("ids", "strings")
 _FILTER_FIELDS = (_ID_FIELD, Field("where", "filter"), Field("where_document", "filter"))
 
 
-def _record_fields(vectors: str, required: bool) -> tuple[Field, ...]:
+def _record_fields(vectors: str, metadatas: str, required: bool) -> tuple[Field, ...]:
     return (
         Field("ids", "strings", required=True),
         Field("embeddings", vectors, required=required),
-        Field("metadatas", "metadatas"),
+        Field("metadatas", metadatas),
         Field("documents", "strings_or_nulls"),
         Field("uris", "strings_or_nulls"),
     )
@@ -220,12 +220,14 @@ OPERATIONS: Mapping[type[ops.Request[Any]], Operation] = {
     ops.ModifyCollection: Operation(
         _plain(ops.ModifyCollection),
         _nothing,
-        (Field("new_name", "string"), Field("new_metadata", "metadata"), Field("new_configuration", "object")),
+        (Field("new_name", "string"), Field("new_metadata", "metadata_update"), Field("new_configuration", "object")),
     ),
     ops.DeleteCollection: Operation(_plain(ops.DeleteCollection), _nothing),
-    ops.Add: Operation(_write(ops.Add), _nothing, _record_fields("vectors", required=True), status=201),
-    ops.Update: Operation(_write(ops.Update), _nothing, _record_fields("vectors_or_nulls", required=False)),
-    ops.Upsert: Operation(_write(ops.Upsert), _nothing, _record_fields("vectors", required=True)),
+    ops.Add: Operation(_write(ops.Add), _nothing, _record_fields("vectors", "metadatas", required=True), status=201),
+    ops.Update: Operation(
+        _write(ops.Update), _nothing, _record_fields("vectors_or_nulls", "metadata_updates", required=False)
+    ),
+    ops.Upsert: Operation(_write(ops.Upsert), _nothing, _record_fields("vectors", "metadata_updates", required=True)),
     ops.Delete: Operation(_delete, lambda deleted: {"deleted": deleted}, (*_FILTER_FIELDS, Field("limit", "u32"))),
     ops.Count: Operation(_count, query=("read_level",)),
     ops.Get: Operation(

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -96,7 +97,9 @@ def dumps(value: object) -> bytes:
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
     try:
         return orjson.dumps(value, default=_wire_value, option=options)
-    except orjson.JSONEncodeError:
+    except orjson.JSONEncodeError as error:
+        if "key must be str" in str(error):  # the standard library would make it one in silence
+            raise TypeError("expected metadata with str keys, got a key of another type") from None
         # orjson refuses integers beyond 64 bits and lone surrogates; the standard library sends both,
         # and the server says what it thinks of them.
         return json.dumps(value, default=_wire_value).encode()
@@ -148,6 +151,7 @@ def _get_body(request: ops.Get, facts: ServerFacts) -> dict[str, Any]:
 def _query_body(request: ops.Query, facts: ServerFacts) -> dict[str, Any]:
     body = _fields(request, "ids", "n_results", "where", "where_document", "include")
     # Queries go as numbers, also to servers that take base64 in writes.
+    body["n_results"] = int(request.n_results)  # True is 1
     return body | {"query_embeddings": np.ascontiguousarray(request.query_embeddings, dtype=np.float32)}
 
 
@@ -273,7 +277,7 @@ def _never(request: Any) -> bool:
 
 
 def _page(request: Any) -> dict[str, Any]:
-    return {"limit": request.limit, "offset": request.offset}
+    return {name: None if (value := getattr(request, name)) is None else index(value) for name in ("limit", "offset")}
 
 
 _BY_NAME = DATABASE + "/collections/{name}"
