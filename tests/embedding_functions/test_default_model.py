@@ -59,7 +59,7 @@ def other_weights(folder: Path) -> Path:
 # --- Vectors ----------------------------------------------------------------------------------------------
 def test_vectors_equal_those_of_chroma_with_the_same_file(home: Path, texts: list[str]) -> None:
     put_in_cache(home, models.packaged_model())
-    sample = [*texts[:24], "", "Ünïcödé naïve café", "日本語のテキスト", "😀 emoji", "x" * 300, "long " * 400]
+    sample = [*texts[:9], "", "Ünïcödé naïve café", "日本語のテキスト", "😀 emoji", "x" * 300, "long " * 400]
     np.save(home / "texts.npy", np.array(sample))
     script = textwrap.dedent(
         """
@@ -136,7 +136,7 @@ def test_cut_texts_are_counted_and_said_once(monkeypatch: pytest.MonkeyPatch) ->
     DefaultEmbeddingFunction()(long)  # a second warning would be an error
 
 
-@pytest.mark.parametrize("text", ["a " * 500_000, "supercalifragilistic " * 50_000, "😀" * 1_000_000, "é" * 1_000_000])
+@pytest.mark.parametrize("text", ["a " * 500_000, "supercalifragilistic " * 50_000, "😀" * 1_000_000, "é" * 200_000])
 def test_a_huge_text_gives_what_its_beginning_gives(text: str) -> None:
     tokenizer, model = onnx_minilm._tokenizer(), open_model(models.packaged_model())
     beginning = text[: len(text) // 10]
