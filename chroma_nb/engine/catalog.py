@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from chroma_nb.engine.sqlite import Connection
 from chroma_nb.errors import InternalError, _AlreadyExistsError, _MissingError
 from chroma_nb.schema import IndexParameters
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenant
@@ -205,6 +206,14 @@ def collection_by_id(connection: sqlite3.Connection, ident: str, context: str = 
     if values is None:
         raise _MissingError(f"{context}Collection [{ident}] does not exist.")
     return CollectionRow(*values)
+
+
+def known_collection(connection: Connection, ident: str, context: str = "") -> CollectionRow:
+    """As ``collection_by_id``, but read once a connection until somebody commits. For read transactions."""
+    row: CollectionRow | None = connection.catalog.get(ident)
+    if row is None:
+        row = connection.catalog[ident] = collection_by_id(connection, ident, context)
+    return row
 
 
 def list_collections(

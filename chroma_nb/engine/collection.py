@@ -7,7 +7,8 @@ by ``apply``; when that is interrupted, ``seq`` says nothing is known and the ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ Float64 = npt.NDArray[np.float64]
 Metadatas = Sequence[Mapping[str, Any] | None]
 
 UNKNOWN: Final = -1
+#: Changed records beyond which metadata columns are dropped and made anew when they are asked for.
+MOST_BEHIND: Final = 65_536
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Change:
     rewritten_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     rewritten_metadatas: Metadatas = ()
     removed_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def __len__(self) -> int:
+        """Records changed."""
+        return len(self.positions) + len(self.rewritten_rows) + len(self.removed_rows) + 1
 
 
 class CollectionInMemory:
@@ -67,7 +74,9 @@ class CollectionInMemory:
         self._alive = np.empty(0, np.bool_)
         self._row_of_slot = np.empty(0, np.int64)
         self.next_slot = 0
-        self.columns: Columns | None = None
+        self._columns: Columns | None = None
+        self._columns_behind: list[Change] = []
+        self._columns_lock = threading.Lock()
         self.exact: ExactIndex | None = None
         self.graph: HnswIndex | None = None
         self.exact_seconds = 0.0
@@ -115,8 +124,8 @@ class CollectionInMemory:
 
     def rows_of(self, ids: Sequence[str]) -> Ints:
         """The rows of those ids that exist, ascending."""
-        found = [row for row in map(self.row_of.get, ids) if row is not None]
-        return np.sort(np.array(found, np.int64))
+        found = sorted(row for row in map(self.row_of.get, ids) if row is not None)
+        return np.array(found, np.int64)
 
     def rows_at(self, positions: Ints) -> Ints:
         """The row of each position; UNKNOWN where there is none."""
@@ -124,6 +133,30 @@ class CollectionInMemory:
             return np.full(len(positions), UNKNOWN, np.int64)
         places = np.minimum(np.searchsorted(self.positions, positions), self._rows - 1)
         return np.where((self.positions[places] == positions) & self.alive[places], places, UNKNOWN)
+
+    def columns(self, stored: Callable[[], Metadatas]) -> Columns:
+        """The metadata columns: made of ``stored`` (of the live records) at the first filter, then kept.
+
+        What calls changed is put in by the next filter, so that a write does not wait for it.
+        """
+        with self._columns_lock:  # readers share this collection
+            if self._columns is None:
+                columns = Columns()
+                if self.live == self.rows:
+                    columns.extend(stored())
+                else:
+                    columns.extend([None] * self.rows)
+                    columns.replace(self.live_rows(), stored())
+                self._columns = columns
+            while self._columns_behind:
+                change = self._columns_behind[0]
+                self._columns.extend(change.metadatas)
+                if len(change.rewritten_rows):
+                    self._columns.replace(change.rewritten_rows, change.rewritten_metadatas)
+                if len(change.removed_rows):
+                    self._columns.clear(change.removed_rows)
+                del self._columns_behind[0]
+            return self._columns
 
     # --- changing (under the writing side of the lock) -------------------------------------------------
 
@@ -133,12 +166,10 @@ class CollectionInMemory:
         self._remove(change.removed_rows)  # first: an id may be removed and added again
         self._append(change)
         self._move(change)
-        if self.columns is not None:
-            self.columns.extend(change.metadatas)
-            if len(change.rewritten_rows):
-                self.columns.replace(change.rewritten_rows, change.rewritten_metadatas)
-            if len(change.removed_rows):
-                self.columns.clear(change.removed_rows)
+        if self._columns is not None:
+            self._columns_behind.append(change)
+            if sum(map(len, self._columns_behind)) > MOST_BEHIND:
+                self._columns, self._columns_behind = None, []
         self.exact_seconds = 0.0
         self.seq = change.seq
 

@@ -29,7 +29,7 @@ from chroma_nb.engine.graph import GraphSource
 from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.background import GraphBuilder
 from chroma_nb.engine.locks import first_open, is_network_mount
-from chroma_nb.engine.sqlite import Connections, Durability
+from chroma_nb.engine.sqlite import Connection, Connections, Durability
 from chroma_nb.engine.stores import VectorStores
 from chroma_nb.engine.writes import Writing
 from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError
@@ -39,6 +39,8 @@ from chroma_nb.where import Expression
 
 T = TypeVar("T")
 _ATTEMPTS: Final = 100
+#: Seconds for which a reader trusts that the directory is still there: asking costs a system call.
+_LOOKED: Final = 0.05
 _GETTING: Final = "Error getting collection: "
 
 #: The engines of this process by the device and inode of their directory; several clients share one.
@@ -74,6 +76,7 @@ class Engine:
         except BaseException:
             self._connections.close()
             raise
+        self._seen_there = 0.0
         self._identity = None if path is None else directories.identity(path)
         self.builder = GraphBuilder(self)
         _EVERY.add(self)
@@ -148,14 +151,18 @@ class Engine:
         except OSError:
             return False
 
-    def _check_open(self) -> None:
+    def _check_open(self, *, writing: bool = True) -> None:
+        """Raise when this engine is closed or its directory is gone; readers look for that now and then."""
         if self._closed:
             raise _ClosedError("this client is closed; make a new one")
+        if not writing and time.monotonic() - self._seen_there < _LOOKED:
+            return
         if not self._is_there():
             raise InternalError(
                 f"{self.directory} was removed or replaced while it was open; "
                 "make a new client to go on (nothing was written)"
             )
+        self._seen_there = time.monotonic()
 
     def _after_fork(self) -> None:
         """In a forked child: own connections and locks; no thread, no graph, nothing half-changed."""
@@ -350,7 +357,7 @@ class Engine:
     def count(self, collection_id: UUID) -> int:
         """How many records a collection has."""
         with self.looking() as connection:
-            return catalog.collection_by_id(connection, str(collection_id)).record_count
+            return catalog.known_collection(connection, str(collection_id)).record_count
 
     def get(
         self,
@@ -488,9 +495,9 @@ class Engine:
     # --- who may run when --------------------------------------------------------------------------------------
 
     @contextmanager
-    def looking(self) -> Iterator[sqlite3.Connection]:
+    def looking(self) -> Iterator[Connection]:
         """A read transaction on the catalog."""
-        self._check_open()
+        self._check_open(writing=False)
         with self._connections.reading() as connection:
             yield connection
 
@@ -506,12 +513,12 @@ class Engine:
 
         (No context managers here: this is the way of every small call.)
         """
-        self._check_open()
+        self._check_open(writing=False)
         ident = str(collection_id)
         for attempt in range(_ATTEMPTS):
             connection = self._connections.begin()
             try:
-                row = catalog.collection_by_id(connection, ident, context)
+                row = catalog.known_collection(connection, ident, context)
                 memory = self._refreshed(connection, row)
                 if memory is None:
                     continue  # another thread is ahead of our snapshot: take a newer one
@@ -561,7 +568,7 @@ class Engine:
                     memory.apply(change)
             if planner.worth_compacting(live=memory.live, dead=memory.dead_slots):
                 # The call itself is committed: without room for a copy the next write tries again.
-                with contextlib.suppress(ChromaError):
+                with contextlib.suppress(ChromaError, OSError):
                     self.compact(collection_id)
             self.builder.written(row, memory)
 

@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -69,18 +70,12 @@ class Reading:
 
     def columns(self) -> Columns:
         """The metadata columns, built on first use."""
-        memory = self.memory
-        if memory.columns is None:
-            columns = Columns()
-            stored = records.headers(self.connection, self.row.number, with_metadata=True)
-            decoded = records.decode_metadata([header.metadata for header in stored])
-            if memory.live == memory.rows:
-                columns.extend(decoded)
-            else:
-                columns.extend([None] * memory.rows)
-                columns.replace(memory.live_rows(), decoded)
-            memory.columns = columns
-        return memory.columns
+
+        def stored() -> list[dict[str, Any] | None]:
+            headers = records.headers(self.connection, self.row.number, with_metadata=True)
+            return records.decode_metadata([header.metadata for header in headers])
+
+        return self.memory.columns(stored)
 
     def matching(self, filter: Expression, among: Ints | None = None) -> Mask:
         """A mask over rows: live, matching, and in ``among`` when it is given."""
@@ -132,7 +127,7 @@ class Reading:
         )
 
     def _texts(self, rows: Ints, include: Sequence[str], *, checksums: bool = False) -> dict[str, list[Any]]:
-        fields = tuple(field for name, field in _TEXTS if name in include) + (("crc",) if checksums else ())
+        fields = _fields(tuple(include), checksums)
         if not fields:
             return {}
         if not len(rows):
@@ -140,10 +135,10 @@ class Reading:
         whole = len(rows) == self.memory.live
         positions = self.memory.positions[rows]
         found = records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
-        columns = dict(zip(fields, map(list, list(zip(*found, strict=True))[1:]), strict=True))
-        if "metadata" in columns:
-            columns["metadata"] = records.decode_metadata(columns["metadata"])
-        return columns
+        texts = {field: [record[place] for record in found] for place, field in enumerate(fields, 1)}
+        if "metadata" in texts:
+            texts["metadata"] = records.decode_metadata(texts["metadata"])
+        return texts
 
     def _embeddings(self, rows: Ints) -> Float64:
         if not len(rows):
@@ -331,6 +326,11 @@ class Reading:
                     "its checksum: the vector file is damaged; client.verify() lists every such record, "
                     "add them again or restore a backup"
                 )
+
+
+@lru_cache(maxsize=256)
+def _fields(include: tuple[str, ...], checksums: bool) -> tuple[str, ...]:
+    return tuple(field for name, field in _TEXTS if name in include) + (("crc",) if checksums else ())
 
 
 #: include's names -> columns, in the order records.fetch wants them.

@@ -124,6 +124,8 @@ def headers_at(connection: sqlite3.Connection, collection: int, positions: Posit
     return [Header(values[0] & _POSITION, *values[1:]) for values in rows]
 
 
+#: So many records are asked for by parameters; more by a list in JSON.
+_FEW: Final = 16
 #: The columns get() may ask for -> SQL. One statement for each combination, so that only these are read.
 _FIELDS: Final = ("document", "uri", "metadata", "crc")
 _SELECTS: Final = {
@@ -131,6 +133,7 @@ _SELECTS: Final = {
         " ".join(["SELECT", ", ".join(("key", *fields)), "FROM records WHERE", condition])
         for condition in (
             "key = ?",
+            "key IN (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ORDER BY key",
             "key IN (SELECT value FROM json_each(?)) ORDER BY key",
             "key BETWEEN ? AND ? ORDER BY key",
         )
@@ -152,15 +155,15 @@ def fetch(
 
     ``fields`` in the order document, uri, metadata, crc. ``all_of_it``: the positions are all there are.
     """
-    one, some, everything = _SELECTS[fields]
+    one, few, some, everything = _SELECTS[fields]
     if all_of_it:
         return connection.execute(everything, _bounds(collection)).fetchall()
-    if len(positions) <= 16:
+    if len(positions) == 1:
+        return connection.execute(one, (collection << POSITION_BITS | int(positions[0]),)).fetchall()
+    if len(positions) <= _FEW:
         base = collection << POSITION_BITS
-        rows: list[tuple[Any, ...]] = []
-        for position in positions.tolist():
-            rows += connection.execute(one, (base | position,)).fetchall()
-        return rows
+        keys = [base | position for position in positions.tolist()]
+        return connection.execute(few, keys + [-1] * (_FEW - len(keys))).fetchall()
     return connection.execute(some, (_keys(collection, positions),)).fetchall()
 
 

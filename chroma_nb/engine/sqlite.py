@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from chroma_nb.errors import InternalError, _DamagedError, _ReadOnlyError
@@ -41,6 +41,25 @@ _PRAGMAS: Final = (
 )
 
 
+class Connection(sqlite3.Connection):
+    """A connection that remembers what it has read of the catalog, for as long as nobody commits.
+
+    ``catalog`` is valid inside a transaction after ``unchanged`` was asked once in it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.catalog: dict[str, Any] = {}
+        self._version = -1
+
+    def refresh(self) -> None:
+        """Forget the catalog when another connection has committed since (SQLite's ``data_version``)."""
+        version = self.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self.catalog.clear()
+            self._version = version
+
+
 class Connections:
     """The connections to one database: one that writes, and readers that are lent out.
 
@@ -54,14 +73,14 @@ class Connections:
         self.read_only = read_only
         self._durability: Durability = durability
         self._shared_memory = shared_memory
-        self._idle: list[sqlite3.Connection] = []
-        self._all: list[sqlite3.Connection] = []
+        self._idle: list[Connection] = []
+        self._all: list[Connection] = []
         self._closed = False
         self._seen: tuple[int, int, bool] | None = None
         self.writing = threading.RLock()
         self._writer = self._connect()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
         try:
             if self.path is None:
                 connection = _open(":memory:")
@@ -80,16 +99,17 @@ class Connections:
         self._all.append(connection)
         return connection
 
-    def begin(self) -> sqlite3.Connection:
+    def begin(self) -> Connection:
         """A connection inside a new read transaction, to be given to ``end``."""
         if self.path is None:
             self.writing.acquire()
-            return self._writer
+            return self._writer  # its catalog is forgotten by every transaction
         if self.read_only and self._stamp() != self._seen:
             self._renew()
         connection = self._idle.pop() if self._idle else self._connect()
         try:
             connection.execute("BEGIN")
+            connection.refresh()
         except sqlite3.Error as error:
             self.end(connection)
             raise explained(error, self.path) from error
@@ -98,7 +118,7 @@ class Connections:
             raise
         return connection
 
-    def end(self, connection: sqlite3.Connection) -> None:
+    def end(self, connection: Connection) -> None:
         """The end of the transaction that ``begin`` gave."""
         if self.path is None:
             self.writing.release()
@@ -125,7 +145,7 @@ class Connections:
             connection.close()
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Connection]:
         """A connection inside one read transaction, which ends with the block."""
         with self._translated():
             connection = self.begin()
@@ -135,7 +155,7 @@ class Connections:
                 self.end(connection)
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Connection]:
         """A connection inside one write transaction: committed with the block, undone by any exception."""
         if self.read_only:
             raise _ReadOnlyError(
@@ -143,6 +163,7 @@ class Connections:
             )
         with self.writing, self._translated():
             connection = self._writer
+            connection.catalog.clear()
             try:
                 # Inside: an interrupt that waited for this lock is delivered when it has been taken.
                 connection.execute("BEGIN IMMEDIATE")
@@ -154,7 +175,7 @@ class Connections:
                 raise
 
     @contextmanager
-    def outside_transactions(self) -> Iterator[sqlite3.Connection]:
+    def outside_transactions(self) -> Iterator[Connection]:
         """The writing connection, for what SQLite does outside transactions (VACUUM, checkpoints)."""
         with self.writing, self._translated():
             yield self._writer
@@ -174,7 +195,7 @@ class Connections:
                 connection.close()
             self._idle.clear()
 
-    def after_fork(self) -> list[sqlite3.Connection]:
+    def after_fork(self) -> list[Connection]:
         """In a forked child: new locks and, for a file, new connections.
 
         The inherited connections are returned; they must stay referenced and unused, since closing
@@ -188,7 +209,7 @@ class Connections:
         return inherited
 
 
-def _open(database: str, *, uri: bool = False) -> sqlite3.Connection:
+def _open(database: str, *, uri: bool = False) -> Connection:
     return sqlite3.connect(
         database,
         uri=uri,
@@ -196,6 +217,7 @@ def _open(database: str, *, uri: bool = False) -> sqlite3.Connection:
         check_same_thread=False,
         timeout=BUSY_TIMEOUT_SECONDS,
         cached_statements=256,
+        factory=Connection,
     )
 
 

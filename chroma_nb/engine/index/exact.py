@@ -119,26 +119,17 @@ class ExactIndex:
                 return [self._gather(vectors, query, k, order, among) for query in queries]
             self._prepare(vectors)
             vectors = vectors[: self.slots]
-            if len(queries) == 1:
-                reference = self._reference(queries[0])
-                products = np.vecdot(vectors, reference)
-                return [self._decide(vectors, queries[0], reference, self._scores(products), k, order, dead)]
-            return self._batch(vectors, queries, k, order, dead)
-
-    def _batch(
-        self, vectors: Matrix, queries: Matrix, k: int, order: Slots, dead: Mask | None
-    ) -> list[tuple[Slots, Float64]]:
-        references = np.stack([self._reference(query) for query in queries])
-        at_once = max(1, _BATCH_BYTES // (4 * max(1, len(vectors))))
-        found = []
-        for start in range(0, len(queries), at_once):
-            products = references[start : start + at_once] @ vectors.T
-            for offset, row in enumerate(products):
-                number = start + offset
-                found.append(
-                    self._decide(vectors, queries[number], references[number], self._scores(row), k, order, dead)
-                )
-        return found
+            references = np.stack([self._reference(query) for query in queries])
+            if len(queries) == 1:  # vecdot stays in this thread and reads memory at full speed
+                products = np.vecdot(vectors, references[0])[None]
+                return self._decide(vectors, queries, references, products, k, order, dead)
+            at_once = max(1, _BATCH_BYTES // (4 * max(1, len(vectors))))
+            found = []
+            for start in range(0, len(queries), at_once):
+                some = slice(start, start + at_once)
+                products = references[some] @ vectors.T
+                found += self._decide(vectors, queries[some], references[some], products, k, order, dead)
+            return found
 
     def _reference(self, query: Vector) -> Float32:
         if self._centre is None:
@@ -157,59 +148,69 @@ class ExactIndex:
             return self._nearest(vectors, query, among, k, order)
         self._prepare(vectors)
         reference = self._reference(query)
-        products = np.empty(len(among), np.float32)
+        products = np.empty((1, len(among)), np.float32)
         for start in range(0, len(among), _GATHERED):
             block = among[start : start + _GATHERED]
-            products[start : start + _GATHERED] = np.vecdot(vectors[block], reference)
-        return self._decide(vectors, query, reference, self._scores(products, among), k, order, None, among)
+            products[0, start : start + _GATHERED] = np.vecdot(vectors[block], reference)
+        return self._decide(vectors, query[None], reference[None], products, k, order, None, among)[0]
 
     def _decide(
         self,
         vectors: Matrix,
-        query: Vector,
-        reference: Float32,
-        scores: Float32,
+        queries: Matrix,
+        references: Float32,
+        products: Float32,
         k: int,
         order: Slots,
         dead: Mask | None,
         among: Slots | None = None,
-    ) -> tuple[Slots, Float64]:
-        """Of rows with float32 scores, the ``k`` nearest by float64."""
+    ) -> list[tuple[Slots, Float64]]:
+        """From float32 products, one row a query, the ``k`` nearest by float64."""
+        scores = self._scores(products, among)
         if dead is not None:
-            scores[dead[: len(scores)]] = np.inf
-        near = self._candidates(scores, k, reference, among)
-        if dead is not None:
-            near = near[~dead[near]]
-        return self._nearest(vectors, query, near if among is None else among[near], k, order)
+            scores[:, dead[: self.slots]] = np.inf
+        lengths = np.sqrt(np.einsum("ij,ij->i", references, references, dtype=np.float64))
+        limits = kth_smallest(scores, k) + 2 * self._bounds(lengths)
+        found = []
+        for query, length, row, limit in zip(queries, lengths, scores, limits, strict=True):
+            near = self._candidates(row, k, length, limit, among)
+            if dead is not None:
+                near = near[~dead[near]]
+            found.append(self._nearest(vectors, query, near if among is None else among[near], k, order))
+        return found
 
-    def _candidates(self, scores: Float32, k: int, reference: Float32, among: Slots | None) -> Slots:
-        """Places in ``scores`` that may belong to the k smallest, rounding considered."""
-        length = float(np.linalg.norm(reference.astype(np.float64)))
-        if not np.isfinite(length) or self._largest_norm * max(length, self._largest_norm) > _LARGEST:
-            return np.arange(len(scores))
+    def _bounds(self, lengths: Float64) -> Float64:
+        """How wrong the scores of a query of this length may be; infinite where float32 says nothing."""
         relative = (self.dimension + 3) * _U
-        tiny = self.dimension * _UNDERFLOW
         if self.distance.scale_is_inverse_norm:
-            if self._smallest_norm < _TINY or length < _TINY:
-                return np.arange(len(scores))
-            bound = relative * length
+            bounds = relative * lengths
+            unsafe = (lengths < _TINY) | (self._smallest_norm < _TINY)
         else:
-            bound = relative * self._largest_norm * length + 2 * _U * self._largest_bias + tiny
-        threshold = np.float32(kth_smallest(scores, k))
-        near = np.flatnonzero(scores <= np.nextafter(np.float32(threshold + 2 * bound), np.float32(np.inf)))
+            bounds = relative * self._largest_norm * lengths + 2 * _U * self._largest_bias
+            bounds += self.dimension * _UNDERFLOW
+            unsafe = np.zeros(len(lengths), np.bool_)
+        unsafe |= ~(self._largest_norm * np.maximum(lengths, self._largest_norm) <= _LARGEST)
+        return np.where(unsafe, np.inf, bounds)
+
+    def _candidates(self, scores: Float32, k: int, length: float, limit: float, among: Slots | None) -> Slots:
+        """Places in ``scores`` that may belong to the k smallest, rounding considered."""
+        if not np.isfinite(limit):
+            return np.arange(len(scores))
+        near = np.flatnonzero(scores <= np.nextafter(np.float32(limit), np.float32(np.inf)))
         if len(near) > _GATHERED and not self.distance.scale_is_inverse_norm:
-            return self._narrowed(scores, near, k, relative * length, tiny, among)
+            return self._narrowed(scores, near, k, length, among)
         return near
 
-    def _narrowed(self, scores: Float32, near: Slots, k: int, factor: float, tiny: float, among: Slots | None) -> Slots:
+    def _narrowed(self, scores: Float32, near: Slots, k: int, length: float, among: Slots | None) -> Slots:
         """The same with each row's own bound: one row of great length must not widen it for all."""
         slots = near if among is None else among[near]
-        error = factor * self._norms[slots] + tiny
+        error = (self.dimension + 3) * _U * length * self._norms[slots] + self.dimension * _UNDERFLOW
         if self.distance.bias_is_half_square:
             error += 2 * _U * np.abs(self._bias[slots])
         values = scores[near].astype(np.float64)
-        worst = kth_smallest(values + error, k)
-        return near[values - error <= worst]
+        worst = kth_smallest((values + error)[None], k)[0]
+        narrowed: Slots = near[values - error <= worst]
+        return narrowed
 
     def _nearest(self, vectors: Matrix, query: Vector, slots: Slots, k: int, order: Slots) -> tuple[Slots, Float64]:
         """The k nearest among ``slots`` by the space's own formula."""
@@ -232,7 +233,7 @@ class ExactIndex:
 def ordered(slots: Slots, distances: Float64, k: int, order: Slots) -> tuple[Slots, Float64]:
     """The first ``k`` by distance, equal ones by ``order[slot]``; NaN distances last."""
     if len(slots) > 4 * k + 64:
-        worst = kth_smallest(distances, k)
+        worst = kth_smallest(distances[None], k)[0]
         if np.isfinite(worst):
             keep = np.flatnonzero(distances <= worst)
             slots, distances = slots[keep], distances[keep]
@@ -240,20 +241,19 @@ def ordered(slots: Slots, distances: Float64, k: int, order: Slots) -> tuple[Slo
     return slots[best], distances[best]
 
 
-def kth_smallest(values: npt.NDArray[np.floating], k: int) -> float:
-    """At least the k-th smallest value, and near it: exact for small arrays, else by group minima.
+def kth_smallest(values: npt.NDArray[np.floating], k: int) -> Float64:
+    """For each row at least its k-th smallest value, and near it: exact in short rows, else by group minima.
 
-    >>> kth_smallest(np.array([3.0, 1.0, 2.0]), 2)
-    2.0
+    >>> kth_smallest(np.array([[3.0, 1.0, 2.0]]), 2)
+    array([2.])
     """
-    if k >= len(values):
-        return float("inf")
-    if len(values) < 4096 or k * _GROUP * 2 > len(values):
-        return float(np.partition(values, k - 1)[k - 1])
-    whole = len(values) - len(values) % _GROUP
-    minima = values[:whole].reshape(-1, _GROUP).min(axis=1)
-    # k groups have a member at or below this, so k values are at or below it.
-    return float(np.partition(minima, k - 1)[k - 1])
+    length = values.shape[1]
+    if k >= length:
+        return np.full(len(values), np.inf)
+    if length >= 4096 and k * _GROUP * 2 <= length:
+        # k groups have a member at or below their k-th smallest minimum, so k values are at or below it.
+        values = values[:, : length - length % _GROUP].reshape(len(values), -1, _GROUP).min(axis=2)
+    return np.asarray(np.partition(values, k - 1, axis=1)[:, k - 1], np.float64)
 
 
 def _far_centre(vectors: Matrix) -> Float64 | None:
