@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -25,9 +26,10 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _an_example_runs_in_a_directory_of_its_own(request: pytest.FixtureRequest) -> None:
+def _an_example_starts_afresh(request: pytest.FixtureRequest) -> None:
+    """In a directory of its own, and as if no test had imported chromadb."""
     if isinstance(request.node, pytest.DoctestItem):  # asked for here, so that other tests make no directory
-        from chroma_nb.client.shared_system_client import SharedSystemClient
-
-        SharedSystemClient.clear_system_cache()  # what an earlier example left open is not shared
-        request.getfixturevalue("monkeypatch").chdir(request.getfixturevalue("tmp_path"))
+        monkeypatch = request.getfixturevalue("monkeypatch")
+        monkeypatch.chdir(request.getfixturevalue("tmp_path"))
+        for name in [name for name in sys.modules if name.split(".")[0] == "chromadb"]:
+            monkeypatch.delitem(sys.modules, name)
