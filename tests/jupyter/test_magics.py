@@ -368,7 +368,7 @@ def test_unload_restores_what_was_there(chroma, shell, client, papers):
 
 def test_objects_of_chromadb_are_displayed_once_loaded(shell):
     chromadb = pytest.importorskip("chromadb")
-    client = chromadb.EphemeralClient(chromadb.Settings(anonymized_telemetry=False))
+    client = chromadb.EphemeralClient()
     collection = client.get_or_create_collection("seen", embedding_function=None)
     collection.add(ids=["a"], embeddings=[[1.0, 0.0]], documents=["<b>"])
     html = shell.display_formatter.formatters["text/html"]
