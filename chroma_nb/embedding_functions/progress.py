@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from contextvars import ContextVar
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ DELAY = 1.0
 class Progress(Protocol):
     """What a bar can do; use it in a ``with``."""
 
+    @property
+    def done(self) -> int: ...
     def update(self, n: int) -> None: ...
     def __enter__(self) -> Progress: ...
     def __exit__(
@@ -39,23 +42,29 @@ _current: ContextVar[_Bar | None] = ContextVar("chroma_nb_progress", default=Non
 class _Bar:
     def __init__(self, total: int | None, description: str, unit: str, delay: float) -> None:
         self._total, self._description, self._unit = total, description, unit
-        self._done = 0
+        self.done = 0
         self._bar: Any = None
         self._allowed = os.environ.get("CHROMA_NB_PROGRESS", "1") != "0"
         self._due = time.monotonic() + delay
 
     def update(self, n: int) -> None:
-        self._done += n
+        self.done += n
         if self._bar is not None:
             self._bar.update(n)
-        elif self._allowed and self._done != self._total and time.monotonic() >= self._due:
+        elif self._allowed and self.done != self._total and time.monotonic() >= self._due:
             self._bar = self._shown()
 
     def _shown(self) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tqdm recommends ipywidgets where there are none
             tqdm = require("tqdm.auto", feature="a progress bar").tqdm
-            return tqdm(total=self._total, initial=self._done, desc=self._description, unit=self._unit, unit_scale=True)
+            return tqdm(
+                total=self._total,
+                initial=self.done,
+                desc=self._description,
+                unit=self._unit,
+                unit_scale=self._unit == "B",
+            )
 
     def __enter__(self) -> _Bar:
         self._token = _current.set(self)
@@ -73,7 +82,12 @@ class _Part:
     """A bar inside a bar."""
 
     def __init__(self, outer: _Bar) -> None:
+        self._outer = outer
         self.update = outer.update
+
+    @property
+    def done(self) -> int:
+        return self._outer.done
 
     def __enter__(self) -> _Part:
         return self
@@ -82,3 +96,11 @@ class _Part:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+
+def record_bar(shown: bool | None) -> Callable[[int, str], Progress] | None:
+    """What makes the bars of a call on many records: after a second (None), at once (True), or none (False)."""
+    if shown is False:
+        return None
+    delay = 0.0 if shown else DELAY
+    return lambda total, verb: progress_bar(total, description=verb, unit="record", delay=delay)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chroma_nb.embedding_functions import progress
+from chroma_nb.embedding_functions import onnx_minilm, progress
+from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.progress import progress_bar
 
 
@@ -55,6 +56,16 @@ def test_work_of_more_than_a_second_shows_one_bar_with_what_is_done(bars: list[A
     assert bar.kwargs["initial"] == 30
     assert (bar.kwargs["total"], bar.kwargs["desc"]) == (100, "embedding")
     assert (bar.n, bar.closed) == (100, True)
+
+
+def test_opening_the_model_is_nobodys_progress(bars: list[Any]) -> None:
+    onnx_minilm._open.cache_clear()
+    with progress_bar(4, description="all", unit="text"):
+        DefaultEmbeddingFunction()(["a", "b", "c"])
+    assert all(bar.n <= 3 for bar in bars)
+    with progress_bar(2_000, description="download", unit="B", delay=0) as bar:
+        bar.update(1_000)
+    assert [bar.kwargs["unit_scale"] for bar in bars][-1] is True
 
 
 def test_work_that_is_done_by_then_shows_nothing(bars: list[Any]) -> None:
