@@ -1,0 +1,202 @@
+"""The stop button: an interrupt at any line, or at any moment, leaves the state of before or of after.
+
+The same engine goes on working, and nothing stays locked.
+"""
+
+from __future__ import annotations
+
+import linecache
+import random
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from uuid import UUID
+
+import pytest
+from engine_samples import agree, contents, create, nearest, numbered, numbered_vector
+
+import chroma_nb.engine
+from chroma_nb.engine import planner
+from chroma_nb.engine.engine import Engine
+
+SOURCE = str(Path(chroma_nb.engine.__file__).parent)
+
+
+class Caller:
+    """Calls that change a collection, each computed from a number, so that it can be repeated elsewhere."""
+
+    def __init__(self, engine: Engine, collection: UUID) -> None:
+        self.engine, self.collection = engine, collection
+
+    def call(self, number: int) -> None:
+        """One of six calls."""
+        first, engine, collection = 100 + 7 * number, self.engine, self.collection
+        kind = number % 6
+        if kind in (0, 3):
+            engine.add(collection, numbered(first, 40, version=number))
+        elif kind == 1:
+            engine.upsert(collection, numbered(first - 10, 30, version=number))
+        elif kind == 2:
+            engine.update(collection, numbered(first - 20, 20, version=number))
+        elif kind == 4:
+            engine.delete(collection, [f"r{first - back}" for back in range(0, 60, 2)], None)
+        else:
+            nearest(engine, collection, numbered_vector(first), 5)
+            engine.compact(collection)
+
+
+@contextmanager
+def interrupted_at_line(number: int, count: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """KeyboardInterrupt at the ``number``-th line of the engine that this thread runs (0: never).
+
+    Not at a line with ``with``: it is run again when the block is left, where Python delivers no signal.
+    """
+    left = number
+
+    def local(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal left
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        if event == "line" and not line.lstrip().startswith("with "):
+            count()
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return local
+
+    def starting(frame: FrameType, event: str, argument: Any) -> Any:
+        return local if frame.f_code.co_filename.startswith(SOURCE) else None
+
+    previous = sys.gettrace()
+    sys.settrace(starting)
+    try:
+        yield
+    finally:
+        sys.settrace(previous)
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """KeyboardInterrupt by a signal, ``seconds`` from now unless the block is over."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def check(caller: Caller, twin: Caller, number: int, before: dict[str, Any]) -> None:
+    """After call ``number`` was interrupted: the state is that of before, or the twin's, who was not."""
+    engine, collection = caller.engine, caller.collection
+    now = contents(engine, collection)
+    assert now in (before, contents(twin.engine, twin.collection))
+    assert engine.verify() == []
+    assert agree(engine, collection) == set(now)
+    caller.call(number)  # each call may be made twice
+    assert contents(engine, collection) == contents(twin.engine, twin.collection)
+
+
+@pytest.fixture(params=["memory", "disk"])
+def callers(request: pytest.FixtureRequest, in_ram: Path) -> Iterator[tuple[Caller, Caller]]:
+    """One who is interrupted, and a twin in memory who is not."""
+    engine, other = Engine.open(None if request.param == "memory" else in_ram / "db"), Engine.open(None)
+    yield Caller(engine, create(engine)), Caller(other, create(other))
+    engine.close()
+    other.close()
+
+
+def test_an_interrupt_at_any_line_of_the_engine(callers: tuple[Caller, Caller]) -> None:
+    caller, twin = callers
+    chance = random.Random(3)
+    interrupted = 0
+    for number in range(60):
+        before, lines = contents(caller.engine, caller.collection), 0
+
+        def count() -> None:
+            nonlocal lines
+            lines += 1
+
+        with interrupted_at_line(0, count):
+            twin.call(number)
+        try:
+            with interrupted_at_line(chance.randint(1, lines)):
+                caller.call(number)
+        except KeyboardInterrupt:
+            interrupted += 1
+        check(caller, twin, number, before)
+    assert interrupted >= 50
+
+
+def test_an_interrupt_at_any_moment(callers: tuple[Caller, Caller]) -> None:
+    caller, twin = callers
+    chance = random.Random(4)
+    interrupted, seconds = 0, 0.01
+    for number in range(90):
+        before = contents(caller.engine, caller.collection)
+        twin.call(number)
+        started = time.perf_counter()
+        try:
+            with interrupted_after(chance.uniform(1e-5, seconds)):
+                caller.call(number)
+            seconds = 0.5 * seconds + 0.5 * (time.perf_counter() - started)
+        except KeyboardInterrupt:
+            interrupted += 1
+        check(caller, twin, number, before)
+    assert interrupted >= 20
+
+
+def test_an_interrupt_while_waiting_for_another_writer_leaves_no_transaction_open(in_ram: Path) -> None:
+    engine = Engine.open(in_ram / "db")
+    collection = create(engine)
+    engine.add(collection, numbered(0, 5))
+    taken, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        other = sqlite3.connect(in_ram / "db" / "chroma_nb.sqlite3", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        taken.set()
+        release.wait(10)
+        other.execute("ROLLBACK")
+        other.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait(10)
+    threading.Timer(0.3, release.set).start()
+    with pytest.raises(KeyboardInterrupt), interrupted_after(0.05):
+        engine.add(collection, numbered(10, 5))
+    holder.join()
+    assert agree(engine, collection) == {f"r{number}" for number in range(5)}
+    engine.add(collection, numbered(20, 5))
+    assert engine.count(collection) == 10
+    engine.close()
+
+
+def test_an_interrupt_while_a_graph_is_put_in_place_harms_nobody(in_ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hnswlib")
+    monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
+    engine = Engine.open(in_ram / "db")
+    collection = create(engine)
+    engine.add(collection, numbered(0, 300))
+    for number in (3, 30, 60, 90, 120):
+        try:
+            with interrupted_at_line(number):
+                engine.build_graph(collection)
+        except KeyboardInterrupt:
+            pass
+        assert nearest(engine, collection, numbered_vector(7), 1) == ["r7"]
+        engine.add(collection, numbered(1000 + number, 1))
+        assert engine.verify() == []
+    engine.close()
