@@ -275,9 +275,12 @@ class _Columns:
         found = self._values("id")
         if found is None:
             found = self._table.index.to_series()
+        cells = _cells(pd.Series(found, dtype=object) if isinstance(found, list) else found)
+        if set(map(type, cells)) == {str} and len(set(cells)) == len(cells):
+            return cells
         seen: set[str] = set()
         ids: list[str] = []
-        for row, cell in enumerate(_cells(pd.Series(found, dtype=object) if isinstance(found, list) else found)):
+        for row, cell in enumerate(cells):
             name = "" if cell is ABSENT else str(cell)
             if not isinstance(cell, str | int) or isinstance(cell, bool):
                 reason = "no id" if cell is ABSENT else f"expected a text or whole number as id, got {cell!r}"
@@ -336,7 +339,9 @@ def _vectors(column: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.b
         cells = column.array.__arrow_array__().to_pylist()
     else:
         cells = column.tolist()
-    present = np.fromiter((not _is_missing(cell) for cell in cells), bool, len(cells))
+    present = np.ones(len(cells), bool)
+    if set(map(type, cells)) != {np.ndarray}:
+        present = np.fromiter((not _is_missing(cell) for cell in cells), bool, len(cells))
     found = cells if present.all() else [cell for cell, there in zip(cells, present, strict=True) if there]
     rows = _stack(found)
     if rows is None:
@@ -352,11 +357,11 @@ def _stack(cells: list[Any]) -> Matrix | None:
     """Vectors of one length as an array; None when they are not."""
     if not cells:
         return np.zeros((0, 0), np.float32)
-    if all(type(cell) is np.ndarray and cell.ndim == 1 and cell.dtype.kind in "fiu" for cell in cells):
-        length = len(cells[0])
-        if length == 0 or any(len(cell) != length for cell in cells):
+    if set(map(type, cells)) == {np.ndarray}:
+        shapes, kinds = {cell.shape for cell in cells}, {cell.dtype.kind for cell in cells}
+        if len(shapes) > 1 or not kinds <= {"f", "i", "u"} or cells[0].ndim != 1 or not len(cells[0]):
             return None
-        return np.concatenate(cells, dtype=np.float32, casting="unsafe").reshape(len(cells), length)
+        return np.concatenate(cells, dtype=np.float32, casting="unsafe").reshape(len(cells), -1)
     if not all(isinstance(cell, list | tuple) for cell in cells):
         return None
     try:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from chroma_nb import dataframe
-from chroma_nb._optional import require
 from chroma_nb.dataframe import BadRow
 from chroma_nb.types import IDs, Metadata, Records
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     import pandas
 
 T = TypeVar("T")
+#: Makes a progress bar of so many records, for this verb: a context whose value has ``update(n)`` and ``done``.
+Bar: TypeAlias = Callable[[int, str], Any]
 #: The collection's method that takes the rows of a frame.
 Verb: TypeAlias = Literal["add", "upsert", "update"]
 
@@ -57,23 +58,25 @@ def run(collection: Any, calls: Calls[T]) -> T:
     1  b  <NA>
     """
     answer: Any = None
-    while True:
-        try:
-            call = calls.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        answer = getattr(collection, call.method)(**call.arguments)
+    with contextlib.closing(calls):
+        while True:
+            try:
+                call = calls.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            answer = getattr(collection, call.method)(**call.arguments)
 
 
 async def run_async(collection: Any, calls: Calls[T]) -> T:
     """Make the calls on a collection whose methods are awaited."""
     answer: Any = None
-    while True:
-        try:
-            call = calls.send(answer)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        answer = await getattr(collection, call.method)(**call.arguments)
+    with contextlib.closing(calls):
+        while True:
+            try:
+                call = calls.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            answer = await getattr(collection, call.method)(**call.arguments)
 
 
 # --- Out ------------------------------------------------------------------------------------------------
@@ -203,7 +206,7 @@ def _skipped_text(skipped: list[BadRow]) -> list[str]:
     return [f"{len(skipped)} skipped: " + ", ".join(map(str, skipped[:3])) + more]
 
 
-def write(verb: Verb, frame: Any, *, progress: bool | None = None, **columns: Any) -> Calls[Written]:
+def write(verb: Verb, frame: Any, *, bar: Bar | None = None, **columns: Any) -> Calls[Written]:
     """Send the rows of a frame to ``add``, ``upsert`` or ``update``, in batches.
 
     ``columns`` are the options of ``dataframe.from_frame``. A frame whose ids are only its row
@@ -213,7 +216,7 @@ def write(verb: Verb, frame: Any, *, progress: bool | None = None, **columns: An
     found = dataframe.from_frame(frame, partial=verb == "update", **columns)
     if verb == "add" and found.ids_are_row_numbers:
         yield from _refuse_known_row_numbers(found.records.ids)
-    yield from _send(verb, found.records, progress)
+    yield from _send(verb, found.records, bar)
     return Written(len(found.records), found.skipped)
 
 
@@ -227,12 +230,15 @@ def _refuse_known_row_numbers(ids: IDs) -> Calls[None]:
             )
 
 
-def _send(verb: Verb, records: Records, progress: bool | None) -> Calls[None]:
+def _send(verb: Verb, records: Records, bar: Bar | None) -> Calls[None]:
     batches = [batch for rows in _alike(verb, records) for batch in _batches(_rows(records, rows))]
-    with _bar(progress, len(records), verb) as advance:
+    sent = 0
+    with contextlib.nullcontext() if bar is None else bar(len(records), verb) as shown:
         for batch in batches:
             yield Call(verb, _arguments(batch))
-            advance(len(batch))
+            sent += len(batch)
+            if shown is not None:  # an embedding function may have moved it on already
+                shown.update(max(0, sent - shown.done))
 
 
 def _alike(verb: Verb, records: Records) -> list[list[int]]:
@@ -320,22 +326,6 @@ def _arguments(records: Records) -> dict[str, Any]:
     return {name: values for name, values in fields.items() if values is not None}
 
 
-@contextlib.contextmanager
-def _bar(progress: bool | None, total: int, verb: str) -> Iterator[Any]:
-    """A progress bar, by itself after a second of work; ``CHROMA_NB_PROGRESS=0`` turns it off."""
-    if progress is None:
-        progress = total > _BATCH_TO_EMBED and os.environ.get("CHROMA_NB_PROGRESS", "1") != "0"
-        delay = 1.0
-    else:
-        delay = 0.0
-    if not progress:
-        yield lambda count: None
-        return
-    tqdm = require("tqdm.auto", feature="a progress bar", package="tqdm")
-    with tqdm.tqdm(total=total, desc=verb, unit=" records", delay=delay) as bar:
-        yield bar.update
-
-
 # --- Sync -----------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class SyncPlan:
@@ -365,11 +355,12 @@ def plan_sync(wanted: Records, current: Mapping[str, Any], *, delete: bool) -> S
     gone: IDs = []
     changes: list[_Change] = []
     unchanged = 0
+    embedding = _embeddings_differ(wanted, current, there)
     for row, record in enumerate(wanted.ids):
         if record not in there:
             add.append(row)
             continue
-        change = _change(wanted, row, current, there[record])
+        change = _change(wanted, row, current, there[record], bool(embedding[row]))
         if change is None:
             gone.append(record)
             add.append(row)
@@ -402,7 +393,7 @@ class _Change:
         return self.document is None and self.uri is None and self.metadata is None and not self.embedding
 
 
-def _change(wanted: Records, row: int, current: Mapping[str, Any], at: int) -> _Change | None:
+def _change(wanted: Records, row: int, current: Mapping[str, Any], at: int, embedding: bool) -> _Change | None:
     """The difference, or None when only deleting and adding the record makes it equal."""
     texts: list[str | None] = []
     for values, name in ((wanted.documents, "documents"), (wanted.uris, "uris")):
@@ -414,7 +405,7 @@ def _change(wanted: Records, row: int, current: Mapping[str, Any], at: int) -> _
     metadata = None
     if wanted.metadatas is not None:
         metadata = _metadata_change(wanted.metadatas[row] or {}, (current.get("metadatas") or {at: None})[at] or {})
-    return _Change(row, texts[0], texts[1], metadata, _embedding_differs(wanted, row, current, at))
+    return _Change(row, texts[0], texts[1], metadata, embedding)
 
 
 def _metadata_change(new: Metadata, old: Metadata) -> Metadata | None:
@@ -431,14 +422,20 @@ def _same(one: Any, other: Any) -> bool:
     return not isinstance(one, list) or type(one[0]) is type(other[0])
 
 
-def _embedding_differs(wanted: Records, row: int, current: Mapping[str, Any], at: int) -> bool:
-    """Beyond what float32, and a cosine collection of Chroma that stores the direction, may change."""
-    if wanted.embeddings is None or (wanted.has_embedding is not None and not wanted.has_embedding[row]):
-        return False
+def _embeddings_differ(wanted: Records, current: Mapping[str, Any], there: Mapping[str, int]) -> npt.NDArray[np.bool_]:
+    """Which rows have another embedding than stored, beyond what float32 and a stored direction may change."""
+    differs = np.zeros(len(wanted), bool)
     vectors = current.get("embeddings")
-    if vectors is None or vectors[at] is None or len(vectors[at]) != wanted.embeddings.shape[1]:
-        return True
-    return not np.allclose(wanted.embeddings[row], vectors[at], rtol=1e-5, atol=1e-6)
+    if wanted.embeddings is None or vectors is None or not len(vectors):
+        return differs
+    given = np.ones(len(wanted), bool) if wanted.has_embedding is None else wanted.has_embedding
+    rows = np.array([row for row, record in enumerate(wanted.ids) if record in there and given[row]], np.intp)
+    for start in range(0, len(rows), _BATCH):
+        some = rows[start : start + _BATCH]
+        new = wanted.embeddings[some]
+        old = np.asarray([vectors[there[wanted.ids[row]]] for row in some], np.float32)
+        differs[some] = old.shape != new.shape or ~np.isclose(new, old, rtol=1e-5, atol=1e-6).all(axis=1)
+    return differs
 
 
 def _changed_records(wanted: Records, changes: list[_Change]) -> Records:
@@ -462,7 +459,7 @@ def _changed_records(wanted: Records, changes: list[_Change]) -> Records:
 
 
 def sync(
-    frame: Any, *, delete: bool = False, progress: bool | None = None, page_size: int | None = None, **columns: Any
+    frame: Any, *, delete: bool = False, bar: Bar | None = None, page_size: int | None = None, **columns: Any
 ) -> Calls[Synced]:
     """Make the collection equal to the frame, doing only what is needed.
 
@@ -479,8 +476,8 @@ def sync(
     for ids in (plan.replace, plan.delete):
         for start in range(0, len(ids), _BATCH):
             yield Call("delete", {"ids": ids[start : start + _BATCH]})
-    yield from _send("update", plan.update, progress)
-    yield from _send("add", plan.add, progress)
+    yield from _send("update", plan.update, bar)
+    yield from _send("add", plan.add, bar)
     return Synced(
         added=len(plan.add) - len(plan.replace),
         updated=len(plan.update) + len(plan.replace),

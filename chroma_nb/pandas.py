@@ -15,6 +15,7 @@ import numpy as np
 from chroma_nb import dataframe, dataframe_calls
 from chroma_nb._optional import require
 from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
+from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.types import Matrix, Vector
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class ChromaAccessor:
             if client is None:
                 raise ValueError(f"expected client= beside the name {collection!r}, or a collection, got neither")
             collection = client.get_or_create_collection(collection)
-        calls = dataframe_calls.sync(self._frame, delete=delete, progress=progress, **columns)
+        calls = dataframe_calls.sync(self._frame, delete=delete, bar=record_bar(progress), **columns)
         dataframe_calls.run(collection, calls)
         return collection
 

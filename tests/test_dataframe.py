@@ -547,6 +547,30 @@ def test_awaited_collections_have_them_too():
     assert frame["year"].fillna(0).tolist() == [2020, 0, 2022]
 
 
+def test_a_bar_follows_the_records_and_ends_with_an_error(collection):
+    class Shown:
+        def __init__(self, total, verb):
+            self.total, self.verb, self.done, self.open = total, verb, 0, False
+            bars.append(self)
+
+        def update(self, n):
+            self.done += n
+
+        def __enter__(self):
+            self.open = True
+            return self
+
+        def __exit__(self, *error):
+            self.open = False
+
+    bars = []
+    run(collection, write("add", example(), bar=Shown))
+    wrong = example().assign(id=["x", "y", "z"], embedding=[np.ones(5)] * 3)
+    with pytest.raises(Exception, match=r"(?i)dimension"):
+        run(collection, write("add", wrong, bar=Shown))
+    assert [(bar.total, bar.verb, bar.done, bar.open) for bar in bars] == [(3, "add", 3, False), (3, "add", 0, False)]
+
+
 # --- Sync ---------------------------------------------------------------------------------------------
 class Calls:
     """A collection that remembers what it was asked to write."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from contextvars import ContextVar
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol
 

@@ -34,10 +34,10 @@ color:var(--c-text);font-family:var(--jp-ui-font-family,var(--vscode-font-family
 line-height:1.4;max-width:100%;overflow-x:auto}
 .chroma-nb .side{display:flex;flex-wrap:wrap;gap:1.5em;align-items:flex-start}
 .chroma-nb .side>*{flex:1 1 24em;min-width:0}
-.chroma-nb table{border-collapse:collapse;margin:.3em 0 .8em;width:100%}
+.chroma-nb table{border-collapse:collapse;margin:.3em 0 .8em;width:auto}
 .chroma-nb caption{caption-side:top;text-align:left;font-weight:600;padding:.2em 0;color:var(--c-text)}
 .chroma-nb th,.chroma-nb td{border-bottom:1px solid var(--c-line);padding:.25em .6em .25em 0;text-align:left;
-vertical-align:top;overflow-wrap:anywhere;white-space:pre-wrap;background:none}
+color:var(--c-text);vertical-align:top;overflow-wrap:anywhere;white-space:pre-wrap;background:none}
 .chroma-nb th{font-weight:600;white-space:nowrap}
 .chroma-nb .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .chroma-nb .dim{color:var(--c-dim)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chroma_nb import dataframe_calls
 from chroma_nb.dataframe import Dates, OnError
 from chroma_nb.dataframe_calls import Synced, Written, run_async
+from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.types import Where, WhereDocument
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class AsyncFrames:
         1 rows written
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return await run_async(self, dataframe_calls.write("add", df, progress=progress, **options))
+        return await run_async(self, dataframe_calls.write("add", df, bar=record_bar(progress), **options))
 
     async def upsert_df(
         self,
@@ -102,7 +103,7 @@ class AsyncFrames:
     ) -> Written:
         """Add the rows of a table, or overwrite the records that are there. Arguments as ``add_df``."""
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return await run_async(self, dataframe_calls.write("upsert", df, progress=progress, **options))
+        return await run_async(self, dataframe_calls.write("upsert", df, bar=record_bar(progress), **options))
 
     async def update_df(
         self,
@@ -119,7 +120,7 @@ class AsyncFrames:
     ) -> Written:
         """Change the records of these ids; what a row does not say stays as it is. Arguments as ``add_df``."""
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return await run_async(self, dataframe_calls.write("update", df, progress=progress, **options))
+        return await run_async(self, dataframe_calls.write("update", df, bar=record_bar(progress), **options))
 
     async def sync(
         self,
@@ -151,7 +152,7 @@ class AsyncFrames:
         0 added, 0 updated (0 embedded anew), 0 deleted, 1 unchanged
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return await run_async(self, dataframe_calls.sync(df, delete=delete, progress=progress, **options))
+        return await run_async(self, dataframe_calls.sync(df, delete=delete, bar=record_bar(progress), **options))
 
     async def _write_frame(self, verb: dataframe_calls.Verb, frame: Any, *others: Any) -> None:
         """``add(df)`` and its like: the columns as they are called, nothing beside them."""
@@ -159,7 +160,7 @@ class AsyncFrames:
             raise ValueError(
                 f"expected nothing beside a DataFrame; {verb}_df(df, embedding=…, document=…) names columns"
             )
-        await run_async(self, dataframe_calls.write(verb, frame))
+        await run_async(self, dataframe_calls.write(verb, frame, bar=record_bar(None)))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         # Not _repr_html_: programs look whether a collection has one, and Chroma's has none.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from chroma_nb import dataframe_calls
 from chroma_nb.dataframe import Dates, OnError
 from chroma_nb.dataframe_calls import Synced, Written, run
+from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.types import Where, WhereDocument
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Frames:
         1 rows written
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return run(self, dataframe_calls.write("add", df, progress=progress, **options))
+        return run(self, dataframe_calls.write("add", df, bar=record_bar(progress), **options))
 
     def upsert_df(
         self,
@@ -105,7 +106,7 @@ class Frames:
     ) -> Written:
         """Add the rows of a table, or overwrite the records that are there. Arguments as ``add_df``."""
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return run(self, dataframe_calls.write("upsert", df, progress=progress, **options))
+        return run(self, dataframe_calls.write("upsert", df, bar=record_bar(progress), **options))
 
     def update_df(
         self,
@@ -122,7 +123,7 @@ class Frames:
     ) -> Written:
         """Change the records of these ids; what a row does not say stays as it is. Arguments as ``add_df``."""
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return run(self, dataframe_calls.write("update", df, progress=progress, **options))
+        return run(self, dataframe_calls.write("update", df, bar=record_bar(progress), **options))
 
     def sync(
         self,
@@ -154,7 +155,7 @@ class Frames:
         0 added, 0 updated (0 embedded anew), 0 deleted, 1 unchanged
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return run(self, dataframe_calls.sync(df, delete=delete, progress=progress, **options))
+        return run(self, dataframe_calls.sync(df, delete=delete, bar=record_bar(progress), **options))
 
     def _write_frame(self, verb: dataframe_calls.Verb, frame: Any, *others: Any) -> None:
         """``add(df)`` and its like: the columns as they are called, nothing beside them."""
@@ -162,7 +163,7 @@ class Frames:
             raise ValueError(
                 f"expected nothing beside a DataFrame; {verb}_df(df, embedding=…, document=…) names columns"
             )
-        run(self, dataframe_calls.write(verb, frame))
+        run(self, dataframe_calls.write(verb, frame, bar=record_bar(None)))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         # Not _repr_html_: programs look whether a collection has one, and Chroma's has none.

@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from chroma_nb import dataframe, dataframe_calls
+from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
 from chroma_nb.jupyter.commands.options import target
 from chroma_nb.jupyter.session import Session
@@ -85,10 +86,10 @@ def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Na
     if arguments.sync:
         if arguments.delete:
             session.confirm(f"Delete the records of {collection.name!r} that are in no row?", arguments.yes)
-        calls = dataframe_calls.sync(frame, delete=arguments.delete, page_size=_PAGE, **columns)
+        calls = dataframe_calls.sync(frame, delete=arguments.delete, page_size=_PAGE, bar=record_bar(None), **columns)
         return dataframe_calls.run(collection, calls)
     verb: dataframe_calls.Verb = "upsert" if arguments.upsert else "update" if arguments.update else "add"
-    return dataframe_calls.run(collection, dataframe_calls.write(verb, frame, **columns))
+    return dataframe_calls.run(collection, dataframe_calls.write(verb, frame, bar=record_bar(None), **columns))
 
 
 def _known_columns(frame: Any, columns: dict[str, Any]) -> None:
