@@ -36,7 +36,8 @@ def serve(
 
     >>> import chroma_nb
     >>> with chroma_nb.serve(chroma_nb.EphemeralClient(), port=0) as server:
-    ...     chroma_nb.HttpClient(port=server.port).get_version()
+    ...     with chroma_nb.HttpClient(port=server.port) as client:
+    ...         client.get_version()
     '1.5.9'
 
     Raises ValueError without a token on an address that other machines reach, OSError when the port is taken.
