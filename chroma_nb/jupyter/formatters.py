@@ -157,10 +157,13 @@ def collection_html(collection: Any) -> Html:
     try:
         count = collection.count()
         sample = collection.get(limit=SAMPLE, include=["documents", "metadatas"])
-        dimension = _dimension(collection)
+        vectors = collection.get(limit=1, include=["embeddings"])["embeddings"]
+        searched = _search_method(collection, vectors)
     except Exception as error:  # noqa: BLE001  # a display never raises
         return block(facts(title, [("cannot be read", escape(_message(error), 300))]))
-    pairs = [("records", f"{count:,}"), ("dimension", escape(dimension)), *_configuration_facts(collection)]
+    known = vectors is not None and len(vectors) > 0
+    dimension = str(len(vectors[0])) if known else "not known before the first record"
+    pairs = [("records", f"{count:,}"), ("dimension", dimension), *_configuration_facts(collection), *searched]
     first = {name: None if sample[name] is None else sample[name][:3] for name in ("ids", "documents", "metadatas")}
     return block(
         facts(title, pairs),
@@ -169,9 +172,15 @@ def collection_html(collection: Any) -> Html:
     )
 
 
-def _dimension(collection: Any) -> str:
-    vectors = collection.get(limit=1, include=["embeddings"])["embeddings"]
-    return "not known before the first record" if vectors is None or not len(vectors) else str(len(vectors[0]))
+def _search_method(collection: Any, vectors: Any) -> list[tuple[str, Html]]:
+    """How a search is answered now, where the collection can say: by an exact scan, or a graph."""
+    if vectors is None or not len(vectors) or not hasattr(collection, "explain"):
+        return []
+    try:
+        plan = collection.explain(query_embeddings=[vectors[0]], n_results=1)
+    except NotImplementedError:  # a server has no words for it
+        return []
+    return [("search", escape(f"{plan['method']}: {plan['reason']}"))]
 
 
 def _configuration_facts(collection: Any) -> list[tuple[str, Html]]:

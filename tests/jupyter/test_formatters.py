@@ -225,6 +225,15 @@ def test_the_card_of_a_collection_says_what_it_is(papers):
     assert formatters.collection_html(papers) == formatters.collection_html(papers)
 
 
+def test_the_card_of_our_collection_says_how_a_search_is_answered():
+    import chroma_nb
+
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("birds", embedding_function=None)
+        collection.add(ids=["a"], embeddings=[[1.0, 0.0]])
+        assert "search scan: " in " ".join(harmless(formatters.collection_html(collection)).text)
+
+
 def test_the_card_of_a_client_lists_its_collections(client, papers):
     text = " ".join(harmless(formatters.client_html(client)).text)
     assert f"{papers.name} 3" in text
