@@ -69,6 +69,13 @@ _ABSENT: Final = frozenset(
         "utils.statistics",
     }
 )
+#: Chroma's names that have no place in ours, and where what they mean lives.
+_ONLY_THERE: Final = {
+    "chromadb.AdminClientCreator": ("chroma_nb.client._sync.admin", "AdminClient"),
+    "chromadb.AsyncClientCreator": ("chroma_nb.client._async.client", "AsyncClient"),
+    "chromadb.ClientCreator": ("chroma_nb.client._sync.client", "Client"),
+    "chromadb.api.rust.RustBindingsAPI": ("chroma_nb.client._sync.server", "Server"),
+}
 _METADATA: Final = f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {VERSION}\nSummary: chroma_nb in Chroma's place\n"
 #: What a child process finds on its path: this is imported instead of Chroma, and puts us in its place.
 _CHILD_PACKAGE: Final = (
@@ -140,11 +147,13 @@ def _finder() -> _Finder | None:
 
 
 class _TopModule(ModuleType):
-    """The module ``chromadb``: every name but ``__version__`` is chroma_nb's."""
+    """The module ``chromadb``: every name but ``__version__`` is chroma_nb's, or means something of it."""
 
     __version__ = VERSION
 
     def __getattr__(self, name: str) -> Any:
+        if f"{NAME}.{name}" in _ONLY_THERE:
+            return _only_there(f"{NAME}.{name}")
         try:
             return getattr(chroma_nb, name)
         except AttributeError:
@@ -160,9 +169,19 @@ class _AbsentModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        value = _AbsentClass(name, (), {"__module__": self.__name__})
+        full_name = f"{self.__name__}.{name}"
+        value = (
+            _only_there(full_name)
+            if full_name in _ONLY_THERE
+            else _AbsentClass(name, (), {"__module__": self.__name__})
+        )
         setattr(self, name, value)
         return value
+
+
+def _only_there(full_name: str) -> Any:
+    module, name = _ONLY_THERE[full_name]
+    return getattr(importlib.import_module(module), name)
 
 
 class _AbsentClass(type):

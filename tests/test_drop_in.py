@@ -39,6 +39,7 @@ def test_the_top_module_forwards_to_ours_but_for_its_version():
         assert chromadb.PersistentClient is chroma_nb.PersistentClient
         assert chromadb.Collection is chroma_nb.Collection
         assert "EphemeralClient" in dir(chromadb)
+        assert isinstance(chromadb.EphemeralClient(), chromadb.ClientCreator)
         from chromadb import Client, ClientAPI, GetResult, K, Knn, Rrf, Search, Settings
         try:
             chromadb.nothing_of_this_name

@@ -43,6 +43,10 @@ class AsyncServer(AsyncServerAPI):
         """The answer to ``request``."""
         return await self._backend.handle(request)
 
+    def stop(self) -> None:
+        """Release what the backend holds now, whoever else uses it."""
+        self._backend.stop()
+
     # --- The server itself ---
 
     def get_settings(self) -> Settings:

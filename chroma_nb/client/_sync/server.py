@@ -46,6 +46,10 @@ class Server(ServerAPI):
         """The answer to ``request``."""
         return self._backend.handle(request)
 
+    def stop(self) -> None:
+        """Release what the backend holds now, whoever else uses it."""
+        self._backend.stop()
+
     # --- The server itself ---
 
     def get_settings(self) -> Settings:
