@@ -14,6 +14,15 @@ from chroma_nb.types import CollectionModel
 
 @pytest.fixture
 def birds(client: Any) -> Any:
+    return _birds(client)
+
+
+@pytest.fixture
+def local_birds(local_client: Any) -> Any:
+    return _birds(local_client)
+
+
+def _birds(client: Any) -> Any:
     collection = client.create_collection("birds", metadata={"year": 2024}, data_loader=lambda uris: list(uris))
     collection.add(
         ids=["wren", "crow"],
@@ -109,17 +118,17 @@ def test_peek_shows_the_first_records_with_their_embeddings(birds: Any) -> None:
     assert first["embeddings"].dtype == np.float64
 
 
-def test_explain_tells_how_a_query_is_answered(birds: Any) -> None:
-    told = birds.explain(query_embeddings=[[1, 0]], n_results=1, where={"grams": {"$lt": 100}})
+def test_explain_tells_how_a_query_is_answered(local_birds: Any) -> None:
+    told = local_birds.explain(query_embeddings=[[1, 0]], n_results=1, where={"grams": {"$lt": 100}})
     assert told
-    assert birds.query(query_embeddings=[[1, 0]], n_results=1)["ids"] == [["wren"]]
+    assert local_birds.query(query_embeddings=[[1, 0]], n_results=1)["ids"] == [["wren"]]
 
 
-def test_vacuum_and_verify(client: Any, birds: Any) -> None:
-    birds.delete("crow")
-    assert isinstance(client.vacuum(), dict)
-    assert client.verify() == []
-    assert birds.get()["ids"] == ["wren"]
+def test_vacuum_and_verify(local_client: Any, local_birds: Any) -> None:
+    local_birds.delete("crow")
+    assert isinstance(local_client.vacuum(), dict)
+    assert local_client.verify() == []
+    assert local_birds.get()["ids"] == ["wren"]
 
 
 def test_an_embedding_function_with_other_parameters_is_refused_before_anything_is_made(client: Any) -> None:

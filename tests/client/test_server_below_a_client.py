@@ -14,20 +14,20 @@ from chroma_nb.errors import InvalidArgumentError, NotFoundError
 from chroma_nb.schema import Schema, VectorIndexConfig
 
 
-def test_our_clients_are_instances_of_the_abstract_classes(client: Any) -> None:
-    assert isinstance(client, ClientAPI)
-    assert isinstance(client, BaseAPI)
-    assert isinstance(client._admin_client, AdminAPI)
-    assert isinstance(client._server, ServerAPI)
-    assert isinstance(client._server, AdminAPI)
+def test_our_clients_are_instances_of_the_abstract_classes(sync_client: Any) -> None:
+    assert isinstance(sync_client, ClientAPI)
+    assert isinstance(sync_client, BaseAPI)
+    assert isinstance(sync_client._admin_client, AdminAPI)
+    assert isinstance(sync_client._server, ServerAPI)
+    assert isinstance(sync_client._server, AdminAPI)
     assert issubclass(AsyncClient, AsyncClientAPI)
     assert issubclass(AsyncAdminClient, AsyncAdminAPI)
     assert issubclass(AsyncServer, AsyncServerAPI)
 
 
-def test_the_names_of_the_classes_are_chroma_s(client: Any) -> None:
-    collection = client.create_collection("birds")
-    names = [type(one).__name__ for one in (client, client._admin_client, collection)]
+def test_the_names_of_the_classes_are_chroma_s(sync_client: Any) -> None:
+    collection = sync_client.create_collection("birds")
+    names = [type(one).__name__ for one in (sync_client, sync_client._admin_client, collection)]
     assert names == ["Client", "AdminClient", "Collection"]
 
 
@@ -56,8 +56,8 @@ def test_a_server_takes_configuration_and_schema(client: Any) -> None:
     assert spaces == ["ip", "cosine"]
 
 
-def test_records_below_a_collection(client: Any) -> None:
-    collection, server = client.create_collection("birds"), client._server
+def test_records_below_a_collection(sync_client: Any) -> None:
+    collection, server = sync_client.create_collection("birds"), sync_client._server
     assert server is collection._client
     assert server._add(["wren", "crow"], collection.id, [[1, 0], [0, 1]], [{"g": 9}, {"g": 500}], ["a", None])
     assert server._update(collection.id, ["wren"], metadatas=[{"g": 10}])
@@ -68,18 +68,18 @@ def test_records_below_a_collection(client: Any) -> None:
     assert server._query(collection.id, [[0, 1]], n_results=1)["ids"] == [["crow"]]
     assert server._delete(collection.id, ["crow"]) == {"deleted": 1}
     server._modify(collection.id, new_name="small-birds")
-    assert client.get_collection("small-birds").count() == 2
+    assert sync_client.get_collection("small-birds").count() == 2
 
 
-def test_what_every_client_answers(client: Any) -> None:
-    assert client.get_version() == "1.5.9"
-    assert client.heartbeat() > 1_600_000_000_000_000_000
-    assert client.get_settings().allow_reset
-    identity = client.get_user_identity()
+def test_what_every_client_answers(local_client: Any) -> None:
+    assert local_client.get_version() == "1.5.9"
+    assert local_client.heartbeat() > 1_600_000_000_000_000_000
+    assert local_client.get_settings().allow_reset
+    identity = local_client.get_user_identity()
     assert (identity.user_id, identity.tenant, identity.databases) == ("", "default_tenant", ["default_database"])
-    client.create_collection("birds")
-    assert client.reset() is True
-    assert client.count_collections() == 0
+    local_client.create_collection("birds")
+    assert local_client.reset() is True
+    assert local_client.count_collections() == 0
 
 
 def test_a_client_moves_between_databases(client: Any) -> None:
@@ -92,12 +92,12 @@ def test_a_client_moves_between_databases(client: Any) -> None:
     assert client.list_collections()[0].database == "zoo"
 
 
-def test_a_client_of_the_system_of_another_one_shares_it(client: Any) -> None:
-    client.create_collection("birds")
-    other = type(client).from_system(client._system)
+def test_a_client_of_the_system_of_another_one_shares_it(sync_client: Any) -> None:
+    sync_client.create_collection("birds")
+    other = type(sync_client).from_system(sync_client._system)
     assert other.count_collections() == 1
     other.close()
-    assert client.count_collections() == 1
+    assert sync_client.count_collections() == 1
 
 
 def test_a_place_that_cannot_be_is_refused_in_chroma_s_words(client: Any) -> None:

@@ -430,7 +430,10 @@ def error_of(reply: Reply) -> errors.ChromaError:
     kind = errors.error_types.get(name) or _BY_STATUS.get(reply.status)
     if kind is None:
         kind = errors.InternalError if reply.status >= 500 else errors.ChromaError
-    error = _CHILDREN.get(kind, kind)(message)
+    kind = _CHILDREN.get(kind, kind)
+    if kind is errors.InvalidArgumentError and "Expected a name" in message:
+        kind = errors._InvalidNameError
+    error = kind(message)
     error.trace_id = reply.headers.get("chroma-trace-id")
     return error
 

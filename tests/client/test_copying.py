@@ -1,0 +1,162 @@
+"""Copying a collection: between any two clients, continued after an interruption, compared at the end."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chroma_nb
+from chroma_nb.client import copying
+from chroma_nb.errors import InternalError, UniqueConstraintError
+
+COUNT = 57
+
+
+@pytest.fixture
+def source(sync_client: Any) -> Any:
+    """A collection with records of every shape."""
+    return fill(sync_client)
+
+
+def fill(client: Any) -> Any:
+    vectors = np.random.default_rng(3).normal(size=(COUNT, 6)).astype(np.float32)
+    collection = client.create_collection(
+        "source", metadata={"about": "tests"}, configuration={"hnsw": {"space": "cosine", "ef_search": 77}}
+    )
+    collection.add(
+        ids=[f"id{row}" for row in range(COUNT)],
+        embeddings=vectors,
+        documents=[f"text {row} ü" if row % 3 else None for row in range(COUNT)],
+        metadatas=[
+            {"n": row, "x": row / 2, "tags": ["a", "b"], "odd": bool(row % 2)} if row % 5 else None
+            for row in range(COUNT)
+        ],
+        uris=[f"u:{row}" if row % 7 == 0 else None for row in range(COUNT)],
+    )
+    return collection
+
+
+def contents(collection: Any) -> dict[str, Any]:
+    got = collection.get(include=["documents", "metadatas", "uris"])
+    return {
+        "ids": got["ids"],
+        "documents": got["documents"],
+        "metadatas": [one or None for one in got["metadatas"]],
+        "uris": got["uris"],
+    }
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Any:
+    with chroma_nb.PersistentClient(tmp_path / "target") as client:
+        yield client
+
+
+def test_a_copy_holds_the_same_in_the_same_order(source: Any, target: Any) -> None:
+    done = chroma_nb.copy(source, target, batch_size=10)
+    copied = target.get_collection("source")
+    assert (done.records, done.written) == (COUNT, COUNT)
+    assert contents(copied) == contents(source)
+    assert np.array_equal(
+        copied.get(include=["embeddings"])["embeddings"], source.get(include=["embeddings"])["embeddings"]
+    )
+    assert copied.metadata == {"about": "tests"}
+    assert copied.configuration_json["hnsw"]["space"] == "cosine"
+    assert copied.configuration_json["hnsw"]["ef_search"] == 77
+
+
+def test_a_copy_goes_to_chromadb_and_comes_back(source: Any, target: Any) -> None:
+    chromadb = importlib.import_module("chromadb")
+    theirs = chromadb.EphemeralClient()
+    name = f"copy-{id(source)}"
+    there = chroma_nb.copy(source, theirs, name, batch_size=20)
+    back = chroma_nb.copy(there.collection, target, "back")
+    assert there.checksum == back.checksum
+    assert contents(target.get_collection("back")) == contents(source)
+    theirs.delete_collection(name)
+
+
+def test_an_interrupted_copy_is_continued(source: Any, target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    add, batches = copying._add, []
+
+    def interrupted(to: Any, records: list[Any]) -> None:
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        batches.append(len(records))
+        add(to, records)
+
+    monkeypatch.setattr(copying, "_add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        chroma_nb.copy(source, target, batch_size=10)
+    monkeypatch.undo()
+    assert target.get_collection("source").count() == 30
+    done = chroma_nb.copy(source, target, batch_size=13)
+    assert (done.records, done.written) == (COUNT, COUNT - 30)
+    assert contents(target.get_collection("source")) == contents(source)
+    assert chroma_nb.copy(source, target).written == 0
+
+
+def test_a_record_that_differs_is_not_written_over_unasked(source: Any, target: Any) -> None:
+    chroma_nb.copy(source, target)
+    copied = target.get_collection("source")
+    copied.update(ids=["id4"], metadatas=[{"mine": True}])
+    with pytest.raises(UniqueConstraintError, match="id4"):
+        chroma_nb.copy(source, target)
+    assert copied.get("id4")["metadatas"][0]["mine"] is True
+    done = chroma_nb.copy(source, target, overwrite=True)
+    assert done.written == 1
+    assert "mine" not in copied.get("id4")["metadatas"][0]
+
+
+def test_records_that_were_there_before_are_noticed(source: Any, target: Any) -> None:
+    target.create_collection("source").add(ids=["stranger"], embeddings=[[0.0] * 6])
+    with pytest.raises(InternalError, match="58 in the copy"):
+        chroma_nb.copy(source, target)
+
+
+def test_a_copy_that_went_wrong_is_noticed(source: Any, target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = copying._add
+
+    def careless(to: Any, records: list[Any]) -> None:
+        add(to, records)
+        to.update(ids=[records[0].id], documents=["typo"], embeddings=[records[0].vector])
+
+    monkeypatch.setattr(copying, "_add", careless)
+    with pytest.raises(InternalError, match="records differ"):
+        chroma_nb.copy(source, target)
+
+
+def test_a_collection_is_not_copied_onto_itself(source: Any, sync_client: Any) -> None:
+    with pytest.raises(ValueError, match="another place or another name"):
+        chroma_nb.copy(source, sync_client)
+    assert chroma_nb.copy(source, sync_client, "twin").records == COUNT
+
+
+def test_an_empty_collection_is_copied(target: Any) -> None:
+    with chroma_nb.EphemeralClient() as client:
+        empty = client.create_collection("empty")
+        assert chroma_nb.copy(empty, target).records == 0
+        client.delete_collection("empty")
+    assert target.get_collection("empty").count() == 0
+
+
+@pytest.mark.parametrize(("sides", "what"), [((5, None), "collection"), ((None, 5), "client")])
+def test_what_cannot_be_copied_is_said(target: Any, sides: tuple[Any, Any], what: str) -> None:
+    collection = target.create_collection("any")
+    source, client = (
+        side if side is not None else given for side, given in zip(sides, (collection, target), strict=True)
+    )
+    with pytest.raises(TypeError, match=f"expected a {what}"):
+        chroma_nb.copy(source, client)
+
+
+def test_an_async_side_is_refused() -> None:
+    class Source:
+        async def get(self) -> None: ...
+
+    with pytest.raises(TypeError, match="not async"):
+        chroma_nb.copy(Source(), object())
