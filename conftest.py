@@ -33,3 +33,6 @@ def _an_example_starts_afresh(request: pytest.FixtureRequest) -> None:
         monkeypatch.chdir(request.getfixturevalue("tmp_path"))
         for name in [name for name in sys.modules if name.split(".")[0] == "chromadb"]:
             monkeypatch.delitem(sys.modules, name)
+        from chroma_nb.client.shared_system_client import SharedSystemClient
+
+        SharedSystemClient.clear_system_cache()  # what an earlier example left open in memory is not shared
