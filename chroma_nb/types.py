@@ -213,7 +213,7 @@ class TokenTransportHeader(str, Enum):
     """The HTTP header that carries a token."""
 
     AUTHORIZATION = "Authorization"
-    X_CHROMA_TOKEN = "X-Chroma-Token"
+    X_CHROMA_TOKEN = "X-Chroma-Token"  # noqa: S105  a header's name
 
 
 # --- Inside -----------------------------------------------------------------------------------------
