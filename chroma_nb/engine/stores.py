@@ -70,27 +70,25 @@ class VectorStores:
         return (self._directory or Path()) / file_name(str(UUID(row.id)), row.generation)
 
     def _hold(self, row: CollectionRow, store: VectorStore) -> VectorStore:
-        self._close(row.number)
         self._open[row.number] = (row.generation, store)
         return store
 
-    def _close(self, number: int) -> None:
-        held = self._open.pop(number, None)
-        if held is not None:
-            held[1].close()
-
     def forget(self, number: int, *, before: int | None = None) -> None:
-        """Close a collection's stores: all of them, or the generations ``before`` one."""
+        """Let go of a collection's stores: all of them, or the generations ``before`` one.
+
+        Not closed: a reader in another thread may be looking at one.
+        """
         for key in [key for key in self._arrays if key[0] == number and (before is None or key[1] < before)]:
             del self._arrays[key]
         with self._opening:
-            self._close(number)
+            self._open.pop(number, None)
 
     def close(self) -> None:
         """Close everything; arrays handed out stay valid."""
         with self._opening:
-            for number in list(self._open):
-                self._close(number)
+            for _, store in self._open.values():
+                store.close()
+            self._open.clear()
         self._arrays.clear()
 
     def after_fork(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import weakref
 import zlib
 from pathlib import Path
 from typing import Final, Protocol
@@ -83,6 +84,9 @@ class VectorFile:
             path.parent.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_RDONLY if read_only else os.O_RDWR | (os.O_CREAT if create else 0)
         self._descriptor: int | None = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+        # Whoever still reads an old generation keeps it open; the last one to let go closes it.
+        self._close_descriptor = weakref.finalize(self, os.close, self._descriptor)
+        self._close_descriptor.atexit = False
 
     @property
     def _row_bytes(self) -> int:
@@ -156,9 +160,8 @@ class VectorFile:
 
     def close(self) -> None:
         """Give the descriptor back; arrays handed out keep the pages they look at."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._close_descriptor()
+        self._descriptor = None
         self._view = np.empty((0, self.dimension), np.float32)
 
 

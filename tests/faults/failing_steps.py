@@ -63,17 +63,21 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     """The steps of every engine that is opened from now on."""
     steps = Steps()
 
-    class Connection(sqlite3.Connection):
-        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-            error = sqlite3.OperationalError("disk I/O error")
-            return steps.take(sql, error, lambda: super(Connection, self).execute(sql, *parameters))
-
-        def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:
-            error = sqlite3.OperationalError("disk I/O error")
-            return steps.take(sql, error, lambda: super(Connection, self).executemany(sql, rows))
-
     connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: connect(*args, **more, factory=Connection))
+
+    def stepping(*args: Any, factory: type[sqlite3.Connection] = sqlite3.Connection, **more: Any) -> Any:
+        class Connection(factory):  # type: ignore[misc, valid-type]
+            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+                error = sqlite3.OperationalError("disk I/O error")
+                return steps.take(sql, error, lambda: super(Connection, self).execute(sql, *parameters))
+
+            def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:
+                error = sqlite3.OperationalError("disk I/O error")
+                return steps.take(sql, error, lambda: super(Connection, self).executemany(sql, rows))
+
+        return connect(*args, factory=Connection, **more)
+
+    monkeypatch.setattr(sqlite3, "connect", stepping)
     for name in CALLS:
         real = getattr(os, name)
 

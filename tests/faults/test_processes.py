@@ -1,0 +1,366 @@
+"""Several processes on one directory: each sees the others' finished writes at its next call."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+from child_process import finish, run, start
+from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
+
+import chroma_nb.engine.engine
+from chroma_nb.engine.engine import Engine
+from chroma_nb.errors import InternalError, NotFoundError
+from chroma_nb.where import parse_where
+
+
+def tell(process: subprocess.Popen[str], line: str) -> str:
+    """Say a line to a process and hear one."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    return process.stdout.readline().strip()
+
+
+#: Does what it is told, line by line: a Python expression over ``engine`` and ``collection``.
+SERVANT = """
+engine = Engine.open(Path(sys.argv[1]))
+collection = UUID(sys.argv[2])
+for line in sys.stdin:
+    try:
+        print(eval(line), flush=True)
+    except Exception as error:
+        print(type(error).__name__, str(error).replace(chr(10), " "), flush=True)
+"""
+
+
+@pytest.fixture
+def shared(tmp_path: Path):
+    """An engine, its collection and a process that has both open too."""
+    engine = Engine.open(tmp_path / "db")
+    collection = create(engine)
+    engine.add(collection, numbered(0, 20))
+    other = start(SERVANT, tmp_path / "db", collection)
+    assert tell(other, "len(contents(engine, collection))") == "20"
+    yield engine, collection, other
+    finish(other)
+    engine.close()
+
+
+def test_get_count_and_query_see_the_other_process_at_the_next_call(shared) -> None:
+    engine, collection, other = shared
+    for number in range(100, 110):
+        engine.add(collection, numbered(number, 1))
+        assert tell(other, f"nearest(engine, collection, numbered_vector({number}), 1)") == f"['r{number}']"
+        assert tell(other, f"engine.add(collection, numbered({number + 100}, 1))") == "None"
+        assert nearest(engine, collection, numbered_vector(number + 100), 1) == [f"r{number + 100}"]
+        assert engine.count(collection) == int(tell(other, "engine.count(collection)"))
+    assert tell(other, "sorted(agree(engine, collection))") == str(sorted(agree(engine, collection)))
+
+
+def test_updates_deletes_and_filters_see_the_other_process(shared) -> None:
+    engine, collection, other = shared
+    second = parse_where({"version": 2})
+    assert engine.get(collection, None, second, None, None, ())["ids"] == []
+    tell(other, "engine.update(collection, numbered(3, 2, version=2))")
+    tell(other, "engine.delete(collection, ['r7', 'r8'], None)")
+    assert engine.get(collection, None, second, None, None, ())["ids"] == ["r3", "r4"]
+    assert nearest(engine, collection, numbered_vector(3, 2), 1) == ["r3"]
+    assert not {"r7", "r8"} & agree(engine, collection)
+    tell(other, "engine.add(collection, numbered(7, 1))")
+    assert list(contents(engine, collection))[-1] == "r7"  # deleted and added: last in get() order
+
+
+def test_a_compaction_in_one_process_disturbs_no_other(shared) -> None:
+    engine, collection, other = shared
+    for round in range(4):
+        engine.delete(collection, [f"r{round}"], None)
+        engine.add(collection, numbered(100 + round, 2))
+        assert tell(other, "engine.compact(collection)") == "True"
+        assert tell(other, "engine.verify()") == "[]"
+        assert engine.verify() == []
+        assert nearest(engine, collection, numbered_vector(100 + round), 1) == [f"r{100 + round}"]
+        assert sorted(agree(engine, collection)) == eval(tell(other, "sorted(agree(engine, collection))"))
+
+
+def test_a_collection_deleted_in_one_process_is_not_found_in_the_other(shared) -> None:
+    engine, collection, other = shared
+    engine.delete_collection("words", *PLACE)
+    assert tell(other, "engine.count(collection)").startswith("_MissingError Collection")
+    assert "does not exist" in tell(other, "nearest(engine, collection, numbered_vector(1), 1)")
+    assert "does not exist" in tell(other, "engine.add(collection, numbered(1, 1))")
+    create(engine)  # the same name, another collection
+    assert tell(other, "engine.count(collection)").startswith("_MissingError")
+    with pytest.raises(NotFoundError):
+        engine.count(collection)
+
+
+def test_a_record_deleted_last_and_added_by_the_other_process_is_not_taken_for_it(shared) -> None:
+    """Positions and slots come from counters: SQLite would give a deleted last row's number again."""
+    engine, collection, other = shared
+    engine.delete(collection, ["r19"], None)
+    tell(other, "engine.add(collection, numbered(500, 1))")
+    assert "r19" not in agree(engine, collection)
+    assert nearest(engine, collection, numbered_vector(500), 1) == ["r500"]
+    assert engine.verify() == []
+
+
+WRITER = """
+engine = Engine.open(Path(sys.argv[1]))
+collection, me = UUID(sys.argv[2]), int(sys.argv[3])
+for round in range(12):
+    first = me * 10_000 + 20 * round
+    engine.add(collection, numbered(first, 20))
+    engine.upsert(collection, numbered(first + 10, 5, version=1))
+    engine.delete(collection, [f"r{first + n}" for n in (0, 1)], None)
+    if round % 4 == 3:
+        engine.compact(collection)
+    assert nearest(engine, collection, numbered_vector(first + 10, 1), 1) == [f"r{first + 10}"]
+"""
+
+
+def test_three_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    engine = Engine.open(tmp_path / "db")
+    collection = create(engine)
+    writers = [start(WRITER, tmp_path / "db", collection, me) for me in (1, 2, 3)]
+    while any(writer.poll() is None for writer in writers):
+        agree_while_others_write(engine, collection)
+    for writer in writers:
+        finish(writer)
+    assert engine.verify() == []
+    assert len(agree(engine, collection)) == 3 * 12 * 18
+    engine.close()
+
+
+def agree_while_others_write(engine: Engine, collection: UUID) -> None:
+    """One answer is consistent in itself: as many ids as vectors, each vector its record's."""
+    found = engine.get(collection, None, None, None, None, ("embeddings", "metadatas"))
+    for ident, vector, metadata in list(zip(found["ids"], found["embeddings"], found["metadatas"], strict=True))[::25]:
+        number = int(ident[1:])
+        assert metadata["number"] == number
+        assert np.allclose(vector, numbered_vector(number, metadata["version"]))
+
+
+def test_one_of_three_writers_is_killed_and_the_others_go_on(tmp_path: Path) -> None:
+    engine = Engine.open(tmp_path / "db")
+    collection = create(engine)
+    writers = [start(WRITER, tmp_path / "db", collection, me) for me in (1, 2, 3)]
+    while engine.count(collection) < 100:
+        assert any(writer.poll() is None for writer in writers)
+    writers[0].send_signal(signal.SIGKILL)
+    for writer in writers[1:]:
+        finish(writer)
+    writers[0].communicate()
+    assert engine.verify() == []
+    assert len([ident for ident in agree(engine, collection) if int(ident[1:]) >= 20_000]) == 2 * 12 * 18
+    engine.close()
+
+
+def test_twenty_first_opens_at_once(tmp_path: Path) -> None:
+    script = """
+    engine = Engine.open(Path(sys.argv[1]))
+    model = engine.create_collection("words", *PLACE, None, None, None, True)
+    engine.add(model.id, numbered(int(sys.argv[2]), 1))
+    print(model.id)
+    engine.close()
+    """
+    ids = set()
+    for _ in range(4):
+        batch = [start(script, tmp_path / "db", number) for number in range(5 * _, 5 * _ + 5)]
+        ids |= {finish(process) for process in batch}
+    assert len(ids) == 1
+    engine = Engine.open(tmp_path / "db")
+    assert engine.count(UUID(ids.pop())) == 20
+    engine.close()
+
+
+def test_a_writer_that_hangs_is_named_in_the_error_of_the_others(
+    shared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine, collection, other = shared
+    tell(other, "setattr(sys.modules['chroma_nb.engine.sqlite'], 'BUSY_TIMEOUT_SECONDS', 0.1)")
+    tell(other, "engine._connections._writer.execute('PRAGMA busy_timeout=100')")
+    entered, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with engine.changing():
+            entered.set()
+            release.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    entered.wait(10)
+    answer = tell(other, "engine.add(collection, numbered(900, 1))")
+    assert answer.startswith("InternalError")
+    assert "busy" in answer
+    assert tell(other, "engine.count(collection)") == "20"  # reading goes on
+    release.set()
+    holder.join()
+    assert tell(other, "engine.add(collection, numbered(900, 1))") == "None"
+    assert engine.count(collection) == 21
+
+
+# --- One process, several threads -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_eight_threads_add_query_delete_and_compact(place: str, in_ram: Path) -> None:
+    engine = Engine.open(None if place == "memory" else in_ram / "db")
+    collection = create(engine)
+    engine.add(collection, numbered(0, 50))
+    wrong: list[BaseException] = []
+
+    def work(me: int) -> None:
+        try:
+            for round in range(8):
+                first = 1000 * (me + 1) + 10 * round
+                engine.add(collection, numbered(first, 10))
+                assert nearest(engine, collection, numbered_vector(first), 1) == [f"r{first}"]
+                engine.delete(collection, [f"r{first + 1}"], None)
+                found = engine.get(collection, [f"r{first}", "r3"], None, None, None, ("embeddings",))
+                assert np.allclose(found["embeddings"][-1], numbered_vector(first))
+                if round % 3 == me % 3:
+                    engine.compact(collection)
+        except BaseException as error:  # noqa: BLE001  told to the test's own thread
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(me,)) for me in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not wrong
+    assert engine.verify() == []
+    assert len(agree(engine, collection)) == 50 + 8 * 8 * 9
+    engine.close()
+
+
+def test_a_reader_that_holds_a_generation_is_not_disturbed_by_its_compaction(tmp_path: Path) -> None:
+    """The store is given back when the last reader is done, not when the generation is over."""
+    engine = Engine.open(tmp_path / "db")
+    collection = create(engine)
+    engine.add(collection, numbered(0, 50))
+    engine.delete(collection, ["r0"], None)
+    inside, go_on = threading.Event(), threading.Event()
+    answers: list[object] = []
+
+    def read() -> None:
+        def operation(reading) -> object:
+            inside.set()
+            go_on.wait(10)
+            return reading.matrix[reading.memory.slots[reading.memory.live_rows()]].copy()
+
+        try:
+            answers.append(engine._read(collection, operation))
+        except InternalError as error:
+            answers.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    inside.wait(10)
+    compacting = threading.Thread(target=engine.compact, args=(collection,))
+    compacting.start()
+    compacting.join(5)
+    go_on.set()
+    reader.join(10)
+    compacting.join(10)
+    assert np.allclose(answers[0], [numbered_vector(number) for number in range(1, 50)])
+    assert engine.verify() == []
+    engine.close()
+
+
+# --- Folders that go away ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_removed_and_made_again_is_a_new_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chroma_nb.engine.engine, "_LOOKED", 0.0)
+    directory = tmp_path / "db"
+    old = Engine.open(directory)
+    collection = create(old)
+    old.add(collection, numbered(0, 5))
+    shutil.rmtree(directory)
+    for call in (lambda: old.count(collection), lambda: old.add(collection, numbered(9, 1))):
+        with pytest.raises(InternalError, match="removed or replaced"):
+            call()
+    new = Engine.open(directory)
+    assert new is not old
+    fresh = create(new)
+    new.add(fresh, numbered(0, 3))
+    assert agree(new, fresh) == {"r0", "r1", "r2"}
+    with pytest.raises(InternalError, match="removed or replaced"):
+        old.count(collection)
+    old.close()
+    assert new.count(fresh) == 3
+    new.close()
+
+
+def test_one_directory_is_one_engine_by_whatever_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "db")
+    monkeypatch.chdir(tmp_path)
+    engines = [Engine.open(path) for path in (tmp_path / "db", tmp_path / "link", Path("db"), Path("db/../db"))]
+    assert len(set(map(id, engines))) == 1
+    collection = create(engines[0])
+    for engine in engines[:-1]:
+        engine.close()
+    monkeypatch.chdir("/")
+    assert engines[0].count(collection) == 0  # open until the last reference is given back
+    engines[0].close()
+
+
+def test_200_opens_and_closes_leave_no_descriptor_and_no_thread(tmp_path: Path) -> None:
+    def opened_files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    def once(number: int) -> None:
+        engine = Engine.open(tmp_path / "db")
+        collection = engine.create_collection("words", *PLACE, None, None, None, True).id
+        engine.upsert(collection, numbered(number, 2))
+        nearest(engine, collection, numbered_vector(number), 1)
+        engine.close()
+
+    once(0)
+    files, threads = opened_files(), threading.active_count()
+    for number in range(200):
+        once(number % 7)
+    assert opened_files() == files
+    assert threading.active_count() == threads
+
+
+def test_nothing_below_the_path_is_open_or_mapped_after_close(tmp_path: Path) -> None:
+    script = """
+    directory = Path(sys.argv[1])
+    engine = Engine.open(directory)
+    collection = create(engine)
+    engine.add(collection, numbered(0, 50))
+    engine.delete(collection, ["r3"], None)
+    engine.compact(collection)
+    nearest(engine, collection, numbered_vector(1), 3)
+    def held():
+        files = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
+        maps = [line for line in open("/proc/self/maps") if str(directory) in line]
+        return [name for name in files if name.startswith(str(directory))] + maps
+    assert held()
+    engine.close()
+    print(held())
+    """
+    assert run(script, tmp_path / "db") == "[]"
+
+
+def test_records_that_were_never_committed_are_seen_by_nobody(shared) -> None:
+    engine, collection, other = shared
+    with pytest.raises(RuntimeError), engine.changing():
+        tell(other, "engine.count(collection)")
+        raise RuntimeError
+    assert tell(other, "engine.count(collection)") == "20"
+    with pytest.raises(Exception, match="UTF-8"):
+        engine.add(collection, records(["a", "b"], [[1.0] * 8, [2.0] * 8], documents=["fine", "\ud800"]))
+    assert agree(engine, collection) == eval(tell(other, "agree(engine, collection)"))
