@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +85,40 @@ PLACES: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.fixture(scope="session")
+def real_chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a server of Chroma 1.5.9 itself, which may be reset."""
+    program = Path(sys.executable).with_name("chroma")
+    if not program.exists():
+        pytest.fail(f"{program} is missing: make test installs chromadb==1.5.9, whose server these tests talk to")
+    directory = tmp_path_factory.mktemp("chroma")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    configuration = directory / "config.yaml"
+    configuration.write_text(
+        f"persist_path: {directory}\nport: {port}\nlisten_address: 127.0.0.1\nallow_reset: true\n", encoding="utf-8"
+    )
+    command = [str(program), "run", str(configuration)]
+    with open(directory / "log", "wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/api/v2/heartbeat", process)
+            yield port
+        finally:
+            process.kill()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 90
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    pytest.fail("chroma run did not answer")
+
+
 def _opened(place: str, directory: Path) -> Iterator[Any]:
     SharedSystemClient.clear_system_cache()
     with PLACES[place](directory) as client:
@@ -86,10 +126,15 @@ def _opened(place: str, directory: Path) -> Iterator[Any]:
     SharedSystemClient.clear_system_cache()
 
 
-@pytest.fixture(params=list(PLACES))
+@pytest.fixture(params=[*PLACES, "chroma"])
 def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    """A client of an empty place that may be reset."""
-    yield from _opened(request.param, tmp_path)
+    """A client of an empty place that may be reset; "chroma" is a server of Chroma itself."""
+    if request.param != "chroma":
+        yield from _opened(request.param, tmp_path)
+        return
+    with chroma_nb.HttpClient(port=request.getfixturevalue("real_chroma")) as client:
+        client.reset()
+        yield client
 
 
 @pytest.fixture(params=["memory", "disk", "http"])

@@ -1,20 +1,13 @@
-"""Servers to talk to: Chroma's own, and one that says what a test tells it."""
+"""A backend of Chroma's own server, and a server that says what a test tells it."""
 
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,36 +19,6 @@ from chroma_nb.operations import requests as ops
 
 def settings_for(port: int, **more: Any) -> Settings:
     return Settings(chroma_server_host="127.0.0.1", chroma_server_http_port=port, **more)
-
-
-@pytest.fixture(scope="session")
-def real_chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of Chroma 1.5.9's own server."""
-    program = Path(sys.executable).with_name("chroma")
-    if not program.exists():
-        pytest.fail(f"{program} is missing: make test installs chromadb==1.5.9, whose server these tests talk to")
-    directory = tmp_path_factory.mktemp("chroma")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [str(program), "run", "--path", str(directory), "--host", "127.0.0.1", "--port", str(port)]
-    with open(directory / "log", "wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/api/v2/heartbeat", process)
-            yield port
-        finally:
-            process.kill()
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 90
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail("chroma run did not answer")
 
 
 @pytest.fixture
