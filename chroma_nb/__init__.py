@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from chroma_nb.config import get_settings as get_settings
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
+    from chroma_nb.projection.projection import Projection as Projection
+    from chroma_nb.projection.projection import project as project
     from chroma_nb.server.serving import serve as serve
 
 #: Public name -> the module that defines it.
@@ -54,6 +56,7 @@ _HOME: dict[str, str] = {
     "cached": "chroma_nb.embedding_functions.cache",
     "copy": "chroma_nb.client.copying",
     "models": "chroma_nb.embedding_functions",
+    **dict.fromkeys(("Projection", "project"), "chroma_nb.projection.projection"),
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",
     "export_chroma": "chroma_nb.client.chroma_export",

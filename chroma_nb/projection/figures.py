@@ -1,0 +1,347 @@
+"""A map as a plotly figure: points, regions' names, queries with lines to their hits.
+
+The same map gives the same figure, byte by byte: traces have fixed uids. No widget here; the explorer in
+``jupyter/widgets`` puts these traces into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.projection import colours
+from chroma_nb.projection.colours import GREY, PALETTE, SCALE, Group, Rows, Scale
+from chroma_nb.projection.labels import Labels
+from chroma_nb.projection.plotly_text import escaped, folded
+from chroma_nb.types import Matrix, Metadata
+
+#: Up to as many points a hover carries text; beyond, it would be most of what is sent: id and colour only.
+HOVER_TEXTS: Final = 20_000
+#: Beyond as many points a lasso is slow to follow: a box is offered first.
+LASSO: Final = 50_000
+#: Beyond as many points a density and a sample are drawn.
+DRAWN: Final = 200_000
+#: On white and on black alike 4.5 : 1.
+_INK: Final = "#767676"
+_SEED: Final = 42
+
+
+class Map(Protocol):
+    """What is drawn."""
+
+    ids: list[str]
+    coordinates: Matrix
+    documents: list[str | None]
+    metadatas: list[Metadata | None]
+    name: str
+
+    @property
+    def labels(self) -> Labels: ...
+
+
+@dataclass(frozen=True)
+class Star:
+    """A query: its text, where it lies, and the rows of its hits."""
+
+    text: str
+    spot: Matrix
+    hits: list[int]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure, and for each of its first traces the rows of the map that its points are."""
+
+    figure: Any
+    rows: list[Rows]
+
+
+def draw(
+    projection: Map,
+    *,
+    color: str | Sequence[Any] | None = "label",
+    size: str | Sequence[float] | float | None = None,
+    hover: Sequence[str] = (),
+    labels: bool = True,
+    stars: Sequence[Star] = (),
+    title: str | None = None,
+    width: int | None = None,
+    height: int = 600,
+    limit: int = DRAWN,
+) -> Drawing:
+    """The figure of a map.
+
+    ``color`` and ``size`` name a metadata key or "label", or give a value per record; ``hover`` names keys shown
+    besides the document. Numbers are coloured by a scale, other values by category. ``labels`` writes the names
+    of the regions on the map. Beyond ``limit`` points a density and that many of them are drawn.
+    """
+    go = require("plotly.graph_objects", feature="the figure of a map")
+    values, colour_name = _column(projection, color)
+    sizes = _sizes(projection, size)
+    shown = _shown(len(projection.ids), limit)
+    texts = _hover(projection, values, colour_name, hover, shown)
+    dims = projection.coordinates.shape[1]
+    traces, rows = [], []
+    found = [Group("records", np.arange(len(projection.ids)), PALETTE[0], "circle")]
+    for name, part, marker in _parts(colours.coloured(values) if values is not None else found, colour_name):
+        kept = part if shown is None else part[shown[part]]
+        if len(part) and not len(kept):
+            continue
+        marker["size"] = _of_rows(sizes, kept, default=_point_size(len(projection.ids), dims))
+        if isinstance(numbers := marker.get("color"), np.ndarray):
+            marker["color"] = numbers if shown is None else numbers[shown[part]]
+        traces.append(_points(go, projection.coordinates[kept], [texts[row] for row in kept.tolist()], name, marker))
+        rows.append(kept)
+    for number, trace in enumerate(traces):
+        trace.uid = f"chroma-nb-{number}"
+    figure = go.Figure(traces)
+    if shown is not None and dims == 2:
+        figure.add_trace(_density(go, projection.coordinates))
+    for number, star in enumerate(stars):
+        figure.add_traces(star_traces(star, projection.coordinates, number))
+    figure.update_layout(_layout(projection, dims, title, width, height, len(rows)))
+    if labels and len(projection.ids):
+        _write_names(go, figure, projection)
+    return Drawing(figure, rows)
+
+
+# --- Points ---------------------------------------------------------------------------------------------
+def _column(projection: Map, name: str | Sequence[Any] | None) -> tuple[list[Any] | None, str]:
+    """A value per record, by key or as given, and what it is called."""
+    count = len(projection.ids)
+    if name is None:
+        return None, ""
+    if not isinstance(name, str):
+        if len(name) != count:
+            raise ValueError(f"expected a value for each of {count} records, got {len(name)}")
+        return list(name), ""
+    keys = {key for metadata in projection.metadatas for key in metadata or ()}
+    if name not in keys and name == "label":
+        found = projection.labels.of_records()
+        return (found if any(found) else None), "label"
+    if name not in keys and count:
+        there = ", ".join(map(repr, sorted(keys)[:12])) or "none"
+        raise ValueError(f"no record has the metadata key {name!r}; there are {there}, and 'label'")
+    return [(metadata or {}).get(name) for metadata in projection.metadatas], name
+
+
+def _parts(found: list[Group] | Scale, name: str) -> list[tuple[str, Rows, dict[str, Any]]]:
+    """Name, rows and marker of each trace."""
+    if isinstance(found, Scale):
+        bar = {"title": {"text": escaped(name, 40)}, "thickness": 12}
+        marker = {"color": found.values.astype(np.float32), "colorscale": SCALE, "showscale": True, "colorbar": bar}
+        parts = [(escaped(name, 40) or "value", found.rows, marker)]
+        if found.missing.size:
+            parts.append(("missing", found.missing, {"color": GREY, "symbol": "circle-open"}))
+        return parts
+    return [(escaped(group.name, 40), group.rows, {"color": group.colour, "symbol": group.shape}) for group in found]
+
+
+def _points(go: Any, spots: Matrix, texts: list[str], name: str, marker: dict[str, Any]) -> Any:
+    axes = dict(zip("xyz", (np.ascontiguousarray(spots[:, axis]) for axis in range(spots.shape[1])), strict=False))
+    kind = go.Scattergl if spots.shape[1] == 2 else go.Scatter3d
+    marker = {"opacity": 0.8, **marker}
+    faint = {} if spots.shape[1] == 3 else {"unselected": {"marker": {"opacity": 0.15}}}
+    return kind(**axes, mode="markers", name=name, hovertext=texts, hoverinfo="text", marker=marker, **faint)
+
+
+def _point_size(count: int, dims: int) -> float:
+    return float(np.clip(10 - 1.6 * np.log10(max(count, 1)), 2.5, 9)) * (0.6 if dims == 3 else 1)
+
+
+def _sizes(projection: Map, size: str | Sequence[float] | float | None) -> Any:
+    """None, one size, or one per record between 4 and 18 pixels; records without a number are the smallest."""
+    if size is None or isinstance(size, (int, float)):
+        return size
+    values, _ = _column(projection, size)
+    numbers = np.array([float(v) if isinstance(v, (int, float)) and np.isfinite(v) else np.nan for v in values or ()])
+    if numbers.size == 0 or np.isnan(numbers).all():
+        raise ValueError(f"expected size to name a metadata key of numbers, got {size!r}")
+    low, high = np.nanmin(numbers), np.nanmax(numbers)
+    # By area: the eye compares areas, not diameters.
+    share = np.nan_to_num((numbers - low) / (high - low if high > low else 1))
+    return (4 + 14 * np.sqrt(share)).astype(np.float32)
+
+
+def _of_rows(sizes: Any, rows: Rows, default: float) -> Any:
+    if sizes is None:
+        return default
+    return sizes[rows] if isinstance(sizes, np.ndarray) else sizes
+
+
+def _shown(count: int, limit: int) -> Any:
+    """Which rows are drawn: None for all."""
+    if count <= limit:
+        return None
+    chosen = np.zeros(count, np.bool_)
+    chosen[np.random.default_rng(_SEED).choice(count, size=limit, replace=False)] = True
+    return chosen
+
+
+def _hover(projection: Map, values: list[Any] | None, name: str, hover: Sequence[str], shown: Any) -> list[str]:
+    """What is read over a point: id, document, the value that gives the colour, more keys."""
+    count = len(projection.ids) if shown is None else int(shown.sum())
+    brief = count > HOVER_TEXTS
+    keys = [] if brief else [key for key in hover if key != name]
+    texts = []
+    for row, one in enumerate(projection.ids):
+        lines = [f"<b>{escaped(one, 60)}</b>"]
+        if not brief and projection.documents[row]:
+            lines.append(folded(projection.documents[row]))
+        if values is not None and values[row] is not None:
+            lines.append(f"{escaped(name, 40)}: {escaped(values[row], 60)}" if name else escaped(values[row], 60))
+        metadata = projection.metadatas[row] or {}
+        lines += [f"{escaped(key, 40)}: {escaped(metadata[key], 60)}" for key in keys if key in metadata]
+        texts.append("<br>".join(lines))
+    return texts
+
+
+def _density(go: Any, coordinates: Matrix) -> Any:
+    """How many points lie where, beneath a sample of them."""
+    counts, x, y = np.histogram2d(coordinates[:, 0], coordinates[:, 1], bins=160)
+    return go.Heatmap(
+        z=np.where(counts > 0, np.log1p(counts), np.nan).T.astype(np.float32),
+        x=((x[:-1] + x[1:]) / 2).astype(np.float32),
+        y=((y[:-1] + y[1:]) / 2).astype(np.float32),
+        colorscale="Greys",
+        showscale=False,
+        hoverinfo="skip",
+        opacity=0.5,
+        zsmooth="best",
+        uid="chroma-nb-density",
+    )
+
+
+# --- Queries --------------------------------------------------------------------------------------------
+def star_traces(star: Star, coordinates: Matrix, number: int) -> list[Any]:
+    """A query as a star, with lines to its hits."""
+    go = require("plotly.graph_objects", feature="the figure of a map")
+    dims = len(star.spot)
+    colour = ("#D62728", "#6A3D9A", "#1B9E77", "#B15928")[number % 4]
+    path = np.full((3 * len(star.hits), dims), np.nan, np.float32)
+    path[0::3], path[1::3] = star.spot, coordinates[star.hits]
+    kind = go.Scatter if dims == 2 else go.Scatter3d
+    name = escaped(star.text, 40)
+    group = f"query-{number}"
+
+    def axes(spots: Matrix) -> dict[str, Any]:
+        return {axis: np.ascontiguousarray(spots[:, column]) for column, axis in enumerate("xyz"[:dims])}
+
+    lines = kind(
+        **axes(path),
+        mode="lines",
+        line={"color": colour, "width": 1.5},
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=group,
+        connectgaps=False,
+        uid=f"chroma-nb-query-{number}-lines",
+    )
+    marker: dict[str, Any] = {"color": colour, "line": {"color": "white", "width": 1}}
+    marker |= {"symbol": "star", "size": 18} if dims == 2 else {"symbol": "diamond", "size": 8}
+    point = kind(
+        **axes(np.asarray(star.spot, np.float32)[None, :]),
+        mode="markers",
+        marker=marker,
+        name=f"★ {name}",
+        legendgroup=group,
+        hovertext=[f"<b>{folded(star.text)}</b><br>{len(star.hits)} hits on the map"],
+        hoverinfo="text",
+        uid=f"chroma-nb-query-{number}",
+    )
+    return [lines, point]
+
+
+# --- Around the points ----------------------------------------------------------------------------------
+def _layout(
+    projection: Map, dims: int, title: str | None, width: int | None, height: int, groups: int
+) -> dict[str, Any]:
+    bare: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
+    axes: dict[str, Any]
+    if dims == 2:
+        # One unit is as long in both directions: distances on the map may be compared.
+        axes = {"xaxis": bare, "yaxis": {**bare, "scaleanchor": "x", "scaleratio": 1}}
+    else:
+        quiet = {**bare, "showbackground": False, "showspikes": False}
+        axes = {"scene": {"xaxis": quiet, "yaxis": quiet, "zaxis": quiet, "aspectmode": "data"}}
+    return {
+        **axes,
+        "title": {"text": escaped(projection.name if title is None else title, 80), "font": {"size": 15}},
+        "template": "none",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": _INK},
+        "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
+        "hoverlabel": {"align": "left", "font": {"color": "#222222"}, "bgcolor": "#FFFFFF"},
+        "legend": {"itemsizing": "constant"},
+        "showlegend": groups > 1,
+        "dragmode": "orbit" if dims == 3 else ("lasso" if len(projection.ids) <= LASSO else "select"),
+        "width": width,
+        "height": height,
+        "uirevision": "chroma-nb",
+    }
+
+
+def _write_names(go: Any, figure: Any, projection: Map) -> None:
+    found = projection.labels
+    spots = [(spot, name) for spot, name in zip(found.centres, found.names, strict=True)]
+    if projection.coordinates.shape[1] == 3:
+        texts = [f"<b>{escaped(name, 40)}</b>" for _, name in spots]
+        axes = {axis: found.centres[:, column] for column, axis in enumerate("xyz")}
+        figure.add_trace(
+            go.Scatter3d(**axes, mode="text", text=texts, hoverinfo="skip", showlegend=False, uid="chroma-nb-names")
+        )
+        return
+    figure.update_layout(
+        annotations=[
+            {
+                "x": float(spot[0]),
+                "y": float(spot[1]),
+                "text": escaped(name, 40),
+                "showarrow": False,
+                "captureevents": False,
+                "font": {"color": "#222222", "size": 12},
+                "bgcolor": "rgba(255,255,255,0.72)",
+                "borderpad": 2,
+            }
+            for spot, name in apart(spots, projection.coordinates)
+        ]
+    )
+
+
+def apart(spots: Sequence[tuple[Matrix, str]], coordinates: Matrix) -> list[tuple[Matrix, str]]:
+    """Names that do not cover one another, the larger regions first; one that finds no room is left out.
+
+    >>> here = np.zeros(2, np.float32)
+    >>> [name for _, name in apart([(here, "whales")] * 9, np.array([[0, 0], [1, 1]], np.float32))]
+    ['whales', 'whales', 'whales']
+    """
+    span = float(max(np.ptp(coordinates, axis=0).max(initial=0), 1e-9))
+    line = 0.04 * span
+    taken: list[tuple[float, float, float]] = []
+    placed = []
+    for spot, name in spots:
+        half = 0.0055 * span * min(len(name), 40)
+        for step in (0.0, line, -line):
+            x, y = float(spot[0]), float(spot[1]) + step
+            if all(abs(x - ox) > half + wide or abs(y - oy) >= line for ox, oy, wide in taken):
+                taken.append((x, y, half))
+                placed.append((np.array([x, y], np.float32), name))
+                break
+    return placed
+
+
+def html_page(figure: Any, plotlyjs: Literal["inside", "linked"]) -> str:
+    """A figure as a page of its own, the same bytes for the same figure."""
+    if plotlyjs not in ("inside", "linked"):
+        raise ValueError(f"expected plotlyjs to be 'inside' or 'linked', got {plotlyjs!r}")
+    page: str = figure.to_html(
+        include_plotlyjs=True if plotlyjs == "inside" else "cdn",
+        div_id="chroma-nb-map",
+        config={"displaylogo": False, "scrollZoom": True, "responsive": True},
+    )
+    return page

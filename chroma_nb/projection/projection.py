@@ -1,0 +1,408 @@
+"""A map of a collection: ``project(collection)`` and the ``Projection`` it gives.
+
+How coordinates are made stands in ``reducers.py``, how a map is drawn in ``figures.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
+from chroma_nb.projection.background import Background
+from chroma_nb.projection.reading import MapRecords, read, read_id_list, read_ids, space
+from chroma_nb.results import GetResult
+from chroma_nb.types import Matrix, Metadata, Where
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Neighbours by whose weights a query or a new record is placed.
+_PLACED_BY = 15
+_QUERY_LIMIT = 1_000
+_AXES = "xyz"
+_FORMAT = "chroma_nb projection 1"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Queries on a map: coordinates (m, dims), and per query the ids and distances of its hits, nearest first."""
+
+    texts: list[str]
+    coordinates: Matrix
+    ids: list[list[str]]
+    distances: list[list[float]]
+
+
+class Projection:
+    """Records with their coordinates on a map. ``to_df()`` is the table, ``figure()`` the picture.
+
+    ``coordinates`` is float32 of shape (n, dims), in the order of ``ids``. ``fit`` is the work that still goes
+    on when the map was asked for with ``wait=False``: until it ends, the coordinates are those of PCA.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        coordinates: Matrix,
+        documents: Sequence[str | None],
+        metadatas: Sequence[Metadata | None],
+        *,
+        method: str = "pca",
+        collection: Any = None,
+        where: Where | None = None,
+        name: str = "",
+    ) -> None:
+        self.ids, self.coordinates = list(ids), coordinates
+        self.documents, self.metadatas = list(documents), list(metadatas)
+        self.method, self.collection, self.where, self.name = method, collection, where, name
+        self.fit: Background[Matrix] | None = None
+        self._labels: labels.Labels | None = None
+
+    @property
+    def dims(self) -> int:
+        """2 or 3."""
+        return int(self.coordinates.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        count = f"{len(self):,} record{'' if len(self) == 1 else 's'}"
+        return f"<Projection of {self.name!r}: {count}, {self.dims}-D, {self.method}>"
+
+    # --- As a table ---
+    def to_df(self) -> pandas.DataFrame:
+        """One row a record: id, x, y (and z), label, document, metadata.
+
+        A metadata key with the name of one of these columns is called ``metadata.<key>``.
+        """
+        frame = GetResult(ids=self.ids, documents=self.documents, metadatas=self.metadatas).to_df()
+        axes = _AXES[: self.dims]
+        frame = frame.rename(columns={name: f"metadata.{name}" for name in (*axes, "label") if name in frame})
+        for column, axis in enumerate(axes):
+            frame.insert(1 + column, axis, self.coordinates[:, column])
+        frame.insert(1 + self.dims, "label", self.labels.of_records())
+        return frame
+
+    # --- Regions ---
+    @property
+    def labels(self) -> labels.Labels:
+        """The regions of the map and their names; ``labels.rename(0, "whales")`` changes one."""
+        if self._labels is None:
+            self._labels = labels.find(self.coordinates, self.documents, self.metadatas)
+        return self._labels
+
+    def store_labels(self, key: str = "label") -> int:
+        """Write each record's label into the collection as metadata ``key``; how many records got one."""
+        collection = self._need_collection("storing labels")
+        named = [(one, label) for one, label in zip(self.ids, self.labels.of_records(), strict=True) if label]
+        for start in range(0, len(named), 1_000):
+            part = named[start : start + 1_000]
+            collection.update(ids=[one for one, _ in part], metadatas=[{key: label} for _, label in part])
+        rows = {one: row for row, one in enumerate(self.ids)}
+        for one, label in named:
+            self.metadatas[rows[one]] = {**(self.metadatas[rows[one]] or {}), key: label}
+        return len(named)
+
+    # --- As a picture ---
+    def figure(self, **options: Any) -> Any:
+        """The map as a plotly figure; see ``chroma_nb.projection.figures.draw`` for the options.
+
+        ``color`` and ``size`` name a metadata key (or "label"), ``hover`` more of them, ``queries`` are texts
+        that are searched and drawn with lines to their ``n_results`` hits.
+        """
+        return self.draw(**options).figure
+
+    def draw(self, queries: Sequence[str] | str | None = None, n_results: int = 5, **options: Any) -> figures.Drawing:
+        """As ``figure()``, with the records behind each trace."""
+        if isinstance(queries, str):
+            queries = [queries]
+        placed = self.place(query_texts=queries, n_results=n_results) if queries else None
+        stars = () if placed is None else self.stars(placed)
+        return figures.draw(self, stars=stars, **options)
+
+    def stars(self, placed: Placed) -> list[figures.Star]:
+        """Placed queries as they are drawn."""
+        rows = {one: row for row, one in enumerate(self.ids)}
+        return [
+            figures.Star(text, spot, [rows[one] for one in ids if one in rows])
+            for text, spot, ids in zip(placed.texts, placed.coordinates, placed.ids, strict=True)
+        ]
+
+    def to_html(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        plotlyjs: Literal["inside", "linked"] = "inside",
+        **options: Any,
+    ) -> str:
+        """The map as one HTML page, written to ``path`` if given.
+
+        It holds plotly.js itself (5 MB, opens offline) or ``"linked"`` loads it from plotly's site.
+        """
+        page = figures.html_page(self.figure(**options), plotlyjs)
+        if path is not None:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(page)
+        return page
+
+    # --- More points ---
+    def place(
+        self,
+        query_texts: Sequence[str] | str | None = None,
+        query_embeddings: Any = None,
+        n_results: int = 5,
+    ) -> Placed:
+        """Where queries lie on the map: the mean of their nearest records there, weighted by nearness.
+
+        One query by text or embedding, or several. Nothing is fitted again.
+        """
+        collection = self._need_collection("placing a query")
+        texts = [query_texts] if isinstance(query_texts, str) else list(query_texts or [])
+        if bool(texts) == (query_embeddings is not None):
+            raise ValueError("expected either query_texts or query_embeddings")
+        if not len(self):
+            raise ValueError("this map is empty: there is nothing to place a query by")
+        asked = {"query_texts": texts} if texts else {"query_embeddings": np.atleast_2d(query_embeddings)}
+        total = collection.count()
+        wanted = min(max(1, total), _QUERY_LIMIT, math.ceil(max(_PLACED_BY, n_results) * max(1, total / len(self))))
+        answer = collection.query(**asked, n_results=wanted, where=self.where, include=["distances"])
+        rows = {one: row for row, one in enumerate(self.ids)}
+        spots = np.zeros((len(answer["ids"]), self.dims), np.float32)
+        for query, (ids, distances) in enumerate(zip(answer["ids"], answer["distances"], strict=True)):
+            near = [(rows[one], far) for one, far in zip(ids, distances, strict=True) if one in rows][:_PLACED_BY]
+            if near:
+                spots[query] = _weighted(self.coordinates[[row for row, _ in near]], [far for _, far in near])
+        names = texts or [f"query {number + 1}" for number in range(len(spots))]
+        return Placed(
+            names,
+            spots,
+            [list(ids[:n_results]) for ids in answer["ids"]],
+            [[float(far) for far in distances[:n_results]] for distances in answer["distances"]],
+        )
+
+    def refreshed(self) -> Projection:
+        """The map of the collection as it is now: what is gone left out, what is new placed by its neighbours.
+
+        Nothing else moves and nothing is fitted again, so labels and impressions stay. The map of a sample
+        gains no records. After many changes ``project`` makes a better one.
+        """
+        collection = self._need_collection("refreshing a map")
+        now = read_id_list(collection, self.where)
+        rows = {one: row for row, one in enumerate(self.ids)}
+        new = [one for one in now if one not in rows] if self.whole else []
+        records = read_ids(collection, [one for one in now if one in rows])
+        coordinates = self.coordinates[[rows[one] for one in records.ids]]
+        fresh = read_ids(collection, new)
+        if len(fresh) and len(records):
+            coordinates = np.concatenate([coordinates, _beside(fresh, records, coordinates, space(collection))])
+        elif len(fresh):
+            coordinates = reducers.pca(fresh.embeddings, dims=self.dims)
+        result = Projection(
+            records.ids + fresh.ids,
+            coordinates,
+            records.documents + fresh.documents,
+            records.metadatas + fresh.metadatas,
+            method=self.method,
+            collection=collection,
+            where=self.where,
+            name=self.name,
+        )
+        return result
+
+    #: Whether the map was made of all records that matched, not of a sample.
+    whole: bool = True
+
+    def _need_collection(self, purpose: str) -> Any:
+        if self.collection is None:
+            raise ValueError(f"{purpose} needs the collection; give it: Projection.load(path, collection)")
+        return self.collection
+
+    # --- On disk ---
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the map to one file: numpy's ``.npz`` of numbers and JSON text, no pickle."""
+        state = {
+            "format": _FORMAT,
+            "ids": self.ids,
+            "documents": self.documents,
+            "metadatas": self.metadatas,
+            "method": self.method,
+            "where": self.where,
+            "name": self.name,
+            "whole": self.whole,
+            "labels": self._labels and self._labels.names,
+        }
+        parts = {"coordinates": self.coordinates, "state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
+        if self._labels is not None:
+            parts |= {"clusters": self._labels.clusters, "centres": self._labels.centres}
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **parts)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for one
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], collection: Any = None) -> Projection:
+        """A map that ``save`` wrote; ``collection`` is needed to place queries and to refresh it."""
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+                parts = {name: stored[name] for name in stored.files}
+            state = json.loads(parts["state"].tobytes())
+            if state["format"] != _FORMAT or len(parts["coordinates"]) != len(state["ids"]):
+                raise ValueError("not a map of this version")
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"expected a file that Projection.save wrote, got {str(path)!r}: {error}") from error
+        found = cls(
+            state["ids"],
+            parts["coordinates"],
+            state["documents"],
+            state["metadatas"],
+            method=state["method"],
+            collection=collection,
+            where=state["where"],
+            name=state["name"],
+        )
+        found.whole = state["whole"]
+        if state["labels"] is not None:
+            found._labels = labels.Labels(parts["clusters"], state["labels"], parts["centres"])
+        return found
+
+
+def project(
+    collection: Any,
+    method: str = "auto",
+    dims: int = 2,
+    *,
+    where: Where | None = None,
+    sample: int | None = None,
+    seed: int = 42,
+    wait: bool = True,
+    cache: bool = True,
+) -> Projection:
+    """A map of ``collection`` (ours, a server's or chromadb's own) in two or three dimensions.
+
+    ``method`` is "umap", "pca", "tsne" or "auto": UMAP where it is installed and there are enough records.
+    ``where`` filters, ``sample`` draws that many by ``seed``. The same records give the same map on one machine;
+    it is kept beside the collection (``cache=False``: not), and the next call takes it from there. With
+    ``wait=False`` the map of PCA comes back at once and ``Projection.fit`` goes on in the background.
+
+    >>> import chroma_nb
+    >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
+    >>> collection.add(ids=["a", "b"], documents=["one", "two"], embeddings=[[0, 3], [4, 0]])
+    >>> project(collection).to_df()[["id", "x", "y"]]
+      id    x    y
+    0  a  2.5  0.0
+    1  b -2.5  0.0
+    """
+    if dims not in (2, 3):
+        raise ValueError(f"expected dims to be 2 or 3, got {dims!r}")
+    reducers.check(method)
+    records = read(collection, where=where, sample=sample, seed=seed)
+    metric = space(collection)
+    reducer = reducers.choose(method, records.embeddings)
+    whole = sample is None
+    result = Projection(
+        records.ids,
+        np.zeros((len(records), dims), np.float32),
+        records.documents,
+        records.metadatas,
+        method=reducer.name,
+        collection=collection,
+        where=where,
+        name=str(collection.name),
+    )
+    result.whole = whole
+    if not reducer.slow:
+        points = neighbours.prepared(records.embeddings, metric)
+        result.coordinates = reducer.reduce(points, None, dims, seed, lambda share: None)
+        return result
+    places = coordinates_cache.directories(collection) if cache else []
+    name = coordinates_cache.key(
+        records.ids, records.embeddings, method=reducer.name, dims=dims, seed=seed, space=metric
+    )
+    if (found := coordinates_cache.load(places, name, (len(records), dims))) is not None:
+        result.coordinates = found
+        return result
+    points = neighbours.prepared(records.embeddings, metric)
+
+    def work(report: Callable[[str, float], None]) -> Matrix:
+        near = None
+        if reducer.needs_neighbours:
+            warming = Background(lambda report: reducers.warm_umap()).start()
+            near = neighbours.find(
+                collection,
+                records,
+                reducers.N_NEIGHBOURS,
+                metric,
+                where,
+                whole,
+                lambda share: report("neighbours", share),
+            )
+            while not warming.ended(0.1):
+                report("preparing UMAP", 0.0)
+            warming.wait()
+        coordinates = reducer.reduce(points, near, dims, seed, lambda share: report("layout", share))
+        coordinates_cache.save(places, name, coordinates)
+        return coordinates
+
+    if wait:
+        result.coordinates = _with_progress(work, reducer.name)
+    else:
+        result.coordinates, result.method = reducers.pca(points, dims=dims), "pca"
+        result.fit = Background(work)
+        result.fit.on_done(lambda fit: _take(result, reducer.name, fit))
+        result.fit.start()
+    return result
+
+
+def _take(result: Projection, method: str, fit: Background[Matrix]) -> None:
+    if fit.error is None and (coordinates := fit.wait()) is not None:
+        result.coordinates, result.method, result._labels = coordinates, method, None
+
+
+def _with_progress(work: Callable[[Callable[[str, float], None]], Matrix], method: str) -> Matrix:
+    """The work in this thread, so that an interrupt ends it, with a bar when it takes long."""
+    shares = {"neighbours": (0, 30), "preparing UMAP": (30, 0), "layout": (30, 70)}
+    done = 0
+    with progress_bar(100, description=f"map by {method}", unit="%") as bar:
+
+        def report(stage: str, share: float) -> None:
+            nonlocal done
+            start, width = shares[stage]
+            now = max(done, int(start + width * share))
+            if now > done:
+                bar.update(now - done)
+                done = now
+
+        return work(report)
+
+
+def _weighted(spots: Matrix, distances: Sequence[float]) -> Matrix:
+    """The mean of spots, the nearer ones counting more; a distance is about the square of a length."""
+    far = np.asarray(distances, np.float64)
+    far = far - min(0.0, float(far.min()))  # an inner product may be below zero
+    weights = 1 / (far + 1e-6 * max(float(far.max()), 1e-30))
+    placed: Matrix = (spots * (weights / weights.sum())[:, None]).sum(axis=0).astype(np.float32)
+    return placed
+
+
+def _beside(new: MapRecords, old: MapRecords, coordinates: Matrix, metric: str) -> Matrix:
+    """The new records among the old ones, by exact neighbours."""
+    together = neighbours.prepared(np.concatenate([old.embeddings, new.embeddings]), metric)
+    known, fresh = together[: len(old)], together[len(old) :]
+    half = np.einsum("ij,ij->i", known, known) / 2
+    count = min(_PLACED_BY, len(known))
+    spots = np.empty((len(fresh), coordinates.shape[1]), np.float32)
+    for start in range(0, len(fresh), 512):
+        part = fresh[start : start + 512]
+        near = np.argpartition(half - part @ known.T, count - 1, axis=1)[:, :count]
+        gaps = ((known[near].astype(np.float64) - part[:, None, :]) ** 2).sum(axis=2)
+        for row, (rows, far) in enumerate(zip(near, gaps, strict=True), start):
+            spots[row] = _weighted(coordinates[rows], far.tolist())
+    return spots

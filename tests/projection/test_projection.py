@@ -1,0 +1,290 @@
+"""project(): coordinates for any collection, kept, refreshed, and queries placed among them."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import chroma_nb
+from chroma_nb.projection import coordinates_cache, projection, reducers
+from chroma_nb.projection.background import Background
+from chroma_nb.projection.projection import Projection, project
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 20])
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("method", ["auto", "pca"])
+def test_the_smallest_collections_have_a_map(client, filled, count, dims, method, monkeypatch):
+    monkeypatch.setattr(reducers, "FEW", 21)
+    found = project(filled(client, count), method, dims)
+    assert found.coordinates.shape == (count, dims)
+    assert np.isfinite(found.coordinates).all()
+    assert len(found.to_df()) == count
+    found.figure()
+
+
+def test_equal_vectors_lie_on_one_spot(client):
+    collection = client.create_collection("same", embedding_function=None)
+    collection.add(ids=[str(row) for row in range(30)], embeddings=[[1.0, 2.0]] * 30)
+    found = project(collection)
+    assert found.method == "pca"
+    assert not found.coordinates.any()
+    found.figure()
+
+
+def test_pca_keeps_the_distances_of_a_plane_and_is_the_same_in_every_run():
+    random = np.random.default_rng(3)
+    plane = random.normal(size=(50, 2)) @ np.linalg.qr(random.normal(size=(9, 2)))[0].T
+    for points in (plane.astype(np.float32), plane[:6].astype(np.float32)):
+        found = reducers.pca(points)
+        apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+        np.testing.assert_allclose(np.linalg.norm(found[:, None] - found[None], axis=2), apart, atol=1e-4)
+        np.testing.assert_array_equal(found, reducers.pca(points))
+
+
+def test_umap_keeps_regions_together_is_repeatable_and_is_kept(filled, tmp_path, monkeypatch):
+    with chroma_nb.PersistentClient(tmp_path / "db") as client:
+        collection = filled(client, 80)
+        stages = []
+        first = project(collection, "umap", wait=False)
+        first.fit.on_progress(lambda stage, share: stages.append(stage))
+        assert first.fit.wait(timeout=300) is not None
+        assert first.method == "umap"
+        assert stages[-1] == "layout"
+        nearest = np.argsort(np.linalg.norm(first.coordinates[:, None] - first.coordinates[None], axis=2))[:, 1:6]
+        assert (nearest % 4 == np.arange(80)[:, None] % 4).mean() > 0.95
+        assert list((tmp_path / "db" / "cache").glob("map-*.npz"))
+
+        monkeypatch.setattr(reducers, "umap", None)
+        monkeypatch.setitem(reducers.REDUCERS, "umap", reducers.Reducer("umap", None, needs_neighbours=True, slow=True))
+        again = project(collection, "umap")
+        np.testing.assert_array_equal(again.coordinates, first.coordinates)
+        monkeypatch.undo()
+        np.testing.assert_array_equal(project(collection, "umap", cache=False).coordinates, first.coordinates)
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A method that takes long in name only: what is kept and when can be seen without UMAP."""
+    calls = []
+
+    def reduce(points, near, dims, seed, report):
+        calls.append(len(points))
+        report(0.5)
+        return reducers.pca(points, dims=dims) + 1
+
+    monkeypatch.setitem(reducers.REDUCERS, "slow", reducers.Reducer("slow", reduce, slow=True))
+    return calls
+
+
+def test_a_map_is_made_again_when_records_vectors_or_parameters_change(client, filled, slow):
+    collection = filled(client, 20)
+    for change, options in (
+        (lambda: None, {}),
+        (lambda: None, {"dims": 3}),
+        (lambda: None, {"seed": 1}),
+        (lambda: collection.update(ids=["id0"], embeddings=[[0.0] * 16]), {}),
+        (lambda: collection.delete(ids=["id1"]), {}),
+    ):
+        change()
+        before = len(slow)
+        first = project(collection, "slow", **options)
+        np.testing.assert_array_equal(project(collection, "slow", **options).coordinates, first.coordinates)
+        assert len(slow) == before + 1
+
+
+def test_text_and_metadata_that_change_need_no_new_map(client, filled, slow):
+    collection = filled(client, 20)
+    project(collection, "slow")
+    collection.update(ids=["id1"], metadatas=[{"topic": "new"}])
+    assert project(collection, "slow").metadatas[1]["topic"] == "new"
+    assert slow == [20]
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half a file", b"not numpy"])
+def test_a_damaged_file_of_coordinates_is_forgotten(client, filled, slow, damage, tmp_path):
+    collection = filled(client, 20)
+    kept = project(collection, "slow").coordinates
+    (path,) = (tmp_path / "user-cache" / "chroma_nb" / "maps").glob("map-*.npz")
+    path.write_bytes(damage)
+    np.testing.assert_array_equal(project(collection, "slow").coordinates, kept)
+    assert slow == [20, 20]
+
+
+def test_files_with_pickles_are_not_read(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (sys.exit, (1,))
+
+    with open(tmp_path / "map-x.npz", "wb") as file:
+        np.savez(file, coordinates=np.array([Trap()], dtype=object))
+    assert coordinates_cache.load([tmp_path], "x", (1, 2)) is None
+    with pytest.raises(ValueError, match=r"expected a file that Projection\.save wrote"):
+        Projection.load(tmp_path / "map-x.npz")
+
+
+def test_only_so_many_maps_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(coordinates_cache, "MOST", 3)
+    for number in range(6):
+        coordinates_cache.save([tmp_path], str(number), np.zeros((1, 2), np.float32))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_place_that_cannot_be_written_is_passed_over(tmp_path):
+    (tmp_path / "file").write_text("")
+    kept = coordinates_cache.save([tmp_path / "file" / "cache", tmp_path / "second"], "x", np.zeros((1, 2), np.float32))
+    assert kept == tmp_path / "second" / "map-x.npz"
+    assert coordinates_cache.save([tmp_path / "file" / "cache"], "x", np.zeros((1, 2), np.float32)) is None
+
+
+def test_with_wait_false_pca_is_there_at_once_and_the_method_follows(client, filled, monkeypatch):
+    go, at_work = threading.Event(), threading.Event()
+
+    def reduce(points, near, dims, seed, report):
+        at_work.set()
+        go.wait(30)
+        return reducers.pca(points, dims=dims) + 1
+
+    monkeypatch.setitem(reducers.REDUCERS, "slow", reducers.Reducer("slow", reduce, slow=True))
+    found = project(filled(client, 20), "slow", wait=False)
+    at_work.wait(30)
+    assert (found.method, found.fit.done) == ("pca", False)
+    start = found.coordinates
+    go.set()
+    found.fit.wait(30)
+    found.fit.on_done(lambda fit: None)
+    np.testing.assert_allclose(found.coordinates, start + 1)
+    assert found.method == "slow"
+
+
+def test_a_stopped_fit_leaves_the_map_of_pca_and_keeps_nothing(client, filled, monkeypatch, tmp_path):
+    at_work = threading.Event()
+
+    def reduce(points, near, dims, seed, report):
+        while True:
+            report(0.1)
+            at_work.set()
+
+    monkeypatch.setitem(reducers.REDUCERS, "slow", reducers.Reducer("slow", reduce, slow=True))
+    found = project(filled(client, 20), "slow", wait=False)
+    at_work.wait(30)
+    found.fit.stop()
+    assert found.fit.wait(30) is None
+    assert found.fit.stopped
+    assert found.method == "pca"
+    assert not list((tmp_path / "user-cache").rglob("*.npz"))
+
+
+def test_what_goes_wrong_in_the_background_is_raised_where_somebody_waits():
+    def work(report):
+        raise ZeroDivisionError("oh")
+
+    background = Background(work).start()
+    with pytest.raises(ZeroDivisionError, match="oh"):
+        background.wait(30)
+
+
+def test_a_filter_and_a_sample_choose_the_records(client, filled):
+    collection = filled(client, 40)
+    assert {m["topic"] for m in project(collection, "pca", where={"topic": "whale ocean"}).metadatas} == {"whale ocean"}
+    sample = project(collection, "pca", sample=7)
+    assert len(sample) == 7
+    assert sample.ids == project(collection, "pca", sample=7).ids
+    assert sample.ids != project(collection, "pca", sample=7, seed=1).ids
+
+
+def test_a_query_lies_where_its_neighbours_lie(client, filled):
+    collection = filled(client, 40)
+    found = project(collection, "pca")
+    vector = collection.get(ids=["id5"], include=["embeddings"])["embeddings"][0]
+    placed = found.place(query_embeddings=vector, n_results=3)
+    np.testing.assert_allclose(placed.coordinates[0], found.coordinates[found.ids.index("id5")], atol=0.1)
+    assert placed.ids[0][0] == "id5"
+    assert len(placed.ids[0]) == 3
+
+
+def test_a_query_is_placed_on_the_map_of_a_sample(client, filled):
+    found = project(filled(client, 80), "pca", sample=8)
+    placed = found.place(query_embeddings=[0.0] * 16)
+    low, high = found.coordinates.min(axis=0), found.coordinates.max(axis=0)
+    assert (placed.coordinates[0] >= low).all()
+    assert (placed.coordinates[0] <= high).all()
+
+
+def test_new_records_are_placed_by_their_neighbours_and_the_others_stay(client, filled):
+    collection = filled(client, 40)
+    before = project(collection, "pca")
+    vector = collection.get(ids=["id5"], include=["embeddings"])["embeddings"][0]
+    collection.delete(ids=["id0"])
+    collection.add(ids=["new"], embeddings=[vector], documents=["a new one"])
+    after = before.refreshed()
+    place = dict(zip(after.ids, after.coordinates.tolist(), strict=True))
+    assert "id0" not in place
+    assert place["id7"] == before.coordinates[before.ids.index("id7")].tolist()
+    np.testing.assert_allclose(place["new"], place["id5"], atol=0.05)
+    assert after.to_df().set_index("id").loc["new", "document"] == "a new one"
+
+
+def test_a_saved_map_comes_back(client, filled, tmp_path):
+    collection = filled(client, 40)
+    found = project(collection, "pca", 3)
+    found.metadatas[0] = {"topic": "\ud800 lone", "nan": float("nan"), "list": [1, 2]}
+    found.labels.rename(0, "ours")
+    found.save(tmp_path / "map.npz")
+    again = Projection.load(tmp_path / "map.npz", collection)
+    np.testing.assert_array_equal(again.coordinates, found.coordinates)
+    assert (again.ids, again.documents, again.metadatas[1:]) == (found.ids, found.documents, found.metadatas[1:])
+    assert again.metadatas[0]["list"] == [1, 2]
+    assert again.labels.names == found.labels.names
+    assert repr(again) == "<Projection of 'docs': 40 records, 3-D, pca>"
+    assert len(again.place(query_embeddings=[0.0] * 16).coordinates) == 1
+
+
+def test_the_table_has_coordinates_and_keeps_metadata_of_those_names_apart(client):
+    collection = client.create_collection("docs", embedding_function=None)
+    collection.add(
+        ids=["a", "b"], embeddings=[[0, 1], [1, 0]], metadatas=[{"x": 7, "label": "mine"}, {"x": 8, "label": "b"}]
+    )
+    frame = project(collection).to_df()
+    assert list(frame.columns[:4]) == ["id", "x", "y", "label"]
+    assert frame["metadata.x"].tolist() == [7, 8]
+    assert frame["metadata.label"].tolist() == ["mine", "b"]
+
+
+def test_labels_can_be_stored_as_metadata(client, filled):
+    collection = filled(client, 80)
+    found = project(collection, "pca")
+    found.labels.rename(0, "the first")
+    assert found.store_labels("region") == 80
+    assert collection.get(where={"region": "the first"})["ids"]
+    assert collection.get(ids=["id0"])["metadatas"][0]["topic"] == "whale ocean"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "magic"}, "expected method to be one of 'auto', 'pca'"),
+        ({"dims": 4}, "expected dims to be 2 or 3, got 4"),
+        ({"sample": 0}, "expected sample to be a whole number of records from 1"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_read(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        project(None, **arguments)
+
+
+def test_what_needs_the_collection_says_so(client, filled, tmp_path):
+    project(filled(client, 4)).save(tmp_path / "map.npz")
+    with pytest.raises(ValueError, match=r"placing a query needs the collection; give it: Projection\.load"):
+        Projection.load(tmp_path / "map.npz").place("a text")
+
+
+def test_naming_project_loads_nothing_heavy():
+    program = (
+        "import sys, chroma_nb; chroma_nb.project; "
+        "print([name for name in ('pandas', 'plotly', 'umap', 'sklearn', 'numba', 'tqdm') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
+    assert projection.project is chroma_nb.project
