@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from chroma_nb.config import get_settings as get_settings
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
+    from chroma_nb.projection.compare import compare as compare
+    from chroma_nb.projection.duplicates import duplicates as duplicates
+    from chroma_nb.projection.duplicates import outliers as outliers
+    from chroma_nb.projection.evaluate import evaluate as evaluate
     from chroma_nb.projection.projection import Projection as Projection
     from chroma_nb.projection.projection import project as project
     from chroma_nb.server.serving import serve as serve
@@ -57,6 +61,9 @@ _HOME: dict[str, str] = {
     "copy": "chroma_nb.client.copying",
     "models": "chroma_nb.embedding_functions",
     **dict.fromkeys(("Projection", "project"), "chroma_nb.projection.projection"),
+    **dict.fromkeys(("duplicates", "outliers"), "chroma_nb.projection.duplicates"),
+    "compare": "chroma_nb.projection.compare",
+    "evaluate": "chroma_nb.projection.evaluate",
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",
     "export_chroma": "chroma_nb.client.chroma_export",

@@ -1,0 +1,184 @@
+"""Two collections, or two models over the same records: what moved, and the two maps side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.projection import neighbours
+from chroma_nb.projection.colours import SCALE
+from chroma_nb.projection.plotly_text import escaped, folded
+from chroma_nb.projection.projection import Projection, project
+from chroma_nb.projection.reading import MapRecords, picked, read, space
+from chroma_nb.types import Matrix
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The records that both collections hold, on two maps of which the second is turned to fit the first.
+
+    ``overlap`` is the share of each record's ``k`` nearest neighbours that both agree on, from 0 to 1.
+    """
+
+    first: Projection
+    second: Projection
+    overlap: Matrix
+    moved: Matrix
+    k: int
+
+    def __repr__(self) -> str:
+        agreed = float(self.overlap.mean()) if len(self.overlap) else 0.0
+        return (
+            f"<Comparison of {self.first.name!r} and {self.second.name!r}: {len(self.overlap)} records, "
+            f"{agreed:.0%} of {self.k} neighbours in common>"
+        )
+
+    def to_df(self) -> pandas.DataFrame:
+        """One row a record, the most changed first: id, overlap, moved (in widths of the map), document."""
+        pd: Any = require("pandas", feature="a comparison")
+        frame: pandas.DataFrame = pd.DataFrame(
+            {
+                "id": self.first.ids,
+                "overlap": self.overlap,
+                "moved": self.moved,
+                "document": self.first.documents,
+            }
+        )
+        order = np.lexsort((-self.moved, self.overlap))
+        return frame.iloc[order].reset_index(drop=True)
+
+    def figure(self, height: int = 520) -> Any:
+        """The two maps beside each other, coloured by how many neighbours stayed. One figure: a selection is shared."""
+        subplots = require("plotly.subplots", feature="the figure of a comparison")
+        go = require("plotly.graph_objects", feature="the figure of a comparison")
+        figure = subplots.make_subplots(
+            cols=2, subplot_titles=[escaped(one.name, 60) for one in (self.first, self.second)]
+        )
+        texts = [
+            f"<b>{escaped(one, 60)}</b><br>{share:.0%} of neighbours in common"
+            + (f"<br>{folded(document)}" if document else "")
+            for one, share, document in zip(self.first.ids, self.overlap.tolist(), self.first.documents, strict=True)
+        ]
+        for column, one in enumerate((self.first, self.second), 1):
+            figure.add_trace(
+                go.Scattergl(
+                    x=np.ascontiguousarray(one.coordinates[:, 0]),
+                    y=np.ascontiguousarray(one.coordinates[:, 1]),
+                    mode="markers",
+                    hovertext=texts,
+                    hoverinfo="text",
+                    marker={
+                        "color": self.overlap,
+                        "cmin": 0,
+                        "cmax": 1,
+                        "colorscale": SCALE,
+                        "size": 5,
+                        "showscale": column == 2,
+                        "colorbar": {"title": {"text": "overlap"}, "thickness": 12},
+                    },
+                    uid=f"chroma-nb-compare-{column}",
+                ),
+                row=1,
+                col=column,
+            )
+        quiet = {"showgrid": False, "zeroline": False, "showticklabels": False}
+        figure.update_xaxes(**quiet)
+        figure.update_yaxes(**quiet)
+        figure.update_layout(
+            template="none",
+            paper_bgcolor="rgba(0,0,0,0)",
+            plot_bgcolor="rgba(0,0,0,0)",
+            font={"color": "#767676"},
+            showlegend=False,
+            dragmode="lasso",
+            height=height,
+            margin={"l": 8, "r": 8, "t": 40, "b": 8},
+        )
+        return figure
+
+
+def compare(
+    a: Any, b: Any, method: str = "auto", *, k: int = 10, sample: int | None = None, seed: int = 42
+) -> Comparison:
+    """What two collections make of the records (by id) that both hold: other models, settings, versions.
+
+    >>> import chroma_nb
+    >>> client = chroma_nb.EphemeralClient()
+    >>> a, b = client.create_collection("one"), client.create_collection("two")
+    >>> for collection, last in ((a, [0, 1]), (b, [0.85, 0.1])):
+    ...     collection.add(ids=["x", "y", "z"], embeddings=[[1, 0], [0.9, 0.1], last])
+    >>> compare(a, b, k=1).to_df()[["id", "overlap"]].head(1).values.tolist()
+    [['y', 0.0]]
+    """
+    if k < 1:
+        raise ValueError(f"expected k to be a number of neighbours from 1, got {k!r}")
+    first, second = _shared(read(a, sample=sample, seed=seed), read(b))
+    if not len(first):
+        raise ValueError(f"expected records that are in both, got none: {a.name!r} and {b.name!r} share no id")
+    maps = [_map(one, records, method, seed) for one, records in ((a, first), (b, second))]
+    near = [
+        neighbours.exact(records.embeddings, min(k + 1, len(first)), space(one)).rows[:, 1:]
+        for one, records in ((a, first), (b, second))
+    ]
+    overlap = np.array([np.intersect1d(*rows).size for rows in zip(*near, strict=True)], np.float32)
+    overlap = overlap / max(near[0].shape[1], 1) if near[0].shape[1] else np.ones(len(first), np.float32)
+    maps[1].coordinates = aligned(maps[1].coordinates, maps[0].coordinates)
+    width = max(float(np.ptp(maps[0].coordinates, axis=0).max()), 1e-12)
+    moved = (np.linalg.norm(maps[0].coordinates - maps[1].coordinates, axis=1) / width).astype(np.float32)
+    return Comparison(maps[0], maps[1], overlap, moved, k)
+
+
+def _shared(first: MapRecords, second: MapRecords) -> tuple[MapRecords, MapRecords]:
+    place = {one: row for row, one in enumerate(second.ids)}
+    rows = [row for row, one in enumerate(first.ids) if one in place]
+    return picked(first, rows), picked(second, [place[first.ids[row]] for row in rows])
+
+
+class _Held:
+    """Records that were read already, as a collection that ``project`` reads."""
+
+    def __init__(self, collection: Any, records: MapRecords) -> None:
+        self.name, self.configuration_json, self.metadata = (
+            collection.name,
+            collection.configuration_json,
+            collection.metadata,
+        )
+        self._records = records
+
+    def get(self, limit: int, offset: int, **ignored: Any) -> dict[str, Any]:
+        part = slice(offset, offset + limit)
+        records = self._records
+        return {
+            "ids": records.ids[part],
+            "embeddings": records.embeddings[part],
+            "documents": records.documents[part],
+            "metadatas": records.metadatas[part],
+        }
+
+
+def _map(collection: Any, records: MapRecords, method: str, seed: int) -> Projection:
+    result = project(_Held(collection, records), method, seed=seed)
+    result.collection, result.whole = collection, False
+    return result
+
+
+def aligned(points: Matrix, target: Matrix) -> Matrix:
+    """``points`` moved, turned, mirrored and scaled as a whole to lie as near to ``target`` as they can.
+
+    >>> square = np.array([[0, 0], [1, 0], [1, 1]], np.float32)
+    >>> aligned(square @ np.array([[0, 1], [-1, 0]], np.float32) * 3 + 5, square).round(3).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]
+    """
+    centre, goal = points.mean(axis=0, dtype=np.float64), target.mean(axis=0, dtype=np.float64)
+    here, there = points - centre, target - goal
+    left, weights, right = np.linalg.svd(here.T @ there)
+    length = float((here**2).sum())
+    scale = float(weights.sum()) / length if length > 0 else 1.0
+    fitted: Matrix = (here @ left @ right * scale + goal).astype(np.float32) + np.float32(0)
+    return fitted

@@ -1,0 +1,116 @@
+"""Records that say the same, and records that stand alone: tables from the neighbours of each record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.projection import neighbours
+from chroma_nb.projection.reading import MapRecords, read, space
+from chroma_nb.types import Where
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Neighbours looked at: of more copies than these, each is still chained to the next.
+_LOOKED_AT = 16
+
+
+def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None = None) -> pandas.DataFrame:
+    """Groups of records whose vectors are nearly the same, the largest first: one row a record.
+
+    ``threshold`` is the least cosine similarity of two records of a pair, whatever the collection's own distance;
+    a group is what pairs connect. Columns: group (from 0), id, similarity (to the nearest of its group), document.
+    To keep one of each: ``found.groupby("group").head(1)``.
+
+    >>> import chroma_nb
+    >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
+    >>> collection.add(ids=["a", "b", "c"], embeddings=[[1, 0], [1, 0.01], [0, 1]], documents=["x", "x.", "y"])
+    >>> duplicates(collection)[["group", "id"]].values.tolist()
+    [[0, 'a'], [0, 'b']]
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"expected threshold to be a cosine similarity above 0 and at most 1, got {threshold!r}")
+    records = read(collection, where=where)
+    near = _near(collection, records, where, "cosine")
+    # float32 and a distance computed elsewhere: equal vectors come out a little apart.
+    close = (near.distances <= 1 - threshold + 1e-6) & (near.rows >= 0)
+    group = _connected(near.rows, close)
+    best = np.where(close[:, 1:], 1 - near.distances[:, 1:], -1).max(axis=1, initial=-1)
+    for row, others in enumerate(near.rows):  # a pair counts for both, though one may be beyond the other's view
+        for column in np.flatnonzero(close[row, 1:]) + 1:
+            best[others[column]] = max(best[others[column]], 1 - near.distances[row, column])
+    members: dict[int, list[int]] = {}
+    for row, one in enumerate(group):
+        members.setdefault(one, []).append(row)
+    groups = sorted((rows for rows in members.values() if len(rows) > 1), key=lambda rows: (-len(rows), rows))
+    order = [row for rows in groups for row in rows]
+    pd: Any = require("pandas", feature="duplicates")
+    frame: pandas.DataFrame = pd.DataFrame(
+        {
+            "group": [number for number, rows in enumerate(groups) for _ in rows],
+            "id": [records.ids[row] for row in order],
+            "similarity": np.minimum(best[order], 1) if order else np.empty(0, np.float32),
+            "document": [records.documents[row] for row in order],
+        }
+    )
+    return frame
+
+
+def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pandas.DataFrame:
+    """The ``n`` records that are farthest from their neighbours, the loneliest first.
+
+    Columns: id, distance (the mean to its ten nearest: cosine, or Euclidean where the collection's is l2), score
+    (that distance over the median of all records: 1 is ordinary), nearest (the id of the nearest other), document.
+
+    >>> import chroma_nb
+    >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
+    >>> collection.add(ids=list("abcd"), embeddings=[[0, 0], [0, 1], [1, 0], [9, 9]])
+    >>> outliers(collection, 1)["id"].tolist()
+    ['d']
+    """
+    if n < 1:
+        raise ValueError(f"expected n to be a number of records from 1, got {n!r}")
+    records = read(collection, where=where)
+    near = _near(collection, records, where, space(collection), 11)
+    seen = near.rows[:, 1:] >= 0
+    apart = np.where(seen, near.distances[:, 1:], 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    order = np.argsort(-apart, kind="stable")[:n] if near.rows.shape[1] > 1 else np.empty(0, np.intp)
+    usual = float(np.median(apart)) if len(apart) else 0.0
+    pd: Any = require("pandas", feature="outliers")
+    frame: pandas.DataFrame = pd.DataFrame(
+        {
+            "id": [records.ids[row] for row in order],
+            "distance": apart[order],
+            "score": apart[order] / usual if usual > 0 else np.where(apart[order] > 0, np.inf, 1.0),
+            "nearest": [records.ids[near.rows[row, 1]] for row in order],
+            "document": [records.documents[row] for row in order],
+        }
+    )
+    return frame
+
+
+def _near(
+    collection: Any, records: MapRecords, where: Where | None, metric: str, k: int = _LOOKED_AT
+) -> neighbours.Neighbours:
+    if metric != "l2" and space(collection) != metric:  # the collection's own search orders otherwise
+        return neighbours.exact(records.embeddings, k, metric)
+    return neighbours.find(collection, records, k, metric, where)
+
+
+def _connected(rows: Any, close: Any) -> list[int]:
+    """For each record the first record of its group."""
+    owner = list(range(len(rows)))
+
+    def root(one: int) -> int:
+        while owner[one] != one:
+            owner[one] = owner[owner[one]]
+            one = owner[one]
+        return one
+
+    for row, column in zip(*np.nonzero(close), strict=True):
+        one, other = sorted((root(int(row)), root(int(rows[row, column]))))
+        owner[other] = one
+    return [root(row) for row in range(len(rows))]

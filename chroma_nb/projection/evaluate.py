@@ -1,0 +1,119 @@
+"""How well a collection finds what it should: questions with the ids expected, and the usual measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from chroma_nb import dataframe
+from chroma_nb._optional import require
+from chroma_nb.types import Where
+
+if TYPE_CHECKING:
+    import pandas
+
+_QUESTIONS_PER_CALL: Final = 100
+
+
+def recall(found: Sequence[str], expected: frozenset[str]) -> float:
+    """The share of the expected ids that was found."""
+    return len(expected & set(found)) / len(expected)
+
+
+def reciprocal_rank(found: Sequence[str], expected: frozenset[str]) -> float:
+    """One over the rank of the first expected id; 0 when there is none."""
+    return next((1 / rank for rank, one in enumerate(found, 1) if one in expected), 0.0)
+
+
+def ndcg(found: Sequence[str], expected: frozenset[str], k: int) -> float:
+    """Discounted gain over the best possible: 1 when the expected ids stand first.
+
+    >>> ndcg(["a", "x"], frozenset("a"), 2)
+    1.0
+    """
+    gain = sum(1 / math.log2(rank + 1) for rank, one in enumerate(found[:k], 1) if one in expected)
+    return gain / sum(1 / math.log2(rank + 1) for rank in range(1, min(len(expected), k) + 1))
+
+
+#: What is measured for each question: column -> (found ids, expected ids, k) -> number.
+MEASURES: Final[dict[str, Callable[[Sequence[str], frozenset[str], int], float]]] = {
+    "recall": lambda found, expected, k: recall(found[:k], expected),
+    "mrr": lambda found, expected, k: reciprocal_rank(found[:k], expected),
+    "ndcg": ndcg,
+}
+
+
+def evaluate(
+    collections: Any, questions: Any, k: int = 10, *, where: Where | None = None, per_question: bool = False
+) -> pandas.DataFrame:
+    """recall@k, MRR and nDCG of one collection, or of several side by side, one row each, the best first.
+
+    ``collections`` is a collection, a list of them, or a dict of name -> collection (other models, other
+    settings). ``questions`` is a dict of question -> expected id or ids, or a table with the columns
+    ``query`` and ``expected``. With ``per_question`` there is one row a collection and question, with ``rank``,
+    the place of the first expected id (missing when it was not found), and ``found``.
+
+    >>> import chroma_nb
+    >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
+    >>> collection.add(ids=["w", "e"], documents=["Whales are mammals", "Engines burn fuel"])
+    >>> evaluate(collection, {"a whale": "w", "an engine": ["e"]}, k=1)
+      collection  questions  recall  mrr  ndcg
+    0       docs          2     1.0  1.0   1.0
+    """
+    if k < 1:
+        raise ValueError(f"expected k to be a number of results from 1, got {k!r}")
+    asked = _questions(questions)
+    rows = [row for name, one in _named(collections).items() for row in _rows(name, one, asked, k, where)]
+    pd: Any = require("pandas", feature="an evaluation")
+    frame: pandas.DataFrame = pd.DataFrame(rows)
+    if per_question:
+        frame["rank"] = frame["rank"].astype("Int64")
+        return frame
+    table = frame.groupby("collection", sort=False)[list(MEASURES)].mean()
+    table.insert(0, "questions", frame.groupby("collection", sort=False).size())
+    result: pandas.DataFrame = table.sort_values(["ndcg", "recall"], ascending=False, kind="stable").reset_index()
+    return result
+
+
+def _named(collections: Any) -> dict[str, Any]:
+    if isinstance(collections, Mapping):
+        named = dict(collections)
+    elif isinstance(collections, (list, tuple)):
+        named = {one.name: one for one in collections}
+        if len(named) < len(collections):
+            raise ValueError('expected collections of different names; give them others: {"small": a, "large": b}')
+    else:
+        named = {collections.name: collections}
+    if not named:
+        raise ValueError("expected at least one collection, got none")
+    return named
+
+
+def _questions(questions: Any) -> list[tuple[str, frozenset[str]]]:
+    if dataframe.is_frame(questions):
+        table = dataframe.to_pandas(questions)
+        if missing := [name for name in ("query", "expected") if name not in table]:
+            raise ValueError(f"expected the columns 'query' and 'expected', got no {missing[0]!r}")
+        pairs: Iterable[tuple[Any, Any]] = zip(table["query"].tolist(), table["expected"].tolist(), strict=True)
+    else:
+        pairs = questions.items() if isinstance(questions, Mapping) else questions
+    found = [(text, frozenset([ids] if isinstance(ids, str) else ids)) for text, ids in pairs]
+    if not found:
+        raise ValueError("expected at least one question, got none")
+    for text, ids in found:
+        if not ids:
+            raise ValueError(f"expected an id for the question {text!r}, got none")
+    return found
+
+
+def _rows(
+    name: str, collection: Any, asked: list[tuple[str, frozenset[str]]], k: int, where: Where | None
+) -> Iterable[dict[str, Any]]:
+    for start in range(0, len(asked), _QUESTIONS_PER_CALL):
+        part = asked[start : start + _QUESTIONS_PER_CALL]
+        answer = collection.query(query_texts=[text for text, _ in part], n_results=k, where=where, include=[])
+        for (text, expected), found in zip(part, answer["ids"], strict=True):
+            measured = {column: measure(found, expected, k) for column, measure in MEASURES.items()}
+            rank = next((rank for rank, one in enumerate(found, 1) if one in expected), None)
+            yield {"collection": name, "query": text, **measured, "rank": rank, "found": list(found)}
