@@ -73,9 +73,42 @@ def _token(arguments: argparse.Namespace) -> str | None:
     return arguments.token or os.environ.get(_TOKEN_VARIABLE)
 
 
+# --- import, export ------------------------------------------------------------------------------------------
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SRC", help="a directory that Chroma wrote; it is only read")
+    parser.add_argument("target", metavar="DST", help="the directory for chroma_nb; made if it is not there")
+    parser.add_argument("--replace", action="store_true", help="put what DST holds already aside and import anew")
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from chroma_nb.backends.chroma_import import import_chroma
+
+    report = import_chroma(arguments.source, arguments.target, replace=arguments.replace)
+    print(report)
+    return 0
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SRC", help="a directory of chroma_nb")
+    parser.add_argument("target", metavar="DST", help="the directory for Chroma; chromadb writes it")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from chroma_nb.client.chroma_export import export_chroma
+    from chroma_nb.client.factory import PersistentClient
+
+    if not Path(arguments.source).is_dir():
+        raise ValueError(f"expected a directory of chroma_nb, got {arguments.source!r}, which is not there")
+    with PersistentClient(arguments.source) as client:
+        print(export_chroma(client, arguments.target))
+    return 0
+
+
 # --- The table -----------------------------------------------------------------------------------------------
 COMMANDS: dict[str, Command] = {
     "serve": Command("share a directory with Chroma's clients over HTTP", _serve_arguments, _serve),
+    "import": Command("take a Chroma directory over into one of chroma_nb", _import_arguments, _import),
+    "export": Command("write a Chroma directory out of one of chroma_nb", _export_arguments, _export),
 }
 
 

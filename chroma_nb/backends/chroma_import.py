@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from chroma_nb._optional import require
+from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.engine import adoption
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.locks import first_open
@@ -202,7 +202,7 @@ def _fill(staging: Path, directory: ChromaDirectory) -> int:
             adoption.adopt_tenant(engine, tenant)
         for database in directory.databases:
             adoption.adopt_database(engine, Database(id=database.id, name=database.name, tenant=database.tenant))
-        with _bar(len(directory)) as bar:
+        with progress_bar(len(directory), description="importing Chroma's files", unit="record") as bar:
             return sum(_fill_collection(engine, staging, one, bar) for one in directory.collections)
     finally:
         engine.close()
@@ -324,9 +324,3 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _bar(total: int) -> Any:
-    tqdm = require("tqdm.auto", feature="the progress of an import", package="tqdm").tqdm
-    quiet = os.environ.get("CHROMA_NB_PROGRESS", "1") == "0"
-    return tqdm(total=total, unit=" records", desc="importing Chroma's files", delay=1.0, leave=False, disable=quiet)

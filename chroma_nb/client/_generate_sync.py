@@ -20,6 +20,7 @@ FILES = {
     "client/_async/blocking.py": "client/_sync/blocking.py",
     "client/_async/client.py": "client/_sync/client.py",
     "client/_async/collection.py": "client/_sync/collection.py",
+    "client/_async/files.py": "client/_sync/files.py",
     "client/_async/frames.py": "client/_sync/frames.py",
     "client/_async/server.py": "client/_sync/server.py",
     "operations/async_protocols.py": "operations/protocols.py",

@@ -99,3 +99,15 @@ def test_while_we_are_in_chromadbs_place_the_message_says_so(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "chromadb", alias)
     with chroma_nb.EphemeralClient() as client, pytest.raises(RuntimeError, match="uninstall_as_chromadb"):
         chroma_nb.export_chroma(client, tmp_path)
+
+
+def test_the_command_line_exports_and_says_what_it_did(tmp_path, capsys):
+    from chroma_nb.cli import main
+
+    with chroma_nb.PersistentClient(tmp_path / "ours") as client:
+        client.create_collection("one", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])
+    assert main(["export", str(tmp_path / "ours"), str(tmp_path / "theirs")]) == 0
+    assert "exported 1 collections with 1 records" in capsys.readouterr().out
+    assert chromadb.PersistentClient(str(tmp_path / "theirs")).get_collection("one").count() == 1
+    assert main(["export", str(tmp_path / "nowhere"), str(tmp_path / "theirs")]) == 1
+    assert "which is not there" in capsys.readouterr().err

@@ -272,3 +272,16 @@ def test_a_copied_directory_needs_no_second_import(tmp_path):
         warnings.simplefilter("error")
         with chroma_nb.PersistentClient(tmp_path / "copy") as client:
             assert client.count_collections() == 4
+
+
+def test_the_command_line_imports_and_says_what_it_did(tmp_path, capsys):
+    from chroma_nb.cli import main
+
+    folder = unpack("chroma-1.0.20", tmp_path)
+    assert main(["import", str(folder), str(tmp_path / "ours")]) == 0
+    assert "imported 4 collections with 152 records" in capsys.readouterr().out
+    assert main(["import", str(folder), str(tmp_path / "ours")]) == 1
+    assert "give another directory, or replace=True" in capsys.readouterr().err
+    assert main(["import", str(tmp_path / "nowhere"), str(tmp_path / "other")]) == 1
+    assert "expected a directory written by Chroma" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from chroma_nb.client._async import blocking
+from chroma_nb.client._async.files import AsyncFiles
 from chroma_nb.client._async.frames import AsyncFrames
 from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.collection_common import CollectionCommon
@@ -33,7 +34,7 @@ from chroma_nb.types import (
 )
 
 
-class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames):
+class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     """Records — an id, and any of embedding, document, metadata, uri — and the questions one may ask them.
 
     >>> import chroma_nb

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from chroma_nb.client._sync import blocking
+from chroma_nb.client._sync.files import Files
 from chroma_nb.client._sync.frames import Frames
 from chroma_nb.client._sync.server import Server
 from chroma_nb.client.collection_common import CollectionCommon
@@ -36,7 +37,7 @@ from chroma_nb.types import (
 )
 
 
-class Collection(CollectionCommon[Server], Frames):
+class Collection(CollectionCommon[Server], Frames, Files):
     """Records — an id, and any of embedding, document, metadata, uri — and the questions one may ask them.
 
     >>> import chroma_nb

@@ -1,0 +1,156 @@
+"""The methods of a collection that write or read files of other formats, a batch at a time.
+
+The formats themselves are in ``interchange``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from chroma_nb.client._async import blocking
+from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.interchange import arrow, json_lines, parquet
+from chroma_nb.types import Records, Where, WhereDocument
+
+_FIELDS = ["embeddings", "documents", "metadatas", "uris"]
+
+
+class AsyncFiles:
+    """The side of a collection that faces files and tables of other tools."""
+
+    async def to_parquet(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        batch_size: int = 5000,
+    ) -> int:
+        """Write the records to a Parquet file; the answer is how many.
+
+        Columns: ``id``, ``embedding`` (a fixed-size list of float32), ``document``, ``uri``, ``metadata`` (JSON text).
+        Memory holds one batch at a time, and ``path`` is there only when it is complete. Needs pyarrow.
+
+        >>> import chroma_nb, tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder, chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     birds.to_parquet(pathlib.Path(folder, "birds.parquet"), where={"g": {"$lt": 100}})
+        1
+        """
+        model = await self._described()
+        file = parquet.ParquetFile(path, model)
+        return await self._write(file, where, where_document, batch_size, model["dimension"])
+
+    async def to_jsonl(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        batch_size: int = 5000,
+    ) -> int:
+        """Write the records to a file of JSON Lines, compressed if its name ends in ``.gz``; the answer is how many.
+
+        A line is an object with ``id``, ``embedding``, ``document``, ``uri`` and ``metadata``.
+        """
+        model = await self._described()
+        return await self._write(json_lines.JsonLinesFile(path), where, where_document, batch_size, model["dimension"])
+
+    async def to_arrow(
+        self, *, where: Where | None = None, where_document: WhereDocument | None = None, batch_size: int = 5000
+    ) -> Any:
+        """The records as a pyarrow.Table, with the columns of ``to_parquet``. Needs pyarrow."""
+        model = await self._described()
+        table = arrow.TableInMemory(model)
+        await self._write(table, where, where_document, batch_size, model["dimension"])
+        return table.table
+
+    async def from_parquet(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
+        """Upsert the records of a Parquet file; the answer is how many.
+
+        A column ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` may be, and any further
+        column becomes metadata under its name. Records without an embedding are embedded from their documents.
+        Raises ValueError for a file that holds no records. Needs pyarrow.
+        """
+        total, batches = await blocking.run(parquet.read, path, batch_size)
+        return await self._read(batches, total)
+
+    async def from_jsonl(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
+        """Upsert the records of a file of JSON Lines; the answer is how many.
+
+        As ``to_jsonl`` writes them; of each line only ``id`` must be there. Records without an embedding are
+        embedded from their documents. Raises ValueError with the number of a line that is no record.
+        """
+        return await self._read(json_lines.read(path, batch_size), None)
+
+    async def from_arrow(self, table: Any, *, batch_size: int = 5000) -> int:
+        """Upsert the rows of a pyarrow.Table or RecordBatch, with the columns of ``from_parquet``; answers how many."""
+        batches = (arrow.from_batch(table.slice(start, batch_size)) for start in range(0, table.num_rows, batch_size))
+        return await self._read(batches, table.num_rows)
+
+    async def _described(self: Any) -> dict[str, Any]:
+        """What a file says of the collection it came from."""
+        model = self.get_model()
+        first = await self.get(limit=1, include=["embeddings"])
+        return {
+            "name": model.name,
+            "metadata": model.metadata,
+            "configuration": model.configuration_json,
+            "dimension": len(first["embeddings"][0]) if len(first["ids"]) else model.dimension,
+        }
+
+    async def _write(
+        self: Any, file: Any, where: Any, where_document: Any, batch_size: int, dimension: int | None
+    ) -> int:
+        try:
+            ids = (await self.get(where=where, where_document=where_document, include=[]))["ids"]
+            with progress_bar(len(ids), description="writing", unit="record") as bar:
+                for start in range(0, len(ids), batch_size):
+                    got = await self.get(ids=ids[start : start + batch_size], include=_FIELDS)
+                    await blocking.run(file.write, _records(got, dimension))
+                    bar.update(len(got["ids"]))
+            await blocking.run(file.close)
+        except BaseException:
+            file.discard()
+            raise
+        return len(ids)
+
+    async def _read(self: Any, batches: Iterable[Records], total: int | None) -> int:
+        count = 0
+        with progress_bar(total, description="reading", unit="record") as bar:
+            for batch in batches:
+                for part in _parts(batch):
+                    await self.upsert(**part)
+                count += len(batch)
+                bar.update(max(0, count - bar.done))  # embedding moves it, too
+        return count
+
+
+def _records(got: Any, dimension: int | None) -> Records:
+    count = len(got["ids"])
+    vectors = np.asarray(got["embeddings"], np.float32).reshape(count, dimension or 0)
+    return Records(got["ids"], vectors, got["documents"], got["metadatas"], got["uris"])
+
+
+def _parts(batch: Records) -> Iterable[dict[str, Any]]:
+    """Arguments of ``upsert``: runs of records that have a vector, and runs of those that have none."""
+    there = [batch.embeddings is not None] * len(batch) if batch.has_embedding is None else batch.has_embedding.tolist()
+    for has_vector, places in groupby(range(len(batch)), key=there.__getitem__):
+        chosen = list(places)
+        fields = {"documents": batch.documents, "metadatas": batch.metadatas, "uris": batch.uris}
+        part: dict[str, Any] = {"ids": [batch.ids[place] for place in chosen]}
+        for name, values in fields.items():
+            given = (
+                [values[place] or None if name == "metadatas" else values[place] for place in chosen] if values else []
+            )
+            if any(value is not None for value in given):
+                part[name] = given
+        if has_vector and batch.embeddings is not None:
+            part["embeddings"] = batch.embeddings[chosen]
+        yield part

@@ -1,0 +1,147 @@
+"""Records as Arrow: the columns of tables and Parquet files, and back.
+
+A record is a row: ``id``, ``embedding`` (a fixed-size list of float32), ``document``, ``uri``, ``metadata``. Metadata
+is JSON text, because its types may differ from record to record and must come back as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from chroma_nb._optional import require
+from chroma_nb.types import Records
+
+ID: Final = "id"
+EMBEDDING: Final = "embedding"
+TEXTS: Final = ("document", "uri")
+METADATA: Final = "metadata"
+
+
+def pyarrow(submodule: str = "") -> Any:
+    """pyarrow, or the error that says how to install it."""
+    name = f"pyarrow.{submodule}" if submodule else "pyarrow"
+    return require(name, feature="Arrow tables and Parquet files", package="pyarrow")
+
+
+def schema(dimension: int, about: Mapping[str, Any] | None = None) -> Any:
+    """The columns of records with vectors of this dimension; ``about`` says of which collection, as JSON."""
+    pa = pyarrow()
+    fields = [
+        pa.field(ID, pa.string(), nullable=False),
+        pa.field(EMBEDDING, pa.list_(pa.float32(), dimension)),
+        *(pa.field(name, pa.string()) for name in TEXTS),
+        pa.field(METADATA, pa.string()),
+    ]
+    return pa.schema(fields, metadata=None if about is None else {b"chroma_nb": orjson.dumps(about)})
+
+
+def to_batch(records: Records, columns: Any) -> Any:
+    """A pyarrow.RecordBatch with the columns of ``schema``."""
+    pa = pyarrow()
+    count = len(records)
+    nothing = [None] * count
+    vectors = np.ascontiguousarray(records.embeddings, np.float32)
+    dimension = columns.field(EMBEDDING).type.list_size
+    arrays = [
+        pa.array(records.ids, pa.string()),
+        pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimension),
+        pa.array(records.documents or nothing, pa.string()),
+        pa.array(records.uris or nothing, pa.string()),
+        pa.array([_encoded(one) for one in records.metadatas or nothing], pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=columns)
+
+
+def _encoded(metadata: Mapping[str, Any] | None) -> str | None:
+    return None if metadata is None else orjson.dumps(metadata).decode()
+
+
+def from_batch(batch: Any) -> Records:
+    """The records of a pyarrow.RecordBatch or Table.
+
+    ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` (JSON text, a struct or a map) may be.
+    Further columns become metadata under their names. Raises ValueError for what cannot be a record.
+    """
+    names = batch.schema.names
+    if ID not in names:
+        raise ValueError(f"expected a column 'id' with the records' ids, got the columns {names}")
+    ids = batch.column(ID).to_pylist()
+    if not all(isinstance(one, str) for one in ids):
+        raise ValueError(f"expected the column 'id' to hold texts, got the type {batch.schema.field(ID).type}")
+    texts = {name: batch.column(name).to_pylist() if name in names else None for name in TEXTS}
+    embeddings, there = _embeddings(batch.column(EMBEDDING)) if EMBEDDING in names else (None, None)
+    return Records(
+        ids=ids,
+        embeddings=embeddings,
+        documents=texts["document"],
+        uris=texts["uri"],
+        metadatas=_metadatas(batch),
+        has_embedding=there,
+    )
+
+
+def _embeddings(column: Any) -> tuple[Any, Any]:
+    """An array of shape (n, dimension), and where rows have a vector (None: all)."""
+    if hasattr(column, "combine_chunks"):
+        column = column.combine_chunks()
+        column = column if hasattr(column, "flatten") else pyarrow().concat_arrays(column.chunks)
+    there = ~np.asarray(column.is_null().to_numpy(zero_copy_only=False))
+    numbers = column.drop_null().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    count = int(there.sum())
+    if not count:
+        return None, None
+    dimension, rest = divmod(len(numbers), count)
+    lengths = {len(one) for one in column.drop_null()} if rest or not hasattr(column.type, "list_size") else {dimension}
+    if len(lengths) != 1:
+        raise ValueError(f"expected the vectors in the column 'embedding' to have one length, got {sorted(lengths)}")
+    embeddings = np.zeros((len(there), dimension), np.float32)
+    embeddings[there] = numbers.reshape(count, dimension)
+    return embeddings, None if there.all() else there
+
+
+def _metadatas(batch: Any) -> list[dict[str, Any] | None] | None:
+    others = [name for name in batch.schema.names if name not in (ID, EMBEDDING, METADATA, *TEXTS)]
+    if not others and METADATA not in batch.schema.names:
+        return None
+    own = batch.column(METADATA).to_pylist() if METADATA in batch.schema.names else [None] * batch.num_rows
+    columns = {name: batch.column(name).to_pylist() for name in others}
+    merged = []
+    for place, one in enumerate(own):
+        values = {**_decoded(one), **{name: values[place] for name, values in columns.items()}}
+        merged.append({key: value for key, value in values.items() if value is not None} or None)
+    return merged
+
+
+def _decoded(metadata: Any) -> dict[str, Any]:
+    if metadata is None:
+        return {}
+    if isinstance(metadata, list):  # how pyarrow gives a map
+        metadata = dict(metadata)
+    if isinstance(metadata, str):
+        metadata = orjson.loads(metadata)
+    if not isinstance(metadata, dict):
+        raise ValueError(f"expected an object of JSON in the column 'metadata', got {type(metadata).__name__}")
+    return metadata
+
+
+class TableInMemory:
+    """A pyarrow.Table being gathered; ``table`` after ``close``."""
+
+    def __init__(self, about: Mapping[str, Any]) -> None:
+        self._columns = schema(int(about.get("dimension") or 0), about)
+        self._batches: list[Any] = []
+        self.table: Any = None
+
+    def write(self, records: Records) -> None:
+        """Append a batch."""
+        self._batches.append(to_batch(records, self._columns))
+
+    def close(self) -> None:
+        self.table = pyarrow().Table.from_batches(self._batches, schema=self._columns)
+
+    def discard(self) -> None:
+        self._batches.clear()

@@ -1,0 +1,50 @@
+"""Parquet files of records, written and read a batch at a time; the columns are those of ``arrow.py``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chroma_nb.interchange import arrow
+from chroma_nb.types import Records
+
+
+class ParquetFile:
+    """A file being written; it has its name only when it is complete. ``close`` ends it, ``discard`` gives it up."""
+
+    def __init__(self, path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self._parquet = arrow.pyarrow("parquet")
+        self._unfinished = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        self._about = about
+        self._writer: Any = None
+
+    def write(self, records: Records) -> None:
+        """Append a batch."""
+        if self._writer is None:
+            self._begin(records.embeddings.shape[1] if records.embeddings is not None else 0)
+        self._writer.write_batch(arrow.to_batch(records, self._columns))
+
+    def _begin(self, dimension: int) -> None:
+        self._columns = arrow.schema(dimension, self._about)
+        self._writer = self._parquet.ParquetWriter(str(self._unfinished), self._columns, compression="zstd")
+
+    def close(self) -> None:
+        if self._writer is None:
+            self._begin(int(self._about.get("dimension") or 0))
+        self._writer.close()
+        self._unfinished.replace(self.path)
+
+    def discard(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._unfinished.unlink(missing_ok=True)
+
+
+def read(path: str | os.PathLike[str], batch_size: int) -> tuple[int, Iterator[Records]]:
+    """How many rows the file has, and its records in batches."""
+    file = arrow.pyarrow("parquet").ParquetFile(os.fspath(path))
+    return file.metadata.num_rows, (arrow.from_batch(batch) for batch in file.iter_batches(batch_size=batch_size))

@@ -1,0 +1,204 @@
+"""Parquet, JSON Lines and Arrow: what is written comes back, to the bit, in bounded memory."""
+
+import asyncio
+import gzip
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+from chroma_fixtures import unpack
+
+import chroma_nb
+from chroma_nb.interchange import arrow, json_lines
+
+pa = pytest.importorskip("pyarrow", reason="Arrow and Parquet need pyarrow: pip install pyarrow")
+EVERYTHING = ["embeddings", "documents", "metadatas", "uris"]
+
+
+@pytest.fixture
+def client(no_place_is_open):
+    with chroma_nb.EphemeralClient() as client:
+        yield client
+
+
+@pytest.fixture
+def birds(client):
+    collection = client.create_collection("birds", embedding_function=None)
+    collection.add(
+        ids=["wren", "crow", "rook", "ü\n🐦"],
+        embeddings=np.random.default_rng(0).standard_normal((4, 5)).astype(np.float32),
+        documents=["a wren", None, "", "four"],
+        metadatas=[{"n": 1, "x": 1.0, "b": True, "tags": ["a", "b"]}, {"n": "text"}, None, {"big": 2**62}],
+        uris=[None, "file:///crow", None, None],
+    )
+    return collection
+
+
+def same(one, other):
+    left, right = (collection.get(include=EVERYTHING) for collection in (one, other))
+    assert (
+        np.asarray(left.pop("embeddings"), np.float32).tobytes()
+        == np.asarray(right.pop("embeddings"), np.float32).tobytes()
+    )
+    left["metadatas"] = [metadata or None for metadata in left["metadatas"]]
+    right["metadatas"] = [metadata or None for metadata in right["metadatas"]]
+    assert left == right
+    for a, b in zip(left["metadatas"], right["metadatas"], strict=True):
+        assert [type(value) for value in (a or {}).values()] == [type(value) for value in (b or {}).values()]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5000])
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "jsonl.gz"])
+def test_a_file_gives_back_what_was_written(form, batch_size, birds, client, tmp_path):
+    path, name = tmp_path / f"birds.{form}", form.split(".")[0]
+    assert getattr(birds, f"to_{name}")(path, batch_size=batch_size) == 4
+    again = client.create_collection("again", embedding_function=None)
+    assert getattr(again, f"from_{name}")(path, batch_size=batch_size) == 4
+    same(birds, again)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_table_gives_back_what_was_put_into_it(birds, client):
+    table = birds.to_arrow(batch_size=3)
+    assert table.schema.field("embedding").type == pa.list_(pa.float32(), 5)
+    assert table.column_names == ["id", "embedding", "document", "uri", "metadata"]
+    assert json.loads(table.schema.metadata[b"chroma_nb"])["name"] == "birds"
+    again = client.create_collection("again", embedding_function=None)
+    assert again.from_arrow(table, batch_size=3) == 4
+    same(birds, again)
+
+
+def test_a_filter_chooses_what_is_written(birds, tmp_path):
+    assert birds.to_jsonl(tmp_path / "some.jsonl", where={"n": 1}) == 1
+    [line] = (tmp_path / "some.jsonl").read_text().splitlines()
+    assert json.loads(line)["metadata"] == {"n": 1, "x": 1.0, "b": True, "tags": ["a", "b"]}
+
+
+def test_an_empty_collection_makes_an_empty_file_that_reads_back(client, tmp_path):
+    empty = client.create_collection("empty", embedding_function=None)
+    assert empty.to_parquet(tmp_path / "empty.parquet") == 0
+    assert empty.to_jsonl(tmp_path / "empty.jsonl") == 0
+    assert empty.from_parquet(tmp_path / "empty.parquet") == 0
+    assert empty.from_jsonl(tmp_path / "empty.jsonl") == 0
+    assert empty.to_arrow().num_rows == 0
+
+
+def test_the_async_form_does_the_same(tmp_path):
+    async def there_and_back(port):
+        async with await chroma_nb.AsyncHttpClient(port=port) as client:
+            one = await client.create_collection("one", embedding_function=None)
+            await one.add(ids=["a", "b"], embeddings=[[1, 2], [3, 4]], documents=["x", "y"])
+            assert await one.to_parquet(tmp_path / "one.parquet") == 2
+            two = await client.create_collection("two", embedding_function=None)
+            assert await two.from_parquet(tmp_path / "one.parquet") == 2
+            return await two.get()
+
+    with chroma_nb.EphemeralClient() as client, chroma_nb.serve(client, port=0) as server:
+        assert asyncio.run(there_and_back(server.port))["documents"] == ["x", "y"]
+
+
+def test_further_columns_of_a_table_become_metadata(client):
+    table = pa.table(
+        {"id": ["a", "b"], "embedding": [[1.0, 2.0], [3.0, 4.0]], "year": [1999, None], "metadata": ['{"k": 1}', None]}
+    )
+    collection = client.create_collection("made", embedding_function=None)
+    collection.from_arrow(table)
+    assert collection.get()["metadatas"] == [{"k": 1, "year": 1999}, None]
+
+
+def test_records_without_an_embedding_are_embedded_from_their_documents(client, tmp_path):
+    class Lengths(chroma_nb.EmbeddingFunction):
+        def __init__(self):
+            pass
+
+        def __call__(self, input):
+            return [np.array([len(text), 0], np.float32) for text in input]
+
+    lines = [{"id": "a", "document": "four"}, {"id": "b", "embedding": [7, 7]}, {"id": "c", "document": "seven77"}]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    collection = client.create_collection("mixed", embedding_function=Lengths())
+    assert collection.from_jsonl(tmp_path / "mixed.jsonl") == 3
+    got = collection.get(include=["embeddings"])
+    assert got["ids"] == ["a", "b", "c"]
+    assert got["embeddings"].tolist() == [[4, 0], [7, 7], [7, 0]]
+
+
+def test_what_an_import_could_not_save_can_be_brought_back_with_new_vectors(no_place_is_open, tmp_path, capsys):
+    folder = unpack("chroma-1.5.9", tmp_path)
+    for data in folder.glob("*/data_level0.bin"):
+        data.unlink()
+    with chroma_nb.PersistentClient(folder) as client:
+        collection = client.get_collection("docs-l2", embedding_function=None)
+        before = collection.count()
+        [lost] = (folder / "chroma_nb-import").glob(f"{collection.id}.without-vectors.jsonl")
+        records = [record for batch in json_lines.read(lost, 100) for record in batch.ids]
+        new = {"id": records[0], "embedding": [0.5] * 24}
+        (tmp_path / "new.jsonl").write_text(json.dumps(new))
+        collection.from_jsonl(tmp_path / "new.jsonl")
+        assert collection.count() == before + 1
+    assert "have lost their vector" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"id": "a", "embedding": [1]}\nnonsense\n', "line 2 is not JSON"),
+        ('{"document": "no id"}\n', "expected line 1 to be an object with a text as its 'id'"),
+        ("[1, 2]\n", "expected line 1 to be an object"),
+        ('{"id": "a", "embedding": [1]}\n{"id": "b", "embedding": [1, 2]}\n', "to have one length, got [1, 2]"),
+    ],
+)
+def test_a_line_that_is_no_record_is_named(text, words, client, tmp_path):
+    (tmp_path / "bad.jsonl").write_text(text)
+    with pytest.raises(ValueError) as raised:  # noqa: PT011  # the words are compared below
+        client.create_collection("bad", embedding_function=None).from_jsonl(tmp_path / "bad.jsonl")
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"name": ["a"]}, "expected a column 'id'"),
+        ({"id": [1]}, "expected the column 'id' to hold texts"),
+        ({"id": ["a", "b"], "embedding": [[1.0], [1.0, 2.0]]}, "to have one length, got [1, 2]"),
+        ({"id": ["a"], "metadata": ["[1]"]}, "expected an object of JSON in the column 'metadata'"),
+    ],
+)
+def test_a_table_that_holds_no_records_is_refused(columns, words):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011  # the words are compared below
+        arrow.from_batch(pa.table(columns))
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_writing_that_fails_leaves_no_file_and_keeps_the_old_one(form, birds, tmp_path, monkeypatch):
+    path = tmp_path / f"birds.{form}"
+    path.write_text("the old one")
+    calls = []
+
+    def failing(self, *arguments, **named):
+        calls.append(1)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return original(self, *arguments, **named)
+
+    original = type(birds).get
+    monkeypatch.setattr(type(birds), "get", failing)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(birds, f"to_{form}")(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "the old one"
+
+
+def test_memory_holds_one_batch_at_a_time(client, tmp_path):
+    vector = [0.25] * 256
+    with gzip.open(tmp_path / "large.jsonl.gz", "wt") as file:
+        for n in range(1000):
+            file.write(json.dumps({"id": str(n), "embedding": vector}) + "\n")
+    tracemalloc.start()
+    count = sum(len(batch) for batch in json_lines.read(tmp_path / "large.jsonl.gz", 100))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 1000
+    assert peak < 1000 * 256 * 4  # less than all the numbers as float32 would take, let alone as Python floats
