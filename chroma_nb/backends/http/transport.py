@@ -91,6 +91,22 @@ def _api_path(settings: Settings) -> str:
     return str(getattr(path, "value", path) or API_PATH)
 
 
+def _tls(at: Endpoint) -> ssl.SSLContext | bool:
+    if not at.url.startswith("https:"):
+        # Loading the authorities takes 0.1 s; a context without any trusts nobody, should TLS be met after all.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if isinstance(at.verify, bool):
+        return at.verify
+    try:
+        if os.path.isdir(at.verify):
+            return ssl.create_default_context(capath=at.verify)
+        return ssl.create_default_context(cafile=at.verify)
+    except OSError as error:
+        raise ValueError(
+            f"expected chroma_server_ssl_verify to name a file or folder of certificates, got {at.verify!r} ({error})"
+        ) from None
+
+
 # --- What can fail on the way --------------------------------------------------------------------------------
 @cache
 def _kind(name: str, base: str, *more: type[Exception]) -> type[Exception]:
@@ -175,8 +191,7 @@ class _HttpParts:
         httpx, at = require("httpx", feature="a client of a server"), self._endpoint
         return {
             "headers": dict(at.headers),
-            # Loading the authorities takes 0.1 s; a context without any trusts nobody, should TLS be met after all.
-            "verify": at.verify if at.url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            "verify": _tls(at),
             "timeout": httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
             "limits": httpx.Limits(
                 max_connections=at.max_connections,
