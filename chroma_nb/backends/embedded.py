@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 from uuid import UUID
 
-from chroma_nb.backends.chroma_import import import_on_first_open
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.sqlite import FILE_NAME
 from chroma_nb.errors import AuthorizationError, _ClosedError
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
@@ -95,7 +95,7 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
     with _OPEN_LOCK:
         backend = OPEN.get(identifier)
         if settings.is_persistent:
-            import_on_first_open(Path(identifier))
+            _import_what_chroma_wrote(Path(identifier))
             engine = Engine.open(Path(identifier).absolute())  # a later chdir does not move it
             if backend is not None and engine is backend._engine:
                 engine.close()  # the reference just taken: clients of one backend share one
@@ -109,6 +109,15 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
             raise ValueError(f"An instance of Chroma already exists for {identifier} with different settings")
         backend.references += 1
         return backend
+
+
+def _import_what_chroma_wrote(path: Path) -> None:
+    """Look for Chroma's files where there may be some; the modules that read them are loaded only then."""
+    ours = (path / FILE_NAME).exists()
+    if path.is_dir() and (not ours or (path / "chroma.sqlite3").exists()):
+        from chroma_nb.backends.chroma_import import import_on_first_open
+
+        import_on_first_open(path)
 
 
 # --- Requests --------------------------------------------------------------------------------------------------

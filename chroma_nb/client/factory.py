@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
-from chroma_nb.client._async.client import AsyncClient as _AsyncClient
 from chroma_nb.client._sync.admin import AdminClient as _AdminClient
 from chroma_nb.client._sync.client import Client as _Client
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+
+if TYPE_CHECKING:
+    from chroma_nb.client._async.client import AsyncClient as _AsyncClient
 
 
 def EphemeralClient(  # noqa: N802  # Chroma's name
@@ -115,7 +118,9 @@ async def AsyncHttpClient(  # noqa: N802  # Chroma's name
     0
     """
     chosen = _http_settings("AsyncFastAPI", host, port, ssl, headers, settings)
-    return await _AsyncClient.create(str(tenant), str(database), chosen)
+    from chroma_nb.client._async.client import AsyncClient  # half of the client's modules, for those who wait
+
+    return await AsyncClient.create(str(tenant), str(database), chosen)
 
 
 def CloudClient(  # noqa: N802  # Chroma's name

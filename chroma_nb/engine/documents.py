@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from chroma_nb.engine.regex import compile_pattern
 from chroma_nb.where import DocumentTest
 
 #: Whether a document passes. None is a record without a document.
@@ -33,6 +32,8 @@ def _contains(needle: str) -> DocumentMatch:
 
 
 def _matches(pattern: str) -> DocumentMatch:
+    from chroma_nb.engine.regex import compile_pattern  # loads the tables of Rust's syntax: only for patterns
+
     search = compile_pattern(pattern)
     return lambda text: text is not None and search(text)
 
