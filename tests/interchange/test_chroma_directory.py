@@ -201,5 +201,5 @@ def test_an_sqlite_file_of_something_else_is_not_taken_for_chromas(tmp_path):
 
 def test_a_directory_from_before_04_is_recognised(tmp_path):
     (tmp_path / "chroma-collections.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ChromaDirectoryError, match="before 0.4.*chroma-migrate"), read_directory(tmp_path):
+    with pytest.raises(ChromaDirectoryError, match=r"before 0\.4.*chroma-migrate"), read_directory(tmp_path):
         pass
