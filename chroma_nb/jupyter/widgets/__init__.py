@@ -1,0 +1,1 @@
+"""Widgets: the browser and what it shares with the explorer."""

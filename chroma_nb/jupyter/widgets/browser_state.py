@@ -1,0 +1,429 @@
+"""What the browser shows and why: the question, the page, the selection. No widgets here.
+
+Built on the public methods of a collection alone. One page of records leaves the database at a time; to
+count a filter or to sort, ids (and metadata) are read up to a limit, and ``Page.note`` says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.jupyter.widgets.changes import Changes, Record, read_records
+from chroma_nb.jupyter.widgets.filters import FilterRow, Key, both, compiled, observe
+from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.results import GetResult
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Records of one page; records that the metadata keys are learned from.
+PAGE_SIZE, SAMPLE = 20, 200
+#: Records whose ids and metadata are read to sort them, hits that a search by meaning goes through,
+#: matching documents that are counted ahead (counting all would read every document).
+SORTED, NEAREST, COUNTED = 100_000, 200, 1_000
+#: Records of one call of an export.
+_BATCH = 1_000
+_SHOWN = ("documents", "metadatas", "uris")
+
+#: What an export takes.
+Rows: TypeAlias = Literal["all", "page", "selected"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """In which order: "stored" (distance, when searching by meaning), "id", "distance", or a metadata ``key``."""
+
+    by: Literal["stored", "id", "distance", "metadata"] = "stored"
+    key: str = ""
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is looked for: filter rows, text in the document, nearness to a meaning; and the order."""
+
+    rows: tuple[FilterRow, ...] = ()
+    contains: str = ""
+    meaning: str = ""
+    order: Order = Order()
+
+
+@dataclass(frozen=True)
+class Page:
+    """Records of one page as columns, ``number`` from 0.
+
+    ``total`` records pass, or more where ``exact`` is False. ``note`` says what the order rests on.
+    """
+
+    ids: list[str]
+    documents: list[str | None]
+    metadatas: list[Mapping[str, Any] | None]
+    uris: list[str | None]
+    distances: list[float] | None
+    number: int
+    size: int
+    total: int
+    exact: bool
+    note: str = ""
+
+    @property
+    def first(self) -> int:
+        """The place of the first record, from 1; 0 on an empty page."""
+        return self.number * self.size + 1 if self.ids else 0
+
+    @property
+    def last_number(self) -> int:
+        """The number of the last page, as far as is known."""
+        return max(0, -(-self.total // self.size) - 1)
+
+    @property
+    def position(self) -> str:
+        """Where this page is, in words.
+
+        >>> Page(["a"], [None], [None], [None], None, 2, 20, 41, True).position
+        '41 of 41'
+        """
+        if not self.ids:
+            return "no records"
+        last = self.first + len(self.ids) - 1
+        span = f"{self.first:,}–{last:,}" if last > self.first else f"{last:,}"
+        return f"{span} of {self.total:,}" + ("" if self.exact else " or more")
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """What a question found: the ids in order where an order had to be made, else None."""
+
+    ids: list[str] | None
+    distances: dict[str, float] | None
+    total: int
+    exact: bool
+    note: str = ""
+
+
+class BrowserState:
+    """One collection, one question, one page.
+
+    >>> import chroma_nb
+    >>> client = chroma_nb.EphemeralClient()
+    >>> birds = client.create_collection("birds")
+    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+    >>> state = BrowserState(birds)
+    >>> state.ask(order=Order("metadata", "g", descending=True))
+    >>> state.read().ids
+    ['crow', 'wren']
+    >>> client.close()
+    """
+
+    def __init__(
+        self,
+        collection: Any,
+        *,
+        page_size: int = PAGE_SIZE,
+        readonly: bool = True,
+        where: dict[str, Any] | None = None,
+        where_document: dict[str, Any] | None = None,
+        selection: Selection | None = None,
+    ) -> None:
+        if page_size < 1:
+            raise ValueError(f"expected page_size of at least 1, got {page_size}")
+        self.collection = collection
+        self.page_size = page_size
+        self.readonly = readonly
+        self.selection = selection if selection is not None else Selection(collection)
+        self.question = Question()
+        self.number = 0
+        self._given = (where, where_document)
+        self._changes = Changes(collection)
+        self._listing: _Listing | None = None
+        self._keys: dict[str, Key] | None = None
+        self._counted_to = COUNTED
+
+    # --- The question ---
+    @property
+    def keys(self) -> dict[str, Key]:
+        """The metadata keys of the first records, the most frequent first."""
+        if self._keys is None:
+            self._keys = observe(self.collection.get(limit=SAMPLE, include=["metadatas"])["metadatas"] or ())
+        return self._keys
+
+    @property
+    def where(self) -> dict[str, Any] | None:
+        """The filter on metadata, as ``get`` and ``query`` take it."""
+        return both(self._given[0], compiled(self.question.rows, self.keys)[0] if self.question.rows else None)
+
+    @property
+    def where_document(self) -> dict[str, Any] | None:
+        """The filter on documents."""
+        of_rows = compiled(self.question.rows, self.keys)[1] if self.question.rows else None
+        contains = {"$contains": self.question.contains} if self.question.contains else None
+        return both(self._given[1], of_rows, contains)
+
+    def ask(self, **parts: Any) -> None:
+        """Another question: parts of ``Question`` by name. The first page comes next.
+
+        A search by meaning that ends also ends the order by distance.
+        """
+        question = replace(self.question, **parts)
+        if question.order.by == "distance" and not question.meaning:
+            question = replace(question, order=Order())
+        if question != self.question:
+            self.question, self.number = question, 0
+            self._forget()
+
+    def refresh(self) -> None:
+        """Ask again at the next reading: what others wrote appears."""
+        self._keys = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._listing = None
+        self._counted_to = COUNTED
+
+    def _filters(self) -> dict[str, Any]:
+        both_filters = {"where": self.where, "where_document": self.where_document}
+        return {name: value for name, value in both_filters.items() if value is not None}
+
+    # --- The page ---
+    def go(self, number: int) -> None:
+        """Show this page, from 0; beyond the last it is the last."""
+        self.number = max(0, number)
+
+    def read(self) -> Page:
+        """The page, from the database."""
+        filters = self._filters()
+        listing = self._found(filters)
+        if listing.exact:
+            self.number = min(self.number, max(0, -(-listing.total // self.page_size) - 1))
+        start = self.number * self.page_size
+        if listing.ids is None:
+            found = self.collection.get(limit=self.page_size, offset=start, include=list(_SHOWN), **filters)
+            return self._page(found, listing)
+        return self._page(self._by_id(listing.ids[start : start + self.page_size], _SHOWN), listing)
+
+    def _page(self, found: Mapping[str, Any], listing: _Listing) -> Page:
+        ids = list(found["ids"])
+        columns = [list(found[name]) if found.get(name) is not None else [None] * len(ids) for name in _SHOWN]
+        distances = None if listing.distances is None else [listing.distances[one] for one in ids]
+        place = (self.number, self.page_size, listing.total, listing.exact, listing.note)
+        return Page(ids, *columns, distances, *place)
+
+    def _by_id(self, ids: Sequence[str], include: Sequence[str]) -> dict[str, Any]:
+        """The records with these ids in this order; Chroma answers in its own."""
+        if not ids:
+            return {"ids": [], **{name: [] for name in include}}
+        found = self.collection.get(ids=list(ids), include=list(include))
+        at = {one: row for row, one in enumerate(found["ids"])}
+        rows = [at[one] for one in ids if one in at]
+        columns = {name: [found[name][row] for row in rows] for name in include if found[name] is not None}
+        return {"ids": [found["ids"][row] for row in rows], **columns}
+
+    # --- What the question finds ---
+    def _found(self, filters: dict[str, Any]) -> _Listing:
+        beyond = self._listing is not None and not self._listing.exact and self._reaches(self._listing.total)
+        if self._listing is None or beyond:
+            self._counted_to = max(self._counted_to, self.number * self.page_size + COUNTED)
+            self._listing = self._looked_up(filters)
+        return self._listing
+
+    def _reaches(self, total: int) -> bool:
+        return (self.number + 2) * self.page_size > total
+
+    def _looked_up(self, filters: dict[str, Any]) -> _Listing:
+        order = self.question.order
+        if self.question.meaning:
+            return self._nearest(filters)
+        if order.by == "stored":
+            return self._stored(filters)
+        include = ["metadatas"] if order.by == "metadata" else []
+        found = self.collection.get(include=include, limit=SORTED, **filters)
+        ids = _sorted(found["ids"], found["metadatas"], order)
+        read = f"the ids{' and metadata' if include else ''} of {len(ids):,} records were read to sort them"
+        if len(ids) == SORTED:
+            read = f"sorted among the first {SORTED:,} records only; a filter leaves fewer to sort"
+        return _Listing(ids, None, len(ids), True, read)
+
+    def _stored(self, filters: dict[str, Any]) -> _Listing:
+        """In the order of the database nothing but the count is needed."""
+        if not filters:
+            return _Listing(None, None, self.collection.count(), True)
+        limit = self._counted_to if "where_document" in filters else SORTED
+        total = len(self.collection.get(include=[], limit=limit, **filters)["ids"])
+        return _Listing(None, None, total, total < limit)
+
+    def _nearest(self, filters: dict[str, Any]) -> _Listing:
+        order = self.question.order
+        include = ["distances", *(["metadatas"] if order.by == "metadata" else [])]
+        found = self.collection.query(
+            query_texts=[self.question.meaning], n_results=NEAREST, include=include, **filters
+        )
+        ids, distances = list(found["ids"][0]), dict(zip(found["ids"][0], found["distances"][0], strict=True))
+        note = f"the {len(ids):,} nearest" if len(ids) == NEAREST else ""
+        if order.by in ("id", "metadata"):
+            ids = _sorted(ids, found["metadatas"] and found["metadatas"][0], order)
+        elif order.by == "distance" and order.descending:
+            ids.reverse()
+        return _Listing(ids, distances, len(ids), True, note)
+
+    # --- One record ---
+    def record(self, id: str) -> Record | None:
+        """The record, or None where there is none any more."""
+        return next(iter(read_records(self.collection, [id])), None)
+
+    def neighbours(self, record: Record, count: int = 5) -> list[tuple[str, float, str | None]]:
+        """The records nearest to this one, nearest first: id, distance, document."""
+        if record.embedding is None:
+            return []
+        found = self.collection.query(
+            query_embeddings=[record.embedding], n_results=count + 1, include=["distances", "documents"]
+        )
+        hits = zip(found["ids"][0], found["distances"][0], found["documents"][0], strict=True)
+        return [hit for hit in hits if hit[0] != record.id][:count]
+
+    # --- Writing ---
+    @property
+    def undoable(self) -> str | None:
+        """The change that ``undo`` would take back, in words."""
+        return self._changes.last
+
+    def create(self, id: str, document: str | None = None, metadata: Mapping[str, Any] | None = None) -> str:
+        """Add a record, embedded by the collection; what was done, in words."""
+        return self._written(self._writable().create(id, document, metadata))
+
+    def edit(self, seen: Record, document: str | None, metadata: Mapping[str, Any]) -> str:
+        """Change a record that was ``seen`` as it is; a changed document is embedded anew by the collection."""
+        return self._written(self._writable().edit(seen, document, metadata))
+
+    def delete(self, ids: Sequence[str]) -> str:
+        """Delete records; they are no longer selected."""
+        done = self._writable().delete(ids)
+        self.selection.remove(ids)
+        return self._written(done)
+
+    def undo(self) -> str:
+        """Take back the last change. A deleted record comes back as the last in stored order."""
+        return self._written(self._writable().undo())
+
+    def _writable(self) -> Changes:
+        if self.readonly:
+            raise PermissionError("this browser only reads; browse(collection, readonly=False) may write")
+        return self._changes
+
+    def _written(self, done: str) -> str:
+        self._forget()
+        return done
+
+    # --- Taking it along ---
+    def batches(self, rows: Rows = "all", include: Sequence[str] = _SHOWN) -> Iterator[dict[str, Any]]:
+        """The records that the question finds, in the order shown, as answers of ``get``; or the page, or the selected.
+
+        A search by meaning and an order stop where the pages stop (see ``Page.note``).
+        """
+        filters = self._filters()
+        listing = None if rows == "selected" else self._found(filters)
+        if rows == "selected":
+            ids: Sequence[str] | None = self.selection.ids
+        elif rows == "page":
+            ids = self.read().ids
+        else:
+            ids = listing.ids if listing is not None else None
+        if ids is not None:
+            for start in range(0, len(ids), _BATCH):
+                yield self._by_id(ids[start : start + _BATCH], include)
+            return
+        offset = 0
+        while True:
+            found = self.collection.get(limit=_BATCH, offset=offset, include=list(include), **filters)
+            if found["ids"]:
+                yield {"ids": list(found["ids"]), **{name: found[name] for name in include}}
+            offset += len(found["ids"])
+            if len(found["ids"]) < _BATCH:
+                return
+
+    def to_df(self, rows: Rows = "all") -> pandas.DataFrame:
+        """What is shown as a DataFrame: all that the question finds, in its order, the page, or the selected."""
+        whole: dict[str, list[Any]] = {"ids": [], **{name: [] for name in _SHOWN}}
+        for batch in self.batches(rows):
+            for name, column in whole.items():
+                column.extend(batch.get(name) or [None] * (len(batch["ids"])))
+        if not any(uri is not None for uri in whole["uris"]):
+            del whole["uris"]
+        frame = GetResult(whole).to_df()
+        distances = self._listing.distances if self._listing is not None and rows != "selected" else None
+        if distances is not None and "distance" not in frame:
+            frame.insert(1, "distance", [distances[one] for one in frame["id"]])
+        return frame
+
+    def to_csv(self, path: str | os.PathLike[str], rows: Rows = "all") -> int:
+        """Write what is shown to a new CSV file; how many records. FileExistsError where there is a file."""
+        frame = self.to_df(rows)
+        _write_new(Path(path), lambda file: frame.to_csv(file, index=False, lineterminator="\n", encoding="utf-8"))
+        return len(frame)
+
+    def to_parquet(self, path: str | os.PathLike[str], rows: Rows = "all") -> int:
+        """Write what is shown to a new Parquet file; how many records. FileExistsError where there is a file."""
+        require("pyarrow", feature="a Parquet file")
+        frame = self.to_df(rows)
+        for name in frame.columns:
+            if len({type(value) for value in frame[name] if value is not None and value == value}) > 1:  # noqa: PLR0124
+                frame[name] = frame[name].map(lambda value: value if value is None else str(value))
+        _write_new(Path(path), lambda file: frame.to_parquet(file, index=False))
+        return len(frame)
+
+    def to_collection(self, client: Any, name: str, rows: Rows = "all") -> int:
+        """Make a collection of what is shown, with its embeddings; how many records. It must be new."""
+        target = client.create_collection(name, **_made_like(self.collection))
+        count = 0
+        for batch in self.batches(rows, include=("embeddings", *_SHOWN)):
+            metadatas = [metadata or None for metadata in batch["metadatas"]]
+            given = {"documents": batch["documents"], "metadatas": metadatas, "uris": batch.get("uris") or []}
+            # Chroma takes no list in which nothing is said.
+            said = {name: list(values) for name, values in given.items() if any(one is not None for one in values)}
+            target.add(ids=batch["ids"], embeddings=np.asarray(batch["embeddings"], np.float32), **said)
+            count += len(batch["ids"])
+        return count
+
+
+def _write_new(path: Path, write: Any) -> None:
+    """Complete under its name or not at all, and never over another file."""
+    with path.open("xb") as file:
+        try:
+            write(file)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _made_like(source: Any) -> dict[str, Any]:
+    """The arguments that make a collection of the same space, model and metadata."""
+    configuration = source.configuration_json or {}
+    space = next((configuration[kind]["space"] for kind in ("hnsw", "spann") if configuration.get(kind)), None)
+    made: dict[str, Any] = {"embedding_function": source.configuration.get("embedding_function")}
+    if space is not None:
+        made["configuration"] = {"hnsw": {"space": space}}
+    metadata = {key: value for key, value in (source.metadata or {}).items() if not key.startswith("hnsw:")}
+    return {**made, "metadata": metadata} if metadata else made
+
+
+# --- Order ----------------------------------------------------------------------------------------------
+def _sorted(ids: Sequence[str], metadatas: Sequence[Mapping[str, Any] | None] | None, order: Order) -> list[str]:
+    """Ids in order of themselves or of a metadata value: numbers, then texts, then lists; without value last."""
+    if order.by != "metadata" or metadatas is None:
+        return sorted(ids, reverse=order.descending)
+    values = [(metadata or {}).get(order.key) for metadata in metadatas]
+    there = [row for row, value in enumerate(values) if value is not None]
+    there.sort(key=lambda row: _rank(values[row]), reverse=order.descending)
+    return [ids[row] for row in there] + [ids[row] for row, value in enumerate(values) if value is None]
+
+
+def _rank(value: Any) -> tuple[int, Any]:
+    if isinstance(value, str):
+        return 1, value
+    return (2, [_rank(one) for one in value]) if isinstance(value, list) else (0, value)

@@ -1,0 +1,182 @@
+"""Changes of records, each of which can be taken back. No widgets here.
+
+Nothing is overwritten unseen: an edit says which record it started from, an undo which one it left, and
+both stop where somebody else has written meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Records deleted at once; all of them are kept for the undo.
+DELETED_AT_ONCE = 1_000
+#: Changes that can be taken back.
+_REMEMBERED = 20
+_FIELDS = ("embeddings", "documents", "metadatas", "uris")
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A record with everything it has."""
+
+    id: str
+    embedding: Any = None
+    document: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    uri: str | None = None
+
+    def same_text(self, other: Record | None) -> bool:
+        """Whether document, uri and metadata are the same, values and types."""
+        return other is not None and _text(self) == _text(other)
+
+
+def _text(record: Record) -> tuple[Any, ...]:
+    return record.document, record.uri, {key: (type(value), value) for key, value in (record.metadata or {}).items()}
+
+
+def read_records(collection: Any, ids: Sequence[str]) -> list[Record]:
+    """The records with these ids that are there, in the order of ``ids``."""
+    if not ids:
+        return []
+    found = collection.get(ids=list(ids), include=list(_FIELDS))
+    columns = [found[name] if found[name] is not None else [None] * len(found["ids"]) for name in _FIELDS]
+    records = {row[0]: Record(*row) for row in zip(found["ids"], *columns, strict=True)}
+    return [records[one] for one in ids if one in records]
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What was done, in words, and what takes it back."""
+
+    done: str
+    undo: Callable[[], None]
+
+
+class Changes:
+    """Creates, edits and deletes records of one collection, and takes it back, the last change first."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+        self._done: list[_Change] = []
+
+    @property
+    def last(self) -> str | None:
+        """The change that ``undo`` would take back, in words."""
+        return self._done[-1].done if self._done else None
+
+    def create(
+        self, id: str, document: str | None = None, metadata: Mapping[str, Any] | None = None, embedding: Any = None
+    ) -> str:
+        """Add a record; without ``embedding`` the collection embeds the document. ValueError where the id exists."""
+        if not id:
+            raise ValueError("expected an id, got nothing")
+        if self._now(id) is not None:
+            raise ValueError(f"there is a record {id!r} already; nothing was changed")
+        self._add([Record(id, embedding, document or None, dict(metadata or {}))])
+        made = self._now(id)
+
+        def undo() -> None:
+            self._must_be(id, made)
+            self._collection.delete(ids=[id])
+
+        return self._remember(f"creation of {id!r}", undo)
+
+    def edit(self, seen: Record, document: str | None, metadata: Mapping[str, Any]) -> str:
+        """Give a record this document, embedded anew, and exactly this metadata.
+
+        ``seen`` is the record as it was shown; ValueError when it is another by now.
+        """
+        self._must_be(seen.id, seen)
+        before = self._now(seen.id)
+        arguments = _difference(seen, Record(seen.id, None, document or None, metadata))
+        if not arguments:
+            raise ValueError("nothing was changed")
+        self._collection.update(ids=[seen.id], **arguments)
+        after = self._now(seen.id)
+
+        def undo() -> None:
+            self._must_be(seen.id, after)
+            if before is not None and after is not None:
+                self._restore(after, before)
+
+        return self._remember(f"edit of {seen.id!r}", undo)
+
+    def delete(self, ids: Sequence[str]) -> str:
+        """Delete these records."""
+        if len(ids) > DELETED_AT_ONCE:
+            raise ValueError(
+                f"expected at most {DELETED_AT_ONCE:,} records to delete at once, so that it can be undone, "
+                f"got {len(ids):,}; collection.delete(ids=...) takes more"
+            )
+        gone = read_records(self._collection, ids)
+        if not gone:
+            raise ValueError("none of these records is there; nothing was changed")
+        self._collection.delete(ids=[record.id for record in gone])
+
+        def undo() -> None:
+            back = [one.id for one in read_records(self._collection, [record.id for record in gone])]
+            if back:
+                raise ValueError(f"there is a record {back[0]!r} again; nothing was changed")
+            self._add(gone)
+
+        what = repr(gone[0].id) if len(gone) == 1 else f"{len(gone):,} records"
+        return self._remember(f"deletion of {what}", undo)
+
+    def undo(self) -> str:
+        """Take back the last change; what it was, in words. ValueError where there is none or it is too late."""
+        if not self._done:
+            raise ValueError("there is nothing to undo")
+        change = self._done[-1]
+        change.undo()
+        self._done.pop()
+        return change.done
+
+    def _remember(self, done: str, undo: Callable[[], None]) -> str:
+        self._done = [*self._done[1 - _REMEMBERED :], _Change(done, undo)]
+        return done
+
+    def _now(self, id: str) -> Record | None:
+        return next(iter(read_records(self._collection, [id])), None)
+
+    def _must_be(self, id: str, expected: Record | None) -> None:
+        now = self._now(id)
+        if now is None:
+            raise ValueError(f"the record {id!r} was deleted meanwhile; nothing was changed")
+        if not now.same_text(expected):
+            raise ValueError(f"the record {id!r} was changed meanwhile; nothing was changed here. Open it again")
+
+    def _restore(self, after: Record, before: Record) -> None:
+        """An update where it can say everything; a document cannot be taken away by one."""
+        if before.document is None and after.document is not None:
+            self._collection.delete(ids=[before.id])
+            self._add([before])
+        else:
+            self._collection.update(ids=[before.id], embeddings=[before.embedding], **_difference(after, before))
+
+    def _add(self, records: Sequence[Record]) -> None:
+        columns = {
+            "embeddings": [record.embedding for record in records],
+            "documents": [record.document for record in records],
+            "metadatas": [dict(record.metadata) if record.metadata else None for record in records],
+            "uris": [record.uri for record in records],
+        }
+        # Chroma takes no list in which nothing is said.
+        given = {name: values for name, values in columns.items() if any(value is not None for value in values)}
+        self._collection.add(ids=[record.id for record in records], **given)
+
+
+def _difference(old: Record, new: Record) -> dict[str, Any]:
+    """The arguments of ``update`` that lead from one to the other; a key that goes has the value None."""
+    arguments: dict[str, Any] = {}
+    if new.document is not None and new.document != old.document:
+        arguments["documents"] = [new.document]
+    had, has = old.metadata or {}, new.metadata or {}
+    metadata: dict[str, Any] = {
+        key: value for key, value in has.items() if key not in had or (type(had[key]), had[key]) != (type(value), value)
+    }
+    metadata |= dict.fromkeys(had.keys() - has.keys())
+    if metadata:
+        arguments["metadatas"] = [metadata]
+    return arguments
