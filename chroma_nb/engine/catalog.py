@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from chroma_nb.engine.sqlite import Connection
-from chroma_nb.errors import InternalError, _AlreadyExistsError, _MissingError
+from chroma_nb.errors import InternalError, _AlreadyExistsError, _DamagedError, _MissingError
 from chroma_nb.schema import IndexParameters
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenant
 
@@ -71,7 +71,7 @@ class CollectionRow(NamedTuple):
     def model(self) -> CollectionModel:
         """What the client sees."""
         return CollectionModel(
-            id=UUID(self.id),
+            id=_uuid(self.id),
             name=self.name,
             configuration_json=self.configuration,
             serialized_schema=self.schema,
@@ -84,12 +84,35 @@ class CollectionRow(NamedTuple):
 
 
 def _parsed(json: bytes | None) -> dict[str, Any] | None:
-    return None if json is None else orjson.loads(json)
+    if json is None:
+        return None
+    try:
+        parsed = orjson.loads(json)
+    except (TypeError, orjson.JSONDecodeError) as error:
+        raise _damaged(error) from None
+    if not isinstance(parsed, dict):
+        raise _damaged(f"expected a JSON object, got {type(parsed).__name__}")
+    return parsed
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _damaged(error) from None
+
+
+def _damaged(what: object) -> _DamagedError:
+    return _DamagedError(f"what is stored about a collection is damaged ({what}); restore the database from a backup")
 
 
 @lru_cache(maxsize=256)
 def _parameters(configuration: bytes, settings: bytes) -> IndexParameters:
-    return IndexParameters.of(orjson.loads(configuration), bool(orjson.loads(settings).get("ef_search_is_set", False)))
+    stored, ours = _parsed(configuration) or {}, _parsed(settings) or {}
+    try:
+        return IndexParameters.of(stored, bool(ours.get("ef_search_is_set", False)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(error) from None
 
 
 # --- Tenants and databases ------------------------------------------------------------------------

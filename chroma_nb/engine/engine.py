@@ -31,6 +31,7 @@ from chroma_nb.engine.index.background import GraphBuilder
 from chroma_nb.engine.locks import first_open, is_network_mount
 from chroma_nb.engine.sqlite import Connection, Connections, Durability
 from chroma_nb.engine.stores import VectorStores
+from chroma_nb.engine.vectors import LostVectors, VectorStore
 from chroma_nb.engine.writes import Writing
 from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError
 from chroma_nb.results import GetResult, QueryResult
@@ -39,6 +40,8 @@ from chroma_nb.where import Expression
 
 T = TypeVar("T")
 _ATTEMPTS: Final = 100
+#: Attempts after which a file that is not there is not a matter of a compaction elsewhere.
+_LOOKS_FOR_FILE: Final = 3
 #: Seconds for which a reader trusts that the directory is still there: asking costs a system call.
 _LOOKED: Final = 0.05
 _GETTING: Final = "Error getting collection: "
@@ -522,7 +525,7 @@ class Engine:
                 memory = self._refreshed(connection, row)
                 if memory is None:
                     continue  # another thread is ahead of our snapshot: take a newer one
-                store = self._stores.current(row) if row.next_slot else None
+                store = self._reading_store(row, last=attempt >= _LOOKS_FOR_FILE)
                 try:
                     memory.lock.acquire_reading()
                     if memory.seq != row.seq or memory.generation != row.generation:
@@ -530,14 +533,22 @@ class Engine:
                     return operation(Reading(connection, row, memory, store, self.directory is not None))
                 finally:
                     memory.lock.release_reading()
-            except FileNotFoundError as error:  # compacted meanwhile: the catalog names another file
-                if attempt + 1 == _ATTEMPTS:
-                    raise self._stores.lost(row) from error
+            except FileNotFoundError:
+                continue  # compacted meanwhile: the catalog names another file
             except sqlite3.Error as error:
                 raise sqlite.explained(error, self._connections.path) from error
             finally:
                 self._connections.end(connection)
         raise InternalError(f"collection [{ident}] changed {_ATTEMPTS} times while it was read; try again")
+
+    def _reading_store(self, row: CollectionRow, *, last: bool) -> VectorStore | None:
+        """The vectors of a collection; when they are lost, at the ``last`` look, what says so to whom needs them."""
+        try:
+            return self._stores.current(row) if row.next_slot else None
+        except FileNotFoundError:
+            if not last:
+                raise
+            return LostVectors(row.dimension or 0, self._stores.lost(row))
 
     def _write(
         self, collection_id: UUID, operation: Callable[[Writing], Change | None], context: str = _GETTING
@@ -582,7 +593,14 @@ class Engine:
         with memory.lock.writing():
             if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
                 return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
-            if loading.advance(connection, row, memory):
+            try:
+                loaded = loading.advance(connection, row, memory)
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+                raise _DamagedError(
+                    f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
+                    "restore it from a backup"
+                ) from error
+            if loaded:
                 self.builder.loaded(row, memory)
         return memory
 
@@ -639,24 +657,29 @@ def _check_filter(filter: Expression | None, row: CollectionRow) -> None:
 _EVERY: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-def _memory_locks() -> list[Any]:
-    return [engine._connections.writing for engine in list(_EVERY) if engine.directory is None]
+#: Those of them that wait for a fork to be over; one fork at a time.
+_PAUSED: list[Engine] = []
+_FORKING = threading.Lock()
 
 
 def _before_fork() -> None:
-    # The one connection of a store in memory goes on in the child: nobody may be using it right now.
-    for lock in _memory_locks():
-        lock.acquire()
+    # Nobody may be using SQLite right now: the child inherits its locks as they stand.
+    _FORKING.acquire()
+    for engine in list(_EVERY):
+        engine._connections.pause()
+        _PAUSED.append(engine)
 
 
 def _in_parent() -> None:
-    for lock in _memory_locks():
-        lock.release()
+    while _PAUSED:
+        _PAUSED.pop()._connections.resume()
+    _FORKING.release()
 
 
 def _in_forked_child() -> None:
-    global _OPENING
-    _OPENING = threading.RLock()
+    global _OPENING, _FORKING
+    _OPENING, _FORKING = threading.RLock(), threading.Lock()
+    _PAUSED.clear()
     for engine in list(_EVERY):
         engine._after_fork()
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.errors import InvalidArgumentError, _DamagedError
 
 #: Bits of ``records.key`` that hold the position; the rest is the collection's number.
 POSITION_BITS: Final = 40
@@ -74,7 +74,12 @@ def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> 
     Keys that begin with "chroma:" are kept and never shown, as in Chroma; ``hidden``: show them.
     """
     joined = b"[" + b",".join([b"null" if one is None else one for one in stored]) + b"]"
-    decoded: list[dict[str, Any] | None] = orjson.loads(joined)
+    try:
+        decoded: list[dict[str, Any] | None] = orjson.loads(joined)
+    except orjson.JSONDecodeError as error:
+        raise _DamagedError(
+            f"the metadata of a record is damaged ({error}); client.verify() names it, update it or restore a backup"
+        ) from None
     if b"null" in joined or (b'"chroma:' in joined and not hidden):
         return [None if one is None else _shown(one, hidden) for one in decoded]
     return decoded
@@ -217,6 +222,17 @@ def checksums(connection: sqlite3.Connection, collection: int) -> Iterator[tuple
     yield from connection.execute(
         "SELECT id, slot, crc FROM records WHERE key BETWEEN ? AND ? ORDER BY slot", _bounds(collection)
     )
+
+
+def unreadable(connection: sqlite3.Connection, collection: int) -> list[str]:
+    """The ids of records whose metadata is not JSON, for verify()."""
+    return [ident for (ident,) in connection.execute(_UNREADABLE, _bounds(collection))]
+
+
+_UNREADABLE: Final = (
+    "SELECT id FROM records WHERE key BETWEEN ? AND ? AND metadata IS NOT NULL "
+    "AND NOT json_valid(CAST(metadata AS TEXT))"
+)
 
 
 def _writing(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:

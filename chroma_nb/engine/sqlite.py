@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ FILE_NAME: Final = "chroma_nb.sqlite3"
 APPLICATION_ID: Final = 0x43484E42
 #: How long a writer waits for another process's transaction before it says so.
 BUSY_TIMEOUT_SECONDS: Final = 60.0
+
+#: How long a fork waits for readers in other threads.
+_FORK_SECONDS: Final = 0.5
 
 Durability = Literal["power", "process"]
 #: What survives -> SQLite's ``synchronous``. "power": every acknowledged call. "process": every one
@@ -77,6 +81,7 @@ class Connections:
         self._all: list[Connection] = []
         self._closed = False
         self._seen: tuple[int, int, bool] | None = None
+        self._gate: threading.Event | None = None
         self.writing = threading.RLock()
         self._writer = self._connect()
 
@@ -104,6 +109,9 @@ class Connections:
         if self.path is None:
             self.writing.acquire()
             return self._writer  # its catalog is forgotten by every transaction
+        gate = self._gate
+        if gate is not None:
+            gate.wait()
         if self.read_only and self._stamp() != self._seen:
             self._renew()
         connection = self._idle.pop() if self._idle else self._connect()
@@ -142,6 +150,7 @@ class Connections:
         """Close idle connections: an immutable one does not notice that the file has changed."""
         idle, self._idle = self._idle, []
         for connection in idle:
+            self._all.remove(connection)
             connection.close()
 
     @contextmanager
@@ -195,12 +204,33 @@ class Connections:
                 connection.close()
             self._idle.clear()
 
+    def pause(self) -> None:
+        """Before a fork: wait for those who write, and a moment for those who read; others wait for ``resume``.
+
+        SQLite's locks are copied into the child as they stand: one that another thread holds right now would
+        be held there for ever.
+        """
+        if self._gate is None:
+            self._gate = threading.Event()
+        self.writing.acquire()
+        deadline = time.monotonic() + _FORK_SECONDS
+        while len(self._all) - 1 > len(self._idle) and time.monotonic() < deadline:
+            time.sleep(0.0002)
+
+    def resume(self) -> None:
+        """After a fork, in the parent."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.set()
+        self.writing.release()
+
     def after_fork(self) -> list[Connection]:
         """In a forked child: new locks and, for a file, new connections.
 
         The inherited connections are returned; they must stay referenced and unused, since closing
         them would release the parent's locks.
         """
+        self._gate = None
         self.writing = threading.RLock()
         if self.path is None:
             return []

@@ -74,7 +74,10 @@ class VectorFile:
     def __init__(
         self, path: Path, dimension: int, *, create: bool, read_only: bool = False, mapped: bool = True
     ) -> None:
-        """``create``: make the file when it is not there; else its absence is FileNotFoundError."""
+        """``create``: make the file when it is not there; else its absence is FileNotFoundError.
+
+        A symbolic link is not followed: InternalError, as for anything else that cannot be opened.
+        """
         self.path = path
         self.dimension = dimension
         self._mapped = mapped
@@ -83,7 +86,13 @@ class VectorFile:
         if create:
             path.parent.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_RDONLY if read_only else os.O_RDWR | (os.O_CREAT if create else 0)
-        self._descriptor: int | None = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+        flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        try:
+            self._descriptor: int | None = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise InternalError(f"cannot open {path}: {error.strerror}") from error
         # Whoever still reads an old generation keeps it open; the last one to let go closes it.
         self._close_descriptor = weakref.finalize(self, os.close, self._descriptor)
         self._close_descriptor.atexit = False
@@ -163,6 +172,29 @@ class VectorFile:
         self._close_descriptor()
         self._descriptor = None
         self._view = np.empty((0, self.dimension), np.float32)
+
+
+class LostVectors:
+    """Vectors whose file is gone: texts and metadata are read without them, whoever needs them is told."""
+
+    def __init__(self, dimension: int, error: InternalError) -> None:
+        self.dimension = dimension
+        self._error = error
+
+    def write(self, first_slot: int, rows: Matrix) -> None:
+        """Raises the error."""
+        raise self._error
+
+    def sync(self) -> None:
+        """Raises the error."""
+        raise self._error
+
+    def view(self, slots: int) -> Matrix:
+        """Raises the error."""
+        raise self._error
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 def _bytes_of(rows: Matrix) -> memoryview:

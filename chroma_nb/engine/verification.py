@@ -16,6 +16,8 @@ def findings(reading: Reading) -> Iterator[str]:
     stored = list(records.checksums(reading.connection, reading.row.number))
     if len(stored) != reading.row.record_count:
         yield f"{len(stored)} records, but the catalog counts {reading.row.record_count}"
+    for ident in records.unreadable(reading.connection, reading.row.number):
+        yield f"the metadata of record {ident!r} is not readable"
     slots = [slot for _, slot, _ in stored]
     if len(set(slots)) != len(slots) or (slots and not 0 <= min(slots) <= max(slots) < reading.row.next_slot):
         yield "slots are named twice or lie beyond the vector file"
