@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chroma_nb.config import get_settings as get_settings
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
+    from chroma_nb.jupyter.widgets.explorer import explore as explore
     from chroma_nb.projection.compare import compare as compare
     from chroma_nb.projection.duplicates import duplicates as duplicates
     from chroma_nb.projection.duplicates import outliers as outliers
@@ -63,6 +64,7 @@ _HOME: dict[str, str] = {
     **dict.fromkeys(("Projection", "project"), "chroma_nb.projection.projection"),
     **dict.fromkeys(("duplicates", "outliers"), "chroma_nb.projection.duplicates"),
     "compare": "chroma_nb.projection.compare",
+    "explore": "chroma_nb.jupyter.widgets.explorer",
     "evaluate": "chroma_nb.projection.evaluate",
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",

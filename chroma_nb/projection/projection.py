@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
@@ -127,8 +127,7 @@ class Projection:
         if isinstance(queries, str):
             queries = [queries]
         placed = self.place(query_texts=queries, n_results=n_results) if queries else None
-        stars = () if placed is None else self.stars(placed)
-        return figures.draw(self, stars=stars, **options)
+        return figures.draw(self, stars=[] if placed is None else self.stars(placed), **options)
 
     def stars(self, placed: Placed) -> list[figures.Star]:
         """Placed queries as they are drawn."""
@@ -217,6 +216,25 @@ class Projection:
             where=self.where,
             name=self.name,
         )
+        return result
+
+    def without(self, ids: Iterable[str]) -> Projection:
+        """The same map with some records left out; its regions keep their names."""
+        gone = set(ids)
+        kept = [row for row, one in enumerate(self.ids) if one not in gone]
+        result = Projection(
+            [self.ids[row] for row in kept],
+            self.coordinates[kept],
+            [self.documents[row] for row in kept],
+            [self.metadatas[row] for row in kept],
+            method=self.method,
+            collection=self.collection,
+            where=self.where,
+            name=self.name,
+        )
+        result.whole = self.whole
+        if self._labels is not None:
+            result._labels = labels.Labels(self._labels.clusters[kept], self._labels.names, self._labels.centres)
         return result
 
     #: Whether the map was made of all records that matched, not of a sample.

@@ -1,0 +1,388 @@
+"""``explore(collection)``: map, table, search and record of one collection, joined by one selection.
+
+The view only: what happens stands in ``explorer_state.py``, the map in ``map.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.jupyter.markup import Html, block, chips, document, escape, facts, table
+from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
+from chroma_nb.jupyter.widgets.map import MapView
+from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.projection import colours
+from chroma_nb.projection.background import Background
+from chroma_nb.projection.projection import Projection, project
+from chroma_nb.types import Matrix, Where
+
+#: Seconds between two words about progress.
+_PAUSE = 0.25
+#: Points and records of the picture that stays in the saved notebook.
+_DRAWN, _LISTED = 600, 10
+_NUMBERS = itertools.count(1)
+
+
+class Explorer:
+    """What ``explore`` gives: shows itself in a notebook; ``selection`` is what is lassoed, and can be set."""
+
+    def __init__(self, state: ExplorerState, height: int = 560) -> None:
+        self.state = state
+        self.map = MapView(state, height)
+        self._number = next(_NUMBERS)
+        self._asked: int | None = None
+        self._build(require("ipywidgets", feature="explore()"))
+        self._show_table()
+        state.selection.on_select(lambda selection: self._show_table())
+        state.on_change(self._follow)
+        if (fit := state.projection.fit) is not None:
+            self._watch(fit)
+
+    @property
+    def selection(self) -> Selection:
+        """The selected ids: ``selection.ids``, ``selection.to_df()``, ``selection.on_select(callback)``."""
+        return self.state.selection
+
+    @property
+    def projection(self) -> Projection:
+        """The map as a table and picture."""
+        return self.state.projection
+
+    @property
+    def figure(self) -> Any:
+        """The plotly FigureWidget."""
+        return self.map.figure
+
+    def __repr__(self) -> str:
+        return f"<Explorer of {self.projection.name!r}: {len(self.projection):,} records>"
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        # Two outputs: what reopens a saved notebook shows this one; the live one beside it hides it.
+        display(HTML(f'<div class="{self._static_class}">{static_html(self.projection)}</div>'))  # type: ignore[no-untyped-call]
+        bundle = self.widget._repr_mimebundle_()
+        display({**bundle, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+
+    @property
+    def _static_class(self) -> str:
+        return f"chroma-nb-saved-map-{self._number}"
+
+    # --- Parts ---
+    def _build(self, widgets: Any) -> None:
+        wide = {"description_width": "initial"}
+        state = self.state
+        self.color = widgets.Dropdown(
+            options=self._colors(), value=state.color, description="Colour", style=wide, layout={"width": "220px"}
+        )
+        self.size = widgets.Dropdown(
+            options=self._sizes(), value=state.size, description="Size", style=wide, layout={"width": "190px"}
+        )
+        self.query = widgets.Text(
+            placeholder="search by meaning, then Enter",
+            description="Search",
+            continuous_update=False,
+            style=wide,
+            layout={"width": "340px"},
+        )
+        self.find = widgets.Button(description="Search", icon="search", tooltip="find the nearest records")
+        self.forget = widgets.Button(description="Clear searches", tooltip="take the stars off the map")
+        self.status = widgets.HTML()
+        self.progress = widgets.FloatProgress(min=0, max=1, description="Map", layout={"width": "260px"})
+        self.stop = widgets.Button(description="Stop", tooltip="keep the map of PCA")
+        self.working = widgets.HBox([self.progress, self.stop], layout={"display": "none"})
+        self.rows = widgets.HTML()
+        self.pick = widgets.SelectMultiple(
+            description="Mark", style=wide, rows=10, layout={"width": "260px"}, tooltip="mark these on the map"
+        )
+        self.previous = widgets.Button(description="Previous", layout={"width": "100px"})
+        self.next = widgets.Button(description="Next", layout={"width": "100px"})
+        self.of_pages = widgets.HTML()
+        self.keep = widgets.Button(description="Select only marked", tooltip="narrow the selection to the marked rows")
+        self.clear = widgets.Button(description="Clear selection")
+        self.record = widgets.HTML()
+        self.name = widgets.Text(placeholder="name of the new collection", description="Save as", style=wide)
+        self.save = widgets.Button(description="Save selection")
+        self.key = widgets.Text(placeholder="key", description="Tag", style=wide, layout={"width": "160px"})
+        self.value = widgets.Text(placeholder="value", description="=", style=wide, layout={"width": "180px"})
+        self.tag = widgets.Button(description="Tag selection")
+        self.delete = widgets.Button(description="Delete selection", button_style="danger")
+        self.confirm = widgets.Button(description="Yes, delete", button_style="danger", layout={"display": "none"})
+        self.cancel = widgets.Button(description="No", layout={"display": "none"})
+        self._wire()
+        hide = widgets.HTML(f"<style>.{self._static_class}{{display:none}}</style>", layout={"display": "none"})
+        flow = {"flex_flow": "row wrap", "align_items": "center"}
+        self.widget = widgets.VBox(
+            [
+                hide,
+                widgets.HBox([self.query, self.find, self.forget, self.color, self.size], layout=flow),
+                widgets.HBox([self.status, self.working], layout=flow),
+                widgets.HBox(
+                    [
+                        widgets.Box([self.map.figure], layout={"flex": "3 1 480px", "min_width": "0"}),
+                        widgets.Box([self.record], layout={"flex": "1 1 240px", "min_width": "0"}),
+                    ],
+                    layout={"flex_flow": "row wrap"},
+                ),
+                widgets.HBox([self.previous, self.next, self.of_pages, self.keep, self.clear], layout=flow),
+                widgets.HBox([self.pick, widgets.Box([self.rows], layout={"flex": "1", "min_width": "0"})]),
+                widgets.HBox([self.name, self.save, self.key, self.value, self.tag], layout=flow),
+                widgets.HBox([self.delete, self.confirm, self.cancel], layout=flow),
+            ]
+        )
+
+    def _wire(self) -> None:
+        doing: list[tuple[Any, Callable[[], object]]] = [
+            (self.find, self._search),
+            (self.forget, self.state.forget_searches),
+            (self.previous, lambda: self._turn(-1)),
+            (self.next, lambda: self._turn(1)),
+            (self.keep, self.state.keep_focused),
+            (self.clear, self.state.selection.clear),
+            (self.save, self._save),
+            (self.tag, self._tag),
+            (self.delete, self._ask),
+            (self.confirm, self._delete),
+            (self.cancel, self._withdraw),
+        ]
+        for button, do in doing:
+            button.on_click(lambda _, do=do: self._try(do))
+        self.query.observe(lambda change: self._try(self._search), "value")
+        for choice in (self.color, self.size):
+            choice.observe(lambda change: self._try(self._paint), "value")
+        self.pick.observe(lambda change: self._try(lambda: self.state.look_at(self.pick.value)), "value")
+
+    def _try(self, do: Callable[[], object]) -> None:
+        """Do it; what goes wrong is said, not raised into the log where nobody looks."""
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001  # the collection's model may raise whatever it likes
+            self.say(f"{type(error).__name__}: {error}", wrong=True)
+
+    def say(self, text: str, wrong: bool = False) -> None:
+        """One line above the map."""
+        role = "alert" if wrong else "status"
+        mark = "⚠ " if wrong else ""
+        self.status.value = block(f'<span role="{role}">{mark}{escape(text, 300)}</span>')
+
+    # --- Following ---
+    def _follow(self, what: str) -> None:
+        if what == "map":
+            self._offer()
+            self._show_table()
+        elif what == "focus":
+            self._show_record()
+
+    def _offer(self) -> None:
+        """The choices there are now."""
+        for choice, options, value in (
+            (self.color, self._colors(), self.state.color),
+            (self.size, self._sizes(), self.state.size),
+        ):
+            if list(choice.options) != options:
+                choice.options = options
+                choice.value = value
+
+    def _colors(self) -> list[tuple[str, str | None]]:
+        keys = [key for key in self.state.metadata_keys() if key != "label"]
+        return [("regions", "label"), ("one colour", None), *((_shown(key), key) for key in keys)]
+
+    def _sizes(self) -> list[tuple[str, str | None]]:
+        return [("equal", None), *((_shown(key), key) for key in self.state.metadata_keys(numbers=True))]
+
+    def _show_table(self) -> None:
+        rows, state = self.state.table(), self.state
+        chosen = len(state.selection)
+        caption = f"{chosen:,} of {len(state.projection):,} records selected"
+        cells = [
+            [
+                escape(row["id"], 60),
+                escape(row["document"] or "", 160),
+                escape(row["label"] or "", 60),
+                chips(row["metadata"], 5),
+            ]
+            for row in rows
+        ]
+        empty = "" if rows else '<p class="dim">Draw around points on the map, or search: the records stand here.</p>'
+        self.rows.value = block(table(caption, ["id", "document", "region", "metadata"], cells) if rows else empty)
+        self.pick.options = [(_shown(row["id"]), row["id"]) for row in rows]
+        self.pick.value = [one for one in state.focus if one in {row["id"] for row in rows}]
+        self.of_pages.value = block(f"page {state.page + 1} of {state.pages}")
+        self.previous.disabled, self.next.disabled = state.page == 0, state.page + 1 >= state.pages
+        for button in (self.keep, self.clear, self.save, self.tag, self.delete):
+            button.disabled = not chosen
+        self._withdraw()
+
+    def _show_record(self) -> None:
+        found = self.state.record()
+        if found is None:
+            gone = f"{self.state.focus[0]} is not in the collection any more" if self.state.focus else ""
+            self.record.value = block(escape(gone, 200)) if gone else ""
+            return
+        pairs = [("document", document(found["document"])), ("metadata", chips(found["metadata"], 40))]
+        self.record.value = block(facts(f"Record {found['id']}", pairs))
+
+    # --- Doing ---
+    def _search(self) -> None:
+        hits = self.state.search(self.query.value)
+        self.say(f"{len(hits)} records nearest to “{self.query.value}”")
+
+    def _paint(self) -> None:
+        self.state.paint(self.color.value, self.size.value)
+
+    def _turn(self, by: int) -> None:
+        self.state.turn(by)
+        self._show_table()
+
+    def _save(self) -> None:
+        made = self.state.save_as(self.name.value)
+        self.say(f"Saved {len(self.selection):,} records as the collection {made.name!r}.")
+
+    def _tag(self) -> None:
+        count = self.state.tag(self.key.value, self.value.value)
+        self.say(f"{count:,} records have {self.key.value} = {self.value.value} now.")
+
+    def _ask(self) -> None:
+        self._asked = len(self.selection)
+        self.confirm.description = f"Yes, delete {self._asked:,}"
+        self.confirm.layout.display = self.cancel.layout.display = None
+        self.say(f"Delete {self._asked:,} records from {self.projection.name!r}? This cannot be undone.")
+
+    def _withdraw(self) -> None:
+        self._asked = None
+        self.confirm.layout.display = self.cancel.layout.display = "none"
+
+    def _delete(self) -> None:
+        count = self.state.delete(confirmed=self._asked or 0)
+        self._withdraw()
+        self.say(f"Deleted {count:,} records.")
+
+    # --- While a better map is made ---
+    def _watch(self, fit: Background[Matrix]) -> None:
+        said = 0.0
+
+        def tell(stage: str, share: float) -> None:
+            nonlocal said
+            if (now := time.monotonic()) - said >= _PAUSE:
+                said = now
+                self.progress.value, self.progress.description = share, stage.capitalize()
+
+        def end(fit: Background[Matrix]) -> None:
+            self.working.layout.display = "none"
+            if fit.error is None:
+                self._try(self.state.refit)
+                self.say(f"{len(self.projection):,} records by {self.projection.method}.")
+            elif fit.stopped:
+                self.say("Stopped: this is the map of PCA.")
+            else:
+                self.say(f"This is the map of PCA; the better one failed: {fit.error}", wrong=True)
+
+        self.working.layout.display = None
+        self.progress.style.description_width = "initial"
+        self.say("A first map, by PCA; a better one is on its way.")
+        self.stop.on_click(lambda _: fit.stop())
+        fit.on_progress(tell)
+        fit.on_done(end)
+
+
+def explore(
+    collection: Any,
+    method: str = "auto",
+    dims: int = 2,
+    *,
+    where: Where | None = None,
+    sample: int | None = None,
+    color: str | None = "label",
+    size: str | None = None,
+    n_results: int = 10,
+    client: Any = None,
+    selection: Selection | None = None,
+    height: int = 560,
+    wait: bool = False,
+) -> Explorer:
+    """A live map of ``collection``: lasso or box selects, the table follows, a search becomes a star.
+
+    The map of PCA is there at once and gives way to that of ``method`` when it is ready. ``client`` is where
+    "Save selection" makes its collection; without it a client variable of the notebook that has this collection.
+    Several views may share one ``selection``. ``collection`` may also be a ``Projection``.
+
+    >>> import chroma_nb
+    >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
+    >>> collection.add(ids=["a", "b"], documents=["one", "two"], embeddings=[[0, 3], [4, 0]])
+    >>> explorer = explore(collection)
+    >>> explorer.selection.ids = ["b"]
+    >>> explorer.selection.to_df()
+      id document
+    0  b      two
+    """
+    if isinstance(collection, Projection):
+        projection = collection
+        if projection.collection is None:
+            raise ValueError("exploring needs the collection; give it: Projection.load(path, collection)")
+    else:
+        projection = project(collection, method, dims, where=where, sample=sample, wait=wait)
+    client = client if client is not None else _client_of(projection.collection)
+    state = ExplorerState(projection, selection, client=client, color=color, size=size, n_results=n_results)
+    return Explorer(state, height)
+
+
+def _client_of(collection: Any) -> Any:
+    """The client of the notebook's variables that holds this collection, or None."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    for value in list(shell.user_ns.values()) if shell is not None else []:
+        if all(hasattr(type(value), name) for name in ("list_collections", "get_or_create_collection")):
+            try:
+                if any(one.id == collection.id for one in value.list_collections()):
+                    return value
+            except Exception:  # noqa: BLE001, S112  # a closed client, a server that is away
+                continue
+    return None
+
+
+def _shown(text: str) -> str:
+    """Text in a list box, where nothing needs to be escaped but length."""
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+# --- What stays in the saved notebook -------------------------------------------------------------------
+def static_html(projection: Projection) -> Html:
+    """The map as a small drawing and its first records: what one sees without a kernel."""
+    first = [
+        [escape(one, 60), escape(text or "", 160), chips(dict(metadata or {}), 5)]
+        for one, text, metadata in zip(
+            projection.ids[:_LISTED], projection.documents, projection.metadatas, strict=False
+        )
+    ]
+    caption = f"Map of {projection.name}: {len(projection):,} records; run the cell to explore them"
+    return block(_drawing(projection), table(caption, ["id", "document", "metadata"], first))
+
+
+def _drawing(projection: Projection) -> Html:
+    if not len(projection):
+        return ""
+    spots = projection.coordinates[:, :2]
+    low, span = spots.min(axis=0), np.maximum(np.ptp(spots, axis=0), 1e-9)
+    step = max(1, -(-len(spots) // _DRAWN))
+    rows = np.arange(0, len(spots), step)
+    places = np.rint((spots[rows] - low) / span * [560, 300] + 10).astype(int)
+    clusters = projection.labels.clusters[rows]
+    circles = "".join(
+        f'<circle cx="{x}" cy="{320 - y}" r="3" fill="{_colour(number)}"/>'
+        for (x, y), number in zip(places.tolist(), clusters.tolist(), strict=True)
+    )
+    return (
+        '<svg viewBox="0 0 580 320" width="580" role="img" aria-label="map of the records" fill-opacity="0.7">'
+        f"{circles}</svg>"
+    )
+
+
+def _colour(number: int) -> str:
+    return colours.PALETTE[number % len(colours.PALETTE)] if number >= 0 else colours.GREY

@@ -1,0 +1,217 @@
+"""What an explorer knows and does: the map, the selection, searches, and changes to the collection. No widgets.
+
+The views (``map.py``, ``explorer.py``) show it and call it; everything here is tested without a browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.projection.projection import Placed, Projection
+from chroma_nb.projection.reading import IDS_PER_CALL, read_ids, space
+
+#: Rows of one page of the table, searches drawn at a time.
+ROWS, SEARCHES = 10, 4
+_BATCH = 1_000
+
+
+class ExplorerState:
+    """One explorer: ``projection``, ``selection``, ``color`` and ``size`` (keys or None), ``searches``, ``focus``.
+
+    ``on_change(callback)`` is called with the name of what changed: "map" (points, colours), "searches", "focus".
+    """
+
+    def __init__(
+        self,
+        projection: Projection,
+        selection: Selection | None = None,
+        *,
+        client: Any = None,
+        color: str | None = "label",
+        size: str | None = None,
+        n_results: int = 10,
+    ) -> None:
+        self.projection, self.client, self.n_results = projection, client, n_results
+        self.selection = selection if selection is not None else Selection(projection.collection)
+        self.color, self.size = color, size
+        self.searches: list[Placed] = []
+        #: Ids that are marked; the first is shown in full.
+        self.focus: tuple[str, ...] = ()
+        self.page = 0
+        self._listeners: list[Callable[[str], object]] = []
+        self._index()
+        self.selection.on_select(lambda selection: self._start_over())
+
+    @property
+    def collection(self) -> Any:
+        """What is explored."""
+        return self.projection.collection
+
+    def on_change(self, callback: Callable[[str], object]) -> None:
+        """Call ``callback(what)`` after each change."""
+        self._listeners.append(callback)
+
+    def _changed(self, what: str) -> None:
+        for callback in list(self._listeners):
+            callback(what)
+
+    def _index(self) -> None:
+        self._rows = {one: row for row, one in enumerate(self.projection.ids)}
+
+    def _start_over(self) -> None:
+        self.page = 0
+        if self.focus:
+            self.look_at(())
+
+    # --- The map ---
+    def metadata_keys(self, numbers: bool = False) -> list[str]:
+        """The metadata keys there are, in alphabetical order; only those with numbers if asked."""
+        found: dict[str, bool] = {}
+        for metadata in self.projection.metadatas:
+            for key, value in (metadata or {}).items():
+                is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+                found[key] = found.get(key, False) or is_number
+        return sorted(key for key, has_numbers in found.items() if has_numbers or not numbers)
+
+    def paint(self, color: str | None, size: str | None = None) -> None:
+        """Colour by a metadata key, "label" or nothing; size by a key of numbers or nothing."""
+        if (color, size) != (self.color, self.size):
+            self.color, self.size = color, size
+            self._changed("map")
+
+    def move_to(self, projection: Projection) -> None:
+        """Show another map of the collection; ids that it has not are no longer selected."""
+        self.projection = projection
+        self._index()
+        self.refit()
+        self.selection.select([one for one in self.selection.ids if one in self._rows])
+
+    def refit(self) -> None:
+        """The coordinates are others now."""
+        texts = [text for placed in self.searches for text in placed.texts] if len(self.projection) else []
+        self.searches = [self.projection.place(query_texts=text, n_results=self.n_results) for text in texts]
+        self._changed("map")
+
+    def rows_of(self, ids: Iterable[str]) -> list[int]:
+        """Where ids stand on the map; those that are not there are left out."""
+        return [self._rows[one] for one in ids if one in self._rows]
+
+    def select_rows(self, rows: Sequence[int], source: str) -> None:
+        """Select what lies at these rows of the map."""
+        self.selection.select([self.projection.ids[row] for row in rows], source=source)
+
+    # --- The table ---
+    @property
+    def pages(self) -> int:
+        """Pages of the table of the selection, at least 1."""
+        return max(1, -(-len(self.selection) // ROWS))
+
+    def turn(self, by: int) -> None:
+        """Another page."""
+        self.page = min(max(self.page + by, 0), self.pages - 1)
+
+    def table(self) -> list[dict[str, Any]]:
+        """The rows of this page: id, document, metadata, label; only the id for what is not on the map."""
+        ids = self.selection.ids[self.page * ROWS : (self.page + 1) * ROWS]
+        named = self.projection.labels.of_records() if ids else []
+        known = {
+            one: {
+                "document": self.projection.documents[row],
+                "metadata": self.projection.metadatas[row],
+                "label": named[row],
+            }
+            for one in ids
+            if (row := self._rows.get(one)) is not None
+        }
+        absent = {"document": None, "metadata": None, "label": None}
+        return [{"id": one, **known.get(one, absent)} for one in ids]
+
+    def look_at(self, ids: Iterable[str]) -> None:
+        """Mark records on the map and show the first in full, without selecting anything else."""
+        self.focus = tuple(ids)
+        self._changed("focus")
+
+    def keep_focused(self) -> None:
+        """Select only what is marked."""
+        if self.focus:
+            self.selection.select(self.focus, source="table")
+
+    def record(self) -> dict[str, Any] | None:
+        """The record in focus as it is in the collection now; None when there is none, or it is gone."""
+        if not self.focus:
+            return None
+        found = self.collection.get(ids=[self.focus[0]], include=["documents", "metadatas"])
+        if not found["ids"]:
+            return None
+        return {"id": found["ids"][0], "document": found["documents"][0], "metadata": found["metadatas"][0]}
+
+    # --- Searching ---
+    def search(self, text: str) -> list[str]:
+        """Find records by meaning, draw the query on the map and select its hits; their ids, nearest first."""
+        if not text.strip():
+            raise ValueError("expected words to search for, got none")
+        placed = self.projection.place(query_texts=text, n_results=self.n_results)
+        others = [one for one in self.searches if one.texts != placed.texts]
+        self.searches = [*others, placed][-SEARCHES:]
+        self._changed("searches")
+        self.selection.select(placed.ids[0], source="search")
+        return placed.ids[0]
+
+    def forget_searches(self) -> None:
+        """Take the stars off the map."""
+        if self.searches:
+            self.searches = []
+            self._changed("searches")
+
+    # --- Changing the collection ---
+    def tag(self, key: str, value: Any) -> int:
+        """Give the selected records a metadata value; how many."""
+        if not key.strip():
+            raise ValueError("expected a metadata key, got none")
+        ids = self._need_selection()
+        for start in range(0, len(ids), _BATCH):
+            part = ids[start : start + _BATCH]
+            self.collection.update(ids=part, metadatas=[{key: value}] * len(part))
+        for row in self.rows_of(ids):
+            self.projection.metadatas[row] = {**(self.projection.metadatas[row] or {}), key: value}
+        self._changed("map")
+        return len(ids)
+
+    def save_as(self, name: str) -> Any:
+        """A new collection of the selected records, of the same distance and embedding function."""
+        ids = self._need_selection()
+        if self.client is None:
+            raise ValueError("a new collection needs the client; give it: explore(collection, client=client)")
+        target = self.client.create_collection(name, **_made_like(self.collection))
+        for start in range(0, len(ids), _BATCH):
+            records = read_ids(self.collection, ids[start : start + _BATCH])
+            fields = {"documents": records.documents, "metadatas": [one or None for one in records.metadatas]}
+            # Chroma takes no list in which nothing is said.
+            said = {field: values for field, values in fields.items() if any(one is not None for one in values)}
+            if records.ids:
+                target.add(ids=records.ids, embeddings=records.embeddings, **said)
+        return target
+
+    def delete(self, confirmed: int) -> int:
+        """Delete the selected records; ``confirmed`` is how many the person agreed to, and must be that many."""
+        ids = self._need_selection()
+        if confirmed != len(ids):
+            raise ValueError(f"the selection has changed: {confirmed} records were confirmed, {len(ids)} are selected")
+        for start in range(0, len(ids), IDS_PER_CALL):
+            self.collection.delete(ids=ids[start : start + IDS_PER_CALL])
+        self.move_to(self.projection.without(ids))
+        return len(ids)
+
+    def _need_selection(self) -> list[str]:
+        if not len(self.selection):
+            raise ValueError("nothing is selected; draw around some points or search first")
+        return list(self.selection.ids)
+
+
+def _made_like(collection: Any) -> dict[str, Any]:
+    """The arguments that make an empty collection of the same space and model."""
+    stored = (collection.configuration_json or {}).get("embedding_function") or {"type": "legacy"}
+    function = None if stored.get("type") == "legacy" else collection.configuration.get("embedding_function")
+    return {"embedding_function": function, "configuration": {"hnsw": {"space": space(collection)}}}

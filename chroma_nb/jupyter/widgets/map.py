@@ -1,0 +1,102 @@
+"""The map of an explorer: one plotly FigureWidget that shows the state and tells it what is lassoed.
+
+One, because each sends plotly.js to the browser anew; it is redrawn by changing its traces.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
+from chroma_nb.projection import figures
+
+_SOURCE = "map"
+_RING = "#D62728"
+
+
+class MapView:
+    """``figure`` follows ``state``; a lasso or box becomes the selection, a click the record in focus."""
+
+    def __init__(self, state: ExplorerState, height: int = 560) -> None:
+        self.state, self._height = state, height
+        graph_objects = require("plotly.graph_objects", feature="the map")
+        require("anywidget", feature="the map")
+        self.figure: Any = graph_objects.FigureWidget()
+        self._rows: list[Any] = []
+        self._caught: list[int] = []
+        self.redraw()
+        state.on_change(self._follow)
+        state.selection.on_select(lambda selection: self.show_selection(), source=_SOURCE)
+
+    def _follow(self, what: str) -> None:
+        {"map": self.redraw, "searches": self.redraw, "focus": self._show_focus}[what]()
+
+    def redraw(self) -> None:
+        """All traces anew."""
+        state = self.state
+        stars = [star for placed in state.searches for star in state.projection.stars(placed)]
+        drawing = figures.draw(
+            state.projection, stars=stars, color=state.color, size=state.size, height=self._height, title=""
+        )
+        self._rows = drawing.rows
+        with self.figure.batch_update():
+            self.figure.data = []
+            self.figure.add_traces([*drawing.figure.data, self._ring()])
+            self.figure.layout = drawing.figure.layout
+        for trace in self.figure.data[: len(self._rows)]:
+            trace.on_selection(self._selected)
+            trace.on_deselect(self._deselected)
+            trace.on_click(self._clicked)
+        self.show_selection()
+
+    # --- From the person ---
+    def _selected(self, trace: Any, points: Any, selector: Any) -> None:
+        """plotly calls this once a trace, in order; with the last one the selection is whole."""
+        if points.trace_index == 0:
+            self._caught = []
+        self._caught += self._rows[points.trace_index][np.asarray(points.point_inds, np.intp)].tolist()
+        if points.trace_index == len(self._rows) - 1:
+            self.state.select_rows(sorted(self._caught), source=_SOURCE)
+
+    def _deselected(self, trace: Any, points: Any) -> None:
+        self.state.selection.clear(source=_SOURCE)
+
+    def _clicked(self, trace: Any, points: Any, device: Any) -> None:
+        hit = self._rows[points.trace_index][np.asarray(points.point_inds, np.intp)].tolist()
+        if hit:
+            one = self.state.projection.ids[hit[0]]
+            self.state.look_at([one])
+            if self.state.projection.dims == 3:  # no lasso there
+                self.state.selection.toggle(one, source=_SOURCE)
+
+    # --- To the person ---
+    def show_selection(self) -> None:
+        """Selected points are bright, the others faint; nothing selected: all bright."""
+        chosen = np.zeros(len(self.state.projection), np.bool_)
+        chosen[self.state.rows_of(self.state.selection.ids)] = True
+        any_chosen = bool(chosen.any())
+        with self.figure.batch_update():
+            if self.state.projection.dims == 2:
+                self.figure.layout.selections = ()
+                for trace, rows in zip(self.figure.data, self._rows, strict=False):
+                    trace.selectedpoints = np.flatnonzero(chosen[rows]).tolist() if any_chosen else None
+        self._show_focus()
+
+    def _ring(self) -> Any:
+        """What marks the records in focus; the last trace."""
+        graph_objects = require("plotly.graph_objects", feature="the map")
+        flat = self.state.projection.dims == 2
+        kind = graph_objects.Scattergl if flat else graph_objects.Scatter3d
+        marker = {"symbol": "circle-open", "size": 16 if flat else 10, "color": _RING, "line": {"width": 3}}
+        empty: dict[str, Any] = {axis: [] for axis in "xyz"[: self.state.projection.dims]}
+        return kind(**empty, mode="markers", marker=marker, hoverinfo="skip", showlegend=False)
+
+    def _show_focus(self) -> None:
+        spots = self.state.projection.coordinates[self.state.rows_of(self.state.focus)]
+        ring = self.figure.data[-1]
+        with self.figure.batch_update():
+            for column, axis in enumerate("xyz"[: self.state.projection.dims]):
+                ring[axis] = np.ascontiguousarray(spots[:, column])

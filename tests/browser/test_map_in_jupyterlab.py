@@ -1,0 +1,125 @@
+"""The map in a real JupyterLab: a lasso is followed by Python and by the table, and the other way round."""
+
+import ast
+import json
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+SETUP = """
+import numpy as np, chroma_nb
+random = np.random.default_rng(0)
+topics = ["whale ocean", "engine fuel", "piano music", "bread oven", "star galaxy", "court law"]
+centres = random.normal(size=(6, 32)) * 4
+group = np.arange(1200) % 6
+collection = chroma_nb.EphemeralClient().create_collection("map-of-topics", embedding_function=None)
+attack = "<img src=x onerror=\\"window.attacked=1\\"><script>window.attacked=1</script>"
+collection.add(
+    ids=[f"id{n}" if n else attack for n in range(1200)],
+    embeddings=(centres[group] + random.normal(size=(1200, 32))).astype("f4"),
+    documents=[f"about {topics[g]}, number {n}" if n > 5 else attack for n, g in enumerate(group)],
+    metadatas=[{"topic": topics[g] if n > 5 else attack, "year": 1990 + int(n % 30)} for n, g in enumerate(group)],
+)
+heard = []
+"""
+EXPLORE = """
+explorer = chroma_nb.explore(collection, "pca", color="topic")
+explorer.selection.on_select(lambda selection: heard.append(len(selection)))
+explorer
+"""
+DRAWN = """count => {
+  const map = document.querySelector('.js-plotly-plot');
+  const points = (map?._fullData ?? []).filter(trace => trace.type === 'scattergl');
+  return points.reduce((sum, trace) => sum + (trace._length ?? 0), 0) >= count;
+}"""
+
+
+def lasso(lab, left=0.0, right=0.5):
+    """Draw around a part of the map, in shares of its width."""
+    area = lab.page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    x = [area["x"] + area["width"] * share for share in (left, right)]
+    y = [area["y"] + 3, area["y"] + area["height"] - 3]
+    lab.page.mouse.move(x[0] + 3, y[0])
+    lab.page.mouse.down()
+    for corner in ((x[1], y[0]), (x[1], y[1]), (x[0] + 3, y[1]), (x[0] + 3, y[0])):
+        lab.page.mouse.move(*corner, steps=4)
+    lab.page.mouse.up()
+
+
+def test_a_lasso_is_followed_by_the_table_and_by_python(notebook):
+    lab = notebook(SETUP, EXPLORE, height=1500)
+    lab.open()
+    lab.run()
+    lab.page.wait_for_function(DRAWN, arg=1200)
+    lab.shot("map")
+    lasso(lab)
+    caption = lab.page.locator("caption", has_text="records selected")
+    caption.wait_for()
+    chosen = int(lab.evaluate("len(explorer.selection)"))
+    assert 0 < chosen < 1200
+    assert caption.inner_text() == f"{chosen:,} of 1,200 records selected"
+    assert lab.evaluate("heard") == f"[{chosen}]"
+    x = "explorer.projection.to_df().set_index('id').x"
+    ordered = lab.evaluate(
+        f"bool({x}[list(explorer.selection.ids)].max() < {x}.drop(list(explorer.selection.ids)).min())"
+    )
+    assert ordered == "True"
+    assert lab.evaluate("len(explorer.selection.to_df())") == str(chosen)
+    lab.shot("map-lasso")
+
+    lab.page.get_by_label("Mark").select_option(index=[0, 1])
+    lab.page.locator("caption", has_text="Record").wait_for()
+    lab.page.get_by_role("button", name="Select only marked").click()
+    lab.page.locator("caption", has_text="2 of 1,200 records selected").wait_for()
+    picked = "document.querySelector('.js-plotly-plot').data.map(t => (t.selectedpoints ?? []).length)"
+    lab.page.wait_for_function(f"{picked}.reduce((a, b) => a + b, 0) === 2")
+    assert lab.evaluate("len(heard)") == "2"
+
+    lab.page.get_by_label("Colour").select_option("year")
+    lab.page.wait_for_function(
+        "document.querySelector('.js-plotly-plot')._fullLayout._infolayer.select('.colorbar').size() > 0"
+    )
+    assert lab.evaluate("explorer.state.color") == "'year'"
+    assert lab.page.evaluate("window.attacked") is None
+    lab.dark()
+    lab.shot("map-dark")
+
+
+def test_python_is_followed_by_the_map_and_deleting_asks_first(notebook):
+    lab = notebook(SETUP, EXPLORE, height=1500)
+    lab.open()
+    lab.run()
+    lab.page.wait_for_function(DRAWN, arg=1200)
+    lab.evaluate("setattr(explorer.selection, 'ids', ['id7', 'id8', 'id9'])")
+    lab.page.locator("caption", has_text="3 of 1,200 records selected").wait_for()
+    picked = "document.querySelector('.js-plotly-plot').data.map(t => (t.selectedpoints ?? []).length)"
+    lab.page.wait_for_function(f"{picked}.reduce((a, b) => a + b, 0) === 3")
+    lab.page.get_by_role("button", name="Delete selection").click()
+    yes = lab.page.get_by_role("button", name="Yes, delete 3")
+    yes.wait_for()
+    assert lab.evaluate("collection.count()") == "1200"
+    yes.click()
+    lab.page.get_by_text("Deleted 3 records.").wait_for()
+    assert lab.evaluate("collection.count()") == "1197"
+    assert ast.literal_eval(lab.evaluate("explorer.selection.ids")) == ()
+
+
+def test_the_saved_notebook_shows_the_map_without_a_kernel(notebook, jupyter):
+    lab = notebook(SETUP, EXPLORE, height=1500)
+    lab.open()
+    lab.run()
+    lab.page.wait_for_function(DRAWN, arg=1200)
+    assert not lab.page.locator("svg[aria-label='map of the records']").is_visible()
+    lab.save()
+    lab.page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
+    saved = json.loads(lab.path.read_text())
+    assert saved["cells"][1]["outputs"][1]["data"]["text/plain"] == "<Explorer of 'map-of-topics': 1,200 records>"
+    lab.page.context.clear_cookies()
+    jupyter.end_kernels()
+    again = notebook(name=lab.name)
+    again.page.goto(f"{jupyter.url}/doc/tree/{lab.name}?reset")
+    again.page.locator("svg[aria-label='map of the records']").wait_for()
+    assert again.page.evaluate("window.attacked") is None
+    again.shot("map-saved")
+    again.errors.clear()  # JupyterLab itself says that the widget's model is gone
