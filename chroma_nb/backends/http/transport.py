@@ -115,7 +115,7 @@ def _kind(name: str, base: str, *more: type[Exception]) -> type[Exception]:
     return type(name, (ChromaError, getattr(httpx, base), *more), {"status": 503, "__module__": __name__})
 
 
-def _failure(error: httpx.TransportError, place: str) -> Failure:
+def _failure(error: httpx.RequestError, place: str) -> Failure:
     """``error`` in this package's words."""
     httpx = require("httpx", feature="a client of a server")
     base, detail = type(error).__name__, str(error) or type(error).__name__
@@ -156,7 +156,10 @@ class _ProgressBar:
 
     def show(self, progress: Progress) -> None:
         if self._bar is None:
-            tqdm = require("tqdm.auto", feature="progress of writes", package="tqdm").tqdm
+            try:
+                tqdm = require("tqdm.auto", feature="progress of writes", package="tqdm").tqdm
+            except ImportError:
+                return  # half of the records are written: not the moment to complain about a bar
             self._bar = tqdm(total=progress.total, unit="records", delay=1.0, leave=False)
         self._bar.update(progress.written - self._bar.n)
 
@@ -246,7 +249,7 @@ class HttpBackend(_HttpParts):
         try:
             url = self._endpoint.url + call.target
             return _reply(self._connections.request(call.method, url, content=call.body))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return _failure(error, self._place)
 
     def close(self) -> None:
@@ -300,7 +303,7 @@ class AsyncHttpBackend(_HttpParts):
         url = self._endpoint.url + call.target
         try:
             return _reply(await self._connections().request(call.method, url, content=call.body))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return _failure(error, self._place)
 
     async def close(self) -> None:
