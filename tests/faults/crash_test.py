@@ -1,0 +1,416 @@
+"""Kills a writing process at random moments and compares what is left with what was acknowledged.
+
+Run it for as long as you like::
+
+    python tests/faults/crash_test.py --rounds 200
+    python tests/faults/crash_test.py --rounds 50 --mode interrupt     # the stop button, then the same client goes on
+    python tests/faults/crash_test.py --rounds 80 --calls pwrite64,fdatasync --first 1   # die at the N-th system call
+
+A child runs random calls on a client, each thread on a collection of its own. It notes each call in its log before,
+and its answer after (``write`` survives the death of a process). A fresh process opens the directory and compares:
+
+* lost: an acknowledged write, or its content, is not there
+* ghost: something is there that nobody wrote, or that was deleted
+* partial: the one call in flight was applied to some of its records only
+* disagreement: count, get and query do not find the same records, or a record is not its own nearest
+* finding: ``client.verify()`` found something
+* error: opening, reading or a first write fails, kills the process or takes for ever
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chroma_nb
+from chroma_nb.engine import planner
+
+Model = dict[str, int] | None  # id -> version; None: there is no collection
+Entry = tuple[dict[str, Any], str]  # a call, and what became of it: open, ack, applied, absent
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run does; every field is an option of the command line."""
+
+    rounds: int = 20
+    mode: str = "kill"  # kill, interrupt, exit
+    seed: int = 1
+    threads: int = 1
+    batch: int = 100
+    dimension: int = 16
+    shortest: float = 0.05  # seconds until the kill
+    longest: float = 1.5
+    calls: str = ""  # system calls for strace, at one of which the child dies
+    first: int = 1
+    stride: int = 1
+    round: int = 0
+    database: str = ""
+    log: str = ""
+
+
+@dataclass
+class Summary:
+    """What a run found."""
+
+    passed: int = 0
+    acknowledged: int = 0
+    in_flight: int = 0
+    findings: list[str] = field(default_factory=list)
+
+
+def vector(ident: str, version: int, dimension: int) -> list[float]:
+    """The one vector that a version of a record has."""
+    generator = np.random.default_rng([zlib.crc32(ident.encode()), version])
+    return generator.standard_normal(dimension).astype(np.float32).tolist()
+
+
+def small_thresholds() -> None:
+    """Graphs and compactions for small collections too."""
+    planner.SMALLEST_GRAPH_BYTES = 0  # type: ignore[misc]
+    planner.SMALLEST_COMPACTED = 50  # type: ignore[misc]
+    planner.REGRET = 0.0  # type: ignore[misc]
+
+
+# --- The log, and the states it allows ------------------------------------------------------------------------
+
+
+def read_log(path: Path) -> list[Entry]:
+    """The calls of a log in order; a last line that was cut is dropped."""
+    calls: dict[int, Entry] = {}
+    for line in path.read_bytes().split(b"\n") if path.exists() else []:
+        try:
+            note = json.loads(line)
+        except ValueError:
+            continue
+        calls[note["seq"]] = (note, "open") if "op" in note else (calls[note["seq"]][0], note["set"])
+    return list(calls.values())
+
+
+def applied(model: Model, call: dict[str, Any]) -> Model:
+    """The state after a call."""
+    if call["op"] == "create":
+        return {} if model is None else model
+    if call["op"] == "drop":
+        return None
+    new = dict(model or {})
+    for ident in call["ids"]:
+        if call["op"] == "delete":
+            new.pop(ident, None)
+        elif call["op"] == "upsert" or (call["op"] == "update") == (ident in new):
+            new[ident] = call["seq"]
+    return new
+
+
+def states(log: list[Entry]) -> list[Model]:
+    """The states that a log allows: the acknowledged one, and those that calls in flight may have left."""
+    possible: list[Model] = [None]
+    for call, outcome in log:
+        if outcome in ("ack", "applied"):
+            possible = [applied(model, call) for model in possible]
+        elif outcome == "open":
+            possible += [applied(model, call) for model in possible]
+    return possible
+
+
+def settle(path: Path, log: list[Entry], found: Model) -> None:
+    """Write down what became of the calls in flight, so that the next round starts from one known state."""
+    flying = [call for call, outcome in log if outcome == "open"]
+    for mask in range(1 << len(flying)):
+        chosen = {call["seq"]: bool(mask >> place & 1) for place, call in enumerate(flying)}
+        model: Model = None
+        for call, outcome in log:
+            if outcome in ("ack", "applied") or chosen.get(call["seq"]):
+                model = applied(model, call)
+        if model == found:
+            with path.open("ab") as file:
+                for seq, happened in chosen.items():
+                    file.write(json.dumps({"seq": seq, "set": "applied" if happened else "absent"}).encode() + b"\n")
+            return
+
+
+# --- The child that writes ------------------------------------------------------------------------------------
+
+
+class Writer:
+    """One thread's random calls on its own collection, noted before and after."""
+
+    def __init__(self, options: Options, client: Any, number: int) -> None:
+        self._options, self._client = options, client
+        self._chance = random.Random(f"{options.seed}-{options.round}-{number}")
+        self._name = f"words-{number}"
+        path = Path(f"{options.log}.{number}")
+        log = read_log(path)
+        self._model = states(log)[0]
+        self._seq = max((call["seq"] for call, _ in log), default=0)
+        self._next = 1 + max((int(ident[1:]) for call, _ in log for ident in call.get("ids", ())), default=0)
+        self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+
+    def run(self, until: float) -> None:
+        """Call until then, or until the process dies."""
+        while time.monotonic() < until:
+            call = self._choose()
+            self._note(call)
+            self._make(call)
+            self._note({"seq": call["seq"], "set": "ack"})
+            self._model = applied(self._model, call)
+
+    def _note(self, line: dict[str, Any]) -> None:
+        os.write(self._file, json.dumps(line).encode() + b"\n")
+
+    def _choose(self) -> dict[str, Any]:
+        self._seq += 1
+        if self._model is None:
+            return {"op": "create", "seq": self._seq}
+        live, count = list(self._model), self._chance.randint(1, self._options.batch)
+        op = self._chance.choices(("add", "upsert", "update", "delete", "drop"), (50, 18, 14, 15, 1))[0]
+        if op == "drop":
+            return {"op": op, "seq": self._seq}
+        fresh = [f"r{self._next + offset}" for offset in range(count)]
+        some = self._chance.sample(live, min(len(live), count))
+        if op == "add" or not live:
+            op, ids = "add", fresh
+        else:
+            ids = some[: count // 2 + 1] + fresh[: count // 2] if op == "upsert" else some
+        self._next += count
+        return {"op": op, "seq": self._seq, "ids": ids}
+
+    def _make(self, call: dict[str, Any]) -> None:
+        op, version = call["op"], call["seq"]
+        if op == "drop":
+            self._client.delete_collection(self._name)
+            return
+        collection = self._client.get_or_create_collection(self._name, embedding_function=None)
+        if op == "delete":
+            collection.delete(ids=call["ids"])
+        elif op != "create":
+            ids = call["ids"]
+            getattr(collection, op)(
+                ids=ids,
+                embeddings=[vector(ident, version, self._options.dimension) for ident in ids],
+                documents=[f"text {ident} version {version}" for ident in ids],
+                metadatas=[{"version": version, "id": ident} for ident in ids],
+            )
+            if self._chance.random() < 0.1:
+                collection.query(query_embeddings=[vector(ids[0], version, self._options.dimension)], n_results=3)
+
+
+def write(options: Options) -> None:
+    """The child's life."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    small_thresholds()
+    client = chroma_nb.PersistentClient(options.database)
+    writers = [Writer(options, client, number) for number in range(options.threads)]
+    print("ready", flush=True)
+    until = time.monotonic() + (options.longest if options.mode == "exit" else 3600)
+    if options.threads == 1:
+        try:
+            writers[0].run(until)
+        except KeyboardInterrupt:
+            for text in verify(options, client):
+                print("after the interrupt, " + text, flush=True)
+        client.close()
+        return
+    threads = [threading.Thread(target=writer.run, args=(until,), daemon=True) for writer in writers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    client.close()
+
+
+# --- The fresh process that looks ---------------------------------------------------------------------------------
+
+
+def verify(options: Options, client: Any) -> Iterator[str]:
+    """What is wrong with the database, one sentence each."""
+    names = [collection.name for collection in client.list_collections()]
+    yield from (f"finding: {text}" for text in client.verify())
+    for number in range(options.threads):
+        path, name = Path(f"{options.log}.{number}"), f"words-{number}"
+        log = read_log(path)
+        possible = states(log)
+        if name not in names:
+            if None not in possible:
+                yield f"lost: {name} is gone"
+            settle(path, log, None)
+            continue
+        collection = client.get_collection(name, embedding_function=None)
+        found = collection.get(include=["embeddings", "documents", "metadatas"])
+        model: dict[str, int] = {}
+        for place, ident in enumerate(found["ids"]):
+            version = model[ident] = found["metadatas"][place]["version"]
+            whole = found["documents"][place] == f"text {ident} version {version}"
+            if not whole or found["embeddings"][place].tolist() != vector(ident, version, options.dimension):
+                yield f"partial: {name}, {ident} is not wholly of version {version}"
+        if model not in possible:
+            yield _difference(name, model, possible[0] or {}, log)
+        else:
+            settle(path, log, model)
+        yield from _disagreements(options, collection, model)
+
+
+def _difference(name: str, model: dict[str, int], acknowledged: dict[str, int], log: list[Entry]) -> str:
+    touched = {ident for call, outcome in log if outcome == "open" for ident in call.get("ids", ())}
+    lost = [ident for ident in acknowledged if ident not in touched and model.get(ident) != acknowledged[ident]]
+    ghosts = [ident for ident in model if ident not in touched and ident not in acknowledged]
+    if lost:
+        return f"lost: {name}, {len(lost)} records, among them {lost[:3]}"
+    if ghosts:
+        return f"ghost: {name}, {len(ghosts)} records, among them {ghosts[:3]}"
+    return f"partial: {name}, some of {len(touched)} records of a call in flight"
+
+
+def _disagreements(options: Options, collection: Any, model: dict[str, int]) -> Iterator[str]:
+    if collection.count() != len(model):
+        yield f"disagreement: count {collection.count()}, get {len(model)}"
+    chance = random.Random(options.round)
+    for ident in chance.sample(sorted(model), min(20, len(model))):
+        asked = vector(ident, model[ident], options.dimension)
+        if collection.query(query_embeddings=[asked], n_results=1)["ids"] != [[ident]]:
+            yield f"disagreement: {ident} is not its own nearest"
+    if model:
+        everything = collection.query(query_embeddings=[[0.0] * options.dimension], n_results=len(model))
+        if set(everything["ids"][0]) != set(model):
+            yield f"disagreement: query finds {len(everything['ids'][0])} of {len(model)}"
+    probe = vector("probe", options.round, options.dimension)
+    collection.add(ids=["probe"], embeddings=[probe])
+    if collection.query(query_embeddings=[probe], n_results=1)["ids"] != [["probe"]]:
+        yield "disagreement: a record added after opening is not found"
+    collection.delete(ids=["probe"])
+
+
+def look(options: Options) -> None:
+    """The verifying process's life: a JSON list of findings."""
+    small_thresholds()
+    client = chroma_nb.PersistentClient(options.database)
+    print("FOUND " + json.dumps(list(verify(options, client))), flush=True)
+    client.close()
+
+
+# --- The parent that kills ------------------------------------------------------------------------------------------
+
+
+def run(options: Options) -> Summary:
+    """All rounds; the directory is removed when nothing was found."""
+    base = Path(tempfile.mkdtemp(prefix="chroma_nb-crash-"))
+    chance, summary = random.Random(options.seed), Summary()
+    for number in range(options.rounds):
+        of_round = replace(options, round=number, database=str(base / "db"), log=str(base / "log"))
+        before = len(summary.findings)
+        summary.findings += [f"round {number}: {text}" for text in _one_round(of_round, chance, summary)]
+        if len(summary.findings) > before:  # one fault is to count once
+            os.rename(base, f"{base}-{number}")
+            base.mkdir()
+        else:
+            summary.passed += 1
+    shutil.rmtree(base)
+    return summary
+
+
+def _one_round(options: Options, chance: random.Random, summary: Summary) -> Iterator[str]:
+    child = _start("write", options, _strace(options))
+    assert child.stdout is not None
+    ready = child.stdout.readline().strip() == "ready"
+    if options.calls:
+        _wait(child, options.longest + 30)
+    elif not ready:
+        _wait(child, 5)
+    elif options.mode != "exit":
+        time.sleep(chance.uniform(options.shortest, options.longest))
+    if options.mode == "interrupt":
+        child.send_signal(signal.SIGINT)
+    if options.mode != "kill" and not _wait(child, 60):
+        yield "error: the child did not end"
+    child.kill()
+    output, errors = child.communicate()
+    yield from (line for line in output.splitlines() if line.startswith("after the interrupt"))
+    if "Traceback" in errors:
+        yield f"error: the child said {errors[-600:]}"
+    logs = [read_log(Path(f"{options.log}.{number}")) for number in range(options.threads)]
+    summary.in_flight += sum(outcome == "open" for log in logs for _, outcome in log)
+    yield from _looked(options)
+    summary.acknowledged = sum(outcome == "ack" for log in logs for _, outcome in log)
+
+
+def _looked(options: Options) -> Iterator[str]:
+    verifier = _start("look", options)
+    try:
+        output, errors = verifier.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        verifier.kill()
+        verifier.communicate()
+        yield "error: opening and verifying took more than 120 s"
+        return
+    found = [line for line in output.splitlines() if line.startswith("FOUND ")]
+    if not found:
+        yield f"error: the verifier ended with {verifier.returncode}: {errors[-600:]}"
+    for line in found:
+        yield from json.loads(line[len("FOUND ") :])
+
+
+def _wait(child: subprocess.Popen[str], seconds: float) -> bool:
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _strace(options: Options) -> list[str]:
+    if not options.calls:
+        return []
+    when = options.first + options.round * options.stride
+    inject = f"inject={options.calls}:signal=SIGKILL:when={when}"
+    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={options.calls}", "-e", inject]
+
+
+def _start(role: str, options: Options, prefix: list[str] | None = None) -> subprocess.Popen[str]:
+    paths = [str(Path(chroma_nb.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen(
+        [*(prefix or []), sys.executable, __file__, "--role", role, "--options", json.dumps(asdict(options))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+    )
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--role", choices=["run", "write", "look"], default="run", help=argparse.SUPPRESS)
+    parser.add_argument("--options", help=argparse.SUPPRESS)
+    for one in fields(Options):
+        parser.add_argument(f"--{one.name}", type=type(one.default), default=one.default)
+    given = vars(parser.parse_args())
+    role, passed_on = given.pop("role"), given.pop("options")
+    if role != "run":
+        {"write": write, "look": look}[role](Options(**json.loads(passed_on)))
+        return 0
+    summary = run(Options(**given))
+    for text in summary.findings:
+        print(text)
+    print(f"{summary.acknowledged} acknowledged calls, {summary.in_flight} killed in flight")
+    print(f"{summary.passed} passed, {given['rounds'] - summary.passed} failed")
+    return 1 if summary.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
