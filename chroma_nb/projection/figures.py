@@ -138,7 +138,7 @@ def _parts(found: list[Group] | Scale, name: str) -> list[tuple[str, Rows, dict[
         if found.missing.size:
             parts.append(("missing", found.missing, {"color": GREY, "symbol": "circle-open"}))
         return parts
-    return [(escaped(group.name, 40), group.rows, {"color": group.colour, "symbol": group.shape}) for group in found]
+    return [(escaped(group.name, 28), group.rows, {"color": group.colour, "symbol": group.shape}) for group in found]
 
 
 def _points(go: Any, spots: Matrix, texts: list[str], name: str, marker: dict[str, Any]) -> Any:

@@ -105,7 +105,7 @@ def hills(coordinates: Matrix) -> Clusters:
         return np.full(count, -1, np.int32)
     low, high = np.percentile(coordinates, [0.5, 99.5], axis=0)
     span = np.where(high > low, high - low, 1)
-    bins = int(np.clip(count ** (1 / dims) / 1.2, 8, 96 if dims == 2 else 32))
+    bins = int(np.clip(count**0.5 / 1.2, 8, 96) if dims == 2 else np.clip(2 * count ** (1 / 3), 8, 32))
     cells = np.clip(((coordinates - low) / span * bins).astype(np.int64), 0, bins - 1)
     shape = (bins,) * dims
     flat = np.ravel_multi_index(tuple(cells.T), shape)

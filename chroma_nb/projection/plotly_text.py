@@ -28,7 +28,7 @@ def escaped(value: object, limit: int = SHOWN) -> str:
     text = str(value)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    return html.escape(text).translate(_SILENT)
+    return html.escape(text, quote=False).translate(_SILENT)  # plotly would show &quot; as it is
 
 
 def folded(value: object, limit: int = SHOWN) -> str:

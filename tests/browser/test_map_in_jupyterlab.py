@@ -69,7 +69,7 @@ def test_a_lasso_is_followed_by_the_table_and_by_python(notebook):
     lab.shot("map-lasso")
 
     lab.page.get_by_label("Mark").select_option(index=[0, 1])
-    lab.page.locator("caption", has_text="Record").wait_for()
+    lab.page.get_by_text("Record id", exact=False).first.wait_for()
     lab.page.get_by_role("button", name="Select only marked").click()
     lab.page.locator("caption", has_text="2 of 1,200 records selected").wait_for()
     picked = "document.querySelector('.js-plotly-plot').data.map(t => (t.selectedpoints ?? []).length)"

@@ -79,10 +79,10 @@ class Explorer:
         wide = {"description_width": "initial"}
         state = self.state
         self.color = widgets.Dropdown(
-            options=self._colors(), value=state.color, description="Colour", style=wide, layout={"width": "220px"}
+            options=self._colors(), value=state.color or "", description="Colour", style=wide, layout={"width": "220px"}
         )
         self.size = widgets.Dropdown(
-            options=self._sizes(), value=state.size, description="Size", style=wide, layout={"width": "190px"}
+            options=self._sizes(), value=state.size or "", description="Size", style=wide, layout={"width": "190px"}
         )
         self.query = widgets.Text(
             placeholder="search by meaning, then Enter",
@@ -125,7 +125,7 @@ class Explorer:
                 widgets.HBox([self.status, self.working], layout=flow),
                 widgets.HBox(
                     [
-                        widgets.Box([self.map.figure], layout={"flex": "3 1 480px", "min_width": "0"}),
+                        widgets.VBox([self.map.figure], layout={"flex": "3 1 480px", "min_width": "0"}),
                         widgets.Box([self.record], layout={"flex": "1 1 240px", "min_width": "0"}),
                     ],
                     layout={"flex_flow": "row wrap"},
@@ -181,20 +181,21 @@ class Explorer:
 
     def _offer(self) -> None:
         """The choices there are now."""
+        # An empty text, not None: a list box shows None as nothing at all.
         for choice, options, value in (
-            (self.color, self._colors(), self.state.color),
-            (self.size, self._sizes(), self.state.size),
+            (self.color, self._colors(), self.state.color or ""),
+            (self.size, self._sizes(), self.state.size or ""),
         ):
             if list(choice.options) != options:
                 choice.options = options
                 choice.value = value
 
-    def _colors(self) -> list[tuple[str, str | None]]:
+    def _colors(self) -> list[tuple[str, str]]:
         keys = [key for key in self.state.metadata_keys() if key != "label"]
-        return [("regions", "label"), ("one colour", None), *((_shown(key), key) for key in keys)]
+        return [("regions", "label"), ("one colour", ""), *((_shown(key), key) for key in keys)]
 
-    def _sizes(self) -> list[tuple[str, str | None]]:
-        return [("equal", None), *((_shown(key), key) for key in self.state.metadata_keys(numbers=True))]
+    def _sizes(self) -> list[tuple[str, str]]:
+        return [("equal", ""), *((_shown(key), key) for key in self.state.metadata_keys(numbers=True))]
 
     def _show_table(self) -> None:
         rows, state = self.state.table(), self.state
@@ -234,7 +235,7 @@ class Explorer:
         self.say(f"{len(hits)} records nearest to “{self.query.value}”")
 
     def _paint(self) -> None:
-        self.state.paint(self.color.value, self.size.value)
+        self.state.paint(self.color.value or None, self.size.value or None)
 
     def _turn(self, by: int) -> None:
         self.state.turn(by)

@@ -187,7 +187,10 @@ class ExplorerState:
         target = self.client.create_collection(name, **_made_like(self.collection))
         for start in range(0, len(ids), _BATCH):
             records = read_ids(self.collection, ids[start : start + _BATCH])
-            fields = {"documents": records.documents, "metadatas": [one or None for one in records.metadatas]}
+            fields: dict[str, list[Any]] = {
+                "documents": records.documents,
+                "metadatas": [one or None for one in records.metadatas],
+            }
             # Chroma takes no list in which nothing is said.
             said = {field: values for field, values in fields.items() if any(one is not None for one in values)}
             if records.ids:

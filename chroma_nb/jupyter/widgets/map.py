@@ -5,6 +5,7 @@ One, because each sends plotly.js to the browser anew; it is redrawn by changing
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from chroma_nb._optional import require
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.projection import figures
 
-_SOURCE = "map"
+_NUMBERS = itertools.count(1)
 _RING = "#D62728"
 
 
@@ -22,6 +23,7 @@ class MapView:
 
     def __init__(self, state: ExplorerState, height: int = 560) -> None:
         self.state, self._height = state, height
+        self._source = f"map {next(_NUMBERS)}"  # several maps may share one selection
         graph_objects = require("plotly.graph_objects", feature="the map")
         require("anywidget", feature="the map")
         self.figure: Any = graph_objects.FigureWidget()
@@ -29,7 +31,7 @@ class MapView:
         self._caught: list[int] = []
         self.redraw()
         state.on_change(self._follow)
-        state.selection.on_select(lambda selection: self.show_selection(), source=_SOURCE)
+        state.selection.on_select(lambda selection: self.show_selection(), source=self._source)
 
     def _follow(self, what: str) -> None:
         {"map": self.redraw, "searches": self.redraw, "focus": self._show_focus}[what]()
@@ -59,10 +61,10 @@ class MapView:
             self._caught = []
         self._caught += self._rows[points.trace_index][np.asarray(points.point_inds, np.intp)].tolist()
         if points.trace_index == len(self._rows) - 1:
-            self.state.select_rows(sorted(self._caught), source=_SOURCE)
+            self.state.select_rows(sorted(self._caught), source=self._source)
 
     def _deselected(self, trace: Any, points: Any) -> None:
-        self.state.selection.clear(source=_SOURCE)
+        self.state.selection.clear(source=self._source)
 
     def _clicked(self, trace: Any, points: Any, device: Any) -> None:
         hit = self._rows[points.trace_index][np.asarray(points.point_inds, np.intp)].tolist()
@@ -70,7 +72,7 @@ class MapView:
             one = self.state.projection.ids[hit[0]]
             self.state.look_at([one])
             if self.state.projection.dims == 3:  # no lasso there
-                self.state.selection.toggle(one, source=_SOURCE)
+                self.state.selection.toggle(one, source=self._source)
 
     # --- To the person ---
     def show_selection(self) -> None:

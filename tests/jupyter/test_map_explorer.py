@@ -1,0 +1,263 @@
+"""The explorer without a browser: what a lasso, a search, a button do to state, table and collection."""
+
+import json
+
+import numpy as np
+import pytest
+
+from chroma_nb.jupyter.widgets.explorer import Explorer, explore, static_html
+from chroma_nb.jupyter.widgets.explorer_state import SEARCHES, ExplorerState
+from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.projection import reducers
+from chroma_nb.projection.projection import project
+
+ATTACK = '<img src=x onerror="alert(1)"><script>alert(1)</script>'
+TEXTS = ["aaa bad cab", "bee ebb", "cod cedar", "fed gag", "hah ahead"]
+
+
+@pytest.fixture(autouse=True)
+def _the_cache_is_the_tests_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+
+
+@pytest.fixture
+def collection(client, words):
+    made = client.create_collection("docs", embedding_function=words)
+    made.add(
+        ids=[f"id{n}" for n in range(25)],
+        documents=[f"{TEXTS[n % 5]} {'abcdefgh'[n % 8]}" for n in range(25)],
+        metadatas=[{"kind": "xyz"[n % 3], "n": n + 0.5} for n in range(25)],
+    )
+    return made
+
+
+@pytest.fixture
+def explorer(client, collection):
+    return explore(collection, "pca", client=client, color="kind")
+
+
+class Points:
+    """What plotly hands to a callback."""
+
+    def __init__(self, trace_index, point_inds):
+        self.trace_index, self.point_inds = trace_index, point_inds
+
+
+def lasso(explorer, ids):
+    """As plotly does: every trace is called, in order, with its own points."""
+    view, rows = explorer.map, set(explorer.state.rows_of(ids))
+    for number, own in enumerate(view._rows):
+        inside = [place for place, row in enumerate(own.tolist()) if row in rows]
+        view._selected(explorer.figure.data[number], Points(number, inside), None)
+
+
+def chosen_points(explorer):
+    """The ids that the figure shows as selected."""
+    ids = explorer.projection.ids
+    return {
+        ids[rows[place]]
+        for trace, rows in zip(explorer.figure.data, explorer.map._rows, strict=False)
+        for place in trace.selectedpoints or ()
+    }
+
+
+def test_a_lasso_over_several_traces_is_one_selection_and_fills_the_table(explorer):
+    heard = []
+    explorer.selection.on_select(lambda selection: heard.append(selection.ids))
+    lasso(explorer, ["id4", "id1", "id2"])
+    assert heard == [("id1", "id2", "id4")]
+    assert "3 of 25 records selected" in explorer.rows.value
+    assert "cod cedar" in explorer.rows.value
+    assert explorer.selection.to_df()["id"].tolist() == ["id1", "id2", "id4"]
+
+
+def test_python_and_the_table_are_followed_by_the_map(explorer):
+    explorer.selection.ids = ["id7", "id8", "id9"]
+    assert chosen_points(explorer) == {"id7", "id8", "id9"}
+    explorer.pick.value = ["id8"]
+    assert "Record id8" in explorer.record.value
+    assert explorer.figure.data[-1].x.tolist() == [explorer.projection.coordinates[8, 0]]
+    explorer.keep.click()
+    assert explorer.selection.ids == ("id8",)
+    assert chosen_points(explorer) == {"id8"}
+    explorer.clear.click()
+    assert chosen_points(explorer) == set()
+    assert all(trace.selectedpoints is None for trace in explorer.figure.data)
+
+
+def test_a_click_shows_the_record_as_it_is_now(explorer, collection):
+    collection.update(ids=["id0"], metadatas=[{"kind": "fresh"}])
+    place = next((number, rows.tolist().index(0)) for number, rows in enumerate(explorer.map._rows) if 0 in rows)
+    explorer.map._clicked(None, Points(place[0], [place[1]]), None)
+    assert "fresh" in explorer.record.value
+    collection.delete(ids=["id0"])
+    explorer.state.look_at(["id0"])
+    assert "id0 is not in the collection any more" in explorer.record.value
+
+
+def test_a_search_is_a_star_and_selects_its_hits(explorer, collection):
+    explorer.query.value = "aaa bad cab"
+    assert explorer.selection.ids == tuple(collection.query(query_texts="aaa bad cab", n_results=10)["ids"][0])
+    assert chosen_points(explorer) == set(explorer.selection.ids)
+    stars = [trace.name for trace in explorer.figure.data if (trace.name or "").startswith("★")]
+    assert stars == ["★ aaa bad cab"]
+    for number in range(SEARCHES + 1):
+        explorer.state.search(f"cab {number}")
+    assert len(explorer.state.searches) == SEARCHES
+    explorer.forget.click()
+    assert not [trace for trace in explorer.figure.data if (trace.name or "").startswith("★")]
+
+
+def test_the_table_turns_its_pages(explorer):
+    explorer.selection.ids = [f"id{n}" for n in range(25)]
+    explorer.next.click()
+    explorer.next.click()
+    assert "page 3 of 3" in explorer.of_pages.value
+    assert explorer.next.disabled
+    assert [value for _, value in explorer.pick.options] == [f"id{n}" for n in range(20, 25)]
+    explorer.selection.ids = ["id1"]
+    assert "page 1 of 1" in explorer.of_pages.value
+
+
+def test_the_selection_becomes_a_collection_of_the_same_kind(explorer, client, collection):
+    explorer.selection.ids = ["id1", "id2"]
+    explorer.name.value = "chosen"
+    explorer.save.click()
+    made = client.get_collection("chosen", embedding_function=collection._embedding_function)
+    assert made.get(include=["documents", "metadatas"])["metadatas"] == [
+        {"kind": "y", "n": 1.5},
+        {"kind": "z", "n": 2.5},
+    ]
+    np.testing.assert_allclose(
+        made.get(include=["embeddings"])["embeddings"],
+        collection.get(["id1", "id2"], include=["embeddings"])["embeddings"],
+    )
+    assert "Saved 2 records as the collection &#x27;chosen&#x27;" in explorer.status.value
+
+
+def test_the_selection_is_tagged_in_the_collection_and_on_the_map(explorer, collection):
+    explorer.selection.ids = ["id1", "id2"]
+    explorer.key.value, explorer.value.value = "seen", "yes"
+    explorer.tag.click()
+    assert collection.get(where={"seen": "yes"})["ids"] == ["id1", "id2"]
+    assert collection.get(ids=["id1"])["metadatas"][0]["kind"] == "y"
+    assert ("seen", "seen") in explorer.color.options
+    explorer.color.value = "seen"
+    assert [trace.name for trace in explorer.figure.data[:2]] == ["yes", "missing"]
+
+
+def test_deleting_asks_and_deletes_only_what_was_confirmed(explorer, collection):
+    explorer.selection.ids = ["id1", "id2"]
+    explorer.delete.click()
+    assert explorer.confirm.layout.display is None
+    assert collection.count() == 25
+    explorer.selection.ids = ["id1"]
+    assert explorer.confirm.layout.display == "none"
+    explorer.confirm.click()
+    assert "the selection has changed: 0 records were confirmed, 1 are selected" in explorer.status.value
+    assert collection.count() == 25
+    explorer.delete.click()
+    explorer.confirm.click()
+    assert collection.count() == 24
+    assert "id1" not in explorer.projection.ids
+    assert explorer.selection.ids == ()
+
+
+def test_what_goes_wrong_is_said_above_the_map(explorer):
+    explorer.state.client = None
+    explorer.selection.ids = ["id1"]
+    explorer.save.click()
+    assert 'role="alert"' in explorer.status.value
+    assert "give it: explore(collection, client=client)" in explorer.status.value
+    explorer.query.value = "  "
+    assert "expected words to search for, got none" in explorer.status.value
+
+
+def test_without_a_selection_the_buttons_that_change_are_off(explorer):
+    assert all(button.disabled for button in (explorer.save, explorer.tag, explorer.delete, explorer.keep))
+    with pytest.raises(ValueError, match="nothing is selected"):
+        explorer.state.delete(confirmed=0)
+
+
+def test_size_and_colour_follow_their_lists(explorer):
+    explorer.color.value = "n"
+    assert explorer.figure.data[0].marker.showscale
+    explorer.size.value = "n"
+    assert len(explorer.figure.data[0].marker.size) == 25
+    explorer.color.value = ""
+    assert explorer.state.color is None
+    assert [key for _, key in explorer.size.options] == ["", "n"]
+
+
+def test_a_better_map_takes_the_place_of_the_first_and_can_be_stopped(client, collection, monkeypatch):
+    def reduce(points, near, dims, seed, report):
+        report(0.5)
+        return reducers.pca(points, dims=dims) + 100
+
+    monkeypatch.setitem(reducers.REDUCERS, "slow", reducers.Reducer("slow", reduce, slow=True))
+    explorer = explore(collection, "slow", client=client, color=None)
+    explorer.projection.fit.wait(60)
+    for _ in range(2):  # whoever comes late is called at once
+        explorer.projection.fit.on_done(lambda fit: None)
+    state = ExplorerState(explorer.projection)
+    assert Explorer(state).working.layout.display == "none"
+    assert explorer.projection.coordinates.mean() > 50
+
+
+def test_two_views_share_one_selection(collection, client):
+    both = Selection(collection)
+    first = explore(collection, "pca", client=client, selection=both)
+    second = explore(first.projection, client=client, selection=both)
+    lasso(first, ["id3"])
+    assert chosen_points(second) == {"id3"}
+
+
+def test_in_three_dimensions_a_click_selects(collection, client):
+    explorer = explore(collection, "pca", 3, client=client, color=None)
+    explorer.map._clicked(None, Points(0, [5]), None)
+    assert explorer.selection.ids == ("id5",)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_smallest_collections_can_be_explored(client, words, count):
+    made = client.create_collection("small", embedding_function=words)
+    if count:
+        made.add(ids=["a", "b"][:count], documents=["abc", "def"][:count])
+    explorer = explore(made, client=client)
+    assert len(explorer.projection) == count
+    assert "circle" in static_html(explorer.projection) or not count
+
+
+def test_nothing_in_a_collection_becomes_markup(client, words):
+    made = client.create_collection("attack", embedding_function=words)
+    made.add(ids=[ATTACK], documents=[ATTACK], metadatas=[{ATTACK: ATTACK}])
+    explorer = explore(made, client=client)
+    explorer.selection.ids = [ATTACK]
+    explorer.state.look_at([ATTACK])
+    explorer.query.value = ATTACK
+    explorer.say(ATTACK, wrong=True)
+    parts = [explorer.rows, explorer.record, explorer.status, explorer.of_pages]
+    for text in [
+        *(part.value for part in parts),
+        static_html(explorer.projection),
+        json.dumps(explorer.figure.to_dict(), default=str),
+    ]:
+        assert "<img" not in text
+        assert "<script" not in text
+
+
+def test_the_saved_notebook_gets_the_same_bytes_in_every_run(collection, client, capsys):
+    first = explore(collection, "pca", client=client)
+    assert static_html(first.projection) == static_html(project(collection, "pca"))
+    assert repr(first) == "<Explorer of 'docs': 25 records>"
+
+
+def test_every_control_has_a_name(explorer):
+    pending, named = [explorer.widget], 0
+    while pending:
+        one = pending.pop()
+        pending += getattr(one, "children", ())
+        if type(one).__name__ in ("Button", "Text", "Dropdown", "SelectMultiple"):
+            assert one.description.strip()
+            named += 1
+    assert named > 15

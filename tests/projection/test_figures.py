@@ -1,0 +1,221 @@
+"""Figures of a map: colours, hover, queries, regions' names; text of a collection does nothing in them."""
+
+import re
+
+import numpy as np
+import pytest
+
+from chroma_nb.projection import colours, figures, labels
+from chroma_nb.projection.plotly_text import escaped
+from chroma_nb.projection.projection import Projection, project
+
+ATTACK = "</script><img src=x onerror=alert(1)><a href='javascript:alert(1)'>$\\href{x}{y}$"
+
+
+def made(count=40, dims=2, metadatas=None, documents=None, ids=None):
+    spots = np.random.default_rng(0).normal(size=(count, dims)).astype(np.float32)
+    return Projection(
+        ids or [f"id{row}" for row in range(count)],
+        spots,
+        documents or [f"text {row}" for row in range(count)],
+        metadatas or [{"kind": "ab"[row % 2], "weight": row / 2} for row in range(count)],
+        name="docs",
+    )
+
+
+def points(figure):
+    return [trace for trace in figure.data if getattr(trace, "mode", None) == "markers"]
+
+
+def test_categories_are_traces_with_a_colour_and_a_shape_each():
+    figure = made().figure(color="kind")
+    assert [(trace.name, len(trace.x)) for trace in points(figure)] == [("a", 20), ("b", 20)]
+    assert len({trace.marker.color for trace in points(figure)}) == 2
+
+
+def test_beyond_twenty_categories_are_other_and_missing_ones_are_grey():
+    values = [f"c{n:02}" for n in range(30)] + [None, float("nan")]
+    groups = colours.coloured(values)
+    assert len(groups) == 22
+    assert groups[-2].name == "other (10 values)"
+    assert (groups[-1].name, groups[-1].colour, groups[-1].rows.tolist()) == ("missing", colours.GREY, [30, 31])
+    looks = [(group.colour, group.shape) for group in groups]
+    assert len(set(looks)) == len(looks)
+    assert sorted(row for group in groups for row in group.rows.tolist()) == list(range(32))
+
+
+@pytest.mark.parametrize(
+    ("values", "is_scale"),
+    [
+        ([0.5, 1.0, 2.0], True),
+        (list(range(13)), True),
+        (list(range(12)), False),
+        ([True, False], False),
+        (["a", 1], False),
+        ([None, None], False),
+        ([float("inf"), 1.0], False),
+        ([["x", "y"], ["x"]], False),
+    ],
+)
+def test_numbers_are_a_scale_and_everything_else_is_categories(values, is_scale):
+    assert isinstance(colours.coloured(values), colours.Scale) is is_scale
+
+
+def test_a_scale_leaves_records_without_a_number_grey():
+    figure = made(4, metadatas=[{"w": 1.5}, {"w": 2.5}, None, {"other": 1}]).figure(color="w")
+    coloured, missing = points(figure)
+    assert coloured.marker.color.tolist() == [1.5, 2.5]
+    assert (missing.name, missing.marker.color, len(missing.x)) == ("missing", colours.GREY, 2)
+
+
+def test_sizes_grow_with_the_number_and_need_one():
+    figure = made().figure(color=None, size="weight", labels=False)
+    (trace,) = points(figure)
+    assert (np.diff(trace.marker.size) > 0).all()
+    with pytest.raises(ValueError, match="expected size to name a metadata key of numbers, got 'kind'"):
+        made().figure(size="kind")
+
+
+def test_a_key_that_nobody_has_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="no record has the metadata key 'colour'; there are 'kind', 'weight'"):
+        made().figure(color="colour")
+    with pytest.raises(ValueError, match="expected a value for each of 40 records, got 3"):
+        made().figure(color=[1, 2, 3])
+
+
+def test_no_text_of_a_collection_is_markup_anywhere_in_a_figure():
+    found = made(
+        6, ids=[f"{ATTACK}{n}" for n in range(6)], documents=[ATTACK] * 6, metadatas=[{ATTACK: ATTACK, "n": 1}] * 6
+    )
+    found.name = ATTACK
+    found.labels.names = [ATTACK]
+    found.labels.centres = np.zeros((1, 2), np.float32)
+    for dims in (2, 3):
+        found.coordinates = np.zeros((6, dims), np.float32)
+        found.labels.centres = np.zeros((1, dims), np.float32)
+        star = figures.Star(ATTACK, np.zeros(dims, np.float32), [0, 1])
+        figure = figures.draw(found, color=ATTACK, hover=["n"], stars=[star]).figure
+        texts = list(strings(figure.to_plotly_json()))
+        assert sum("&lt;" in text for text in texts) > 6
+        for text in texts:
+            assert not re.search(r"<(?!/?b>|br>)", text), text
+            assert "$" not in text
+        page = figures.html_page(figure, "linked")
+        assert "<img src=x" not in page
+        assert page.count("</script>") == page.count("<script")
+
+
+def strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from strings(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from strings(one)
+
+
+def test_control_and_direction_characters_are_silent():
+    assert escaped("a\x1b[31m\u202eb\n\ud800") == "a [31mb �"
+
+
+def test_hover_is_short_and_beyond_the_limit_without_documents(monkeypatch):
+    long = made(3, documents=["word " * 100] * 3)
+    assert all(len(text) < 250 for trace in points(long.figure()) for text in trace.hovertext)
+    assert "word" in points(long.figure())[0].hovertext[0]
+    monkeypatch.setattr(figures, "HOVER_TEXTS", 2)
+    assert "word" not in points(long.figure())[0].hovertext[0]
+    assert "id0" in points(long.figure())[0].hovertext[0]
+
+
+def test_beyond_the_limit_a_density_and_a_sample_are_drawn():
+    figure = made(500).figure(color="kind", limit=100)
+    assert sum(len(trace.x) for trace in points(figure)) == 100
+    assert figure.data[-1].type == "heatmap"
+
+
+def test_arrays_are_sent_as_binary_float32():
+    for trace in made().figure(color="weight").data:
+        assert trace.x.dtype == np.float32
+
+
+def test_the_same_map_gives_the_same_figure():
+    assert made().figure(color="kind").to_json() == made().figure(color="kind").to_json()
+    page = made().to_html(plotlyjs="linked", color="kind")
+    assert page == made().to_html(plotlyjs="linked", color="kind")
+
+
+def test_a_query_is_a_star_with_lines_to_its_hits(client, filled):
+    collection = filled(client, 40)
+    found = project(collection, "pca")
+    placed = found.place(query_embeddings=np.zeros((2, 16)), n_results=3)
+    figure = figures.draw(found, stars=found.stars(placed)).figure
+    stars = [trace for trace in figure.data if (trace.name or "").startswith("★")]
+    lines = [trace for trace in figure.data if trace.mode == "lines"]
+    assert [trace.name for trace in stars] == ["★ query 1", "★ query 2"]
+    assert len(lines[0].x) == 9
+    assert lines[0].x[0] == stars[0].x[0]
+    first = found.coordinates[found.ids.index(placed.ids[0][0])]
+    assert (lines[0].x[1], lines[0].y[1]) == (first[0], first[1])
+
+
+def test_three_dimensions_are_drawn_in_webgl_too():
+    figure = made(dims=3).figure(color="kind")
+    assert {trace.type for trace in figure.data} == {"scatter3d"}
+    assert {trace.type for trace in made().figure(color="kind").data} == {"scattergl"}
+
+
+def test_a_page_holds_plotly_or_links_it(tmp_path):
+    page = made().to_html(tmp_path / "map.html")
+    assert (tmp_path / "map.html").read_text(encoding="utf-8") == page
+    assert len(page) > 1_000_000
+    assert 'src="http' not in page
+    assert len(made().to_html(plotlyjs="linked")) < 100_000
+    with pytest.raises(ValueError, match="expected plotlyjs to be 'inside' or 'linked', got 'cdn'"):
+        made().to_html(plotlyjs="cdn")
+
+
+# --- Regions --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("dims", [2, 3])
+def test_regions_are_the_blobs_and_are_named_by_their_words(dims):
+    random = np.random.default_rng(0)
+    centres = random.permutation(np.array(np.meshgrid(*[[0, 10, 20]] * dims)).reshape(dims, -1).T)[:4]
+    group = np.arange(800) % 4
+    spots = (centres[group] + random.normal(size=(800, dims))).astype(np.float32)
+    words = ["whales", "engines", "pianos", "bread"]
+    found = labels.find(spots, [f"this text is about {words[one]}" for one in group])
+    assert sorted(found.names) == sorted(words)
+    agree = [
+        found.names[number] == words[one] for number, one in zip(found.clusters, group, strict=True) if number >= 0
+    ]
+    assert np.mean(agree) > 0.98
+    assert len(agree) > 780
+
+
+def test_without_text_a_region_is_named_by_its_metadata():
+    spots = np.repeat(np.array([[0, 0], [9, 9]], np.float32), 20, axis=0)
+    metadatas = [{"topic": "sea"}] * 20 + [{"n": 1}] * 20
+    assert labels.find(spots, [None] * 40, metadatas).names == ["sea", "region 2"]
+
+
+def test_regions_of_the_same_words_have_different_names():
+    spots = np.repeat(np.array([[0, 0], [9, 9]], np.float32), 20, axis=0)
+    assert labels.find(spots, ["whales"] * 40).names == ["whales", "whales (2)"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_records_have_at_most_one_region_each(count):
+    found = labels.find(np.zeros((count, 2), np.float32), ["a text"] * count)
+    assert len(found.clusters) == count
+    assert len(found.names) <= 1
+
+
+def test_a_region_can_be_renamed_by_number_or_name():
+    found = labels.find(np.zeros((9, 2), np.float32), ["whales"] * 9)
+    found.rename("whales", "the sea")
+    found.rename(0, "the ocean")
+    assert found.of_records() == ["the ocean"] * 9
+    assert found.to_df()["label"].tolist() == ["the ocean"]
+    with pytest.raises(ValueError, match="there is no region 'land'; there are 'the ocean'"):
+        found.rename("land", "x")

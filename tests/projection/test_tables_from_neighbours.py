@@ -1,0 +1,135 @@
+"""duplicates, outliers, compare, evaluate: tables first."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chroma_nb.projection.compare import aligned, compare
+from chroma_nb.projection.duplicates import duplicates, outliers
+from chroma_nb.projection.evaluate import evaluate, ndcg
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+def test_duplicates_are_groups_of_near_vectors_whatever_the_space(client, filled, space):
+    collection = filled(client, 40, space=space, dimension=64)
+    vectors = collection.get(ids=["id3", "id8"], include=["embeddings"])["embeddings"]
+    collection.add(ids=["copy"], embeddings=[vectors[0]], documents=["a copy"])
+    collection.add(ids=["near", "far off"], embeddings=[vectors[1] * 1.5 + 0.01, -vectors[1]])
+    found = duplicates(collection, 0.995)
+    assert found.groupby("group")["id"].agg(set).tolist() == [{"id3", "copy"}, {"id8", "near"}]
+    assert (found["similarity"] >= 0.995).all()
+
+
+def test_many_copies_are_one_group(client):
+    collection = client.create_collection("same", embedding_function=None)
+    collection.add(ids=[str(n) for n in range(60)], embeddings=[[1.0, 2.0]] * 60)
+    assert duplicates(collection, 1.0)["group"].tolist() == [0] * 60
+
+
+def test_the_loneliest_records_come_first(client, filled):
+    collection = filled(client, 60)
+    collection.add(ids=["lonely"], embeddings=[[90.0] * 16], documents=["nobody near"])
+    found = outliers(collection, 5)
+    assert found["id"].iloc[0] == "lonely"
+    assert len(found) == 5
+    assert found["score"].iloc[0] > 5
+    assert found["distance"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_nothing_is_found_where_nothing_is(client, filled, count):
+    collection = filled(client, count)
+    assert duplicates(collection).empty
+    assert outliers(collection).empty
+    assert list(duplicates(collection).columns) == ["group", "id", "similarity", "document"]
+
+
+@pytest.mark.parametrize("threshold", [0, 1.1, -1])
+def test_a_threshold_is_a_similarity(threshold):
+    with pytest.raises(ValueError, match="expected threshold to be a cosine similarity above 0 and at most 1"):
+        duplicates(None, threshold)
+
+
+def test_a_turned_copy_of_a_collection_is_the_same_map(client, filled):
+    a = filled(client, 60, name="one")
+    b = filled(client, 0, name="two")
+    stored = a.get(include=["embeddings", "documents"])
+    turn = np.linalg.qr(np.random.default_rng(5).normal(size=(16, 16)))[0]
+    b.add(ids=stored["ids"][10:], embeddings=stored["embeddings"][10:] @ turn * 3, documents=stored["documents"][10:])
+    b.add(ids=["only here"], embeddings=[[1.0] * 16])
+    found = compare(a, b, "pca")
+    assert len(found.overlap) == 50
+    assert found.overlap.min() == 1
+    assert found.moved.max() < 0.01
+    assert repr(found) == "<Comparison of 'one' and 'two': 50 records, 100% of 10 neighbours in common>"
+    assert len(found.figure().data) == 2
+
+
+def test_a_record_that_moved_is_the_first_of_the_comparison(client, filled):
+    a, b = filled(client, 40, name="one"), filled(client, 40, name="two")
+    b.update(ids=["id7"], embeddings=[a.get(ids=["id1"], include=["embeddings"])["embeddings"][0] + 0.01])
+    assert compare(a, b, "pca", k=5).to_df()["id"].iloc[0] == "id7"
+
+
+def test_collections_that_share_nothing_cannot_be_compared(client, filled):
+    a, b = filled(client, 2, name="one"), filled(client, 0, name="two")
+    with pytest.raises(ValueError, match="expected records that are in both, got none: 'one' and 'two' share no id"):
+        compare(a, b)
+
+
+def test_aligning_equal_points_does_no_harm():
+    assert aligned(np.ones((3, 2), np.float32), np.zeros((3, 2), np.float32)).tolist() == [[0, 0]] * 3
+
+
+class Answers:
+    """A collection of which one knows what it answers."""
+
+    def __init__(self, name, answers):
+        self.name, self.answers = name, answers
+
+    def query(self, query_texts, n_results, where, include):
+        return {"ids": [self.answers[text][:n_results] for text in query_texts]}
+
+
+GOOD = Answers("good", {"q1": ["a", "b", "c"], "q2": ["x", "b", "y"]})
+BAD = Answers("bad", {"q1": ["z", "a", "y"], "q2": ["x", "y", "z"]})
+
+
+def test_the_measures_are_those_of_the_books():
+    found = evaluate(GOOD, {"q1": ["a", "c"], "q2": "b"}, k=3, per_question=True)
+    assert found["recall"].tolist() == [1.0, 1.0]
+    assert found["mrr"].tolist() == [1.0, 0.5]
+    assert found["rank"].tolist() == [1, 2]
+    expected = (1 + 1 / math.log2(4)) / (1 + 1 / math.log2(3))
+    np.testing.assert_allclose(found["ndcg"], [expected, 1 / math.log2(3)])
+
+
+def test_several_collections_are_compared_the_best_first():
+    table = evaluate([BAD, GOOD], pd.DataFrame({"query": ["q1", "q2"], "expected": ["a", ["b"]]}), k=2)
+    assert table["collection"].tolist() == ["good", "bad"]
+    assert table["recall"].tolist() == [1.0, 0.5]
+    assert table["mrr"].tolist() == [0.75, 0.25]
+    assert table["questions"].tolist() == [2, 2]
+    missed = evaluate({"other": BAD}, {"q2": "b"}, per_question=True)
+    assert missed["rank"].isna().all()
+
+
+def test_more_expected_than_asked_for_can_still_be_perfect():
+    assert ndcg(["a", "b"], frozenset("abcdef"), 2) == 1
+
+
+@pytest.mark.parametrize(
+    ("collections", "questions", "message"),
+    [
+        (GOOD, {}, "expected at least one question, got none"),
+        (GOOD, {"q1": []}, "expected an id for the question 'q1', got none"),
+        ([], {"q1": "a"}, "expected at least one collection, got none"),
+        ([GOOD, GOOD], {"q1": "a"}, "expected collections of different names"),
+        (GOOD, pd.DataFrame({"query": ["q1"]}), "got no 'expected'"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(collections, questions, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(collections, questions)
