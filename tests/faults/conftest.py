@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 from failing_steps import steps
 
-__all__ = ["in_ram", "steps"]
+from chroma_nb.engine.engine import Engine
+
+__all__ = ["in_ram", "on_disk", "steps"]
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Iterator[Engine]:
+    """A new engine with a directory."""
+    engine = Engine.open(tmp_path / "db")
+    yield engine
+    engine.close()
 
 
 @pytest.fixture

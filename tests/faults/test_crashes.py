@@ -64,8 +64,7 @@ def test_killed_at_system_call_after_system_call(calls: str) -> None:
 def test_the_tester_sees_what_is_lost(tmp_path: Path) -> None:
     """A tester that finds nothing must be one that could."""
     options = Options(mode="exit", longest=0.4, database=str(tmp_path / "db"), log=str(tmp_path / "log"))
-    assert crash_test._wait(child := crash_test._start("write", options), 60)
-    child.communicate()
+    crash_test._start("write", options).communicate(timeout=60)
     with chroma_nb.PersistentClient(tmp_path / "db") as client:
         (collection,) = client.list_collections()
         (ident,) = collection.get(limit=1)["ids"]
