@@ -237,8 +237,9 @@ class Reading:
         if missing:
             self.steps["exact"] = len(missing) == len(queries)
             self.steps["scanned_instead"] = len(missing)
-            scan = planner.Plan("scan", "the graph gave too few")
-            for number, answer in zip(missing, self._exactly(scan, queries[missing], k, allowed), strict=True):
+            count = None if allowed is None else len(allowed)
+            instead = planner.plan(live=self.memory.live, allowed=count, k=k, queries=len(missing), graph=None)
+            for number, answer in zip(missing, self._exactly(instead, queries[missing], k, allowed), strict=True):
                 found[number] = answer
         return [answer for answer in found if answer is not None]
 

@@ -23,7 +23,7 @@ LARGEST_DEAD: Final = 0.3
 #: Allowed records below this share are found by looking at them; above it a graph is asked first.
 FILTER_SHARE: Final = 0.1
 #: Allowed records below this share are copied together and scanned; above it everything is scanned.
-GATHER_SHARE: Final = 0.05
+GATHER_SHARE: Final = 0.15
 #: Candidates asked of a graph per result wanted and allowed, when a filter stands behind it.
 OVERFETCH: Final = 3
 #: Effort of a graph search when the user set none: below 200 whole clusters are missed now and then.
@@ -76,16 +76,13 @@ def plan(*, live: int, allowed: int | None, k: int, queries: int, graph: GraphSt
             return Plan("scan", refusal)
         return Plan("graph", f"{live} records, graph ready", k, effort(k, graph))
     share = allowed / live
-    if share < GATHER_SHARE:
-        return Plan("gather", f"the filter leaves {allowed} of {live}")
-    if graph is None or refusal:
-        return Plan("scan", refusal)
-    if share < FILTER_SHARE:
-        return Plan("scan", f"the filter leaves {allowed} of {live}")
+    exactly = Plan("gather" if share < GATHER_SHARE else "scan", f"the filter leaves {allowed} of {live}")
+    if graph is None or refusal or share < FILTER_SHARE:
+        return exactly
     candidates = min(live, int(OVERFETCH * k / share) + 1)
     if candidates > LARGEST_SHARE * live:
-        return Plan("scan", f"{candidates} candidates of {live} would be needed")
-    return Plan("graph, then filter", f"the filter leaves {allowed} of {live}", candidates, effort(candidates, graph))
+        return exactly
+    return Plan("graph, then filter", exactly.reason, candidates, effort(candidates, graph))
 
 
 def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -42,19 +43,6 @@ class Header(NamedTuple):
     id: str
     slot: int
     norm: float
-    metadata: bytes | None
-
-
-class NewRecord(NamedTuple):
-    """A record about to be written."""
-
-    position: int
-    id: str
-    slot: int
-    norm: float
-    crc: int
-    document: str | None
-    uri: str | None
     metadata: bytes | None
 
 
@@ -100,10 +88,10 @@ def _keys(collection: int, positions: Iterable[int]) -> str:
     return orjson.dumps([base | int(position) for position in positions]).decode()
 
 
-def insert(connection: sqlite3.Connection, collection: int, rows: Iterable[NewRecord | tuple[Any, ...]]) -> None:
-    """Write new records (as NewRecord's fields)."""
-    base = collection << POSITION_BITS
-    _writing(connection, _INSERT, ((base | row[0], collection, *row[1:]) for row in rows))
+def insert(connection: sqlite3.Connection, collection: int, positions: Positions, *columns: Iterable[Any]) -> None:
+    """Write new records: ids, slots, norms, crcs, documents, uris and metadata (JSON), a column each."""
+    keys = (positions | collection << POSITION_BITS).tolist()
+    _writing(connection, _INSERT, zip(keys, repeat(collection, len(keys)), *columns, strict=True))
 
 
 def headers(connection: sqlite3.Connection, collection: int, *, with_metadata: bool) -> Iterator[Header]:

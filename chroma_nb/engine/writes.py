@@ -158,21 +158,17 @@ class Writing(Reading):
             return ()
         nothing: list[None] = [None] * len(given)
         metadatas = _first_metadatas(given.metadatas or nothing, given.uris)
-        encoded = map(records.encode_metadata, metadatas)
         records.insert(
             self.connection,
             self.row.number,
-            zip(
-                positions.tolist(),
-                given.ids,
-                slots.tolist(),
-                norms.tolist(),
-                crcs,
-                given.documents or nothing,
-                given.uris or nothing,
-                encoded,
-                strict=True,
-            ),
+            positions,
+            given.ids,
+            slots.tolist(),
+            norms.tolist(),
+            crcs,
+            given.documents or nothing,
+            given.uris or nothing,
+            map(records.encode_metadata, metadatas),
         )
         return metadatas
 
