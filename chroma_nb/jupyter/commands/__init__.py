@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "get": ("get", "records by id or filter"),
     "query": ("query", "the records nearest to a text or vector"),
     "peek": ("peek", "the first records"),
+    "map": ("map", "a live map: lasso, search, table"),
     "count": ("count", "how many records"),
     "delete": ("delete", "delete records or a collection"),
     "copy": ("copy_collection", "copy a collection, or a part of it"),

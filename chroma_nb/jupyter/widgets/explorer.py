@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -328,17 +328,14 @@ def explore(
             raise ValueError("exploring needs the collection; give it: Projection.load(path, collection)")
     else:
         projection = project(collection, method, dims, where=where, sample=sample, wait=wait)
-    client = client if client is not None else _client_of(projection.collection)
+    client = client if client is not None else client_of(projection.collection, _variables())
     state = ExplorerState(projection, selection, client=client, color=color, size=size, n_results=n_results)
     return Explorer(state, height)
 
 
-def _client_of(collection: Any) -> Any:
-    """The client of the notebook's variables that holds this collection, or None."""
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()
-    for value in list(shell.user_ns.values()) if shell is not None else []:
+def client_of(collection: Any, candidates: Iterable[Any]) -> Any:
+    """The first client among ``candidates`` that holds this collection, or None."""
+    for value in candidates:
         if all(hasattr(type(value), name) for name in ("list_collections", "get_or_create_collection")):
             try:
                 if any(one.id == collection.id for one in value.list_collections()):
@@ -346,6 +343,13 @@ def _client_of(collection: Any) -> Any:
             except Exception:  # noqa: BLE001, S112  # a closed client, a server that is away
                 continue
     return None
+
+
+def _variables() -> list[Any]:
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    return [] if shell is None else list(shell.user_ns.values())
 
 
 def _shown(text: str) -> str:

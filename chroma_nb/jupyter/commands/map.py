@@ -1,0 +1,58 @@
+"""``%chroma map``: a collection as a live map."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser
+from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, target
+from chroma_nb.jupyter.session import Session
+from chroma_nb.jupyter.widgets.explorer import client_of, explore
+from chroma_nb.projection.projection import project
+from chroma_nb.projection.reducers import REDUCERS
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("words", nargs="*", metavar="[COLLECTION]")
+    parser.add_argument("--method", choices=("auto", *REDUCERS), default="auto", help="default auto: UMAP if installed")
+    parser.add_argument("--dims", choices=("2", "3"), default="2", help="dimensions of the map; default 2")
+    parser.add_argument("--color", metavar="KEY", default="label", help="metadata key, or label (regions, the default)")
+    parser.add_argument("--size", metavar="KEY", help="metadata key of numbers")
+    parser.add_argument("--sample", type=parser.whole, help="draw as many records")
+    add_where(parser)
+    add_output(parser)
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+    collection, rest = target(session, arguments.words)
+    if rest:
+        raise UsageError(f"%chroma map takes a collection, got also {' '.join(rest)!r}")
+    found = compiled(session, arguments.where)
+    if found.where_document is not None:
+        raise UsageError("%chroma map: --where takes metadata, not the text of documents")
+    options: dict[str, Any] = {"where": found.where, "sample": arguments.sample}
+    dims = int(arguments.dims)
+    try:
+        if arguments.form is not None:  # --as df: the table of coordinates, without the widget
+            return project(collection, arguments.method, dims, **options)
+        options |= {"color": arguments.color, "size": arguments.size}
+        client = client_of(collection, [*session.clients.values(), *session.variables.values()])
+        return explore(collection, arguments.method, dims, client=client, **options)
+    except ValueError as error:
+        raise UsageError(f"%chroma map: {error}") from None
+
+
+COMMAND = Command(
+    name="map",
+    summary="A live map of a collection: lasso, search, table.",
+    examples=(
+        "%chroma map papers",
+        "%chroma map papers --color topic --where 'year > 2020'",
+        "%chroma map papers --as df",
+    ),
+    arguments=_arguments,
+    run=_run,
+)
