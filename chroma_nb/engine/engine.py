@@ -462,8 +462,14 @@ class Engine:
         return {"compacted": compacted, "bytes_before": before, "bytes_after": after, "complete": not busy}
 
     def compact(self, collection_id: UUID) -> bool:
-        """Copy the live vectors of a collection into a new file; False when another process came first."""
-        copy = self._read(collection_id, lambda reading: Compaction(reading, self._stores.next))
+        """Copy the live vectors of a collection into a new file; False without vectors, or when another came first."""
+
+        def begin(reading: Reading) -> Compaction | None:
+            return None if reading.vectors is None else Compaction(reading, self._stores.next)
+
+        copy = self._read(collection_id, begin)
+        if copy is None:
+            return False
         try:
             copy.copy()
             with self.changing() as connection:
