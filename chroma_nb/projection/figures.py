@@ -282,6 +282,7 @@ def _layout(
         "dragmode": "orbit" if dims == 3 else ("lasso" if len(projection.ids) <= LASSO else "select"),
         "width": width,
         "height": height,
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": _INK, "activecolor": PALETTE[0]},
         "uirevision": "chroma-nb",
     }
 
@@ -305,7 +306,7 @@ def _write_names(go: Any, figure: Any, projection: Map) -> None:
                 "showarrow": False,
                 "captureevents": False,
                 "font": {"color": "#222222", "size": 12},
-                "bgcolor": "rgba(255,255,255,0.72)",
+                "bgcolor": "rgba(255,255,255,0.65)",
                 "borderpad": 2,
             }
             for spot, name in apart(spots, projection.coordinates)
