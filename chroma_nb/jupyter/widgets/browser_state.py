@@ -372,7 +372,7 @@ class BrowserState:
         require("pyarrow", feature="a Parquet file")
         frame = self.to_df(rows)
         for name in frame.columns:
-            if len({type(value) for value in frame[name] if value is not None and value == value}) > 1:  # noqa: PLR0124
+            if len({type(value) for value in frame[name] if value is not None and value == value}) > 1:
                 frame[name] = frame[name].map(lambda value: value if value is None else str(value))
         _write_new(Path(path), lambda file: frame.to_parquet(file, index=False))
         return len(frame)

@@ -90,7 +90,7 @@ def observe(metadatas: Iterable[Mapping[str, Any] | None]) -> dict[str, Key]:
         for name, value in (metadata or {}).items():
             found.setdefault(name, []).append(value)
     keys = [_key(name, values) for name, values in found.items()]
-    return {key.name: key for key in sorted(keys, key=lambda key: (-key.count, key.name))}
+    return {key.name: key for key in sorted(keys, key=lambda key: -key.count)}
 
 
 def _key(name: str, values: Sequence[Any]) -> Key:

@@ -1,0 +1,167 @@
+"""The databases and collections of a client: counts and sizes, a page of collections at a time.
+
+Chroma lists no tenants: it is the client's tenant that is shown, with all its databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets
+
+from chroma_nb.jupyter.markup import Html, escape, shortened, table, visible
+from chroma_nb.jupyter.widgets.page_table import part
+
+#: Collections of one page.
+PAGE = 20
+_BYTES_PER_NUMBER = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A collection: its name, how many records, of which dimension (None before the first)."""
+
+    name: str
+    count: int
+    dimension: int | None
+
+    @property
+    def size(self) -> str:
+        """What its vectors take.
+
+        >>> Entry("papers", 10_000, 384).size
+        '15.4 MB'
+        """
+        size = float(self.count * (self.dimension or 0) * _BYTES_PER_NUMBER)
+        for unit in ("B", "kB", "MB"):
+            if size < 1000:
+                return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+            size /= 1000
+        return f"{size:.1f} GB"
+
+
+class ClientTree:
+    """What a client can reach. ``close`` gives back the clients it opened for other databases."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self._opened = ExitStack()
+        self._clients: dict[str, Any] = {client.database: client}
+
+    @property
+    def tenant(self) -> str:
+        """The tenant of the client."""
+        tenant: str = self.client.tenant
+        return tenant
+
+    def databases(self) -> list[str]:
+        """The databases of the tenant, the client's own first; that one alone where they cannot be listed."""
+        own: str = self.client.database
+        try:  # chromadb's clients and ours have an admin client under this name, and no public way to it
+            names = [one["name"] for one in self.client._admin_client.list_databases(tenant=self.tenant)]
+        except Exception:  # noqa: BLE001  # a client without the right, a server without the list
+            return [own]
+        return [own, *sorted(name for name in names if name != own)]
+
+    def client_of(self, database: str) -> Any:
+        """A client of this database."""
+        if database not in self._clients:
+            one = type(self.client).from_system(self.client._system, self.tenant, database)
+            self._clients[database] = self._opened.enter_context(closing(one))
+        return self._clients[database]
+
+    def collections(self, database: str, offset: int = 0) -> tuple[list[Entry], int]:
+        """A page of the collections of a database, and how many there are."""
+        client = self.client_of(database)
+        names = [
+            one if isinstance(one, str) else one.name for one in client.list_collections(limit=PAGE, offset=offset)
+        ]
+        return [_entry(client, name) for name in names], int(client.count_collections())
+
+    def open(self, database: str, name: str) -> Any:
+        """The collection, with its embedding function where that can be built here."""
+        client = self.client_of(database)
+        try:
+            return client.get_collection(name)
+        except (ValueError, ImportError):  # a function without its key or package: everything but search by meaning
+            return client.get_collection(name, embedding_function=None)
+
+    def close(self) -> None:
+        """Close what was opened here; the client itself belongs to whoever made it."""
+        self._opened.close()
+
+
+def _entry(client: Any, name: str) -> Entry:
+    collection = client.get_collection(name, embedding_function=None)
+    vectors = collection.get(limit=1, include=["embeddings"])["embeddings"]
+    dimension = len(vectors[0]) if vectors is not None and len(vectors) else None
+    return Entry(name, collection.count(), dimension)
+
+
+def entries_html(caption: str, entries: Sequence[Entry]) -> Html:
+    """Collections as a table."""
+    rows = [
+        [escape(one.name, 80), f"{one.count:,}", "–" if one.dimension is None else f"{one.dimension:,}", one.size]
+        for one in entries
+    ]
+    heads = ["collection", "records", "dimension", "vectors"]
+    return table(caption, heads, rows, numbers=heads[1:])
+
+
+class TreeView:
+    """The tree as widgets: a database at a time; ``on_open(database, name)`` when a collection is chosen."""
+
+    def __init__(
+        self,
+        tree: ClientTree,
+        do: Callable[[Callable[[], str | None]], None],
+        on_open: Callable[[str, str], str | None],
+    ) -> None:
+        self._tree, self._do, self._on_open = tree, do, on_open
+        self._offset = self._total = 0
+        self.title = ipywidgets.HTML(f'<div class="title">Tenant {escape(tree.tenant, 80)}</div>')
+        self.database = ipywidgets.Dropdown(
+            description="Database", options=[(visible(name), name) for name in tree.databases()]
+        )
+        self.database.observe(lambda _: do(self._changed), "value")
+        self.collection = ipywidgets.Select(description="Collection", rows=6, tooltip="Choose one to browse it")
+        self.open = ipywidgets.Button(description="Open", icon="folder-open", tooltip="Browse the chosen collection")
+        self.open.on_click(lambda _: do(self._open))
+        self.previous = ipywidgets.Button(description="Previous", tooltip="Collections before these")
+        self.next = ipywidgets.Button(description="Next", tooltip="Collections after these")
+        self.refresh = ipywidgets.Button(description="Refresh", icon="refresh", tooltip="List the collections again")
+        self.previous.on_click(lambda _: do(lambda: self._turn(-PAGE)))
+        self.next.on_click(lambda _: do(lambda: self._turn(PAGE)))
+        self.refresh.on_click(lambda _: do(lambda: self._turn(0)))
+        self._table = ipywidgets.HTML()
+        buttons = ipywidgets.HBox([self.open, self.previous, self.next, self.refresh])
+        choice = ipywidgets.VBox([self.database, self.collection, buttons])
+        both = ipywidgets.HBox([choice, self._table], layout={"flex_flow": "row wrap", "grid_gap": "24px"})
+        self.widget = ipywidgets.VBox([self.title, both])
+        self.show()
+
+    def show(self) -> None:
+        """The page of collections, from the database."""
+        entries, self._total = self._tree.collections(self.database.value, self._offset)
+        self.collection.options = [(f"{shortened(visible(one.name), 60)} ({one.count:,})", one.name) for one in entries]
+        last = self._offset + len(entries)
+        span = f", {self._offset + 1:,}–{last:,} shown" if self._total > len(entries) and entries else ""
+        plural = "" if self._total == 1 else "s"
+        self._table.value = part(entries_html(f"{self._total:,} collection{plural}{span}", entries))
+        self.previous.disabled, self.next.disabled = self._offset == 0, last >= self._total
+
+    def _changed(self) -> None:
+        self._offset = 0
+        self.show()
+
+    def _turn(self, by: int) -> None:
+        self._offset = max(0, self._offset + by)
+        self.show()
+
+    def _open(self) -> str | None:
+        if self.collection.value is None:
+            raise ValueError("choose a collection first")
+        return self._on_open(self.database.value, self.collection.value)
