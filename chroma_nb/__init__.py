@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chroma_nb.projection.duplicates import duplicates as duplicates
     from chroma_nb.projection.duplicates import outliers as outliers
     from chroma_nb.projection.evaluate import evaluate as evaluate
+    from chroma_nb.jupyter.widgets import browse as browse
     from chroma_nb.projection.projection import Projection as Projection
     from chroma_nb.projection.projection import project as project
     from chroma_nb.server.serving import serve as serve
@@ -58,6 +59,7 @@ _HOME: dict[str, str] = {
         ),
         "chroma_nb.client.factory",
     ),
+    "browse": "chroma_nb.jupyter.widgets",
     "cached": "chroma_nb.embedding_functions.cache",
     "copy": "chroma_nb.client.copying",
     "models": "chroma_nb.embedding_functions",
