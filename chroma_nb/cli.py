@@ -104,11 +104,46 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+# --- doctor, tutorials ---------------------------------------------------------------------------------------
+def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", nargs="?", default=".", help="the directory that shall hold, or holds, collections")
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from chroma_nb import doctor
+
+    directory = Path(arguments.path)
+    if not directory.is_dir():
+        raise ValueError(f"expected a directory, got {arguments.path!r}, which is not one")
+    print(doctor.title())
+    failed = False
+    for name, finding in doctor.findings(directory):
+        print(*doctor.lines(name, finding), sep="\n", flush=True)
+        failed |= finding.verdict is doctor.Verdict.FAIL
+    return int(failed)
+
+
+def _tutorials_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", type=Path, help="where to; made if it is not there")
+
+
+def _tutorials(arguments: argparse.Namespace) -> int:
+    from chroma_nb.tutorials import copy_tutorials
+
+    copied = copy_tutorials(arguments.directory)
+    print(f"{len(copied)} tutorials in {arguments.directory}; begin with {copied[0]}")
+    return 0
+
+
 # --- The table -----------------------------------------------------------------------------------------------
 COMMANDS: dict[str, Command] = {
     "serve": Command("share a directory with Chroma's clients over HTTP", _serve_arguments, _serve),
     "import": Command("take a Chroma directory over into one of chroma_nb", _import_arguments, _import),
     "export": Command("write a Chroma directory out of one of chroma_nb", _export_arguments, _export),
+    "tutorials": Command(
+        "copy the tutorials, notebooks with their data, to a directory", _tutorials_arguments, _tutorials
+    ),
+    "doctor": Command("tell whether everything is in place here, and what to do", _doctor_arguments, _doctor),
 }
 
 

