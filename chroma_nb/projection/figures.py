@@ -71,7 +71,7 @@ def draw(
     title: str | None = None,
     width: int | None = None,
     height: int = 600,
-    limit: int = DRAWN,
+    limit: int | None = None,
 ) -> Drawing:
     """The figure of a map.
 
@@ -80,9 +80,9 @@ def draw(
     of the regions on the map. Beyond ``limit`` points a density and that many of them are drawn.
     """
     go = require("plotly.graph_objects", feature="the figure of a map")
-    values, colour_name = _column(projection, color)
+    values, colour_name = column(projection, color)
     sizes = _sizes(projection, size)
-    shown = _shown(len(projection.ids), limit)
+    shown = _shown(len(projection.ids), DRAWN if limit is None else limit)
     texts = _hover(projection, values, colour_name, hover, shown)
     dims = projection.coordinates.shape[1]
     traces, rows = [], []
@@ -110,7 +110,7 @@ def draw(
 
 
 # --- Points ---------------------------------------------------------------------------------------------
-def _column(projection: Map, name: str | Sequence[Any] | None) -> tuple[list[Any] | None, str]:
+def column(projection: Map, name: str | Sequence[Any] | None) -> tuple[list[Any] | None, str]:
     """A value per record, by key or as given, and what it is called."""
     count = len(projection.ids)
     if name is None:
@@ -157,7 +157,7 @@ def _sizes(projection: Map, size: str | Sequence[float] | float | None) -> Any:
     """None, one size, or one per record between 4 and 18 pixels; records without a number are the smallest."""
     if size is None or isinstance(size, (int, float)):
         return size
-    values, _ = _column(projection, size)
+    values, _ = column(projection, size)
     numbers = np.array([float(v) if isinstance(v, (int, float)) and np.isfinite(v) else np.nan for v in values or ()])
     if numbers.size == 0 or np.isnan(numbers).all():
         raise ValueError(f"expected size to name a metadata key of numbers, got {size!r}")

@@ -1,14 +1,18 @@
 """The explorer without a browser: what a lasso, a search, a button do to state, table and collection."""
 
 import json
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from chroma_nb.jupyter.widgets.explorer import Explorer, explore, static_html
 from chroma_nb.jupyter.widgets.explorer_state import SEARCHES, ExplorerState
+from chroma_nb.jupyter.widgets.large_map import LargeMapView
+from chroma_nb.jupyter.widgets.map import MapView
 from chroma_nb.jupyter.widgets.selection import Selection
-from chroma_nb.projection import reducers
+from chroma_nb.projection import figures, reducers
 from chroma_nb.projection.projection import project
 
 ATTACK = '<img src=x onerror="alert(1)"><script>alert(1)</script>'
@@ -69,6 +73,17 @@ def test_a_lasso_over_several_traces_is_one_selection_and_fills_the_table(explor
     assert "3 of 25 records selected" in explorer.rows.value
     assert "cod cedar" in explorer.rows.value
     assert explorer.selection.to_df()["id"].tolist() == ["id1", "id2", "id4"]
+
+
+def test_where_a_sample_is_drawn_a_lasso_selects_what_is_not_drawn_too(explorer, monkeypatch):
+    monkeypatch.setattr(figures, "DRAWN", 5)
+    explorer.map.redraw()
+    assert sum(map(len, explorer.map._rows)) == 5
+    x, y = explorer.projection.coordinates.T
+    box = SimpleNamespace(type="box", xrange=(float(x.max()), 0.0), yrange=(float(y.min()), float(y.max())))
+    for number in range(len(explorer.map._rows)):
+        explorer.map._selected(None, Points(number, []), box)
+    assert set(explorer.selection.ids) == {f"id{n}" for n in np.flatnonzero(x >= 0)}
 
 
 def test_python_and_the_table_are_followed_by_the_map(explorer):
@@ -261,3 +276,33 @@ def test_every_control_has_a_name(explorer):
             assert one.description.strip()
             named += 1
     assert named > 15
+
+
+# --- jupyter-scatter ------------------------------------------------------------------------------------
+@pytest.fixture
+def jscatter():
+    """jupyter-scatter, where the extra "large" is installed; its import warns of its own use of pandas."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("jscatter")
+
+
+@pytest.mark.parametrize("color", ["kind", "n", None])
+def test_a_large_map_has_the_same_selection(collection, client, jscatter, color):
+    explorer = explore(collection, "pca", client=client, color=color, renderer="scatter")
+    explorer.map.scatter.widget.selection = np.array([4, 1])
+    assert explorer.selection.ids == ("id1", "id4")
+    assert "2 of 25 records selected" in explorer.rows.value
+    explorer.selection.ids = ["id7"]
+    assert explorer.map.scatter.selection().tolist() == [7]
+    explorer.state.paint("n")
+    assert explorer.map.scatter.selection().tolist() == [7]
+
+
+def test_a_large_map_is_drawn_by_what_holds_it(collection, client, jscatter, monkeypatch):
+    assert isinstance(explore(collection, "pca", client=client).map, MapView)
+    monkeypatch.setattr(figures, "DRAWN", 20)
+    assert isinstance(explore(collection, "pca", client=client).map, LargeMapView)
+    assert isinstance(explore(collection, "pca", 3, client=client).map, MapView)
+    with pytest.raises(ValueError, match="expected renderer to be 'auto', 'plotly' or 'scatter', got 'gl'"):
+        explore(collection, "pca", client=client, renderer="gl")

@@ -8,16 +8,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from chroma_nb._optional import require
 from chroma_nb.jupyter.markup import Html, block, chips, document, escape, facts, table
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
+from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
 from chroma_nb.jupyter.widgets.selection import Selection
-from chroma_nb.projection import colours
+from chroma_nb.projection import colours, figures
 from chroma_nb.projection.background import Background
 from chroma_nb.projection.projection import Projection, project
 from chroma_nb.types import Matrix, Where
@@ -28,13 +30,26 @@ _PAUSE = 0.25
 _DRAWN, _LISTED = 600, 10
 _NUMBERS = itertools.count(1)
 
+Renderer: TypeAlias = Literal["auto", "plotly", "scatter"]
+#: What draws the map of an explorer.
+RENDERERS: Final[dict[str, type[MapView] | type[LargeMapView]]] = {"plotly": MapView, "scatter": LargeMapView}
+
+
+def _renderer(asked: Renderer, state: ExplorerState) -> str:
+    if asked not in ("auto", *RENDERERS):
+        raise ValueError(f"expected renderer to be 'auto', 'plotly' or 'scatter', got {asked!r}")
+    if asked != "auto":
+        return asked
+    is_large = len(state.projection) > figures.DRAWN and state.projection.dims == 2
+    return "scatter" if is_large and find_spec("jscatter") else "plotly"
+
 
 class Explorer:
     """What ``explore`` gives: shows itself in a notebook; ``selection`` is what is lassoed, and can be set."""
 
-    def __init__(self, state: ExplorerState, height: int = 560) -> None:
+    def __init__(self, state: ExplorerState, height: int = 560, renderer: Renderer = "auto") -> None:
         self.state = state
-        self.map = MapView(state, height)
+        self.map = RENDERERS[_renderer(renderer, state)](state, height)
         self._number = next(_NUMBERS)
         self._asked: int | None = None
         self._build(require("ipywidgets", feature="explore()"))
@@ -56,7 +71,7 @@ class Explorer:
 
     @property
     def figure(self) -> Any:
-        """The plotly FigureWidget."""
+        """The plotly FigureWidget (for very large maps, the box of jupyter-scatter)."""
         return self.map.figure
 
     def __repr__(self) -> str:
@@ -306,12 +321,14 @@ def explore(
     selection: Selection | None = None,
     height: int = 560,
     wait: bool = False,
+    renderer: Renderer = "auto",
 ) -> Explorer:
     """A live map of ``collection``: lasso or box selects, the table follows, a search becomes a star.
 
     The map of PCA is there at once and gives way to that of ``method`` when it is ready. ``client`` is where
     "Save selection" makes its collection; without it a client variable of the notebook that has this collection.
-    Several views may share one ``selection``. ``collection`` may also be a ``Projection``.
+    Several views may share one ``selection``. ``collection`` may also be a ``Projection``. ``renderer`` is "plotly"
+    or "scatter" (jupyter-scatter, the extra ``large``), which "auto" takes where it is installed and the map is large.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -330,7 +347,7 @@ def explore(
         projection = project(collection, method, dims, where=where, sample=sample, wait=wait)
     client = client if client is not None else client_of(projection.collection, _variables())
     state = ExplorerState(projection, selection, client=client, color=color, size=size, n_results=n_results)
-    return Explorer(state, height)
+    return Explorer(state, height, renderer)
 
 
 def client_of(collection: Any, candidates: Iterable[Any]) -> Any:

@@ -9,10 +9,12 @@ import itertools
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from chroma_nb._optional import require
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.projection import figures
+from chroma_nb.types import Matrix
 
 _NUMBERS = itertools.count(1)
 _RING = "#D62728"
@@ -61,6 +63,10 @@ class MapView:
             self._caught = []
         self._caught += self._rows[points.trace_index][np.asarray(points.point_inds, np.intp)].tolist()
         if points.trace_index == len(self._rows) - 1:
+            drawn = sum(map(len, self._rows))
+            if selector is not None and drawn < len(self.state.projection):
+                # A sample is drawn: what lies inside is selected, seen or not.
+                self._caught = np.flatnonzero(inside(selector, self.state.projection.coordinates)).tolist()
             self.state.select_rows(sorted(self._caught), source=self._source)
 
     def _deselected(self, trace: Any, points: Any) -> None:
@@ -102,3 +108,24 @@ class MapView:
         with self.figure.batch_update():
             for column, axis in enumerate("xyz"[: self.state.projection.dims]):
                 ring[axis] = np.ascontiguousarray(spots[:, column])
+
+
+def inside(selector: Any, coordinates: Matrix) -> npt.NDArray[np.bool_]:
+    """Which points lie in plotly's lasso (``xs``, ``ys``) or box (``xrange``, ``yrange``).
+
+    >>> from types import SimpleNamespace
+    >>> triangle = SimpleNamespace(type="lasso", xs=[0, 4, 0], ys=[0, 0, 4])
+    >>> inside(triangle, np.array([[1, 1], [3, 3], [-1, 1]], np.float32)).tolist()
+    [True, False, False]
+    """
+    x, y = coordinates[:, 0].astype(np.float64), coordinates[:, 1].astype(np.float64)
+    if selector.type == "box":
+        (left, right), (low, high) = sorted(selector.xrange), sorted(selector.yrange)
+        boxed: npt.NDArray[np.bool_] = (x >= left) & (x <= right) & (y >= low) & (y <= high)
+        return boxed
+    corners = list(zip(selector.xs, selector.ys, strict=True))
+    result = np.zeros(len(x), np.bool_)
+    for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
+        if y1 != y2:  # a ray to the right crosses this side: in becomes out
+            result ^= ((y1 > y) != (y2 > y)) & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+    return result
