@@ -1,0 +1,106 @@
+"""Locks inside a process."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from chroma_nb.engine.locks import ReadersWriterLock, first_open
+
+
+class Other:
+    """Another thread that takes the lock and gives it back when it is told to."""
+
+    def __init__(self, lock: ReadersWriterLock, *, writing: bool) -> None:
+        self.inside, self._leave = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(lock, writing))
+        self._thread.start()
+
+    def _run(self, lock: ReadersWriterLock, writing: bool) -> None:
+        if writing:
+            with lock.writing():
+                self._stay()
+            return
+        lock.acquire_reading()
+        try:
+            self._stay()
+        finally:
+            lock.release_reading()
+
+    def _stay(self) -> None:
+        self.inside.set()
+        self._leave.wait(10)
+
+    def leave(self) -> None:
+        self._leave.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+def test_readers_read_side_by_side() -> None:
+    lock = ReadersWriterLock()
+    readers = [Other(lock, writing=False) for _ in range(3)]
+    assert all(reader.inside.wait(5) for reader in readers)
+    for reader in readers:
+        reader.leave()
+
+
+def test_a_writer_is_alone() -> None:
+    lock = ReadersWriterLock()
+    reader = Other(lock, writing=False)
+    assert reader.inside.wait(5)
+    writer = Other(lock, writing=True)
+    assert not writer.inside.wait(0.05)
+    late = Other(lock, writing=False)
+    assert not late.inside.wait(0.05)  # a waiting writer goes before new readers
+    reader.leave()
+    assert writer.inside.wait(5)
+    assert not late.inside.wait(0.05)
+    writer.leave()
+    assert late.inside.wait(5)
+    late.leave()
+
+
+def test_an_exception_gives_the_lock_back() -> None:
+    lock = ReadersWriterLock()
+
+    def fail() -> None:
+        with lock.writing():
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        fail()
+    other = Other(lock, writing=True)
+    assert other.inside.wait(5)
+    other.leave()
+
+
+def test_a_mark_that_an_interrupt_left_is_taken_away_by_the_same_thread() -> None:
+    lock = ReadersWriterLock()
+    lock.acquire_reading()  # and the interrupt comes before the release
+    with lock.writing():
+        pass
+    lock.acquire_reading()
+    lock.acquire_reading()
+    lock.release_reading()
+    lock.release_reading()  # twice does no harm
+    other = Other(lock, writing=True)
+    assert other.inside.wait(5)
+    other.leave()
+
+
+def test_a_first_open_waits_for_another(tmp_path: Path) -> None:
+    entered = threading.Event()
+
+    def open_too() -> None:
+        with first_open(tmp_path):
+            entered.set()
+
+    thread = threading.Thread(target=open_too)
+    with first_open(tmp_path):
+        thread.start()
+        assert not entered.wait(0.05)
+    assert entered.wait(5)
+    thread.join(5)
