@@ -148,15 +148,22 @@ class CollectionInMemory:
                     columns.extend([None] * self.rows)
                     columns.replace(self.live_rows(), stored())
                 self._columns = columns
-            while self._columns_behind:
-                change = self._columns_behind[0]
-                self._columns.extend(change.metadatas)
-                if len(change.rewritten_rows):
-                    self._columns.replace(change.rewritten_rows, change.rewritten_metadatas)
-                if len(change.removed_rows):
-                    self._columns.clear(change.removed_rows)
-                del self._columns_behind[0]
+            try:
+                self._bring_up(self._columns)
+            except BaseException:  # half of a change may be in: an interrupt must not put it in twice
+                self._columns, self._columns_behind = None, []
+                raise
             return self._columns
+
+    def _bring_up(self, columns: Columns) -> None:
+        while self._columns_behind:
+            change = self._columns_behind[0]
+            columns.extend(change.metadatas)
+            if len(change.rewritten_rows):
+                columns.replace(change.rewritten_rows, change.rewritten_metadatas)
+            if len(change.removed_rows):
+                columns.clear(change.removed_rows)
+            del self._columns_behind[0]
 
     # --- changing (under the writing side of the lock) -------------------------------------------------
 

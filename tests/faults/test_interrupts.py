@@ -25,8 +25,12 @@ from engine_samples import agree, contents, create, nearest, numbered, numbered_
 import chroma_nb.engine
 from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
+from chroma_nb.where import parse_where
 
 SOURCE = str(Path(chroma_nb.engine.__file__).parent)
+
+
+FILTER = parse_where({"number": {"$in": list(range(0, 2000, 2))}})
 
 
 class Caller:
@@ -48,8 +52,9 @@ class Caller:
         elif kind == 4:
             engine.delete(collection, [f"r{first - back}" for back in range(0, 60, 2)], None)
         else:
-            nearest(engine, collection, numbered_vector(first), 5)
+            nearest(engine, collection, numbered_vector(first), 5, filter=FILTER)
             engine.compact(collection)
+        engine.get(collection, None, FILTER, None, None, ())
 
 
 @contextmanager
@@ -104,6 +109,8 @@ def check(caller: Caller, twin: Caller, number: int, before: dict[str, Any]) -> 
     assert now in (before, contents(twin.engine, twin.collection))
     assert engine.verify() == []
     assert agree(engine, collection) == set(now)
+    filtered = engine.get(collection, None, FILTER, None, None, ())["ids"]
+    assert filtered == [ident for ident, row in now.items() if row[2]["number"] % 2 == 0]
     caller.call(number)  # each call may be made twice
     assert contents(engine, collection) == contents(twin.engine, twin.collection)
 
