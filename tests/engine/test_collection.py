@@ -1,0 +1,104 @@
+"""A collection in memory: applying changes gives what loading would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engine_samples import create, numbered
+
+from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory, grown
+from chroma_nb.engine.engine import Engine
+
+
+def ints(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
+
+
+@pytest.fixture
+def memory() -> CollectionInMemory:
+    """Records a, b, c at positions 0, 1, 2 and slots 0, 1, 2."""
+    memory = CollectionInMemory(1)
+    memory.apply(
+        Change(seq=1, next_slot=3, positions=ints(0, 1, 2), ids=["a", "b", "c"], slots=ints(0, 1, 2), norms=np.ones(3))
+    )
+    return memory
+
+
+def test_rows_are_in_the_order_of_insertion(memory: CollectionInMemory) -> None:
+    assert memory.rows_of(["c", "nobody", "a"]).tolist() == [0, 2]
+    assert memory.live_rows().tolist() == [0, 1, 2]
+    assert memory.dead_mask() is None
+
+
+def test_a_replaced_vector_leaves_a_hole(memory: CollectionInMemory) -> None:
+    memory.apply(Change(seq=2, next_slot=4, moved_rows=ints(1), moved_slots=ints(3), moved_norms=np.ones(1)))
+    assert memory.slots.tolist() == [0, 3, 2]
+    assert memory.row_of_slot.tolist() == [0, UNKNOWN, 2, 1]
+    assert memory.dead_mask().tolist() == [False, True, False, False]
+
+
+def test_a_removed_record_keeps_its_row(memory: CollectionInMemory) -> None:
+    memory.apply(Change(seq=2, next_slot=3, removed_rows=ints(1)))
+    assert memory.live_rows().tolist() == [0, 2]
+    assert memory.rows_of(["b"]).tolist() == []
+    assert memory.rows_at(ints(0, 1, 2, 3)).tolist() == [0, UNKNOWN, 2, UNKNOWN]
+
+
+def test_an_id_may_be_removed_and_added_in_one_change(memory: CollectionInMemory) -> None:
+    memory.apply(
+        Change(
+            seq=3,
+            next_slot=4,
+            positions=ints(3),
+            ids=["a"],
+            slots=ints(3),
+            norms=np.ones(1),
+            metadatas=[None],
+            removed_rows=ints(0),
+        )
+    )
+    assert memory.rows_of(["a"]).tolist() == [3]
+    assert memory.live == 3
+
+
+def test_slots_that_no_record_names_belong_to_nobody(memory: CollectionInMemory) -> None:
+    memory.apply(Change(seq=2, next_slot=9, positions=ints(7), ids=["d"], slots=ints(8), norms=np.ones(1)))
+    assert memory.row_of_slot.tolist() == [0, 1, 2, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 3]
+    assert memory.dead_slots == 5
+
+
+def test_a_change_that_is_interrupted_leaves_nothing_known(memory: CollectionInMemory) -> None:
+    broken = Change(seq=2, next_slot=4, positions=ints(3), ids=["d", "e"], slots=ints(3), norms=np.ones(1))
+    with pytest.raises(ValueError, match="zip"):
+        memory.apply(broken)
+    assert memory.seq == UNKNOWN
+
+
+def test_arrays_grow_by_half() -> None:
+    array = np.arange(10)
+    assert grown(array, 10) is array
+    larger = grown(array, 11)
+    assert len(larger) == 15
+    assert larger[:10].tolist() == array.tolist()
+
+
+def test_following_and_loading_come_to_the_same(tmp_path) -> None:
+    """One engine follows the other's changes, a third loads everything."""
+    writer, follower = Engine.open(tmp_path / "db"), Engine(tmp_path / "db", durability="process")
+    collection = create(writer)
+    writer.add(collection, numbered(0, 10))
+    for turn in range(6):
+        follower.get(collection, None, None, None, None, ())
+        writer.upsert(collection, numbered(5 + turn, 4, version=turn))
+        writer.delete(collection, [f"r{turn}"], None)
+        writer.add(collection, numbered(turn, 1, version=9))
+    follower.get(collection, None, None, None, None, ())
+    loader = Engine(tmp_path / "db", durability="process")
+    loader.get(collection, None, None, None, None, ())
+    (followed,), (loaded,) = follower._memories.values(), loader._memories.values()
+    live = followed.live_rows()
+    assert [followed.ids[row] for row in live] == [loaded.ids[row] for row in loaded.live_rows()]
+    assert followed.slots[live].tolist() == loaded.slots[loaded.live_rows()].tolist()
+    assert (followed.seq, followed.next_slot, followed.live) == (loaded.seq, loaded.next_slot, loaded.live)
+    for engine in (writer, follower, loader):
+        engine.close()

@@ -1,0 +1,74 @@
+"""How a query is answered, from numbers alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from chroma_nb.engine import planner
+from chroma_nb.engine.planner import GraphState, plan
+
+READY = GraphState(live=100_000, dead=0, tail=0, ef_search=None)
+
+
+def method(*, live: int = 100_000, allowed: int | None = None, k: int = 10, queries: int = 1, graph=READY) -> str:
+    return plan(live=live, allowed=allowed, k=k, queries=queries, graph=graph).method
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ({}, "graph"),
+        ({"graph": None}, "scan"),
+        ({"live": 0}, "nothing"),
+        ({"allowed": 0}, "nothing"),
+        ({"k": 0}, "nothing"),
+        ({"k": 10_001}, "scan"),  # more than a tenth is asked for
+        ({"k": 10**9}, "scan"),
+        ({"allowed": 1}, "gather"),
+        ({"allowed": 4_000}, "gather"),
+        ({"allowed": 50_000}, "graph, then filter"),
+        ({"allowed": 50_000, "graph": None}, "scan"),
+        ({"allowed": 50_000, "k": 3_000}, "scan"),  # too many candidates would be needed
+        ({"graph": GraphState(live=70_000, dead=0, tail=30_000, ef_search=None)}, "scan"),
+        ({"graph": GraphState(live=100_000, dead=0, tail=planner.SMALLEST_TAIL, ef_search=None)}, "graph"),
+        ({"graph": GraphState(live=100_000, dead=50_000, tail=0, ef_search=None)}, "scan"),
+        ({"live": 20_000, "queries": 200}, "scan"),  # one matrix product is cheaper
+        ({"queries": 200}, "graph"),
+    ],
+)
+def test_method(question: dict, expected: str) -> None:
+    assert method(**question) == expected
+
+
+def test_a_plan_tells_whether_it_is_exact_and_why() -> None:
+    assert not plan(live=100_000, allowed=None, k=10, queries=1, graph=READY).exact
+    scan = plan(live=100, allowed=None, k=10, queries=1, graph=None)
+    assert scan.exact
+    assert scan.reason == "no graph yet"
+
+
+def test_effort_is_at_least_200_and_twice_the_results_unless_the_user_set_it() -> None:
+    assert planner.effort(10, READY) == 200
+    assert planner.effort(300, READY) == 600
+    chosen = GraphState(live=1, dead=0, tail=0, ef_search=40)
+    assert planner.effort(10, chosen) == 40
+    assert planner.effort(50, chosen) == 50
+
+
+def test_more_candidates_than_results_are_asked_for_when_a_filter_stands_behind() -> None:
+    found = plan(live=100_000, allowed=50_000, k=10, queries=1, graph=READY)
+    assert found.candidates >= 2 * 10 * planner.OVERFETCH
+    assert found.ef >= found.candidates
+
+
+def test_a_graph_is_worth_building_when_searching_has_cost_its_share() -> None:
+    assert not planner.worth_building(live=1_000, dimension=384, exact_seconds=1e9, idle_seconds=1e9)
+    assert not planner.worth_building(live=40_000, dimension=384, exact_seconds=0.0, idle_seconds=10)
+    assert planner.worth_building(live=40_000, dimension=384, exact_seconds=10.0, idle_seconds=0)
+    assert planner.worth_building(live=planner.BATCH_ROWS, dimension=384, exact_seconds=0.0, idle_seconds=2.0)
+
+
+def test_a_file_is_worth_compacting_when_more_than_half_of_it_is_nobodys() -> None:
+    assert not planner.worth_compacting(live=100_000, dead=100_000)
+    assert planner.worth_compacting(live=100_000, dead=100_001)
+    assert not planner.worth_compacting(live=0, dead=planner.SMALLEST_COMPACTED)
