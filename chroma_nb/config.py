@@ -6,6 +6,7 @@ case), the file given as ``_env_file`` (never asked for by itself), defaults.
 
 from __future__ import annotations
 
+import builtins
 import copy
 import json
 import os
@@ -13,8 +14,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar, cast
+
+C = TypeVar("C")
 
 DEFAULT_TENANT: Final = "default_tenant"
 DEFAULT_DATABASE: Final = "default_database"
@@ -215,7 +219,7 @@ _LEGACY_VALUES: Final = {
     "chromadb.db.clickhouse.Clickhouse",
     "chromadb.api.local.LocalAPI",
 }
-_LEGACY_ERROR: Final = (
+LEGACY_ERROR: Final = (
     "this setting belongs to Chroma before 0.4, which is no longer supported; leave it out and use "
     "EphemeralClient(), PersistentClient(path) or HttpClient(host)"
 )
@@ -272,7 +276,7 @@ class Settings:
     def __getitem__(self, key: str) -> Any:
         value = getattr(self, key)
         if isinstance(value, str) and value in _LEGACY_VALUES:
-            raise ValueError(f"{key}: {_LEGACY_ERROR}")
+            raise ValueError(f"{key}: {LEGACY_ERROR}")
         return value
 
     def require(self, key: str) -> Any:
@@ -384,37 +388,95 @@ def get_settings() -> Settings:
     return _configured
 
 
-class System:
+#: Whether this is Chroma's package without an engine; it never is.
+is_thin_client: Final = False
+
+
+def get_class(fqn: str, type: type[C]) -> type[C]:
+    """The class of this full name, imported. ``type`` is what the caller takes it for; nothing checks it.
+
+    >>> get_class("chroma_nb.config.Settings", Settings) is Settings
+    True
+    """
+    module, _, name = fqn.rpartition(".")
+    return cast("builtins.type[C]", getattr(import_module(module), name))
+
+
+def get_fqn(cls: type[object]) -> str:
+    """The full name of a class.
+
+    >>> get_fqn(Settings)
+    'chroma_nb.config.Settings'
+    """
+    return f"{cls.__module__}.{cls.__name__}"
+
+
+class Component:
+    """What a ``System`` is made of, for code that derives from it: started and stopped, nothing more."""
+
+    def __init__(self, system: System) -> None:
+        self._dependencies: set[Component] = set()
+        self._system = system
+        self._running = False
+
+    def require(self, type: type[C]) -> C:
+        """The system's instance of ``type``, from then on one of ``dependencies``."""
+        instance = self._system.instance(type)
+        self._dependencies.add(cast(Component, instance))
+        return instance
+
+    def dependencies(self) -> set[Component]:
+        """What was required."""
+        return self._dependencies
+
+    def start(self) -> None:
+        """Mark as running."""
+        self._running = True
+
+    def stop(self) -> None:
+        """Mark as stopped."""
+        self._running = False
+
+    def reset_state(self) -> None:
+        """Nothing: there is no state."""
+
+
+class System(Component):
     """Chroma's container of components, for code that constructs one: it holds the settings.
 
-    Clients are not made from components here, so there is nothing to ask ``instance`` for.
+    Clients are not made from components here; ``instance`` gives those that a program derived itself.
     """
 
     def __init__(self, settings: Settings) -> None:
         if settings.chroma_db_impl is not None:
-            raise ValueError(f"chroma_db_impl: {_LEGACY_ERROR}")
+            raise ValueError(f"chroma_db_impl: {LEGACY_ERROR}")
+        super().__init__(self)
         self.settings = settings
-        self._running = False
+        self._instances: dict[builtins.type[Any], Any] = {}
 
-    def instance(self, type: type[Any]) -> Any:
-        """Not offered: raises NotImplementedError."""
+    def instance(self, type: type[C]) -> C:
+        """The one instance of ``type``, a class derived from Component; NotImplementedError for any other."""
+        if type not in self._instances and issubclass(type, Component) and type is not Component:
+            self._instances[type] = type(self)
+        if type in self._instances:
+            return cast(C, self._instances[type])
         raise NotImplementedError(
             f"chroma_nb has no component {type.__name__}; use EphemeralClient(), PersistentClient(path) or "
             "HttpClient(host), which take these settings"
         )
 
-    def require(self, type: type[Any]) -> Any:
-        """As ``instance``."""
-        return self.instance(type)
-
     def components(self) -> Iterable[Any]:
-        """None."""
-        return ()
+        """The instances made so far."""
+        return self._instances.values()
 
     def start(self) -> None:
-        """Mark the system as running."""
-        self._running = True
+        """Mark the system and its components as running."""
+        super().start()
+        for component in self.components():
+            component.start()
 
     def stop(self) -> None:
-        """Mark the system as stopped."""
-        self._running = False
+        """Mark the system and its components as stopped."""
+        super().stop()
+        for component in self.components():
+            component.stop()

@@ -20,9 +20,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import chroma_nb
+from chroma_nb.client.not_offered import absent
 
 NAME: Final = "chromadb"
 #: The version of Chroma whose API is spoken; programs compare it.
@@ -32,16 +33,7 @@ _OURS: Final = frozenset({"api", "auth", "base_types", "config", "errors", "exec
 #: Chroma's paths that cannot mean anything here, with all below them. They import; what is in them says so when used.
 _ABSENT: Final = frozenset(
     {
-        "api.async_fastapi",
-        "api.base_http_client",
-        "api.fastapi",
-        "api.models.AttachedFunction",
-        "api.rust",
-        "api.segment",
         "app",
-        "auth.basic_authn",
-        "auth.simple_rbac_authz",
-        "auth.utils",
         "cli",
         "db",
         "execution.executor",
@@ -65,7 +57,6 @@ _ABSENT: Final = frozenset(
         "utils.messageid",
         "utils.read_write_lock",
         "utils.rendezvous_hash",
-        "utils.sparse_embedding_utils",
         "utils.statistics",
     }
 )
@@ -74,7 +65,6 @@ _ONLY_THERE: Final = {
     "chromadb.AdminClientCreator": ("chroma_nb.client._sync.admin", "AdminClient"),
     "chromadb.AsyncClientCreator": ("chroma_nb.client._async.client", "AsyncClient"),
     "chromadb.ClientCreator": ("chroma_nb.client._sync.client", "Client"),
-    "chromadb.api.rust.RustBindingsAPI": ("chroma_nb.client._sync.server", "Server"),
 }
 _METADATA: Final = f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {VERSION}\nSummary: chroma_nb in Chroma's place\n"
 #: What a child process finds on its path: this is imported instead of Chroma, and puts us in its place.
@@ -169,12 +159,7 @@ class _AbsentModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        full_name = f"{self.__name__}.{name}"
-        value = (
-            _only_there(full_name)
-            if full_name in _ONLY_THERE
-            else _AbsentClass(name, (), {"__module__": self.__name__})
-        )
+        value = absent(self.__name__, name)
         setattr(self, name, value)
         return value
 
@@ -182,25 +167,6 @@ class _AbsentModule(ModuleType):
 def _only_there(full_name: str) -> Any:
     module, name = _ONLY_THERE[full_name]
     return getattr(importlib.import_module(module), name)
-
-
-class _AbsentClass(type):
-    """The class of names that mean nothing here; using one is a NotImplementedError that names it."""
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
-        cls._refuse()
-
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        cls._refuse()
-
-    def _refuse(cls) -> NoReturn:
-        raise NotImplementedError(
-            f"{cls.__module__}.{cls.__qualname__} belongs to the insides of Chroma's own engine and server, which "
-            "chroma_nb does not have; use the client API (chromadb.PersistentClient, chroma_nb.serve), or uninstall "
-            "the drop-in to use Chroma itself"
-        )
 
 
 class _AliasLoader(importlib.abc.Loader):

@@ -171,6 +171,15 @@ error_types: dict[str, type[ChromaError]] = {
 }
 
 
+# --- Of Chroma's older configuration objects; never raised here, for ``except`` --------------------------
+class StaticParameterError(Exception):
+    """A parameter that cannot change was set."""
+
+
+class InvalidConfigurationError(ValueError):
+    """A configuration that means nothing."""
+
+
 # --- At the raise site: 1.5.9's class and the older reference's ValueError ------------------------------
 class _MissingError(NotFoundError, ValueError):
     """A collection, database or tenant that is not there."""

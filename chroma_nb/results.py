@@ -1,4 +1,4 @@
-"""What get, query and delete answer: Chroma's dicts.
+"""What a collection's calls answer: Chroma's dicts.
 
 They are dicts and nothing else to Chroma code: equal to plain ones, printed like them. ``to_df()``
 and the rich display in a notebook are additions. How a table is made stands in ``dataframe.py``, how
@@ -8,8 +8,10 @@ HTML is made in ``jupyter/``.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from chroma_nb import dataframe
 from chroma_nb.types import WhereDocument
@@ -49,3 +51,54 @@ class GetResult(_Result):
 
 class QueryResult(_Result):
     """The answer of ``query``: as GetResult, with one list per query, and distances."""
+
+
+class DeleteResult(TypedDict):
+    """The answer of ``delete``: how many records were asked away."""
+
+    deleted: int
+
+
+@dataclass
+class IndexingStatus:
+    """How far a server's index has come; ``op_indexing_progress`` goes from 0 to 1."""
+
+    num_indexed_ops: int
+    num_unindexed_ops: int
+    total_ops: int
+    op_indexing_progress: float
+
+
+class SearchResultRow(TypedDict, total=False):
+    """A record found: its id, and what was selected and is there."""
+
+    id: str
+    document: str | None
+    embedding: list[float] | None
+    metadata: dict[str, Any] | None
+    score: float | None
+
+
+#: List of a search's answer -> its entry in a row.
+_ROW_FIELDS = {"documents": "document", "embeddings": "embedding", "metadatas": "metadata", "scores": "score"}
+
+
+class SearchResult(dict[str, Any]):
+    """The answer of ``search``: a dict with, for each field, one list per search, or None."""
+
+    def rows(self) -> list[list[SearchResultRow]]:
+        """The records found by each search, one dict a record; what a record lacks is left out.
+
+        >>> SearchResult(ids=[["a", "b"]], documents=[["one", None]], scores=None).rows()
+        [[{'id': 'a', 'document': 'one'}, {'id': 'b'}]]
+        """
+        searches = self.get("ids", [])
+        columns = {row_field: self.get(field) or repeat(None) for field, row_field in _ROW_FIELDS.items()}
+        each_search = zip(searches, *columns.values(), strict=False)
+        return [list(_rows(ids, dict(zip(columns, fields, strict=True)))) for ids, *fields in each_search]
+
+
+def _rows(ids: Sequence[str], columns: dict[str, Sequence[Any] | None]) -> Iterator[SearchResultRow]:
+    for id_, *values in zip(ids, *(column or repeat(None) for column in columns.values()), strict=False):
+        found = {name: value for name, value in zip(columns, values, strict=True) if value is not None}
+        yield cast(SearchResultRow, {"id": id_, **found})

@@ -14,7 +14,7 @@ import copy
 import os
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypedDict, cast
@@ -30,6 +30,22 @@ Build: TypeAlias = Callable[[Json], Any]
 SPACES: Final = ("cosine", "l2", "ip")
 DOCUMENT_KEY: Final = "#document"
 EMBEDDING_KEY: Final = "#embedding"
+#: What the types of values and the indexes are called in a schema's JSON.
+STRING_VALUE_NAME: Final = "string"
+INT_VALUE_NAME: Final = "int"
+BOOL_VALUE_NAME: Final = "bool"
+FLOAT_VALUE_NAME: Final = "float"
+FLOAT_LIST_VALUE_NAME: Final = "float_list"
+SPARSE_VECTOR_VALUE_NAME: Final = "sparse_vector"
+FTS_INDEX_NAME: Final = "fts_index"
+VECTOR_INDEX_NAME: Final = "vector_index"
+SPARSE_VECTOR_INDEX_NAME: Final = "sparse_vector_index"
+STRING_INVERTED_INDEX_NAME: Final = "string_inverted_index"
+INT_INVERTED_INDEX_NAME: Final = "int_inverted_index"
+FLOAT_INVERTED_INDEX_NAME: Final = "float_inverted_index"
+BOOL_INVERTED_INDEX_NAME: Final = "bool_inverted_index"
+HNSW_INDEX_NAME: Final = "hnsw_index"
+SPANN_INDEX_NAME: Final = "spann_index"
 
 
 # --- Configurations as callers write them ---------------------------------------------------------
@@ -227,16 +243,139 @@ def overwritten(configuration_json: Mapping[str, Any], update: Mapping[str, Any]
     """
     function = update.get("embedding_function") or configuration_json.get("embedding_function") or {"type": "legacy"}
     return {
-        "hnsw": _merged(configuration_json.get("hnsw"), update.get("hnsw"), UpdateHNSWConfiguration),
-        "spann": _merged(configuration_json.get("spann"), update.get("spann"), UpdateSpannConfiguration),
+        "hnsw": overwrite_hnsw_configuration(configuration_json.get("hnsw"), update.get("hnsw")),
+        "spann": overwrite_spann_configuration(configuration_json.get("spann"), update.get("spann")),
         "embedding_function": function,
     }
+
+
+def overwrite_hnsw_configuration(
+    existing_hnsw_config: Json | None, update_hnsw_config: Mapping[str, Any] | None
+) -> Json | None:
+    """The graph's parameters with those of an update that may change; None stays None.
+
+    >>> overwrite_hnsw_configuration({"space": "ip"}, {"space": "l2", "ef_search": 50})
+    {'space': 'ip', 'ef_search': 50}
+    """
+    return _merged(existing_hnsw_config, update_hnsw_config, UpdateHNSWConfiguration)
+
+
+def overwrite_spann_configuration(
+    existing_spann_config: Json | None, update_spann_config: Mapping[str, Any] | None
+) -> Json | None:
+    """As ``overwrite_hnsw_configuration``, for the distributed index."""
+    return _merged(existing_spann_config, update_spann_config, UpdateSpannConfiguration)
 
 
 def _merged(stored: Json | None, change: Mapping[str, Any] | None, allowed: type) -> Json | None:
     if stored is None or change is None:
         return stored
     return {**stored, **{key: value for key, value in change.items() if key in allowed.__annotations__}}
+
+
+# --- Configurations as dicts of any origin: Chroma's words ------------------------------------------
+def json_to_create_hnsw_configuration(json_map: Mapping[str, Any]) -> CreateHNSWConfiguration:
+    """The graph's parameters in ``json_map``; other keys are dropped. ValueError for a space that is none."""
+    return cast(CreateHNSWConfiguration, _picked(json_map, HNSWConfiguration.__annotations__))
+
+
+def json_to_create_spann_configuration(json_map: Mapping[str, Any]) -> CreateSpannConfiguration:
+    """The distributed index's parameters in ``json_map`` that Chroma reads. ValueError for a space that is none."""
+    return cast(CreateSpannConfiguration, _picked(json_map, _SPANN_READ))
+
+
+def json_to_update_hnsw_configuration(json_map: Mapping[str, Any]) -> UpdateHNSWConfiguration:
+    """What of the graph may change, picked from ``json_map``."""
+    return cast(UpdateHNSWConfiguration, _picked(json_map, UpdateHNSWConfiguration.__annotations__))
+
+
+def json_to_update_spann_configuration(json_map: Mapping[str, Any]) -> UpdateSpannConfiguration:
+    """What of the distributed index may change, picked from ``json_map``."""
+    return cast(UpdateSpannConfiguration, _picked(json_map, UpdateSpannConfiguration.__annotations__))
+
+
+_SPANN_READ: Final = ("search_nprobe", "write_nprobe", "space", "ef_construction", "ef_search", "max_neighbors")
+
+
+def _picked(json_map: Mapping[str, Any], allowed: Iterable[str]) -> Json:
+    picked = {key: json_map[key] for key in allowed if key in json_map}
+    if picked.get("space", SPACES[0]) not in SPACES:
+        raise ValueError(f"not a valid space: {picked['space']}")
+    return picked
+
+
+def populate_create_hnsw_defaults(config: CreateHNSWConfiguration, ef: Any = None) -> CreateHNSWConfiguration:
+    """``config`` itself, with a default wherever it says nothing; the space is that of ``ef``, or l2.
+
+    >>> populate_create_hnsw_defaults({"space": "ip"})["max_neighbors"]
+    16
+    """
+    defaults = _HNSW_DEFAULTS if ef is None else {**_HNSW_DEFAULTS, "space": ef.default_space()}
+    filled = cast(Json, config)
+    filled.update({key: value for key, value in defaults.items() if filled.get(key) is None})
+    return config
+
+
+def create_collection_configuration_from_legacy_metadata_dict(
+    metadata: Mapping[str, Any],
+) -> CreateCollectionConfiguration:
+    """The configuration that ``hnsw:*`` metadata means, defaults filled in.
+
+    >>> create_collection_configuration_from_legacy_metadata_dict({"hnsw:space": "cosine"})["hnsw"]["space"]
+    'cosine'
+    """
+    hnsw = json_to_create_hnsw_configuration(_without_prefix(metadata))
+    return CreateCollectionConfiguration(hnsw=populate_create_hnsw_defaults(hnsw))
+
+
+def update_collection_configuration_from_legacy_update_metadata(
+    metadata: Mapping[str, Any],
+) -> UpdateCollectionConfiguration:
+    """The change that ``hnsw:*`` metadata means.
+
+    >>> update_collection_configuration_from_legacy_update_metadata({"hnsw:search_ef": 50, "hnsw:M": 8})
+    {'hnsw': {'ef_search': 50}}
+    """
+    return UpdateCollectionConfiguration(hnsw=json_to_update_hnsw_configuration(_without_prefix(metadata)))
+
+
+create_collection_configuration_from_legacy_collection_metadata = (
+    create_collection_configuration_from_legacy_metadata_dict
+)
+update_collection_configuration_from_legacy_collection_metadata = (
+    update_collection_configuration_from_legacy_update_metadata
+)
+
+
+def _without_prefix(metadata: Mapping[str, Any]) -> Json:
+    return {_LEGACY_NAMES[key]: value for key, value in metadata.items() if key in _LEGACY_NAMES}
+
+
+def update_schema_from_collection_configuration(schema: Schema, configuration: UpdateCollectionConfiguration) -> Schema:
+    """``schema`` itself, changed as ``configuration`` says, in both places of the vector index.
+
+    Raises ValueError when the index is of the other kind.
+    """
+    for place in (schema.defaults, schema.keys.get(EMBEDDING_KEY, ValueTypes())):
+        if place.float_list is None or place.float_list.vector_index is None:
+            raise ValueError(f"Expected the schema to have a vector index by default and for {EMBEDDING_KEY}, got none")
+        _update_vector_config(place.float_list.vector_index.config, configuration)
+    return schema
+
+
+def _update_vector_config(config: VectorIndexConfig, configuration: UpdateCollectionConfiguration) -> None:
+    kind = "hnsw" if configuration.get("hnsw") is not None else "spann"
+    change = cast(Json, configuration).get(kind)
+    if change is not None:
+        stored = getattr(config, kind)
+        if stored is None:
+            other = "SPANN" if kind == "hnsw" else "HNSW"
+            raise ValueError(f"Trying to update {kind.upper()} config but schema has {other}")
+        allowed = UpdateHNSWConfiguration if kind == "hnsw" else UpdateSpannConfiguration
+        for key in allowed.__annotations__.keys() & change.keys():
+            setattr(stored, key, change[key])
+    if configuration.get("embedding_function") is not None:
+        config.embedding_function = configuration["embedding_function"]
 
 
 # --- Embedding functions by name ------------------------------------------------------------------
@@ -608,38 +747,60 @@ class _Index:
 
 
 _INDEXES: Final = (
-    _Index(FtsIndexConfig, "string", "string", "fts_index", StringValueType, FtsIndexType, False),
+    _Index(FtsIndexConfig, "string", STRING_VALUE_NAME, FTS_INDEX_NAME, StringValueType, FtsIndexType, False),
     _Index(
         StringInvertedIndexConfig,
         "string",
-        "string",
-        "string_inverted_index",
+        STRING_VALUE_NAME,
+        STRING_INVERTED_INDEX_NAME,
         StringValueType,
         StringInvertedIndexType,
         True,
     ),
-    _Index(VectorIndexConfig, "float_list", "float_list", "vector_index", FloatListValueType, VectorIndexType, False),
+    _Index(
+        VectorIndexConfig,
+        "float_list",
+        FLOAT_LIST_VALUE_NAME,
+        VECTOR_INDEX_NAME,
+        FloatListValueType,
+        VectorIndexType,
+        False,
+    ),
     _Index(
         SparseVectorIndexConfig,
         "sparse_vector",
-        "sparse_vector",
-        "sparse_vector_index",
+        SPARSE_VECTOR_VALUE_NAME,
+        SPARSE_VECTOR_INDEX_NAME,
         SparseVectorValueType,
         SparseVectorIndexType,
         False,
     ),
-    _Index(IntInvertedIndexConfig, "int_value", "int", "int_inverted_index", IntValueType, IntInvertedIndexType, True),
+    _Index(
+        IntInvertedIndexConfig,
+        "int_value",
+        INT_VALUE_NAME,
+        INT_INVERTED_INDEX_NAME,
+        IntValueType,
+        IntInvertedIndexType,
+        True,
+    ),
     _Index(
         FloatInvertedIndexConfig,
         "float_value",
-        "float",
-        "float_inverted_index",
+        FLOAT_VALUE_NAME,
+        FLOAT_INVERTED_INDEX_NAME,
         FloatValueType,
         FloatInvertedIndexType,
         True,
     ),
     _Index(
-        BoolInvertedIndexConfig, "boolean", "bool", "bool_inverted_index", BoolValueType, BoolInvertedIndexType, True
+        BoolInvertedIndexConfig,
+        "boolean",
+        BOOL_VALUE_NAME,
+        BOOL_INVERTED_INDEX_NAME,
+        BoolValueType,
+        BoolInvertedIndexType,
+        True,
     ),
 )
 _INDEX_OF: Final = {row.config: row for row in _INDEXES}

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib import import_module
 from itertools import pairwise
-from typing import Any, Final, Literal, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -29,6 +30,7 @@ Documents: TypeAlias = list[Document]
 #: Where a record's image or other data can be loaded from.
 URI: TypeAlias = str
 URIs: TypeAlias = list[URI]
+ImageDType: TypeAlias = np.uint | np.int64 | np.float64
 #: An image as an array of shape (height, width, channels).
 Image: TypeAlias = npt.NDArray[Any]
 Images: TypeAlias = list[Image]
@@ -37,7 +39,8 @@ Embeddable: TypeAlias = Documents | Images
 #: What a data loader gives for each uri.
 Loadable: TypeAlias = list[Image | None]
 #: A vector as callers may write it.
-PyEmbedding: TypeAlias = Sequence[float] | Sequence[int]
+PyVector: TypeAlias = Sequence[float] | Sequence[int]
+PyEmbedding: TypeAlias = PyVector
 PyEmbeddings: TypeAlias = list[PyEmbedding]
 #: A vector: a one-dimensional array of float32.
 Vector: TypeAlias = npt.NDArray[Any]
@@ -117,6 +120,29 @@ class SparseVector:
 
 SparseVectors: TypeAlias = list[SparseVector]
 
+
+def normalize_sparse_vector(
+    indices: Sequence[int], values: Sequence[float], labels: Sequence[str] | None = None
+) -> SparseVector:
+    """The vector with these entries, which may come in any order.
+
+    Raises ValueError when there are more of one than of the other, or an index twice.
+
+    >>> normalize_sparse_vector([5, 1], [2.0, 0.5]).indices
+    [1, 5]
+    """
+    counts = {len(indices), len(values), len(indices if labels is None else labels)}
+    if len(counts) > 1:
+        raise ValueError(
+            f"Expected as many values (and labels) as indices, got {len(indices)} indices, {len(values)} values"
+            + ("" if labels is None else f", {len(labels)} labels")
+        )
+    order = sorted(range(len(indices)), key=indices.__getitem__)
+    named = None if labels is None or not order else [labels[place] for place in order]
+    return SparseVector([indices[place] for place in order], [values[place] for place in order], named)
+
+
+MetadataListValue: TypeAlias = list[str | int | float | bool]
 #: A metadata value: a scalar, or a non-empty list of scalars of one type.
 MetadataValue: TypeAlias = str | int | float | bool | list[str] | list[int] | list[float] | list[bool] | None
 Metadata: TypeAlias = Mapping[str, Any]
@@ -132,9 +158,22 @@ Where: TypeAlias = dict[str, Any]
 #: A filter on documents: ``{"$contains": "word"}``.
 WhereDocument: TypeAlias = dict[str, Any]
 LiteralValue: TypeAlias = str | int | float | bool
+LogicalOperator: TypeAlias = Literal["$and", "$or"]
+WhereOperator: TypeAlias = Literal["$gt", "$gte", "$lt", "$lte", "$ne", "$eq"]
+InclusionExclusionOperator: TypeAlias = Literal["$in", "$nin"]
+ArrayContainsOperator: TypeAlias = Literal["$contains", "$not_contains"]
+WhereDocumentOperator: TypeAlias = Literal["$contains", "$not_contains", "$regex", "$not_regex", "$and", "$or"]
+#: What is asked of one key: ``{"$gt": 2020}``.
+OperatorExpression: TypeAlias = dict[Any, Any]
 IncludeItem: TypeAlias = Literal["documents", "embeddings", "metadatas", "distances", "uris", "data"]
 #: Which fields an answer holds.
 Include: TypeAlias = list[Any]
+IncludeMetadataDocuments: Include = ["metadatas", "documents"]
+IncludeMetadataDocumentsEmbeddings: Include = ["metadatas", "documents", "embeddings"]
+IncludeMetadataDocumentsDistances: Include = ["metadatas", "documents", "distances"]
+IncludeMetadataDocumentsEmbeddingsDistances: Include = ["metadatas", "documents", "embeddings", "distances"]
+#: One field of a record.
+Parameter = TypeVar("Parameter", Document, Image, Embedding, Metadata, ID)
 #: How far apart two vectors are: squared Euclidean, 1 - cosine, or 1 - inner product.
 Space: TypeAlias = Literal["l2", "cosine", "ip"]
 
@@ -145,6 +184,69 @@ class ReadLevel(str, Enum):
     INDEX_AND_WAL = "index_and_wal"
     INDEX_ONLY = "index_only"
     INDEX_AND_BOUNDED_WAL = "index_and_bounded_wal"
+
+
+# --- The arguments of a call, as dicts: Chroma's words for them, which nothing here needs -----------
+class AddRequest(TypedDict):
+    """What ``add`` is given."""
+
+    ids: IDs
+    embeddings: Embeddings
+    metadatas: Metadatas | None
+    documents: Documents | None
+    uris: URIs | None
+
+
+class UpsertRequest(AddRequest):
+    """What ``upsert`` is given."""
+
+
+class UpdateRequest(TypedDict):
+    """What ``update`` is given."""
+
+    ids: IDs
+    embeddings: Embeddings | None
+    metadatas: Metadatas | None
+    documents: Documents | None
+    uris: URIs | None
+
+
+class GetRequest(TypedDict):
+    """What ``get`` is given."""
+
+    ids: IDs | None
+    where: Where | None
+    where_document: WhereDocument | None
+    include: Include
+
+
+class QueryRequest(TypedDict):
+    """What ``query`` is given."""
+
+    embeddings: Embeddings
+    ids: IDs | None
+    where: Where | None
+    where_document: WhereDocument | None
+    include: Include
+    n_results: int
+
+
+class DeleteRequest(TypedDict):
+    """What ``delete`` is given."""
+
+    ids: IDs | None
+    where: Where | None
+    where_document: WhereDocument | None
+    limit: int | None
+
+
+class IndexMetadata(TypedDict):
+    """What is counted of an index."""
+
+    dimensionality: int
+    curr_elements: int
+    total_elements_added: int
+    time_created: float
 
 
 # --- Places ---------------------------------------------------------------------------------------
@@ -198,6 +300,38 @@ class CollectionModel:
         return getattr(self, key, default)
 
 
+#: The model by the name it has in Chroma's ``types``.
+Collection = CollectionModel
+
+
+@dataclass
+class CloudClientArg:
+    """An argument of ``CloudClient``, and the environment variable that stands in for it."""
+
+    name: str
+    env_var: str
+    value: str | None = None
+
+
+class Unspecified:
+    """Says that an argument was not given, where None means something. There is one of it.
+
+    >>> Unspecified() is Unspecified()
+    True
+    """
+
+    _instance: Unspecified | None = None
+
+    def __new__(cls) -> Unspecified:
+        """The one."""
+        if cls._instance is None:
+            cls._instance = super().__new__(cls)
+        return cls._instance
+
+
+OptionalArgument: TypeAlias = T | Unspecified
+
+
 class Function(str, Enum):
     """What a server can run over the records of a collection."""
 
@@ -214,6 +348,37 @@ class TokenTransportHeader(str, Enum):
 
     AUTHORIZATION = "Authorization"
     X_CHROMA_TOKEN = "X-Chroma-Token"  # noqa: S105  a header's name
+
+
+# --- Words of Chroma's log: constants that programs compare -----------------------------------------
+#: A name that is unique in the whole system.
+NamespacedName: TypeAlias = str
+#: A place in Chroma's log.
+SeqId: TypeAlias = int
+
+
+class ScalarEncoding(Enum):
+    """The type of a vector's numbers."""
+
+    FLOAT32 = "FLOAT32"
+    INT32 = "INT32"
+
+
+class SegmentScope(Enum):
+    """What a part of a collection holds."""
+
+    VECTOR = "VECTOR"
+    METADATA = "METADATA"
+    RECORD = "RECORD"
+
+
+class Operation(Enum):
+    """What is done to a record."""
+
+    ADD = "ADD"
+    UPDATE = "UPDATE"
+    UPSERT = "UPSERT"
+    DELETE = "DELETE"
 
 
 # --- Inside -----------------------------------------------------------------------------------------
@@ -244,3 +409,40 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+# --- Names of Chroma's ``types`` that live above us -----------------------------------------------------
+#: Chroma's name -> the module that has it.
+_ELSEWHERE: Final = {
+    "CollectionConfiguration": "chroma_nb.schema",
+    "Schema": "chroma_nb.schema",
+    **dict.fromkeys(
+        ("collection_configuration_to_json", "load_collection_configuration_from_json"),
+        "chroma_nb.client.collection_configuration",
+    ),
+    **dict.fromkeys(
+        (
+            "BaseModelJSONSerializable",
+            "CollectionAndSegments",
+            "Configurable",
+            "ConfigurationInternal",
+            "LogRecord",
+            "MetadataEmbeddingRecord",
+            "OperationRecord",
+            "RequestVersionContext",
+            "Segment",
+            "VectorEmbeddingRecord",
+            "VectorQuery",
+            "VectorQueryResult",
+        ),
+        "chroma_nb.client.not_offered",
+    ),
+}
+
+if not TYPE_CHECKING:  # a checker would believe in any name
+
+    def __getattr__(name: str) -> Any:
+        # Named, not imported: they are above us, and only programs written for Chroma ask here.
+        if name in _ELSEWHERE:
+            return getattr(import_module(_ELSEWHERE[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -115,10 +115,10 @@ def test_names_that_widely_used_packages_import_are_there():
 def test_names_that_mean_nothing_here_raise_when_used_and_not_when_imported():
     code = """
         from chromadb.telemetry.product.posthog import Posthog
-        from chromadb.api.segment import SegmentAPI
+        from chromadb.api.base_http_client import BaseHTTPClient
         from chromadb.db.impl.sqlite import SqliteDB
-        from chromadb.auth.basic_authn import BasicAuthClientProvider
-        for name in (Posthog, SegmentAPI, SqliteDB, BasicAuthClientProvider):
+        from chromadb.auth.basic_authn import BasicAuthenticationServerProvider
+        for name in (Posthog, BaseHTTPClient, SqliteDB, BasicAuthenticationServerProvider):
             class Mine(name):
                 pass
             for use in (name, Mine, lambda: name.capture):

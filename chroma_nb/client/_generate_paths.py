@@ -1,5 +1,7 @@
 """Chroma's import paths: which names stand at which path, and where they live here.
 
+``Here:There`` is our name and Chroma's, where they differ.
+
 ``python -m chroma_nb.client._generate_paths`` writes the files, ``--check`` tells whether they are current. Nothing is
 defined in them, and nothing here imports them.
 """
@@ -18,7 +20,7 @@ _VALIDATORS = (
     "validate_insert_record_set validate_metadata validate_metadatas validate_n_results "
     "validate_record_set_contains_any validate_record_set_contains_one validate_record_set_for_embedding "
     "validate_sparse_vectors validate_update_metadata validate_where validate_where_document "
-    "BaseRecordSet FilterSet InsertRecordSet META_KEY_CHROMA_DOCUMENT"
+    "BaseRecordSet FilterSet InsertRecordSet META_KEY_CHROMA_DOCUMENT get_default_embeddable_record_set_fields"
 )
 _SCHEMA = (
     "BoolInvertedIndexConfig BoolInvertedIndexType BoolValueType Cmek CmekProvider DOCUMENT_KEY EMBEDDING_KEY "
@@ -27,17 +29,58 @@ _SCHEMA = (
     "SparseVectorIndexConfig SparseVectorIndexType SparseVectorValueType StringInvertedIndexConfig "
     "StringInvertedIndexType StringValueType ValueTypes VectorIndexConfig VectorIndexType"
 )
-_TYPES = (
-    "CollectionMetadata Document Documents Embeddable Embedding Embeddings ID IDs Image Images Include LiteralValue "
-    "Loadable Metadata Metadatas OneOrMany PyEmbedding PyEmbeddings ReadLevel SPARSE_VECTOR_TYPE_VALUE Space "
-    "SparseVector SparseVectors TYPE_KEY URI URIs UpdateCollectionMetadata UpdateMetadata Vector Where WhereDocument"
+_INDEX_NAMES = (
+    "BOOL_INVERTED_INDEX_NAME BOOL_VALUE_NAME FLOAT_INVERTED_INDEX_NAME FLOAT_LIST_VALUE_NAME FLOAT_VALUE_NAME "
+    "FTS_INDEX_NAME HNSW_INDEX_NAME INT_INVERTED_INDEX_NAME INT_VALUE_NAME SPANN_INDEX_NAME SPARSE_VECTOR_INDEX_NAME "
+    "SPARSE_VECTOR_VALUE_NAME STRING_INVERTED_INDEX_NAME STRING_VALUE_NAME VECTOR_INDEX_NAME"
 )
-_CONFIGURATION = (
+_INCLUDES = (
+    "IncludeMetadataDocuments IncludeMetadataDocumentsDistances IncludeMetadataDocumentsEmbeddings "
+    "IncludeMetadataDocumentsEmbeddingsDistances"
+)
+_RECORD_WORDS = (
+    "CollectionMetadata Document Documents Embeddable Embedding Embeddings ID IDs Image Images Include Loadable "
+    "Metadata Metadatas OneOrMany PyEmbedding URI URIs UpdateCollectionMetadata UpdateMetadata Where WhereDocument"
+)
+_REQUESTS = "AddRequest DeleteRequest GetRequest QueryRequest UpdateRequest UpsertRequest"
+_WHERE_WORDS = (
+    "InclusionExclusionOperator LiteralValue LogicalOperator OperatorExpression PyVector WhereDocumentOperator "
+    "WhereOperator"
+)
+_TYPES = (
+    f"{_RECORD_WORDS} {_REQUESTS} {_INCLUDES} {_WHERE_WORDS} ImageDType IndexMetadata Parameter PyEmbeddings ReadLevel "
+    "SPARSE_VECTOR_TYPE_VALUE Space SparseVector SparseVectors T TYPE_KEY Vector"
+)
+_RESULTS = "DeleteResult GetResult IndexingStatus QueryResult SearchResult"
+_CONFLICTS = "validate_embedding_function_conflict_on_create validate_embedding_function_conflict_on_get"
+_CONFIGURATION_CLASSES = (
     "CollectionConfiguration CreateCollectionConfiguration CreateHNSWConfiguration CreateSpannConfiguration "
     "HNSWConfiguration SpannConfiguration UpdateCollectionConfiguration UpdateHNSWConfiguration "
-    "UpdateSpannConfiguration create_collection_configuration_to_json load_collection_configuration_from_json "
-    "update_collection_configuration_to_json"
+    "UpdateSpannConfiguration"
 )
+_CONFIGURATION_PURE = (
+    "create_collection_configuration_from_legacy_collection_metadata "
+    "create_collection_configuration_from_legacy_metadata_dict json_to_create_hnsw_configuration "
+    "json_to_create_spann_configuration json_to_update_hnsw_configuration json_to_update_spann_configuration "
+    "overwrite_hnsw_configuration overwrite_spann_configuration populate_create_hnsw_defaults "
+    "update_collection_configuration_from_legacy_collection_metadata "
+    "update_collection_configuration_from_legacy_update_metadata update_schema_from_collection_configuration"
+)
+_CONFIGURATION_LIVE = (
+    "collection_configuration_to_json collection_configuration_to_json_str create_collection_configuration_to_json "
+    "create_collection_configuration_to_json_str load_collection_configuration_from_json "
+    "load_collection_configuration_from_json_str load_create_collection_configuration_from_json "
+    "load_update_collection_configuration_from_json load_update_collection_configuration_from_json_str "
+    "overwrite_collection_configuration overwrite_embedding_function update_collection_configuration_to_json "
+    "update_collection_configuration_to_json_str"
+)
+_WIRE = (
+    "convert_list_embeddings_to_np convert_np_embeddings_to_list deserialize_metadata "
+    "optional_base64_strings_to_embeddings optional_embeddings_to_base64_strings pack_embedding_safely "
+    "serialize_metadata"
+)
+_SERVER_API = "AdminAPI BaseAPI ClientAPI ServerAPI"
+_ASYNC_SERVER_API = "AsyncAdminAPI AsyncBaseAPI AsyncClientAPI AsyncServerAPI"
 _EXPRESSIONS = (
     "Abs Aggregate And Contains Div Eq Exp GroupBy Gt Gte In K Key Knn Limit Log Lt Lte Max MaxK Min MinK Mul Ne Nin "
     "NotContains NotRegex Or Rank Regex Rrf Select Sub Sum Val Where"
@@ -47,27 +90,46 @@ _EXPRESSIONS = (
 _PROVIDERS = {
     "amazon_bedrock_embedding_function": {"stand_ins": "AmazonBedrockEmbeddingFunction"},
     "baseten_embedding_function": {"stand_ins": "BasetenEmbeddingFunction"},
-    "bm25_embedding_function": {"stand_ins": "Bm25EmbeddingFunction"},
-    "chroma_bm25_embedding_function": {"stand_ins": "ChromaBm25EmbeddingFunction"},
-    "chroma_cloud_qwen_embedding_function": {"stand_ins": "ChromaCloudQwenEmbeddingFunction"},
-    "chroma_cloud_splade_embedding_function": {"stand_ins": "ChromaCloudSpladeEmbeddingFunction"},
+    "bm25_embedding_function": {
+        "stand_ins": "Bm25EmbeddingFunction",
+        "stand_in_arguments": "Bm25EmbeddingFunctionQueryConfig TaskType",
+    },
+    "chroma_bm25_embedding_function": {
+        "stand_ins": "ChromaBm25EmbeddingFunction",
+        "stand_in_arguments": "ChromaBm25Config",
+    },
+    "chroma_cloud_qwen_embedding_function": {
+        "stand_ins": "ChromaCloudQwenEmbeddingFunction",
+        "stand_in_arguments": "ChromaCloudQwenEmbeddingInstructions ChromaCloudQwenEmbeddingModel "
+        "ChromaCloudQwenEmbeddingTarget",
+    },
+    "chroma_cloud_splade_embedding_function": {
+        "stand_ins": "ChromaCloudSpladeEmbeddingFunction",
+        "stand_in_arguments": "ChromaCloudSpladeEmbeddingModel",
+    },
     "chroma_langchain_embedding_function": {
         "chroma_langchain": "ChromaLangchainEmbeddingFunction create_langchain_embedding"
     },
     "cloudflare_workers_ai_embedding_function": {"stand_ins": "CloudflareWorkersAIEmbeddingFunction"},
     "cohere_embedding_function": {"cohere": "CohereEmbeddingFunction"},
-    "fastembed_sparse_embedding_function": {"stand_ins": "FastembedSparseEmbeddingFunction"},
+    "fastembed_sparse_embedding_function": {
+        "stand_ins": "FastembedSparseEmbeddingFunction",
+        "stand_in_arguments": "FastembedSparseEmbeddingFunctionQueryConfig TaskType",
+    },
     "google_embedding_function": {
         "google_genai": "GoogleGeminiEmbeddingFunction GoogleGenaiEmbeddingFunction",
         "stand_ins": "GoogleGenerativeAiEmbeddingFunction GooglePalmEmbeddingFunction GoogleVertexEmbeddingFunction",
     },
     "huggingface_embedding_function": {"huggingface": "HuggingFaceEmbeddingFunction HuggingFaceEmbeddingServer"},
-    "huggingface_sparse_embedding_function": {"stand_ins": "HuggingFaceSparseEmbeddingFunction"},
+    "huggingface_sparse_embedding_function": {
+        "stand_ins": "HuggingFaceSparseEmbeddingFunction",
+        "stand_in_arguments": "HuggingFaceSparseEmbeddingFunctionQueryConfig TaskType",
+    },
     "instructor_embedding_function": {"stand_ins": "InstructorEmbeddingFunction"},
     "jina_embedding_function": {"jina": "JinaEmbeddingFunction JinaQueryConfig"},
     "mistral_embedding_function": {"stand_ins": "MistralEmbeddingFunction"},
     "morph_embedding_function": {"stand_ins": "MorphEmbeddingFunction"},
-    "nomic_embedding_function": {"stand_ins": "NomicEmbeddingFunction"},
+    "nomic_embedding_function": {"stand_ins": "NomicEmbeddingFunction NomicQueryConfig"},
     "ollama_embedding_function": {"ollama": "OllamaEmbeddingFunction"},
     "onnx_mini_lm_l6_v2": {"onnx_minilm": "ONNXMiniLM_L6_V2"},
     "open_clip_embedding_function": {"open_clip": "OpenCLIPEmbeddingFunction"},
@@ -80,84 +142,234 @@ _PROVIDERS = {
     "voyageai_embedding_function": {"voyageai": "VoyageAIEmbeddingFunction"},
 }
 
-#: What Chroma's abstract clients take and answer; it stands wherever they do.
+#: What Chroma's clients take and answer; it stands wherever they do.
 _OF_THE_API = {
-    "config": "DEFAULT_DATABASE DEFAULT_TENANT Settings",
+    "config": "Component DEFAULT_DATABASE DEFAULT_TENANT Settings System",
     "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction",
+    "errors": "ChromaAuthError ChromaError",
+    "operations.embed": _CONFLICTS,
     "operations.expressions": "Search",
-    "results": "GetResult QueryResult",
+    "results": _RESULTS,
     "schema": "CreateCollectionConfiguration Schema UpdateCollectionConfiguration",
-    "types": "CollectionModel Database ReadLevel Tenant UserIdentity",
+    "types": f"{_RECORD_WORDS} {_INCLUDES} CollectionModel Database ReadLevel Tenant UserIdentity",
+}
+#: As much for the modules of Chroma's that hold the root object below its clients.
+_OF_A_SERVER = {
+    **_OF_THE_API,
+    "backends.http.codec": _WIRE,
+    "client.collection_configuration": "create_collection_configuration_to_json "
+    "create_collection_configuration_to_json_str update_collection_configuration_to_json "
+    "update_collection_configuration_to_json_str",
+    "client.not_offered": "AttachedFunction BaseHTTPClient",
+    "operations.validate": "validate_batch",
 }
 
 #: Path below the package -> module below the package -> its names that stand at the path.
 PATHS: dict[str, dict[str, str]] = {
     "api/__init__.py": {
-        "api": "async_api async_client client collection_configuration configuration functions models "
-        "shared_system_client types",
-        "client._sync.collection": "Collection",
-        "operations.protocols": "AdminAPI BaseAPI ClientAPI ServerAPI",
-        "operations.async_protocols": "AsyncAdminAPI AsyncBaseAPI AsyncClientAPI AsyncServerAPI",
         **_OF_THE_API,
+        "api": "async_api async_client async_fastapi base_http_client client collection_configuration configuration "
+        "fastapi functions models rust segment shared_system_client types",
+        "client._sync.collection": "Collection",
+        "client.not_offered": "AttachedFunction",
+        "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
+        "validate_embedding_function validate_sparse_embedding_function",
+        "operations.async_protocols": _ASYNC_SERVER_API,
+        "operations.expressions": f"{_EXPRESSIONS.removesuffix(' Where')} Search Where:SearchWhere",
+        "operations.protocols": _SERVER_API,
+        "operations.validate": "validate_sparse_vectors",
+        "results": f"{_RESULTS} SearchResultRow",
+        "schema": f"{_SCHEMA} {_INDEX_NAMES} CreateCollectionConfiguration UpdateCollectionConfiguration",
+        "types": f"{_OF_THE_API['types']} SPARSE_VECTOR_TYPE_VALUE Space SparseVector SparseVectors TYPE_KEY",
     },
     "api/async_api.py": {
-        "client._async.collection": "AsyncCollection",
         **_OF_THE_API,
-        "operations.async_protocols": "AsyncAdminAPI AsyncBaseAPI AsyncClientAPI AsyncServerAPI",
+        "client._async.collection": "AsyncCollection",
+        "operations.async_protocols": _ASYNC_SERVER_API,
     },
     "api/async_client.py": {
+        **_OF_THE_API,
         "client._async.admin": "AsyncAdminClient",
         "client._async.client": "AsyncClient",
+        "client._async.collection": "AsyncCollection",
+        "client.identity": "maybe_set_tenant_and_database",
         "client.shared_system_client": "SharedSystemClient",
+        "operations.async_protocols": _ASYNC_SERVER_API,
     },
+    "api/async_fastapi.py": {
+        **_OF_A_SERVER,
+        "client._async.server": "AsyncServer:AsyncFastAPI",
+        "operations.async_protocols": "AsyncServerAPI",
+    },
+    "api/base_http_client.py": {"client.not_offered": "BaseHTTPClient", "config": "Component Settings System"},
     "api/client.py": {
+        **_OF_THE_API,
         "client._sync.admin": "AdminClient",
         "client._sync.client": "Client",
+        "client._sync.collection": "Collection",
+        "client.identity": "maybe_set_tenant_and_database",
         "client.shared_system_client": "SharedSystemClient",
+        "operations.protocols": _SERVER_API,
     },
-    "api/collection_configuration.py": {"schema": _CONFIGURATION},
-    "api/configuration.py": {"schema": "CollectionConfiguration HNSWConfiguration"},
+    "api/collection_configuration.py": {
+        "client.collection_configuration": _CONFIGURATION_LIVE,
+        "embedding_functions.base": "EmbeddingFunction",
+        "embedding_functions.registry": "known_embedding_functions register_embedding_function",
+        "operations.embed": _CONFLICTS,
+        "schema": f"{_CONFIGURATION_CLASSES} {_CONFIGURATION_PURE} Schema",
+        "types": "CollectionMetadata Space UpdateMetadata",
+    },
+    "api/configuration.py": {
+        "client.not_offered": "CollectionConfigurationInterface CollectionConfigurationInternal "
+        "ConfigurationDefinition ConfigurationInternal ConfigurationParameter EmbeddingsQueueConfigurationInternal "
+        "HNSWConfigurationInterface HNSWConfigurationInternal JSONSerializable ParameterValidator ParameterValue",
+        "errors": "InvalidConfigurationError StaticParameterError",
+        "schema": "CollectionConfiguration HNSWConfiguration",
+    },
+    "api/fastapi.py": {
+        **_OF_A_SERVER,
+        "backends.http.auth": "ClientAuthProvider",
+        "client._sync.server": "Server:FastAPI",
+        "operations.protocols": "ServerAPI",
+    },
     "api/functions.py": {"types": "Function RECORD_COUNTER_FUNCTION STATISTICS_FUNCTION"},
-    "api/models/__init__.py": {"api.models": "AsyncCollection Collection CollectionCommon"},
+    "api/models/__init__.py": {"api.models": "AsyncCollection AttachedFunction Collection CollectionCommon"},
     "api/models/AsyncCollection.py": {
+        **_OF_THE_API,
         "client._async.collection": "AsyncCollection",
         "client.collection_common": "CollectionCommon",
-        "results": "GetResult QueryResult",
+        "operations.async_protocols": "AsyncServerAPI",
+        "operations.validate": "maybe_cast_one_to_many",
+    },
+    "api/models/AttachedFunction.py": {
+        "client.not_offered": "AttachedFunction",
+        "operations.protocols": "ServerAPI",
     },
     "api/models/Collection.py": {
+        **_OF_THE_API,
         "client._sync.collection": "Collection",
         "client.collection_common": "CollectionCommon",
-        "results": "GetResult QueryResult",
+        "client.not_offered": "AttachedFunction",
+        "operations.protocols": "ServerAPI",
+        "operations.validate": "maybe_cast_one_to_many",
+        "types": f"{_OF_THE_API['types']} Function",
     },
-    "api/models/CollectionCommon.py": {"client.collection_common": "CollectionCommon"},
-    "api/shared_system_client.py": {"client.shared_system_client": "SharedSystemClient"},
-    "api/types.py": {
+    "api/models/CollectionCommon.py": {
+        **_OF_THE_API,
+        "client.collection_common": "CollectionCommon",
+        "client.collection_configuration": "load_collection_configuration_from_json overwrite_collection_configuration",
+        "client.not_offered": "validation_context",
         "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
-        "normalize_embeddings validate_embedding_function",
+        "validate_embedding_function validate_sparse_embedding_function",
+        "operations.async_protocols": "AsyncServerAPI",
+        "operations.protocols": "ServerAPI",
         "operations.validate": _VALIDATORS,
-        "results": "GetResult QueryResult",
-        "schema": _SCHEMA,
+        "schema": "CollectionConfiguration CreateCollectionConfiguration DOCUMENT_KEY EMBEDDING_KEY Schema "
+        "SparseVectorIndexConfig UpdateCollectionConfiguration",
+        "types": f"{_OF_THE_API['types']} {_REQUESTS}",
+    },
+    "api/rust.py": {
+        **_OF_A_SERVER,
+        "client._sync.server": "Server:RustBindingsAPI",
+        "operations.protocols": "ServerAPI",
+    },
+    "api/segment.py": {
+        **_OF_A_SERVER,
+        "client._sync.server": "Server:SegmentAPI",
+        "client.not_offered": "AttachedFunction CountPlan Filter GetPlan KNN KNNPlan Projection Scan",
+        "errors": "InvalidDimensionException NotFoundError VersionMismatchError",
+        "operations.expressions": "Limit Search",
+        "operations.protocols": "ServerAPI",
+        "operations.validate": "validate_batch validate_metadata validate_update_metadata validate_where "
+        "validate_where_document",
+    },
+    "api/shared_system_client.py": {
+        "client.not_offered": "BaseHTTPClient ClientStartEvent ProductTelemetryClient",
+        "client.shared_system_client": "SharedSystemClient",
+        "config": "Settings System",
+        "operations.protocols": "ServerAPI",
+    },
+    "api/types.py": {
+        "backends.http.codec": _WIRE,
+        "config": "is_thin_client",
+        "embedding_functions.base": "D DataLoader DefaultEmbeddingFunction EmbeddingFunction L SparseEmbeddingFunction "
+        "normalize_embeddings validate_embedding_function validate_sparse_embedding_function",
+        "operations.expressions": "Key",
+        "operations.validate": _VALIDATORS,
+        "results": f"{_RESULTS} SearchResultRow",
+        "schema": f"{_SCHEMA} {_INDEX_NAMES}",
         "types": _TYPES,
     },
-    "auth/__init__.py": {"auth": "token_authn", "types": "UserIdentity"},
-    "auth/token_authn/__init__.py": {"types": "TokenTransportHeader"},
+    "auth/__init__.py": {
+        "auth": "basic_authn simple_rbac_authz token_authn utils",
+        "backends.http.auth": "AuthError ClientAuthHeaders ClientAuthProvider",
+        "client.not_offered": "AuthzAction AuthzResource ServerAuthenticationProvider ServerAuthorizationProvider",
+        "config": "Component System",
+        "types": "UserIdentity",
+    },
+    "auth/basic_authn/__init__.py": {
+        "backends.http.auth": "AUTHORIZATION_HEADER AuthError BasicAuthClientProvider ClientAuthHeaders "
+        "ClientAuthProvider",
+        "client.not_offered": "BasicAuthenticationServerProvider ServerAuthenticationProvider",
+        "config": "System",
+        "errors": "ChromaAuthError",
+        "types": "UserIdentity",
+    },
+    "auth/simple_rbac_authz/__init__.py": {
+        "client.not_offered": "AuthzAction AuthzResource ServerAuthorizationProvider SimpleRBACAuthorizationProvider",
+        "config": "System",
+        "types": "UserIdentity",
+    },
+    "auth/token_authn/__init__.py": {
+        "backends.http.auth": "AuthError ClientAuthHeaders ClientAuthProvider TokenAuthClientProvider "
+        "allowed_token_headers valid_token_chars",
+        "client.not_offered": "ServerAuthenticationProvider TokenAuthenticationServerProvider User",
+        "config": "System",
+        "errors": "ChromaAuthError",
+        "types": "TokenTransportHeader UserIdentity",
+    },
+    "auth/utils/__init__.py": {
+        "client.identity": "maybe_set_tenant_and_database",
+        "config": "DEFAULT_DATABASE DEFAULT_TENANT",
+        "errors": "ChromaAuthError",
+        "types": "UserIdentity",
+    },
     "base_types.py": {
-        "types": "LiteralValue Metadata SPARSE_VECTOR_TYPE_VALUE SparseVector TYPE_KEY UpdateMetadata Vector Where "
-        "WhereDocument",
+        "types": f"{_WHERE_WORDS} ArrayContainsOperator Metadata MetadataListValue SPARSE_VECTOR_TYPE_VALUE "
+        "SparseVector TYPE_KEY UpdateMetadata Vector Where WhereDocument",
     },
     "execution/__init__.py": {"execution": "expression"},
     "execution/expression/__init__.py": {
         "execution.expression": "operator plan",
-        "operations.expressions": f"{_EXPRESSIONS} Search",
+        "operations.expressions": f"{_EXPRESSIONS} Search Where:SearchWhere",
     },
-    "execution/expression/operator.py": {"operations.expressions": _EXPRESSIONS},
-    "execution/expression/plan.py": {"operations.expressions": "Search"},
-    "utils/__init__.py": {"utils": "batch_utils data_loaders distance_functions embedding_functions results"},
-    "utils/batch_utils.py": {"operations.batches": "create_batches"},
+    "execution/expression/operator.py": {
+        "client.not_offered": "Filter KNN Projection RequestVersionContext Scan Segment",
+        "embedding_functions.base": "normalize_embeddings",
+        "operations.expressions": _EXPRESSIONS,
+        "operations.validate": "maybe_cast_one_to_many validate_embeddings",
+        "types": "Collection Embeddings IDs Include LiteralValue OneOrMany SPARSE_VECTOR_TYPE_VALUE SparseVector "
+        "TYPE_KEY",
+    },
+    "execution/expression/plan.py": {
+        "client.not_offered": "CountPlan Filter GetPlan KNN KNNPlan Projection Scan",
+        "operations.expressions": "GroupBy Key Limit Rank Search Select Where",
+    },
+    "utils/__init__.py": {
+        "config": "get_class",
+        "utils": "batch_utils data_loaders distance_functions embedding_functions results sparse_embedding_utils",
+    },
+    "utils/batch_utils.py": {
+        "operations.batches": "create_batches",
+        "operations.protocols": "BaseAPI",
+        "types": "Documents Embeddings IDs Metadatas",
+    },
     "utils/data_loaders.py": {
         "embedding_functions.image_loader": "ChromaLangchainPassthroughDataLoader ImageLoader",
+        "embedding_functions.base": "DataLoader",
+        "types": "Image URI URIs",
     },
-    "utils/distance_functions.py": {"operations.distance_functions": "cosine ip l2"},
+    "utils/distance_functions.py": {"operations.distance_functions": "cosine ip l2", "types": "Vector"},
     # Resolved on first use, as they are where they live: no provider is loaded for another one's sake.
     "utils/embedding_functions/__init__.py": {"embedding_functions": "__all__ __dir__ __getattr__"},
     **{
@@ -166,15 +378,22 @@ PATHS: dict[str, dict[str, str]] = {
         }
         for path, rows in _PROVIDERS.items()
     },
-    "utils/results.py": {"dataframe": "get_result_to_df query_result_to_dfs"},
+    "utils/results.py": {"dataframe": "get_result_to_df query_result_to_dfs", "results": "GetResult QueryResult"},
+    "utils/sparse_embedding_utils.py": {"types": "SparseVector normalize_sparse_vector"},
 }
 
 
 def text(path: str) -> str:
     """The file at ``path``."""
     imports = [_import(module, names.split()) for module, names in sorted(PATHS[path].items())]
-    names = sorted(name for names in PATHS[path].values() for name in names.split())
+    names = sorted({here_and_there(name)[1] for names in PATHS[path].values() for name in names.split()})
     return f"{_head(path)}{''.join(imports)}{_all(names)}"
+
+
+def here_and_there(entry: str) -> tuple[str, str]:
+    """Our name and Chroma's in an entry of the table."""
+    here, _, there = entry.partition(":")
+    return here, there or here
 
 
 def _head(path: str) -> str:
@@ -194,9 +413,16 @@ def _all(names: list[str]) -> str:
 
 
 def _import(module: str, names: list[str]) -> str:
-    names = sorted(names, key=_as_ruff_sorts)
+    pairs = [here_and_there(entry) for entry in sorted(set(names), key=_as_ruff_sorts)]
     if "__all__" in names:
-        return "".join(f"from chroma_nb.{module} import {name} as {name}\n" for name in names)
+        return "".join(f"from chroma_nb.{module} import {name} as {name}\n" for name, _ in pairs)
+    renamed = "".join(f"from chroma_nb.{module} import {here} as {there}\n" for here, there in pairs if here != there)
+    return _plain_import(module, [here for here, there in pairs if here == there]) + renamed
+
+
+def _plain_import(module: str, names: list[str]) -> str:
+    if not names:
+        return ""
     line = f"from chroma_nb.{module} import {', '.join(names)}\n"
     if len(line) <= 121:
         return line

@@ -19,10 +19,34 @@ def place(identity: UserIdentity, inferred: bool, tenant: str | None, database: 
     >>> place(UserIdentity("me", "acme", ["birds"]), False, "default_tenant", "fish")
     ('default_tenant', 'fish')
     """
-    own_tenant, own_database = _only_choice(identity) if inferred else (None, None)
+    chosen_tenant, chosen_database = maybe_set_tenant_and_database(identity, inferred, tenant, database)
+    return _named("a tenant", chosen_tenant), _named("a database name", chosen_database)
+
+
+def _named(what: str, chosen: str | None) -> str:
+    if chosen is None:
+        raise ChromaAuthError(
+            f"Could not determine {what} from the current authentication method. Please provide {what}."
+        )
+    return chosen
+
+
+def maybe_set_tenant_and_database(
+    user_identity: UserIdentity,
+    overwrite_singleton_tenant_database_access_from_auth: bool,
+    user_provided_tenant: str | None = None,
+    user_provided_database: str | None = None,
+) -> tuple[str | None, str | None]:
+    """As ``place``, by Chroma's name and arguments: None where nobody names one.
+
+    >>> maybe_set_tenant_and_database(UserIdentity("me", "acme"), True)
+    ('acme', None)
+    """
+    inferred = overwrite_singleton_tenant_database_access_from_auth
+    own_tenant, own_database = _only_choice(user_identity) if inferred else (None, None)
     return (
-        _choose("Tenant", "a tenant", tenant, own_tenant, DEFAULT_TENANT),
-        _choose("Database", "a database name", database, own_database, DEFAULT_DATABASE),
+        _choose("Tenant", user_provided_tenant, own_tenant, DEFAULT_TENANT),
+        _choose("Database", user_provided_database, own_database, DEFAULT_DATABASE),
     )
 
 
@@ -33,15 +57,11 @@ def _only_choice(identity: UserIdentity) -> tuple[str | None, str | None]:
     return tenant or None, database
 
 
-def _choose(title: str, what: str, asked: str | None, own: str | None, default: str) -> str:
+def _choose(title: str, asked: str | None, own: str | None, default: str) -> str | None:
     if own and asked and asked not in (default, own):
         raise ChromaAuthError(
             f"{title} {asked} does not match {own} from the server. Are you sure the {title.lower()} is correct?"
         )
     if own and (not asked or asked == default):
         return own
-    if asked is None:
-        raise ChromaAuthError(
-            f"Could not determine {what} from the current authentication method. Please provide {what}."
-        )
     return asked

@@ -324,14 +324,27 @@ class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
 
 def validate_embedding_function(embedding_function: EmbeddingFunction[Any] | EmbeddingFunction[Embeddable]) -> None:
     """Raise ValueError unless the parameters of ``__call__`` are called self and input, as Chroma demands."""
+    _check_call(
+        embedding_function,
+        EmbeddingFunction,
+        "Please note the recent change to the EmbeddingFunction interface: "
+        "https://docs.trychroma.com/deployment/migration#migration-to-0.4.16---november-7,-2023 \n",
+    )
+
+
+def validate_sparse_embedding_function(sparse_vector_function: SparseEmbeddingFunction[Any]) -> None:
+    """As ``validate_embedding_function``, for sparse ones."""
+    _check_call(sparse_vector_function, SparseEmbeddingFunction, "")
+
+
+def _check_call(function: Any, protocol: type[Any], note: str) -> None:
     import inspect
 
-    found = inspect.signature(type(embedding_function).__call__).parameters.keys()
-    expected = inspect.signature(EmbeddingFunction.__call__).parameters.keys()
+    found = inspect.signature(type(function).__call__).parameters.keys()
+    expected = inspect.signature(protocol.__call__).parameters.keys()
     if found != expected:
         raise ValueError(
-            f"Expected EmbeddingFunction.__call__ to have the following signature: {expected}, got {found}\n"
-            "Please see https://docs.trychroma.com/guides/embeddings for details of the EmbeddingFunction interface.\n"
-            "Please note the recent change to the EmbeddingFunction interface: "
-            "https://docs.trychroma.com/deployment/migration#migration-to-0.4.16---november-7,-2023 \n"
+            f"Expected {protocol.__name__}.__call__ to have the following signature: {expected}, got {found}\n"
+            "Please see https://docs.trychroma.com/guides/embeddings for details of the "
+            f"{protocol.__name__} interface.\n{note}"
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     CollectionMetadata,
     CollectionModel,
@@ -226,8 +226,8 @@ class Query(CollectionRequest[QueryResult]):
 
 # --- What Chroma has in its cloud only ------------------------------------------------------------------
 @dataclass(frozen=True)
-class Search(CollectionRequest[dict[str, Any]]):
-    """``searches`` are Search expressions as JSON; the answer is the wire's."""
+class Search(CollectionRequest[SearchResult]):
+    """``searches`` are Search expressions as JSON."""
 
     searches: tuple[Mapping[str, Any], ...]
     read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
@@ -244,7 +244,7 @@ class ForkCount(CollectionRequest[int]):
 
 
 @dataclass(frozen=True)
-class GetIndexingStatus(CollectionRequest[dict[str, Any]]):
+class GetIndexingStatus(CollectionRequest[IndexingStatus]):
     pass
 
 

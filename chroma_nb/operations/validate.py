@@ -83,6 +83,11 @@ class FilterSet(TypedDict):
 
 
 # --- One or many -----------------------------------------------------------------------------------------
+def get_default_embeddable_record_set_fields() -> set[str]:
+    """The fields of records that can be embedded."""
+    return set(_EMBEDDABLE)
+
+
 def maybe_cast_one_to_many(target: T | list[T] | None) -> list[T] | None:
     """A list stays as it is, None too; anything else becomes a list of one.
 

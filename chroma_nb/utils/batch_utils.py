@@ -4,7 +4,14 @@ Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is 
 """
 
 from chroma_nb.operations.batches import create_batches
+from chroma_nb.operations.protocols import BaseAPI
+from chroma_nb.types import Documents, Embeddings, IDs, Metadatas
 
 __all__ = [
+    "BaseAPI",
+    "Documents",
+    "Embeddings",
+    "IDs",
+    "Metadatas",
     "create_batches",
 ]

@@ -4,8 +4,10 @@ Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is 
 """
 
 from chroma_nb.operations.distance_functions import cosine, ip, l2
+from chroma_nb.types import Vector
 
 __all__ = [
+    "Vector",
     "cosine",
     "ip",
     "l2",

@@ -4,8 +4,11 @@ Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is 
 """
 
 from chroma_nb.dataframe import get_result_to_df, query_result_to_dfs
+from chroma_nb.results import GetResult, QueryResult
 
 __all__ = [
+    "GetResult",
+    "QueryResult",
     "get_result_to_df",
     "query_result_to_dfs",
 ]

@@ -18,6 +18,7 @@ from chroma_nb.backends.http import exchange
 from chroma_nb.backends.http.transport import AsyncHttpBackend, HttpBackend, endpoint
 from chroma_nb.config import Settings
 from chroma_nb.operations import requests as ops
+from chroma_nb.results import IndexingStatus
 from chroma_nb.types import Records
 
 COLLECTION_ID = UUID("11111111-2222-4333-8444-555555555555")
@@ -233,10 +234,11 @@ def test_an_async_backend_outlives_its_event_loop(scripted: Any) -> None:
 
 
 # --- What only Chroma's Cloud has ----------------------------------------------------------------------------
+STATUS = {"num_indexed_ops": 3, "num_unindexed_ops": 1, "total_ops": 4, "op_indexing_progress": 0.75}
 CLOUD_CALLS = [
     (ops.Fork(**IN, new_name="copy"), "POST", C + "/fork", {"new_name": "copy"}, COLLECTION),
     (ops.ForkCount(**IN), "GET", C + "/fork_count", None, {"count": 3}),
-    (ops.GetIndexingStatus(**IN), "GET", C + "/indexing_status", None, {"total_ops": 1}),
+    (ops.GetIndexingStatus(**IN), "GET", C + "/indexing_status", None, STATUS),
     (
         ops.Search(**IN, searches=({"filter": {}},)),
         "POST",
@@ -278,6 +280,10 @@ def test_a_cloud_call_is_sent_as_chroma_sends_it(
         assert got == 3
     elif isinstance(request_, ops.DetachFunction):
         assert got is True
+    elif isinstance(request_, ops.GetIndexingStatus):
+        assert got == IndexingStatus(**STATUS)
+    elif isinstance(request_, ops.Search):
+        assert got.rows() == [[{"id": "a"}]]
     else:
         assert got == answer
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -81,49 +80,6 @@ def test_every_file_at_chroma_s_paths_is_in_the_table() -> None:
 def test_a_path_offers_the_very_objects(path: str) -> None:
     module = module_at(path)
     for home, names in _generate_paths.PATHS[path].items():
-        for name in names.split():
-            there = importlib.import_module(f"chroma_nb.{home}")
-            assert getattr(module, name) is getattr(there, name)
-
-
-def chroma_s_own_names(module: Any) -> set[str]:
-    """The public classes and functions that a module of Chroma defines."""
-    return {
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and getattr(value, "__module__", None) == module.__name__
-        and not _is_plumbing(value)
-    }
-
-
-def _is_plumbing(value: Any) -> bool:
-    return not (inspect.isclass(value) or inspect.isfunction(value))
-
-
-#: Chroma's modules that users write programs for, and what in them is left out: plumbing of Chroma's own machinery.
-USED = {
-    "api": set(),
-    "api.client": set(),
-    "api.async_client": set(),
-    "api.functions": set(),
-    "api.models.Collection": set(),
-    "api.models.AsyncCollection": set(),
-    "api.shared_system_client": set(),
-    "base_types": set(),
-    "config": {"Component", "get_class", "get_fqn"},
-    "errors": set(),
-    "execution.expression.operator": {"Filter", "KNN", "Projection", "Scan", "SearchWhere"},
-    "execution.expression.plan": {"CountPlan", "GetPlan", "KNNPlan"},
-    "utils.batch_utils": set(),
-    "utils.data_loaders": set(),
-    "utils.distance_functions": set(),
-    "utils.results": set(),
-}
-
-
-@pytest.mark.parametrize("path", sorted(USED))
-def test_what_a_module_of_chroma_offers_is_offered(path: str) -> None:
-    theirs = chroma_s_own_names(importlib.import_module(f"chromadb.{path}")) - USED[path]
-    ours = importlib.import_module(f"chroma_nb.{path}")
-    assert {name for name in theirs if not hasattr(ours, name)} == set()
+        for entry in names.split():
+            here, there = _generate_paths.here_and_there(entry)
+            assert getattr(module, there) is getattr(importlib.import_module(f"chroma_nb.{home}"), here)

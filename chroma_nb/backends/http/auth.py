@@ -1,6 +1,7 @@
 """Credentials as headers, kept out of sight.
 
-``PROVIDERS`` maps the names that Chroma's Settings know to functions; nothing is imported by name.
+``PROVIDERS`` maps the names that Chroma's Settings know to functions; nothing is imported by name. The provider
+classes are for programs that make one themselves; the client goes by the functions.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import base64
 import string
 from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
-from chroma_nb.config import Settings
+from chroma_nb.config import Component, Settings, System
+from chroma_nb.types import TokenTransportHeader
 
 #: Headers in which a server may expect a token.
-TOKEN_HEADERS = ("Authorization", "X-Chroma-Token")
+allowed_token_headers = [header.value for header in TokenTransportHeader]
+AUTHORIZATION_HEADER = TokenTransportHeader.AUTHORIZATION.value
 
-_TOKEN_CHARACTERS = frozenset(string.digits + string.ascii_letters + string.punctuation)
+valid_token_chars = set(string.digits + string.ascii_letters + string.punctuation)
 
 
 class SecretHeaders(Mapping[str, str]):
@@ -50,16 +54,16 @@ def _header_value(header: object) -> str:
 
 def _token(settings: Settings) -> dict[str, str]:
     credentials = str(settings.chroma_client_auth_credentials)
-    if not set(credentials) <= _TOKEN_CHARACTERS:
+    if not set(credentials) <= valid_token_chars:
         raise ValueError("Invalid token. Must contain only ASCII letters, digits, and punctuation.")
-    header = _header_value(settings.chroma_auth_token_transport_header or "Authorization")
-    if header not in TOKEN_HEADERS:
-        raise ValueError(f"Invalid token transport header: {header}. Must be one of {list(TOKEN_HEADERS)}")
-    return {header: f"Bearer {credentials}" if header == "Authorization" else credentials}
+    header = _header_value(settings.chroma_auth_token_transport_header or AUTHORIZATION_HEADER)
+    if header not in allowed_token_headers:
+        raise ValueError(f"Invalid token transport header: {header}. Must be one of {allowed_token_headers}")
+    return {header: f"Bearer {credentials}" if header == AUTHORIZATION_HEADER else credentials}
 
 
 def _basic(settings: Settings) -> dict[str, str]:
-    return {"Authorization": basic(str(settings.chroma_client_auth_credentials))}
+    return {AUTHORIZATION_HEADER: basic(str(settings.chroma_client_auth_credentials))}
 
 
 def basic(credentials: str) -> str:
@@ -91,3 +95,81 @@ def auth_headers(settings: Settings) -> SecretHeaders:
             f"chroma_client_auth_provider is {name!r}, which needs chroma_client_auth_credentials; got none"
         )
     return SecretHeaders(provider(settings))
+
+
+# --- Chroma's classes ---------------------------------------------------------------------------------------
+class AuthError(Exception):
+    """Chroma's server raises it inside itself; here for ``except``."""
+
+
+class SecretStr:
+    """A text that shows nowhere but in ``get_secret_value``.
+
+    >>> SecretStr("hush"), SecretStr("hush").get_secret_value()
+    (SecretStr('**********'), 'hush')
+    """
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, secret: str) -> None:
+        self._reveal: Callable[[], str] = lambda: secret
+
+    def get_secret_value(self) -> str:
+        """The text."""
+        return self._reveal()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretStr) and self._reveal() == other._reveal()
+
+    def __hash__(self) -> int:
+        return hash(self._reveal())
+
+    def __len__(self) -> int:
+        return len(self._reveal())
+
+    def __str__(self) -> str:
+        return "**********"
+
+    def __repr__(self) -> str:
+        return f"SecretStr('{self}')"
+
+
+ClientAuthHeaders: TypeAlias = dict[str, SecretStr]
+
+
+class ClientAuthProvider(Component):
+    """Base of what gives the headers that prove who we are."""
+
+    def authenticate(self) -> ClientAuthHeaders:
+        """The headers."""
+        raise NotImplementedError(f"expected {type(self).__name__} to define authenticate(), which gives the headers")
+
+
+class _ProviderOfSettings(ClientAuthProvider):
+    _headers_of: Callable[[Settings], dict[str, str]]
+
+    def __init__(self, system: System) -> None:
+        """ValueError when the settings hold no credentials, or such as no server could take."""
+        super().__init__(system)
+        system.settings.require("chroma_client_auth_credentials")
+        self._headers = SecretHeaders(type(self)._headers_of(system.settings))
+
+    def authenticate(self) -> ClientAuthHeaders:
+        return {name: SecretStr(value) for name, value in self._headers.items()}
+
+
+class TokenAuthClientProvider(_ProviderOfSettings):
+    """The token of ``chroma_client_auth_credentials``, in the header that the settings name.
+
+    >>> settings = Settings(chroma_client_auth_credentials="hush")
+    >>> TokenAuthClientProvider(System(settings)).authenticate()
+    {'Authorization': SecretStr('**********')}
+    """
+
+    _headers_of = staticmethod(_token)
+
+
+class BasicAuthClientProvider(_ProviderOfSettings):
+    """The ``user:password`` of ``chroma_client_auth_credentials``."""
+
+    _headers_of = staticmethod(_basic)

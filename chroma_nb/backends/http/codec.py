@@ -10,20 +10,30 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from operator import index
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from chroma_nb import errors
 from chroma_nb.operations import requests as ops
-from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, Records, SparseVector, Tenant, UserIdentity
+from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.types import (
+    SPARSE_VECTOR_TYPE_VALUE,
+    TYPE_KEY,
+    CollectionModel,
+    Database,
+    Records,
+    SparseVector,
+    Tenant,
+    UserIdentity,
+)
 
 R = TypeVar("R")
 
@@ -79,8 +89,7 @@ def server_facts(reply: Reply) -> ServerFacts:
 # --- JSON -------------------------------------------------------------------------------------------------
 def _wire_value(value: object) -> object:
     if isinstance(value, SparseVector):
-        wire: dict[str, Any] = {"#type": "sparse_vector", "indices": value.indices, "values": value.values}
-        return wire if value.labels is None else wire | {"tokens": value.labels}
+        return value.to_dict()
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Mapping):
@@ -116,6 +125,68 @@ def _json(reply: Reply) -> Any:
         ) from None
 
 
+# --- Vectors as text, metadata as JSON: also Chroma's own functions for it --------------------------------
+def _packed(row: npt.NDArray[Any]) -> str:
+    return binascii.b2a_base64(row.data, newline=False).decode("ascii")
+
+
+def pack_embedding_safely(embedding: Sequence[float] | npt.NDArray[Any]) -> str:
+    """A vector as base64 of little-endian float32; what float32 cannot hold becomes infinite.
+
+    >>> pack_embedding_safely([1.0, -2.0])
+    'AACAPwAAAMA='
+    """
+    with np.errstate(over="ignore"):
+        return _packed(np.ascontiguousarray(embedding, dtype="<f4"))
+
+
+def optional_embeddings_to_base64_strings(embeddings: Iterable[Any] | None) -> Any:
+    """Each vector as ``pack_embedding_safely`` writes it; None stays None."""
+    return _optional(lambda row: None if row is None else pack_embedding_safely(row), embeddings)
+
+
+def optional_base64_strings_to_embeddings(b64_strings: Iterable[str | None] | None) -> Any:
+    """The vectors, as lists, that ``optional_embeddings_to_base64_strings`` wrote.
+
+    >>> optional_base64_strings_to_embeddings(["AACAPwAAAMA=", None])
+    [[1.0, -2.0], None]
+    """
+    return _optional(
+        lambda text: None if text is None else np.frombuffer(binascii.a2b_base64(text), "<f4").tolist(), b64_strings
+    )
+
+
+def convert_np_embeddings_to_list(embeddings: Iterable[npt.NDArray[Any]]) -> list[Any]:
+    """Vectors as lists."""
+    return [row.tolist() for row in embeddings]
+
+
+def convert_list_embeddings_to_np(embeddings: Iterable[Sequence[float]]) -> list[npt.NDArray[Any]]:
+    """Vectors as arrays."""
+    return [np.array(row) for row in embeddings]
+
+
+def serialize_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Metadata with its sparse vectors as JSON objects.
+
+    >>> serialize_metadata({"n": 1, "v": SparseVector([2], [0.5])})
+    {'n': 1, 'v': {'#type': 'sparse_vector', 'indices': [2], 'values': [0.5]}}
+    """
+    if metadata is None:
+        return None
+    return {key: value.to_dict() if isinstance(value, SparseVector) else value for key, value in metadata.items()}
+
+
+def deserialize_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The metadata that ``serialize_metadata`` wrote."""
+    return None if metadata is None else {key: _metadata_value(value) for key, value in metadata.items()}
+
+
+def _metadata_value(value: Any) -> Any:
+    sparse = isinstance(value, dict) and value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE
+    return SparseVector.from_dict(value) if sparse else value
+
+
 # --- Requests -> bodies -----------------------------------------------------------------------------------
 def _vectors(records: Records, takes_base64: bool) -> object:
     if records.embeddings is None:
@@ -123,7 +194,7 @@ def _vectors(records: Records, takes_base64: bool) -> object:
     matrix = np.ascontiguousarray(records.embeddings, dtype="<f4")
     rows: list[Any]
     if takes_base64:
-        rows = [binascii.b2a_base64(row, newline=False).decode("ascii") for row in matrix]
+        rows = [_packed(row) for row in matrix]
     elif records.has_embedding is None:
         return matrix
     else:
@@ -205,18 +276,6 @@ def _matrix(rows: list[Any]) -> Any:
     return np.array(rows, dtype=np.float32).astype(np.float64)
 
 
-def _metadata(stored: Any) -> Any:
-    if not isinstance(stored, dict):
-        return stored
-    return {key: _metadata_value(value) for key, value in stored.items()}
-
-
-def _metadata_value(value: Any) -> Any:
-    if isinstance(value, dict) and value.get("#type") == "sparse_vector":
-        return SparseVector(indices=value["indices"], values=value["values"], labels=value.get("tokens"))
-    return value
-
-
 def _optional(convert: Callable[[Any], Any], values: Any) -> Any:
     return None if values is None else [convert(value) for value in values]
 
@@ -230,7 +289,7 @@ def _get_result(answer: Mapping[str, Any], request: ops.Get) -> GetResult:
         uris=answer.get("uris"),
         included=list(request.include),
         data=None,
-        metadatas=_optional(_metadata, answer.get("metadatas")),
+        metadatas=_optional(deserialize_metadata, answer.get("metadatas")),
     )
 
 
@@ -242,14 +301,18 @@ def _query_result(answer: Mapping[str, Any], request: ops.Query) -> QueryResult:
         uris=answer.get("uris"),
         included=list(request.include),
         data=None,
-        metadatas=_optional(lambda metadatas: _optional(_metadata, metadatas), answer.get("metadatas")),
+        metadatas=_optional(lambda batch: _optional(deserialize_metadata, batch), answer.get("metadatas")),
         distances=answer.get("distances"),
     )
 
 
-def _search_result(answer: dict[str, Any]) -> dict[str, Any]:
-    metadatas = _optional(lambda batch: _optional(_metadata, batch), answer.get("metadatas"))
-    return answer | {"metadatas": metadatas}
+def _search_result(answer: dict[str, Any]) -> SearchResult:
+    metadatas = _optional(lambda batch: _optional(deserialize_metadata, batch), answer.get("metadatas"))
+    return SearchResult(answer | {"metadatas": metadatas})
+
+
+def _indexing_status(answer: Mapping[str, Any]) -> IndexingStatus:
+    return IndexingStatus(**{one.name: answer[one.name] for one in fields(IndexingStatus)})
 
 
 # --- The table ----------------------------------------------------------------------------------------------
@@ -334,7 +397,7 @@ CODECS: dict[type[ops.Request[Any]], Codec] = {
     ops.Search: Codec("POST", COLLECTION + "/search", _search_result, _sends("searches", "read_level")),
     ops.Fork: Codec("POST", COLLECTION + "/fork", _collection, _sends("new_name"), repeatable=_never),
     ops.ForkCount: Codec("GET", COLLECTION + "/fork_count", lambda answer: int(answer["count"])),
-    ops.GetIndexingStatus: Codec("GET", COLLECTION + "/indexing_status", dict),
+    ops.GetIndexingStatus: Codec("GET", COLLECTION + "/indexing_status", _indexing_status),
     ops.AttachFunction: Codec(
         "POST",
         COLLECTION + "/functions/attach",

@@ -16,7 +16,7 @@ from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import Target
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     ID,
     URI,
@@ -141,7 +141,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
-    ) -> dict[str, int]:
+    ) -> DeleteResult:
         """Delete the records with these ids that pass the filters; at least one of the three is needed.
 
         ``limit`` goes with a filter and deletes the first that many. ``{"deleted": n}`` counts the ids asked for,
@@ -312,7 +312,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     # --- What Chroma has in its cloud only ---
 
-    async def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> dict[str, Any]:
+    async def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = await blocking.run(prepare.search, self._target, searches, read_level)
         return await self._client.handle(request)
@@ -326,7 +326,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """How many forks there are. Chroma's cloud only: NotImplementedError elsewhere."""
         return await self._client.handle(requests.ForkCount(*self._place))
 
-    async def get_indexing_status(self) -> dict[str, Any]:
+    async def get_indexing_status(self) -> IndexingStatus:
         """How much is indexed. Chroma's cloud only: NotImplementedError elsewhere."""
         return await self._client.handle(requests.GetIndexingStatus(*self._place))
 

@@ -17,7 +17,7 @@ from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncServerAPI
 from chroma_nb.operations.requests import R, Request
 from chroma_nb.operations.validate import embedding_matrix, embedding_rows
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import DeleteResult, GetResult, QueryResult
 from chroma_nb.schema import Schema
 from chroma_nb.types import (
     CollectionMetadata,
@@ -219,7 +219,7 @@ class AsyncServer(AsyncServerAPI):
         limit: int | None = None,
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
-    ) -> dict[str, int]:
+    ) -> DeleteResult:
         place = (collection_id, tenant, database)
         return {"deleted": await self.handle(requests.Delete(*place, ids, where, where_document, limit))}
 

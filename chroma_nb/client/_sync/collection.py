@@ -19,7 +19,7 @@ from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import Target
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     ID,
     URI,
@@ -144,7 +144,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
-    ) -> dict[str, int]:
+    ) -> DeleteResult:
         """Delete the records with these ids that pass the filters; at least one of the three is needed.
 
         ``limit`` goes with a filter and deletes the first that many. ``{"deleted": n}`` counts the ids asked for,
@@ -315,7 +315,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     # --- What Chroma has in its cloud only ---
 
-    def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> dict[str, Any]:
+    def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = blocking.run(prepare.search, self._target, searches, read_level)
         return self._client.handle(request)
@@ -329,7 +329,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """How many forks there are. Chroma's cloud only: NotImplementedError elsewhere."""
         return self._client.handle(requests.ForkCount(*self._place))
 
-    def get_indexing_status(self) -> dict[str, Any]:
+    def get_indexing_status(self) -> IndexingStatus:
         """How much is indexed. Chroma's cloud only: NotImplementedError elsewhere."""
         return self._client.handle(requests.GetIndexingStatus(*self._place))
 

@@ -20,7 +20,7 @@ from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.protocols import ServerAPI
 from chroma_nb.operations.requests import R, Request
 from chroma_nb.operations.validate import embedding_matrix, embedding_rows
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import DeleteResult, GetResult, QueryResult
 from chroma_nb.schema import Schema
 from chroma_nb.types import (
     CollectionMetadata,
@@ -222,7 +222,7 @@ class Server(ServerAPI):
         limit: int | None = None,
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
-    ) -> dict[str, int]:
+    ) -> DeleteResult:
         place = (collection_id, tenant, database)
         return {"deleted": self.handle(requests.Delete(*place, ids, where, where_document, limit))}
 

@@ -43,6 +43,7 @@ from chroma_nb.operations.expressions import (
     Val,
     Where,
 )
+from chroma_nb.operations.expressions import Where as SearchWhere
 
 __all__ = [
     "Abs",
@@ -77,6 +78,7 @@ __all__ = [
     "Regex",
     "Rrf",
     "Search",
+    "SearchWhere",
     "Select",
     "Sub",
     "Sum",

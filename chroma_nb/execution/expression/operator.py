@@ -3,6 +3,8 @@
 Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
 """
 
+from chroma_nb.client.not_offered import KNN, Filter, Projection, RequestVersionContext, Scan, Segment
+from chroma_nb.embedding_functions.base import normalize_embeddings
 from chroma_nb.operations.expressions import (
     Abs,
     Aggregate,
@@ -41,23 +43,42 @@ from chroma_nb.operations.expressions import (
     Val,
     Where,
 )
+from chroma_nb.operations.validate import maybe_cast_one_to_many, validate_embeddings
+from chroma_nb.types import (
+    SPARSE_VECTOR_TYPE_VALUE,
+    TYPE_KEY,
+    Collection,
+    Embeddings,
+    IDs,
+    Include,
+    LiteralValue,
+    OneOrMany,
+    SparseVector,
+)
 
 __all__ = [
     "Abs",
     "Aggregate",
     "And",
+    "Collection",
     "Contains",
     "Div",
+    "Embeddings",
     "Eq",
     "Exp",
+    "Filter",
     "GroupBy",
     "Gt",
     "Gte",
+    "IDs",
     "In",
+    "Include",
     "K",
+    "KNN",
     "Key",
     "Knn",
     "Limit",
+    "LiteralValue",
     "Log",
     "Lt",
     "Lte",
@@ -70,13 +91,24 @@ __all__ = [
     "Nin",
     "NotContains",
     "NotRegex",
+    "OneOrMany",
     "Or",
+    "Projection",
     "Rank",
     "Regex",
+    "RequestVersionContext",
     "Rrf",
+    "SPARSE_VECTOR_TYPE_VALUE",
+    "Scan",
+    "Segment",
     "Select",
+    "SparseVector",
     "Sub",
     "Sum",
+    "TYPE_KEY",
     "Val",
     "Where",
+    "maybe_cast_one_to_many",
+    "normalize_embeddings",
+    "validate_embeddings",
 ]

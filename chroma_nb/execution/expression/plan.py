@@ -3,8 +3,22 @@
 Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.operations.expressions import Search
+from chroma_nb.client.not_offered import KNN, CountPlan, Filter, GetPlan, KNNPlan, Projection, Scan
+from chroma_nb.operations.expressions import GroupBy, Key, Limit, Rank, Search, Select, Where
 
 __all__ = [
+    "CountPlan",
+    "Filter",
+    "GetPlan",
+    "GroupBy",
+    "KNN",
+    "KNNPlan",
+    "Key",
+    "Limit",
+    "Projection",
+    "Rank",
+    "Scan",
     "Search",
+    "Select",
+    "Where",
 ]

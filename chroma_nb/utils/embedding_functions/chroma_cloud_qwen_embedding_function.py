@@ -3,8 +3,16 @@
 Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
 """
 
+from chroma_nb.embedding_functions.stand_in_arguments import (
+    ChromaCloudQwenEmbeddingInstructions,
+    ChromaCloudQwenEmbeddingModel,
+    ChromaCloudQwenEmbeddingTarget,
+)
 from chroma_nb.embedding_functions.stand_ins import ChromaCloudQwenEmbeddingFunction
 
 __all__ = [
     "ChromaCloudQwenEmbeddingFunction",
+    "ChromaCloudQwenEmbeddingInstructions",
+    "ChromaCloudQwenEmbeddingModel",
+    "ChromaCloudQwenEmbeddingTarget",
 ]

@@ -3,8 +3,10 @@
 Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
 """
 
+from chroma_nb.embedding_functions.stand_in_arguments import ChromaCloudSpladeEmbeddingModel
 from chroma_nb.embedding_functions.stand_ins import ChromaCloudSpladeEmbeddingFunction
 
 __all__ = [
     "ChromaCloudSpladeEmbeddingFunction",
+    "ChromaCloudSpladeEmbeddingModel",
 ]

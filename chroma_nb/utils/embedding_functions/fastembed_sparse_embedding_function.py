@@ -3,8 +3,11 @@
 Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
 """
 
+from chroma_nb.embedding_functions.stand_in_arguments import FastembedSparseEmbeddingFunctionQueryConfig, TaskType
 from chroma_nb.embedding_functions.stand_ins import FastembedSparseEmbeddingFunction
 
 __all__ = [
     "FastembedSparseEmbeddingFunction",
+    "FastembedSparseEmbeddingFunctionQueryConfig",
+    "TaskType",
 ]

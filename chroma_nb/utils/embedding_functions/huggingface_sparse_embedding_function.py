@@ -3,8 +3,11 @@
 Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
 """
 
+from chroma_nb.embedding_functions.stand_in_arguments import HuggingFaceSparseEmbeddingFunctionQueryConfig, TaskType
 from chroma_nb.embedding_functions.stand_ins import HuggingFaceSparseEmbeddingFunction
 
 __all__ = [
     "HuggingFaceSparseEmbeddingFunction",
+    "HuggingFaceSparseEmbeddingFunctionQueryConfig",
+    "TaskType",
 ]

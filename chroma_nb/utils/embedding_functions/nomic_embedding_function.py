@@ -3,8 +3,9 @@
 Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_ins import NomicEmbeddingFunction
+from chroma_nb.embedding_functions.stand_ins import NomicEmbeddingFunction, NomicQueryConfig
 
 __all__ = [
     "NomicEmbeddingFunction",
+    "NomicQueryConfig",
 ]

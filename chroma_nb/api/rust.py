@@ -1,0 +1,138 @@
+"""Chroma's path ``chromadb.api.rust``.
+
+Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+"""
+
+from chroma_nb.backends.http.codec import (
+    convert_list_embeddings_to_np,
+    convert_np_embeddings_to_list,
+    deserialize_metadata,
+    optional_base64_strings_to_embeddings,
+    optional_embeddings_to_base64_strings,
+    pack_embedding_safely,
+    serialize_metadata,
+)
+from chroma_nb.client._sync.server import Server as RustBindingsAPI
+from chroma_nb.client.collection_configuration import (
+    create_collection_configuration_to_json,
+    create_collection_configuration_to_json_str,
+    update_collection_configuration_to_json,
+    update_collection_configuration_to_json_str,
+)
+from chroma_nb.client.not_offered import AttachedFunction, BaseHTTPClient
+from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Component, Settings, System
+from chroma_nb.embedding_functions.base import DataLoader, DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.errors import ChromaAuthError, ChromaError
+from chroma_nb.operations.embed import (
+    validate_embedding_function_conflict_on_create,
+    validate_embedding_function_conflict_on_get,
+)
+from chroma_nb.operations.expressions import Search
+from chroma_nb.operations.protocols import ServerAPI
+from chroma_nb.operations.validate import validate_batch
+from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.schema import CreateCollectionConfiguration, Schema, UpdateCollectionConfiguration
+from chroma_nb.types import (
+    ID,
+    URI,
+    CollectionMetadata,
+    CollectionModel,
+    Database,
+    Document,
+    Documents,
+    Embeddable,
+    Embedding,
+    Embeddings,
+    IDs,
+    Image,
+    Images,
+    Include,
+    IncludeMetadataDocuments,
+    IncludeMetadataDocumentsDistances,
+    IncludeMetadataDocumentsEmbeddings,
+    IncludeMetadataDocumentsEmbeddingsDistances,
+    Loadable,
+    Metadata,
+    Metadatas,
+    OneOrMany,
+    PyEmbedding,
+    ReadLevel,
+    Tenant,
+    UpdateCollectionMetadata,
+    UpdateMetadata,
+    URIs,
+    UserIdentity,
+    Where,
+    WhereDocument,
+)
+
+__all__ = [
+    "AttachedFunction",
+    "BaseHTTPClient",
+    "ChromaAuthError",
+    "ChromaError",
+    "CollectionMetadata",
+    "CollectionModel",
+    "Component",
+    "CreateCollectionConfiguration",
+    "DEFAULT_DATABASE",
+    "DEFAULT_TENANT",
+    "DataLoader",
+    "Database",
+    "DefaultEmbeddingFunction",
+    "DeleteResult",
+    "Document",
+    "Documents",
+    "Embeddable",
+    "Embedding",
+    "EmbeddingFunction",
+    "Embeddings",
+    "GetResult",
+    "ID",
+    "IDs",
+    "Image",
+    "Images",
+    "Include",
+    "IncludeMetadataDocuments",
+    "IncludeMetadataDocumentsDistances",
+    "IncludeMetadataDocumentsEmbeddings",
+    "IncludeMetadataDocumentsEmbeddingsDistances",
+    "IndexingStatus",
+    "Loadable",
+    "Metadata",
+    "Metadatas",
+    "OneOrMany",
+    "PyEmbedding",
+    "QueryResult",
+    "ReadLevel",
+    "RustBindingsAPI",
+    "Schema",
+    "Search",
+    "SearchResult",
+    "ServerAPI",
+    "Settings",
+    "System",
+    "Tenant",
+    "URI",
+    "URIs",
+    "UpdateCollectionConfiguration",
+    "UpdateCollectionMetadata",
+    "UpdateMetadata",
+    "UserIdentity",
+    "Where",
+    "WhereDocument",
+    "convert_list_embeddings_to_np",
+    "convert_np_embeddings_to_list",
+    "create_collection_configuration_to_json",
+    "create_collection_configuration_to_json_str",
+    "deserialize_metadata",
+    "optional_base64_strings_to_embeddings",
+    "optional_embeddings_to_base64_strings",
+    "pack_embedding_safely",
+    "serialize_metadata",
+    "update_collection_configuration_to_json",
+    "update_collection_configuration_to_json_str",
+    "validate_batch",
+    "validate_embedding_function_conflict_on_create",
+    "validate_embedding_function_conflict_on_get",
+]
