@@ -220,7 +220,7 @@ def notebook(
         if cells:
             (jupyter.folder / name).write_text(json.dumps(_notebook_json(cells)))
         page = chromium.new_context(viewport={"width": width, "height": height}).new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(PATIENCE / 3)
         one = Notebook(page, jupyter, name)
         page.on("console", lambda message: one.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: one.errors.append(str(error)))

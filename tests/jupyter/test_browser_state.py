@@ -95,7 +95,7 @@ def test_records_sort_by_a_metadata_value_and_those_without_come_last(many):
     for descending in (False, True):
         state.ask(order=Order("metadata", "size", descending))
         state.go(2)
-        assert [metadata for metadata in state.read().metadatas][-5:] == [None] * 5
+        assert state.read().metadatas[-5:] == [None] * 5
 
 
 def test_values_of_several_types_have_an_order(client):
@@ -251,7 +251,7 @@ def writing(papers):
 def contents(collection):
     found = collection.get(include=["documents", "metadatas", "embeddings"])
     rows = zip(found["ids"], found["documents"], found["metadatas"], np.round(found["embeddings"], 4).tolist())
-    return {id: (document, metadata, tuple(vector)) for id, document, metadata, vector in rows}
+    return {one: (document, metadata, tuple(vector)) for one, document, metadata, vector in rows}
 
 
 def test_a_browser_only_reads_unless_told_otherwise(papers):
@@ -399,4 +399,4 @@ def test_what_is_shown_becomes_a_collection(client, many):
     assert state.to_collection(client, name) == 11
     part = client.get_collection(name, embedding_function=None)
     shown = contents(many)
-    assert contents(part) == {id: shown[id] for id in state.read().ids}
+    assert contents(part) == {one: shown[one] for one in state.read().ids}

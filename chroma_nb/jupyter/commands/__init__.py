@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("query", "the records nearest to a text or vector"),
     "peek": ("peek", "the first records"),
     "map": ("map", "a live map: lasso, search, table"),
+    "browse": ("browse", "page, search and edit records in a live view"),
     "count": ("count", "how many records"),
     "delete": ("delete", "delete records or a collection"),
     "copy": ("copy_collection", "copy a collection, or a part of it"),

@@ -58,11 +58,11 @@ class _Shown:
 
         name = f"chroma-nb-static-{zlib.crc32(repr(self).encode()):08x}-{next(_DISPLAYS)}"
         static = f'<div class="{name}">{self._static()}</div>'
-        display({"text/html": static, "text/plain": repr(self)}, raw=True)
+        display({"text/html": static, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
         hide = ipywidgets.HTML(f"<style>.{name}{{display:none}}</style>", layout={"display": "none"})
         live = ipywidgets.VBox([hide, self.widget])
         bundle = live._repr_mimebundle_()
-        display({**bundle, "text/plain": repr(self)}, raw=True)
+        display({**bundle, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
 
 
 class Browser(_Shown):
@@ -205,7 +205,7 @@ class Browser(_Shown):
             description="Page", min=1, max=1, continuous_update=False, layout={"width": "150px"}
         )
         self.number.style.description_width = "44px"
-        self.number.observe(lambda change: self._filling or self._do(lambda: go(change["new"] - 1)), "value")
+        self.number.observe(lambda change: self._numbered(change["new"]), "value")
         self.position = ipywidgets.HTML()
         self.delete_selected = _button(
             "Delete selected…",
@@ -232,7 +232,7 @@ class Browser(_Shown):
         self.form.observe(lambda change: setattr(self.target, "placeholder", _EXPORTS[change["new"]]), "value")
         self.export = _button("Export", "download", "Take along what is shown", self._do, self._exported)
         self._export = ipywidgets.HBox([self.scope, self.form, self.target, self.export])
-        self._export.layout.flex_flow = "row wrap"
+        self._export.add_class("chroma-nb-row")
 
     # --- Doing ---
     def _do(self, step: Callable[[], object]) -> None:
@@ -300,6 +300,10 @@ class Browser(_Shown):
     def _go(self, number: int) -> None:
         self.state.go(number)
         self._show()
+
+    def _numbered(self, number: int) -> None:
+        if not self._filling:
+            self._do(lambda: self._go(number - 1))
 
     def _chosen(self, row: int) -> None:
         if row < len(self.page.ids):
@@ -461,7 +465,9 @@ class Browser(_Shown):
 
     def _fill_table(self) -> None:
         caption = f"Records of {self.collection.name}: {self.page.position}"
-        self.table.value = page_table.live_html(caption, self.page, self._heads, self.selection)
+        self.table.value = page_table.live_html(
+            caption, self.page, self._heads, self.state.question.order, self.selection
+        )
 
     def _static(self) -> Html:
         keys = self._columns if self._columns is not None else list(self.state.keys)

@@ -210,10 +210,18 @@ class BrowserState:
 
     def _page(self, found: Mapping[str, Any], listing: _Listing) -> Page:
         ids = list(found["ids"])
-        columns = [list(found[name]) if found.get(name) is not None else [None] * len(ids) for name in _SHOWN]
+        columns = {name: _column(found, name) for name in _SHOWN}
         distances = None if listing.distances is None else [listing.distances[one] for one in ids]
-        place = (self.number, self.page_size, listing.total, listing.exact, listing.note)
-        return Page(ids, *columns, distances, *place)
+        return Page(
+            ids=ids,
+            **columns,
+            distances=distances,
+            number=self.number,
+            size=self.page_size,
+            total=listing.total,
+            exact=listing.exact,
+            note=listing.note,
+        )
 
     def _by_id(self, ids: Sequence[str], include: Sequence[str]) -> dict[str, Any]:
         """The records with these ids in this order; Chroma answers in its own."""
@@ -352,7 +360,7 @@ class BrowserState:
         whole: dict[str, list[Any]] = {"ids": [], **{name: [] for name in _SHOWN}}
         for batch in self.batches(rows):
             for name, column in whole.items():
-                column.extend(batch.get(name) or [None] * (len(batch["ids"])))
+                column.extend(batch["ids"] if name == "ids" else _column(batch, name))
         if not any(uri is not None for uri in whole["uris"]):
             del whole["uris"]
         frame = GetResult(whole).to_df()
@@ -389,6 +397,11 @@ class BrowserState:
             target.add(ids=batch["ids"], embeddings=np.asarray(batch["embeddings"], np.float32), **said)
             count += len(batch["ids"])
         return count
+
+
+def _column(found: Mapping[str, Any], name: str) -> list[Any]:
+    values = found.get(name)
+    return [None] * len(found["ids"]) if values is None else list(values)
 
 
 def _write_new(path: Path, write: Any) -> None:

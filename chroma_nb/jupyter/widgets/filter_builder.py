@@ -85,6 +85,7 @@ class _Row:
             control.observe(lambda _: on_change(), "value")
         self.remove.on_click(lambda _: on_remove(self))
         self.widget = ipywidgets.HBox([self.joint, self.key, self.operation, self.operand, self.remove])
+        self.widget.add_class("chroma-nb-row")
 
     @property
     def value(self) -> FilterRow:

@@ -60,12 +60,13 @@ height:31px;color:var(--jp-content-link-color,var(--vscode-textLink-foreground,#
 overflow:hidden;text-overflow:ellipsis;white-space:nowrap;border-radius:0;font-size:12px;
 font-family:var(--jp-code-font-family,monospace)}
 .chroma-nb-line .jupyter-button:hover{text-decoration:underline}
-.chroma-nb-tick{flex:none!important;width:30px!important;overflow:hidden;position:relative}
+.chroma-nb-tick{flex:none!important;width:30px!important;height:30px;overflow:hidden;position:relative}
 .chroma-nb-tick .widget-label-basic{width:100%!important;padding:0!important;margin:0!important;
-justify-content:center;display:flex}
+height:30px;justify-content:center;align-items:center;display:flex}
 .chroma-nb-tick input{margin:0!important;accent-color:var(--c-mark)}
 .chroma-nb-tick span,.chroma-nb-grid caption,.chroma-nb-grid thead,.chroma-nb-grid tbody th span{
-position:absolute!important;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;border:0!important;padding:0!important}
+position:absolute!important;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap;
+border:0!important;padding:0!important}
 .chroma-nb-grid tbody th{position:relative;padding:0!important;border:0!important}
 .chroma-nb-head .number{text-align:right}
 .chroma-nb-grid .widget-html,.chroma-nb-grid .widget-html-content{margin:0;padding:0;line-height:1.4;
@@ -81,10 +82,17 @@ text-overflow:ellipsis;color:var(--c-text);text-align:left!important;vertical-al
 .chroma-nb-grid .bar>span{display:block;height:3px;background:var(--c-mark)}
 .chroma-nb-grid .dim,.chroma-nb-browser .dim{color:var(--c-dim)}
 .chroma-nb-grid mark{background:none;color:inherit;font-weight:700;border-bottom:2px solid var(--c-mark)}
-.chroma-nb-pages{align-items:center;flex-wrap:wrap}
-.chroma-nb-panel{border-left:3px solid var(--c-mark);padding:4px 0 4px 12px}
+.chroma-nb-pages,.chroma-nb-row{align-items:center;flex-wrap:wrap;gap:6px}
+.chroma-nb-pages b{margin-right:1em}
+.chroma-nb-panel{border-left:3px solid var(--c-mark);padding:4px 0 4px 12px;gap:8px}
+.chroma-nb-near .jupyter-button{font-family:var(--jp-code-font-family,monospace);font-size:12px;height:26px;
+line-height:26px}
+.chroma-nb-near{gap:4px}
+.chroma-nb-browser .jupyter-widget-Collapse,.chroma-nb-browser .jupyter-widget-Collapse-contents{margin:0}
+.chroma-nb-browser textarea{font-family:var(--jp-code-font-family,monospace);font-size:12px}
 .chroma-nb-browser .where input{font-family:var(--jp-code-font-family,monospace);font-size:12px;width:min(44em,60%);
-background:var(--c-fill);color:var(--c-text);border:1px solid var(--c-line);border-radius:4px;padding:4px 8px;margin:0 6px}
+background:var(--c-fill);color:var(--c-text);border:1px solid var(--c-line);
+border-radius:4px;padding:4px 8px;margin:0 6px}
 .chroma-nb-browser .where button{background:var(--c-fill);color:var(--c-text);border:1px solid var(--c-line);
 border-radius:4px;padding:4px 12px;cursor:pointer}
 .chroma-nb-browser [role=alert]{color:var(--jp-error-color0,#b71c1c);font-weight:600}
@@ -164,10 +172,10 @@ def marks_of(question: Question) -> list[Marks]:
     return [*found, of_meaning] if of_meaning else found
 
 
-def live_html(caption: str, page: Page, shown: Sequence[Column], selected: Container[str]) -> Html:
+def live_html(caption: str, page: Page, shown: Sequence[Column], order: Order, selected: Container[str]) -> Html:
     """The table beside the buttons. Heads and ids are in it for screen readers; one sees them on the buttons."""
     group = '<col style="width:0">' + "".join(f'<col style="width:{column.width}%">' for column in shown)
-    heads = "".join(f'<th scope="col">{escape(column.head, 60)}</th>' for column in shown)
+    heads = _head("id", Order("id"), order) + "".join(_head(column.head, column.order, order) for column in shown)
     body = "".join(
         f'<tr{" class=selected" if one in selected else ""}><th scope="row"><span>{escape(one, 80)}</span></th>'
         + "".join(f'<td class="{column.kind}">{column.cell(page, row)}</td>' for column in shown)
@@ -176,8 +184,15 @@ def live_html(caption: str, page: Page, shown: Sequence[Column], selected: Conta
     )
     return (
         f"<table><caption>{escape(caption, 200)}</caption><colgroup>{group}</colgroup>"
-        f'<thead><tr><th scope="col">id</th>{heads}</tr></thead><tbody>{body}</tbody></table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _head(name: str, by: Order | None, order: Order) -> Html:
+    """A head that says to a screen reader what the arrow on its button says to the eye."""
+    sorts = by is not None and (by.by, by.key) == (order.by, order.key)
+    direction = "descending" if order.descending else "ascending"
+    return f'<th scope="col"{f" aria-sort={direction}" if sorts else ""}>{escape(name, 60)}</th>'
 
 
 def static_html(caption: str, page: Page, keys: Sequence[str]) -> Html:

@@ -16,7 +16,7 @@ from chroma_nb.jupyter.widgets.page_table import part
 
 #: Characters of a document that are shown; numbers of an embedding; neighbours.
 _DOCUMENT, _NUMBERS, NEIGHBOURS = 20_000, 6, 5
-_WIDE = {"width": "100%"}
+_WIDE = {"width": "100%", "max_width": "900px"}
 
 
 def record_html(record: Record) -> Html:
@@ -62,7 +62,8 @@ def metadata_of(text: str) -> dict[str, Any]:
         value = json.loads(text or "{}")
     except json.JSONDecodeError as error:
         raise ValueError(
-            f'expected metadata as JSON, such as {{"year": 2020}}; line {error.lineno}, column {error.colno}: {error.msg}'
+            'expected metadata as JSON, such as {"year": 2020}; '
+            f"line {error.lineno}, column {error.colno}: {error.msg}"
         ) from None
     if not isinstance(value, dict):
         raise ValueError(f'expected metadata as a JSON object, such as {{"year": 2020}}, got {shortened(text, 60)}')
@@ -92,7 +93,11 @@ class RecordPanel:
         self.save.on_click(lambda _: do(self._save))
         self.delete = ipywidgets.Button(description="Delete…", icon="trash", tooltip="Delete this record; asks first")
         self._form = ipywidgets.VBox([self.document, self.metadata, ipywidgets.HBox([self.save, self.delete])])
-        parts = [self._html, self._near, *([] if state.readonly else [self._form]), self.close_button]
+        self._near.add_class("chroma-nb-near")
+        side_by_side = ipywidgets.HBox(
+            [self._html, self._near], layout={"flex_flow": "row wrap", "grid_gap": "8px 32px"}
+        )
+        parts = [side_by_side, *([] if state.readonly else [self._form]), self.close_button]
         self.widget = ipywidgets.VBox(parts, layout={"display": "none"})
         self.widget.add_class("chroma-nb-panel")
 

@@ -1,0 +1,40 @@
+"""``%chroma browse``: the live browser of a collection, or of all of them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser
+from chroma_nb.jupyter.commands.options import add_where, compiled, filters
+from chroma_nb.jupyter.session import Session
+from chroma_nb.jupyter.widgets import browse
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("words", nargs="*", metavar="[COLLECTION]")
+    parser.add_argument("--write", action="store_true", help="may also create, edit and delete records")
+    add_where(parser)
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+    if len(arguments.words) > 1:
+        raise UsageError(f"%chroma browse takes a collection, got also {' '.join(arguments.words[1:])!r}")
+    readonly, where = not arguments.write, filters(compiled(session, arguments.where))
+    if arguments.words or session.current_collection is not None:
+        collection = session.collection(arguments.words[0] if arguments.words else None)
+        return browse(collection, readonly=readonly, **where)
+    if where:
+        raise UsageError("--where needs a collection: %chroma browse COLLECTION --where …")
+    return browse(session.client(), readonly=readonly)
+
+
+COMMAND = Command(
+    name="browse",
+    summary="Page, search and filter a collection in the notebook; without a name, all collections.",
+    examples=("%chroma browse papers", '%chroma browse papers --where "year > 2020"', "%chroma browse papers --write"),
+    arguments=_arguments,
+    run=_run,
+)

@@ -1,0 +1,271 @@
+"""The browser's widgets, without a browser: buttons are clicked and traits looked at."""
+
+import uuid
+
+import ipywidgets
+import pytest
+
+import chroma_nb
+from chroma_nb.jupyter.widgets.browser import Browser
+from chroma_nb.jupyter.widgets.record import metadata_of
+
+PAYLOAD = "<img src=x onerror=alert(1)>\x1b[31m"
+
+
+@pytest.fixture
+def browser(papers):
+    return chroma_nb.browse(papers, readonly=False)
+
+
+def write(box, text):
+    """As the person does: the trait changes once, at Enter."""
+    box.value = text
+
+
+def test_pages_turn_by_their_buttons_and_by_number(client, words):
+    collection = client.create_collection(f"many-{uuid.uuid4().hex[:6]}", embedding_function=words)
+    collection.add(ids=[f"r{n:02}" for n in range(45)], documents=["text"] * 45)
+    browser = chroma_nb.browse(collection)
+    assert (browser.previous.disabled, browser.next.disabled) == (True, False)
+    browser.next.click()
+    assert browser.page.ids[0] == "r20"
+    browser.last.click()
+    assert (browser.page.ids, browser.next.disabled) == ([f"r{n}" for n in range(40, 45)], True)
+    assert len(browser._lines.children) == 5
+    browser.number.value = 1
+    assert browser.page.ids[0] == "r00"
+
+
+def test_the_table_is_a_table_with_caption_and_heads(browser):
+    html = browser.table.value
+    assert html.startswith("<table><caption>Records of papers-")
+    assert html.count('<th scope="col"') == 4
+    assert html.count('<th scope="row"><span>p') == 3
+
+
+def test_a_click_on_a_head_sorts_turns_and_returns_to_stored_order(browser):
+    year = next(button for button in browser._head.children if button.description == "year")
+    year.click()
+    assert (browser.page.ids, year.description) == (["p1", "p2", "p3"], "year ▲")
+    assert "aria-sort=ascending" in browser.table.value
+    year.click()
+    assert (browser.page.ids, year.description) == (["p3", "p2", "p1"], "year ▼")
+    year.click()
+    assert (browser.page.ids, year.description) == (["p1", "p2", "p3"], "year")
+
+
+def test_search_filter_and_clear(browser):
+    write(browser.contains, "deaf")
+    assert browser.page.ids == ["p2"]
+    assert "<mark>deaf</mark>" in browser.table.value
+    write(browser.contains, "")
+    write(browser.meaning, "a bad cab")
+    assert browser.page.ids[0] == "p1"
+    assert browser._head.children[0].description == "distance"
+    browser.filters.add_row()
+    row = browser.filters._rows[0]
+    row.key.value, row.operation.value = "year", "≥"
+    write(row.operand, "2021")
+    assert set(browser.page.ids) == {"p2", "p3"}
+    assert browser.where == {"year": {"$gte": 2021}}
+    assert "where={&#x27;year&#x27;: {&#x27;$gte&#x27;: 2021}}" in browser._where.value
+    browser.clear.click()
+    assert (browser.page.ids, browser.meaning.value, browser.filters.rows) == (["p1", "p2", "p3"], "", ())
+
+
+def test_a_row_that_is_removed_no_longer_filters(browser):
+    for value in ("2019", "2021"):
+        browser.filters.add_row()
+        row = browser.filters._rows[-1]
+        row.joint.value, row.key.value, row.operand.value = "or", "year", value
+    assert browser.page.ids == ["p1", "p2"]
+    browser.filters._rows[0].remove.click()
+    assert browser.page.ids == ["p2"]
+    assert browser.filters.rows[0].joined == "and"
+
+
+def test_a_question_that_cannot_be_answered_is_said_and_the_page_stays(browser):
+    browser.filters.add_row()
+    row = browser.filters._rows[0]
+    row.key.value = "year"
+    write(row.operand, "last year")
+    assert 'role="alert"' in browser.status.value
+    assert "expected a number for &#x27;year&#x27;" in browser.status.value
+    assert browser.page.ids == ["p1", "p2", "p3"]
+    browser.next.click()
+    assert browser.where is None
+
+
+def test_ticks_are_the_selection_both_ways(browser):
+    browser.lines[1].tick.value = True
+    assert browser.selection.ids == ("p2",)
+    assert browser.table.value.count("class=selected") == 1
+    browser.selection.select(["p1", "p2", "p3"])
+    assert [line.tick.value for line in browser.lines[:3]] == [True] * 3
+    assert browser.all.value
+    browser.all.value = False
+    assert browser.selection.ids == ()
+    assert "role" in browser.status.value
+
+
+def test_two_browsers_may_share_a_selection(papers):
+    one = chroma_nb.browse(papers)
+    other = chroma_nb.browse(papers, selection=one.selection)
+    one.selection.select(["p3"])
+    assert (one.lines[2].tick.value, other.lines[2].tick.value) == (True, True)
+
+
+def test_a_record_opens_is_edited_and_undone(browser, papers):
+    browser.lines[0].open.click()
+    panel = browser.record
+    assert (panel.record.id, panel.document.value) == ("p1", "a bad cab")
+    assert len(panel._near.children) == 3
+    panel.document.value, panel.metadata.value = "hhh", '{"year": 2000}'
+    panel.save.click()
+    assert papers.get("p1")["metadatas"] == [{"year": 2000}]
+    assert "Saved: edit of &#x27;p1&#x27;" in browser.status.value
+    assert "hhh" in browser.table.value
+    browser.undo.click()
+    assert papers.get("p1")["documents"] == ["a bad cab"]
+    assert (panel.document.value, browser.undo.disabled) == ("a bad cab", True)
+
+
+def test_deletion_asks_first_and_can_be_undone(browser, papers):
+    browser.lines[0].open.click()
+    browser.record.delete.click()
+    assert (papers.count(), browser._confirm.layout.display) == (3, None)
+    browser.keep.click()
+    assert (papers.count(), browser._confirm.layout.display) == (3, "none")
+    browser.record.delete.click()
+    browser.confirm.click()
+    assert (papers.count(), browser.record.record) == (2, None)
+    browser.undo.click()
+    assert papers.count() == 3
+
+
+def test_a_record_is_created(browser, papers):
+    browser.new.id.value, browser.new.document.value, browser.new.metadata.value = "p9", "new", '{"year": 1}'
+    browser.new.create.click()
+    assert papers.get("p9")["documents"] == ["new"]
+    assert (browser.new.id.value, browser.page.total) == ("", 4)
+    browser.new.id.value, browser.new.metadata.value = "p10", "{year: 1}"
+    browser.new.create.click()
+    assert "expected metadata as JSON" in browser.status.value
+    with pytest.raises(ValueError, match="JSON object"):
+        metadata_of("[1]")
+
+
+def test_a_reading_browser_has_nothing_to_write_with(papers):
+    browser = chroma_nb.browse(papers)
+    shown = list(_below(browser.widget))
+    for widget in (browser.undo, browser.new.create, browser.record.save, browser.delete_selected):
+        assert widget not in shown
+    assert "read only" in browser.title.value
+
+
+def _below(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _below(child)
+
+
+def test_what_is_shown_is_exported(browser, tmp_path, client, shell, monkeypatch):
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    write(browser.contains, "a")
+    exports = [("CSV", tmp_path / "x.csv"), ("collection", f"part-{uuid.uuid4().hex[:6]}"), ("DataFrame", "shown")]
+    browser.client = client
+    for form, target in exports:
+        browser.form.value, browser.target.value = form, str(target)
+        browser.export.click()
+        assert "3 records written" in browser.status.value
+        browser.export.click()
+        assert 'role="alert"' in browser.status.value
+    assert client.get_collection(exports[1][1], embedding_function=None).count() == 3
+    assert shell.user_ns["shown"]["id"].tolist() == browser.page.ids
+
+
+def test_payloads_are_text(client, words):
+    collection = client.create_collection(f"traps-{uuid.uuid4().hex[:6]}", embedding_function=words)
+    collection.add(
+        ids=[PAYLOAD], embeddings=[[1.0] * 8], documents=[PAYLOAD], metadatas=[{PAYLOAD: PAYLOAD}], uris=[PAYLOAD]
+    )
+    browser = chroma_nb.browse(collection, readonly=False, where={PAYLOAD: PAYLOAD})
+    browser.filters.add_row()
+    browser.lines[0].open.click()
+    browser.lines[0].tick.value = True
+    browser.delete_selected.click()
+    written = [widget.value for widget in _below(browser.widget) if isinstance(widget, ipywidgets.HTML)]
+    assert any("&lt;img" in html for html in written)
+    for html in [*written, browser._static()]:
+        assert "<img" not in html
+        assert "\x1b" not in html
+    assert all("\x1b" not in line.open.description for line in browser.lines)
+
+
+def test_no_output_widget_is_used(browser):
+    assert not any(isinstance(widget, ipywidgets.Output) for widget in _below(browser.widget))
+
+
+def test_a_static_block_stands_beside_the_live_widget_which_hides_it(browser, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    browser._ipython_display_()
+    browser._ipython_display_()
+    static, live, again, _ = shown
+    assert set(static) == {"text/html", "text/plain"}
+    assert "text/html" not in live
+    assert "application/vnd.jupyter.widget-view+json" in live
+    assert static["text/plain"] == live["text/plain"] == f"<Browser of {browser.collection.name}>"
+    names = [one["text/html"].split('"')[1] for one in (static, again)]
+    assert names[0].startswith("chroma-nb-static-")
+    assert names[0] != names[1]
+    assert "p3" in static["text/html"]
+
+
+def test_a_collection_without_embedding_function_says_so(client):
+    collection = client.create_collection(f"bare-{uuid.uuid4().hex[:6]}", embedding_function=None)
+    collection.add(ids=["a"], embeddings=[[1.0, 2.0]])
+    browser = chroma_nb.browse(collection)
+    write(browser.meaning, "anything")
+    assert 'role="alert"' in browser.status.value
+    assert browser.page.ids == ["a"]
+
+
+def test_a_client_shows_databases_and_collections_with_counts_and_sizes(client, papers):
+    browser = chroma_nb.browse(client)
+    assert (f"{papers.name} (3)", papers.name) in browser.tree.collection.options
+    assert "96 B" in browser.tree._table.value
+    assert browser.tree.database.value == client.database
+    browser.tree.collection.value = papers.name
+    browser.tree.open.click()
+    assert browser.browser.page.ids == ["p1", "p2", "p3"]
+    assert repr(browser) == "<Browser of default_tenant, default_database>"
+    assert papers.name in browser._static()
+
+
+def test_another_database_of_the_tenant_opens_too(tmp_path):
+    with chroma_nb.PersistentClient(tmp_path / "db") as client:
+        client._admin_client.create_database("archive")
+        with chroma_nb.PersistentClient(tmp_path / "db", database="archive") as other:
+            other.create_collection("old").add(ids=["a"], embeddings=[[1.0]])
+        browser = chroma_nb.browse(client)
+        browser.tree.database.value = "archive"
+        browser.tree.collection.value = "old"
+        browser.tree.open.click()
+        assert (browser.browser.page.ids, client.database) == (["a"], "default_database")
+        browser.close()
+        assert client.list_collections() == []
+
+
+def test_only_collections_and_clients_can_be_browsed(papers):
+    with pytest.raises(TypeError, match="expected a collection or a client, got int"):
+        chroma_nb.browse(1)
+    with pytest.raises(ValueError, match="page_size"):
+        Browser(papers, page_size=0)
+
+
+def test_the_command_browses(chroma, papers, client):
+    assert chroma("browse papers --where 'year > 2020'").page.ids == ["p2", "p3"]
+    assert chroma("browse papers").state.readonly
+    assert not chroma("browse papers --write").state.readonly
+    assert papers.name in dict(chroma("browse").tree.collection.options).values()
