@@ -65,6 +65,8 @@ _ONLY_THERE: Final = {
     "chromadb.AdminClientCreator": ("chroma_nb.client._sync.admin", "AdminClient"),
     "chromadb.AsyncClientCreator": ("chroma_nb.client._async.client", "AsyncClient"),
     "chromadb.ClientCreator": ("chroma_nb.client._sync.client", "Client"),
+    "chromadb.CloudClientArg": ("chroma_nb.types", "CloudClientArg"),
+    "chromadb.is_client": ("chroma_nb.config", "is_thin_client"),
 }
 _METADATA: Final = f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {VERSION}\nSummary: chroma_nb in Chroma's place\n"
 #: What a child process finds on its path: this is imported instead of Chroma, and puts us in its place.

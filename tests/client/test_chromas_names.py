@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import chromadb
 import pytest
 
 from chroma_nb import drop_in
@@ -108,6 +109,18 @@ def test_a_path_that_is_said_to_be_absent_is_one_of_chroma_s_and_not_of_ours(pat
     assert there.is_dir() or there.with_suffix(".py").is_file()
     if path.split(".")[0] in PARTS:
         assert importlib.util.find_spec(f"chroma_nb.{path}") is None
+
+
+#: Whether a certain notebook service runs Chroma, which then changes its SQLite; and the module's own logger.
+NOT_AT_THE_TOP = {"IN_COLAB", "is_in_colab", "logger"}
+
+
+def test_the_top_module_offers_chroma_s_names_under_the_drop_in() -> None:
+    tree = ast.parse((CHROMA / "__init__.py").read_text(encoding="utf-8"))
+    names = {name for name in names_in(tree.body, defined_only=False) if not name.startswith("_")}
+    offered = {name for name in names if hasattr(chromadb, name)}  # some are imports that fail
+    top = drop_in._TopModule("chromadb")
+    assert {name for name in offered if not hasattr(top, name)} == NOT_AT_THE_TOP
 
 
 # --- Names that cannot mean anything here ------------------------------------------------------------------
