@@ -100,6 +100,33 @@ def test_python_and_the_table_are_followed_by_the_map(explorer):
     assert all(trace.selectedpoints is None for trace in explorer.figure.data)
 
 
+def test_a_lasso_is_erased_when_the_selection_comes_from_elsewhere(explorer, monkeypatch):
+    sent = []
+    monkeypatch.setattr(explorer.figure, "_send_relayout_msg", lambda changes, *rest, **more: sent.append(changes))
+    outline = SimpleNamespace(type="box", xrange=(0, 1), yrange=(0, 1))
+    for number, own in enumerate(explorer.map._rows):
+        explorer.map._selected(None, Points(number, range(len(own))), outline)
+    assert sent == []
+    explorer.selection.ids = ["id1"]
+    assert sent[-1] == {"selections": []}
+    assert chosen_points(explorer) == {"id1"}
+    sent.clear()
+    explorer.selection.ids = ["id2"]
+    assert sent == []
+
+
+def test_the_first_figure_is_whole_and_what_was_sent_too_early_is_sent_again(collection, client, monkeypatch):
+    explorer = explore(collection, "pca", client=client, color=None)
+    assert len(explorer.figure._widget_data[0]["x"]) == 25
+    sent = []
+    monkeypatch.setattr(explorer.figure, "_send_addTraces_msg", sent.append)
+    explorer.selection.ids = ["id1"]
+    for _ in range(2):
+        explorer.figure._js2py_layoutDelta = {"layout_delta": {}, "layout_edit_id": 0}
+    assert len(sent) == 1
+    assert chosen_points(explorer) == {"id1"}
+
+
 def test_a_click_shows_the_record_as_it_is_now(explorer, collection):
     collection.update(ids=["id0"], metadatas=[{"kind": "fresh"}])
     place = next((number, rows.tolist().index(0)) for number, rows in enumerate(explorer.map._rows) if 0 in rows)

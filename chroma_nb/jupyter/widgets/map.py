@@ -28,37 +28,57 @@ class MapView:
         self._source = f"map {next(_NUMBERS)}"  # several maps may share one selection
         graph_objects = require("plotly.graph_objects", feature="the map")
         require("anywidget", feature="the map")
-        self.figure: Any = graph_objects.FigureWidget()
-        self._rows: list[Any] = []
         self._caught: list[int] = []
-        self.redraw()
+        self._outlined = False
+        self._is_rendered = self._is_ahead = False
+        drawing = self._drawing()
+        self._rows = drawing.rows
+        self.figure: Any = graph_objects.FigureWidget([*drawing.figure.data, self._ring()], drawing.figure.layout)
+        self.figure.observe(self._rendered, "_js2py_layoutDelta")
+        self._listen()
+        if len(state.selection):
+            self.show_selection()
         state.on_change(self._follow)
         state.selection.on_select(lambda selection: self.show_selection(), source=self._source)
 
     def _follow(self, what: str) -> None:
         {"map": self.redraw, "searches": self.redraw, "focus": self._show_focus}[what]()
 
-    def redraw(self) -> None:
-        """All traces anew."""
+    def _drawing(self) -> figures.Drawing:
         state = self.state
         stars = [star for placed in state.searches for star in state.projection.stars(placed)]
-        drawing = figures.draw(
+        return figures.draw(
             state.projection, stars=stars, color=state.color, size=state.size, height=self._height, title=""
         )
+
+    def redraw(self) -> None:
+        """All traces anew."""
+        drawing = self._drawing()
         self._rows = drawing.rows
         with self.figure.batch_update():
             self.figure.data = []
             self.figure.add_traces([*drawing.figure.data, self._ring()])
             self.figure.layout = drawing.figure.layout
+        self._listen()
+        self.show_selection()
+
+    def _listen(self) -> None:
         for trace in self.figure.data[: len(self._rows)]:
             trace.on_selection(self._selected)
             trace.on_deselect(self._deselected)
             trace.on_click(self._clicked)
-        self.show_selection()
+
+    def _rendered(self, change: Any) -> None:
+        """The browser's first word. What was sent before may have come before it listened: once more."""
+        if change["new"] and not self._is_rendered:
+            self._is_rendered = True
+            if self._is_ahead:
+                self.redraw()
 
     # --- From the person ---
     def _selected(self, trace: Any, points: Any, selector: Any) -> None:
         """plotly calls this once a trace, in order; with the last one the selection is whole."""
+        self._outlined = selector is not None
         if points.trace_index == 0:
             self._caught = []
         self._caught += self._rows[points.trace_index][np.asarray(points.point_inds, np.intp)].tolist()
@@ -83,15 +103,27 @@ class MapView:
     # --- To the person ---
     def show_selection(self) -> None:
         """Selected points are bright, the others faint; nothing selected: all bright."""
+        self._is_ahead = not self._is_rendered
         chosen = np.zeros(len(self.state.projection), np.bool_)
         chosen[self.state.rows_of(self.state.selection.ids)] = True
         any_chosen = bool(chosen.any())
+        if self._outlined:
+            self._erase_outline()
         with self.figure.batch_update():
             if self.state.projection.dims == 2:
-                self.figure.layout.selections = ()
                 for trace, rows in zip(self.figure.data, self._rows, strict=False):
                     trace.selectedpoints = np.flatnonzero(chosen[rows]).tolist() if any_chosen else None
         self._show_focus()
+
+    def _erase_outline(self) -> None:
+        """Take away the lasso that was drawn; while it stands, plotly selects what is inside, whatever we say.
+
+        The figure here does not know of it, and sends only what changes: so first another, then none.
+        """
+        corner = {"x0": 0, "x1": 0, "y0": 0, "y1": 0, "type": "rect"}
+        self.figure.layout.selections = [corner]
+        self.figure.layout.selections = []
+        self._outlined = False
 
     def _ring(self) -> Any:
         """What marks the records in focus; the last trace."""
@@ -103,6 +135,7 @@ class MapView:
         return kind(**empty, mode="markers", marker=marker, hoverinfo="skip", showlegend=False)
 
     def _show_focus(self) -> None:
+        self._is_ahead = not self._is_rendered
         spots = self.state.projection.coordinates[self.state.rows_of(self.state.focus)]
         ring = self.figure.data[-1]
         with self.figure.batch_update():
