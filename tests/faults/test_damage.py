@@ -124,7 +124,9 @@ def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("hostile", ["../../outside", "/etc/passwd", "../x/6a1e6b52-8f0e-4f0a-9a38-0a7b1c2d3e4f", "a\0b"])
+@pytest.mark.parametrize(
+    "hostile", ["../../outside", "/etc/passwd", "../x/6a1e6b52-8f0e-4f0a-9a38-0a7b1c2d3e4f", "a\0b"]
+)
 def test_a_collection_id_that_is_a_path_leads_out_of_the_directory_nowhere(closed, reopened, hostile: str) -> None:
     directory, _ = closed
     connection = sqlite3.connect(directory / "chroma_nb.sqlite3")
@@ -346,9 +348,9 @@ print(outcomes["right"] > 0, outcomes["refused"] > 0)
 """
 
 
-def test_no_change_of_any_byte_crashes_the_process(in_ram: Path) -> None:
+def test_no_change_of_any_byte_crashes_the_process(tmp_path: Path) -> None:
     """Right results or a ChromaError: no signal, no other exception, no wrong vectors."""
-    assert run(FUZZ, in_ram / "whole", in_ram / "copy", 120, timeout=110) == "True True"
+    assert run(FUZZ, tmp_path / "whole", tmp_path / "copy", 120, timeout=110) == "True True"
 
 
 def test_a_damaged_text_in_the_database_is_an_error_and_no_other(closed, reopened) -> None:
