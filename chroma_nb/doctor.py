@@ -206,7 +206,7 @@ def _content(directory: Path) -> Finding:
         return Finding(Verdict.FAIL, str(error), "restore the directory from a backup")
     if wrong:
         return Finding(Verdict.FAIL, f"{len(wrong)} damaged places: {'; '.join(wrong[:5])}", "restore from a backup")
-    return Finding(Verdict.OK, f"{count} collections in this database, everything stored verified")
+    return Finding(Verdict.OK, f"{count} {'collection' if count == 1 else 'collections'}, everything stored verified")
 
 
 #: What is looked at, in this order: name -> check.

@@ -92,7 +92,7 @@ def test_little_space_and_a_network_disk_are_noted(here, monkeypatch):
 def test_a_directory_that_holds_collections_is_verified(here):
     with chroma_nb.PersistentClient(str(here)) as client:
         client.create_collection("birds", embedding_function=None).add(ids=["wren"], embeddings=[[1.0, 0.0]])
-    assert CHECKS["content"](here).says.startswith("1 collections")
+    assert CHECKS["content"](here).says.startswith("1 collection,")
 
     (vectors,) = (here / "vectors").iterdir()
     vectors.write_bytes(b"\0" * vectors.stat().st_size)
