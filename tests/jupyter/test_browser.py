@@ -1,5 +1,6 @@
 """The browser's widgets, without a browser: buttons are clicked and traits looked at."""
 
+import threading
 import uuid
 
 import ipywidgets
@@ -269,3 +270,27 @@ def test_the_command_browses(chroma, papers, client):
     assert chroma("browse papers").state.readonly
     assert not chroma("browse papers --write").state.readonly
     assert papers.name in dict(chroma("browse").tree.collection.options).values()
+
+
+def test_questions_asked_at_once_are_answered_one_after_the_other(papers):
+    browser = chroma_nb.browse(papers)
+    asking, let_go = threading.Event(), threading.Event()
+    read = browser.state.read
+
+    def slow_read():
+        asking.set()
+        assert let_go.wait(20)
+        return read()
+
+    browser.state.read = slow_read
+    first = threading.Thread(target=lambda: write(browser.contains, "a"))
+    first.start()
+    assert asking.wait(20)
+    browser.state.read = read
+    second = threading.Thread(target=lambda: write(browser.meaning, "deaf ghee"))
+    second.start()
+    let_go.set()
+    for thread in (first, second):
+        thread.join(20)
+    assert browser.page.distances is not None
+    assert browser.page.ids == browser.state.read().ids

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import keyword
+import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,13 +121,15 @@ class Browser(_Shown):
 
     def to_df(self, rows: Rows = "all") -> pandas.DataFrame:
         """What is shown as a DataFrame: all that match, in their order; or the "page"; or the "selected"."""
-        return self.state.to_df(rows)
+        with self.state.lock:
+            return self.state.to_df(rows)
 
     def refresh(self) -> None:
         """Read again: what others wrote appears."""
-        self.state.refresh()
-        self.filters.offer(self.state.keys)
-        self._show()
+        with self.state.lock:
+            self.state.refresh()
+            self.filters.offer(self.state.keys)
+            self._show()
 
     def __repr__(self) -> str:
         return f"<Browser of {visible(self.collection.name)}>"
@@ -142,7 +146,7 @@ class Browser(_Shown):
         self.contains.observe(lambda _: self._ask(contains=self.contains.value), "value")
         self.meaning.observe(lambda _: self._ask(meaning=self.meaning.value), "value")
         self.clear = _button("Clear", "eraser", "No search, no filter, stored order", self._do, self._clear)
-        self.filters = FilterBuilder(self.state.keys, lambda rows: self._ask(rows=rows))
+        self.filters = FilterBuilder(self.state.keys, lambda rows: self._ask(rows=rows), self.state.lock)
         self._where = ipywidgets.HTML()
         self.status = ipywidgets.HTML()
         self._build_grid()
@@ -237,12 +241,13 @@ class Browser(_Shown):
     # --- Doing ---
     def _do(self, step: Callable[[], object]) -> None:
         """Run a step; say what it says, or what went wrong: an exception would vanish in the front end's log."""
-        try:
-            said = step()
-        except Exception as error:  # noqa: BLE001  # the database, a model or the person's input: it is said
-            self._say(str(error) or type(error).__name__, alert=True)
-        else:
-            self._say(said if isinstance(said, str) else "")
+        with self.state.lock:
+            try:
+                said = step()
+            except Exception as error:  # noqa: BLE001  # the database, a model or the person's input: it is said
+                self._say(str(error) or type(error).__name__, alert=True)
+            else:
+                self._say(said if isinstance(said, str) else "")
 
     def _do_and_show(self, step: Callable[[], str | None]) -> None:
         def both() -> str | None:
@@ -263,11 +268,11 @@ class Browser(_Shown):
 
     def _ask(self, **parts: Any) -> None:
         """Another question; where it cannot be answered the old one stays."""
-        if self._filling:
-            return
-        before, number = self.state.question, self.state.number
 
         def ask() -> None:
+            if self._filling:
+                return
+            before, number = self.state.question, self.state.number
             try:
                 self.state.ask(**parts)
                 self._show()
@@ -279,12 +284,9 @@ class Browser(_Shown):
         self._do(ask)
 
     def _clear(self) -> None:
-        self._filling = True
-        try:
+        with self._filled():
             self.contains.value = self.meaning.value = ""
             self.filters.clear()
-        finally:
-            self._filling = False
         self._ask(contains="", meaning="", rows=(), order=Order())
 
     def _sort(self, order: Order) -> None:
@@ -302,8 +304,7 @@ class Browser(_Shown):
         self._show()
 
     def _numbered(self, number: int) -> None:
-        if not self._filling:
-            self._do(lambda: self._go(number - 1))
+        self._do(lambda: self._filling or self._go(number - 1))
 
     def _chosen(self, row: int) -> None:
         if row < len(self.page.ids):
@@ -325,28 +326,37 @@ class Browser(_Shown):
 
     # --- Ticks ---
     def _ticked(self, row: int, value: bool) -> None:
-        if not self._filling and row < len(self.page.ids):
-            change = self.selection.add if value else self.selection.remove
-            change([self.page.ids[row]], _SELECTION_SOURCE)
-            self._tick()
+        with self.state.lock:
+            if not self._filling and row < len(self.page.ids):
+                change = self.selection.add if value else self.selection.remove
+                change([self.page.ids[row]], _SELECTION_SOURCE)
+                self._tick()
 
     def _tick_all(self, value: bool) -> None:
-        if not self._filling:
-            (self.selection.add if value else self.selection.remove)(self.page.ids, _SELECTION_SOURCE)
-            self._tick()
+        with self.state.lock:
+            if not self._filling:
+                (self.selection.add if value else self.selection.remove)(self.page.ids, _SELECTION_SOURCE)
+                self._tick()
 
     def _tick(self) -> None:
         """Ticks, highlights and numbers follow the selection."""
-        self._filling = True
+        with self.state.lock:
+            with self._filled():
+                for one, line in zip(self.page.ids, self.lines, strict=False):
+                    line.tick.value = one in self.selection
+                self.all.value = bool(self.page.ids) and all(one in self.selection for one in self.page.ids)
+            self._fill_table()
+            self.unselect.disabled = self.delete_selected.disabled = not len(self.selection)
+            self._say("")
+
+    @contextmanager
+    def _filled(self) -> Iterator[None]:
+        """What changes meanwhile is filled in by us, not by the person."""
+        before, self._filling = self._filling, True
         try:
-            for one, line in zip(self.page.ids, self.lines, strict=False):
-                line.tick.value = one in self.selection
-            self.all.value = bool(self.page.ids) and all(one in self.selection for one in self.page.ids)
+            yield
         finally:
-            self._filling = False
-        self._fill_table()
-        self.unselect.disabled = self.delete_selected.disabled = not len(self.selection)
-        self._say("")
+            self._filling = before
 
     # --- Deleting ---
     def _ask_to_delete_selected(self) -> None:
@@ -416,12 +426,9 @@ class Browser(_Shown):
         self._lines.children = [line.widget for line in self.lines[: len(page.ids)]]
         for one, line in zip(page.ids, self.lines, strict=False):
             line.fill(one)
-        self._filling = True
-        try:
+        with self._filled():
             self.number.max = max(page.last_number, page.number) + 1
             self.number.value = page.number + 1
-        finally:
-            self._filling = False
         self.position.value = page_table.part(f"of {self.number.max:,} &nbsp; <b>{escape(page.position)}</b>")
         self.first.disabled = self.previous.disabled = page.number == 0
         self.next.disabled = page.number >= page.last_number
@@ -508,6 +515,7 @@ class ClientBrowser(_Shown):
         self.client = client
         self._options: dict[str, Any] = {"readonly": readonly, "columns": columns, "page_size": page_size}
         self.browser: Browser | None = None
+        self._lock = threading.RLock()
         self.status = ipywidgets.HTML()
         self._tree = ClientTree(client)
         self.tree = TreeView(self._tree, self._do, self.open)
@@ -530,12 +538,13 @@ class ClientBrowser(_Shown):
 
     def _do(self, step: Callable[[], str | None]) -> None:
         """Run a step and say what went wrong."""
-        try:
-            said = step() or ""
-            self.status.value = page_table.part(f'<div role="status">{escape(said, 300)}</div>')
-        except Exception as error:  # noqa: BLE001  # an exception would vanish in the front end's log
-            text = escape(str(error) or type(error).__name__, 500)
-            self.status.value = page_table.part(f'<div role="alert">⚠ {text}</div>')
+        with self._lock:
+            try:
+                said = step() or ""
+                self.status.value = page_table.part(f'<div role="status">{escape(said, 300)}</div>')
+            except Exception as error:  # noqa: BLE001  # an exception would vanish in the front end's log
+                text = escape(str(error) or type(error).__name__, 500)
+                self.status.value = page_table.part(f'<div role="alert">⚠ {text}</div>')
 
     def _static(self) -> Html:
         entries, total = self._tree.collections(self.client.database)

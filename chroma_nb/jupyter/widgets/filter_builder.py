@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import ipywidgets
@@ -16,8 +17,13 @@ _JOINTS = ("and", "or")
 class FilterBuilder:
     """``widget`` holds the rows; ``on_change`` is called with them when a complete one changed."""
 
-    def __init__(self, keys: Mapping[str, Key], on_change: Callable[[tuple[FilterRow, ...]], object]) -> None:
-        self._keys, self._on_change = keys, on_change
+    def __init__(
+        self,
+        keys: Mapping[str, Key],
+        on_change: Callable[[tuple[FilterRow, ...]], object],
+        lock: AbstractContextManager[Any],
+    ) -> None:
+        self._keys, self._on_change, self._lock = keys, on_change, lock
         self._rows: list[_Row] = []
         self._told: tuple[FilterRow, ...] = ()
         self.add = ipywidgets.Button(description="Add filter", icon="filter", tooltip="Add a condition on metadata")
@@ -55,10 +61,11 @@ class FilterBuilder:
         self._list.children = [row.widget for row in self._rows]
 
     def _tell(self) -> None:
-        complete = tuple(row for row in self.rows if row.value != "")
-        if complete != self._told:
-            self._told = complete
-            self._on_change(complete)
+        with self._lock:
+            complete = tuple(row for row in self.rows if row.value != "")
+            if complete != self._told:
+                self._told = complete
+                self._on_change(complete)
 
 
 class _Row:

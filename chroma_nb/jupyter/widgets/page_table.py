@@ -100,6 +100,10 @@ border-radius:4px;padding:4px 12px;cursor:pointer}
 )
 
 
+#: JupyterLab turns the cells of a saved table to the right.
+_LEFT = "<style>.chroma-nb :is(th,td):not(.number){text-align:left!important}</style>"
+
+
 def part(*parts: Html) -> Html:
     """A piece of the live browser; its style is there once, in ``STYLE``."""
     return f'<div class="chroma-nb">{"".join(parts)}</div>'
@@ -206,7 +210,7 @@ def static_html(caption: str, page: Page, keys: Sequence[str]) -> Html:
         for row, one in enumerate(page.ids)
     ]
     more = '<div class="dim">Run this cell to page, search and filter.</div>'
-    return block(table(caption, ["id", "document", "metadata"], rows), more)
+    return block(_LEFT, table(caption, ["id", "document", "metadata"], rows), more)
 
 
 def _of(page: Page, row: int, keys: Sequence[str]) -> dict[str, Any]:

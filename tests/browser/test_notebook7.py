@@ -1,0 +1,29 @@
+"""The browser in Notebook 7: the same widgets in another front end, as a smoke test."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+pytest.importorskip("notebook", reason="Notebook 7 is not installed: pip install notebook")
+
+CELL = """
+import chroma_nb
+birds = chroma_nb.EphemeralClient().create_collection("birds")
+birds.add(ids=[f"bird-{n:02}" for n in range(45)], documents=[f"entry {n}" for n in range(45)],
+          embeddings=[[n, 1.0] for n in range(45)], metadatas=[{"year": 1990 + n} for n in range(45)])
+chroma_nb.browse(birds)
+"""
+
+
+def test_the_browser_lives_in_notebook_7(notebook, jupyter):
+    seven = notebook(CELL)
+    page = seven.page
+    page.goto(f"{jupyter.url}/notebooks/{seven.name}")
+    page.locator(".jp-Cell").first.click()
+    page.keyboard.press("Shift+Enter")
+    page.locator("button:text-is('Next')").click()
+    page.get_by_text("21–40 of 45", exact=True).first.wait_for()
+    assert page.locator(".chroma-nb-line button").first.text_content() == "bird-20"
+    assert not page.get_by_text("Run this cell to page").is_visible()
+    seven.shot("browser-notebook7")
+    # Notebook 7 complains of itself: it knows not every plugin of JupyterLab's settings.
+    seven.errors[:] = [error for error in seven.errors if "(reading 'schema')" not in error]
