@@ -100,13 +100,17 @@ class Page:
 
 @dataclass(frozen=True)
 class _Listing:
-    """What a question found: the ids in order where an order had to be made, else None."""
+    """What a question found: the ids in order where an order had to be made, else None.
+
+    ``counted`` are the first ids in stored order, where finding them again would read documents again.
+    """
 
     ids: list[str] | None
     distances: dict[str, float] | None
     total: int
     exact: bool
     note: str = ""
+    counted: list[str] | None = None
 
 
 class BrowserState:
@@ -206,10 +210,11 @@ class BrowserState:
         if listing.exact:
             self.number = min(self.number, max(0, -(-listing.total // self.page_size) - 1))
         start = self.number * self.page_size
-        if listing.ids is None:
+        ids = listing.ids if listing.ids is not None else listing.counted
+        if ids is None:
             found = self.collection.get(limit=self.page_size, offset=start, include=list(_SHOWN), **filters)
             return self._page(found, listing)
-        return self._page(self._by_id(listing.ids[start : start + self.page_size], _SHOWN), listing)
+        return self._page(self._by_id(ids[start : start + self.page_size], _SHOWN), listing)
 
     def _page(self, found: Mapping[str, Any], listing: _Listing) -> Page:
         ids = list(found["ids"])
@@ -265,9 +270,11 @@ class BrowserState:
         """In the order of the database nothing but the count is needed."""
         if not filters:
             return _Listing(None, None, self.collection.count(), True)
-        limit = self._counted_to if "where_document" in filters else SORTED
-        total = len(self.collection.get(include=[], limit=limit, **filters)["ids"])
-        return _Listing(None, None, total, total < limit)
+        of_documents = "where_document" in filters
+        limit = self._counted_to if of_documents else SORTED
+        ids = self.collection.get(include=[], limit=limit, **filters)["ids"]
+        counted = list(ids) if of_documents else None
+        return _Listing(None, None, len(ids), len(ids) < limit, counted=counted)
 
     def _nearest(self, filters: dict[str, Any]) -> _Listing:
         order = self.question.order
