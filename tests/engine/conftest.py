@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from engine_samples import quick_directory
 
 from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory where many databases are quickly made."""
+    directory = quick_directory("engine")
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(params=["memory", "disk"])

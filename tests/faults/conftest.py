@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from engine_samples import quick_directory
 from failing_steps import steps
 
 from chroma_nb.engine.engine import Engine
 
-__all__ = ["in_ram", "on_disk", "steps"]
+__all__ = ["on_disk", "steps", "tmp_path"]
 
 
 @pytest.fixture
@@ -25,11 +24,8 @@ def on_disk(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def in_ram(tmp_path: Path) -> Iterator[Path]:
-    """A directory whose syncs cost nothing, where there is one."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    directory = Path(tempfile.mkdtemp(prefix="chroma_nb-faults-", dir="/dev/shm"))
+def tmp_path() -> Iterator[Path]:
+    """A directory where many databases are quickly made."""
+    directory = quick_directory("faults")
     yield directory
-    shutil.rmtree(directory)
+    shutil.rmtree(directory, ignore_errors=True)

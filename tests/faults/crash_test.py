@@ -2,6 +2,7 @@
 
 Run it for as long as you like::
 
+    export PYTHONPATH=.:tests
     python tests/faults/crash_test.py --rounds 200
     python tests/faults/crash_test.py --rounds 50 --mode interrupt     # the stop button, then the same client goes on
     python tests/faults/crash_test.py --rounds 80 --calls pwrite64,fdatasync --first 1   # die at the N-th system call
@@ -27,7 +28,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import zlib
@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from engine_samples import quick_directory
 
 import chroma_nb
 from chroma_nb.engine import planner
@@ -309,7 +310,7 @@ def look(options: Options) -> None:
 
 def run(options: Options) -> Summary:
     """All rounds; the directory is removed when nothing was found."""
-    base = Path(tempfile.mkdtemp(prefix="chroma_nb-crash-"))
+    base = quick_directory("crash")
     chance, summary = random.Random(options.seed), Summary()
     for number in range(options.rounds):
         of_round = replace(options, round=number, database=str(base / "db"), log=str(base / "log"))
@@ -382,7 +383,7 @@ def _strace(options: Options) -> list[str]:
 
 
 def _start(role: str, options: Options, prefix: list[str] | None = None) -> subprocess.Popen[str]:
-    paths = [str(Path(chroma_nb.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(chroma_nb.__file__).parents[1]), str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [*(prefix or []), sys.executable, __file__, "--role", role, "--options", json.dumps(asdict(options))],
         stdout=subprocess.PIPE,

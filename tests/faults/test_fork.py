@@ -21,7 +21,7 @@ if not child:
     signal.alarm(20)  # a child that hangs dies of it
     status = 1
     try:
-        assert words.count() == 30
+        assert words.count() in (30, 31)  # the parent goes on meanwhile
         assert words.query(query_embeddings=[numbered_vector(3)], n_results=1)["ids"] == [["r3"]]
         assert words.get(where={"number": 7})["ids"] == ["r7"]
         words.add(ids=["child"], embeddings=[numbered_vector(900)])

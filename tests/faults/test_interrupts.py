@@ -116,9 +116,9 @@ def check(caller: Caller, twin: Caller, number: int, before: dict[str, Any]) -> 
 
 
 @pytest.fixture(params=["memory", "disk"])
-def callers(request: pytest.FixtureRequest, in_ram: Path) -> Iterator[tuple[Caller, Caller]]:
+def callers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Caller, Caller]]:
     """One who is interrupted, and a twin in memory who is not."""
-    engine, other = Engine.open(None if request.param == "memory" else in_ram / "db"), Engine.open(None)
+    engine, other = Engine.open(None if request.param == "memory" else tmp_path / "db"), Engine.open(None)
     yield Caller(engine, create(engine)), Caller(other, create(other))
     engine.close()
     other.close()
@@ -164,14 +164,14 @@ def test_an_interrupt_at_any_moment(callers: tuple[Caller, Caller]) -> None:
     assert interrupted >= 20
 
 
-def test_an_interrupt_while_waiting_for_another_writer_leaves_no_transaction_open(in_ram: Path) -> None:
-    engine = Engine.open(in_ram / "db")
+def test_an_interrupt_while_waiting_for_another_writer_leaves_no_transaction_open(tmp_path: Path) -> None:
+    engine = Engine.open(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 5))
     taken, release = threading.Event(), threading.Event()
 
     def hold() -> None:
-        other = sqlite3.connect(in_ram / "db" / "chroma_nb.sqlite3", isolation_level=None)
+        other = sqlite3.connect(tmp_path / "db" / "chroma_nb.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         taken.set()
         release.wait(10)
@@ -191,10 +191,12 @@ def test_an_interrupt_while_waiting_for_another_writer_leaves_no_transaction_ope
     engine.close()
 
 
-def test_an_interrupt_while_a_graph_is_put_in_place_harms_nobody(in_ram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_while_a_graph_is_put_in_place_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("hnswlib")
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
-    engine = Engine.open(in_ram / "db")
+    engine = Engine.open(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 300))
     for number in (3, 30, 60, 90, 120):

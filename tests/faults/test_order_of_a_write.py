@@ -66,13 +66,13 @@ def state(engine: Engine, collection: UUID) -> tuple[object, ...]:
 @pytest.mark.parametrize("place", ["memory", "disk"])
 @pytest.mark.parametrize("name", list(OPERATIONS))
 def test_whatever_step_fails_the_state_is_that_of_before_or_after(
-    name: str, place: str, kind: str, steps: Steps, in_ram: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, place: str, kind: str, steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(planner, "SMALLEST_COMPACTED", 3)
     count, operation = OPERATIONS[name]
 
     def directory(number: int) -> Path | None:
-        return None if place == "memory" else in_ram / str(number)
+        return None if place == "memory" else tmp_path / str(number)
 
     engine, collection = opened(directory(0), count)
     before = state(engine, collection)

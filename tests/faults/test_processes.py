@@ -224,8 +224,8 @@ def test_a_writer_that_hangs_is_named_in_the_error_of_the_others(
 
 
 @pytest.mark.parametrize("place", ["memory", "disk"])
-def test_eight_threads_add_query_delete_and_compact(place: str, in_ram: Path) -> None:
-    engine = Engine.open(None if place == "memory" else in_ram / "db")
+def test_eight_threads_add_query_delete_and_compact(place: str, tmp_path: Path) -> None:
+    engine = Engine.open(None if place == "memory" else tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 50))
     wrong: list[BaseException] = []

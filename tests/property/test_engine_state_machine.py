@@ -6,13 +6,11 @@ Restarts, compactions and graphs are rules of the machine; after each step every
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from engine_samples import EVERYTHING, create
+from engine_samples import EVERYTHING, create, quick_directory
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -49,8 +47,7 @@ class Machine(RuleBasedStateMachine):
     def open(self, space: str) -> None:
         self.space = space
         self.model: dict[str, Row] = {}
-        base = "/dev/shm" if Path("/dev/shm").is_dir() else None
-        self.directory = Path(tempfile.mkdtemp(prefix="chroma_nb-machine-", dir=base))
+        self.directory = quick_directory("machine")
         if self.place == "memory":
             self.engines = [Engine.open(None)] * 2
         else:
