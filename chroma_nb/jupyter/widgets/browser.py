@@ -304,7 +304,9 @@ class Browser(_Shown):
         self._show()
 
     def _numbered(self, number: int) -> None:
-        self._do(lambda: self._filling or self._go(number - 1))
+        with self.state.lock:
+            if not self._filling:
+                self._do(lambda: self._go(number - 1))
 
     def _chosen(self, row: int) -> None:
         if row < len(self.page.ids):
