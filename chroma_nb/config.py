@@ -134,6 +134,13 @@ class _Field:
     optional: bool = False
 
 
+def _to_durability(value: Any) -> str:
+    """What an acknowledged call survives: the loss of power, or (faster for single records) of the process."""
+    if value not in ("power", "process"):
+        raise ValueError("'power' or 'process'")
+    return str(value)
+
+
 def _fields() -> dict[str, _Field]:
     def optional(convert: Callable[[Any], Any], default: Any = None) -> _Field:
         return _Field(default, convert, optional=True)
@@ -161,6 +168,7 @@ def _fields() -> dict[str, _Field]:
         "chroma_memory_limit_bytes": _Field(0, _to_int),
         "chroma_segment_cache_policy": optional(_to_str),
         "allow_reset": _Field(False, _to_bool),
+        "chroma_nb_durability": _Field("power", _to_durability),
         "chroma_auth_token_transport_header": optional(_to_str),
         "chroma_client_auth_provider": optional(_to_str),
         "chroma_client_auth_credentials": optional(_to_str),

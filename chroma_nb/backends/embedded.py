@@ -96,7 +96,9 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
         backend = OPEN.get(identifier)
         if settings.is_persistent:
             _import_what_chroma_wrote(Path(identifier))
-            engine = Engine.open(Path(identifier).absolute())  # a later chdir does not move it
+            engine = Engine.open(
+                Path(identifier).absolute(), durability=settings.chroma_nb_durability
+            )  # a later chdir does not move it
             if backend is not None and engine is backend._engine:
                 engine.close()  # the reference just taken: clients of one backend share one
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -17,6 +18,15 @@ def make(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InternalError(f"cannot make the directory {path}: {error.strerror}") from error
+
+
+def make_database_private(path: Path) -> None:
+    """Make the empty database file, readable by its owner only; SQLite gives its journal the same mode.
+
+    Only where there is none yet: whoever opens and closes a database beside SQLite drops its locks.
+    """
+    with contextlib.suppress(OSError):  # there already, or not writable: opening it says what is wrong
+        os.close(os.open(path / sqlite.FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def is_writable(directory: Path) -> bool:

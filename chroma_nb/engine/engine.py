@@ -105,6 +105,7 @@ class Engine:
                 return shared
             with first_open(path):
                 directories.refuse_gutted(path)
+                directories.make_database_private(path)
                 engine = cls(path, durability=durability)
             _OPEN[key] = engine
             return engine

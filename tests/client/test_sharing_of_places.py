@@ -164,3 +164,13 @@ def test_an_unknown_implementation_is_refused() -> None:
 def test_an_empty_path_is_no_directory() -> None:
     with pytest.raises(ValueError, match="expected the path of a directory"):
         chroma_nb.PersistentClient("")
+
+
+def test_settings_choose_what_an_acknowledged_call_survives(tmp_path):
+    settings = chroma_nb.Settings(chroma_nb_durability="process")
+    with chroma_nb.PersistentClient(tmp_path / "fast", settings) as client:
+        client.create_collection("birds", embedding_function=None).add(ids="wren", embeddings=[1, 0])
+    with chroma_nb.PersistentClient(tmp_path / "fast") as client:
+        assert client.get_collection("birds").count() == 1
+    with pytest.raises(ValueError, match="expected 'power' or 'process', got 'luck'"):
+        chroma_nb.Settings(chroma_nb_durability="luck")

@@ -408,3 +408,14 @@ def test_a_get_or_create_race_makes_one_collection(tmp_path: Path) -> None:
     with pytest.raises(InternalError, match="already exists"):
         create(engine)
     engine.close()
+
+
+def test_the_files_are_readable_by_their_owner_only_also_in_a_directory_of_others(tmp_path):
+    place = tmp_path / "shared"
+    place.mkdir(mode=0o755)
+    engine = Engine.open(place)
+    model = engine.create_collection("words", "default_tenant", "default_database", None, None, None, False)
+    engine.add(model.id, Records(ids=["a"], embeddings=np.ones((1, 2), np.float32)))
+    files = [path for path in place.rglob("*") if path.is_file()]
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
+    engine.close()
