@@ -115,16 +115,8 @@ def test_a_lasso_is_erased_when_the_selection_comes_from_elsewhere(explorer, mon
     assert sent == []
 
 
-def test_the_first_figure_is_whole_and_what_was_sent_too_early_is_sent_again(collection, client, monkeypatch):
-    explorer = explore(collection, "pca", client=client, color=None)
-    assert len(explorer.figure._widget_data[0]["x"]) == 25
-    sent = []
-    monkeypatch.setattr(explorer.figure, "_send_addTraces_msg", sent.append)
-    explorer.selection.ids = ["id1"]
-    for _ in range(2):
-        explorer.figure._js2py_layoutDelta = {"layout_delta": {}, "layout_edit_id": 0}
-    assert len(sent) == 1
-    assert chosen_points(explorer) == {"id1"}
+def test_the_first_message_holds_the_whole_figure(explorer):
+    assert sum(len(trace["x"]) for trace in explorer.figure._widget_data) == 25
 
 
 def test_a_click_shows_the_record_as_it_is_now(explorer, collection):

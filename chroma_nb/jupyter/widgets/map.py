@@ -30,11 +30,9 @@ class MapView:
         require("anywidget", feature="the map")
         self._caught: list[int] = []
         self._outlined = False
-        self._is_rendered = self._is_ahead = False
         drawing = self._drawing()
         self._rows = drawing.rows
         self.figure: Any = graph_objects.FigureWidget([*drawing.figure.data, self._ring()], drawing.figure.layout)
-        self.figure.observe(self._rendered, "_js2py_layoutDelta")
         self._listen()
         if len(state.selection):
             self.show_selection()
@@ -68,13 +66,6 @@ class MapView:
             trace.on_deselect(self._deselected)
             trace.on_click(self._clicked)
 
-    def _rendered(self, change: Any) -> None:
-        """The browser's first word. What was sent before may have come before it listened: once more."""
-        if change["new"] and not self._is_rendered:
-            self._is_rendered = True
-            if self._is_ahead:
-                self.redraw()
-
     # --- From the person ---
     def _selected(self, trace: Any, points: Any, selector: Any) -> None:
         """plotly calls this once a trace, in order; with the last one the selection is whole."""
@@ -103,7 +94,6 @@ class MapView:
     # --- To the person ---
     def show_selection(self) -> None:
         """Selected points are bright, the others faint; nothing selected: all bright."""
-        self._is_ahead = not self._is_rendered
         chosen = np.zeros(len(self.state.projection), np.bool_)
         chosen[self.state.rows_of(self.state.selection.ids)] = True
         any_chosen = bool(chosen.any())
@@ -135,7 +125,6 @@ class MapView:
         return kind(**empty, mode="markers", marker=marker, hoverinfo="skip", showlegend=False)
 
     def _show_focus(self) -> None:
-        self._is_ahead = not self._is_rendered
         spots = self.state.projection.coordinates[self.state.rows_of(self.state.focus)]
         ring = self.figure.data[-1]
         with self.figure.batch_update():
