@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from chroma_nb.config import get_settings as get_settings
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
+    from chroma_nb.jupyter.widgets import browse as browse
     from chroma_nb.jupyter.widgets.explorer import explore as explore
     from chroma_nb.projection.compare import compare as compare
     from chroma_nb.projection.duplicates import duplicates as duplicates
     from chroma_nb.projection.duplicates import outliers as outliers
     from chroma_nb.projection.evaluate import evaluate as evaluate
-    from chroma_nb.jupyter.widgets import browse as browse
     from chroma_nb.projection.projection import Projection as Projection
     from chroma_nb.projection.projection import project as project
     from chroma_nb.server.serving import serve as serve

@@ -114,7 +114,8 @@ def test_the_saved_notebook_shows_the_map_without_a_kernel(notebook, jupyter):
     lab.save()
     lab.page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
     saved = json.loads(lab.path.read_text())
-    assert "".join(saved["cells"][1]["outputs"][1]["data"]["text/plain"]) == "<Explorer of 'map-of-topics': 1,200 records>"
+    shown = "".join(saved["cells"][1]["outputs"][1]["data"]["text/plain"])
+    assert shown == "<Explorer of 'map-of-topics': 1,200 records>"
     lab.page.context.clear_cookies()
     jupyter.end_kernels()
     again = notebook(name=lab.name)

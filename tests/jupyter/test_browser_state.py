@@ -7,10 +7,10 @@ import pandas
 import pytest
 
 from chroma_nb.jupyter.widgets import browser_state as state_module
+from chroma_nb.jupyter.widgets.browser_state import BrowserState, Order
 from chroma_nb.jupyter.widgets.changes import Changes
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, compiled, observe, operations
 from chroma_nb.jupyter.widgets.selection import Selection
-from chroma_nb.jupyter.widgets.browser_state import BrowserState, Order
 
 
 @pytest.fixture
@@ -250,7 +250,8 @@ def writing(papers):
 
 def contents(collection):
     found = collection.get(include=["documents", "metadatas", "embeddings"])
-    rows = zip(found["ids"], found["documents"], found["metadatas"], np.round(found["embeddings"], 4).tolist())
+    vectors = np.round(found["embeddings"], 4).tolist()
+    rows = zip(found["ids"], found["documents"], found["metadatas"], vectors, strict=True)
     return {one: (document, metadata, tuple(vector)) for one, document, metadata, vector in rows}
 
 
