@@ -6,6 +6,7 @@ One, because each sends plotly.js to the browser anew; it is redrawn by changing
 from __future__ import annotations
 
 import itertools
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from chroma_nb.types import Matrix
 
 _NUMBERS = itertools.count(1)
 _RING = "#D62728"
+#: For so long what plotly says of an outline that we erased is not taken for the person's word.
+_ECHO_SECONDS = 3.0
 
 
 class MapView:
@@ -30,6 +33,7 @@ class MapView:
         require("anywidget", feature="the map")
         self._caught: list[int] = []
         self._outlined = False
+        self._erased = -_ECHO_SECONDS
         drawing = self._drawing()
         self._rows = drawing.rows
         self.figure: Any = graph_objects.FigureWidget([*drawing.figure.data, self._ring()], drawing.figure.layout)
@@ -81,6 +85,10 @@ class MapView:
             self.state.select_rows(sorted(self._caught), source=self._source)
 
     def _deselected(self, trace: Any, points: Any) -> None:
+        if monotonic() < self._erased + _ECHO_SECONDS:
+            # Not the person: plotly says so of the outline that we took away, and has forgotten what we selected.
+            self._send_selection(again=True)
+            return
         self.state.selection.clear(source=self._source)
 
     def _clicked(self, trace: Any, points: Any, device: Any) -> None:
@@ -94,16 +102,26 @@ class MapView:
     # --- To the person ---
     def show_selection(self) -> None:
         """Selected points are bright, the others faint; nothing selected: all bright."""
+        if self._outlined:
+            self._erase_outline()
+        self._send_selection()
+        self._show_focus()
+
+    def _send_selection(self, *, again: bool = False) -> None:
+        """The selected points of each trace; ``again``: also where the figure here believes they are known."""
         chosen = np.zeros(len(self.state.projection), np.bool_)
         chosen[self.state.rows_of(self.state.selection.ids)] = True
         any_chosen = bool(chosen.any())
-        if self._outlined:
-            self._erase_outline()
+        if self.state.projection.dims != 2:
+            return
+        traces = list(zip(self.figure.data, self._rows, strict=False))
+        if again:
+            with self.figure.batch_update():
+                for trace, _ in traces:
+                    trace.selectedpoints = None
         with self.figure.batch_update():
-            if self.state.projection.dims == 2:
-                for trace, rows in zip(self.figure.data, self._rows, strict=False):
-                    trace.selectedpoints = np.flatnonzero(chosen[rows]).tolist() if any_chosen else None
-        self._show_focus()
+            for trace, rows in traces:
+                trace.selectedpoints = np.flatnonzero(chosen[rows]).tolist() if any_chosen else None
 
     def _erase_outline(self) -> None:
         """Take away the lasso that was drawn; while it stands, plotly selects what is inside, whatever we say.
@@ -114,6 +132,7 @@ class MapView:
         self.figure.layout.selections = [corner]
         self.figure.layout.selections = []
         self._outlined = False
+        self._erased = monotonic()
 
     def _ring(self) -> Any:
         """What marks the records in focus; the last trace."""
