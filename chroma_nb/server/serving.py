@@ -83,6 +83,10 @@ def run(
     asyncio.run(server.serve(sockets=[listening]))
 
 
+#: How long a server that is told to stop at once may take.
+_FORCED_SECONDS = 5.0
+
+
 class ServerHandle:
     """A server that runs: ``url``, ``port``, ``stop()``."""
 
@@ -92,6 +96,7 @@ class ServerHandle:
         self.port: int = listening.getsockname()[1]
         self.url = _url(host, listening)
         self._process, self._release = os.getpid(), release
+        self._patience = limits.stop_seconds + _FORCED_SECONDS
         running = threading.Event()
         self._server = _uvicorn_server(app, limits, running.set, lambda: None)
         self._thread = threading.Thread(
@@ -108,7 +113,10 @@ class ServerHandle:
         if os.getpid() != self._process or self._release is _stopped:
             return
         self._server.should_exit = True
-        self._thread.join()
+        self._thread.join(self._patience)
+        if self._thread.is_alive():  # something would not end; the port is free already
+            self._server.force_exit = True
+            self._thread.join(_FORCED_SECONDS)
         release, self._release = self._release, _stopped
         release()
 

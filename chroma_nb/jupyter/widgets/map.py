@@ -86,9 +86,7 @@ class MapView:
 
     def _deselected(self, trace: Any, points: Any) -> None:
         if monotonic() < self._erased + _ECHO_SECONDS:
-            # Not the person: plotly says so of the outline that we took away, and has forgotten what we selected.
-            self._send_selection(again=True)
-            return
+            return  # not the person: plotly says so of the outline that we took away
         self.state.selection.clear(source=self._source)
 
     def _clicked(self, trace: Any, points: Any, device: Any) -> None:
@@ -104,24 +102,14 @@ class MapView:
         """Selected points are bright, the others faint; nothing selected: all bright."""
         if self._outlined:
             self._erase_outline()
-        self._send_selection()
-        self._show_focus()
-
-    def _send_selection(self, *, again: bool = False) -> None:
-        """The selected points of each trace; ``again``: also where the figure here believes they are known."""
         chosen = np.zeros(len(self.state.projection), np.bool_)
         chosen[self.state.rows_of(self.state.selection.ids)] = True
         any_chosen = bool(chosen.any())
-        if self.state.projection.dims != 2:
-            return
-        traces = list(zip(self.figure.data, self._rows, strict=False))
-        if again:
-            with self.figure.batch_update():
-                for trace, _ in traces:
-                    trace.selectedpoints = None
         with self.figure.batch_update():
-            for trace, rows in traces:
-                trace.selectedpoints = np.flatnonzero(chosen[rows]).tolist() if any_chosen else None
+            if self.state.projection.dims == 2:
+                for trace, rows in zip(self.figure.data, self._rows, strict=False):
+                    trace.selectedpoints = np.flatnonzero(chosen[rows]).tolist() if any_chosen else None
+        self._show_focus()
 
     def _erase_outline(self) -> None:
         """Take away the lasso that was drawn; while it stands, plotly selects what is inside, whatever we say.
