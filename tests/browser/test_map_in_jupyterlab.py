@@ -68,20 +68,7 @@ def test_a_lasso_is_followed_by_the_table_and_by_python(notebook):
     assert lab.evaluate("len(explorer.selection.to_df())") == str(chosen)
     lab.shot("map-lasso")
 
-    lab.page.get_by_label("Mark").select_option(index=[1, 2])
-    lab.page.get_by_text("Record id", exact=False).first.wait_for()
-    lab.page.get_by_role("button", name="Select only marked").click()
-    lab.page.locator("caption", has_text="2 of 1,200 records selected").wait_for()
-    assert lab.evaluate("heard[-1]") == "2"
-
-    lab.page.get_by_label("Colour").select_option("year")
-    lab.page.wait_for_function(
-        "document.querySelector('.js-plotly-plot')._fullLayout._infolayer.select('.colorbar').size() > 0"
-    )
-    assert lab.evaluate("explorer.state.color") == "'year'"
     assert lab.page.evaluate("window.attacked") is None
-    lab.dark()
-    lab.shot("map-dark")
 
 
 def test_python_is_followed_by_the_map_and_deleting_asks_first(notebook):
