@@ -286,11 +286,13 @@ def test_variables_can_be_turned_off(chroma, shell):
 
 
 # --- Help and completion --------------------------------------------------------------------------------
-def test_the_overview_names_every_command(shell, capsys):
+def test_the_overview_names_every_command(shell, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     for line in ("", "-h"):
         shell.run_line_magic("chroma", line)
         out = capsys.readouterr().out
-        assert all(f"\n  {name} " in out for name in COMMANDS)
+        first_words = {words[0] for words in map(str.split, out.splitlines()) if words}
+        assert set(COMMANDS) <= first_words, out
 
 
 @pytest.mark.parametrize("name", COMMANDS)
