@@ -16,7 +16,7 @@ N ?= 10000,100000
 export CHROMA_NB_PROGRESS ?= 0
 export PIP_NO_WARN_SCRIPT_LOCATION = 1
 
-.PHONY: help lab test lint check test-all wheel-check crash bench docs demo notebooks clean
+.PHONY: help lab test lint check test-all wheel-check crash fuzz bench docs demo notebooks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -44,6 +44,9 @@ wheel-check: $(TEST_READY) ## build the package; install it in a fresh environme
 
 crash: $(TEST_READY) ## kill writers at random moments, for minutes
 	$(BIN)/python -m pytest -q -m long tests
+
+fuzz: $(TEST_READY) ## the property tests with new random examples (make test repeats the same ones)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=fuzz tests/property tests/congruence tests/engine
 
 bench: $(BENCH_READY) ## the table of docs/performance.md, against chromadb in the same run
 	$(BIN)/python benchmarks/peers.py --n $(N)

@@ -8,7 +8,9 @@ import sys
 import pytest
 from hypothesis import settings
 
-settings.register_profile("chroma_nb", deadline=None, print_blob=True)
+# The same examples in each run, so that a red run can be run again; `make fuzz` looks for new ones.
+settings.register_profile("chroma_nb", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, print_blob=True)
 settings.load_profile("chroma_nb")
 
 #: They hold no examples, and as modules to look for some in they all have one name.
@@ -35,4 +37,6 @@ def _an_example_starts_afresh(request: pytest.FixtureRequest) -> None:
             monkeypatch.delitem(sys.modules, name)
         from chroma_nb.client.shared_system_client import SharedSystemClient
 
+        if "chroma_nb.pandas" in sys.modules:  # a test may have taken .chroma off every DataFrame
+            sys.modules["chroma_nb.pandas"].register()
         SharedSystemClient.clear_system_cache()  # what an earlier example left open in memory is not shared

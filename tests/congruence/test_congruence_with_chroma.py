@@ -10,9 +10,11 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -76,6 +78,17 @@ def plain(result: Any) -> Any:
     return {name: value for name, value in result.items() if name not in ("embeddings", "distances")}
 
 
+@cache
+def chroma_of_its_own() -> Any:
+    """One store of Chroma's for all runs, in which no collection is ever deleted (difference 6).
+
+    Chroma's clients in memory share one store with every other test of the process, and those do delete.
+    """
+    directory = tempfile.mkdtemp(prefix="congruence-chroma-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return chromadb.PersistentClient(directory)
+
+
 class SideBySide(RuleBasedStateMachine):
     """One collection of ours and one of Chroma's, under the same calls."""
 
@@ -84,7 +97,7 @@ class SideBySide(RuleBasedStateMachine):
         self.space, self.name = space, f"collection-{next(NUMBER)}"
         self.directory = tempfile.mkdtemp(prefix="congruence-") if on_disk else None
         self.client = self.open()
-        self.chroma = chromadb.EphemeralClient()
+        self.chroma = chroma_of_its_own()
         arguments = {"configuration": {"hnsw": {"space": space}}, "embedding_function": None}
         self.ours = self.client.create_collection(self.name, **arguments)
         self.theirs = self.chroma.create_collection(self.name, **arguments)
@@ -99,7 +112,7 @@ class SideBySide(RuleBasedStateMachine):
             return
         self.client.delete_collection(self.name)
         self.client.close()
-        # Chroma's collection stays: the lists in the metadata of a deleted one come back in the next (difference 6).
+        # Chroma's collection stays (difference 6).
         if self.directory is not None:
             shutil.rmtree(self.directory)
 

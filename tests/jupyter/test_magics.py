@@ -286,6 +286,17 @@ def test_variables_can_be_turned_off(chroma, shell):
 
 
 # --- Help and completion --------------------------------------------------------------------------------
+def test_the_overview_names_every_command(shell, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    for name in COMMANDS:  # each is loaded now: a module of a package is a name in it, and may hide another
+        command(name)
+    for line in ("", "-h"):
+        shell.run_line_magic("chroma", line)
+        out = capsys.readouterr().out
+        first_words = {words[0] for words in map(str.split, out.splitlines()) if words}
+        assert set(COMMANDS) <= first_words, out
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_examples(shell, capsys, name):
     shell.run_line_magic("chroma", f"{name} -h")

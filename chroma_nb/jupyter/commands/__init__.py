@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "get": ("get", "records by id or filter"),
     "query": ("query", "the records nearest to a text or vector"),
     "peek": ("peek", "the first records"),
-    "map": ("map", "a live map: lasso, search, table"),
+    "map": ("draw_map", "a live map: lasso, search, table"),
     "browse": ("browse", "page, search and edit records in a live view"),
     "count": ("count", "how many records"),
     "delete": ("delete", "delete records or a collection"),
