@@ -1,7 +1,9 @@
-"""README and docs: local links lead somewhere, the ten lines run, the version is said once."""
+"""README, docs and tutorials: local links and anchors lead somewhere, the README runs, the version is said once."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -12,21 +14,60 @@ import pytest
 import chroma_nb
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs").glob("[!_t]*/*.md")])
-LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CODE = re.compile(r"^```.*?^```|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#{1,6} +(.+?) *$", flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_local_links_lead_somewhere(page: Path) -> None:
-    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
-    targets = [target for target in LINK.findall(text) if "://" not in target]
-    assert [target for target in targets if not (page.parent / target).exists()] == []
+def text_of(page: Path) -> str:
+    """The Markdown of a page or of a notebook."""
+    if page.suffix != ".ipynb":
+        return page.read_text(encoding="utf-8")
+    cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
-def test_the_ten_lines_of_the_readme_run(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "Sourdough needs a day to rise.\n"), done.stderr
+def anchors(page: Path) -> set[str]:
+    """What stands behind the # in links to the headings of a page, as GitHub and MyST make it."""
+    headings = HEADING.findall(re.sub(r"^```.*?^```", "", text_of(page), flags=re.DOTALL | re.MULTILINE))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def lead_nowhere(page: Path) -> list[str]:
+    """The local links of a page whose file, or heading of it, is not there."""
+    lost = []
+    for target, anchor in LINK.findall(CODE.sub("", text_of(page))):
+        file = page.parent / target if target else page
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            lost.append(f"{target}#{anchor}" if anchor else target)
+    return lost
+
+
+@pytest.mark.parametrize("page", [*MARKDOWN, *NOTEBOOKS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_local_links_and_their_anchors_lead_somewhere(page: Path) -> None:
+    assert lead_nowhere(page) == []
+
+
+def test_a_lost_link_and_a_lost_anchor_are_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# What it's not, here\n[a](absent.md) [b](#what-its-not-here) [c](page.md#gone) `[d](code.md)`")
+    assert lead_nowhere(page) == ["absent.md", "page.md#gone"]
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    code = [sys.executable, "-c", "".join(blocks)]
+    done = subprocess.run(
+        code, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0, done.stderr
+    first, _, *table = done.stdout.splitlines()
+    assert first == "Sourdough needs a day to rise."
+    assert [row.split()[2] for row in table] == ["f2", "f3"]
 
 
 def test_the_citation_names_this_version() -> None:
