@@ -112,8 +112,9 @@ def uninstall_as_chromadb() -> None:
     """
     _Children.end()
     finder = _finder()
-    if finder is not None:
-        sys.meta_path.remove(finder)
+    if finder is None:
+        return  # a chromadb that is imported is the real one, in use
+    sys.meta_path.remove(finder)
     for name in [name for name in sys.modules if name == NAME or name.startswith(f"{NAME}.")]:
         del sys.modules[name]
     importlib.invalidate_caches()

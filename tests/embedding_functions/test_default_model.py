@@ -5,13 +5,16 @@ import io
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tarfile
 import textwrap
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -399,3 +402,40 @@ def test_a_wrong_archive_leaves_nothing_behind(provider, home: Path, monkeypatch
         models.download()
     assert len(provider.received) == models.DOWNLOAD_TRIES
     assert [file for file in home.rglob("*") if file.is_file()] == []
+
+
+def test_an_interrupted_download_leaves_nothing_half_written(provider, home: Path, monkeypatch) -> None:
+    archive = archive_of({f"onnx/{name}": name.encode() for name in models.ARCHIVE_MEMBERS})
+    monkeypatch.setattr(models, "MODEL_DOWNLOAD_URL", f"{provider.url}/onnx.tar.gz")
+    monkeypatch.setattr(models, "ARCHIVE_SHA256", hashlib.sha256(archive).hexdigest())
+    provider.plays((200, {}, archive))
+
+    @contextmanager
+    def pressed_stop(*arguments, **options):
+        yield SimpleNamespace(update=lambda count: signal.raise_signal(signal.SIGINT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "progress_bar", pressed_stop)
+        with pytest.raises(KeyboardInterrupt):
+            models.download()
+    assert [file for file in home.rglob("*") if file.is_file()] == []
+
+    replace, replaced = os.replace, []
+
+    def stopped_at_the_third(source, target):
+        replaced.append(target)
+        if len(replaced) == 3:
+            signal.raise_signal(signal.SIGINT)
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models.os, "replace", stopped_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            models.download()
+    files = {file.name: file.read_bytes() for file in home.rglob("*") if file.is_file()}
+    assert files.pop("onnx.tar.gz") == archive
+    assert files == {name: name.encode() for name in files}
+    assert models.cached_model() is None
+
+    assert models.download().read_bytes() == b"model.onnx"
+    assert len(provider.received) == 2

@@ -30,7 +30,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "count": ("count", "how many records"),
     "delete": ("delete", "delete records or a collection"),
     "copy": ("copy_collection", "copy a collection, or a part of it"),
-    "model": ("model", "what embeds a collection's texts"),
+    "model": ("model", "what embeds a collection's texts; Chroma's own model downloaded"),
+    "dropin": ("dropin", "import chromadb gives chroma_nb from here on"),
     "save": ("save", "keep a command under a name"),
     "run": ("run", "run a saved command"),
 }

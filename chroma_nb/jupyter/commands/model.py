@@ -1,4 +1,4 @@
-"""``%chroma model``: what embeds a collection's texts."""
+"""``%chroma model``: what embeds a collection's texts; and Chroma's own model, downloaded when asked."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from chroma_nb.jupyter.command_line import Command, Parser, suggestion
 from chroma_nb.jupyter.formatters import model_name
 from chroma_nb.jupyter.session import Session
 
+#: In the place of a collection's name: fetch Chroma's model. (A collection of that name: ``%chroma use`` it first.)
+_DOWNLOAD = "download"
+
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("collection", nargs="?", type=parser.text)
+    parser.add_argument("collection", nargs="?", type=parser.text, help="or download: fetch Chroma's own model")
     parser.add_argument("--list", action="store_true", help="the names that %%chroma create --model knows")
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
+    from chroma_nb.embedding_functions import models
+
     if arguments.list:
         for name in sorted({"none", *_known()}):
             session.say(name)
+        return
+    if arguments.collection == _DOWNLOAD:
+        session.say(f"New collections are embedded with Chroma's own model: {models.download()}")
         return
     collection = session.collection(arguments.collection)
     configuration = (collection.configuration_json or {}).get("embedding_function")
@@ -50,7 +58,11 @@ def embedding_function(given: Any) -> Any:
 COMMAND = Command(
     name="model",
     summary="What embeds a collection's texts.",
-    examples=("%chroma model papers", "%chroma model --list"),
+    examples=(
+        "%chroma model papers",
+        "%chroma model --list",
+        "%chroma model download            Chroma's own model (fp32, 80 MB), into Chroma's folder",
+    ),
     arguments=_arguments,
     run=_run,
 )

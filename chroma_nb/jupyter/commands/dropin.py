@@ -1,0 +1,45 @@
+"""``%chroma dropin``: ``import chromadb`` gives chroma_nb from here on, and how to take that back."""
+
+from __future__ import annotations
+
+import argparse
+
+from IPython.core.error import UsageError
+
+from chroma_nb.jupyter.command_line import Command, Parser
+from chroma_nb.jupyter.session import Session
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("--undo", action="store_true", help="import chromadb finds again what it found before")
+    parser.add_argument("--children", action="store_true", help="also in the processes that this kernel starts")
+
+
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
+    import chroma_nb
+
+    if arguments.undo:
+        if arguments.children:
+            raise UsageError("%chroma dropin: --undo takes everything back, child processes too; give it alone")
+        chroma_nb.uninstall_as_chromadb()
+        session.say("import chromadb finds again what it found before.")
+        return
+    try:
+        chroma_nb.install_as_chromadb(children=arguments.children)
+    except RuntimeError as error:  # another chromadb is in use: the message says which, and what to do
+        raise UsageError(str(error)) from None
+    also = ", also in processes that this one starts" if arguments.children else ""
+    session.say(f"import chromadb gives chroma_nb now{also}. Take it back: %chroma dropin --undo")
+
+
+COMMAND = Command(
+    name="dropin",
+    summary="Let import chromadb give chroma_nb, for this notebook and the libraries it imports.",
+    examples=(
+        "%chroma dropin                    before anything imports chromadb",
+        "%chroma dropin --children         also in processes that this kernel starts",
+        "%chroma dropin --undo",
+    ),
+    arguments=_arguments,
+    run=_run,
+)
