@@ -1,7 +1,7 @@
 """The built package, installed as a stranger would: ``make wheel-check``. Not a test of pytest's: it takes minutes.
 
-Builds the source distribution and the wheel, looks at what the wheel holds, and for each Python from 3.11 to 3.13 found
-here installs it in an environment of its own, runs ``pip check`` and one search.
+Builds the source distribution and from it the wheel, looks at what they hold, and for each Python from 3.11 to 3.13
+found here installs the wheel in an environment of its own, runs ``pip check``, one search, doctor and tutorials.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
 
+import chroma_nb
+
 ROOT = Path(__file__).parents[2]
+STEM = f"chroma_nb-{chroma_nb.__version__}"
 VERSIONS = ("3.11", "3.12", "3.13")
 SEARCH = """
 import chroma_nb
@@ -25,10 +29,38 @@ print("chroma_nb", chroma_nb.__version__, "searches")
 """
 
 
-def strangers(wheel: Path) -> list[str]:
-    """What the wheel holds beside the package and its description."""
-    names = zipfile.ZipFile(wheel).namelist()
-    return [name for name in names if not name.startswith(("chroma_nb/", "chroma_nb-"))]
+def find(version: str) -> str | None:
+    """A Python of this version that runs: on the PATH (where pyenv's names may lead nowhere), or one of pyenv's."""
+    on_path = shutil.which(f"python{version}")
+    of_pyenv = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"), reverse=True)
+    for python in filter(None, [on_path, *map(str, of_pyenv)]):
+        if subprocess.run([python, "--version"], capture_output=True).returncode == 0:
+            return python
+    return None
+
+
+def in_git(*folders: str) -> set[str]:
+    """The project's files in these folders, those not committed yet included."""
+    command = ["git", "ls-files", "-zco", "--exclude-standard", *folders]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return set(filter(None, done.stdout.split("\0")))
+
+
+def wheel_should_hold() -> set[str]:
+    """The package, the tutorials with their data, the licences; nothing else."""
+    tutorials = {f"chroma_nb/{name}" for name in in_git("notebooks/*.ipynb", "notebooks/data")}
+    about = {"METADATA", "WHEEL", "RECORD", "entry_points.txt"}
+    about |= {f"licenses/{name}" for name in ("LICENSE", "notebooks/data/WORDNET-LICENSE.txt")}
+    return in_git("chroma_nb") | tutorials | {f"{STEM}.dist-info/{name}" for name in about}
+
+
+def check_contents(wheel: Path, sdist: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert held == wheel_should_hold(), f"wheel: {sorted(held ^ wheel_should_hold())}"
+    with tarfile.open(sdist) as archive:
+        held = {member.name.removeprefix(f"{STEM}/") for member in archive if member.isfile()}
+    expected = {name for name in in_git() if not name.startswith((".ci/", ".github/", ".pre-commit"))} | {"PKG-INFO"}
+    assert held == expected, f"source distribution: {sorted(held ^ expected)}"
 
 
 def check(python: str, wheel: Path, directory: Path) -> None:
@@ -37,21 +69,23 @@ def check(python: str, wheel: Path, directory: Path) -> None:
     subprocess.run([inside, "-m", "pip", "install", "-q", wheel], check=True)
     subprocess.run([inside, "-m", "pip", "check"], check=True)
     subprocess.run([inside, "-c", SEARCH], check=True, cwd=directory)
+    subprocess.run([directory / "bin" / "chroma-nb", "doctor"], check=True, cwd=directory)
+    subprocess.run([directory / "bin" / "chroma-nb", "tutorials", "copied"], check=True, cwd=directory)
+    copied = {path.name for path in (directory / "copied").glob("*.ipynb")}
+    assert copied == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}, copied
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory)
         subprocess.run([sys.executable, "-m", "build", "--outdir", out, ROOT], check=True)
-        (wheel,) = out.glob("*.whl")
-        assert strangers(wheel) == [], strangers(wheel)
-        assert "chroma_nb/py.typed" in zipfile.ZipFile(wheel).namelist()
+        (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+        check_contents(wheel, sdist)
         for version in VERSIONS:
-            python = shutil.which(f"python{version}")
-            if python is None:
-                print(f"python{version}: not found here, not checked")
-                continue
-            check(python, wheel, out / version)
+            python = find(version)
+            print(f"--- Python {version}: {python or 'not found here, not checked'}", flush=True)
+            if python is not None:
+                check(python, wheel, out / version)
 
 
 if __name__ == "__main__":
