@@ -68,7 +68,7 @@ class ChromaNb(ChromaLike):
         while perf_counter() < deadline:
             for query in queries:
                 self.query(query[None], 10)
-            if self.collection.explain(query_embeddings=queries[:1])["index"] != "none":
+            if self.collection.explain(query_embeddings=queries[:1])["index"].startswith("hnsw"):
                 return True
             sleep(0.2)
         return False
