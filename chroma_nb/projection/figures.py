@@ -28,6 +28,8 @@ DRAWN: Final = 200_000
 #: On white and on black alike 4.5 : 1.
 _INK: Final = "#767676"
 _SEED: Final = 42
+#: Of the first query, the second, …
+STAR_COLOURS: Final = ("#D62728", "#6A3D9A", "#1B9E77", "#B15928")
 
 
 class Map(Protocol):
@@ -221,7 +223,7 @@ def star_traces(star: Star, coordinates: Matrix, number: int) -> list[Any]:
     """A query as a star, with lines to its hits."""
     go = require("plotly.graph_objects", feature="the figure of a map")
     dims = len(star.spot)
-    colour = ("#D62728", "#6A3D9A", "#1B9E77", "#B15928")[number % 4]
+    colour = STAR_COLOURS[number % len(STAR_COLOURS)]
     path = np.full((3 * len(star.hits), dims), np.nan, np.float32)
     path[0::3], path[1::3] = star.spot, coordinates[star.hits]
     kind = go.Scatter if dims == 2 else go.Scatter3d

@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias
-
-import numpy as np
 
 from chroma_nb._optional import require
 from chroma_nb.jupyter.markup import Html, block, chips, document, escape, facts, table
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
+from chroma_nb.jupyter.widgets.map_drawing import drawing
 from chroma_nb.jupyter.widgets.selection import Selection
-from chroma_nb.projection import colours, figures
+from chroma_nb.projection import figures
 from chroma_nb.projection.background import Background
 from chroma_nb.projection.projection import Projection, project
 from chroma_nb.types import Matrix, Where
 
 #: Seconds between two words about progress.
 _PAUSE = 0.25
-#: Points and records of the picture that stays in the saved notebook.
-_DRAWN, _LISTED = 600, 10
+#: Records below the picture that stays in the saved notebook.
+_LISTED = 10
 _NUMBERS = itertools.count(1)
 
 Renderer: TypeAlias = Literal["auto", "plotly", "scatter"]
@@ -81,7 +80,9 @@ class Explorer:
         from IPython.display import HTML, display
 
         # Two outputs: what reopens a saved notebook shows this one; the live one beside it hides it.
-        display(HTML(f'<div class="{self._static_class}">{static_html(self.projection)}</div>'))  # type: ignore[no-untyped-call]
+        stars = [star for placed in self.state.searches for star in self.projection.stars(placed)]
+        saved = static_html(self.projection, self.state.color, stars)
+        display(HTML(f'<div class="{self._static_class}">{saved}</div>'))  # type: ignore[no-untyped-call]
         bundle = self.widget._repr_mimebundle_()
         display({**bundle, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
 
@@ -375,8 +376,8 @@ def _shown(text: str) -> str:
 
 
 # --- What stays in the saved notebook -------------------------------------------------------------------
-def static_html(projection: Projection) -> Html:
-    """The map as a small drawing and its first records: what one sees without a kernel."""
+def static_html(projection: Projection, color: str | None = "label", stars: Sequence[figures.Star] = ()) -> Html:
+    """The map as a picture and its first records: what one sees without a kernel."""
     first = [
         [escape(one, 60), escape(text or "", 160), chips(dict(metadata or {}), 5)]
         for one, text, metadata in zip(
@@ -384,27 +385,4 @@ def static_html(projection: Projection) -> Html:
         )
     ]
     caption = f"Map of {projection.name}: {len(projection):,} records; run the cell to explore them"
-    return block(_drawing(projection), table(caption, ["id", "document", "metadata"], first))
-
-
-def _drawing(projection: Projection) -> Html:
-    if not len(projection):
-        return ""
-    spots = projection.coordinates[:, :2]
-    low, span = spots.min(axis=0), np.maximum(np.ptp(spots, axis=0), 1e-9)
-    step = max(1, -(-len(spots) // _DRAWN))
-    rows = np.arange(0, len(spots), step)
-    places = np.rint((spots[rows] - low) / span * [560, 300] + 10).astype(int)
-    clusters = projection.labels.clusters[rows]
-    circles = "".join(
-        f'<circle cx="{x}" cy="{320 - y}" r="3" fill="{_colour(number)}"/>'
-        for (x, y), number in zip(places.tolist(), clusters.tolist(), strict=True)
-    )
-    return (
-        '<svg viewBox="0 0 580 320" width="580" role="img" aria-label="map of the records" fill-opacity="0.7">'
-        f"{circles}</svg>"
-    )
-
-
-def _colour(number: int) -> str:
-    return colours.PALETTE[number % len(colours.PALETTE)] if number >= 0 else colours.GREY
+    return block(drawing(projection, color, stars), table(caption, ["id", "document", "metadata"], first))
