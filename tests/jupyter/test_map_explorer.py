@@ -1,5 +1,6 @@
 """The explorer without a browser: what a lasso, a search, a button do to state, table and collection."""
 
+import base64
 import json
 import re
 import warnings
@@ -281,6 +282,17 @@ def test_nothing_in_a_collection_becomes_markup(client, words):
     ]:
         assert "<img" not in text
         assert "<script" not in text
+
+
+def test_a_question_asked_from_python_is_in_the_picture_of_the_saved_notebook(explorer, capsys):
+    hits = explorer.search("cod")
+    assert explorer.selection.ids == tuple(hits)
+    outputs = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("IPython.display.display", lambda shown, **options: outputs.append(shown))
+        explorer._ipython_display_()
+    (picture,) = PICTURE.findall(outputs[0].data)
+    assert ">cod</text>" in base64.b64decode(picture.partition("base64,")[2].partition('"')[0]).decode()
 
 
 def test_the_saved_notebook_gets_the_same_bytes_in_every_run(collection, client, capsys):
