@@ -22,6 +22,7 @@ from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.columns import Columns
 from chroma_nb.engine.filters import evaluate
 from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.threads import in_parts
 from chroma_nb.engine.vectors import VectorStore
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.results import GetResult, QueryResult
@@ -32,6 +33,8 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
+#: Rows of vectors below which another thread is not worth its start.
+_WORTH_A_THREAD: Final = 2048
 #: Rows whose filter is evaluated at a time when only the first few matches are wanted.
 _BLOCK: Final = 8192
 
@@ -146,8 +149,8 @@ class Reading:
         slots, view = self.memory.slots[rows], self.matrix
         first, last = int(slots[0]), int(slots[-1])
         if last - first + 1 == len(slots) and (len(slots) == 1 or bool((np.diff(slots) == 1).all())):
-            return view[first : last + 1].astype(np.float64)
-        return view[slots].astype(np.float64)
+            return _widened(view[first : last + 1])
+        return _widened(view[slots])
 
     # --- query -------------------------------------------------------------------------------------------
 
@@ -327,6 +330,12 @@ class Reading:
                     "its checksum: the vector file is damaged; client.verify() lists every such record, "
                     "add them again or restore a backup"
                 )
+
+
+def _widened(vectors: Matrix) -> Float64:
+    wide = np.empty(vectors.shape)
+    in_parts(len(vectors), _WORTH_A_THREAD, lambda start, stop: np.copyto(wide[start:stop], vectors[start:stop]))
+    return wide
 
 
 @lru_cache(maxsize=256)

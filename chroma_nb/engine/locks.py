@@ -43,7 +43,7 @@ class ReadersWriterLock:
         """The other end of ``acquire_reading``."""
         with self._mutex:
             self._readers.discard(threading.get_ident())
-            if not self._readers:
+            if self._waiting and not self._readers:
                 self._condition.notify_all()
 
     @contextmanager

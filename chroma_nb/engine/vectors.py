@@ -20,7 +20,11 @@ import numpy.typing as npt
 from chroma_nb.errors import InternalError, _DamagedError
 from chroma_nb.types import Matrix
 
+#: How much an array that is full grows. What is not written yet costs address space, not memory, so a small
+#: one grows by much: it is copied less often.
 _GROWTH: Final = 1.6
+_GROWTH_WHILE_SMALL: Final = 4
+_SMALL_BYTES: Final = 1 << 26
 
 
 class VectorStore(Protocol):
@@ -52,7 +56,8 @@ class MemoryVectors:
         """Put ``rows`` at the slots from ``first_slot`` on."""
         end = first_slot + len(rows)
         if end > len(self._rows):
-            grown = np.empty((max(end, int(len(self._rows) * _GROWTH)), self.dimension), np.float32)
+            growth = _GROWTH if self._rows.nbytes > _SMALL_BYTES else _GROWTH_WHILE_SMALL
+            grown = np.empty((max(end, int(len(self._rows) * growth)), self.dimension), np.float32)
             grown[:first_slot] = self._rows[:first_slot]
             self._rows = grown  # older views keep the older array alive
         self._rows[first_slot:end] = rows

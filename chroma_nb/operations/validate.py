@@ -743,7 +743,7 @@ def _are_storable(metadatas: Iterable[Any]) -> bool:
         integers = [value for value in values if type(value) is int]
         if min(integers) not in _INT64 or max(integers) not in _INT64:
             return False
-    return float not in kinds or math.isfinite(sum(value for value in values if type(value) is float))
+    return float not in kinds or math.isfinite(sum([value for value in values if type(value) is float]))
 
 
 def _storable(metadata: Mapping[str, Any], updating: bool, argument: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.engine.distances import DISTANCES
+from chroma_nb.engine.threads import in_parts
 from chroma_nb.types import Matrix, Vector
 
 Slots = npt.NDArray[np.int64]
@@ -26,8 +27,12 @@ _U: Final = 2.0**-24
 _UNDERFLOW: Final = 2.0**-126
 #: Rows whose minimum is kept while the k smallest scores are looked for.
 _GROUP: Final = 64
-#: Rows copied at a time when few of many rows are looked at.
+#: Rows measured in float64 at a time.
 _GATHERED: Final = 2048
+#: Rows copied at a time when few of many rows are looked at.
+_COPIED: Final = 256
+#: Bytes of vectors below which another thread costs more than it saves.
+_THREAD_BYTES: Final = 1 << 22
 #: Bytes of scores that one batch of queries may take.
 _BATCH_BYTES: Final = 1 << 26
 #: Rows in the sample that shows whether the vectors lie far from the origin.
@@ -120,8 +125,8 @@ class ExactIndex:
             self._prepare(vectors)
             vectors = vectors[: self.slots]
             references = np.stack([self._reference(query) for query in queries])
-            if len(queries) == 1:  # vecdot stays in this thread and reads memory at full speed
-                products = np.vecdot(vectors, references[0])[None]
+            if len(queries) == 1:
+                products = _products(vectors, references[0])
                 return self._decide(vectors, queries, references, products, k, order, dead)
             at_once = max(1, _BATCH_BYTES // (4 * max(1, len(vectors))))
             found = []
@@ -148,10 +153,7 @@ class ExactIndex:
             return self._nearest(vectors, query, among, k, order)
         self._prepare(vectors)
         reference = self._reference(query)
-        products = np.empty((1, len(among)), np.float32)
-        for start in range(0, len(among), _GATHERED):
-            block = among[start : start + _GATHERED]
-            products[0, start : start + _GATHERED] = np.vecdot(vectors[block], reference)
+        products = _products_of(vectors, among, reference)
         return self._decide(vectors, query[None], reference[None], products, k, order, None, among)[0]
 
     def _decide(
@@ -168,7 +170,7 @@ class ExactIndex:
         """From float32 products, one row a query, the ``k`` nearest by float64."""
         scores = self._scores(products, among)
         if dead is not None:
-            scores[:, dead[: self.slots]] = np.inf
+            np.copyto(scores, np.inf, where=dead[: self.slots])
         lengths = np.sqrt(np.einsum("ij,ij->i", references, references, dtype=np.float64))
         limits = kth_smallest(scores, k) + 2 * self._bounds(lengths)
         found = []
@@ -228,6 +230,37 @@ class ExactIndex:
         """The k nearest among ``slots`` with exact distances (what a graph found, put right)."""
         with np.errstate(all="ignore"):
             return self._nearest(vectors, query, slots, k, order)
+
+
+def _products(vectors: Matrix, reference: Float32) -> Float32:
+    """Each vector times ``reference``; shape (1, vectors). vecdot, not ``@``: that would wake BLAS's threads."""
+    products = np.empty((1, len(vectors)), np.float32)
+
+    def part(start: int, stop: int) -> None:
+        np.vecdot(vectors[start:stop], reference, out=products[0, start:stop])
+
+    in_parts(len(vectors), _rows_worth_a_thread(vectors), part)
+    return products
+
+
+def _products_of(vectors: Matrix, slots: Slots, reference: Float32) -> Float32:
+    """The vectors of ``slots`` times ``reference``, copied in blocks that stay in the processor's cache."""
+    products = np.empty((1, len(slots)), np.float32)
+
+    def part(start: int, stop: int) -> None:
+        block = np.empty((min(_COPIED, stop - start), vectors.shape[1]), np.float32)
+        for first in range(start, stop, _COPIED):
+            some = slots[first : min(first + _COPIED, stop)]
+            # "clip", though no slot is out of range: with "raise" numpy copies twice.
+            np.take(vectors, some, axis=0, out=block[: len(some)], mode="clip")
+            np.vecdot(block[: len(some)], reference, out=products[0, first : first + len(some)])
+
+    in_parts(len(slots), _rows_worth_a_thread(vectors) // 2, part)
+    return products
+
+
+def _rows_worth_a_thread(vectors: Matrix) -> int:
+    return max(1, _THREAD_BYTES // int(4 * vectors.shape[1]))
 
 
 def ordered(slots: Slots, distances: Float64, k: int, order: Slots) -> tuple[Slots, Float64]:

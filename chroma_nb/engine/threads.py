@@ -1,0 +1,70 @@
+"""Work on the parts of an array in several threads: numpy lets go of the interpreter while it computes.
+
+The threads wait in the operating system, not in a loop, so a busy machine loses nothing by them; BLAS's
+own threads, which spin, cost a hundred times the work itself there (docs/architecture.md, "Searching").
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+#: Reading memory is what takes the time; more threads than this do not read it faster.
+_MOST: Final = 8
+
+_pool: ThreadPoolExecutor | None = None
+
+
+def cores() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> None:
+    """Call ``work(start, stop)`` for parts of ``range(length)``, none below ``smallest``, side by side, and wait.
+
+    >>> squares = [0] * 5
+    >>> in_parts(5, 2, lambda start, stop: squares.__setitem__(slice(start, stop), [i * i for i in range(start, stop)]))
+    >>> squares
+    [0, 1, 4, 9, 16]
+    """
+    parts = min(cores(), _MOST, length // max(1, smallest))
+    if parts < 2:
+        work(0, length)
+        return
+    bounds = [length * part // parts for part in range(parts + 1)]
+    running = []
+    try:
+        for start, stop in pairwise(bounds[1:]):
+            try:
+                running.append(_threads().submit(work, start, stop))
+            except RuntimeError:  # the interpreter is ending and takes no more work
+                work(start, stop)
+        work(bounds[0], bounds[1])
+    finally:
+        for part in running:
+            part.result()
+
+
+def _threads() -> ThreadPoolExecutor:
+    global _pool
+    if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        _pool = ThreadPoolExecutor(min(cores(), _MOST) - 1, thread_name_prefix="chroma_nb scan")
+    return _pool
+
+
+def _forget() -> None:
+    """In a forked child there are no threads but the one that forked."""
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

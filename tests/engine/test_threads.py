@@ -1,0 +1,113 @@
+"""Work in parts: every element once, failures told, forks and the interpreter's end survived."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chroma_nb.engine import threads
+from chroma_nb.engine.index.exact import ExactIndex
+
+
+@pytest.fixture(autouse=True)
+def four_cores(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(threads, "cores", lambda: 4)
+    monkeypatch.setattr(threads, "_pool", None)
+    yield
+    if threads._pool is not None:
+        threads._pool.shutdown()
+
+
+@given(length=st.integers(0, 300), smallest=st.integers(0, 60))
+def test_every_place_is_worked_on_once(length, smallest):
+    counts = np.zeros(length, np.int64)
+
+    def work(start, stop):
+        counts[start:stop] += 1
+
+    threads.in_parts(length, smallest, work)
+    assert (counts == 1).all()
+
+
+def test_parts_are_not_smaller_than_asked():
+    sizes = []
+    threads.in_parts(100, 40, lambda start, stop: sizes.append(stop - start))
+    assert sorted(sizes) == [50, 50]
+
+
+def test_few_elements_stay_in_this_thread():
+    seen = []
+    threads.in_parts(10, 10, lambda start, stop: seen.append(threading.get_ident()))
+    assert seen == [threading.get_ident()]
+    assert threads._pool is None
+
+
+@pytest.mark.parametrize("failing", [0, 1, 3])
+def test_a_failure_in_any_part_is_the_callers(failing):
+    def work(start, stop):
+        if start == failing:
+            raise ArithmeticError("part")
+
+    with pytest.raises(ArithmeticError, match="part"):
+        threads.in_parts(4, 1, work)
+
+
+def test_a_scan_in_threads_is_the_scan_in_one(monkeypatch):
+    random = np.random.default_rng(3)
+    vectors = random.normal(size=(60_000, 24)).astype(np.float32)
+    order = np.arange(len(vectors))
+    index = ExactIndex("l2", 24)
+    index.extend(order, np.linalg.norm(vectors.astype(np.float64), axis=1), len(vectors))
+    some = np.sort(random.permutation(len(vectors))[:50_000])
+
+    def answers():
+        whole = index.search(vectors, vectors[:1] + 0.01, 7, order)[0]
+        gathered = index.search(vectors, vectors[:1] + 0.01, 7, order, among=some)[0]
+        return [*whole, *gathered]
+
+    side_by_side = answers()
+    assert threads._pool is not None
+    monkeypatch.setattr(threads, "cores", lambda: 1)
+    for mine, alone in zip(side_by_side, answers(), strict=True):
+        np.testing.assert_array_equal(mine, alone)
+
+
+AT_EXIT = """
+import atexit
+from chroma_nb.engine import threads
+threads.cores = lambda: 4
+threads.in_parts(4, 1, lambda start, stop: None)
+atexit.register(lambda: threads.in_parts(4, 1, lambda start, stop: print(start)))
+"""
+
+
+def test_the_interpreters_end_is_survived():
+    ended = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=60)
+    assert (sorted(ended.stdout.split()), ended.stderr) == (["0", "1", "2", "3"], "")
+
+
+IN_A_CHILD = """
+import os
+from chroma_nb.engine import threads
+threads.cores = lambda: 4
+threads.in_parts(4, 1, lambda start, stop: None)
+child = os.fork()
+if not child:
+    done = []
+    threads.in_parts(4, 1, lambda start, stop: done.append(start))
+    os._exit(0 if sorted(done) == [0, 1, 2, 3] else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_threads_of_its_own():
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", IN_A_CHILD]
+    assert subprocess.run(command, timeout=60).returncode == 0
