@@ -73,6 +73,10 @@ class Explorer:
         """The plotly FigureWidget (for very large maps, the box of jupyter-scatter)."""
         return self.map.figure
 
+    def search(self, text: str) -> list[str]:
+        """Find records by meaning, draw the question on the map, select its hits; their ids, nearest first."""
+        return self.state.search(text)
+
     def __repr__(self) -> str:
         return f"<Explorer of {self.projection.name!r}: {len(self.projection):,} records>"
 
