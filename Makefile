@@ -70,26 +70,30 @@ clean: ## the environment, caches and built files
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "chroma_nb needs Python 3.11 to 3.13, this is %d.%d; name another one: make PYTHON=python3.12" % sys.version_info[:2])'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q --upgrade "pip>=25.1"
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -q --upgrade "pip>=25.1"
 	@touch $@
 
 # hnswlib is compiled at installation. Without a compiler everything else is installed: search is exact then.
 $(LAB_READY): $(VENV)/.created pyproject.toml
-	@echo "installing chroma_nb and JupyterLab into $(VENV): some minutes, once"
-	$(PIP) install -q -e ".[all]" || { \
+	@echo "installing chroma_nb and JupyterLab: some minutes, once"
+	@$(PIP) install -q -e ".[all]" || { \
 	  echo "hnswlib could not be built here (it needs a C++ compiler); installing without it: every search will be exact"; \
 	  $(PIP) install -q -e ".[large,lab]"; }
 	@touch $@
 
 $(TEST_READY): $(LAB_READY)
-	$(PIP) install -q --group test
+	@echo "installing what the tests need"
+	@$(PIP) install -q --group test
 	@touch $@
 
 $(DOCS_READY): $(LAB_READY)
-	$(PIP) install -q --group docs
+	@echo "installing what the documentation needs"
+	@$(PIP) install -q --group docs
 	@touch $@
 
 $(BENCH_READY): $(LAB_READY)
-	$(PIP) install -q --group bench
+	@echo "installing the databases to compare with"
+	@$(PIP) install -q --group bench
 	@touch $@

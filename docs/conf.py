@@ -20,6 +20,8 @@ extensions = ["sphinx.ext.autodoc", "myst_nb"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"chroma_nb {release}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
