@@ -18,6 +18,7 @@ import numpy.typing as npt
 from chroma_nb.engine.columns import Columns
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.engine.locks import ReadersWriterLock
 
 Ints = npt.NDArray[np.int64]
@@ -79,6 +80,7 @@ class CollectionInMemory:
         self._columns_lock = threading.Lock()
         self.exact: ExactIndex | None = None
         self.graph: HnswIndex | None = None
+        self.witnesses: Witnesses | None = None
         self.exact_seconds = 0.0
 
     # --- looking -----------------------------------------------------------------------------------

@@ -647,8 +647,9 @@ class Engine:
         memory = self._memories.get(source.row.number)
         if graph is None or memory is None:
             return False
+        witnesses = source.witnesses()
         with memory.lock.writing():
-            if not source.publish(graph, memory):
+            if not source.publish(graph, witnesses, memory):
                 return False
         if fresh and cache is not None and not self.read_only:
             storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)

@@ -26,7 +26,7 @@ from chroma_nb.engine.threads import in_parts
 from chroma_nb.engine.vectors import VectorStore
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import Matrix
+from chroma_nb.types import Matrix, Vector
 from chroma_nb.where import Expression
 
 Ints = npt.NDArray[np.int64]
@@ -262,12 +262,16 @@ class Reading:
     def _by_graph(
         self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
     ) -> list[tuple[Ints, Float64] | None]:
-        """What the graph finds, merged with an exact scan of the slots it does not know; None: too few."""
+        """What the graph finds, merged with an exact scan of the slots it does not know; None: scan instead.
+
+        That is where too few are left, or a witness says that nearer ones were missed.
+        """
         memory, graph = self.memory, self.memory.graph
         asked = None if graph is None else graph.query(queries, min(plan.candidates, memory.live), plan.ef)
-        if graph is None or asked is None:
+        if graph is None or asked is None or memory.witnesses is None:
             return [None] * len(queries)
         exact, view = self.exact_index(), self.matrix
+        exact.prepare(view)
         tail = np.arange(graph.covers, memory.next_slot)
         tail = tail[memory.row_of_slot[tail] != UNKNOWN]
         in_graph = memory.live - len(tail)
@@ -276,8 +280,9 @@ class Reading:
             permitted = np.zeros(memory.next_slot, np.bool_)
             permitted[allowed] = True
         wanted = min(k, memory.live if allowed is None else len(allowed))
+        watched = exact.scores(memory.witnesses.vectors, memory.witnesses.slots, queries)
         found: list[tuple[Ints, Float64] | None] = []
-        for query, slots in zip(queries, asked[0], strict=True):
+        for query, slots, seen in zip(queries, asked[0], watched, strict=True):
             near = slots[slots != UNKNOWN]
             near = near[memory.row_of_slot[near] != UNKNOWN]
             candidates = np.concatenate([near, tail]) if len(tail) else near
@@ -287,8 +292,26 @@ class Reading:
             if len(near) < min(wanted, in_graph):
                 found.append(None)
                 continue
-            found.append(exact.measure(view, query, candidates, k, memory.row_of_slot))
+            answer = exact.measure(view, query, candidates, k, memory.row_of_slot)
+            found.append(None if self._missed(answer, query, seen, permitted) else answer)
         return found
+
+    def _missed(self, answer: tuple[Ints, Float64], query: Vector, seen: Vector, permitted: Mask | None) -> bool:
+        """Whether a witness, whose scores are ``seen``, is nearer than the last of the answer and not in it."""
+        memory, witnesses = self.memory, self.memory.witnesses
+        slots, distances = answer
+        if witnesses is None or not len(slots):
+            return False
+        exact, view = self.exact_index(), self.matrix
+        farthest = exact.scores(view[slots], slots, query[None]).max()
+        near = np.setdiff1d(witnesses.slots[seen < farthest], slots)
+        near = near[memory.row_of_slot[near] != UNKNOWN]
+        if permitted is not None:
+            near = near[permitted[near]]
+        if not len(near):
+            return False
+        nearest = exact.measure(view, query, near, 1, memory.row_of_slot)[1]
+        return bool(nearest[0] < distances[-1])
 
     def _hydrated(self, found: list[tuple[Ints, Float64]], include: Sequence[str]) -> QueryResult:
         memory, ids = self.memory, self.memory.ids

@@ -19,6 +19,7 @@ from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.executor import Reading
 from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.types import Matrix
 
 
@@ -54,11 +55,15 @@ class GraphSource:
             graph.covers = self.row.next_slot
         return graph
 
-    def publish(self, graph: HnswIndex, memory: CollectionInMemory) -> bool:
+    def witnesses(self) -> Witnesses:
+        """A sample of the records, by which searches of the graph are checked."""
+        return Witnesses.of(self.slots, self.vectors)
+
+    def publish(self, graph: HnswIndex, witnesses: Witnesses, memory: CollectionInMemory) -> bool:
         """Put ``graph`` in place, under the writing lock; False when the vectors have moved to another file."""
         if memory.generation != self.row.generation or memory.seq == UNKNOWN:
             return False
         indexed = graph.slots()
         graph.mark(indexed[memory.row_of_slot[indexed] == UNKNOWN])
-        memory.graph = graph
+        memory.graph, memory.witnesses = graph, witnesses
         return True

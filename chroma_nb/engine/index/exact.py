@@ -71,7 +71,7 @@ class ExactIndex:
         self._smallest_norm = min(self._smallest_norm, float(norms.min(initial=np.inf, where=norms > 0)))
         self.slots = end
 
-    def _prepare(self, vectors: Matrix) -> None:
+    def prepare(self, vectors: Matrix) -> None:
         """Bring bias and scale up to the slots known."""
         with self._preparing:
             self._derive(vectors)
@@ -122,7 +122,7 @@ class ExactIndex:
         with np.errstate(all="ignore"):
             if among is not None:
                 return [self._gather(vectors, query, k, order, among) for query in queries]
-            self._prepare(vectors)
+            self.prepare(vectors)
             vectors = vectors[: self.slots]
             references = np.stack([self._reference(query) for query in queries])
             if len(queries) == 1:
@@ -135,6 +135,17 @@ class ExactIndex:
                 products = references[some] @ vectors.T
                 found += self._decide(vectors, queries[some], references[some], products, k, order, dead)
             return found
+
+    def scores(self, vectors: Matrix, slots: Slots, queries: Matrix) -> Float32:
+        """How near the vectors of ``slots`` are to each query, smaller is nearer; shape (queries, slots).
+
+        Of float32 precision, to be compared with one another only. ``search`` has been asked before, or
+        ``prepare``.
+        """
+        with np.errstate(all="ignore"):
+            references = np.stack([self._reference(query) for query in queries])
+            products = np.vecdot(vectors, references[0])[None] if len(queries) == 1 else references @ vectors.T
+            return self._scores(products, slots)
 
     def _reference(self, query: Vector) -> Float32:
         if self._centre is None:
@@ -151,7 +162,7 @@ class ExactIndex:
     def _gather(self, vectors: Matrix, query: Vector, k: int, order: Slots, among: Slots) -> tuple[Slots, Float64]:
         if len(among) <= max(_GATHERED // 4, 4 * k):
             return self._nearest(vectors, query, among, k, order)
-        self._prepare(vectors)
+        self.prepare(vectors)
         reference = self._reference(query)
         products = _products_of(vectors, among, reference)
         return self._decide(vectors, query[None], reference[None], products, k, order, None, among)[0]
