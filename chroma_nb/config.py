@@ -18,6 +18,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar, cast
 
+from chroma_nb._optional import require
+
 C = TypeVar("C")
 
 DEFAULT_TENANT: Final = "default_tenant"
@@ -332,6 +334,19 @@ class Settings:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.model_dump(),)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        """What pydantic asks about a field of this type, as of Chroma's: an object of it stays, a dict makes one."""
+        schema = require("pydantic_core", feature="Settings in a pydantic model").core_schema
+        made = schema.no_info_after_validator_function(
+            lambda values: cls(**values), schema.dict_schema(schema.str_schema(), schema.any_schema())
+        )
+        return schema.json_or_python_schema(
+            json_schema=made,
+            python_schema=schema.union_schema([schema.is_instance_schema(cls), made]),
+            serialization=schema.plain_serializer_function_ser_schema(cls.model_dump),
+        )
 
 
 def _restored(values: dict[str, Any]) -> Settings:

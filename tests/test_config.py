@@ -191,6 +191,25 @@ def test_a_copy_takes_an_update() -> None:
     assert Settings().model_copy(update={"allow_reset": "true"}).allow_reset is True
 
 
+def test_a_pydantic_model_may_have_a_field_of_settings_as_of_chromas() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Config(pydantic.BaseModel):
+        settings: Settings = pydantic.Field(default_factory=Settings)
+
+    settings = Settings(allow_reset=True, chroma_client_auth_credentials="tiger")
+    config = Config(settings=settings)
+    assert config.settings is settings
+    assert "tiger" not in repr(config)
+    assert Config(settings={"allow_reset": "true"}).settings.allow_reset is True
+    assert Config.model_validate_json(config.model_dump_json()).settings == settings
+    assert Config(**config.model_dump()) == config
+    assert Config.model_json_schema()["properties"]["settings"]["type"] == "object"
+    for wrong in (3, {"allow_reset": []}):
+        with pytest.raises(pydantic.ValidationError):
+            Config(settings=wrong)
+
+
 def test_what_belongs_to_a_chroma_before_0_4_is_refused_with_the_way_out() -> None:
     with pytest.raises(ValueError, match="PersistentClient"):
         Settings(chroma_api_impl="rest")["chroma_api_impl"]
