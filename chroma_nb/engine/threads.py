@@ -38,17 +38,21 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> 
         work(0, length)
         return
     bounds = [length * part // parts for part in range(parts + 1)]
-    running = []
+    given = []
     try:
         for start, stop in pairwise(bounds[1:]):
             try:
-                running.append(_threads().submit(work, start, stop))
+                given.append((_threads().submit(work, start, stop), start, stop))
             except RuntimeError:  # the interpreter is ending and takes no more work
                 work(start, stop)
         work(bounds[0], bounds[1])
+        for part, start, stop in reversed(given):
+            if part.cancel():  # nobody had time for it: other calls keep the threads busy
+                work(start, stop)
     finally:
-        for part in running:
-            part.result()
+        for part, _, _ in given:
+            if not part.cancel():
+                part.result()
 
 
 def _threads() -> ThreadPoolExecutor:

@@ -59,6 +59,16 @@ def test_a_failure_in_any_part_is_the_callers(failing):
         threads.in_parts(4, 1, work)
 
 
+def test_who_waits_does_the_work_that_nobody_began():
+    busy = threading.Event()
+    for _ in range(3):
+        threads._threads().submit(busy.wait)
+    seen = []
+    threads.in_parts(4, 1, lambda start, stop: seen.append((start, threading.get_ident())))
+    busy.set()
+    assert sorted(seen) == [(start, threading.get_ident()) for start in range(4)]
+
+
 def test_a_scan_in_threads_is_the_scan_in_one(monkeypatch):
     random = np.random.default_rng(3)
     vectors = random.normal(size=(60_000, 24)).astype(np.float32)
