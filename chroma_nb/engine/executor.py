@@ -35,8 +35,8 @@ Float64 = npt.NDArray[np.float64]
 
 #: Rows of vectors below which another thread is not worth its start.
 _WORTH_A_THREAD: Final = 2048
-#: Rows whose filter is evaluated at a time when only the first few matches are wanted.
-_BLOCK: Final = 8192
+#: Rows whose filter is evaluated first when only the first few matches are wanted; then four times as many.
+_FIRST_BLOCK: Final = 512
 
 
 @dataclass
@@ -103,14 +103,13 @@ class Reading:
     def _first_matches(self, filter: Expression, wanted: int) -> Ints:
         columns, memory = self.columns(), self.memory
         found: list[Ints] = []
-        count = 0
-        for start in range(0, memory.rows, _BLOCK):
-            stop = min(start + _BLOCK, memory.rows)
+        count, stop, block = 0, 0, _FIRST_BLOCK
+        while stop < memory.rows and count < wanted:
+            start, stop = stop, min(stop + block, memory.rows)
+            block *= 4
             mask = evaluate(filter, columns, self.documents, memory.alive, start, stop)
             found.append(np.flatnonzero(mask) + start)
             count += len(found[-1])
-            if count >= wanted:
-                break
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
     # --- get ---------------------------------------------------------------------------------------------

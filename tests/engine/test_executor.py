@@ -106,7 +106,7 @@ def test_limit_and_offset_cut_what_matches(
     filled, limit: int | None, offset: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, collection, _ = filled
-    monkeypatch.setattr(executor, "_BLOCK", 64)  # the filter is evaluated block by block
+    monkeypatch.setattr(executor, "_FIRST_BLOCK", 64)  # the filter is evaluated block by block
     where = parse_where({"even": True})
     every = engine.get(collection, None, where, None, None, ())["ids"]
     assert every == [f"r{row}" for row in range(0, 600, 2) if row % 10]
