@@ -10,6 +10,8 @@ BENCH_READY := $(VENV)/.ready-bench
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with notebooks/sanitize.cfg --nbval-cell-timeout=120
 # Workers of pytest: two by default, 0 runs everything in one process (for a debugger).
 WORKERS ?= 2
+# --here: make wheel-check with this Python only.
+WHEEL ?=
 # Sizes of `make bench`.
 N ?= 10000,100000
 
@@ -40,7 +42,7 @@ check: lint
 test-all: test docs wheel-check crash ## make test, the documentation, the built package on every Python here, the long crash test
 
 wheel-check: $(TEST_READY) ## build the package; install it in a fresh environment for each Python from 3.11 to 3.13 found here
-	$(BIN)/python tests/meta/wheel_check.py
+	$(BIN)/python tests/meta/wheel_check.py $(WHEEL)
 
 crash: $(TEST_READY) ## kill writers at random moments, for minutes
 	$(BIN)/python -m pytest -q -m long tests

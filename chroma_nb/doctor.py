@@ -113,8 +113,8 @@ def _packages(names: tuple[str, ...]) -> Callable[[Path], Finding]:
 def _extras(directory: Path) -> Finding:
     found = {name: _version(name) for name in _EXTRAS}
     said = ", ".join(f"{name} {version}" for name, version in found.items() if version) or "none"
-    missing = [f"{name}, for {_EXTRAS[name]}" for name, version in found.items() if version is None]
-    return Finding(Verdict.OK, said, f"can be added: {'; '.join(missing)}" if missing else "")
+    missing = [f"{name} ({_EXTRAS[name]})" for name, version in found.items() if version is None]
+    return Finding(Verdict.OK, said, f"when you need it, pip install {', '.join(missing)}" if missing else "")
 
 
 def _graph(directory: Path) -> Finding:

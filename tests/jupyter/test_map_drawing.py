@@ -1,4 +1,4 @@
-"""The picture of a map in a saved notebook: points, colours and their meaning, names, queries; nothing but a picture."""
+"""The picture of a map in a saved notebook: points, colours and their meaning, names, queries; only a picture."""
 
 import base64
 import re

@@ -1,7 +1,8 @@
 """The built package, installed as a stranger would: ``make wheel-check``. Not a test of pytest's: it takes minutes.
 
 Builds the source distribution and from it the wheel, looks at what they hold, and for each Python from 3.11 to 3.13
-found here installs the wheel in an environment of its own, runs ``pip check``, one search, doctor and tutorials.
+found here installs the wheel in an environment of its own, runs ``pip check``, one search, doctor and tutorials. With
+``--here`` for the Python that runs this only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import chroma_nb
 ROOT = Path(__file__).parents[2]
 STEM = f"chroma_nb-{chroma_nb.__version__}"
 VERSIONS = ("3.11", "3.12", "3.13")
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 SEARCH = """
 import chroma_nb
 collection = chroma_nb.EphemeralClient().create_collection("abc")
@@ -31,6 +33,8 @@ print("chroma_nb", chroma_nb.__version__, "searches")
 
 def find(version: str) -> str | None:
     """A Python of this version that runs: on the PATH (where pyenv's names may lead nowhere), or one of pyenv's."""
+    if version == HERE:
+        return sys.executable
     on_path = shutil.which(f"python{version}")
     of_pyenv = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"), reverse=True)
     for python in filter(None, [on_path, *map(str, of_pyenv)]):
@@ -81,7 +85,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "build", "--outdir", out, ROOT], check=True)
         (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
         check_contents(wheel, sdist)
-        for version in VERSIONS:
+        for version in [HERE] if sys.argv[1:] == ["--here"] else VERSIONS:
             python = find(version)
             print(f"--- Python {version}: {python or 'not found here, not checked'}", flush=True)
             if python is not None:
