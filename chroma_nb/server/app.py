@@ -6,10 +6,12 @@ The waist turned outward: methods and paths come from the client's codec table, 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
@@ -171,15 +173,16 @@ class _Endpoint:
 
 # --- The app ------------------------------------------------------------------------------------------------------
 _PIECE = 1024 * 1024
+#: Routes are tried one after the other; these calls are most of a server's day.
+_OFTEN: tuple[type[ops.Request[Any]], ...] = (ops.Query, ops.Get, ops.Add, ops.Upsert, ops.Count)
 
 
 class Server:
     """The ASGI app: lets in, reads, answers, logs. ``stopping`` turns readiness off."""
 
     def __init__(self, backend: Backend, gate: Gate, limits: Limits, allow_reset: bool) -> None:
-        anyio = require("anyio", feature="the server", package="starlette")
         self._gate, self._limits = gate, limits
-        self._threads = anyio.CapacityLimiter(limits.threads)
+        self._threads = ThreadPoolExecutor(limits.threads, "chroma_nb server")
         self._context = Context(backend, limits, allow_reset)
         self.stopping = False
         self._router: ASGIApp = self._routes()
@@ -198,7 +201,7 @@ class Server:
         v1 = [(method, "/api/v1/{rest:path}", _v1) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
         calls = [
             (codec.method, API_PATH + codec.path, _call(kind, OPERATIONS[kind], self._context))
-            for kind, codec in CODECS.items()
+            for kind, codec in ({kind: CODECS[kind] for kind in _OFTEN} | CODECS).items()
             if kind is not ops.GetMaxBatchSize
         ]
         takes_body = {
@@ -208,7 +211,7 @@ class Server:
             routing.Route(
                 path, _Endpoint(self, path, work, method in _WITH_BODY and path in takes_body), methods=[method]
             )
-            for method, path, work in (*own, *v1, *calls)
+            for method, path, work in (*calls, *own, *v1)
         ]
         router: ASGIApp = routing.Router(routes=routes, redirect_slashes=False, default=_no_such_path)
         return router
@@ -258,7 +261,8 @@ class Server:
         scope = dict(scope, path=scope["raw_path"].decode("latin-1"))
         try:
             path = scope["path"]
-            self._gate.check(path.removeprefix(API_PATH) if path.startswith(API_PATH) else path, _headers(scope))
+            headers = scope["chroma_nb.headers"] = _headers(scope)
+            self._gate.check(path.removeprefix(API_PATH) if path.startswith(API_PATH) else path, headers)
             await self._router(scope, receive, traced)
         except Exception as error:  # noqa: BLE001  # every failure becomes an answer
             if error_answer(error)[0] == 500 and not isinstance(error, errors.ChromaError):
@@ -272,43 +276,35 @@ class Server:
 
     async def run(self, work: Work, scope: Scope, body: bytes | None, send: Send) -> None:
         """Do ``work`` in a thread and send what it answers."""
-        anyio = require("anyio", feature="the server", package="starlette")
-        answer: Answer = await anyio.to_thread.run_sync(work, scope, body, limiter=self._threads)
-        await self.send(answer, send)
+        await self.send(await asyncio.get_running_loop().run_in_executor(self._threads, work, scope, body), send)
 
     async def send(self, answer: Answer, send: Send) -> None:
-        """Send an answer in pieces; a client that stops taking them is left."""
-        anyio = require("anyio", feature="the server", package="starlette")
+        """Send an answer in pieces. (A client that stops taking them is left by ``serving.py``.)"""
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.content_type.encode()), (b"content-length", length), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         for start in range(0, max(len(answer.body), 1), _PIECE):
             piece, more = answer.body[start : start + _PIECE], start + _PIECE < len(answer.body)
-            with anyio.fail_after(self._limits.answer_idle_seconds):
-                await send({"type": "http.response.body", "body": piece, "more_body": more})
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """The request's body, within the limits."""
-        headers = _headers(scope)
+        headers = scope["chroma_nb.headers"]
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise _StatusError(415, "Expected a body without Content-Encoding: this server does not unpack")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise _StatusError(415, "Expected request with `Content-Type: application/json`")
         if int(headers.get("content-length", "0")) > self._limits.body_bytes:
             raise self._too_large()
-        anyio = require("anyio", feature="the server", package="starlette")
-        try:
-            with anyio.fail_after(self._limits.body_seconds):
-                return await self._pieces(receive)
-        except TimeoutError:
-            raise _StatusError(408, "the body of the request did not come in time") from None
-
-    async def _pieces(self, receive: Receive) -> bytes:
-        anyio = require("anyio", feature="the server", package="starlette")
         pieces, size = [], 0
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._limits.body_seconds
         while True:
-            with anyio.fail_after(self._limits.body_idle_seconds):
-                message = await receive()
+            try:
+                async with asyncio.timeout_at(min(clock() + self._limits.body_idle_seconds, end)):
+                    message = await receive()
+            except TimeoutError:
+                raise _StatusError(408, "the body of the request did not come in time") from None
             if message["type"] == "http.disconnect":
                 raise _StatusError(400, "the client went away before its request was complete")
             pieces.append(message.get("body", b""))
@@ -317,6 +313,10 @@ class Server:
                 raise self._too_large()
             if not message.get("more_body"):
                 return b"".join(pieces)
+
+    def close(self) -> None:
+        """End the threads; each finishes the call it is in. The backend stays open."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _too_large(self) -> _StatusError:
         return _StatusError(

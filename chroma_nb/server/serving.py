@@ -113,6 +113,11 @@ class ServerHandle:
         if os.getpid() != self._process or self._release is _stopped:
             return
         self._server.should_exit = True
+        try:  # a clock that was replaced for a while (freezegun, a test) may have sent the loop to sleep for hours
+            if self._thread.is_alive():
+                self._server.loop.call_soon_threadsafe(_nothing)
+        except RuntimeError:
+            pass  # another thread has stopped it just now
         self._thread.join(self._patience)
         if self._thread.is_alive():  # something would not end; the port is free already
             self._server.force_exit = True
@@ -134,7 +139,7 @@ class ServerHandle:
 
 
 def _nothing() -> None:
-    """The backend belongs to a client, who closes it."""
+    """Neither a backend that belongs to a client, who closes it, nor a loop that is only to wake needs more."""
 
 
 def _stopped() -> None:
@@ -176,16 +181,20 @@ def _uvicorn_server(app: Server, limits: Limits, started: Callable[[], None], st
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            self.loop = asyncio.get_running_loop()
             started()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             app.stopping = True
             await super().shutdown(sockets)
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()  # whoever takes no answer would keep us waiting
+            app.close()
             stopped()
 
     config = uvicorn.Config(
         app,
-        http=_patient_protocol(limits.header_seconds),
+        http=_patient_protocol(app, limits),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -200,17 +209,25 @@ def _uvicorn_server(app: Server, limits: Limits, started: Callable[[], None], st
     return Orderly(config)
 
 
-def _patient_protocol(seconds: float) -> type[Any]:
-    """uvicorn's protocol, with an end to its patience: it would wait for ever for the head of a request."""
+def _patient_protocol(app: Server, limits: Limits) -> type[Any]:
+    """uvicorn's protocol, with an end to its patience: it would wait for ever for the head of a request, or
+    for a client to take its answer.
+
+    h11's, not httptools': that one drops the body of a request which offers HTTP/2, as Java's clients do, and
+    takes heads of any size.
+    """
     base = require("uvicorn.protocols.http.h11_impl", feature="the server", package="uvicorn").H11Protocol
 
     class PatientProtocol(base):  # type: ignore[misc, valid-type]  # the module is loaded on use
-        _head_timer: asyncio.TimerHandle | None = None
-
         def connection_made(self, transport: asyncio.Transport) -> None:
+            self._timers: dict[str, asyncio.TimerHandle] = {}
             super().connection_made(transport)
+            if app.stopping:  # accepted before, seen after all connections were told
+                transport.close()
+                return
             # asyncio does so only for sockets that name their protocol; without it an answer waits 40 ms.
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            transport.set_write_buffer_limits(high=0)  # whatever is not taken at once is watched
             self._watch_head()
 
         def data_received(self, data: bytes) -> None:
@@ -221,19 +238,28 @@ def _patient_protocol(seconds: float) -> type[Any]:
             # Who sends no more may still wait for the answer to a request that is complete.
             return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            # close() would wait until all is taken.
+            self._timers["answer"] = self.loop.call_later(limits.answer_idle_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._forget("answer")
+
         def connection_lost(self, error: Exception | None) -> None:
-            self._forget_head()
+            self._forget("head")
+            self._forget("answer")
             super().connection_lost(error)
 
         def _watch_head(self) -> None:
             if self.cycle is not None and not self.cycle.response_complete:
-                self._forget_head()
-            elif self._head_timer is None:
-                self._head_timer = self.loop.call_later(seconds, self.transport.close)
+                self._forget("head")
+            elif "head" not in self._timers:
+                self._timers["head"] = self.loop.call_later(limits.header_seconds, self.transport.close)
 
-        def _forget_head(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
+        def _forget(self, name: str) -> None:
+            if name in self._timers:
+                self._timers.pop(name).cancel()
 
     return PatientProtocol

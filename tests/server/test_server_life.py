@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ import pytest
 from plain_http import get
 
 import chroma_nb
+from chroma_nb.server.limits import Limits
+
+D = "/api/v2/tenants/default_tenant/databases/default_database"
 
 
 def test_a_server_stops_and_frees_its_port(store: Any) -> None:
@@ -57,6 +63,55 @@ def test_requests_under_way_are_finished_before_the_server_stops() -> None:
     stopping.join()
     asking.join()
     assert answers[0].json() == "late but true"
+
+
+def test_a_clock_that_was_moved_meanwhile_keeps_no_server_from_stopping(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = chroma_nb.serve(store, port=0)
+    real, reads, asleep = time.monotonic, [], threading.Event()
+
+    def clock() -> float:
+        if threading.current_thread() is not server._thread:
+            return real()
+        reads.append(1)
+        if len(reads) == 3:  # the loop has reckoned how long to sleep
+            asleep.set()
+        return 0.0
+
+    monkeypatch.setattr(time, "monotonic", clock)
+    asleep.wait(0.5)
+    monkeypatch.undo()
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 5
+    assert "stopped" in repr(server)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_rude_clients_keep_no_server_from_stopping(store: Any, threads: int) -> None:
+    large = store.create_collection("large", embedding_function=None)
+    large.add(ids=[str(row) for row in range(6000)], embeddings=np.random.default_rng(0).normal(size=(6000, 128)))
+    server = chroma_nb.serve(store, port=0, limits=Limits(stop_seconds=1))
+    head = f"POST {D}/collections/{large.id}/get HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    unread = f'{head}content-length: 27\r\n\r\n{{"include":["embeddings"] }}'
+    with ExitStack() as open_connections:
+        for data in ("", "GET / HT", head + "content-length: 9\r\n\r\n{", unread, unread * 2):
+            connection = open_connections.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            connection.sendall(data.encode())
+        deadline = time.monotonic() + 10
+        while sum(one.cycle is not None for one in list(server._server.server_state.connections)) < 3:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
+        stopping = [threading.Thread(target=server.stop) for _ in range(threads)]
+        started = time.monotonic()
+        for thread in stopping:
+            thread.start()
+        for thread in stopping:
+            thread.join()
+        assert time.monotonic() - started < 5
+    assert "stopped" in repr(server)
+    assert store.count_collections() == 1
 
 
 def test_a_directory_is_served_and_closed_again(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ import json
 import logging
 import socket
 import sys
+import threading
+import time
 from typing import Any
 
+import numpy as np
 import pytest
 from plain_http import ask, get, post, raw
 
@@ -190,6 +193,22 @@ def test_a_body_that_does_not_come_is_not_waited_for(serve: Any, collection: Any
     head = f"POST {D}/collections/{collection.id}/get HTTP/1.1\r\nhost: localhost\r\n"
     head += "content-type: application/json\r\ncontent-length: 100\r\n\r\n"
     assert raw(server.port, head.encode() + b"{").startswith(b"HTTP/1.1 408")
+    assert alive(server.url)
+
+
+def test_an_answer_that_is_not_taken_is_not_waited_for(serve: Any, store: Any) -> None:
+    large = store.create_collection("large", embedding_function=None)
+    large.add(ids=[str(row) for row in range(6000)], embeddings=np.random.default_rng(0).normal(size=(6000, 128)))
+    server = serve(limits=Limits(answer_idle_seconds=0.2))
+    head = f"POST {D}/collections/{large.id}/get HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    connections, seen = server._server.server_state.connections, 0
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(f'{head}content-length: 27\r\n\r\n{{"include":["embeddings"] }}'.encode())
+        deadline = time.monotonic() + 10
+        while (connections or not seen) and time.monotonic() < deadline:
+            seen = max(seen, len(connections))
+            threading.Event().wait(0.01)
+        assert (seen, len(connections)) == (1, 0)
     assert alive(server.url)
 
 
