@@ -3,12 +3,13 @@
 import base64
 import json
 import re
+import threading
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.explorer import Explorer, explore, static_html
 from chroma_nb.jupyter.widgets.explorer_state import SEARCHES, ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
@@ -44,19 +45,44 @@ def explorer(client, collection):
     return explore(collection, "pca", client=client, color="kind")
 
 
-class Points:
-    """What plotly hands to a callback."""
-
-    def __init__(self, trace_index, point_inds):
-        self.trace_index, self.point_inds = trace_index, point_inds
+OUTLINE = {"type": "box", "xrange": [0, 1], "yrange": [0, 1]}
 
 
-def lasso(explorer, ids):
-    """As plotly does: every trace is called, in order, with its own points."""
-    view, rows = explorer.map, set(explorer.state.rows_of(ids))
-    for number, own in enumerate(view._rows):
-        inside = [place for place, row in enumerate(own.tolist()) if row in rows]
-        view._selected(explorer.figure.data[number], Points(number, inside), None)
+def page_says(explorer, event, **said):
+    """A message of the map in the page."""
+    content = {"data": {"method": "custom", "content": {"event": event, **said}}}
+    explorer.figure._handle_msg({"content": content, "buffers": []})
+
+
+def points_of(explorer, ids):
+    """Records as the page knows them: the numbers of points by the number of their trace, as JSON has it."""
+    rows = explorer.state.rows_of(ids)
+    places = {str(number): np.flatnonzero(np.isin(own, rows)).tolist() for number, own in enumerate(explorer.map._rows)}
+    return {number: found for number, found in places.items() if found}
+
+
+def lasso(explorer, ids, shape=OUTLINE):
+    """Draw around these records; the page tells of the outline after what lies in it."""
+    page_says(explorer, "lassoed", points=points_of(explorer, ids), shape=shape)
+    outlines = [{"type": "rect", "x0": 0, "x1": 1, "y0": 0, "y1": 1, "line": {"width": 1}}]
+    moved = {"relayout_data": {"selections": outlines}, "source_view_id": "page"}
+    explorer.figure.set_state({"_js2py_relayout": moved})
+
+
+@pytest.fixture
+def sent(explorer):
+    """The messages that the map sends to the page, in order."""
+    messages = []
+    explorer.figure.observe(
+        lambda change: messages.append(change["new"]) if change["new"] else None,
+        [name for name in explorer.figure.keys if name.startswith("_py2js_")],
+    )
+    return messages
+
+
+def drawn_anew(messages):
+    """The changes of the layout in messages."""
+    return [message["relayout_data"] for message in messages if message.get("relayout_data")]
 
 
 def chosen_points(explorer):
@@ -84,9 +110,8 @@ def test_where_a_sample_is_drawn_a_lasso_selects_what_is_not_drawn_too(explorer,
     explorer.map.redraw()
     assert sum(map(len, explorer.map._rows)) == 5
     x, y = explorer.projection.coordinates.T
-    box = SimpleNamespace(type="box", xrange=(float(x.max()), 0.0), yrange=(float(y.min()), float(y.max())))
-    for number in range(len(explorer.map._rows)):
-        explorer.map._selected(None, Points(number, []), box)
+    box = {"type": "box", "xrange": [float(x.max()), 0.0], "yrange": [float(y.min()), float(y.max())]}
+    lasso(explorer, [], box)
     assert set(explorer.selection.ids) == {f"id{n}" for n in np.flatnonzero(x >= 0)}
 
 
@@ -95,7 +120,8 @@ def test_python_and_the_table_are_followed_by_the_map(explorer):
     assert chosen_points(explorer) == {"id7", "id8", "id9"}
     explorer.pick.value = ["id8"]
     assert "Record id8" in explorer.record.value
-    assert explorer.figure.data[-1].x.tolist() == [explorer.projection.coordinates[8, 0]]
+    rings = explorer.figure.layout.to_plotly_json()["shapes"]
+    assert [ring["xanchor"] for ring in rings] == [explorer.projection.coordinates[8, 0]]
     explorer.keep.click()
     assert explorer.selection.ids == ("id8",)
     assert chosen_points(explorer) == {"id8"}
@@ -104,19 +130,95 @@ def test_python_and_the_table_are_followed_by_the_map(explorer):
     assert all(trace.selectedpoints is None for trace in explorer.figure.data)
 
 
-def test_a_lasso_is_erased_when_the_selection_comes_from_elsewhere(explorer, monkeypatch):
-    sent = []
-    monkeypatch.setattr(explorer.figure, "_send_relayout_msg", lambda changes, *rest, **more: sent.append(changes))
-    outline = SimpleNamespace(type="box", xrange=(0, 1), yrange=(0, 1))
-    for number, own in enumerate(explorer.map._rows):
-        explorer.map._selected(None, Points(number, range(len(own))), outline)
-    assert sent == []
+def test_a_lasso_is_erased_when_the_selection_comes_from_elsewhere(explorer, sent):
+    lasso(explorer, ["id1", "id2", "id3"])
+    assert {"selections": []} not in drawn_anew(sent)
     explorer.selection.ids = ["id1"]
-    assert sent[-1] == {"selections": []}
+    assert drawn_anew(sent)[-1] == {"selections": []}
     assert chosen_points(explorer) == {"id1"}
     sent.clear()
     explorer.selection.ids = ["id2"]
-    assert sent == []
+    assert drawn_anew(sent) == []
+
+
+def test_the_echo_of_an_erased_lasso_changes_nothing(explorer):
+    lasso(explorer, ["id1", "id2", "id3"])
+    explorer.selection.ids = ["id1"]
+    page_says(explorer, "lassoed", points={}, shape=None)
+    assert explorer.selection.ids == ("id1",)
+    assert chosen_points(explorer) == {"id1"}
+    page_says(explorer, "lassoed", points={}, shape=OUTLINE)  # the person, around nothing
+    assert explorer.selection.ids == ()
+
+
+def test_a_lasso_that_a_callback_changes_at_once_is_erased_when_the_page_tells_of_it(explorer, sent):
+    explorer.selection.on_select(lambda selection: selection.select(["id7", "id8"]))
+    lasso(explorer, ["id1", "id2"])
+    assert explorer.selection.ids == ("id7", "id8")
+    assert chosen_points(explorer) == {"id7", "id8"}
+    assert drawn_anew(sent)[-1] == {"selections": []}
+
+
+def test_a_lasso_ends_with_a_map_that_is_drawn_anew(explorer, sent):
+    lasso(explorer, ["id1", "id2"])
+    explorer.color.value = "n"
+    assert {"selections": []} in drawn_anew(sent)
+    assert chosen_points(explorer) == {"id1", "id2"}
+
+
+def test_a_double_click_selects_nothing(explorer):
+    lasso(explorer, ["id1", "id2"])
+    page_says(explorer, "unselected")
+    assert explorer.selection.ids == ()
+    assert chosen_points(explorer) == set()
+
+
+def test_a_page_that_asks_again_gets_the_map_as_it_is(explorer):
+    explorer.color.value = "n"
+    explorer.selection.ids = ["id1"]
+    state = explorer.figure.get_state()
+    assert state["_widget_data"][0]["marker"]["showscale"]
+    assert sum(len(trace.get("selectedpoints", ())) for trace in state["_widget_data"]) == 1
+
+
+def test_nothing_that_is_drawn_is_lost_while_a_message_comes_in(explorer, sent, monkeypatch):
+    """Without turns traitlets would hold back what is drawn, and send of each message its end alone."""
+    handling, drawn = threading.Event(), threading.Event()
+    figure = explorer.figure
+
+    def slowly(name, value):
+        handling.set()
+        drawn.wait(0.3)
+        type(figure).set_trait(figure, name, value)
+
+    def draw():
+        handling.wait(10)
+        explorer.state.paint("n")
+        drawn.set()
+
+    monkeypatch.setattr(figure, "set_trait", slowly)
+    thread = threading.Thread(target=draw)
+    thread.start()
+    figure.set_state({"_view_count": 1})
+    thread.join(10)
+    assert any("trace_data" in message for message in sent)
+
+
+def test_views_of_one_selection_never_wait_for_one_another(collection, client):
+    both = Selection(collection)
+    first = explore(collection, "pca", client=client, selection=both)
+    second = explore(first.projection, client=client, selection=both)
+    assert first.state.lock is second.state.lock is BrowserState(collection, selection=both).lock
+    threads = [
+        threading.Thread(target=lambda one=one, own=own: [lasso(one, [f"id{own + n % 3}"]) for n in range(20)])
+        for one, own in ((first, 0), (second, 10))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert chosen_points(first) == chosen_points(second) == set(both.ids)
 
 
 def test_the_first_message_holds_the_whole_figure(explorer):
@@ -125,8 +227,7 @@ def test_the_first_message_holds_the_whole_figure(explorer):
 
 def test_a_click_shows_the_record_as_it_is_now(explorer, collection):
     collection.update(ids=["id0"], metadatas=[{"kind": "fresh"}])
-    place = next((number, rows.tolist().index(0)) for number, rows in enumerate(explorer.map._rows) if 0 in rows)
-    explorer.map._clicked(None, Points(place[0], [place[1]]), None)
+    page_says(explorer, "clicked", points=points_of(explorer, ["id0"]))
     assert "fresh" in explorer.record.value
     collection.delete(ids=["id0"])
     explorer.state.look_at(["id0"])
@@ -201,6 +302,59 @@ def test_deleting_asks_and_deletes_only_what_was_confirmed(explorer, collection)
     assert explorer.selection.ids == ()
 
 
+def test_what_was_deleted_is_brought_back_to_its_place(explorer, collection):
+    before = collection.get(ids=["id1", "id2"], include=["documents", "metadatas", "embeddings"])
+    spots = explorer.projection.to_df().set_index("id").loc[["id1", "id2"], ["x", "y"]]
+    assert explorer.undo.disabled
+    explorer.selection.ids = ["id1", "id2"]
+    explorer.delete.click()
+    assert "Undo brings them back" in explorer.status.value
+    explorer.confirm.click()
+    assert collection.count() == 23
+    explorer.undo.click()
+    assert "Taken back: deletion of 2 records." in explorer.status.value
+    after = collection.get(ids=["id1", "id2"], include=["documents", "metadatas", "embeddings"])
+    assert (after["documents"], after["metadatas"]) == (before["documents"], before["metadatas"])
+    np.testing.assert_array_equal(after["embeddings"], before["embeddings"])
+    assert explorer.projection.to_df().set_index("id").loc[["id1", "id2"], ["x", "y"]].equals(spots)
+    assert explorer.selection.ids == ("id1", "id2")
+    assert explorer.undo.disabled
+
+
+def test_a_deletion_of_more_than_can_be_kept_says_so(explorer, collection, monkeypatch):
+    for module in ("explorer", "explorer_state"):
+        monkeypatch.setattr(f"chroma_nb.jupyter.widgets.{module}.DELETED_AT_ONCE", 1)
+    explorer.selection.ids = ["id1", "id2"]
+    explorer.delete.click()
+    assert "this cannot be undone" in explorer.status.value
+    explorer.confirm.click()
+    assert collection.count() == 23
+    assert explorer.undo.disabled
+
+
+def test_what_was_deleted_while_a_better_map_was_made_stays_away(client, collection, monkeypatch):
+    go = threading.Event()
+
+    def reduce(points, near, dims, seed, report):
+        go.wait(60)
+        return reducers.pca(points, dims=dims) + 100
+
+    monkeypatch.setitem(reducers.REDUCERS, "slow", reducers.Reducer("slow", reduce, slow=True))
+    explorer = explore(collection, "slow", client=client, color=None)
+    fit = explorer.projection.fit
+    ended = threading.Event()
+    fit.on_done(lambda fit: ended.set())
+    explorer.selection.ids = ["id1"]
+    explorer.delete.click()
+    explorer.confirm.click()
+    go.set()
+    assert ended.wait(60)
+    assert "id1" not in explorer.projection.ids
+    assert explorer.projection.coordinates.mean() > 50
+    explorer.undo.click()
+    assert explorer.projection.coordinates[explorer.projection.ids.index("id1")].mean() > 50
+
+
 def test_what_goes_wrong_is_said_above_the_map(explorer):
     explorer.state.client = None
     explorer.selection.ids = ["id1"]
@@ -252,7 +406,7 @@ def test_two_views_share_one_selection(collection, client):
 
 def test_in_three_dimensions_a_click_selects(collection, client):
     explorer = explore(collection, "pca", 3, client=client, color=None)
-    explorer.map._clicked(None, Points(0, [5]), None)
+    page_says(explorer, "clicked", points={"0": [5]})
     assert explorer.selection.ids == ("id5",)
 
 

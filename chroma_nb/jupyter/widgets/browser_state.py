@@ -7,7 +7,6 @@ count a filter or to sort, ids (and metadata) are read up to a limit, and ``Page
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,11 +139,10 @@ class BrowserState:
         if page_size < 1:
             raise ValueError(f"expected page_size of at least 1, got {page_size}")
         self.collection = collection
-        #: JupyterLab has the messages of different widgets handled in threads at once.
-        self.lock = threading.RLock()
         self.page_size = page_size
         self.readonly = readonly
         self.selection = selection if selection is not None else Selection(collection)
+        self.lock = self.selection.lock
         self.question = Question()
         self.number = 0
         self._given = (where, where_document)

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias
 
 from chroma_nb._optional import require
-from chroma_nb.jupyter.markup import Html, block, chips, document, escape, facts, table
+from chroma_nb.jupyter.markup import Html, block, chips, document, escape, facts, table, visible
+from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
@@ -51,6 +52,7 @@ class Explorer:
         self.map = RENDERERS[_renderer(renderer, state)](state, height)
         self._number = next(_NUMBERS)
         self._asked: int | None = None
+        self._filling = False
         self._build(require("ipywidgets", feature="explore()"))
         self._show_table()
         state.selection.on_select(lambda selection: self._show_table())
@@ -135,6 +137,7 @@ class Explorer:
         self.delete = widgets.Button(description="Delete selection", button_style="danger")
         self.confirm = widgets.Button(description="Yes, delete", button_style="danger", layout={"display": "none"})
         self.cancel = widgets.Button(description="No", layout={"display": "none"})
+        self.undo = widgets.Button(description="Undo", icon="undo", disabled=True)
         self._wire()
         hide = widgets.HTML(f"<style>.{self._static_class}{{display:none}}</style>", layout={"display": "none"})
         flow = {"flex_flow": "row wrap", "align_items": "center"}
@@ -153,7 +156,7 @@ class Explorer:
                 widgets.HBox([self.previous, self.next, self.of_pages, self.keep, self.clear], layout=flow),
                 widgets.HBox([self.pick, widgets.Box([self.rows], layout={"flex": "1", "min_width": "0"})]),
                 widgets.HBox([self.name, self.save, self.key, self.value, self.tag], layout=flow),
-                widgets.HBox([self.delete, self.confirm, self.cancel], layout=flow),
+                widgets.HBox([self.delete, self.confirm, self.cancel, self.undo], layout=flow),
             ]
         )
 
@@ -170,20 +173,22 @@ class Explorer:
             (self.delete, self._ask),
             (self.confirm, self._delete),
             (self.cancel, self._withdraw),
+            (self.undo, self._undo),
         ]
         for button, do in doing:
             button.on_click(lambda _, do=do: self._try(do))
         self.query.observe(lambda change: self._try(self._search), "value")
         for choice in (self.color, self.size):
             choice.observe(lambda change: self._try(self._paint), "value")
-        self.pick.observe(lambda change: self._try(lambda: self.state.look_at(self.pick.value)), "value")
+        self.pick.observe(lambda change: self._try(self._picked), "value")
 
     def _try(self, do: Callable[[], object]) -> None:
         """Do it; what goes wrong is said, not raised into the log where nobody looks."""
-        try:
-            do()
-        except Exception as error:  # noqa: BLE001  # the collection's model may raise whatever it likes
-            self.say(f"{type(error).__name__}: {error}", wrong=True)
+        with self.state.lock:
+            try:
+                do()
+            except Exception as error:  # noqa: BLE001  # the collection's model may raise whatever it likes
+                self.say(f"{type(error).__name__}: {error}", wrong=True)
 
     def say(self, text: str, wrong: bool = False) -> None:
         """One line above the map."""
@@ -232,13 +237,27 @@ class Explorer:
         ]
         empty = "" if rows else '<p class="dim">Draw around points on the map, or search: the records stand here.</p>'
         self.rows.value = block(table(caption, ["id", "document", "region", "metadata"], cells) if rows else empty)
-        self.pick.options = [(_shown(row["id"]), row["id"]) for row in rows]
-        self.pick.value = [one for one in state.focus if one in {row["id"] for row in rows}]
+        self._fill_pick([row["id"] for row in rows])
         self.of_pages.value = block(f"page {state.page + 1} of {state.pages}")
         self.previous.disabled, self.next.disabled = state.page == 0, state.page + 1 >= state.pages
         for button in (self.keep, self.clear, self.save, self.tag, self.delete):
             button.disabled = not chosen
         self._withdraw()
+        undoable = self.state.undoable
+        self.undo.disabled = undoable is None
+        self.undo.tooltip = f"Take back: {visible(undoable)}" if undoable else "Nothing to undo"
+
+    def _fill_pick(self, ids: list[str]) -> None:
+        focus = self.state.focus
+        self._filling = True
+        self.pick.value = ()  # first: the page would mark the old places among the new options
+        self.pick.options = [(_shown(one), one) for one in ids]
+        self.pick.value = [one for one in focus if one in ids]
+        self._filling = False
+
+    def _picked(self) -> None:
+        if not self._filling:
+            self.state.look_at(self.pick.value)
 
     def _show_record(self) -> None:
         found = self.state.record()
@@ -273,7 +292,9 @@ class Explorer:
         self._asked = len(self.selection)
         self.confirm.description = f"Yes, delete {self._asked:,}"
         self.confirm.layout.display = self.cancel.layout.display = None
-        self.say(f"Delete {self._asked:,} records from {self.projection.name!r}? This cannot be undone.")
+        few = self._asked <= DELETED_AT_ONCE
+        after = "Undo brings them back." if few else f"More than {DELETED_AT_ONCE:,}: this cannot be undone."
+        self.say(f"Delete {self._asked:,} records from {self.projection.name!r}? {after}")
 
     def _withdraw(self) -> None:
         self._asked = None
@@ -283,6 +304,9 @@ class Explorer:
         count = self.state.delete(confirmed=self._asked or 0)
         self._withdraw()
         self.say(f"Deleted {count:,} records.")
+
+    def _undo(self) -> None:
+        self.say(f"Taken back: {self.state.undo()}.")
 
     # --- While a better map is made ---
     def _watch(self, fit: Background[Matrix]) -> None:
@@ -295,6 +319,10 @@ class Explorer:
                 self.progress.value, self.progress.description = share, stage.capitalize()
 
         def end(fit: Background[Matrix]) -> None:
+            with self.state.lock:
+                finish(fit)
+
+        def finish(fit: Background[Matrix]) -> None:
             self.working.layout.display = "none"
             if fit.error is None:
                 self._try(self.state.refit)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection.projection import Placed, Projection
 from chroma_nb.projection.reading import IDS_PER_CALL, read_ids, space
@@ -33,15 +34,21 @@ class ExplorerState:
         size: str | None = None,
         n_results: int = 10,
     ) -> None:
-        self.projection, self.client, self.n_results = projection, client, n_results
+        self.client, self.n_results = client, n_results
         self.selection = selection if selection is not None else Selection(projection.collection)
+        #: Held while something is done: buttons, lassos and the making of a better map come from several threads.
+        self.lock = self.selection.lock
+        self._changes = Changes(projection.collection)
+        #: What was deleted here, and the parts of it that can be brought back, the last one last.
+        self._gone: set[str] = set()
+        self._revivable: list[tuple[str, ...]] = []
         self.color, self.size = color, size
         self.searches: list[Placed] = []
         #: Ids that are marked; the first is shown in full.
         self.focus: tuple[str, ...] = ()
         self.page = 0
         self._listeners: list[Callable[[str], object]] = []
-        self._index()
+        self._take(projection)
         self.selection.on_select(lambda selection: self._start_over())
 
     @property
@@ -54,10 +61,14 @@ class ExplorerState:
         self._listeners.append(callback)
 
     def _changed(self, what: str) -> None:
-        for callback in list(self._listeners):
-            callback(what)
+        with self.lock:
+            for callback in list(self._listeners):
+                callback(what)
 
-    def _index(self) -> None:
+    def _take(self, projection: Projection) -> None:
+        """``projection`` is what is shown, except for what was deleted here."""
+        self._whole = projection
+        self.projection = projection.without(self._gone) if self._gone else projection
         self._rows = {one: row for row, one in enumerate(self.projection.ids)}
 
     def _start_over(self) -> None:
@@ -83,13 +94,19 @@ class ExplorerState:
 
     def move_to(self, projection: Projection) -> None:
         """Show another map of the collection; ids that it has not are no longer selected."""
-        self.projection = projection
-        self._index()
-        self.refit()
-        self.selection.select([one for one in self.selection.ids if one in self._rows])
+        with self.lock:
+            self._gone.clear()
+            self._take(projection)
+            self._show_again()
+            self.selection.select([one for one in self.selection.ids if one in self._rows])
 
     def refit(self) -> None:
         """The coordinates are others now."""
+        with self.lock:
+            self._take(self._whole)
+            self._show_again()
+
+    def _show_again(self) -> None:
         texts = [text for placed in self.searches for text in placed.texts] if len(self.projection) else []
         self.searches = [self.projection.place(query_texts=text, n_results=self.n_results) for text in texts]
         self._changed("map")
@@ -174,8 +191,11 @@ class ExplorerState:
         for start in range(0, len(ids), _BATCH):
             part = ids[start : start + _BATCH]
             self.collection.update(ids=part, metadatas=[{key: value}] * len(part))
-        for row in self.rows_of(ids):
-            self.projection.metadatas[row] = {**(self.projection.metadatas[row] or {}), key: value}
+        chosen = set(ids)
+        for projection in (self.projection, self._whole):
+            for row, one in enumerate(projection.ids):
+                if one in chosen:
+                    projection.metadatas[row] = {**(projection.metadatas[row] or {}), key: value}
         self._changed("map")
         return len(ids)
 
@@ -198,14 +218,41 @@ class ExplorerState:
         return target
 
     def delete(self, confirmed: int) -> int:
-        """Delete the selected records; ``confirmed`` is how many the person agreed to, and must be that many."""
-        ids = self._need_selection()
-        if confirmed != len(ids):
-            raise ValueError(f"the selection has changed: {confirmed} records were confirmed, {len(ids)} are selected")
-        for start in range(0, len(ids), IDS_PER_CALL):
-            self.collection.delete(ids=ids[start : start + IDS_PER_CALL])
-        self.move_to(self.projection.without(ids))
+        """Delete the selected records; ``confirmed`` is how many the person agreed to, and must be that many.
+
+        Up to ``DELETED_AT_ONCE`` are kept for ``undo``.
+        """
+        with self.lock:
+            ids = self._need_selection()
+            if confirmed != len(ids):
+                raise ValueError(
+                    f"the selection has changed: {confirmed} records were confirmed, {len(ids)} are selected"
+                )
+            if len(ids) <= DELETED_AT_ONCE:
+                self._changes.delete(ids)
+                self._revivable.append(tuple(ids))
+            else:
+                for start in range(0, len(ids), IDS_PER_CALL):
+                    self.collection.delete(ids=ids[start : start + IDS_PER_CALL])
+            self._gone.update(ids)
+            self.refit()
+            self.selection.clear()
         return len(ids)
+
+    @property
+    def undoable(self) -> str | None:
+        """The deletion that ``undo`` would take back, in words."""
+        return self._changes.last
+
+    def undo(self) -> str:
+        """Bring back what was deleted last, and select it; what that was, in words. ValueError where it is too late."""
+        with self.lock:
+            done = self._changes.undo()
+            ids = self._revivable.pop()
+            self._gone.difference_update(ids)
+            self.refit()
+            self.selection.select(ids)
+        return done
 
     def _need_selection(self) -> list[str]:
         if not len(self.selection):

@@ -51,7 +51,8 @@ class LargeMapView:
         self.show_selection()
 
     def _selected(self, rows: Any) -> None:
-        self.state.select_rows(np.sort(np.asarray(rows, np.intp)).tolist(), source=self._source)
+        with self.state.lock:
+            self.state.select_rows(np.sort(np.asarray(rows, np.intp)).tolist(), source=self._source)
 
     def show_selection(self) -> None:
         """The selected points are marked."""

@@ -6,7 +6,7 @@ One, because each sends plotly.js to the browser anew; it is redrawn by changing
 from __future__ import annotations
 
 import itertools
-from time import monotonic
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,13 @@ import numpy.typing as npt
 
 from chroma_nb._optional import require
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
+from chroma_nb.jupyter.widgets.map_figure import map_figure
 from chroma_nb.projection import figures
 from chroma_nb.types import Matrix
 
 _NUMBERS = itertools.count(1)
-_RING = "#D62728"
-#: For so long what plotly says of an outline that we erased is not taken for the person's word.
-_ECHO_SECONDS = 3.0
+#: Of the rings around the records in focus; pixels.
+_RING, _RADIUS = "#D62728", 8
 
 
 class MapView:
@@ -29,15 +29,11 @@ class MapView:
     def __init__(self, state: ExplorerState, height: int = 560) -> None:
         self.state, self._height = state, height
         self._source = f"map {next(_NUMBERS)}"  # several maps may share one selection
-        graph_objects = require("plotly.graph_objects", feature="the map")
-        require("anywidget", feature="the map")
-        self._caught: list[int] = []
-        self._outlined = False
-        self._erased = -_ECHO_SECONDS
+        #: The selection that the outline on the map stands for; None when there is no outline of ours to keep.
+        self._outlined: tuple[str, ...] | None = None
         drawing = self._drawing()
         self._rows = drawing.rows
-        self.figure: Any = graph_objects.FigureWidget([*drawing.figure.data, self._ring()], drawing.figure.layout)
-        self._listen()
+        self.figure: Any = map_figure()(self._traces(drawing), drawing.figure.layout, self, state.lock)
         if len(state.selection):
             self.show_selection()
         state.on_change(self._follow)
@@ -53,90 +49,113 @@ class MapView:
             state.projection, stars=stars, color=state.color, size=state.size, height=self._height, title=""
         )
 
+    def _traces(self, drawing: figures.Drawing) -> list[Any]:
+        return [*drawing.figure.data, *([] if self.state.projection.dims == 2 else _rings_3d())]
+
     def redraw(self) -> None:
         """All traces anew."""
-        drawing = self._drawing()
-        self._rows = drawing.rows
-        with self.figure.batch_update():
-            self.figure.data = []
-            self.figure.add_traces([*drawing.figure.data, self._ring()])
-            self.figure.layout = drawing.figure.layout
-        self._listen()
-        self.show_selection()
-
-    def _listen(self) -> None:
-        for trace in self.figure.data[: len(self._rows)]:
-            trace.on_selection(self._selected)
-            trace.on_deselect(self._deselected)
-            trace.on_click(self._clicked)
+        with self.state.lock:
+            self._erase_outline()
+            self._lay_out("shapes", [])  # what a new layout does not speak of would stay
+            drawing = self._drawing()
+            self._rows = drawing.rows
+            with self.figure.batch_update():
+                self.figure.data = []
+                self.figure.add_traces(self._traces(drawing))
+                self.figure.layout = drawing.figure.layout
+            self.show_selection()
 
     # --- From the person ---
-    def _selected(self, trace: Any, points: Any, selector: Any) -> None:
-        """plotly calls this once a trace, in order; with the last one the selection is whole."""
-        self._outlined = selector is not None
-        if points.trace_index == 0:
-            self._caught = []
-        self._caught += self._rows[points.trace_index][np.asarray(points.point_inds, np.intp)].tolist()
-        if points.trace_index == len(self._rows) - 1:
-            drawn = sum(map(len, self._rows))
-            if selector is not None and drawn < len(self.state.projection):
-                # A sample is drawn: what lies inside is selected, seen or not.
-                self._caught = np.flatnonzero(inside(selector, self.state.projection.coordinates)).tolist()
-            self.state.select_rows(sorted(self._caught), source=self._source)
+    def lassoed(self, points: dict[int, list[int]], shape: Any) -> None:
+        """What lies in the outline becomes the selection."""
+        caught = self._rows_of(points)
+        if shape is not None and sum(map(len, self._rows)) < len(self.state.projection):
+            # A sample is drawn: what lies inside is selected, seen or not.
+            caught = np.flatnonzero(inside(shape, self.state.projection.coordinates)).tolist()
+        self._outlined = tuple(self.state.projection.ids[row] for row in caught)
+        self._show_chosen(self._outlined)  # the page has it; the figure here, which other pages get, has not
+        self.state.select_rows(caught, source=self._source)
 
-    def _deselected(self, trace: Any, points: Any) -> None:
-        if monotonic() < self._erased + _ECHO_SECONDS:
-            return  # not the person: plotly says so of the outline that we took away
-        self.state.selection.clear(source=self._source)
+    def outlined(self) -> None:
+        """The page tells of an outline after what lies in it: that may be no longer what is selected."""
+        if self.state.selection.ids != self._outlined:
+            self._show_chosen(())  # what is bright on the page is not what was said: say it again
+            self.show_selection()
 
-    def _clicked(self, trace: Any, points: Any, device: Any) -> None:
-        hit = self._rows[points.trace_index][np.asarray(points.point_inds, np.intp)].tolist()
+    def unselected(self) -> None:
+        """Nothing is selected any more."""
+        self.state.selection.clear()
+
+    def clicked(self, points: dict[int, list[int]]) -> None:
+        """The record is shown."""
+        hit = self._rows_of(points)
         if hit:
             one = self.state.projection.ids[hit[0]]
             self.state.look_at([one])
             if self.state.projection.dims == 3:  # no lasso there
                 self.state.selection.toggle(one, source=self._source)
 
+    def _rows_of(self, points: dict[int, list[int]]) -> list[int]:
+        """The records at these points; stars and rings are none."""
+        ours = [(self._rows[trace], np.asarray(points[trace], np.intp)) for trace in points if trace < len(self._rows)]
+        # Where the map is being drawn anew, the page may still speak of the old one.
+        found = [rows[numbers[numbers < len(rows)]] for rows, numbers in ours]
+        return np.sort(np.concatenate(found)).tolist() if found else []
+
     # --- To the person ---
     def show_selection(self) -> None:
         """Selected points are bright, the others faint; nothing selected: all bright."""
-        if self._outlined:
-            self._erase_outline()
+        with self.state.lock:
+            if self._outlined != self.state.selection.ids:
+                self._erase_outline()
+            self._show_chosen(self.state.selection.ids)
+            self._show_focus()
+
+    def _show_chosen(self, ids: Iterable[str]) -> None:
+        if self.state.projection.dims != 2:
+            return
         chosen = np.zeros(len(self.state.projection), np.bool_)
-        chosen[self.state.rows_of(self.state.selection.ids)] = True
+        chosen[self.state.rows_of(ids)] = True
         any_chosen = bool(chosen.any())
         with self.figure.batch_update():
-            if self.state.projection.dims == 2:
-                for trace, rows in zip(self.figure.data, self._rows, strict=False):
-                    trace.selectedpoints = np.flatnonzero(chosen[rows]).tolist() if any_chosen else None
-        self._show_focus()
+            for trace, rows in zip(self.figure.data, self._rows, strict=False):
+                trace.selectedpoints = np.flatnonzero(chosen[rows]).tolist() if any_chosen else None
 
     def _erase_outline(self) -> None:
-        """Take away the lasso that was drawn; while it stands, plotly selects what is inside, whatever we say.
-
-        The figure here does not know of it, and sends only what changes: so first another, then none.
-        """
-        corner = {"x0": 0, "x1": 0, "y0": 0, "y1": 0, "type": "rect"}
-        self.figure.layout.selections = [corner]
-        self.figure.layout.selections = []
-        self._outlined = False
-        self._erased = monotonic()
-
-    def _ring(self) -> Any:
-        """What marks the records in focus; the last trace."""
-        graph_objects = require("plotly.graph_objects", feature="the map")
-        flat = self.state.projection.dims == 2
-        kind = graph_objects.Scattergl if flat else graph_objects.Scatter3d
-        marker = {"symbol": "circle-open", "size": 16 if flat else 10, "color": _RING, "line": {"width": 3}}
-        empty: dict[str, Any] = {axis: [] for axis in "xyz"[: self.state.projection.dims]}
-        return kind(**empty, mode="markers", marker=marker, hoverinfo="skip", showlegend=False)
+        """Take away the lasso that was drawn; while it stands, plotly selects what is inside, whatever we say."""
+        self._outlined = None
+        self._lay_out("selections", [])
 
     def _show_focus(self) -> None:
+        """A ring around each record in focus."""
         spots = self.state.projection.coordinates[self.state.rows_of(self.state.focus)]
-        ring = self.figure.data[-1]
-        with self.figure.batch_update():
-            for column, axis in enumerate("xyz"[: self.state.projection.dims]):
-                ring[axis] = np.ascontiguousarray(spots[:, column])
+        with self.state.lock:
+            if self.state.projection.dims == 2:
+                self._lay_out("shapes", [_ring(*spot) for spot in spots.tolist()])
+                return
+            with self.figure.batch_update():
+                for column, axis in enumerate("xyz"):
+                    self.figure.data[-1][axis] = np.ascontiguousarray(spots[:, column])
+
+    def _lay_out(self, name: str, values: list[dict[str, Any]]) -> None:
+        """A list of the layout. Not by its attribute, which does not know what the page has told."""
+        if values or self.figure.layout.to_plotly_json().get(name):
+            self.figure.plotly_relayout({name: values})
+
+
+def _rings_3d() -> list[Any]:
+    """The last trace of a map in space; a flat one has shapes instead, which no lasso catches."""
+    graph_objects = require("plotly.graph_objects", feature="the map")
+    marker = {"symbol": "circle-open", "size": 10, "color": _RING, "line": {"width": 3}}
+    return [
+        graph_objects.Scatter3d(x=[], y=[], z=[], mode="markers", marker=marker, hoverinfo="skip", showlegend=False)
+    ]
+
+
+def _ring(x: float, y: float) -> dict[str, Any]:
+    anchor = {"xsizemode": "pixel", "ysizemode": "pixel", "xanchor": x, "yanchor": y}
+    size = {"x0": -_RADIUS, "x1": _RADIUS, "y0": -_RADIUS, "y1": _RADIUS}
+    return {"type": "circle", "line": {"color": _RING, "width": 3}, **anchor, **size}
 
 
 def inside(selector: Any, coordinates: Matrix) -> npt.NDArray[np.bool_]:

@@ -6,6 +6,7 @@ views never chase each other.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,9 @@ class Selection:
         #: Who made the last change.
         self.source: str | None = None
         self._listeners: list[tuple[str | None, Callable[[Selection], object]]] = []
+        #: JupyterLab has the messages of widgets handled in threads beside that of the cells. Views take this lock
+        #: for what they do; those that share a selection share it too, so that they never wait for one another.
+        self.lock = threading.RLock()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -51,25 +55,29 @@ class Selection:
         if isinstance(ids, str):
             raise TypeError(f"expected several ids, got the text {ids!r}; write [{ids!r}]")
         chosen = tuple(dict.fromkeys(ids))
-        if chosen == self._ids:
-            return
-        self._ids, self.source = chosen, source
-        for name, callback in list(self._listeners):
-            if name is None or name != source:
-                callback(self)
+        with self.lock:
+            if chosen == self._ids:
+                return
+            self._ids, self.source = chosen, source
+            for name, callback in list(self._listeners):
+                if name is None or name != source:
+                    callback(self)
 
     def add(self, ids: Iterable[str], source: str | None = None) -> None:
         """These ids too."""
-        self.select([*self._ids, *ids], source)
+        with self.lock:
+            self.select([*self._ids, *ids], source)
 
     def remove(self, ids: Iterable[str], source: str | None = None) -> None:
         """Not these ids."""
         gone = set(ids)
-        self.select([one for one in self._ids if one not in gone], source)
+        with self.lock:
+            self.select([one for one in self._ids if one not in gone], source)
 
     def toggle(self, id: str, source: str | None = None) -> None:
         """This id, if it is not selected; else not."""
-        (self.remove if id in self else self.add)([id], source)
+        with self.lock:
+            (self.remove if id in self else self.add)([id], source)
 
     def clear(self, source: str | None = None) -> None:
         """Nothing."""
