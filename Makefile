@@ -59,8 +59,11 @@ docs: $(DOCS_READY) ## the documentation, in docs/_build/html
 
 demo: $(LAB_READY) ## the first tutorial without a browser: one page of HTML
 	@mkdir -p build
-	$(BIN)/jupyter nbconvert --log-level=WARN --execute --to html --output-dir build --output quickstart notebooks/01_quickstart.ipynb
-	@echo "open build/quickstart.html"
+	@echo "running notebooks/01_quickstart.ipynb: about a minute"
+	@$(BIN)/jupyter nbconvert --log-level=WARN --execute --to html --output-dir build --output quickstart \
+	  --ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.extra_arguments=--IPKernelApp.log_level=ERROR \
+	  notebooks/01_quickstart.ipynb
+	@echo "the results and the map are in build/quickstart.html"
 
 notebooks: $(TEST_READY) ## run the tutorials again and store their outputs
 	$(BIN)/python notebooks/execute.py
@@ -80,9 +83,10 @@ $(VENV)/.created:
 # hnswlib is compiled at installation. Without a compiler everything else is installed: search is exact then.
 $(LAB_READY): $(VENV)/.created pyproject.toml
 	@echo "installing chroma_nb and JupyterLab: some minutes, once"
-	@$(PIP) install -q -e ".[all]" || { \
-	  echo "hnswlib could not be built here (it needs a C++ compiler); installing without it: every search will be exact"; \
-	  $(PIP) install -q -e ".[large,lab]"; }
+	@$(PIP) install -q -e ".[large,lab]"
+	@$(PIP) install -q -e ".[hnsw]" >$(VENV)/hnswlib.log 2>&1 || { \
+	  echo "hnswlib was not built, so every search will be exact, which large collections make slow. It needs a C++ compiler;"; \
+	  echo "with one: $(BIN)/pip install hnswlib (what was said now is in $(VENV)/hnswlib.log)"; }
 	@touch $@
 
 $(TEST_READY): $(LAB_READY)
