@@ -24,6 +24,7 @@ THUMBNAIL = 96
 _SHOWN, _UNFOLDED = 240, 2_000
 
 #: Colours come from JupyterLab, VS Code, or what surrounds the output; marks do not rely on colour alone.
+#: A class named twice counts twice: JupyterLab's own rules for tables align everything to the right.
 STYLE = """<style>
 .chroma-nb{--c-text:var(--jp-ui-font-color1,var(--vscode-foreground,inherit));
 --c-dim:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,inherit));
@@ -36,10 +37,11 @@ line-height:1.4;max-width:100%;overflow-x:auto}
 .chroma-nb .side>*{flex:1 1 24em;min-width:0}
 .chroma-nb table{border-collapse:collapse;margin:.3em 0 .8em;width:auto}
 .chroma-nb caption{caption-side:top;text-align:left;font-weight:600;padding:.2em 0;color:var(--c-text)}
-.chroma-nb th,.chroma-nb td{border-bottom:1px solid var(--c-line);padding:.25em .6em .25em 0;text-align:left;
-color:var(--c-text);vertical-align:top;overflow-wrap:anywhere;white-space:pre-wrap;background:none}
-.chroma-nb th{font-weight:600;white-space:nowrap}
-.chroma-nb .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.chroma-nb.chroma-nb th,.chroma-nb.chroma-nb td{border-bottom:1px solid var(--c-line);padding:.25em .6em .25em 0;
+text-align:left;color:var(--c-text);vertical-align:top;overflow-wrap:anywhere;white-space:pre-wrap;background:none}
+.chroma-nb.chroma-nb th{font-weight:600;white-space:nowrap}
+.chroma-nb.chroma-nb tbody th{white-space:pre-wrap;min-width:7em}
+.chroma-nb.chroma-nb .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .chroma-nb .dim{color:var(--c-dim)}
 .chroma-nb .chip{display:inline-block;border:1px solid var(--c-line);border-radius:.8em;background:var(--c-fill);
 padding:0 .6em;margin:0 .3em .2em 0}
@@ -47,6 +49,7 @@ padding:0 .6em;margin:0 .3em .2em 0}
 .chroma-nb .bar>span{display:block;height:4px;background:var(--c-mark)}
 .chroma-nb mark{background:none;color:inherit;font-weight:700;border-bottom:2px solid var(--c-mark)}
 .chroma-nb summary{cursor:pointer}
+.chroma-nb details:not([open]) summary::after{content:"…"}
 .chroma-nb img{max-width:96px;max-height:96px}
 </style>"""
 
