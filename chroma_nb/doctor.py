@@ -195,7 +195,7 @@ def _content(directory: Path) -> Finding:
     from chroma_nb.engine.sqlite import FILE_NAME
 
     if not (directory / FILE_NAME).is_file():
-        if (directory / "chroma.sqlite3").is_file():
+        if any((directory / name).is_file() for name in ("chroma.sqlite3", "chroma-collections.parquet")):
             said = "a directory of Chroma, not imported yet"
             return Finding(Verdict.OK, said, "PersistentClient imports it when it opens it; Chroma's files stay")
         return Finding(Verdict.OK, "no collections here; name a directory that holds some to have it verified")

@@ -26,7 +26,8 @@ from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.locks import first_open
 from chroma_nb.engine.sqlite import FILE_NAME as OUR_FILE
 from chroma_nb.errors import InternalError
-from chroma_nb.interchange.chroma_directory import ChromaCollection, ChromaDirectory, fingerprint, read_directory
+from chroma_nb.interchange.chroma_directory import ChromaCollection, ChromaDirectory, fingerprint
+from chroma_nb.interchange.chroma_parquet import is_from_before_04, read_chroma
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME as CHROMA_FILE
 from chroma_nb.operations import validate
 from chroma_nb.types import CollectionModel, Database, Records
@@ -48,7 +49,7 @@ class ImportReport:
 
     ``records`` were imported whole; ``lost`` had no readable vector any more: their documents and metadata are
     in ``folder``, as JSON Lines. ``complete`` is True when nothing at all was damaged; else ``text`` says
-    what was, per collection.
+    what was, per collection. ``notes`` are worth knowing though nothing is lost.
     """
 
     source: Path
@@ -59,16 +60,17 @@ class ImportReport:
     complete: bool
     text: str
     folder: Path
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         line = f"imported {self.collections:,} collections with {self.records:,} records from {self.source}"
         if self.complete:
-            return f"{line}; Chroma's files are as they were"
+            return "\n".join((f"{line}; Chroma's files are as they were", *self.notes))
         return f"{line}; some of it was damaged, {self.lost:,} records have lost their vector:\n{self.text}"
 
 
 def import_chroma(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, replace: bool = False) -> ImportReport:
-    """Import the Chroma directory ``src`` (of 0.4 to 1.5.9) into the directory ``dst``, which may be the same.
+    """Import the Chroma directory ``src`` (of 0.3 to 1.5.9) into the directory ``dst``, which may be the same.
 
     Tenants, databases, collections with their ids, and records in Chroma's order, vectors bit for bit. chromadb
     is not needed, and ``src`` is not changed. What is damaged is left out and named in the answer. With ``replace``
@@ -94,7 +96,7 @@ def import_chroma(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, r
 
 def import_on_first_open(path: Path) -> None:
     """Import Chroma's files when ``path`` holds them and none of ours; say so when they have changed since."""
-    if not (path / CHROMA_FILE).exists():
+    if not (path / CHROMA_FILE).exists() and not is_from_before_04(path):
         _refuse_half_imported(path)
         return
     if (path / OUR_FILE).exists():
@@ -138,7 +140,7 @@ def _notice_changes(path: Path) -> None:
 
 
 def _check_source(source: Path) -> None:
-    with read_directory(source):
+    with read_chroma(source):
         pass
 
 
@@ -180,7 +182,7 @@ def _import(source: Path, target: Path) -> ImportReport:
     staging = target / f"{_STAGING}{secrets.token_hex(4)}"
     staging.mkdir(mode=0o700)
     try:
-        with read_directory(source) as directory:
+        with read_chroma(source) as directory:
             lost = _fill(staging, directory)
             changed = fingerprint(source) != directory.fingerprint
             if changed:
@@ -291,6 +293,7 @@ def _report(directory: ChromaDirectory, target: Path, lost: int) -> ImportReport
         complete=directory.complete,
         text=directory.report(),
         folder=target / RECORD_FOLDER,
+        notes=tuple(directory.notes),
     )
 
 

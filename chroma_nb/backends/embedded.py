@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
@@ -113,10 +113,14 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
         return backend
 
 
+#: By which a directory of Chroma is known: since 0.4, before.
+_OF_CHROMA: Final = ("chroma.sqlite3", "chroma-collections.parquet")
+
+
 def _import_what_chroma_wrote(path: Path) -> None:
     """Look for Chroma's files where there may be some; the modules that read them are loaded only then."""
     ours = (path / FILE_NAME).exists()
-    if path.is_dir() and (not ours or (path / "chroma.sqlite3").exists()):
+    if path.is_dir() and (not ours or any((path / name).exists() for name in _OF_CHROMA)):
         from chroma_nb.backends.chroma_import import import_on_first_open
 
         import_on_first_open(path)

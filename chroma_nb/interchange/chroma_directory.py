@@ -9,13 +9,14 @@ is named, per collection.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -36,8 +37,11 @@ URI_KEY: Final = "chroma:uri"
 _HIDDEN: Final = "chroma:"
 _ADD, _UPDATE, _UPSERT, _DELETE = range(4)
 _ENCODINGS: Final = {"FLOAT32": "<f4", "INT32": "<i4"}
-_NIL: Final = "00000000-0000-0000-0000-000000000000"
-_DEFAULT_TENANT, _DEFAULT_DATABASE = "default_tenant", "default_database"
+NIL: Final = "00000000-0000-0000-0000-000000000000"
+DEFAULT_TENANT: Final = "default_tenant"
+DEFAULT_DATABASE: Final = "default_database"
+#: What a Chroma before 0.4 kept: its collections, their records.
+PARQUET_FILES: Final = ("chroma-collections.parquet", "chroma-embeddings.parquet")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,16 @@ class ChromaDatabase:
     id: UUID
     name: str
     tenant: str
+
+
+class RecordReader(Protocol):
+    """Where the records of a collection come from."""
+
+    def batches(self, size: int) -> Iterator[Records]:
+        """All of them, at most ``size`` at a time."""
+
+    def close(self) -> None:
+        """Give back what was opened."""
 
 
 @dataclass
@@ -72,7 +86,7 @@ class ChromaCollection:
     lost: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _reader: _CollectionReader = field(repr=False, kw_only=True)
+    _reader: RecordReader = field(repr=False, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -88,7 +102,7 @@ class ChromaCollection:
 
 @dataclass
 class ChromaDirectory:
-    """What a directory holds. ``problems`` concern the directory as a whole."""
+    """What a directory holds. ``problems`` and ``notes`` concern the directory as a whole."""
 
     path: Path
     tenants: list[str]
@@ -96,6 +110,7 @@ class ChromaDirectory:
     collections: list[ChromaCollection]
     problems: list[str]
     fingerprint: str
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return sum(len(collection) for collection in self.collections)
@@ -108,7 +123,7 @@ class ChromaDirectory:
     def report(self) -> str:
         """What was found and what could not be saved, for a reader."""
         lines = [f"{self.path}: {len(self.collections):,} collections, {len(self):,} records"]
-        lines += [f"  {problem}" for problem in self.problems]
+        lines += [f"  {sentence}" for sentence in (*self.problems, *self.notes)]
         for one in self.collections:
             whole = len(one) - len(one.lost)
             lines.append(f"  {one.tenant}/{one.database}/{one.name}: {whole:,} of {len(one):,} records whole")
@@ -136,7 +151,7 @@ def read_directory(path: str | os.PathLike[str]) -> Iterator[ChromaDirectory]:
     with open_chroma_sqlite(folder) as database:
         catalog = _Catalog(database)
         collections = [_read_collection(folder, database, catalog, row) for row in catalog.collections]
-        renamed = _named_apart(collections)
+        renamed = named_apart(collections)
         problems = [*database.problems, *catalog.problems, *renamed, *_left_behind(folder, catalog)]
         try:
             yield ChromaDirectory(folder, catalog.tenants, catalog.databases, collections, problems, mark)
@@ -148,16 +163,22 @@ def read_directory(path: str | os.PathLike[str]) -> Iterator[ChromaDirectory]:
 def fingerprint(folder: Path) -> str:
     """Changes when Chroma has written to the directory, and not when the directory was copied.
 
-    Sizes of all files and the change counter that SQLite keeps in the file's header.
+    Sizes of all files, the change counter that SQLite keeps in the file's header, and the end of Parquet files,
+    which says where everything in them is.
     """
     parts = []
-    for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-journal"):
+    for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-journal", *PARQUET_FILES):
         try:
             descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             continue
         with os.fdopen(descriptor, "rb") as file:
-            parts.append(f"{name} {os.fstat(descriptor).st_size} {file.read(100)[24:28].hex()}")
+            size = os.fstat(descriptor).st_size
+            if name in PARQUET_FILES:
+                file.seek(max(0, size - 4096))
+                parts.append(f"{name} {size} {hashlib.sha256(file.read(4096)).hexdigest()[:16]}")
+            else:
+                parts.append(f"{name} {size} {file.read(100)[24:28].hex()}")
     for segment in sorted(entry.name for entry in folder.glob("*") if is_uuid(entry.name) and not entry.is_symlink()):
         parts += [f"{segment}/{file.name} {file.lstat().st_size}" for file in sorted((folder / segment).glob("*"))]
     return "\n".join(parts)
@@ -225,14 +246,14 @@ class _Catalog:
         for database in self.databases:
             if str(database.id) == database_id:
                 return database.tenant, database.name
-        if database_id not in (None, _NIL):
+        if database_id not in (None, NIL):
             self.problems.append(
                 f"the database {_shown(database_id)} is unknown; its collections are in the default one"
             )
-        return _DEFAULT_TENANT, _DEFAULT_DATABASE
+        return DEFAULT_TENANT, DEFAULT_DATABASE
 
 
-def _named_apart(collections: list[ChromaCollection]) -> list[str]:
+def named_apart(collections: list[ChromaCollection]) -> list[str]:
     """No two collections of a database may share a name; a damaged file can make them."""
     taken: set[tuple[str, str, str]] = set()
     problems = []

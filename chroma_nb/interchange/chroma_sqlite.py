@@ -25,7 +25,6 @@ from chroma_nb.errors import ChromaError
 from chroma_nb.interchange.sqlite_pages import Row, Salvage, salvage
 
 FILE_NAME: Final = "chroma.sqlite3"
-_BEFORE_04: Final = "chroma-collections.parquet"
 #: Every table and column that is read; a version that lacks a column has None there.
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "tenants": ("id",),
@@ -110,11 +109,6 @@ def _check_is_plain_file(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
-        if (path.parent / _BEFORE_04).exists():
-            raise ChromaDirectoryError(
-                f"{path.parent} was written by a Chroma before 0.4, which kept Parquet files; chroma_nb reads 0.4 and "
-                "later. The tool chroma-migrate makes the one into the other"
-            ) from None
         raise ChromaDirectoryError(
             f"expected a directory written by Chroma, with a file {FILE_NAME}; there is none in {path.parent}"
         ) from None

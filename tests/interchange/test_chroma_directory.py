@@ -197,9 +197,3 @@ def test_an_sqlite_file_of_something_else_is_not_taken_for_chromas(tmp_path):
     connection.close()
     with pytest.raises(ChromaDirectoryError, match="was not written by Chroma"), read_directory(tmp_path):
         pass
-
-
-def test_a_directory_from_before_04_is_recognised(tmp_path):
-    (tmp_path / "chroma-collections.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ChromaDirectoryError, match=r"before 0\.4.*chroma-migrate"), read_directory(tmp_path):
-        pass
