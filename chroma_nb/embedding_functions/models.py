@@ -123,13 +123,20 @@ def _fetch(archive: Path) -> None:
 def _stream(file: IO[bytes]) -> str:
     httpx = require("httpx", feature="download()")
     digest = hashlib.sha256()
-    with httpx.stream("GET", MODEL_DOWNLOAD_URL, follow_redirects=True, timeout=60) as response:
-        response.raise_for_status()
-        total = int(response.headers.get("content-length", 0)) or None
-        with progress_bar(total, description=f"{MODEL_NAME} (fp32)", unit="B", delay=0) as bar:
-            for chunk in response.iter_bytes(_CHUNK):
-                digest.update(chunk)
-                bar.update(file.write(chunk))
+    try:
+        with httpx.stream("GET", MODEL_DOWNLOAD_URL, follow_redirects=True, timeout=60) as response:
+            response.raise_for_status()
+            total = int(response.headers.get("content-length", 0)) or None
+            with progress_bar(total, description=f"{MODEL_NAME} (fp32)", unit="B", delay=0) as bar:
+                for chunk in response.iter_bytes(_CHUNK):
+                    digest.update(chunk)
+                    bar.update(file.write(chunk))
+    except httpx.HTTPError as error:
+        error.add_note(
+            f"{MODEL_DOWNLOAD_URL} could not be fetched; nothing was kept. "
+            "Without it documents are embedded by the model that came with this package"
+        )
+        raise
     return digest.hexdigest()
 
 

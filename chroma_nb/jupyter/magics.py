@@ -72,6 +72,6 @@ def _matcher(session: Session) -> Any:
 
 
 def _short(error: Exception) -> str:
-    """An error as one line, with the way to the rest."""
-    text = str(error) or type(error).__name__
+    """An error as one line, with what was noted with it, and the way to the rest."""
+    text = "\n".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
     return f"{type(error).__name__}: {text}\n(%config ChromaMagics.short_errors = False shows where)"

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -401,6 +402,16 @@ def test_a_wrong_archive_leaves_nothing_behind(provider, home: Path, monkeypatch
     with pytest.raises(ValueError, match="does not match expected SHA256"):
         models.download()
     assert len(provider.received) == models.DOWNLOAD_TRIES
+    assert [file for file in home.rglob("*") if file.is_file()] == []
+
+
+def test_without_a_network_a_download_says_that_nothing_is_lost(home: Path, monkeypatch) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and listens not
+        monkeypatch.setattr(models, "MODEL_DOWNLOAD_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}/onnx.tar.gz")
+        with pytest.raises(httpx.ConnectError) as caught:
+            models.download()
+    assert "the model that came with this package" in caught.value.__notes__[0]
     assert [file for file in home.rglob("*") if file.is_file()] == []
 
 

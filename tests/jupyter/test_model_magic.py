@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import socket
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,3 +61,11 @@ def test_model_download_of_something_else_is_a_short_message(shell, served, tmp_
     with pytest.raises(UsageError, match=r"does not match expected SHA256.*\n.*short_errors"):
         shell.run_line_magic("chroma", "model download")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_model_download_without_a_network_says_that_a_model_is_there(shell, served, monkeypatch):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(models, "MODEL_DOWNLOAD_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}/onnx.tar.gz")
+        with pytest.raises(UsageError, match=r"(?s)ConnectError.*the model that came with this package.*short_errors"):
+            shell.run_line_magic("chroma", "model download")
