@@ -63,7 +63,7 @@ def _query_tables(result: Mapping[str, Any]) -> Html:
         }
         text = None if texts is None else texts[query]
         about = f"Query {query}" + ("" if text is None else f": {shortened(text, 120)}")
-        of_text = words([text]) if text is not None else None
+        of_text = words([text], one["documents"] or ()) if text is not None else None
         marks = [*always, *([of_text] if of_text else [])]
         parts.append(
             _records_table(f"{about} ({_counted(len(ids), 'hit')})", {"ids": ids, **one}, marks) + _more(len(ids))

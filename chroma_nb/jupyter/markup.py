@@ -22,6 +22,8 @@ Html: TypeAlias = str
 #: Longest side of a thumbnail, in pixels.
 THUMBNAIL = 96
 _SHOWN, _UNFOLDED = 240, 2_000
+#: Documents from which on the words that most of them share are not marked.
+_MANY = 8
 
 #: Colours come from JupyterLab, VS Code, or what surrounds the output; marks do not rely on colour alone.
 #: A class named twice counts twice: JupyterLab's own rules for tables align everything to the right.
@@ -156,9 +158,16 @@ def bar(share: float) -> Html:
 Marks: TypeAlias = Callable[[str], Iterable[tuple[int, int]]]
 
 
-def words(texts: Iterable[str]) -> Marks | None:
-    """Marks where the words of ``texts`` stand, in any case; None when there are none worth it."""
+def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | None:
+    """Marks where the words of ``texts`` stand, in any case; None when there are none worth it.
+
+    ``among``: the documents shown together. A word that is in most of them, as "the" may be, tells
+    them not apart and is passed over; of few documents every word is marked.
+    """
     found = {word.lower() for text in texts for word in re.findall(r"\w{3,}", text)[:50]}
+    if len(among) >= _MANY:
+        spoken = [set(re.findall(r"\w{3,}", text[:_UNFOLDED].lower())) for text in among if text]
+        found = {word for word in found if 2 * sum(word in one for one in spoken) <= len(among)}
     if not found:
         return None
     pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(found))) + r")\b", re.IGNORECASE)

@@ -170,6 +170,17 @@ def test_words_of_the_query_and_of_the_filter_are_marked():
     assert "<mark>The</mark>" not in page
 
 
+def test_words_that_most_of_the_documents_share_are_not_marked():
+    documents = [
+        f"the {kind} by the river" for kind in ("wren", "crow", "kite", "tern", "coot", "rook", "swan", "wren")
+    ]
+    marks = markup.words(["the wren"], [*documents, None])
+    assert markup.document(documents[0], [marks]) == "the <mark>wren</mark> by the river"
+    of_few = markup.words(["the wren"], documents[:3])
+    assert markup.document(documents[0], [of_few]).count("<mark>") == 3
+    assert markup.words(["the river"], documents) is None
+
+
 @pytest.mark.parametrize("pattern", ["(", "(a+)+$", r"\1", "(?=x)"])
 def test_a_pattern_that_cannot_be_read_marks_nothing_and_takes_no_time(pattern):
     result = GetResult(ids=["a"], documents=["a" * 5_000 + "!"])

@@ -448,7 +448,7 @@ class Browser(_Shown):
 
     def _fill_heads(self) -> None:
         keys = self._columns if self._columns is not None else list(self.state.keys)
-        columns = page_table.columns(keys, self.page, page_table.marks_of(self.state.question))
+        columns = page_table.columns(keys, self.page, page_table.marks_of(self.state.question, self.page))
         order = self.state.question.order
         self.by_id.description = "id" + (_ARROWS[order.descending] if order.by == "id" else "")
         shape = [(column.head, column.width, column.kind) for column in columns]

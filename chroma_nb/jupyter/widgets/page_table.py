@@ -169,10 +169,10 @@ def _document(text: str | None, marks: Sequence[Marks]) -> Html:
     return f'<span title="{escape(text, 500)}">{document(excerpt, marks)}</span>'
 
 
-def marks_of(question: Question) -> list[Marks]:
-    """What is underlined in documents: the text searched for, the words of the meaning."""
+def marks_of(question: Question, page: Page) -> list[Marks]:
+    """What is underlined in the page's documents: the text searched for, the words of the meaning."""
     found = [exact(question.contains)] if question.contains else []
-    of_meaning = words([question.meaning]) if question.meaning else None
+    of_meaning = words([question.meaning], page.documents) if question.meaning else None
     return [*found, of_meaning] if of_meaning else found
 
 
