@@ -46,6 +46,7 @@ SAME_MODEL, SAME_WEIGHTS = 0.99, 0.99995
 UNSUITED_PROVIDERS = {"CoreMLExecutionProvider", "AzureExecutionProvider"}
 #: A file for everyone who names none: the value of this environment variable.
 MODEL_VARIABLE = "CHROMA_NB_MODEL"
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 Ids = npt.NDArray[np.int64]
 
@@ -172,8 +173,24 @@ def _tokenizer() -> Any:
     return tokenizer
 
 
+def _runtime() -> Any:
+    """ONNX Runtime, which tells nobody about us: from 1.29 on it reports to its makers, beginning with its import.
+
+    Who has set ``ORT_DISABLE_TELEMETRY`` has decided, either way.
+    """
+    if _TELEMETRY in os.environ:
+        return require("onnxruntime", feature="the default embedding model")
+    os.environ[_TELEMETRY] = "1"  # asked at the import, and only then
+    try:
+        onnxruntime = require("onnxruntime", feature="the default embedding model")
+    finally:
+        os.environ.pop(_TELEMETRY, None)
+    onnxruntime.disable_telemetry_events()  # it may have been imported before
+    return onnxruntime
+
+
 def _session(path: Path, providers: Sequence[str]) -> Any:
-    onnxruntime = require("onnxruntime", feature="the default embedding model")
+    onnxruntime = _runtime()
     available = onnxruntime.get_available_providers()
     if not set(providers) <= set(available):
         raise ValueError(f"Preferred providers must be subset of available providers: {available}")

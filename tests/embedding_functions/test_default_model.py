@@ -350,6 +350,21 @@ def test_nothing_is_asked_of_the_network(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(DefaultEmbeddingFunction()(["a cat"])) == 1
 
 
+def test_onnx_runtime_reports_to_nobody_and_the_surroundings_are_left_as_they_were(home: Path) -> None:
+    script = """if True:
+        import os
+        from chroma_nb.utils.embedding_functions import DefaultEmbeddingFunction
+        before = dict(os.environ)
+        DefaultEmbeddingFunction()(["a cat"])
+        assert dict(os.environ) == before
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    # What it has to report, and its name for this machine, would lie in the cache folder.
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
 def test_importing_the_package_loads_no_model_library_and_a_fork_says_nothing(home: Path) -> None:
     script = textwrap.dedent(
         """
