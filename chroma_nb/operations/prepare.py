@@ -16,6 +16,7 @@ from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
 from chroma_nb.operations.embed import Target
 from chroma_nb.operations.validate import (
+    as_column,
     embedding_matrix,
     embedding_rows,
     maybe_cast_one_to_many,
@@ -132,7 +133,7 @@ def delete(
         if ids is None and where is None and where_document is None:
             raise ValueError("At least one of ids, where, or where_document must be provided")
         _check_delete_limit(limit, filtered=where is not None or where_document is not None)
-        ids = maybe_cast_one_to_many(ids)
+        ids = maybe_cast_one_to_many(as_column(ids))
         if ids is not None:
             validate_ids(ids)
         _check_filters(where, where_document)
@@ -151,7 +152,7 @@ def get(
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     include = list(include) if include is _GET_FIELDS else include
     with _In("get"):
-        ids = maybe_cast_one_to_many(ids)
+        ids = maybe_cast_one_to_many(as_column(ids))
         if ids is not None:
             validate_ids(ids)
         _check_filters(where, where_document)
@@ -198,7 +199,7 @@ def query(
         *_place(target),
         query_embeddings=vectors,
         n_results=n_results,
-        ids=maybe_cast_one_to_many(ids),
+        ids=maybe_cast_one_to_many(as_column(ids)),
         where=where,
         where_document=where_document,
         include=_asked_fields(include),
@@ -211,10 +212,10 @@ def _place(target: Target) -> tuple[Any, str, str]:
 
 def _base_fields(embeddings: Any, documents: Any, images: Any, uris: Any) -> dict[str, Any]:
     return {
-        "embeddings": embedding_rows(embeddings),
-        "documents": maybe_cast_one_to_many(documents),
-        "images": maybe_cast_one_to_many(images),
-        "uris": maybe_cast_one_to_many(uris),
+        "embeddings": embedding_rows(as_column(embeddings)),
+        "documents": maybe_cast_one_to_many(as_column(documents)),
+        "images": maybe_cast_one_to_many(as_column(images)),
+        "uris": maybe_cast_one_to_many(as_column(uris)),
     }
 
 
@@ -223,7 +224,11 @@ def _checked_fields(
 ) -> dict[str, Any]:
     """The fields as lists, vectors as rows, in the order in which Chroma names them."""
     base = _base_fields(embeddings, documents, images, uris)
-    fields = {"ids": maybe_cast_one_to_many(ids), "metadatas": normalize_metadatas(metadatas), **base}
+    fields = {
+        "ids": maybe_cast_one_to_many(as_column(ids)),
+        "metadatas": normalize_metadatas(as_column(metadatas)),
+        **base,
+    }
     validate_insert_record_set(fields)
     return fields
 

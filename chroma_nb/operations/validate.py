@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import replace
 from itertools import chain
 from operator import methodcaller
@@ -82,10 +82,33 @@ class FilterSet(TypedDict):
     where_document: WhereDocument | None
 
 
+#: Kinds of array that hold texts or objects, and not a vector or an image.
+_OF_TEXTS: Final = "OUT"
+_LISTING: Final = ("to_list", "to_pylist")
+
+
 # --- One or many -----------------------------------------------------------------------------------------
 def get_default_embeddable_record_set_fields() -> set[str]:
     """The fields of records that can be embedded."""
     return set(_EMBEDDABLE)
+
+
+def as_column(target: Any) -> Any:
+    """A column of a table, an array of texts or an iterator as the list it stands for; anything else as it is.
+
+    Chroma takes each of them for one value, and refuses it; as it does tuples, which stay refused.
+
+    >>> as_column(np.array(["a", "b"])), as_column(text for text in "ab"), as_column(("a", "b"))
+    (['a', 'b'], ['a', 'b'], ('a', 'b'))
+    """
+    if isinstance(target, np.ndarray):
+        return target.tolist() if target.ndim == 1 and target.dtype.kind in _OF_TEXTS else target
+    if isinstance(target, Iterator | KeysView | ValuesView):
+        return list(target)
+    for method in _LISTING:  # of a Series, an Index; of an Arrow array
+        if callable(getattr(type(target), method, None)):
+            return getattr(target, method)()
+    return target
 
 
 def maybe_cast_one_to_many(target: T | list[T] | None) -> list[T] | None:

@@ -4,6 +4,9 @@ import uuid
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars
+import pyarrow
 import pytest
 
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
@@ -72,6 +75,38 @@ def test_documents_without_vectors_are_embedded(call: Any) -> None:
     request = call(target(function), ["a", "b"], documents=["xx", "yyy"])
     np.testing.assert_array_equal(request.records.embeddings, [[2, 0], [3, 0]])
     assert function.asked == [("document", ["xx", "yyy"])]
+
+
+COLUMNS: dict[str, Any] = {
+    "array": np.array,
+    "array of objects": lambda values: np.array(values, dtype=object),
+    "Series": lambda values: pd.Series(values, index=range(9, 9 + len(values))),
+    "Index": pd.Index,
+    "categories": lambda values: pd.Series(values, dtype="category"),
+    "polars": polars.Series,
+    "Arrow": pyarrow.array,
+    "generator": lambda values: (value for value in values),
+    "dict values": lambda values: dict(enumerate(values)).values(),
+}
+
+
+@pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
+def test_a_column_of_a_table_and_anything_like_it_is_the_list_it_stands_for(column: Any) -> None:
+    function = Lengths()
+    records = prepare.add(target(function), column(["a", "b"]), documents=column(["xx", "yyy"])).records
+    assert (records.ids, records.documents) == (["a", "b"], ["xx", "yyy"])
+    np.testing.assert_array_equal(records.embeddings, [[2, 0], [3, 0]])
+    vectors, metadatas = pd.Series([np.ones(2), np.zeros(2)]), pd.Series([{"k": 1}, None])
+    records = prepare.upsert(target(), column(["a", "b"]), vectors, metadatas, uris=column(["u", "v"])).records
+    np.testing.assert_array_equal(records.embeddings, [[1, 1], [0, 0]])
+    assert (records.metadatas, records.uris) == ([{"k": 1}, None], ["u", "v"])
+    assert len(prepare.query(target(function), query_texts=column(["x", "y"])).query_embeddings) == 2
+    assert prepare.get(target(), column(["a"])).ids == prepare.delete(target(), column(["a"])).ids == ["a"]
+
+
+def test_a_hole_in_a_column_is_named() -> None:
+    with pytest.raises(ValueError, match=r"Expected document to be a str, got (nan|<NA>|None) in add"):
+        prepare.add(target(Lengths()), ["a", "b"], documents=pd.Series(["x", None], dtype="string"))
 
 
 def test_vectors_given_are_not_embedded_again() -> None:
