@@ -57,3 +57,16 @@ def test_a_notebook_asserts_what_it_shows(notebook: dict[str, Any]) -> None:
 def test_outputs_name_no_path_of_a_machine(notebook: dict[str, Any]) -> None:
     outputs = json.dumps([cell["outputs"] for cell in code_cells(notebook)])
     assert MACHINE.findall(outputs) == []
+
+
+def test_a_cell_whose_output_is_not_compared_says_why(notebook: dict[str, Any]) -> None:
+    """The first line of the cell is the mark, the second the reason; no other mark of nbval's is used."""
+    for cell in code_cells(notebook):
+        lines = "".join(cell["source"]).splitlines()
+        marks = [line for line in lines if "NBVAL" in line]
+        assert marks in ([], ["# NBVAL_IGNORE_OUTPUT"])
+        if marks:
+            assert lines[0] == marks[0]
+            assert lines[1].startswith("# ")
+            assert len(lines[1]) > 20
+        assert not any("nbval" in tag or "raises-exception" in tag for tag in cell["metadata"].get("tags", []))
