@@ -17,6 +17,7 @@ from chroma_nb import errors
 from chroma_nb.backends.http import exchange
 from chroma_nb.backends.http.transport import AsyncHttpBackend, HttpBackend, endpoint
 from chroma_nb.config import Settings
+from chroma_nb.jupyter.formatters import client_html
 from chroma_nb.operations import requests as ops
 from chroma_nb.results import IndexingStatus
 from chroma_nb.types import Records
@@ -185,6 +186,8 @@ def test_a_secret_is_nowhere_to_be_seen(
         client = _constructors(1 if failure == "nobody" else scripted.port)[which]()
         seen += [repr(client), repr(client.get_settings()) if hasattr(client, "get_settings") else ""]
         seen += [repr(vars(client)), repr(vars(client._backend)), repr(client._backend)]
+        if isinstance(client, chroma_nb.ClientAPI):
+            seen.append(str(client_html(client)))
         client._backend.stop()
     except Exception as error:  # noqa: BLE001
         seen += [str(error), repr(error), "".join(traceback.format_exception(error))]
