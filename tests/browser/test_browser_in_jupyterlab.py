@@ -1,10 +1,13 @@
 """The browser in a real JupyterLab: what the person does arrives in the kernel, and what the kernel does is seen."""
 
 import ast
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.browser
+
+TUTORIALS = Path(__file__).parents[2] / "notebooks"
 
 #: 100,000 records; the embedding function is quick and needs no model.
 COLLECTION = """
@@ -36,9 +39,23 @@ for s in range(0, n, 10_000):
 """
 
 
-def browsing(notebook, cell="b = chroma_nb.browse(birds, readonly=False)\nb", records=1_000, **options):
+#: The nouns of the tutorials, whose embeddings are there already; questions are embedded by the real model.
+NOUNS = f"""
+import numpy as np, pandas as pd
+import chroma_nb
+
+nouns = pd.read_csv({str(TUTORIALS / "data" / "wordnet-nouns.csv")!r})
+client = chroma_nb.EphemeralClient()
+words = client.create_collection("words")
+words.add(ids=nouns["id"].tolist(), documents=(nouns["word"] + ": " + nouns["definition"]).tolist(),
+          metadatas=nouns[["word", "category", "meanings"]].to_dict("records"),
+          embeddings=np.load({str(TUTORIALS / "data" / "wordnet-nouns.f16.npy")!r}).astype("f4"))
+"""
+
+
+def browsing(notebook, cell="b = chroma_nb.browse(birds, readonly=False)\nb", records=1_000, before=None, **options):
     """A notebook whose second cell shows the browser ``b``, its code folded away."""
-    lab = notebook(COLLECTION % records, cell, **options)
+    lab = notebook(before or COLLECTION % records, cell, **options)
     lab.open()
     lab.run()
     lab.command("notebook:hide-all-cell-code")
@@ -230,14 +247,16 @@ def test_a_client_shows_its_collections_and_opens_one(notebook):
 
 def test_the_picture_of_the_documentation(notebook):
     """Light and dark, looked at by people; the kernel and the page agree on what is shown."""
-    lab = browsing(notebook, records=100_000, height=1_900, width=1_200)
+    cell = "b = chroma_nb.browse(words, readonly=False, page_size=12)\nb"
+    lab = browsing(notebook, cell, before=NOUNS, height=1_900, width=1_200)
     lab.button("Add filter").click()
-    lab.page.get_by_title("Metadata key").select_option("year")
-    lab.page.get_by_title("Comparison").select_option("≥")
+    lab.page.get_by_title("Metadata key").select_option("category")
+    lab.page.locator("datalist option[value=animal]").wait_for(state="attached")  # what is typed before is lost
     operand = lab.page.get_by_title("Value")
-    operand.fill("2010")
+    operand.fill("animal")
     operand.press("Enter")
-    fill(lab, "By meaning", "a heron on the north shore")
+    sees(lab, "1–12 of 300")
+    fill(lab, "By meaning", "a bird that hunts other animals")
     lab.page.get_by_text("the 200 nearest").wait_for()
     for row in (1, 3):
         lab.page.locator(".chroma-nb-line input").nth(row).check()
