@@ -183,7 +183,10 @@ def _by_size(summits: npt.NDArray[np.int64], smallest: float) -> Clusters:
 
 # --- Names ----------------------------------------------------------------------------------------------
 def names(clusters: Clusters, documents: Sequence[str | None], metadatas: Sequence[Metadata | None]) -> list[str]:
-    """A name per cluster: its three most telling words; without text, its most frequent metadata value."""
+    """A name per cluster: its three most telling words; without text, its most frequent metadata value.
+
+    Where no word comes twice, the words tell nothing: there it is a value that half of the records have.
+    """
     count = int(clusters.max(initial=-1)) + 1
     words: list[Counter[str]] = [Counter() for _ in range(count)]
     looked_at = [0] * count
@@ -198,8 +201,9 @@ def names(clusters: Clusters, documents: Sequence[str | None], metadatas: Sequen
     taken: set[str] = set()
     result = []
     for number in range(count):
-        name = _telling(words[number], everywhere, average) or _common(metadatas, clusters, number)
-        name = name or f"region {number + 1}"
+        repeated = max(words[number].values(), default=0) > 1
+        name = _telling(words[number], everywhere, average) if repeated else ""
+        name = name or _common(metadatas, clusters, number, 0.5 if words[number] else 0) or f"region {number + 1}"
         again = 2
         base = name
         while name in taken:
@@ -224,9 +228,11 @@ def _telling(words: Counter[str], everywhere: Counter[str], average: float) -> s
     return ", ".join(chosen)
 
 
-def _common(metadatas: Sequence[Metadata | None], clusters: Clusters, number: int) -> str:
+def _common(metadatas: Sequence[Metadata | None], clusters: Clusters, number: int, share: float) -> str:
     rows = np.flatnonzero(clusters == number)[:_DOCUMENTS].tolist()
     pairs: Counter[tuple[str, Any]] = Counter(
         (key, value) for row in rows for key, value in (metadatas[row] or {}).items() if isinstance(value, str)
     )
-    return str(min(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[0][1])[:60] if pairs else ""
+    if not pairs or max(pairs.values()) < share * len(rows):
+        return ""
+    return str(min(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[0][1])[:60]

@@ -103,6 +103,7 @@ def _private_environment(home: Path) -> dict[str, str]:
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "IPYTHONDIR": "ipython",
+        "XDG_CACHE_HOME": "cache",
     }
     for name in [*folders.values(), "notebooks"]:
         (home / name).mkdir()
@@ -182,6 +183,7 @@ class Notebook:
         """JupyterLab's dark theme."""
         self.command("apputils:change-theme", theme="JupyterLab Dark")
         self.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'", timeout=PATIENCE)
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=PATIENCE)
 
     def evaluate(self, code: str) -> str:
         """What ``repr(code)`` is in the kernel: the other end of what the page shows."""

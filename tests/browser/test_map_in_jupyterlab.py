@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import pytest
 
@@ -190,3 +191,52 @@ def test_the_saved_notebook_shows_the_map_without_a_kernel(notebook, jupyter):
     assert again.page.evaluate("window.attacked") is None
     again.shot("map-saved")
     again.errors.clear()  # JupyterLab itself says that the widget's model is gone
+
+
+NOUNS = '''
+words = {
+    "animals": "whale dolphin seal otter wolf fox bear tiger lion leopard horse donkey sheep goat pig rabbit mouse squirrel "
+    "eagle sparrow owl heron penguin salmon trout shark frog lizard snake turtle bee ant beetle spider butterfly",
+    "food": "bread butter cheese soup stew noodle rice pasta pizza sausage bacon omelette salad apple pear cherry plum "
+    "orange lemon onion garlic carrot potato tomato pepper honey chocolate pancake biscuit yoghurt",
+    "music": "violin cello guitar piano flute oboe clarinet trumpet trombone drum harp organ opera symphony sonata choir "
+    "melody rhythm chord ballad",
+    "vehicles": "car truck bus tram train bicycle motorcycle tractor ferry canoe yacht submarine aeroplane helicopter rocket "
+    "balloon van lorry scooter ambulance",
+    "professions": "doctor nurse surgeon dentist lawyer judge teacher professor baker butcher carpenter plumber electrician "
+    "farmer pilot sailor soldier painter sculptor journalist",
+    "sky": "sun moon star planet comet galaxy nebula asteroid eclipse meteor cloud rain snow storm thunder lightning fog "
+    "hail rainbow wind",
+    "house": "roof wall window door chimney stair kitchen bathroom bedroom cellar attic table chair bed cupboard sofa lamp "
+    "carpet curtain mirror",
+}
+import chroma_nb
+nouns = chroma_nb.EphemeralClient().create_collection("nouns")
+for topic, text in words.items():
+    for word in text.split():
+        nouns.add(ids=[word], documents=[word], metadatas=[{"topic": topic, "letters": len(word)}])
+'''
+
+
+def test_the_picture_of_the_documentation(notebook):
+    """UMAP takes the place of PCA while one looks, a question is a star; looked at by people, light and dark."""
+    explore = 'explorer = chroma_nb.explore(nouns, "umap", color="topic")\nexplorer'
+    lab = notebook(NOUNS, explore, height=1900, width=1320)
+    lab.open()
+    lab.run()
+    lab.page.get_by_text("records by umap.").wait_for(timeout=120_000)
+    question = lab.page.get_by_placeholder("search by meaning, then Enter")
+    question.fill("a warm meal in winter")
+    question.press("Enter")
+    lab.page.get_by_text("records nearest to").wait_for()
+    lab.page.wait_for_function(f"{PICKED} === 10")
+    lab.page.get_by_label("Mark").select_option(index=[0])
+    lab.page.get_by_text(re.compile("^Record ")).wait_for()
+    lab.page.mouse.move(5, 5)
+    at = lab.evaluate("[[round(float(v), 3) for v in spot] for spot in explorer.projection.coordinates[:3]]")
+    drawn = "document.querySelector('.js-plotly-plot').data[0]"
+    shown = lab.page.evaluate(f"[0, 1, 2].map(n => [Number({drawn}.x[n].toFixed(3)), Number({drawn}.y[n].toFixed(3))])")
+    assert shown == ast.literal_eval(at)
+    lab.page.locator(".chroma-nb-explorer").screenshot(path=lab.shot("map-light").with_name("map-of-nouns.png"))
+    lab.dark()
+    lab.shot("map-of-nouns-dark")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chroma_nb
-from chroma_nb.projection import coordinates_cache, projection, reducers
+from chroma_nb.projection import coordinates_cache, labels, projection, reducers
 from chroma_nb.projection.background import Background
 from chroma_nb.projection.projection import Projection, project
 
@@ -251,6 +251,16 @@ def test_the_table_has_coordinates_and_keeps_metadata_of_those_names_apart(clien
     assert list(frame.columns[:4]) == ["id", "x", "y", "label"]
     assert frame["metadata.x"].tolist() == [7, 8]
     assert frame["metadata.label"].tolist() == ["mine", "b"]
+
+
+def test_a_region_in_which_no_word_comes_twice_is_named_by_its_metadata():
+    spots = np.repeat(np.array([[0, 0], [9, 9]], np.float32), 20, axis=0)
+    words = [f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(40)]
+    topics = [{"topic": "fish"}] * 20 + [{"topic": "fowl"}] * 20
+    assert labels.find(spots, words, topics).names == ["fish", "fowl"]
+    topics[:15] = [{"topic": f"fish {n}"} for n in range(15)]
+    assert labels.find(spots, words, topics).names == ["region 1", "fowl"]
+    assert labels.find(spots, words).names == ["region 1", "region 2"]
 
 
 def test_labels_can_be_stored_as_metadata(client, filled):

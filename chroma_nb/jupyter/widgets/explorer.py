@@ -159,6 +159,7 @@ class Explorer:
                 widgets.HBox([self.delete, self.confirm, self.cancel, self.undo], layout=flow),
             ]
         )
+        self.widget.add_class("chroma-nb-explorer")
 
     def _wire(self) -> None:
         doing: list[tuple[Any, Callable[[], object]]] = [
