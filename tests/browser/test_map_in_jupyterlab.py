@@ -3,10 +3,12 @@
 import ast
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.browser
+TUTORIALS = Path(__file__).parents[2] / "notebooks"
 
 SETUP = """
 import numpy as np, chroma_nb
@@ -193,40 +195,28 @@ def test_the_saved_notebook_shows_the_map_without_a_kernel(notebook, jupyter):
     again.errors.clear()  # JupyterLab itself says that the widget's model is gone
 
 
-NOUNS = '''
-words = {
-    "animals": "whale dolphin seal otter wolf fox bear tiger lion leopard horse donkey sheep goat pig rabbit mouse squirrel "
-    "eagle sparrow owl heron penguin salmon trout shark frog lizard snake turtle bee ant beetle spider butterfly",
-    "food": "bread butter cheese soup stew noodle rice pasta pizza sausage bacon omelette salad apple pear cherry plum "
-    "orange lemon onion garlic carrot potato tomato pepper honey chocolate pancake biscuit yoghurt",
-    "music": "violin cello guitar piano flute oboe clarinet trumpet trombone drum harp organ opera symphony sonata choir "
-    "melody rhythm chord ballad",
-    "vehicles": "car truck bus tram train bicycle motorcycle tractor ferry canoe yacht submarine aeroplane helicopter rocket "
-    "balloon van lorry scooter ambulance",
-    "professions": "doctor nurse surgeon dentist lawyer judge teacher professor baker butcher carpenter plumber electrician "
-    "farmer pilot sailor soldier painter sculptor journalist",
-    "sky": "sun moon star planet comet galaxy nebula asteroid eclipse meteor cloud rain snow storm thunder lightning fog "
-    "hail rainbow wind",
-    "house": "roof wall window door chimney stair kitchen bathroom bedroom cellar attic table chair bed cupboard sofa lamp "
-    "carpet curtain mirror",
-}
+#: The nouns of the tutorials, whose embeddings are there already; questions are embedded by the real model.
+NOUNS = f"""
+import numpy as np, pandas as pd
 import chroma_nb
-nouns = chroma_nb.EphemeralClient().create_collection("nouns")
-for topic, text in words.items():
-    for word in text.split():
-        nouns.add(ids=[word], documents=[word], metadatas=[{"topic": topic, "letters": len(word)}])
-'''
+
+nouns = pd.read_csv({str(TUTORIALS / "data" / "wordnet-nouns.csv")!r})
+words = chroma_nb.EphemeralClient().create_collection("words")
+words.add(ids=nouns["word"].tolist(), documents=nouns["definition"].tolist(),
+          metadatas=nouns[["category", "meanings"]].to_dict("records"),
+          embeddings=np.load({str(TUTORIALS / "data" / "wordnet-nouns.f16.npy")!r}).astype("f4"))
+"""
 
 
 def test_the_picture_of_the_documentation(notebook):
     """UMAP takes the place of PCA while one looks, a question is a star; looked at by people, light and dark."""
-    explore = 'explorer = chroma_nb.explore(nouns, "umap", color="topic")\nexplorer'
-    lab = notebook(NOUNS, explore, height=1900, width=1320)
+    explore = 'explorer = chroma_nb.explore(words, "umap", color="category")\nexplorer'
+    lab = notebook(NOUNS, explore, height=1_500, width=1_320)
     lab.open()
     lab.run()
     lab.page.get_by_text("records by umap.").wait_for(timeout=120_000)
     question = lab.page.get_by_placeholder("search by meaning, then Enter")
-    question.fill("a warm meal in winter")
+    question.fill("frozen water")
     question.press("Enter")
     lab.page.get_by_text("records nearest to").wait_for()
     lab.page.wait_for_function(f"{PICKED} === 10")
@@ -237,6 +227,6 @@ def test_the_picture_of_the_documentation(notebook):
     drawn = "document.querySelector('.js-plotly-plot').data[0]"
     shown = lab.page.evaluate(f"[0, 1, 2].map(n => [Number({drawn}.x[n].toFixed(3)), Number({drawn}.y[n].toFixed(3))])")
     assert shown == ast.literal_eval(at)
-    lab.page.locator(".chroma-nb-explorer").screenshot(path=lab.shot("map-light").with_name("map-of-nouns.png"))
+    lab.page.locator(".chroma-nb-explorer").screenshot(path=lab.shot("map-light").with_name("map-of-words.png"))
     lab.dark()
-    lab.shot("map-of-nouns-dark")
+    lab.shot("map-of-words-dark")
