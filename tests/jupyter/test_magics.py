@@ -47,6 +47,19 @@ def test_options_may_stand_anywhere(chroma):
     assert ids == [[["p1"]], [["p1"]]]
 
 
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        ("bad cab", ["bad cab"]),
+        ('"bad cab" whale', ["bad cab", "whale"]),
+        ('"bad cab" "a whale"', ["bad cab", "a whale"]),
+        ("whale", ["whale"]),
+    ],
+)
+def test_words_without_quotes_are_one_query(chroma, words, texts):
+    assert chroma(f"query papers {words} -n 1").query_texts == texts
+
+
 def test_query_takes_vectors_and_texts_from_variables(chroma, shell):
     shell.user_ns.update(v=np.full(8, 0.01), many=["bad cab", "whale"], word="cab", k=2)
     assert len(chroma("query papers :v -n 1")["ids"]) == 1

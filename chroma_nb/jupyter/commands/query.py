@@ -24,7 +24,10 @@ from chroma_nb.jupyter.session import Session
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument(
-        "words", nargs="*", metavar="[COLLECTION] TEXT …", help="each text is a query; :name may be a vector"
+        "words",
+        nargs="*",
+        metavar="[COLLECTION] TEXT …",
+        help="words without quotes are one query, quoted texts one each; :name may be a vector",
     )
     parser.add_argument("-n", "--n-results", type=parser.whole, help="how many records a query")
     add_where(parser)
@@ -36,7 +39,7 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
     collection, words = _target(session, arguments.words, cell)
-    queries = _queries(session, words, cell, arguments.lines)
+    queries = _queries(session, _phrases(words), cell, arguments.lines)
     found = compiled(session, arguments.where)
     options = {**queries, **filters(found), "n_results": arguments.n_results or session.settings.n_results}
     if arguments.explain:
@@ -51,6 +54,12 @@ def _target(session: Session, words: list[str], cell: str | None) -> tuple[Any, 
     if cell is None and len(words) == 1 and session.current_collection is not None:
         return session.current_collection, words
     return target(session, words)
+
+
+def _phrases(words: list[str]) -> list[str]:
+    """Words without quotes are one text, as they were typed; with quotes, or variables, each is one."""
+    alone = all(not any(mark.isspace() for mark in word) and not word.startswith(":") for word in words)
+    return [" ".join(words)] if len(words) > 1 and alone else words
 
 
 def _queries(session: Session, words: list[str], cell: str | None, lines: bool) -> dict[str, Any]:
@@ -80,6 +89,7 @@ COMMAND = Command(
     summary="The records nearest to a text or vector.",
     examples=(
         '%chroma query papers "protein folding" -n 5',
+        "%chroma query papers how do proteins fold",
         '%chroma query papers "protein folding" --where "year > 2020" --as df',
         "%chroma query papers :question -o hits      the text or vector in a variable",
         '%chroma query papers "about {topic}"        a variable inside the text',
