@@ -33,8 +33,7 @@ def over_http():
 @contextlib.contextmanager
 def in_memory(name):
     module = pytest.importorskip(name)
-    settings = {} if name == "chroma_nb" else {"settings": module.Settings(anonymized_telemetry=False)}
-    with module.EphemeralClient(**settings) as client:
+    with module.EphemeralClient() as client:  # chromadb allows one kind of settings a process
         yield client
 
 

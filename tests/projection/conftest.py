@@ -14,8 +14,7 @@ def _the_cache_is_the_tests_own(tmp_path, monkeypatch):
 @pytest.fixture(params=["chroma_nb", "chromadb"])
 def client(request):
     module = pytest.importorskip(request.param)
-    settings = {} if request.param == "chroma_nb" else {"settings": module.Settings(anonymized_telemetry=False)}
-    client = module.EphemeralClient(**settings)
+    client = module.EphemeralClient()  # chromadb allows one kind of settings a process
     for collection in client.list_collections():
         client.delete_collection(collection.name)
     yield client
