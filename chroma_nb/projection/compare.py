@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chroma_nb._optional import require
-from chroma_nb.projection import neighbours
+from chroma_nb.projection import neighbours, reducers
 from chroma_nb.projection.colours import SCALE
 from chroma_nb.projection.plotly_text import escaped, folded
-from chroma_nb.projection.projection import Projection, project
+from chroma_nb.projection.projection import Projection, of_records
 from chroma_nb.projection.reading import MapRecords, picked, read, space
 from chroma_nb.types import Matrix
 
@@ -118,10 +118,11 @@ def compare(
     """
     if k < 1:
         raise ValueError(f"expected k to be a number of neighbours from 1, got {k!r}")
+    reducers.check(method)
     first, second = _shared(read(a, sample=sample, seed=seed), read(b))
     if not len(first):
         raise ValueError(f"expected records that are in both, got none: {a.name!r} and {b.name!r} share no id")
-    maps = [_map(one, records, method, seed) for one, records in ((a, first), (b, second))]
+    maps = [of_records(one, records, method, seed=seed) for one, records in ((a, first), (b, second))]
     near = [
         neighbours.exact(records.embeddings, min(k + 1, len(first)), space(one)).rows[:, 1:]
         for one, records in ((a, first), (b, second))
@@ -138,34 +139,6 @@ def _shared(first: MapRecords, second: MapRecords) -> tuple[MapRecords, MapRecor
     place = {one: row for row, one in enumerate(second.ids)}
     rows = [row for row, one in enumerate(first.ids) if one in place]
     return picked(first, rows), picked(second, [place[first.ids[row]] for row in rows])
-
-
-class _Held:
-    """Records that were read already, as a collection that ``project`` reads."""
-
-    def __init__(self, collection: Any, records: MapRecords) -> None:
-        self.name, self.configuration_json, self.metadata = (
-            collection.name,
-            collection.configuration_json,
-            collection.metadata,
-        )
-        self._records = records
-
-    def get(self, limit: int, offset: int, **ignored: Any) -> dict[str, Any]:
-        part = slice(offset, offset + limit)
-        records = self._records
-        return {
-            "ids": records.ids[part],
-            "embeddings": records.embeddings[part],
-            "documents": records.documents[part],
-            "metadatas": records.metadatas[part],
-        }
-
-
-def _map(collection: Any, records: MapRecords, method: str, seed: int) -> Projection:
-    result = project(_Held(collection, records), method, seed=seed)
-    result.collection, result.whole = collection, False
-    return result
 
 
 def aligned(points: Matrix, target: Matrix) -> Matrix:

@@ -322,9 +322,26 @@ def project(
         raise ValueError(f"expected dims to be 2 or 3, got {dims!r}")
     reducers.check(method)
     records = read(collection, where=where, sample=sample, seed=seed)
+    return of_records(
+        collection, records, method, dims, where=where, whole=sample is None, seed=seed, wait=wait, cache=cache
+    )
+
+
+def of_records(
+    collection: Any,
+    records: MapRecords,
+    method: str = "auto",
+    dims: int = 2,
+    *,
+    where: Where | None = None,
+    whole: bool = False,
+    seed: int = 42,
+    wait: bool = True,
+    cache: bool = True,
+) -> Projection:
+    """As ``project``, of records that were read already; ``whole`` says that they are all that match ``where``."""
     metric = space(collection)
     reducer = reducers.choose(method, records.embeddings)
-    whole = sample is None
     result = Projection(
         records.ids,
         np.zeros((len(records), dims), np.float32),

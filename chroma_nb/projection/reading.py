@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,6 +45,11 @@ def read(
     """
     if sample is not None and sample < 1:
         raise ValueError(f"expected sample to be a whole number of records from 1, got {sample!r}")
+    get = getattr(collection, "get", None)
+    if not (callable(get) and hasattr(collection, "configuration_json")) or iscoroutinefunction(get):
+        raise TypeError(
+            f"expected a collection, got {type(collection).__name__}; one of an asynchronous client is not taken"
+        )
     include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
     if sample is None:
         return _joined(_pages(collection, where, include))

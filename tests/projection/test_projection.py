@@ -253,6 +253,12 @@ def test_the_table_has_coordinates_and_keeps_metadata_of_those_names_apart(clien
     assert frame["metadata.label"].tolist() == ["mine", "b"]
 
 
+@pytest.mark.parametrize("source", ["papers", None, {"get": 1}, {}])
+def test_what_is_no_collection_is_refused_by_its_type(source):
+    with pytest.raises(TypeError, match=f"expected a collection, got {type(source).__name__}"):
+        project(source)
+
+
 def test_a_region_in_which_no_word_comes_twice_is_named_by_its_metadata():
     spots = np.repeat(np.array([[0, 0], [9, 9]], np.float32), 20, axis=0)
     words = [f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(40)]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chroma_nb.projection import reducers
 from chroma_nb.projection.compare import aligned, compare
 from chroma_nb.projection.duplicates import duplicates, outliers
 from chroma_nb.projection.evaluate import evaluate, ndcg
@@ -71,6 +72,29 @@ def test_a_record_that_moved_is_the_first_of_the_comparison(client, filled):
     a, b = filled(client, 40, name="one"), filled(client, 40, name="two")
     b.update(ids=["id7"], embeddings=[a.get(ids=["id1"], include=["embeddings"])["embeddings"][0] + 0.01])
     assert compare(a, b, "pca", k=5).to_df()["id"].iloc[0] == "id7"
+
+
+@pytest.mark.parametrize("needs_neighbours", [False, True])
+def test_a_comparison_takes_any_method_and_its_cache(client, filled, monkeypatch, needs_neighbours, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = []
+
+    def reduce(points, near, dims, seed, report):
+        made.append(near)
+        return reducers.pca(points, dims=dims)
+
+    monkeypatch.setattr(reducers, "warm_umap", lambda: None)
+    slow = reducers.Reducer("slow", reduce, slow=True, needs_neighbours=needs_neighbours)
+    monkeypatch.setitem(reducers.REDUCERS, "slow", slow)
+    a, b = filled(client, 60, name="one"), filled(client, 50, name="two")
+    b.update(ids=["id7"], embeddings=[a.get(ids=["id1"], include=["embeddings"])["embeddings"][0]])
+    found = compare(a, b, "slow")
+    assert [(near is not None) for near in made] == [needs_neighbours] * 2
+    assert len(found.overlap) == 50
+    assert compare(a, b, "slow").to_df().equals(found.to_df())
+    assert len(made) == 2
+    with pytest.raises(ValueError, match="umapp"):
+        compare(a, b, "umapp")
 
 
 def test_collections_that_share_nothing_cannot_be_compared(client, filled):
