@@ -6,7 +6,7 @@ The same map gives the same figure, byte by byte: traces have fixed uids. No wid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -65,8 +65,8 @@ class Drawing:
 def draw(
     projection: Map,
     *,
-    color: str | Sequence[Any] | None = "label",
-    size: str | Sequence[float] | float | None = None,
+    color: str | Sequence[Any] | Mapping[str, Any] | None = "label",
+    size: str | Sequence[float] | Mapping[str, float] | float | None = None,
     hover: Sequence[str] = (),
     labels: bool = True,
     stars: Sequence[Star] = (),
@@ -77,9 +77,10 @@ def draw(
 ) -> Drawing:
     """The figure of a map.
 
-    ``color`` and ``size`` name a metadata key or "label", or give a value per record; ``hover`` names keys shown
-    besides the document. Numbers are coloured by a scale, other values by category. ``labels`` writes the names
-    of the regions on the map. Beyond ``limit`` points a density and that many of them are drawn.
+    ``color`` and ``size`` name a metadata key or "label", or give a value per record, or a dict of values by id;
+    ``hover`` names keys shown besides the document. Numbers are coloured by a scale, other values by category.
+    ``labels`` writes the names of the regions on the map. Beyond ``limit`` points a density and that many of them
+    are drawn.
     """
     go = require("plotly.graph_objects", feature="the figure of a map")
     values, colour_name = column(projection, color)
@@ -112,11 +113,15 @@ def draw(
 
 
 # --- Points ---------------------------------------------------------------------------------------------
-def column(projection: Map, name: str | Sequence[Any] | None) -> tuple[list[Any] | None, str]:
+def column(projection: Map, name: str | Sequence[Any] | Mapping[str, Any] | None) -> tuple[list[Any] | None, str]:
     """A value per record, by key or as given, and what it is called."""
     count = len(projection.ids)
     if name is None:
         return None, ""
+    if isinstance(name, Mapping):
+        if name and not any(one in name for one in projection.ids):
+            raise ValueError("expected a dict of values by id; none of its keys is the id of a record on this map")
+        return [name.get(one) for one in projection.ids], ""
     if not isinstance(name, str):
         if len(name) != count:
             raise ValueError(f"expected a value for each of {count} records, got {len(name)}")
@@ -155,7 +160,7 @@ def _point_size(count: int, dims: int) -> float:
     return float(np.clip(10 - 1.6 * np.log10(max(count, 1)), 2.5, 9)) * (0.6 if dims == 3 else 1)
 
 
-def _sizes(projection: Map, size: str | Sequence[float] | float | None) -> Any:
+def _sizes(projection: Map, size: str | Sequence[float] | Mapping[str, float] | float | None) -> Any:
     """None, one size, or one per record between 4 and 18 pixels; records without a number are the smallest."""
     if size is None or isinstance(size, (int, float)):
         return size

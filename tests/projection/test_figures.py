@@ -76,6 +76,17 @@ def test_sizes_grow_with_the_number_and_need_one():
         made().figure(size="kind")
 
 
+def test_colour_and_size_take_values_by_id():
+    found = made(4)
+    scores = {found.ids[0]: 1.5, found.ids[2]: 9.0}
+    coloured, missing = points(found.figure(color=scores, size=scores, labels=False))
+    assert coloured.marker.color.tolist() == [1.5, 9.0]
+    assert coloured.marker.size.tolist() == [4, 18]
+    assert len(missing.x) == 2
+    with pytest.raises(ValueError, match="none of its keys is the id of a record on this map"):
+        found.figure(color={"elsewhere": 1})
+
+
 def test_a_key_that_nobody_has_is_refused_with_those_there_are():
     with pytest.raises(ValueError, match="no record has the metadata key 'colour'; there are 'kind', 'weight'"):
         made().figure(color="colour")
