@@ -265,8 +265,8 @@ def test_chroma_answers_the_same_where_nothing_was_deleted(space: str) -> None:
     random = np.random.default_rng(5)
     points, asked = random.normal(size=(200, 8)).astype(np.float32), random.normal(size=(10, 8)).astype(np.float32)
     answers = []
-    for module in (chroma_nb, chromadb):
-        collection = module.EphemeralClient().create_collection(
+    for client in (chroma_nb.EphemeralClient(), chroma_of_its_own()):
+        collection = client.create_collection(
             f"same-{space}", configuration={"hnsw": {"space": space}}, embedding_function=None
         )
         collection.add(
