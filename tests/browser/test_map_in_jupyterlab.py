@@ -179,7 +179,7 @@ def test_the_saved_notebook_shows_the_map_without_a_kernel(notebook, jupyter):
     lab.open()
     lab.run()
     lab.page.wait_for_function(DRAWN, arg=1200)
-    assert not lab.page.locator("svg[aria-label='map of the records']").is_visible()
+    assert not lab.page.locator("img[alt^='Map of 1,200 records']").is_visible()
     lab.save()
     lab.page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
     saved = json.loads(lab.path.read_text())
@@ -189,7 +189,7 @@ def test_the_saved_notebook_shows_the_map_without_a_kernel(notebook, jupyter):
     jupyter.end_kernels()
     again = notebook(name=lab.name)
     again.page.goto(f"{jupyter.url}/doc/tree/{lab.name}?reset")
-    again.page.locator("svg[aria-label='map of the records']").wait_for()
+    again.page.locator("img[alt^='Map of 1,200 records']").wait_for()
     assert again.page.evaluate("window.attacked") is None
     again.shot("map-saved")
     again.errors.clear()  # JupyterLab itself says that the widget's model is gone
