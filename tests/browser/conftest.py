@@ -216,8 +216,10 @@ def notebook(
     At the end a picture of each page that failed is in ``shots``, and the console must have been silent.
     """
     opened: list[Notebook] = []
+    reopened: list[str] = []
 
     def open_notebook(*cells: str, name: str | None = None, width: int = 1280, height: int = 1000) -> Notebook:
+        reopened.extend([] if name is None else [name])
         name = name or f"{request.node.name.split('[')[0]}.ipynb"
         if cells:
             (jupyter.folder / name).write_text(json.dumps(_notebook_json(cells)))
@@ -237,7 +239,10 @@ def notebook(
         one.page.context.close()
     jupyter.end_kernels()
     if not failed:
-        assert [error for one in opened for error in one.errors] == []
+        errors = [error for one in opened for error in one.errors]
+        if reopened:  # JupyterLab's word for a widget whose kernel is gone, said when it has looked for it
+            errors = [error for error in errors if "widget model not found" not in error]
+        assert errors == []
 
 
 @pytest.hookimpl(wrapper=True)

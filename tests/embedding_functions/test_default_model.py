@@ -5,7 +5,6 @@ import io
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -438,9 +437,12 @@ def test_an_interrupted_download_leaves_nothing_half_written(provider, home: Pat
     monkeypatch.setattr(models, "ARCHIVE_SHA256", hashlib.sha256(archive).hexdigest())
     provider.plays((200, {}, archive))
 
+    def stopped(*arguments):
+        raise KeyboardInterrupt  # not by a signal: programs started in the background may ignore it
+
     @contextmanager
     def pressed_stop(*arguments, **options):
-        yield SimpleNamespace(update=lambda count: signal.raise_signal(signal.SIGINT))
+        yield SimpleNamespace(update=stopped)
 
     with monkeypatch.context() as patch:
         patch.setattr(models, "progress_bar", pressed_stop)
@@ -453,7 +455,7 @@ def test_an_interrupted_download_leaves_nothing_half_written(provider, home: Pat
     def stopped_at_the_third(source, target):
         replaced.append(target)
         if len(replaced) == 3:
-            signal.raise_signal(signal.SIGINT)
+            stopped()
         replace(source, target)
 
     with monkeypatch.context() as patch:
