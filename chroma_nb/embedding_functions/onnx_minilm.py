@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
+from chroma_nb._processors import usable_processors
 from chroma_nb.embedding_functions import models
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
 from chroma_nb.embedding_functions.batches import batches_by_length, distinct, in_batches, texts_of
@@ -151,20 +152,6 @@ class MiniLM:
         )
 
 
-def usable_cpus() -> int:
-    """How many processors this process may use: affinity, and the container's quota."""
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        count = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        count = min(count, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):  # no such file; "max"
-        pass
-    return count
-
-
 @cache
 def _tokenizer() -> Any:
     tokenizers = require("tokenizers", feature="the default embedding model")
@@ -221,7 +208,7 @@ def open_model(path: Path, providers: Sequence[str] | None = None) -> MiniLM:
 
 @cache
 def _open(path: Path, mtime_ns: int, providers: tuple[str, ...]) -> MiniLM:
-    model = MiniLM(_session(path, providers), _tokenizer(), min(usable_cpus(), MAX_WORKERS))
+    model = MiniLM(_session(path, providers), _tokenizer(), min(usable_processors(), MAX_WORKERS))
     model.variant = _variant(model, path)
     return model
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from chroma_nb._processors import usable_processors
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -18,11 +20,6 @@ if TYPE_CHECKING:
 _MOST: Final = 8
 
 _pool: ThreadPoolExecutor | None = None
-
-
-def cores() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> None:
@@ -33,7 +30,7 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> 
     >>> squares
     [0, 1, 4, 9, 16]
     """
-    parts = min(cores(), _MOST, length // max(1, smallest))
+    parts = min(usable_processors(), _MOST, length // max(1, smallest))
     if parts < 2:
         work(0, length)
         return
@@ -60,7 +57,7 @@ def _threads() -> ThreadPoolExecutor:
     if _pool is None:
         from concurrent.futures import ThreadPoolExecutor
 
-        _pool = ThreadPoolExecutor(min(cores(), _MOST) - 1, thread_name_prefix="chroma_nb scan")
+        _pool = ThreadPoolExecutor(min(usable_processors(), _MOST) - 1, thread_name_prefix="chroma_nb scan")
     return _pool
 
 

@@ -18,7 +18,7 @@ from chroma_nb.engine.index.exact import ExactIndex
 
 @pytest.fixture(autouse=True)
 def four_cores(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(threads, "cores", lambda: 4)
+    monkeypatch.setattr(threads, "usable_processors", lambda: 4)
     monkeypatch.setattr(threads, "_pool", None)
     yield
     if threads._pool is not None:
@@ -84,7 +84,7 @@ def test_a_scan_in_threads_is_the_scan_in_one(monkeypatch):
 
     side_by_side = answers()
     assert threads._pool is not None
-    monkeypatch.setattr(threads, "cores", lambda: 1)
+    monkeypatch.setattr(threads, "usable_processors", lambda: 1)
     for mine, alone in zip(side_by_side, answers(), strict=True):
         np.testing.assert_array_equal(mine, alone)
 
@@ -92,7 +92,7 @@ def test_a_scan_in_threads_is_the_scan_in_one(monkeypatch):
 AT_EXIT = """
 import atexit
 from chroma_nb.engine import threads
-threads.cores = lambda: 4
+threads.usable_processors = lambda: 4
 threads.in_parts(4, 1, lambda start, stop: None)
 atexit.register(lambda: threads.in_parts(4, 1, lambda start, stop: print(start)))
 """
@@ -106,7 +106,7 @@ def test_the_interpreters_end_is_survived():
 IN_A_CHILD = """
 import os
 from chroma_nb.engine import threads
-threads.cores = lambda: 4
+threads.usable_processors = lambda: 4
 threads.in_parts(4, 1, lambda start, stop: None)
 child = os.fork()
 if not child:

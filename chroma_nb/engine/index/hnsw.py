@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
+from chroma_nb._processors import usable_processors
 from chroma_nb.engine.index.base import IndexParameters, Neighbours, SlotMask, Slots, VectorSource
 from chroma_nb.types import Matrix
 
@@ -159,7 +160,7 @@ class HnswIndex:
         index = cls(parameters, dimension)
         in_file, hashes = contents
         index._graph.load_index(str(path), max_elements=len(in_file))
-        index._graph.set_num_threads(_THREADS)
+        index._graph.set_num_threads(usable_processors())
         index._capacity = len(in_file)
         index._groups.add(slots, labels)
         index._groups.bury(in_file)
@@ -202,7 +203,7 @@ class HnswIndex:
                 M=links(self.parameters),
                 random_seed=_SEED,
             )
-            self._graph.set_num_threads(_THREADS)
+            self._graph.set_num_threads(usable_processors())
         elif needed > self._capacity:
             self._capacity = max(needed, self._capacity + self._capacity // 2)
             self._graph.resize_index(self._capacity)
@@ -223,9 +224,6 @@ class HnswIndex:
         except RuntimeError:
             return None  # "Cannot return the results in a contiguous 2D array": fewer reached than asked for
         return labels.astype(np.int64), distances
-
-
-_THREADS: Final = os.cpu_count() or 1
 
 
 def unit(vectors: Matrix) -> Matrix:
