@@ -89,17 +89,17 @@ def chroma_records() -> Iterator[tuple[dict[str, Any] | None, str | None]]:
 @pytest.fixture(scope="module")
 def chroma() -> Iterator[Any]:
     chromadb = pytest.importorskip("chromadb")
-    client = chromadb.EphemeralClient()
-    collection = client.create_collection("filters-agree", embedding_function=None)
-    kept = list(chroma_records())
-    collection.add(
-        ids=[str(number) for number in range(len(kept))],
-        embeddings=[[1.0, 0.0]] * len(kept),
-        metadatas=[metadata for metadata, _ in kept],
-        documents=[document for _, document in kept],
-    )
-    yield collection
-    client.delete_collection("filters-agree")
+    # Closed again: what Chroma deletes in memory leaves lists behind, which later tests' records would have.
+    with chromadb.EphemeralClient() as client:
+        collection = client.create_collection("filters-agree", embedding_function=None)
+        kept = list(chroma_records())
+        collection.add(
+            ids=[str(number) for number in range(len(kept))],
+            embeddings=[[1.0, 0.0]] * len(kept),
+            metadatas=[metadata for metadata, _ in kept],
+            documents=[document for _, document in kept],
+        )
+        yield collection
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
