@@ -22,6 +22,8 @@ SMALLEST_TAIL: Final = 5_000
 LARGEST_DEAD: Final = 0.3
 #: Allowed records below this share are found by looking at them; above it a graph is asked first.
 FILTER_SHARE: Final = 0.1
+#: So few allowed records are looked at in any case: it takes no longer than asking a graph, and cannot fail.
+FEW: Final = 2_500
 #: Allowed records below this share are copied together and scanned; above it everything is scanned.
 GATHER_SHARE: Final = 0.15
 #: Candidates asked of a graph per result wanted and allowed, when a filter stands behind it.
@@ -77,7 +79,7 @@ def plan(*, live: int, allowed: int | None, k: int, queries: int, graph: GraphSt
         return Plan("graph", f"{live} records, graph ready", k, effort(k, graph))
     share = allowed / live
     exactly = Plan("gather" if share < GATHER_SHARE else "scan", f"the filter leaves {allowed} of {live}")
-    if graph is None or refusal or share < FILTER_SHARE:
+    if graph is None or refusal or share < FILTER_SHARE or allowed <= FEW:
         return exactly
     candidates = min(live, int(OVERFETCH * k / share) + 1)
     if candidates > LARGEST_SHARE * live:

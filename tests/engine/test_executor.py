@@ -43,7 +43,7 @@ def test_each_method_finds_the_same(filled, hnswlib: bool, monkeypatch: pytest.M
     ways = (
         {"GATHER_SHARE": 2.0, "FILTER_SHARE": 2.0},
         {"GATHER_SHARE": 0.0, "FILTER_SHARE": 2.0},
-        {"GATHER_SHARE": 0.0, "FILTER_SHARE": 0.0, "LARGEST_SHARE": 9.0},
+        {"GATHER_SHARE": 0.0, "FILTER_SHARE": 0.0, "LARGEST_SHARE": 9.0, "FEW": 0},
     )
     for way in ways:
         with monkeypatch.context() as patch:
@@ -55,8 +55,12 @@ def test_each_method_finds_the_same(filled, hnswlib: bool, monkeypatch: pytest.M
     assert methods == ({"gather", "scan", "graph, then filter"} if hnswlib else {"gather", "scan"})
 
 
-def test_a_filter_that_disagrees_with_the_graph_is_answered_all_the_same(engine: Engine, hnswlib: bool) -> None:
+def test_a_filter_that_disagrees_with_the_graph_is_answered_all_the_same(
+    engine: Engine, hnswlib: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All allowed records lie far from the query: a graph alone would come back with few."""
+    for name, value in {"FEW": 0, "LARGEST_SHARE": 9.0}.items():
+        monkeypatch.setattr(planner, name, value)
     collection = create(engine)
     near, far = vectors(500, 8) * 0.01, vectors(200, 8, seed=1) + 100
     engine.add(
@@ -72,6 +76,9 @@ def test_a_filter_that_disagrees_with_the_graph_is_answered_all_the_same(engine:
     found = nearest(engine, collection, near[0], 10, filter=parse_where({"far": True}))
     distances = ((far.astype(np.float64) - near[0]) ** 2).sum(axis=1)
     assert found == [f"r{500 + row}" for row in np.argsort(distances, kind="stable")[:10].tolist()]
+    told = engine.explain(collection, near[:1], 10, None, parse_where({"far": True}), ())
+    assert told["exact"]
+    assert told.get("scanned_instead", 0) == (1 if hnswlib else 0)
 
 
 @pytest.mark.parametrize("include", [(), ("documents",), ("distances",), ("uris", "metadatas"), ("embeddings",)])

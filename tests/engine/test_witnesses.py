@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from engine_samples import create, records, vectors
 
+from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
@@ -45,7 +46,8 @@ def lost(monkeypatch):
 
 
 @pytest.mark.parametrize("filter", [None, parse_where({"half": 1})])
-def test_what_a_lost_graph_missed_is_found(collection, lost, filter):
+def test_what_a_lost_graph_missed_is_found(collection, lost, filter, monkeypatch):
+    monkeypatch.setattr(planner, "FEW", 0)
     engine, ident = collection
     exact = answers(engine, ident, filter)
     assert engine.build_graph(ident)
