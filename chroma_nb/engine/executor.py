@@ -22,7 +22,7 @@ from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.columns import Columns
 from chroma_nb.engine.filters import evaluate
 from chroma_nb.engine.index.exact import ExactIndex
-from chroma_nb.engine.threads import in_parts
+from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.engine.vectors import VectorStore
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.results import GetResult, QueryResult
@@ -33,8 +33,6 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
-#: Rows of vectors below which another thread is not worth its start.
-_WORTH_A_THREAD: Final = 2048
 #: Rows whose filter is evaluated first when only the first few matches are wanted; then four times as many.
 _FIRST_BLOCK: Final = 512
 
@@ -356,7 +354,8 @@ class Reading:
 
 def _widened(vectors: Matrix) -> Float64:
     wide = np.empty(vectors.shape)
-    in_parts(len(vectors), _WORTH_A_THREAD, lambda start, stop: np.copyto(wide[start:stop], vectors[start:stop]))
+    smallest = rows_worth_a_thread(8 * vectors.shape[1])
+    in_parts(len(vectors), smallest, lambda start, stop: np.copyto(wide[start:stop], vectors[start:stop]))
     return wide
 
 

@@ -18,8 +18,19 @@ if TYPE_CHECKING:
 
 #: Reading memory is what takes the time; more threads than this do not read it faster.
 _MOST: Final = 8
+#: Bytes below which another thread is not worth its start.
+_SMALLEST_BYTES: Final = 1 << 22
 
 _pool: ThreadPoolExecutor | None = None
+
+
+def rows_worth_a_thread(row_bytes: int) -> int:
+    """The fewest rows of so many bytes that are given to a thread of their own.
+
+    >>> rows_worth_a_thread(4 * 1024)
+    1024
+    """
+    return max(1, _SMALLEST_BYTES // max(1, row_bytes))
 
 
 def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> None:

@@ -71,19 +71,21 @@ def test_who_waits_does_the_work_that_nobody_began():
 
 def test_a_scan_in_threads_is_the_scan_in_one(monkeypatch):
     random = np.random.default_rng(3)
-    vectors = random.normal(size=(60_000, 24)).astype(np.float32)
+    vectors = random.normal(size=(120_000, 24)).astype(np.float32)
     order = np.arange(len(vectors))
     index = ExactIndex("l2", 24)
     index.extend(order, np.linalg.norm(vectors.astype(np.float64), axis=1), len(vectors))
-    some = np.sort(random.permutation(len(vectors))[:50_000])
+    some = np.sort(random.permutation(len(vectors))[:100_000])
 
     def answers():
         whole = index.search(vectors, vectors[:1] + 0.01, 7, order)[0]
         gathered = index.search(vectors, vectors[:1] + 0.01, 7, order, among=some)[0]
         return [*whole, *gathered]
 
+    asked, pool = [], threads._threads
+    monkeypatch.setattr(threads, "_threads", lambda: asked.append(1) or pool())
     side_by_side = answers()
-    assert threads._pool is not None
+    assert len(asked) == 1 + 3, "given away: one of two parts of the scan, three of four of the gather"
     monkeypatch.setattr(threads, "usable_processors", lambda: 1)
     for mine, alone in zip(side_by_side, answers(), strict=True):
         np.testing.assert_array_equal(mine, alone)

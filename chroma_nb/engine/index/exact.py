@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.engine.distances import DISTANCES
-from chroma_nb.engine.threads import in_parts
+from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.types import Matrix, Vector
 
 Slots = npt.NDArray[np.int64]
@@ -31,8 +31,6 @@ _GROUP: Final = 64
 _GATHERED: Final = 2048
 #: Rows copied at a time when few of many rows are looked at.
 _COPIED: Final = 256
-#: Bytes of vectors below which another thread costs more than it saves.
-_THREAD_BYTES: Final = 1 << 22
 #: Bytes of scores that one batch of queries may take.
 _BATCH_BYTES: Final = 1 << 26
 #: Rows in the sample that shows whether the vectors lie far from the origin.
@@ -250,7 +248,7 @@ def _products(vectors: Matrix, reference: Float32) -> Float32:
     def part(start: int, stop: int) -> None:
         np.vecdot(vectors[start:stop], reference, out=products[0, start:stop])
 
-    in_parts(len(vectors), _rows_worth_a_thread(vectors), part)
+    in_parts(len(vectors), rows_worth_a_thread(4 * vectors.shape[1]), part)
     return products
 
 
@@ -266,12 +264,8 @@ def _products_of(vectors: Matrix, slots: Slots, reference: Float32) -> Float32:
             np.take(vectors, some, axis=0, out=block[: len(some)], mode="clip")
             np.vecdot(block[: len(some)], reference, out=products[0, first : first + len(some)])
 
-    in_parts(len(slots), _rows_worth_a_thread(vectors) // 2, part)
+    in_parts(len(slots), rows_worth_a_thread(8 * vectors.shape[1]), part)  # read, and copied
     return products
-
-
-def _rows_worth_a_thread(vectors: Matrix) -> int:
-    return max(1, _THREAD_BYTES // int(4 * vectors.shape[1]))
 
 
 def ordered(slots: Slots, distances: Float64, k: int, order: Slots) -> tuple[Slots, Float64]:
