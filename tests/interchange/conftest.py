@@ -3,6 +3,17 @@
 import pytest
 from chroma_fixtures import unpack
 
+from chroma_nb.client.shared_system_client import SharedSystemClient
+
+
+@pytest.fixture(autouse=True)
+def nothing_shared(monkeypatch):
+    """No client of another test is met under the same path, and no bar is drawn."""
+    monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
+    SharedSystemClient.clear_system_cache()
+    yield
+    SharedSystemClient.clear_system_cache()
+
 
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory):

@@ -11,21 +11,12 @@ import pytest
 from chroma_fixtures import expected, unpack
 
 import chroma_nb
-from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.interchange.chroma_parquet import read_chroma
 from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError
 
 NAME = "chroma-0.3.29"
 COLLECTIONS, EMBEDDINGS = "chroma-collections.parquet", "chroma-embeddings.parquet"
 FIRST, SECOND = "0d0444f7-417c-4c42-ba04-37a9b5e253eb", "60b1328c-1ec7-499f-978a-965caf89ba48"
-
-
-@pytest.fixture(autouse=True)
-def nothing_shared(monkeypatch):
-    monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
-    SharedSystemClient.clear_system_cache()
-    yield
-    SharedSystemClient.clear_system_cache()
 
 
 def assert_equals_fixture(client):

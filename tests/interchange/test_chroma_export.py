@@ -8,19 +8,10 @@ import pytest
 from chroma_fixtures import expected, unpack
 
 import chroma_nb
-from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.interchange.chroma_directory import read_directory
 
 chromadb = pytest.importorskip("chromadb", reason="the round trip needs chromadb itself: pip install chromadb==1.5.9")
 EVERYTHING = ["embeddings", "documents", "metadatas", "uris"]
-
-
-@pytest.fixture(autouse=True)
-def nothing_shared(monkeypatch):
-    monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
-    SharedSystemClient.clear_system_cache()
-    yield
-    SharedSystemClient.clear_system_cache()
 
 
 def test_chroma_to_us_to_chroma_has_equal_contents(tmp_path):

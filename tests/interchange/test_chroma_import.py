@@ -14,7 +14,6 @@ from chroma_fixtures import LARGE, SMALL, expected, unpack
 
 import chroma_nb
 from chroma_nb.backends import chroma_import
-from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.errors import InternalError
 from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError
 
@@ -22,12 +21,8 @@ EVERYTHING = ["embeddings", "documents", "metadatas", "uris"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_shared(monkeypatch):
-    monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
+def nothing_said_before():
     chroma_import._SPOKEN_OF.clear()
-    SharedSystemClient.clear_system_cache()
-    yield
-    SharedSystemClient.clear_system_cache()
 
 
 def chromas_files(folder):
