@@ -217,7 +217,7 @@ def test_the_picture_of_the_documentation(notebook):
     lab.run()
     lab.page.get_by_text("records by umap.").wait_for(timeout=120_000)
     question = lab.page.get_by_placeholder("search by meaning, then Enter")
-    question.fill("frozen water")
+    question.fill("a bird that hunts other animals")
     question.press("Enter")
     lab.page.get_by_text("records nearest to").wait_for()
     lab.page.wait_for_function(f"{PICKED} === 10")
