@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 from types import ModuleType
+from typing import Any, Final
+
+#: What a package imports only to know that it is there, and seldom uses: loaded at its first use instead.
+#: plotly asks for nbformat, whose check of web addresses builds 39 grammars: two thirds of a first map.
+_SELDOM_USED: Final = {"plotly": "nbformat"}
 
 
 class MissingPackageError(ImportError):
@@ -16,14 +23,46 @@ def require(module: str, *, feature: str, extra: str | None = None, package: str
     ``extra`` names an extra of chroma-nb that brings it; else ``package`` is the distribution's name
     (default: the module's).
     """
+    top = module.split(".")[0]
+    if top in _SELDOM_USED and top not in sys.modules:
+        _import_at_first_use(_SELDOM_USED[top])
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        if error.name is not None and error.name.split(".")[0] != module.split(".")[0]:
+        if error.name is not None and error.name.split(".")[0] != top:
             raise
-        what = f'"chroma-nb[{extra}]"' if extra else (package or module.split(".")[0])
+        what = f'"chroma-nb[{extra}]"' if extra else (package or top)
         raise MissingPackageError(
-            f"{feature} needs the package {(package or module.split('.')[0])!r}, which is not installed; "
+            f"{feature} needs the package {(package or top)!r}, which is not installed; "
             f"install it with: pip install {what}",
             name=module,
         ) from error
+
+
+class _AtFirstUse(ModuleType):
+    """A module whose code runs when a name of it, or a module below it, is first asked for.
+
+    Python's own ``LazyLoader`` is of no use here: its modules load already when they are imported once more.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        spec = self.__spec__
+        if spec is None or spec.loader is None:
+            raise AttributeError(name)
+        self.__class__ = ModuleType  # type: ignore[assignment]  # no longer this class: its names are there now
+        self.__path__ = list(spec.submodule_search_locations or ())
+        try:
+            spec.loader.exec_module(self)
+        except BaseException:
+            sys.modules.pop(spec.name, None)
+            raise
+        return getattr(self, name)
+
+
+def _import_at_first_use(name: str) -> None:
+    """Put a module that is installed, and not imported yet, in its place without running it."""
+    spec = importlib.util.find_spec(name) if name not in sys.modules else None
+    if spec is not None:
+        sys.modules[name] = module = importlib.util.module_from_spec(spec)
+        module.__class__ = _AtFirstUse
+        del module.__path__  # modules below it are looked for there: that loads it, too

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
@@ -112,12 +112,27 @@ def umap(
 
 
 def warm_umap() -> None:
-    """Load umap and let numba compile what a fit needs, once a process: the greater part of a first small map."""
+    """Load umap and let numba compile what a fit needs: the greater part of the first small map of all."""
     if _WARM.is_set():
         return
+    _keep_compiled()
     points = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
     umap(points, exact(points, N_NEIGHBOURS))
     _WARM.set()
+
+
+def _keep_compiled() -> None:
+    """Have numba keep on disk what it compiles for a fit, so that the next kernel begins at once.
+
+    umap-learn leaves that off. The files are numba's own: beside umap's modules or in the user's cache folder, and
+    compiled anew when the module, numba or the processor is another. Where neither folder can be written, or a later
+    umap-learn names these functions otherwise, each kernel compiles them again.
+    """
+    for name, functions in _COMPILED.items():
+        module = require(name, feature="a UMAP map", package="umap-learn")
+        for function in functions:
+            with suppress(AttributeError, RuntimeError):
+                getattr(module, function).enable_caching()
 
 
 def tsne(
@@ -160,6 +175,11 @@ def choose(method: str, points: Matrix) -> Reducer:
 #: numba's simplest threading layer ends the process when two threads enter it at once.
 _ONE_AT_A_TIME = threading.Lock()
 _WARM = threading.Event()
+#: What takes numba seconds, by module.
+_COMPILED: Final = {
+    "umap.umap_": ("smooth_knn_dist", "compute_membership_strengths"),
+    "umap.layouts": ("_nb_optimize_layout_euclidean_single_epoch",),
+}
 
 
 @contextmanager

@@ -44,6 +44,23 @@ def test_pca_keeps_the_distances_of_a_plane_and_is_the_same_in_every_run():
         np.testing.assert_array_equal(found, reducers.pca(points))
 
 
+def test_what_umap_compiles_is_kept_for_the_next_kernel_where_a_folder_can_be_written(monkeypatch):
+    functions = [
+        getattr(pytest.importorskip(name), function) for name, names in reducers._COMPILED.items() for function in names
+    ]
+    reducers.warm_umap()
+    assert all(function.stats.cache_hits or function.stats.cache_misses for function in functions)
+
+    def nowhere() -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    for function in functions:
+        monkeypatch.setattr(function, "enable_caching", nowhere)
+    monkeypatch.setattr(reducers, "_WARM", threading.Event())
+    reducers.warm_umap()
+    assert reducers._WARM.is_set()
+
+
 def test_umap_keeps_regions_together_is_repeatable_and_is_kept(filled, tmp_path, monkeypatch):
     with chroma_nb.PersistentClient(tmp_path / "db") as client:
         collection = filled(client, 80)
