@@ -776,11 +776,12 @@ def _storable(metadata: Mapping[str, Any], updating: bool, argument: str) -> dic
             raise TypeError(f"argument '{argument}': {_NO_VALUE}")
         if isinstance(value, list):
             stored[key] = _storable_list(key, value, argument)
-        elif value is not None and not (isinstance(value, float) and not math.isfinite(value)):
+        elif value is None or (isinstance(value, float) and not math.isfinite(value)):
+            # NaN and infinity have no form in JSON: Chroma stores them as missing, whatever was there before.
+            if updating:
+                stored[key] = None
+        else:
             stored[key] = _storable_scalar(value, argument)
-        elif value is None:
-            stored[key] = None
-        # NaN and infinity have no form in JSON: Chroma stores them as missing.
     return stored
 
 

@@ -195,6 +195,12 @@ def test_metadata_is_stored_as_plain_values_in_their_range(given: Any, stored: A
         assert [type(value) for value in found.values()] == [type(value) for value in stored.values()]
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_cannot_be_stored_takes_the_place_of_what_was_there(value: float) -> None:
+    (found,) = v.check_records(records(metadatas=[{"v": value, "w": 1}]), updating=True).metadatas
+    assert found == {"v": None, "w": 1}
+
+
 def test_checking_changes_nothing_it_was_given() -> None:
     given = {"v": 2**70, "w": math.nan}
     v.check_records(records(metadatas=[given]), updating=False)
