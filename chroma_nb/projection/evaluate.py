@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
 from chroma_nb import dataframe
@@ -98,13 +99,21 @@ def _questions(questions: Any) -> list[tuple[str, frozenset[str]]]:
         pairs: Iterable[tuple[Any, Any]] = zip(table["query"].tolist(), table["expected"].tolist(), strict=True)
     else:
         pairs = questions.items() if isinstance(questions, Mapping) else questions
-    found = [(text, frozenset([ids] if isinstance(ids, str) else ids)) for text, ids in pairs]
+    found = [(text, _expected(ids)) for text, ids in pairs]
     if not found:
         raise ValueError("expected at least one question, got none")
-    for text, ids in found:
+    for row, (text, ids) in enumerate(found):
+        if not isinstance(text, str):
+            raise ValueError(f"expected a text as question {row} (from 0), got {text!r}")
         if not ids:
             raise ValueError(f"expected an id for the question {text!r}, got none")
     return found
+
+
+def _expected(ids: Any) -> frozenset[str]:
+    """The ids of one question: one, several or (a missing cell) none; whole numbers as the text they are as ids."""
+    several = [ids] if isinstance(ids, str) or not isinstance(ids, Iterable) else ids
+    return frozenset(str(one) for one in several if isinstance(one, str | Integral))
 
 
 def _rows(

@@ -140,6 +140,13 @@ def test_several_collections_are_compared_the_best_first():
     assert missed["rank"].isna().all()
 
 
+def test_whole_numbers_are_expected_as_the_ids_they_become():
+    numbered = Answers("numbered", {"q1": ["7", "8"], "q2": ["8", "9"]})
+    table = pd.DataFrame({"query": ["q1", "q2"], "expected": [7, 9]})
+    assert evaluate(numbered, table, per_question=True)["rank"].tolist() == [1, 2]
+    assert evaluate(numbered, {"q1": np.array([8, 7])})["recall"].tolist() == [1.0]
+
+
 def test_more_expected_than_asked_for_can_still_be_perfect():
     assert ndcg(["a", "b"], frozenset("abcdef"), 2) == 1
 
@@ -152,6 +159,8 @@ def test_more_expected_than_asked_for_can_still_be_perfect():
         ([], {"q1": "a"}, "expected at least one collection, got none"),
         ([GOOD, GOOD], {"q1": "a"}, "expected collections of different names"),
         (GOOD, pd.DataFrame({"query": ["q1"]}), "got no 'expected'"),
+        (GOOD, pd.DataFrame({"query": ["q1", "q2"], "expected": ["a", None]}), "an id for the question 'q2', got none"),
+        (GOOD, pd.DataFrame({"query": ["q1", None], "expected": ["a", "b"]}), "a text as question 1"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(collections, questions, message):
