@@ -7,8 +7,9 @@ differ from record to record, and ``True`` is not 1, so every cell carries a tag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +30,7 @@ OTHER: Final = 7  # a sparse vector, say: stored, but no filter reaches it
 _TAGS = 8
 
 _INT64_LIMIT = 2**63
+_NOTHING: Final[Mapping[str, Any]] = {}
 #: A key that fewer than one record in this many carries is kept by its cells alone, not for every row.
 _SPARSE_BELOW = 16
 
@@ -74,8 +76,10 @@ class Vocabulary:
 
     def encode(self, values: Iterable[Any]) -> npt.NDArray[np.int32]:
         """The numbers of ``values``; new ones are numbered."""
-        codes = self._codes
-        return np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int32)
+        codes, values = self._codes, list(values)
+        for value in dict.fromkeys(values):
+            codes.setdefault(value, len(codes))
+        return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
 
     def find(self, value: Any) -> int:
         """The number of ``value``, or -1."""
@@ -364,16 +368,8 @@ class Columns:
         return mask
 
     def _put(self, rows: Iterable[int], metadatas: Sequence[Mapping[str, Any] | None]) -> None:
-        by_key: dict[str, tuple[list[int], list[Any]]] = {}
-        for row, metadata in zip(rows, metadatas, strict=True):
-            for key, value in (metadata or {}).items():
-                entry = by_key.get(key)
-                if entry is None:
-                    entry = by_key[key] = [], []
-                entry[0].append(row)
-                entry[1].append(value)
-        for key, (where, values) in by_key.items():
-            self._column(key, len(where)).put(np.array(where, np.int64), values)
+        for key, where, values in _by_key(np.fromiter(rows, np.int64), metadatas):
+            self._column(key, len(where)).put(where, values)
 
     def _column(self, key: str, more: int) -> _Column:
         """The column of ``key``, in the form that suits it once ``more`` cells are set."""
@@ -385,6 +381,29 @@ class Columns:
         elif dense and not column.dense:
             column = self._columns[key] = column.spread_out(self._rows)
         return column
+
+
+def _by_key(rows: Rows, metadatas: Sequence[Mapping[str, Any] | None]) -> Iterator[tuple[str, Rows, list[Any]]]:
+    """Each key with the rows that carry it and their values."""
+    there = [metadata or _NOTHING for metadata in metadatas]
+    keys = dict.fromkeys(chain.from_iterable(there))
+    if len(keys) * len(there) <= 2 * sum(map(len, there)):  # most rows have most keys: a key at a time
+        for key in keys:
+            values = [metadata.get(key) for metadata in there]
+            if None not in values:
+                yield key, rows, values
+                continue
+            filled = [place for place, value in enumerate(values) if value is not None]
+            yield key, rows[filled], [values[place] for place in filled]
+        return
+    cells: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in keys}
+    for row, metadata in zip(rows.tolist(), there, strict=True):
+        for key, value in metadata.items():
+            where, values = cells[key]
+            where.append(row)
+            values.append(value)
+    for key, (where, values) in cells.items():
+        yield key, np.array(where, np.int64), values
 
 
 def _grown(array: npt.NDArray[Any], room: int) -> npt.NDArray[Any]:

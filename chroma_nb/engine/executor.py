@@ -20,7 +20,7 @@ from chroma_nb.engine import planner, records
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.columns import Columns
-from chroma_nb.engine.filters import evaluate
+from chroma_nb.engine.filters import asks_metadata, evaluate
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.engine.vectors import VectorStore
@@ -71,12 +71,11 @@ class Reading:
 
     def columns(self) -> Columns:
         """The metadata columns, built on first use."""
+        return self.memory.columns(lambda: records.metadatas(self.connection, self.row.number))
 
-        def stored() -> list[dict[str, Any] | None]:
-            headers = records.headers(self.connection, self.row.number, with_metadata=True)
-            return records.decode_metadata([header.metadata for header in headers])
-
-        return self.memory.columns(stored)
+    def _columns_for(self, filter: Expression) -> Columns:
+        """The metadata columns; none for a filter that is about documents only."""
+        return self.columns() if asks_metadata(filter) else Columns()
 
     def matching(self, filter: Expression, among: Ints | None = None) -> Mask:
         """A mask over rows: live, matching, and in ``among`` when it is given."""
@@ -84,7 +83,7 @@ class Reading:
         if among is not None:
             alive = np.zeros(self.memory.rows, np.bool_)
             alive[among] = True
-        return evaluate(filter, self.columns(), self.documents, alive)
+        return evaluate(filter, self._columns_for(filter), self.documents, alive)
 
     def select(self, ids: Sequence[str] | None, filter: Expression | None, limit: int | None, offset: int = 0) -> Ints:
         """The rows asked for, in get() order."""
@@ -99,7 +98,7 @@ class Reading:
         return found[offset:end]
 
     def _first_matches(self, filter: Expression, wanted: int) -> Ints:
-        columns, memory = self.columns(), self.memory
+        columns, memory = self._columns_for(filter), self.memory
         found: list[Ints] = []
         count, stop, block = 0, 0, _FIRST_BLOCK
         while stop < memory.rows and count < wanted:
@@ -133,6 +132,8 @@ class Reading:
         if not len(rows):
             return {field: [] for field in fields}
         whole = len(rows) == self.memory.live
+        if whole and fields == ("metadata",):
+            return {"metadata": records.metadatas(self.connection, self.row.number)}
         positions = self.memory.positions[rows]
         found = records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
         texts = {field: [record[place] for record in found] for place, field in enumerate(fields, 1)}

@@ -48,7 +48,7 @@ def evaluate(
     >>> evaluate(Comparison("year", "$gt", 2020), columns, lambda rows: [], np.ones(3, bool)).tolist()
     [False, True, False]
     """
-    stop = len(columns) if stop is None else stop
+    stop = len(alive) if stop is None else stop
     tests = {test: compile_test(test) for test in _document_tests(expression)}
     return _Evaluation(columns, documents, tests, start, stop).narrow(expression, alive[start:stop].copy())
 
@@ -105,6 +105,11 @@ class _Evaluation:
 
 _METADATA: Final = frozenset({Comparison})
 _DOCUMENTS: Final = frozenset({DocumentTest})
+
+
+def asks_metadata(expression: Expression) -> bool:
+    """Whether any part of ``expression`` is about metadata: the columns are needed."""
+    return _subjects(expression) != _DOCUMENTS
 
 
 def _subjects(expression: Expression) -> frozenset[type]:

@@ -27,9 +27,11 @@ _INSERT: Final = (
     "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_HEADERS: Final = "SELECT key, id, slot, norm, metadata FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
-_HEADERS_WITHOUT_METADATA: Final = (
-    "SELECT key, id, slot, norm, NULL FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
+_HEADERS: Final = "SELECT key, id, slot, norm FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
+#: The metadata of the next records as one text, which takes SQLite a quarter of the time of a row for each.
+_METADATAS: Final = (
+    "SELECT max(key), count(*), CAST(group_concat(coalesce(metadata, 'null')) AS BLOB) FROM "
+    "(SELECT key, metadata FROM records WHERE key BETWEEN ? AND ? ORDER BY key LIMIT 10000)"
 )
 _HEADERS_AT: Final = (
     "SELECT key, id, slot, norm, metadata FROM records WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key"
@@ -61,10 +63,15 @@ def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> 
 
     Keys that begin with "chroma:" are kept and never shown, as in Chroma; ``hidden``: show them.
     """
-    joined = b"[" + b",".join([b"null" if one is None else one for one in stored]) + b"]"
+    return _decoded(b",".join([b"null" if one is None else one for one in stored]), len(stored), hidden)
+
+
+def _decoded(joined: bytes, count: int, hidden: bool = False) -> list[dict[str, Any] | None]:
     try:
-        decoded: list[dict[str, Any] | None] = orjson.loads(joined)
-    except orjson.JSONDecodeError as error:
+        decoded: list[dict[str, Any] | None] = orjson.loads(b"[" + joined + b"]")
+        if len(decoded) != count:
+            raise ValueError(f"{len(decoded)} values in {count} records")
+    except ValueError as error:
         raise _DamagedError(
             f"the metadata of a record is damaged ({error}); client.verify() names it, update it or restore a backup"
         ) from None
@@ -94,20 +101,26 @@ def insert(connection: sqlite3.Connection, collection: int, positions: Positions
     _writing(connection, _INSERT, zip(keys, repeat(collection, len(keys)), *columns, strict=True))
 
 
-def headers(connection: sqlite3.Connection, collection: int, *, with_metadata: bool) -> Iterator[Header]:
-    """Every record of a collection, in get() order."""
-    for values in connection.execute(_HEADERS if with_metadata else _HEADERS_WITHOUT_METADATA, _bounds(collection)):
-        yield Header(values[0] & _POSITION, *values[1:])
+def metadatas(connection: sqlite3.Connection, collection: int) -> list[dict[str, Any] | None]:
+    """The metadata of every record of a collection, in get() order."""
+    found: list[dict[str, Any] | None] = []
+    key, last = _bounds(collection)
+    while True:
+        key, count, joined = connection.execute(_METADATAS, (key, last)).fetchone()
+        if not count:
+            return found
+        found += _decoded(joined, count)
+        key += 1
 
 
 def header_columns(
     connection: sqlite3.Connection, collection: int
 ) -> tuple[Positions, list[str], Positions, npt.NDArray[np.float64]]:
     """Positions, ids, slots and norms of a whole collection, in get() order: what opening reads."""
-    rows = connection.execute(_HEADERS_WITHOUT_METADATA, _bounds(collection)).fetchall()
+    rows = connection.execute(_HEADERS, _bounds(collection)).fetchall()
     if not rows:
         return np.empty(0, np.int64), [], np.empty(0, np.int64), np.empty(0, np.float64)
-    keys, ids, slots, norms, _ = zip(*rows, strict=True)
+    keys, ids, slots, norms = zip(*rows, strict=True)
     return np.array(keys, np.int64) & _POSITION, list(ids), np.array(slots, np.int64), np.array(norms, np.float64)
 
 
@@ -148,15 +161,18 @@ def fetch(
 
     ``fields`` in the order document, uri, metadata, crc. ``all_of_it``: the positions are all there are.
     """
-    one, few, some, everything = _SELECTS[fields]
+    one, few, some, stretch = _SELECTS[fields]
     if all_of_it:
-        return connection.execute(everything, _bounds(collection)).fetchall()
+        return connection.execute(stretch, _bounds(collection)).fetchall()
+    base = collection << POSITION_BITS
     if len(positions) == 1:
-        return connection.execute(one, (collection << POSITION_BITS | int(positions[0]),)).fetchall()
+        return connection.execute(one, (base | int(positions[0]),)).fetchall()
     if len(positions) <= _FEW:
-        base = collection << POSITION_BITS
         keys = [base | position for position in positions.tolist()]
         return connection.execute(few, keys + [-1] * (_FEW - len(keys))).fetchall()
+    first, last = int(positions[0]), int(positions[-1])
+    if last - first + 1 == len(positions):
+        return connection.execute(stretch, (base | first, base | last)).fetchall()
     return connection.execute(some, (_keys(collection, positions),)).fetchall()
 
 

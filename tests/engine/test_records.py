@@ -40,22 +40,46 @@ def positions(*numbers: int) -> np.ndarray:
 
 
 def test_fetch_gives_the_columns_asked_for_in_the_order_of_positions(connection: sqlite3.Connection) -> None:
-    for wanted in (positions(3, 5), positions(*range(1, 40, 2)), positions(*range(40))):
+    several = [range(3, 6), range(1, 40, 2), range(10, 35), range(40)]
+    for wanted in (positions(3, 5), *(positions(*numbers) for numbers in several)):
         found = records.fetch(connection, 1, wanted, ("document", "crc"), all_of_it=len(wanted) == 40)
         assert [(row[-2], row[-1]) for row in found] == [(f"text {number}", 7) for number in wanted.tolist()]
 
 
 def test_collections_lie_apart(connection: sqlite3.Connection) -> None:
     records.delete(connection, 1, positions(*range(40)))
-    assert list(records.headers(connection, 1, with_metadata=False)) == []
-    assert len(list(records.headers(connection, 2, with_metadata=False))) == 40
+    assert len(records.header_columns(connection, 1)[0]) == len(records.metadatas(connection, 1)) == 0
+    assert len(records.header_columns(connection, 2)[0]) == len(records.metadatas(connection, 2)) == 40
 
 
 def test_the_highest_position_does_not_run_into_the_next_collection(connection: sqlite3.Connection) -> None:
     last = (1 << records.POSITION_BITS) - 1
     insert(connection, 1, [last])
-    assert [header.position for header in records.headers(connection, 1, with_metadata=False)][-1] == last
-    assert len(list(records.headers(connection, 2, with_metadata=False))) == 40
+    assert records.header_columns(connection, 1)[0][-1] == last
+    assert len(records.header_columns(connection, 2)[0]) == 40
+    assert [metadata["n"] for metadata in records.metadatas(connection, 1)] == [*range(40), last]
+
+
+def test_the_metadata_of_a_collection_comes_in_the_order_of_positions_however_many_there_are(
+    connection: sqlite3.Connection,
+) -> None:
+    insert(connection, 1, range(50, 20_100, 2))
+    records.delete(connection, 1, positions(*range(1, 20_100, 3)))
+    records.update_metadatas(connection, 1, [(None, 0), (b"{}", 3), (b'{"n":null,"m":"\xc3\xa9"}', 6)])
+    kept = [*range(40), *range(50, 20_100, 2)]
+    shown = {0: None, 3: {}, 6: {"m": "é"}}
+    assert records.metadatas(connection, 1) == [shown.get(n, {"n": n}) for n in kept if n % 3 != 1]
+
+
+@pytest.mark.parametrize("damage", [b'{"n"', b'{"n":1},{"n":2}', b"\xff", b"\x00", b""])
+def test_damaged_metadata_is_told_and_never_shifted_to_another_record(
+    connection: sqlite3.Connection, damage: bytes
+) -> None:
+    records.update_metadatas(connection, 1, [(damage, 4)])
+    with pytest.raises(InternalError, match="the metadata of a record is damaged"):
+        records.metadatas(connection, 1)
+    with pytest.raises(InternalError, match="the metadata of a record is damaged"):
+        records.decode_metadata([b"{}", damage])
 
 
 def test_headers_at_passes_over_what_is_gone(connection: sqlite3.Connection) -> None:

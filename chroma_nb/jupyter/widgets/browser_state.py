@@ -438,9 +438,11 @@ def _sorted(ids: Sequence[str], metadatas: Sequence[Mapping[str, Any] | None] | 
     """Ids in order of themselves or of a metadata value: numbers, then texts, then lists; without value last."""
     if order.by != "metadata" or metadatas is None:
         return sorted(ids, reverse=order.descending)
-    values = [(metadata or {}).get(order.key) for metadata in metadatas]
+    values: list[Any] = [(metadata or {}).get(order.key) for metadata in metadatas]
     there = [row for row, value in enumerate(values) if value is not None]
-    there.sort(key=lambda row: _rank(values[row]), reverse=order.descending)
+    if {type(values[row]) for row in there} not in ({str}, {int}, {float}):
+        values = [value if value is None else _rank(value) for value in values]
+    there.sort(key=lambda row: values[row], reverse=order.descending)
     return [ids[row] for row in there] + [ids[row] for row, value in enumerate(values) if value is None]
 
 
