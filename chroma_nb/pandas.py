@@ -130,9 +130,9 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Take ``.chroma`` off again."""
+    """Take ``.chroma`` off again; another's accessor of that name stays."""
     pd = require("pandas", feature="df.chroma")
-    if _NAME in pd.DataFrame._accessors:
+    if getattr(pd.DataFrame, _NAME, None) is ChromaAccessor:
         delattr(pd.DataFrame, _NAME)
         pd.DataFrame._accessors.discard(_NAME)
 

@@ -6,6 +6,7 @@ A completion never raises and never waits for more than one small read of the co
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -18,8 +19,10 @@ _LINE = re.compile(r"^\s*(?:[\w., ]+=\s*)?%{1,2}chroma(?P<rest>\s.*|)$", re.DOTA
 #: An open ``--where`` at the end of the line: the quote and what stands in it.
 _WHERE = re.compile(r"""--where[\s=]+(?P<quote>["'])(?P<text>(?:(?!(?P=quote)).)*)$""")
 _KEY, _VALUE = r"[^\W\d][\w.\-]*", r"'[^']*|\"[^\"]*|[\w.\-]*"
+#: A key that is no plain word stands between these.
+_TICK = "`"
 _AFTER_SIGN = re.compile(
-    rf"(?P<key>{_KEY})\s*(?:!=|<>|==?|(?:not\s+)?in\s*\((?:[^()]*,)?|contains)\s*(?P<begun>{_VALUE})$"
+    rf"(?P<key>{_KEY}|`[^`]*`)\s*(?:!=|<>|==?|(?:not\s+)?in\s*\((?:[^()]*,)?|contains)\s*(?P<begun>{_VALUE})$"
 )
 _BEGUN = re.compile(r"[\w.\-]*$")
 
@@ -49,17 +52,58 @@ def _starting(begun: str, choices: list[str]) -> list[str]:
 def _after(session: Session, words: list[str], begun: str) -> list[str]:
     """What may be the next word of a command."""
     name, *given = words
-    chosen = command(name)
+    options = Parser(command(name), session)._option_string_actions
     if begun.startswith("-"):
-        return sorted(option for option in Parser(chosen, session)._option_string_actions if option.startswith("--"))
+        return sorted(option for option in options if option.startswith("--"))
     if begun.startswith(":"):
         return [f":{variable}" for variable in sorted(session.variables) if not variable.startswith("_")]
-    if given and given[-1] == "--as":
-        return ["df", "result"]
+    if given and (option := options.get(given[-1])) is not None and option.nargs != 0:
+        return _of_option(session, words, option)
     if given:
         return _frames(session) if name == "add" and len(given) == 1 else []
     choices: list[str] = _FIRST_WORDS.get(name, _collections)(session)
     return choices
+
+
+def _of_option(session: Session, words: list[str], option: Any) -> list[str]:
+    """What may follow an option that takes a value."""
+    if option.choices is not None:
+        return list(option.choices)
+    values = _OPTION_VALUES.get(option.option_strings[-1])
+    return [] if values is None else values(session, words)
+
+
+def _models(session: Session, words: list[str]) -> list[str]:
+    from chroma_nb.embedding_functions.registry import known_embedding_functions
+
+    return sorted({"none", *known_embedding_functions})
+
+
+def _columns(session: Session, words: list[str]) -> list[str]:
+    """The columns of the table that the line names."""
+    from chroma_nb.dataframe import is_frame
+
+    for word in words[1:]:
+        frame: Any = session.variables.get(word)
+        if is_frame(frame):
+            arrow = getattr(frame, "column_names", None)
+            names = [str(name) for name in (arrow if isinstance(arrow, list) else frame.columns)]
+            return [f'"{name}"' if " " in name else name for name in names]
+    return []
+
+
+def _keys(session: Session, words: list[str]) -> list[str]:
+    return list(metadata_keys(_named_collection(session, words)))
+
+
+#: The long name of an option -> what may be its value, where argparse does not know it.
+_OPTION_VALUES: dict[str, Callable[[Session, list[str]], list[str]]] = {
+    "--model": _models,
+    "--color": lambda session, words: ["label", *_keys(session, words)],
+    "--size": _keys,
+    "--include": lambda session, words: ["embeddings", "uris", "data"],
+    **dict.fromkeys(("--id", "--text", "--embedding", "--uri", "--metadata"), _columns),
+}
 
 
 def _collections(session: Session) -> list[str]:
@@ -100,9 +144,12 @@ def _in_where(session: Session, words: list[str], text: str) -> tuple[str, list[
     """Values after a comparison, keys elsewhere."""
     keys = metadata_keys(_named_collection(session, words))
     if match := _AFTER_SIGN.search(text):
-        values = [written(value) for value in _flat(keys.get(match["key"], []))]
+        values = [written(value) for value in _flat(keys.get(match["key"].strip(_TICK), []))]
         return match["begun"], _starting(match["begun"], values)
-    begun = _BEGUN.search(text)[0]  # type: ignore[index]  # it matches the empty text too
+    if text.count(_TICK) % 2:
+        begun = text[text.rindex(_TICK) :]
+    else:
+        begun = _BEGUN.search(text)[0]  # type: ignore[index]  # it matches the empty text too
     return begun, _starting(begun, [*(_key(key) for key in keys), "document"])
 
 

@@ -85,6 +85,12 @@ def test_as_df_gives_a_dataframe_once_or_always(chroma, shell):
     assert isinstance(chroma("get papers --as result"), GetResult)
 
 
+def test_a_browser_stays_a_browser_whatever_an_answer_is(chroma, shell):
+    shell.run_line_magic("config", "ChromaMagics.result = 'df'")
+    assert repr(chroma("browse papers")).startswith("<Browser of papers")
+    assert isinstance(chroma("peek papers"), pd.DataFrame)
+
+
 def test_get_by_id_and_by_filter(chroma, shell):
     shell.user_ns.update(since=2020, names=["p1", "p3"], f={"year": 2019})
     assert chroma("get papers p3 p1")["ids"] == ["p1", "p3"]
@@ -233,6 +239,8 @@ def test_model_tells_what_embeds(chroma, capsys):
         ("query papers :papars", "did you mean 'papers'"),
         ("count", "which collection"),
         ("count papers papers", "got also"),
+        ("peek papers p1", "got also"),
+        ("map papers p1", "got also"),
         ('get papers --where "year >"', "expected a value"),
         ("""get papers --where '{"a": '""", "not JSON"),
         ("get papers --include vectors", "there is no field"),
@@ -265,6 +273,19 @@ def test_an_error_of_the_collection_is_short_until_one_wants_to_see_more(chroma,
     with pytest.raises(Exception, match=r"(?i)name") as caught:
         chroma('create "no good name!"')
     assert not isinstance(caught.value, UsageError)
+
+
+def test_an_error_is_called_by_its_public_name(chroma):
+    with pytest.raises(UsageError, match=r"^[A-Z]\w*: "):
+        chroma("connect http://127.0.0.1:9")
+
+
+def test_a_name_beside_the_collection_in_use_is_a_name(chroma, client):
+    client.create_collection("other-notes", embedding_function=None)
+    chroma("use papers")
+    for line in ("count ", "peek ", "map "):
+        with pytest.raises(UsageError, match="there is no collection 'ghost'; there are: other-notes"):
+            chroma(line + "ghost")
 
 
 def test_without_a_client_it_says_how_to_get_one(shell):
@@ -339,6 +360,12 @@ def completions(shell, line):
         ("%chroma query pap", ["papers"]),
         ("%chroma query papers --wh", ["--where"]),
         ("%chroma get papers --as ", ["df", "result"]),
+        ("%chroma create notes --space ", ["l2", "cosine", "ip"]),
+        ("%chroma create notes --model sentence_tr", ["sentence_transformer"]),
+        ("%chroma add papers df --text ", ["text", '"the year"']),
+        ("%chroma map papers --color ", ["label", "topic", "year"]),
+        ("%chroma get papers --include u", ["uris"]),
+        ("%chroma get papers -n ", []),
         ('%chroma get papers --where "y', ["year"]),
         ('%chroma get papers --where "year > 2020 and top', ["topic"]),
         ('%chroma get papers --where "topic = ', ["'a'", "'b'", "'it''s'"]),
@@ -354,11 +381,26 @@ def completions(shell, line):
 )
 def test_completion_knows_commands_collections_keys_values_and_options(chroma, shell, papers, line, expected):
     shell.Completer.use_jedi = False
-    shell.user_ns.update(df=pd.DataFrame(), many_words=["x"])
+    shell.user_ns.update(df=pd.DataFrame(columns=["text", "the year"]), many_words=["x"])
     chroma("save recent get papers")
     if line == "%chroma query pap":
         expected = sorted({papers.name, *expected}, key=[papers.name, "papers"].index)
     assert completions(shell, line) == expected
+
+
+@pytest.mark.parametrize(
+    ("filter_", "expected"),
+    [
+        ("`the", ["`the year`"]),
+        ("`the year` = ", ["1999"]),
+        ("year > 1 and `the year` in (1999, ", ["1999"]),
+        ("`the year` = 1999 and top", ["topic"]),
+    ],
+)
+def test_completion_knows_keys_that_are_no_words(chroma, shell, papers, filter_, expected):
+    shell.Completer.use_jedi = False
+    papers.update(ids=["p1"], metadatas=[{"the year": 1999}])
+    assert completions(shell, f'%chroma get papers --where "{filter_}') == expected
 
 
 def test_completion_works_beside_jedi(shell):
@@ -405,6 +447,23 @@ def test_the_accessor_comes_with_pandas_and_goes_with_the_extension(shell):
     assert not hasattr(pd.DataFrame, "chroma")
     shell.run_line_magic("load_ext", "chroma_nb")
     assert hasattr(pd.DataFrame, "chroma")
+
+
+def test_an_accessor_of_somebody_else_stays_theirs(shell):
+    shell.run_line_magic("unload_ext", "chroma_nb")
+
+    class Theirs:
+        def __init__(self, frame):
+            pass
+
+    pd.api.extensions.register_dataframe_accessor("chroma")(Theirs)
+    try:
+        shell.run_line_magic("load_ext", "chroma_nb")
+        shell.run_line_magic("unload_ext", "chroma_nb")
+        assert isinstance(pd.DataFrame().chroma, Theirs)
+    finally:
+        del pd.DataFrame.chroma
+        pd.DataFrame._accessors.discard("chroma")
 
 
 def test_loading_the_extension_loads_nothing_heavy():

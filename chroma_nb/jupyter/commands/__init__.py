@@ -65,9 +65,9 @@ def dispatch(session: Session, words: list[str], cell: str | None = None) -> Any
 
 def _delivered(session: Session, answer: Any, arguments: argparse.Namespace) -> Any:
     """The answer in the form asked for, put into a variable where one is named."""
-    form = getattr(arguments, "form", None) or session.settings.result
-    if form == "df" and hasattr(answer, "to_df"):
-        answer = answer.to_df()
+    if hasattr(arguments, "form"):  # a browser has to_df() too, but is no answer
+        form = arguments.form or session.settings.result
+        answer = answer.to_df() if form == "df" and hasattr(answer, "to_df") else answer
     name = getattr(arguments, "out", None)
     if name is None:
         return answer

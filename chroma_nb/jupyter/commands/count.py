@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from IPython.core.error import UsageError
-
 from chroma_nb.jupyter.command_line import Command, Parser
-from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, filters, target
+from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, filters, only_target
 from chroma_nb.jupyter.session import Session
 
 
@@ -18,9 +16,7 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> int:
-    collection, rest = target(session, arguments.words)
-    if rest:
-        raise UsageError(f"%chroma count takes a collection, got also {' '.join(rest)!r}")
+    collection = only_target(session, arguments.words, "count")
     if arguments.where is None:
         return int(collection.count())
     return len(collection.get(include=[], **filters(compiled(session, arguments.where)))["ids"])

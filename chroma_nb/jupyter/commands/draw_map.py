@@ -8,7 +8,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from chroma_nb.jupyter.command_line import Command, Parser
-from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, target
+from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, only_target
 from chroma_nb.jupyter.session import Session
 from chroma_nb.jupyter.widgets.explorer import client_of, explore
 from chroma_nb.projection.projection import project
@@ -27,9 +27,7 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
-    collection, rest = target(session, arguments.words)
-    if rest:
-        raise UsageError(f"%chroma map takes a collection, got also {' '.join(rest)!r}")
+    collection = only_target(session, arguments.words, "map")
     found = compiled(session, arguments.where)
     if found.where_document is not None:
         raise UsageError("%chroma map: --where takes metadata, not the text of documents")

@@ -65,6 +65,16 @@ def target(session: Session, words: list[str]) -> tuple[Any, list[str]]:
     return session.collection(words[0] if words else None), words[1:]
 
 
+def only_target(session: Session, words: list[str], command: str) -> Any:
+    """The collection that is meant by a command that takes nothing else."""
+    collection, rest = target(session, words)
+    if rest and rest == words:
+        session.collection(rest[0])  # raises: it names none
+    if rest:
+        raise UsageError(f"%chroma {command} takes a collection, got also {' '.join(rest)!r}")
+    return collection
+
+
 def _names(session: Session) -> list[str]:
     try:
         return session.collection_names(session.client())

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from IPython.core.error import UsageError
-
 from chroma_nb.jupyter.command_line import Command, Parser
-from chroma_nb.jupyter.commands.options import add_output, rich_get, target
+from chroma_nb.jupyter.commands.options import add_output, only_target, rich_get
 from chroma_nb.jupyter.session import Session
 from chroma_nb.jupyter.where_sql import Compiled
 
@@ -20,9 +18,7 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
-    collection, rest = target(session, arguments.words)
-    if rest:
-        raise UsageError(f"%chroma peek takes a collection, got also {' '.join(rest)!r}")
+    collection = only_target(session, arguments.words, "peek")
     answer = collection.get(limit=arguments.limit, include=["documents", "metadatas"])
     return rich_get(answer, Compiled(None, None))
 
