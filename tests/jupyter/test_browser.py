@@ -156,6 +156,12 @@ def test_a_record_is_created(browser, papers):
         metadata_of("[1]")
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_metadata_that_no_chroma_keeps_is_refused(constant):
+    with pytest.raises(ValueError, match=f"got {constant}, which cannot be stored"):
+        metadata_of(f'{{"year": {constant}}}')
+
+
 def test_a_reading_browser_has_nothing_to_write_with(papers):
     browser = chroma_nb.browse(papers)
     shown = list(_below(browser.widget))

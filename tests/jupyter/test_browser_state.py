@@ -325,6 +325,21 @@ def test_a_record_is_created_once_and_taken_back(writing, papers):
     assert "p4" not in contents(papers)
 
 
+def test_a_record_needs_a_document_and_a_key_without_value_is_none(writing, papers):
+    with pytest.raises(ValueError, match="expected a document"):
+        writing.create("p4", None, {"year": 5})
+    writing.create("p4", "abc", {"year": None, "topic": "c"})
+    assert contents(papers)["p4"][:2] == ("abc", {"topic": "c"})
+
+
+def test_a_document_that_would_be_taken_away_stays_and_it_says_so(writing, papers):
+    before = contents(papers)
+    with pytest.raises(ValueError, match="a document cannot be taken away"):
+        writing.edit(writing.record("p1"), "", {"year": 1})
+    assert contents(papers) == before
+    assert writing.undoable is None
+
+
 def test_undo_stops_where_somebody_else_wrote(writing, papers):
     writing.create("p4", "abc")
     papers.update(ids=["p4"], documents=["theirs"])

@@ -74,7 +74,10 @@ class Changes:
             raise ValueError("expected an id, got nothing")
         if self._now(id) is not None:
             raise ValueError(f"there is a record {id!r} already; nothing was changed")
-        self._add([Record(id, embedding, document or None, dict(metadata or {}))])
+        if not document and embedding is None:
+            raise ValueError("expected a document, from which the collection makes the embedding, got nothing")
+        said = {key: value for key, value in (metadata or {}).items() if value is not None}
+        self._add([Record(id, embedding, document or None, said)])
         made = self._now(id)
 
         def undo() -> None:
@@ -86,8 +89,11 @@ class Changes:
     def edit(self, seen: Record, document: str | None, metadata: Mapping[str, Any]) -> str:
         """Give a record this document, embedded anew, and exactly this metadata.
 
-        ``seen`` is the record as it was shown; ValueError when it is another by now.
+        ``seen`` is the record as it was shown; ValueError when it is another by now, and for a document taken
+        away, which no Chroma can do.
         """
+        if seen.document and not document:
+            raise ValueError("a document cannot be taken away: write another, or delete the record")
         self._must_be(seen.id, seen)
         before = self._now(seen.id)
         arguments = _difference(seen, Record(seen.id, None, document or None, metadata))

@@ -59,7 +59,7 @@ def metadata_of(text: str) -> dict[str, Any]:
     {'year': 2020}
     """
     try:
-        value = json.loads(text or "{}")
+        value = json.loads(text or "{}", parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise ValueError(
             'expected metadata as JSON, such as {"year": 2020}; '
@@ -68,6 +68,11 @@ def metadata_of(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f'expected metadata as a JSON object, such as {{"year": 2020}}, got {shortened(text, 60)}')
     return value
+
+
+def _refuse(constant: str) -> None:
+    """NaN and infinity, which Python reads and no Chroma keeps."""
+    raise ValueError(f"expected metadata of texts, numbers, true or false, got {constant}, which cannot be stored")
 
 
 class RecordPanel:
