@@ -75,13 +75,13 @@ def to_pandas(frame: Any) -> pandas.DataFrame:
     pd = require("pandas", feature="a DataFrame")
     if isinstance(frame, pd.DataFrame):
         result = frame
+    elif not is_frame(frame):
+        raise TypeError(f"expected a DataFrame, got a {type(frame).__name__}")
     elif hasattr(frame, "__arrow_c_stream__"):
         arrow = require("pyarrow", feature=f"reading a {type(frame).__module__.split('.')[0]} table")
         result = arrow.table(frame).to_pandas(types_mapper=pd.ArrowDtype)
-    elif hasattr(frame, "__dataframe__"):
-        result = pd.api.interchange.from_dataframe(frame)
     else:
-        raise TypeError(f"expected a DataFrame, got a {type(frame).__name__}")
+        result = pd.api.interchange.from_dataframe(frame)
     if result.columns.nlevels > 1:
         raise ValueError("expected one level of column names, got several; flatten df.columns first")
     if not result.columns.is_unique:
@@ -631,7 +631,7 @@ def to_frame(
         made["data"] = pd.Series(list(flat["data"]), dtype=object)
     if flat.get("embeddings") is not None:
         made["embedding"] = pd.Series(_rows(flat["embeddings"]), dtype=object)
-    frame = pd.DataFrame(made) if columns is None else _picked(pd, made, columns, len(flat["ids"]))
+    frame = pd.DataFrame(made) if columns is None else _picked(pd, made, column_names(columns), len(flat["ids"]))
     frame.attrs[_ATTRIBUTE] = [name for name in (*_HIT_COLUMNS, "data") if name in parts or name == "data" in made]
     return frame  # type: ignore[no-any-return]
 
@@ -726,6 +726,15 @@ _COLUMNS: dict[type, Callable[[Any, list[Any], bool], Any]] = {
     float: _float_column,
     str: _str_column,
 }
+
+
+def column_names(columns: Sequence[str]) -> Sequence[str]:
+    """The names of columns, where the name of one is one, not its letters.
+
+    >>> column_names("id"), column_names(["id", "year"])
+    (['id'], ['id', 'year'])
+    """
+    return [columns] if isinstance(columns, str) else columns
 
 
 def _picked(pd: Any, made: dict[str, Any], columns: Sequence[str], rows: int) -> Any:

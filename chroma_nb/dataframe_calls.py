@@ -141,6 +141,7 @@ def fields_of(columns: Sequence[str] | None) -> list[str]:
     if columns is None:
         return ["documents", "metadatas", "uris"]
     fields = {"document": "documents", "uri": "uris", "embedding": "embeddings", "data": "data"}
+    columns = dataframe.column_names(columns)
     wanted = [fields[name] for name in columns if name in fields]
     if any(name != "id" and name not in fields for name in columns):
         wanted.append("metadatas")

@@ -442,6 +442,8 @@ def test_a_frame_that_cannot_be_read_says_what_to_do(frame, options, message):
 def test_what_is_no_table_is_refused():
     with pytest.raises(TypeError, match="expected a DataFrame, got a list"):
         from_frame([1, 2])
+    with pytest.raises(TypeError, match="expected a DataFrame, got a Series"):
+        from_frame(pd.Series(["a text"]))
 
 
 # --- Into a collection and out of it --------------------------------------------------------------------
@@ -488,6 +490,12 @@ def test_rows_with_and_without_a_document_are_sent_in_order(collection):
     run(collection, write("add", frame))
     assert collection.get()["ids"] == ["a", "b", "c"]
     assert collection.get()["documents"] == ["one", None, "three"]
+
+
+def test_the_name_of_one_column_is_one_column(collection):
+    run(collection, write("add", example()))
+    assert run(collection, read(columns="year")).columns.tolist() == ["year"]
+    assert run(collection, read(columns="embedding"))["embedding"].iloc[0].dtype == np.float32
 
 
 def test_an_update_touches_only_the_cells_that_are_there(collection):
