@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from chroma_nb.jupyter.widgets import browse as browse
     from chroma_nb.jupyter.widgets.explorer import explore as explore
     from chroma_nb.projection.compare import compare as compare
+    from chroma_nb.projection.drift import drift as drift
     from chroma_nb.projection.duplicates import duplicates as duplicates
     from chroma_nb.projection.duplicates import outliers as outliers
     from chroma_nb.projection.evaluate import evaluate as evaluate
@@ -66,6 +67,7 @@ _HOME: dict[str, str] = {
     **dict.fromkeys(("Projection", "project"), "chroma_nb.projection.projection"),
     **dict.fromkeys(("duplicates", "outliers"), "chroma_nb.projection.duplicates"),
     "compare": "chroma_nb.projection.compare",
+    "drift": "chroma_nb.projection.drift",
     "explore": "chroma_nb.jupyter.widgets.explorer",
     "evaluate": "chroma_nb.projection.evaluate",
     "serve": "chroma_nb.server.serving",

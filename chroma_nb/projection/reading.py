@@ -43,6 +43,16 @@ def read(
     >>> read(collection).embeddings.shape
     (2, 2)
     """
+    check(collection, sample)
+    include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
+    if sample is None:
+        return _joined(_pages(collection, where, include))
+    ids = drawn(read_id_list(collection, where), sample, np.random.default_rng(seed))
+    return read_ids(collection, ids, text=text)
+
+
+def check(collection: Any, sample: int | None = None) -> None:
+    """TypeError unless this is a collection whose methods answer at once; ValueError for a sample of none."""
     if sample is not None and sample < 1:
         raise ValueError(f"expected sample to be a whole number of records from 1, got {sample!r}")
     get = getattr(collection, "get", None)
@@ -50,14 +60,13 @@ def read(
         raise TypeError(
             f"expected a collection, got {type(collection).__name__}; one of an asynchronous client is not taken"
         )
-    include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
-    if sample is None:
-        return _joined(_pages(collection, where, include))
-    ids = [one for page in _pages(collection, where, []) for one in page["ids"]]
-    if sample < len(ids):
-        chosen = np.random.default_rng(seed).choice(len(ids), size=sample, replace=False)
-        ids = [ids[row] for row in np.sort(chosen)]
-    return read_ids(collection, ids, text=text)
+
+
+def drawn(ids: list[str], sample: int | None, random: np.random.Generator) -> list[str]:
+    """``sample`` of the ids in their order; all when there are no more, or ``sample`` is None."""
+    if sample is None or sample >= len(ids):
+        return ids
+    return [ids[row] for row in np.sort(random.choice(len(ids), size=sample, replace=False))]
 
 
 def read_ids(collection: Any, ids: Sequence[str], text: bool = True) -> MapRecords:
@@ -82,6 +91,16 @@ def picked(records: MapRecords, rows: Sequence[int]) -> MapRecords:
         records.embeddings[np.asarray(rows, np.intp)],
         [records.documents[row] for row in rows],
         [records.metadatas[row] for row in rows],
+    )
+
+
+def joined(parts: Sequence[MapRecords]) -> MapRecords:
+    """The records of several, one after another; an id may come twice."""
+    return MapRecords(
+        [one for part in parts for one in part.ids],
+        np.concatenate([part.embeddings for part in parts]),
+        [one for part in parts for one in part.documents],
+        [one for part in parts for one in part.metadatas],
     )
 
 

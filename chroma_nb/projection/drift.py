@@ -1,0 +1,420 @@
+"""Whether two batches of records differ: last year's and this year's, two sources, two collections.
+
+Measures of two samples of vectors, and the records that make the difference. What becomes of single records
+from one collection to another stands in ``compare.py``.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb._optional import require
+from chroma_nb.projection import neighbours, reducers
+from chroma_nb.projection.colours import PALETTE
+from chroma_nb.projection.projection import Projection, of_records
+from chroma_nb.projection.reading import MapRecords, check, drawn, joined, read_id_list, read_ids, space
+from chroma_nb.types import Where
+
+if TYPE_CHECKING:
+    import pandas
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+#: One column a way to deal the records out, True for "before"; the first column is how they lie.
+Deals = npt.NDArray[np.bool_]
+
+_SIDES: Final = ("before", "after")
+_COLOURS: Final = dict(zip(_SIDES, PALETTE, strict=False))
+_PERMUTATIONS: Final = 499
+_FOLDS: Final = 5
+_NEIGHBOURS: Final = 20
+#: Records whose distances give the bandwidth.
+_BANDWIDTH_FROM: Final = 1_000
+_ROWS: Final = 512
+#: A squared distance that is so small a share of the squared lengths is rounding.
+_ROUNDING: Final = 1e-12
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How far apart two batches are: ``no_drift`` is what to expect of batches dealt out by chance."""
+
+    value: float
+    no_drift: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """For each record: the share of its own batch among its neighbours over that by chance, and the row of its
+    nearest record in the other batch."""
+
+    scores: Floats
+    nearest: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """Two batches of records, how much they differ and where.
+
+    ``records`` are those of the first batch and then those of the second; ``batches`` says "before" or "after" for
+    each. ``measures`` is what ``to_df()`` shows.
+    """
+
+    name: str
+    measures: dict[str, Measure]
+    records: MapRecords
+    batches: list[str]
+    scores: Floats
+    nearest: Rows
+    distances: Floats
+    collection: Any
+    single: bool
+    method: str
+    seed: int
+
+    def __repr__(self) -> str:
+        before, after = (self.batches.count(side) for side in _SIDES)
+        shift, mmd, auc = (self.measures[name] for name in ("shift_in_spreads", "mmd2", "auc"))
+        return (
+            f"<Drift of {self.name!r}: {before:,} before, {after:,} after; centroids {shift.value:.2f} spreads apart, "
+            f"MMD² {round(mmd.value, 4) + 0.0:.4f} (p = {mmd.p_value:.3f}), AUC {auc.value:.2f}>"
+        )
+
+    def _repr_html_(self) -> str:
+        table: str = self.to_df().to_html(index=False, border=0, na_rep="–", float_format="{:.4g}".format)
+        return f"<p>{html.escape(repr(self)[1:-1])}</p>{table}"
+
+    def to_df(self, per_record: bool = False) -> pandas.DataFrame:
+        """One row a measure; or one row a record, those most unlike the other batch first.
+
+        Of measures: measure, value, no_drift (the median over batches dealt out by chance; 0.5 for the AUC), p_value
+        (the share of such batches that differ as much; missing for the AUC), before and after (records looked at).
+
+        Of records: id, batch, score (the share of its own batch among its nearest, at most twenty, over that by
+        chance: 1 is ordinary; missing for a batch of one), distance to the nearest record of the other batch (cosine,
+        or Euclidean where the collection's is l2), nearest (the id of that one), document.
+        """
+        pd: Any = require("pandas", feature="a table of drift")
+        if not per_record:
+            before, after = (self.batches.count(side) for side in _SIDES)
+            rows = [{"measure": name, **vars(one)} for name, one in self.measures.items()]
+            measures: pandas.DataFrame = pd.DataFrame(rows).assign(before=before, after=after)
+            return measures
+        ids = self.records.ids
+        frame: pandas.DataFrame = pd.DataFrame(
+            {
+                "id": ids,
+                "batch": self.batches,
+                "score": self.scores,
+                "distance": self.distances,
+                "nearest": [ids[row] for row in self.nearest],
+                "document": self.records.documents,
+            }
+        )
+        return frame.iloc[np.lexsort((-self.distances, -self.scores))].reset_index(drop=True)
+
+    @cached_property
+    def projection(self) -> Projection:
+        """The map of both batches together, made when it is first asked for."""
+        made = of_records(self.collection, self.records, self.method, seed=self.seed)
+        made.name = self.name
+        if not self.single:  # an id may stand for two records, and no search finds both
+            made.collection = None
+        return made
+
+    def figure(self, **options: Any) -> Any:
+        """The map of both batches in two colours; options as of ``Projection.figure``."""
+        figure = self.projection.figure(**{"color": self.batches, **options})
+        if "color" not in options:  # else the larger batch would have the first colour
+            for side, colour in _COLOURS.items():
+                figure.update_traces({"marker.color": colour}, selector={"name": side, "mode": "markers"})
+        return figure
+
+
+def drift(
+    collection: Any,
+    before: Where | None = None,
+    after: Any = None,
+    *,
+    method: str = "auto",
+    sample: int | None = 2_000,
+    seed: int = 42,
+) -> Drift:
+    """Whether two batches of records differ, by how much and in which records.
+
+    ``before`` and ``after`` are ``where`` filters; where one is left out it is all the other records. ``after`` may
+    also be a second collection of the same embedding model, and ``before`` then a filter of the first, or nothing.
+    At most ``sample`` records of each batch are drawn by ``seed`` (None: all; the work grows with their square).
+
+    Four measures: ``centroid_shift`` is the distance of the means (cosine, or Euclidean where the collection's is
+    l2), ``shift_in_spreads`` their Euclidean distance over the spread within the batches (root mean square distance
+    of a record to the mean of its own). ``mmd2`` sees any difference, not only of means. ``auc`` is how well a linear
+    classifier tells the batches apart: 0.5 not at all, 1 always. A batch of one record has no ``mmd2`` and no ``auc``.
+    ``method`` is that of the map that ``figure()`` draws.
+
+    ValueError where a batch is empty, the filters share records, or the vectors are of different lengths or not finite.
+
+    >>> import chroma_nb
+    >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
+    >>> collection.add(
+    ...     ids=list("abcdef"),
+    ...     embeddings=[[0, 0], [0, 1], [1, 0], [9, 9], [9, 8], [8, 9]],
+    ...     metadatas=[{"year": 2024 + (row > 2)} for row in range(6)],
+    ... )
+    >>> found = drift(collection, {"year": 2024})
+    >>> found.to_df()[["measure", "value"]].round(2)
+                measure  value
+    0    centroid_shift  11.79
+    1  shift_in_spreads  17.68
+    2              mmd2   0.83
+    3               auc   1.00
+    """
+    reducers.check(method)
+    sides, second = _read(collection, before, after, sample, seed)
+    records = joined(sides)
+    metric = space(collection)
+    points = neighbours.prepared(records.embeddings, metric).astype(np.float64)
+    if not np.isfinite(points).all():
+        raise ValueError("expected vectors of finite numbers, got some with NaN or infinity")
+    deals = _dealt(len(sides[0]), len(sides[1]), seed)
+    shifts, in_spreads = centroid_shifts(points, deals, metric)
+    measures = {
+        "centroid_shift": _tested(shifts),
+        "shift_in_spreads": _tested(in_spreads),
+        "mmd2": _tested(mmd2(points, deals, bandwidth(points, seed))),
+        "auc": Measure(classifier_auc(points, deals[:, 0], seed), 0.5, np.nan),
+    }
+    found = contrast(points, deals[:, 0])
+    apart = ((points - points[found.nearest]) ** 2).sum(axis=1)
+    return Drift(
+        name=str(collection.name) if second is None else f"{collection.name} → {second.name}",
+        measures=measures,
+        records=records,
+        batches=[side for side, part in zip(_SIDES, sides, strict=True) for _ in range(len(part))],
+        scores=found.scores,
+        nearest=found.nearest,
+        distances=np.sqrt(apart) if metric == "l2" else apart / 2,
+        collection=collection,
+        single=second is None,
+        method=method,
+        seed=seed,
+    )
+
+
+# --- Two batches ----------------------------------------------------------------------------------------
+def _read(
+    collection: Any, before: Where | None, after: Any, sample: int | None, seed: int
+) -> tuple[tuple[MapRecords, MapRecords], Any]:
+    """The records of both batches, and the second collection if there is one."""
+    check(collection, sample)
+    if not (before is None or isinstance(before, Mapping)):
+        raise TypeError(
+            f"expected before to be a where filter, got {type(before).__name__}; "
+            "a second collection is given by name: drift(collection, after=other)"
+        )
+    second = None if after is None or isinstance(after, Mapping) else after
+    if second is not None:
+        check(second, sample)
+        ids = read_id_list(collection, before), read_id_list(second)
+    else:
+        ids = _parted(collection, before, after)
+    random = np.random.default_rng(seed)
+    sides = (
+        read_ids(collection, drawn(ids[0], sample, random)),
+        read_ids(collection if second is None else second, drawn(ids[1], sample, random)),
+    )
+    others = "there is no other record" if second is None else "the collection is empty"
+    for side, part, asked in zip(_SIDES, sides, (before, after if second is None else None), strict=True):
+        if not len(part):
+            reason = others if asked is None else f"no record matches {asked!r}"
+            raise ValueError(f"expected records before and after, got none {side}: {reason}")
+    widths = [part.embeddings.shape[1] for part in sides]
+    if widths[0] != widths[1]:
+        raise ValueError(
+            f"expected vectors of one embedding model, got {widths[0]} dimensions before and {widths[1]} after; "
+            "what another model makes of the same records is told by compare()"
+        )
+    return sides, second
+
+
+def _parted(collection: Any, before: Where | None, after: Where | None) -> tuple[list[str], list[str]]:
+    """The ids of either filter; a filter that is missing is all the other records."""
+    if before is None and after is None:
+        raise ValueError('expected a where filter that parts the records, such as {"year": {"$lt": 2025}}, got none')
+    asked = [None if where is None else read_id_list(collection, where) for where in (before, after)]
+    known = {one for ids in asked if ids is not None for one in ids}
+    first, other = (
+        [one for one in read_id_list(collection) if one not in known] if ids is None else ids for ids in asked
+    )
+    if both := len(set(first) & set(other)):
+        raise ValueError(f"expected filters that share no record, got {both:,} that match before and after alike")
+    return first, other
+
+
+def _dealt(before: int, after: int, seed: int) -> Deals:
+    deals = np.tile(np.arange(before + after) < before, (1 + _PERMUTATIONS, 1))
+    np.random.default_rng(seed).permuted(deals[1:], axis=1, out=deals[1:])
+    return np.ascontiguousarray(deals.T)
+
+
+def _tested(values: Floats) -> Measure:
+    """The first value among those of batches dealt out by chance.
+
+    The p-value counts the batches as they are among them, so it is never 0: Phipson and Smyth, "Permutation
+    P-values should never be zero", Statistical Applications in Genetics and Molecular Biology 9 (2010).
+    """
+    if np.isnan(values[0]):
+        return Measure(np.nan, np.nan, np.nan)
+    as_far = (values >= values[0]) | np.isclose(values, values[0], rtol=1e-9, atol=0)
+    return Measure(float(values[0]), float(np.median(values[1:])), float(as_far.mean()))
+
+
+# --- Measures -------------------------------------------------------------------------------------------
+def centroid_shifts(points: Floats, deals: Deals, metric: str) -> tuple[Floats, Floats]:
+    """For each deal the distance of the two means: in the collection's space, and over the spread within.
+
+    >>> line = np.array([[0.0], [2.0], [10.0], [12.0]])
+    >>> shifts, in_spreads = centroid_shifts(line, np.array([[True], [True], [False], [False]]), "l2")
+    >>> shifts.tolist(), in_spreads.tolist()
+    ([10.0], [10.0])
+    """
+    origin = points[0]
+    local = points - origin
+    centre = local.mean(axis=0)
+    local -= centre
+    before = deals.sum(axis=0)[:, None]
+    after = len(points) - before
+    sums = deals.T.astype(np.float64) @ local
+    means = sums / before, (local.sum(axis=0) - sums) / after
+    shift = np.linalg.norm(means[0] - means[1], axis=1)
+    whole = (local**2).sum()
+    within = whole - (before * means[0] ** 2 + after * means[1] ** 2).sum(axis=1)
+    spread = np.sqrt(np.where(within > _ROUNDING * whole, within, 0) / len(points))
+    far = np.where(shift > 0, np.inf, 0.0)
+    in_spreads = np.divide(shift, spread, out=far, where=spread > 0)
+    if metric == "l2":
+        return shift, in_spreads
+    first, second = (_of_length_one(mean + centre + origin) for mean in means)
+    return ((first - second) ** 2).sum(axis=1) / 2, in_spreads
+
+
+def _of_length_one(vectors: Floats) -> Floats:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def bandwidth(points: Floats, seed: int = 42) -> float:
+    """The median distance of two records, of at most 1,000 drawn by ``seed``: Gretton et al. 2012, section 8.
+
+    Where more than half of the pairs are equal, the median of the others.
+
+    >>> bandwidth(np.array([[0.0], [1.0], [5.0]]))
+    4.0
+    """
+    if len(points) > _BANDWIDTH_FROM:
+        points = points[np.random.default_rng(seed).choice(len(points), _BANDWIDTH_FROM, replace=False)]
+    apart = np.sqrt(_squared(points, points)[np.triu_indices(len(points), 1)])
+    for some in (apart, apart[apart > 0]):
+        if some.size and (found := float(np.median(some))) > 0:
+            return found
+    return 1.0  # all are equal: any bandwidth says so
+
+
+def mmd2(points: Floats, deals: Deals, width: float) -> Floats:
+    """For each deal the squared maximum mean discrepancy, unbiased; NaN where a batch is one record.
+
+    With the kernel k(x, y) = exp(-|x - y|² / 2 width²): the mean k within either batch, pairs of a record with
+    itself left out, less twice the mean k between them. Gretton, Borgwardt, Rasch, Schölkopf and Smola, "A Kernel
+    Two-Sample Test", JMLR 13 (2012), equation 3.
+
+    >>> line = np.array([[0.0], [0.0], [9.0], [9.0]])
+    >>> mmd2(line, np.array([[True], [True], [False], [False]]), 1.0).round(6).tolist()
+    [2.0]
+    """
+    dealt = deals.astype(np.float64)
+    before = float(deals[:, 0].sum())
+    after = len(points) - before
+    if min(before, after) < 2:
+        return np.full(deals.shape[1], np.nan)
+    inside, either, whole = np.zeros(deals.shape[1]), np.zeros(deals.shape[1]), 0.0
+    for part in _blocks(len(points)):
+        kernel = np.exp(-_squared(points[part], points) / (2 * width**2))
+        total = kernel.sum(axis=1)
+        inside += (dealt[part] * (kernel @ dealt)).sum(axis=0)
+        either += total @ dealt[part]
+        whole += float(total.sum())
+    outside = whole - 2 * either + inside
+    # k(x, x) is 1: the sum over a batch holds as many of these as it has records.
+    within = (inside - before) / (before * (before - 1)) + (outside - after) / (after * (after - 1))
+    found: Floats = within - 2 * (either - inside) / (before * after)
+    return found
+
+
+def contrast(points: Floats, is_before: npt.NDArray[np.bool_]) -> Contrast:
+    """How much each record's neighbourhood is of its own batch. Equally near ones are all counted, in no order.
+
+    >>> line = np.array([[0.0], [1.0], [2.0], [7.0], [8.0], [9.0]])
+    >>> found = contrast(line, line[:, 0] < 5)
+    >>> found.scores.tolist(), found.nearest.tolist()
+    ([2.5, 2.5, 2.5, 2.5, 2.5, 2.5], [3, 3, 3, 2, 2, 2])
+    """
+    count = len(points)
+    k = min(_NEIGHBOURS, max(1, round(math.sqrt(count))), count - 1)
+    shares, nearest = np.empty(count), np.empty(count, np.intp)
+    for part in _blocks(count):
+        gaps = _squared(points[part], points)
+        own = is_before[part, None] == is_before
+        nearest[part] = np.where(own, np.inf, gaps).argmin(axis=1)
+        gaps[np.arange(len(gaps)), np.arange(part.start, part.stop)] = np.inf
+        near = gaps <= np.partition(gaps, k - 1, axis=1)[:, k - 1 : k] * (1 + 1e-9)
+        shares[part] = (near & own).sum(axis=1) / near.sum(axis=1)
+    sizes = np.where(is_before, is_before.sum(), (~is_before).sum())
+    by_chance = (sizes - 1) / (count - 1)
+    return Contrast(np.divide(shares, by_chance, out=np.full(count, np.nan), where=by_chance > 0), nearest)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _ROWS, count)) for start in range(0, count, _ROWS))
+
+
+def _squared(points: Floats, others: Floats) -> Floats:
+    """Squared Euclidean distances; equal points are 0 apart, whatever the rounding."""
+    lengths = np.einsum("ij,ij->i", points, points)[:, None] + np.einsum("ij,ij->i", others, others)
+    gaps: Floats = lengths - 2 * (points @ others.T)
+    gaps[gaps <= _ROUNDING * lengths] = 0
+    return gaps
+
+
+def classifier_auc(points: Floats, is_before: npt.NDArray[np.bool_], seed: int = 42) -> float:
+    """The area under the ROC curve of a logistic regression that tells the batches apart, on records it has not seen.
+
+    The mean over five folds (fewer where a batch has fewer records); NaN for a batch of one. A two-sample test
+    by a classifier: Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", ICLR 2017.
+
+    >>> line = np.arange(20.0)[:, None]
+    >>> classifier_auc(line, line[:, 0] < 10)
+    1.0
+    """
+    folds = min(_FOLDS, int(is_before.sum()), int((~is_before).sum()))
+    if folds < 2:
+        return float("nan")
+    local = points - points[0]
+    local -= local.mean(axis=0)
+    # One scale for all dimensions: it keeps the geometry, and the penalty means the same for any vectors.
+    local /= np.sqrt((local**2).sum(axis=1).mean()) or 1.0
+    linear, selection = (
+        require(f"sklearn.{module}", feature="the domain classifier of drift()", package="scikit-learn")
+        for module in ("linear_model", "model_selection")
+    )
+    split = selection.StratifiedKFold(folds, shuffle=True, random_state=seed)
+    model = linear.LogisticRegression(max_iter=1_000)
+    return float(selection.cross_val_score(model, local, ~is_before, cv=split, scoring="roc_auc").mean())
