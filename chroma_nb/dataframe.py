@@ -305,6 +305,7 @@ class _Columns:
                 bad.setdefault(row, f"expected a text as {part}, got {cell!r}")
         return cells
 
+    @np.errstate(over="ignore")  # what float32 cannot hold becomes infinite, and a bad row
     def embeddings(self, bad: dict[int, str]) -> tuple[Matrix | None, npt.NDArray[np.bool_] | None]:
         """One row of float32 a record, and which of them hold a vector."""
         found = self._parts["embedding"]

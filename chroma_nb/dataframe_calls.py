@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -343,8 +343,12 @@ class SyncPlan:
     unchanged: int
 
 
-def plan_sync(wanted: Records, current: Mapping[str, Any], *, delete: bool) -> SyncPlan:
+def plan_sync(
+    wanted: Records, current: Mapping[str, Any], *, delete: bool, unread: Iterable[str | None] = ()
+) -> SyncPlan:
     """Compare what a frame wants with what ``get`` answered. Touches nothing.
+
+    ``unread`` are the ids of rows that were left out: their records stay as they are.
 
     >>> plan = plan_sync(Records(["a", "b"], documents=["one", "two"]),
     ...                  {"ids": ["a", "c"], "documents": ["one", "old"]}, delete=True)
@@ -369,7 +373,7 @@ def plan_sync(wanted: Records, current: Mapping[str, Any], *, delete: bool) -> S
             unchanged += 1
         else:
             changes.append(change)
-    known = set(wanted.ids)
+    known = {*wanted.ids, *unread}
     return SyncPlan(
         add=_rows(wanted, add),
         update=_changed_records(wanted, changes),
@@ -466,13 +470,13 @@ def sync(
 
     Rows whose id is new are added, changed documents are embedded anew, changed metadata is updated
     (a key that the row no longer has is deleted), and with ``delete`` records that are in
-    no row are deleted. A part the frame has no column for (documents, uris, metadata, embeddings) is
-    left as it is. Run again, it does nothing.
+    no row are deleted; the record of a row that is skipped stays. A part the frame has no column for
+    (documents, uris, metadata, embeddings) is left as it is. Run again, it does nothing.
     """
     found = dataframe.from_frame(frame, partial=True, **columns)
     wanted = found.records
     current = yield from _state(wanted, page_size)
-    plan = plan_sync(wanted, current, delete=delete)
+    plan = plan_sync(wanted, current, delete=delete, unread=[bad.id for bad in found.skipped])
     _need_content_of_new(plan.add)
     for ids in (plan.replace, plan.delete):
         for start in range(0, len(ids), _BATCH):

@@ -407,6 +407,8 @@ def test_a_hundred_thousand_vectors_cross_without_a_python_float():
         ({"id": ["a", "b", "c"], "embedding": [[1.0, 2.0], [1.0], [1.0, 2.0]]}, "expected 2 numbers"),
         ({"id": ["a", "b"], "embedding": [[1.0, 2.0], "no"]}, "list of numbers"),
         ({"id": ["a", "b"], "embedding": [[1.0, 2.0], [1.0, float("nan")]]}, "NaN"),
+        ({"id": ["a", "b"], "embedding": [[1.0, 2.0], [1.0, 1e300]]}, "infinity"),
+        ({"id": ["a", "b"], "embedding": [np.array([1.0, 2.0]), np.array([1.0, 1e300])]}, "infinity"),
     ],
 )
 def test_a_row_that_is_no_record_is_named_with_its_reason(frame, reason):
@@ -509,6 +511,15 @@ def test_row_numbers_as_ids_may_not_meet_records_that_are_there(collection):
     run(collection, write("add", frame))
     with pytest.raises(ValueError, match="names no ids"):
         run(collection, write("add", frame))
+
+
+def test_sync_deletes_no_record_whose_row_is_skipped(collection):
+    run(collection, write("add", example()))
+    frame = example().astype({"document": object})
+    frame.loc[frame["id"] == "b", "document"] = 5
+    done = run(collection, sync(frame[frame["id"] != "c"], delete=True, on_error="skip"))
+    assert (done.deleted, done.unchanged, [bad.id for bad in done.skipped]) == (1, 1, ["b"])
+    assert collection.get()["ids"] == ["a", "b"]
 
 
 def test_skipped_rows_are_reported(collection):
