@@ -6,6 +6,7 @@ import re
 import threading
 import warnings
 
+import ipywidgets
 import numpy as np
 import pytest
 
@@ -221,8 +222,53 @@ def test_views_of_one_selection_never_wait_for_one_another(collection, client):
     assert chosen_points(first) == chosen_points(second) == set(both.ids)
 
 
-def test_the_first_message_holds_the_whole_figure(explorer):
-    assert sum(len(trace["x"]) for trace in explorer.figure._widget_data) == 25
+def test_the_message_that_makes_the_map_holds_every_point(client, collection, monkeypatch):
+    opened = []
+    create = ipywidgets.widget.comm.create_comm
+    monkeypatch.setattr(
+        ipywidgets.widget.comm, "create_comm", lambda **said: opened.append(said["data"]["state"]) or create(**said)
+    )
+    explore(collection, "pca", client=client)
+    (figure,) = [state for state in opened if "_widget_data" in state]
+    assert sum(trace["x"]["shape"][0] for trace in figure["_widget_data"]) == 25
+    assert figure["_widget_layout"]["height"] == 560
+    assert figure["_line"]
+
+
+@pytest.fixture
+def line(explorer, monkeypatch):
+    """What is said on the line of the map."""
+    said = []
+    monkeypatch.setattr(explorer.figure._to_page, "send", lambda content, buffers=None: said.append(content))
+    return said
+
+
+def page_asks(explorer, number):
+    content = {"data": {"method": "custom", "content": {"who": "page 1", "number": number}}}
+    explorer.figure._to_page._handle_msg({"content": content, "buffers": []})
+
+
+def test_messages_to_the_map_are_numbered_and_none_needs_the_script_of_the_page(explorer, line, monkeypatch):
+    monkeypatch.setattr(explorer.figure.comm, "send", lambda **said: pytest.fail("the page may be deaf to it"))
+    explorer.state.paint("n")
+    lasso(explorer, ["id1"])
+    explorer.selection.ids = ["id2"]
+    assert [one["number"] for one in line] == list(range(1, len(line) + 1))
+    assert all(list(filter(None, one["state"].values())) for one in line)
+
+
+def test_a_page_that_missed_something_is_given_the_map_as_it_stands(explorer, line):
+    page_asks(explorer, 0)
+    assert line == [{"who": "page 1", "number": 0}]
+    explorer.state.paint("n")
+    said = len(line) - 1
+    page_asks(explorer, 0)
+    answer = line[-1]
+    assert (answer["who"], answer["number"]) == ("page 1", said)
+    assert answer["state"]["_widget_data"][0]["marker"]["showscale"]
+    page_asks(explorer, said)
+    assert line[-1] == {"who": "page 1", "number": said}
+    assert explorer.figure.get_state()["_said"] == said
 
 
 def test_a_click_shows_the_record_as_it_is_now(explorer, collection):

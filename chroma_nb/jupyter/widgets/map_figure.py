@@ -1,16 +1,18 @@
 """The plotly FigureWidget of a map: only what we say is drawn, and what the person does is told to one listener.
 
-plotly's own widget leaves some things open that show in a slow browser or with a busy kernel; what is drawn
-stands in ``map.py``:
+plotly's own widget leaves some things open that show in a slow browser or with a busy kernel. What is drawn stands
+in ``map.py``, the page's half in ``map_figure.js``:
 
-- anywidget gives a widget's script two seconds. plotly's has five megabytes; where it takes longer, the page
-  drops whatever Python says from then on, the points included. Here the script that anywidget waits for is a few
-  lines; they fetch plotly.js, keep what comes in meanwhile and pass it on.
+- anywidget gives a widget's script two seconds, of which a slow or busy page needs more; from then on the page drops
+  whatever Python says to this widget, for good. Here nothing is said to this widget: the points are in the message
+  that makes it, and what follows goes over a line of its own, a bare widget that no script is needed for. Messages
+  on it are numbered. A page that was late, or misses a number, asks, and is given the figure as it stands.
 - Lasso, click and hover are told by one trait, so that a lasso is lost when the mouse moves on before it is sent.
   Here each is a message of its own.
 - What the page works out (defaults, the points inside an outline) is sent back and written over what was said in
   Python. Here it stays in the page.
 - A page that is loaded again asks for the state; plotly's widget answers with the figure it was made with.
+- The plot keeps the width of a page that it is not in yet. Here it follows the width of its place.
 - Messages of the page are handled in a thread of their own. While one comes in, traitlets holds back what is set,
   and of a message and its end (None) only the end would be sent. So both take turns.
 """
@@ -18,7 +20,6 @@ stands in ``map.py``:
 from __future__ import annotations
 
 import functools
-import json
 import zlib
 from contextlib import AbstractContextManager
 from copy import deepcopy
@@ -28,57 +29,9 @@ from typing import Any, Protocol
 
 from chroma_nb._optional import require
 
-#: What plotly's widget says by itself and nobody needs.
-_UNSAID = ("_js2py_traceDeltas", "_js2py_layoutDelta", "_js2py_widget_layoutDelta", "_js2py_pointsCallback")
-#: ``text`` (plotly's script), ``name`` (of that text), ``messages`` and ``unsaid`` (traits) are defined before it.
-_SCRIPT = """
-const plotly = () => (globalThis[name] ??= import(URL.createObjectURL(new Blob([text], {type: "text/javascript"}))));
-const quiet = (model) => new Proxy(model, {
-  get(from, key) {
-    if (key === "set") return (trait, value) => unsaid.includes(trait) || from.set(trait, value);
-    return typeof from[key] === "function" ? from[key].bind(from) : from[key];
-  },
-});
-const byTrace = (points) => {
-  const found = {};
-  for (const point of points) (found[point.curveNumber] ??= []).push(point.pointNumber);
-  return found;
-};
-const shapeOf = (said) => {
-  if (said.range) return {type: "box", xrange: said.range.x, yrange: said.range.y};
-  return said.lassoPoints ? {type: "lasso", xs: said.lassoPoints.x, ys: said.lassoPoints.y} : null;
-};
-export default () => {
-  let widget;
-  return {
-    initialize(context) {
-      const model = context.model, missed = [];
-      const keep = messages.map((message) => {
-        const listener = () => missed.push([message, model.get(message)]);
-        model.on(`change:${message}`, listener);
-        return () => model.off(`change:${message}`, listener);
-      });
-      widget = plotly().then(async (module) => {
-        const made = await module.default();
-        keep.forEach((stop) => stop());
-        await made.initialize({...context, model: quiet(model)});
-        for (const [message, value] of missed) model.set(message, value);
-        return made;
-      });
-    },
-    async render(context) {
-      const {model, el} = context;
-      const stop = await (await widget).render({...context, model: quiet(model)});
-      el.on("plotly_selected", (said) => {
-        if (said) model.send({event: "lassoed", points: byTrace(said.points), shape: shapeOf(said)});
-      });
-      el.on("plotly_deselect", () => model.send({event: "unselected"}));
-      el.on("plotly_click", (said) => model.send({event: "clicked", points: byTrace(said.points)}));
-      return stop;
-    },
-  };
-};
-"""
+#: What is said to the page over our own line; what plotly's widget syncs besides and nobody here needs.
+_TOLD, _NEEDLESS = "_py2js_", ("_js2py_", "_last_")
+_FIGURE = ("_widget_data", "_widget_layout")
 
 
 class Listener(Protocol):
@@ -102,20 +55,65 @@ def map_figure() -> Any:
     """The class; a function, because plotly is loaded only where a map is drawn."""
     plotly: Any = require("plotly.graph_objects", feature="the map")
     require("anywidget", feature="the map")
+    ipywidgets: Any = require("ipywidgets", feature="the map")
+    traitlets: Any = require("traitlets", feature="the map")
+    text = _text(plotly.FigureWidget)
 
     class MapFigure(plotly.FigureWidget):  # type: ignore[misc]
         """A FigureWidget that tells ``listener``, holding ``lock`` for it."""
 
-        _esm = _script(plotly.FigureWidget)
+        _esm = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+        _plotly = traitlets.Unicode(text).tag(sync=True)
+        _plotly_name = traitlets.Unicode(f"chroma_nb plotly {zlib.crc32(text.encode()):08x}").tag(sync=True)
+        #: The line, and the number of the last message on it that the state has in it already.
+        _line = traitlets.Unicode().tag(sync=True)
+        _said = traitlets.Int(0).tag(sync=True)
+        _is_made = False
 
         def __init__(self, data: Any, layout: Any, listener: Listener, lock: AbstractContextManager[Any]) -> None:
-            self._listener, self._turn = listener, lock
+            self._listener, self._turn, self._number = listener, lock, 0
+            self._to_page = ipywidgets.Widget()
             super().__init__(data, layout)
+            self._line, self._is_made = self._to_page.model_id, True
+            self.open()
             self.on_msg(self._hear)
+            self._to_page.on_msg(self._answer)
+
+        def open(self) -> None:
+            """Not before the points are there: plotly's widget sends them after itself."""
+            if self._is_made:
+                super().open()
+
+        def close(self) -> None:
+            """The line, too."""
+            super().close()
+            self._to_page.close()
 
         def _hear(self, widget: Any, said: dict[str, Any], buffers: Any) -> None:
             with self._turn:
                 tell(self._listener, said)
+
+        def _answer(self, widget: Any, said: dict[str, Any], buffers: Any) -> None:
+            """A page asks whether it has missed something."""
+            with self._turn:
+                answer = {"who": said["who"], "number": self._number}
+                if said["number"] == self._number:
+                    self._to_page.send(answer)
+                    return
+                self._follow()
+                state, paths, arrays = ipywidgets.widgets.widget._remove_buffers(self.get_state(_FIGURE))
+                self._to_page.send({**answer, "state": state, "paths": paths}, arrays)
+
+        def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
+            state = msg.get("state") or {"": None}
+            if not all(name.startswith((_TOLD, *_NEEDLESS)) for name in state):
+                super()._send(msg, buffers)
+                return
+            # A message is a trait that is set and then emptied; the emptying is for traits only.
+            if any(name.startswith(_TOLD) and value is not None for name, value in state.items()):
+                self._number += 1
+                said = {"number": self._number, "state": state, "paths": msg["buffer_paths"]}
+                self._to_page.send(said, buffers)
 
         def set_state(self, sync_data: dict[str, Any]) -> None:
             with self._turn:
@@ -124,12 +122,18 @@ def map_figure() -> Any:
                 if moved.get("selections"):
                     self._listener.outlined()
 
+        def _follow(self) -> None:
+            """The figure that is synced is the one that stands, not the one that was made."""
+            self._trait_values["_widget_data"] = deepcopy(self._data)
+            self._trait_values["_widget_layout"] = deepcopy(self._layout)
+
         def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-            if key is None and self._trait_values.get("_widget_data"):
-                self._trait_values["_widget_data"] = deepcopy(self._data)
-                self._trait_values["_widget_layout"] = deepcopy(self._layout)
-            state: dict[str, Any] = super().get_state(key, drop_defaults)
-            return state
+            with self._turn:
+                if key is None and self._is_made:
+                    self._follow()
+                    self._trait_values["_said"] = self._number
+                state: dict[str, Any] = super().get_state(key, drop_defaults)
+                return state
 
     return MapFigure
 
@@ -146,14 +150,7 @@ def tell(listener: Listener, said: dict[str, Any]) -> None:
         listener.lassoed(points, said["shape"] and SimpleNamespace(**said["shape"]))
 
 
-def _script(widget: Any) -> str:
+def _text(widget: Any) -> str:
+    """plotly's script; the widget has it, or the path of it."""
     text = str(widget._esm)
-    if len(text) < 1_000 and Path(text).is_file():
-        text = Path(text).read_text(encoding="utf-8")
-    constants = {
-        "text": text,
-        "name": f"chroma_nb plotly {zlib.crc32(text.encode()):08x}",
-        "messages": sorted(name for name in widget.class_trait_names(sync=True) if name.startswith("_py2js_")),
-        "unsaid": _UNSAID,
-    }
-    return "".join(f"const {name} = {json.dumps(value)};\n" for name, value in constants.items()) + _SCRIPT
+    return Path(text).read_text(encoding="utf-8") if len(text) < 1_000 and Path(text).is_file() else text
