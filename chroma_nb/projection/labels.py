@@ -70,6 +70,21 @@ class Labels:
         """The name for each record, None where it lies in no region."""
         return [self.names[number] if number >= 0 else None for number in self.clusters.tolist()]
 
+    def carried(self, rows: Sequence[int], spots: Matrix) -> Labels:
+        """The same regions for the records at ``rows``, which are the first of ``spots``, and for those that follow.
+
+        A record that follows lies in the region of the one nearest to it on the map.
+
+        >>> two = Labels(np.array([0, 1], np.int32), ["sea", "road"], np.zeros((2, 2), np.float32))
+        >>> two.carried([1, 0], np.array([[9, 9], [0, 0], [8, 9]], np.float32)).of_records()
+        ['road', 'sea', 'road']
+        """
+        clusters = self.clusters[np.asarray(rows, np.intp)]
+        known, new = spots[: len(rows)].astype(np.float64), spots[len(rows) :].astype(np.float64)
+        nearest = [int(np.argmin(((known - spot) ** 2).sum(axis=1))) for spot in new] if len(known) else []
+        of_new = clusters[nearest] if nearest else np.full(len(new), -1, np.int32)
+        return Labels(np.concatenate([clusters, of_new]).astype(np.int32), list(self.names), self.centres)
+
     def to_df(self) -> pandas.DataFrame:
         """One row a region: name, records, and where it is."""
         pd: Any = require("pandas", feature="a DataFrame of labels")

@@ -216,6 +216,9 @@ class Projection:
             where=self.where,
             name=self.name,
         )
+        result.whole = self.whole
+        if self._labels is not None:
+            result._labels = self._labels.carried([rows[one] for one in records.ids], coordinates)
         return result
 
     def without(self, ids: Iterable[str]) -> Projection:

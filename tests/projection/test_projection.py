@@ -244,6 +244,29 @@ def test_new_records_are_placed_by_their_neighbours_and_the_others_stay(client, 
     assert after.to_df().set_index("id").loc["new", "document"] == "a new one"
 
 
+def test_a_refreshed_map_keeps_the_names_of_its_regions(client, filled):
+    collection = filled(client, 40)
+    before = project(collection, "pca")
+    before.labels.rename(before.labels.of_records()[5], "ours")
+    vector = collection.get(ids=["id5"], include=["embeddings"])["embeddings"][0]
+    collection.delete(ids=["id0"])
+    collection.add(ids=["new"], embeddings=[vector])
+    after = before.refreshed()
+    named = dict(zip(after.ids, after.labels.of_records(), strict=True))
+    old = dict(zip(before.ids, before.labels.of_records(), strict=True))
+    assert {one: named[one] for one in old if one in named} == {one: old[one] for one in old if one != "id0"}
+    assert named["new"] == "ours"
+    after.labels.rename("ours", "theirs")
+    assert "ours" in before.labels.names
+    collection.delete(ids=collection.get()["ids"])
+    assert before.refreshed().labels.of_records() == []
+
+
+def test_the_map_of_a_sample_gains_no_records_however_often_it_is_refreshed(client, filled):
+    found = project(filled(client, 40), "pca", sample=9)
+    assert len(found.refreshed().refreshed()) == 9
+
+
 def test_a_saved_map_comes_back(client, filled, tmp_path):
     collection = filled(client, 40)
     found = project(collection, "pca", 3)
