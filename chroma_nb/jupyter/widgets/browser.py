@@ -17,7 +17,7 @@ import ipywidgets
 from chroma_nb.jupyter.formatters import model_name
 from chroma_nb.jupyter.markup import Html, block, escape, shortened, visible
 from chroma_nb.jupyter.widgets import page_table
-from chroma_nb.jupyter.widgets.browser_state import PAGE_SIZE, BrowserState, Order, Page, Rows
+from chroma_nb.jupyter.widgets.browser_state import PAGE_SIZE, BrowserState, Order, Page, Question, Rows
 from chroma_nb.jupyter.widgets.filter_builder import FilterBuilder, where_html
 from chroma_nb.jupyter.widgets.record import NewRecord, RecordPanel
 from chroma_nb.jupyter.widgets.selection import Selection
@@ -99,6 +99,7 @@ class Browser(_Shown):
         self._heads: list[page_table.Column] = []
         self._shape: list[tuple[str, int, str]] = []
         self._filling = False
+        self._asked = Question()
         self._build()
         self.state.selection.on_select(lambda _: self._tick(), source=_SELECTION_SOURCE)
         self._render()
@@ -421,8 +422,18 @@ class Browser(_Shown):
         self.page = self.state.read()
         self._render()
 
+    def _follow_question(self) -> None:
+        """The boxes say what is asked, whoever asked it."""
+        asked = self.state.question
+        if asked != self._asked:
+            self._asked = asked
+            with self._filled():
+                self.contains.value, self.meaning.value = asked.contains, asked.meaning
+                self.filters.show(asked.rows)
+
     def _render(self) -> None:
         page = self.page
+        self._follow_question()
         self._fill_title()
         self._fill_heads()
         self._lines.children = [line.widget for line in self.lines[: len(page.ids)]]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Final
 
 import ipywidgets
 
@@ -12,6 +13,48 @@ from chroma_nb.jupyter.markup import Html, escape, visible
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, operations
 
 _JOINTS = ("and", "or")
+#: Seconds without a key pressed, after which a value counts without Enter, too.
+PAUSE: Final = 1.0
+
+
+class Typed(ipywidgets.Combobox):  # type: ignore[misc]
+    """A value with suggestions, which may come while the person types: what stands there by then stays.
+
+    For that the page tells of each key. ``on_enter`` is called when the value is whole: set from Python, picked from
+    the suggestions, followed by Enter or by a pause.
+    """
+
+    def __init__(self, on_enter: Callable[[], object], **options: Any) -> None:
+        self._on_enter, self._in_page = on_enter, False
+        self._pause: threading.Timer | None = None
+        super().__init__(continuous_update=True, **options)
+        self.observe(lambda _: self._typed(), "value")
+        self.on_msg(lambda widget, said, buffers: self._enter() if said.get("event") == "submit" else None)
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """What the page says."""
+        self._in_page = True
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._in_page = False
+
+    def _typed(self) -> None:
+        self._stop()
+        if not self._in_page or self.value in self.options:
+            self._on_enter()
+            return
+        self._pause = threading.Timer(PAUSE, self._on_enter)
+        self._pause.daemon = True
+        self._pause.start()
+
+    def _enter(self) -> None:
+        self._stop()
+        self._on_enter()
+
+    def _stop(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
 
 
 class FilterBuilder:
@@ -50,6 +93,14 @@ class FilterBuilder:
         self._rows, self._told = [], ()
         self._show()
 
+    def show(self, rows: Iterable[FilterRow]) -> None:
+        """These rows; nobody is told. Where they are what was told last, those that are not complete stay, too."""
+        rows = tuple(rows)
+        if rows != self._told:
+            made = (_Row(self._keys, self._tell, self._remove, not place, row) for place, row in enumerate(rows))
+            self._rows, self._told = list(made), rows
+            self._show()
+
     def _remove(self, row: _Row) -> None:
         self._rows.remove(row)
         if self._rows:
@@ -72,27 +123,45 @@ class _Row:
     """One condition."""
 
     def __init__(
-        self, keys: Mapping[str, Key], on_change: Callable[[], None], on_remove: Callable[[_Row], None], first: bool
+        self,
+        keys: Mapping[str, Key],
+        on_change: Callable[[], None],
+        on_remove: Callable[[_Row], None],
+        first: bool,
+        row: FilterRow | None = None,
     ) -> None:
+        if row is not None and row.key != DOCUMENT and row.key not in keys:
+            keys = {**keys, row.key: Key(row.key, "mixed")}
         self._keys = {DOCUMENT: Key(DOCUMENT, "document"), **keys}
         choices = [*((visible(name)[:60], name) for name in keys), ("(document)", DOCUMENT)]
-        narrow = {"width": "70px", "visibility": "hidden" if first else "visible"}
+        narrow = {"width": "70px", "display": "none" if first else None}
         self.joint = ipywidgets.Dropdown(
             options=_JOINTS, tooltip="How it goes with the condition before", layout=narrow
         )
         self.key = ipywidgets.Dropdown(options=choices, tooltip="Metadata key", layout={"width": "170px"})
         self.operation = ipywidgets.Dropdown(tooltip="Comparison", layout={"width": "140px"})
-        self.operand = ipywidgets.Combobox(
-            tooltip="Value", placeholder="value, then Enter", continuous_update=False, layout={"width": "220px"}
+        self.operand = Typed(
+            on_change,
+            value="" if row is None else row.value,
+            tooltip="Value",
+            placeholder="value, then Enter",
+            layout={"width": "220px"},
         )
         self.remove = ipywidgets.Button(icon="times", tooltip="Remove this condition", layout={"width": "36px"})
-        self._offer()
+        self._fill(row)
         self.key.observe(lambda _: self._offer(), "value")
-        for control in (self.joint, self.key, self.operation, self.operand):
+        for control in (self.joint, self.key, self.operation):
             control.observe(lambda _: on_change(), "value")
         self.remove.on_click(lambda _: on_remove(self))
         self.widget = ipywidgets.HBox([self.joint, self.key, self.operation, self.operand, self.remove])
         self.widget.add_class("chroma-nb-row")
+
+    def _fill(self, row: FilterRow | None) -> None:
+        if row is not None:
+            self.joint.value, self.key.value = row.joined, row.key
+        self._offer()
+        if row is not None:
+            self.operation.value = row.operation
 
     @property
     def value(self) -> FilterRow:
@@ -101,7 +170,7 @@ class _Row:
     def begins(self) -> None:
         """It is the first row now, joined to nothing."""
         self.joint.value = "and"
-        self.joint.layout.visibility = "hidden"
+        self.joint.layout.display = "none"
 
     def _offer(self) -> None:
         """What the chosen key can be asked, and some of its values."""
