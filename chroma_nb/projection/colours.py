@@ -23,6 +23,8 @@ GREY: Final = "#9A9A9A"
 MOST: Final = 20
 #: Whole numbers of as few kinds are categories.
 _FEW_NUMBERS: Final = 12
+#: pandas' empty cells, by the names of their types: pandas is not loaded for this.
+_MISSING: Final = ("NAType", "NaTType")
 
 Rows = npt.NDArray[np.intp]
 
@@ -56,7 +58,7 @@ def coloured(values: Sequence[Any]) -> list[Group] | Scale:
     """
     there = [not _missing(value) for value in values]
     known = [value for value, is_there in zip(values, there, strict=True) if is_there]
-    if known and all(_is_number(value) for value in known) and not _few_whole(known):
+    if known and all(is_number(value) for value in known) and not _few_whole(known):
         rows = np.flatnonzero(there)
         return Scale(rows, np.array([float(value) for value in known]), np.flatnonzero(np.logical_not(there)))
     return _groups([_text(value) if is_there else None for value, is_there in zip(values, there, strict=True)])
@@ -80,12 +82,19 @@ def _groups(names: Sequence[str | None]) -> list[Group]:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    if isinstance(value, (float, np.floating)):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in _MISSING
 
 
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number, Python's or numpy's; a bool is none.
+
+    >>> is_number(np.float32(1)), is_number(True), is_number(float("nan"))
+    (True, False, False)
+    """
+    is_kind = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return is_kind and math.isfinite(value)
 
 
 def _few_whole(values: Sequence[Any]) -> bool:

@@ -67,7 +67,7 @@ def draw(
     *,
     color: str | Sequence[Any] | Mapping[str, Any] | None = "label",
     size: str | Sequence[float] | Mapping[str, float] | float | None = None,
-    hover: Sequence[str] = (),
+    hover: Sequence[str] | str = (),
     labels: bool = True,
     stars: Sequence[Star] = (),
     title: str | None = None,
@@ -86,7 +86,7 @@ def draw(
     values, colour_name = column(projection, color)
     sizes = _sizes(projection, size)
     shown = _shown(len(projection.ids), DRAWN if limit is None else limit)
-    texts = _hover(projection, values, colour_name, hover, shown)
+    texts = _hover(projection, values, colour_name, _hovered(projection, hover), shown)
     dims = projection.coordinates.shape[1]
     traces, rows = [], []
     found = [Group("records", np.arange(len(projection.ids)), PALETTE[0], "circle")]
@@ -126,14 +126,31 @@ def column(projection: Map, name: str | Sequence[Any] | Mapping[str, Any] | None
         if len(name) != count:
             raise ValueError(f"expected a value for each of {count} records, got {len(name)}")
         return list(name), ""
-    keys = {key for metadata in projection.metadatas for key in metadata or ()}
+    keys = _keys(projection)
     if name not in keys and name == "label":
         found = projection.labels.of_records()
         return (found if any(found) else None), "label"
     if name not in keys and count:
-        there = ", ".join(map(repr, sorted(keys)[:12])) or "none"
-        raise ValueError(f"no record has the metadata key {name!r}; there are {there}, and 'label'")
+        raise ValueError(f"{_no_key(name, keys)}, and 'label'")
     return [(metadata or {}).get(name) for metadata in projection.metadatas], name
+
+
+def _keys(projection: Map) -> set[str]:
+    return {key for metadata in projection.metadatas for key in metadata or ()}
+
+
+def _no_key(name: str, keys: set[str]) -> str:
+    there = ", ".join(map(repr, sorted(keys)[:12])) or "none"
+    return f"no record has the metadata key {name!r}; there are {there}"
+
+
+def _hovered(projection: Map, hover: Sequence[str] | str) -> list[str]:
+    """The keys shown over a point; one may be given by its name alone."""
+    asked = [hover] if isinstance(hover, str) else list(hover)
+    keys = _keys(projection) if asked and projection.ids else set(asked)
+    if unknown := [key for key in asked if key not in keys and key != "label"]:
+        raise ValueError(f"{_no_key(unknown[0], keys)}, and 'label'")
+    return asked
 
 
 def _parts(found: list[Group] | Scale, name: str) -> list[tuple[str, Rows, dict[str, Any]]]:
@@ -165,9 +182,10 @@ def _sizes(projection: Map, size: str | Sequence[float] | Mapping[str, float] | 
     if size is None or isinstance(size, (int, float)):
         return size
     values, _ = column(projection, size)
-    numbers = np.array([float(v) if isinstance(v, (int, float)) and np.isfinite(v) else np.nan for v in values or ()])
+    numbers = np.array([float(value) if colours.is_number(value) else np.nan for value in values or ()])
     if numbers.size == 0 or np.isnan(numbers).all():
-        raise ValueError(f"expected size to name a metadata key of numbers, got {size!r}")
+        got = repr(size) if isinstance(size, str) else "values of which none is a number"
+        raise ValueError(f"expected size to name a metadata key of numbers, got {got}")
     low, high = np.nanmin(numbers), np.nanmax(numbers)
     # By area: the eye compares areas, not diameters.
     share = np.nan_to_num((numbers - low) / (high - low if high > low else 1))
@@ -194,6 +212,7 @@ def _hover(projection: Map, values: list[Any] | None, name: str, hover: Sequence
     count = len(projection.ids) if shown is None else int(shown.sum())
     brief = count > HOVER_TEXTS
     keys = [] if brief else [key for key in hover if key != name]
+    named = projection.labels.of_records() if "label" in keys else None
     texts = []
     for row, one in enumerate(projection.ids):
         lines = [f"<b>{escaped(one, 60)}</b>"]
@@ -202,6 +221,8 @@ def _hover(projection: Map, values: list[Any] | None, name: str, hover: Sequence
         if values is not None and values[row] is not None:
             lines.append(f"{escaped(name, 40)}: {escaped(values[row], 60)}" if name else escaped(values[row], 60))
         metadata = projection.metadatas[row] or {}
+        if named is not None and named[row] is not None:
+            metadata = {"label": named[row], **metadata}
         lines += [f"{escaped(key, 40)}: {escaped(metadata[key], 60)}" for key in keys if key in metadata]
         texts.append("<br>".join(lines))
     return texts

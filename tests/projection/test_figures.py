@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from chroma_nb.projection import colours, figures, labels
@@ -74,6 +75,36 @@ def test_sizes_grow_with_the_number_and_need_one():
     assert (np.diff(trace.marker.size) > 0).all()
     with pytest.raises(ValueError, match="expected size to name a metadata key of numbers, got 'kind'"):
         made().figure(size="kind")
+    with pytest.raises(ValueError, match="got values of which none is a number"):
+        made().figure(size=[float("nan")] * 40)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.arange(4), np.arange(4, dtype=np.float32), pd.array([1, 2, 3, 4], "Int64"), pd.Series([1, 2, 3, 4])],
+)
+def test_sizes_and_colours_are_columns_of_any_kind(values):
+    (trace,) = points(made(4).figure(color=[0.5, 1.5, 2.5, 3.5], size=values, labels=False))
+    assert (np.diff(trace.marker.size) > 0).all()
+
+
+def test_the_empty_cells_of_pandas_are_missing():
+    values = pd.array([0, None, *range(20)], "Int64")
+    figure = made(22).figure(color=values, size=values, labels=False)
+    coloured, missing = points(figure)
+    assert (len(coloured.x), len(missing.x), missing.name) == (21, 1, "missing")
+
+
+def test_a_hover_shows_the_keys_asked_for_one_or_several():
+    for hover in ("kind", ["kind"]):
+        (trace,) = points(made(2).figure(color=None, hover=hover, labels=False))
+        assert "kind: a" in trace.hovertext[0]
+    with pytest.raises(ValueError, match="the metadata key 'knd'; there are 'kind', 'weight', and 'label'"):
+        made().figure(hover=["knd"])
+    region = made().labels.of_records()[0]
+    (trace,) = points(made().figure(color=None, hover="label", labels=False))
+    assert f"label: {region}" in trace.hovertext[0]
+    assert made(0, ids=[], documents=[], metadatas=[]).figure(hover=["kind"]) is not None
 
 
 def test_colour_and_size_take_values_by_id():
