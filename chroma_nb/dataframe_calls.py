@@ -101,6 +101,7 @@ def read(
     if page_size is None:
         whole = yield Call("get", {**arguments, "limit": limit, "offset": offset or None})
         return dataframe.to_frame(whole, columns=columns)
+    _positive("page_size", page_size)
     pages: list[Mapping[str, Any]] = []
     fetched = 0
     while limit is None or fetched < limit:
@@ -117,6 +118,7 @@ def page(
     where: dict[str, Any] | None, columns: Sequence[str] | None, limit: int, offset: int
 ) -> Calls[pandas.DataFrame | None]:
     """One page of the records as a table; None when there is no such page."""
+    _positive("page_size", limit)
     found = yield Call("get", {"where": where, "include": fields_of(columns), "limit": limit, "offset": offset})
     return dataframe.to_frame(found, columns=columns) if found["ids"] else None
 
@@ -125,7 +127,6 @@ def frames(
     collection: Any, where: dict[str, Any] | None = None, columns: Sequence[str] | None = None, page_size: int = 1_000
 ) -> Iterator[pandas.DataFrame]:
     """The records as tables of at most ``page_size`` rows, fetched one after the other."""
-    _positive("page_size", page_size)
     offset = 0
     while (frame := run(collection, page(where, columns, page_size, offset))) is not None:
         yield frame

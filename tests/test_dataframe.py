@@ -513,6 +513,18 @@ def test_row_numbers_as_ids_may_not_meet_records_that_are_there(collection):
         run(collection, write("add", frame))
 
 
+def test_a_page_has_room_for_a_record():
+    import chroma_nb
+
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("pages", embedding_function=None)
+        for pages in (collection.iter_df(page_size=0), dataframe_calls.frames(collection, page_size=0)):
+            with pytest.raises(ValueError, match="expected page_size of at least 1, got 0"):
+                next(pages)
+        with pytest.raises(ValueError, match="expected page_size of at least 1, got 0"):
+            run(collection, read(page_size=0))
+
+
 def test_sync_deletes_no_record_whose_row_is_skipped(collection):
     run(collection, write("add", example()))
     frame = example().astype({"document": object})
