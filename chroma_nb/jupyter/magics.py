@@ -22,8 +22,8 @@ from chroma_nb.jupyter.session import Session
 class ChromaMagics(Magics):
     """Settings of the Chroma magics."""
 
-    n_results = Int(5, help="Hits of %chroma query where -n is not given.").tag(config=True)
-    limit = Int(20, help="Records of %chroma get where -n is not given.").tag(config=True)
+    n_results = Int(5, min=1, help="Hits of %chroma query where -n is not given.").tag(config=True)
+    limit = Int(20, min=1, help="Records of %chroma get where -n is not given.").tag(config=True)
     result = Enum(["result", "df"], "result", help="What get, query and peek give: Chroma's dict or a DataFrame.").tag(
         config=True
     )

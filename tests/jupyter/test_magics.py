@@ -198,6 +198,48 @@ def test_connect_opens_lists_and_closes(chroma, tmp_path, capsys):
         chroma("connect --close disk")
 
 
+def test_connect_takes_the_client_that_is_in_the_variable_now(chroma, shell, tmp_path):
+    import chroma_nb
+
+    chroma("connect client")
+    chroma("connect client --alias first")
+    with chroma_nb.PersistentClient(tmp_path) as other:
+        other.create_collection("elsewhere", embedding_function=None)
+        shell.user_ns["client"] = other
+        chroma("connect client")
+        assert chroma("list")["collection"].tolist() == ["elsewhere"]
+        chroma("connect first")
+        assert "elsewhere" not in chroma("list")["collection"].tolist()
+
+
+def test_connect_opens_the_place_that_a_variable_names(chroma, shell, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shell.user_ns.update(place=tmp_path / "here", base="there", number=3)
+    chroma("connect :place --alias p")
+    chroma("connect ./{base}/below --alias q")
+    assert (tmp_path / "here").is_dir()
+    assert (tmp_path / "there" / "below").is_dir()
+    for line, message in (
+        ("connect :number", "to be a client, a directory or an address, it is a int"),
+        ("connect base", "'base' is no client but a str; its text: :base, a directory: ./base"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            chroma(line)
+    assert not (tmp_path / "base").exists()
+    chroma("connect p --alias second")
+    chroma("connect --close p")
+    with pytest.raises(UsageError, match="no client 'second'"):
+        chroma("connect --close second")
+    chroma("connect --close q")
+
+
+@pytest.mark.parametrize("setting", ["limit", "n_results"])
+def test_a_setting_that_is_no_number_of_records_is_refused(chroma, shell, setting, capsys):
+    before = getattr(shell.configurables[-1], setting)
+    shell.run_line_magic("config", f"ChromaMagics.{setting} = 0")
+    assert getattr(shell.configurables[-1], setting) == before
+
+
 def test_a_password_in_a_url_is_refused_and_not_repeated(chroma):
     with pytest.raises(UsageError) as caught:
         chroma("connect http://me:hunter2@localhost:8000")
@@ -237,6 +279,7 @@ def test_model_tells_what_embeds(chroma, capsys):
         ("query papers x -n many", "whole number of at least 1"),
         ("query papers", "expected a text"),
         ("query papers :papars", "did you mean 'papers'"),
+        ("query papers :nothing", "a NoneType is neither text nor vector"),
         ("count", "which collection"),
         ("count papers papers", "got also"),
         ("peek papers p1", "got also"),
@@ -260,7 +303,7 @@ def test_model_tells_what_embeds(chroma, capsys):
     ],
 )
 def test_a_mistake_is_a_short_message(chroma, shell, line, message):
-    shell.user_ns["df"] = pd.DataFrame({"id": ["a"], "text": ["b"]})
+    shell.user_ns.update(df=pd.DataFrame({"id": ["a"], "text": ["b"]}), nothing=None)
     with pytest.raises(UsageError, match=message) as caught:
         chroma(line)
     assert len(str(caught.value)) < 400

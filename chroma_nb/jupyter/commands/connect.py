@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from IPython.core.error import UsageError
 
-from chroma_nb.jupyter.command_line import Command, Parser, suggestion
+from chroma_nb.jupyter.command_line import Command, Parser, suggestion, value_of
 from chroma_nb.jupyter.session import Session, is_client
 
 
@@ -33,13 +35,15 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
 
 
 def _connect(session: Session, arguments: argparse.Namespace) -> None:
-    name = str(arguments.target).strip(":{}") if str(arguments.target)[0] in ":{" else arguments.target
+    name = _named(session, arguments.target)
     alias = arguments.alias or name
-    if name in session.clients:
-        alias = name
-    elif is_client(session.variables.get(name)):
+    # The variable first: a cell that is run again may have put another client into it.
+    if name not in session.opened and is_client(session.variables.get(name)):
         session.clients[alias] = session.variables[name]
+    elif name in session.clients:
+        session.clients[alias] = session.clients[name]
     else:
+        _refuse_other_variable(session, name)
         place: dict[str, Any] = {
             key: value for key in ("tenant", "database") if (value := getattr(arguments, key)) is not None
         }
@@ -48,6 +52,23 @@ def _connect(session: Session, arguments: argparse.Namespace) -> None:
     session.current_client, session.current_collection = alias, None
     count = len(session.collection_names(session.clients[alias]))
     session.say(f"Connected to {alias}: {count} collection{'' if count == 1 else 's'}.")
+
+
+def _named(session: Session, word: str) -> str:
+    """The name of a client, or the place, that a word means; of a variable that is no client, what it says."""
+    value = value_of(word, session)
+    if is_client(value):
+        return word.strip(":{}")
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"expected {word!r} to be a client, a directory or an address, it is a {type(value).__name__}")
+    return str(value)
+
+
+def _refuse_other_variable(session: Session, name: str) -> None:
+    """A variable's name that was meant as a client, before it becomes a directory."""
+    if name != "memory" and name in session.variables and not Path(name).exists():
+        kind = type(session.variables[name]).__name__
+        raise UsageError(f"the variable {name!r} is no client but a {kind}; its text: :{name}, a directory: ./{name}")
 
 
 def _open(session: Session, target: str, place: dict[str, Any]) -> Any:
@@ -80,8 +101,10 @@ def _close(session: Session, alias: str) -> None:
     client = session.clients.pop(alias)
     if alias in session.opened:  # what the notebook opened, the notebook closes
         session.opened.discard(alias)
+        for other in [name for name, one in session.clients.items() if one is client]:
+            del session.clients[other]
         client.close()
-    if session.current_client == alias:
+    if session.current_client is not None and session.current_client not in session.clients:
         session.current_client = session.current_collection = None
     session.say(f"Closed {alias}.")
 

@@ -77,11 +77,14 @@ def _queries(session: Session, words: list[str], cell: str | None, lines: bool) 
         raise UsageError("%chroma query: expected texts, or one variable with vectors")
     if isinstance(values[0], list | tuple) and all(isinstance(value, str) for value in values[0]):
         return {"query_texts": list(values[0])}
+    vectors: Any
     try:
-        vectors = np.atleast_2d(np.asarray(values[0], np.float32))
+        vectors = np.asarray(values[0], np.float32)
     except (TypeError, ValueError):
-        raise UsageError(f"%chroma query: a {type(values[0]).__name__} is neither text nor vector") from None
-    return {"query_embeddings": vectors}
+        vectors = None
+    if vectors is None or vectors.ndim == 0:
+        raise UsageError(f"%chroma query: a {type(values[0]).__name__} is neither text nor vector")
+    return {"query_embeddings": np.atleast_2d(vectors)}
 
 
 COMMAND = Command(
