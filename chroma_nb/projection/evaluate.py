@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,6 +66,8 @@ def evaluate(
     if k < 1:
         raise ValueError(f"expected k to be a number of results from 1, got {k!r}")
     asked = _questions(questions)
+    if any(iscoroutinefunction(one.query) for one in _named(collections).values()):
+        raise TypeError("expected collections that answer at once, got one of an asynchronous client")
     rows = [row for name, one in _named(collections).items() for row in _rows(name, one, asked, k, where)]
     pd: Any = require("pandas", feature="an evaluation")
     frame: pandas.DataFrame = pd.DataFrame(rows)

@@ -147,6 +147,17 @@ def test_whole_numbers_are_expected_as_the_ids_they_become():
     assert evaluate(numbered, {"q1": np.array([8, 7])})["recall"].tolist() == [1.0]
 
 
+def test_a_collection_that_must_be_awaited_is_refused():
+    class Later:
+        name = "later"
+
+        async def query(self, **arguments):
+            raise NotImplementedError
+
+    with pytest.raises(TypeError, match="got one of an asynchronous client"):
+        evaluate(Later(), {"q1": "a"})
+
+
 def test_more_expected_than_asked_for_can_still_be_perfect():
     assert ndcg(["a", "b"], frozenset("abcdef"), 2) == 1
 
