@@ -31,8 +31,8 @@ from chroma_nb.jupyter.markup import (
     words,
 )
 
-#: Rows of an answer that are shown, records that the card looks at, collections of a client.
-ROWS, SAMPLE, COLLECTIONS = 20, 100, 30
+#: Rows of an answer that are shown, records that the card looks at, its metadata keys, collections of a client.
+ROWS, SAMPLE, KEYS, COLLECTIONS = 20, 100, 30, 30
 _RESULT_KEYS = {"ids", "documents", "metadatas", "embeddings", "included"}
 
 
@@ -219,7 +219,7 @@ def model_name(configuration: Any) -> str:
 
 
 def _keys_table(metadatas: Sequence[Mapping[str, Any] | None], count: int) -> Html:
-    """Which metadata keys there are, of which types, in how many of the records looked at."""
+    """Which metadata keys there are, of which types, in how many of the records looked at: the most frequent ones."""
     keys: dict[str, list[Any]] = {}
     for metadata in metadatas:
         for key, value in (metadata or {}).items():
@@ -234,9 +234,10 @@ def _keys_table(metadatas: Sequence[Mapping[str, Any] | None], count: int) -> Ht
             f"{round(100 * len(values) / len(metadatas))} %",
             escape(plain(values[0]), 60),
         ]
-        for key, values in sorted(keys.items())
+        for key, values in sorted(sorted(keys.items(), key=lambda item: (-len(item[1]), item[0]))[:KEYS])
     ]
-    return table(f"Metadata keys ({looked_at} records)", ["key", "type", "share", "example"], rows, numbers=["share"])
+    shown = table(f"Metadata keys ({looked_at} records)", ["key", "type", "share", "example"], rows, numbers=["share"])
+    return shown + (f'<div class="dim">and {len(keys) - KEYS:,} more keys</div>' if len(keys) > KEYS else "")
 
 
 def _kind(value: Any) -> str:

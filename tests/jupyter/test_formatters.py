@@ -236,6 +236,15 @@ def test_the_card_of_a_collection_says_what_it_is(papers):
     assert formatters.collection_html(papers) == formatters.collection_html(papers)
 
 
+def test_the_card_of_a_collection_of_many_keys_shows_the_most_frequent(papers):
+    papers.update(ids=["p2"], metadatas=[{f"rare{n:03}": n for n in range(200)}])
+    card = formatters.collection_html(papers)
+    keys = card[card.index("Metadata keys") : card.index("First records")]
+    assert keys.count('<th scope="row">') == formatters.KEYS
+    assert '<th scope="row">topic</th>' in keys
+    assert "and 172 more keys" in keys
+
+
 def test_the_card_of_our_collection_says_how_a_search_is_answered():
     import chroma_nb
 
