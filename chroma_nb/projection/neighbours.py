@@ -15,9 +15,13 @@ import numpy.typing as npt
 from chroma_nb.projection.reading import MapRecords
 from chroma_nb.types import Matrix, Where
 
-#: Beyond as many records the collection's search is asked, which may have a graph.
-EXACT_LIMIT: Final = 15_000
+#: Beyond as many records the collection's search is asked, which may have a graph: all pairs cost more from there.
+EXACT_LIMIT: Final = 120_000
 _ROWS: Final = 512
+#: Points of one product, and how many more of the nearest are kept than asked for, to be measured again.
+_BLOCK, _SPARE = 2_048, 4
+#: Where more than one in so many are nearer than those kept, the nearest are picked from all at once.
+_SELDOM: Final = 50
 _QUERIES: Final = 500
 
 #: Called with the share that is done, from 0 to 1.
@@ -46,23 +50,73 @@ def exact(embeddings: Matrix, k: int, space: str = "l2", report: Report = lambda
     """
     points = prepared(embeddings, space)
     count, k = len(points), min(k, len(points))
-    half = np.einsum("ij,ij->i", points, points) / 2
+    near = _nearest(points, min(k + _SPARE, count), report)
     rows, distances = np.empty((count, k), np.int32), np.empty((count, k), np.float32)
     for start in range(0, count, _ROWS):
         stop = min(start + _ROWS, count)
-        far = half - points[start:stop] @ points.T
-        far[np.arange(stop - start), np.arange(start, stop)] = -np.inf
-        near = np.argpartition(far, k - 1, axis=1)[:, :k]
         # Again from the vectors themselves: the products have lost digits where vectors lie close together.
-        gaps = points[near].astype(np.float64) - points[start:stop, None, :]
+        gaps = points[near[start:stop]].astype(np.float64) - points[start:stop, None, :]
         apart = np.einsum("ijk,ijk->ij", gaps, gaps)
-        apart[near == np.arange(start, stop)[:, None]] = -1
-        order = np.lexsort((near, apart), axis=1)
-        rows[start:stop] = np.take_along_axis(near, order, axis=1)
+        apart[near[start:stop] == np.arange(start, stop)[:, None]] = -1
+        order = np.lexsort((near[start:stop], apart), axis=1)[:, :k]
+        rows[start:stop] = np.take_along_axis(near[start:stop], order, axis=1)
         found = np.maximum(np.take_along_axis(apart, order, axis=1), 0)
         distances[start:stop] = np.sqrt(found) if space == "l2" else found / 2
-        report(stop / count)
+    report(1.0)
     return Neighbours(rows, distances)
+
+
+def _nearest(points: Matrix, k: int, report: Report) -> npt.NDArray[np.int32]:
+    """The ``k`` nearest of each point in no order, (n, k), by the digits of float32; each point among its own.
+
+    Half a squared distance is a product of two vectors, (-p, p·p/2, 1) and (q, 1, q·q/2), and as good for one side as
+    for the other: a block of points meets each other block once, and what is no nearer than the farthest kept so far
+    is passed over by one comparison.
+    """
+    half = np.einsum("ij,ij->i", points, points)[:, None] / 2
+    one = np.ones_like(half)
+    left, right = np.hstack([-points, half, one]), np.hstack([points, one, half])
+    rows, far = np.zeros((len(points), k), np.int32), np.full((len(points), k), np.inf, np.float32)
+    blocks = [slice(start, min(start + _BLOCK, len(points))) for start in range(0, len(points), _BLOCK)]
+    for number, block in enumerate(blocks):
+        for others in blocks[number:]:
+            apart = left[block] @ right[others].T
+            if others is block:
+                np.fill_diagonal(apart, -np.inf)
+            else:
+                _keep_nearest(rows[others], far[others], apart.T, block.start)
+            _keep_nearest(rows[block], far[block], apart, others.start)
+        met = (number + 1) * (2 * len(blocks) - number) / (len(blocks) * (len(blocks) + 1))
+        report(0.99 * met)
+    return rows
+
+
+def _keep_nearest(rows: npt.NDArray[np.int32], far: Matrix, apart: Matrix, first: int) -> None:
+    """Put what is nearer into ``rows`` and ``far``; ``apart`` is of shape (records, others), ``first`` their number."""
+    k = rows.shape[1]
+    nearer = apart < far.max(axis=1)[:, None]
+    if np.count_nonzero(nearer) > nearer.size // _SELDOM and apart.shape[1] > k:
+        others = np.argpartition(apart, k - 1, axis=1)[:, :k]
+        records = np.repeat(np.arange(len(apart)), k)
+        others = others.ravel()
+    elif apart.flags.c_contiguous:
+        records, others = np.divmod(np.flatnonzero(nearer), apart.shape[1])
+    else:  # the block seen from its other side
+        others, records = np.divmod(np.flatnonzero(nearer.T), apart.shape[0])
+        order = np.argsort(records, kind="stable")
+        records, others = records[order], others[order]
+    if not len(records):
+        return
+    counts = np.bincount(records, minlength=len(apart))
+    touched = np.flatnonzero(counts)
+    place = np.arange(len(records)) - np.repeat(np.cumsum(counts) - counts, counts) + k
+    at = np.cumsum(counts > 0)[records] - 1
+    wide = np.full((len(touched), k + int(counts.max())), np.inf, np.float32)
+    which = np.zeros(wide.shape, np.int32)
+    wide[:, :k], which[:, :k] = far[touched], rows[touched]
+    wide[at, place], which[at, place] = apart[records, others], others + first
+    kept = np.argpartition(wide, k - 1, axis=1)[:, :k]
+    far[touched], rows[touched] = np.take_along_axis(wide, kept, axis=1), np.take_along_axis(which, kept, axis=1)
 
 
 def prepared(embeddings: Matrix, space: str) -> Matrix:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chroma_nb.projection import neighbours, reading
 
@@ -22,6 +24,25 @@ def test_exact_neighbours_are_those_of_all_pairs_even_far_from_the_origin(space,
     expected = np.sort(distances(points, space), axis=1)[:, :6]
     np.testing.assert_allclose(found.distances, np.maximum(expected, 0), atol=1e-4 if space == "l2" else 1e-6)
     assert found.rows[:, 0].tolist() == list(range(700))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    numbers=st.lists(st.integers(-3, 3), min_size=2, max_size=120),
+    k=st.integers(1, 9),
+    block=st.integers(1, 40),
+    seldom=st.sampled_from([1, 50, 10**9]),
+)
+def test_neighbours_are_the_nearest_whatever_the_blocks_and_however_many_are_equal(numbers, k, block, seldom):
+    points = np.array(numbers, np.float32).reshape(-1, 1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(neighbours, "_BLOCK", block)
+        patched.setattr(neighbours, "_SELDOM", seldom)
+        found = neighbours.exact(points, k)
+    k = min(k, len(points))
+    np.testing.assert_allclose(found.distances, np.sort(distances(points, "l2"), axis=1)[:, :k], atol=1e-5)
+    assert found.rows[:, 0].tolist() == list(range(len(points)))
+    assert all(len(set(row)) == k for row in found.rows.tolist())
 
 
 def test_each_record_is_its_own_first_neighbour_among_equal_ones():
@@ -51,5 +72,6 @@ def test_a_neighbour_the_search_did_not_find_is_minus_one():
 
 def test_progress_ends_at_the_whole():
     shares = []
-    neighbours.exact(np.eye(4, dtype=np.float32), 2, report=shares.append)
-    assert shares == [1.0]
+    neighbours.exact(np.eye(50, dtype=np.float32), 2, report=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
