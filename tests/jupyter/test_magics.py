@@ -323,10 +323,28 @@ def test_an_error_is_called_by_its_public_name(chroma):
         chroma("connect http://127.0.0.1:9")
 
 
+def test_a_variable_holds_a_collection_or_its_name_in_every_command(chroma, shell, client, papers):
+    notes = client.create_collection("other-notes", embedding_function=None)
+    notes.add(ids=["n1"], embeddings=[[1.0, 0.0]])
+    shell.user_ns.update(name="other-notes", notes=notes, wanted=["p1"], df=pd.DataFrame({"id": ["n1"]}))
+    for in_use in (False, True):
+        if in_use:
+            chroma("use papers")
+        for word in (":name", "{name}", ":notes", "notes"):
+            assert chroma(f"get {word}")["ids"] == ["n1"]
+            assert chroma(f"peek {word}")["ids"] == ["n1"]
+            assert chroma(f"count {word}") == 1
+            assert repr(chroma(f"browse {word}")) == "<Browser of other-notes>"
+            assert chroma(f"add {word} df --update").written == 1
+    assert chroma("get :wanted")["ids"] == ["p1"]
+    with pytest.raises(UsageError, match="no variable 'nam' in the notebook; did you mean 'name'"):
+        chroma("get :nam")
+
+
 def test_a_name_beside_the_collection_in_use_is_a_name(chroma, client):
     client.create_collection("other-notes", embedding_function=None)
     chroma("use papers")
-    for line in ("count ", "peek ", "map "):
+    for line in ("count ", "peek ", "map ", "browse "):
         with pytest.raises(UsageError, match="there is no collection 'ghost'; there are: other-notes"):
             chroma(line + "ghost")
 

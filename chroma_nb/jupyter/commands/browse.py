@@ -8,7 +8,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from chroma_nb.jupyter.command_line import Command, Parser
-from chroma_nb.jupyter.commands.options import add_where, compiled, filters
+from chroma_nb.jupyter.commands.options import add_where, compiled, filters, only_target
 from chroma_nb.jupyter.session import Session
 from chroma_nb.jupyter.widgets import browse
 
@@ -20,11 +20,9 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
-    if len(arguments.words) > 1:
-        raise UsageError(f"%chroma browse takes a collection, got also {' '.join(arguments.words[1:])!r}")
     readonly, where = not arguments.write, filters(compiled(session, arguments.where))
     if arguments.words or session.current_collection is not None:
-        collection = session.collection(arguments.words[0] if arguments.words else None)
+        collection = only_target(session, arguments.words, "browse")
         return browse(collection, readonly=readonly, **where)
     if where:
         raise UsageError("--where needs a collection: %chroma browse COLLECTION --where …")

@@ -8,8 +8,8 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
-from chroma_nb.jupyter.command_line import Parser, suggestion
-from chroma_nb.jupyter.session import Session
+from chroma_nb.jupyter.command_line import Parser, suggestion, value_of
+from chroma_nb.jupyter.session import Session, is_collection
 from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
 from chroma_nb.results import GetResult, QueryResult
 
@@ -54,15 +54,22 @@ def _variable_name(name: str) -> str:
 def target(session: Session, words: list[str]) -> tuple[Any, list[str]]:
     """The collection that is meant, and the words that are not its name.
 
-    The first word names it, unless a collection is in use and the word names none.
+    The first word names it, or is a variable that holds it or its name; unless a collection is in use and the
+    word names none.
     """
-    if words and session.current_collection is not None:
+    if not words:
+        return session.collection(), words
+    value = value_of(words[0], session)
+    if is_collection(value):
+        return value, words[1:]
+    name = value if isinstance(value, str) else words[0]
+    if session.current_collection is not None:
         names = [*session.collection_variables(), *_names(session)]
-        if words[0] not in names:
-            if hint := suggestion(words[0], names):
-                raise UsageError(f"there is no collection {words[0]!r}{hint}")
+        if name not in names:
+            if name == words[0] and (hint := suggestion(name, names)):
+                raise UsageError(f"there is no collection {name!r}{hint}")
             return session.current_collection, words
-    return session.collection(words[0] if words else None), words[1:]
+    return session.collection(name), words[1:]
 
 
 def only_target(session: Session, words: list[str], command: str) -> Any:
