@@ -10,6 +10,7 @@ import numpy as np
 from chroma_nb._optional import require
 from chroma_nb.projection import neighbours, reducers
 from chroma_nb.projection.colours import SCALE
+from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.plotly_text import escaped, folded
 from chroma_nb.projection.projection import Projection, of_records
 from chroma_nb.projection.reading import MapRecords, picked, read, space
@@ -90,16 +91,7 @@ class Comparison:
         quiet = {"showgrid": False, "zeroline": False, "showticklabels": False}
         figure.update_xaxes(**quiet)
         figure.update_yaxes(**quiet)
-        figure.update_layout(
-            template="none",
-            paper_bgcolor="rgba(0,0,0,0)",
-            plot_bgcolor="rgba(0,0,0,0)",
-            font={"color": "#767676"},
-            showlegend=False,
-            dragmode="lasso",
-            height=height,
-            margin={"l": 8, "r": 8, "t": 40, "b": 8},
-        )
+        figure.update_layout(**PLAIN, showlegend=False, dragmode="lasso", height=height)
         return figure
 
 

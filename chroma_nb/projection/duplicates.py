@@ -8,6 +8,7 @@ import numpy as np
 
 from chroma_nb._optional import require
 from chroma_nb.projection import neighbours
+from chroma_nb.projection.projection import project
 from chroma_nb.projection.reading import MapRecords, read, space
 from chroma_nb.types import Where
 
@@ -23,7 +24,8 @@ def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None 
 
     ``threshold`` is the least cosine similarity of two records of a pair, whatever the collection's own distance;
     a group is what pairs connect. Columns: group (from 0), id, similarity (to the nearest of its group), document.
-    To keep one of each: ``found.groupby("group").head(1)``.
+    To keep one of each: ``found.groupby("group").head(1)``. ``found.figure()`` is the map, a colour a group; it takes
+    the options of ``Projection.figure`` and the ``method`` of ``project``.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -56,7 +58,8 @@ def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None 
             "document": [records.documents[row] for row in order],
         }
     )
-    return frame
+    drawn = {records.ids[row]: f"group {number}" for number, rows in enumerate(groups) for row in rows}
+    return _drawn(frame, collection, where, color=drawn)
 
 
 def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pandas.DataFrame:
@@ -64,6 +67,8 @@ def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pan
 
     Columns: id, distance (the mean to its ten nearest: cosine, or Euclidean where the collection's is l2), score
     (that distance over the median of all records: 1 is ordinary), nearest (the id of the nearest other), document.
+    ``found.figure()`` is the map of all records, coloured by score, those of the table larger; it takes the options of
+    ``Projection.figure`` and the ``method`` of ``project``.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -79,17 +84,35 @@ def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pan
     apart = np.where(seen, near.distances[:, 1:], 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     order = np.argsort(-apart, kind="stable")[:n] if near.rows.shape[1] > 1 else np.empty(0, np.intp)
     usual = float(np.median(apart)) if len(apart) else 0.0
+    scores = apart / usual if usual > 0 else np.where(apart > 0, np.inf, 1.0)
     pd: Any = require("pandas", feature="outliers")
     frame: pandas.DataFrame = pd.DataFrame(
         {
             "id": [records.ids[row] for row in order],
             "distance": apart[order],
-            "score": apart[order] / usual if usual > 0 else np.where(apart[order] > 0, np.inf, 1.0),
+            "score": scores[order],
             "nearest": [records.ids[near.rows[row, 1]] for row in order],
             "document": [records.documents[row] for row in order],
         }
     )
-    return frame
+    chosen = set(order.tolist())
+    return _drawn(
+        frame,
+        collection,
+        where,
+        color=dict(zip(records.ids, scores.tolist(), strict=True)),
+        size={one: float(row in chosen) for row, one in enumerate(records.ids)} or None,
+    )
+
+
+def _drawn(frame: pandas.DataFrame, collection: Any, where: Where | None, **usual: Any) -> pandas.DataFrame:
+    """``frame``, whose figure is the map of the collection with these options, or others."""
+    from chroma_nb.projection.drawn_frame import DrawnFrame  # loads pandas
+
+    def draw(method: str = "auto", **options: Any) -> Any:
+        return project(collection, method, where=where).figure(**{**usual, **options})
+
+    return DrawnFrame.of(frame, draw)
 
 
 def _near(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from inspect import iscoroutinefunction
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
 from chroma_nb import dataframe
 from chroma_nb._optional import require
+from chroma_nb.projection.colours import PALETTE
+from chroma_nb.projection.figures import PLAIN
+from chroma_nb.projection.plotly_text import escaped
 from chroma_nb.types import Where
 
 if TYPE_CHECKING:
@@ -54,7 +58,8 @@ def evaluate(
     ``collections`` is a collection, a list of them, or a dict of name -> collection (other models, other
     settings). ``questions`` is a dict of question -> expected id or ids, or a table with the columns
     ``query`` and ``expected``. With ``per_question`` there is one row a collection and question, with ``rank``,
-    the place of the first expected id (missing when it was not found), and ``found``.
+    the place of the first expected id (missing when it was not found), and ``found``. ``figure()`` of the table draws
+    the measures as bars, a colour a measure; per question nDCG, a colour a collection.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -69,15 +74,37 @@ def evaluate(
     if any(iscoroutinefunction(one.query) for one in _named(collections).values()):
         raise TypeError("expected collections that answer at once, got one of an asynchronous client")
     rows = [row for name, one in _named(collections).items() for row in _rows(name, one, asked, k, where)]
+    from chroma_nb.projection.drawn_frame import DrawnFrame  # loads pandas
+
     pd: Any = require("pandas", feature="an evaluation")
     frame: pandas.DataFrame = pd.DataFrame(rows)
     if per_question:
         frame["rank"] = frame["rank"].astype("Int64")
-        return frame
+        each = {str(name): (rows["query"], rows["ndcg"]) for name, rows in frame.groupby("collection", sort=False)}
+        return DrawnFrame.of(frame, partial(_bars, each, "nDCG"))
     table = frame.groupby("collection", sort=False)[list(MEASURES)].mean()
     table.insert(0, "questions", frame.groupby("collection", sort=False).size())
     result: pandas.DataFrame = table.sort_values(["ndcg", "recall"], ascending=False, kind="stable").reset_index()
-    return result
+    return DrawnFrame.of(result, partial(_bars, {name: (result["collection"], result[name]) for name in MEASURES}, ""))
+
+
+def _bars(groups: Mapping[str, tuple[Iterable[str], Iterable[float]]], title: str, height: int = 420) -> Any:
+    """Bars beside each other: group -> what stands below its bars, and their heights, from 0 to 1."""
+    go = require("plotly.graph_objects", feature="the figure of an evaluation")
+    bars = [
+        go.Bar(
+            name=escaped(name, 40),
+            x=[escaped(one, 60) for one in below],
+            y=list(heights),
+            marker={"color": PALETTE[number % len(PALETTE)]},
+        )
+        for number, (name, (below, heights)) in enumerate(groups.items())
+    ]
+    figure = go.Figure(bars)
+    figure.update_layout(**PLAIN, barmode="group", height=height, showlegend=True)
+    figure.update_xaxes(type="category", automargin=True)
+    figure.update_yaxes(range=[0, 1], title=title, automargin=True)
+    return figure
 
 
 def _named(collections: Any) -> dict[str, Any]:

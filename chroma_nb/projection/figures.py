@@ -27,6 +27,14 @@ LASSO: Final = 50_000
 DRAWN: Final = 200_000
 #: On white and on black alike 4.5 : 1.
 _INK: Final = "#767676"
+#: Of every figure: nothing of its own that a dark or a light page would show.
+PLAIN: Final[dict[str, Any]] = {
+    "template": "none",
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"color": _INK},
+    "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
+}
 _SEED: Final = 42
 #: Of the first query, the second, …
 STAR_COLOURS: Final = ("#D62728", "#6A3D9A", "#1B9E77", "#B15928")
@@ -299,11 +307,7 @@ def _layout(
     return {
         **axes,
         "title": {"text": escaped(projection.name if title is None else title, 80), "font": {"size": 15}},
-        "template": "none",
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": _INK},
-        "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
+        **PLAIN,
         "hoverlabel": {"align": "left", "font": {"color": "#222222"}, "bgcolor": "#FFFFFF"},
         "legend": {"itemsizing": "constant"},
         "showlegend": groups > 1,

@@ -1,6 +1,8 @@
 """duplicates, outliers, compare, evaluate: tables first."""
 
+import json
 import math
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,55 @@ def test_duplicates_are_groups_of_near_vectors_whatever_the_space(client, filled
     found = duplicates(collection, 0.995)
     assert found.groupby("group")["id"].agg(set).tolist() == [{"id3", "copy"}, {"id8", "near"}]
     assert (found["similarity"] >= 0.995).all()
+
+
+def test_duplicates_are_drawn_a_colour_a_group_and_the_rest_in_grey(client, filled):
+    collection = filled(client, 12)
+    vectors = collection.get(ids=["id3"], include=["embeddings"])["embeddings"]
+    collection.add(ids=["copy"], embeddings=vectors)
+    figure = duplicates(collection, 0.9999).figure(method="pca", title="twins")
+    drawn = {trace.name: len(trace.x) for trace in figure.data if trace.mode == "markers"}
+    assert drawn == {"group 0": 2, "missing": 11}
+    assert figure.layout.title.text == "twins"
+    assert duplicates(filled(client, 3, name="apart"), 1.0).figure().data
+
+
+def test_outliers_are_drawn_by_score_and_stand_out_by_size(client, filled):
+    collection = filled(client, 30)
+    collection.add(ids=["lonely"], embeddings=[[90.0] * 16])
+    points = outliers(collection, 1).figure(method="pca").data[0]
+    assert len(points.x) == 31
+    assert np.argmax(points.marker.color) == np.argmax(points.marker.size) == 30
+    assert outliers(filled(client, 0, name="empty")).figure() is not None
+
+
+@pytest.mark.parametrize("per_question", [False, True])
+def test_an_evaluation_is_drawn_as_bars_whose_names_are_only_text(per_question):
+    attack = "<img src=x onerror=alert(1)>"
+
+    class Asked:
+        name = attack
+
+        def query(self, **given):
+            return {"ids": [["id9", "id3"]]}
+
+    figure = evaluate([Asked()], {attack: "id3"}, per_question=per_question).figure(height=300)
+    assert figure.layout.height == 300
+    heights = {bar.name: bar.y[0] for bar in figure.data}
+    assert list(heights.values()) == pytest.approx([1 / math.log2(3)] if per_question else [1, 0.5, 1 / math.log2(3)])
+    assert "<img" not in figure.to_json()
+    assert "&lt;img" in json.loads(figure.to_json())["data"][0]["x"][0]
+
+
+def test_a_table_with_a_picture_is_a_table_like_any_other(client, filled):
+    found = outliers(filled(client, 8), 5)
+    for part in (found.head(2), found[found["score"] > 0], found.copy(), found.sort_values("id")):
+        assert type(part) is pd.DataFrame
+    assert "figure" not in found.columns
+    stored = pickle.loads(pickle.dumps(found))
+    pd.testing.assert_frame_equal(pd.DataFrame(stored), pd.DataFrame(found))
+    with pytest.raises(ValueError, match="it has no collection to draw; ask for it once more"):
+        stored.figure()
 
 
 def test_many_copies_are_one_group(client):

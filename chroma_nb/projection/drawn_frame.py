@@ -1,0 +1,42 @@
+"""A DataFrame that can draw itself: what ``duplicates``, ``outliers`` and ``evaluate`` answer.
+
+Loads pandas, so the functions that answer one import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+Draw = Callable[..., Any]
+
+
+class DrawnFrame(pd.DataFrame):
+    """A table with the method ``figure``. What is made of it, a part, a sorted copy, is an ordinary DataFrame.
+
+    >>> found = DrawnFrame.of(pd.DataFrame({"n": [1, 2]}), lambda title: f"a picture of {title}")
+    >>> found.figure(title="two numbers"), type(found.head(1)) is pd.DataFrame
+    ('a picture of two numbers', True)
+    """
+
+    #: Of the class, so that pandas takes it for an attribute and no column; it goes into no copy and no pickle.
+    _draw: Draw | None = None
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, draw: Draw) -> DrawnFrame:
+        """``frame`` with ``draw`` as its picture."""
+        made = cls(frame)
+        made._draw = draw
+        return made
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def figure(self, **options: Any) -> Any:
+        """The picture as a plotly figure; the function that made the table says which options there are."""
+        if self._draw is None:
+            raise ValueError("this table was stored and loaded: it has no collection to draw; ask for it once more")
+        return self._draw(**options)
