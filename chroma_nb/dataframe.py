@@ -342,7 +342,7 @@ def _vectors(column: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.b
         cells = column.tolist()
     present = np.ones(len(cells), bool)
     if set(map(type, cells)) != {np.ndarray}:
-        present = np.fromiter((not _is_missing(cell) for cell in cells), bool, len(cells))
+        present = np.fromiter((not is_missing(cell) for cell in cells), bool, len(cells))
     found = cells if present.all() else [cell for cell, there in zip(cells, present, strict=True) if there]
     rows = _stack(found)
     if rows is None:
@@ -442,7 +442,7 @@ def _metadatas(table: Any, names: list[Any], dates: Dates, bad: dict[int, str]) 
     whole: list[list[Any]] = []
     for name in names:
         if name == "metadata" and _holds_dicts(table[name]):
-            whole.append([None if _is_missing(cell) else cell for cell in table[name].tolist()])
+            whole.append([None if is_missing(cell) else cell for cell in table[name].tolist()])
             continue
         key = str(name).removeprefix(METADATA_PREFIX)
         if not key or key[0] in "$#":
@@ -470,7 +470,7 @@ def _holds_dicts(column: Any) -> bool:
     """Whether this is the ``metadata`` column of Chroma's own helper functions."""
     if column.dtype != object:
         return False
-    cells = [cell for cell in column.tolist() if not _is_missing(cell)]
+    cells = [cell for cell in column.tolist() if not is_missing(cell)]
     return bool(cells) and all(isinstance(cell, dict) for cell in cells)
 
 
@@ -510,7 +510,7 @@ def _cells(column: Any, dates: Dates = "iso", bad: dict[int, str] | None = None)
 
 def _value(cell: Any, dates: Dates) -> Any:
     """A cell as a metadata value: text, whole number, number, bool, list of one of them, or ABSENT."""
-    if _is_missing(cell):
+    if is_missing(cell):
         return ABSENT
     for kind, convert in _CONVERSIONS:
         if isinstance(cell, kind):
@@ -577,7 +577,7 @@ _CONVERSIONS: tuple[tuple[Any, Callable[[Any, Dates], Any]], ...] = (
 )
 
 
-def _is_missing(cell: Any) -> bool:
+def is_missing(cell: Any) -> bool:
     """None, NaN, NA, NaT: the empty cells of pandas."""
     if cell is None or cell is ABSENT:
         return True

@@ -64,6 +64,7 @@ class _Bar:
                 desc=self._description,
                 unit=self._unit,
                 unit_scale=self._unit == "B",
+                bar_format="{l_bar}{bar}| {elapsed}<{remaining}" if self._unit == "%" else None,
             )
 
     def __enter__(self) -> _Bar:

@@ -36,7 +36,8 @@ class Comparison:
     def __repr__(self) -> str:
         agreed = float(self.overlap.mean()) if len(self.overlap) else 0.0
         return (
-            f"<Comparison of {self.first.name!r} and {self.second.name!r}: {len(self.overlap)} records, "
+            f"<Comparison of {self.first.name!r} and {self.second.name!r}: "
+            f"{len(self.overlap):,} record{'' if len(self.overlap) == 1 else 's'}, "
             f"{agreed:.0%} of {self.k} neighbours in common>"
         )
 

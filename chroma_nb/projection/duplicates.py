@@ -24,8 +24,8 @@ def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None 
 
     ``threshold`` is the least cosine similarity of two records of a pair, whatever the collection's own distance;
     a group is what pairs connect. Columns: group (from 0), id, similarity (to the nearest of its group), document.
-    To keep one of each: ``found.groupby("group").head(1)``. ``found.figure()`` is the map, a colour a group; it takes
-    the options of ``Projection.figure`` and the ``method`` of ``project``.
+    To keep one of each: ``found.groupby("group").head(1)``. ``found.figure()`` is the map, a colour a group, the
+    others small; it takes the options of ``Projection.figure`` and the ``method`` of ``project``.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -59,7 +59,8 @@ def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None 
         }
     )
     drawn = {records.ids[row]: f"group {number}" for number, rows in enumerate(groups) for row in rows}
-    return _drawn(frame, collection, where, color=drawn)
+    sizes = {one: float(one in drawn) for one in records.ids}
+    return _drawn(frame, collection, where, color=drawn, size=sizes or None)
 
 
 def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pandas.DataFrame:

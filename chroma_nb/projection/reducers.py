@@ -78,6 +78,7 @@ def umap(
     if neighbours is None:
         raise ValueError("umap needs neighbours: neighbours.exact(points, N_NEIGHBOURS)")
     package = require("umap.umap_", feature="a UMAP map", package="umap-learn")
+    points = _wide_enough(points, dims)
     # The steps of its class, without what that adds for later calls of transform: a search index, warnings.
     a, b = package.find_ab_params(spread=1.0, min_dist=0.1)
     with _ONE_AT_A_TIME, _reporting(report):
@@ -111,6 +112,11 @@ def umap(
     return np.ascontiguousarray(coordinates, np.float32)
 
 
+def _wide_enough(points: Matrix, dims: int) -> Matrix:
+    """A start by PCA asks for vectors of as many numbers as the map has axes: zeros change no distance."""
+    return points if points.shape[1] >= dims else np.pad(points, ((0, 0), (0, dims - points.shape[1])))
+
+
 def warm_umap() -> None:
     """Load umap and let numba compile what a fit needs: the greater part of the first small map of all."""
     if _WARM.is_set():
@@ -140,6 +146,7 @@ def tsne(
 ) -> Matrix:
     """t-SNE of scikit-learn from a PCA start; slow beyond some thousand records."""
     manifold = require("sklearn.manifold", feature="a t-SNE map", package="scikit-learn")
+    points = _wide_enough(points, dims)
     perplexity = min(30.0, max(1.0, (len(points) - 1) / 3))
     fitted = manifold.TSNE(dims, perplexity=perplexity, init="pca", random_state=seed).fit_transform(points)
     report(1.0)

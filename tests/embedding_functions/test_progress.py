@@ -51,6 +51,14 @@ def test_short_work_shows_nothing(bars: list[Any]) -> None:
     assert bars == []
 
 
+def test_a_share_has_no_rate(bars: list[Any]) -> None:
+    for unit in ("%", "text"):
+        with progress_bar(100, description="map", unit=unit) as bar:
+            for _ in range(9):
+                bar.update(10)
+    assert [bar.kwargs["bar_format"] for bar in bars] == ["{l_bar}{bar}| {elapsed}<{remaining}", None]
+
+
 def test_work_of_more_than_a_second_shows_one_bar_with_what_is_done(bars: list[Any]) -> None:
     work(10)
     (bar,) = bars

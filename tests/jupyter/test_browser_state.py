@@ -408,6 +408,21 @@ def test_files_hold_what_is_shown_and_replace_none(many, tmp_path):
             write(tmp_path / name)
 
 
+def test_a_parquet_file_takes_values_of_several_types_and_none(client, tmp_path):
+    collection = client.create_collection(f"mixed-{uuid.uuid4().hex[:6]}", embedding_function=None)
+    collection.add(
+        ids=["a", "b", "c", "d"],
+        embeddings=[[1.0]] * 4,
+        documents=["x", "y", "z", None],
+        metadatas=[{"n": 1, "each": 1, "l": [1]}, None, {"n": 2, "each": "two", "l": ["a"]}, {"each": True}],
+    )
+    assert BrowserState(collection).to_parquet(tmp_path / "mixed.parquet") == 4
+    stored = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "mixed.parquet").to_pydict()
+    assert stored["n"] == [1, None, 2, None]
+    assert stored["each"] == ["1", None, "two", "True"]
+    assert stored["l"] == ["[1]", None, "['a']", None]
+
+
 def test_what_is_shown_becomes_a_collection(client, many):
     state = BrowserState(many)
     state.ask(contains="number 4")

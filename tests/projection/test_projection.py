@@ -61,6 +61,17 @@ def test_what_umap_compiles_is_kept_for_the_next_kernel_where_a_folder_can_be_wr
     assert reducers._WARM.is_set()
 
 
+@pytest.mark.parametrize(("numbers", "dims"), [(1, 2), (1, 3), (2, 3)])
+@pytest.mark.parametrize("method", ["umap", "tsne"])
+def test_vectors_of_fewer_numbers_than_the_map_has_axes_have_a_map(client, numbers, dims, method):
+    collection = client.create_collection("narrow", embedding_function=None)
+    vectors = np.random.default_rng(0).normal(size=(40, numbers))
+    collection.add(ids=[str(row) for row in range(40)], embeddings=vectors)
+    found = project(collection, method, dims)
+    assert found.coordinates.shape == (40, dims)
+    assert np.isfinite(found.coordinates).all()
+
+
 def test_umap_keeps_regions_together_is_repeatable_and_is_kept(filled, tmp_path, monkeypatch):
     with chroma_nb.PersistentClient(tmp_path / "db") as client:
         collection = filled(client, 80)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from chroma_nb._optional import require
+from chroma_nb.dataframe import is_missing
 from chroma_nb.jupyter.widgets.changes import Changes, Record, read_records
 from chroma_nb.jupyter.widgets.filters import FilterRow, Key, both, compiled, observe
 from chroma_nb.jupyter.widgets.selection import Selection
@@ -385,11 +386,13 @@ class BrowserState:
 
     def to_parquet(self, path: str | os.PathLike[str], rows: Rows = "all") -> int:
         """Write what is shown to a new Parquet file; how many records. FileExistsError where there is a file."""
-        require("pyarrow", feature="a Parquet file")
+        arrow: Any = require("pyarrow", feature="a Parquet file")
         frame = self.to_df(rows)
         for name in frame.columns:
-            if len({type(value) for value in frame[name] if value is not None and value == value}) > 1:
-                frame[name] = frame[name].map(lambda value: value if value is None else str(value))
+            try:
+                arrow.array(frame[name], from_pandas=True)
+            except (arrow.ArrowInvalid, arrow.ArrowTypeError):  # values of several types: as text
+                frame[name] = [None if is_missing(value) else str(value) for value in frame[name]]
         _write_new(Path(path), lambda file: frame.to_parquet(file, index=False))
         return len(frame)
 
