@@ -97,6 +97,62 @@ def test_a_lasso_is_followed_by_the_table_and_by_python(notebook):
     lab.shot("map-dark")
 
 
+#: Of the plot, and of the room that there is for it: all of the output beside the record.
+WIDTHS = """(() => {
+  const map = document.querySelector('.js-plotly-plot'), inside = getComputedStyle(map.closest('.chroma-nb-explorer'));
+  const room = map.closest('.chroma-nb-explorer').clientWidth - 2 * parseFloat(inside.paddingLeft);
+  return {plot: map._fullLayout.width, drawn: map.querySelector('svg').clientWidth, room};
+})()"""
+
+BESIDE = "(({plot, drawn, room}) => Math.abs(plot - drawn) < 1 && Math.abs(plot - room + 312) < 2)"
+
+
+def test_the_map_is_as_wide_as_the_notebook_and_a_lasso_means_the_same_after_resizing(notebook):
+    lab = notebook(SETUP, EXPLORE, height=1100, width=1400)
+    lab.open()
+    lab.run()
+    lab.page.wait_for_function(DRAWN, arg=1200)
+    for width in (1400, 900, 1200):
+        lab.page.set_viewport_size({"width": width, "height": 1100})
+        near = "Math.abs(plot - drawn) < 1 && Math.abs(plot - room) < 1"
+        fits = f"(({{plot, drawn, room}}) => {near} && plot < {width} && plot + 250 > {width})"
+        lab.page.wait_for_function(f"{fits}({WIDTHS})")
+        lab.shot(f"map-{width}")
+        lab.evaluate("explorer.selection.clear()")
+        lab.page.wait_for_function(f"{OUTLINES} === 0")
+        lasso(lab, 0, 0.5)
+        lab.page.wait_for_function(f"{OUTLINES} === 1")
+        lab.page.locator("caption", has_text="records selected").wait_for()
+        drawn = lab.page.evaluate("document.querySelector('.js-plotly-plot').layout.selections[0].path")
+        x = [float(corner.split(",")[0]) for corner in re.findall("[-0-9.e]+,[-0-9.e]+", drawn)]
+        spots = "explorer.projection.to_df().set_index('id').x"
+        caught = lab.evaluate(f"set({spots}[{spots} < {max(x)!r}].index) == set(explorer.selection.ids)")
+        assert caught == "True"
+        lab.evaluate(f"explorer.state.paint({'year' if width == 1400 else 'topic'!r})")
+    lab.evaluate("explorer.state.look_at(['id7'])")  # beside the map
+    lab.page.wait_for_function(f"{BESIDE}({WIDTHS})")
+
+
+def test_what_python_chooses_is_in_the_lists_and_boxes(notebook):
+    lab = notebook(SETUP, EXPLORE, height=1500)
+    lab.open()
+    lab.run()
+    lab.page.wait_for_function(DRAWN, arg=1200)
+    chosen = """([name, text]) => [...document.querySelectorAll('.chroma-nb-explorer select')].some(one =>
+      one.closest('.jupyter-widgets').textContent.startsWith(name)
+      && one.selectedOptions[0]?.text.replaceAll('\\u00a0', ' ') === text)"""
+    lab.evaluate("explorer.state.paint('year', 'year')")
+    for name in ("Colour", "Size"):
+        lab.page.wait_for_function(chosen, arg=[name, "year"])
+    lab.page.locator(".js-plotly-plot .colorbar").wait_for()
+    lab.evaluate("explorer.state.paint({'id7': 'mine', 'id8': 'yours'})")
+    lab.page.wait_for_function(chosen, arg=["Colour", "own values"])
+    lab.page.wait_for_function(chosen, arg=["Size", "equal"])
+    lab.page.get_by_label("Colour").select_option("regions")
+    lab.page.wait_for_function(chosen, arg=["Colour", "regions"])
+    assert lab.evaluate("explorer.state.color") == "'label'"
+
+
 def test_a_lasso_that_python_answers_at_once_leaves_what_python_chose(notebook):
     lab = notebook(SETUP, EXPLORE, height=1500)
     lab.open()
@@ -250,13 +306,14 @@ def test_the_picture_of_the_documentation(notebook):
     lab.open()
     lab.run()
     lab.page.get_by_text("records by umap.").wait_for(timeout=120_000)
-    question = lab.page.get_by_placeholder("search by meaning, then Enter")
+    question = lab.page.get_by_placeholder("a question or a topic, then Enter")
     question.fill("a bird that hunts other animals")
     question.press("Enter")
     lab.page.get_by_text("records nearest to").wait_for()
     lab.page.wait_for_function(f"{PICKED} === 10")
     lab.page.get_by_label("Mark").select_option(index=[0])
     lab.page.get_by_text(re.compile("^Record ")).wait_for()
+    lab.page.wait_for_function(f"{BESIDE}({WIDTHS})")
     lab.page.mouse.move(5, 5)
     at = lab.evaluate("[[round(float(v), 3) for v in spot] for spot in explorer.projection.coordinates[:3]]")
     drawn = "document.querySelector('.js-plotly-plot').data[0]"

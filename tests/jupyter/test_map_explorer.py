@@ -167,6 +167,18 @@ def test_a_lasso_ends_with_a_map_that_is_drawn_anew(explorer, sent):
     assert chosen_points(explorer) == {"id1", "id2"}
 
 
+def test_what_the_person_chose_on_the_map_stays_when_it_is_painted_anew(explorer, sent):
+    chosen = {"relayout_data": {"dragmode": "pan", "xaxis.range[0]": 0, "xaxis.range[1]": 1}, "source_view_id": "page"}
+    explorer.figure.set_state({"_js2py_relayout": chosen})
+    sent.clear()
+    explorer.color.value = "n"
+    assert not {"dragmode", "xaxis", "height", "xaxis.autorange"} & {name for one in drawn_anew(sent) for name in one}
+    assert explorer.figure.layout.to_plotly_json()["dragmode"] == "pan"
+    explorer.state.move_to(project(explorer.state.collection, "pca", sample=10))
+    assert {"xaxis.autorange", "yaxis.autorange"} <= {name for one in drawn_anew(sent) for name in one}
+    assert explorer.figure.get_state()["_widget_layout"]["height"] == 560
+
+
 def test_a_double_click_selects_nothing(explorer):
     lasso(explorer, ["id1", "id2"])
     page_says(explorer, "unselected")
@@ -425,6 +437,69 @@ def test_size_and_colour_follow_their_lists(explorer):
     explorer.color.value = ""
     assert explorer.state.color is None
     assert [key for _, key in explorer.size.options] == ["", "n"]
+
+
+def test_the_lists_and_the_box_say_what_python_chose(explorer):
+    explorer.state.paint("n", "n")
+    assert (explorer.color.value, explorer.size.value) == ("n", "n")
+    explorer.state.paint(None)
+    assert (explorer.color.value, explorer.size.value) == ("", "")
+    assert (explorer.state.color, explorer.state.size) == (None, None)
+    explorer.search("cod cedar")
+    assert explorer.query.value == "cod cedar"
+    assert "10 records nearest to “cod cedar”" in explorer.status.value
+    assert len(explorer.state.searches) == 1
+    explorer.state.forget_searches()
+    assert explorer.query.value == ""
+    explorer.state.move_to(project(explorer.state.collection, "pca", sample=10))
+    assert "10 records · map by pca" in explorer.title.value
+
+
+def test_values_by_id_are_a_choice_until_another_is_made(explorer, client, collection):
+    own = {"id1": "mine", "id2": "yours"}
+    explorer.state.paint(own)
+    assert dict(explorer.color.options)["own values"] == explorer.color.value
+    explorer.size.value = "n"
+    assert (explorer.state.color, explorer.state.size) == (own, "n")
+    assert {trace.name for trace in explorer.figure.data} >= {"mine", "yours", "missing"}
+    explorer.color.value = "kind"
+    assert "own values" not in dict(explorer.color.options)
+    assert explore(collection, "pca", client=client, color=own).state.color == own
+
+
+@pytest.mark.parametrize(
+    ("color", "size", "said"),
+    [("knd", None, "no record has the metadata key 'knd'"), (None, "kind", "a metadata key of numbers, got 'kind'")],
+)
+def test_a_key_that_cannot_be_painted_by_changes_nothing(explorer, color, size, said):
+    with pytest.raises(ValueError, match=said):
+        explorer.state.paint(color, size)
+    assert (explorer.state.color, explorer.state.size) == ("kind", None)
+    assert (explorer.color.value, explorer.size.value) == ("kind", "")
+
+
+def test_a_record_takes_room_beside_the_map_only_while_it_is_looked_at(explorer):
+    assert explorer._beside.layout.display == "none"
+    explorer.state.look_at(["id3"])
+    assert explorer._beside.layout.display is None
+    explorer.close.click()
+    assert explorer._beside.layout.display == "none"
+    assert explorer.state.focus == ()
+
+
+def test_what_can_be_done_with_a_selection_is_seen_when_there_is_one(explorer):
+    assert {part.layout.display for part in explorer._of_selection} == {"none"}
+    explorer.selection.ids = ["id1"]
+    assert {part.layout.display for part in explorer._of_selection} == {None}
+    assert explorer._paging.layout.display == "none"
+    explorer.selection.ids = [f"id{n}" for n in range(25)]
+    assert explorer._paging.layout.display is None
+
+
+def test_the_map_sends_nothing_to_strangers(explorer):
+    """plotly's own buttons offer to send the chart, with its texts, to a server of the makers."""
+    said = explorer.figure.get_state()["_config"]
+    assert (said["showSendToCloud"], said["plotlyServerURL"]) == (False, "")
 
 
 def test_a_better_map_takes_the_place_of_the_first_and_can_be_stopped(client, collection, monkeypatch):

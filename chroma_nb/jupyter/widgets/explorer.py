@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias
 
 from chroma_nb._optional import require
 from chroma_nb.jupyter.markup import Html, block, chips, document, escape, facts, table, visible
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
-from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
+from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
 from chroma_nb.jupyter.widgets.map_drawing import drawing
+from chroma_nb.jupyter.widgets.page_table import STYLE, part
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection import figures
 from chroma_nb.projection.background import Background
@@ -29,6 +31,8 @@ _PAUSE = 0.25
 #: Records below the picture that stays in the saved notebook.
 _LISTED = 10
 _NUMBERS = itertools.count(1)
+#: The choice that stands for values by id, which only Python can give; no metadata key is called so.
+_OWN: Final = "\x00 own values"
 
 Renderer: TypeAlias = Literal["auto", "plotly", "scatter"]
 #: What draws the map of an explorer.
@@ -54,6 +58,7 @@ class Explorer:
         self._asked: int | None = None
         self._filling = False
         self._build(require("ipywidgets", feature="explore()"))
+        self._offer()
         self._show_table()
         state.selection.on_select(lambda selection: self._show_table())
         state.on_change(self._follow)
@@ -100,66 +105,89 @@ class Explorer:
     def _build(self, widgets: Any) -> None:
         wide = {"description_width": "initial"}
         state = self.state
+        self.title = widgets.HTML()
         self.color = widgets.Dropdown(
-            options=self._colors(), value=state.color or "", description="Colour", style=wide, layout={"width": "220px"}
+            options=self._colors(),
+            value=_choice(state.color),
+            description="Colour",
+            style=wide,
+            layout={"width": "220px"},
         )
         self.size = widgets.Dropdown(
-            options=self._sizes(), value=state.size or "", description="Size", style=wide, layout={"width": "190px"}
+            options=self._sizes(), value=_choice(state.size), description="Size", style=wide, layout={"width": "190px"}
         )
         self.query = widgets.Text(
-            placeholder="search by meaning, then Enter",
-            description="Search",
+            placeholder="a question or a topic, then Enter",
+            description="By meaning",
             continuous_update=False,
             style=wide,
-            layout={"width": "340px"},
+            layout={"width": "380px"},
         )
-        self.find = widgets.Button(description="Search", icon="search", tooltip="find the nearest records")
-        self.forget = widgets.Button(description="Clear searches", tooltip="take the stars off the map")
+        self.find = widgets.Button(description="Search", icon="search", tooltip="Find the nearest records")
+        self.forget = widgets.Button(description="Clear searches", icon="eraser", tooltip="Take the stars off the map")
         self.status = widgets.HTML()
         self.progress = widgets.FloatProgress(min=0, max=1, description="Map", layout={"width": "260px"})
-        self.stop = widgets.Button(description="Stop", tooltip="keep the map of PCA")
+        self.stop = widgets.Button(description="Stop", tooltip="Keep the map of PCA")
         self.working = widgets.HBox([self.progress, self.stop], layout={"display": "none"})
         self.rows = widgets.HTML()
         self.pick = widgets.SelectMultiple(
-            description="Mark", style=wide, rows=10, layout={"width": "260px"}, tooltip="mark these on the map"
+            description="Mark", style=wide, layout={"width": "260px", "flex": "none"}, tooltip="Mark these on the map"
         )
-        self.previous = widgets.Button(description="Previous", layout={"width": "100px"})
-        self.next = widgets.Button(description="Next", layout={"width": "100px"})
+        self.previous = widgets.Button(description="Previous", icon="angle-left")
+        self.next = widgets.Button(description="Next", icon="angle-right")
         self.of_pages = widgets.HTML()
-        self.keep = widgets.Button(description="Select only marked", tooltip="narrow the selection to the marked rows")
-        self.clear = widgets.Button(description="Clear selection")
+        self.keep = widgets.Button(description="Select only marked", tooltip="Narrow the selection to the marked rows")
+        self.clear = widgets.Button(description="Clear selection", tooltip="Select nothing")
         self.record = widgets.HTML()
+        self.close = widgets.Button(description="Close record", icon="times", tooltip="Mark nothing")
         self.name = widgets.Text(placeholder="name of the new collection", description="Save as", style=wide)
-        self.save = widgets.Button(description="Save selection")
+        self.save = widgets.Button(description="Save selection", tooltip="As a new collection")
         self.key = widgets.Text(placeholder="key", description="Tag", style=wide, layout={"width": "160px"})
         self.value = widgets.Text(placeholder="value", description="=", style=wide, layout={"width": "180px"})
-        self.tag = widgets.Button(description="Tag selection")
-        self.delete = widgets.Button(description="Delete selection", button_style="danger")
+        self.tag = widgets.Button(description="Tag selection", tooltip="Give each selected record this metadata")
+        self.delete = widgets.Button(description="Delete selection…", icon="trash", tooltip="Asks first")
         self.confirm = widgets.Button(description="Yes, delete", button_style="danger", layout={"display": "none"})
         self.cancel = widgets.Button(description="No", layout={"display": "none"})
         self.undo = widgets.Button(description="Undo", icon="undo", disabled=True)
         self._wire()
-        hide = widgets.HTML(f"<style>.{self._static_class}{{display:none}}</style>", layout={"display": "none"})
-        flow = {"flex_flow": "row wrap", "align_items": "center"}
+        self._arrange(widgets)
+
+    def _arrange(self, widgets: Any) -> None:
+        """What of this stands where; what is of no use just now is hidden."""
+        flow = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "6px"}
+        apart = {**flow, "justify_content": "space-between"}
+        hide = widgets.HTML(f"{STYLE}<style>.{self._static_class}{{display:none}}</style>", layout={"display": "none"})
+        search = widgets.HBox([self.query, self.find, self.forget], layout=flow)
+        self._beside = widgets.VBox(
+            [self.record, widgets.HBox([self.close])],
+            layout={"flex": "0 1 300px", "min_width": "0", "display": "none"},
+        )
+        self._paging = widgets.HBox([self.previous, self.next, self.of_pages], layout=flow)
+        deeds = [self.name, self.save, self.key, self.value, self.tag, self.delete, self.confirm, self.cancel]
+        doing, turning = (
+            widgets.HBox(deeds, layout=flow),
+            widgets.HBox([self._paging, self.keep, self.clear], layout=flow),
+        )
+        self._of_selection = [doing, turning, self.pick]
         self.widget = widgets.VBox(
             [
                 hide,
-                widgets.HBox([self.query, self.find, self.forget, self.color, self.size], layout=flow),
-                widgets.HBox([self.status, self.working], layout=flow),
+                widgets.HBox([self.title, self.undo], layout=apart),
+                widgets.HBox([search, widgets.HBox([self.color, self.size], layout=flow)], layout=apart),
                 widgets.HBox(
-                    [
-                        widgets.VBox([self.map.figure], layout={"flex": "3 1 480px", "min_width": "0"}),
-                        widgets.Box([self.record], layout={"flex": "1 1 240px", "min_width": "0"}),
-                    ],
-                    layout={"flex_flow": "row wrap"},
+                    [widgets.VBox([self.map.figure], layout={"flex": "1 1 480px", "min_width": "0"}), self._beside],
+                    layout={"flex_flow": "row wrap", "grid_gap": "12px"},
                 ),
-                widgets.HBox([self.previous, self.next, self.of_pages, self.keep, self.clear], layout=flow),
-                widgets.HBox([self.pick, widgets.Box([self.rows], layout={"flex": "1", "min_width": "0"})]),
-                widgets.HBox([self.name, self.save, self.key, self.value, self.tag], layout=flow),
-                widgets.HBox([self.delete, self.confirm, self.cancel, self.undo], layout=flow),
+                widgets.HBox([self.status, self.working], layout=flow),
+                doing,
+                turning,
+                widgets.HBox(
+                    [self.pick, widgets.Box([self.rows], layout={"flex": "1", "min_width": "0"})],
+                    layout={"grid_gap": "12px"},
+                ),
             ]
         )
-        self.widget.add_class("chroma-nb-explorer")
+        self.widget.add_class("chroma-nb-explorer").add_class("chroma-nb-browser")
 
     def _wire(self) -> None:
         doing: list[tuple[Any, Callable[[], object]]] = [
@@ -169,6 +197,7 @@ class Explorer:
             (self.next, lambda: self._turn(1)),
             (self.keep, self.state.keep_focused),
             (self.clear, self.state.selection.clear),
+            (self.close, lambda: self.state.look_at(())),
             (self.save, self._save),
             (self.tag, self._tag),
             (self.delete, self._ask),
@@ -192,36 +221,62 @@ class Explorer:
                 self.say(f"{type(error).__name__}: {error}", wrong=True)
 
     def say(self, text: str, wrong: bool = False) -> None:
-        """One line above the map."""
+        """One line below the map."""
         role = "alert" if wrong else "status"
         mark = "⚠ " if wrong else ""
-        self.status.value = block(f'<span role="{role}">{mark}{escape(text, 300)}</span>')
+        self.status.value = part(f'<span role="{role}">{mark}{escape(text, 300)}</span>')
 
     # --- Following ---
     def _follow(self, what: str) -> None:
         if what == "map":
             self._offer()
             self._show_table()
+        elif what == "searches":
+            self._show_search()
         elif what == "focus":
             self._show_record()
 
+    @contextmanager
+    def _filled(self) -> Iterator[None]:
+        """What changes meanwhile is filled in by us, not by the person."""
+        before, self._filling = self._filling, True
+        try:
+            yield
+        finally:
+            self._filling = before
+
     def _offer(self) -> None:
-        """The choices there are now."""
-        # An empty text, not None: a list box shows None as nothing at all.
-        for choice, options, value in (
-            (self.color, self._colors(), self.state.color or ""),
-            (self.size, self._sizes(), self.state.size or ""),
-        ):
-            if list(choice.options) != options:
-                choice.options = options
+        """The choices there are now, and what is chosen, whoever chose it."""
+        state = self.state
+        with self._filled():
+            for choice, options, value in (
+                (self.color, self._colors(), _choice(state.color)),
+                (self.size, self._sizes(), _choice(state.size)),
+            ):
+                if list(choice.options) != options:
+                    choice.options = options
                 choice.value = value
+        about = f"{len(self.projection):,} records · map by {self.projection.method}"
+        self.title.value = (
+            f'<div class="title">{escape(self.projection.name, 120)}<span>{escape(about, 200)}</span></div>'
+        )
 
     def _colors(self) -> list[tuple[str, str]]:
         keys = [key for key in self.state.metadata_keys() if key != "label"]
-        return [("regions", "label"), ("one colour", ""), *((_shown(key), key) for key in keys)]
+        first = [("regions", "label"), ("one colour", "")]
+        return [*_own(self.state.color), *first, *((_shown(key), key) for key in keys)]
 
     def _sizes(self) -> list[tuple[str, str]]:
-        return [("equal", ""), *((_shown(key), key) for key in self.state.metadata_keys(numbers=True))]
+        keys = self.state.metadata_keys(numbers=True)
+        return [*_own(self.state.size), ("equal", ""), *((_shown(key), key) for key in keys)]
+
+    def _show_search(self) -> None:
+        """The question that was asked last; none where all are forgotten."""
+        searches = self.state.searches
+        text = searches[-1].texts[0] if searches else ""
+        with self._filled():
+            self.query.value = text
+        self.say(f"{len(searches[-1].ids[0])} records nearest to “{text}”" if searches else "")
 
     def _show_table(self) -> None:
         rows, state = self.state.table(), self.state
@@ -237,45 +292,52 @@ class Explorer:
             for row in rows
         ]
         empty = "" if rows else '<p class="dim">Draw around points on the map, or search: the records stand here.</p>'
-        self.rows.value = block(table(caption, ["id", "document", "region", "metadata"], cells) if rows else empty)
+        self.rows.value = part(table(caption, ["id", "document", "region", "metadata"], cells) if rows else empty)
         self._fill_pick([row["id"] for row in rows])
-        self.of_pages.value = block(f"page {state.page + 1} of {state.pages}")
+        self.of_pages.value = part(f"page {state.page + 1} of {state.pages}")
         self.previous.disabled, self.next.disabled = state.page == 0, state.page + 1 >= state.pages
         for button in (self.keep, self.clear, self.save, self.tag, self.delete):
             button.disabled = not chosen
+        for place in self._of_selection:
+            place.layout.display = None if chosen else "none"
+        self._paging.layout.display = None if state.pages > 1 else "none"
         self._withdraw()
         undoable = self.state.undoable
         self.undo.disabled = undoable is None
         self.undo.tooltip = f"Take back: {visible(undoable)}" if undoable else "Nothing to undo"
 
     def _fill_pick(self, ids: list[str]) -> None:
-        focus = self.state.focus
-        self._filling = True
-        self.pick.value = ()  # first: the page would mark the old places among the new options
-        self.pick.options = [(_shown(one), one) for one in ids]
-        self.pick.value = [one for one in focus if one in ids]
-        self._filling = False
+        with self._filled():
+            self.pick.value = ()  # first: the page would mark the old places among the new options
+            self.pick.options = [(_shown(one), one) for one in ids]
+            self.pick.value = [one for one in self.state.focus if one in ids]
+            self.pick.rows = max(2, len(ids))
 
     def _picked(self) -> None:
         if not self._filling:
             self.state.look_at(self.pick.value)
 
     def _show_record(self) -> None:
+        with self._filled():
+            self.pick.value = [one for one in self.state.focus if (_shown(one), one) in self.pick.options]
+        self._beside.layout.display = None if self.state.focus else "none"
         found = self.state.record()
         if found is None:
             gone = f"{self.state.focus[0]} is not in the collection any more" if self.state.focus else ""
-            self.record.value = block(escape(gone, 200)) if gone else ""
+            self.record.value = part(escape(gone, 200)) if gone else ""
             return
         pairs = [("document", document(found["document"])), ("metadata", chips(found["metadata"], 40))]
-        self.record.value = block(facts(f"Record {found['id']}", pairs))
+        self.record.value = part(facts(f"Record {found['id']}", pairs))
 
     # --- Doing ---
     def _search(self) -> None:
-        hits = self.state.search(self.query.value)
-        self.say(f"{len(hits)} records nearest to “{self.query.value}”")
+        if not self._filling:
+            self.state.search(self.query.value)
 
     def _paint(self) -> None:
-        self.state.paint(self.color.value or None, self.size.value or None)
+        if not self._filling:
+            state = self.state
+            state.paint(_by(self.color.value, state.color), _by(self.size.value, state.size))
 
     def _turn(self, by: int) -> None:
         self.state.turn(by)
@@ -348,8 +410,8 @@ def explore(
     *,
     where: Where | None = None,
     sample: int | None = None,
-    color: str | None = "label",
-    size: str | None = None,
+    color: By = "label",
+    size: By = None,
     n_results: int = 10,
     client: Any = None,
     selection: Selection | None = None,
@@ -403,13 +465,27 @@ def _variables() -> list[Any]:
     return [] if shell is None else list(shell.user_ns.values())
 
 
+def _choice(by: By) -> str:
+    """As a value of a list box, which shows None as nothing at all."""
+    return _OWN if isinstance(by, Mapping) else by or ""
+
+
+def _by(choice: str, before: By) -> By:
+    """What was chosen; the values by id stay what they were."""
+    return before if choice == _OWN else choice or None
+
+
+def _own(by: By) -> list[tuple[str, str]]:
+    return [("own values", _OWN)] if isinstance(by, Mapping) else []
+
+
 def _shown(text: str) -> str:
     """Text in a list box, where nothing needs to be escaped but length."""
     return text if len(text) <= 40 else text[:39] + "…"
 
 
 # --- What stays in the saved notebook -------------------------------------------------------------------
-def static_html(projection: Projection, color: str | None = "label", stars: Sequence[figures.Star] = ()) -> Html:
+def static_html(projection: Projection, color: By = "label", stars: Sequence[figures.Star] = ()) -> Html:
     """The map as a picture and its first records: what one sees without a kernel."""
     first = [
         [escape(one, 60), escape(text or "", 160), chips(dict(metadata or {}), 5)]

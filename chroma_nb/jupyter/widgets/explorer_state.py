@@ -5,11 +5,12 @@ The views (``map.py``, ``explorer.py``) show it and call it; everything here is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes
 from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
 from chroma_nb.projection.reading import IDS_PER_CALL, read_ids, space
 
@@ -17,9 +18,12 @@ from chroma_nb.projection.reading import IDS_PER_CALL, read_ids, space
 ROWS, SEARCHES = 10, 4
 _BATCH = 1_000
 
+#: What points are coloured or sized by: a metadata key ("label" for the regions), values by id, or nothing.
+By: TypeAlias = str | Mapping[str, Any] | None
+
 
 class ExplorerState:
-    """One explorer: ``projection``, ``selection``, ``color`` and ``size`` (keys or None), ``searches``, ``focus``.
+    """One explorer: ``projection``, ``selection``, ``color`` and ``size``, ``searches``, ``focus``.
 
     ``on_change(callback)`` is called with the name of what changed: "map" (points, colours), "searches", "focus".
     """
@@ -30,8 +34,8 @@ class ExplorerState:
         selection: Selection | None = None,
         *,
         client: Any = None,
-        color: str | None = "label",
-        size: str | None = None,
+        color: By = "label",
+        size: By = None,
         n_results: int = 10,
     ) -> None:
         self.client, self.n_results = client, n_results
@@ -86,11 +90,19 @@ class ExplorerState:
                 found[key] = found.get(key, False) or is_number
         return sorted(key for key, has_numbers in found.items() if has_numbers or not numbers)
 
-    def paint(self, color: str | None, size: str | None = None) -> None:
-        """Colour by a metadata key, "label" or nothing; size by a key of numbers or nothing."""
-        if (color, size) != (self.color, self.size):
-            self.color, self.size = color, size
-            self._changed("map")
+    def paint(self, color: By, size: By = None) -> None:
+        """Colour by a metadata key, "label", values by id or nothing; size by a key of numbers, numbers or nothing.
+
+        Raises ValueError for a key that no record has.
+        """
+        with self.lock:
+            if (color, size) != (self.color, self.size):
+                figures.column(self.projection, color)
+                figures.column(self.projection, size)
+                if isinstance(size, str) and len(self.projection) and size not in self.metadata_keys(numbers=True):
+                    raise ValueError(f"expected size to name a metadata key of numbers, got {size!r}")
+                self.color, self.size = color, size
+                self._changed("map")
 
     def move_to(self, projection: Projection) -> None:
         """Show another map of the collection; ids that it has not are no longer selected."""

@@ -33,6 +33,7 @@ class MapView:
         self._outlined: tuple[str, ...] | None = None
         drawing = self._drawing()
         self._rows = drawing.rows
+        self._spots, self._layout = state.projection.coordinates, drawing.figure.layout.to_plotly_json()
         self.figure: Any = map_figure()(self._traces(drawing), drawing.figure.layout, self, state.lock)
         if len(state.selection):
             self.show_selection()
@@ -56,14 +57,24 @@ class MapView:
         """All traces anew."""
         with self.state.lock:
             self._erase_outline()
-            self._lay_out("shapes", [])  # what a new layout does not speak of would stay
             drawing = self._drawing()
             self._rows = drawing.rows
             with self.figure.batch_update():
                 self.figure.data = []
                 self.figure.add_traces(self._traces(drawing))
-                self.figure.layout = drawing.figure.layout
+            self._change_layout(drawing.figure.layout.to_plotly_json())
             self.show_selection()
+
+    def _change_layout(self, layout: dict[str, Any]) -> None:
+        """Only what is another than before: the rest is the person's, and a height said again would fix the width."""
+        changed = {name: value for name, value in layout.items() if value != self._layout.get(name)}
+        if "annotations" in self._layout and "annotations" not in layout:
+            changed["annotations"] = []
+        if self.state.projection.coordinates is not self._spots and self.state.projection.dims == 2:
+            changed |= {"xaxis.autorange": True, "yaxis.autorange": True}
+        self._spots, self._layout = self.state.projection.coordinates, layout
+        if changed:
+            self.figure.plotly_relayout(changed)
 
     # --- From the person ---
     def lassoed(self, points: dict[int, list[int]], shape: Any) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ Places = npt.NDArray[np.int64]
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def drawing(projection: Map, color: str | None = "label", stars: Sequence[Star] = ()) -> Html:
+def drawing(projection: Map, color: str | Mapping[str, Any] | None = "label", stars: Sequence[Star] = ()) -> Html:
     """The picture of a map: points by colour, names of the regions, queries with lines to their hits, a legend."""
     if not len(projection.ids):
         return ""

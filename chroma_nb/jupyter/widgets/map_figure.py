@@ -12,6 +12,7 @@ in ``map.py``, the page's half in ``map_figure.js``:
 - What the page works out (defaults, the points inside an outline) is sent back and written over what was said in
   Python. Here it stays in the page.
 - A page that is loaded again asks for the state; plotly's widget answers with the figure it was made with.
+- A button sends the chart, documents and all, to plotly's cloud; another stands for the maker. Here there are none.
 - The plot keeps the width of a page that it is not in yet. Here it follows the width of its place.
 - Messages of the page are handled in a thread of their own. While one comes in, traitlets holds back what is set,
   and of a message and its end (None) only the end would be sent. So both take turns.
@@ -32,6 +33,7 @@ from chroma_nb._optional import require
 #: What is said to the page over our own line; what plotly's widget syncs besides and nobody here needs.
 _TOLD, _NEEDLESS = "_py2js_", ("_js2py_", "_last_")
 _FIGURE = ("_widget_data", "_widget_layout")
+_CONFIG = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 
 
 class Listener(Protocol):
@@ -74,6 +76,7 @@ def map_figure() -> Any:
             self._listener, self._turn, self._number = listener, lock, 0
             self._to_page = ipywidgets.Widget()
             super().__init__(data, layout)
+            self._config = _CONFIG
             self._line, self._is_made = self._to_page.model_id, True
             self.open()
             self.on_msg(self._hear)
