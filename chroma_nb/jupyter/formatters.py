@@ -17,6 +17,7 @@ from chroma_nb.jupyter.markup import (
     bar,
     block,
     chips,
+    counted,
     document,
     escape,
     exact,
@@ -45,7 +46,7 @@ def result_html(result: Mapping[str, Any]) -> Html:
         return block(_query_tables(result))
     marks = _document_marks(getattr(result, "where_document", None))
     count = len(result["ids"])
-    return block(_records_table(_counted(count, "record"), result, marks), _more(count))
+    return block(_records_table(counted(count, "record"), result, marks), _more(count))
 
 
 def is_result(value: Mapping[str, Any]) -> bool:
@@ -66,7 +67,7 @@ def _query_tables(result: Mapping[str, Any]) -> Html:
         of_text = words([text], one["documents"] or ()) if text is not None else None
         marks = [*always, *([of_text] if of_text else [])]
         parts.append(
-            _records_table(f"{about} ({_counted(len(ids), 'hit')})", {"ids": ids, **one}, marks) + _more(len(ids))
+            _records_table(f"{about} ({counted(len(ids), 'hit')})", {"ids": ids, **one}, marks) + _more(len(ids))
         )
     return side_by_side(parts)
 
@@ -142,10 +143,6 @@ def _encodable(text: str) -> str:
 
 def _more(count: int) -> Html:
     return f'<div class="dim">and {count - ROWS:,} more</div>' if count > ROWS else ""
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 # --- A collection ----------------------------------------------------------------------------------------
@@ -257,7 +254,7 @@ def client_html(client: Any) -> Html:
     except Exception as error:  # noqa: BLE001  # a display never raises
         return block(facts(title, [*where, ("cannot be read", escape(_message(error), 300))]))
     more = f'<div class="dim">and {len(names) - COLLECTIONS:,} more</div>' if len(names) > COLLECTIONS else ""
-    listed = table(_counted(len(names), "collection"), ["collection", "records"], rows, numbers=["records"])
+    listed = table(counted(len(names), "collection"), ["collection", "records"], rows, numbers=["records"])
     return block(facts(title, where), listed, more)
 
 

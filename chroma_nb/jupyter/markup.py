@@ -225,3 +225,12 @@ def _png(pixels: Any) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines, 9)) + chunk(b"IEND", b"")
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "record"), counted(1200, "hit")
+    ('1 record', '1,200 hits')
+    """
+    return f"{count:,} {what}" + ("" if count == 1 else "s")

@@ -343,6 +343,36 @@ def test_the_selection_is_tagged_in_the_collection_and_on_the_map(explorer, coll
     assert [trace.name for trace in explorer.figure.data[:2]] == ["yes", "missing"]
 
 
+def test_a_tag_is_of_the_type_that_its_key_has(client, collection):
+    collection.update(ids=["id3"], metadatas=[{"ok": True, "tags": ["a"]}])
+    explorer = explore(collection, "pca", client=client)
+    explorer.selection.ids = ["id1"]
+    for key, text, stored in (
+        ("n", "7", 7),
+        ("ok", "false", False),
+        ("kind", "5", "5"),
+        ("tags", "b", "b"),
+        ("z", "1", "1"),
+    ):
+        explorer.key.value, explorer.value.value = key, text
+        explorer.tag.click()
+        assert collection.get(ids=["id1"])["metadatas"][0][key] == stored
+        assert f"1 record has {key} = {text} now." in explorer.status.value
+    assert collection.get(where={"n": {"$gt": 6.5}}, ids=["id1"])["ids"] == ["id1"]
+    explorer.key.value, explorer.value.value = "n", "seven"
+    explorer.tag.click()
+    assert "expected a number for &#x27;n&#x27;, got &#x27;seven&#x27;" in explorer.status.value
+    assert collection.get(ids=["id1"])["metadatas"][0]["n"] == 7
+
+
+def test_a_saved_selection_keeps_its_uris(explorer, collection):
+    collection.update(ids=["id2"], uris=["file:///two"])
+    explorer.selection.ids = ["id1", "id2"]
+    found = explorer.state.save_as("with-uris").get(include=["uris", "documents"])
+    assert dict(zip(found["ids"], found["uris"], strict=True)) == {"id1": None, "id2": "file:///two"}
+    assert all(found["documents"])
+
+
 def test_deleting_asks_and_deletes_only_what_was_confirmed(explorer, collection):
     explorer.selection.ids = ["id1", "id2"]
     explorer.delete.click()

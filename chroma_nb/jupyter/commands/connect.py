@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from IPython.core.error import UsageError
 
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion, value_of
+from chroma_nb.jupyter.markup import counted
 from chroma_nb.jupyter.session import Session, is_client
 
 
@@ -51,7 +52,7 @@ def _connect(session: Session, arguments: argparse.Namespace) -> None:
         session.opened.add(alias)
     session.current_client, session.current_collection = alias, None
     count = len(session.collection_names(session.clients[alias]))
-    session.say(f"Connected to {alias}: {count} collection{'' if count == 1 else 's'}.")
+    session.say(f"Connected to {alias}: {counted(count, 'collection')}.")
 
 
 def _named(session: Session, word: str) -> str:

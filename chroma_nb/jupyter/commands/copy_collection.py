@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from IPython.core.error import UsageError
 
+from chroma_nb.jupyter import part
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
 from chroma_nb.jupyter.session import Session
@@ -25,37 +25,11 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
     if arguments.copy in session.collection_names(client):
         raise UsageError(f"there is a collection {arguments.copy!r} already; nothing was changed")
     where = filters(compiled(session, arguments.where))
-    copy = client.create_collection(arguments.copy, **_made_like(source))
+    copy = part.new_like(source, client, arguments.copy)
     written = 0
-    while (page := _page(source, where, written))["ids"]:
-        copy.add(**page)
-        written += len(page["ids"])
+    while added := part.add(copy, source.get(include=list(part.FIELDS), limit=_PAGE, offset=written, **where)):
+        written += added
     session.say(f"Copied {written:,} records of {source.name} to {copy.name}.")
-
-
-def _made_like(source: Any) -> dict[str, Any]:
-    """The arguments that make a collection of the same space, model and metadata."""
-    configuration = source.configuration_json or {}
-    space = next((configuration[kind]["space"] for kind in ("hnsw", "spann") if configuration.get(kind)), None)
-    made: dict[str, Any] = {"embedding_function": source.configuration.get("embedding_function")}
-    if space is not None:
-        made["configuration"] = {"hnsw": {"space": space}}
-    if source.metadata:
-        made["metadata"] = {key: value for key, value in source.metadata.items() if not key.startswith("hnsw:")} or None
-    return made
-
-
-def _page(source: Any, where: dict[str, Any], offset: int) -> dict[str, Any]:
-    """The next records as arguments of ``add``."""
-    fields = ("documents", "embeddings", "metadatas", "uris")
-    page = source.get(include=list(fields), limit=_PAGE, offset=offset, **where)
-    page["metadatas"] = [metadata or None for metadata in page["metadatas"]]
-    found = {"ids": page["ids"], "embeddings": page["embeddings"]}
-    # Chroma takes no list in which nothing is said.
-    found.update(
-        {name: page[name] for name in fields if name != "embeddings" and any(x is not None for x in page[name])}
-    )
-    return found
 
 
 COMMAND = Command(

@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.get import ids_of
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
+from chroma_nb.jupyter.markup import counted
 from chroma_nb.jupyter.session import Session
 
 
@@ -37,7 +38,7 @@ def _delete_records(session: Session, collection: Any, arguments: argparse.Names
     found = collection.get(include=[], **options)["ids"]
     if not found:
         raise UsageError(f"{collection.name!r} has no such record; nothing was changed")
-    what = f"{len(found):,} record{'' if len(found) == 1 else 's'} of {collection.name!r}"
+    what = f"{counted(len(found), 'record')} of {collection.name!r}"
     session.confirm(f"Delete {what}?", arguments.yes)
     collection.delete(**options)
     session.say(f"Deleted {what}.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from chroma_nb.jupyter.formatters import model_name
-from chroma_nb.jupyter.markup import Html, block, escape, shortened, visible
+from chroma_nb.jupyter.markup import Html, block, counted, escape, shortened, visible
 from chroma_nb.jupyter.widgets import page_table
 from chroma_nb.jupyter.widgets.browser_state import PAGE_SIZE, BrowserState, Order, Page, Question, Rows
 from chroma_nb.jupyter.widgets.filter_builder import FilterBuilder, where_html
@@ -395,7 +395,7 @@ class Browser(_Shown):
             count = to[self.form.value](target, rows)
         except FileExistsError:
             raise ValueError(f"there is a file {target!r} already; nothing was written") from None
-        return f"{count:,} record{'' if count == 1 else 's'} written to {target}."
+        return f"{counted(count, 'record')} written to {target}."
 
     def _to_variable(self, name: str, rows: Rows) -> int:
         from IPython.core.getipython import get_ipython

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
 from chroma_nb._optional import require
 from chroma_nb.dataframe import is_missing
+from chroma_nb.jupyter import part
 from chroma_nb.jupyter.widgets.changes import Changes, Record, read_records
 from chroma_nb.jupyter.widgets.filters import FilterRow, Key, both, compiled, observe
 from chroma_nb.jupyter.widgets.selection import Selection
@@ -398,16 +397,8 @@ class BrowserState:
 
     def to_collection(self, client: Any, name: str, rows: Rows = "all") -> int:
         """Make a collection of what is shown, with its embeddings; how many records. It must be new."""
-        target = client.create_collection(name, **_made_like(self.collection))
-        count = 0
-        for batch in self.batches(rows, include=("embeddings", *_SHOWN)):
-            metadatas = [metadata or None for metadata in batch["metadatas"]]
-            given = {"documents": batch["documents"], "metadatas": metadatas, "uris": batch.get("uris") or []}
-            # Chroma takes no list in which nothing is said.
-            said = {name: list(values) for name, values in given.items() if any(one is not None for one in values)}
-            target.add(ids=batch["ids"], embeddings=np.asarray(batch["embeddings"], np.float32), **said)
-            count += len(batch["ids"])
-        return count
+        target = part.new_like(self.collection, client, name)
+        return sum(part.add(target, batch) for batch in self.batches(rows, include=part.FIELDS))
 
 
 def _column(found: Mapping[str, Any], name: str) -> list[Any]:
@@ -423,17 +414,6 @@ def _write_new(path: Path, write: Any) -> None:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-
-
-def _made_like(source: Any) -> dict[str, Any]:
-    """The arguments that make a collection of the same space, model and metadata."""
-    configuration = source.configuration_json or {}
-    space = next((configuration[kind]["space"] for kind in ("hnsw", "spann") if configuration.get(kind)), None)
-    made: dict[str, Any] = {"embedding_function": source.configuration.get("embedding_function")}
-    if space is not None:
-        made["configuration"] = {"hnsw": {"space": space}}
-    metadata = {key: value for key, value in (source.metadata or {}).items() if not key.startswith("hnsw:")}
-    return {**made, "metadata": metadata} if metadata else made
 
 
 # --- Order ----------------------------------------------------------------------------------------------

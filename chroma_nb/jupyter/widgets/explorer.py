@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias
 
 from chroma_nb._optional import require
-from chroma_nb.jupyter.markup import Html, block, chips, document, escape, facts, table, visible
+from chroma_nb.jupyter.markup import Html, block, chips, counted, document, escape, facts, table, visible
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
 from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
@@ -85,7 +85,7 @@ class Explorer:
         return self.state.search(text)
 
     def __repr__(self) -> str:
-        return f"<Explorer of {self.projection.name!r}: {len(self.projection):,} records>"
+        return f"<Explorer of {self.projection.name!r}: {counted(len(self.projection), 'record')}>"
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
@@ -256,7 +256,7 @@ class Explorer:
                 if list(choice.options) != options:
                     choice.options = options
                 choice.value = value
-        about = f"{len(self.projection):,} records · map by {self.projection.method}"
+        about = f"{counted(len(self.projection), 'record')} · map by {self.projection.method}"
         self.title.value = (
             f'<div class="title">{escape(self.projection.name, 120)}<span>{escape(about, 200)}</span></div>'
         )
@@ -276,7 +276,7 @@ class Explorer:
         text = searches[-1].texts[0] if searches else ""
         with self._filled():
             self.query.value = text
-        self.say(f"{len(searches[-1].ids[0])} records nearest to “{text}”" if searches else "")
+        self.say(f"{counted(len(searches[-1].ids[0]), 'record')} nearest to “{text}”" if searches else "")
 
     def _show_table(self) -> None:
         rows, state = self.state.table(), self.state
@@ -345,11 +345,12 @@ class Explorer:
 
     def _save(self) -> None:
         made = self.state.save_as(self.name.value)
-        self.say(f"Saved {len(self.selection):,} records as the collection {made.name!r}.")
+        self.say(f"Saved {counted(len(self.selection), 'record')} as the collection {made.name!r}.")
 
     def _tag(self) -> None:
-        count = self.state.tag(self.key.value, self.value.value)
-        self.say(f"{count:,} records have {self.key.value} = {self.value.value} now.")
+        key, text = self.key.value, self.value.value
+        count = self.state.tag(key, self.state.as_typed(key, text))
+        self.say(f"{counted(count, 'record')} {'has' if count == 1 else 'have'} {key} = {text} now.")
 
     def _ask(self) -> None:
         self._asked = len(self.selection)
@@ -357,7 +358,7 @@ class Explorer:
         self.confirm.layout.display = self.cancel.layout.display = None
         few = self._asked <= DELETED_AT_ONCE
         after = "Undo brings them back." if few else f"More than {DELETED_AT_ONCE:,}: this cannot be undone."
-        self.say(f"Delete {self._asked:,} records from {self.projection.name!r}? {after}")
+        self.say(f"Delete {counted(self._asked, 'record')} from {self.projection.name!r}? {after}")
 
     def _withdraw(self) -> None:
         self._asked = None
@@ -366,7 +367,7 @@ class Explorer:
     def _delete(self) -> None:
         count = self.state.delete(confirmed=self._asked or 0)
         self._withdraw()
-        self.say(f"Deleted {count:,} records.")
+        self.say(f"Deleted {counted(count, 'record')}.")
 
     def _undo(self) -> None:
         self.say(f"Taken back: {self.state.undo()}.")
@@ -389,7 +390,7 @@ class Explorer:
             self.working.layout.display = "none"
             if fit.error is None:
                 self._try(self.state.refit)
-                self.say(f"{len(self.projection):,} records by {self.projection.method}.")
+                self.say(f"{counted(len(self.projection), 'record')} by {self.projection.method}.")
             elif fit.stopped:
                 self.say("Stopped: this is the map of PCA.")
             else:
@@ -493,5 +494,5 @@ def static_html(projection: Projection, color: By = "label", stars: Sequence[fig
             projection.ids[:_LISTED], projection.documents, projection.metadatas, strict=False
         )
     ]
-    caption = f"Map of {projection.name}: {len(projection):,} records; run the cell to explore them"
+    caption = f"Map of {projection.name}: {counted(len(projection), 'record')}; run the cell to explore them"
     return block(drawing(projection, color, stars), table(caption, ["id", "document", "metadata"], first))

@@ -6,16 +6,19 @@ The views (``map.py``, ``explorer.py``) show it and call it; everything here is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
+from chroma_nb.jupyter import part
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes
+from chroma_nb.jupyter.widgets.filters import observe, typed
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
-from chroma_nb.projection.reading import IDS_PER_CALL, read_ids, space
+from chroma_nb.projection.reading import IDS_PER_CALL
 
-#: Rows of one page of the table, searches drawn at a time.
-ROWS, SEARCHES = 10, 4
+#: Rows of one page of the table, searches drawn at a time, records that the type of a key is learned from.
+ROWS, SEARCHES, SAMPLE = 10, 4, 200
 _BATCH = 1_000
 
 #: What points are coloured or sized by: a metadata key ("label" for the regions), values by id, or nothing.
@@ -195,14 +198,23 @@ class ExplorerState:
             self._changed("searches")
 
     # --- Changing the collection ---
+    def as_typed(self, key: str, text: str) -> Any:
+        """What was typed as a value of ``key``: of the type that the key has on the map, or as it is for a new key.
+
+        Raises ValueError for a text that is no such value.
+        """
+        carriers = (metadata for metadata in self.projection.metadatas if metadata and key in metadata)
+        known = observe(islice(carriers, SAMPLE)).get(key)
+        return text if known is None or known.kind == "list" else typed(key, known.kind, text)
+
     def tag(self, key: str, value: Any) -> int:
         """Give the selected records a metadata value; how many."""
         if not key.strip():
             raise ValueError("expected a metadata key, got none")
         ids = self._need_selection()
         for start in range(0, len(ids), _BATCH):
-            part = ids[start : start + _BATCH]
-            self.collection.update(ids=part, metadatas=[{key: value}] * len(part))
+            batch = ids[start : start + _BATCH]
+            self.collection.update(ids=batch, metadatas=[{key: value}] * len(batch))
         chosen = set(ids)
         for projection in (self.projection, self._whole):
             for row, one in enumerate(projection.ids):
@@ -216,17 +228,9 @@ class ExplorerState:
         ids = self._need_selection()
         if self.client is None:
             raise ValueError("a new collection needs the client; give it: explore(collection, client=client)")
-        target = self.client.create_collection(name, **_made_like(self.collection))
+        target = part.new_like(self.collection, self.client, name)
         for start in range(0, len(ids), _BATCH):
-            records = read_ids(self.collection, ids[start : start + _BATCH])
-            fields: dict[str, list[Any]] = {
-                "documents": records.documents,
-                "metadatas": [one or None for one in records.metadatas],
-            }
-            # Chroma takes no list in which nothing is said.
-            said = {field: values for field, values in fields.items() if any(one is not None for one in values)}
-            if records.ids:
-                target.add(ids=records.ids, embeddings=records.embeddings, **said)
+            part.add(target, self.collection.get(ids=ids[start : start + _BATCH], include=list(part.FIELDS)))
         return target
 
     def delete(self, confirmed: int) -> int:
@@ -270,10 +274,3 @@ class ExplorerState:
         if not len(self.selection):
             raise ValueError("nothing is selected; draw around some points or search first")
         return list(self.selection.ids)
-
-
-def _made_like(collection: Any) -> dict[str, Any]:
-    """The arguments that make an empty collection of the same space and model."""
-    stored = (collection.configuration_json or {}).get("embedding_function") or {"type": "legacy"}
-    function = None if stored.get("type") == "legacy" else collection.configuration.get("embedding_function")
-    return {"embedding_function": function, "configuration": {"hnsw": {"space": space(collection)}}}

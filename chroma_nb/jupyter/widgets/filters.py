@@ -178,11 +178,11 @@ def _condition(row: FilterRow, keys: Mapping[str, Key]) -> dict[str, Any]:
         return {found.operator: row.value}
     kind = key.element if key.kind == "list" else key.kind
     texts = next(csv.reader([row.value], skipinitialspace=True)) if found.many else [row.value]
-    values = [_value(key.name, kind, text) for text in texts]
+    values = [typed(key.name, kind, text) for text in texts]
     return {row.key: {found.operator: values if found.many else values[0]}}
 
 
-def _value(key: str, kind: str, text: str) -> Any:
+def typed(key: str, kind: str, text: str) -> Any:
     """The value that was typed, of the type that the key's values have."""
     reader, expected = _READERS.get(kind, _READERS["mixed"])
     try:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chroma_nb.jupyter.markup import counted
 from chroma_nb.results import GetResult
 
 if TYPE_CHECKING:
@@ -131,4 +132,4 @@ class Selection:
         return id in self._ids
 
     def __repr__(self) -> str:
-        return f"<Selection of {len(self)} record{'' if len(self) == 1 else 's'}>"
+        return f"<Selection of {counted(len(self), 'record')}>"

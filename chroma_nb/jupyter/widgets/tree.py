@@ -12,7 +12,7 @@ from typing import Any
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import Html, escape, shortened, table, visible
+from chroma_nb.jupyter.markup import Html, counted, escape, shortened, table, visible
 from chroma_nb.jupyter.widgets.page_table import part
 
 #: Collections of one page.
@@ -149,8 +149,7 @@ class TreeView:
         self.collection.options = [(f"{shortened(visible(one.name), 60)} ({one.count:,})", one.name) for one in entries]
         last = self._offset + len(entries)
         span = f", {self._offset + 1:,}–{last:,} shown" if self._total > len(entries) and entries else ""
-        plural = "" if self._total == 1 else "s"
-        self._table.value = part(entries_html(f"{self._total:,} collection{plural}{span}", entries))
+        self._table.value = part(entries_html(counted(self._total, "collection") + span, entries))
         self.previous.disabled, self.next.disabled = self._offset == 0, last >= self._total
 
     def _changed(self) -> None:

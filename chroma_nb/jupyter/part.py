@@ -1,0 +1,50 @@
+"""A part of a collection as a collection of its own: what saving a selection, an export and ``%chroma copy`` share.
+
+By the public methods of either side, so both may be of chromadb. For a whole collection between clients, compared
+afterwards, there is ``chroma_nb.copy``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+#: What a copied record consists of, as ``include`` of ``get``.
+FIELDS: Final = ("embeddings", "documents", "metadatas", "uris")
+
+
+def new_like(source: Any, client: Any, name: str) -> Any:
+    """A new collection of the space, model and metadata of ``source``; an error where there is one of this name.
+
+    >>> import chroma_nb
+    >>> client = chroma_nb.EphemeralClient()
+    >>> birds = client.create_collection("birds", configuration={"hnsw": {"space": "cosine"}}, metadata={"by": "me"})
+    >>> part = new_like(birds, client, "some-birds")
+    >>> part.metadata, part.configuration_json["hnsw"]["space"]
+    ({'by': 'me'}, 'cosine')
+    >>> client.close()
+    """
+    configuration = source.configuration_json or {}
+    space = next((configuration[kind]["space"] for kind in ("hnsw", "spann") if configuration.get(kind)), None)
+    nameless = (configuration.get("embedding_function") or {"type": "legacy"}).get("type") == "legacy"
+    made: dict[str, Any] = {
+        "embedding_function": None if nameless else source.configuration.get("embedding_function"),
+        "configuration": None if space is None else {"hnsw": {"space": space}},
+        # Chroma refuses metadata in which nothing is said; the space in old metadata is the configuration's now.
+        "metadata": {key: value for key, value in (source.metadata or {}).items() if not key.startswith("hnsw:")},
+    }
+    return client.create_collection(name, **{part: given for part, given in made.items() if given or part[0] == "e"})
+
+
+def add(target: Any, page: Mapping[str, Any]) -> int:
+    """Write an answer of ``get`` that includes ``FIELDS``; how many records."""
+    if not page["ids"]:
+        return 0
+    columns = {"documents": page["documents"], "metadatas": [one or None for one in page["metadatas"]]}
+    columns["uris"] = page.get("uris") or []
+    # Chroma takes no list in which nothing is said.
+    said = {name: list(values) for name, values in columns.items() if any(one is not None for one in values)}
+    target.add(ids=page["ids"], embeddings=np.asarray(page["embeddings"], np.float32), **said)
+    return len(page["ids"])
