@@ -19,6 +19,7 @@ class Extension:
         self._magics = ChromaMagics(shell)
         self._previous_magics: dict[str, Any] = {}
         self._previous_formatters: dict[tuple[str, str], Any] = {}
+        self._gave_accessor = False
 
     def load(self) -> None:
         """Register the magics, their completion, the displays of chromadb's objects, and ``df.chroma``."""
@@ -44,7 +45,7 @@ class Extension:
         for place, previous in self._previous_formatters.items():
             _restore(self._html(), place, previous)
         self._shell.events.unregister("pre_run_cell", self._register_accessor)
-        if "chroma_nb.pandas" in sys.modules:
+        if self._gave_accessor:
             sys.modules["chroma_nb.pandas"].unregister()
 
     def _html(self) -> Any:
@@ -52,10 +53,11 @@ class Extension:
 
     def _register_accessor(self, info: Any = None) -> None:
         """Give DataFrames their ``.chroma`` once somebody has loaded pandas; never load it."""
-        if "pandas" in sys.modules:
+        if "pandas" in sys.modules and not hasattr(sys.modules["pandas"].DataFrame, "chroma"):
             from chroma_nb import pandas
 
             pandas.register()
+            self._gave_accessor = True
 
 
 def _restore(formatter: Any, place: tuple[str, str], previous: Any) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from IPython.core.error import UsageError
 
+import chroma_nb.pandas
 from chroma_nb.jupyter.command_line import split
 from chroma_nb.jupyter.commands import COMMANDS, command
 from chroma_nb.results import GetResult, QueryResult
@@ -501,17 +502,21 @@ def test_objects_of_chromadb_are_displayed_once_loaded(shell):
 
 
 def test_the_accessor_comes_with_pandas_and_goes_with_the_extension(shell):
+    chroma_nb.pandas.unregister()
     shell.run_cell("import pandas as pd\ndf = pd.DataFrame({'id': ['a', 'b'], 'embedding': [[1.0, 0.0], [0.0, 1.0]]})")
     shell.run_cell("found = df.chroma.search([0.1, 0.9], 1)")
     assert shell.user_ns["found"]["id"].tolist() == ["b"]
     shell.run_line_magic("unload_ext", "chroma_nb")
     assert not hasattr(pd.DataFrame, "chroma")
+    chroma_nb.pandas.register()
     shell.run_line_magic("load_ext", "chroma_nb")
+    shell.run_line_magic("unload_ext", "chroma_nb")
     assert hasattr(pd.DataFrame, "chroma")
 
 
 def test_an_accessor_of_somebody_else_stays_theirs(shell):
     shell.run_line_magic("unload_ext", "chroma_nb")
+    chroma_nb.pandas.unregister()
 
     class Theirs:
         def __init__(self, frame):
@@ -525,6 +530,7 @@ def test_an_accessor_of_somebody_else_stays_theirs(shell):
     finally:
         del pd.DataFrame.chroma
         pd.DataFrame._accessors.discard("chroma")
+        chroma_nb.pandas.register()
 
 
 def test_loading_the_extension_loads_nothing_heavy():
