@@ -470,6 +470,17 @@ def test_completion_works_beside_jedi(shell):
     assert completions(shell, "%chroma qu") == ["query"]
 
 
+@pytest.mark.parametrize("command", ["get papers", "count papers", "query papers whales"])
+def test_a_filter_by_a_key_that_nobody_has_is_told_with_what_was_meant(chroma, shell, papers, capsys, command):
+    chroma(f"{command} --where \"yaer > 2020 or (topc = 'a' and year > 3000)\"")
+    said = capsys.readouterr().out
+    assert "Nothing passed the filter; the first records have no key 'yaer'; did you mean 'year'?" in said
+    assert "no key 'topc'; did you mean 'topic'?" in said
+    chroma(f'{command} --where "year > 2100"')
+    chroma(f'{command} --where "yaer > 2020 or year > 2020"')
+    assert "Nothing passed" not in capsys.readouterr().out
+
+
 # --- The extension --------------------------------------------------------------------------------------
 def test_unload_restores_what_was_there(chroma, shell, client, papers):
     html = shell.display_formatter.formatters["text/html"]

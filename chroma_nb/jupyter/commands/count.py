@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from chroma_nb.jupyter.command_line import Command, Parser
-from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, filters, only_target
+from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, filters, note_unknown_keys, only_target
 from chroma_nb.jupyter.session import Session
 
 
@@ -19,7 +19,11 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> i
     collection = only_target(session, arguments.words, "count")
     if arguments.where is None:
         return int(collection.count())
-    return len(collection.get(include=[], **filters(compiled(session, arguments.where)))["ids"])
+    found = compiled(session, arguments.where)
+    count = len(collection.get(include=[], **filters(found))["ids"])
+    if not count:
+        note_unknown_keys(session, collection, found.where)
+    return count
 
 
 COMMAND = Command(

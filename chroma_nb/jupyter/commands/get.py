@@ -13,6 +13,7 @@ from chroma_nb.jupyter.commands.options import (
     compiled,
     filters,
     included,
+    note_unknown_keys,
     rich_get,
     target,
 )
@@ -40,7 +41,10 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> A
     if words:
         options["ids"] = ids_of(session, words)
         options["limit"] = arguments.limit
-    return rich_get(collection.get(include=included(arguments.include, ["documents", "metadatas"]), **options), found)
+    answer = collection.get(include=included(arguments.include, ["documents", "metadatas"]), **options)
+    if not answer["ids"]:
+        note_unknown_keys(session, collection, found.where)
+    return rich_get(answer, found)
 
 
 def ids_of(session: Session, words: list[str]) -> list[str]:

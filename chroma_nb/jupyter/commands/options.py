@@ -9,7 +9,7 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from chroma_nb.jupyter.command_line import Parser, suggestion, value_of
-from chroma_nb.jupyter.session import Session, is_collection
+from chroma_nb.jupyter.session import Session, is_collection, metadata_keys
 from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
 from chroma_nb.results import GetResult, QueryResult
 
@@ -114,6 +114,23 @@ def filters(found: Compiled) -> dict[str, Any]:
     """The arguments of get, query and delete."""
     both = {"where": found.where, "where_document": found.where_document}
     return {name: value for name, value in both.items() if value is not None}
+
+
+def note_unknown_keys(session: Session, collection: Any, where: Any) -> None:
+    """For a filter that nothing passed: the keys in it that the first records do not have, with what was meant."""
+    asked = _keys_of(where) if where else set()
+    known = metadata_keys(collection) if asked else {}
+    for key in sorted(asked - set(known)):
+        session.say(f"Nothing passed the filter; the first records have no key {key!r}{suggestion(key, known)}")
+
+
+def _keys_of(where: Any) -> set[str]:
+    if isinstance(where, list):
+        return set().union(*map(_keys_of, where))
+    if not isinstance(where, dict):
+        return set()
+    below = set().union(*(_keys_of(value) for key, value in where.items() if key.startswith("$")))
+    return below | {key for key in where if not key.startswith(("$", "#"))}
 
 
 def rich_get(answer: Any, found: Compiled) -> GetResult:

@@ -16,6 +16,7 @@ from chroma_nb.jupyter.commands.options import (
     compiled,
     filters,
     included,
+    note_unknown_keys,
     rich_query,
     target,
 )
@@ -46,7 +47,10 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> A
         plan = {"plan": collection.explain(**options)} if hasattr(collection, "explain") else {}
         return {"where": found.where, "where_document": found.where_document, **plan}
     include = included(arguments.include, ["documents", "metadatas", "distances"])
-    return rich_query(collection.query(include=include, **options), found, queries.get("query_texts"))
+    answer = collection.query(include=include, **options)
+    if not any(answer["ids"]):
+        note_unknown_keys(session, collection, found.where)
+    return rich_query(answer, found, queries.get("query_texts"))
 
 
 def _target(session: Session, words: list[str], cell: str | None) -> tuple[Any, list[str]]:
