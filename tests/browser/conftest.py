@@ -181,8 +181,15 @@ class Notebook:
 
     def dark(self) -> None:
         """JupyterLab's dark theme."""
-        self.command("apputils:change-theme", theme="JupyterLab Dark")
-        self.page.wait_for_function("document.body.dataset.jpThemeLight === 'false'", timeout=PATIENCE)
+        self._theme("JupyterLab Dark", is_light="false")
+
+    def light(self) -> None:
+        """JupyterLab's light theme; the server remembers the last one."""
+        self._theme("JupyterLab Light", is_light="true")
+
+    def _theme(self, name: str, is_light: str) -> None:
+        self.command("apputils:change-theme", theme=name)
+        self.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{is_light}'", timeout=PATIENCE)
         self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=PATIENCE)
 
     def evaluate(self, code: str) -> str:

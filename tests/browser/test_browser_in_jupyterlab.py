@@ -89,8 +89,8 @@ def test_a_hundred_thousand_records_are_paged_filtered_and_searched(notebook):
     assert lab.page.locator(".chroma-nb-grid tbody tr").count() == 20
 
     lab.button("Add filter").click()
-    lab.page.get_by_title("Metadata key").select_option("kind")
-    operand = lab.page.get_by_title("Value")
+    lab.page.get_by_label("Key", exact=True).select_option("kind")
+    operand = lab.page.get_by_label("Value", exact=True)
     operand.fill("wren")
     operand.press("Enter")
     sees(lab, "1–20 of 20,000")
@@ -148,7 +148,7 @@ def test_a_record_is_edited_deleted_and_brought_back(notebook):
 def test_what_is_typed_before_the_suggestions_have_come_stays(notebook):
     lab = browsing(notebook)
     lab.button("Add filter").click()
-    key, operand = lab.page.get_by_title("Metadata key"), lab.page.get_by_title("Value")
+    key, operand = lab.page.get_by_label("Key", exact=True), lab.page.get_by_label("Value", exact=True)
     key.wait_for()
     with kernel_busy(lab):
         key.select_option("year")
@@ -177,9 +177,9 @@ def test_what_python_asks_is_in_the_boxes(notebook):
     lab = browsing(notebook)
     rows = "(chroma_nb.jupyter.widgets.filters.FilterRow('year', '≥', '2020'),)"
     lab.evaluate(f"[b.state.ask(contains='river', rows={rows}), b.refresh()] and None")
-    lab.page.get_by_title("Value").wait_for()
-    assert lab.page.get_by_title("Value").input_value() == "2020"
-    assert lab.page.get_by_title("Comparison").evaluate("one => one.selectedOptions[0].text") == "≥"
+    lab.page.get_by_label("Value", exact=True).wait_for()
+    assert lab.page.get_by_label("Value", exact=True).input_value() == "2020"
+    assert lab.page.get_by_label("Comparison", exact=True).evaluate("one => one.selectedOptions[0].text") == "≥"
     assert lab.page.get_by_label("In document", exact=True).input_value() == "river"
     lab.shot("browser-filters")
     lab.button("Clear").click()
@@ -292,8 +292,8 @@ def test_the_picture_of_the_documentation(notebook):
     cell = "b = chroma_nb.browse(words, readonly=False, page_size=12)\nb"
     lab = browsing(notebook, cell, before=NOUNS, height=1_900, width=1_200)
     lab.button("Add filter").click()
-    lab.page.get_by_title("Metadata key").select_option("category")
-    operand = lab.page.get_by_title("Value")
+    lab.page.get_by_label("Key", exact=True).select_option("category")
+    operand = lab.page.get_by_label("Value", exact=True)
     operand.fill("animal")
     operand.press("Enter")
     sees(lab, "1–12 of 300")

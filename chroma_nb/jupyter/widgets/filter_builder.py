@@ -134,18 +134,18 @@ class _Row:
             keys = {**keys, row.key: Key(row.key, "mixed")}
         self._keys = {DOCUMENT: Key(DOCUMENT, "document"), **keys}
         choices = [*((visible(name)[:60], name) for name in keys), ("(document)", DOCUMENT)]
-        narrow = {"width": "70px", "display": "none" if first else None}
-        self.joint = ipywidgets.Dropdown(
-            options=_JOINTS, tooltip="How it goes with the condition before", layout=narrow
-        )
-        self.key = ipywidgets.Dropdown(options=choices, tooltip="Metadata key", layout={"width": "170px"})
-        self.operation = ipywidgets.Dropdown(tooltip="Comparison", layout={"width": "140px"})
+        self.joint = _labelled("Joined by", _JOINTS, "How it goes with the condition before", "140px")
+        self.joint.layout.display = "none" if first else None
+        self.key = _labelled("Key", choices, "Metadata key", "210px")
+        self.operation = _labelled("Comparison", (), "Comparison", "230px")
         self.operand = Typed(
             on_change,
             value="" if row is None else row.value,
+            description="Value",
             tooltip="Value",
-            placeholder="value, then Enter",
-            layout={"width": "220px"},
+            placeholder="then Enter",
+            style={"description_width": "initial"},
+            layout={"width": "260px"},
         )
         self.remove = ipywidgets.Button(icon="times", tooltip="Remove this condition", layout={"width": "36px"})
         self._fill(row)
@@ -178,6 +178,16 @@ class _Row:
         self.operation.options = operations(key.kind)
         self.operation.index = 0
         self.operand.options = ("true", "false") if key.kind == "bool" else [visible(one)[:80] for one in key.values]
+
+
+def _labelled(name: str, options: Any, tooltip: str, width: str) -> Any:
+    return ipywidgets.Dropdown(
+        description=name,
+        options=options,
+        tooltip=tooltip,
+        style={"description_width": "initial"},
+        layout={"width": width},
+    )
 
 
 def where_html(where: Mapping[str, Any] | None, where_document: Mapping[str, Any] | None) -> Html:

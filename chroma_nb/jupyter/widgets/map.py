@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
+from chroma_nb.jupyter.markup import visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.map_figure import map_figure
 from chroma_nb.projection import figures
@@ -34,7 +35,8 @@ class MapView:
         drawing = self._drawing()
         self._rows = drawing.rows
         self._spots, self._layout = state.projection.coordinates, drawing.figure.layout.to_plotly_json()
-        self.figure: Any = map_figure()(self._traces(drawing), drawing.figure.layout, self, state.lock)
+        label = f"Map of {visible(state.projection.name)}: a point for each record; the table tells of those selected"
+        self.figure: Any = map_figure()(self._traces(drawing), drawing.figure.layout, self, state.lock, label)
         if len(state.selection):
             self.show_selection()
         state.on_change(self._follow)

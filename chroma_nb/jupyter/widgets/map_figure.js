@@ -84,6 +84,8 @@ const fitted = (place, figure, module) => {
 const draw = async (view, {figure, made, module}) => {
   view.stop?.();
   const place = document.createElement("div");
+  place.setAttribute("role", "figure");
+  place.setAttribute("aria-label", view.model.get("_label"));
   view.el.replaceChildren(place);
   const end = await made.render({el: place});
   const tell = (event, said) => view.model.send({event, ...said});

@@ -70,13 +70,17 @@ def map_figure() -> Any:
         #: The line, and the number of the last message on it that the state has in it already.
         _line = traitlets.Unicode().tag(sync=True)
         _said = traitlets.Int(0).tag(sync=True)
+        #: What is read out for the plot.
+        _label = traitlets.Unicode().tag(sync=True)
         _is_made = False
 
-        def __init__(self, data: Any, layout: Any, listener: Listener, lock: AbstractContextManager[Any]) -> None:
+        def __init__(
+            self, data: Any, layout: Any, listener: Listener, lock: AbstractContextManager[Any], label: str
+        ) -> None:
             self._listener, self._turn, self._number = listener, lock, 0
             self._to_page = ipywidgets.Widget()
             super().__init__(data, layout)
-            self._config = _CONFIG
+            self._config, self._label = _CONFIG, label
             self._line, self._is_made = self._to_page.model_id, True
             self.open()
             self.on_msg(self._hear)

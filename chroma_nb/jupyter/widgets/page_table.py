@@ -89,6 +89,7 @@ text-overflow:ellipsis;color:var(--c-text);text-align:left!important;vertical-al
 line-height:26px}
 .chroma-nb-near{gap:4px}
 .chroma-nb-browser .jupyter-widget-Collapse,.chroma-nb-browser .jupyter-widget-Collapse-contents{margin:0}
+.chroma-nb-browser .jupyter-widget-Collapse-header{color:var(--c-text)}
 .chroma-nb-browser textarea{font-family:var(--jp-code-font-family,monospace);font-size:12px}
 .chroma-nb-browser .where input{font-family:var(--jp-code-font-family,monospace);font-size:12px;width:min(44em,60%);
 background:var(--c-fill);color:var(--c-text);border:1px solid var(--c-line);
