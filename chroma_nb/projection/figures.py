@@ -36,6 +36,8 @@ PLAIN: Final[dict[str, Any]] = {
     "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
 }
 _SEED: Final = 42
+#: No button that sends the chart, documents and all, to plotly's makers, and none that stands for them.
+NO_CLOUD: Final = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 #: Of the first query, the second, …
 STAR_COLOURS: Final = ("#D62728", "#6A3D9A", "#1B9E77", "#B15928")
 
@@ -375,6 +377,6 @@ def html_page(figure: Any, plotlyjs: Literal["inside", "linked"]) -> str:
     page: str = figure.to_html(
         include_plotlyjs=True if plotlyjs == "inside" else "cdn",
         div_id="chroma-nb-map",
-        config={"displaylogo": False, "scrollZoom": True, "responsive": True},
+        config={**NO_CLOUD, "scrollZoom": True, "responsive": True},
     )
     return page

@@ -186,6 +186,7 @@ def test_the_same_map_gives_the_same_figure():
     assert made().figure(color="kind").to_json() == made().figure(color="kind").to_json()
     page = made().to_html(plotlyjs="linked", color="kind")
     assert page == made().to_html(plotlyjs="linked", color="kind")
+    assert '"showSendToCloud": false' in page
 
 
 def test_a_query_is_a_star_with_lines_to_its_hits(client, filled):

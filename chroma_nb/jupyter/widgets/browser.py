@@ -536,7 +536,7 @@ class ClientBrowser(_Shown):
         style = ipywidgets.HTML(page_table.STYLE, layout={"display": "none"})
         head = ipywidgets.VBox([style, self.tree.widget, self.status])
         head.add_class("chroma-nb-browser")
-        self.widget = ipywidgets.VBox([head, self._place])
+        self.widget = ipywidgets.VBox([head, self._place], layout={"grid_gap": "8px"})
 
     def open(self, database: str, name: str) -> str | None:
         """Browse this collection, below the tree."""

@@ -29,11 +29,11 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from chroma_nb._optional import require
+from chroma_nb.projection.figures import NO_CLOUD
 
 #: What is said to the page over our own line; what plotly's widget syncs besides and nobody here needs.
 _TOLD, _NEEDLESS = "_py2js_", ("_js2py_", "_last_")
 _FIGURE = ("_widget_data", "_widget_layout")
-_CONFIG = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 
 
 class Listener(Protocol):
@@ -80,7 +80,7 @@ def map_figure() -> Any:
             self._listener, self._turn, self._number = listener, lock, 0
             self._to_page = ipywidgets.Widget()
             super().__init__(data, layout)
-            self._config, self._label = _CONFIG, label
+            self._config, self._label = NO_CLOUD, label
             self._line, self._is_made = self._to_page.model_id, True
             self.open()
             self.on_msg(self._hear)
