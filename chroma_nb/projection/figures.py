@@ -27,16 +27,23 @@ LASSO: Final = 50_000
 DRAWN: Final = 200_000
 #: On white and on black alike 4.5 : 1.
 _INK: Final = "#767676"
-#: Of every figure: nothing of its own that a dark or a light page would show.
+#: Of every figure: nothing of its own that a dark or a light page would show, and no button of plotly's that sends
+#: the chart, documents and all, to its makers, wherever the figure is shown.
 PLAIN: Final[dict[str, Any]] = {
     "template": "none",
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
     "font": {"color": _INK},
     "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
+    "modebar": {
+        "bgcolor": "rgba(0,0,0,0)",
+        "color": _INK,
+        "activecolor": PALETTE[0],
+        "remove": ["sendChartToCloud"],
+    },
 }
 _SEED: Final = 42
-#: No button that sends the chart, documents and all, to plotly's makers, and none that stands for them.
+#: The same for pages and widgets of ours, and no button that stands for plotly's makers.
 NO_CLOUD: Final = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 #: Of the first query, the second, …
 STAR_COLOURS: Final = ("#D62728", "#6A3D9A", "#1B9E77", "#B15928")
@@ -316,7 +323,6 @@ def _layout(
         "dragmode": "orbit" if dims == 3 else ("lasso" if len(projection.ids) <= LASSO else "select"),
         "width": width,
         "height": height,
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": _INK, "activecolor": PALETTE[0]},
         "uirevision": "chroma-nb",
     }
 

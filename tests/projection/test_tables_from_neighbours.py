@@ -10,8 +10,10 @@ import pytest
 
 from chroma_nb.projection import reducers
 from chroma_nb.projection.compare import aligned, compare
+from chroma_nb.projection.drift import drift
 from chroma_nb.projection.duplicates import duplicates, outliers
 from chroma_nb.projection.evaluate import evaluate, ndcg
+from chroma_nb.projection.projection import project
 
 
 @pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
@@ -58,9 +60,22 @@ def test_an_evaluation_is_drawn_as_bars_whose_names_are_only_text(per_question):
     figure = evaluate([Asked()], {attack: "id3"}, per_question=per_question).figure(height=300)
     assert figure.layout.height == 300
     heights = {bar.name: bar.y[0] for bar in figure.data}
+    assert figure.layout.modebar.remove == ("sendChartToCloud",)
     assert list(heights.values()) == pytest.approx([1 / math.log2(3)] if per_question else [1, 0.5, 1 / math.log2(3)])
     assert "<img" not in figure.to_json()
     assert "&lt;img" in json.loads(figure.to_json())["data"][0]["x"][0]
+
+
+def test_no_figure_offers_to_send_the_records_to_plotlys_makers(client, filled):
+    collection, other = filled(client, 30), filled(client, 30, name="other")
+    figures = [
+        project(collection, "pca").figure(),
+        compare(collection, other, "pca").figure(),
+        drift(collection, after=other, method="pca").figure(),
+        duplicates(collection).figure(method="pca"),
+        outliers(collection).figure(method="pca"),
+    ]
+    assert [figure.layout.modebar.remove for figure in figures] == [("sendChartToCloud",)] * len(figures)
 
 
 def test_a_table_with_a_picture_is_a_table_like_any_other(client, filled):
