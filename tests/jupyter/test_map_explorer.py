@@ -343,6 +343,10 @@ def test_the_selection_is_tagged_in_the_collection_and_on_the_map(explorer, coll
     assert [trace.name for trace in explorer.figure.data[:2]] == ["yes", "missing"]
 
 
+def test_showing_a_map_writes_out_no_point(explorer):
+    assert repr(explorer.figure) == f"<map of {len(explorer.figure.data)} traces>"
+
+
 def test_a_tag_is_of_the_type_that_its_key_has(client, collection):
     collection.update(ids=["id3"], metadatas=[{"ok": True, "tags": ["a"]}])
     explorer = explore(collection, "pca", client=client)

@@ -86,6 +86,10 @@ def map_figure() -> Any:
             self.on_msg(self._hear)
             self._to_page.on_msg(self._answer)
 
+        def __repr__(self) -> str:
+            """Short: plotly's own writes out every point, each time a widget around it is shown."""
+            return f"<map of {len(self.data)} traces>"
+
         def open(self) -> None:
             """Not before the points are there: plotly's widget sends them after itself."""
             if self._is_made:
