@@ -86,7 +86,6 @@ class RecordPanel:
         self._html = ipywidgets.HTML()
         self._near = ipywidgets.VBox()
         self.close_button = ipywidgets.Button(description="Close record", icon="times", tooltip="Close the record")
-        self.close_button.layout.align_self = "flex-start"
         self.close_button.on_click(lambda _: self.close())
         self.document = ipywidgets.Textarea(description="Document", layout={**_WIDE, "height": "110px"})
         self.metadata = ipywidgets.Textarea(description="Metadata", layout={**_WIDE, "height": "110px"})
@@ -98,14 +97,14 @@ class RecordPanel:
         )
         self.save.on_click(lambda _: do(self._save))
         self.delete = ipywidgets.Button(description="Delete…", icon="trash", tooltip="Delete this record; asks first")
-        self._form = ipywidgets.VBox([self.document, self.metadata, ipywidgets.HBox([self.save, self.delete])])
-        self._form.layout.grid_gap = "6px"
         self._near.add_class("chroma-nb-near")
         side_by_side = ipywidgets.HBox(
             [self._html, self._near], layout={"flex_flow": "row wrap", "grid_gap": "8px 32px"}
         )
-        parts = [side_by_side, *([] if state.readonly else [self._form]), self.close_button]
-        self.widget = ipywidgets.VBox(parts, layout={"display": "none"})
+        form = [] if state.readonly else [self.document, self.metadata]
+        buttons = [self.close_button] if state.readonly else [self.save, self.delete, self.close_button]
+        self.widget = ipywidgets.VBox([side_by_side, *form, ipywidgets.HBox(buttons)], layout={"display": "none"})
+        self.widget.layout.grid_gap = "6px"
         self.widget.add_class("chroma-nb-panel")
 
     def show(self, record: Record) -> None:
