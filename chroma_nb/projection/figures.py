@@ -361,7 +361,7 @@ def apart(spots: Sequence[tuple[Matrix, str]], coordinates: Matrix) -> list[tupl
     >>> [name for _, name in apart([(here, "whales")] * 9, np.array([[0, 0], [1, 1]], np.float32))]
     ['whales', 'whales', 'whales']
     """
-    span = float(max(np.ptp(coordinates, axis=0).max(initial=0), 1e-9))
+    span = max(float(np.ptp(coordinates, axis=0).max(initial=0)), 1e-9)
     line = 0.04 * span
     taken: list[tuple[float, float, float]] = []
     placed = []

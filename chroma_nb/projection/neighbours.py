@@ -74,13 +74,14 @@ def _nearest(points: Matrix, k: int, report: Report) -> npt.NDArray[np.int32]:
     is passed over by one comparison.
     """
     half = np.einsum("ij,ij->i", points, points)[:, None] / 2
-    one = np.ones_like(half)
-    left, right = np.hstack([-points, half, one]), np.hstack([points, one, half])
+    one = np.ones((_BLOCK, 1), np.float32)
     rows, far = np.zeros((len(points), k), np.int32), np.full((len(points), k), np.inf, np.float32)
     blocks = [slice(start, min(start + _BLOCK, len(points))) for start in range(0, len(points), _BLOCK)]
     for number, block in enumerate(blocks):
+        left = np.hstack([-points[block], half[block], one[: block.stop - block.start]])
         for others in blocks[number:]:
-            apart = left[block] @ right[others].T
+            right = np.hstack([points[others], one[: others.stop - others.start], half[others]])
+            apart = left @ right.T
             if others is block:
                 np.fill_diagonal(apart, -np.inf)
             else:
@@ -124,12 +125,16 @@ def prepared(embeddings: Matrix, space: str) -> Matrix:
 
     The inner product is taken as cosine: it is no distance, a vector need not be its own nearest.
     """
-    points = embeddings.astype(np.float64)
-    if space == "l2":
-        points -= points.mean(axis=0) if len(points) else 0
-    else:
-        points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    return points.astype(np.float32)
+    points = np.empty(embeddings.shape, np.float32)
+    centre = embeddings.mean(axis=0, dtype=np.float64) if len(embeddings) else 0.0
+    for start in range(0, len(points), _BLOCK):
+        part = embeddings[start : start + _BLOCK].astype(np.float64)
+        if space == "l2":
+            part -= centre
+        else:
+            part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        points[start : start + _BLOCK] = part
+    return points
 
 
 def searched(

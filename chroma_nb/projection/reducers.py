@@ -22,6 +22,8 @@ from chroma_nb.types import Matrix
 N_NEIGHBOURS: Final = 15
 #: Below as many records UMAP has nothing to tell that PCA does not.
 FEW: Final = 16
+#: Points that PCA takes at a time.
+_ROWS: Final = 4_096
 #: Beyond as many records 100 epochs give the same map as the default of several hundred.
 _MANY: Final = 5_000
 
@@ -56,13 +58,24 @@ def pca(
     coordinates = np.zeros((count, dims), np.float32)
     if count < 2 or points.shape[1] == 0:
         return coordinates
-    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    centre = points.mean(axis=0, dtype=np.float64)
+    parts = [slice(start, start + _ROWS) for start in range(0, count, _ROWS)]  # no second copy of all of them
     wide = points.shape[1] > count
-    square = centred @ centred.T if wide else centred.T @ centred
+    if wide:
+        centred = points - centre
+        square = centred @ centred.T
+    else:
+        square = np.zeros((points.shape[1], points.shape[1]))
+        for part in parts:
+            centred = points[part] - centre
+            square += centred.T @ centred
     values, vectors = np.linalg.eigh(square)
     keep = min(dims, len(values))
     values, vectors = values[::-1][:keep], vectors[:, ::-1][:, :keep]
-    found = vectors * np.sqrt(np.maximum(values, 0)) if wide else centred @ vectors
+    if wide:
+        found = vectors * np.sqrt(np.maximum(values, 0))
+    else:
+        found = np.concatenate([(points[part] - centre) @ vectors for part in parts])
     found[:, values <= values[0] * 1e-12] = 0  # rounding, not a direction
     # An eigenvector may point either way: the point farthest out gets a positive coordinate.
     farthest = found[np.argmax(np.abs(found), axis=0), np.arange(keep)]
