@@ -276,6 +276,7 @@ class _Columns:
         if found is None:
             found = self._table.index.to_series()
         cells = _cells(pd.Series(found, dtype=object) if isinstance(found, list) else found)
+        _check_encodable(cells, "the id", bad)
         if set(map(type, cells)) == {str} and len(set(cells)) == len(cells):
             return cells
         seen: set[str] = set()
@@ -303,6 +304,7 @@ class _Columns:
                 cells[row] = None
             elif not isinstance(cell, str):
                 bad.setdefault(row, f"expected a text as {part}, got {cell!r}")
+        _check_encodable(cells, f"the {part}", bad)
         return cells
 
     @np.errstate(over="ignore")  # what float32 cannot hold becomes infinite, and a bad row
@@ -449,6 +451,7 @@ def _metadatas(table: Any, names: list[Any], dates: Dates, bad: dict[int, str]) 
             raise ValueError(f"expected column names that can be metadata keys, got {name!r}; rename or drop it")
         problems: dict[int, str] = {}
         columns.append(_cells(table[name], dates, problems))
+        _check_encodable(columns[-1], "the text", problems)
         keys.append(key)
         for row, reason in problems.items():
             bad.setdefault(row, f"column {str(name)!r}: {reason}")
@@ -464,6 +467,17 @@ def _metadatas(table: Any, names: list[Any], dates: Dates, bad: dict[int, str]) 
     for dicts in whole:
         rows = [({**given, **(row or {})} or None) if given else row for given, row in zip(dicts, rows, strict=True)]
     return rows
+
+
+def _check_encodable(cells: list[Any], what: str, bad: dict[int, str]) -> None:
+    """Half of a surrogate pair cannot be stored: Python's text may hold one, UTF-8 may not."""
+    texts = {row: cell for row, cell in enumerate(cells) if isinstance(cell, str)}
+    try:
+        "".join(texts.values()).encode()
+    except UnicodeEncodeError:
+        for row, text in texts.items():
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                bad.setdefault(row, f"{what} holds a lone surrogate, which cannot be written as UTF-8")
 
 
 def _holds_dicts(column: Any) -> bool:

@@ -422,6 +422,18 @@ def test_a_row_that_is_no_record_is_named_with_its_reason(frame, reason):
     assert reason in kept.skipped[0].reason or reason in str(kept.skipped[0])
 
 
+@pytest.mark.parametrize("column", ["id", "document", "uri", "note"])
+def test_half_a_surrogate_pair_is_a_bad_row(column):
+    rows = {"id": ["a", "b"], "document": ["x", "y"], "uri": ["u", "v"], "note": ["m", "n"], "embedding": [[1.0]] * 2}
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(("id", "document", "uri", "note"), object))
+    frame.loc[1, column] = "half \ud83d"
+    with pytest.raises(ValueError, match="holds a lone surrogate, which cannot be written as UTF-8"):
+        from_frame(frame)
+    assert from_frame(frame, on_error="skip").records.ids == ["a"]
+    frame.loc[1, column] = "whole \U0001f600"
+    assert len(from_frame(frame).records) == 2
+
+
 @pytest.mark.parametrize(
     ("frame", "options", "message"),
     [
