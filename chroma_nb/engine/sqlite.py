@@ -96,9 +96,13 @@ class Connections:
                 connection = _open(f"file:{quote(str(self.path))}?{mode}", uri=True)
             else:
                 connection = _open(str(self.path))
-            for pragma in _PRAGMAS:
-                connection.execute(pragma)
-            connection.execute(SYNCHRONOUS[self._durability])
+            try:
+                for pragma in _PRAGMAS:
+                    connection.execute(pragma)
+                connection.execute(SYNCHRONOUS[self._durability])
+            except BaseException:
+                connection.close()
+                raise
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
         self._all.append(connection)
