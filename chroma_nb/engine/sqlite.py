@@ -135,8 +135,13 @@ class Connections:
         if self.path is None:
             self.writing.release()
             return
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except BaseException:  # an interrupt: closing it undoes the transaction as well
+            self._all.remove(connection)
+            connection.close()
+            raise
         if self._closed:
             connection.close()
         else:

@@ -92,6 +92,7 @@ def test_whatever_step_fails_the_state_is_that_of_before_or_after(
         assert now in (before, after), where
         seen.add(now == after)
         if not steps.failed:
+            engine.close()
             break
         assert engine.verify() == [], where
         agree(engine, collection)
