@@ -5,31 +5,20 @@ icons are links without an address (plotly's own, and each has a counterpart of 
 """
 
 import pytest
+from letters import LETTERS
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
 
-SETUP = """
-import numpy as np
-import chroma_nb
-
-class Letters(chroma_nb.EmbeddingFunction):
-    def __init__(self): pass
-    def __call__(self, input):
-        return [np.array([t.lower().count(c) + 0.01 for c in "aeiorstn"], np.float32) for t in input]
-    @staticmethod
-    def name(): return "letters"
-    @staticmethod
-    def build_from_config(config): return Letters()
-    def get_config(self): return {}
-
-client = chroma_nb.EphemeralClient()
-birds = client.create_collection("birds", embedding_function=Letters())
+SETUP = (
+    LETTERS
+    + """
 kinds, places = ["wren", "heron", "swift", "kestrel", "nightjar"], ["river", "meadow", "old town", "north shore"]
 texts = [f"A {kinds[i % 5]} seen at the {places[i * 7 % 4]}. " + "It sang. " * (i % 40) for i in range(90)]
 metadatas = [{"kind": kinds[i % 5], "year": 1990 + i % 35, "ringed": i % 3 == 0} for i in range(90)]
 birds.add(ids=[f"bird-{i}" for i in range(90)], documents=texts, metadatas=metadatas)
 """
+)
 BROWSE = "shown = chroma_nb.browse(birds, readonly=False)\nshown"
 CLIENT = "shown = chroma_nb.browse(client)\nshown.open(client.database, 'birds')\nshown"
 EXPLORE = "shown = chroma_nb.explore(birds, 'pca', color='kind')\nshown"

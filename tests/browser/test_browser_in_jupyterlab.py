@@ -5,28 +5,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from letters import LETTERS
 
 pytestmark = pytest.mark.browser
 
 TUTORIALS = Path(__file__).parents[2] / "notebooks"
 
 #: 100,000 records; the embedding function is quick and needs no model.
-COLLECTION = """
-import numpy as np
-import chroma_nb
-
-class Letters(chroma_nb.EmbeddingFunction):
-    def __init__(self): pass
-    def __call__(self, input):
-        return [np.array([t.lower().count(c) + 0.01 for c in "aeiorstn"], np.float32) for t in input]
-    @staticmethod
-    def name(): return "letters"
-    @staticmethod
-    def build_from_config(config): return Letters()
-    def get_config(self): return {}
-
-client = chroma_nb.EphemeralClient()
-birds = client.create_collection("birds", embedding_function=Letters())
+COLLECTION = (
+    LETTERS
+    + """
 n = %d
 kinds, places = ["wren", "heron", "swift", "kestrel", "nightjar"], ["river", "meadow", "old town", "north shore"]
 texts = [f"A {kinds[i %% 5]} seen at the {places[i * 7 %% 4]}, the {i + 1}. entry of the field book." for i in range(n)]
@@ -38,6 +26,7 @@ for s in range(0, n, 10_000):
     birds.add(ids=[f"bird-{i:06}" for i in range(s, e)], embeddings=vectors[s:e], documents=texts[s:e],
               metadatas=metadatas[s:e])
 """
+)
 
 
 #: The nouns of the tutorials, whose embeddings are there already; questions are embedded by the real model.

@@ -4,6 +4,7 @@ import uuid
 
 import numpy as np
 import pytest
+from emptied_client import emptied_client
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -48,14 +49,8 @@ class Words:
 @pytest.fixture(params=["chroma_nb", "chromadb"])
 def client(request):
     """An empty client of ours, and of chromadb's own."""
-    module = pytest.importorskip(request.param)
-    client = module.EphemeralClient()  # chromadb allows one kind of settings a process
-    for collection in client.list_collections():
-        client.delete_collection(collection.name)
-    yield client
-    for collection in client.list_collections():
-        client.delete_collection(collection.name)
-    client.close()
+    with emptied_client(request.param) as client:
+        yield client
 
 
 @pytest.fixture

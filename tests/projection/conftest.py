@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from emptied_client import emptied_client
 
 TOPICS = ("whale ocean", "engine fuel", "piano music", "bread oven")
 
@@ -13,14 +14,8 @@ def _the_cache_is_the_tests_own(tmp_path, monkeypatch):
 
 @pytest.fixture(params=["chroma_nb", "chromadb"])
 def client(request):
-    module = pytest.importorskip(request.param)
-    client = module.EphemeralClient()  # chromadb allows one kind of settings a process
-    for collection in client.list_collections():
-        client.delete_collection(collection.name)
-    yield client
-    for collection in client.list_collections():
-        client.delete_collection(collection.name)
-    client.close()
+    with emptied_client(request.param) as client:
+        yield client
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from emptied_client import emptied_client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,13 +27,8 @@ def client(request):
         ):
             yield client
         return
-    client = pytest.importorskip(request.param).EphemeralClient()
-    for collection in client.list_collections():
-        client.delete_collection(collection.name)
-    yield client
-    for collection in client.list_collections():
-        client.delete_collection(collection.name)
-    client.close()
+    with emptied_client(request.param) as client:
+        yield client
 
 
 @pytest.fixture

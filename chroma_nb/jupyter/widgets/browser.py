@@ -6,8 +6,7 @@ import itertools
 import keyword
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from chroma_nb.jupyter.formatters import model_name
 from chroma_nb.jupyter.markup import Html, block, counted, escape, shortened, visible
 from chroma_nb.jupyter.widgets import page_table
 from chroma_nb.jupyter.widgets.browser_state import PAGE_SIZE, BrowserState, Order, Page, Question, Rows
+from chroma_nb.jupyter.widgets.filling import Filling
 from chroma_nb.jupyter.widgets.filter_builder import FilterBuilder, where_html
 from chroma_nb.jupyter.widgets.record import NewRecord, RecordPanel
 from chroma_nb.jupyter.widgets.selection import Selection
@@ -67,7 +67,7 @@ class _Shown:
         display({**bundle, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
 
 
-class Browser(_Shown):
+class Browser(Filling, _Shown):
     """A collection, live. ``selection`` follows the ticks, ``where`` the filter; ``to_df()`` is what is shown.
 
     ``widget`` may stand in a layout of your own; ``state`` can be driven from Python, followed by ``refresh()``.
@@ -98,7 +98,6 @@ class Browser(_Shown):
         self.page: Page = self.state.read()
         self._heads: list[page_table.Column] = []
         self._shape: list[tuple[str, int, str]] = []
-        self._filling = False
         self._asked = Question()
         self._build()
         self.state.selection.on_select(lambda _: self._tick(), source=_SELECTION_SOURCE)
@@ -351,15 +350,6 @@ class Browser(_Shown):
             self._fill_table()
             self.unselect.disabled = self.delete_selected.disabled = not len(self.selection)
             self._say("")
-
-    @contextmanager
-    def _filled(self) -> Iterator[None]:
-        """What changes meanwhile is filled in by us, not by the person."""
-        before, self._filling = self._filling, True
-        try:
-            yield
-        finally:
-            self._filling = before
 
     # --- Deleting ---
     def _ask_to_delete_selected(self) -> None:

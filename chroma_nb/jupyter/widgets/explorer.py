@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias
 
@@ -16,6 +15,7 @@ from chroma_nb._optional import require
 from chroma_nb.jupyter.markup import Html, block, chips, counted, document, escape, facts, table, visible
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
 from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState
+from chroma_nb.jupyter.widgets.filling import Filling
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
 from chroma_nb.jupyter.widgets.map_drawing import drawing
@@ -48,7 +48,7 @@ def _renderer(asked: Renderer, state: ExplorerState) -> str:
     return "scatter" if is_large and find_spec("jscatter") else "plotly"
 
 
-class Explorer:
+class Explorer(Filling):
     """What ``explore`` gives: shows itself in a notebook; ``selection`` is what is lassoed, and can be set."""
 
     def __init__(self, state: ExplorerState, height: int = 560, renderer: Renderer = "auto") -> None:
@@ -56,7 +56,6 @@ class Explorer:
         self.map = RENDERERS[_renderer(renderer, state)](state, height)
         self._number = next(_NUMBERS)
         self._asked: int | None = None
-        self._filling = False
         self._build(require("ipywidgets", feature="explore()"))
         self._offer()
         self._show_table()
@@ -235,15 +234,6 @@ class Explorer:
             self._show_search()
         elif what == "focus":
             self._show_record()
-
-    @contextmanager
-    def _filled(self) -> Iterator[None]:
-        """What changes meanwhile is filled in by us, not by the person."""
-        before, self._filling = self._filling, True
-        try:
-            yield
-        finally:
-            self._filling = before
 
     def _offer(self) -> None:
         """The choices there are now, and what is chosen, whoever chose it."""
