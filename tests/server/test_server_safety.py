@@ -122,6 +122,8 @@ def test_the_token_is_kept_as_a_digest_only(serve: Any, caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG)
     server = serve(token=TOKEN)
     get(server.url + D + "/collections", headers={"x-chroma-token": TOKEN})
+    server.stop()  # what is logged of the call is logged now
+    assert "/collections" in caplog.text
     app = server._server.config.app
     assert TOKEN not in caplog.text + repr(server) + repr(vars(app)) + repr(vars(app._gate))
 
@@ -267,12 +269,13 @@ def test_a_uri_is_kept_and_never_loaded(server: Any, collection: Any) -> None:
 
 
 def test_the_log_names_the_call_and_none_of_its_contents(
-    server: Any, collection: Any, caplog: pytest.LogCaptureFixture
+    store: Any, collection: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "chroma_nb.server")
-    url = f"{server.url}{D}/collections/{collection.id}"
-    post(url + "/get", json={"ids": ["private-id"], "where": {"private-key": "private-value"}})
-    get(f"{server.url}{D}/collections/private-name")
+    with chroma_nb.serve(store, port=0) as server:  # a call is logged after its answer: stopping waits for that
+        url = f"{server.url}{D}/collections/{collection.id}"
+        post(url + "/get", json={"ids": ["private-id"], "where": {"private-key": "private-value"}})
+        get(f"{server.url}{D}/collections/private-name")
     ours = [record.getMessage() for record in caplog.records if record.name == "chroma_nb.server"]
     assert any("/get 200" in line for line in ours)
     assert any("404" in line for line in ours)
