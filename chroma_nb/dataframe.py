@@ -54,25 +54,34 @@ ABSENT: Any = _Absent()
 
 # --- Recognising a table ------------------------------------------------------------------------------
 def is_frame(value: object) -> bool:
-    """Whether ``value`` is a table: pandas, polars, Arrow or anything else with their protocol.
+    """Whether ``value`` is a table: pandas, polars (lazy, too), Arrow or anything else with their protocol.
 
     >>> is_frame(["a", "b"])
     False
     """
     kind = type(value)
+    if _is_plan(kind):
+        return True
     if not hasattr(kind, "__arrow_c_stream__") and not hasattr(kind, "__dataframe__"):
         return False
     return any(hasattr(value, name) for name in ("columns", "column_names", "schema"))
 
 
+def _is_plan(kind: type) -> bool:
+    """A polars.LazyFrame, or one that behaves like it: ``collect()`` makes the table."""
+    return hasattr(kind, "collect") and hasattr(kind, "collect_schema")
+
+
 def to_pandas(frame: Any) -> pandas.DataFrame:
-    """``frame`` as a pandas DataFrame; a foreign table comes over as Arrow columns.
+    """``frame`` as a pandas DataFrame; a foreign table comes over as Arrow columns, a lazy one is run.
 
     >>> import pyarrow
     >>> to_pandas(pyarrow.table({"id": ["a"], "year": [2020]})).dtypes["year"]
     int64[pyarrow]
     """
     pd = require("pandas", feature="a DataFrame")
+    if _is_plan(type(frame)):
+        frame = frame.collect()
     if isinstance(frame, pd.DataFrame):
         result = frame
     elif not is_frame(frame):

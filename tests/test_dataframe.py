@@ -358,9 +358,10 @@ def test_polars_frames_are_read_by_protocol():
             "embedding": pl.Series(ROWS, dtype=pl.Array(pl.Float32, 2)),
         }
     )
-    records = from_frame(frame).records
-    assert records.metadatas == [{"year": 2020, "tags": ["x"]}, None]
-    assert records.embeddings.tolist() == ROWS
+    for table in (frame, frame.lazy()):
+        records = from_frame(table).records
+        assert records.metadatas == [{"year": 2020, "tags": ["x"]}, None]
+        assert records.embeddings.tolist() == ROWS
 
 
 def test_a_frame_is_recognised_by_its_protocol():

@@ -277,8 +277,11 @@ class Projection:
             state = json.loads(parts["state"].tobytes())
             if state["format"] != _FORMAT or len(parts["coordinates"]) != len(state["ids"]):
                 raise ValueError("not a map of this version")
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"expected a file that Projection.save wrote, got {str(path)!r}: {error}") from error
+        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"expected a map that Projection.save of this version wrote, got {str(path)!r}; "
+                "make it anew with project()"
+            ) from error
         found = cls(
             state["ids"],
             parts["coordinates"],

@@ -149,8 +149,30 @@ def test_files_with_pickles_are_not_read(tmp_path):
     with open(tmp_path / "map-x.npz", "wb") as file:
         np.savez(file, coordinates=np.array([Trap()], dtype=object))
     assert coordinates_cache.load([tmp_path], "x", (1, 2)) is None
-    with pytest.raises(ValueError, match=r"expected a file that Projection\.save wrote"):
+    with pytest.raises(ValueError, match=r"expected a map that Projection\.save of this version wrote"):
         Projection.load(tmp_path / "map-x.npz")
+
+
+def _text(path):
+    path.write_text("a text")
+
+
+FOREIGN_FILES = {
+    "a text": _text,
+    "nothing": lambda path: path.touch(),
+    "one array": lambda path: np.save(path, np.zeros(2)),
+    "other arrays": lambda path: np.savez(path, a=np.zeros(2)),
+    "another state": lambda path: np.savez(path, state=np.frombuffer(b"[1]", np.uint8), coordinates=np.zeros((1, 2))),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN_FILES)
+def test_a_file_that_is_no_map_is_named_with_what_to_do(tmp_path, kind):
+    path = tmp_path / ("map.npy" if kind == "one array" else "map.npz")
+    FOREIGN_FILES[kind](path)
+    with pytest.raises(ValueError, match=r"wrote, got .*map\.np.*; make it anew with project\(\)$") as caught:
+        Projection.load(path)
+    assert "pickle" not in str(caught.value)
 
 
 def test_only_so_many_maps_are_kept(tmp_path, monkeypatch):
