@@ -8,7 +8,7 @@ by ``apply``; when that is interrupted, ``seq`` says nothing is known and the ne
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -136,26 +136,35 @@ class CollectionInMemory:
         places = np.minimum(np.searchsorted(self.positions, positions), self._rows - 1)
         return np.where((self.positions[places] == positions) & self.alive[places], places, UNKNOWN)
 
-    def columns(self, stored: Callable[[], Metadatas]) -> Columns:
-        """The metadata columns: made of ``stored`` (of the live records) at the first filter, then kept.
+    def columns(self, stored: Callable[[], Iterable[Metadatas]]) -> Columns:
+        """The metadata columns: made of ``stored`` (pieces of the live records) at the first filter, then kept.
 
         What calls changed is put in by the next filter, so that a write does not wait for it.
         """
         with self._columns_lock:  # readers share this collection
             if self._columns is None:
-                columns = Columns()
-                if self.live == self.rows:
-                    columns.extend(stored())
-                else:
-                    columns.extend([None] * self.rows)
-                    columns.replace(self.live_rows(), stored())
-                self._columns = columns
+                self._columns = self._made_columns(stored())
             try:
                 self._bring_up(self._columns)
             except BaseException:  # half of a change may be in: an interrupt must not put it in twice
                 self._columns, self._columns_behind = None, []
                 raise
             return self._columns
+
+    def _made_columns(self, pieces: Iterable[Metadatas]) -> Columns:
+        """The columns, a piece at a time: its dicts are read while the processor still has them, then forgotten."""
+        columns, live, seen = Columns(), self.live_rows(), 0
+        for piece in pieces:
+            rows = live[seen : seen + len(piece)]
+            seen += len(piece)
+            more = int(rows[-1]) + 1 - len(columns)
+            if more == len(piece):
+                columns.extend(piece)
+            else:  # rows of deleted records lie between
+                columns.extend([None] * more)
+                columns.replace(rows, piece)
+        columns.extend([None] * (self.rows - len(columns)))
+        return columns
 
     def _bring_up(self, columns: Columns) -> None:
         while self._columns_behind:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 Rows = npt.NDArray[np.int64]
+#: Values of one column: as they came, or as an array of one type.
+Values = Sequence[Any] | npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 # What a cell holds. The tags are ours alone: nothing on disk depends on them.
@@ -53,16 +57,18 @@ def _tag(value: Any) -> int:
     return OTHER
 
 
-def _tags(values: list[Any]) -> npt.NDArray[np.uint8]:
-    """The tag of each value; quick where all are of one common type."""
+def _typed(values: list[Any]) -> tuple[npt.NDArray[np.uint8], Values]:
+    """The tag of each value, and the values: as an array where all are numbers of one type."""
     kinds = set(map(type, values))
     if kinds == {str}:
-        return np.full(len(values), STRING, np.uint8)
+        return np.full(len(values), STRING, np.uint8), values
     if kinds == {float}:
-        return np.where(np.isfinite(np.array(values)), np.uint8(FLOAT), np.uint8(ABSENT))
-    if kinds == {int} and min(values) >= -_INT64_LIMIT and max(values) < _INT64_LIMIT:
-        return np.full(len(values), INT, np.uint8)
-    return np.fromiter(map(_tag, values), np.uint8, len(values))
+        floats = np.array(values)
+        return np.where(np.isfinite(floats), np.uint8(FLOAT), np.uint8(ABSENT)), floats
+    if kinds == {int}:
+        with suppress(OverflowError):
+            return np.full(len(values), INT, np.uint8), np.array(values, np.int64)
+    return np.fromiter(map(_tag, values), np.uint8, len(values)), values
 
 
 class Vocabulary:
@@ -77,6 +83,8 @@ class Vocabulary:
     def encode(self, values: Iterable[Any]) -> npt.NDArray[np.int32]:
         """The numbers of ``values``; new ones are numbered."""
         codes, values = self._codes, list(values)
+        with suppress(KeyError):  # nothing new
+            return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
         for value in dict.fromkeys(values):
             codes.setdefault(value, len(codes))
         return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
@@ -208,7 +216,7 @@ class _Column:
     def put(self, rows: Rows, values: list[Any]) -> None:
         """Set these rows' values."""
         cells = rows if self.dense else self._settle(rows)
-        tags = _tags(values)
+        tags, typed = _typed(values)
         old = self._tags[cells]
         if len(self._lists) and (old == LIST).any():
             self._lists.discard(cells[old == LIST].tolist())
@@ -218,7 +226,7 @@ class _Column:
                 of_tag = tags == tag
                 everything = of_tag.all()
                 here = cells if everything else cells[of_tag]
-                what = values if everything else [values[i] for i in np.flatnonzero(of_tag).tolist()]
+                what = typed if everything else [values[i] for i in np.flatnonzero(of_tag).tolist()]
                 _PUT[tag](self, here, what)
 
     def _settle(self, rows: Rows) -> Rows:
@@ -229,17 +237,17 @@ class _Column:
         self._places[cells] = rows
         return cells
 
-    def put_ints(self, cells: Rows, values: list[Any]) -> None:
+    def put_ints(self, cells: Rows, values: Values) -> None:
         if self._ints is None:
             self._ints = np.zeros(len(self._tags), np.int64)
         self._ints[cells] = np.array(values, np.int64)
 
-    def put_floats(self, cells: Rows, values: list[Any]) -> None:
+    def put_floats(self, cells: Rows, values: Values) -> None:
         if self._floats is None:
             self._floats = np.zeros(len(self._tags), np.float64)
         self._floats[cells] = np.array(values, np.float64)
 
-    def put_strings(self, cells: Rows, values: list[Any]) -> None:
+    def put_strings(self, cells: Rows, values: Values) -> None:
         if self._codes is None:
             self._codes = np.zeros(len(self._tags), np.int32)
         self._codes[cells] = self._vocabulary.encode(values)
@@ -249,7 +257,7 @@ class _Column:
                 self._codes[holders]
             ]
 
-    def put_lists(self, cells: Rows, values: list[Any]) -> None:
+    def put_lists(self, cells: Rows, values: Values) -> None:
         for cell, value in zip(cells.tolist(), values, strict=True):
             self._lists[cell] = value
 
@@ -290,7 +298,7 @@ class _Column:
 
 
 #: Tag -> how the values of that type are kept. A boolean is its tag.
-_PUT: Final[dict[int, Callable[[_Column, Rows, list[Any]], None]]] = {
+_PUT: Final[dict[int, Callable[[_Column, Rows, Values], None]]] = {
     INT: _Column.put_ints,
     FLOAT: _Column.put_floats,
     STRING: _Column.put_strings,
@@ -386,6 +394,11 @@ class Columns:
 def _by_key(rows: Rows, metadatas: Sequence[Mapping[str, Any] | None]) -> Iterator[tuple[str, Rows, list[Any]]]:
     """Each key with the rows that carry it and their values."""
     there = [metadata or _NOTHING for metadata in metadatas]
+    if there and set(map(len, there)) == {len(there[0])}:
+        with suppress(KeyError):  # records of one table: all have the keys of the first
+            of_each = [(key, list(map(itemgetter(key), there))) for key in there[0]]
+            yield from ((key, rows, values) for key, values in of_each)
+            return
     keys = dict.fromkeys(chain.from_iterable(there))
     if len(keys) * len(there) <= 2 * sum(map(len, there)):  # most rows have most keys: a key at a time
         for key in keys:

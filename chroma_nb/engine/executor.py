@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -133,7 +134,7 @@ class Reading:
             return {field: [] for field in fields}
         whole = len(rows) == self.memory.live
         if whole and fields == ("metadata",):
-            return {"metadata": records.metadatas(self.connection, self.row.number)}
+            return {"metadata": list(chain.from_iterable(records.metadatas(self.connection, self.row.number)))}
         positions = self.memory.positions[rows]
         found = records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
         texts = {field: [record[place] for record in found] for place, field in enumerate(fields, 1)}

@@ -44,6 +44,27 @@ def test_a_removed_record_keeps_its_row(memory: CollectionInMemory) -> None:
     assert memory.rows_at(ints(0, 1, 2, 3)).tolist() == [0, UNKNOWN, 2, UNKNOWN]
 
 
+@pytest.mark.parametrize("piece", [1, 2, 5])
+@pytest.mark.parametrize("gone", [(), (0,), (3, 4), (1, 2, 5)])
+def test_the_columns_are_those_of_the_records_whatever_the_pieces_and_the_holes(
+    piece: int, gone: tuple[int, ...]
+) -> None:
+    memory = CollectionInMemory(1)
+    six = {"positions": ints(*range(6)), "slots": ints(*range(6)), "norms": np.ones(6)}
+    memory.apply(Change(seq=1, next_slot=6, ids=list("abcdef"), **six))
+    memory.apply(Change(seq=2, next_slot=6, removed_rows=ints(*gone)))
+    kept = [row for row in range(6) if row not in gone]
+    stored = [{"n": row, **({"odd": True} if row % 2 else {})} for row in kept]
+    columns = memory.columns(lambda: [stored[start : start + piece] for start in range(0, len(stored), piece)])
+    assert len(columns) == 6
+    for row in range(6):
+        of_row = np.arange(6) == row
+        odd = {"odd": {"bool": 1}} if row % 2 else {}
+        assert columns.describe(of_row) == ({"n": {"int": 1}} | odd if row in kept else {})
+        found = columns.test("n", lambda cells, row=row: cells.ints == row, row, row + 1)
+        assert row in gone or found.tolist() == [True]
+
+
 def test_an_id_may_be_removed_and_added_in_one_change(memory: CollectionInMemory) -> None:
     memory.apply(
         Change(

@@ -67,6 +67,13 @@ def test_rows_appended_in_pieces_are_one_table():
     assert rows(columns, {"s": "s1"}) == list(range(1, 1000, 3))
 
 
+def test_records_of_one_length_may_have_different_keys():
+    columns = columns_of({"a": 1, "b": 2}, {"b": 3, "a": 4}, {"a": 5, "c": 6})
+
+    assert columns.describe(np.ones(3, bool)) == {"a": {"int": 3}, "b": {"int": 2}, "c": {"int": 1}}
+    assert [rows(columns, {key: value}) for key, value in [("a", 4), ("b", 3), ("c", 6)]] == [[1], [1], [2]]
+
+
 def test_a_rare_key_costs_memory_for_its_own_records_only():
     columns = columns_of(*({f"key {n}": n} for n in range(2000)))
 

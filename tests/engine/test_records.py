@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,10 @@ def positions(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
+def metadatas(connection: sqlite3.Connection, collection: int) -> list[dict[str, Any] | None]:
+    return [metadata for piece in records.metadatas(connection, collection) for metadata in piece]
+
+
 def test_fetch_gives_the_columns_asked_for_in_the_order_of_positions(connection: sqlite3.Connection) -> None:
     several = [range(3, 6), range(1, 40, 2), range(10, 35), range(40)]
     for wanted in (positions(3, 5), *(positions(*numbers) for numbers in several)):
@@ -48,8 +53,8 @@ def test_fetch_gives_the_columns_asked_for_in_the_order_of_positions(connection:
 
 def test_collections_lie_apart(connection: sqlite3.Connection) -> None:
     records.delete(connection, 1, positions(*range(40)))
-    assert len(records.header_columns(connection, 1)[0]) == len(records.metadatas(connection, 1)) == 0
-    assert len(records.header_columns(connection, 2)[0]) == len(records.metadatas(connection, 2)) == 40
+    assert len(records.header_columns(connection, 1)[0]) == len(metadatas(connection, 1)) == 0
+    assert len(records.header_columns(connection, 2)[0]) == len(metadatas(connection, 2)) == 40
 
 
 def test_the_highest_position_does_not_run_into_the_next_collection(connection: sqlite3.Connection) -> None:
@@ -57,7 +62,7 @@ def test_the_highest_position_does_not_run_into_the_next_collection(connection: 
     insert(connection, 1, [last])
     assert records.header_columns(connection, 1)[0][-1] == last
     assert len(records.header_columns(connection, 2)[0]) == 40
-    assert [metadata["n"] for metadata in records.metadatas(connection, 1)] == [*range(40), last]
+    assert [metadata["n"] for metadata in metadatas(connection, 1)] == [*range(40), last]
 
 
 def test_the_metadata_of_a_collection_comes_in_the_order_of_positions_however_many_there_are(
@@ -68,7 +73,7 @@ def test_the_metadata_of_a_collection_comes_in_the_order_of_positions_however_ma
     records.update_metadatas(connection, 1, [(None, 0), (b"{}", 3), (b'{"n":null,"m":"\xc3\xa9"}', 6)])
     kept = [*range(40), *range(50, 20_100, 2)]
     shown = {0: None, 3: {}, 6: {"m": "é"}}
-    assert records.metadatas(connection, 1) == [shown.get(n, {"n": n}) for n in kept if n % 3 != 1]
+    assert metadatas(connection, 1) == [shown.get(n, {"n": n}) for n in kept if n % 3 != 1]
 
 
 @pytest.mark.parametrize("damage", [b'{"n"', b'{"n":1},{"n":2}', b"\xff", b"\x00", b""])
@@ -77,7 +82,7 @@ def test_damaged_metadata_is_told_and_never_shifted_to_another_record(
 ) -> None:
     records.update_metadatas(connection, 1, [(damage, 4)])
     with pytest.raises(InternalError, match="the metadata of a record is damaged"):
-        records.metadatas(connection, 1)
+        metadatas(connection, 1)
     with pytest.raises(InternalError, match="the metadata of a record is damaged"):
         records.decode_metadata([b"{}", damage])
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from chroma_nb._optional import require
@@ -421,12 +422,16 @@ def _sorted(ids: Sequence[str], metadatas: Sequence[Mapping[str, Any] | None] | 
     """Ids in order of themselves or of a metadata value: numbers, then texts, then lists; without value last."""
     if order.by != "metadata" or metadatas is None:
         return sorted(ids, reverse=order.descending)
-    values: list[Any] = [(metadata or {}).get(order.key) for metadata in metadatas]
-    there = [row for row, value in enumerate(values) if value is not None]
-    if {type(values[row]) for row in there} not in ({str}, {int}, {float}):
+    values: list[Any] = [None if metadata is None else metadata.get(order.key) for metadata in metadatas]
+    kinds = set(map(type, values))
+    there = list(range(len(values)))
+    missing = [row for row in there if values[row] is None] if NoneType in kinds else []
+    if missing:
+        there = [row for row in there if values[row] is not None]
+    if kinds - {NoneType} not in ({str}, {int}, {float}):
         values = [value if value is None else _rank(value) for value in values]
-    there.sort(key=lambda row: values[row], reverse=order.descending)
-    return [ids[row] for row in there] + [ids[row] for row, value in enumerate(values) if value is None]
+    there.sort(key=values.__getitem__, reverse=order.descending)
+    return [*map(ids.__getitem__, there), *map(ids.__getitem__, missing)]
 
 
 def _rank(value: Any) -> tuple[int, Any]:
