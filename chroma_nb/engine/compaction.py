@@ -18,13 +18,11 @@ from chroma_nb.engine import catalog, changelog, records
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.executor import Reading
-from chroma_nb.engine.vectors import VectorFile, VectorStore, file_name, sync_directory
+from chroma_nb.engine.vectors import TEMPORARY, VectorFile, VectorStore, file_name, sync_directory
 from chroma_nb.errors import InternalError
 from chroma_nb.types import Matrix
 
 _CHUNK: Final = 4096
-#: The ending of a copy that is not finished.
-TEMPORARY: Final = ".new"
 Ints = npt.NDArray[np.int64]
 
 

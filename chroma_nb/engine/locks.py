@@ -1,7 +1,8 @@
 """Locks inside a process, and what must happen when it forks.
 
-Between processes SQLite's own lock is the only one that writers need; opening a directory for the
-first time is serialised by a lock on the directory itself.
+Between processes SQLite's own lock is the only one that writers need. Opening a directory for the
+first time is serialised by a lock on the directory itself, and a lock on an unfinished file says that
+whoever writes it is alive.
 """
 
 from __future__ import annotations
@@ -83,6 +84,17 @@ def first_open(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def claim(descriptor: int) -> bool:
+    """Lock a file for as long as it stays open; False when another has."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without flock
+        pass
+    return True
 
 
 #: File systems on which memory maps and shared memory between machines cannot be trusted.

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,12 +79,18 @@ class Connections:
         self._durability: Durability = durability
         self._shared_memory = shared_memory
         self._idle: list[Connection] = []
-        self._all: list[Connection] = []
+        self._own([])
         self._closed = False
         self._seen: tuple[int, int, bool] | None = None
         self._gate: threading.Event | None = None
         self.writing = threading.RLock()
         self._writer = self._connect()
+
+    def _own(self, connections: list[Connection]) -> None:
+        """These are ours: closed at the latest when nobody refers to this object any more."""
+        self._all = connections
+        self._last_close = weakref.finalize(self, _close_all, connections)
+        self._last_close.atexit = False
 
     def _connect(self) -> Connection:
         try:
@@ -243,9 +250,16 @@ class Connections:
         self.writing = threading.RLock()
         if self.path is None:
             return []
-        inherited, self._all, self._idle = self._all, [], []
+        self._last_close.detach()
+        inherited, self._idle = self._all, []
+        self._own([])
         self._writer = self._connect()
         return inherited
+
+
+def _close_all(connections: list[Connection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _open(database: str, *, uri: bool = False) -> Connection:

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
+from chroma_nb.engine import locks
 from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.vectors import MemoryVectors, VectorFile, VectorStore, file_name
+from chroma_nb.engine.vectors import TEMPORARY, MemoryVectors, VectorFile, VectorStore, file_name
 from chroma_nb.errors import _DamagedError
 
 
@@ -57,8 +58,12 @@ class VectorStores:
         """The store a compaction writes to: under a name of its own until it is finished."""
         if self._directory is None:
             return MemoryVectors(dimension)
-        name = f"{file_name(row.id, row.generation + 1)}.{os.urandom(8).hex()}.new"
-        return VectorFile(self._directory / name, dimension, create=True, mapped=self._mapped)
+        while True:
+            name = f"{file_name(row.id, row.generation + 1)}.{os.urandom(8).hex()}{TEMPORARY}"
+            store = VectorFile(self._directory / name, dimension, create=True, mapped=self._mapped)
+            if store.claim():
+                return store
+            store.close()  # another process, sweeping, came between
 
     def adopt(self, row: CollectionRow, store: VectorStore) -> None:
         """Know a finished copy as the next generation; a file has its name by now."""
@@ -104,7 +109,7 @@ class VectorStores:
         return []
 
     def sweep(self, rows: Iterable[CollectionRow], *, keep_previous: bool = True) -> None:
-        """Remove the files that no collection names. Only under the write lock.
+        """Remove the files that no collection names, but no copy that is being made. Only under the write lock.
 
         The previous generation stays until the next compaction: another process may be reading it.
         """
@@ -112,7 +117,10 @@ class VectorStores:
         known = [file_name(row.id, row.generation - age) for row in rows for age in range(kept)]
         for path in self.orphans(known):
             with contextlib.suppress(OSError):
-                path.unlink()
+                if path.suffix == TEMPORARY:
+                    _remove_abandoned(path)
+                else:
+                    path.unlink()
 
     def lost(self, row: CollectionRow) -> _DamagedError:
         """What to say when a collection's file is not there."""
@@ -121,3 +129,13 @@ class VectorStores:
             f"{row.record_count} vectors are lost; restore vectors/ from a backup, "
             "or delete the collection and add its records again"
         )
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove an unfinished copy, unless somebody (in whatever process) is writing it."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        if locks.claim(descriptor):
+            path.unlink()
+    finally:
+        os.close(descriptor)

@@ -17,8 +17,12 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.engine import locks
 from chroma_nb.errors import InternalError, _DamagedError
 from chroma_nb.types import Matrix
+
+#: The ending of a copy that is not finished.
+TEMPORARY: Final = ".new"
 
 #: How much an array that is full grows. What is not written yet costs address space, not memory, so a small
 #: one grows by much: it is copied less often.
@@ -162,6 +166,10 @@ class VectorFile:
     def present(self) -> int:
         """Rows that the file holds, committed or not."""
         return os.fstat(self._open_descriptor()).st_size // self._row_bytes
+
+    def claim(self) -> bool:
+        """Say, until it is closed, that it is being written; False when another was about to remove it."""
+        return locks.claim(self._open_descriptor()) and self.is_linked()
 
     def is_linked(self) -> bool:
         """Whether the file still has its name (nobody has removed it)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_durability_process_syncs_less(tmp_path: Path) -> None:
     with connections.outside_transactions() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
     connections.close()
+
+
+@pytest.mark.parametrize("path", ["db", None])
+def test_what_nobody_closed_is_closed_when_nobody_refers_to_it(tmp_path: Path, path: str | None) -> None:
+    connections = Connections(None if path is None else tmp_path / path, durability="power", read_only=False)
+    with connections.reading() as reader, connections.outside_transactions() as writer:
+        opened = {reader, writer}
+    del connections
+    gc.collect()
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_a_database_in_memory_is_one_connection(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from child_process import finish, run, start
 from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
 
 import chroma_nb.engine.engine
+from chroma_nb.engine.compaction import Compaction
 from chroma_nb.engine.engine import Engine
 from chroma_nb.errors import InternalError, NotFoundError
 from chroma_nb.where import parse_where
@@ -89,6 +90,29 @@ def test_a_compaction_in_one_process_disturbs_no_other(shared) -> None:
         assert engine.verify() == []
         assert nearest(engine, collection, numbered_vector(100 + 2 * turn), 1) == [f"r{100 + 2 * turn}"]
         assert sorted(agree(engine, collection)) == eval(tell(other, "sorted(agree(engine, collection))"))
+
+
+@pytest.mark.parametrize("sweeps", ["opening", "engine.vacuum()", "engine.delete_collection('others', *PLACE)"])
+def test_what_one_process_sweeps_is_not_the_copy_that_another_is_making(
+    shared, monkeypatch: pytest.MonkeyPatch, sweeps: str
+) -> None:
+    engine, collection, other = shared
+    create(engine, "others")
+    engine.delete(collection, ["r3"], None)
+    copy = Compaction.copy
+
+    def disturbed(self: Compaction) -> None:
+        copy(self)
+        if sweeps == "opening":
+            run("Engine.open(Path(sys.argv[1])).close()", engine.directory)
+        else:
+            assert "Error" not in tell(other, sweeps)
+
+    monkeypatch.setattr(Compaction, "copy", disturbed)
+    assert engine.compact(collection) != ("vacuum" in sweeps)  # which compacts, too: of two one counts
+    assert not list((engine.directory / "vectors").glob("*.new"))
+    assert engine.verify() == []
+    assert len(agree(engine, collection)) == 19
 
 
 def test_a_collection_deleted_in_one_process_is_not_found_in_the_other(shared) -> None:
