@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from chroma_nb.engine import sqlite
+from chroma_nb.engine.vectors import sync_directory
 from chroma_nb.errors import InternalError, _DamagedError
 
 
@@ -14,10 +15,15 @@ def make(path: Path) -> None:
     """Make the directory, for its owner only, with its parents. InternalError when it cannot be."""
     if path.exists() and not path.is_dir():
         raise InternalError(f"expected a directory to keep the database in, got the file {path}")
+    new = [one for one in (path, *path.parents) if not one.exists()]
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InternalError(f"cannot make the directory {path}: {error.strerror}") from error
+    if not (path / sqlite.FILE_NAME).exists():  # also when somebody made the directory and died before this
+        for one in {path, *new}:
+            with contextlib.suppress(OSError):  # a parent that we may not read: the file system's care has to do
+                sync_directory(one.parent)
 
 
 def make_database_private(path: Path) -> None:

@@ -124,11 +124,12 @@ class VectorFile:
             ) from error
 
     def sync(self) -> None:
-        """Return when the rows, and the file's entry in its folder when it is new, are on the disk."""
+        """Return when the rows, and the names of file and folder when the file is new, are on the disk."""
         try:
             getattr(os, "fdatasync", os.fsync)(self._open_descriptor())
             if self._new:
                 sync_directory(self.path.parent)
+                sync_directory(self.path.parent.parent)  # the folder itself may be new as well
                 self._new = False
         except OSError as error:
             raise InternalError(f"cannot sync {self.path}: {error.strerror}; nothing was added") from error

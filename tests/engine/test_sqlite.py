@@ -78,7 +78,7 @@ def test_readers_are_lent_out_again(connections: Connections) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pragma", "value"), [("trusted_schema", 0), ("foreign_keys", 1), ("secure_delete", 0), ("synchronous", 2)]
+    ("pragma", "value"), [("trusted_schema", 0), ("foreign_keys", 1), ("secure_delete", 0), ("synchronous", 3)]
 )
 def test_pragmas_hold_for_every_connection(connections: Connections, pragma: str, value: int) -> None:
     with connections.reading() as reader, connections.outside_transactions() as writer:

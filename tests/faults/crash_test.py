@@ -31,7 +31,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -166,21 +166,25 @@ class Writer:
     def run(self, until: float) -> None:
         """Call until then, or until the process dies."""
         while time.monotonic() < until:
-            call = self._choose()
-            self._note(call)
-            self._make(call)
-            self._note({"seq": call["seq"], "set": "ack"})
-            self._model = applied(self._model, call)
+            self.step()
+
+    def step(self, op: str | None = None) -> None:
+        """One call: ``op``, or any."""
+        call = self._choose(op)
+        self._note(call)
+        self._make(call)
+        self._note({"seq": call["seq"], "set": "ack"})
+        self._model = applied(self._model, call)
 
     def _note(self, line: dict[str, Any]) -> None:
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
-    def _choose(self) -> dict[str, Any]:
+    def _choose(self, op: str | None) -> dict[str, Any]:
         self._seq += 1
         if self._model is None:
             return {"op": "create", "seq": self._seq}
         live, count = list(self._model), self._chance.randint(1, self._options.batch)
-        op = self._chance.choices(("add", "upsert", "update", "delete", "drop"), (50, 18, 14, 15, 1))[0]
+        op = op or self._chance.choices(("add", "upsert", "update", "delete", "drop"), (50, 18, 14, 15, 1))[0]
         if op == "drop":
             return {"op": op, "seq": self._seq}
         fresh = [f"r{self._next + offset}" for offset in range(count)]
@@ -239,14 +243,14 @@ def write(options: Options) -> None:
 # --- The fresh process that looks ---------------------------------------------------------------------------------
 
 
-def verify(options: Options, client: Any) -> Iterator[str]:
-    """What is wrong with the database, one sentence each."""
+def verify(options: Options, client: Any, allowed: Callable[[list[Entry]], list[Model]] = states) -> Iterator[str]:
+    """What is wrong with the database, one sentence each; ``allowed``: the states that a log allows."""
     names = [collection.name for collection in client.list_collections()]
     yield from (f"finding: {text}" for text in client.verify())
     for number in range(options.threads):
         path, name = Path(f"{options.log}.{number}"), f"words-{number}"
         log = read_log(path)
-        possible = states(log)
+        possible = allowed(log)
         if name not in names:
             if None not in possible:
                 yield f"lost: {name} is gone"
