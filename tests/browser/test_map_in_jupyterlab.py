@@ -322,3 +322,54 @@ def test_the_picture_of_the_documentation(notebook):
     lab.page.locator(".chroma-nb-explorer").screenshot(path=lab.shot("map-light").with_name("map-of-words.png"))
     lab.dark()
     lab.shot("map-of-words-dark")
+
+
+LARGE = """
+explorer = chroma_nb.explore(collection, "pca", color="topic", renderer="scatter")
+explorer.selection.on_select(lambda selection: heard.append(len(selection)))
+explorer
+"""
+
+
+def test_a_lasso_on_a_large_map_is_followed_by_the_table_and_by_python(notebook):
+    pytest.importorskip("jscatter", reason="jupyter-scatter is not installed: pip install jupyter-scatter")
+    lab = notebook(SETUP, LARGE, height=1500)
+    lab.open()
+    lab.run()
+    area = lab.page.locator(".chroma-nb-explorer canvas").first
+    area.wait_for()
+    legend = lab.page.locator(".chroma-nb-explorer .legend")
+    legend.get_by_text("whale ocean").wait_for()
+    box = area.bounding_box()
+    corners = [(0.1, 0.02), (0.5, 0.02), (0.5, 0.98), (0.1, 0.98), (0.1, 0.04)]
+    spots = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
+    lab.page.mouse.move(*spots[0])
+    lab.page.mouse.down()
+    for spot in spots[1:]:
+        lab.page.mouse.move(*spot, steps=10)
+    lab.page.mouse.up()
+    caption = lab.page.locator("caption", has_text="records selected")
+    caption.wait_for()
+    chosen = int(lab.evaluate("len(explorer.selection)"))
+    assert 0 < chosen < 1200
+    assert caption.inner_text() == f"{chosen:,} of 1,200 records selected"
+    assert lab.evaluate("heard") == f"[{chosen}]"
+    left = "explorer.projection.to_df().set_index('id').x"
+    ordered = f"bool({left}[list(explorer.selection.ids)].max() < {left}.drop(list(explorer.selection.ids)).min())"
+    assert lab.evaluate(ordered) == "True"
+
+    lab.page.get_by_label("Mark").select_option(index=[1])
+    lab.page.get_by_text("Record id", exact=False).first.wait_for()
+    for color, size in (("year", "year"), ("one colour", "equal"), ("topic", "year")):
+        lab.page.get_by_label("Colour").select_option(color)
+        lab.page.get_by_label("Size").select_option(size)
+    legend.get_by_text("2019").wait_for()
+    assert lab.evaluate("len(explorer.selection)") == str(chosen)
+    lab.dark()
+    lab.shot("map-large-dark")
+    clear = "[...document.querySelectorAll('.chroma-nb-explorer canvas')].every(one => "
+    clear += "getComputedStyle(one.parentElement).backgroundColor.endsWith(', 0)'))"
+    assert lab.page.evaluate(clear)
+    assert lab.page.evaluate("window.attacked") is None
+    lab.evaluate("explorer.selection.clear()")
+    lab.page.get_by_text("Draw around points on the map").wait_for()

@@ -642,6 +642,70 @@ def test_a_large_map_has_the_same_selection(collection, client, jscatter, color)
     assert explorer.map.scatter.selection().tolist() == [7]
 
 
+def test_a_large_map_keeps_its_view_when_its_colours_and_sizes_change(collection, client, jscatter):
+    explorer = explore(collection, "pca", client=client, color="kind", renderer="scatter")
+    page = explorer.map.scatter.widget
+    kinds = dict(page.legend_encoding)
+    explorer.state.paint("n", "n")
+    explorer.state.paint(None)
+    assert (page.legend, page.legend_encoding) == (False, {})
+    explorer.state.paint("kind")
+    assert explorer.map.scatter.widget is page
+    assert (page.legend, page.legend_encoding) == (True, kinds)
+
+
+def test_the_legend_of_a_large_map_names_what_is_drawn(collection, client, jscatter):
+    collection.update(ids=["id3", "id4"], metadatas=[{"kind": "missing"}, {"kind": "<b>" + "k" * 40}])
+    projection = project(collection, "pca")
+    projection.metadatas[5] = None
+    explorer = explore(projection, client=client, color="kind", renderer="scatter")
+    page = explorer.map.scatter.widget
+    legend = page.legend_encoding["color"]
+    assert legend["variable"] == "kind"
+    code = {(metadata or {}).get("kind"): int(page.points[row, 2]) for row, metadata in enumerate(projection.metadatas)}
+    shown = [legend["values"][code[kind]][0] for kind in ("x", "y", "z", "missing", "<b>" + "k" * 40)]
+    assert shown == ["x", "y", "z", "missing", "<b>" + "k" * 24 + "…"]
+    assert legend["values"][code[None]][0] == "missing\N{ZERO WIDTH SPACE}"
+    assert [tuple(colour) for _, colour, _ in legend["values"]] == [tuple(colour) for colour in page.color]
+
+    explorer.state.paint("n")
+    names = [name for name, _, _ in page.legend_encoding["color"]["values"]]
+    assert names == ["0.5 or missing", "6.5", "12.5", "18.5", "24.5"]
+
+
+def test_points_of_a_large_map_have_the_sizes_asked_for(collection, client, jscatter):
+    explorer = explore(collection, "pca", client=client, color=None, renderer="scatter")
+    page = explorer.map.scatter.widget
+    assert set(page.size) == {3}
+    explorer.state.paint(None, "n")
+    numbers = np.array([metadata["n"] for metadata in explorer.projection.metadatas])
+    assert page.size == sorted(page.size)
+    assert (page.size[0], page.size[-1]) == (3, 10)
+    shares = page.points[:, 3 if page.size_by == "valueB" else 2]
+    np.testing.assert_allclose(shares, (numbers - numbers.min()) / np.ptp(numbers), atol=1e-6)
+    assert page.legend_encoding["size"]["variable"] == "n"
+
+
+def test_a_large_map_has_one_scale_in_both_directions(collection, client, jscatter):
+    explorer = explore(collection, "pca", client=client, renderer="scatter")
+    drawn, spots = explorer.map.scatter.widget.points[:, :2], explorer.projection.coordinates
+    np.testing.assert_allclose(
+        np.ptp(drawn, 0) / np.ptp(drawn, 0).max(), np.ptp(spots, 0) / np.ptp(spots, 0).max(), 1e-5
+    )
+    assert abs(drawn).max() == pytest.approx(0.95)
+
+
+def test_a_click_on_a_large_map_shows_the_record_and_what_is_marked_is_shown_on_it(collection, client, jscatter):
+    explorer = explore(collection, "pca", client=client, renderer="scatter")
+    explorer.map.scatter.widget.selection = np.array([4])
+    assert explorer.state.focus == ("id4",)
+    assert "Record id4" in explorer.record.value
+    explorer.state.look_at(["id7"])
+    assert explorer.map.scatter.widget.hovering == 7
+    explorer.state.look_at(())
+    assert explorer.map.scatter.widget.hovering is None
+
+
 def test_a_large_map_is_drawn_by_what_holds_it(collection, client, jscatter, monkeypatch):
     assert isinstance(explore(collection, "pca", client=client).map, MapView)
     monkeypatch.setattr(figures, "DRAWN", 20)

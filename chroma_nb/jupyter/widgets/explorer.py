@@ -103,18 +103,9 @@ class Explorer(Filling):
     # --- Parts ---
     def _build(self, widgets: Any) -> None:
         wide = {"description_width": "initial"}
-        state = self.state
         self.title = widgets.HTML()
-        self.color = widgets.Dropdown(
-            options=self._colors(),
-            value=_choice(state.color),
-            description="Colour",
-            style=wide,
-            layout={"width": "220px"},
-        )
-        self.size = widgets.Dropdown(
-            options=self._sizes(), value=_choice(state.size), description="Size", style=wide, layout={"width": "190px"}
-        )
+        self.color = widgets.Dropdown(description="Colour", style=wide, layout={"width": "220px"})
+        self.size = widgets.Dropdown(description="Size", style=wide, layout={"width": "190px"})
         self.query = widgets.Text(
             placeholder="a question or a topic, then Enter",
             description="By meaning",

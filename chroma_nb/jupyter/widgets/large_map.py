@@ -6,16 +6,24 @@ The same state and selection as ``map.py``. Searches show in the selection of th
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chroma_nb._optional import require
+from chroma_nb.jupyter.markup import shortened, visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.projection import colours, figures
 from chroma_nb.types import Matrix
 
 _NUMBERS = itertools.count(1)
+#: Sizes of points, in pixels.
+_SMALLEST, _LARGEST = 3, 10
+#: Share of the room that the points fill.
+_FILLED = 0.95
+#: Characters of a name in the legend.
+_NAMED = 28
 
 
 class LargeMapView:
@@ -28,31 +36,66 @@ class LargeMapView:
         self._source = f"large map {next(_NUMBERS)}"  # several maps may share one selection
         self._scatter_package: Any = require("jscatter", feature="a map of very many points", extra="large")
         self.figure: Any = require("ipywidgets", feature="the map").VBox()
+        self._spots: Matrix | None = None
         self.redraw()
         state.on_change(self._follow)
         state.selection.on_select(lambda selection: self.show_selection(), source=self._source)
 
     def _follow(self, what: str) -> None:
-        if what == "map":
-            self.redraw()
+        with self.state.lock:
+            {"map": self.redraw, "searches": lambda: None, "focus": self._show_focus}[what]()
 
     def redraw(self) -> None:
-        """The points and their colours anew."""
-        pd: Any = require("pandas", feature="the map")
+        """The points anew where they have moved; else their colours and sizes, which leaves the view as it is."""
         spots = self.state.projection.coordinates
-        numbers, scale = point_colours(self.state)
-        frame = pd.DataFrame({"x": _within(spots[:, 0]), "y": _within(spots[:, 1]), "colour": numbers})
-        scatter = self._scatter_package.Scatter(data=frame, x="x", y="y", height=self._height)
-        scatter.color(by="colour", map=scale)
+        if spots is not self._spots:
+            self._spots = spots
+            self._place(_within(spots))
+        self._paint()
+        self.show_selection()
+
+    def _place(self, spots: Matrix) -> None:
+        # The same scale in both directions: distances on the map may be compared.
+        whole = {"x_scale": (-1, 1), "y_scale": (-1, 1)}
+        scatter = self._scatter_package.Scatter(x=spots[:, 0], y=spots[:, 1], height=self._height, **whole)
+        scatter.axes(False)
+        scatter.background((1, 1, 1, 0))  # what the page has, light or dark
+        scatter.reticle(color=(0.5, 0.5, 0.5, 0.4))
+        scatter.opacity(unselected=0.2)
         scatter.lasso(initiator=True)
+        scatter.mouse("lasso")
         self.scatter = scatter
         scatter.widget.observe(lambda change: self._selected(change["new"]), "selection")
         self.figure.children = (scatter.show(),)
-        self.show_selection()
+
+    def _paint(self) -> None:
+        channels = {"color": point_colours(self.state), "size": point_sizes(self.state)}
+        for name, channel in channels.items():
+            norm = {} if channel.range is None else {"norm": channel.range}
+            getattr(self.scatter, name)(by=channel.values, map=channel.looks, **norm)
+        # Ours: jupyter-scatter's own rounds years until two are the same.
+        said = {name: self._legend(name, channel) for name, channel in channels.items() if channel.title is not None}
+        self.scatter.legend(bool(said))
+        self.scatter.widget.legend_encoding = said
+
+    def _legend(self, name: str, channel: Channel) -> dict[str, Any]:
+        looks = getattr(self.scatter, name)()["map"]
+        if channel.range is None:
+            entries = list(zip(channel.values.categories, looks, itertools.repeat(None)))
+        else:
+            low, high = channel.range
+            steps = [(share / 4, looks[round(share / 4 * (len(looks) - 1))]) for share in range(5)]
+            entries = [(f"{low + share * (high - low):.6g}", look, None) for share, look in steps]
+            if channel.has_missing:
+                entries[0] = (f"{entries[0][0]} or missing", *entries[0][1:])
+        return {"variable": _short(channel.title or ""), "values": entries, "categorical": True}
 
     def _selected(self, rows: Any) -> None:
         with self.state.lock:
-            self.state.select_rows(np.sort(np.asarray(rows, np.intp)).tolist(), source=self._source)
+            chosen = np.sort(np.asarray(rows, np.intp)).tolist()
+            self.state.select_rows(chosen, source=self._source)
+            if len(chosen) == 1:  # a click
+                self.state.look_at(self.state.selection.ids)
 
     def show_selection(self) -> None:
         """The selected points are marked."""
@@ -60,27 +103,75 @@ class LargeMapView:
         if not np.array_equal(rows, np.asarray(self.scatter.selection(), np.intp)):
             self.scatter.selection(rows)
 
+    def _show_focus(self) -> None:
+        """Lines cross at the record in focus."""
+        self.scatter.widget.hovering = next(iter(self.state.rows_of(self.state.focus)), None)
 
-def point_colours(state: ExplorerState) -> tuple[Any, Any]:
-    """A column that gives each point its colour, and the colours: a list for categories, a name for a scale."""
-    values, _ = figures.column(state.projection, state.color)
-    count = len(state.projection)
+
+@dataclass(frozen=True)
+class Channel:
+    """What points are coloured or sized by: a category or a number (then with a ``range``) for each, and how it looks.
+
+    ``title`` is None where all points look the same.
+    """
+
+    values: Any
+    looks: Any
+    title: str | None = None
+    range: tuple[float, float] | None = None
+    has_missing: bool = False
+
+
+def point_colours(state: ExplorerState) -> Channel:
+    """The colours."""
+    pd: Any = require("pandas", feature="the map")
+    values, title = figures.column(state.projection, state.color)
     if values is None:
-        return np.zeros(count, np.int16).astype(str), {"0": colours.PALETTE[0]}
+        # Not jupyter-scatter's own constant: its page stumbles over going back to that from values.
+        return Channel(
+            pd.Categorical.from_codes(np.zeros(len(state.projection), np.int8), ["all"]), colours.PALETTE[:1]
+        )
     found = colours.coloured(values)
     if isinstance(found, colours.Scale):
-        numbers = np.full(count, np.nan)
-        numbers[found.rows] = found.values
-        # A number is needed everywhere: what is missing gets the lowest colour.
-        return np.nan_to_num(numbers, nan=float(found.values.min())), "cividis"
-    names = np.full(count, "", object)
+        return _measured(len(values), found.rows, found.values, colours.SCALE.lower(), title)
+    codes = np.empty(len(values), np.int8)
+    names: list[str] = []
     for number, group in enumerate(found):
-        names[group.rows] = str(number)
-    return names, {str(number): group.colour for number, group in enumerate(found)}
+        codes[group.rows] = number
+        shown = _short(group.name)
+        while shown in names:  # cut to the same, or a value called "missing"
+            shown += "\N{ZERO WIDTH SPACE}"
+        names.append(shown)
+    return Channel(pd.Categorical.from_codes(codes, names), [group.colour for group in found], title)
 
 
-def _within(values: Matrix) -> Matrix:
-    """As -1 to 1, which jupyter-scatter draws without rescaling."""
-    low, high = float(values.min(initial=0)), float(values.max(initial=0))
-    scaled: Matrix = ((values - low) / ((high - low) or 1) * 2 - 1).astype(np.float32)
-    return scaled
+def point_sizes(state: ExplorerState) -> Channel:
+    """The sizes."""
+    count = len(state.projection)
+    values, title = figures.column(state.projection, state.size)
+    rows = np.flatnonzero([colours.is_number(value) for value in values or ()])
+    if values is None or not rows.size:
+        return Channel(np.zeros(count), [_SMALLEST, _SMALLEST], range=(0, 1))
+    # By area: the eye compares areas, not diameters.
+    looks = _SMALLEST + (_LARGEST - _SMALLEST) * np.sqrt(np.linspace(0, 1, 17))
+    return _measured(count, rows, np.array([float(values[row]) for row in rows.tolist()]), looks.tolist(), title)
+
+
+def _measured(count: int, rows: Any, values: Any, looks: Any, title: str) -> Channel:
+    """jupyter-scatter needs a number for each point: the lowest for those that have none."""
+    low, high = float(values.min()), float(values.max())
+    numbers = np.full(count, low)
+    numbers[rows] = values
+    return Channel(numbers, looks, title, (low, high if high > low else low + 1), len(rows) < count)
+
+
+def _short(text: str) -> str:
+    return shortened(visible(text), _NAMED)
+
+
+def _within(spots: Matrix) -> Matrix:
+    """Centred, the longer side a little within -1 to 1."""
+    low, high = spots.min(axis=0, initial=0), spots.max(axis=0, initial=0)
+    middle, half = (low + high) / 2, float((high - low).max()) / 2
+    centred: Matrix = ((spots - middle) * (_FILLED / (half or 1))).astype(np.float32)
+    return centred
