@@ -10,24 +10,30 @@ from typing import Any
 from chroma_nb import schema as schemas
 from chroma_nb.engine import catalog
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.sqlite import Connection
 from chroma_nb.types import CollectionModel, Database
 
 
 def adopt_database(engine: Engine, database: Database) -> None:
     """Make ``database`` and its tenant where they are missing; it keeps its id."""
-    with engine.changing() as connection:
-        tenant = database["tenant"]
-        connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (tenant,))
+
+    def adopt(connection: Connection) -> None:
+        _insert_tenant(connection, database["tenant"])
         connection.execute(
             "INSERT OR IGNORE INTO databases (id, name, tenant) VALUES (?, ?, ?)",
-            (str(database["id"]), database["name"], tenant),
+            (str(database["id"]), database["name"], database["tenant"]),
         )
+
+    engine.change(adopt)
 
 
 def adopt_tenant(engine: Engine, name: str) -> None:
     """Make the tenant where it is missing."""
-    with engine.changing() as connection:
-        connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (name,))
+    engine.change(lambda connection: _insert_tenant(connection, name))
+
+
+def _insert_tenant(connection: Connection, name: str) -> None:
+    connection.execute("INSERT OR IGNORE INTO tenants (name) VALUES (?)", (name,))
 
 
 def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set: bool) -> CollectionModel:
@@ -36,7 +42,8 @@ def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set
     A schema that is None or makes no sense is made from the configuration. Raises InternalError (also a
     ValueError) when the name is taken.
     """
-    with engine.changing() as connection:
+
+    def adopt(connection: Connection) -> CollectionModel:
         row = catalog.create_collection(
             connection,
             name=model.name,
@@ -52,6 +59,8 @@ def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set
             (str(model.id), model.dimension, row.number),
         )
         return catalog.collection_by_id(connection, str(model.id)).model
+
+    return engine.change(adopt)
 
 
 def _noted(model: CollectionModel) -> dict[str, Any]:
@@ -71,5 +80,5 @@ def _schema(model: CollectionModel) -> dict[str, Any] | None:
 
 def tenants(engine: Engine) -> list[str]:
     """The names of all tenants."""
-    with engine.looking() as connection:
-        return [name for (name,) in connection.execute("SELECT name FROM tenants ORDER BY name")]
+    statement = "SELECT name FROM tenants ORDER BY name"
+    return engine.look(lambda connection: [name for (name,) in connection.execute(statement).fetchall()])

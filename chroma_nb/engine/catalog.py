@@ -168,7 +168,7 @@ def list_databases(
     rows = connection.execute(
         "SELECT id, name FROM databases WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?",
         (tenant, -1 if limit is None else limit, offset or 0),
-    )
+    ).fetchall()
     return [Database(id=UUID(ident), name=name, tenant=tenant) for ident, name in rows]
 
 
@@ -243,13 +243,13 @@ def list_collections(
     connection: sqlite3.Connection, tenant: str, database: str, limit: int | None = None, offset: int | None = None
 ) -> list[CollectionRow]:
     """The collections of a database in order of creation."""
-    rows = connection.execute(_OF_DATABASE, (database, tenant, -1 if limit is None else limit, offset or 0))
-    return [CollectionRow(*values) for values in rows]
+    parameters = database, tenant, -1 if limit is None else limit, offset or 0
+    return [CollectionRow(*values) for values in connection.execute(_OF_DATABASE, parameters).fetchall()]
 
 
 def all_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
     """Every collection of every database."""
-    return [CollectionRow(*values) for values in connection.execute(_ALL)]
+    return [CollectionRow(*values) for values in connection.execute(_ALL).fetchall()]
 
 
 def count_collections(connection: sqlite3.Connection, tenant: str, database: str) -> int:

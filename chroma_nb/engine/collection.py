@@ -178,6 +178,11 @@ class CollectionInMemory:
 
     # --- changing (under the writing side of the lock) -------------------------------------------------
 
+    def follow(self, seq: int, change: Change) -> None:
+        """Apply a change that was made at ``seq``, unless a reader has brought this collection further already."""
+        if self.seq == seq:
+            self.apply(change)
+
     def apply(self, change: Change) -> None:
         """Advance to ``change.seq``."""
         self.seq = UNKNOWN  # an interrupt from here on means: load anew

@@ -12,8 +12,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -112,25 +111,19 @@ class Engine:
 
     def _prepare(self, path: Path | None) -> None:
         if self.read_only:
-            with self._connections.reading() as connection:
-                if not migrations.is_current(connection):
-                    raise _DamagedError(f"{path} is read-only and not (or not this version of) a chroma_nb database")
+            if not self._connections.read(migrations.is_current):
+                raise _DamagedError(f"{path} is read-only and not (or not this version of) a chroma_nb database")
             return
-        with self._connections.outside_transactions() as connection:
-            if path is not None:
-                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-                connection.execute("PRAGMA journal_mode=WAL" if self._mapped else "PRAGMA journal_mode=DELETE")
-            if not (path is not None and migrations.is_current(connection)):
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    migrations.apply(connection, path)
-                    connection.execute("COMMIT")
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
+        if path is None or not self._connections.alone(self._is_set_up):
+            self._connections.change(lambda connection: migrations.apply(connection, path))
         if self._stores.orphans():
-            with self._connections.transaction() as connection:
-                self._stores.sweep(catalog.all_collections(connection))
+            self._connections.change(lambda connection: self._stores.sweep(catalog.all_collections(connection)))
+
+    def _is_set_up(self, connection: Connection) -> bool:
+        """Set the journal, which lasts; whether the tables are this version's."""
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        connection.execute("PRAGMA journal_mode=WAL" if self._mapped else "PRAGMA journal_mode=DELETE")
+        return migrations.is_current(connection)
 
     def close(self) -> None:
         """Give one reference back; the last one closes the files and ends the background thread."""
@@ -180,34 +173,27 @@ class Engine:
 
     def create_tenant(self, name: str) -> None:
         """Raises InternalError (also a ValueError) when it exists."""
-        with self.changing() as connection:
-            catalog.create_tenant(connection, name)
+        self.change(lambda connection: catalog.create_tenant(connection, name))
 
     def get_tenant(self, name: str) -> Tenant:
         """Raises NotFoundError when there is none."""
-        with self.looking() as connection:
-            return catalog.get_tenant(connection, name)
+        return self.look(lambda connection: catalog.get_tenant(connection, name))
 
     def create_database(self, name: str, tenant: str) -> None:
         """Raises InternalError (also a ValueError) when it exists."""
-        with self.changing() as connection:
-            catalog.create_database(connection, name, tenant)
+        self.change(lambda connection: catalog.create_database(connection, name, tenant))
 
     def get_database(self, name: str, tenant: str) -> Database:
         """Raises NotFoundError when there is none."""
-        with self.looking() as connection:
-            return catalog.get_database(connection, name, tenant)
+        return self.look(lambda connection: catalog.get_database(connection, name, tenant))
 
     def delete_database(self, name: str, tenant: str) -> None:
         """Delete a database with its collections and their files."""
-        with self.changing() as connection:
-            gone = catalog.delete_database(connection, name, tenant)
-        self._discard(gone)
+        self._discard(self.change(lambda connection: catalog.delete_database(connection, name, tenant)))
 
     def list_databases(self, tenant: str, limit: int | None = None, offset: int | None = None) -> list[Database]:
         """In order of creation."""
-        with self.looking() as connection:
-            return catalog.list_databases(connection, tenant, limit, offset)
+        return self.look(lambda connection: catalog.list_databases(connection, tenant, limit, offset))
 
     # --- collections -----------------------------------------------------------------------------------------
 
@@ -226,17 +212,12 @@ class Engine:
         Raises InternalError (also a ValueError) when the name is taken, InvalidArgumentError when
         configuration, schema and metadata do not make sense together.
         """
-        if get_or_create:
-            with self.looking() as connection:
-                existing = catalog.find_collection(connection, name, tenant, database)
-            if existing is not None:
-                return existing.model
-        resolved = schemas.resolve(metadata, configuration, schema)
-        with self.changing() as connection:
-            existing = catalog.find_collection(connection, name, tenant, database) if get_or_create else None
-            if existing is not None:
-                return existing.model
-            return catalog.create_collection(
+
+        def find(connection: Connection) -> CollectionRow | None:
+            return catalog.find_collection(connection, name, tenant, database) if get_or_create else None
+
+        def create(connection: Connection) -> CollectionRow:
+            return find(connection) or catalog.create_collection(
                 connection,
                 name=name,
                 tenant=tenant,
@@ -245,17 +226,21 @@ class Engine:
                 configuration=resolved.configuration_json,
                 schema=resolved.serialized_schema,
                 settings={"ef_search_is_set": resolved.ef_search_is_set},
-            ).model
+            )
+
+        existing = self.look(find) if get_or_create else None
+        if existing is not None:
+            return existing.model
+        resolved = schemas.resolve(metadata, configuration, schema)
+        return self.change(create).model
 
     def get_collection(self, name: str, tenant: str, database: str) -> CollectionModel:
         """Raises NotFoundError (also a ValueError) when there is none."""
-        with self.looking() as connection:
-            return catalog.collection_by_name(connection, name, tenant, database).model
+        return self.look(lambda connection: catalog.collection_by_name(connection, name, tenant, database)).model
 
     def get_collection_by_id(self, id: UUID, tenant: str, database: str) -> CollectionModel:
         """Raises NotFoundError (also a ValueError) when that database has none of this id."""
-        with self.looking() as connection:
-            row = catalog.collection_by_id(connection, str(id))
+        row = self.look(lambda connection: catalog.collection_by_id(connection, str(id)))
         if (row.tenant, row.database) != (tenant, database):
             raise _MissingError(f"Collection [{id}] does not exist.")
         return row.model
@@ -264,13 +249,12 @@ class Engine:
         self, tenant: str, database: str, limit: int | None = None, offset: int | None = None
     ) -> list[CollectionModel]:
         """In order of creation."""
-        with self.looking() as connection:
-            return [row.model for row in catalog.list_collections(connection, tenant, database, limit, offset)]
+        rows = self.look(lambda connection: catalog.list_collections(connection, tenant, database, limit, offset))
+        return [row.model for row in rows]
 
     def count_collections(self, tenant: str, database: str) -> int:
         """How many collections a database has."""
-        with self.looking() as connection:
-            return catalog.count_collections(connection, tenant, database)
+        return self.look(lambda connection: catalog.count_collections(connection, tenant, database))
 
     def modify_collection(
         self,
@@ -282,7 +266,8 @@ class Engine:
         new_configuration: dict[str, Any] | None,
     ) -> None:
         """Rename, replace the metadata, change the configuration; None leaves a part as it is."""
-        with self.changing() as connection:
+
+        def modify(connection: Connection) -> None:
             row = catalog.collection_by_id(connection, str(id))
             configuration, schema, settings = row.configuration, row.schema, row.settings
             if new_configuration is not None:
@@ -302,31 +287,41 @@ class Engine:
                 settings=settings,
             )
 
+        self.change(modify)
+
     def delete_collection(self, name: str, tenant: str, database: str) -> None:
         """Delete a collection and its files. Raises NotFoundError (also a ValueError) when there is none."""
-        with self.changing() as connection:
+
+        def delete(connection: Connection) -> CollectionRow:
             row = catalog.collection_by_name(connection, name, tenant, database)
             catalog.delete_collection(connection, row)
-        self._discard([row])
+            return row
+
+        self._discard([self.change(delete)])
 
     def reset(self) -> None:
         """Delete everything; the default tenant and database are there again."""
-        with self.changing() as connection:
+
+        def clear(connection: Connection) -> list[CollectionRow]:
             gone = catalog.all_collections(connection)
             catalog.clear(connection)
             migrations.insert_defaults(connection)
-        self._discard(gone)
+            return gone
+
+        self._discard(self.change(clear))
 
     def settings_of(self, collection_id: UUID) -> dict[str, Any]:
         """What we keep about a collection in addition to Chroma's fields."""
-        with self.looking() as connection:
-            return catalog.collection_by_id(connection, str(collection_id)).settings
+        return self.look(lambda connection: catalog.collection_by_id(connection, str(collection_id))).settings
 
     def update_settings(self, collection_id: UUID, settings: dict[str, Any]) -> None:
         """Lay ``settings`` over what we keep about a collection."""
-        with self.changing() as connection:
+
+        def update(connection: Connection) -> None:
             row = catalog.collection_by_id(connection, str(collection_id))
             catalog.set_settings(connection, row, {**row.settings, **settings})
+
+        self.change(update)
 
     # --- records ---------------------------------------------------------------------------------------------
 
@@ -360,8 +355,7 @@ class Engine:
 
     def count(self, collection_id: UUID) -> int:
         """How many records a collection has."""
-        with self.looking() as connection:
-            return catalog.known_collection(connection, str(collection_id)).record_count
+        return self.look(lambda connection: catalog.known_collection(connection, str(collection_id))).record_count
 
     def get(
         self,
@@ -449,16 +443,10 @@ class Engine:
         emptied (``complete``: not while another process is reading).
         """
         before = directories.bytes_below(self.directory)
-        with self.looking() as connection:
-            rows = catalog.all_collections(connection)
+        rows = self.look(catalog.all_collections)
         compacted = [row.name for row in rows if row.next_slot > row.record_count and self.compact(UUID(row.id))]
-        with self._connections.outside_transactions() as connection:
-            connection.execute("PRAGMA secure_delete=ON")
-            connection.execute("VACUUM")
-            busy = self._truncate_journal(connection)
-            connection.execute("PRAGMA secure_delete=OFF")
-        with self.changing() as connection:
-            self._stores.sweep(catalog.all_collections(connection), keep_previous=False)
+        busy = self._connections.alone(_vacuumed)
+        self.change(lambda connection: self._stores.sweep(catalog.all_collections(connection), keep_previous=False))
         after = directories.bytes_below(self.directory)
         return {"compacted": compacted, "bytes_before": before, "bytes_after": after, "complete": not busy}
 
@@ -468,21 +456,25 @@ class Engine:
         def begin(reading: Reading) -> Compaction | None:
             return None if reading.vectors is None else Compaction(reading, self._stores.next)
 
-        copy = self._read(collection_id, begin)
-        if copy is None:
+        def finish(connection: Connection) -> CollectionRow | None:
+            row = catalog.collection_by_id(connection, str(collection_id))
+            memory = self._refreshed(connection, row)
+            if memory is None or not copy.finish(connection, row, memory, self._stores.current(row)):
+                return None
+            self._stores.adopt(row, copy.store)
+            return row
+
+        begun = self._read(collection_id, begin)
+        if begun is None:
             return False
+        copy = begun
         try:
             copy.copy()
-            with self.changing() as connection:
-                row = catalog.collection_by_id(connection, str(collection_id))
-                memory = self._refreshed(connection, row)
-                done = memory is not None and copy.finish(connection, row, memory, self._stores.current(row))
-                if done:
-                    self._stores.adopt(row, copy.store)
+            row = self.change(finish)
         except BaseException:
             copy.abandon()
             raise
-        if not done:
+        if row is None:
             copy.abandon()
             return False
         self._stores.forget(row.number, before=row.generation + 1)
@@ -490,9 +482,12 @@ class Engine:
 
     def verify(self) -> list[str]:
         """Check everything stored; answers what is wrong, one sentence each."""
-        with self.looking() as connection:
-            found = [text for (text,) in connection.execute("PRAGMA integrity_check")]
-            rows = catalog.all_collections(connection)
+
+        def check(connection: Connection) -> tuple[list[str], list[CollectionRow]]:
+            found = [text for (text,) in connection.execute("PRAGMA integrity_check").fetchall()]
+            return found, catalog.all_collections(connection)
+
+        found, rows = self.look(check)
         wrong = [f"the database: {text}" for text in found if text != "ok"]
         for row in rows:
             try:
@@ -504,19 +499,15 @@ class Engine:
 
     # --- who may run when --------------------------------------------------------------------------------------
 
-    @contextmanager
-    def looking(self) -> Iterator[Connection]:
-        """A read transaction on the catalog."""
+    def look(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in a read transaction on the catalog; its answer."""
         self._check_open(writing=False)
-        with self._connections.reading() as connection:
-            yield connection
+        return self._connections.read(work)
 
-    @contextmanager
-    def changing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: committed with the block, undone by any exception."""
+    def change(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in a write transaction: committed at its end, undone by any exception; its answer."""
         self._check_open()
-        with self._connections.transaction() as connection:
-            yield connection
+        return self._connections.change(work)
 
     def _read(self, collection_id: UUID, operation: Callable[[Reading], T], context: str = "") -> T:
         """Run ``operation`` in one read transaction, the collection in memory at the same seq.
@@ -526,26 +517,27 @@ class Engine:
         self._check_open(writing=False)
         ident = str(collection_id)
         for attempt in range(_ATTEMPTS):
-            connection = self._connections.begin()
-            try:
-                row = catalog.known_collection(connection, ident, context)
-                memory = self._refreshed(connection, row)
-                if memory is None:
-                    continue  # another thread is ahead of our snapshot: take a newer one
-                store = self._reading_store(row, last=attempt >= _LOOKS_FOR_FILE)
+            with self._connections.turn:
+                connection = self._connections.begin()
                 try:
-                    memory.lock.acquire_reading()
-                    if memory.seq != row.seq or memory.generation != row.generation:
-                        continue
-                    return operation(Reading(connection, row, memory, store, self.directory is not None))
+                    row = catalog.known_collection(connection, ident, context)
+                    memory = self._refreshed(connection, row)
+                    if memory is None:
+                        continue  # another thread is ahead of our snapshot: take a newer one
+                    store = self._reading_store(row, last=attempt >= _LOOKS_FOR_FILE)
+                    try:
+                        memory.lock.acquire_reading()
+                        if memory.seq != row.seq or memory.generation != row.generation:
+                            continue
+                        return operation(Reading(connection, row, memory, store, self.directory is not None))
+                    finally:
+                        memory.lock.release_reading()
+                except FileNotFoundError:
+                    continue  # compacted meanwhile: the catalog names another file
+                except sqlite3.Error as error:
+                    raise sqlite.explained(error, self._connections.path) from error
                 finally:
-                    memory.lock.release_reading()
-            except FileNotFoundError:
-                continue  # compacted meanwhile: the catalog names another file
-            except sqlite3.Error as error:
-                raise sqlite.explained(error, self._connections.path) from error
-            finally:
-                self._connections.end(connection)
+                    self._connections.end(connection)
         raise InternalError(f"collection [{ident}] changed {_ATTEMPTS} times while it was read; try again")
 
     def _reading_store(self, row: CollectionRow, *, last: bool) -> VectorStore | None:
@@ -561,7 +553,8 @@ class Engine:
         self, collection_id: UUID, operation: Callable[[Writing], Change | None], context: str = _GETTING
     ) -> None:
         """Run ``operation`` in one write transaction, then let memory follow."""
-        with self.changing() as connection:
+
+        def write(connection: Connection) -> tuple[CollectionRow, CollectionInMemory, Change | None]:
             row = catalog.collection_by_id(connection, str(collection_id), context)
             memory = self._refreshed(connection, row)
             if memory is None:
@@ -579,11 +572,11 @@ class Engine:
                 open_store=lambda dimension: self._stores.first(row, dimension),
                 durable=self.durability == "power",
             )
-            change = operation(writing)
+            return row, memory, operation(writing)
+
+        row, memory, change = self.change(write)
         if change is not None:
-            with memory.lock.writing():
-                if memory.seq == row.seq:  # else a reader has brought it further already
-                    memory.apply(change)
+            memory.lock.write(lambda: memory.follow(row.seq, change))
             if planner.worth_compacting(live=memory.live, dead=memory.dead_slots):
                 # The call itself is committed: without room for a copy the next write tries again.
                 with contextlib.suppress(ChromaError, OSError):
@@ -597,18 +590,23 @@ class Engine:
             memory = self._memories.setdefault(row.number, CollectionInMemory(row.number))
         if memory.seq == row.seq and memory.generation == row.generation:
             return memory
-        with memory.lock.writing():
-            if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
-                return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
-            try:
-                loaded = loading.advance(connection, row, memory)
-            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-                raise _DamagedError(
-                    f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
-                    "restore it from a backup"
-                ) from error
-            if loaded:
-                self.builder.loaded(row, memory)
+        return memory.lock.write(lambda: self._advanced(connection, row, memory))
+
+    def _advanced(
+        self, connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory
+    ) -> CollectionInMemory | None:
+        """``memory``, whose writing lock is held, at the seq of ``row``; None when it is ahead."""
+        if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
+            return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
+        try:
+            loaded = loading.advance(connection, row, memory)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise _DamagedError(
+                f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
+                "restore it from a backup"
+            ) from error
+        if loaded:
+            self.builder.loaded(row, memory)
         return memory
 
     # --- files ---------------------------------------------------------------------------------------------------
@@ -621,17 +619,8 @@ class Engine:
             if self.directory is not None:
                 storage.sweep(self.directory / "cache", row.id)
         if self.directory is not None and rows:
-            with self.changing() as connection:
-                self._stores.sweep(catalog.all_collections(connection))
-            with self._connections.outside_transactions() as connection:
-                # As a script: each step of it frees one page, and execute() takes one step.
-                connection.executescript("PRAGMA incremental_vacuum")
-                self._truncate_journal(connection)
-
-    def _truncate_journal(self, connection: sqlite3.Connection) -> bool:
-        """Copy the write-ahead log into the database and empty it; True when a reader is in the way."""
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return bool(busy and busy[0])
+            self.change(lambda connection: self._stores.sweep(catalog.all_collections(connection)))
+            self._connections.alone(_without_free_pages)
 
     # --- the graph (called by the background thread) ----------------------------------------------------------------
 
@@ -648,12 +637,33 @@ class Engine:
         if graph is None or memory is None:
             return False
         witnesses = source.witnesses()
-        with memory.lock.writing():
-            if not source.publish(graph, witnesses, memory):
-                return False
+        if not memory.lock.write(lambda: source.publish(graph, witnesses, memory)):
+            return False
         if fresh and cache is not None and not self.read_only:
             storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
         return True
+
+
+def _vacuumed(connection: Connection) -> bool:
+    """Pack the database and leave no deleted text in it; True when a reader is in the way of the journal."""
+    connection.execute("PRAGMA secure_delete=ON")
+    connection.execute("VACUUM")
+    busy = _truncated_journal(connection)
+    connection.execute("PRAGMA secure_delete=OFF")
+    return busy
+
+
+def _without_free_pages(connection: Connection) -> None:
+    """Give the pages of what was deleted back."""
+    # As a script: each step of it frees one page, and execute() takes one step.
+    connection.executescript("PRAGMA incremental_vacuum")
+    _truncated_journal(connection)
+
+
+def _truncated_journal(connection: Connection) -> bool:
+    """Copy the write-ahead log into the database and empty it; True when a reader is in the way."""
+    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return bool(busy and busy[0])
 
 
 def _check_filter(filter: Expression | None, row: CollectionRow) -> None:

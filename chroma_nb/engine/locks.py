@@ -10,66 +10,57 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class ReadersWriterLock:
     """Many readers or one writer; a waiting writer goes before new readers.
 
-    Not re-entrant, and readers must not become writers. Who holds it is noted by thread: a mark that an
-    interrupt left behind is taken away by the same thread's next use, and releasing twice does no harm.
+    Not re-entrant, and readers must not become writers. Who reads is noted by thread: a mark that an interrupt
+    left behind is taken away by the same thread's next use, and releasing twice does no harm. Everything else is
+    locks of Python's own in ``with``: between them and their block no interrupt is delivered, as it is within a
+    context manager that is written in Python.
     """
 
     def __init__(self) -> None:
-        # Entered and left by itself: a condition's own __exit__ is Python, where an interrupt may strike
-        # before the lock is released.
-        self._mutex = threading.Lock()
-        self._condition = threading.Condition(self._mutex)
+        self._entrance = threading.Lock()  # held by a writer, and for a moment by readers who come
+        self._leaving = threading.Lock()
         self._readers: set[int] = set()
-        self._waiting: set[int] = set()
-        self._writer = 0
+        self._last_has_left: threading.Lock | None = None  # a writer waits until it is released
 
     def acquire_reading(self) -> None:
         """Wait for writers, then read beside other readers until ``release_reading``."""
-        me = threading.get_ident()
-        with self._mutex:
-            self._forget(me)
-            while self._writer or self._waiting:
-                self._condition.wait()
-            self._readers.add(me)
+        with self._entrance:
+            self._readers.add(threading.get_ident())
 
     def release_reading(self) -> None:
         """The other end of ``acquire_reading``."""
-        with self._mutex:
-            self._readers.discard(threading.get_ident())
-            if self._waiting and not self._readers:
-                self._condition.notify_all()
+        with self._leaving:
+            self._leave()
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Alone: no reader and no other writer until the block ends."""
-        me = threading.get_ident()
-        try:
-            with self._mutex:
-                self._forget(me)
-                self._waiting.add(me)
-                while self._writer or self._readers:
-                    self._condition.wait()
-                self._writer = me
-                self._waiting.discard(me)
-            yield
-        finally:
-            with self._mutex:
-                self._forget(me)
-                self._condition.notify_all()
+    def _leave(self) -> None:
+        self._readers.discard(threading.get_ident())
+        if self._last_has_left is not None and not self._readers:
+            self._last_has_left.release()
+            self._last_has_left = None
 
-    def _forget(self, thread: int) -> None:
-        self._readers.discard(thread)
-        self._waiting.discard(thread)
-        if self._writer == thread:
-            self._writer = 0
+    def write(self, change: Callable[[], T]) -> T:
+        """Do ``change`` alone, with no reader and no other writer; its answer."""
+        with self._entrance:
+            waiting = None
+            with self._leaving:
+                self._leave()
+                if self._readers:
+                    waiting = self._last_has_left = threading.Lock()
+                    waiting.acquire()
+            if waiting is not None:
+                waiting.acquire()
+            return change()
 
 
 @contextmanager

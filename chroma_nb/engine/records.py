@@ -127,7 +127,7 @@ def header_columns(
 
 def headers_at(connection: sqlite3.Connection, collection: int, positions: Positions) -> list[Header]:
     """The records that exist at these positions."""
-    rows = connection.execute(_HEADERS_AT, (_keys(collection, positions),))
+    rows = connection.execute(_HEADERS_AT, (_keys(collection, positions),)).fetchall()
     return [Header(values[0] & _POSITION, *values[1:]) for values in rows]
 
 
@@ -231,7 +231,7 @@ def checksums(connection: sqlite3.Connection, collection: int) -> Iterator[tuple
 
 def unreadable(connection: sqlite3.Connection, collection: int) -> list[str]:
     """The ids of records whose metadata is not JSON, for verify()."""
-    return [ident for (ident,) in connection.execute(_UNREADABLE, _bounds(collection))]
+    return [ident for (ident,) in connection.execute(_UNREADABLE, _bounds(collection)).fetchall()]
 
 
 _UNREADABLE: Final = (

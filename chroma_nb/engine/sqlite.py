@@ -11,13 +11,15 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
 from chroma_nb.errors import InternalError, _DamagedError, _ReadOnlyError
+
+T = TypeVar("T")
 
 FILE_NAME: Final = "chroma_nb.sqlite3"
 #: "CHNB": marks the file as ours for ``file(1)`` and for us.
@@ -80,11 +82,15 @@ class Connections:
         self._durability: Durability = durability
         self._shared_memory = shared_memory
         self._idle: list[Connection] = []
+        self._lent: dict[int, Connection] = {}  # by thread
+        self._lending = threading.Lock()
         self._own([])
         self._closed = False
         self._seen: tuple[int, int, bool] | None = None
         self._gate: threading.Event | None = None
         self.writing = threading.RLock()
+        #: What readers hold: a database in memory has one connection, which everybody takes in turn.
+        self.turn: AbstractContextManager[Any] = self.writing if path is None else nullcontext()
         self._writer = self._connect()
 
     def _own(self, connections: list[Connection]) -> None:
@@ -117,16 +123,15 @@ class Connections:
         return connection
 
     def begin(self) -> Connection:
-        """A connection inside a new read transaction, to be given to ``end``."""
+        """A connection inside a new read transaction, to be given to ``end`` by this thread. It holds ``turn``."""
         if self.path is None:
-            self.writing.acquire()
             return self._writer  # its catalog is forgotten by every transaction
         gate = self._gate
         if gate is not None:
             gate.wait()
         if self.read_only and self._stamp() != self._seen:
             self._renew()
-        connection = self._idle.pop() if self._idle else self._connect()
+        connection = self._lend()
         try:
             connection.execute("BEGIN")
             connection.refresh()
@@ -138,22 +143,33 @@ class Connections:
             raise
         return connection
 
+    def _lend(self) -> Connection:
+        """A reader for this thread. What an interrupt kept it from giving back may still be reading: it is closed."""
+        me = threading.get_ident()
+        with self._lending:
+            kept = [self._lent.pop(me)] if me in self._lent else []
+            if len(self._all) > 1 + len(self._idle) + len(self._lent) + len(kept):
+                known = {self._writer, *self._idle, *self._lent.values(), *kept}
+                kept += [connection for connection in self._all if connection not in known]
+            for connection in kept:
+                self._all.remove(connection)
+                connection.close()
+            connection = self._idle.pop() if self._idle else self._connect()
+            self._lent[me] = connection
+            return connection
+
     def end(self, connection: Connection) -> None:
         """The end of the transaction that ``begin`` gave."""
         if self.path is None:
-            self.writing.release()
             return
-        try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except BaseException:  # an interrupt: closing it undoes the transaction as well
-            self._all.remove(connection)
-            connection.close()
-            raise
-        if self._closed:
-            connection.close()
-        else:
-            self._idle.append(connection)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        with self._lending:
+            del self._lent[threading.get_ident()]
+            if self._closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
 
     def _has_journal(self) -> bool:
         return self.path is not None and self.path.with_name(self.path.name + "-wal").exists()
@@ -170,46 +186,43 @@ class Connections:
             self._all.remove(connection)
             connection.close()
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection inside one read transaction, which ends with the block."""
-        with self._translated():
-            connection = self.begin()
-            try:
-                yield connection
-            finally:
-                self.end(connection)
+    # Work is handed in, not put into a ``with`` of ours: an interrupt between such a block and a context manager
+    # written in Python would leave it open for as long as a traceback is kept. Locks and connections are C.
+    # For the same reason nobody keeps a cursor: what it has not read yet would hold its snapshot open.
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """A connection inside one write transaction: committed with the block, undone by any exception."""
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` with a connection inside one read transaction; its answer."""
+        try:
+            with self.turn:
+                connection = self.begin()
+                try:
+                    return work(connection)
+                finally:
+                    self.end(connection)
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+
+    def change(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` inside one write transaction, committed at its end, undone by any exception; its answer."""
         if self.read_only:
             raise _ReadOnlyError(
                 f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
             )
-        with self.writing, self._translated():
-            connection = self._writer
-            connection.catalog.clear()
-            try:
-                # Inside: an interrupt that waited for this lock is delivered when it has been taken.
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def outside_transactions(self) -> Iterator[Connection]:
-        """The writing connection, for what SQLite does outside transactions (VACUUM, checkpoints)."""
-        with self.writing, self._translated():
-            yield self._writer
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
         try:
-            yield
+            with self.writing, self._writer as connection:  # leaving it undoes what is not committed
+                connection.catalog.clear()
+                connection.execute("BEGIN IMMEDIATE")
+                answer = work(connection)
+                connection.execute("COMMIT")
+                return answer
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from error
+
+    def alone(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""
+        try:
+            with self.writing:
+                return work(self._writer)
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
 
@@ -231,7 +244,7 @@ class Connections:
             self._gate = threading.Event()
         self.writing.acquire()
         deadline = time.monotonic() + _FORK_SECONDS
-        while len(self._all) - 1 > len(self._idle) and time.monotonic() < deadline:
+        while self._lent.keys() - {threading.get_ident()} and time.monotonic() < deadline:
             time.sleep(0.0002)
 
     def resume(self) -> None:
@@ -250,9 +263,11 @@ class Connections:
         self._gate = None
         self.writing = threading.RLock()
         if self.path is None:
+            self.turn = self.writing
             return []
         self._last_close.detach()
-        inherited, self._idle = self._all, []
+        inherited, self._idle, self._lent = self._all, [], {}
+        self._lending = threading.Lock()
         self._own([])
         self._writer = self._connect()
         return inherited

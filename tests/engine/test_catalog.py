@@ -17,9 +17,9 @@ PLACE = ("default_tenant", "default_database")
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     connections = Connections(None, durability="power", read_only=False)
-    with connections.outside_transactions() as connection:
-        migrations.apply(connection, None)
-        yield connection
+    connection = connections.alone(lambda connection: connection)
+    migrations.apply(connection, None)
+    yield connection
     connections.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 
@@ -20,8 +21,7 @@ class Other:
 
     def _run(self, lock: ReadersWriterLock, writing: bool) -> None:
         if writing:
-            with lock.writing():
-                self._stay()
+            lock.write(self._stay)
             return
         lock.acquire_reading()
         try:
@@ -67,11 +67,10 @@ def test_an_exception_gives_the_lock_back() -> None:
     lock = ReadersWriterLock()
 
     def fail() -> None:
-        with lock.writing():
-            raise ValueError
+        raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011
-        fail()
+        lock.write(fail)
     other = Other(lock, writing=True)
     assert other.inside.wait(5)
     other.leave()
@@ -80,8 +79,7 @@ def test_an_exception_gives_the_lock_back() -> None:
 def test_a_mark_that_an_interrupt_left_is_taken_away_by_the_same_thread() -> None:
     lock = ReadersWriterLock()
     lock.acquire_reading()  # and the interrupt comes before the release
-    with lock.writing():
-        pass
+    assert lock.write(lambda: "done") == "done"
     lock.acquire_reading()
     lock.acquire_reading()
     lock.release_reading()
@@ -89,6 +87,30 @@ def test_a_mark_that_an_interrupt_left_is_taken_away_by_the_same_thread() -> Non
     other = Other(lock, writing=True)
     assert other.inside.wait(5)
     other.leave()
+
+
+def test_a_writer_who_stopped_waiting_is_forgotten() -> None:
+    lock = ReadersWriterLock()
+    reader = Other(lock, writing=False)
+    assert reader.inside.wait(5)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    with pytest.raises(KeyboardInterrupt) as kept:
+        lock.write(lambda: None)
+    signal.signal(signal.SIGALRM, previous)
+    second = Other(lock, writing=False)
+    assert second.inside.wait(5)
+    writer = Other(lock, writing=True)
+    reader.leave()
+    assert not writer.inside.wait(0.05)
+    second.leave()
+    assert writer.inside.wait(5)
+    writer.leave()
+    assert kept
 
 
 def test_a_first_open_waits_for_another(tmp_path: Path) -> None:

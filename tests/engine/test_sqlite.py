@@ -5,99 +5,139 @@ from __future__ import annotations
 import gc
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from chroma_nb.engine.sqlite import Connections, explained
+from chroma_nb.engine.sqlite import Connection, Connections, explained
 from chroma_nb.errors import ChromaError, InternalError
 
 
 @pytest.fixture
 def connections(tmp_path: Path) -> Iterator[Connections]:
     connections = Connections(tmp_path / "a ?#%.sqlite3", durability="power", read_only=False)
-    with connections.outside_transactions() as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("CREATE TABLE words (word TEXT)")
+    connections.alone(lambda connection: connection.execute("PRAGMA journal_mode=WAL"))
+    connections.change(lambda connection: connection.execute("CREATE TABLE words (word TEXT)"))
     yield connections
     connections.close()
 
 
+@contextmanager
+def reading(connections: Connections) -> Iterator[Connection]:
+    connection = connections.begin()
+    yield connection
+    connections.end(connection)
+
+
 def words(connections: Connections) -> list[str]:
-    with connections.reading() as connection:
-        return [word for (word,) in connection.execute("SELECT word FROM words")]
+    return connections.read(lambda connection: [word for (word,) in connection.execute("SELECT word FROM words")])
 
 
-def test_a_transaction_is_committed_with_its_block(connections: Connections) -> None:
-    with connections.transaction() as connection:
+def insert(connections: Connections, word: str) -> None:
+    connections.change(lambda connection: connection.execute("INSERT INTO words VALUES (?)", (word,)))
+
+
+def test_a_transaction_is_committed_at_the_end_of_its_work(connections: Connections) -> None:
+    def work(connection: Connection) -> str:
         connection.execute("INSERT INTO words VALUES ('a')")
         assert words(connections) == []  # nobody sees it before
+        return "done"
+
+    assert connections.change(work) == "done"
     assert words(connections) == ["a"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
 def test_any_exception_undoes_the_transaction(connections: Connections, error: type[BaseException]) -> None:
-    def fail() -> None:
-        with connections.transaction() as connection:
-            connection.execute("INSERT INTO words VALUES ('a')")
-            raise error
+    def fail(connection: Connection) -> None:
+        connection.execute("INSERT INTO words VALUES ('a')")
+        raise error
 
     with pytest.raises(error):
-        fail()
+        connections.change(fail)
     assert words(connections) == []
-    with connections.transaction() as connection:
-        connection.execute("INSERT INTO words VALUES ('b')")
+    insert(connections, "b")
+    assert words(connections) == ["b"]
+
+
+def test_a_transaction_that_something_left_open_is_undone_by_the_next(connections: Connections) -> None:
+    connections._writer.execute("BEGIN IMMEDIATE")
+    with pytest.raises(InternalError, match="within a transaction"):
+        insert(connections, "a")
+    insert(connections, "b")
     assert words(connections) == ["b"]
 
 
 def test_a_read_transaction_sees_one_moment(connections: Connections) -> None:
-    with connections.reading() as connection:
+    with reading(connections) as connection:
         assert connection.execute("SELECT count(*) FROM words").fetchone() == (0,)
-        with connections.transaction() as writer:
-            writer.execute("INSERT INTO words VALUES ('a')")
+        insert(connections, "a")
         assert connection.execute("SELECT count(*) FROM words").fetchone() == (0,)
     assert words(connections) == ["a"]
 
 
 def test_what_a_connection_remembers_of_the_catalog_is_forgotten_when_another_commits(connections: Connections) -> None:
-    with connections.reading() as connection:
+    with reading(connections) as connection:
         connection.catalog["x"] = "remembered"
-    with connections.reading() as connection:
+    with reading(connections) as connection:
         assert connection.catalog == {"x": "remembered"}
-    with connections.transaction() as writer:
-        writer.execute("INSERT INTO words VALUES ('a')")
-    with connections.reading() as connection:
+    insert(connections, "a")
+    with reading(connections) as connection:
         assert connection.catalog == {}
 
 
-def test_readers_are_lent_out_again(connections: Connections) -> None:
-    with connections.reading() as first, connections.reading() as second:
+def test_each_thread_is_lent_a_reader_of_its_own_and_readers_are_lent_out_again(connections: Connections) -> None:
+    def other() -> Connection:
+        with reading(connections) as second:
+            return second
+
+    with ThreadPoolExecutor(1) as threads, reading(connections) as first:
+        second = threads.submit(other).result()
         assert first is not second
-    with connections.reading() as third:
+        assert threads.submit(other).result() is second
+    with reading(connections) as third:
         assert third in (first, second)
+
+
+def test_a_reader_that_was_never_given_back_is_closed_by_its_thread_s_next_reading(connections: Connections) -> None:
+    lost = connections.begin()  # and an interrupt comes before its end
+    assert lost.execute("SELECT count(*) FROM words").fetchone() == (0,)
+    insert(connections, "a")
+    assert words(connections) == ["a"]
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        lost.execute("SELECT 1")
+    assert len(connections._all) == 2
+
+
+def test_a_reader_that_was_lost_on_its_way_is_closed_by_the_next_reading(connections: Connections) -> None:
+    words(connections)
+    lost = connections._idle.pop()  # and an interrupt comes before it is noted who has it
+    assert words(connections) == []
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        lost.execute("SELECT 1")
+    assert len(connections._all) == 2
 
 
 @pytest.mark.parametrize(
     ("pragma", "value"), [("trusted_schema", 0), ("foreign_keys", 1), ("secure_delete", 0), ("synchronous", 3)]
 )
 def test_pragmas_hold_for_every_connection(connections: Connections, pragma: str, value: int) -> None:
-    with connections.reading() as reader, connections.outside_transactions() as writer:
-        for connection in (reader, writer):
-            assert connection.execute(f"PRAGMA {pragma}").fetchone() == (value,)
+    for ask in (connections.read, connections.alone):
+        assert ask(lambda connection: connection.execute(f"PRAGMA {pragma}").fetchone()) == (value,)
 
 
 def test_durability_process_syncs_less(tmp_path: Path) -> None:
     connections = Connections(tmp_path / "db", durability="process", read_only=False)
-    with connections.outside_transactions() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (1,)
+    assert connections.alone(lambda connection: connection.execute("PRAGMA synchronous").fetchone()) == (1,)
     connections.close()
 
 
 @pytest.mark.parametrize("path", ["db", None])
 def test_what_nobody_closed_is_closed_when_nobody_refers_to_it(tmp_path: Path, path: str | None) -> None:
     connections = Connections(None if path is None else tmp_path / path, durability="power", read_only=False)
-    with connections.reading() as reader, connections.outside_transactions() as writer:
-        opened = {reader, writer}
+    opened = {connections.read(lambda reader: reader), connections.alone(lambda writer: writer)}
     del connections
     gc.collect()
     for connection in opened:
@@ -107,8 +147,7 @@ def test_what_nobody_closed_is_closed_when_nobody_refers_to_it(tmp_path: Path, p
 
 def test_a_database_in_memory_is_one_connection(tmp_path: Path) -> None:
     connections = Connections(None, durability="power", read_only=False)
-    with connections.reading() as one, connections.transaction() as other:
-        assert one is other
+    assert connections.read(lambda one: one) is connections.change(lambda other: other)
     connections.close()
 
 

@@ -5,6 +5,7 @@ The same engine goes on working, and nothing stays locked.
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import random
 import signal
@@ -13,21 +14,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from uuid import UUID
 
 import pytest
-from engine_samples import agree, contents, create, nearest, numbered, numbered_vector
+from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector
 
 import chroma_nb.engine
 from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
 from chroma_nb.where import parse_where
 
-SOURCE = str(Path(chroma_nb.engine.__file__).parent)
+#: The engine, and the context managers it may use.
+SOURCES = str(Path(chroma_nb.engine.__file__).parent), contextlib.__file__
 
 
 FILTER = parse_where({"number": {"$in": list(range(0, 2000, 2))}})
@@ -57,18 +58,20 @@ class Caller:
         engine.get(collection, None, FILTER, None, None, ())
 
 
-@contextmanager
+@contextlib.contextmanager
 def interrupted_at_line(number: int, count: Callable[[], None] = lambda: None) -> Iterator[None]:
     """KeyboardInterrupt at the ``number``-th line of the engine that this thread runs (0: never).
 
-    Not at a line with ``with``: it is run again when the block is left, where Python delivers no signal.
+    Not at a line with ``with``: it is run again when the block is left, where Python delivers no signal. But where
+    a context manager written in Python has done its work and returns, which is where Python does.
     """
     left = number
 
     def local(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal left
         line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-        if event == "line" and not line.lstrip().startswith("with "):
+        returns = event == "return" and frame.f_code.co_filename == contextlib.__file__
+        if returns or (event == "line" and not line.lstrip().startswith("with ")):
             count()
             left -= 1
             if left == 0:
@@ -76,7 +79,7 @@ def interrupted_at_line(number: int, count: Callable[[], None] = lambda: None) -
         return local
 
     def starting(frame: FrameType, event: str, argument: Any) -> Any:
-        return local if frame.f_code.co_filename.startswith(SOURCE) else None
+        return local if frame.f_code.co_filename.startswith(SOURCES) else None
 
     previous = sys.gettrace()
     sys.settrace(starting)
@@ -86,7 +89,7 @@ def interrupted_at_line(number: int, count: Callable[[], None] = lambda: None) -
         sys.settrace(previous)
 
 
-@contextmanager
+@contextlib.contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
     """KeyboardInterrupt by a signal, ``seconds`` from now unless the block is over."""
 
@@ -127,7 +130,9 @@ def callers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ca
 def test_an_interrupt_at_any_line_of_the_engine(callers: tuple[Caller, Caller]) -> None:
     caller, twin = callers
     chance = random.Random(3)
-    interrupted = 0
+    interrupted: list[
+        KeyboardInterrupt
+    ] = []  # kept, as a notebook keeps the last one
     for number in range(60):
         before, lines = contents(caller.engine, caller.collection), 0
 
@@ -140,16 +145,17 @@ def test_an_interrupt_at_any_line_of_the_engine(callers: tuple[Caller, Caller]) 
         try:
             with interrupted_at_line(chance.randint(1, lines)):
                 caller.call(number)
-        except KeyboardInterrupt:
-            interrupted += 1
+        except KeyboardInterrupt as error:
+            interrupted.append(error)
         check(caller, twin, number, before)
-    assert interrupted >= 50
+    assert len(interrupted) >= 50
 
 
 def test_an_interrupt_at_any_moment(callers: tuple[Caller, Caller]) -> None:
     caller, twin = callers
     chance = random.Random(4)
-    interrupted, seconds = 0, 0.01
+    interrupted: list[KeyboardInterrupt] = []
+    seconds = 0.01
     for number in range(90):
         before = contents(caller.engine, caller.collection)
         twin.call(number)
@@ -158,10 +164,39 @@ def test_an_interrupt_at_any_moment(callers: tuple[Caller, Caller]) -> None:
             with interrupted_after(chance.uniform(1e-5, seconds)):
                 caller.call(number)
             seconds = 0.5 * seconds + 0.5 * (time.perf_counter() - started)
-        except KeyboardInterrupt:
-            interrupted += 1
+        except KeyboardInterrupt as error:
+            interrupted.append(error)
         check(caller, twin, number, before)
-    assert interrupted >= 20
+    assert len(interrupted) >= 20
+
+
+def test_whoever_is_interrupted_goes_on_while_the_traceback_is_kept(callers: tuple[Caller, Caller]) -> None:
+    """As in a notebook: what the frames of the last traceback refer to is not given back before the next error."""
+    engine, collection = callers[0].engine, callers[0].collection
+    engine.add(collection, numbered(0, 40))
+    calls: list[Callable[[int], object]] = [
+        lambda number: engine.upsert(collection, numbered(number, 2)),
+        lambda number: engine.get(collection, ["r1"], None, None, None, ("documents",)),
+        lambda number: engine.get(collection, None, FILTER, 3, None, ("metadatas",)),
+        lambda number: nearest(engine, collection, numbered_vector(number), 2),
+        lambda number: engine.list_collections(*PLACE),
+        lambda number: engine.modify_collection(collection, *PLACE, None, {"a": number}, None),
+    ]
+    chance, kept = random.Random(5), None
+    for number in range(500):
+        try:
+            with interrupted_after(chance.uniform(1e-4, 2e-3)):
+                while True:
+                    calls[chance.randrange(len(calls))](chance.randrange(40))
+        except KeyboardInterrupt as error:
+            kept = error
+            engine.upsert(collection, numbered(100 + number % 7, 1, version=number))
+            (seen,) = engine.get(collection, [f"r{100 + number % 7}"], None, None, None, ("metadatas",))["metadatas"]
+            assert seen["version"] == number
+    assert kept is not None
+    assert engine.verify() == []
+    assert len(engine._connections._all) <= 3  # the writer's, this thread's reader, the graph's
+    assert not any(connection.in_transaction for connection in engine._connections._all)
 
 
 def test_an_interrupt_while_waiting_for_another_writer_leaves_no_transaction_open(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 from pathlib import Path
@@ -226,12 +227,11 @@ def test_a_writer_that_hangs_is_named_in_the_error_of_the_others(
     tell(other, "engine._connections._writer.execute('PRAGMA busy_timeout=100')")
     entered, release = threading.Event(), threading.Event()
 
-    def hold() -> None:
-        with engine.changing():
-            entered.set()
-            release.wait(30)
+    def hold(connection: object) -> None:
+        entered.set()
+        release.wait(30)
 
-    holder = threading.Thread(target=hold)
+    holder = threading.Thread(target=engine.change, args=(hold,))
     holder.start()
     entered.wait(10)
     answer = tell(other, "engine.add(collection, numbered(900, 1))")
@@ -394,10 +394,13 @@ def test_nothing_below_the_path_is_open_or_mapped_after_close(tmp_path: Path) ->
 
 def test_records_that_were_never_committed_are_seen_by_nobody(shared) -> None:
     engine, collection, other = shared
-    with engine.changing() as connection:
+
+    def change(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE collections SET record_count = 99")
         assert tell(other, "engine.count(collection)") == "20"
         connection.execute("UPDATE collections SET record_count = 20")
+
+    engine.change(change)
     with pytest.raises(Exception, match="UTF-8"):
         engine.add(collection, records(["a", "b"], [[1.0] * 8, [2.0] * 8], documents=["fine", "\ud800"]))
     assert agree(engine, collection) == eval(tell(other, "agree(engine, collection)"))
