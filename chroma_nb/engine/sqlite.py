@@ -144,19 +144,21 @@ class Connections:
         return connection
 
     def _lend(self) -> Connection:
-        """A reader for this thread. What an interrupt kept it from giving back may still be reading: it is closed."""
+        """A reader for this thread."""
         me = threading.get_ident()
         with self._lending:
-            kept = [self._lent.pop(me)] if me in self._lent else []
-            if len(self._all) > 1 + len(self._idle) + len(self._lent) + len(kept):
-                known = {self._writer, *self._idle, *self._lent.values(), *kept}
-                kept += [connection for connection in self._all if connection not in known]
-            for connection in kept:
-                self._all.remove(connection)
-                connection.close()
-            connection = self._idle.pop() if self._idle else self._connect()
-            self._lent[me] = connection
+            if me in self._lent or len(self._all) > 1 + len(self._idle) + len(self._lent):
+                self._close_lost(me)
+            connection = self._lent[me] = self._idle.pop() if self._idle else self._connect()
             return connection
+
+    def _close_lost(self, thread: int) -> None:
+        """Close what an interrupt kept from being given back: it may be reading still."""
+        self._lent.pop(thread, None)
+        known = {self._writer, *self._idle, *self._lent.values()}
+        for connection in [connection for connection in self._all if connection not in known]:
+            self._all.remove(connection)
+            connection.close()
 
     def end(self, connection: Connection) -> None:
         """The end of the transaction that ``begin`` gave."""
