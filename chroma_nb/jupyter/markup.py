@@ -55,6 +55,9 @@ padding:0 .6em;margin:0 .3em .2em 0}
 .chroma-nb img{max-width:96px;max-height:96px}
 </style>"""
 
+#: Notebooks typeset what stands between dollars, and prices are no formulas: these classes keep MathJax 2 and 3 out.
+CLASSES = "chroma-nb tex2jax_ignore mathjax_ignore"
+
 _CONTROL = {
     **{code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)},
     **{code: f"‹U+{code:04X}›" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)},
@@ -89,7 +92,7 @@ def shortened(text: str, limit: int | None) -> str:
 
 def block(*parts: Html) -> Html:
     """The whole of one display, with its style."""
-    return f'{STYLE}\n<div class="chroma-nb">{"".join(parts)}</div>'
+    return f'{STYLE}\n<div class="{CLASSES}">{"".join(parts)}</div>'
 
 
 def side_by_side(parts: Iterable[Html]) -> Html:

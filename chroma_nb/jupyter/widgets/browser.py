@@ -500,7 +500,8 @@ class _Line:
     def fill(self, id: str) -> None:
         """This record."""
         shown = shortened(visible(id), 80)
-        self.tick.description = f"Select {shown}"
+        # What names a tick is typeset by ipywidgets, which nothing keeps from taking "$" for the start of a formula.
+        self.tick.description = "Select " + shown.replace("$", "\N{FULLWIDTH DOLLAR SIGN}")
         self.open.description, self.open.tooltip = shown, f"Open {shown}"
 
 
