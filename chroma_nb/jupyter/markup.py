@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from chroma_nb.errors import ChromaError
+
 #: Text that is HTML already. Everything else goes through ``escape``.
 Html: TypeAlias = str
 
@@ -58,6 +60,9 @@ padding:0 .6em;margin:0 .3em .2em 0}
 #: Notebooks typeset what stands between dollars, and prices are no formulas: these classes keep MathJax 2 and 3 out.
 CLASSES = "chroma-nb tex2jax_ignore mathjax_ignore"
 
+#: How Chroma says that a collection object's collection was deleted; the number in it tells people nothing.
+_GONE = re.compile(r"Collection \[[^\]]*\] does not exist")
+
 _CONTROL = {
     **{code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)},
     **{code: f"‹U+{code:04X}›" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)},
@@ -88,6 +93,22 @@ def escape(value: object, limit: int | None = None) -> Html:
 def shortened(text: str, limit: int | None) -> str:
     """At most ``limit`` characters, the last one an ellipsis where something was cut off."""
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def failure(error: BaseException) -> str:
+    """What went wrong, in words for who pressed a button. Not HTML yet.
+
+    >>> failure(ValueError("expected words to search for, got none"))
+    'expected words to search for, got none'
+    >>> failure(KeyError("n"))
+    "KeyError: 'n'"
+    """
+    text = str(error)
+    if _GONE.search(text):
+        return "the collection is not there any more: it was deleted, or made anew, elsewhere; get it and show it again"
+    if text and isinstance(error, (ChromaError, ValueError)):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def block(*parts: Html) -> Html:
