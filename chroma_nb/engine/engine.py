@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from chroma_nb import schema as schemas
-from chroma_nb.engine import catalog, loading, migrations, planner, sqlite, verification
+from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, verification
 from chroma_nb.engine import directory as directories
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
@@ -128,6 +128,11 @@ class Engine:
                 except BaseException:
                     connection.execute("ROLLBACK")
                     raise
+            has_pending = path is not None and pending.exist(connection)
+        if has_pending:
+            # Without room they stay pending, and those of them that the file lacks are named when they are read.
+            with contextlib.suppress(ChromaError, OSError), self._connections.transaction() as connection:
+                pending.restore(connection, catalog.all_collections(connection), self._stores)
         if self._stores.orphans():
             with self._connections.transaction() as connection:
                 self._stores.sweep(catalog.all_collections(connection))
@@ -200,7 +205,7 @@ class Engine:
 
     def delete_database(self, name: str, tenant: str) -> None:
         """Delete a database with its collections and their files."""
-        with self.changing() as connection:
+        with self.changing(durable=True) as connection:
             gone = catalog.delete_database(connection, name, tenant)
         self._discard(gone)
 
@@ -304,14 +309,14 @@ class Engine:
 
     def delete_collection(self, name: str, tenant: str, database: str) -> None:
         """Delete a collection and its files. Raises NotFoundError (also a ValueError) when there is none."""
-        with self.changing() as connection:
+        with self.changing(durable=True) as connection:
             row = catalog.collection_by_name(connection, name, tenant, database)
             catalog.delete_collection(connection, row)
         self._discard([row])
 
     def reset(self) -> None:
         """Delete everything; the default tenant and database are there again."""
-        with self.changing() as connection:
+        with self.changing(durable=True) as connection:
             gone = catalog.all_collections(connection)
             catalog.clear(connection)
             migrations.insert_defaults(connection)
@@ -473,7 +478,7 @@ class Engine:
             return False
         try:
             copy.copy()
-            with self.changing() as connection:
+            with self.changing(durable=True) as connection:
                 row = catalog.collection_by_id(connection, str(collection_id))
                 memory = self._refreshed(connection, row)
                 done = memory is not None and copy.finish(connection, row, memory, self._stores.current(row))
@@ -512,10 +517,13 @@ class Engine:
             yield connection
 
     @contextmanager
-    def changing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: committed with the block, undone by any exception."""
+    def changing(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """A write transaction: committed with the block, undone by any exception.
+
+        ``durable``: before files are removed or made that a loss of the commit would contradict.
+        """
         self._check_open()
-        with self._connections.transaction() as connection:
+        with self._connections.transaction(durable=durable) as connection:
             yield connection
 
     def _read(self, collection_id: UUID, operation: Callable[[Reading], T], context: str = "") -> T:
@@ -652,6 +660,9 @@ class Engine:
             if not source.publish(graph, witnesses, memory):
                 return False
         if fresh and cache is not None and not self.read_only:
+            if self.durability == "process":  # a graph must not outlive the commits that gave it its slots
+                with self.changing(durable=True) as connection:
+                    migrations.renumber(connection)
             storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
         return True
 

@@ -181,8 +181,11 @@ class Connections:
                 self.end(connection)
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """A connection inside one write transaction: committed with the block, undone by any exception."""
+    def transaction(self, *, durable: bool = False) -> Iterator[Connection]:
+        """A connection inside one write transaction: committed with the block, undone by any exception.
+
+        ``durable``: it survives a power cut, and with it all that came before, whatever the durability is.
+        """
         if self.read_only:
             raise _ReadOnlyError(
                 f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
@@ -190,7 +193,10 @@ class Connections:
         with self.writing, self._translated():
             connection = self._writer
             connection.catalog.clear()
+            waits = durable and self._durability == "process"
             try:
+                if waits:
+                    connection.execute(SYNCHRONOUS["power"])
                 # Inside: an interrupt that waited for this lock is delivered when it has been taken.
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
@@ -199,6 +205,9 @@ class Connections:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            finally:
+                if waits:
+                    connection.execute(SYNCHRONOUS[self._durability])
 
     @contextmanager
     def outside_transactions(self) -> Iterator[Connection]:
