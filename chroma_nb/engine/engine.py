@@ -69,6 +69,7 @@ class Engine:
         self.read_only = directory is not None and not directories.is_writable(directory)
         self._mapped = directory is None or not is_network_mount(directory)
         self._references = 1
+        self._has_pending = False
         self._closed = False
         self._memories: dict[int, CollectionInMemory] = {}
         self._stores = VectorStores(directory, read_only=self.read_only, mapped=self._mapped)
@@ -128,14 +129,19 @@ class Engine:
                 except BaseException:
                     connection.execute("ROLLBACK")
                     raise
-            has_pending = path is not None and pending.exist(connection)
-        if has_pending:
-            # Without room they stay pending, and those of them that the file lacks are named when they are read.
-            with contextlib.suppress(ChromaError, OSError), self._connections.transaction() as connection:
-                pending.restore(connection, catalog.all_collections(connection), self._stores)
+            self._has_pending = path is not None and pending.exist(connection)
+        with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
+            self._restore_pending()
         if self._stores.orphans():
             with self._connections.transaction() as connection:
                 self._stores.sweep(catalog.all_collections(connection))
+
+    def _restore_pending(self) -> None:
+        """See rows on the disk that were pending when the directory was opened; else nothing may be written."""
+        if self._has_pending:
+            with self._connections.transaction() as connection:
+                pending.restore(connection, catalog.all_collections(connection), self._stores)
+            self._has_pending = False
 
     def close(self) -> None:
         """Give one reference back; the last one closes the files and ends the background thread."""
@@ -473,6 +479,7 @@ class Engine:
         def begin(reading: Reading) -> Compaction | None:
             return None if reading.vectors is None else Compaction(reading, self._stores.next)
 
+        self._restore_pending()
         copy = self._read(collection_id, begin)
         if copy is None:
             return False
@@ -523,6 +530,7 @@ class Engine:
         ``durable``: before files are removed or made that a loss of the commit would contradict.
         """
         self._check_open()
+        self._restore_pending()
         with self._connections.transaction(durable=durable) as connection:
             yield connection
 

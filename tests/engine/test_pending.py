@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from uuid import UUID
 
@@ -10,6 +12,7 @@ from engine_samples import contents, create, numbered
 
 from chroma_nb.engine import pending
 from chroma_nb.engine.engine import Engine
+from chroma_nb.errors import InternalError
 
 
 def count(engine: Engine) -> int:
@@ -72,6 +75,33 @@ def test_a_compaction_and_a_deletion_leave_none(tmp_path: Path) -> None:
     assert count(engine) == 1
     engine.delete_collection("other", "default_tenant", "default_database")
     assert count(engine) == 0
+    engine.close()
+
+
+def test_without_room_to_put_them_back_reading_goes_on_and_writing_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, collection = opened(tmp_path)
+    engine.add(collection, numbered(0, 3))
+    before = contents(engine, collection)
+    engine.close()
+    (file,) = (tmp_path / "vectors").iterdir()
+    file.write_bytes(bytes(3 * 32))  # long enough, but the rows never reached the disk
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        engine = Engine.open(tmp_path)
+        assert engine.get(collection, None, None, None, None, ())["ids"] == ["r0", "r1", "r2"]
+        for write in (lambda: engine.delete(collection, ["r0"], None), lambda: engine.compact(collection)):
+            with pytest.raises(InternalError, match="No space left"):
+                write()
+    assert count(engine) == 1
+    engine.compact(collection)
+    assert contents(engine, collection) == before
+    assert engine.verify() == []
     engine.close()
 
 
