@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine import catalog, changelog, records
+from chroma_nb.engine import catalog, changelog, pending, records
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.executor import Reading
@@ -67,6 +67,7 @@ class Compaction:
         catalog.switch_generation(connection, row, row.generation + 1, self._copied)
         if isinstance(self.store, VectorFile):
             self.store.sync()
+            pending.forget(connection, row.number)
             if not self.store.is_linked():
                 raise InternalError("the compacted copy was removed by another process; nothing was changed, try again")
             final = self.store.path.with_name(file_name(row.id, row.generation + 1))

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from chroma_nb import schema as schemas
-from chroma_nb.engine import catalog, loading, migrations, planner, sqlite, verification
+from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, verification
 from chroma_nb.engine import directory as directories
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
@@ -68,6 +68,7 @@ class Engine:
         self.read_only = directory is not None and not directories.is_writable(directory)
         self._mapped = directory is None or not is_network_mount(directory)
         self._references = 1
+        self._has_pending = False
         self._closed = False
         self._memories: dict[int, CollectionInMemory] = {}
         self._stores = VectorStores(directory, read_only=self.read_only, mapped=self._mapped)
@@ -116,6 +117,9 @@ class Engine:
             return
         if path is None or not self._connections.alone(self._is_set_up):
             self._connections.change(lambda connection: migrations.apply(connection, path))
+        self._has_pending = path is not None and self._connections.alone(pending.exist)
+        with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
+            self._restore_pending()
         if self._stores.orphans():
             self._connections.change(lambda connection: self._stores.sweep(catalog.all_collections(connection)))
 
@@ -124,6 +128,14 @@ class Engine:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL" if self._mapped else "PRAGMA journal_mode=DELETE")
         return migrations.is_current(connection)
+
+    def _restore_pending(self) -> None:
+        """See rows on the disk that were pending when the directory was opened; else nothing may be written."""
+        if self._has_pending:
+            self._connections.change(
+                lambda connection: pending.restore(connection, catalog.all_collections(connection), self._stores)
+            )
+            self._has_pending = False
 
     def close(self) -> None:
         """Give one reference back; the last one closes the files and ends the background thread."""
@@ -189,7 +201,7 @@ class Engine:
 
     def delete_database(self, name: str, tenant: str) -> None:
         """Delete a database with its collections and their files."""
-        self._discard(self.change(lambda connection: catalog.delete_database(connection, name, tenant)))
+        self._discard(self.change(lambda connection: catalog.delete_database(connection, name, tenant), durable=True))
 
     def list_databases(self, tenant: str, limit: int | None = None, offset: int | None = None) -> list[Database]:
         """In order of creation."""
@@ -297,7 +309,7 @@ class Engine:
             catalog.delete_collection(connection, row)
             return row
 
-        self._discard([self.change(delete)])
+        self._discard([self.change(delete, durable=True)])
 
     def reset(self) -> None:
         """Delete everything; the default tenant and database are there again."""
@@ -308,7 +320,7 @@ class Engine:
             migrations.insert_defaults(connection)
             return gone
 
-        self._discard(self.change(clear))
+        self._discard(self.change(clear, durable=True))
 
     def settings_of(self, collection_id: UUID) -> dict[str, Any]:
         """What we keep about a collection in addition to Chroma's fields."""
@@ -464,13 +476,14 @@ class Engine:
             self._stores.adopt(row, copy.store)
             return row
 
+        self._restore_pending()
         begun = self._read(collection_id, begin)
         if begun is None:
             return False
         copy = begun
         try:
             copy.copy()
-            row = self.change(finish)
+            row = self.change(finish, durable=True)
         except BaseException:
             copy.abandon()
             raise
@@ -504,10 +517,14 @@ class Engine:
         self._check_open(writing=False)
         return self._connections.read(work)
 
-    def change(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work`` in a write transaction: committed at its end, undone by any exception; its answer."""
+    def change(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """Do ``work`` in a write transaction: committed at its end, undone by any exception; its answer.
+
+        ``durable``: before files are removed or made that a loss of the commit would contradict.
+        """
         self._check_open()
-        return self._connections.change(work)
+        self._restore_pending()
+        return self._connections.change(work, durable=durable)
 
     def _read(self, collection_id: UUID, operation: Callable[[Reading], T], context: str = "") -> T:
         """Run ``operation`` in one read transaction, the collection in memory at the same seq.
@@ -640,6 +657,8 @@ class Engine:
         if not memory.lock.write(lambda: source.publish(graph, witnesses, memory)):
             return False
         if fresh and cache is not None and not self.read_only:
+            if self.durability == "process":  # a graph must not outlive the commits that gave it its slots
+                self.change(migrations.renumber, durable=True)
             storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
         return True
 

@@ -65,6 +65,11 @@ def is_current(connection: sqlite3.Connection) -> bool:
     )
 
 
+def renumber(connection: sqlite3.Connection) -> None:
+    """Write the number of the last migration once more: a transaction that changes nothing, yet writes."""
+    connection.execute(_SET_USER_VERSION[scripts()[-1][0]])
+
+
 # PRAGMA takes no bound parameters; these are constants, not data.
 _SET_APPLICATION_ID: Final = f"PRAGMA application_id={APPLICATION_ID}"
 _SET_USER_VERSION: Final = {number: f"PRAGMA user_version={number}" for number in range(1, 100)}

@@ -204,21 +204,35 @@ class Connections:
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
 
-    def change(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work`` inside one write transaction, committed at its end, undone by any exception; its answer."""
+    def change(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """Do ``work`` inside one write transaction, committed at its end, undone by any exception; its answer.
+
+        ``durable``: it survives a power cut, and with it all that came before, whatever the durability is.
+        """
         if self.read_only:
             raise _ReadOnlyError(
                 f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
             )
+        waits = durable and self._durability == "process"
         try:
-            with self.writing, self._writer as connection:  # leaving it undoes what is not committed
-                connection.catalog.clear()
-                connection.execute("BEGIN IMMEDIATE")
-                answer = work(connection)
-                connection.execute("COMMIT")
-                return answer
+            with self.writing:
+                try:
+                    if waits:
+                        self._writer.execute(SYNCHRONOUS["power"])
+                    return self._changed(work)
+                finally:
+                    if waits:
+                        self._writer.execute(SYNCHRONOUS[self._durability])
         except sqlite3.Error as error:
             raise explained(error, self.path) from error
+
+    def _changed(self, work: Callable[[Connection], T]) -> T:
+        with self._writer as connection:  # leaving it undoes what is not committed
+            connection.catalog.clear()
+            connection.execute("BEGIN IMMEDIATE")
+            answer = work(connection)
+            connection.execute("COMMIT")
+            return answer
 
     def alone(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""

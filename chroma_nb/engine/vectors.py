@@ -39,8 +39,8 @@ class VectorStore(Protocol):
     def write(self, first_slot: int, rows: Matrix) -> None:
         """Put ``rows`` at the slots from ``first_slot`` on."""
 
-    def sync(self) -> None:
-        """Return when everything written survives a power cut."""
+    def sync(self, *, names: bool = False) -> None:
+        """Return when everything written survives a power cut; ``names``: also when another made the file."""
 
     def view(self, slots: int) -> Matrix:
         """The first ``slots`` rows, read-only, shape (slots, dimension)."""
@@ -66,7 +66,7 @@ class MemoryVectors:
             self._rows = grown  # older views keep the older array alive
         self._rows[first_slot:end] = rows
 
-    def sync(self) -> None:
+    def sync(self, *, names: bool = False) -> None:
         """Nothing to do: memory does not survive a power cut."""
 
     def view(self, slots: int) -> Matrix:
@@ -112,7 +112,7 @@ class VectorFile:
 
     def write(self, first_slot: int, rows: Matrix) -> None:
         """Put ``rows`` at the slots from ``first_slot`` on; raises InternalError when the disk is full."""
-        data = _bytes_of(rows)
+        data = bytes_of(rows)
         offset = first_slot * self._row_bytes
         try:
             while data:
@@ -123,11 +123,11 @@ class VectorFile:
                 f"cannot write {self.path}: {error.strerror}; nothing was added, reading goes on"
             ) from error
 
-    def sync(self) -> None:
-        """Return when the rows, and the names of file and folder when the file is new, are on the disk."""
+    def sync(self, *, names: bool = False) -> None:
+        """Return when the rows, and (with ``names``, or a new file) the names of file and folder, are on the disk."""
         try:
             getattr(os, "fdatasync", os.fsync)(self._open_descriptor())
-            if self._new:
+            if self._new or names:
                 sync_directory(self.path.parent)
                 sync_directory(self.path.parent.parent)  # the folder itself may be new as well
                 self._new = False
@@ -199,7 +199,7 @@ class LostVectors:
         """Raises the error."""
         raise self._error
 
-    def sync(self) -> None:
+    def sync(self, *, names: bool = False) -> None:
         """Raises the error."""
         raise self._error
 
@@ -211,7 +211,8 @@ class LostVectors:
         """Nothing to give back."""
 
 
-def _bytes_of(rows: Matrix) -> memoryview:
+def bytes_of(rows: Matrix) -> memoryview:
+    """The rows as a file holds them: little-endian float32."""
     return np.ascontiguousarray(rows, "<f4").data.cast("B")
 
 
@@ -240,5 +241,5 @@ def norms_of(rows: Matrix) -> npt.NDArray[np.float64]:
 
 def checksums_of(rows: Matrix) -> list[int]:
     """crc32 of each row's bytes (little-endian float32)."""
-    data, size = _bytes_of(rows), 4 * rows.shape[1]
+    data, size = bytes_of(rows), 4 * rows.shape[1]
     return [zlib.crc32(data[start : start + size]) for start in range(0, len(data), size)]

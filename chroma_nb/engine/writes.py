@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine import catalog, changelog, records
+from chroma_nb.engine import catalog, changelog, pending, records
 from chroma_nb.engine.collection import UNKNOWN, Change, Metadatas
 from chroma_nb.engine.executor import Reading
 from chroma_nb.engine.vectors import VectorStore, checksums_of, norms_of
@@ -125,8 +125,8 @@ class Writing(Reading):
         return self._committed(change, np.concatenate([np.sort(touched), positions]), added=len(positions))
 
     def _committed(self, change: Change, touched: Ints, *, added: int) -> Change:
-        if self.vectors is not None and self.durable and change.next_slot > self.row.next_slot:
-            self.vectors.sync()
+        if self.checked and self.vectors is not None and change.next_slot > self.row.next_slot:
+            pending.settle(self.connection, self.row, self.vectors, change.next_slot, now=self.durable)
         changelog.record(self.connection, self.row.number, change.seq, touched)
         catalog.advance(
             self.connection,
@@ -147,6 +147,8 @@ class Writing(Reading):
         if self.vectors is None:
             self.vectors = self.open_store(rows.shape[1])
         self.vectors.write(first_slot, rows)
+        if self.checked and not self.durable:
+            pending.keep(self.connection, self.row.number, first_slot, rows)
         crcs: Sequence[int] = checksums_of(rows) if self.checked else [0] * len(rows)
         return np.arange(first_slot, first_slot + len(rows)), norms_of(rows), crcs
 

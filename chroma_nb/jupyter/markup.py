@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from chroma_nb.errors import ChromaError
+
 #: Text that is HTML already. Everything else goes through ``escape``.
 Html: TypeAlias = str
 
@@ -55,6 +57,12 @@ padding:0 .6em;margin:0 .3em .2em 0}
 .chroma-nb img{max-width:96px;max-height:96px}
 </style>"""
 
+#: Notebooks typeset what stands between dollars, and prices are no formulas: these classes keep MathJax 2 and 3 out.
+CLASSES = "chroma-nb tex2jax_ignore mathjax_ignore"
+
+#: How Chroma says that a collection object's collection was deleted; the number in it tells people nothing.
+_GONE = re.compile(r"Collection \[[^\]]*\] does not exist")
+
 _CONTROL = {
     **{code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)},
     **{code: f"‹U+{code:04X}›" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)},
@@ -87,9 +95,25 @@ def shortened(text: str, limit: int | None) -> str:
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
+def failure(error: BaseException) -> str:
+    """What went wrong, in words for who pressed a button. Not HTML yet.
+
+    >>> failure(ValueError("expected words to search for, got none"))
+    'expected words to search for, got none'
+    >>> failure(KeyError("n"))
+    "KeyError: 'n'"
+    """
+    text = str(error)
+    if _GONE.search(text):
+        return "the collection is not there any more: it was deleted, or made anew, elsewhere; get it and show it again"
+    if text and isinstance(error, (ChromaError, ValueError)):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def block(*parts: Html) -> Html:
     """The whole of one display, with its style."""
-    return f'{STYLE}\n<div class="chroma-nb">{"".join(parts)}</div>'
+    return f'{STYLE}\n<div class="{CLASSES}">{"".join(parts)}</div>'
 
 
 def side_by_side(parts: Iterable[Html]) -> Html:

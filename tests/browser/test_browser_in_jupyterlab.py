@@ -299,3 +299,29 @@ def test_the_picture_of_the_documentation(notebook):
     lab.page.locator(".chroma-nb-browser").screenshot(path=lab.shot("browser-light").with_name("browser.png"))
     lab.dark()
     lab.shot("browser-dark")
+
+
+PRICED = """
+shop = client.create_collection("shop", embedding_function=None)
+texts = ["from $5 to $6", r"a \\(b\\) \\[c\\] $$d$$", "more"]
+shop.add(ids=["$x$", "y", "z"], embeddings=[[0, 1], [1, 0], [1, 1]], documents=texts,
+         metadatas=[{"was": "$7, now $5"}] * 3)
+shop
+"""
+NOT_MATHEMATICS = """
+explorer = chroma_nb.explore(shop, "pca")
+explorer.selection.ids = ["$x$", "y"]
+display(shop.query(query_embeddings=[[0, 1]]), shop.get(), chroma_nb.browse(shop, readonly=False), explorer)
+"""
+
+
+def test_what_stands_between_dollars_is_shown_as_it_is(notebook):
+    lab = notebook(LETTERS, PRICED, NOT_MATHEMATICS, "from IPython.display import Math\nMath('x^2')")
+    lab.open()
+    lab.run()
+    formulas = lab.page.locator(".jp-OutputArea-output mjx-container")
+    formulas.first.wait_for()  # of the last cell: what is typeset is typeset by then
+    lab.page.locator("td", has_text="from $5 to $6").first.wait_for()
+    assert formulas.count() == 1
+    dollar = "\N{FULLWIDTH DOLLAR SIGN}"
+    lab.page.get_by_label(f"Select {dollar}x{dollar}").wait_for()

@@ -35,7 +35,7 @@ from child_process import PATHS
 
 import chroma_nb
 from chroma_nb.engine import engine as engines
-from chroma_nb.engine import planner
+from chroma_nb.engine import pending, planner
 
 SECTOR = 512
 #: System calls that are replayed, ...
@@ -57,7 +57,7 @@ UNSEEN = (
 class Load:
     """What the child does in ``base``; each session ends without closing, but the last."""
 
-    base: str
+    base: str = ""
     durability: str = "power"
     mapped: bool = True  # False: as on a network file system, with a rollback journal
     sessions: int = 2
@@ -97,9 +97,10 @@ def write(load: Load, session: int) -> None:
 
 
 def small_thresholds() -> None:
-    """Graphs and compactions for collections of a few records."""
+    """Graphs, compactions and syncs for collections of a few records."""
     crash_test.small_thresholds()
     planner.SMALLEST_COMPACTED = 15  # type: ignore[misc]
+    pending.LARGEST = 8_000  # type: ignore[misc]
 
 
 def build_graphs() -> None:
@@ -532,7 +533,7 @@ def examined(load: Load, directory: Path) -> Iterator[str]:
     try:
         with chroma_nb.PersistentClient(options.database) as client:
             for collection in client.list_collections():
-                collection.count()  # loads it: its graph may lie in the cache
+                collection.get(limit=1)  # loads it: its graph may lie in the cache
             wait_for_graphs()
             yield from crash_test.verify(options, client, ALLOWED[load.durability])
     except (chroma_nb.errors.ChromaError, OSError, ValueError) as error:
@@ -540,10 +541,13 @@ def examined(load: Load, directory: Path) -> Iterator[str]:
 
 
 def instants(steps: Sequence[Step], amount: int, chance: random.Random) -> list[int]:
-    """Numbers of steps after which the power goes; half of them beside a sync, a name or an answer."""
-    telling = [place for place, step in enumerate(steps) if not isinstance(step, Write | Resize)]
-    beside = [place + chance.randint(0, 1) for place in chance.sample(telling, min(amount - amount // 2, len(telling)))]
-    return sorted(beside + chance.sample(range(1, len(steps) + 1), min(amount // 2, len(steps))))
+    """Numbers of steps after which the power goes: a third anywhere, a third beside syncs, a third beside names."""
+    chosen: list[int] = []
+    for kinds in (Sync, Name, Write | Resize | Note):
+        places = [place for place, step in enumerate(steps) if isinstance(step, kinds)]
+        share = (amount - len(chosen)) // (3 if kinds is Sync else 2 if kinds is Name else 1)
+        chosen += [place + chance.randint(0, 1) for place in chance.sample(places, min(share, len(places)))]
+    return sorted(chosen)
 
 
 def main() -> None:

@@ -130,9 +130,7 @@ def callers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ca
 def test_an_interrupt_at_any_line_of_the_engine(callers: tuple[Caller, Caller]) -> None:
     caller, twin = callers
     chance = random.Random(3)
-    interrupted: list[
-        KeyboardInterrupt
-    ] = []  # kept, as a notebook keeps the last one
+    interrupted: list[KeyboardInterrupt] = []  # kept, as a notebook keeps the last one
     for number in range(60):
         before, lines = contents(caller.engine, caller.collection), 0
 

@@ -97,6 +97,13 @@ def test_a_question_that_cannot_be_answered_is_said_and_the_page_stays(browser):
     assert browser.where is None
 
 
+def test_a_collection_deleted_elsewhere_is_said_to_be_gone(browser, papers, client):
+    client.delete_collection(papers.name)
+    browser.refresh_button.click()
+    assert "the collection is not there any more: it was deleted, or made anew, elsewhere" in browser.status.value
+    assert browser.page.ids == ["p1", "p2", "p3"]
+
+
 def test_ticks_are_the_selection_both_ways(browser):
     browser.lines[1].tick.value = True
     assert browser.selection.ids == ("p2",)

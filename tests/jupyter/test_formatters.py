@@ -151,6 +151,13 @@ def test_the_same_values_give_the_same_bytes():
     assert one._repr_html_() == other._repr_html_()
 
 
+def test_prices_are_not_typeset_as_formulas():
+    """MathJax 2 and 3 leave out what has these classes."""
+    before, _, inside = markup.block("from $5 to $6").partition('<div class="')
+    assert {"tex2jax_ignore", "mathjax_ignore"} <= set(inside.partition('"')[0].split())
+    assert "$" not in before
+
+
 def test_tables_have_captions_and_heads_with_scope():
     reader = harmless(query_result("text")._repr_html_())
     assert {"caption", "thead", "tbody"} <= reader.tags

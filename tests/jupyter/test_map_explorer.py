@@ -377,6 +377,29 @@ def test_a_saved_selection_keeps_its_uris(explorer, collection):
     assert all(found["documents"])
 
 
+def test_what_went_wrong_is_said_in_words_and_not_for_longer_than_it_is_so(explorer, client):
+    explorer.search("cod cedar")
+    explorer.save.click()
+    assert "⚠ expected a name for the new collection, got none" in explorer.status.value
+    explorer.clear.click()
+    assert "⚠" not in explorer.status.value
+
+
+def test_a_collection_deleted_elsewhere_is_said_to_be_gone(explorer, client):
+    explorer.selection.ids = ["id1", "id2"]
+    explorer.pick.value = ("id1",)
+    assert "Record id1" in explorer.record.value
+    client.delete_collection("docs")
+    explorer.pick.value = ("id2",)
+    gone = "⚠ the collection is not there any more: it was deleted, or made anew, elsewhere"
+    assert gone in explorer.status.value
+    assert explorer.record.value == ""
+    explorer.delete.click()
+    explorer.confirm.click()
+    assert gone in explorer.status.value
+    assert len(explorer.projection) == 25
+
+
 def test_deleting_asks_and_deletes_only_what_was_confirmed(explorer, collection):
     explorer.selection.ids = ["id1", "id2"]
     explorer.delete.click()
@@ -693,6 +716,16 @@ def test_a_large_map_has_one_scale_in_both_directions(collection, client, jscatt
         np.ptp(drawn, 0) / np.ptp(drawn, 0).max(), np.ptp(spots, 0) / np.ptp(spots, 0).max(), 1e-5
     )
     assert abs(drawn).max() == pytest.approx(0.95)
+
+
+def test_a_large_map_may_be_emptied_and_filled_again(collection, client, jscatter):
+    explorer = explore(collection, "pca", client=client, renderer="scatter")
+    explorer.selection.ids = explorer.projection.ids
+    explorer.state.delete(confirmed=25)
+    assert explorer.figure.children == ()
+    explorer.state.undo()
+    assert len(explorer.map.scatter.widget.points) == 25
+    assert len(explorer.map.scatter.selection()) == 25
 
 
 def test_a_click_on_a_large_map_shows_the_record_and_what_is_marked_is_shown_on_it(collection, client, jscatter):

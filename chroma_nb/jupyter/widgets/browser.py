@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from chroma_nb.jupyter.formatters import model_name
-from chroma_nb.jupyter.markup import Html, block, counted, escape, shortened, visible
+from chroma_nb.jupyter.markup import Html, block, counted, escape, failure, shortened, visible
 from chroma_nb.jupyter.widgets import page_table
 from chroma_nb.jupyter.widgets.browser_state import PAGE_SIZE, BrowserState, Order, Page, Question, Rows
 from chroma_nb.jupyter.widgets.filling import Filling
@@ -245,7 +245,7 @@ class Browser(Filling, _Shown):
             try:
                 said = step()
             except Exception as error:  # noqa: BLE001  # the database, a model or the person's input: it is said
-                self._say(str(error) or type(error).__name__, alert=True)
+                self._say(failure(error), alert=True)
             else:
                 self._say(said if isinstance(said, str) else "")
 
@@ -500,7 +500,8 @@ class _Line:
     def fill(self, id: str) -> None:
         """This record."""
         shown = shortened(visible(id), 80)
-        self.tick.description = f"Select {shown}"
+        # What names a tick is typeset by ipywidgets, which nothing keeps from taking "$" for the start of a formula.
+        self.tick.description = "Select " + shown.replace("$", "\N{FULLWIDTH DOLLAR SIGN}")
         self.open.description, self.open.tooltip = shown, f"Open {shown}"
 
 
@@ -546,8 +547,7 @@ class ClientBrowser(_Shown):
                 said = step() or ""
                 self.status.value = page_table.part(f'<div role="status">{escape(said, 300)}</div>')
             except Exception as error:  # noqa: BLE001  # an exception would vanish in the front end's log
-                text = escape(str(error) or type(error).__name__, 500)
-                self.status.value = page_table.part(f'<div role="alert">⚠ {text}</div>')
+                self.status.value = page_table.part(f'<div role="alert">⚠ {escape(failure(error), 500)}</div>')
 
     def _static(self) -> Html:
         entries, total = self._tree.collections(self.client.database)

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeAlias
 
 from chroma_nb._optional import require
-from chroma_nb.jupyter.markup import Html, block, chips, counted, document, escape, facts, table, visible
+from chroma_nb.jupyter.markup import Html, block, chips, counted, document, escape, facts, failure, table, visible
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
 from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState
 from chroma_nb.jupyter.widgets.filling import Filling
@@ -56,6 +56,7 @@ class Explorer(Filling):
         self.map = RENDERERS[_renderer(renderer, state)](state, height)
         self._number = next(_NUMBERS)
         self._asked: int | None = None
+        self._warned = False
         self._build(require("ipywidgets", feature="explore()"))
         self._offer()
         self._show_table()
@@ -205,13 +206,16 @@ class Explorer(Filling):
     def _try(self, do: Callable[[], object]) -> None:
         """Do it; what goes wrong is said, not raised into the log where nobody looks."""
         with self.state.lock:
+            if self._warned:
+                self.say("")
             try:
                 do()
             except Exception as error:  # noqa: BLE001  # the collection's model may raise whatever it likes
-                self.say(f"{type(error).__name__}: {error}", wrong=True)
+                self.say(failure(error), wrong=True)
 
     def say(self, text: str, wrong: bool = False) -> None:
         """One line below the map."""
+        self._warned = wrong
         role = "alert" if wrong else "status"
         mark = "⚠ " if wrong else ""
         self.status.value = part(f'<span role="{role}">{mark}{escape(text, 300)}</span>')
@@ -302,7 +306,11 @@ class Explorer(Filling):
         with self._filled():
             self.pick.value = [one for one in self.state.focus if (_shown(one), one) in self.pick.options]
         self._beside.layout.display = None if self.state.focus else "none"
-        found = self.state.record()
+        try:
+            found = self.state.record()
+        except Exception:
+            self.record.value = ""  # not another's beside this one's mark
+            raise
         if found is None:
             gone = f"{self.state.focus[0]} is not in the collection any more" if self.state.focus else ""
             self.record.value = part(escape(gone, 200)) if gone else ""

@@ -228,6 +228,8 @@ class ExplorerState:
         ids = self._need_selection()
         if self.client is None:
             raise ValueError("a new collection needs the client; give it: explore(collection, client=client)")
+        if not name.strip():
+            raise ValueError("expected a name for the new collection, got none")
         target = part.new_like(self.collection, self.client, name)
         for start in range(0, len(ids), _BATCH):
             part.add(target, self.collection.get(ids=ids[start : start + _BATCH], include=list(part.FIELDS)))

@@ -37,6 +37,7 @@ class LargeMapView:
         self._scatter_package: Any = require("jscatter", feature="a map of very many points", extra="large")
         self.figure: Any = require("ipywidgets", feature="the map").VBox()
         self._spots: Matrix | None = None
+        self.scatter: Any = None
         self.redraw()
         state.on_change(self._follow)
         state.selection.on_select(lambda selection: self.show_selection(), source=self._source)
@@ -51,10 +52,14 @@ class LargeMapView:
         if spots is not self._spots:
             self._spots = spots
             self._place(_within(spots))
-        self._paint()
-        self.show_selection()
+        if self.scatter is not None:
+            self._paint()
+            self.show_selection()
 
     def _place(self, spots: Matrix) -> None:
+        if not len(spots):  # jupyter-scatter draws no empty map
+            self.scatter, self.figure.children = None, ()
+            return
         # The same scale in both directions: distances on the map may be compared.
         whole = {"x_scale": (-1, 1), "y_scale": (-1, 1)}
         scatter = self._scatter_package.Scatter(x=spots[:, 0], y=spots[:, 1], height=self._height, **whole)
@@ -100,12 +105,13 @@ class LargeMapView:
     def show_selection(self) -> None:
         """The selected points are marked."""
         rows = sorted(self.state.rows_of(self.state.selection.ids))
-        if not np.array_equal(rows, np.asarray(self.scatter.selection(), np.intp)):
+        if self.scatter is not None and not np.array_equal(rows, np.asarray(self.scatter.selection(), np.intp)):
             self.scatter.selection(rows)
 
     def _show_focus(self) -> None:
         """Lines cross at the record in focus."""
-        self.scatter.widget.hovering = next(iter(self.state.rows_of(self.state.focus)), None)
+        if self.scatter is not None:
+            self.scatter.widget.hovering = next(iter(self.state.rows_of(self.state.focus)), None)
 
 
 @dataclass(frozen=True)

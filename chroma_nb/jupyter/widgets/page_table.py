@@ -8,6 +8,7 @@ from typing import Any
 
 from chroma_nb.jupyter import markup
 from chroma_nb.jupyter.markup import (
+    CLASSES,
     Html,
     Marks,
     bar,
@@ -107,7 +108,7 @@ _LEFT = "<style>.chroma-nb :is(th,td):not(.number){text-align:left!important}</s
 
 def part(*parts: Html) -> Html:
     """A piece of the live browser; its style is there once, in ``STYLE``."""
-    return f'<div class="chroma-nb">{"".join(parts)}</div>'
+    return f'<div class="{CLASSES}">{"".join(parts)}</div>'
 
 
 @dataclass(frozen=True)
