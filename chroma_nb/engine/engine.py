@@ -73,7 +73,9 @@ class Engine:
         self._memories: dict[int, CollectionInMemory] = {}
         self._stores = VectorStores(directory, read_only=self.read_only, mapped=self._mapped)
         path = None if directory is None else directory / sqlite.FILE_NAME
-        self._connections = Connections(path, durability=durability, read_only=self.read_only)
+        # A rollback journal that is synced less may leave the database itself damaged.
+        commits: Durability = durability if self._mapped else "power"
+        self._connections = Connections(path, durability=commits, read_only=self.read_only)
         try:
             self._prepare(path)
         except BaseException:

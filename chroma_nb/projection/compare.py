@@ -91,7 +91,9 @@ class Comparison:
             )
         quiet = {"showgrid": False, "zeroline": False, "showticklabels": False}
         figure.update_xaxes(**quiet)
-        figure.update_yaxes(**quiet)
+        figure.update_yaxes(**quiet, scaleratio=1)
+        # As on any map: distances may be compared.
+        figure.update_layout(yaxis_scaleanchor="x", yaxis2_scaleanchor="x2")
         figure.update_layout(**PLAIN, showlegend=False, dragmode="lasso", height=height)
         return figure
 

@@ -16,6 +16,7 @@ from power_loss import VARIANTS, Load, Name, Note, Resize, Step, Sync, Variant, 
 
 import chroma_nb
 from chroma_nb.engine import pending, planner
+from chroma_nb.engine.engine import Engine
 
 #: What is promised -> the load that is to show it, in whatever directory.
 PROMISES = {
@@ -155,6 +156,15 @@ def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
         assert found_first == [[[ident]] for ident in ids]
         shutil.rmtree(tmp_path / "left")
     assert asked
+
+
+def test_on_a_network_mount_every_commit_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With synchronous=NORMAL a rollback journal may, rarely, be rolled back from what never reached the disk."""
+    monkeypatch.setattr("chroma_nb.engine.engine.is_network_mount", lambda path: True)
+    engine = Engine.open(tmp_path / "db", durability="process")
+    with engine.changing() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (3,)
+    engine.close()
 
 
 def test_everything_kept_is_the_directory_itself(recordings: Recordings, tmp_path: Path) -> None:

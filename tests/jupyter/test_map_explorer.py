@@ -10,6 +10,7 @@ import ipywidgets
 import numpy as np
 import pytest
 
+from chroma_nb.jupyter.widgets import large_map
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.explorer import Explorer, explore, static_html
 from chroma_nb.jupyter.widgets.explorer_state import SEARCHES, ExplorerState
@@ -665,7 +666,8 @@ def test_a_large_map_has_the_same_selection(collection, client, jscatter, color)
     assert explorer.map.scatter.selection().tolist() == [7]
 
 
-def test_a_large_map_keeps_its_view_when_its_colours_and_sizes_change(collection, client, jscatter):
+def test_a_large_map_keeps_its_view_when_its_colours_and_sizes_change(collection, client, jscatter, monkeypatch):
+    monkeypatch.setattr(large_map, "_DRAWING", 0.0)
     explorer = explore(collection, "pca", client=client, color="kind", renderer="scatter")
     page = explorer.map.scatter.widget
     kinds = dict(page.legend_encoding)
@@ -675,6 +677,24 @@ def test_a_large_map_keeps_its_view_when_its_colours_and_sizes_change(collection
     explorer.state.paint("kind")
     assert explorer.map.scatter.widget is page
     assert (page.legend, page.legend_encoding) == (True, kinds)
+
+
+def test_a_large_map_is_drawn_once_at_a_time(collection, client, jscatter, monkeypatch):
+    """The page drops points that come while it draws others."""
+    monkeypatch.setattr(large_map, "_DRAWING", 0.0)
+    explorer = explore(collection, "pca", client=client, color="kind", renderer="scatter")
+    sent = []
+    explorer.map.scatter.widget.observe(lambda change: sent.append(change["new"]), "points")
+    explorer.state.paint("n", "n")
+    assert len(sent) == 1
+    monkeypatch.setattr(large_map, "_DRAWING", 60.0)
+    before = explorer.map.scatter.widget
+    explorer.state.paint("kind")
+    page = explorer.map.scatter.widget
+    assert page is not before
+    assert explorer.figure.children == (page,)
+    assert len(sent) == 1
+    assert len(page.color) == 3
 
 
 def test_the_legend_of_a_large_map_names_what_is_drawn(collection, client, jscatter):
@@ -692,15 +712,15 @@ def test_the_legend_of_a_large_map_names_what_is_drawn(collection, client, jscat
     assert [tuple(colour) for _, colour, _ in legend["values"]] == [tuple(colour) for colour in page.color]
 
     explorer.state.paint("n")
-    names = [name for name, _, _ in page.legend_encoding["color"]["values"]]
+    names = [name for name, _, _ in explorer.map.scatter.widget.legend_encoding["color"]["values"]]
     assert names == ["0.5 or missing", "6.5", "12.5", "18.5", "24.5"]
 
 
 def test_points_of_a_large_map_have_the_sizes_asked_for(collection, client, jscatter):
     explorer = explore(collection, "pca", client=client, color=None, renderer="scatter")
-    page = explorer.map.scatter.widget
-    assert set(page.size) == {3}
+    assert set(explorer.map.scatter.widget.size) == {3}
     explorer.state.paint(None, "n")
+    page = explorer.map.scatter.widget
     numbers = np.array([metadata["n"] for metadata in explorer.projection.metadatas])
     assert page.size == sorted(page.size)
     assert (page.size[0], page.size[-1]) == (3, 10)

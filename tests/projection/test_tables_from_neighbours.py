@@ -131,7 +131,10 @@ def test_a_turned_copy_of_a_collection_is_the_same_map(client, filled):
     assert found.overlap.min() == 1
     assert found.moved.max() < 0.01
     assert repr(found) == "<Comparison of 'one' and 'two': 50 records, 100% of 10 neighbours in common>"
-    assert len(found.figure().data) == 2
+    figure = found.figure()
+    assert len(figure.data) == 2
+    anchors = [(axis.scaleanchor, axis.scaleratio) for axis in (figure.layout.yaxis, figure.layout.yaxis2)]
+    assert anchors == [("x", 1), ("x2", 1)]
 
 
 def test_a_record_that_moved_is_the_first_of_the_comparison(client, filled):

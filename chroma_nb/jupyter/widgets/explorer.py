@@ -122,7 +122,10 @@ class Explorer(Filling):
         self.working = widgets.HBox([self.progress, self.stop], layout={"display": "none"})
         self.rows = widgets.HTML()
         self.pick = widgets.SelectMultiple(
-            description="Mark", style=wide, layout={"width": "260px", "flex": "none"}, tooltip="Mark these on the map"
+            description="Mark",
+            style=wide,
+            layout={"width": "24%", "min_width": "150px", "max_width": "260px", "flex": "none"},
+            tooltip="Mark these on the map",
         )
         self.previous = widgets.Button(description="Previous", icon="angle-left")
         self.next = widgets.Button(description="Next", icon="angle-right")
@@ -154,9 +157,10 @@ class Explorer(Filling):
             layout={"flex": "0 1 300px", "min_width": "0", "display": "none"},
         )
         self._paging = widgets.HBox([self.previous, self.next, self.of_pages], layout=flow)
-        deeds = [self.name, self.save, self.key, self.value, self.tag, self.delete, self.confirm, self.cancel]
+        saving, deleting = [self.name, self.save], [self.delete, self.confirm, self.cancel]
+        tagging = [self.key, self.value, self.tag]
         doing, turning = (
-            widgets.HBox(deeds, layout=flow),
+            widgets.HBox([widgets.HBox(deeds) for deeds in (saving, tagging, deleting)], layout=flow),
             widgets.HBox([self._paging, self.keep, self.clear], layout=flow),
         )
         self._of_selection = [doing, turning, self.pick]

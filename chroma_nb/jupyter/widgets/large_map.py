@@ -6,6 +6,7 @@ The same state and selection as ``map.py``. Searches show in the selection of th
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ _NUMBERS = itertools.count(1)
 _SMALLEST, _LARGEST = 3, 10
 #: Share of the room that the points fill.
 _FILLED = 0.95
+#: Seconds that the page may take to draw.
+_DRAWING = 2.0
 #: Characters of a name in the legend.
 _NAMED = 28
 
@@ -37,6 +40,7 @@ class LargeMapView:
         self._scatter_package: Any = require("jscatter", feature="a map of very many points", extra="large")
         self.figure: Any = require("ipywidgets", feature="the map").VBox()
         self._spots: Matrix | None = None
+        self._drawn = -_DRAWING
         self.scatter: Any = None
         self.redraw()
         state.on_change(self._follow)
@@ -47,11 +51,15 @@ class LargeMapView:
             {"map": self.redraw, "searches": lambda: None, "focus": self._show_focus}[what]()
 
     def redraw(self) -> None:
-        """The points anew where they have moved; else their colours and sizes, which leaves the view as it is."""
-        spots = self.state.projection.coordinates
-        if spots is not self._spots:
+        """The points anew where they have moved; else their colours and sizes, which leaves the view as it is.
+
+        The page drops what comes while it draws: soon after another drawing there is a new one, too.
+        """
+        spots, now = self.state.projection.coordinates, time.monotonic()
+        if spots is not self._spots or now < self._drawn + _DRAWING:
             self._spots = spots
             self._place(_within(spots))
+        self._drawn = now
         if self.scatter is not None:
             self._paint()
             self.show_selection()
@@ -77,7 +85,11 @@ class LargeMapView:
         channels = {"color": point_colours(self.state), "size": point_sizes(self.state)}
         for name, channel in channels.items():
             norm = {} if channel.range is None else {"norm": channel.range}
-            getattr(self.scatter, name)(by=channel.values, map=channel.looks, **norm)
+            getattr(self.scatter, name)(by=channel.values, map=channel.looks, skip_widget_update=True, **norm)
+        # At once: of two messages with points the page would draw the first.
+        for trait, value in (("prevent_filter_reset", True), ("non_spatial_points_update", True)):
+            self.scatter.update_widget(trait, value)
+        self.scatter.update_widget("points", self.scatter.get_point_list())
         # Ours: jupyter-scatter's own rounds years until two are the same.
         said = {name: self._legend(name, channel) for name, channel in channels.items() if channel.title is not None}
         self.scatter.legend(bool(said))
