@@ -223,7 +223,8 @@ def write(options: Options) -> None:
     client = chroma_nb.PersistentClient(options.database)
     writers = [Writer(options, client, number) for number in range(options.threads)]
     print("ready", flush=True)
-    until = time.monotonic() + (options.longest if options.mode == "exit" else 3600)
+    # numpy loses an interrupt now and then, about one of 30,000 that come while it makes a vector: then it just ends.
+    until = time.monotonic() + options.longest + {"exit": 0, "interrupt": 10, "kill": 3600}[options.mode]
     if options.threads == 1:
         try:
             writers[0].run(until)

@@ -162,8 +162,7 @@ def test_on_a_network_mount_every_commit_waits_for_the_disk(tmp_path: Path, monk
     """With synchronous=NORMAL a rollback journal may, rarely, be rolled back from what never reached the disk."""
     monkeypatch.setattr("chroma_nb.engine.engine.is_network_mount", lambda path: True)
     engine = Engine.open(tmp_path / "db", durability="process")
-    with engine.changing() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (3,)
+    assert engine.change(lambda connection: connection.execute("PRAGMA synchronous").fetchone()) == (3,)
     engine.close()
 
 
