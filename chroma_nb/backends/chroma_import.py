@@ -88,10 +88,13 @@ def import_chroma(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, r
         if not replace:
             raise InternalError(f"{target} holds a chroma_nb database already; give another directory, or replace=True")
         _refuse_if_in_use(target)
-    with first_open(target):
+
+    def work() -> ImportReport:
         _clear_staging(target)
         _put_aside(target)
         return _import(source, target)
+
+    return first_open(target, work)
 
 
 def import_on_first_open(path: Path) -> None:
@@ -107,12 +110,16 @@ def import_on_first_open(path: Path) -> None:
             f"{path} was written by Chroma and nothing can be written beside its files; "
             "import it to another place: chroma_nb.import_chroma(path, elsewhere)"
         )
-    with first_open(path):
+
+    def work() -> ImportReport | None:
         if (path / OUR_FILE).exists():  # another process was faster
-            return
+            return None
         _clear_staging(path)
-        report = _import(path, path)
-    sys.stderr.write(f"chroma_nb: {report}\n")
+        return _import(path, path)
+
+    report = first_open(path, work)
+    if report is not None:
+        sys.stderr.write(f"chroma_nb: {report}\n")
 
 
 def _refuse_half_imported(path: Path) -> None:

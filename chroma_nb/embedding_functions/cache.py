@@ -12,8 +12,8 @@ import sqlite3
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -192,33 +192,37 @@ class VectorCache:
     def get(self, model: bytes, texts: Sequence[str]) -> dict[str, _Vector]:
         """The vectors there are."""
         found: dict[str, _Vector] = {}
-        with self._at_work() as connection:
-            for text in texts if connection is not None else ():
-                row = connection.execute(FIND, (model, text_hash(text))).fetchone()  # type: ignore[union-attr]
+
+        def find(connection: sqlite3.Connection) -> None:
+            for text in texts:
+                row = connection.execute(FIND, (model, text_hash(text))).fetchone()
                 if row is not None:
                     found[text] = np.frombuffer(row[0], "<f4").astype(np.float32)
+
+        self._work(find)
         return found
 
     def put(self, model: bytes, vectors: Mapping[str, Any]) -> None:
         """Keep ``vectors``, and drop the oldest when there are too many."""
         rows = [(model, text_hash(text), np.asarray(vector, "<f4").tobytes()) for text, vector in vectors.items()]
-        with self._at_work() as connection:
-            if connection is None:
-                return
+
+        def keep(connection: sqlite3.Connection) -> None:
             with connection:
                 connection.executemany(KEEP, rows)
                 count, last = connection.execute(SPAN).fetchone()
                 if count > self.max_vectors:
                     connection.execute(DROP, (last - self.max_vectors,))
 
-    @contextmanager
-    def _at_work(self) -> Iterator[sqlite3.Connection | None]:
-        """The connection, for one thread at a time; None when the file cannot be used."""
+        self._work(keep)
+
+    def _work(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do ``work`` with the connection, for one thread at a time; not when the file cannot be used."""
         self._leave_parents_connection()
         with self._lock:
             connection = None if self._given_up else self._connected()
             try:
-                yield connection
+                if connection is not None:
+                    work(connection)
             except sqlite3.Error as error:
                 self._give_up(error)
 

@@ -105,11 +105,13 @@ class Engine:
             if shared is not None and shared._is_there():
                 shared._references += 1
                 return shared
-            with first_open(path):
+
+            def make() -> Engine:
                 directories.refuse_gutted(path)
                 directories.make_database_private(path)
-                engine = cls(path, durability=durability)
-            _OPEN[key] = engine
+                return cls(path, durability=durability)
+
+            engine = _OPEN[key] = first_open(path, make)
             return engine
 
     def _prepare(self, path: Path | None) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,16 +62,15 @@ class ReadersWriterLock:
             return change()
 
 
-@contextmanager
-def first_open(directory: Path) -> Iterator[None]:
-    """Holds the directory's own lock, so that several processes may create one database at once."""
+def first_open(directory: Path, work: Callable[[], T]) -> T:
+    """Do ``work`` with the directory's own lock, so that several processes may create one database at once."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError:  # a file system without flock: SQLite's own lock has to do
             pass
-        yield
+        return work()
     finally:
         os.close(descriptor)
 

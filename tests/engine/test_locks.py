@@ -116,13 +116,13 @@ def test_a_writer_who_stopped_waiting_is_forgotten() -> None:
 def test_a_first_open_waits_for_another(tmp_path: Path) -> None:
     entered = threading.Event()
 
-    def open_too() -> None:
-        with first_open(tmp_path):
-            entered.set()
+    thread = threading.Thread(target=first_open, args=(tmp_path, entered.set))
 
-    thread = threading.Thread(target=open_too)
-    with first_open(tmp_path):
+    def work() -> str:
         thread.start()
         assert not entered.wait(0.05)
+        return "done"
+
+    assert first_open(tmp_path, work) == "done"
     assert entered.wait(5)
     thread.join(5)

@@ -1,4 +1,7 @@
-"""The package never unpickles, evaluates text, reads YAML, or builds SQL from pieces."""
+"""The package never unpickles, evaluates text, reads YAML, or builds SQL from pieces.
+
+What holds locks and transactions leaves none open when it is interrupted.
+"""
 
 from __future__ import annotations
 
@@ -81,3 +84,48 @@ def test_the_check_sees_what_it_looks_for(source: str) -> None:
 )
 def test_the_check_lets_bound_parameters_and_constants_pass(source: str) -> None:
     assert list(violations(source)) == []
+
+
+# --- Interrupts ------------------------------------------------------------------------------------------------
+#: These hold locks or transactions.
+HOLDING = sorted([*(PACKAGE / "engine").rglob("*.py"), PACKAGE / "embedding_functions" / "cache.py"])
+
+
+def left_open(source: str) -> Iterator[str]:
+    """What an interrupt may leave open for as long as somebody keeps its traceback, as every notebook does.
+
+    Between a context manager written in Python and its block an interrupt is delivered; a cursor that is not read to
+    its end holds a snapshot.
+    """
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.ImportFrom(module="contextlib", names=names):
+                yield from ("a context manager" for name in names if "contextmanager" in name.name)
+            case ast.FunctionDef(name="__enter__"):
+                yield "a context manager"
+            case ast.Assign(value=ast.Call(func=ast.Attribute(attr="execute"))):
+                yield "a cursor in a variable"
+            case ast.comprehension(iter=ast.Call(func=ast.Attribute(attr="execute"))):
+                yield "a cursor in a comprehension"
+
+
+def test_nothing_that_holds_locks_or_transactions_is_left_open_by_an_interrupt() -> None:
+    assert len(HOLDING) > 30
+    assert {str(path): found for path in HOLDING if (found := list(left_open(path.read_text())))} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from contextlib import contextmanager",
+        "class Lock:\n def __enter__(self): pass",
+        "rows = connection.execute('SELECT 1')",
+        "rows = [row for row in connection.execute('SELECT 1')]",
+    ],
+)
+def test_the_check_sees_what_is_left_open(source: str) -> None:
+    assert len(list(left_open(source))) == 1
+
+
+def test_the_check_lets_rows_that_were_read_pass() -> None:
+    assert list(left_open("rows = connection.execute('SELECT 1').fetchall()")) == []
