@@ -107,6 +107,12 @@ def test_a_lasso_over_several_traces_is_one_selection_and_fills_the_table(explor
     assert explorer.selection.to_df()["id"].tolist() == ["id1", "id2", "id4"]
 
 
+def test_the_table_says_how_to_fill_it_or_that_there_is_nothing(client, explorer):
+    assert "Draw around points on the map" in explorer.rows.value
+    nothing = client.create_collection("nothing", embedding_function=None)
+    assert "There are no records on this map." in explore(nothing, "pca", client=client).rows.value
+
+
 def test_where_a_sample_is_drawn_a_lasso_selects_what_is_not_drawn_too(explorer, monkeypatch):
     monkeypatch.setattr(figures, "DRAWN", 5)
     explorer.map.redraw()

@@ -280,7 +280,10 @@ class Explorer(Filling):
             ]
             for row in rows
         ]
-        empty = "" if rows else '<p class="dim">Draw around points on the map, or search: the records stand here.</p>'
+        hint = "Draw around points on the map, or search: the records stand here."
+        if not len(state.projection):
+            hint = "There are no records on this map."
+        empty = f'<p class="dim">{hint}</p>'
         self.rows.value = part(table(caption, ["id", "document", "region", "metadata"], cells) if rows else empty)
         self._fill_pick([row["id"] for row in rows])
         self.of_pages.value = part(f"page {state.page + 1} of {state.pages}")
