@@ -183,10 +183,11 @@ class Connections:
 
     def _renew(self) -> None:
         """Close idle connections: an immutable one does not notice that the file has changed."""
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            self._all.remove(connection)
-            connection.close()
+        with self._lending:
+            for connection in self._idle:
+                self._all.remove(connection)
+                connection.close()
+            self._idle.clear()
 
     # Work is handed in, not put into a ``with`` of ours: an interrupt between such a block and a context manager
     # written in Python would leave it open for as long as a traceback is kept. Locks and connections are C.
