@@ -531,10 +531,7 @@ class Engine:
         return self._connections.change(work, durable=durable)
 
     def _read(self, collection_id: UUID, operation: Callable[[Reading], T], context: str = "") -> T:
-        """Run ``operation`` in one read transaction, the collection in memory at the same seq.
-
-        (No context managers here: this is the way of every small call.)
-        """
+        """Run ``operation`` in one read transaction, the collection in memory at the same seq."""
         self._check_open(writing=False)
         ident = str(collection_id)
         for attempt in range(_ATTEMPTS):

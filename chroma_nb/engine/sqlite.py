@@ -74,13 +74,10 @@ class Connections:
     ``path`` None is a database in memory: one connection, which everybody takes in turn.
     """
 
-    def __init__(
-        self, path: Path | None, *, durability: Durability, read_only: bool, shared_memory: bool = True
-    ) -> None:
+    def __init__(self, path: Path | None, *, durability: Durability, read_only: bool) -> None:
         self.path = path
         self.read_only = read_only
         self._durability: Durability = durability
-        self._shared_memory = shared_memory
         self._idle: list[Connection] = []
         self._lent: dict[int, Connection] = {}  # by thread
         self._lending = threading.Lock()
@@ -123,7 +120,7 @@ class Connections:
         return connection
 
     def begin(self) -> Connection:
-        """A connection inside a new read transaction, to be given to ``end`` by this thread. It holds ``turn``."""
+        """A connection inside a new read transaction, to be given to ``end`` by this thread, which holds ``turn``."""
         if self.path is None:
             return self._writer  # its catalog is forgotten by every transaction
         gate = self._gate
