@@ -395,9 +395,12 @@ def _by_key(rows: Rows, metadatas: Sequence[Mapping[str, Any] | None]) -> Iterat
     """Each key with the rows that carry it and their values."""
     there = [metadata or _NOTHING for metadata in metadatas]
     if there and set(map(len, there)) == {len(there[0])}:
-        with suppress(KeyError):  # records of one table: all have the keys of the first
-            of_each = [(key, list(map(itemgetter(key), there))) for key in there[0]]
-            yield from ((key, rows, values) for key, values in of_each)
+        try:
+            of_each = [(key, rows, list(map(itemgetter(key), there))) for key in there[0]]
+        except KeyError:
+            pass
+        else:  # records of one table: all have the keys of the first
+            yield from of_each
             return
     keys = dict.fromkeys(chain.from_iterable(there))
     if len(keys) * len(there) <= 2 * sum(map(len, there)):  # most rows have most keys: a key at a time

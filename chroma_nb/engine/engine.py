@@ -119,7 +119,9 @@ class Engine:
             if not self._connections.read(migrations.is_current):
                 raise _DamagedError(f"{path} is read-only and not (or not this version of) a chroma_nb database")
             return
-        if path is None or not self._connections.alone(self._is_set_up):
+        if path is not None:
+            self._connections.alone(self._set_journal)
+        if path is None or not self._connections.alone(migrations.is_current):
             self._connections.change(lambda connection: migrations.apply(connection, path))
         self._has_pending = path is not None and self._connections.alone(pending.exist)
         with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
@@ -127,11 +129,9 @@ class Engine:
         if self._stores.orphans():
             self._connections.change(lambda connection: self._stores.sweep(catalog.all_collections(connection)))
 
-    def _is_set_up(self, connection: Connection) -> bool:
-        """Set the journal, which lasts; whether the tables are this version's."""
+    def _set_journal(self, connection: Connection) -> None:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL" if self._mapped else "PRAGMA journal_mode=DELETE")
-        return migrations.is_current(connection)
 
     def _restore_pending(self) -> None:
         """See rows on the disk that were pending when the directory was opened; else nothing may be written."""

@@ -45,7 +45,8 @@ class ReadersWriterLock:
     def _leave(self) -> None:
         self._readers.discard(threading.get_ident())
         if self._last_has_left is not None and not self._readers:
-            self._last_has_left.release()
+            if self._last_has_left.locked():  # else an interrupt came after this, and before the next line
+                self._last_has_left.release()
             self._last_has_left = None
 
     def write(self, change: Callable[[], T]) -> T:

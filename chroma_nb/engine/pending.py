@@ -31,9 +31,8 @@ def settle(
     connection: sqlite3.Connection, row: CollectionRow, store: VectorStore, next_slot: int, *, now: bool
 ) -> None:
     """Sync the file and drop the pending rows: ``now``, or when they are many. ``row``: before this call."""
-    oldest = connection.execute("SELECT min(slot) FROM pending_vectors WHERE collection = ?", (row.number,)).fetchone()[
-        0
-    ]
+    statement = "SELECT min(slot) FROM pending_vectors WHERE collection = ?"
+    (oldest,) = connection.execute(statement, (row.number,)).fetchone()
     first = row.next_slot if oldest is None else min(oldest, row.next_slot)
     if now or (next_slot - first) * store.dimension * 4 > LARGEST:
         store.sync(names=oldest is not None)
