@@ -59,6 +59,17 @@ def lasso(lab, left=0.0, right=0.5):
     lab.page.mouse.up()
 
 
+def selected(lab):
+    """How many of the 1,200 records a lasso chose: the table and Python say the same."""
+    caption = lab.page.locator("caption", has_text="records selected")
+    caption.wait_for()
+    chosen = int(lab.evaluate("len(explorer.selection)"))
+    assert 0 < chosen < 1200
+    assert caption.inner_text() == f"{chosen:,} of 1,200 records selected"
+    assert lab.evaluate("heard") == f"[{chosen}]"
+    return chosen
+
+
 def test_a_lasso_is_followed_by_the_table_and_by_python(notebook):
     lab = notebook(SETUP, EXPLORE, height=1500)
     lab.open()
@@ -66,12 +77,7 @@ def test_a_lasso_is_followed_by_the_table_and_by_python(notebook):
     lab.page.wait_for_function(DRAWN, arg=1200)
     lab.shot("map")
     lasso(lab)
-    caption = lab.page.locator("caption", has_text="records selected")
-    caption.wait_for()
-    chosen = int(lab.evaluate("len(explorer.selection)"))
-    assert 0 < chosen < 1200
-    assert caption.inner_text() == f"{chosen:,} of 1,200 records selected"
-    assert lab.evaluate("heard") == f"[{chosen}]"
+    chosen = selected(lab)
     x = "explorer.projection.to_df().set_index('id').x"
     ordered = lab.evaluate(
         f"bool({x}[list(explorer.selection.ids)].max() < {x}.drop(list(explorer.selection.ids)).min())"
@@ -348,12 +354,7 @@ def test_a_lasso_on_a_large_map_is_followed_by_the_table_and_by_python(notebook)
     for spot in spots[1:]:
         lab.page.mouse.move(*spot, steps=10)
     lab.page.mouse.up()
-    caption = lab.page.locator("caption", has_text="records selected")
-    caption.wait_for()
-    chosen = int(lab.evaluate("len(explorer.selection)"))
-    assert 0 < chosen < 1200
-    assert caption.inner_text() == f"{chosen:,} of 1,200 records selected"
-    assert lab.evaluate("heard") == f"[{chosen}]"
+    chosen = selected(lab)
     left = "explorer.projection.to_df().set_index('id').x"
     ordered = f"bool({left}[list(explorer.selection.ids)].max() < {left}.drop(list(explorer.selection.ids)).min())"
     assert lab.evaluate(ordered) == "True"
