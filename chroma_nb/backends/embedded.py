@@ -59,15 +59,14 @@ class EmbeddedBackend:
         engine = self.engine
         if isinstance(request, r.Reset) and not self.settings.allow_reset:
             raise AuthorizationError("Reset is disabled by config")
-        return cast(R, HANDLERS[type(request)](engine, request))
+        return cast(R, engine.serve(HANDLERS[type(request)], request))
 
     def close(self) -> None:
         """Give one client's reference back; the last one closes the engine."""
         with _OPEN_LOCK:
             self.references -= 1
-            last = self.references <= 0
-        if last:
-            self.stop()
+            if self.references <= 0:
+                self.stop()
 
     def stop(self) -> None:
         """Close the engine, whoever else uses it. What was ephemeral is gone."""
@@ -102,14 +101,21 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
             if backend is not None and engine is backend._engine:
                 engine.close()  # the reference just taken: clients of one backend share one
             else:
+                if backend is not None and OPEN.get(identifier) is backend:
+                    del OPEN[identifier]
                 backend = None
         elif backend is None:
             engine = Engine.open(None)
         if backend is None:
-            backend = OPEN[identifier] = EmbeddedBackend(identifier, settings, engine)
-        elif backend.settings != settings:
+            opened = EmbeddedBackend(identifier, settings, engine)
+            backend = OPEN.setdefault(identifier, opened)
+            if backend is not opened:  # a call in the middle of this one (a signal handler's) was first
+                opened.stop()
+        if backend.settings != settings:
             raise ValueError(f"An instance of Chroma already exists for {identifier} with different settings")
         backend.references += 1
+        if backend._engine is None:  # its last client was closed in the middle of this (by a signal handler)
+            return open_embedded(settings)
         return backend
 
 

@@ -18,7 +18,8 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from chroma_nb import schema as schemas
-from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, verification
+from chroma_nb._reentry import is_running
+from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, threads, verification
 from chroma_nb.engine import directory as directories
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
@@ -28,7 +29,7 @@ from chroma_nb.engine.graph import GraphSource
 from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.background import GraphBuilder
 from chroma_nb.engine.locks import first_open, is_network_mount
-from chroma_nb.engine.sqlite import Connection, Connections, Durability
+from chroma_nb.engine.sqlite import Connection, Connections, Durability, NestedConnections
 from chroma_nb.engine.stores import VectorStores
 from chroma_nb.engine.vectors import LostVectors, VectorStore
 from chroma_nb.engine.writes import Writing
@@ -38,6 +39,7 @@ from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Matri
 from chroma_nb.where import Expression
 
 T = TypeVar("T")
+Q = TypeVar("Q")
 _ATTEMPTS: Final = 100
 #: Attempts after which a file that is not there is not a matter of a compaction elsewhere.
 _LOOKS_FOR_FILE: Final = 3
@@ -70,6 +72,10 @@ class Engine:
         self._references = 1
         self._has_pending = False
         self._closed = False
+        #: Threads that are in ``serve``. A hint: an interrupt may leave one behind.
+        self._serving: set[int] = set()
+        #: The thread whose call, when it is over, closes this engine.
+        self._closed_by: int | None = None
         self._memories: dict[int, CollectionInMemory] = {}
         self._stores = VectorStores(directory, read_only=self.read_only, mapped=self._mapped)
         path = None if directory is None else directory / sqlite.FILE_NAME
@@ -102,9 +108,11 @@ class Engine:
             directories.make(path)
             key = directories.identity(path)
             shared = _OPEN.get(key)
-            if shared is not None and shared._is_there():
-                shared._references += 1
-                return shared
+            if shared is not None:
+                shared._references += 1  # first of all: a close() in the middle of this sees it
+                if not shared._closed and shared._is_there():
+                    return shared
+                shared.close()
 
             def make() -> Engine:
                 directories.refuse_gutted(path)
@@ -142,18 +150,77 @@ class Engine:
             self._has_pending = False
 
     def close(self) -> None:
-        """Give one reference back; the last one closes the files and ends the background thread."""
+        """Give one reference back; the last one closes the files and ends the background thread.
+
+        In the middle of a call of this thread: when that call is over.
+        """
         with _OPENING:
             self._references -= 1
             if self._references > 0 or self._closed:
                 return
-            self._closed = True
-            for key in [key for key, engine in _OPEN.items() if engine is self]:
+            keys = [key for key, engine in _OPEN.items() if engine is self]
+            for key in keys:
                 del _OPEN[key]
+            if self._references > 0:  # opened again, by a signal handler, between these lines
+                _OPEN.update(dict.fromkeys(keys, self))
+                return
+        me = threading.get_ident()
+        if me in threads.OURS and self._serving:  # a finalizer that was run in a thread of ours
+            self._closed_by = next(iter(self._serving))
+        elif me in self._serving and is_running(Engine.serve.__code__):
+            self._closed_by = me
+        else:
+            self._close_files()
+
+    def _close_files(self) -> None:
+        self._closed = True
         self.builder.stop()
         self._connections.close()
         self._stores.close()
         self._memories.clear()
+
+    # --- calls in the middle of a call ---------------------------------------------------------------------
+
+    def serve(self, work: Callable[[Engine, Q], T], request: Q) -> T:
+        """``work(engine, request)``: a call of a client, which may come in the middle of another one.
+
+        Signal handlers, finalizers, weak reference callbacks and trace functions run between any two instructions
+        of a call, in its thread, while it holds locks, transactions and half-changed caches. Their calls are done
+        as if they came from another process: with connections and caches of their own, so that the outer call is
+        not disturbed. What would have to wait for the outer call (a write in the middle of a write; with a database
+        in memory, any write) raises InternalError before anything is touched.
+        """
+        me = threading.get_ident()
+        if me in threads.OURS or (me in self._serving and is_running(Engine.serve.__code__)):
+            return self._serve_apart(work, request)
+        self._serving.add(me)
+        try:
+            return work(self, request)
+        finally:
+            self._serving.discard(me)
+            if self._closed_by == me:
+                self._closed_by = None
+                self._close_files()
+
+    def _serve_apart(self, work: Callable[[Engine, Q], T], request: Q) -> T:
+        self._check_open()
+        if self.directory is None and threading.get_ident() in threads.OURS:
+            # Whoever holds the turn may be waiting for this thread. (A thread of ours is never interrupted.)
+            if not self._connections.writing.acquire(blocking=False):
+                raise InternalError(sqlite.IN_THE_MIDDLE)
+            try:
+                return self._serve_with_turn(work, request)
+            finally:
+                self._connections.writing.release()
+        with self._connections.turn:  # nobody changes a database in memory meanwhile
+            return self._serve_with_turn(work, request)
+
+    def _serve_with_turn(self, work: Callable[[Engine, Q], T], request: Q) -> T:
+        nested = _NestedEngine(self)
+        try:
+            return work(nested, request)
+        finally:
+            nested._close_files()
 
     def _is_there(self) -> bool:
         """Whether the directory we opened is still the one under its name."""
@@ -592,14 +659,17 @@ class Engine:
             )
             return row, memory, operation(writing)
 
-        row, memory, change = self.change(write)
-        if change is not None:
-            memory.lock.write(lambda: memory.follow(row.seq, change))
-            if planner.worth_compacting(live=memory.live, dead=memory.dead_slots):
-                # The call itself is committed: without room for a copy the next write tries again.
-                with contextlib.suppress(ChromaError, OSError):
-                    self.compact(collection_id)
-            self.builder.written(row, memory)
+        # In memory the turn is kept to the end: whoever holds another lock of the engine must hold it too, since a call
+        # in the middle of this one asks for it.
+        with self._connections.turn:
+            row, memory, change = self.change(write)
+            if change is not None:
+                memory.lock.write(lambda: memory.follow(row.seq, change))
+                if planner.worth_compacting(live=memory.live, dead=memory.dead_slots):
+                    # The call itself is committed: without room for a copy the next write tries again.
+                    with contextlib.suppress(ChromaError, OSError):
+                        self.compact(collection_id)
+                self.builder.written(row, memory)
 
     def _refreshed(self, connection: sqlite3.Connection, row: CollectionRow) -> CollectionInMemory | None:
         """The collection in memory at the seq of ``connection``'s snapshot; None when it is ahead."""
@@ -662,6 +732,39 @@ class Engine:
                 self.change(migrations.renumber, durable=True)
             storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
         return True
+
+
+class _NestedEngine(Engine):
+    """An engine for one call in the middle of another one of its thread; shares nothing that can be half changed."""
+
+    def __init__(self, outer: Engine) -> None:
+        self.directory = outer.directory
+        self.durability = outer.durability
+        self.read_only = outer.read_only
+        self._mapped = outer._mapped
+        self._references = 1
+        self._has_pending = outer._has_pending
+        self._closed = False
+        self._serving = set()
+        self._closed_by = None
+        self._memories = {}
+        if outer.directory is None:
+            self._stores = outer._stores
+        else:
+            self._stores = VectorStores(outer.directory, read_only=self.read_only, mapped=self._mapped)
+        self._connections = NestedConnections(outer._connections)
+        self._seen_there = outer._seen_there
+        self._identity = outer._identity
+        self.builder = GraphBuilder(self)
+        self.builder.stop()  # it is gone before a graph would be of use
+        if outer.directory is not None:
+            _EVERY.add(self)
+
+    def _close_files(self) -> None:
+        self._closed = True
+        self._connections.close()
+        if self.directory is not None:
+            self._stores.close()
 
 
 def _vacuumed(connection: Connection) -> bool:

@@ -14,7 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from chroma_nb._reentry import is_running
+from chroma_nb.errors import InternalError
+
 T = TypeVar("T")
+
+#: Device, inode and thread of the directories that are being opened. A hint: an interrupt may leave an entry behind.
+_BEING_OPENED: set[tuple[int, int, int]] = set()
 
 
 class ReadersWriterLock:
@@ -64,14 +70,29 @@ class ReadersWriterLock:
 
 
 def first_open(directory: Path, work: Callable[[], T]) -> T:
-    """Do ``work`` with the directory's own lock, so that several processes may create one database at once."""
+    """Do ``work`` with the directory's own lock, so that several processes may create one database at once.
+
+    Raises InternalError when this thread is opening the directory already (a signal handler or a finalizer that
+    makes a client): it would wait for itself.
+    """
     descriptor = os.open(directory, os.O_RDONLY)
     try:
+        status = os.fstat(descriptor)
+        mine = (status.st_dev, status.st_ino, threading.get_ident())
+        if mine in _BEING_OPENED and is_running(first_open.__code__):
+            raise InternalError(
+                f"{directory} is just being opened by this thread, and a signal handler, finalizer or trace function "
+                "asked for it again; open it before or after (nothing was touched)"
+            )
+        _BEING_OPENED.add(mine)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError:  # a file system without flock: SQLite's own lock has to do
             pass
-        return work()
+        try:
+            return work()
+        finally:
+            _BEING_OPENED.discard(mine)
     finally:
         os.close(descriptor)
 

@@ -74,6 +74,9 @@ class Connections:
     ``path`` None is a database in memory: one connection, which everybody takes in turn.
     """
 
+    #: How long a transaction waits for another process's.
+    patience: float = BUSY_TIMEOUT_SECONDS
+
     def __init__(self, path: Path | None, *, durability: Durability, read_only: bool) -> None:
         self.path = path
         self.read_only = read_only
@@ -85,6 +88,7 @@ class Connections:
         self._closed = False
         self._seen: tuple[int, int, bool] | None = None
         self._gate: threading.Event | None = None
+        self._changing = 0  # the thread whose transaction the writer is in, while it is in one
         self.writing = threading.RLock()
         #: What readers hold: a database in memory has one connection, which everybody takes in turn.
         self.turn: AbstractContextManager[Any] = self.writing if path is None else nullcontext()
@@ -99,14 +103,14 @@ class Connections:
     def _connect(self) -> Connection:
         try:
             if self.path is None:
-                connection = _open(":memory:")
+                connection = _open(":memory:", self.patience)
             elif self.read_only:
                 self._seen = self._stamp()
                 # Immutable hides what is committed in a -wal file; without one nothing else opens here.
                 mode = "mode=ro" if self._has_journal() else "mode=ro&immutable=1"
-                connection = _open(f"file:{quote(str(self.path))}?{mode}", uri=True)
+                connection = _open(f"file:{quote(str(self.path))}?{mode}", self.patience, uri=True)
             else:
-                connection = _open(str(self.path))
+                connection = _open(str(self.path), self.patience)
             try:
                 for pragma in _PRAGMAS:
                     connection.execute(pragma)
@@ -115,7 +119,7 @@ class Connections:
                 connection.close()
                 raise
         except sqlite3.Error as error:
-            raise explained(error, self.path) from error
+            raise self.explained(error) from error
         self._all.append(connection)
         return connection
 
@@ -134,7 +138,7 @@ class Connections:
             connection.refresh()
         except sqlite3.Error as error:
             self.end(connection)
-            raise explained(error, self.path) from error
+            raise self.explained(error) from error
         except BaseException:
             self.end(connection)
             raise
@@ -200,7 +204,7 @@ class Connections:
                 finally:
                     self.end(connection)
         except sqlite3.Error as error:
-            raise explained(error, self.path) from error
+            raise self.explained(error) from error
 
     def change(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
         """Do ``work`` inside one write transaction, committed at its end, undone by any exception; its answer.
@@ -222,12 +226,14 @@ class Connections:
                     if waits:
                         self._writer.execute(SYNCHRONOUS[self._durability])
         except sqlite3.Error as error:
-            raise explained(error, self.path) from error
+            raise self.explained(error) from error
 
     def _changed(self, work: Callable[[Connection], T]) -> T:
+        self._changing = threading.get_ident()
         with self._writer as connection:  # leaving it undoes what is not committed
-            connection.catalog.clear()
             connection.execute("BEGIN IMMEDIATE")
+            # Inside the transaction: a read in the middle of this call (nested) would fill it again before.
+            connection.catalog.clear()
             answer = work(connection)
             connection.execute("COMMIT")
             return answer
@@ -238,7 +244,11 @@ class Connections:
             with self.writing:
                 return work(self._writer)
         except sqlite3.Error as error:
-            raise explained(error, self.path) from error
+            raise self.explained(error) from error
+
+    def explained(self, error: sqlite3.Error) -> Exception:
+        """The same error for a reader."""
+        return explained(error, self.path)
 
     def close(self) -> None:
         """Close every connection that is not lent out; those close when they come back."""
@@ -287,18 +297,78 @@ class Connections:
         return inherited
 
 
+#: What is said to a call that would have to wait for the call it interrupts.
+IN_THE_MIDDLE: Final = (
+    "this call comes in the middle of another call of the same thread (from a signal handler, a finalizer or a trace "
+    "function) and cannot wait for the write that is under way; nothing was written, make it before or after"
+)
+
+
+class NestedConnections(Connections):
+    """The connections of a call that comes in the middle of another call of its thread: never waits for that one.
+
+    A file is opened again, as another process would. A database in memory has one connection: it is shared for
+    reading, outside transactions.
+    """
+
+    #: A write of another thread or process may be waited for, but not long: it may wait for the interrupted call.
+    patience = 1.0
+
+    def __init__(self, outer: Connections) -> None:
+        self._outer = outer
+        if outer._writer.in_transaction and outer._changing == threading.get_ident():
+            self.patience = 0.0  # the interrupted call's own
+        if outer.path is not None:
+            super().__init__(outer.path, durability=outer._durability, read_only=outer.read_only)
+            return
+        self.path = None
+        self.read_only = False
+        self.turn = self.writing = outer.writing
+
+    def begin(self) -> Connection:
+        """See ``Connections.begin``; InternalError inside a write transaction of a database in memory."""
+        if self.path is not None:
+            return super().begin()
+        if self._outer._writer.in_transaction:
+            raise InternalError(IN_THE_MIDDLE)
+        return self._outer._writer
+
+    def change(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """See ``Connections.change``; InternalError for a database in memory: the interrupted call may be reading."""
+        if self.path is None:
+            raise InternalError(IN_THE_MIDDLE)
+        return super().change(work, durable=durable)
+
+    def alone(self, work: Callable[[Connection], T]) -> T:
+        """See ``Connections.alone``; InternalError for a database in memory."""
+        if self.path is None:
+            raise InternalError(IN_THE_MIDDLE)
+        return super().alone(work)
+
+    def explained(self, error: sqlite3.Error) -> Exception:
+        """See ``Connections.explained``."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return InternalError(IN_THE_MIDDLE)
+        return super().explained(error)
+
+    def close(self) -> None:
+        """Close what was opened for this call."""
+        if self.path is not None:
+            super().close()
+
+
 def _close_all(connections: list[Connection]) -> None:
     for connection in connections:
         connection.close()
 
 
-def _open(database: str, *, uri: bool = False) -> Connection:
+def _open(database: str, patience: float, *, uri: bool = False) -> Connection:
     return sqlite3.connect(
         database,
         uri=uri,
         isolation_level=None,
         check_same_thread=False,
-        timeout=BUSY_TIMEOUT_SECONDS,
+        timeout=patience,
         cached_statements=256,
         factory=Connection,
     )

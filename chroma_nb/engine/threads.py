@@ -7,11 +7,13 @@ own threads, which spin, cost a hundred times the work itself there (docs/archit
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from chroma_nb._processors import usable_processors
+from chroma_nb._reentry import is_running
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,8 @@ _MOST: Final = 8
 _SMALLEST_BYTES: Final = 1 << 22
 
 _pool: ThreadPoolExecutor | None = None
+#: The threads that belong to the engine. Others' code runs in them too: finalizers, where the collector happens to run.
+OURS: set[int] = set()
 
 
 def rows_worth_a_thread(row_bytes: int) -> int:
@@ -42,7 +46,9 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> 
     [0, 1, 4, 9, 16]
     """
     parts = min(usable_processors(), _MOST, length // max(1, smallest))
-    if parts < 2:
+    # The pool's own locks are not re-entrant: a call in the middle of this one (from a signal handler or a
+    # finalizer), or in a thread of the pool, works alone.
+    if parts < 2 or threading.get_ident() in OURS or is_running(in_parts.__code__):
         work(0, length)
         return
     bounds = [length * part // parts for part in range(parts + 1)]
@@ -68,7 +74,11 @@ def _threads() -> ThreadPoolExecutor:
     if _pool is None:
         from concurrent.futures import ThreadPoolExecutor
 
-        _pool = ThreadPoolExecutor(min(usable_processors(), _MOST) - 1, thread_name_prefix="chroma_nb scan")
+        _pool = ThreadPoolExecutor(
+            min(usable_processors(), _MOST) - 1,
+            thread_name_prefix="chroma_nb scan",
+            initializer=lambda: OURS.add(threading.get_ident()),
+        )
     return _pool
 
 
@@ -76,6 +86,7 @@ def _forget() -> None:
     """In a forked child there are no threads but the one that forked."""
     global _pool
     _pool = None
+    OURS.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -16,7 +16,8 @@ import weakref
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from chroma_nb.engine import planner
+from chroma_nb._reentry import is_running
+from chroma_nb.engine import planner, threads
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import CollectionInMemory
 from chroma_nb.engine.index.hnsw import HnswIndex
@@ -82,15 +83,19 @@ class GraphBuilder:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        while (ident := self._next()) is not None:
-            engine = self._engine()
-            if engine is None:
-                return
-            self._build(engine, ident)
-            del engine
-            with self._mutex:
-                self._working = False
-                self._changed.notify_all()
+        threads.OURS.add(threading.get_ident())
+        try:
+            while (ident := self._next()) is not None:
+                engine = self._engine()
+                if engine is None:
+                    return
+                self._build(engine, ident)
+                del engine
+                with self._mutex:
+                    self._working = False
+                    self._changed.notify_all()
+        finally:
+            threads.OURS.discard(threading.get_ident())
 
     def _next(self) -> str | None:
         """The next collection that is due; None when the thread should end."""
@@ -138,7 +143,9 @@ class GraphBuilder:
             self._stopping = True
             self._due.clear()
             self._changed.notify_all()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        # In the middle of a scan (a finalizer lets go of another database) the thread may wait for the scan's pool.
+        waits = not is_running(threads.in_parts.__code__)
+        if self._thread is not None and self._thread is not threading.current_thread() and waits:
             self._thread.join()
         self._thread = None
 
