@@ -412,3 +412,99 @@ def test_a_finalizer_in_the_thread_that_builds_a_graph(tmp_path: Path, monkeypat
 def _row_and_memory(collection: Any) -> tuple[Any, Any]:
     engine = collection._client._backend.engine
     return engine._read(collection.id, lambda reading: (reading.row, reading.memory))
+
+
+# --- Callbacks that a call makes on purpose ---------------------------------------------------------------------------
+class Curious(chroma_nb.EmbeddingFunction[Any]):
+    """An embedding function that asks, and writes to, the collection it embeds for."""
+
+    def __init__(self) -> None:
+        self.collection: Any = None
+        self.seen: list[int] = []
+
+    def __call__(self, input: Any) -> Any:
+        if self.collection is not None:
+            self.seen.append(self.collection.count())
+            self.collection.upsert(**fields({f"asked-{len(self.seen)}": len(self.seen)}))
+        return [np.array(vector(text, 0), np.float32) for text in input]
+
+    @staticmethod
+    def name() -> str:
+        return "curious"
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> Curious:
+        return Curious()
+
+
+def test_an_embedding_function_may_call_the_collection_it_embeds_for(client: Any) -> None:
+    function = Curious()
+    collection = client.create_collection("curious", embedding_function=function)
+    collection.add(ids=["first"], documents=["text"])
+    function.collection = collection
+    collection.add(ids=["second"], documents=["text"])
+    collection.update(ids=["first"], documents=["other text"])
+    collection.upsert(ids=["third"], documents=["text"])
+    collection.query(query_texts=["text"], n_results=1)
+    assert function.seen == [1, 3, 4, 6]
+    assert sorted(collection.get()["ids"]) == ["asked-1", "asked-2", "asked-3", "asked-4", "first", "second", "third"]
+    assert client.verify() == []
+
+
+@pytest.mark.parametrize("name", ["upsert", "get where", "query", "delete"])
+def test_a_reset_in_the_middle_of_a_call_is_before_after_or_refused(tmp_path: Path, name: str) -> None:
+    client = chroma_nb.PersistentClient(tmp_path / "db", chroma_nb.Settings(allow_reset=True))
+    outer, done = OUTER[name], 0
+    for at in range(1, lines_of(client, outer), 61):
+        collection = fresh(client)
+        nested = Nest(client.reset, at)
+        with nested.block():
+            try:
+                outer.call(client, collection)
+            except chroma_nb.errors.NotFoundError:
+                assert nested.error is None
+        if nested.error is None:
+            assert client.count_collections() == 0
+            done += 1
+        else:
+            assert IN_THE_MIDDLE in str(nested.error)
+            assert stored(collection) == outer.effect(BASE)
+        assert client.verify() == []
+    assert done > 0
+    client.close()
+
+
+def test_nested_calls_while_other_threads_write_neither_hang_nor_lose_anything(client: Any) -> None:
+    collection = fresh(client)
+    lines = lines_of(client, OUTER["upsert"])
+    collection, stop = fresh(client), threading.Event()
+
+    def write(number: int) -> None:
+        count = 0
+        while not stop.is_set():
+            count += 1
+            collection.upsert(**fields({f"t{number}": count % 50}))
+            collection.get(where={"version": {"$gte": 0}})
+
+    others = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    for thread in others:
+        thread.start()
+    try:
+        for at in range(1, lines, 47):
+            for inner in ("upsert", "get where", "query"):
+                nested = Nest(lambda inner=inner: INNER[inner].call(client, collection), at)
+                with nested.block():
+                    OUTER["upsert"].call(client, collection)
+                assert nested.error is None or IN_THE_MIDDLE in str(nested.error)
+                assert {ident: v for ident, v in stored(collection).items() if ident.startswith("n1-")} == {
+                    f"n1-{number}": 1 for number in range(3)
+                }
+    finally:
+        stop.set()
+        for thread in others:
+            thread.join(60)
+    assert not any(thread.is_alive() for thread in others)
+    assert client.verify() == []
