@@ -4,12 +4,13 @@ Chroma stores the value that a subclass stands for: ``HTTPStatus.OK`` is 200, ``
 ``class Role(str, Enum)`` its text, ``numpy.float64`` a float. Subclasses may say anything of themselves
 (``str(Role.ADMIN)`` is its name, and comparing one may run their code), so none of their own methods is
 called. What is no subclass of the four (``numpy.int64``, a date, a tuple) comes back as it is: whoever
-checks says what is wrong with it.
+checks says what is wrong with it, and ``shown`` writes it into the message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 #: The types of plain values.
@@ -70,10 +71,15 @@ def plain_tree(value: Any) -> Any:
 _DEEPEST: Final = 200
 
 
+_KEYS: Final = frozenset({str})
+
+
 def _copy(value: Any, levels: int, made: dict[int, Any]) -> Any:
     kind = type(value)
     if kind in PLAIN:
         return value
+    if kind is dict and set(map(type, value)) == _KEYS and set(map(type, value.values())) <= PLAIN:
+        return value.copy()
     if issubclass(kind, list):
         if set(map(type, list.__iter__(value))) <= PLAIN:
             return list.copy(value)
@@ -90,3 +96,33 @@ def _copy(value: Any, levels: int, made: dict[int, Any]) -> Any:
     for key, item in list(dict.items(value)):
         copied[plain(key)] = _copy(item, levels - 1, made)
     return copied
+
+
+# --- In messages ---------------------------------------------------------------------------------------------
+#: So much of a value stands in a message.
+SHOWN: Final = 1_000
+
+
+def shown(value: Any, longest: int = SHOWN) -> str:
+    """The value for a message: whole when short, else its beginning. Never an error of the value's own.
+
+    >>> shown([1, 2]), shown("x" * 5000, longest=3)
+    ('[1, 2]', 'xxx…')
+    """
+    try:
+        text = str(_beginning(plain(value), longest))
+    except Exception:  # noqa: BLE001  # whatever a class raises when it is shown, or what lies too deep
+        return f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _beginning(value: Any, longest: int) -> Any:
+    """As much of a long value as a message can show, so that no text of all of it is made."""
+    kind = type(value)
+    if kind in (str, bytes, list, tuple):
+        return value[: longest + 1]
+    if kind is dict and len(value) > longest:
+        return dict(islice(value.items(), longest + 1))
+    if kind in (set, frozenset) and len(value) > longest:
+        return kind(islice(value, longest + 1))
+    return value

@@ -13,19 +13,17 @@ import fractions
 import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from inspect import isawaitable, iscoroutine
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import numpy as np
 
-from chroma_nb.plain import PLAIN, plain
+from chroma_nb.plain import PLAIN, SHOWN, plain, shown
 from chroma_nb.where import OPERATORS
 
 E = TypeVar("E", bound=BaseException)
 
-#: So much of a value stands in a message.
-_LONGEST: Final = 1_000
 #: So much of a value stands in an advice.
 _BRIEF: Final = 200
 
@@ -40,32 +38,6 @@ def advised(error: E, advice: str | None) -> E:
 def notes_of(error: BaseException) -> str:
     """What ``advised`` noted, each on a line of its own; empty when nothing was."""
     return "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
-
-
-# --- Values in messages --------------------------------------------------------------------------------------
-def shown(value: Any, longest: int = _LONGEST) -> str:
-    """The value for a message: whole when short, else its beginning. Never an error of the value's own.
-
-    >>> shown([1, 2]), shown("x" * 5000, longest=3)
-    ('[1, 2]', 'xxx…')
-    """
-    try:
-        text = str(_beginning(plain(value), longest))
-    except Exception:  # noqa: BLE001  # whatever a class raises when it is shown, or what lies too deep
-        return f"a {type(value).__name__} that cannot be shown"
-    return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def _beginning(value: Any, longest: int) -> Any:
-    """As much of a long value as a message can show, so that no text of all of it is made."""
-    kind = type(value)
-    if kind in (str, bytes, list, tuple):
-        return value[: longest + 1]
-    if kind is dict and len(value) > longest:
-        return dict(islice(value.items(), longest + 1))
-    if kind in (set, frozenset) and len(value) > longest:
-        return kind(islice(value, longest + 1))
-    return value
 
 
 # --- A value that is no str, int, float or bool ----------------------------------------------------------------
@@ -247,6 +219,15 @@ def for_embeddings(target: Any) -> str:
 _AS_ARRAY: Final = "np.asarray(…) makes one of a tensor (torch: .detach().cpu().numpy())"
 
 
+def for_answer(answer: Any) -> str:
+    """What an embedding function has to return instead; a coroutine is closed, as nobody awaits it."""
+    if isawaitable(answer):
+        if iscoroutine(answer):
+            answer.close()
+        return "Its __call__ is async: an embedding function is called without await, also by an async client."
+    return "Return one list of numbers (or array) for each text."
+
+
 def for_dtype(dtype: Any) -> str | None:
     """What to do about an array whose numbers are of another type."""
     if dtype.kind in "biuf":
@@ -274,7 +255,7 @@ def for_several_operators(key: str, condition: Mapping[Any, Any]) -> str:
 
 
 def _joined(terms: list[Any]) -> str:
-    whole = shown({"$and": terms}, _LONGEST)
+    whole = shown({"$and": terms}, SHOWN)
     return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one entry a dict'
 
 

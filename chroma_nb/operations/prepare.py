@@ -18,13 +18,15 @@ from chroma_nb.operations.advice import notes_of
 from chroma_nb.operations.embed import Target
 from chroma_nb.operations.validate import (
     as_column,
+    check_plain_where,
+    check_plain_where_document,
+    check_sendable,
     collection_metadata,
     embedding_matrix,
     embedding_rows,
     maybe_cast_one_to_many,
     normal_and_valid_metadatas,
     normalize_metadata,
-    sendable,
     validate_base_record_set,
     validate_ids,
     validate_include,
@@ -32,10 +34,8 @@ from chroma_nb.operations.validate import (
     validate_metadatas_of,
     validate_n_results,
     validate_record_set_for_embedding,
-    validate_where,
-    validate_where_document,
 )
-from chroma_nb.plain import plain, plain_list
+from chroma_nb.plain import plain, plain_list, plain_tree
 from chroma_nb.schema import (
     Schema,
     as_configuration,
@@ -149,10 +149,10 @@ def delete(
         ids = _texts(ids)
         if ids is not None:
             validate_ids(ids)
+        where, where_document = plain_tree(where), plain_tree(where_document)
         _check_filters(where, where_document)
-    return requests.Delete(
-        *_place(target), ids=ids, where=sendable(where), where_document=sendable(where_document), limit=limit
-    )
+    check_sendable(where)
+    return requests.Delete(*_place(target), ids=ids, where=where, where_document=where_document, limit=limit)
 
 
 def get(
@@ -170,15 +170,17 @@ def get(
         ids = _texts(ids)
         if ids is not None:
             validate_ids(ids)
+        where, where_document = plain_tree(where), plain_tree(where_document)
         _check_filters(where, where_document)
         validate_include(include, dissalowed=["distances"])
         if "data" in include and target.data_loader is None:
             raise ValueError(_NO_LOADER)
+    check_sendable(where)
     return requests.Get(
         *_place(target),
         ids=ids,
-        where=sendable(where),
-        where_document=sendable(where_document),
+        where=where,
+        where_document=where_document,
         limit=limit,
         offset=offset,
         include=_asked_fields(include),
@@ -202,11 +204,13 @@ def query(
     with _In("query"):
         fields = _base_fields(query_embeddings, query_texts, query_images, query_uris)
         validate_base_record_set(fields)
+        where, where_document = plain_tree(where), plain_tree(where_document)
         _check_filters(where, where_document)
         validate_include(include)
         validate_n_results(n_results)
         if fields["embeddings"] is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
+    check_sendable(where)
     vectors = _vectors(target, fields, _EMBEDDABLE, "query")
     if vectors is None:
         raise AssertionError("a query without vectors passed the checks")
@@ -215,8 +219,8 @@ def query(
         query_embeddings=vectors,
         n_results=n_results,
         ids=_texts(ids),
-        where=sendable(where),
-        where_document=sendable(where_document),
+        where=where,
+        where_document=where_document,
         include=_asked_fields(include),
     )
 
@@ -286,9 +290,9 @@ def _vectors(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str
 
 def _check_filters(where: Any, where_document: Any) -> None:
     if where is not None:
-        validate_where(where)
+        check_plain_where(where)
     if where_document is not None:
-        validate_where_document(where_document)
+        check_plain_where_document(where_document)
 
 
 def _check_delete_limit(limit: Any, *, filtered: bool) -> None:

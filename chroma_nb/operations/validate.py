@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError
 from chroma_nb.operations import advice
-from chroma_nb.operations.advice import advised, shown
-from chroma_nb.plain import PLAIN, plain, plain_list, plain_tree
+from chroma_nb.operations.advice import advised
+from chroma_nb.plain import PLAIN, plain, plain_list, plain_tree, shown
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
     TYPE_KEY,
@@ -603,7 +603,12 @@ def validate_where(where: Where) -> None:
 
     >>> validate_where({"$and": [{"year": {"$gt": 1960}}, {"topic": "moon"}]})
     """
-    pending: list[tuple[Any, int]] = [(plain_tree(where), 1)]
+    check_plain_where(plain_tree(where))
+
+
+def check_plain_where(where: Any) -> None:
+    """``validate_where`` of plain values."""
+    pending: list[tuple[Any, int]] = [(where, 1)]
     while pending:
         term, level = pending.pop()
         if level > MAX_DEPTH:
@@ -713,7 +718,12 @@ def validate_where_document(where_document: WhereDocument) -> None:
 
     >>> validate_where_document({"$not_contains": "moon"})
     """
-    pending: list[tuple[Any, int]] = [(plain_tree(where_document), 1)]
+    check_plain_where_document(plain_tree(where_document))
+
+
+def check_plain_where_document(where_document: Any) -> None:
+    """``validate_where_document`` of plain values."""
+    pending: list[tuple[Any, int]] = [(where_document, 1)]
     while pending:
         term, level = pending.pop()
         if level > MAX_DEPTH:
@@ -777,15 +787,14 @@ def _where_document_terms(operand: Any) -> list[Any]:
     return operand
 
 
-def sendable(where: Any) -> Any:
-    """A filter that passed the checks, as plain values; TypeError for what JSON cannot carry, as in Chroma."""
-    where = plain_tree(where)
+def check_sendable(where: Any) -> None:
+    """TypeError for what JSON cannot carry in a filter that passed the checks, as in Chroma."""
     pending = [where]
     while pending:
         term = pending.pop()
-        if isinstance(term, dict):
+        if type(term) is dict:
             pending += term.values()
-        elif isinstance(term, list | tuple):
+        elif type(term) in (list, tuple):
             if not set(map(type, term)) <= PLAIN:
                 pending += term
         elif type(term) not in PLAIN:
@@ -793,7 +802,6 @@ def sendable(where: Any) -> Any:
                 f"Object of type {type(term).__name__} is not JSON serializable\n"
                 f"In where: got a {type(term).__name__}: {advice.remedy(term)}"
             )
-    return where
 
 
 # --- What the engine refuses ---------------------------------------------------------------------------------
@@ -1020,7 +1028,7 @@ def check_collection_metadata(metadata: Any, argument: str = "metadata", *, upda
                 f"Validation error: {argument}: Metadata key cannot start with '#' or '$': {shown(key)}"
             )
     for key, value in metadata.items():
-        if isinstance(value, list | tuple):
+        if isinstance(value, list):
             raise InvalidArgumentError(
                 f"Validation error: {argument}: the metadata of a collection holds no lists, got one under {key!r}"
             )
