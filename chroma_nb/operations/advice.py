@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from inspect import isawaitable, iscoroutine
+from itertools import islice
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -80,17 +81,22 @@ def remedy(value: Any) -> str:
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
 
+def _a(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
 def for_value(value: Any) -> str:
     """What is wrong with a metadata value, or with one item of a list, and what to do."""
     if type(value) is not list:
-        return f"got a {type(value).__name__}: {remedy(value)}"
+        return f"got {_a(value)}: {remedy(value)}"
     if not value:
         return "an empty list holds nothing: leave the key out"
     foreign = next((place for place, item in enumerate(value) if type(item) not in PLAIN or item is None), None)
     if foreign is not None:
         item = value[foreign]
         words = "a list in metadata holds no lists" if isinstance(item, list) else remedy(item)
-        return f"item {foreign} of the list is a {type(item).__name__}: {words}"
+        return f"item {foreign} of the list is {_a(item)}: {words}"
     kinds = sorted({type(item).__name__ for item in value})
     return f"the list holds {' and '.join(kinds)}: make all of one type"
 
@@ -116,16 +122,16 @@ def at(position: int, ids: Any) -> str:
     """Which record.
 
     >>> at(0, ["a"])
-    "record 0 (id 'a')"
+    "Record 0 (id 'a')"
     """
     known = isinstance(ids, list) and position < len(ids)
-    return f"record {position} (id {_quoted(ids[position])})" if known else f"record {position}"
+    return f"Record {position} (id {_quoted(ids[position])})" if known else f"Record {position}"
 
 
 def located(error: E, place: str) -> E:
     """``error`` whose notes begin with ``place``."""
     notes = getattr(error, "__notes__", None) or ["write None for a record without metadata"]
-    error.__notes__ = [f"{place}, {note}" for note in notes]
+    error.__notes__ = [f"{place}, {note}." for note in notes]
     return error
 
 
@@ -151,11 +157,11 @@ def for_list(value: Any, example: str) -> str:
 def for_id(value: Any, position: int) -> str:
     """What to do about an id that is no str."""
     if isinstance(value, np.ndarray) or (isinstance(value, Iterable) and not isinstance(value, bytes | Mapping)):
-        return f"Write a list of str as ids: got a {type(value).__name__} at position {position}; list(…) makes a list."
+        return f"Write a list of str as ids: got {_a(value)} at position {position}; list(…) makes a list."
     words = "every record needs an id" if value is None else ".decode() makes it one"
     if not isinstance(value, bytes | None):
         words = "str(…) makes it one"
-    return f"The id at position {position} is a {type(value).__name__}: ids are str; {words}."
+    return f"The id at position {position} is {_a(value)}: ids are str; {words}."
 
 
 def _is_nan(value: Any) -> bool:
@@ -163,11 +169,18 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(plain(value))
 
 
+def for_duplicates(ids: Sequence[str], twice: Sequence[str]) -> str:
+    """Where the first id that occurs twice stands."""
+    first = twice[0]
+    places = [str(place) for place in islice((place for place, id_ in enumerate(ids) if id_ == first), 3)]
+    return f"{_quoted(first)} stands at positions {' and '.join(places[:2])}{' and more' if places[2:] else ''}."
+
+
 def for_document(document: Any, position: int) -> str:
     """What to do about a document that is no str."""
     if document is None or _is_nan(document):
         return f"The document at position {position} is missing: leave the record out, or give its embedding."
-    return f"The document at position {position} is a {type(document).__name__}: str(…) makes it one."
+    return f"The document at position {position} is {_a(document)}: str(…) makes it one."
 
 
 def for_dimensions(rows: Sequence[Any]) -> str:
@@ -271,12 +284,13 @@ def for_operand(operator: str, operand: Any) -> str:
         return f"Write {{'$in': {shown(operand, 60)}}} to ask for one of several values."
     if isinstance(operand, list | tuple | set | frozenset | np.ndarray):
         return "Write {'$in': […]} with a list to ask for one of several values."
-    return f"got a {type(operand).__name__}: {remedy(operand)}"
+    return f"Got {_a(operand)}: {remedy(operand)}."
 
 
 def for_operands(operands: list[Any]) -> str:
     """What is wrong with the list of ``$in`` or ``$nin``."""
-    return for_value(operands).replace("leave the key out", "leave the condition out")
+    words = for_value(operands).replace("leave the key out", "leave the condition out")
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def for_operator(operator: Any, allowed: Collection[str]) -> str:

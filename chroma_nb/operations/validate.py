@@ -241,7 +241,13 @@ def normal_and_valid_metadatas(metadatas: Any) -> tuple[Metadatas | None, bool]:
     many = maybe_cast_one_to_many(metadatas)
     if many is None or _are_plainly_valid(many):
         return many, True
-    return cast(Metadatas, [normalize_metadata(metadata) for metadata in list.copy(many)]), False
+    normal: list[Any] = []
+    for position, metadata in enumerate(list.copy(many)):
+        try:
+            normal.append(normalize_metadata(metadata))
+        except AttributeError as error:
+            raise advised(error, f"Record {position}: {advice.for_metadata(metadata)}.") from None
+    return normal, False
 
 
 def _all_values(metadatas: Iterable[Any]) -> Iterable[Any]:
@@ -365,14 +371,18 @@ def validate_ids(ids: IDs) -> IDs:
             if not isinstance(id_, str):
                 raise advised(ValueError(f"Expected ID to be a str, got {shown(id_)}"), advice.for_id(id_, position))
     if len(set(plain_list(ids))) != len(ids):
-        raise DuplicateIDError(_duplicates_sentence(plain_list(ids)))
+        twice = _twice(plain_list(ids))
+        raise advised(DuplicateIDError(_duplicates_sentence(twice)), advice.for_duplicates(plain_list(ids), twice))
     return ids
 
 
-def _duplicates_sentence(ids: IDs) -> str:
+def _twice(ids: Sequence[str]) -> list[str]:
+    """The ids that occur more than once."""
     seen: set[str] = set()
-    found = dict.fromkeys(id_ for id_ in ids if id_ in seen or seen.add(id_))  # type: ignore[func-returns-value]  # the idiom of "not seen before"
-    twice = list(found)
+    return list(dict.fromkeys(id_ for id_ in ids if id_ in seen or seen.add(id_)))  # type: ignore[func-returns-value]  # the idiom of "not seen before"
+
+
+def _duplicates_sentence(twice: Sequence[str]) -> str:
     if len(twice) < 10:
         return f"Expected IDs to be unique, found duplicates of: {', '.join(map(shown, twice))}"
     examples = f"{', '.join(map(shown, twice[:5]))}, ..., {', '.join(map(shown, twice[-5:]))}"
@@ -799,8 +809,7 @@ def check_sendable(where: Any) -> None:
                 pending += term
         elif type(term) not in PLAIN:
             raise TypeError(
-                f"Object of type {type(term).__name__} is not JSON serializable\n"
-                f"In where: got a {type(term).__name__}: {advice.remedy(term)}"
+                f"Object of type {type(term).__name__} is not JSON serializable\n{advice.for_operand('$eq', term)}"
             )
 
 
@@ -842,7 +851,7 @@ def _check_ids(ids: Sequence[str]) -> None:
     if "" in ids:
         raise InvalidArgumentError("Empty ID, ID must have at least one character")
     if len(set(ids)) != len(ids):
-        raise DuplicateIDError(_duplicates_sentence(list(ids)))
+        raise DuplicateIDError(_duplicates_sentence(_twice(ids)))
 
 
 def _strings(values: Sequence[Any] | None, name: str) -> Sequence[str | None] | None:
@@ -939,7 +948,7 @@ def _storable(metadata: Mapping[str, Any], updating: bool, argument: str, place:
                 stored[key] = _storable_scalar(value, argument)
         except TypeError as error:
             where = f"{advice.at(*place)}, " if place else ""
-            raise TypeError(f"{error}\n{where}{advice.for_entry(key, value)}") from None
+            raise TypeError(f"{error}\n{where}{advice.for_entry(key, value)}.") from None
     return stored
 
 
