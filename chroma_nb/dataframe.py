@@ -605,8 +605,9 @@ def is_missing(cell: Any) -> bool:
     """None, NaN, NA, NaT: the empty cells of pandas."""
     if cell is None or cell is ABSENT:
         return True
-    if type(cell) is float:
-        return cell != cell
+    if isinstance(cell, float):
+        number: float = plain(cell)
+        return number != number
     if isinstance(cell, str | int | list | tuple | dict | np.ndarray):
         return False
     pd: Any = sys.modules["pandas"]
