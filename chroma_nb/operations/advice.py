@@ -71,13 +71,13 @@ _REMEDIES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
 def remedy(value: Any) -> str:
     """What makes of ``value`` something that can be stored or asked for.
 
-    >>> remedy((1, 2)), remedy(np.int64(1))
-    ('list(…) makes it a list', '.item() makes it Python's own')
+    >>> remedy((1, 2)), remedy(b"x")
+    ('list(…) makes it a list', '.decode() makes it a str')
     """
     if _is_tensor(value):
         return ".tolist() makes it a list, or a number"
-    if hasattr(type(value), "isoformat") and not isinstance(value, datetime.date | datetime.time):
-        return "leave the key out where there is no time"  # pandas.NaT
+    if type(value).__name__ in ("NaTType", "NAType"):  # of pandas, which is not loaded for this
+        return "leave the key out where a value is missing"
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
 
