@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
+from chroma_nb.plain import plain
 from chroma_nb.types import Matrix, Records
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _RECORD_COLUMNS = ("id", "document", "uri", "data", "embedding")
 _HIT_COLUMNS = ("query", "query_text", "rank", "distance")
 #: Where a frame of ours remembers which of its columns are not metadata (``DataFrame.attrs``).
 _ATTRIBUTE = "chroma_nb"
-_INT64 = range(-(2**63), 2**63)
+_INT64 = (-(2**63), 2**63 - 1)
 
 
 class _Absent:
@@ -517,7 +518,7 @@ def _cells(column: Any, dates: Dates = "iso", bad: dict[int, str] | None = None)
     kinds = set(map(type, cells))
     if kinds <= {str, bool}:
         return cells
-    if kinds == {int} and min(cells) in _INT64 and max(cells) in _INT64:
+    if kinds == {int} and _INT64[0] <= min(cells) and max(cells) <= _INT64[1]:
         return cells
     if kinds == {float} and np.isfinite(cells).all():
         return cells
@@ -544,14 +545,14 @@ def _value(cell: Any, dates: Dates) -> Any:
 
 
 def _int(cell: Any, dates: Dates) -> int:
-    number = int(cell)
-    if number not in _INT64:
+    number: int = plain(cell)
+    if not _INT64[0] <= number <= _INT64[1]:
         raise ValueError(f"expected a whole number of at most 64 bits, got {number}")
     return number
 
 
 def _float(cell: Any, dates: Dates) -> float:
-    number = float(cell)
+    number: float = plain(cell)
     if not np.isfinite(number):
         raise ValueError("expected a finite number, got infinity, which Chroma cannot store")
     return number
@@ -588,7 +589,7 @@ def _list(cell: Any, dates: Dates) -> list[Any]:
 _CONVERSIONS: tuple[tuple[Any, Callable[[Any, Dates], Any]], ...] = (
     (bool, lambda cell, dates: cell),
     (np.generic, _numpy_scalar),
-    (str, lambda cell, dates: str.__str__(cell)),
+    (str, lambda cell, dates: plain(cell)),
     (int, _int),
     (float, _float),
     (datetime.datetime, _datetime),
@@ -604,8 +605,9 @@ def is_missing(cell: Any) -> bool:
     """None, NaN, NA, NaT: the empty cells of pandas."""
     if cell is None or cell is ABSENT:
         return True
-    if type(cell) is float:
-        return cell != cell
+    if isinstance(cell, float):
+        number: float = plain(cell)
+        return number != number
     if isinstance(cell, str | int | list | tuple | dict | np.ndarray):
         return False
     pd: Any = sys.modules["pandas"]

@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypedDict, cast
 
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.plain import plain, plain_tree
 from chroma_nb.types import CollectionMetadata, Space
 from chroma_nb.where import And, Comparison, DocumentTest, Expression, Or
 
@@ -137,7 +138,9 @@ def as_configuration(configuration: Any) -> Json:
                 f"got {type(configuration).__name__}"
             )
         configuration = configuration.to_json()
-    written = {key: dict(value) if isinstance(value, Mapping) else value for key, value in configuration.items()}
+    written: Json = plain_tree(
+        {key: dict(value) if isinstance(value, Mapping) else value for key, value in configuration.items()}
+    )
     written.pop("_type", None)
     if "hnsw_configuration" in written:
         old = written.pop("hnsw_configuration") or {}
@@ -505,7 +508,7 @@ class IndexConfig:
             raise ValueError(_unknown_fields(type(self).__name__, unknown))
         for name, default in known.items():
             check = self._checks[name]
-            object.__setattr__(self, name, check(name, values.get(name, default)))
+            object.__setattr__(self, name, check(name, plain(values.get(name, default))))
 
     def model_dump(self, *, exclude_none: bool = False) -> Json:
         """The fields as a dict."""

@@ -16,6 +16,8 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.plain import plain_list
+
 T = TypeVar("T")
 #: One value or a list of them: what Chroma's calls accept wherever a list is meant.
 OneOrMany: TypeAlias = T | list[T]
@@ -72,7 +74,8 @@ class SparseVector:
     def __post_init__(self) -> None:
         """ValueError unless the three fit together as described."""
         for name in ("indices", "values", "labels"):
-            value = getattr(self, name)
+            value = plain_list(getattr(self, name))
+            setattr(self, name, value)
             if not isinstance(value, list) and not (name == "labels" and value is None):
                 raise ValueError(f"Expected SparseVector {name} to be a list, got {type(value).__name__}")
         n = len(self.indices)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.plain import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +156,13 @@ def _parse(
         refuse("it is nested too deeply")
     if not isinstance(source, dict) or len(source) != 1:
         refuse(f"expected a dict with one entry, got {_brief(source)}")
-    ((key, value),) = source.items()
+    ((key, value),) = dict.items(source)
+    key = plain(key)
     if not isinstance(key, str):
         refuse(f"expected a str as key, got {_brief(key)}")
     junction = _JUNCTIONS.get(key)
     if junction is None:
-        return parse_term(str(key), value, refuse)
+        return parse_term(key, value, refuse)
     if not isinstance(value, list | tuple) or not value:
         refuse(f"expected a non-empty list for {key}, got {_brief(value)}")
     return junction(tuple(_parse(term, parse_term, refuse, levels - 1) for term in value))
@@ -183,9 +185,10 @@ def _parse_comparison(key: str, condition: Any, refuse: _Refuse) -> Expression:
 def _parse_document_test(name: str, operand: Any, refuse: _Refuse) -> Expression:
     if name not in DOCUMENT_OPERATORS:
         refuse(f"unknown operator {_brief(name)}; there are {', '.join(DOCUMENT_OPERATORS)}")
-    if not isinstance(operand, str):
+    text = plain(operand)
+    if not isinstance(text, str):
         refuse(f"{name} takes a str, got {_brief(operand)}")
-    return DocumentTest(name, str(operand))
+    return DocumentTest(name, text)
 
 
 def _operator_and_operand(condition: Any, refuse: _Refuse) -> tuple[str, Any]:
@@ -193,51 +196,42 @@ def _operator_and_operand(condition: Any, refuse: _Refuse) -> tuple[str, Any]:
         return "$eq", condition
     if len(condition) != 1:
         refuse(f"expected one operator, got {_brief(condition)}")
-    ((name, operand),) = condition.items()
-    return name, operand
+    ((name, operand),) = dict.items(condition)
+    return plain(name), operand
 
 
 def _scalar_operand(operator: Operator, operand: Any, refuse: _Refuse) -> Any:
-    kind = _kind_of(operand)
-    if kind is None or kind not in operator.kinds:
+    value = plain(operand)
+    if type(value) not in operator.kinds:
         refuse(f"{operator.name} takes {_kind_names(operator)}, got {_brief(operand)}")
-    return _plain(kind, operand, refuse)
+    return _in_range(value, refuse)
 
 
 def _list_operand(operator: Operator, operand: Any, refuse: _Refuse) -> tuple[Any, ...]:
     if not isinstance(operand, list | tuple) or not operand:
         refuse(f"{operator.name} takes a non-empty list, got {_brief(operand)}")
-    exact = set(map(type, operand))
-    if exact in ({str}, {bool}):
-        return tuple(operand)
-    kinds = {_kind_of(value) for value in operand}
-    kind = kinds.pop()
-    if kinds or kind is None or kind not in operator.kinds:
+    values = list(map(plain, operand))
+    kinds = set(map(type, values))
+    if kinds in ({str}, {bool}):
+        return tuple(values)
+    if len(kinds) != 1 or not kinds <= operator.kinds:
         refuse(f"{operator.name} takes a list of one type ({_kind_names(operator)}), got {_brief(operand)}")
-    return tuple(_plain(kind, value, refuse) for value in operand)
+    return tuple(_in_range(value, refuse) for value in values)
 
 
-def _kind_of(value: Any) -> type | None:
-    """str, bool, int or float when the value is one of them (or a child, such as numpy.float64)."""
-    for kind in (str, bool, int, float):
-        if isinstance(value, kind):
-            return kind
-    return None
-
-
-def _plain(kind: type, value: Any, refuse: _Refuse) -> Any:
-    """The operand as Python's own type, within the ranges of Chroma's engine.
+def _in_range(value: Any, refuse: _Refuse) -> Any:
+    """A plain operand within the ranges of Chroma's engine.
 
     Its numbers are JSON numbers: integers beyond 64 bits become floats, those that fit only unsigned
     are refused.
     """
-    if kind is int:
+    if type(value) is int:
         if 2**63 <= value < 2**64:
             refuse(f"integers reach from -2**63 to 2**63 - 1, got {value}")
-        return int(value) if -(2**63) <= value < 2**63 else _as_float(value, refuse)
-    if kind is float and not math.isfinite(value):
+        return value if -(2**63) <= value < 2**63 else _as_float(value, refuse)
+    if type(value) is float and not math.isfinite(value):
         refuse(f"expected a finite number, got {value}")
-    return kind(value)
+    return value
 
 
 def _as_float(value: int, refuse: _Refuse) -> float:
@@ -253,8 +247,11 @@ def _kind_names(operator: Operator) -> str:
 
 def _brief(value: Any) -> str:
     """A value for a message: type and, of scalars, the beginning."""
-    if isinstance(value, str | int | float | bool | None):
+    value = plain(value)
+    if isinstance(value, str | float | bool | None):
         return repr(value if not isinstance(value, str) else value[:60])
+    if isinstance(value, int):
+        return repr(value) if value.bit_length() <= 128 else f"an int of {value.bit_length()} bits"
     if isinstance(value, dict | list | tuple):
         return f"a {type(value).__name__} of {len(value)}"
     return f"a {type(value).__name__}"

@@ -219,7 +219,12 @@ def _upsert(engine: Engine, request: r.Upsert) -> None:
 
 
 def _delete(engine: Engine, request: r.Delete) -> int:
-    return engine.delete(request.collection_id, request.ids, _filter(request), validate.check_limit(request.limit))
+    return engine.delete(
+        request.collection_id,
+        validate.check_query_ids(request.ids),
+        _filter(request),
+        validate.check_limit(request.limit),
+    )
 
 
 def _count(engine: Engine, request: r.Count) -> int:
@@ -227,7 +232,8 @@ def _count(engine: Engine, request: r.Count) -> int:
 
 
 def _get(engine: Engine, request: r.Get) -> GetResult:
-    return engine.get(request.collection_id, request.ids, _filter(request), *_limits(request), request.include)
+    ids = validate.check_query_ids(request.ids)
+    return engine.get(request.collection_id, ids, _filter(request), *_limits(request), request.include)
 
 
 def _query(engine: Engine, request: r.Query) -> QueryResult:

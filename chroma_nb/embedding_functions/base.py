@@ -13,11 +13,13 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
 from chroma_nb._optional import require
+from chroma_nb.plain import shown
 from chroma_nb.types import Documents, Embeddable, Embeddings, Space, SparseVector, SparseVectors, URIs
 
 if TYPE_CHECKING:
@@ -49,14 +51,35 @@ def normalize_embeddings(result: Any) -> Embeddings:
 
 def _rows(result: Any) -> Sequence[Any]:
     if not isinstance(result, (list, tuple, np.ndarray)):
-        raise ValueError(f"Expected embeddings to be a list, got {type(result).__name__}")
+        raise _no_embeddings(result)
     if isinstance(result, np.ndarray) and result.ndim not in (1, 2):
         raise ValueError(f"Expected embeddings to be an array of 1 or 2 dimensions, got {result.ndim}")
     if len(result) == 0:
-        raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {result}")
+        raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {shown(result)}")
     if isinstance(result[0], (int, float, np.number)) and not isinstance(result[0], bool):
         return [result]
     return result  # type: ignore[return-value]  # a two-dimensional array is a sequence of its rows
+
+
+def _no_embeddings(result: Any) -> Exception:
+    """What to raise for a result that holds none: Chroma's class and words, and what to do."""
+    import inspect
+
+    name = type(result).__name__
+    if inspect.iscoroutine(result):
+        result.close()
+    if inspect.isawaitable(result) or hasattr(type(result), "__aiter__"):
+        does = "is async: an embedding function is called without await, also by an async client"
+        return TypeError(f"object of type '{name}' has no len()\nThe __call__ of this embedding function {does}.")
+    advice = "An embedding function returns one list of numbers (or array) for each text"
+    if not hasattr(type(result), "__len__"):
+        return TypeError(f"object of type '{name}' has no len()\n{advice}, got {name}.")
+    if hasattr(type(result), "__array__") or hasattr(type(result), "__dlpack__"):
+        advice += ": np.asarray(…) makes an array of a tensor (torch: .detach().cpu().numpy())"
+    return ValueError(
+        "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of numpy "
+        f"arrays, got {shown(result)}\n{advice}."
+    )
 
 
 def _vector(row: Any, position: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -346,5 +369,31 @@ def _check_call(function: Any, protocol: type[Any], note: str) -> None:
         raise ValueError(
             f"Expected {protocol.__name__}.__call__ to have the following signature: {expected}, got {found}\n"
             "Please see https://docs.trychroma.com/guides/embeddings for details of the "
-            f"{protocol.__name__} interface.\n{note}"
+            f"{protocol.__name__} interface.\n{note}{_advice(function, protocol.__name__)}"
         )
+
+
+def _advice(function: Any, base: str) -> str:
+    """What to write in place of something that is no embedding function."""
+    kind = function if isinstance(function, type) else type(function)
+    name = getattr(function, "__name__", kind.__name__)
+    if all(callable(getattr(kind, method, None)) for method in ("embed_documents", "embed_query")):
+        objects = "its objects" if function is kind else "it"
+        return (
+            f"{kind.__name__} is of LangChain: create_langchain_embedding(…) of chroma_nb.utils.embedding_functions "
+            f"makes an embedding function of {objects}."
+        )
+    if isinstance(function, type):
+        return f"{name} is a class: pass an object of it, {name}(…)."
+    if callable(getattr(kind, "encode", None)) and not isinstance(function, str | bytes):
+        return (
+            f"{name} is a model: SentenceTransformerEmbeddingFunction(model_name=…) loads one by its name, or write a "
+            f"subclass of {base} whose __call__(self, input) returns model.encode(input)."
+        )
+    if isinstance(function, str):
+        return "A str names no embedding function: pass an object, such as DefaultEmbeddingFunction()."
+    if callable(function):
+        if isinstance(kind.__call__, FunctionType):
+            return f"Name the parameter input: def __call__(self, input) in {kind.__name__}."
+        return f"{name} is a function: write a subclass of {base} whose __call__(self, input) calls it."
+    return f"{kind.__name__} cannot be called: write a subclass of {base} with __call__(self, input)."

@@ -45,7 +45,6 @@ _COLUMNS: Final = {
 }
 #: Rows read at a time to find out what there is.
 _ROWS: Final = 8192
-_INT64: Final = range(-(2**63), 2**63)
 
 
 @contextmanager
@@ -293,4 +292,4 @@ def _metadata(text: object) -> tuple[dict[str, Any] | None, int]:
 def _is_scalar(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
-    return isinstance(value, str) or (isinstance(value, int) and value in _INT64)
+    return isinstance(value, str) or (isinstance(value, int) and -(2**63) <= value < 2**63)

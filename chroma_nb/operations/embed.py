@@ -7,12 +7,15 @@ functions themselves stand in ``embedding_functions/``.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from inspect import isawaitable
+from typing import Any, Final
 
 import numpy as np
 
+from chroma_nb.operations import advice
+from chroma_nb.operations.advice import advised, notes_of
 from chroma_nb.operations.validate import embedding_matrix, embedding_rows, validate_embeddings
 from chroma_nb.schema import DEFAULT_EMBEDDING_FUNCTION, EMBEDDING_KEY
 from chroma_nb.types import CollectionModel, Matrix
@@ -132,23 +135,47 @@ def run(function: Any, values: list[Any], *, is_query: bool) -> Matrix:
     """
     ask = getattr(function, "embed_query", function) if is_query else function
     answer = ask(input=values)
-    rows = validate_embeddings(_rows(answer))
+    try:
+        rows = validate_embeddings(_rows(answer))
+    except (ValueError, TypeError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{error}{notes_of(error)}\nIt came from the embedding function {_named(function)}.") from None
     if len(rows) != len(values):
         raise ValueError(
             f"Expected one embedding for each of {len(values)} inputs, got {len(rows)} from the embedding function "
-            f"{type(function).__name__}"
+            f"{_named(function)}"
         )
     return embedding_matrix(rows)
 
 
+def _named(function: Any) -> str:
+    return type(function).__name__
+
+
 def _rows(answer: Any) -> Any:
-    """The answer as arrays; more is accepted than from a caller: tuples, and numpy's own numbers."""
+    """The answer as arrays; more is accepted than from a caller, as in Chroma: tuples, tensors, numbers of any type."""
     if isinstance(answer, np.ndarray):
-        return embedding_rows(answer)
+        return embedding_rows(_as_float32(answer))
+    if isawaitable(answer) or not isinstance(answer, Iterable) or isinstance(answer, str | Mapping):
+        raise advised(
+            TypeError(f"argument 'embeddings': '{type(answer).__name__}' object cannot be converted to 'Sequence'"),
+            advice.for_answer(answer),
+        )
     rows = list(answer)
     if rows and isinstance(rows[0], int | float | np.number):
-        return [np.asarray(rows)]
-    return [np.asarray(row) for row in rows]
+        return [_as_float32(np.asarray(rows))]
+    return [_as_float32(np.asarray(row)) for row in rows]
+
+
+def _as_float32(array: Any) -> Any:
+    """An array of numbers of another type or byte order; others as they are."""
+    if array.dtype.kind not in "biuf" or array.dtype in _TAKEN:
+        return array
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+_TAKEN: Final = frozenset(map(np.dtype, (np.float16, np.float32, np.float64, np.int32, np.int64)))
 
 
 # --- Conflicts -----------------------------------------------------------------------------------------------

@@ -14,23 +14,28 @@ import numpy.typing as npt
 
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
+from chroma_nb.operations.advice import notes_of
 from chroma_nb.operations.embed import Target
 from chroma_nb.operations.validate import (
     as_column,
+    check_plain_where,
+    check_plain_where_document,
+    check_sendable,
+    collection_metadata,
     embedding_matrix,
     embedding_rows,
     maybe_cast_one_to_many,
-    normalize_metadatas,
+    normal_and_valid_metadatas,
+    normalize_metadata,
     validate_base_record_set,
     validate_ids,
     validate_include,
-    validate_insert_record_set,
     validate_metadata,
+    validate_metadatas_of,
     validate_n_results,
     validate_record_set_for_embedding,
-    validate_where,
-    validate_where_document,
 )
+from chroma_nb.plain import plain, plain_list, plain_tree
 from chroma_nb.schema import (
     Schema,
     as_configuration,
@@ -48,25 +53,32 @@ _NO_LOADER: Final = "You must set a data loader on the collection if loading fro
 
 
 class _In:
-    """Lets what a check says end with the name of the call. (A class: entered and left in half the time.)"""
+    """Lets what a check says end with the name of the call, and below it what to do.
+
+    Without a name only the latter. (A class: entered and left in half the time.)
+    """
 
     __slots__ = ("_call",)
 
-    def __init__(self, call: str) -> None:
+    def __init__(self, call: str | None) -> None:
         self._call = call
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is None or isinstance(error, InvalidArgumentError):
-            return  # the latter: the engine's words, which name no call
+        if error is None:
+            return
+        notes = notes_of(error)
+        if isinstance(error, InvalidArgumentError):  # the engine's words, which name no call
+            if notes:
+                raise type(error)(f"{error}{notes}") from None
+            return
+        ending = f" in {self._call}.{notes}" if self._call else notes
         if isinstance(error, DuplicateIDError):
-            raise DuplicateIDError(f"{error} in {self._call}.") from None
+            raise DuplicateIDError(f"{error}{ending}") from None
         if isinstance(error, _RENAMED):
-            raise next(one for one in _RENAMED if isinstance(error, one))(
-                f"{error} in {self._call}."
-            ) from error.__cause__
+            raise next(one for one in _RENAMED if isinstance(error, one))(f"{error}{ending}") from error.__cause__
 
 
 #: The kinds of errors a check raises; a subclass of one is raised as that one.
@@ -132,11 +144,14 @@ def delete(
     with _In("delete"):
         if ids is None and where is None and where_document is None:
             raise ValueError("At least one of ids, where, or where_document must be provided")
+        limit = plain(limit)
         _check_delete_limit(limit, filtered=where is not None or where_document is not None)
-        ids = maybe_cast_one_to_many(as_column(ids))
+        ids = _texts(ids)
         if ids is not None:
             validate_ids(ids)
+        where, where_document = plain_tree(where), plain_tree(where_document)
         _check_filters(where, where_document)
+    check_sendable(where)
     return requests.Delete(*_place(target), ids=ids, where=where, where_document=where_document, limit=limit)
 
 
@@ -152,13 +167,15 @@ def get(
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     include = list(include) if include is _GET_FIELDS else include
     with _In("get"):
-        ids = maybe_cast_one_to_many(as_column(ids))
+        ids = _texts(ids)
         if ids is not None:
             validate_ids(ids)
+        where, where_document = plain_tree(where), plain_tree(where_document)
         _check_filters(where, where_document)
         validate_include(include, dissalowed=["distances"])
         if "data" in include and target.data_loader is None:
             raise ValueError(_NO_LOADER)
+    check_sendable(where)
     return requests.Get(
         *_place(target),
         ids=ids,
@@ -187,11 +204,13 @@ def query(
     with _In("query"):
         fields = _base_fields(query_embeddings, query_texts, query_images, query_uris)
         validate_base_record_set(fields)
+        where, where_document = plain_tree(where), plain_tree(where_document)
         _check_filters(where, where_document)
         validate_include(include)
         validate_n_results(n_results)
         if fields["embeddings"] is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
+    check_sendable(where)
     vectors = _vectors(target, fields, _EMBEDDABLE, "query")
     if vectors is None:
         raise AssertionError("a query without vectors passed the checks")
@@ -199,7 +218,7 @@ def query(
         *_place(target),
         query_embeddings=vectors,
         n_results=n_results,
-        ids=maybe_cast_one_to_many(as_column(ids)),
+        ids=_texts(ids),
         where=where,
         where_document=where_document,
         include=_asked_fields(include),
@@ -213,10 +232,15 @@ def _place(target: Target) -> tuple[Any, str, str]:
 def _base_fields(embeddings: Any, documents: Any, images: Any, uris: Any) -> dict[str, Any]:
     return {
         "embeddings": embedding_rows(as_column(embeddings)),
-        "documents": maybe_cast_one_to_many(as_column(documents)),
+        "documents": _texts(documents),
         "images": maybe_cast_one_to_many(as_column(images)),
-        "uris": maybe_cast_one_to_many(as_column(uris)),
+        "uris": _texts(uris),
     }
+
+
+def _texts(given: Any) -> Any:
+    """One text or many as a list of plain str; what is no text stays for the checks."""
+    return plain_list(maybe_cast_one_to_many(as_column(given)))
 
 
 def _checked_fields(
@@ -224,12 +248,16 @@ def _checked_fields(
 ) -> dict[str, Any]:
     """The fields as lists, vectors as rows, in the order in which Chroma names them."""
     base = _base_fields(embeddings, documents, images, uris)
+    metadatas, valid = normal_and_valid_metadatas(as_column(metadatas))
     fields = {
-        "ids": maybe_cast_one_to_many(as_column(ids)),
-        "metadatas": normalize_metadatas(as_column(metadatas)),
+        "ids": _texts(ids),
+        "metadatas": metadatas,
         **base,
     }
-    validate_insert_record_set(fields)
+    validate_base_record_set(fields)
+    validate_ids(fields["ids"])
+    if not valid:
+        validate_metadatas_of(fields["ids"], metadatas)
     return fields
 
 
@@ -262,9 +290,9 @@ def _vectors(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str
 
 def _check_filters(where: Any, where_document: Any) -> None:
     if where is not None:
-        validate_where(where)
+        check_plain_where(where)
     if where_document is not None:
-        validate_where_document(where_document)
+        check_plain_where_document(where_document)
 
 
 def _check_delete_limit(limit: Any, *, filtered: bool) -> None:
@@ -303,6 +331,7 @@ def create_collection(
     ``register`` is called with the class of an embedding function that the collection can store.
     Raises ValueError when the arguments name two embedding functions, or both hnsw and spann.
     """
+    metadata = collection_metadata(metadata)
     written = as_configuration(configuration)
     embed.validate_embedding_function_conflict_on_create(embedding_function, written.get("embedding_function"))
     if embedding_function is not None and written.get("embedding_function") is None:
@@ -348,7 +377,9 @@ def modify(
     embedding function to another kind.
     """
     if metadata is not None:
-        validate_metadata(metadata)
+        with _In(None):
+            validate_metadata(metadata)
+        metadata = normalize_metadata(metadata)
         if "hnsw:space" in metadata:
             raise ValueError(
                 "Changing the distance function of a collection once it is created is not supported currently."

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
+import numpy as np
+
+from chroma_nb.plain import PLAIN, plain, plain_tree
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     CollectionMetadata,
@@ -29,8 +32,23 @@ from chroma_nb.types import (
 R = TypeVar("R")
 
 
+#: What stands in a request as it is: plain already, or looked at where it was made.
+_AS_IT_IS: Final = PLAIN | {UUID, np.ndarray, Records, ReadLevel}
+
+
 class Request(Generic[R]):
-    """One operation; ``R`` is the type of its answer."""
+    """One operation; ``R`` is the type of its answer.
+
+    Whoever makes it: names, ids, filters, limits and metadata of collections in it are plain values.
+    """
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            kind = type(value)
+            if kind is tuple:
+                object.__setattr__(self, name, tuple(map(plain, value)))
+            elif kind not in _AS_IT_IS:
+                object.__setattr__(self, name, plain_tree(value))
 
 
 # --- The server itself ------------------------------------------------------------------------------

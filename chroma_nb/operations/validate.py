@@ -3,7 +3,8 @@
 First come the checks of Chroma's Python side (ValueError, TypeError), public under their Chroma names;
 ``prepare.py`` adds the call's name to what they say. Then the checks that need no state but belong to
 the engine (InvalidArgumentError and the errors of Chroma's bindings): the embedded backend calls those,
-so a server gets them too. Nothing here changes what it is given.
+so a server gets them too. Nothing here changes what it is given. What to do about what is refused
+stands in ``advice.py`` and goes along as a note.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import re
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import replace
 from itertools import chain
-from operator import methodcaller
-from typing import Any, Final, TypedDict, TypeGuard, cast
+from operator import index, methodcaller
+from typing import Any, Final, TypeAlias, TypedDict, TypeGuard, cast
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError
+from chroma_nb.operations import advice
+from chroma_nb.operations.advice import advised
+from chroma_nb.plain import PLAIN, plain, plain_list, plain_tree, shown
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
     TYPE_KEY,
@@ -52,7 +56,6 @@ META_KEY_CHROMA_DOCUMENT: Final = "chroma:document"
 _EMBEDDABLE: Final = ("images", "documents", "uris")
 _INCLUDABLE: Final = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
 _DTYPES: Final = frozenset(map(np.dtype, (np.float16, np.float32, np.float64, np.int32, np.int64)))
-_VALUE_TYPES: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class BaseRecordSet(TypedDict):
@@ -135,26 +138,38 @@ def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
     if target is None:
         return None
     if len(target) == 0:
-        raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {target}")
+        raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {shown(target)}")
     if isinstance(target, np.ndarray):
-        if target.ndim == 1:
-            return target[np.newaxis]
-        if target.ndim == 2:
-            return target
+        array = _unmasked(target)
+        if array.ndim == 1:
+            return array[np.newaxis]
+        if array.ndim == 2:
+            return array
     elif isinstance(target, list):
         first = target[0]
         if _is_number(first):
             return _float32(target)[np.newaxis]
         if isinstance(first, np.ndarray):
-            return target
+            return [_unmasked(row) for row in target] if np.ma.MaskedArray in map(type, target) else target
         if isinstance(first, list) and first and _is_number(first[0]):
             return _rows_of_lists(target)
         if isinstance(first, list) and not first:
             raise ValueError(_empty_embedding(0))
-    raise ValueError(
-        "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of "
-        f"numpy arrays, got {_shown(target)}"
+    raise advised(
+        ValueError(
+            "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of "
+            f"numpy arrays, got {shown(target)}"
+        ),
+        advice.for_embeddings(target),
     )
+
+
+def _unmasked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What a masked array hides is NaN, which is refused: it stands for no number. Others stay as they are."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    shown_only = np.ma.filled(np.ma.asarray(array, np.float32), np.nan) if np.ma.is_masked(array) else array
+    return np.asarray(shown_only)
 
 
 def _is_number(value: Any) -> bool:
@@ -183,21 +198,33 @@ def embedding_matrix(rows: npt.NDArray[Any] | Sequence[Embedding]) -> Matrix:
     """
     if not isinstance(rows, np.ndarray):
         if len({row.shape for row in rows}) != 1:
-            raise InvalidArgumentError("Inconsistent dimensions in provided embeddings")
+            raise advised(
+                InvalidArgumentError("Inconsistent dimensions in provided embeddings"), advice.for_dimensions(rows)
+            )
         rows = np.concatenate(rows).reshape(len(rows), -1) if len(rows) > 1 else rows[0][np.newaxis]
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(rows, dtype=np.float32)
 
 
 def normalize_metadata(metadata: Metadata | None) -> Metadata | None:
-    """The metadata with sparse vectors in dict form made SparseVectors; the given dict is not changed.
+    """The metadata with plain keys and values, and sparse vectors in dict form made SparseVectors; a copy.
 
     >>> normalize_metadata({"v": {"#type": "sparse_vector", "indices": [1], "values": [0.5]}})
     {'v': SparseVector(indices=[1], values=[0.5], labels=None)}
     """
     if metadata is None:
         return None
-    return {key: SparseVector.from_dict(value) if _is_sparse_form(value) else value for key, value in metadata.items()}
+    entries = dict.items(metadata) if isinstance(metadata, dict) else metadata.items()
+    return {plain(key): _normal_value(value) for key, value in entries}
+
+
+def _normal_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return plain_list(value)
+    if isinstance(value, dict):
+        value = plain_tree(value)
+        return SparseVector.from_dict(value) if value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE else value
+    return plain(value)
 
 
 def normalize_metadatas(metadatas: Metadata | list[Metadata] | None) -> Metadatas | None:
@@ -206,25 +233,25 @@ def normalize_metadatas(metadatas: Metadata | list[Metadata] | None) -> Metadata
     >>> normalize_metadatas({"k": 1})
     [{'k': 1}]
     """
+    return normal_and_valid_metadatas(metadatas)[0]
+
+
+def normal_and_valid_metadatas(metadatas: Any) -> tuple[Metadatas | None, bool]:
+    """As ``normalize_metadatas``, and whether a quick look has shown them to be valid."""
     many = maybe_cast_one_to_many(metadatas)
-    if many is None or _are_plain(many):
-        return many
-    return cast(Metadatas, [normalize_metadata(metadata) for metadata in many])
-
-
-def _are_plain(metadatas: list[Any]) -> bool:
-    """Whether all are dicts without a dict among their values, so that there is nothing to normalise."""
-    if not set(map(type, metadatas)) <= {dict, type(None)}:
-        return False
-    return dict not in set(map(type, _all_values(metadatas)))
+    if many is None or _are_plainly_valid(many):
+        return many, True
+    normal: list[Any] = []
+    for position, metadata in enumerate(list.copy(many)):
+        try:
+            normal.append(normalize_metadata(metadata))
+        except AttributeError as error:
+            raise advised(error, f"Record {position}: {advice.for_metadata(metadata)}.") from None
+    return normal, False
 
 
 def _all_values(metadatas: Iterable[Any]) -> Iterable[Any]:
     return chain.from_iterable(map(methodcaller("values"), filter(None, metadatas)))
-
-
-def _is_sparse_form(value: Any) -> bool:
-    return isinstance(value, dict) and value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE
 
 
 def normalize_base_record_set(
@@ -269,7 +296,7 @@ def validate_lengths(record_set: Mapping[str, Any]) -> None:
         raise ValueError(f"Non-empty lists are required for {empty}")
     if len(set(given.values())) > 1:
         lengths = ", ".join(f"{name}: {length}" for name, length in given.items())
-        raise ValueError(f"Unequal lengths for fields: {lengths}")
+        raise advised(ValueError(f"Unequal lengths for fields: {lengths}"), advice.for_lengths(given))
 
 
 def validate_base_record_set(record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any]) -> None:
@@ -288,7 +315,7 @@ def validate_insert_record_set(record_set: InsertRecordSet | Mapping[str, Any]) 
     validate_base_record_set(record_set)
     validate_ids(record_set["ids"])
     if record_set["metadatas"] is not None:
-        validate_metadatas(record_set["metadatas"])
+        validate_metadatas_of(record_set["ids"], record_set["metadatas"])
 
 
 def validate_record_set_for_embedding(
@@ -340,20 +367,25 @@ def validate_ids(ids: IDs) -> IDs:
     if not ids:
         raise ValueError(f"Expected IDs to be a non-empty list, got {len(ids)} IDs")
     if set(map(type, ids)) != {str}:
-        for id_ in ids:
+        for position, id_ in enumerate(ids):
             if not isinstance(id_, str):
-                raise ValueError(f"Expected ID to be a str, got {id_}")
-    if len(set(ids)) != len(ids):
-        raise DuplicateIDError(_duplicates_sentence(ids))
+                raise advised(ValueError(f"Expected ID to be a str, got {shown(id_)}"), advice.for_id(id_, position))
+    if len(set(plain_list(ids))) != len(ids):
+        twice = _twice(plain_list(ids))
+        raise advised(DuplicateIDError(_duplicates_sentence(twice)), advice.for_duplicates(plain_list(ids), twice))
     return ids
 
 
-def _duplicates_sentence(ids: IDs) -> str:
+def _twice(ids: Sequence[str]) -> list[str]:
+    """The ids that occur more than once."""
     seen: set[str] = set()
-    twice = list(dict.fromkeys(id_ for id_ in ids if id_ in seen or seen.add(id_)))  # type: ignore[func-returns-value]  # the idiom of "not seen before"
+    return list(dict.fromkeys(id_ for id_ in ids if id_ in seen or seen.add(id_)))  # type: ignore[func-returns-value]  # the idiom of "not seen before"
+
+
+def _duplicates_sentence(twice: Sequence[str]) -> str:
     if len(twice) < 10:
-        return f"Expected IDs to be unique, found duplicates of: {', '.join(twice)}"
-    examples = f"{', '.join(twice[:5])}, ..., {', '.join(twice[-5:])}"
+        return f"Expected IDs to be unique, found duplicates of: {', '.join(map(shown, twice))}"
+    examples = f"{', '.join(map(shown, twice[:5]))}, ..., {', '.join(map(shown, twice[-5:]))}"
     return f"Expected IDs to be unique, found {len(twice)} duplicated IDs: {examples}"
 
 
@@ -380,13 +412,16 @@ def validate_embeddings(embeddings: Any) -> Any:
 
 def _check_embedding(row: npt.NDArray[Any], position: int) -> None:
     if row.ndim != 1:
-        raise ValueError(f"Expected a 1-dimensional array, got a {row.ndim}-dimensional array {_shown(row)}")
+        raise ValueError(f"Expected a 1-dimensional array, got a {row.ndim}-dimensional array {shown(row)}")
     if row.size == 0:
         raise ValueError(_empty_embedding(position))
     if row.dtype not in _DTYPES:
-        raise ValueError(
-            "Expected each value in the embedding to be a int or float, got an embedding with "
-            f"{row.dtype} - {_shown(row)}"
+        raise advised(
+            ValueError(
+                "Expected each value in the embedding to be a int or float, got an embedding with "
+                f"{row.dtype} - {shown(row)}"
+            ),
+            advice.for_dtype(row.dtype),
         )
 
 
@@ -406,22 +441,33 @@ def validate_metadata(metadata: Metadata | None) -> Metadata | None:
     if metadata is None:
         return None
     if not isinstance(metadata, dict):
-        raise ValueError(f"Expected metadata to be a dict or None, got {type(metadata).__name__} as metadata")
-    if not metadata:
-        raise ValueError(f"Expected metadata to be a non-empty dict, got {len(metadata)} metadata attributes")
-    for key, value in metadata.items():
-        if key == META_KEY_CHROMA_DOCUMENT:
-            raise ValueError(f"Expected metadata to not contain the reserved key {META_KEY_CHROMA_DOCUMENT}")
-        if not isinstance(key, str):
-            raise TypeError(f"Expected metadata key to be a str, got {key} which is a {type(key).__name__}")
-        if isinstance(value, list):
-            _check_list_value(key, value)
-        elif not isinstance(value, str | int | float | SparseVector | None):
-            raise ValueError(
-                "Expected metadata value to be a str, int, float, bool, SparseVector, list, or None, "
-                f"got {_shown(value)} which is a {type(value).__name__}"
-            )
+        raise advised(
+            ValueError(f"Expected metadata to be a dict or None, got {type(metadata).__name__} as metadata"),
+            advice.for_metadata(metadata),
+        )
+    if not dict.__len__(metadata):
+        raise ValueError("Expected metadata to be a non-empty dict, got 0 metadata attributes")
+    for key, value in dict.items(metadata):
+        key = plain(key)
+        try:
+            _check_entry(key, value)
+        except (ValueError, TypeError) as error:
+            raise advised(error, advice.for_entry(key, value)) from None
     return metadata
+
+
+def _check_entry(key: Any, value: Any) -> None:
+    if key == META_KEY_CHROMA_DOCUMENT:
+        raise ValueError(f"Expected metadata to not contain the reserved key {META_KEY_CHROMA_DOCUMENT}")
+    if not isinstance(key, str):
+        raise TypeError(f"Expected metadata key to be a str, got {shown(key)} which is a {type(key).__name__}")
+    if isinstance(value, list):
+        _check_list_value(key, plain_list(value))
+    elif not isinstance(value, str | int | float | SparseVector | None):
+        raise ValueError(
+            "Expected metadata value to be a str, int, float, bool, SparseVector, list, or None, "
+            f"got {shown(value)} which is a {type(value).__name__}"
+        )
 
 
 def validate_update_metadata(metadata: UpdateMetadata | None) -> UpdateMetadata | None:
@@ -431,11 +477,19 @@ def validate_update_metadata(metadata: UpdateMetadata | None) -> UpdateMetadata 
 
 def validate_metadatas(metadatas: Metadatas) -> Metadatas:
     """``validate_metadata`` of each of a list; thousands a millisecond when all are plain."""
+    return validate_metadatas_of(None, metadatas)
+
+
+def validate_metadatas_of(ids: Any, metadatas: Metadatas) -> Metadatas:
+    """``validate_metadatas``; what is noted of an error says which of the records of these ids it is."""
     if not isinstance(metadatas, list):
-        raise ValueError(f"Expected metadatas to be a list, got {metadatas}")
+        raise ValueError(f"Expected metadatas to be a list, got {shown(metadatas)}")
     if not _are_plainly_valid(metadatas):
-        for metadata in metadatas:
-            validate_metadata(metadata)
+        for position, metadata in enumerate(metadatas):
+            try:
+                validate_metadata(metadata)
+            except (ValueError, TypeError) as error:
+                raise advice.located(error, advice.at(position, ids)) from None
     return metadatas
 
 
@@ -446,7 +500,7 @@ def _are_plainly_valid(metadatas: list[Any]) -> bool:
     keys = _all_keys(metadatas)
     if META_KEY_CHROMA_DOCUMENT in keys or not set(map(type, keys)) <= {str}:
         return False
-    return set(map(type, _all_values(metadatas))) <= _VALUE_TYPES
+    return set(map(type, _all_values(metadatas))) <= PLAIN
 
 
 def _all_keys(metadatas: Iterable[Any]) -> set[Any]:
@@ -460,7 +514,7 @@ def _check_list_value(key: str, value: list[Any]) -> None:
     if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
         raise ValueError(
             f"Expected metadata list value for key '{key}' to contain only str, int, float, or bool "
-            f"and all elements must be the same type, got {_shown(value)}"
+            f"and all elements must be the same type, got {shown(value)}"
         )
 
 
@@ -472,9 +526,12 @@ def validate_documents(documents: Any, nullable: bool = False) -> None:
         raise ValueError(f"Expected documents to be a non-empty list, got {len(documents)} documents")
     if set(map(type, documents)) <= {str}:
         return
-    for document in documents:
+    for position, document in enumerate(documents):
         if not isinstance(document, str) and not (document is None and nullable):
-            raise ValueError(f"Expected document to be a str, got {_shown(document)}")
+            raise advised(
+                ValueError(f"Expected document to be a str, got {shown(document)}"),
+                advice.for_document(document, position),
+            )
 
 
 def is_image(target: Any) -> TypeGuard[Image]:
@@ -495,7 +552,7 @@ def validate_images(images: Any) -> None:
         raise ValueError(f"Expected images to be a non-empty list, got {len(images)} images")
     for image in images:
         if not is_image(image):
-            raise ValueError(f"Expected image to be a numpy array, got {_shown(image)}")
+            raise ValueError(f"Expected image to be a numpy array, got {shown(image)}")
 
 
 def validate_sparse_vectors(vectors: SparseVectors) -> SparseVectors:
@@ -513,12 +570,15 @@ def validate_sparse_vectors(vectors: SparseVectors) -> SparseVectors:
 def validate_include(include: Include, dissalowed: Include | None = None) -> None:
     """ValueError unless a list of names of fields, none of them in ``dissalowed`` (Chroma's spelling)."""
     if not isinstance(include, list):
-        raise ValueError(f"Expected include to be a list, got {include}")
-    for item in include:
+        raise advised(
+            ValueError(f"Expected include to be a list, got {shown(include)}"),
+            advice.for_list(include, '["documents"]'),
+        )
+    for item in plain_list(include):
         if not isinstance(item, str):
-            raise ValueError(f"Expected include item to be a str, got {item}")
+            raise ValueError(f"Expected include item to be a str, got {shown(item)}")
         if item not in _INCLUDABLE:
-            raise ValueError(f"Expected include item to be one of {', '.join(_INCLUDABLE)}, got {item}")
+            raise ValueError(f"Expected include item to be one of {', '.join(_INCLUDABLE)}, got {shown(item)}")
         if dissalowed is not None and item in dissalowed:
             raise ValueError(f"Include item cannot be one of {', '.join(dissalowed)}, got {item}")
 
@@ -530,9 +590,12 @@ def validate_n_results(n_results: int) -> int:
     3
     """
     if not isinstance(n_results, int):
-        raise ValueError(f"Expected requested number of results to be a int, got {n_results}")
-    if n_results <= 0:
-        raise TypeError(f"Number of requested results {n_results}, cannot be negative, or zero.")
+        raise advised(
+            ValueError(f"Expected requested number of results to be a int, got {shown(n_results)}"),
+            "int(…) makes it Python's own." if hasattr(type(n_results), "__index__") else None,
+        )
+    if plain(n_results) <= 0:
+        raise TypeError(f"Number of requested results {shown(n_results)}, cannot be negative, or zero.")
     return n_results
 
 
@@ -550,6 +613,11 @@ def validate_where(where: Where) -> None:
 
     >>> validate_where({"$and": [{"year": {"$gt": 1960}}, {"topic": "moon"}]})
     """
+    check_plain_where(plain_tree(where))
+
+
+def check_plain_where(where: Any) -> None:
+    """``validate_where`` of plain values."""
     pending: list[tuple[Any, int]] = [(where, 1)]
     while pending:
         term, level = pending.pop()
@@ -565,26 +633,40 @@ def validate_where(where: Where) -> None:
 
 def _where_entry(where: Any) -> tuple[str, Any]:
     if not isinstance(where, dict):
-        raise ValueError(f"Expected where to be a dict, got {_shown(where)}")
+        raise advised(ValueError(f"Expected where to be a dict, got {shown(where)}"), advice.for_filter(where))
     if len(where) != 1:
-        raise ValueError(f"Expected where to have exactly one operator, got {_shown(where)}")
+        raise advised(
+            ValueError(f"Expected where to have exactly one operator, got {shown(where)}"), advice.for_several(where)
+        )
     ((key, value),) = where.items()
     if not isinstance(key, str):
-        raise ValueError(f"Expected where key to be a str, got {key}")
+        raise ValueError(f"Expected where key to be a str, got {shown(key)}")
     if key in ("$contains", "$not_contains"):
-        raise ValueError(f"Expected where key to be a metadata field name or a logical operator ($and, $or), got {key}")
+        raise advised(
+            ValueError(f"Expected where key to be a metadata field name or a logical operator ($and, $or), got {key}"),
+            f"Documents are asked by where_document={{'{key}': …}}.",
+        )
     if key not in ("$and", "$or", "$in", "$nin") and not isinstance(value, str | int | float | dict):
-        raise ValueError(f"Expected where value to be a str, int, float, or operator expression, got {_shown(value)}")
+        raise advised(
+            ValueError(f"Expected where value to be a str, int, float, or operator expression, got {shown(value)}"),
+            advice.for_operand("$eq", value),
+        )
     return key, value
 
 
 def _where_terms(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError(f"Expected where value for $and or $or to be a list of where expressions, got {_shown(value)}")
+        raise advised(
+            ValueError(f"Expected where value for $and or $or to be a list of where expressions, got {shown(value)}"),
+            advice.for_junction(value),
+        )
     if len(value) <= 1:
-        raise ValueError(
-            "Expected where value for $and or $or to be a list with at least two where expressions, "
-            f"got {_shown(value)}"
+        raise advised(
+            ValueError(
+                "Expected where value for $and or $or to be a list with at least two where expressions, "
+                f"got {shown(value)}"
+            ),
+            advice.for_junction(value),
         )
     return value
 
@@ -595,38 +677,43 @@ _WHERE_OPERATORS: Final = ("$gt", "$gte", "$lt", "$lte", "$ne", "$eq", "$in", "$
 
 def _check_condition(key: str, condition: dict[Any, Any]) -> None:
     if len(condition) != 1:
-        raise ValueError(f"Expected operator expression to have exactly one operator, got {_shown(condition)}")
+        raise advised(
+            ValueError(f"Expected operator expression to have exactly one operator, got {shown(condition)}"),
+            advice.for_several_operators(key, condition),
+        )
     ((operator, operand),) = condition.items()
-    if operator in ("$gt", "$gte", "$lt", "$lte") and not isinstance(operand, int | float):
-        raise ValueError(
-            f"Expected operand value to be an int or a float for operator {operator}, got {_shown(operand)}"
-        )
-    if operator in ("$in", "$nin") and not isinstance(operand, list):
-        raise ValueError(f"Expected operand value to be an list for operator {operator}, got {_shown(operand)}")
-    if operator in ("$contains", "$not_contains"):
-        _check_contained(key, operator, operand)
     if operator not in OPERATORS:
-        raise ValueError(f"Expected where operator to be one of {', '.join(_WHERE_OPERATORS)}, got {operator}")
-    if not isinstance(operand, str | int | float | list):
-        raise ValueError(
-            f"Expected where operand value to be a str, int, float, bool, or list of those type, got {_shown(operand)}"
+        raise advised(
+            ValueError(f"Expected where operator to be one of {', '.join(_WHERE_OPERATORS)}, got {shown(operator)}"),
+            advice.for_operator(operator, OPERATORS),
         )
+    reason = _reason_against(key, operator, operand)
+    if reason is not None:
+        raise advised(ValueError(f"Expected {reason}"), advice.for_operand(operator, operand))
     if isinstance(operand, list) and not _are_of_one_type(operand):
-        raise ValueError(
-            "Expected where operand value to be a non-empty list, and all values to be of the same type "
-            f"got {_shown(operand)}"
+        raise advised(
+            ValueError(
+                "Expected where operand value to be a non-empty list, and all values to be of the same type "
+                f"got {shown(operand)}"
+            ),
+            advice.for_operands(operand),
         )
 
 
-def _check_contained(key: str, operator: str, operand: Any) -> None:
-    if key == "#document" and not isinstance(operand, str):
-        raise ValueError(
-            f"Expected operand value to be a str for operator {operator} on #document, got {_shown(operand)}"
-        )
-    if not isinstance(operand, str | int | float):
-        raise ValueError(
-            f"Expected operand value to be a str, int, float, or bool for operator {operator}, got {_shown(operand)}"
-        )
+def _reason_against(key: str, operator: str, operand: Any) -> str | None:
+    """Why the operator cannot have this operand, in Chroma's words; None when it can."""
+    if operator in ("$gt", "$gte", "$lt", "$lte") and not isinstance(operand, int | float):
+        return f"operand value to be an int or a float for operator {operator}, got {shown(operand)}"
+    if operator in ("$in", "$nin") and not isinstance(operand, list):
+        return f"operand value to be an list for operator {operator}, got {shown(operand)}"
+    if operator in ("$contains", "$not_contains"):
+        if key == "#document" and not isinstance(operand, str):
+            return f"operand value to be a str for operator {operator} on #document, got {shown(operand)}"
+        if not isinstance(operand, str | int | float):
+            return f"operand value to be a str, int, float, or bool for operator {operator}, got {shown(operand)}"
+    if not isinstance(operand, str | int | float | list):
+        return f"where operand value to be a str, int, float, bool, or list of those type, got {shown(operand)}"
+    return None
 
 
 def _are_of_one_type(values: list[Any]) -> bool:
@@ -641,6 +728,11 @@ def validate_where_document(where_document: WhereDocument) -> None:
 
     >>> validate_where_document({"$not_contains": "moon"})
     """
+    check_plain_where_document(plain_tree(where_document))
+
+
+def check_plain_where_document(where_document: Any) -> None:
+    """``validate_where_document`` of plain values."""
     pending: list[tuple[Any, int]] = [(where_document, 1)]
     while pending:
         term, level = pending.pop()
@@ -650,8 +742,13 @@ def validate_where_document(where_document: WhereDocument) -> None:
         if operator in ("$and", "$or"):
             pending += [(term, level + 1) for term in reversed(_where_document_terms(operand))]
         elif not isinstance(operand, str):
-            raise ValueError(
-                f"Expected where document operand value for operator {operator} to be a str, got {_shown(operand)}"
+            raise advised(
+                ValueError(
+                    f"Expected where document operand value for operator {operator} to be a str, got {shown(operand)}"
+                ),
+                f"{{'$or': [{{'{operator}': …}}, {{'{operator}': …}}]}} asks for one of several."
+                if isinstance(operand, list | tuple | set)
+                else None,
             )
         elif not operand:
             raise ValueError(f"Expected where document operand value for operator {operator} to be a non-empty str")
@@ -659,41 +756,66 @@ def validate_where_document(where_document: WhereDocument) -> None:
 
 def _where_document_entry(where_document: Any) -> tuple[str, Any]:
     if not isinstance(where_document, dict):
-        raise ValueError(f"Expected where document to be a dictionary, got {_shown(where_document)}")
+        raise advised(
+            ValueError(f"Expected where document to be a dictionary, got {shown(where_document)}"),
+            f"Write {{'$contains': {shown(where_document, 60)!r}}}."
+            if isinstance(where_document, str)
+            else advice.for_filter(where_document),
+        )
     if len(where_document) != 1:
-        raise ValueError(f"Expected where document to have exactly one operator, got {_shown(where_document)}")
+        raise advised(
+            ValueError(f"Expected where document to have exactly one operator, got {shown(where_document)}"),
+            advice.for_several(where_document),
+        )
     ((operator, operand),) = where_document.items()
     allowed = (*DOCUMENT_OPERATORS, "$and", "$or")
     if operator not in allowed:
-        raise ValueError(f"Expected where document operator to be one of {', '.join(allowed)}, got {operator}")
+        raise advised(
+            ValueError(f"Expected where document operator to be one of {', '.join(allowed)}, got {shown(operator)}"),
+            advice.for_operator(operator, allowed),
+        )
     return operator, operand
 
 
 def _where_document_terms(operand: Any) -> list[Any]:
     if not isinstance(operand, list):
-        raise ValueError(
-            f"Expected document value for $and or $or to be a list of where document expressions, got {_shown(operand)}"
+        raise advised(
+            ValueError(
+                "Expected document value for $and or $or to be a list of where document expressions, "
+                f"got {shown(operand)}"
+            ),
+            advice.for_junction(operand),
         )
     if len(operand) <= 1:
-        raise ValueError(
-            "Expected document value for $and or $or to be a list with at least two where document expressions, "
-            f"got {_shown(operand)}"
+        raise advised(
+            ValueError(
+                "Expected document value for $and or $or to be a list with at least two where document expressions, "
+                f"got {shown(operand)}"
+            ),
+            advice.for_junction(operand),
         )
     return operand
 
 
-def _shown(value: Any) -> str:
-    """The value for a message: whole when short, else its beginning."""
-    try:
-        text = str(value)
-    except RecursionError:
-        return f"a deeply nested {type(value).__name__}"
-    return text if len(text) <= 1_000 else f"{text[:1_000]}…"
+def check_sendable(where: Any) -> None:
+    """TypeError for what JSON cannot carry in a filter that passed the checks, as in Chroma."""
+    pending = [where]
+    while pending:
+        term = pending.pop()
+        if type(term) is dict:
+            pending += term.values()
+        elif type(term) in (list, tuple):
+            if not set(map(type, term)) <= PLAIN:
+                pending += term
+        elif type(term) not in PLAIN:
+            raise TypeError(
+                f"Object of type {type(term).__name__} is not JSON serializable\n{advice.for_operand('$eq', term)}"
+            )
 
 
 # --- What the engine refuses ---------------------------------------------------------------------------------
-_INT64: Final = range(-(2**63), 2**63)
-_UINT32: Final = range(2**32)
+_INT64: Final = (-(2**63), 2**63 - 1)
+_UINT32_MAX: Final = 2**32 - 1
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
 _NO_VALUE: Final = "Cannot convert Python object to MetadataValue"
 
@@ -707,29 +829,46 @@ def check_records(records: Records, *, updating: bool) -> Records:
     Raises InvalidArgumentError for an empty id, vectors that are not finite, keys that are empty or
     begin with "#" or "$"; TypeError for what has no form in storage; DuplicateIDError.
     """
-    _check_ids(records.ids)
+    ids = plain_list(records.ids)
+    _check_ids(ids)
     if records.embeddings is not None:
         check_finite(records.embeddings, records.has_embedding)
-    if records.uris is not None and not set(map(type, records.uris)) <= {str, type(None)}:
-        _check_strings(records.uris, "uris")
-    if records.documents is not None and not set(map(type, records.documents)) <= {str, type(None)}:
-        _check_strings(records.documents, "documents")
-    if records.metadatas is None:
-        return records
-    return replace(records, metadatas=_storable_metadatas(records.metadatas, updating))
+    return replace(
+        records,
+        ids=ids,
+        uris=_strings(records.uris, "uris"),
+        documents=_strings(records.documents, "documents"),
+        metadatas=None if records.metadatas is None else _storable_metadatas(ids, records.metadatas, updating),
+    )
 
 
 def _check_ids(ids: Sequence[str]) -> None:
+    if set(map(type, ids)) - {str}:
+        position, foreign = next((place, id_) for place, id_ in enumerate(ids) if type(id_) is not str)
+        raise TypeError(
+            f"argument 'ids': expected str, got {type(foreign).__name__}\n{advice.for_id(foreign, position)}"
+        )
     if "" in ids:
         raise InvalidArgumentError("Empty ID, ID must have at least one character")
     if len(set(ids)) != len(ids):
-        raise DuplicateIDError(_duplicates_sentence(list(ids)))
+        raise DuplicateIDError(_duplicates_sentence(_twice(ids)))
 
 
-def _check_strings(values: Sequence[Any], name: str) -> None:
-    for value in values:
-        if not isinstance(value, str | None):
-            raise TypeError(f"argument '{name}': expected str or None, got {type(value).__name__}")
+def _strings(values: Sequence[Any] | None, name: str) -> Sequence[str | None] | None:
+    """The texts, plain; TypeError unless all are str or None."""
+    if values is None or set(map(type, values)) <= _TEXT_OR_NONE:
+        return values
+    texts = list(map(plain, values))
+    for position, value in enumerate(texts):
+        if type(value) not in _TEXT_OR_NONE:
+            raise TypeError(
+                f"argument '{name}': expected str or None, got {type(value).__name__}\n"
+                f"It stands at position {position}: str(…) makes it one."
+            )
+    return texts
+
+
+_TEXT_OR_NONE: Final = frozenset({str, type(None)})
 
 
 def check_finite(embeddings: Matrix, present: npt.NDArray[np.bool_] | None = None) -> None:
@@ -743,17 +882,31 @@ def check_finite(embeddings: Matrix, present: npt.NDArray[np.bool_] | None = Non
         raise InvalidArgumentError("Validation error: embeddings: Embeddings must not contain NaN or Infinity values")
 
 
-def _storable_metadatas(metadatas: Sequence[UpdateMetadata | None], updating: bool) -> Sequence[UpdateMetadata | None]:
-    if not all(map(_is_key, _all_keys(metadatas))):
-        position = next(i for i, metadata in enumerate(metadatas) if metadata and not all(map(_is_key, metadata)))
-        raise InvalidArgumentError(f"Validation error: metadatas: Invalid metadata at index {position}")
+def _storable_metadatas(
+    ids: Sequence[str], metadatas: Sequence[UpdateMetadata | None], updating: bool
+) -> Sequence[UpdateMetadata | None]:
+    keys = _all_keys(metadatas)
+    if set(map(type, keys)) - {str}:
+        metadatas = [normalize_metadata(metadata) for metadata in metadatas]
+        keys = _all_keys(metadatas)
+    if not all(map(_is_key, keys)):
+        position, key = next(
+            (place, key) for place, one in enumerate(metadatas) for key in one or () if not _is_key(key)
+        )
+        raise InvalidArgumentError(
+            f"Validation error: metadatas: Invalid metadata at index {position}\n{advice.at(position, ids)}, "
+            f"key {shown(key, 60)!r}: a key is a str that is not empty and does not begin with '#' or '$'."
+        )
     if _are_storable(metadatas):
         return metadatas
-    return [_storable(metadata, updating, "metadatas") if metadata else metadata for metadata in metadatas]
+    return [
+        _storable(metadata, updating, "metadatas", (position, ids)) if metadata else metadata
+        for position, metadata in enumerate(metadatas)
+    ]
 
 
 def _is_key(key: Any) -> bool:
-    return isinstance(key, str) and key != META_KEY_CHROMA_DOCUMENT and key[:1] not in ("", "#", "$")
+    return type(key) is str and key != META_KEY_CHROMA_DOCUMENT and key[:1] not in ("", "#", "$")
 
 
 def _are_storable(metadatas: Iterable[Any]) -> bool:
@@ -764,24 +917,38 @@ def _are_storable(metadatas: Iterable[Any]) -> bool:
         return False
     if int in kinds:
         integers = [value for value in values if type(value) is int]
-        if min(integers) not in _INT64 or max(integers) not in _INT64:
+        if not (_is_int64(min(integers)) and _is_int64(max(integers))):
             return False
     return float not in kinds or math.isfinite(sum([value for value in values if type(value) is float]))
 
 
-def _storable(metadata: Mapping[str, Any], updating: bool, argument: str) -> dict[str, Any]:
+def _is_int64(value: int) -> bool:
+    """Whether a plain int fits. (``in range(…)`` would walk the range for a subclass of int.)"""
+    return _INT64[0] <= value <= _INT64[1]
+
+
+#: The position of a record among these ids; None for the metadata of a collection.
+_Place: TypeAlias = tuple[int, Sequence[str]] | None
+
+
+def _storable(metadata: Mapping[str, Any], updating: bool, argument: str, place: _Place = None) -> dict[str, Any]:
     stored: dict[str, Any] = {}
     for key, value in metadata.items():
-        if value is None and not updating:
-            raise TypeError(f"argument '{argument}': {_NO_VALUE}")
-        if isinstance(value, list):
-            stored[key] = _storable_list(key, value, argument)
-        elif value is None or (isinstance(value, float) and not math.isfinite(value)):
-            # NaN and infinity have no form in JSON: Chroma stores them as missing, whatever was there before.
-            if updating:
-                stored[key] = None
-        else:
-            stored[key] = _storable_scalar(value, argument)
+        value = plain(value)
+        try:
+            if value is None and not updating:
+                raise TypeError(f"argument '{argument}': {_NO_VALUE}")
+            if isinstance(value, list):
+                stored[key] = _storable_list(key, plain_list(value), argument)
+            elif value is None or (type(value) is float and not math.isfinite(value)):
+                # NaN and infinity have no form in JSON: Chroma stores them as missing, whatever was there before.
+                if updating:
+                    stored[key] = None
+            else:
+                stored[key] = _storable_scalar(value, argument)
+        except TypeError as error:
+            where = f"{advice.at(*place)}, " if place else ""
+            raise TypeError(f"{error}\n{where}{advice.for_entry(key, value)}.") from None
     return stored
 
 
@@ -799,14 +966,10 @@ def _storable_list(key: str, values: list[Any], argument: str) -> list[Any]:
 
 
 def _storable_scalar(value: Any, argument: str) -> str | int | float | bool:
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int(value) if value in _INT64 else _wide_int(value, argument)
-    if isinstance(value, float):
-        return float(value)
+    if type(value) is int and not _is_int64(value):
+        return _wide_int(value, argument)
+    if type(value) in (str, bool, int, float):
+        return value  # type: ignore[no-any-return]  # one of the four
     raise TypeError(f"argument '{argument}': {_NO_VALUE}, got a {type(value).__name__}")
 
 
@@ -823,12 +986,13 @@ def check_collection_name(name: Any, argument: str = "name") -> str:
     >>> check_collection_name("papers-2024")
     'papers-2024'
     """
-    if not isinstance(name, str):
+    name = plain(name)
+    if type(name) is not str:
         raise TypeError(f"argument '{argument}': expected str, got {type(name).__name__}")
     if not _NAME.fullmatch(name):
         raise _InvalidNameError(
             f"Validation error: {argument}: Expected a name containing 3-512 characters from [a-zA-Z0-9._-], "
-            f"starting and ending with a character in [a-zA-Z0-9]. Got: {name}"
+            f"starting and ending with a character in [a-zA-Z0-9]. Got: {shown(name)}"
         )
     if ".." in name:
         raise _InvalidNameError(
@@ -860,28 +1024,58 @@ def check_collection_metadata(metadata: Any, argument: str = "metadata", *, upda
         return None
     if not isinstance(metadata, dict):
         raise TypeError(f"argument '{argument}': expected a dict, got {type(metadata).__name__}")
+    metadata = collection_metadata(metadata)
     if not metadata:
         raise InvalidArgumentError(f"Validation error: {argument}: Metadata cannot be empty")
     for key in metadata:
-        if not isinstance(key, str):
+        if type(key) is not str:
             raise TypeError(f"argument '{argument}': expected str as key, got {type(key).__name__}")
         if not key:
             raise InvalidArgumentError(f"Validation error: {argument}: Metadata key cannot be empty")
         if key[0] in "#$":
             raise InvalidArgumentError(
-                f"Validation error: {argument}: Metadata key cannot start with '#' or '$': {key}"
+                f"Validation error: {argument}: Metadata key cannot start with '#' or '$': {shown(key)}"
             )
     for key, value in metadata.items():
-        if isinstance(value, list | tuple):
+        if isinstance(value, list):
             raise InvalidArgumentError(
                 f"Validation error: {argument}: the metadata of a collection holds no lists, got one under {key!r}"
             )
     return {key: value for key, value in _storable(metadata, updating, argument).items() if value is not None}
 
 
+def collection_metadata(metadata: Any) -> Any:
+    """The metadata of a collection as plain values; what is no dict as it is.
+
+    Chroma's bindings take more here than in the metadata of records: what numpy's numbers and Decimal
+    stand for is stored.
+
+    >>> collection_metadata({"year": np.int64(1969), "mean": np.float32(0.5)})
+    {'year': 1969, 'mean': 0.5}
+    """
+    if not isinstance(metadata, dict):
+        return metadata
+    return {plain(key): _as_number(plain_tree(value)) for key, value in dict.items(metadata)}
+
+
+def _as_number(value: Any) -> Any:
+    if type(value) in PLAIN or isinstance(value, list | dict):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    for method, convert in (("__index__", index), ("__float__", float)):
+        if hasattr(type(value), method):
+            try:
+                return plain(convert(value))
+            except (TypeError, ValueError, OverflowError):
+                continue
+    return value
+
+
 def check_database_name(name: Any) -> str:
     """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
-    if not isinstance(name, str):
+    name = plain(name)
+    if type(name) is not str:
         raise TypeError(f"argument 'name': expected str, got {type(name).__name__}")
     if len(name) < 3:
         raise _InvalidNameError("database name must be at least 3 characters")
@@ -890,7 +1084,8 @@ def check_database_name(name: Any) -> str:
 
 def check_tenant_name(name: Any) -> str:
     """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
-    if not isinstance(name, str):
+    name = plain(name)
+    if type(name) is not str:
         raise TypeError(f"argument 'name': expected str, got {type(name).__name__}")
     if len(name) < 3:
         raise _InvalidNameError("Validation error: name: Validation error: length below 3 characters")
@@ -899,7 +1094,8 @@ def check_tenant_name(name: Any) -> str:
 
 def check_name_is_str(name: Any, argument: str = "name") -> str:
     """The name under which something is looked up; TypeError unless a str."""
-    if not isinstance(name, str):
+    name = plain(name)
+    if type(name) is not str:
         raise TypeError(f"argument '{argument}': expected str, got {type(name).__name__}")
     return name
 
@@ -909,7 +1105,7 @@ def check_collection_id(id: Any) -> UUID:
     if isinstance(id, UUID):
         return id
     try:
-        return UUID(id)
+        return UUID(plain(id))
     except (ValueError, TypeError, AttributeError):
         raise InvalidArgumentError(
             "Validation error: collection_id: Invalid collection ID format, expected UUID"
@@ -925,12 +1121,12 @@ def check_limit(limit: Any, argument: str = "limit") -> int | None:
     if limit is None:
         return None
     try:
-        value = int(limit.__index__())
+        value: int = int(index(plain(limit)))
     except (AttributeError, TypeError):
         raise TypeError(
             f"argument '{argument}': '{type(limit).__name__}' object cannot be interpreted as an integer"
         ) from None
-    if value not in _UINT32:
+    if not 0 <= value <= _UINT32_MAX:
         raise OverflowError("out of range integral type conversion attempted")
     return value
 
@@ -944,7 +1140,10 @@ def check_query_ids(ids: Any) -> list[str] | None:
     """The ids a query is limited to; TypeError unless all are str. They may repeat, and be unknown."""
     if ids is None:
         return None
-    for id_ in ids:
-        if not isinstance(id_, str):
-            raise TypeError(f"argument 'ids': expected str, got {type(id_).__name__}")
-    return list(ids)
+    if isinstance(ids, str):
+        raise TypeError("argument 'ids': Can't extract `str` to `Vec`\nWrite a list: [id].")
+    checked: list[str] = plain_list(list(ids))
+    foreign = set(map(type, checked)) - {str}
+    if foreign:
+        raise TypeError(f"argument 'ids': expected str, got {foreign.pop().__name__}")
+    return checked

@@ -236,6 +236,16 @@ def test_threads_may_ask_mark_and_append_at_once():
     assert wrong == []
 
 
+def test_a_billion_links_take_no_more_memory_than_hnswlib_can_have():
+    """Chroma stores any number; hnswlib would lay out eight bytes for each link of each vector."""
+    matrix = vectors(300)
+    parameters = Parameters(max_neighbors=10**9, ef_construction=10**18)
+    index = HnswIndex.build(parameters, lambda rows: matrix[rows], np.arange(300), 16)
+    assert index is not None
+    found, _ = index.query(matrix, 1, 10)
+    assert found[:, 0].tolist() == list(range(300))
+
+
 def test_it_can_be_turned_off(monkeypatch):
     assert HnswIndex.available()
     monkeypatch.setenv("CHROMA_NB_NO_HNSW", "1")

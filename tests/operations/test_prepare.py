@@ -197,7 +197,8 @@ def test_errors_name_the_call_they_come_from(
 ) -> None:
     with pytest.raises(error) as caught:
         call(target(), **arguments)
-    assert str(caught.value) == said or (said.startswith(" in") and str(caught.value).endswith(said))
+    chromas, *_ = str(caught.value).split("\n")  # what to do stands below Chroma's words
+    assert chromas == said or (said.startswith(" in") and chromas.endswith(said))
 
 
 def test_an_error_of_the_embedding_function_is_left_as_it_is() -> None:

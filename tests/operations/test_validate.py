@@ -106,7 +106,7 @@ OUT_OF_RANGE = "out of range integral type conversion attempted"
 def test_what_is_wrong_is_said_in_chromas_words(check: Any, value: Any, error: type[Exception], said: str) -> None:
     with pytest.raises(error) as caught:
         check(value)
-    assert str(caught.value) == said
+    assert str(caught.value).split("\n")[0] == said  # what to do stands below
 
 
 @pytest.mark.parametrize("name", ["abc", "ABC", "1.2.3", "a--b", "a_b-c.d", "a" * 512])

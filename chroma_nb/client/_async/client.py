@@ -25,6 +25,7 @@ from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncClientAPI
+from chroma_nb.plain import plain
 from chroma_nb.schema import Schema
 from chroma_nb.types import CollectionMetadata, CollectionModel, UserIdentity
 
@@ -57,7 +58,8 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
             self._server = AsyncServer(self._backend)
             self._admin_client = AsyncAdminClient.from_system(self._backend)
             inferred = bool(settings.chroma_overwrite_singleton_tenant_database_access_from_auth)
-            self.tenant, self.database = place(await self.get_user_identity(), inferred, tenant, database)
+            asked = plain(tenant), plain(database)
+            self.tenant, self.database = place(await self.get_user_identity(), inferred, *asked)
             await self._check_place(self.tenant, self.database)
         except BaseException:
             await self._backend.close()
@@ -126,6 +128,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
 
         NotFoundError (and ValueError) when one of them is not there; the client then stays where it was.
         """
+        tenant, database = plain(tenant), plain(database)
         await self._check_place(tenant, database)
         self.tenant, self.database = tenant, database
 
@@ -134,6 +137,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
 
         NotFoundError (and ValueError) when it is not there; the client then stays where it was.
         """
+        database = plain(database)
         await self._check_place(self.tenant, database)
         self.database = database
 

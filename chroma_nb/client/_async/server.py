@@ -16,7 +16,8 @@ from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncServerAPI
 from chroma_nb.operations.requests import R, Request
-from chroma_nb.operations.validate import embedding_matrix, embedding_rows
+from chroma_nb.operations.validate import embedding_matrix, embedding_rows, normalize_metadatas
+from chroma_nb.plain import plain_list
 from chroma_nb.results import DeleteResult, GetResult, QueryResult
 from chroma_nb.schema import Schema
 from chroma_nb.types import (
@@ -277,7 +278,13 @@ def _records(
     uris: list[Any] | None,
 ) -> Records:
     vectors = None if embeddings is None else _matrix(embeddings)
-    return Records(ids, vectors, documents, metadatas, uris)
+    return Records(
+        plain_list(ids),
+        vectors,
+        plain_list(documents),
+        normalize_metadatas(metadatas),
+        plain_list(uris),
+    )
 
 
 def _matrix(embeddings: Sequence[Any]) -> Matrix:

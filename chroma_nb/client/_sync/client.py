@@ -28,6 +28,7 @@ from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.protocols import ClientAPI
+from chroma_nb.plain import plain
 from chroma_nb.schema import Schema
 from chroma_nb.types import CollectionMetadata, CollectionModel, UserIdentity
 
@@ -60,7 +61,8 @@ class Client(SharedSystemClient, ClientAPI):
             self._server = Server(self._backend)
             self._admin_client = AdminClient.from_system(self._backend)
             inferred = bool(settings.chroma_overwrite_singleton_tenant_database_access_from_auth)
-            self.tenant, self.database = place(self.get_user_identity(), inferred, tenant, database)
+            asked = plain(tenant), plain(database)
+            self.tenant, self.database = place(self.get_user_identity(), inferred, *asked)
             self._check_place(self.tenant, self.database)
         except BaseException:
             self._backend.close()
@@ -115,6 +117,7 @@ class Client(SharedSystemClient, ClientAPI):
 
         NotFoundError (and ValueError) when one of them is not there; the client then stays where it was.
         """
+        tenant, database = plain(tenant), plain(database)
         self._check_place(tenant, database)
         self.tenant, self.database = tenant, database
 
@@ -123,6 +126,7 @@ class Client(SharedSystemClient, ClientAPI):
 
         NotFoundError (and ValueError) when it is not there; the client then stays where it was.
         """
+        database = plain(database)
         self._check_place(self.tenant, database)
         self.database = database
 

@@ -199,7 +199,7 @@ class HnswIndex:
             self._capacity = max(needed, 100)
             self._graph.init_index(
                 max_elements=self._capacity,
-                ef_construction=self.parameters.ef_construction,
+                ef_construction=breadth(self.parameters),
                 M=links(self.parameters),
                 random_seed=_SEED,
             )
@@ -233,9 +233,20 @@ def unit(vectors: Matrix) -> Matrix:
     return np.asarray(np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0) + 0.0, np.float32)
 
 
+#: The most links and candidates that hnswlib is given. It lays 8 bytes out for each vector and link: 10**9 links,
+#: which Chroma stores as any other number, would be terabytes. A graph of so many is no better than a scan.
+_MOST_LINKS: Final = 512
+_MOST_CANDIDATES: Final = 10_000
+
+
 def links(parameters: IndexParameters) -> int:
-    """M as hnswlib is given it: with one link it would divide by log(1)."""
-    return max(2, parameters.max_neighbors)
+    """M as hnswlib is given it: with one link it would divide by log(1), with very many memory would not do."""
+    return min(max(2, parameters.max_neighbors), _MOST_LINKS)
+
+
+def breadth(parameters: IndexParameters) -> int:
+    """ef_construction as hnswlib is given it, which raises it to M."""
+    return max(min(parameters.ef_construction, _MOST_CANDIDATES), links(parameters))
 
 
 def _hnswlib() -> Any:

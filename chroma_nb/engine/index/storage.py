@@ -25,7 +25,7 @@ import numpy.typing as npt
 import orjson
 
 from chroma_nb.engine.index.base import IndexParameters, Slots
-from chroma_nb.engine.index.hnsw import Fingerprints, Hashes, HnswIndex, links
+from chroma_nb.engine.index.hnsw import Fingerprints, Hashes, HnswIndex, breadth, links
 
 _FORMAT: Final = 1
 #: No sidecar of ours is larger.
@@ -262,7 +262,7 @@ def _examine(file: BinaryIO, parameters: IndexParameters, dimension: int) -> _Co
     header = np.frombuffer(read(_HEADER.itemsize), _HEADER)[0]
     count = int(header["count"])
     _demand(0 < count < 2**32 - 1 and count * element.itemsize <= size - _HEADER.itemsize, "count beyond the file")
-    _demand_header(header, element, most, max(parameters.ef_construction, most))
+    _demand_header(header, element, most, breadth(parameters))
     labels = np.zeros(count, np.uint64)
     marked = np.zeros(count, np.bool_)
     hashes = np.zeros(count, np.uint64)

@@ -1,0 +1,333 @@
+"""What to do about a value that is refused: one sentence after Chroma's own.
+
+The sentence travels as a note of the exception, so that Chroma's text stays what it is; ``prepare.py`` writes it
+below the text. Nothing here checks anything.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import fractions
+import math
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from inspect import isawaitable, iscoroutine
+from itertools import islice
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import numpy as np
+
+from chroma_nb.plain import PLAIN, SHOWN, plain, shown
+from chroma_nb.where import OPERATORS
+
+E = TypeVar("E", bound=BaseException)
+
+#: So much of a value stands in an advice.
+_BRIEF: Final = 200
+
+
+def advised(error: E, advice: str | None) -> E:
+    """``error`` with a note that says what to do."""
+    if advice:
+        error.add_note(advice)
+    return error
+
+
+def notes_of(error: BaseException) -> str:
+    """What ``advised`` noted, each on a line of its own; empty when nothing was."""
+    return "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+
+
+# --- A value that is no str, int, float or bool ----------------------------------------------------------------
+def _is_tensor(value: Any) -> bool:
+    """Of another library: torch, jax, tensorflow, cupy."""
+    kind = type(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return False
+    return any(hasattr(kind, name) for name in ("__array__", "__dlpack__", "__array_interface__"))
+
+
+#: What a value is -> what makes it one that can be stored. The first that fits.
+_REMEDIES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
+    (type(None), "None is no value: leave the key out"),
+    (type, "it is a class, write a value of it"),
+    (np.generic, ".item() makes it Python's own"),
+    (datetime.timedelta, ".total_seconds() makes it a number"),
+    ((datetime.date, datetime.time), ".isoformat() makes it a str (.timestamp() a number, to compare by $gt and $lt)"),
+    ((decimal.Decimal, fractions.Fraction), "float(…) makes it a number, str(…) keeps every digit"),
+    ((UUID, os.PathLike, complex), "str(…) makes it a str"),
+    ((bytes, bytearray, memoryview), ".decode() makes it a str"),
+    (np.ndarray, ".tolist() makes it a list"),
+    (enum.Enum, "its .value can be stored when that is a str, int, float or bool"),
+    (dict, "metadata does not nest: give each entry a key of its own, or store json.dumps(…)"),
+    (Mapping, "dict(…) makes it a dict"),
+    ((Collection, Iterator), "list(…) makes it a list"),
+)  # fmt: skip
+
+
+def remedy(value: Any) -> str:
+    """What makes of ``value`` something that can be stored or asked for.
+
+    >>> remedy((1, 2)), remedy(b"x")
+    ('list(…) makes it a list', '.decode() makes it a str')
+    """
+    if _is_tensor(value):
+        return ".tolist() makes it a list, or a number"
+    if type(value).__name__ in ("NaTType", "NAType"):  # of pandas, which is not loaded for this
+        return "leave the key out where a value is missing"
+    return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
+
+
+def _a(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def for_value(value: Any) -> str:
+    """What is wrong with a metadata value, or with one item of a list, and what to do."""
+    if type(value) is not list:
+        return f"got {_a(value)}: {remedy(value)}"
+    if not value:
+        return "an empty list holds nothing: leave the key out"
+    foreign = next((place for place, item in enumerate(value) if type(item) not in PLAIN or item is None), None)
+    if foreign is not None:
+        item = value[foreign]
+        words = "a list in metadata holds no lists" if isinstance(item, list) else remedy(item)
+        return f"item {foreign} of the list is {_a(item)}: {words}"
+    kinds = sorted({type(item).__name__ for item in value})
+    return f"the list holds {' and '.join(kinds)}: make all of one type"
+
+
+def for_metadata(metadata: Any) -> str:
+    """What to write instead of something that is no dict."""
+    return remedy(metadata) if isinstance(metadata, Mapping) else "write a dict such as {'key': 1}, or None"
+
+
+def for_entry(key: Any, value: Any) -> str:
+    """Which key of the metadata is wrong, and what to do."""
+    if not isinstance(key, str):
+        return f"key {_quoted(key)}: str(…) makes it one"
+    if key == _RESERVED:
+        return "give the key another name; documents go into documents="
+    return f"key {_quoted(key)}: {for_value(value)}"
+
+
+_RESERVED: Final = "chroma:document"
+
+
+def at(position: int, ids: Any) -> str:
+    """Which record.
+
+    >>> at(0, ["a"])
+    "Record 0 (id 'a')"
+    """
+    known = isinstance(ids, list) and position < len(ids)
+    return f"Record {position} (id {_quoted(ids[position])})" if known else f"Record {position}"
+
+
+def located(error: E, place: str) -> E:
+    """``error`` whose notes begin with ``place``."""
+    notes = getattr(error, "__notes__", None) or ["write None for a record without metadata"]
+    error.__notes__ = [f"{place}, {note}." for note in notes]
+    return error
+
+
+def _quoted(value: Any) -> str:
+    text = shown(value, longest=60)
+    return repr(text) if isinstance(value, str) else text
+
+
+# --- Lists and fields --------------------------------------------------------------------------------------------
+def for_list(value: Any, example: str) -> str:
+    """How what is given instead of a list becomes one."""
+    if isinstance(value, str):
+        return f"Write a list: [{_quoted(value)}]."
+    if value is None or isinstance(value, type):
+        return f"Write a list, such as {example}."
+    if isinstance(value, np.ndarray) or _is_tensor(value):
+        return "Write a list: .tolist() makes one."
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return f"Write a list: list(…) makes one of the {type(value).__name__}."
+    return f"Write a list, such as {example}."
+
+
+def for_id(value: Any, position: int) -> str:
+    """What to do about an id that is no str."""
+    if isinstance(value, np.ndarray) or (isinstance(value, Iterable) and not isinstance(value, bytes | Mapping)):
+        return f"Write a list of str as ids: got {_a(value)} at position {position}; list(…) makes a list."
+    words = "every record needs an id" if value is None else ".decode() makes it one"
+    if not isinstance(value, bytes | None):
+        words = "str(…) makes it one"
+    return f"The id at position {position} is {_a(value)}: ids are str; {words}."
+
+
+def _is_nan(value: Any) -> bool:
+    """Whether it is a float that is no number."""
+    return isinstance(value, float) and math.isnan(plain(value))
+
+
+def for_duplicates(ids: Sequence[str], twice: Sequence[str]) -> str:
+    """Where the first id that occurs twice stands."""
+    first = twice[0]
+    places = [str(place) for place in islice((place for place, id_ in enumerate(ids) if id_ == first), 3)]
+    return f"{_quoted(first)} stands at positions {' and '.join(places[:2])}{' and more' if places[2:] else ''}."
+
+
+def for_document(document: Any, position: int) -> str:
+    """What to do about a document that is no str."""
+    if document is None or _is_nan(document):
+        return f"The document at position {position} is missing: leave the record out, or give its embedding."
+    return f"The document at position {position} is {_a(document)}: str(…) makes it one."
+
+
+def for_dimensions(rows: Sequence[Any]) -> str:
+    """Which embedding differs from the first in its number of numbers."""
+    first = rows[0].shape
+    position = next(position for position, row in enumerate(rows) if row.shape != first)
+    counts = ["×".join(map(str, shape)) for shape in (first, rows[position].shape)]
+    return f"The embedding at position 0 has {counts[0]} numbers, the one at position {position} has {counts[1]}."
+
+
+def for_lengths(lengths: Mapping[str, int]) -> str:
+    """Which fields have another number of entries than the ids, or than the first field."""
+    first, expected = next(iter(lengths.items()))
+    others = [f"{name} has {length}" for name, length in lengths.items() if length != expected]
+    advice = f"Each field needs one entry a record: {first} has {expected}, {', '.join(others)}."
+    if lengths.get("embeddings") == 1 and expected != 1:
+        advice += " One list of numbers is one embedding; write a list of such lists."
+    return advice
+
+
+_EMBEDDINGS_ARE: Final = "Write a list of lists of numbers, or one numpy array of shape (records, dimension)"
+
+
+def for_embeddings(target: Any) -> str:
+    """What makes embeddings of what was given instead."""
+    if isinstance(target, str | bytes):
+        return f"{_EMBEDDINGS_ARE}; texts go into documents= (query_texts= in a query)."
+    if isinstance(target, np.ndarray):
+        return f"{_EMBEDDINGS_ARE}; this array has {target.ndim} dimensions."
+    if _is_tensor(target):
+        return f"{_EMBEDDINGS_ARE}: {_AS_ARRAY}."
+    first: Any = target
+    for _ in range(2):
+        if type(first) in (list, tuple) and first:
+            first = first[0]
+            if isinstance(first, str | bytes):
+                return f"{_EMBEDDINGS_ARE}; texts go into documents= (query_texts= in a query)."
+            if isinstance(first, np.generic):
+                return (
+                    f"The numbers are numpy's {type(first).__name__}, not Python's: np.array(…) of the list is taken."
+                )
+            if _is_tensor(first):
+                return f"{_EMBEDDINGS_ARE}: {_AS_ARRAY}, for each."
+            if first is None:
+                return f"{_EMBEDDINGS_ARE}; a record without an embedding cannot stand among them."
+    return f"{_EMBEDDINGS_ARE}: np.array(…) of it may do."
+
+
+_AS_ARRAY: Final = "np.asarray(…) makes one of a tensor (torch: .detach().cpu().numpy())"
+
+
+def for_answer(answer: Any) -> str:
+    """What an embedding function has to return instead; a coroutine is closed, as nobody awaits it."""
+    if isawaitable(answer):
+        if iscoroutine(answer):
+            answer.close()
+        return "Its __call__ is async: an embedding function is called without await, also by an async client."
+    return "Return one list of numbers (or array) for each text."
+
+
+def for_dtype(dtype: Any) -> str | None:
+    """What to do about an array whose numbers are of another type."""
+    if dtype.kind in "biuf":
+        return f"{dtype} is none of float16, float32, float64, int32 and int64: .astype(np.float32) makes it one."
+    if dtype.kind == "O":
+        return "The array holds Python objects: np.array(list(…), dtype=np.float32) makes one of numbers."
+    return None
+
+
+# --- Filters -----------------------------------------------------------------------------------------------------
+def for_several(where: Any) -> str:
+    """How several conditions in one dict are written."""
+    if not isinstance(where, dict):
+        return ""
+    if not where:
+        return "An empty filter asks nothing: leave the argument out."
+    return f"Write them as {_joined([{key: value} for key, value in where.items()])}"
+
+
+def for_several_operators(key: str, condition: Mapping[Any, Any]) -> str:
+    """How several operators on one key are written."""
+    if not condition:
+        return f"Write an operator for {_quoted(key)}: one of {', '.join(OPERATORS)}."
+    return f"Write them as {_joined([{key: {name: operand}} for name, operand in condition.items()])}"
+
+
+def _joined(terms: list[Any]) -> str:
+    whole = shown({"$and": terms}, SHOWN)
+    return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one entry a dict'
+
+
+def for_operand(operator: str, operand: Any) -> str:
+    """What makes of an operand one that can be asked for."""
+    if operator in ("$in", "$nin"):
+        return for_list(operand, "[1, 2]")
+    if operator in ("$gt", "$gte", "$lt", "$lte") and isinstance(operand, str | datetime.date):
+        return "Order is of numbers only: store dates as numbers, such as .timestamp(), to compare them."
+    if operand is None:
+        return "No record holds None: leave the condition out."
+    if isinstance(operand, list):
+        return f"Write {{'$in': {shown(operand, 60)}}} to ask for one of several values."
+    if isinstance(operand, list | tuple | set | frozenset | np.ndarray):
+        return "Write {'$in': […]} with a list to ask for one of several values."
+    return f"Got {_a(operand)}: {remedy(operand)}."
+
+
+def for_operands(operands: list[Any]) -> str:
+    """What is wrong with the list of ``$in`` or ``$nin``."""
+    words = for_value(operands).replace("leave the key out", "leave the condition out")
+    return f"{words[0].upper()}{words[1:]}."
+
+
+def for_operator(operator: Any, allowed: Collection[str]) -> str:
+    """Which operator may have been meant."""
+    name = shown(operator, 30)
+    if f"${name}" in allowed:
+        return f"Operators begin with $: write ${name}."
+    if name in _MEANT:
+        return f"Write {_MEANT[name]}."
+    if name in ("$regex", "$not_regex"):
+        return f"{name} asks documents: where_document={{'{name}': …}}."
+    if name in ("$and", "$or"):
+        return f"{name} takes whole conditions: {{'{name}': [{{'key': …}}, {{'key': …}}]}}."
+    return ""
+
+
+_MEANT: Final = {
+    "==": "$eq", "=": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte",
+    "$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "$nin",
+}  # fmt: skip
+
+
+def for_filter(where: Any) -> str:
+    """What to write instead of something that is no dict."""
+    if isinstance(where, list | tuple):
+        return "Write one dict: {'$and': […]} joins several."
+    if isinstance(where, Mapping):
+        return "dict(…) makes it a dict."
+    if callable(getattr(where, "to_dict", None)):
+        return "Its .to_dict() is a filter."
+    return ""
+
+
+def for_junction(terms: Any) -> str:
+    """What to do about a list of conditions that is none, or too short."""
+    if isinstance(terms, list):
+        return "Write the one condition alone, without the list." if terms else "Leave the filter out."
+    if isinstance(terms, dict):
+        return f"Write a list: {shown([{key: value} for key, value in terms.items()], _BRIEF)}"
+    return for_list(terms, "[{'key': 1}, {'key': 2}]")

@@ -1,0 +1,128 @@
+"""Values as Python's own: a subclass of str, int, float or bool becomes the plain value, here and nowhere else.
+
+Chroma stores the value that a subclass stands for: ``HTTPStatus.OK`` is 200, ``Role.ADMIN`` of a
+``class Role(str, Enum)`` its text, ``numpy.float64`` a float. Subclasses may say anything of themselves
+(``str(Role.ADMIN)`` is its name, and comparing one may run their code), so none of their own methods is
+called. What is no subclass of the four (``numpy.int64``, a date, a tuple) comes back as it is: whoever
+checks says what is wrong with it, and ``shown`` writes it into the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Final
+
+#: The types of plain values.
+PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+#: Base -> what copies its value out of a subclass. (Nothing can be a subclass of bool.)
+_COPIES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+)
+
+
+def plain(value: Any) -> Any:
+    """The str, int or float that ``value`` is a subclass of; anything else as it is.
+
+    >>> from http import HTTPStatus
+    >>> plain(HTTPStatus.OK), plain("text"), plain((1, 2))
+    (200, 'text', (1, 2))
+    """
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    for base, copy in _COPIES:
+        if issubclass(kind, base):
+            return copy(value)
+    return value
+
+
+def plain_list(values: Any) -> Any:
+    """A list with each item plain; the same list when all are, and anything but a list as it is.
+
+    >>> from http import HTTPStatus
+    >>> plain_list([HTTPStatus.OK, 1])
+    [200, 1]
+    """
+    if type(values) is not list:
+        if not issubclass(type(values), list):
+            return values
+        values = list.copy(values)
+    return values if set(map(type, values)) <= PLAIN else list(map(plain, values))
+
+
+def plain_tree(value: Any) -> Any:
+    """Nested dicts and lists (a filter, metadata, a configuration) with all keys and values plain: a copy.
+
+    Their subclasses become dict and list. Two keys that are one as plain values become one, the later
+    holds, as in Chroma. What contains itself, or lies deeper than any of these may, is left for the
+    checks to refuse.
+
+    >>> from http import HTTPStatus
+    >>> plain_tree({"status": {"$in": [HTTPStatus.OK]}})
+    {'status': {'$in': [200]}}
+    """
+    return _copy(value, _DEEPEST, {})
+
+
+#: Deeper than a filter of 64 levels, each a dict and a list.
+_DEEPEST: Final = 200
+
+
+_KEYS: Final = frozenset({str})
+
+
+def _copy(value: Any, levels: int, made: dict[int, Any]) -> Any:
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if kind is dict and set(map(type, value)) == _KEYS and set(map(type, value.values())) <= PLAIN:
+        return value.copy()
+    if issubclass(kind, list):
+        if set(map(type, list.__iter__(value))) <= PLAIN:
+            return list.copy(value)
+    elif not issubclass(kind, dict):
+        return plain(value)
+    if id(value) in made or levels == 0:
+        return made.get(id(value), value)
+    if issubclass(kind, list):
+        items = made[id(value)] = list.copy(value)
+        items[:] = [_copy(item, levels - 1, made) for item in items]
+        return items
+    copied: dict[Any, Any] = {}
+    made[id(value)] = copied
+    for key, item in list(dict.items(value)):
+        copied[plain(key)] = _copy(item, levels - 1, made)
+    return copied
+
+
+# --- In messages ---------------------------------------------------------------------------------------------
+#: So much of a value stands in a message.
+SHOWN: Final = 1_000
+
+
+def shown(value: Any, longest: int = SHOWN) -> str:
+    """The value for a message: whole when short, else its beginning. Never an error of the value's own.
+
+    >>> shown([1, 2]), shown("x" * 5000, longest=3)
+    ('[1, 2]', 'xxx…')
+    """
+    try:
+        text = str(_beginning(plain(value), longest))
+    except Exception:  # noqa: BLE001  # whatever a class raises when it is shown, or what lies too deep
+        return f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _beginning(value: Any, longest: int) -> Any:
+    """As much of a long value as a message can show, so that no text of all of it is made."""
+    kind = type(value)
+    if kind in (str, bytes, list, tuple):
+        return value[: longest + 1]
+    if kind is dict and len(value) > longest:
+        return dict(islice(value.items(), longest + 1))
+    if kind in (set, frozenset) and len(value) > longest:
+        return kind(islice(value, longest + 1))
+    return value
