@@ -1,0 +1,169 @@
+"""Values given beside records: a Series belongs to them by the labels of its index, anything else by its place.
+
+As in pandas, where ``frame.assign(text=series)`` goes by the index. Never by position where the index says otherwise.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from typing import Any
+
+import numpy as np
+
+from chroma_nb.cells import unmasked
+
+#: How a column of another library becomes a list.
+_LISTING = ("to_pylist", "to_list")
+
+
+def as_series(values: Any) -> Any:
+    """A pandas Series, or one of a library like it; a dict as the Series of its keys; None for what has no labels."""
+    pd: Any = sys.modules.get("pandas")
+    if pd is not None and isinstance(values, pd.Series):
+        return values
+    if isinstance(values, Mapping):
+        from chroma_nb._optional import require
+
+        pd = require("pandas", feature="values by id")
+        keys = pd.Index(list(values), tupleize_cols=False, dtype=object)
+        return pd.Series(list(values.values()), index=keys, dtype=object)
+    if hasattr(values, "to_pandas") and not callable(getattr(values, "index", len)):
+        return values.to_pandas()
+    return None
+
+
+def as_list(values: Any, what: str) -> list[Any]:
+    """What has no labels, as a list: None where a masked array hides a value. TypeError for what is not several."""
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1:
+            raise ValueError(f"expected one value a record as {what}, got an array of shape {values.shape}")
+        return list(unmasked(values))
+    for method in _LISTING:  # of an Arrow array, of a polars Series
+        if callable(getattr(type(values), method, None)):
+            return list(getattr(values, method)())
+    if isinstance(values, Iterator | KeysView | ValuesView) or (
+        isinstance(values, Sequence) and not isinstance(values, str | bytes)
+    ):
+        return list(values)
+    try:
+        return list(np.asarray(values)) if hasattr(values, "__array__") else list(values)
+    except TypeError:
+        raise TypeError(f"expected one value a record as {what}, got a {type(values).__name__}") from None
+
+
+# --- Rows of a frame ------------------------------------------------------------------------------------
+def rows_of_frame(labels: Any, index: Any, ids: Callable[[], Sequence[str]], id_name: Any, what: str) -> Any:
+    """Where in ``labels``, the index of what was given, each row of the frame stands; None where all stand in order.
+
+    By the labels of the frame's own index; by the ids where these are the labels, or where the index has the name of
+    the column of ids. ValueError where a row has no value, or two.
+    """
+    named = labels.name is not None and labels.name == id_name and index.name != id_name
+    if labels.equals(index) and not named:
+        return None
+    found = None if named else _positions(labels, index)
+    if found is None or (found < 0).any():
+        by_id = _positions_of_texts(labels, ids(), what)
+        if by_id is not None:
+            return by_id
+        missing = [
+            repr(index[row]) for row in np.flatnonzero(np.ones(len(index), bool) if found is None else found < 0)
+        ]
+        raise ValueError(
+            f"the {what} has an index, and it is matched by its labels with the index of the frame, or with the ids: "
+            f"it has none for {_some(missing)}; its own are {_some([repr(label) for label in labels])}. "
+            "By position: give series.to_numpy()"
+        )
+    if not labels.is_unique:
+        raise ValueError(_twice(what, labels[labels.duplicated()][0]))
+    return found
+
+
+def _positions(labels: Any, index: Any) -> Any:
+    """The place of each label of ``index``, -1 for none; None where the two cannot be compared."""
+    if labels.nlevels != index.nlevels:
+        return None
+    first = np.flatnonzero(~labels.duplicated())
+    try:
+        found = labels[first].get_indexer(index)
+    except (TypeError, ValueError):  # labels of kinds that cannot be compared
+        return None
+    return np.where(found < 0, -1, first[found]) if len(first) else found
+
+
+def _positions_of_texts(labels: Any, ids: Sequence[str], what: str) -> Any:
+    """The place of each id among the labels as text; None where one has none."""
+    place = places(labels, what, set(ids))
+    # A row without an id is no record: whatever stands there is left out.
+    return (
+        np.array([place.get(one, 0) for one in ids], np.intp) if all(one in place or not one for one in ids) else None
+    )
+
+
+def places(labels: Any, what: str, wanted: set[str]) -> dict[str, int]:
+    """Where each of the ids stands among the labels, as far as it does. ValueError where one stands twice."""
+    place: dict[str, int] = {}
+    for position, label in enumerate(labels.tolist()):
+        if isinstance(label, str | int | np.integer) and (one := str(label)) in wanted:
+            if one in place:
+                raise ValueError(_twice(what, label))
+            place[one] = position
+    return place
+
+
+def _twice(what: str, label: Any) -> str:
+    return (
+        f"the {what} has an index with labels that differ, to be matched by; expected one value for {label!r}, got two"
+    )
+
+
+def _some(texts: list[str]) -> str:
+    return ", ".join(texts[:3]) + (f" and {len(texts) - 3:,} more" if len(texts) > 3 else "") if texts else "nothing"
+
+
+# --- Records in order -----------------------------------------------------------------------------------
+def of_records(values: Any, ids: Sequence[str], what: str) -> list[Any]:
+    """One value for each record: of a Series or dict by id, or by row number (as ``to_df()`` counts), else by place.
+
+    A record that a Series or dict does not name has None. ValueError where nothing fits, or where the labels could be
+    ids and row numbers, and these are not the same.
+
+    >>> of_records({"b": 2}, ["a", "b"], "color"), of_records([1, 2], ["a", "b"], "color")
+    ([None, 2], [1, 2])
+    """
+    if isinstance(values, Mapping):
+        if values and not any(one in values for one in ids) and ids:
+            raise ValueError(f"expected a dict of values by id as {what}; none of its keys is the id of a record here")
+        return [values.get(one) for one in ids]
+    if (series := as_series(values)) is None:
+        found = as_list(values, what)
+        if len(found) != len(ids):
+            raise ValueError(f"expected a value for each of {len(ids)} records, got {len(found)}")
+        return found
+    cells = series.tolist()
+    place = places(series.index, what, set(ids))
+    numbered = _row_numbers(series.index, len(ids))
+    if place and numbered is not None and any(place.get(one) != numbered[row] for row, one in enumerate(ids)):
+        raise ValueError(
+            f"the index of the Series given as {what} could be row numbers or ids, and they differ; "
+            "give a dict by id, or series.to_numpy() for values in the order of the records"
+        )
+    if place:
+        return [cells[place[one]] if one in place else None for one in ids]
+    if numbered is not None:
+        return [cells[position] for position in numbered]
+    if not len(ids):
+        return []
+    raise ValueError(
+        f"expected a Series by id as {what}; none of its labels is the id of a record here: "
+        f"{_some([repr(label) for label in series.index])}. By position: give series.to_numpy()"
+    )
+
+
+def _row_numbers(labels: Any, count: int) -> list[int] | None:
+    """Where the rows 0 to ``count`` - 1 stand among the labels; None where these are something else."""
+    found = labels.tolist()
+    if len(found) != count or not all(type(label) is int for label in found) or set(found) != set(range(count)):
+        return None
+    return [position for _, position in sorted(zip(found, range(count), strict=True))]
