@@ -134,7 +134,9 @@ def of_records(values: Any, ids: Sequence[str], what: str) -> list[Any]:
     """
     if isinstance(values, Mapping):
         if values and not any(one in values for one in ids) and ids:
-            raise ValueError(f"expected a dict of values by id as {what}; none of its keys is the id of a record here")
+            raise ValueError(
+                f"expected a dict of values by id as {what}; none of its keys is the id of a record on this map"
+            )
         return [values.get(one) for one in ids]
     if (series := as_series(values)) is None:
         found = as_list(values, what)
@@ -156,7 +158,7 @@ def of_records(values: Any, ids: Sequence[str], what: str) -> list[Any]:
     if not len(ids):
         return []
     raise ValueError(
-        f"expected a Series by id as {what}; none of its labels is the id of a record here: "
+        f"expected a Series by id as {what}; none of its labels is the id of a record on this map: "
         f"{_some([repr(label) for label in series.index])}. By position: give series.to_numpy()"
     )
 
