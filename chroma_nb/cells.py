@@ -324,6 +324,8 @@ def dicts(rows: Iterable[Any], dates: Dates, problems: dict[int, str]) -> list[d
     [{'year': 2020}, {'a': 1}, None]
     """
     given = list(rows)
+    if _are_plain_dicts(given):
+        return [dict(one) if one else None for one in given]
     found: list[dict[str, Any] | None] = []
     for row, cell in enumerate(given):
         one: dict[str, Any] = {}
@@ -345,6 +347,25 @@ def dicts(rows: Iterable[Any], dates: Dates, problems: dict[int, str]) -> list[d
     ):
         check_encodable(texts, what, problems)
     return found
+
+
+def _are_plain_dicts(given: list[Any]) -> bool:
+    """Whether nothing has to be changed or refused, by a look at all keys and all values together."""
+    if not set(map(type, given)) <= {dict, type(None)}:
+        return False
+    values = [one for row in given if row for one in row.values()]
+    kinds = set(map(type, values))
+    if not kinds <= {str, bool, int, float}:
+        return False
+    by_kind = {kind: [one for one in values if type(one) is kind] for kind in kinds}
+    keys = {key for row in given if row for key in row}
+    if not all(type(key) is str and key_problem(key) is None for key in keys):
+        return False
+    try:
+        "".join([*keys, *by_kind.get(str, ())]).encode()
+    except UnicodeEncodeError:
+        return False
+    return all(_are_plain(by_kind[kind]) for kind in kinds)
 
 
 def _entries(cell: Any, row: int, problems: dict[int, str]) -> Iterable[tuple[Any, Any]]:

@@ -521,10 +521,11 @@ def _rows_of_array(values: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArra
     """A two-dimensional array; a row that a masked one hides wholly has no vector."""
     present = np.ones(len(values), bool)
     if isinstance(values, np.ma.MaskedArray):
-        hidden = np.ma.getmaskarray(values).all(axis=1) if values.shape[1] else ~present
-        present, values = ~hidden, np.array(unmasked(values))
+        if values.shape[1]:
+            present = np.asarray(~np.ma.getmaskarray(values).all(axis=1))
+        values = np.array(unmasked(values))
         if values.dtype.kind == "f":
-            values[hidden] = 0
+            values[~present] = 0
     values = np.asarray(values)
     if values.dtype.kind not in "fiu" or not values.shape[1]:
         return _vectors(_objects(list(values), present), bad)
@@ -811,12 +812,20 @@ def column_names(columns: Sequence[str]) -> Sequence[str]:
     return [columns] if isinstance(columns, str) else columns
 
 
+def keys_among(columns: Sequence[str]) -> list[str]:
+    """The columns that can only be metadata keys.
+
+    >>> keys_among(["id", "year", "document"])
+    ['year']
+    """
+    return [name for name in column_names(columns) if name not in _RECORD_COLUMNS]
+
+
 def _picked(pd: Any, made: dict[str, Any], columns: Sequence[str], rows: int) -> Any:
     """The wanted columns; one that no record has is empty."""
-    return pd.DataFrame(
-        {name: made[name] if name in made else pd.Series([None] * rows, dtype=object) for name in columns},
-        columns=list(columns),
-    )
+    empty = pd.Series([None] * rows, dtype=object)
+    picked = {name: made.get(name, made.get(name.removeprefix(METADATA_PREFIX), empty)) for name in columns}
+    return pd.DataFrame(picked, columns=list(columns))
 
 
 # --- Chroma's own helper functions (chromadb.utils.results) ---------------------------------------------

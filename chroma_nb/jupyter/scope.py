@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
@@ -20,7 +20,7 @@ class Scope(Mapping[str, Any]):
     """Variables from the inside out; a local one that has no value yet hides those of the same name."""
 
     def __init__(
-        self, functions: list[Mapping[str, Any]], outside: list[Mapping[str, Any]], local: frozenset[str]
+        self, functions: Sequence[Mapping[str, Any]], outside: Sequence[Mapping[str, Any]], local: frozenset[str]
     ) -> None:
         self._layers = [*functions, *outside]
         #: The names that are local where the magic stands, with a value or without.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from chroma_nb.cells import unmasked
 from chroma_nb.operations.validate import embedding_matrix, embedding_rows, validate_embeddings
 from chroma_nb.schema import DEFAULT_EMBEDDING_FUNCTION, EMBEDDING_KEY
 from chroma_nb.types import CollectionModel, Matrix
@@ -148,7 +149,7 @@ def _rows(answer: Any) -> Any:
     rows = list(answer)
     if rows and isinstance(rows[0], int | float | np.number):
         return [np.asarray(rows)]
-    return [np.asarray(row) for row in rows]
+    return [np.asarray(unmasked(row)) for row in rows]
 
 
 # --- Conflicts -----------------------------------------------------------------------------------------------

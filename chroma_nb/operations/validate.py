@@ -21,6 +21,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.cells import unmasked
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
@@ -134,6 +135,9 @@ def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
     """As ``normalize_embeddings``, but rows of equal length stay, or become, one two-dimensional array."""
     if target is None:
         return None
+    if isinstance(target, list) and any(isinstance(row, np.ma.MaskedArray) for row in target):
+        target = [unmasked(row) for row in target]
+    target = unmasked(target)  # what is hidden becomes NaN, which is refused in Chroma's words
     if len(target) == 0:
         raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {target}")
     if isinstance(target, np.ndarray):

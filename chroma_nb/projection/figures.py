@@ -201,7 +201,7 @@ def _point_size(count: int, dims: int) -> float:
 
 def _sizes(projection: Map, size: str | Sequence[float] | Mapping[str, float] | float | None) -> Any:
     """None, one size, or one per record between 4 and 18 pixels; records without a number are the smallest."""
-    if size is None or (np.isscalar(size) and not isinstance(size, str)):
+    if size is None or isinstance(size, int | float | np.number):
         return size
     values, _ = column(projection, size)
     numbers = np.array([float(value) if colours.is_number(value) else np.nan for value in values or ()])

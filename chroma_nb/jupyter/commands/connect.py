@@ -39,7 +39,9 @@ def _connect(session: Session, arguments: argparse.Namespace) -> None:
     name = _named(session, arguments.target)
     alias = arguments.alias or name
     # The variable first: a cell that is run again may have put another client into it.
-    if name not in session.opened and is_client(session.named().get(name)):
+    if is_client(value := value_of(arguments.target, session)):
+        session.clients[alias] = value
+    elif name not in session.opened and is_client(session.named().get(name)):
         session.clients[alias] = session.named()[name]
     elif name in session.clients:
         session.clients[alias] = session.clients[name]
