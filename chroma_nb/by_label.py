@@ -37,7 +37,7 @@ def as_list(values: Any, what: str) -> list[Any]:
     """What has no labels, as a list: None where a masked array hides a value. TypeError for what is not several."""
     if isinstance(values, np.ndarray):
         if values.ndim != 1:
-            raise ValueError(f"expected one value a record as {what}, got an array of shape {values.shape}")
+            raise ValueError(f"expected one value a record as {what}, got values of shape {values.shape}")
         return list(unmasked(values))
     for method in _LISTING:  # of an Arrow array, of a polars Series
         if callable(getattr(type(values), method, None)):
@@ -46,8 +46,10 @@ def as_list(values: Any, what: str) -> list[Any]:
         isinstance(values, Sequence) and not isinstance(values, str | bytes)
     ):
         return list(values)
+    if hasattr(values, "__array__"):
+        return as_list(np.asarray(values), what)
     try:
-        return list(np.asarray(values)) if hasattr(values, "__array__") else list(values)
+        return list(values)
     except TypeError:
         raise TypeError(f"expected one value a record as {what}, got a {type(values).__name__}") from None
 
@@ -64,19 +66,20 @@ def rows_of_frame(labels: Any, index: Any, ids: Callable[[], Sequence[str]], id_
         return None
     found = None if named else _positions(labels, index)
     if found is None or (found < 0).any():
-        by_id = _positions_of_texts(labels, ids(), what)
-        if by_id is not None:
-            return by_id
-        missing = [
-            repr(index[row]) for row in np.flatnonzero(np.ones(len(index), bool) if found is None else found < 0)
-        ]
+        place = places(labels, what, set(ids()))
+        # A row without an id is no record: whatever stands there is left out.
+        without: list[Any] = [one for one in ids() if one and one not in place]
+        if not without:
+            return np.array([place.get(one, 0) for one in ids()], np.intp)
+        if not place and found is not None:
+            without = index[found < 0].tolist()
         raise ValueError(
-            f"the {what} has an index, and it is matched by its labels with the index of the frame, or with the ids: "
-            f"it has none for {_some(missing)}; its own are {_some([repr(label) for label in labels])}. "
-            "By position: give series.to_numpy()"
+            f"the {what} is matched by its index, with the index of the frame or with the ids: "
+            f"expected a value for each row, got none for {_some(without)}; "
+            f"the labels are {_some(labels.tolist())}. To go by position, give series.to_numpy()"
         )
     if not labels.is_unique:
-        raise ValueError(_twice(what, labels[labels.duplicated()][0]))
+        raise ValueError(_twice(what, labels[labels.duplicated()].tolist()[0]))
     return found
 
 
@@ -92,15 +95,6 @@ def _positions(labels: Any, index: Any) -> Any:
     return np.where(found < 0, -1, first[found]) if len(first) else found
 
 
-def _positions_of_texts(labels: Any, ids: Sequence[str], what: str) -> Any:
-    """The place of each id among the labels as text; None where one has none."""
-    place = places(labels, what, set(ids))
-    # A row without an id is no record: whatever stands there is left out.
-    return (
-        np.array([place.get(one, 0) for one in ids], np.intp) if all(one in place or not one for one in ids) else None
-    )
-
-
 def places(labels: Any, what: str, wanted: set[str]) -> dict[str, int]:
     """Where each of the ids stands among the labels, as far as it does. ValueError where one stands twice."""
     place: dict[str, int] = {}
@@ -113,13 +107,12 @@ def places(labels: Any, what: str, wanted: set[str]) -> dict[str, int]:
 
 
 def _twice(what: str, label: Any) -> str:
-    return (
-        f"the {what} has an index with labels that differ, to be matched by; expected one value for {label!r}, got two"
-    )
+    return f"the {what} is matched by its index: expected one value for {label!r}, got two"
 
 
-def _some(texts: list[str]) -> str:
-    return ", ".join(texts[:3]) + (f" and {len(texts) - 3:,} more" if len(texts) > 3 else "") if texts else "nothing"
+def _some(labels: list[Any]) -> str:
+    shown = ", ".join(map(repr, labels[:3])) or "none"
+    return shown + (f" and {len(labels) - 3:,} more" if len(labels) > 3 else "")
 
 
 # --- Records in order -----------------------------------------------------------------------------------
@@ -159,7 +152,7 @@ def of_records(values: Any, ids: Sequence[str], what: str) -> list[Any]:
         return []
     raise ValueError(
         f"expected a Series by id as {what}; none of its labels is the id of a record on this map: "
-        f"{_some([repr(label) for label in series.index])}. By position: give series.to_numpy()"
+        f"{_some(series.index.tolist())}. By position: give series.to_numpy()"
     )
 
 

@@ -186,9 +186,13 @@ _REMEDIES: Final[tuple[tuple[Any, str, str], ...]] = (
     (bytes | bytearray | memoryview, 'str.decode("utf-8")', '….decode("utf-8")'),
     (os.PathLike, "astype(str)", "str(…)"),
     (complex, "abs(), or astype(str)", "abs(…), or str(…)"),
-    (set | frozenset, "map(sorted)", "sorted(…)"),
-    (Mapping, "map(json.dumps), or a column for each of its keys", "json.dumps(…), or its keys beside the others"),
-    (Iterable, "map(list)", "list(…)"),
+    (set | frozenset, 'map(sorted, na_action="ignore")', "sorted(…)"),
+    (
+        Mapping,
+        'map(json.dumps, na_action="ignore"), or a column for each of its keys',
+        "json.dumps(…), or its keys beside the others",
+    ),
+    (Iterable, 'map(list, na_action="ignore")', "list(…)"),
     (object, "astype(str)", "str(…)"),
 )
 
@@ -243,11 +247,11 @@ def _list(cell: Any, dates: Dates) -> Any:
         floats = [float(one) for one in values]
         if floats != values:  # Python compares whole numbers with floats exactly
             reason = f"expected numbers that all fit a float, as some have a fraction, got {short(cell)}"
-            raise BadCell(reason, "map(str)", "str(…)")
+            raise BadCell(reason, 'map(str, na_action="ignore")', "str(…)")
         return floats
     if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
         reason = f"expected a list of values of one kind (text, number or bool), got {short(cell)}"
-        raise BadCell(reason, "map(json.dumps)", "json.dumps(…)")
+        raise BadCell(reason, 'map(json.dumps, na_action="ignore")', "json.dumps(…)")
     return values
 
 

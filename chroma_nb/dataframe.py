@@ -134,6 +134,25 @@ def _from_arrow(pd: Any, frame: Any, table: Any) -> Any:
     return arrow.table(table).to_pandas(types_mapper=pd.ArrowDtype)
 
 
+def ids_among(values: Any) -> list[str]:
+    """Ids, as they may be given where several are meant: a list, a Series of them, or a table of records.
+
+    >>> ids_among(["a", "b"])
+    ['a', 'b']
+    """
+    if isinstance(values, str):
+        raise TypeError(f"expected several ids, got the text {values!r}; write [{values!r}]")
+    if is_frame(values):
+        table = to_pandas(values)
+        values = table.get("id", table.index)
+    found = list(values)
+    for one in found:
+        if not isinstance(one, str):
+            hint = "; where the ids are its index, give series.index" if hasattr(values, "index") else ""
+            raise TypeError(f"expected ids as texts, got {short(one)}{hint if not isinstance(values, list) else ''}")
+    return [str.__str__(one) for one in found]
+
+
 # --- Table -> records ---------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class BadRow:
@@ -192,9 +211,9 @@ def from_frame(
     _one_of("on_error", on_error, ("raise", "skip"))
     _one_of("dates", dates, ("iso", "epoch"))
     table = to_pandas(frame)
-    columns = _Columns(table, id=id, document=document, embedding=embedding, uri=uri)
     bad: dict[int, str] = {}
-    ids = columns.ids(bad)
+    columns = _Columns(table, bad, id=id, document=document, embedding=embedding, uri=uri)
+    ids = columns.ids
     documents = columns.texts("document", bad)
     uris = columns.texts("uri", bad)
     vectors, has_vector = columns.embeddings(bad)
@@ -273,22 +292,22 @@ def _records(
 class _Columns:
     """Which column of a table, or what beside it, is which part of the record."""
 
-    def __init__(self, table: Any, **given: Any) -> None:
+    def __init__(self, table: Any, bad: dict[int, str], id: Any, **given: Any) -> None:
         self._table = table
         self._labels = dict.fromkeys(table.columns.tolist())
         #: The columns that are a part, by their names.
         self._named: dict[str, list[Any]] = {}
         #: The values of a part, as a column or, of embeddings, as an array or a table.
         self._values: dict[str, Any] = {}
-        self._ids: list[str] = []
-        self._given = {part: one for part, one in given.items() if one is not None}
-        for part in given:
-            self._find(part)
+        self._find("id", id)
+        #: The ids of the rows; what stands beside the table may be matched by them.
+        self.ids: list[str] = self._read_ids(bad)
+        for part, one in given.items():
+            self._find(part, one)
         self.ids_are_row_numbers = "id" not in self._values and _is_row_numbers(table.index)
 
-    def _find(self, part: str) -> None:
+    def _find(self, part: str, given: Any) -> None:
         """Find the columns or values of one part; nothing, when the table has none."""
-        given = self._given.get(part)
         if given is None:
             names = [part] if part in self._labels else []
         else:
@@ -350,11 +369,8 @@ class _Columns:
     def _in_order(self, values: Any, what: str) -> Any:
         """The rows of a Series or DataFrame that belong to the rows of the table, by its index."""
         name = self._named.get("id", [None])[0]
-        rows = by_label.rows_of_frame(values.index, self._table.index, lambda: self._ids, name, what)
+        rows = by_label.rows_of_frame(values.index, self._table.index, lambda: self.ids, name, what)
         return values if rows is None else values.take(rows)
-
-    def _text_cells(self, part: str) -> list[Any] | None:
-        return None if part not in self._values else cells.cells(self._values[part])
 
     def metadata(self, wanted: Any) -> list[tuple[str, Any]]:
         """The columns of metadata, each with its name, in the table's order."""
@@ -373,7 +389,7 @@ class _Columns:
                 raise ValueError(f"expected metadata= to name columns, got {name!r}, which is none")
         return [(name, self._table[name]) for name in names]
 
-    def ids(self, bad: dict[int, str]) -> list[str]:
+    def _read_ids(self, bad: dict[int, str]) -> list[str]:
         """The ids as text; missing, empty and repeated ones are bad rows."""
         index = self._table.index
         if "id" not in self._values and index.nlevels > 1:
@@ -384,7 +400,6 @@ class _Columns:
         values = cells.cells(found)
         cells.check_encodable(values, "the id", bad)
         if set(map(type, values)) == {str} and "" not in values and len(set(values)) == len(values):
-            self._ids = values
             return values
         seen: set[str] = set()
         ids: list[str] = []
@@ -399,14 +414,13 @@ class _Columns:
                 bad.setdefault(row, "an earlier row has the same id")
             seen.add(name)
             ids.append(name)
-        self._ids = ids
         return ids
 
     def texts(self, part: str, bad: dict[int, str]) -> list[str | None] | None:
         """Documents or uris; None where the cell is empty."""
-        values = self._text_cells(part)
-        if values is None:
+        if part not in self._values:
             return None
+        values = cells.cells(self._values[part])
         for row, cell in enumerate(values):
             if cell is ABSENT:
                 values[row] = None

@@ -140,7 +140,8 @@ def _warn_of_unknown(columns: Sequence[str] | None, found: Mapping[str, Any]) ->
     if offset > _BATCH or (page is not found and page["ids"]):
         for name in unknown:
             close = difflib.get_close_matches(name, sorted(known), 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            there = ", ".join(map(repr, sorted(known)[:12])) or "none"
+            hint = f"; did you mean {close[0]!r}?" if close else f"; there are {there}"
             warnings.warn(f"no record has the metadata key {name!r}, its column is empty{hint}", stacklevel=5)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from chroma_nb.dataframe import ids_among
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
@@ -224,7 +225,7 @@ class Projection:
 
     def without(self, ids: Iterable[str]) -> Projection:
         """The same map with some records left out; its regions keep their names."""
-        gone = set(ids)
+        gone = set(ids_among(ids))
         kept = [row for row, one in enumerate(self.ids) if one not in gone]
         result = Projection(
             [self.ids[row] for row in kept],

@@ -1,11 +1,18 @@
 """The bar: only for long work, never when switched off, one however deep the work is nested."""
 
+import contextlib
+import gc
+import io
+import os
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import chroma_nb
 from chroma_nb.embedding_functions import onnx_minilm, progress
 from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.progress import progress_bar
@@ -106,3 +113,104 @@ def test_a_bar_is_closed_by_an_interrupt(bars: list[Any]) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert bars[0].closed
+
+
+# --- A bar that cannot be shown ---------------------------------------------------------------------------
+class Raising(io.StringIO):
+    def write(self, text: str) -> int:
+        raise RuntimeError("no write")
+
+    def flush(self) -> None:
+        raise RuntimeError("no flush")
+
+
+def closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+def broken_pipe() -> Any:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return open(writer, "w", buffering=1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("stderr", [lambda: None, closed, broken_pipe, Raising, object], ids=lambda make: make.__name__)
+def test_a_stderr_that_cannot_be_written_ends_no_work(stderr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHROMA_NB_PROGRESS", "1")
+    stream = stderr()
+    monkeypatch.setattr(sys, "stderr", stream)
+    done = 0
+    with progress_bar(1_000, description="all", unit="text", delay=0) as bar:
+        for _ in range(100):
+            bar.update(10)
+            done += 10
+    progress.say("the end")
+    gc.collect()
+    monkeypatch.undo()
+    assert (done, bar.done) == (1_000, 1_000)
+    if hasattr(stream, "fileno") and not isinstance(stream, io.StringIO):
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+@pytest.mark.parametrize("fails", ["__init__", "update", "close"])
+def test_a_bar_that_raises_is_given_up_at_once(bars: list[Any], monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    tried = []
+
+    def fail(*arguments: Any, **options: Any) -> None:
+        tried.append(fails)
+        raise BrokenPipeError
+
+    monkeypatch.setattr(sys.modules["tqdm.auto"].tqdm, fails, fail)
+    work(10)
+    assert len(tried) == 1
+
+
+def test_without_tqdm_there_is_no_bar(bars: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    work(10)
+    assert bars == []
+
+
+@pytest.mark.parametrize("way", ["add", "add_df", "to_jsonl", "from_jsonl", "copy", "http", "project"])
+def test_no_work_of_a_collection_is_ended_by_its_bar(way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    monkeypatch.setattr(progress, "DELAY", -1.0)
+    monkeypatch.setenv("CHROMA_NB_PROGRESS", "1")
+    ids = [str(number) for number in range(300)]
+    frame = pd.DataFrame({"id": ids, "document": ids, "embedding": list(np.eye(300, 8, dtype=np.float32))})
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection(f"bars-{way}", embedding_function=None)
+        made = collection
+        if way not in ("add", "add_df", "http"):
+            collection.add(frame)
+        monkeypatch.setattr(sys, "stderr", Raising())
+        try:
+            if way == "add":
+                collection.add(frame)
+            elif way == "add_df":
+                collection.add_df(frame, progress=True)
+            elif way == "to_jsonl":
+                assert collection.to_jsonl(tmp_path / "all.jsonl", batch_size=10) == 300
+            elif way == "from_jsonl":
+                collection.to_jsonl(tmp_path / "all.jsonl")
+                made = client.create_collection("bars-again", embedding_function=None)
+                made.from_jsonl(tmp_path / "all.jsonl", batch_size=10)
+            elif way == "copy":
+                made = chroma_nb.copy(collection, client, "bars-copied", batch_size=10).collection
+            elif way == "project":
+                assert len(chroma_nb.project(collection, "tsne", cache=False)) == 300
+            else:
+                with chroma_nb.serve(client, port=0) as server:
+                    host, port = server.url.removeprefix("http://").split(":")
+                    with chroma_nb.HttpClient(host, int(port)) as over:
+                        over.get_collection(collection.name, embedding_function=None).add_df(frame)
+        finally:
+            monkeypatch.undo()
+        assert made.count() == 300
+        for name in ("bars-again", "bars-copied", f"bars-{way}"):
+            with contextlib.suppress(chroma_nb.errors.NotFoundError):
+                client.delete_collection(name)
