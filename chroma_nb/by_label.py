@@ -74,7 +74,7 @@ def rows_of_frame(labels: Any, index: Any, ids: Callable[[], Sequence[str]], id_
         if not place and found is not None:
             without = index[found < 0].tolist()
         raise ValueError(
-            f"the {what} is matched by its index, with the index of the frame or with the ids: "
+            f"the {what} is matched by its index, with the index of the rows or with the ids: "
             f"expected a value for each row, got none for {_some(without)}; "
             f"the labels are {_some(labels.tolist())}. To go by position, give series.to_numpy()"
         )
@@ -113,6 +113,30 @@ def _twice(what: str, label: Any) -> str:
 def _some(labels: list[Any]) -> str:
     shown = ", ".join(map(repr, labels[:3])) or "none"
     return shown + (f" and {len(labels) - 3:,} more" if len(labels) > 3 else "")
+
+
+# --- Beside ids -----------------------------------------------------------------------------------------
+def beside_ids(ids: Any, values: Any, what: str) -> Any:
+    """Values for ``add`` and its like, in the order of the ids, where a Series would say otherwise by its index.
+
+    A Series beside a Series of ids is matched with its index, as columns of a frame are; beside a list of ids it is
+    matched with these where they are its labels, and else goes by position. Anything else comes back as it is.
+    """
+    pd: Any = sys.modules.get("pandas")
+    if pd is None or not isinstance(values, pd.Series):
+        return values
+    what = f"Series given as {what}"
+    if isinstance(ids, pd.Series):
+        rows = rows_of_frame(values.index, ids.index, lambda: [str(one) for one in ids.tolist()], ids.name, what)
+        return values if rows is None else values.take(rows)
+    if isinstance(ids, str) or not isinstance(ids, Sequence | np.ndarray | pd.Index):
+        return values
+    if isinstance(values.index, pd.RangeIndex) and values.index.name is None:
+        return values
+    place = places(values.index, what, {one for one in ids if isinstance(one, str)})
+    if len(values) != len(ids) or any(one not in place for one in ids):
+        return values
+    return values.take([place[one] for one in ids])
 
 
 # --- Records in order -----------------------------------------------------------------------------------

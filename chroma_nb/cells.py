@@ -63,7 +63,10 @@ def is_missing(cell: Any) -> bool:
     pd: Any = sys.modules.get("pandas")
     if pd is None:
         return isinstance(cell, float | np.floating | np.datetime64 | np.timedelta64) and bool(cell != cell)
-    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
+    try:
+        return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
+    except ArithmeticError:  # a Decimal that is a signalling NaN
+        return True
 
 
 def unmasked(values: Any) -> Any:

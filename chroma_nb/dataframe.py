@@ -123,7 +123,12 @@ def _from_foreign(pd: Any, frame: Any) -> Any:
         with warnings.catch_warnings():  # pandas will drop this protocol; until then it is the only way to such a table
             warnings.simplefilter("ignore")
             return pd.api.interchange.from_dataframe(frame)
-    return next(getattr(frame, name)() for name in _TO_PANDAS if hasattr(frame, name))
+    for name in _TO_PANDAS:
+        if hasattr(frame, name):
+            return getattr(frame, name)()
+    raise TypeError(
+        f"expected a DataFrame, got a {type(frame).__name__} that is not in memory; make a table of it first"
+    )
 
 
 def _from_arrow(pd: Any, frame: Any, table: Any) -> Any:
@@ -324,13 +329,11 @@ class _Columns:
             self._values[part] = self._beside(given, part)
 
     def _is_label(self, given: Any) -> bool:
-        """Whether this is the name of one column: a text, a number, or a tuple that is one."""
-        if isinstance(given, tuple):
-            try:
-                return given in self._labels
-            except TypeError:  # a tuple of lists
-                return False
-        return bool(np.isscalar(given)) or given is None
+        """Whether this is the name of one column: a text, a number, or whatever is one here."""
+        try:
+            return given in self._labels or bool(np.isscalar(given))
+        except TypeError:  # it cannot be hashed: values
+            return False
 
     def _names(self, part: str, given: Any) -> list[Any]:
         """The names of columns that ``given`` is; none when it is values."""

@@ -1047,6 +1047,45 @@ def test_every_way_into_a_collection_goes_by_label(method):
         assert found["id"].tolist() == ["b"]
 
 
+@pytest.mark.parametrize("method", ["add", "upsert", "update"])
+@pytest.mark.parametrize("field", ["documents", "uris", "metadatas", "embeddings"])
+@pytest.mark.parametrize("ids", ["column", "list", "other"])
+def test_columns_beside_ids_go_by_label_too(method, field, ids):
+    import chroma_nb
+
+    shuffled = LABELLED.sort_values("n")
+    part = {"documents": "document", "uris": "uri", "metadatas": "metadata", "embeddings": "embedding"}[field]
+    texts = given_as(part, LABELLED["text"] if ids == "column" else LABELLED.set_index("id")["text"])
+    given = {"column": shuffled["id"], "list": shuffled["id"].tolist(), "other": shuffled["id"].set_axis([7, 8, 9])}[
+        ids
+    ]
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("beside", embedding_function=None)
+        if method == "update":
+            collection.add(ids=["a", "b", "c"], embeddings=np.eye(3, 2))
+        vectors = {} if field == "embeddings" else {"embeddings": np.eye(3, 2)}
+        getattr(collection, method)(ids=given, **{field: texts}, **vectors)
+        got = collection.get(include=[field])
+        values = {
+            "metadatas": lambda row: row["text"],
+            "embeddings": lambda row: chr(int(row[0])),
+        }.get(field, str)
+        assert {one: values(row) for one, row in zip(got["ids"], got[field], strict=True)} == RIGHT
+
+
+def test_columns_beside_ids_of_other_rows_are_refused_and_nothing_is_written():
+    import chroma_nb
+
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("beside", embedding_function=None)
+        for add in (collection.add, collection.upsert, collection.update):
+            with pytest.raises(ValueError, match="Series given as documents is matched by its index.*got none for"):
+                add(ids=LABELLED["id"], documents=LABELLED["text"].set_axis([5, 6, 7]), embeddings=np.eye(3))
+        assert collection.count() == 0
+        collection.add(ids=["x", "y", "z"], documents=LABELLED["text"], embeddings=np.eye(3))
+        assert collection.get()["documents"] == ["A", "B", "C"]
+
+
 # --- What a masked array hides ------------------------------------------------------------------------------
 def test_what_is_hidden_is_missing():
     rows = np.ma.array([[9.0, 9.0], [1.0, 2.0], [1.0, 9.0]], mask=[[1, 1], [0, 0], [0, 1]])

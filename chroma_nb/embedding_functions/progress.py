@@ -98,7 +98,6 @@ class _Bar:
                 unit_scale=self._unit == "B",
                 leave=self._leave,
                 file=_Stream(sys.stderr),
-                dynamic_ncols=True,
                 bar_format="{l_bar}{bar}| {elapsed}<{remaining}" if self._unit == "%" else None,
             )
 
@@ -129,6 +128,12 @@ class _Stream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    def __eq__(self, other: object) -> bool:  # by which tqdm knows stderr, and takes the width of the terminal
+        return other is self or other is self._stream
+
+    def __hash__(self) -> int:
+        return hash(self._stream)
 
 
 class _Part:

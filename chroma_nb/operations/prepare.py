@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
+from chroma_nb.by_label import beside_ids
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
 from chroma_nb.operations.embed import Target
@@ -223,7 +224,13 @@ def _checked_fields(
     ids: Any, embeddings: Any, metadatas: Any, documents: Any, images: Any, uris: Any
 ) -> dict[str, Any]:
     """The fields as lists, vectors as rows, in the order in which Chroma names them."""
-    base = _base_fields(embeddings, documents, images, uris)
+    metadatas = beside_ids(ids, metadatas, "metadatas")
+    base = _base_fields(
+        beside_ids(ids, embeddings, "embeddings"),
+        beside_ids(ids, documents, "documents"),
+        beside_ids(ids, images, "images"),
+        beside_ids(ids, uris, "uris"),
+    )
     fields = {
         "ids": maybe_cast_one_to_many(as_column(ids)),
         "metadatas": normalize_metadatas(as_column(metadatas)),

@@ -620,12 +620,11 @@ def find(text):
     return Found.found
 """,
     "recursion": """
-def find(q, deep=3):
-    if deep:
-        return find(q if deep == 1 else "not this one", deep - 1) if deep > 1 else find(q, 0)
+def find(text, q="not this one"):
+    if q != text:
+        return find(text, text)
     found = %chroma query papers :q -n 1
     return found
-find = (lambda again: lambda q: again(q, 1))(find)
 """,
     "saved command": """
 %chroma save asked query papers :q -n 1

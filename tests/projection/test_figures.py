@@ -309,7 +309,7 @@ def test_a_series_of_some_records_colours_these_and_a_masked_value_is_missing():
     [
         (
             pd.Series(range(40), index=range(5, 45)),
-            "none of its labels is the id of a record on this map: 5, 6, 7 and 37",
+            "of a record on this map: 5, 6, 7 and 37 more",
         ),
         (pd.Series([1.5, 2.5]), "none of its labels is the id of a record on this map"),
         (pd.DataFrame({"score": range(40)}), "got values of shape"),

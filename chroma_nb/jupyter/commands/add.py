@@ -82,6 +82,7 @@ def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Na
         "on_error": arguments.on_error,
         "dates": arguments.dates,
     }
+    frame = dataframe.to_pandas(frame)  # once: a stream can be read only once
     columns = _known_columns(frame, columns)
     if arguments.sync:
         if arguments.delete:
@@ -94,7 +95,7 @@ def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Na
 
 def _known_columns(frame: Any, columns: dict[str, Any]) -> dict[str, Any]:
     """The columns by their own names, which may be numbers; one that is not there is told with a suggestion."""
-    names = {str(name): name for name in dataframe.to_pandas(frame).columns}
+    names = {str(name): name for name in frame.columns}
 
     def known(word: str) -> Any:
         if word not in names:
