@@ -123,15 +123,17 @@ def beside_ids(ids: Any, values: Any, what: str) -> Any:
     matched with these where they are its labels, and else goes by position. Anything else comes back as it is.
     """
     pd: Any = sys.modules.get("pandas")
-    if pd is None or not isinstance(values, pd.Series):
+    if pd is None or not isinstance(values, pd.Series) or not hasattr(ids, "__len__"):
         return values
     what = f"Series given as {what}"
+    # An index that nobody chose says nothing, unless that of the ids is the same numbers in another order.
+    unlabelled = isinstance(values.index, pd.RangeIndex) and values.index.name is None and len(values) == len(ids)
+    if unlabelled and not (isinstance(ids, pd.Series) and values.index.isin(ids.index).all()):
+        return values
     if isinstance(ids, pd.Series):
         rows = rows_of_frame(values.index, ids.index, lambda: [str(one) for one in ids.tolist()], ids.name, what)
         return values if rows is None else values.take(rows)
     if isinstance(ids, str) or not isinstance(ids, Sequence | np.ndarray | pd.Index):
-        return values
-    if isinstance(values.index, pd.RangeIndex) and values.index.name is None:
         return values
     place = places(values.index, what, {one for one in ids if isinstance(one, str)})
     if len(values) != len(ids) or any(one not in place for one in ids):

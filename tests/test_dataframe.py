@@ -1079,7 +1079,7 @@ def test_columns_beside_ids_of_other_rows_are_refused_and_nothing_is_written():
     with chroma_nb.EphemeralClient() as client:
         collection = client.create_collection("beside", embedding_function=None)
         for add in (collection.add, collection.upsert, collection.update):
-            with pytest.raises(ValueError, match="Series given as documents is matched by its index.*got none for"):
+            with pytest.raises(ValueError, match=r"Series given as documents is matched by its index.*got none for"):
                 add(ids=LABELLED["id"], documents=LABELLED["text"].set_axis([5, 6, 7]), embeddings=np.eye(3))
         assert collection.count() == 0
         collection.add(ids=["x", "y", "z"], documents=LABELLED["text"], embeddings=np.eye(3))
