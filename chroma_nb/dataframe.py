@@ -1,17 +1,19 @@
-"""Records <-> table: which column is which part of a record, and how a cell becomes a metadata value.
+"""Records <-> table: which column is which part of a record.
 
-The only module that knows columns. It calls no collection: the calls that move a frame in or out
-stand in ``dataframe_calls.py``. pandas is loaded by the first use; polars and Arrow tables are
+The only module that knows columns; what a cell becomes stands in ``cells.py``, to which row a value belongs that is
+given beside the table in ``by_label.py``. It calls no collection: the calls that move a frame in or out
+stand in ``dataframe_calls.py``. pandas is loaded by the first use; polars, Arrow and other tables are
 recognised by their protocol and never imported.
 
 A table has the columns ``id``, ``document``, ``uri`` and ``embedding``; every other column is a
-metadata key. A key of one of those names is written ``metadata.<key>``.
+metadata key, and a column ``metadata`` of dicts holds any number of them. A key of one of those names is written
+``metadata.<key>``.
 """
 
 from __future__ import annotations
 
-import datetime
-import sys
+import array
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -19,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb import by_label, cells
 from chroma_nb._optional import require
-from chroma_nb.plain import plain
+from chroma_nb.cells import ABSENT, Dates, is_missing, short, unmasked
 from chroma_nb.types import Matrix, Records
 
 if TYPE_CHECKING:
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
 
 #: What happens to a row that cannot become a record.
 OnError: TypeAlias = Literal["raise", "skip"]
-#: How a date is written, since a metadata value is text, a number or a bool: as ISO 8601 text, or
-#: as seconds since 1970 (a time without zone counts as UTC), which ``$gt`` and ``$lt`` can compare.
-Dates: TypeAlias = Literal["iso", "epoch"]
 #: A column by its name, or as many values.
 ColumnOrValues: TypeAlias = Any
 
@@ -40,22 +40,32 @@ _RECORD_COLUMNS = ("id", "document", "uri", "data", "embedding")
 _HIT_COLUMNS = ("query", "query_text", "rank", "distance")
 #: Where a frame of ours remembers which of its columns are not metadata (``DataFrame.attrs``).
 _ATTRIBUTE = "chroma_nb"
-_INT64 = (-(2**63), 2**63 - 1)
-
-
-class _Absent:
-    """No value in this cell. Not None, which in an update deletes a key."""
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT: Any = _Absent()
+#: What the cells of such a column are: one that holds anything else was overwritten, and is the person's own.
+_OF_HITS: dict[str, Callable[[Any], bool]] = {
+    "query": lambda cell: type(cell) is int,
+    "query_text": lambda cell: isinstance(cell, str),
+    "rank": lambda cell: type(cell) is int,
+    "distance": lambda cell: type(cell) is float,
+    "data": lambda cell: not isinstance(cell, str | bool | int | float),
+}
 
 
 # --- Recognising a table ------------------------------------------------------------------------------
+#: What makes an Arrow table of a table that lacks Arrow's protocol: of a Hugging Face Dataset (its ``data`` does not
+#: know of ``select`` and ``shuffle``), a DuckDB relation, Ibis, a pyarrow dataset, Spark.
+_TO_ARROW: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("with_format", lambda frame: frame.with_format("arrow")[:]),
+    ("to_arrow_table", lambda frame: frame.to_arrow_table()),
+    ("to_pyarrow", lambda frame: frame.to_pyarrow()),
+    ("to_table", lambda frame: frame.to_table()),
+    ("toArrow", lambda frame: frame.toArrow()),
+)
+#: What makes a pandas DataFrame of one, where nothing else does.
+_TO_PANDAS = ("to_pandas", "df", "toPandas")
+
+
 def is_frame(value: object) -> bool:
-    """Whether ``value`` is a table: pandas, polars (lazy, too), Arrow or anything else with their protocol.
+    """Whether ``value`` is a table: pandas, polars (lazy, too), Arrow, Hugging Face, DuckDB, or of their protocols.
 
     >>> is_frame(["a", "b"])
     False
@@ -63,9 +73,15 @@ def is_frame(value: object) -> bool:
     kind = type(value)
     if _is_plan(kind):
         return True
-    if not hasattr(kind, "__arrow_c_stream__") and not hasattr(kind, "__dataframe__"):
+    if (
+        hasattr(kind, "dtype") or hasattr(kind, "type") or isinstance(value, type | Mapping)
+    ):  # a column, a dict of splits
         return False
-    return any(hasattr(value, name) for name in ("columns", "column_names", "schema"))
+    if hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__dataframe__"):
+        return True
+    if not any(hasattr(kind, name) for name in ("column_names", "columns", "schema")):
+        return False
+    return any(hasattr(kind, name) for name in (*(name for name, _ in _TO_ARROW), *_TO_PANDAS))
 
 
 def _is_plan(kind: type) -> bool:
@@ -83,21 +99,63 @@ def to_pandas(frame: Any) -> pandas.DataFrame:
     pd = require("pandas", feature="a DataFrame")
     if _is_plan(type(frame)):
         frame = frame.collect()
-    if isinstance(frame, pd.DataFrame):
-        result = frame
-    elif not is_frame(frame):
-        raise TypeError(f"expected a DataFrame, got a {type(frame).__name__}")
-    elif hasattr(frame, "__arrow_c_stream__"):
-        arrow = require("pyarrow", feature=f"reading a {type(frame).__module__.split('.')[0]} table")
-        result = arrow.table(frame).to_pandas(types_mapper=pd.ArrowDtype)
-    else:
-        result = pd.api.interchange.from_dataframe(frame)
+    result = frame if isinstance(frame, pd.DataFrame) else _from_foreign(pd, frame)
     if result.columns.nlevels > 1:
         raise ValueError("expected one level of column names, got several; flatten df.columns first")
     if not result.columns.is_unique:
         twice = sorted({str(name) for name in result.columns[result.columns.duplicated()]})
         raise ValueError(f"expected column names that differ, got {', '.join(twice)} more than once")
     return result  # type: ignore[no-any-return]
+
+
+def _from_foreign(pd: Any, frame: Any) -> Any:
+    if not is_frame(frame):
+        hint = ""
+        if isinstance(frame, Mapping) and frame and all(map(is_frame, frame.values())):
+            hint = f"; choose one of its tables: {', '.join(map(repr, frame))}"
+        raise TypeError(f"expected a DataFrame, got a {type(frame).__name__}{hint}")
+    if hasattr(frame, "__arrow_c_stream__"):
+        return _from_arrow(pd, frame, frame)
+    for name, convert in _TO_ARROW:
+        if hasattr(frame, name) and hasattr(frame, "__len__" if name == "with_format" else name):
+            return _from_arrow(pd, frame, convert(frame))
+    if hasattr(frame, "__dataframe__"):
+        with warnings.catch_warnings():  # pandas will drop this protocol; until then it is the only way to such a table
+            warnings.simplefilter("ignore")
+            return pd.api.interchange.from_dataframe(frame)
+    for name in _TO_PANDAS:
+        if hasattr(frame, name):
+            return getattr(frame, name)()
+    raise TypeError(
+        f"expected a DataFrame, got a {type(frame).__name__} that is not in memory; make a table of it first"
+    )
+
+
+def _from_arrow(pd: Any, frame: Any, table: Any) -> Any:
+    """By way of Arrow columns: a whole number beside a missing one stays whole."""
+    if isinstance(table, pd.DataFrame):
+        return table
+    arrow = require("pyarrow", feature=f"reading a {type(frame).__module__.split('.')[0]} table")
+    return arrow.table(table).to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def ids_among(values: Any) -> list[str]:
+    """Ids, as they may be given where several are meant: a list, a Series of them, or a table of records.
+
+    >>> ids_among(["a", "b"])
+    ['a', 'b']
+    """
+    if isinstance(values, str):
+        raise TypeError(f"expected several ids, got the text {values!r}; write [{values!r}]")
+    if is_frame(values):
+        table = to_pandas(values)
+        values = table.get("id", table.index)
+    found = list(values)
+    for one in found:
+        if not isinstance(one, str):
+            hint = "; where the ids are its index, give series.index" if hasattr(values, "index") else ""
+            raise TypeError(f"expected ids as texts, got {short(one)}{hint if not isinstance(values, list) else ''}")
+    return [str.__str__(one) for one in found]
 
 
 # --- Table -> records ---------------------------------------------------------------------------------
@@ -132,7 +190,7 @@ def from_frame(
     document: ColumnOrValues | None = None,
     embedding: ColumnOrValues | None = None,
     uri: ColumnOrValues | None = None,
-    metadata: str | Sequence[str] | None = None,
+    metadata: Any = None,
     on_error: OnError = "raise",
     dates: Dates = "iso",
     partial: bool = False,
@@ -141,10 +199,11 @@ def from_frame(
 
     ``id``, ``document``, ``embedding`` and ``uri`` name a column or give the values; without them
     the columns of that name are taken, and the index where there is no ``id``. ``embedding`` may
-    also be a list of columns, one a dimension, or an array of shape (rows, dimension).
-    ``metadata`` names the metadata columns; default is every other column.
+    also be a list of columns, one a dimension, or an array of shape (rows, dimension). A Series, a DataFrame and a
+    dict are matched by their labels, with the index of the frame or with the ids; other values by position.
+    ``metadata`` names the metadata columns, or is a table of them or one dict a row; default is every other column.
 
-    A missing cell (None, NaN, NA, NaT) is an absent key. Dates become ISO 8601 text, or seconds since
+    A missing cell (None, NaN, NA, NaT, an empty list) is an absent key. Dates become ISO 8601 text, or seconds since
     1970 with ``dates="epoch"``. ``partial`` allows rows without document, uri and embedding, as
     an update needs them. A row that cannot become a record raises ValueError, or is left out and
     listed in ``skipped`` with ``on_error="skip"``.
@@ -157,13 +216,13 @@ def from_frame(
     _one_of("on_error", on_error, ("raise", "skip"))
     _one_of("dates", dates, ("iso", "epoch"))
     table = to_pandas(frame)
-    columns = _Columns(table, id=id, document=document, embedding=embedding, uri=uri)
     bad: dict[int, str] = {}
-    ids = columns.ids(bad)
+    columns = _Columns(table, bad, id=id, document=document, embedding=embedding, uri=uri)
+    ids = columns.ids
     documents = columns.texts("document", bad)
     uris = columns.texts("uri", bad)
     vectors, has_vector = columns.embeddings(bad)
-    metadatas = _metadatas(table, columns.metadata_names(metadata), dates, bad)
+    metadatas = _metadatas(len(table), columns.metadata(metadata), metadata is not None, dates, bad)
     if not partial:
         _need_content(len(table), documents, uris, has_vector, bad)
     skipped = [BadRow(row, ids[row] or None, reason) for row, reason in sorted(bad.items())]
@@ -236,66 +295,124 @@ def _records(
 
 
 class _Columns:
-    """Which column of a table is which part of the record."""
+    """Which column of a table, or what beside it, is which part of the record."""
 
-    def __init__(self, table: Any, **parts: Any) -> None:
+    def __init__(self, table: Any, bad: dict[int, str], id: Any, **given: Any) -> None:
         self._table = table
-        self._parts = {part: self._find(part, given) for part, given in parts.items()}
-        self.ids_are_row_numbers = self._parts["id"] is None and _is_row_numbers(table.index)
+        self._labels = dict.fromkeys(table.columns.tolist())
+        #: The columns that are a part, by their names.
+        self._named: dict[str, list[Any]] = {}
+        #: The values of a part, as a column or, of embeddings, as an array or a table.
+        self._values: dict[str, Any] = {}
+        self._find("id", id)
+        #: The ids of the rows; what stands beside the table may be matched by them.
+        self.ids: list[str] = self._read_ids(bad)
+        for part, one in given.items():
+            self._find(part, one)
+        self.ids_are_row_numbers = "id" not in self._values and _is_row_numbers(table.index)
 
-    def _find(self, part: str, given: Any) -> Any:
-        """The column or the values of one part, None when the table has none."""
+    def _find(self, part: str, given: Any) -> None:
+        """Find the columns or values of one part; nothing, when the table has none."""
         if given is None:
-            return part if part in self._table.columns else None
-        if isinstance(given, str) or (
-            part == "embedding" and isinstance(given, list) and given and all(isinstance(name, str) for name in given)
-        ):
-            for name in [given] if isinstance(given, str) else given:
-                if name not in self._table.columns:
-                    raise ValueError(
-                        f"expected {part}= to name a column, got {name!r}; there are: "
-                        + ", ".join(map(str, self._table.columns))
-                    )
-            return given
-        if len(given) != len(self._table):
-            raise ValueError(f"expected one {part} a row, {len(self._table)} in all, got {len(given)}")
-        return np.asarray(given) if part == "embedding" else list(given)
-
-    def _values(self, part: str) -> Any:
-        """A part as a column of the table, as given values, or None."""
-        found = self._parts[part]
-        return self._table[found] if isinstance(found, str) else found
-
-    def metadata_names(self, wanted: str | Sequence[str] | None) -> list[Any]:
-        """The columns that are metadata, in the table's order."""
-        if wanted is not None:
-            names = [wanted] if isinstance(wanted, str) else list(wanted)
+            names = [part] if part in self._labels else []
+        else:
+            names = self._names(part, given)
+        if names:
             for name in names:
-                if name not in self._table.columns:
-                    raise ValueError(f"expected metadata= to name columns, got {name!r}, which is none")
-            return names
-        used: set[Any] = set(self._table.attrs.get(_ATTRIBUTE, ()))
-        for part in self._parts.values():
-            used.update([part] if isinstance(part, str) else part if _is_names(part) else ())
-        return [name for name in self._table.columns if name not in used]
+                if name not in self._labels:
+                    there = ", ".join(map(str, self._labels))
+                    raise ValueError(f"expected {part}= to name a column, got {name!r}; there are: {there}")
+            self._named[part] = names
+            several = part == "embedding" and given is not None and not self._is_label(given)
+            self._values[part] = self._table[names] if several else self._table[names[0]]
+        elif given is not None:
+            self._values[part] = self._beside(given, part)
 
-    def ids(self, bad: dict[int, str]) -> list[str]:
-        """The ids as text; missing and repeated ones are bad rows."""
+    def _is_label(self, given: Any) -> bool:
+        """Whether this is the name of one column: a text, a number, or whatever is one here."""
+        try:
+            return given in self._labels or bool(np.isscalar(given))
+        except TypeError:  # it cannot be hashed: values
+            return False
+
+    def _names(self, part: str, given: Any) -> list[Any]:
+        """The names of columns that ``given`` is; none when it is values."""
+        if self._is_label(given):
+            return [given]
+        if part != "embedding" or isinstance(given, Mapping) or is_frame(given) or getattr(given, "ndim", 1) != 1:
+            return []
+        several = [given] if not hasattr(given, "__len__") else given if len(given) < 1 else list(given)
+        # A vector is no scalar, so scalars can only be names.
+        names = all(np.isscalar(name) and not is_missing(name) for name in several)
+        return list(several) if names and len(several) else []
+
+    def _beside(self, given: Any, part: str, what: str = "") -> Any:
+        """Values that are given beside the table, in the order of its rows."""
         pd = require("pandas", feature="a DataFrame")
-        found = self._values("id")
-        if found is None:
-            found = self._table.index.to_series()
-        cells = _cells(pd.Series(found, dtype=object) if isinstance(found, list) else found)
-        _check_encodable(cells, "the id", bad)
-        if set(map(type, cells)) == {str} and len(set(cells)) == len(cells):
-            return cells
+        what = what or f"Series given as {part}"
+        if is_frame(given):
+            if not part or part in ("embedding", "metadata"):
+                own = isinstance(given, pd.DataFrame)
+                given = to_pandas(given)
+                return self._in_order(given, f"DataFrame given as {part}") if own else self._as_long(given, part)
+            raise ValueError(f"expected one {part} a row, got a table; give one of its columns: {part}=df[…]")
+        if (series := by_label.as_series(given)) is not None:
+            return self._in_order(series, what)
+        if hasattr(given, "toarray"):  # a sparse matrix of scipy
+            given = given.toarray()
+        if part == "embedding" and hasattr(given, "__array__") and np.ndim(given) == 2:
+            return self._as_long(given, part)
+        return self._as_long(pd.Series(by_label.as_list(given, f"{part}="), dtype=object), part)
+
+    def _as_long(self, values: Any, part: str) -> Any:
+        if len(values) != len(self._table):
+            raise ValueError(f"expected one {part} a row, {len(self._table)} in all, got {len(values)}")
+        return values
+
+    def _in_order(self, values: Any, what: str) -> Any:
+        """The rows of a Series or DataFrame that belong to the rows of the table, by its index."""
+        name = self._named.get("id", [None])[0]
+        rows = by_label.rows_of_frame(values.index, self._table.index, lambda: self.ids, name, what)
+        return values if rows is None else values.take(rows)
+
+    def metadata(self, wanted: Any) -> list[tuple[str, Any]]:
+        """The columns of metadata, each with its name, in the table's order."""
+        if wanted is None:
+            used = {name for name in _OF_HITS if name in self._labels and is_of_hits(self._table, name)}
+            used.update(name for names in self._named.values() for name in names)
+            return [(name, self._table[name]) for name in self._labels if name not in used]
+        if isinstance(wanted, Mapping) or is_frame(wanted):
+            table = self._beside(wanted, "metadata")
+            return [("metadata", table)] if table.ndim == 1 else [(name, table[name]) for name in table.columns]
+        names = [wanted] if self._is_label(wanted) else by_label.as_list(wanted, "metadata=")
+        if any(isinstance(one, Mapping) for one in names):
+            return [("metadata", self._beside(wanted, "metadata"))]
+        for name in names:
+            if not self._is_label(name) or name not in self._labels:
+                raise ValueError(f"expected metadata= to name columns, got {name!r}, which is none")
+        return [(name, self._table[name]) for name in names]
+
+    def _read_ids(self, bad: dict[int, str]) -> list[str]:
+        """The ids as text; missing, empty and repeated ones are bad rows."""
+        index = self._table.index
+        if "id" not in self._values and index.nlevels > 1:
+            raise ValueError(
+                "the index has several levels, and an id is one text; name a column with id=, or df.reset_index() first"
+            )
+        found = self._values["id"] if "id" in self._values else index.to_series()
+        values = cells.cells(found)
+        cells.check_encodable(values, "the id", bad)
+        if set(map(type, values)) == {str} and "" not in values and len(set(values)) == len(values):
+            return values
         seen: set[str] = set()
         ids: list[str] = []
-        for row, cell in enumerate(cells):
+        for row, cell in enumerate(values):
             name = "" if cell is ABSENT else str(cell)
             if not isinstance(cell, str | int) or isinstance(cell, bool):
-                reason = "no id" if cell is ABSENT else f"expected a text or whole number as id, got {cell!r}"
-                bad.setdefault(row, reason)
+                wrong = f"expected a text or whole number as id, got {short(cell)}; convert the column: astype(str)"
+                bad.setdefault(row, "no id" if cell is ABSENT else wrong)
+            elif not name:
+                bad.setdefault(row, "the id is an empty text")
             elif name in seen:
                 bad.setdefault(row, "an earlier row has the same id")
             seen.add(name)
@@ -304,37 +421,28 @@ class _Columns:
 
     def texts(self, part: str, bad: dict[int, str]) -> list[str | None] | None:
         """Documents or uris; None where the cell is empty."""
-        pd = require("pandas", feature="a DataFrame")
-        found = self._values(part)
-        if found is None:
+        if part not in self._values:
             return None
-        cells = _cells(pd.Series(found, dtype=object) if isinstance(found, list) else found)
-        for row, cell in enumerate(cells):
+        values = cells.cells(self._values[part])
+        for row, cell in enumerate(values):
             if cell is ABSENT:
-                cells[row] = None
+                values[row] = None
             elif not isinstance(cell, str):
-                bad.setdefault(row, f"expected a text as {part}, got {cell!r}")
-        _check_encodable(cells, f"the {part}", bad)
-        return cells
+                bad.setdefault(row, f"expected a text as {part}, got {short(cell)}; convert the column: astype(str)")
+        cells.check_encodable(values, f"the {part}", bad)
+        return values
 
     @np.errstate(over="ignore")  # what float32 cannot hold becomes infinite, and a bad row
     def embeddings(self, bad: dict[int, str]) -> tuple[Matrix | None, npt.NDArray[np.bool_] | None]:
         """One row of float32 a record, and which of them hold a vector."""
-        found = self._parts["embedding"]
+        found = self._values.get("embedding")
         if found is None:
             return None, None
-        if isinstance(found, str):
-            return _vectors(self._table[found], bad)
-        if _is_names(found):
-            found = self._table[found].to_numpy(np.float32)
-        if found.ndim == 2:
-            return _finite(np.ascontiguousarray(found, np.float32), np.ones(len(found), bool), bad)
-        pd = require("pandas", feature="a DataFrame")
-        return _vectors(pd.Series(list(found), dtype=object), bad)
-
-
-def _is_names(part: Any) -> bool:
-    return isinstance(part, list) and bool(part) and all(isinstance(name, str) for name in part)
+        if found.ndim == 1:
+            return _vectors(found, bad)
+        if hasattr(found, "columns"):
+            return _wide(found, bad)
+        return _rows_of_array(found, bad)
 
 
 def _is_row_numbers(index: Any) -> bool:
@@ -345,66 +453,132 @@ def _is_row_numbers(index: Any) -> bool:
 # --- Vectors --------------------------------------------------------------------------------------------
 def _vectors(column: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
     """A column of vectors as one array, without a Python float where the cells are arrays or Arrow."""
-    if _is_arrow(column.dtype):
+    if cells.is_arrow(column.dtype):
         flat = _arrow_vectors(column)
         if flat is not None:
             return _finite(*flat, bad)
-        cells = column.array.__arrow_array__().to_pylist()
+        found = column.array.__arrow_array__().to_pylist()
     else:
-        cells = column.tolist()
-    present = np.ones(len(cells), bool)
-    if set(map(type, cells)) != {np.ndarray}:
-        present = np.fromiter((not is_missing(cell) for cell in cells), bool, len(cells))
-    found = cells if present.all() else [cell for cell, there in zip(cells, present, strict=True) if there]
-    rows = _stack(found)
+        found = column.tolist()
+    present = np.ones(len(found), bool)
+    if set(map(type, found)) != {np.ndarray}:
+        found = [_shown(cell) for cell in found]
+        present = np.fromiter((not is_missing(cell) for cell in found), bool, len(found))
+    rows = _stack(found if present.all() else [cell for cell, there in zip(found, present, strict=True) if there])
     if rows is None:
-        rows, present = _stack_each(cells, present, bad)
+        rows, present = _stack_each(found, present, bad)
     if present.all():
         return _finite(rows, present, bad)
-    vectors = np.zeros((len(cells), rows.shape[1]), np.float32)
+    vectors = np.zeros((len(found), rows.shape[1]), np.float32)
     vectors[present] = rows
     return _finite(vectors, present, bad)
 
 
-def _stack(cells: list[Any]) -> Matrix | None:
+def _shown(cell: Any) -> Any:
+    """A vector as an array or list: what is hidden of it is NaN, and one that is hidden wholly is missing."""
+    if isinstance(cell, np.ma.MaskedArray):
+        return None if cell.size and np.ma.getmaskarray(cell).all() else unmasked(cell)
+    if isinstance(cell, array.array) or (hasattr(cell, "__array__") and not isinstance(cell, np.ndarray | np.generic)):
+        return np.asarray(cell)  # of another library
+    return cell
+
+
+def _stack(vectors: list[Any]) -> Matrix | None:
     """Vectors of one length as an array; None when they are not."""
-    if not cells:
+    if not vectors:
         return np.zeros((0, 0), np.float32)
-    if set(map(type, cells)) == {np.ndarray}:
-        shapes, kinds = {cell.shape for cell in cells}, {cell.dtype.kind for cell in cells}
-        if len(shapes) > 1 or not kinds <= {"f", "i", "u"} or cells[0].ndim != 1 or not len(cells[0]):
+    if set(map(type, vectors)) == {np.ndarray}:
+        shapes, kinds = {one.shape for one in vectors}, {one.dtype.kind for one in vectors}
+        if len(shapes) > 1 or not kinds <= {"f", "i", "u"} or vectors[0].ndim != 1 or not len(vectors[0]):
             return None
-        return np.concatenate(cells, dtype=np.float32, casting="unsafe").reshape(len(cells), -1)
-    if not all(isinstance(cell, list | tuple) for cell in cells):
+        return np.concatenate(vectors, dtype=np.float32, casting="unsafe").reshape(len(vectors), -1)
+    if not all(isinstance(one, list | tuple) for one in vectors):
         return None
     try:
-        rows = np.array(cells)
+        rows = np.array(vectors)
     except ValueError:  # of different lengths
         return None
     return rows.astype(np.float32) if rows.ndim == 2 and rows.shape[1] and rows.dtype.kind in "fiu" else None
 
 
 def _stack_each(
-    cells: list[Any], present: npt.NDArray[np.bool_], bad: dict[int, str]
+    vectors: list[Any], present: npt.NDArray[np.bool_], bad: dict[int, str]
 ) -> tuple[Matrix, npt.NDArray[np.bool_]]:
     """As ``_stack``, row by row: those unlike the most common length are bad."""
     rows: dict[int, npt.NDArray[Any]] = {}
-    for row, cell in enumerate(cells):
+    for row, cell in enumerate(vectors):
         if present[row]:
-            array = np.asarray(cell) if isinstance(cell, list | tuple | np.ndarray) else np.empty(0, object)
-            if array.ndim == 1 and array.dtype.kind in "fiu" and len(array):
-                rows[row] = array
+            found = _numbers(cell)
+            if found is not None and found.ndim == 1 and found.dtype.kind in "fiu" and len(found):
+                rows[row] = found
             else:
-                bad.setdefault(row, f"expected a list of numbers as embedding, got {_short(cell)}")
-    lengths = [len(array) for array in rows.values()]
+                bad.setdefault(row, f"expected a list of numbers as embedding, got {short(cell)}")
+    lengths = [len(one) for one in rows.values()]
     length = max(set(lengths), key=lambda one: (lengths.count(one), -lengths.index(one)), default=0)
-    for row, array in list(rows.items()):
-        if len(array) != length:
-            bad.setdefault(row, f"expected {length} numbers as embedding, got {len(array)}")
+    for row, one in list(rows.items()):
+        if len(one) != length:
+            bad.setdefault(row, f"expected {length} numbers as embedding, got {len(one)}")
             del rows[row]
-    there = np.zeros(len(cells), bool)
+    there = np.zeros(len(vectors), bool)
     there[list(rows)] = True
     return np.array(list(rows.values()), np.float32).reshape(len(rows), length), there
+
+
+def _numbers(cell: Any) -> npt.NDArray[Any] | None:
+    """A vector as an array; None for what is none, or is ragged."""
+    if not isinstance(cell, list | tuple | np.ndarray):
+        return None
+    try:
+        return np.asarray(cell)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _rows_of_array(values: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+    """A two-dimensional array; a row that a masked one hides wholly has no vector."""
+    present = np.ones(len(values), bool)
+    if isinstance(values, np.ma.MaskedArray):
+        if values.shape[1]:
+            present = np.asarray(~np.ma.getmaskarray(values).all(axis=1))
+        values = np.array(unmasked(values))
+        if values.dtype.kind == "f":
+            values[~present] = 0
+    values = np.asarray(values)
+    if values.dtype.kind not in "fiu" or not values.shape[1]:
+        return _vectors(_objects(list(values), present), bad)
+    return _finite(np.ascontiguousarray(values, np.float32), present, bad)
+
+
+def _objects(rows: list[Any], present: npt.NDArray[np.bool_]) -> Any:
+    pd = require("pandas", feature="a DataFrame")
+    return pd.Series([list(row) if there else None for row, there in zip(rows, present, strict=True)], dtype=object)
+
+
+def _wide(table: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+    """A column for each dimension."""
+    vectors = np.empty(table.shape, np.float32)
+    for place, name in enumerate(table.columns):
+        column = table[name]
+        if _is_numeric(column.dtype):
+            vectors[:, place] = column.to_numpy(dtype=np.float32, na_value=np.nan)
+            continue
+        for row, cell in enumerate(cells.cells(column)):
+            if type(cell) in (int, float):
+                vectors[row, place] = cell
+            else:
+                vectors[row, place] = np.nan if cell is ABSENT else 0
+                if cell is not ABSENT:
+                    bad.setdefault(row, f"expected a number in the column {str(name)!r}, got {short(cell)}")
+    return _finite(vectors, np.ones(len(vectors), bool), bad)
+
+
+def _is_numeric(dtype: Any) -> bool:
+    """Whether all cells are whole numbers, numbers or missing."""
+    if cells.is_arrow(dtype):
+        pa = require("pyarrow", feature="an Arrow column")
+        return bool(pa.types.is_floating(dtype.pyarrow_dtype) or pa.types.is_integer(dtype.pyarrow_dtype))
+    plain = getattr(dtype, "numpy_dtype", dtype)
+    return isinstance(plain, np.dtype) and plain.kind in "iuf"
 
 
 def _finite(
@@ -415,10 +589,6 @@ def _finite(
         for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
             bad.setdefault(int(row), "the embedding holds NaN or infinity")
     return vectors, present
-
-
-def _is_arrow(dtype: Any) -> bool:
-    return type(dtype).__name__ == "ArrowDtype"
 
 
 def _arrow_vectors(column: Any) -> tuple[Matrix, npt.NDArray[np.bool_]] | None:
@@ -447,176 +617,72 @@ def _arrow_vectors(column: Any) -> tuple[Matrix, npt.NDArray[np.bool_]] | None:
 
 
 # --- Metadata -------------------------------------------------------------------------------------------
-def _metadatas(table: Any, names: list[Any], dates: Dates, bad: dict[int, str]) -> list[dict[str, Any] | None] | None:
-    """One dict a row; None for a row without any key, None for a table without metadata columns."""
+def is_of_hits(table: Any, name: str) -> bool:
+    """Whether a column says of a hit where it stood in an answer, and nothing of the record."""
+    if name not in table.attrs.get(_ATTRIBUTE, ()):
+        return False
+    column = table[name]
+    if name == "data":
+        return all(is_missing(cell) or _OF_HITS[name](cell) for cell in column.tolist())
+    return all(cell is ABSENT or _OF_HITS[name](cell) for cell in cells.cells(column))
+
+
+def mark_hits(frame: Any, names: Iterable[str]) -> None:
+    """Have a frame remember that these columns are not metadata."""
+    frame.attrs[_ATTRIBUTE] = list(dict.fromkeys([*frame.attrs.get(_ATTRIBUTE, ()), *names]))
+
+
+def _metadatas(
+    count: int, columns: list[tuple[Any, Any]], chosen: bool, dates: Dates, bad: dict[int, str]
+) -> list[dict[str, Any] | None] | None:
+    """One dict a row; None for a row without any key, None for a table without metadata columns.
+
+    A column of dicts is all of the metadata where it is called that, or was ``chosen``.
+    """
+    if not columns:
+        return None
     keys: list[str] = []
-    columns: list[list[Any]] = []
-    whole: list[list[Any]] = []
-    for name in names:
-        if name == "metadata" and _holds_dicts(table[name]):
-            whole.append([None if is_missing(cell) else cell for cell in table[name].tolist()])
-            continue
-        key = str(name).removeprefix(METADATA_PREFIX)
-        if not key or key[0] in "$#":
-            raise ValueError(f"expected column names that can be metadata keys, got {name!r}; rename or drop it")
+    values: list[list[Any]] = []
+    rows: list[dict[str, Any] | None] = [None] * count
+    for name, column in columns:
         problems: dict[int, str] = {}
-        columns.append(_cells(table[name], dates, problems))
-        _check_encodable(columns[-1], "the text", problems)
-        keys.append(key)
+        if (chosen or name == "metadata") and (whole := _dict_cells(column)) is not None:
+            for row, one in enumerate(cells.dicts(whole, dates, problems)):
+                rows[row] = one if rows[row] is None else {**rows[row], **(one or {})}  # type: ignore[dict-item]
+        else:
+            key = str(name).removeprefix(METADATA_PREFIX)
+            if reason := cells.key_problem(key):
+                raise ValueError(f"expected column names that can be metadata keys, got {name!r}: {reason}; rename it")
+            values.append(cells.cells(column, dates, problems))
+            cells.check_encodable(values[-1], "the text", problems)
+            keys.append(key)
         for row, reason in problems.items():
             bad.setdefault(row, f"column {str(name)!r}: {reason}")
-    if not keys and not whole:
-        return None
     if len(set(keys)) != len(keys):
         twice = sorted({key for key in keys if keys.count(key) > 1})
         raise ValueError(f"two columns would become the metadata key {', '.join(map(repr, twice))}; rename one")
-    rows = [
-        {key: cell for key, cell in zip(keys, cells, strict=True) if cell is not ABSENT} or None
-        for cells in (zip(*columns, strict=True) if columns else [()] * len(table))
-    ]
-    for dicts in whole:
-        rows = [({**given, **(row or {})} or None) if given else row for given, row in zip(dicts, rows, strict=True)]
+    if not keys:
+        return rows
+    for row, of_row in enumerate(zip(*values, strict=True)):
+        found = {key: cell for key, cell in zip(keys, of_row, strict=True) if cell is not ABSENT}
+        for key in found.keys() & (rows[row] or {}).keys():
+            bad.setdefault(row, f"the key {key!r} is in the column 'metadata' and is a column of its own; rename one")
+        rows[row] = {**(rows[row] or {}), **found} or None
     return rows
 
 
-def _check_encodable(cells: list[Any], what: str, bad: dict[int, str]) -> None:
-    """Half of a surrogate pair cannot be stored: Python's text may hold one, UTF-8 may not."""
-    texts = {row: cell for row, cell in enumerate(cells) if isinstance(cell, str)}
-    try:
-        "".join(texts.values()).encode()
-    except UnicodeEncodeError:
-        for row, text in texts.items():
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                bad.setdefault(row, f"{what} holds a lone surrogate, which cannot be written as UTF-8")
-
-
-def _holds_dicts(column: Any) -> bool:
-    """Whether this is the ``metadata`` column of Chroma's own helper functions."""
+def _dict_cells(column: Any) -> list[Any] | None:
+    """The cells of a column of dicts, as of Chroma's own helper functions; None for another column."""
+    if cells.is_arrow(column.dtype):
+        pa = require("pyarrow", feature="an Arrow column")
+        kind = column.dtype.pyarrow_dtype
+        if not (pa.types.is_struct(kind) or pa.types.is_map(kind)):
+            return None
+        return column.array.__arrow_array__().to_pylist()  # type: ignore[no-any-return]
     if column.dtype != object:
-        return False
-    cells = [cell for cell in column.tolist() if not is_missing(cell)]
-    return bool(cells) and all(isinstance(cell, dict) for cell in cells)
-
-
-def _cells(column: Any, dates: Dates = "iso", bad: dict[int, str] | None = None) -> list[Any]:
-    """A column as Python values, ABSENT where a cell is empty; a cell that is none stays, and ``bad`` says why."""
-    dtype = column.dtype
-    if type(dtype).__name__ == "CategoricalDtype":
-        values = [*_cells(dtype.categories.to_series(), dates), ABSENT]
-        return [values[code] for code in column.cat.codes.tolist()]
-    cells: list[Any]
-    if _is_arrow(dtype):
-        cells = column.array.__arrow_array__().to_pylist()
-    elif isinstance(dtype, np.dtype) and dtype.kind in "iufb":
-        cells = column.to_numpy().tolist()
-    elif hasattr(dtype, "numpy_dtype"):  # pandas' nullable numbers
-        cells = column.array.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0)).tolist()
-        for empty in np.flatnonzero(column.isna().to_numpy()):
-            cells[empty] = ABSENT
-    else:
-        cells = column.tolist()
-    kinds = set(map(type, cells))
-    if kinds <= {str, bool}:
-        return cells
-    if kinds == {int} and _INT64[0] <= min(cells) and max(cells) <= _INT64[1]:
-        return cells
-    if kinds == {float} and np.isfinite(cells).all():
-        return cells
-    for row, cell in enumerate(cells):
-        if type(cell) is not str:
-            try:
-                cells[row] = _value(cell, dates)
-            except ValueError as error:
-                if bad is not None:
-                    bad.setdefault(row, str(error))
-    return cells
-
-
-def _value(cell: Any, dates: Dates) -> Any:
-    """A cell as a metadata value: text, whole number, number, bool, list of one of them, or ABSENT."""
-    if is_missing(cell):
-        return ABSENT
-    for kind, convert in _CONVERSIONS:
-        if isinstance(cell, kind):
-            return convert(cell, dates)
-    if all(hasattr(cell, name) for name in ("indices", "values", "to_dict")):  # a SparseVector, ours or Chroma's
-        return cell
-    raise ValueError(f"expected text, a number, a bool, a date or a list of one of them, got {_short(cell)}")
-
-
-def _int(cell: Any, dates: Dates) -> int:
-    number: int = plain(cell)
-    if not _INT64[0] <= number <= _INT64[1]:
-        raise ValueError(f"expected a whole number of at most 64 bits, got {number}")
-    return number
-
-
-def _float(cell: Any, dates: Dates) -> float:
-    number: float = plain(cell)
-    if not np.isfinite(number):
-        raise ValueError("expected a finite number, got infinity, which Chroma cannot store")
-    return number
-
-
-def _datetime(cell: datetime.datetime, dates: Dates) -> str | float:
-    if dates == "iso":
-        return cell.isoformat()
-    return (cell if cell.tzinfo else cell.replace(tzinfo=datetime.UTC)).timestamp()
-
-
-def _date(cell: datetime.date, dates: Dates) -> str | float:
-    if dates == "iso":
-        return cell.isoformat()
-    return _datetime(datetime.datetime(cell.year, cell.month, cell.day), dates)
-
-
-def _numpy_scalar(cell: Any, dates: Dates) -> Any:
-    if cell.dtype.kind in "mM":
-        pd = require("pandas", feature="a DataFrame")
-        return _value((pd.Timestamp if cell.dtype.kind == "M" else pd.Timedelta)(cell), dates)
-    return _value(cell.item(), dates)
-
-
-def _list(cell: Any, dates: Dates) -> list[Any]:
-    values = [_value(one, dates) for one in cell]
-    kinds = set(map(type, values))
-    if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
-        raise ValueError(f"expected a list of values of one kind (text, number or bool), got {_short(cell)}")
-    return values
-
-
-#: From the most special to the most general: bool is an int, datetime is a date, float64 a float.
-_CONVERSIONS: tuple[tuple[Any, Callable[[Any, Dates], Any]], ...] = (
-    (bool, lambda cell, dates: cell),
-    (np.generic, _numpy_scalar),
-    (str, lambda cell, dates: plain(cell)),
-    (int, _int),
-    (float, _float),
-    (datetime.datetime, _datetime),
-    (datetime.date, _date),
-    (datetime.time, lambda cell, dates: cell.isoformat()),
-    (datetime.timedelta, lambda cell, dates: cell.total_seconds()),
-    ((list, tuple), _list),
-    (np.ndarray, lambda cell, dates: _list(np.atleast_1d(cell), dates)),
-)
-
-
-def is_missing(cell: Any) -> bool:
-    """None, NaN, NA, NaT: the empty cells of pandas."""
-    if cell is None or cell is ABSENT:
-        return True
-    if isinstance(cell, float):
-        number: float = plain(cell)
-        return number != number
-    if isinstance(cell, str | int | list | tuple | dict | np.ndarray):
-        return False
-    pd: Any = sys.modules["pandas"]
-    return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 40 else text[:39] + '…'} ({type(value).__name__})"
+        return None
+    found: list[Any] = column.tolist()
+    return found if any(isinstance(cell, Mapping) for cell in found) else None
 
 
 # --- Records -> table -----------------------------------------------------------------------------------
@@ -658,7 +724,7 @@ def to_frame(
     if flat.get("embeddings") is not None:
         made["embedding"] = pd.Series(_rows(flat["embeddings"]), dtype=object)
     frame = pd.DataFrame(made) if columns is None else _picked(pd, made, column_names(columns), len(flat["ids"]))
-    frame.attrs[_ATTRIBUTE] = [name for name in (*_HIT_COLUMNS, "data") if name in parts or name == "data" in made]
+    mark_hits(frame, [name for name in (*_HIT_COLUMNS, "data") if name in parts or name == "data" in made])
     return frame  # type: ignore[no-any-return]
 
 
@@ -763,12 +829,20 @@ def column_names(columns: Sequence[str]) -> Sequence[str]:
     return [columns] if isinstance(columns, str) else columns
 
 
+def keys_among(columns: Sequence[str]) -> list[str]:
+    """The columns that can only be metadata keys.
+
+    >>> keys_among(["id", "year", "document"])
+    ['year']
+    """
+    return [name for name in column_names(columns) if name not in _RECORD_COLUMNS]
+
+
 def _picked(pd: Any, made: dict[str, Any], columns: Sequence[str], rows: int) -> Any:
     """The wanted columns; one that no record has is empty."""
-    return pd.DataFrame(
-        {name: made[name] if name in made else pd.Series([None] * rows, dtype=object) for name in columns},
-        columns=list(columns),
-    )
+    empty = pd.Series([None] * rows, dtype=object)
+    picked = {name: made.get(name, made.get(name.removeprefix(METADATA_PREFIX), empty)) for name in columns}
+    return pd.DataFrame(picked, columns=list(columns))
 
 
 # --- Chroma's own helper functions (chromadb.utils.results) ---------------------------------------------

@@ -8,7 +8,9 @@ HTTP, and chromadb's own. Only the public methods get, add, upsert, update and d
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
@@ -94,12 +96,14 @@ def read(
 
     One call sees one state of the collection; pages may see different ones when somebody writes.
     """
-    wanted = list(include) if include is not None else fields_of(columns)
+    wanted = fields_of(columns) if include is None else [*include, *(fields_of(columns) if columns is not None else ())]
+    wanted = list(dict.fromkeys(wanted))
     arguments = {"where": where, "where_document": where_document, "include": wanted}
     if ids is not None:
         arguments["ids"] = ids
     if page_size is None:
         whole = yield Call("get", {**arguments, "limit": limit, "offset": offset or None})
+        yield from _warn_of_unknown(columns, whole)
         return dataframe.to_frame(whole, columns=columns)
     _positive("page_size", page_size)
     pages: list[Mapping[str, Any]] = []
@@ -111,7 +115,34 @@ def read(
         fetched += len(page["ids"])
         if len(page["ids"]) < size:
             break
+    yield from _warn_of_unknown(columns, _joined(pages))
     return dataframe.to_frame(_joined(pages), columns=columns)
+
+
+def _warn_of_unknown(columns: Sequence[str] | None, found: Mapping[str, Any]) -> Calls[None]:
+    """A warning for each column that is a key of no record, with what was perhaps meant.
+
+    A key that only the records found lack is an empty column. Others are looked at a page at a time, as far as needed.
+    """
+    if columns is None:
+        return
+    unknown = dict.fromkeys(dataframe.keys_among(columns))
+    known: set[str] = set()
+    page: Mapping[str, Any] = found
+    offset = 0
+    while True:
+        known.update(key for metadata in page.get("metadatas") or () for key in metadata or ())
+        unknown = {name: None for name in unknown if name.removeprefix(dataframe.METADATA_PREFIX) not in known}
+        if not unknown or (page is not found and len(page["ids"]) < _BATCH):
+            break
+        page = yield Call("get", {"include": ["metadatas"], "limit": _BATCH, "offset": offset})
+        offset += _BATCH
+    if offset > _BATCH or (page is not found and page["ids"]):
+        for name in unknown:
+            close = difflib.get_close_matches(name, sorted(known), 1)
+            there = ", ".join(map(repr, sorted(known)[:12])) or "none"
+            hint = f"; did you mean {close[0]!r}?" if close else f"; there are {there}"
+            warnings.warn(f"no record has the metadata key {name!r}, its column is empty{hint}", stacklevel=5)
 
 
 def page(
@@ -120,6 +151,8 @@ def page(
     """One page of the records as a table; None when there is no such page."""
     _positive("page_size", limit)
     found = yield Call("get", {"where": where, "include": fields_of(columns), "limit": limit, "offset": offset})
+    if offset == 0:
+        yield from _warn_of_unknown(columns, found)
     return dataframe.to_frame(found, columns=columns) if found["ids"] else None
 
 

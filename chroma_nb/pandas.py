@@ -14,6 +14,7 @@ import numpy as np
 
 from chroma_nb import dataframe, dataframe_calls
 from chroma_nb._optional import require
+from chroma_nb.cells import unmasked
 from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.types import Matrix, Vector
@@ -65,6 +66,7 @@ class ChromaAccessor:
         Exact, in memory, without a collection. Where the frame has no embeddings, the documents are
         embedded (by Chroma's default function unless another is given); a text is embedded once as
         long as this DataFrame lives. ``columns`` are document=, embedding=; rows without are left out.
+        A column ``distance`` of your own is called ``metadata.distance`` in the answer.
 
         >>> import pandas
         >>> birds = pandas.DataFrame({"id": ["wren", "crow"], "embedding": [[1.0, 0.0], [0.0, 1.0]]})
@@ -84,9 +86,14 @@ class ChromaAccessor:
             rows, vectors = np.array(records.ids, int)[given], records.embeddings[given]
         if isinstance(query, str):
             query = self._embedded([query], embedding_function)[0]
-        distances = _cosine_distances(vectors, np.asarray(query, np.float32))
+        distances = _cosine_distances(vectors, np.asarray(unmasked(query), np.float32))
         nearest = np.argsort(distances, kind="stable")[:n_results]
-        return self._frame.iloc[rows[nearest]].assign(distance=distances[nearest])
+        found = self._frame.iloc[rows[nearest]]
+        if "distance" in found and not dataframe.is_of_hits(found, "distance"):
+            found = found.rename(columns={"distance": dataframe.METADATA_PREFIX + "distance"})
+        found = found.assign(distance=distances[nearest])
+        dataframe.mark_hits(found, ["distance"])
+        return found
 
     def _embedded(self, texts: Sequence[str], embedding_function: Any) -> Matrix:
         """A vector for each text; those embedded before by the same function are remembered."""

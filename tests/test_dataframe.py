@@ -5,6 +5,9 @@ import contextlib
 import datetime
 import decimal
 import enum
+import http
+import pathlib
+import re
 import tracemalloc
 import uuid
 
@@ -400,7 +403,7 @@ def test_a_hundred_thousand_vectors_cross_without_a_python_float():
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [1, {"no": 1}]}, "column 'm'"),
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, decimal.Decimal(1)]}, "Decimal"),
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, b"bytes"]}, "bytes"),
-        ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, []]}, "list of values of one kind"),
+        ({"id": ["a", ""], "document": ["x", "y"]}, "the id is an empty text"),
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, [1, "x"]]}, "list of values of one kind"),
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, [[1]]]}, "list of values of one kind"),
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [1.0, float("inf")]}, "infinity"),
@@ -721,3 +724,541 @@ def test_sync_of_any_two_frames_reaches_the_second(make_collection, data):
         assert got["documents"][at[row.id]] == row.document
         assert exactly((got["metadatas"][at[row.id]] or {}).get("n")) == exactly(row.n)
         assert np.allclose(got["embeddings"][at[row.id]], row.embedding)
+
+
+# --- Every column is checked alike ------------------------------------------------------------------------
+CELLS = [
+    (1.5, float("nan"), None),
+    (-0.0, 2**53, float("inf")),
+    (True, False, None),
+    ("a", "", None),
+    (2**63 - 1, -(2**63), 2**63),
+    (datetime.date(2024, 5, 1), datetime.datetime(2024, 5, 1, 12, 30), datetime.timedelta(seconds=2)),
+    (pd.Interval(0, 4), "ten", pd.Period("2024-05")),
+    (decimal.Decimal("1.5"), uuid.UUID(int=1), b"bytes"),
+    (1, "mixed", 2.5),
+    ((1, 2), (1, 2.5), (1, "x")),
+]
+
+
+@pytest.mark.parametrize("given", CELLS, ids=str)
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_category_is_checked_as_the_value_it_stands_for(given, ordered):
+    """Categories are an encoding: the records and the bad rows are those of the same column without it."""
+    values = [given[place] for place in (0, 1, 2, 1, 0)] + [None]
+    plain = pd.Series(values, dtype=object)
+    there = list(dict.fromkeys(value for value in values if not dataframe.is_missing(value)))
+    unused = [*there, "never used"]
+    codes = [-1 if dataframe.is_missing(value) else there.index(value) for value in values]
+    coded = pd.Series(pd.Categorical.from_codes(codes, pd.Index(unused, dtype=object, tupleize_cols=False), ordered))
+    found = [
+        from_frame(pd.DataFrame({"document": ["text"] * 6, "x": column}), on_error="skip") for column in (plain, coded)
+    ]
+    assert found[0].skipped == found[1].skipped
+    assert exactly(list(found[0].records.metadatas)) == exactly(list(found[1].records.metadatas))
+
+
+def test_the_bins_of_cut_are_refused_with_what_to_do_and_their_labels_taken():
+    frame = pd.DataFrame({"document": ["x", "y"], "bin": pd.cut([1, 5], [0, 4, 10])})
+    with pytest.raises(ValueError, match=r"column 'bin': .* got Interval\(0, 4.*; convert the column: astype\(str\)"):
+        from_frame(frame)
+    assert [row["bin"] for row in from_frame(frame.astype({"bin": str})).records.metadatas] == ["(0, 4]", "(4, 10]"]
+
+
+@pytest.mark.parametrize("kind", ["Categorical", "Enum", "dictionary", "infinite dictionary"])
+def test_categories_of_polars_and_arrow_are_checked_too(kind):
+    pa, pl = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
+    columns = {
+        "Categorical": pl.Series(["u", None], dtype=pl.Categorical),
+        "Enum": pl.Series(["u", None], dtype=pl.Enum(["u", "v"])),
+        "dictionary": pa.array(["u", None]).dictionary_encode(),
+        "infinite dictionary": pa.array([0.5, float("inf")]).dictionary_encode(),
+    }
+    column = columns[kind]
+    make = pl.DataFrame if isinstance(column, pl.Series) else pa.table
+    found = from_frame(make({"id": ["a", "b"], "document": ["x", "y"], "c": column}), on_error="skip")
+    if kind == "infinite dictionary":
+        assert "infinity" in str(found.skipped[0])
+    else:
+        assert found.records.metadatas == [{"c": "u"}, None]
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (decimal.Decimal("1.50"), "astype(float), or astype(str)"),
+        (uuid.UUID(int=7), "astype(str)"),
+        (b"bytes", 'str.decode("utf-8")'),
+        (pathlib.PurePosixPath("/a/b"), "astype(str)"),
+        (1 + 2j, "abs(), or astype(str)"),
+        (np.clongdouble(1), "abs(), or astype(str)"),
+        ({1, 2}, "map(sorted"),
+        ({"a": {"b": 1}}, "map(json.dumps"),
+        (range(3), "map(list"),
+        (pd.Period("2024-05"), "astype(str)"),
+        (pd.Interval(0, 1), "astype(str)"),
+        (enum.Enum("Plain", "ONE").ONE, "astype(str)"),
+        (2**64, "astype(float), or astype(str)"),
+        (float("inf"), "replace([numpy.inf, -numpy.inf], None)"),
+        (np.longdouble("1e400"), "replace([numpy.inf, -numpy.inf], None)"),
+        ([1, "x"], "map(json.dumps"),
+        ([2**53 + 1, 0.5], "map(str"),
+        ([1, None], "map(json.dumps"),
+    ],
+    ids=repr,
+)
+def test_a_column_of_something_else_is_refused_with_its_name_and_what_to_do(value, remedy):
+    frame = pd.DataFrame({"document": ["x", "y"], "total": pd.Series([None, value], dtype=object)})
+    with pytest.raises(ValueError, match=r"row 1 .* column 'total': expected") as caught:
+        from_frame(frame)
+    assert f"convert the column: {remedy}" in str(caught.value)
+    report = from_frame(frame, on_error="skip")
+    assert (report.records.ids, remedy in report.skipped[0].reason) == (["0"], True)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pd.Series([[], ["x"]]), [None, ["x"]]),
+        (pd.Series([np.array([]), ()]), [None, None]),
+        (pd.Series([[1, 2.5], [True, False]]), [[1.0, 2.5], [True, False]]),
+        (pd.Series(np.array([1, 2], np.longdouble)), [1.0, 2.0]),
+        (pd.Series([np.longdouble(1), None], dtype=object), [1.0, None]),
+        (pd.Series(np.array([1, 2], ">i4")), [1, 2]),
+        (pd.Series([0.5, 1.5], dtype="float16"), [0.5, 1.5]),
+        (pd.Series([np.array(5), np.array("x")], dtype=object), [5, "x"]),
+        (pd.Series([np.ma.masked, 1], dtype=object), [None, 1]),
+        (pd.Series(pd.arrays.SparseArray([0.5, np.nan])), [0.5, None]),
+        (pd.Series([http.HTTPStatus.OK, enum.Enum("Role", {"ADMIN": "admin"}, type=str).ADMIN]), [200, "admin"]),
+    ],
+)
+def test_cells_in_an_unusual_dress_are_what_they_stand_for(column, values):
+    assert exactly(metadata_of(column)) == exactly(values)
+
+
+METADATA = {
+    "None": ({"a": 1, "b": None}, {"a": 1}),
+    "NaN": ({"a": float("nan")}, None),
+    "numpy": ({"a": np.int64(1), np.str_("b"): np.float32(0.5)}, {"a": 1, "b": 0.5}),
+    "date": ({"a": datetime.date(2024, 5, 1)}, {"a": "2024-05-01"}),
+    "lists": ({"a": [1, 2.5], "b": []}, {"a": [1.0, 2.5]}),
+    "infinity": ({"a": float("inf")}, "key 'a': expected a finite number"),
+    "nested": ({"a": {"b": 1}}, r"key 'a': expected text.*convert it: json.dumps"),
+    "big": ({"a": 2**63}, "key 'a': expected a whole number of at most 64 bits"),
+    "Decimal": ({"a": decimal.Decimal(1)}, r"key 'a': .*convert it: float\(…\)"),
+    "surrogate": ({"a": "half \ud83d"}, "lone surrogate"),
+    "number as key": ({1: 2}, "expected a text as key, got 1"),
+    "key of Chroma": ({"$a": 2}, "does not keep for itself"),
+    "no dict": ("text", "expected a dict of keys and values, got 'text'"),
+}
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_a_column_of_dicts_is_checked_as_columns_are(name):
+    cell, expected = METADATA[name]
+    frame = pd.DataFrame({"id": ["a", "b"], "document": ["x", "y"], "metadata": [cell, {"n": 1}]})
+    found = from_frame(frame, on_error="skip")
+    if isinstance(expected, str):
+        assert [bad.row for bad in found.skipped] == [0]
+        assert re.search(f"column 'metadata': .*{expected}", found.skipped[0].reason)
+        with pytest.raises(ValueError, match=expected):
+            from_frame(frame)
+    else:
+        assert exactly(list(found.records.metadatas)) == exactly([expected, {"n": 1}])
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars struct", "Arrow struct", "Arrow map"])
+def test_metadata_is_the_same_from_every_kind_of_table(kind):
+    pa, pl = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
+    rows = {"id": ["a", "b", "c"], "document": ["x", "y", "z"]}
+    metadata = [{"n": 1, "m": None}, {"n": 2, "m": 3}, None]
+    tables = {
+        "pandas": lambda: pd.DataFrame({**rows, "metadata": metadata}),
+        "polars struct": lambda: pl.DataFrame({**rows, "metadata": metadata}),
+        "Arrow struct": lambda: pa.table({**rows, "metadata": metadata}),
+        "Arrow map": lambda: pa.table(
+            {
+                **rows,
+                "metadata": pa.array(
+                    [None if row is None else list(row.items()) for row in metadata], pa.map_(pa.string(), pa.int64())
+                ),
+            }
+        ),
+    }
+    found = from_frame(tables[kind]()).records
+    assert list(found.metadatas) == [{"n": 1}, {"n": 2, "m": 3}, None]
+
+
+def test_a_key_that_is_also_a_column_is_not_overwritten_silently():
+    frame = pd.DataFrame({"document": ["x", "y"], "metadata": [{"n": 1}, {"m": 2}], "n": [5, 6]})
+    found = from_frame(frame, on_error="skip")
+    assert "the key 'n' is in the column 'metadata' and is a column of its own" in found.skipped[0].reason
+    assert found.records.metadatas == [{"m": 2, "n": 6}]
+
+
+SYNCED = {
+    "NaN": [1.5, float("nan")],
+    "float32": pd.Series([0.1, 0.2], dtype="float32"),
+    "float16": pd.Series([0.1, 0.2], dtype="float16"),
+    "minus zero": [-0.0, 0.0],
+    "big": [2**63 - 1, -(2**63)],
+    "Int64": pd.array([2**62 + 1, None], dtype="Int64"),
+    "boolean": pd.array([True, None], dtype="boolean"),
+    "string": pd.array(["a", None], dtype="string"),
+    "category": pd.Categorical(["a", None]),
+    "dates": [datetime.date(2024, 5, 1), None],
+    "zone": pd.to_datetime(["2024-05-01 12:30+02:00", None]),
+    "timedelta": pd.to_timedelta(["1.5s", None]),
+    "lists": [[1, 2.5], []],
+    "tuples": [(1, 2), None],
+    "metadata": [{"a": 1.5, "b": [1, 2.5], "c": None}, {"a": float("nan")}],
+    "infinity": [1.0, float("inf")],
+    "masked": np.ma.array([1, 2], mask=[False, True]),
+}
+
+
+@pytest.mark.parametrize("name", SYNCED)
+def test_sync_of_the_same_frame_says_nothing_was_updated(collection, name):
+    column = "metadata" if name == "metadata" else "x"
+    frame = pd.DataFrame({"id": ["a", "b"], "embedding": [[1.0, 0.0], [0.0, 1.0]], column: SYNCED[name]})
+    run(collection, sync(frame, on_error="skip"))
+    again = run(collection, sync(frame, on_error="skip"))
+    assert (again.added, again.updated, again.unchanged) == (0, 0, 1 if name == "infinity" else 2)
+
+
+# --- Beside a frame: by label -----------------------------------------------------------------------------
+LABELLED = pd.DataFrame({"id": ["a", "b", "c"], "text": ["A", "B", "C"], "n": [3, 1, 2]})
+
+
+def given_as(part, series):
+    """A Series of texts as the values of a part."""
+    if part == "metadata":
+        return series.map(lambda text: {"text": text})
+    if part == "embedding":
+        return series.map(lambda text: [float(ord(text)), 1.0])
+    return series
+
+
+def taken(part, frame, series, **options):
+    """What became of the text of each record, whatever part it was given as."""
+    content = {} if part in ("document", "uri", "embedding") else {"embedding": np.ones((len(frame), 2))}
+    found = from_frame(frame, **{part: given_as(part, series)}, **content, **options).records
+    values = {
+        "document": lambda: found.documents,
+        "uri": lambda: found.uris,
+        "metadata": lambda: [row["text"] for row in found.metadatas],
+        "embedding": lambda: [chr(int(row[0])) for row in found.embeddings],
+    }
+    return dict(zip(found.ids, values[part](), strict=True))
+
+
+RIGHT = {"a": "A", "b": "B", "c": "C"}
+PARTS = pytest.mark.parametrize("part", ["document", "uri", "metadata", "embedding"])
+
+
+@PARTS
+@pytest.mark.parametrize(
+    ("frame", "series"),
+    [
+        (LABELLED.sort_values("n"), LABELLED["text"]),
+        (LABELLED.iloc[1:], LABELLED["text"]),
+        (LABELLED, LABELLED.sort_values("n").set_index("id")["text"]),
+        (LABELLED.set_index("id"), LABELLED.sort_values("n").set_index("id")["text"]),
+        (LABELLED.set_index("id").sort_values("n"), LABELLED.set_index("id")["text"]),
+        (LABELLED, pd.Series(["A", "B", "C"])),
+    ],
+)
+def test_a_series_belongs_to_the_rows_of_its_index_as_in_pandas(part, frame, series):
+    found = taken(part, frame.drop(columns="text"), series)
+    assert found == {one: RIGHT[one] for one in found}
+    assert len(found) == len(frame)
+
+
+@PARTS
+@pytest.mark.parametrize(
+    ("frame", "series", "message"),
+    [
+        (LABELLED, LABELLED["text"].iloc[1:], "got none for 'a'|got none for 0"),
+        (LABELLED.set_index("id"), LABELLED["text"], "got none for 'a', 'b', 'c'; the labels are 0, 1, 2"),
+        (LABELLED, pd.Series(["A", "B"], index=["a", "b"]), "got none for 'c'"),
+        (LABELLED, pd.Series(list("ABCD"), index=[0, 1, 2, 2]), "expected one value for 2, got two"),
+        (LABELLED, pd.Series(list("ABCD"), index=["a", "b", "c", "c"]), "expected one value for 'c', got two"),
+    ],
+)
+def test_a_series_whose_index_does_not_fit_is_refused(part, frame, series, message):
+    with pytest.raises(ValueError, match=message):
+        taken(part, frame.drop(columns="text"), series)
+
+
+def test_ids_that_are_whole_numbers_are_matched_and_an_index_called_like_their_column_holds_ids():
+    frame = pd.DataFrame({"key": [2, 0, 1]})
+    texts = pd.Series(["zero", "one", "two"], index=pd.Index([0, 1, 2], name="key"))
+    assert from_frame(frame, id="key", document=texts).records.documents == ["two", "zero", "one"]
+    assert from_frame(frame + 7, id="key", document=texts.set_axis([7, 8, 9])).records.documents == [
+        "two",
+        "zero",
+        "one",
+    ]
+
+
+def test_ids_and_tables_beside_a_frame_are_matched_by_the_index_too():
+    shuffled = LABELLED.sort_values("n")
+    assert from_frame(shuffled[["text"]], id=LABELLED["id"], document="text").records.documents == ["B", "C", "A"]
+    vectors = pd.DataFrame(np.eye(3), index=["a", "b", "c"])
+    found = from_frame(shuffled[["id"]], embedding=vectors, metadata=LABELLED[["text"]]).records
+    assert found.embeddings.tolist() == np.eye(3)[[1, 2, 0]].tolist()
+    assert [row["text"] for row in found.metadatas] == ["B", "C", "A"]
+    assert from_frame(shuffled[["id"]], document=RIGHT).records.documents == ["B", "C", "A"]
+
+
+@pytest.mark.parametrize("kind", ["list", "tuple", "array", "Index", "Arrow", "polars", "generator"])
+def test_values_without_labels_go_by_position(kind):
+    pa, pl = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
+    make = {
+        "list": list,
+        "tuple": tuple,
+        "array": np.array,
+        "Index": pd.Index,
+        "Arrow": pa.array,
+        "polars": pl.Series,
+        "generator": iter,
+    }
+    frame = LABELLED.sort_values("n")[["id"]]
+    assert from_frame(frame, document=make[kind](["x", "y", "z"])).records.documents == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("method", ["add_df", "upsert_df", "update_df", "sync", "to_collection"])
+def test_every_way_into_a_collection_goes_by_label(method):
+    import chroma_nb
+    import chroma_nb.pandas
+
+    frame = LABELLED.sort_values("n")[["id"]]
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("labels", embedding_function=None)
+        if method == "update_df":
+            collection.add(ids=["a", "b", "c"], embeddings=np.eye(3))
+        given = {"document": LABELLED["text"], "embedding": pd.DataFrame(np.eye(3))}
+        if method == "to_collection":
+            frame.chroma.to_collection(collection, **given)
+        else:
+            getattr(collection, method)(frame, **given)
+        assert dict(zip(*map(collection.get().get, ("ids", "documents")), strict=True)) == RIGHT
+        found = frame.chroma.search([0.0, 1.0, 0.0], 1, embedding=given["embedding"])
+        assert found["id"].tolist() == ["b"]
+
+
+@pytest.mark.parametrize("method", ["add", "upsert", "update"])
+@pytest.mark.parametrize("field", ["documents", "uris", "metadatas", "embeddings"])
+@pytest.mark.parametrize("ids", ["column", "list", "other"])
+def test_columns_beside_ids_go_by_label_too(method, field, ids):
+    import chroma_nb
+
+    shuffled = LABELLED.sort_values("n")
+    part = {"documents": "document", "uris": "uri", "metadatas": "metadata", "embeddings": "embedding"}[field]
+    texts = given_as(part, LABELLED["text"] if ids == "column" else LABELLED.set_index("id")["text"])
+    given = {"column": shuffled["id"], "list": shuffled["id"].tolist(), "other": shuffled["id"].set_axis([7, 8, 9])}[
+        ids
+    ]
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("beside", embedding_function=None)
+        if method == "update":
+            collection.add(ids=["a", "b", "c"], embeddings=np.eye(3, 2))
+        vectors = {} if field == "embeddings" else {"embeddings": np.eye(3, 2)}
+        getattr(collection, method)(ids=given, **{field: texts}, **vectors)
+        got = collection.get(include=[field])
+        values = {
+            "metadatas": lambda row: row["text"],
+            "embeddings": lambda row: chr(int(row[0])),
+        }.get(field, str)
+        assert {one: values(row) for one, row in zip(got["ids"], got[field], strict=True)} == RIGHT
+
+
+def test_columns_beside_ids_of_other_rows_are_refused_and_nothing_is_written():
+    import chroma_nb
+
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("beside", embedding_function=None)
+        for add in (collection.add, collection.upsert, collection.update):
+            with pytest.raises(ValueError, match=r"Series given as documents is matched by its index.*got none for"):
+                add(ids=LABELLED["id"], documents=LABELLED["text"].set_axis([5, 6, 7]), embeddings=np.eye(3))
+        assert collection.count() == 0
+        collection.add(ids=["x", "y", "z"], documents=LABELLED["text"], embeddings=np.eye(3))
+        assert collection.get()["documents"] == ["A", "B", "C"]
+
+
+# --- What a masked array hides ------------------------------------------------------------------------------
+def test_what_is_hidden_is_missing():
+    rows = np.ma.array([[9.0, 9.0], [1.0, 2.0], [1.0, 9.0]], mask=[[1, 1], [0, 0], [0, 1]])
+    texts = np.ma.array(["x", "hidden", "z"], mask=[0, 1, 0])
+    for embedding in (rows, list(rows), pd.Series(list(rows), dtype=object)):
+        found = from_frame(LABELLED[["id"]], document=texts, embedding=embedding, on_error="skip")
+        assert (found.records.ids, found.records.documents) == (["a", "b"], ["x", None])
+        assert found.records.has_embedding.tolist() == [False, True]
+        assert "NaN" in found.skipped[0].reason
+    ids = np.ma.array(["a", "b", "c"], mask=[0, 0, 1])
+    assert from_frame(LABELLED[["text"]], id=ids, document="text", on_error="skip").records.ids == ["a", "b"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+@pytest.mark.parametrize("make", [lambda rows: rows, list, lambda rows: rows[0]])
+def test_a_number_that_is_hidden_is_never_stored(dtype, make):
+    import chroma_nb
+
+    hidden = make(np.ma.array(np.ones((1, 2), dtype), mask=[[False, True]]))
+    with chroma_nb.EphemeralClient() as client:
+        collection = client.create_collection("masked", embedding_function=None)
+        collection.add(ids=["a"], embeddings=[[1.0, 0.0]])
+        for write_it in (collection.add, collection.upsert, collection.update):
+            with pytest.raises(chroma_nb.errors.InvalidArgumentError, match="must not contain NaN"):
+                write_it(ids=["a"], embeddings=hidden)
+        assert collection.get(include=["embeddings"])["embeddings"].tolist() == [[1.0, 0.0]]
+        assert np.isnan(collection.query(query_embeddings=hidden)["distances"][0][0])
+
+
+# --- Names and shapes -----------------------------------------------------------------------------------------
+def test_columns_may_be_called_anything():
+    frame = pd.DataFrame([["a", 1.0, 2.0, "x"], ["b", 3.0, 4.0, "y"]])
+    found = from_frame(frame, id=0, embedding=[1, 2], document=3).records
+    assert (found.ids, found.embeddings.tolist(), found.documents) == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]], ["x", "y"])
+    assert from_frame(frame, id=0, embedding=[1, 2]).records.metadatas == [{"3": "x"}, {"3": "y"}]
+    with pytest.raises(ValueError, match="expected id= to name a column, got 5; there are: 0, 1, 2, 3"):
+        from_frame(frame, id=5, embedding=[1, 2])
+
+
+@pytest.mark.parametrize("make", [list, tuple, np.array, pd.Index, pd.Series])
+def test_the_names_of_the_dimensions_may_come_in_any_list(make):
+    frame = pd.DataFrame({"id": ["a"], "v0": [1.0], "v1": pd.array([2], dtype="Int64")})
+    assert from_frame(frame, embedding=make(["v0", "v1"])).records.embeddings.tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("embedding", "message"),
+    [
+        (np.array(5), r"values of shape \(\)"),
+        (np.zeros((3, 2, 2)), r"values of shape \(3, 2, 2\)"),
+        (np.array([["1", "2"]] * 3), "expected a list of numbers"),
+        (np.eye(3) > 0, "expected a list of numbers"),
+        (np.eye(3) + 0j, "expected a list of numbers"),
+        (np.eye(2), "expected one embedding a row, 3 in all, got 2"),
+        ([np.ones(2), np.ones(3), np.ones(2)], "row 1 .*expected 2 numbers"),
+        ([[1.0, 2.0], [[1.0], [2.0, 3.0]], [1.0, 2.0]], "row 1 .*expected a list of numbers"),
+    ],
+)
+def test_an_embedding_of_another_shape_or_kind_is_refused(embedding, message):
+    with pytest.raises(ValueError, match=message):
+        from_frame(LABELLED, embedding=embedding)
+
+
+def test_texts_are_no_numbers_in_a_column_of_a_dimension():
+    frame = pd.DataFrame({"id": ["a", "b"], "v0": ["1", 2.0], "v1": [1.0, 2.0]})
+    with pytest.raises(ValueError, match=r"row 0 .*expected a number in the column 'v0', got '1'"):
+        from_frame(frame, embedding=["v0", "v1"])
+
+
+def test_an_index_of_several_levels_is_no_id():
+    index = pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])
+    with pytest.raises(ValueError, match="the index has several levels"):
+        from_frame(pd.DataFrame({"document": ["x", "y"]}, index=index))
+    assert len(from_frame(pd.DataFrame({"id": ["a", "b"], "document": ["x", "y"]}, index=index)).records) == 2
+
+
+def test_a_column_of_ones_own_on_a_frame_of_hits_is_metadata():
+    hits = to_frame({"ids": [["a", "b"]], "distances": [[0.5, 0.7]], "documents": [["one", "two"]]})
+    assert from_frame(hits).records.metadatas is None
+    own = hits.assign(query="what I asked", rank="first")
+    assert from_frame(own).records.metadatas == [{"query": "what I asked", "rank": "first"}] * 2
+    assert from_frame(pd.concat([hits, hits.assign(id=["c", "d"])])).records.metadatas is None
+
+
+# --- Tables of other libraries -----------------------------------------------------------------------------------
+def arrow_rows():
+    import pyarrow as pa
+
+    return pa.table({"id": ["a", "b"], "document": ["x", "y"], "n": [1, None]})
+
+
+class Dataset:
+    """As of Hugging Face: ``data`` is the table before select() and shuffle()."""
+
+    column_names = ("id", "document", "n")
+    data = None
+
+    def __init__(self, format=None):
+        self.format = format
+
+    def __len__(self):
+        return 2
+
+    def with_format(self, format):
+        return Dataset(format)
+
+    def __getitem__(self, rows):
+        assert self.format == "arrow"
+        return arrow_rows()[rows]
+
+    def to_pandas(self):
+        raise AssertionError("a whole number beside a missing one would become a float")
+
+
+class Relation:
+    """As of DuckDB."""
+
+    columns = ("id", "document", "n")
+
+    def to_arrow_table(self):
+        return arrow_rows()
+
+
+class OnlyPandas:
+    columns = ("id", "document", "n")
+
+    def df(self):
+        return arrow_rows().to_pandas().astype({"n": "Int64"})
+
+
+class OnlyAStream:
+    def __arrow_c_stream__(self, requested_schema=None):
+        return arrow_rows().__arrow_c_stream__(requested_schema)
+
+
+class OnlyInterchange:
+    def __dataframe__(self, *arguments, **options):  # of pandas, which says that it will go
+        return arrow_rows().to_pandas().assign(n=[1, 2]).__dataframe__()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [Dataset, Relation, OnlyPandas, OnlyAStream, OnlyInterchange])
+def test_tables_of_other_libraries_are_taken(collection, kind):
+    pytest.importorskip("pyarrow")
+    assert dataframe.is_frame(kind())
+    run(collection, write("add", kind(), embedding=np.eye(2)))
+    assert collection.get()["documents"] == ["x", "y"]
+    assert exactly(collection.get()["metadatas"][0]) == exactly({"n": 1})
+
+
+def test_splits_of_a_dataset_are_several_tables():
+    with pytest.raises(TypeError, match="got a dict; choose one of its tables: 'train', 'test'"):
+        from_frame({"train": Dataset(), "test": Dataset()})
+
+
+# --- A column that is a key of no record ---------------------------------------------------------------------------
+def test_a_column_that_no_record_has_is_told_with_what_was_meant(collection):
+    run(collection, write("add", example()))
+    for calls in (
+        read(columns=["id", "yaer"]),
+        read({"year": 2020}, columns=["id", "yaer"]),
+        read(columns=["yaer"], page_size=2),
+    ):
+        with pytest.warns(UserWarning, match="no record has the metadata key 'yaer'.*did you mean 'year'"):
+            assert run(collection, calls)["yaer"].isna().all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_column_that_only_these_records_lack_is_empty_without_a_word(make_collection):
+    collection = make_collection()
+    assert run(collection, read(columns=["id", "year"])).empty
+    run(collection, write("add", example()))
+    assert run(collection, read(ids=["b"], columns=["year"]))["year"].tolist() == [None]
+    assert run(collection, read({"year": 1}, columns=["year"])).empty
+    assert run(collection, read(columns=["metadata.year"]))["metadata.year"].tolist()[0] == 2020
+    assert run(collection, read(columns=["year"], include=["documents"]))["year"].tolist()[0] == 2020

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import sys
 import time
 import warnings
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.embedding_functions.progress import progress_bar, say
 from chroma_nb.engine import adoption
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.locks import first_open
@@ -119,7 +118,7 @@ def import_on_first_open(path: Path) -> None:
 
     report = first_open(path, work)
     if report is not None:
-        sys.stderr.write(f"chroma_nb: {report}\n")
+        say(f"chroma_nb: {report}")
 
 
 def _refuse_half_imported(path: Path) -> None:

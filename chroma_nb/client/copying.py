@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from chroma_nb._optional import require
+from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import InternalError, _AlreadyExistsError
 
 _FIELDS = ("embeddings", "documents", "metadatas", "uris")
@@ -69,7 +69,7 @@ def copy(
         raise ValueError("expected another place or another name for the copy, got the collection itself")
     ids: list[str] = source_collection.get(include=[])["ids"]
     size = min(batch_size, _largest_batch(target_client))
-    with _bar(len(ids), progress) as bar:
+    with progress_bar(len(ids), description="copying", unit="record", shown=progress, leave=False) as bar:
         written = _transfer(source_collection, target, list(_slices(ids, size)), overwrite, bar)
     checksum = _verify(source_collection, target, ids, size)
     return Copied(target, len(ids), written, checksum)
@@ -132,11 +132,6 @@ def _slices(ids: list[str], size: int) -> Iterator[list[str]]:
         yield ids[start : start + size]
 
 
-def _bar(total: int, progress: bool) -> Any:
-    tqdm = require("tqdm.auto", feature="progress of a copy", package="tqdm").tqdm
-    return tqdm(total=total, unit="records", delay=1.0, leave=False, disable=not progress)
-
-
 # --- Records of either library ---------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class _Record:
@@ -185,7 +180,7 @@ def _add(target: Any, records: list[_Record]) -> None:
 
 # --- During and after ---------------------------------------------------------------------------------------------
 def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: bool, bar: Any) -> int:
-    written, maybe_there = 0, target.count() > 0
+    written, looked_at, maybe_there = 0, 0, target.count() > 0
     for ids in batches:
         records = _read(source, ids)
         there = _read(target, ids) if maybe_there else {}
@@ -201,7 +196,8 @@ def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: boo
         if missing:
             _add(target, missing)
         written += len(missing)
-        bar.update(len(ids))
+        looked_at += len(ids)
+        bar.update(max(0, looked_at - bar.done))  # a server's client may have moved it
     return written
 
 

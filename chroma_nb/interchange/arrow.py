@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from chroma_nb import cells
 from chroma_nb._optional import require
 from chroma_nb.types import Records
 
@@ -60,13 +61,17 @@ def _encoded(metadata: Mapping[str, Any] | None) -> str | None:
     return None if metadata is None else orjson.dumps(metadata).decode()
 
 
-def from_batch(batch: Any) -> Records:
+def from_batch(batch: Any, first: int = 0) -> Records:
     """The records of a pyarrow.RecordBatch or Table.
 
     ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` (JSON text, a struct or a map) may be.
-    Further columns become metadata under their names. Raises ValueError for what cannot be a record.
+    Further columns become metadata under their names, their cells what they become in a DataFrame. Raises ValueError
+    for what cannot be a record; rows are counted from ``first``.
     """
     names = batch.schema.names
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"expected column names that differ, got {', '.join(twice)} more than once")
     if ID not in names:
         raise ValueError(f"expected a column 'id' with the records' ids, got the columns {names}")
     ids = batch.column(ID).to_pylist()
@@ -79,7 +84,7 @@ def from_batch(batch: Any) -> Records:
         embeddings=embeddings,
         documents=texts["document"],
         uris=texts["uri"],
-        metadatas=_metadatas(batch),
+        metadatas=_metadatas(batch, first),
         has_embedding=there,
     )
 
@@ -103,29 +108,50 @@ def _embeddings(column: Any) -> tuple[Any, Any]:
     return embeddings, None if there.all() else there
 
 
-def _metadatas(batch: Any) -> list[dict[str, Any] | None] | None:
+def _metadatas(batch: Any, first: int) -> list[dict[str, Any] | None] | None:
     others = [name for name in batch.schema.names if name not in (ID, EMBEDDING, METADATA, *TEXTS)]
     if not others and METADATA not in batch.schema.names:
         return None
     own = batch.column(METADATA).to_pylist() if METADATA in batch.schema.names else [None] * batch.num_rows
-    columns = {name: batch.column(name).to_pylist() for name in others}
-    merged = []
-    for place, one in enumerate(own):
-        values = {**_decoded(one), **{name: values[place] for name, values in columns.items()}}
-        merged.append({key: value for key, value in values.items() if value is not None} or None)
-    return merged
+    found = _checked([_decoded(one, first + row) for row, one in enumerate(own)], METADATA, first)
+    merged: list[dict[str, Any]] = [dict(one or {}) for one in found]
+    for name in others:
+        if reason := cells.key_problem(name):
+            raise ValueError(f"expected column names that can be metadata keys, got {name!r}: {reason}; rename it")
+        of_column = _checked([{name: value} for value in batch.column(name).to_pylist()], None, first)
+        for row, one in enumerate(of_column):
+            if one and name in merged[row]:
+                raise ValueError(
+                    f"row {first + row}: the key {name!r} is in the column {METADATA!r} and is a column of its own; "
+                    "rename one"
+                )
+            merged[row].update(one or {})
+    return [one or None for one in merged]
 
 
-def _decoded(metadata: Any) -> dict[str, Any]:
-    if metadata is None:
-        return {}
-    if isinstance(metadata, list):  # how pyarrow gives a map
-        metadata = dict(metadata)
-    if isinstance(metadata, str):
-        metadata = orjson.loads(metadata)
-    if not isinstance(metadata, dict):
-        raise ValueError(f"expected an object of JSON in the column 'metadata', got {type(metadata).__name__}")
-    return metadata
+def _checked(rows: list[Any], column: str | None, first: int) -> list[dict[str, Any] | None]:
+    problems: dict[int, str] = {}
+    found = cells.dicts(rows, "iso", problems)
+    if problems:
+        row, reason = min(problems.items())
+        where = "" if column is None else f"column {column!r}: "
+        raise ValueError(f"row {first + row} (from 0): {where}{reason}")
+    return found
+
+
+def _decoded(metadata: Any, row: int) -> Any:
+    """The metadata of a row as a dict, as the list of pairs that a map is, or None."""
+    given = metadata
+    if isinstance(given, str):
+        try:
+            metadata = orjson.loads(given)
+        except orjson.JSONDecodeError:
+            metadata = None
+    if isinstance(metadata, dict) or given is None or (isinstance(given, list) and not isinstance(metadata, str)):
+        return metadata
+    raise ValueError(
+        f"row {row} (from 0): expected an object of JSON in the column 'metadata', got {cells.short(given)}"
+    )
 
 
 class TableInMemory:

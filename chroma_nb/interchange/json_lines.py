@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 import orjson
 
+from chroma_nb import cells
 from chroma_nb.types import Records
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
@@ -69,7 +70,20 @@ def _record(number: int, line: bytes) -> dict[str, Any]:
         raise ValueError(f"line {number} is not JSON: {error}") from error
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         raise ValueError(f"expected line {number} to be an object with a text as its 'id', got {line[:60]!r}")
-    return record
+    return {**record, "metadata": _metadata(number, record.get("metadata"))}
+
+
+def _metadata(number: int, metadata: Any) -> Any:
+    """Checked as a cell of a table is; None under a key stays, which deletes the key."""
+    if not isinstance(metadata, dict):
+        if metadata is None:
+            return None
+        raise ValueError(f"expected line {number} to have an object as its 'metadata', got {cells.short(metadata)}")
+    problems: dict[int, str] = {}
+    (found,) = cells.dicts([metadata], "iso", problems)
+    if problems:
+        raise ValueError(f"line {number}: {problems[0]}")
+    return {**{key: None for key, value in metadata.items() if value is None}, **(found or {})} or None
 
 
 def _records(parsed: list[dict[str, Any]]) -> Records:

@@ -47,4 +47,11 @@ class ParquetFile:
 def read(path: str | os.PathLike[str], batch_size: int) -> tuple[int, Iterator[Records]]:
     """How many rows the file has, and its records in batches."""
     file = arrow.pyarrow("parquet").ParquetFile(os.fspath(path))
-    return file.metadata.num_rows, (arrow.from_batch(batch) for batch in file.iter_batches(batch_size=batch_size))
+    return file.metadata.num_rows, _records(file.iter_batches(batch_size=batch_size))
+
+
+def _records(batches: Iterator[Any]) -> Iterator[Records]:
+    first = 0
+    for batch in batches:
+        yield arrow.from_batch(batch, first)
+        first += batch.num_rows

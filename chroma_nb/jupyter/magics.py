@@ -15,6 +15,7 @@ from traitlets import Bool, Enum, Int
 from chroma_nb.jupyter.command_line import split
 from chroma_nb.jupyter.commands import dispatch
 from chroma_nb.jupyter.completion import complete
+from chroma_nb.jupyter.scope import seen_by_the_caller
 from chroma_nb.jupyter.session import Session
 
 
@@ -46,11 +47,12 @@ class ChromaMagics(Magics):
         %chroma use papers
         %chroma add papers df --text abstract --id doi
         %chroma query "protein folding" -n 5 --where "year > 2020 and topic in ('a', 'b')"
-        hits = %chroma query papers :question --as df   :question is a variable of the notebook
+        hits = %chroma query papers :question --as df   :question is a variable; in a function its own come first
         %%chroma query papers -o hits                   the text of the cell is the query
         """
         try:
-            return dispatch(self.session, split(line), cell)
+            with self.session.seeing(seen_by_the_caller(self.session.notebook)):
+                return dispatch(self.session, split(line), cell)
         except UsageError:
             raise
         except Exception as error:

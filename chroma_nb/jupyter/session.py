@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError, UsageError
@@ -39,7 +41,9 @@ class Session:
         say: Callable[[str], object] = lambda text: sys.stdout.write(text),  # the stdout of the moment
         ask: Callable[[str], str] = lambda question: input(question),
     ) -> None:
-        self.variables = variables
+        #: The variables of the notebook. What a command writes goes here.
+        self.notebook = variables
+        self._seen: ContextVar[Mapping[str, Any] | None] = ContextVar("chroma_nb_variables", default=None)
         self.settings = settings
         self._say, self._ask = say, ask
         self.clients: dict[str, Any] = {}
@@ -67,9 +71,34 @@ class Session:
             raise UsageError("nothing was changed")
 
     # --- Names ---
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """The variables that are seen: in a function its own first, elsewhere those of the notebook."""
+        seen = self._seen.get()
+        return self.notebook if seen is None else seen
+
+    @contextmanager
+    def seeing(self, variables: Mapping[str, Any]) -> Iterator[None]:
+        """Commands inside see these variables."""
+        token = self._seen.set(variables)
+        try:
+            yield
+        finally:
+            self._seen.reset(token)
+
+    def assign(self, name: str, value: Any) -> None:
+        """Set a variable of the notebook; UsageError where it would not be the one that is seen."""
+        if name in getattr(self.variables, "local", ()):
+            raise UsageError(
+                f"--out sets a variable of the notebook, and {name!r} is one of the function; write {name} = %chroma …"
+            )
+        self.notebook[name] = value
+
     def variable(self, name: str) -> Any:
         """The value of a variable of the notebook."""
         if name not in self.variables:
+            if name in getattr(self.variables, "local", ()):
+                raise UsageError(f"the variable {name!r} of the function has no value yet")
             raise UsageError(f"there is no variable {name!r} in the notebook{suggestion(name, self.variables)}")
         return self.variables[name]
 
@@ -77,9 +106,12 @@ class Session:
         """The client in use: the connected one, else the only one among the variables."""
         if self.current_client is not None:
             return self.clients[self.current_client]
+        near = {id(value): (name, value) for name, value in self._of_functions().items() if is_client(value)}
         found = {id(value): name for name, value in self._shown_variables() if is_client(value)}
+        if len(near) == 1:
+            return next(iter(near.values()))[1]
         if len(found) == 1:
-            return self.variables[next(iter(found.values()))]
+            return self.named()[next(iter(found.values()))]
         if found:
             names = ", ".join(sorted(found.values()))
             raise UsageError(f"there are several clients: {names}; choose one: %chroma connect {min(found.values())}")
@@ -91,8 +123,8 @@ class Session:
             if self.current_collection is None:
                 raise UsageError("which collection? name one, or choose it once: %chroma use NAME")
             return self.current_collection
-        if is_collection(self.variables.get(name)):
-            return self.variables[name]
+        if is_collection(found := self.named().get(name)):
+            return found
         client = self.client()
         names = self.collection_names(client)
         if name not in names:
@@ -114,8 +146,16 @@ class Session:
         """The variables of the notebook that hold a client."""
         return [name for name, value in self._shown_variables() if is_client(value)]
 
+    def _of_functions(self) -> dict[str, Any]:
+        """The variables of the function that a command stands in, and of those around it."""
+        return getattr(self.variables, "of_functions", {})
+
     def _shown_variables(self) -> list[tuple[str, Any]]:
-        return [(name, value) for name, value in sorted(self.variables.items()) if not name.startswith("_")]
+        return [(name, value) for name, value in sorted(self.named().items()) if not name.startswith("_")]
+
+    def named(self) -> dict[str, Any]:
+        """What a bare word may name. Not the globals of a module that calls a magic: these are meant by ``:name``."""
+        return {**self.notebook, **self._of_functions()}
 
 
 def is_client(value: object) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from chroma_nb.cells import unmasked
 from chroma_nb.operations import advice
 from chroma_nb.operations.advice import advised, notes_of
 from chroma_nb.operations.validate import embedding_matrix, embedding_rows, validate_embeddings
@@ -164,7 +165,7 @@ def _rows(answer: Any) -> Any:
     rows = list(answer)
     if rows and isinstance(rows[0], int | float | np.number):
         return [_as_float32(np.asarray(rows))]
-    return [_as_float32(np.asarray(row)) for row in rows]
+    return [_as_float32(np.asarray(unmasked(row))) for row in rows]
 
 
 def _as_float32(array: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, NoReturn, TypeAlias, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.cells import unmasked
 from chroma_nb.operations.validate import maybe_cast_one_to_many, normalize_embeddings, validate_embeddings
 from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, LiteralValue, OneOrMany, SparseVector
 from chroma_nb.where import MAX_DEPTH
@@ -541,7 +542,7 @@ class Knn(Rank):
         if isinstance(query, SparseVector):
             query = query.to_dict()
         elif isinstance(query, np.ndarray):
-            query = query.tolist()
+            query = unmasked(query).tolist()
         written = {"query": query, "key": _name(self.key), "limit": self.limit}
         if self.default is not None:
             written["default"] = self.default

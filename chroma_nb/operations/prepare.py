@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
+from chroma_nb.by_label import beside_ids
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
 from chroma_nb.operations.advice import notes_of
@@ -247,8 +248,13 @@ def _checked_fields(
     ids: Any, embeddings: Any, metadatas: Any, documents: Any, images: Any, uris: Any
 ) -> dict[str, Any]:
     """The fields as lists, vectors as rows, in the order in which Chroma names them."""
-    base = _base_fields(embeddings, documents, images, uris)
-    metadatas, valid = normal_and_valid_metadatas(as_column(metadatas))
+    metadatas, valid = normal_and_valid_metadatas(as_column(beside_ids(ids, metadatas, "metadatas")))
+    base = _base_fields(
+        beside_ids(ids, embeddings, "embeddings"),
+        beside_ids(ids, documents, "documents"),
+        beside_ids(ids, images, "images"),
+        beside_ids(ids, uris, "uris"),
+    )
     fields = {
         "ids": _texts(ids),
         "metadatas": metadatas,

@@ -22,6 +22,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.cells import unmasked
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError
 from chroma_nb.operations import advice
 from chroma_nb.operations.advice import advised
@@ -137,6 +138,9 @@ def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
     """As ``normalize_embeddings``, but rows of equal length stay, or become, one two-dimensional array."""
     if target is None:
         return None
+    if isinstance(target, list) and any(isinstance(row, np.ma.MaskedArray) for row in target):
+        target = [unmasked(row) for row in target]
+    target = unmasked(target)  # what is hidden becomes NaN, which is refused in Chroma's words
     if len(target) == 0:
         raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {shown(target)}")
     if isinstance(target, np.ndarray):

@@ -23,8 +23,8 @@ GREY: Final = "#9A9A9A"
 MOST: Final = 20
 #: Whole numbers of as few kinds are categories.
 _FEW_NUMBERS: Final = 12
-#: pandas' empty cells, by the names of their types: pandas is not loaded for this.
-_MISSING: Final = ("NAType", "NaTType")
+#: pandas' empty cells and what numpy masks, by the names of their types: pandas is not loaded for this.
+_MISSING: Final = ("NAType", "NaTType", "MaskedConstant")
 
 Rows = npt.NDArray[np.intp]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import iscoroutinefunction
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
-from chroma_nb import dataframe
+from chroma_nb import cells, dataframe
 from chroma_nb._optional import require
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.figures import PLAIN
-from chroma_nb.projection.plotly_text import escaped
+from chroma_nb.projection.plotly_text import escaped, told_apart
+from chroma_nb.projection.reading import IDS_PER_CALL
 from chroma_nb.types import Where
 
 if TYPE_CHECKING:
@@ -59,21 +61,25 @@ def evaluate(
     settings). ``questions`` is a dict of question -> expected id or ids, or a table with the columns
     ``query`` and ``expected``. With ``per_question`` there is one row a collection and question, with ``rank``,
     the place of the first expected id (missing when it was not found), and ``found``. ``figure()`` of the table draws
-    the measures as bars, a colour a measure; per question nDCG, a colour a collection.
+    the measures as bars, a colour a measure; per question nDCG, a colour a collection. An expected id that the
+    collection does not hold is a miss: a warning names some, and the column ``missing`` counts them.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
     >>> collection.add(ids=["w", "e"], documents=["Whales are mammals", "Engines burn fuel"])
     >>> evaluate(collection, {"a whale": "w", "an engine": ["e"]}, k=1)
-      collection  questions  recall  mrr  ndcg
-    0       docs          2     1.0  1.0   1.0
+      collection  questions  recall  mrr  ndcg  missing
+    0       docs          2     1.0  1.0   1.0        0
     """
     if k < 1:
         raise ValueError(f"expected k to be a number of results from 1, got {k!r}")
     asked = _questions(questions)
     if any(iscoroutinefunction(one.query) for one in _named(collections).values()):
         raise TypeError("expected collections that answer at once, got one of an asynchronous client")
-    rows = [row for name, one in _named(collections).items() for row in _rows(name, one, asked, k, where)]
+    rows: list[dict[str, Any]] = []
+    for name, one in _named(collections).items():
+        unknown = _unknown(name, one, asked)
+        rows += _rows(name, one, asked, k, where, unknown)
     from chroma_nb.projection.drawn_frame import DrawnFrame  # loads pandas
 
     pd: Any = require("pandas", feature="an evaluation")
@@ -84,6 +90,7 @@ def evaluate(
         return DrawnFrame.of(frame, partial(_bars, each, "nDCG"))
     table = frame.groupby("collection", sort=False)[list(MEASURES)].mean()
     table.insert(0, "questions", frame.groupby("collection", sort=False).size())
+    table["missing"] = frame.groupby("collection", sort=False)["missing"].sum()
     result: pandas.DataFrame = table.sort_values(["ndcg", "recall"], ascending=False, kind="stable").reset_index()
     return DrawnFrame.of(result, partial(_bars, {name: (result["collection"], result[name]) for name in MEASURES}, ""))
 
@@ -94,11 +101,13 @@ def _bars(groups: Mapping[str, tuple[Iterable[str], Iterable[float]]], title: st
     bars = [
         go.Bar(
             name=escaped(name, 40),
-            x=[escaped(one, 60) for one in below],
+            x=[escaped(one, 60) for one in told_apart(list(below), 60)],
             y=list(heights),
             marker={"color": PALETTE[number % len(PALETTE)]},
         )
-        for number, (name, (below, heights)) in enumerate(groups.items())
+        for number, (name, (below, heights)) in enumerate(
+            zip(told_apart(list(groups), 40), groups.values(), strict=True)
+        )
     ]
     figure = go.Figure(bars)
     figure.update_layout(**PLAIN, barmode="group", height=height, showlegend=True)
@@ -127,8 +136,8 @@ def _questions(questions: Any) -> list[tuple[str, frozenset[str]]]:
         if missing := [name for name in ("query", "expected") if name not in table]:
             raise ValueError(f"expected the columns 'query' and 'expected', got no {missing[0]!r}")
         pairs: Iterable[tuple[Any, Any]] = zip(table["query"].tolist(), table["expected"].tolist(), strict=True)
-    else:
-        pairs = questions.items() if isinstance(questions, Mapping) else questions
+    else:  # a Series holds the questions in its index
+        pairs = questions.items() if hasattr(questions, "items") else questions
     found = [(text, _expected(ids)) for text, ids in pairs]
     if not found:
         raise ValueError("expected at least one question, got none")
@@ -142,12 +151,40 @@ def _questions(questions: Any) -> list[tuple[str, frozenset[str]]]:
 
 def _expected(ids: Any) -> frozenset[str]:
     """The ids of one question: one, several or (a missing cell) none; whole numbers as the text they are as ids."""
-    several = [ids] if isinstance(ids, str) or not isinstance(ids, Iterable) else ids
+    several = [ids] if isinstance(ids, str) or not isinstance(ids, Iterable) else list(ids)
+    for one in several:
+        if not isinstance(one, str | Integral) and not cells.is_missing(one):
+            raise ValueError(f"expected ids as texts or whole numbers, got {cells.short(one)}")
     return frozenset(str(one) for one in several if isinstance(one, str | Integral))
 
 
+def _unknown(name: str, collection: Any, asked: list[tuple[str, frozenset[str]]]) -> frozenset[str]:
+    """The expected ids that the collection does not hold; a warning names some of them."""
+    expected = list(dict.fromkeys(one for _, ids in asked for one in sorted(ids)))
+    get = getattr(collection, "get", None)
+    if get is None:
+        return frozenset()
+    there: set[str] = set()
+    for start in range(0, len(expected), IDS_PER_CALL):
+        there.update(get(ids=expected[start : start + IDS_PER_CALL], include=[])["ids"])
+    unknown = [one for one in expected if one not in there]
+    if unknown:
+        some = ", ".join(map(repr, unknown[:3])) + (", …" if len(unknown) > 3 else "")
+        warnings.warn(
+            f"{len(unknown):,} of {len(expected):,} expected ids are not in the collection {name!r} "
+            f"and count as misses: {some}",
+            stacklevel=3,
+        )
+    return frozenset(unknown)
+
+
 def _rows(
-    name: str, collection: Any, asked: list[tuple[str, frozenset[str]]], k: int, where: Where | None
+    name: str,
+    collection: Any,
+    asked: list[tuple[str, frozenset[str]]],
+    k: int,
+    where: Where | None,
+    unknown: frozenset[str],
 ) -> Iterable[dict[str, Any]]:
     for start in range(0, len(asked), _QUESTIONS_PER_CALL):
         part = asked[start : start + _QUESTIONS_PER_CALL]
@@ -155,4 +192,6 @@ def _rows(
         for (text, expected), found in zip(part, answer["ids"], strict=True):
             measured = {column: measure(found, expected, k) for column, measure in MEASURES.items()}
             rank = next((rank for rank, one in enumerate(found, 1) if one in expected), None)
-            yield {"collection": name, "query": text, **measured, "rank": rank, "found": list(found)}
+            missing = len(expected & unknown)
+            found = list(found)
+            yield {"collection": name, "query": text, **measured, "rank": rank, "found": found, "missing": missing}

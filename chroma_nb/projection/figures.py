@@ -12,11 +12,12 @@ from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
+from chroma_nb import by_label
 from chroma_nb._optional import require
 from chroma_nb.projection import colours
 from chroma_nb.projection.colours import GREY, PALETTE, SCALE, Group, Rows, Scale
 from chroma_nb.projection.labels import Labels
-from chroma_nb.projection.plotly_text import escaped, folded
+from chroma_nb.projection.plotly_text import escaped, folded, told_apart
 from chroma_nb.types import Matrix, Metadata
 
 #: Up to as many points a hover carries text; beyond, it would be most of what is sent: id and colour only.
@@ -94,8 +95,8 @@ def draw(
 ) -> Drawing:
     """The figure of a map.
 
-    ``color`` and ``size`` name a metadata key or "label", or give a value per record, or a dict of values by id;
-    ``hover`` names keys shown besides the document. Numbers are coloured by a scale, other values by category.
+    ``color`` and ``size`` name a metadata key or "label", or give a value per record, or a Series or dict of values
+    by id; ``hover`` names keys shown besides the document. Numbers are coloured by a scale, other values by category.
     ``labels`` writes the names of the regions on the map. Beyond ``limit`` points a density and that many of them
     are drawn.
     """
@@ -135,14 +136,8 @@ def column(projection: Map, name: str | Sequence[Any] | Mapping[str, Any] | None
     count = len(projection.ids)
     if name is None:
         return None, ""
-    if isinstance(name, Mapping):
-        if name and not any(one in name for one in projection.ids):
-            raise ValueError("expected a dict of values by id; none of its keys is the id of a record on this map")
-        return [name.get(one) for one in projection.ids], ""
     if not isinstance(name, str):
-        if len(name) != count:
-            raise ValueError(f"expected a value for each of {count} records, got {len(name)}")
-        return list(name), ""
+        return by_label.of_records(name, projection.ids, "color or size"), ""
     keys = _keys(projection)
     if name not in keys and name == "label":
         found = projection.labels.of_records()
@@ -150,6 +145,14 @@ def column(projection: Map, name: str | Sequence[Any] | Mapping[str, Any] | None
     if name not in keys and count:
         raise ValueError(f"{_no_key(name, keys)}, and 'label'")
     return [(metadata or {}).get(name) for metadata in projection.metadatas], name
+
+
+def by_id(projection: Map, values: Any) -> str | Mapping[str, Any] | None:
+    """What gives colours or sizes, so that it can be kept while the map changes: values become values by id."""
+    if values is None or isinstance(values, str | Mapping):
+        return values
+    found = by_label.of_records(values, projection.ids, "color or size")
+    return dict(zip(projection.ids, found, strict=True))
 
 
 def _keys(projection: Map) -> set[str]:
@@ -179,7 +182,9 @@ def _parts(found: list[Group] | Scale, name: str) -> list[tuple[str, Rows, dict[
         if found.missing.size:
             parts.append(("missing", found.missing, {"color": GREY, "symbol": "circle-open"}))
         return parts
-    return [(escaped(group.name, 28), group.rows, {"color": group.colour, "symbol": group.shape}) for group in found]
+    names = told_apart([group.name for group in found], 28)
+    markers = [{"color": group.colour, "symbol": group.shape} for group in found]
+    return [(escaped(name, 28), group.rows, marker) for name, group, marker in zip(names, found, markers, strict=True)]
 
 
 def _points(go: Any, spots: Matrix, texts: list[str], name: str, marker: dict[str, Any]) -> Any:
@@ -196,7 +201,7 @@ def _point_size(count: int, dims: int) -> float:
 
 def _sizes(projection: Map, size: str | Sequence[float] | Mapping[str, float] | float | None) -> Any:
     """None, one size, or one per record between 4 and 18 pixels; records without a number are the smallest."""
-    if size is None or isinstance(size, (int, float)):
+    if size is None or isinstance(size, int | float | np.number):
         return size
     values, _ = column(projection, size)
     numbers = np.array([float(value) if colours.is_number(value) else np.nan for value in values or ()])

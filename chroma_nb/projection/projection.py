@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from chroma_nb.dataframe import ids_among
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
@@ -117,16 +118,16 @@ class Projection:
     def figure(self, **options: Any) -> Any:
         """The map as a plotly figure; see ``chroma_nb.projection.figures.draw`` for the options.
 
-        ``color`` and ``size`` name a metadata key (or "label"), ``hover`` more of them, ``queries`` are texts
-        that are searched and drawn with lines to their ``n_results`` hits.
+        ``color`` and ``size`` name a metadata key (or "label"), or give values: a Series or dict by id, anything else
+        in the order of the records. ``hover`` names more keys, ``queries`` are texts that are searched and drawn with
+        lines to their ``n_results`` hits.
         """
         return self.draw(**options).figure
 
     def draw(self, queries: Sequence[str] | str | None = None, n_results: int = 5, **options: Any) -> figures.Drawing:
         """As ``figure()``, with the records behind each trace."""
-        if isinstance(queries, str):
-            queries = [queries]
-        placed = self.place(query_texts=queries, n_results=n_results) if queries else None
+        texts = [] if queries is None else [queries] if isinstance(queries, str) else list(queries)
+        placed = self.place(query_texts=texts, n_results=n_results) if texts else None
         return figures.draw(self, stars=[] if placed is None else self.stars(placed), **options)
 
     def stars(self, placed: Placed) -> list[figures.Star]:
@@ -166,7 +167,8 @@ class Projection:
         One query by text or embedding, or several. Nothing is fitted again.
         """
         collection = self._need_collection("placing a query")
-        texts = [query_texts] if isinstance(query_texts, str) else list(query_texts or [])
+        several = [] if query_texts is None else query_texts
+        texts = [several] if isinstance(several, str) else list(several)
         if bool(texts) == (query_embeddings is not None):
             raise ValueError("expected either query_texts or query_embeddings")
         if not len(self):
@@ -223,7 +225,7 @@ class Projection:
 
     def without(self, ids: Iterable[str]) -> Projection:
         """The same map with some records left out; its regions keep their names."""
-        gone = set(ids)
+        gone = set(ids_among(ids))
         kept = [row for row, one in enumerate(self.ids) if one not in gone]
         result = Projection(
             [self.ids[row] for row in kept],

@@ -1,6 +1,8 @@
 """Parquet, JSON Lines and Arrow: what is written comes back, to the bit, in bounded memory."""
 
 import asyncio
+import datetime
+import decimal
 import gzip
 import json
 import tracemalloc
@@ -202,3 +204,60 @@ def test_memory_holds_one_batch_at_a_time(client, tmp_path):
     tracemalloc.stop()
     assert count == 1000
     assert peak < 1000 * 256 * 8  # the numbers of all records alone would take four times as much
+
+
+# --- Cells of files ---------------------------------------------------------------------------------------
+def test_cells_of_arrow_become_what_they_become_in_a_dataframe():
+    table = pa.table(
+        {
+            "id": ["a", "b"],
+            "metadata": pa.array([{"n": 1, "day": datetime.date(2024, 5, 1)}, None]),
+            "kind": pa.array(["x", None]).dictionary_encode(),
+            "tags": [[1.0, 2.5], []],
+        }
+    )
+    expected = {"n": 1, "day": "2024-05-01", "kind": "x", "tags": [1.0, 2.5]}
+    assert arrow.from_batch(table).metadatas == [expected, None]
+    with pytest.raises(ValueError, match="row 0: the key 'n' is in the column 'metadata' and is a column of its own"):
+        arrow.from_batch(table.append_column("n", [[5, 6]]))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("total", [None, decimal.Decimal("1.5")], r"row 6 .* 'total': .*Decimal.*float\(…\)"),
+        ("metadata", [None, {"a": {"b": 1}}], "row 6 .* column 'metadata': key 'a': expected text"),
+        ("metadata", [None, '{"a": [1, "x"]}'], "row 6 .* key 'a': expected a list of values of one kind"),
+        ("metadata", [None, "no JSON"], "row 6 .*expected an object of JSON"),
+        ("raw", [None, b"bytes"], "row 6 .* 'raw': .*decode"),
+        ("score", [None, float("inf")], "row 6 .* 'score': expected a finite number"),
+        ("$x", [1, 2], "can be metadata keys"),
+    ],
+)
+def test_a_cell_of_arrow_that_is_no_value_is_named_with_its_row(column, values, words):
+    with pytest.raises(ValueError, match=words):
+        arrow.from_batch(pa.table({"id": ["a", "b"], column: values}), first=5)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ('{"a": {"b": 1}}', "line 2: key 'a': expected text"),
+        ('{"a": [1, "x"]}', "line 2: key 'a': expected a list of values of one kind"),
+        ('{"$a": 1}', "line 2: expected a key that Chroma does not keep"),
+        ('{"a": 18446744073709551615}', "line 2: key 'a': expected a whole number of at most 64 bits"),
+        ("[1]", "line 2 to have an object as its 'metadata'"),
+    ],
+)
+def test_a_line_with_metadata_that_cannot_be_kept_is_named(tmp_path, metadata, words):
+    path = tmp_path / "records.jsonl"
+    path.write_text(f'{{"id": "a"}}\n{{"id": "b", "metadata": {metadata}}}\n')
+    with pytest.raises(ValueError, match=words):
+        list(json_lines.read(path, 10))
+
+
+def test_a_line_may_hold_an_empty_list_and_mixed_numbers(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"id": "a", "metadata": {"a": [], "b": [1, 2.5], "c": null}}\n')
+    (records,) = json_lines.read(path, 10)
+    assert records.metadatas == [{"b": [1.0, 2.5], "c": None}]

@@ -556,3 +556,135 @@ def test_loading_the_extension_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+# --- The variables that are seen --------------------------------------------------------------------------
+SEEN = {
+    "line magic": """
+def find(q):
+    found = %chroma query papers :q -n 1
+    return found
+""",
+    "inside a text": """
+def find(q):
+    found = %chroma query papers "{q}" -n 1
+    return found
+""",
+    "cell magic": """
+def find(q):
+    return get_ipython().run_cell_magic("chroma", "query papers -n 1", "{q}")
+""",
+    "function around it": """
+def find(q):
+    def inner():
+        found = %chroma query papers :q -n 1
+        return found
+    return inner()
+""",
+    "closure": """
+def find(q):
+    def inner():
+        q
+        found = %chroma query papers :q -n 1
+        return found
+    return inner
+find = (lambda make: lambda q: make(q)())(find)
+""",
+    "comprehension": """
+def find(q):
+    return [get_ipython().run_line_magic("chroma", "query papers :q -n 1") for _ in "1"][0]
+""",
+    "variable of a comprehension": """
+find = lambda text: [get_ipython().run_line_magic("chroma", "query papers :q -n 1") for q in [text]][0]
+""",
+    "generator": """
+def find(q):
+    return next(get_ipython().run_line_magic("chroma", "query papers :q -n 1") for _ in "1")
+""",
+    "lambda": """
+find = lambda q: get_ipython().run_line_magic("chroma", "query papers :q -n 1")
+""",
+    "method": """
+class Finder:
+    q = "of the class"
+    def find(self, q):
+        found = %chroma query papers :q -n 1
+        return found
+find = Finder().find
+""",
+    "class": """
+def find(text):
+    class Found:
+        q = text
+        found = %chroma query papers :q -n 1
+    return Found.found
+""",
+    "recursion": """
+def find(text, q="not this one"):
+    if q != text:
+        return find(text, text)
+    found = %chroma query papers :q -n 1
+    return found
+""",
+    "saved command": """
+%chroma save asked query papers :q -n 1
+def find(q):
+    found = %chroma run asked
+    return found
+""",
+    "filter": """
+def find(q):
+    since = 2022
+    found = %chroma get papers --where "year > :since"
+    found.query_texts = [q] if found["ids"] == ["p3"] else found["ids"]
+    return found
+""",
+}
+
+
+@pytest.mark.parametrize("where", SEEN)
+def test_a_magic_sees_the_variables_that_python_sees(chroma, shell, where):
+    shell.user_ns.update(q="of the notebook", since=1999)
+    shell.run_cell(SEEN[where]).raise_error()
+    shell.run_cell("found = find('near')").raise_error()
+    assert shell.user_ns["found"].query_texts == ["near"]
+    assert chroma("query papers :q -n 1").query_texts == ["of the notebook"]
+
+
+def test_a_local_variable_without_a_value_is_not_the_one_of_the_notebook(chroma, shell, capsys):
+    shell.user_ns["q"] = "of the notebook"
+    shell.run_cell("def find():\n    found = %chroma query papers :q -n 1\n    q = 1\nfind()")
+    assert "the variable 'q' of the function has no value yet" in capsys.readouterr().err
+
+
+def test_an_answer_is_not_put_where_the_function_would_not_see_it(chroma, shell, capsys):
+    shell.user_ns["hits"] = "before"
+    shell.run_cell("def find():\n    hits = None\n    %chroma query papers x -o hits\nfind()")
+    assert "'hits' is one of the function; write hits = %chroma" in capsys.readouterr().err
+    assert shell.user_ns["hits"] == "before"
+    shell.run_cell("def find():\n    %chroma query papers x -n 1 -o hits\nfind()").raise_error()
+    assert len(shell.user_ns["hits"]["ids"][0]) == 1
+
+
+def test_collections_tables_and_clients_of_a_function_are_found(chroma, shell, client):
+    shell.user_ns["books"] = "no collection"
+    shell.run_cell("def count(books):\n    found = %chroma count books\n    return found").raise_error()
+    shell.run_cell("found = count(papers)").raise_error()
+    assert shell.user_ns["found"] == 3
+    source = "def add(df):\n    found = %chroma add papers df\n    return found"
+    shell.run_cell(source).raise_error()
+    table = pd.DataFrame({"id": ["p9"], "document": ["bad"]})
+    shell.user_ns.update(df=pd.DataFrame({"id": ["wrong"], "document": ["wrong"]}), table=table)
+    shell.run_cell("add(table)").raise_error()
+    assert client.get_collection(shell.user_ns["papers"].name).get(ids=["p9", "wrong"])["ids"] == ["p9"]
+
+
+def test_a_hidden_number_of_a_vector_is_not_searched_for(chroma, shell):
+    shell.user_ns["v"] = np.ma.array(np.ones(8), mask=[True] + [False] * 7)
+    assert np.isnan(chroma("query papers :v -n 1")["distances"][0][0])
+
+
+def test_columns_whose_names_are_numbers_are_named_by_them(chroma, shell, client):
+    shell.user_ns["rows"] = pd.DataFrame([["p7", "a bad cab"]])
+    chroma("add papers rows --id 0 --text 1")
+    assert client.get_collection(shell.user_ns["papers"].name).get(ids=["p7"])["documents"] == ["a bad cab"]

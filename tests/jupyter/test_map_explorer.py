@@ -8,6 +8,7 @@ import warnings
 
 import ipywidgets
 import numpy as np
+import pandas as pd
 import pytest
 
 from chroma_nb.jupyter.widgets import large_map
@@ -529,6 +530,16 @@ def test_values_by_id_are_a_choice_until_another_is_made(explorer, client, colle
     explorer.color.value = "kind"
     assert "own values" not in dict(explorer.color.options)
     assert explore(collection, "pca", client=client, color=own).state.color == own
+
+
+def test_a_series_by_id_is_kept_by_id(explorer, client, collection):
+    own = pd.Series({"id1": 1.5, "id2": 2.5}).iloc[::-1]
+    explorer.state.paint(own, own)
+    assert {one: explorer.state.color[one] for one in own.index} == own.to_dict()
+    assert explorer.state.size == explorer.state.color
+    again = explore(collection, "pca", client=client, color=own, size=np.arange(len(explorer.projection)))
+    assert {one: again.state.color[one] for one in own.index} == own.to_dict()
+    assert [again.state.size[one] for one in explorer.projection.ids[:3]] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

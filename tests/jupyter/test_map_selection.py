@@ -1,5 +1,6 @@
 """The selection that all views share."""
 
+import pandas as pd
 import pytest
 
 from chroma_nb.jupyter.widgets.selection import Selection
@@ -54,3 +55,18 @@ def test_one_text_is_not_several_ids():
 
 def test_the_text_form_is_the_same_in_every_run():
     assert repr(Selection(None, ["a"])) == "<Selection of 1 record>"
+
+
+def test_a_table_or_a_column_of_ids_can_be_selected_and_nothing_else_by_mistake():
+    table = pd.DataFrame({"id": ["b", "a"], "score": [2.0, 1.0]})
+    for given in (table, table["id"], table.set_index("id"), table.set_index("id").index, iter(["b", "a"])):
+        chosen = Selection(ids=["c"])
+        chosen.add(given)
+        assert chosen.ids == ("c", "b", "a")
+    chosen.remove(table)
+    assert chosen.ids == ("c",)
+    for given in (table["score"], [1], [None]):
+        for change in (chosen.select, chosen.add, chosen.remove):
+            with pytest.raises(TypeError, match="expected ids as texts"):
+                change(given)
+    assert chosen.ids == ("c",)

@@ -262,3 +262,81 @@ def test_a_region_can_be_renamed_by_number_or_name():
     assert found.to_df()["label"].tolist() == ["the ocean"]
     with pytest.raises(ValueError, match="there is no region 'land'; there are 'the ocean'"):
         found.rename("land", "x")
+
+
+# --- Values by label --------------------------------------------------------------------------------------
+def painted(found, values):
+    """The colour of each record by its id."""
+    return {
+        text.split("</b>")[0][3:]: float(value)
+        for trace in points(found.figure(color=values, labels=False))
+        if not isinstance(trace.marker.color, str)
+        for text, value in zip(trace.hovertext, trace.marker.color, strict=True)
+    }
+
+
+def scores(found):
+    return pd.Series([row + 0.5 for row in range(len(found))], index=found.ids)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda found: scores(found),
+        lambda found: scores(found).iloc[::-1],
+        lambda found: scores(found).iloc[::-1].to_dict(),
+        lambda found: scores(found).reset_index(drop=True),
+        lambda found: scores(found).reset_index(drop=True).iloc[::-1],
+        lambda found: found.to_df().assign(score=scores(found).to_numpy()).sort_values("x")["score"],
+        lambda found: scores(found).to_numpy(),
+        lambda found: iter(scores(found).tolist()),
+    ],
+)
+def test_values_belong_to_the_records_of_their_labels(make):
+    found = made(20)
+    assert painted(found, make(found)) == scores(found).to_dict()
+
+
+def test_a_series_of_some_records_colours_these_and_a_masked_value_is_missing():
+    found = made(20)
+    assert painted(found, scores(found).iloc[[7, 3]]) == scores(found).iloc[[3, 7]].to_dict()
+    hidden = np.ma.array(scores(found).to_numpy(), mask=[True] + [False] * 19)
+    assert painted(found, hidden) == scores(found).iloc[1:].to_dict()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            pd.Series(range(40), index=range(5, 45)),
+            "of a record on this map: 5, 6, 7 and 37 more",
+        ),
+        (pd.Series([1.5, 2.5]), "none of its labels is the id of a record on this map"),
+        (pd.DataFrame({"score": range(40)}), "got values of shape"),
+        (np.zeros((40, 2)), "got values of shape"),
+    ],
+)
+def test_values_that_fit_no_record_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        made().figure(color=values)
+    with pytest.raises(ValueError, match=message):
+        made().figure(size=values)
+
+
+def test_labels_that_could_be_ids_or_row_numbers_are_refused_where_these_differ():
+    found = made(3, ids=["2", "0", "1"])
+    with pytest.raises(ValueError, match="could be row numbers or ids"):
+        found.figure(color=pd.Series([0.5, 1.5, 2.5]))
+    by_id = pd.Series([0.5, 1.5, 2.5], index=["0", "1", "2"])
+    assert painted(found, by_id) == {"2": 2.5, "0": 0.5, "1": 1.5}
+    with pytest.raises(ValueError, match="expected one value for '2', got two"):
+        found.figure(color=pd.concat([by_id, by_id.iloc[2:]]))
+
+
+def test_names_that_would_be_cut_to_the_same_can_be_told_apart():
+    folder = "/home/user/data/project/sub/"
+    figure = made(4).figure(color=[folder + "file1.txt", folder + "file2.txt", "short", folder + "file1.txt"])
+    names = [trace.name for trace in figure.data]
+    assert len(set(names)) == len(names) == 3
+    assert sum(name.endswith("file1.txt") for name in names) == 1
+    assert max(map(len, names)) <= 28

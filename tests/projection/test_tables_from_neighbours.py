@@ -216,6 +216,40 @@ def test_whole_numbers_are_expected_as_the_ids_they_become():
     assert evaluate(numbered, {"q1": np.array([8, 7])})["recall"].tolist() == [1.0]
 
 
+class Holding(Answers):
+    """As Answers, and one knows what it holds."""
+
+    def get(self, ids, include):
+        return {"ids": [one for one in ids if one in "abcxyz"]}
+
+
+def test_expected_ids_that_do_not_exist_are_counted_and_named():
+    collection = Holding("docs", GOOD.answers)
+    with pytest.warns(
+        UserWarning, match="2 of 3 expected ids are not in the collection 'docs' .*: 'nope', '8'"
+    ) as said:
+        table = evaluate(collection, {"q1": ["a", "nope"], "q2": 8})
+    assert said[0].filename == __file__
+    assert table["missing"].tolist() == [2]
+    assert table["recall"].tolist() == [0.25]
+    with pytest.warns(UserWarning, match="1 of 3"):
+        assert evaluate(collection, {"q1": ["a", "nope"], "q2": "b"}, per_question=True)["missing"].tolist() == [1, 0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_said_of_expected_ids_that_exist():
+    table = evaluate(Holding("docs", GOOD.answers), pd.Series({"q1": "a", "q2": "b"}))
+    assert (table["missing"].tolist(), table["questions"].tolist()) == ([0], [2])
+
+
+def test_questions_that_begin_alike_have_bars_of_their_own():
+    long = "how do proteins fold " * 4
+    found = evaluate(
+        Answers("docs", {long + "1": ["a"], long + "2": ["a"]}), {long + "1": "a", long + "2": "a"}, per_question=True
+    )
+    assert len(set(found.figure().data[0].x)) == 2
+
+
 def test_a_collection_that_must_be_awaited_is_refused():
     class Later:
         name = "later"
@@ -240,6 +274,7 @@ def test_more_expected_than_asked_for_can_still_be_perfect():
         ([GOOD, GOOD], {"q1": "a"}, "expected collections of different names"),
         (GOOD, pd.DataFrame({"query": ["q1"]}), "got no 'expected'"),
         (GOOD, pd.DataFrame({"query": ["q1", "q2"], "expected": ["a", None]}), "an id for the question 'q2', got none"),
+        (GOOD, {"q1": ["a", 7.0]}, "expected ids as texts or whole numbers, got 7.0"),
         (GOOD, pd.DataFrame({"query": ["q1", None], "expected": ["a", "b"]}), "a text as question 1"),
     ],
 )

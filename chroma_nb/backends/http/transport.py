@@ -23,6 +23,7 @@ from chroma_nb.backends.http.auth import SecretHeaders, auth_headers, basic
 from chroma_nb.backends.http.codec import API_PATH, Call, Reply
 from chroma_nb.backends.http.exchange import Acquaintance, Failure, Outcome, Pause, Progress, Step, converse
 from chroma_nb.config import Settings
+from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import ChromaError, _ClosedError
 from chroma_nb.operations.requests import R, Request
 
@@ -153,15 +154,13 @@ class _ProgressBar:
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._told = 0
 
     def show(self, progress: Progress) -> None:
         if self._bar is None:
-            try:
-                tqdm = require("tqdm.auto", feature="progress of writes", package="tqdm").tqdm
-            except ImportError:
-                return  # half of the records are written: not the moment to complain about a bar
-            self._bar = tqdm(total=progress.total, unit="records", delay=1.0, leave=False)
-        self._bar.update(progress.written - self._bar.n)
+            self._bar = progress_bar(progress.total, description="writing", unit="record", leave=False)
+        self._bar.update(progress.written - self._told)
+        self._told = progress.written
 
     def close(self) -> None:
         if self._bar is not None:

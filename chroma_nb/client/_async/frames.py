@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chroma_nb import dataframe_calls
-from chroma_nb.dataframe import Dates, OnError
+from chroma_nb.cells import Dates
+from chroma_nb.dataframe import OnError
 from chroma_nb.dataframe_calls import Synced, Written, run_async
 from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.types import Where, WhereDocument
@@ -64,7 +65,7 @@ class AsyncFrames:
         document: Any = None,
         embedding: Any = None,
         uri: Any = None,
-        metadata: str | Sequence[str] | None = None,
+        metadata: Any = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -72,8 +73,9 @@ class AsyncFrames:
         """Add the rows of a table: pandas, polars, Arrow, or anything with their protocol.
 
         ``id``, ``document``, ``embedding`` and ``uri`` name a column or give the values; without them the
-        columns of that name are taken, and the index for the ids. ``metadata`` names the metadata columns,
-        by default all others. A missing cell is an absent key; a date becomes ISO 8601 text, or
+        columns of that name are taken, and the index for the ids. A Series or dict beside the table is matched by
+        its labels with the table's index, or with the ids. ``metadata`` names the metadata columns, by default all
+        others, or gives a dict a row. A missing cell is an absent key; a date becomes ISO 8601 text, or
         seconds since 1970 with ``dates="epoch"``. With ``on_error="skip"`` rows that cannot be records are
         left out and reported. ``progress``: None shows a bar after a second.
 
@@ -96,7 +98,7 @@ class AsyncFrames:
         document: Any = None,
         embedding: Any = None,
         uri: Any = None,
-        metadata: str | Sequence[str] | None = None,
+        metadata: Any = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -113,7 +115,7 @@ class AsyncFrames:
         document: Any = None,
         embedding: Any = None,
         uri: Any = None,
-        metadata: str | Sequence[str] | None = None,
+        metadata: Any = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -131,7 +133,7 @@ class AsyncFrames:
         document: Any = None,
         embedding: Any = None,
         uri: Any = None,
-        metadata: str | Sequence[str] | None = None,
+        metadata: Any = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,

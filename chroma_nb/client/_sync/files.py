@@ -94,7 +94,9 @@ class Files:
 
     def from_arrow(self, table: Any, *, batch_size: int = 5000) -> int:
         """Upsert the rows of a pyarrow.Table or RecordBatch, with the columns of ``from_parquet``; answers how many."""
-        batches = (arrow.from_batch(table.slice(start, batch_size)) for start in range(0, table.num_rows, batch_size))
+        batches = (
+            arrow.from_batch(table.slice(start, batch_size), start) for start in range(0, table.num_rows, batch_size)
+        )
         return self._read(batches, table.num_rows)
 
     def _described(self: Any) -> dict[str, Any]:

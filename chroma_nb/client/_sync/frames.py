@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chroma_nb import dataframe_calls
-from chroma_nb.dataframe import Dates, OnError
+from chroma_nb.cells import Dates
+from chroma_nb.dataframe import OnError
 from chroma_nb.dataframe_calls import Synced, Written, run
 from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.types import Where, WhereDocument
@@ -67,7 +68,7 @@ class Frames:
         document: Any = None,
         embedding: Any = None,
         uri: Any = None,
-        metadata: str | Sequence[str] | None = None,
+        metadata: Any = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -75,8 +76,9 @@ class Frames:
         """Add the rows of a table: pandas, polars, Arrow, or anything with their protocol.
 
         ``id``, ``document``, ``embedding`` and ``uri`` name a column or give the values; without them the
-        columns of that name are taken, and the index for the ids. ``metadata`` names the metadata columns,
-        by default all others. A missing cell is an absent key; a date becomes ISO 8601 text, or
+        columns of that name are taken, and the index for the ids. A Series or dict beside the table is matched by
+        its labels with the table's index, or with the ids. ``metadata`` names the metadata columns, by default all
+        others, or gives a dict a row. A missing cell is an absent key; a date becomes ISO 8601 text, or
         seconds since 1970 with ``dates="epoch"``. With ``on_error="skip"`` rows that cannot be records are
         left out and reported. ``progress``: None shows a bar after a second.
 
@@ -99,7 +101,7 @@ class Frames:
         document: Any = None,
         embedding: Any = None,
         uri: Any = None,
-        metadata: str | Sequence[str] | None = None,
+        metadata: Any = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -116,7 +118,7 @@ class Frames:
         document: Any = None,
         embedding: Any = None,
         uri: Any = None,
-        metadata: str | Sequence[str] | None = None,
+        metadata: Any = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -134,7 +136,7 @@ class Frames:
         document: Any = None,
         embedding: Any = None,
         uri: Any = None,
-        metadata: str | Sequence[str] | None = None,
+        metadata: Any = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,

@@ -71,7 +71,7 @@ def _delivered(session: Session, answer: Any, arguments: argparse.Namespace) -> 
     name = getattr(arguments, "out", None)
     if name is None:
         return answer
-    session.variables[name] = answer
+    session.assign(name, answer)
     return None
 
 

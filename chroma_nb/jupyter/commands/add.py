@@ -82,7 +82,8 @@ def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Na
         "on_error": arguments.on_error,
         "dates": arguments.dates,
     }
-    _known_columns(frame, columns)
+    frame = dataframe.to_pandas(frame)  # once: a stream can be read only once
+    columns = _known_columns(frame, columns)
     if arguments.sync:
         if arguments.delete:
             session.confirm(f"Delete the records of {collection.name!r} that are in no row?", arguments.yes)
@@ -92,14 +93,21 @@ def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Na
     return dataframe_calls.run(collection, dataframe_calls.write(verb, frame, bar=record_bar(None), **columns))
 
 
-def _known_columns(frame: Any, columns: dict[str, Any]) -> None:
-    """A column that is not there, with a suggestion."""
-    names = [str(name) for name in dataframe.to_pandas(frame).columns]
-    wanted = [columns[part] for part in ("id", "document", "embedding", "uri")] + (columns["metadata"] or [])
-    for name in wanted:
-        if name is not None and name not in names:
-            hint = suggestion(name, names) or f"; there are: {', '.join(names)}"
-            raise UsageError(f"%chroma add: there is no column {name!r}{hint}")
+def _known_columns(frame: Any, columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns by their own names, which may be numbers; one that is not there is told with a suggestion."""
+    names = {str(name): name for name in frame.columns}
+
+    def known(word: str) -> Any:
+        if word not in names:
+            hint = suggestion(word, names) or f"; there are: {', '.join(names)}"
+            raise UsageError(f"%chroma add: there is no column {word!r}{hint}")
+        return names[word]
+
+    parts = ("id", "document", "embedding", "uri")
+    found = {part: known(columns[part]) for part in parts if columns[part] is not None}
+    if columns["metadata"] is not None:
+        found["metadata"] = [known(word) for word in columns["metadata"]]
+    return {**columns, **found}
 
 
 COMMAND = Command(

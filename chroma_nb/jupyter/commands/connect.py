@@ -39,8 +39,10 @@ def _connect(session: Session, arguments: argparse.Namespace) -> None:
     name = _named(session, arguments.target)
     alias = arguments.alias or name
     # The variable first: a cell that is run again may have put another client into it.
-    if name not in session.opened and is_client(session.variables.get(name)):
-        session.clients[alias] = session.variables[name]
+    if is_client(value := value_of(arguments.target, session)):
+        session.clients[alias] = value
+    elif name not in session.opened and is_client(session.named().get(name)):
+        session.clients[alias] = session.named()[name]
     elif name in session.clients:
         session.clients[alias] = session.clients[name]
     else:
@@ -67,8 +69,8 @@ def _named(session: Session, word: str) -> str:
 
 def _refuse_other_variable(session: Session, name: str) -> None:
     """A variable's name that was meant as a client, before it becomes a directory."""
-    if name != "memory" and name in session.variables and not Path(name).exists():
-        kind = type(session.variables[name]).__name__
+    if name != "memory" and name in session.named() and not Path(name).exists():
+        kind = type(session.named()[name]).__name__
         raise UsageError(f"the variable {name!r} is no client but a {kind}; its text: :{name}, a directory: ./{name}")
 
 

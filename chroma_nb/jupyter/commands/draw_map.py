@@ -37,7 +37,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> A
         if arguments.form is not None:  # --as df: the table of coordinates, without the widget
             return project(collection, arguments.method, dims, **options)
         options |= {"color": arguments.color, "size": arguments.size}
-        client = client_of(collection, [*session.clients.values(), *session.variables.values()])
+        client = client_of(collection, [*session.clients.values(), *session.named().values()])
         return explore(collection, arguments.method, dims, client=client, **options)
     except ValueError as error:
         raise UsageError(f"%chroma map: {error}") from None

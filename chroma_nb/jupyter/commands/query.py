@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from IPython.core.error import UsageError
 
+from chroma_nb.cells import unmasked
 from chroma_nb.jupyter.command_line import Command, Parser, filled, value_of
 from chroma_nb.jupyter.commands.options import (
     add_include,
@@ -83,7 +84,7 @@ def _queries(session: Session, words: list[str], cell: str | None, lines: bool) 
         return {"query_texts": list(values[0])}
     vectors: Any
     try:
-        vectors = np.asarray(values[0], np.float32)
+        vectors = np.asarray(unmasked(values[0]), np.float32)
     except (TypeError, ValueError):
         vectors = None
     if vectors is None or vectors.ndim == 0:

@@ -14,7 +14,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from chroma_nb._optional import require
-from chroma_nb.dataframe import is_missing
+from chroma_nb.cells import is_missing
 from chroma_nb.jupyter import part
 from chroma_nb.jupyter.widgets.changes import Changes, Record, read_records
 from chroma_nb.jupyter.widgets.filters import FilterRow, Key, both, compiled, observe

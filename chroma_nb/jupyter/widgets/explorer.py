@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 from chroma_nb._optional import require
 from chroma_nb.jupyter.markup import Html, block, chips, counted, document, escape, facts, failure, table, visible
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
-from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState
+from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState, GivenBy
 from chroma_nb.jupyter.widgets.filling import Filling
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
@@ -407,8 +407,8 @@ def explore(
     *,
     where: Where | None = None,
     sample: int | None = None,
-    color: By = "label",
-    size: By = None,
+    color: GivenBy = "label",
+    size: GivenBy = None,
     n_results: int = 10,
     client: Any = None,
     selection: Selection | None = None,
@@ -420,6 +420,7 @@ def explore(
 
     The map of PCA is there at once and gives way to that of ``method`` when it is ready. ``client`` is where
     "Save selection" makes its collection; without it a client variable of the notebook that has this collection.
+    ``color`` and ``size`` are those of ``Projection.figure``.
     Several views may share one ``selection``. ``collection`` may also be a ``Projection``. ``renderer`` is "plotly"
     or "scatter" (jupyter-scatter, the extra ``large``), which "auto" takes where it is installed and the map is large.
 

@@ -23,6 +23,8 @@ _BATCH = 1_000
 
 #: What points are coloured or sized by: a metadata key ("label" for the regions), values by id, or nothing.
 By: TypeAlias = str | Mapping[str, Any] | None
+#: The same as it may be given: values also as a Series by id, or one for each record in the order of the map.
+GivenBy: TypeAlias = By | Any
 
 
 class ExplorerState:
@@ -37,8 +39,8 @@ class ExplorerState:
         selection: Selection | None = None,
         *,
         client: Any = None,
-        color: By = "label",
-        size: By = None,
+        color: GivenBy = "label",
+        size: GivenBy = None,
         n_results: int = 10,
     ) -> None:
         self.client, self.n_results = client, n_results
@@ -49,7 +51,7 @@ class ExplorerState:
         #: What was deleted here, and the parts of it that can be brought back, the last one last.
         self._gone: set[str] = set()
         self._revivable: list[tuple[str, ...]] = []
-        self.color, self.size = color, size
+        self.color, self.size = figures.by_id(projection, color), figures.by_id(projection, size)
         self.searches: list[Placed] = []
         #: Ids that are marked; the first is shown in full.
         self.focus: tuple[str, ...] = ()
@@ -93,12 +95,13 @@ class ExplorerState:
                 found[key] = found.get(key, False) or is_number
         return sorted(key for key, has_numbers in found.items() if has_numbers or not numbers)
 
-    def paint(self, color: By, size: By = None) -> None:
+    def paint(self, color: GivenBy, size: GivenBy = None) -> None:
         """Colour by a metadata key, "label", values by id or nothing; size by a key of numbers, numbers or nothing.
 
         Raises ValueError for a key that no record has.
         """
         with self.lock:
+            color, size = figures.by_id(self.projection, color), figures.by_id(self.projection, size)
             if (color, size) != (self.color, self.size):
                 figures.column(self.projection, color)
                 figures.column(self.projection, size)

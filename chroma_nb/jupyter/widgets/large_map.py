@@ -16,6 +16,7 @@ from chroma_nb._optional import require
 from chroma_nb.jupyter.markup import shortened, visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.projection import colours, figures
+from chroma_nb.projection.plotly_text import told_apart
 from chroma_nb.types import Matrix
 
 _NUMBERS = itertools.count(1)
@@ -154,10 +155,12 @@ def point_colours(state: ExplorerState) -> Channel:
         return _measured(len(values), found.rows, found.values, colours.SCALE.lower(), title)
     codes = np.empty(len(values), np.int8)
     names: list[str] = []
+    different = dict.fromkeys(visible(group.name) for group in found)
+    cut = dict(zip(different, told_apart(list(different), _NAMED), strict=True))
     for number, group in enumerate(found):
         codes[group.rows] = number
-        shown = _short(group.name)
-        while shown in names:  # cut to the same, or a value called "missing"
+        shown = cut[visible(group.name)]
+        while shown in names:  # a value called "missing"
             shown += "\N{ZERO WIDTH SPACE}"
         names.append(shown)
     return Channel(pd.Categorical.from_codes(codes, names), [group.colour for group in found], title)

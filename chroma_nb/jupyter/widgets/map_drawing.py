@@ -18,6 +18,7 @@ from chroma_nb.jupyter.markup import Html, escape
 from chroma_nb.projection import colours, figures
 from chroma_nb.projection.colours import Group, Scale
 from chroma_nb.projection.figures import Map, Star
+from chroma_nb.projection.plotly_text import told_apart
 from chroma_nb.types import Matrix
 
 #: At most so many points are drawn; beyond, every second, third, … record.
@@ -152,8 +153,8 @@ def _legend(found: list[Group] | Scale, name: str) -> Iterator[tuple[str, str]]:
             yield _mark("circle-open", colours.GREY), "missing"
     elif name and any(group.name for group in found):
         yield "", name
-        for group in found:
-            yield _mark(group.shape, group.colour), group.name
+        for group, shown in zip(found, told_apart([group.name for group in found], 28), strict=True):
+            yield _mark(group.shape, group.colour), shown
 
 
 def _text(value: object, limit: int) -> str:

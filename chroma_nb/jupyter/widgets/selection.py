@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chroma_nb.dataframe import ids_among
 from chroma_nb.jupyter.markup import counted
 from chroma_nb.results import GetResult
 
@@ -34,7 +35,7 @@ class Selection:
 
     def __init__(self, collection: Any = None, ids: Iterable[str] = ()) -> None:
         self.collection = collection
-        self._ids = tuple(dict.fromkeys(ids))
+        self._ids = tuple(dict.fromkeys(ids_among(ids)))
         #: Who made the last change.
         self.source: str | None = None
         self._listeners: list[tuple[str | None, Callable[[Selection], object]]] = []
@@ -52,10 +53,8 @@ class Selection:
         self.select(ids)
 
     def select(self, ids: Iterable[str], source: str | None = None) -> None:
-        """Exactly these ids; whoever listens is told, except ``source``, unless nothing changed."""
-        if isinstance(ids, str):
-            raise TypeError(f"expected several ids, got the text {ids!r}; write [{ids!r}]")
-        chosen = tuple(dict.fromkeys(ids))
+        """Exactly these ids (or a table's); whoever listens is told, except ``source``, unless nothing changed."""
+        chosen = tuple(dict.fromkeys(ids_among(ids)))
         with self.lock:
             if chosen == self._ids:
                 return
@@ -67,11 +66,11 @@ class Selection:
     def add(self, ids: Iterable[str], source: str | None = None) -> None:
         """These ids too."""
         with self.lock:
-            self.select([*self._ids, *ids], source)
+            self.select([*self._ids, *ids_among(ids)], source)
 
     def remove(self, ids: Iterable[str], source: str | None = None) -> None:
         """Not these ids."""
-        gone = set(ids)
+        gone = set(ids_among(ids))
         with self.lock:
             self.select([one for one in self._ids if one not in gone], source)
 

@@ -1,0 +1,396 @@
+"""Cells: what a cell of a table, of whatever type, becomes as a metadata value; and what is a missing cell.
+
+Not tables: which column is which part of a record is said in ``dataframe.py``. pandas is asked only where it is loaded.
+"""
+
+from __future__ import annotations
+
+import array
+import datetime
+import decimal
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.plain import plain
+from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
+
+#: How a date is written, since a metadata value is text, a number or a bool: as ISO 8601 text, or
+#: as seconds since 1970 (a time without zone counts as UTC), which ``$gt`` and ``$lt`` can compare.
+Dates: TypeAlias = Literal["iso", "epoch"]
+
+_INT64: Final = (-(2**63), 2**63 - 1)
+#: The key under which Chroma keeps the document.
+_DOCUMENT_KEY: Final = "chroma:document"
+
+
+class _Absent:
+    """No value in this cell. Not None, which in an update deletes a key."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Any = _Absent()
+
+
+class BadCell(ValueError):
+    """A cell that is no metadata value, and what makes one of it: said of a whole column, or of one value."""
+
+    def __init__(self, reason: str, of_column: str = "", of_value: str = "") -> None:
+        super().__init__(reason)
+        self.in_column = f"{reason}; convert the column: {of_column}" if of_column else reason
+        self.alone = f"{reason}; convert it: {of_value}" if of_value else reason
+
+
+# --- Missing --------------------------------------------------------------------------------------------
+def is_missing(cell: Any) -> bool:
+    """None, NaN, NA, NaT, and what a masked array hides.
+
+    >>> is_missing(None), is_missing(float("nan")), is_missing(np.ma.masked), is_missing("")
+    (True, True, True, False)
+    """
+    if cell is None or cell is ABSENT or cell is np.ma.masked:
+        return True
+    if isinstance(cell, float):
+        number: float = plain(cell)
+        return number != number
+    if isinstance(cell, str | int | list | tuple | dict | np.ndarray):
+        return False
+    pd: Any = sys.modules.get("pandas")
+    if pd is None:
+        return isinstance(cell, float | np.floating | np.datetime64 | np.timedelta64) and bool(cell != cell)
+    try:
+        return bool(pd.api.types.is_scalar(cell) and pd.isna(cell))
+    except ArithmeticError:  # a Decimal that is a signalling NaN
+        return True
+
+
+def unmasked(values: Any) -> Any:
+    """A masked array as a plain one: NaN where a number was hidden, None where anything else was; others as they are.
+
+    >>> unmasked(np.ma.array([1, 2], mask=[False, True])).tolist()
+    [1.0, nan]
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.is_masked(values):
+        return np.asarray(values.data)
+    if values.dtype.kind in "fiu":
+        wide = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
+        return np.where(np.ma.getmaskarray(values), np.array(np.nan, wide), values.data.astype(wide))
+    shown = values.data.astype(object)
+    shown[np.ma.getmaskarray(values)] = None
+    return shown
+
+
+# --- Columns --------------------------------------------------------------------------------------------
+def cells(column: Any, dates: Dates = "iso", problems: dict[int, str] | None = None) -> list[Any]:
+    """A column (a pandas Series) as metadata values, ABSENT where a cell is empty.
+
+    A cell that is no value stays as it is, and ``problems`` says of its row why.
+
+    >>> import pandas as pd
+    >>> cells(pd.Series(["b", None, "b"], dtype="category"))
+    ['b', ABSENT, 'b']
+    """
+    dtype = column.dtype
+    problems = {} if problems is None else problems
+    if type(dtype).__name__ == "CategoricalDtype":
+        return _decoded(column, dates, problems)
+    found: list[Any]
+    if is_arrow(dtype):
+        found = column.array.__arrow_array__().to_pylist()
+    elif isinstance(dtype, np.dtype) and dtype.kind in "iufb":
+        with np.errstate(over="ignore"):  # of a long double: infinite then, and refused
+            found = (column.astype(np.float64) if dtype.itemsize > 8 else column).to_numpy().tolist()
+    elif hasattr(dtype, "numpy_dtype"):  # pandas' nullable numbers
+        found = column.array.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0)).tolist()
+        for empty in np.flatnonzero(column.isna().to_numpy()):
+            found[empty] = ABSENT
+    else:
+        found = column.tolist()
+    if _are_plain(found):
+        return found
+    for row, cell in enumerate(found):
+        if type(cell) is not str:
+            try:
+                found[row] = value(cell, dates)
+            except BadCell as error:
+                problems.setdefault(row, error.in_column)
+    return found
+
+
+def _decoded(column: Any, dates: Dates, problems: dict[int, str]) -> list[Any]:
+    """A categorical column: each category is converted, and checked, once."""
+    of_categories: dict[int, str] = {}
+    values = [*cells(column.dtype.categories.to_series(), dates, of_categories), ABSENT]  # the code of a missing is -1
+    codes = column.cat.codes.to_numpy()
+    if of_categories:
+        for row in np.flatnonzero(np.isin(codes, list(of_categories))).tolist():
+            problems.setdefault(row, of_categories[int(codes[row])])
+    return [values[code] for code in codes.tolist()]
+
+
+def is_arrow(dtype: Any) -> bool:
+    """Whether pandas keeps this column in Arrow's memory."""
+    return type(dtype).__name__ == "ArrowDtype"
+
+
+def _are_plain(values: list[Any]) -> bool:
+    """Whether all are values already, of one kind: seen by a look at all together."""
+    kinds = set(map(type, values))
+    if kinds <= {str, bool}:
+        return True
+    if kinds == {int}:
+        return bool(_INT64[0] <= min(values) and max(values) <= _INT64[1])
+    return kinds == {float} and bool(np.isfinite(values).all())
+
+
+# --- Values ---------------------------------------------------------------------------------------------
+def value(cell: Any, dates: Dates = "iso") -> Any:
+    """A cell as a metadata value: text, whole number, number, bool, list of one of them, or ABSENT.
+
+    Raises BadCell for anything else. An empty list is a missing cell: Chroma has no form for it.
+
+    >>> value(np.float32(0.5)), value([1, 2.5]), value([])
+    (0.5, [1.0, 2.5], ABSENT)
+    """
+    if is_missing(cell):
+        return ABSENT
+    for kind, convert in _CONVERSIONS:
+        if isinstance(cell, kind):
+            try:
+                return convert(cell, dates)
+            except BadCell:
+                raise
+            except (ValueError, OverflowError, RecursionError) as error:  # a date beyond the calendar, a list in itself
+                raise BadCell(f"expected a value that can be converted, got {short(cell)}: {error}") from None
+    if all(hasattr(cell, name) for name in ("indices", "values", "to_dict")):  # a SparseVector, ours or Chroma's
+        return cell
+    if isinstance(cell, Mapping) and cell.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE:
+        return _sparse(cell)
+    raise _no_value(cell)
+
+
+def _no_value(cell: Any) -> BadCell:
+    of_column, of_value = next(remedy for kind, *remedy in _REMEDIES if isinstance(cell, kind))
+    reason = f"expected text, a number, a bool, a date or a list of one of them, got {short(cell)}"
+    return BadCell(reason, of_column, of_value)
+
+
+#: What is no value -> what makes one of it, for a column and for one value.
+_REMEDIES: Final[tuple[tuple[Any, str, str], ...]] = (
+    (decimal.Decimal, "astype(float), or astype(str), which keeps every digit", "float(…), or str(…)"),
+    (uuid.UUID, "astype(str)", "str(…)"),
+    (bytes | bytearray | memoryview, 'str.decode("utf-8")', '….decode("utf-8")'),
+    (os.PathLike, "astype(str)", "str(…)"),
+    (complex, "abs(), or astype(str)", "abs(…), or str(…)"),
+    (set | frozenset, 'map(sorted, na_action="ignore")', "sorted(…)"),
+    (
+        Mapping,
+        'map(json.dumps, na_action="ignore"), or a column for each of its keys',
+        "json.dumps(…), or its keys beside the others",
+    ),
+    (Iterable, 'map(list, na_action="ignore")', "list(…)"),
+    (object, "astype(str)", "str(…)"),
+)
+
+
+def _int(cell: Any, dates: Dates) -> int:
+    number: int = plain(cell)
+    if not _INT64[0] <= number <= _INT64[1]:
+        reason = f"expected a whole number of at most 64 bits, got {number}"
+        raise BadCell(reason, "astype(float), or astype(str)", "float(…), or str(…)")
+    return number
+
+
+def _float(cell: Any, dates: Dates) -> float:
+    number = float(cell) if isinstance(cell, np.generic) else plain(cell)
+    if not np.isfinite(number):
+        reason = "expected a finite number, got infinity, which Chroma cannot store"
+        raise BadCell(reason, "replace([numpy.inf, -numpy.inf], None)", "None where it is missing")
+    return number
+
+
+def _datetime(cell: datetime.datetime, dates: Dates) -> str | float:
+    if dates == "iso":
+        return cell.isoformat()
+    return (cell if cell.tzinfo else cell.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def _date(cell: datetime.date, dates: Dates) -> str | float:
+    if dates == "iso":
+        return cell.isoformat()
+    return _datetime(datetime.datetime(cell.year, cell.month, cell.day), dates)
+
+
+def _numpy_scalar(cell: Any, dates: Dates) -> Any:
+    if cell.dtype.kind in "mM":
+        pd: Any = sys.modules.get("pandas")
+        if pd is None:
+            return value(cell.astype(f"{cell.dtype.kind}8[us]").item(), dates)
+        return value((pd.Timestamp if cell.dtype.kind == "M" else pd.Timedelta)(cell), dates)
+    if cell.dtype.kind == "f":  # a long double's item() is itself
+        return _float(cell, dates)
+    if cell.dtype.kind not in "iubU":
+        raise _no_value(complex(cell) if cell.dtype.kind == "c" else cell.item())
+    return value(cell.item(), dates)
+
+
+def _list(cell: Any, dates: Dates) -> Any:
+    if len(cell) == 0:
+        return ABSENT
+    values = [value(one, dates) for one in cell]
+    kinds = set(map(type, values))
+    if kinds == {int, float}:
+        floats = [float(one) for one in values]
+        if floats != values:  # Python compares whole numbers with floats exactly
+            reason = f"expected numbers that all fit a float, as some have a fraction, got {short(cell)}"
+            raise BadCell(reason, 'map(str, na_action="ignore")', "str(…)")
+        return floats
+    if len(kinds) != 1 or not kinds <= {str, int, float, bool}:
+        reason = f"expected a list of values of one kind (text, number or bool), got {short(cell)}"
+        raise BadCell(reason, 'map(json.dumps, na_action="ignore")', "json.dumps(…)")
+    return values
+
+
+def _array(cell: npt.NDArray[Any], dates: Dates) -> Any:
+    if cell.ndim == 0:  # a scalar in the dress of an array
+        return value(cell.item() if cell.dtype.kind == "O" else cell[()], dates)
+    return _list(list(unmasked(cell)), dates)
+
+
+def _sparse(cell: Mapping[str, Any]) -> SparseVector:
+    try:
+        return SparseVector.from_dict({name: one for name, one in cell.items() if one is not None})
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadCell(f"expected a sparse vector, got {short(cell)}: {error}") from None
+
+
+#: From the most special to the most general: bool is an int, datetime is a date, float64 a float.
+_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any, Dates], Any]], ...]] = (
+    (bool, lambda cell, dates: cell),
+    (np.generic, _numpy_scalar),
+    (str, lambda cell, dates: plain(cell)),
+    (int, _int),
+    (float, _float),
+    (datetime.datetime, _datetime),
+    (datetime.date, _date),
+    (datetime.time, lambda cell, dates: cell.isoformat()),
+    (datetime.timedelta, lambda cell, dates: cell.total_seconds()),
+    (list | tuple | array.array, _list),
+    (np.ndarray, _array),
+)
+
+
+def short(cell: Any) -> str:
+    """A value as a message shows it, with its type."""
+    text = repr(cell)
+    return f"{text if len(text) <= 40 else text[:39] + '…'} ({type(cell).__name__})"
+
+
+# --- Texts that cannot be written -------------------------------------------------------------------------
+def check_encodable(values: list[Any], what: str, problems: dict[int, str]) -> None:
+    """Half of a surrogate pair cannot be stored: Python's text may hold one, UTF-8 may not."""
+    if not {str, list} & (kinds := set(map(type, values))):
+        return
+    texts = {row: one for row, one in enumerate(values) if isinstance(one, str)}
+    if list in kinds:
+        lists = {row: one for row, one in enumerate(values) if isinstance(one, list) and set(map(type, one)) == {str}}
+        texts |= {row: "".join(one) for row, one in lists.items()}
+    try:
+        "".join(texts.values()).encode()
+    except UnicodeEncodeError:
+        for row, text in texts.items():
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                problems.setdefault(row, f"{what} holds a lone surrogate, which cannot be written as UTF-8")
+
+
+# --- Dicts ------------------------------------------------------------------------------------------------
+def key_problem(key: Any) -> str | None:
+    """Why this cannot be a metadata key; None when it can."""
+    if not isinstance(key, str):
+        return f"expected a text as key, got {short(key)}"
+    if not key:
+        return "expected a text as key, got an empty one"
+    if key[0] in "$#" or key == _DOCUMENT_KEY:
+        return f"expected a key that Chroma does not keep for itself ($…, #…, {_DOCUMENT_KEY}), got {key!r}"
+    return None
+
+
+def dicts(rows: Iterable[Any], dates: Dates, problems: dict[int, str]) -> list[dict[str, Any] | None]:
+    """Cells that each hold the whole metadata of a record, with every value checked as in a column of its own.
+
+    A row is a dict, an Arrow map (a list of pairs) or a missing cell; None comes back where nothing is left.
+
+    >>> dicts([{"year": np.int64(2020), "note": None}, [("a", 1)], None], "iso", {})
+    [{'year': 2020}, {'a': 1}, None]
+    """
+    given = list(rows)
+    if _are_plain_dicts(given):
+        return [dict(one) if one else None for one in given]
+    found: list[dict[str, Any] | None] = []
+    for row, cell in enumerate(given):
+        one: dict[str, Any] = {}
+        for key, inner in _entries(cell, row, problems):
+            reason = key_problem(key)
+            if reason is None:
+                try:
+                    kept = value(inner, dates)
+                    if kept is not ABSENT:
+                        one[str.__str__(key)] = kept
+                except BadCell as error:
+                    reason = f"key {key!r}: {error.alone}"
+            if reason is not None:
+                problems.setdefault(row, reason)
+        found.append(one or None)
+    for what, texts in (
+        ("a key", [list(one) if one else None for one in found]),
+        ("the text", [list(_texts(one)) if one else None for one in found]),
+    ):
+        check_encodable(texts, what, problems)
+    return found
+
+
+def _are_plain_dicts(given: list[Any]) -> bool:
+    """Whether nothing has to be changed or refused, by a look at all keys and all values together."""
+    if not set(map(type, given)) <= {dict, type(None)}:
+        return False
+    values = [one for row in given if row for one in row.values()]
+    kinds = set(map(type, values))
+    if not kinds <= {str, bool, int, float}:
+        return False
+    by_kind = {kind: [one for one in values if type(one) is kind] for kind in kinds}
+    keys = {key for row in given if row for key in row}
+    if not all(type(key) is str and key_problem(key) is None for key in keys):
+        return False
+    try:
+        "".join([*keys, *by_kind.get(str, ())]).encode()
+    except UnicodeEncodeError:
+        return False
+    return all(_are_plain(by_kind[kind]) for kind in kinds)
+
+
+def _entries(cell: Any, row: int, problems: dict[int, str]) -> Iterable[tuple[Any, Any]]:
+    if is_missing(cell):
+        return ()
+    if isinstance(cell, Mapping):
+        return cell.items()
+    if isinstance(cell, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in cell):
+        return cell
+    problems.setdefault(row, f"expected a dict of keys and values, got {short(cell)}")
+    return ()
+
+
+def _texts(metadata: Mapping[str, Any]) -> Iterable[str]:
+    for one in metadata.values():
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list) and isinstance(one[0], str):
+            yield from one

@@ -1,0 +1,82 @@
+"""The variables that are seen where a magic stands: those of the function it is in, then those of the notebook.
+
+IPython hands a line magic the local variables of its caller, and a cell magic those of the notebook; neither hands over
+the variables of the functions around it, which Python sees as well. So the frames are looked at here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from types import CodeType, FrameType
+from typing import Any
+
+#: Whose frames stand between the one who wrote the magic and its command.
+_BETWEEN = frozenset(("IPython", "chroma_nb", "decorator", "traitlets", "contextlib"))
+
+
+class Scope(Mapping[str, Any]):
+    """Variables from the inside out; a local one that has no value yet hides those of the same name."""
+
+    def __init__(
+        self, functions: Sequence[Mapping[str, Any]], outside: Sequence[Mapping[str, Any]], local: frozenset[str]
+    ) -> None:
+        self._layers = [*functions, *outside]
+        #: The names that are local where the magic stands, with a value or without.
+        self.local = local
+        #: The variables of the functions alone.
+        self.of_functions: dict[str, Any] = {}
+        for layer in reversed(functions):
+            self.of_functions.update(layer)
+
+    def __getitem__(self, name: str) -> Any:
+        for place, layer in enumerate(self._layers):
+            if name in layer:
+                return layer[name]
+            if place == 0 and name in self.local:
+                break
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        names = dict.fromkeys(itertools.chain.from_iterable(self._layers))
+        return (name for name in names if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        hidden = name in self.local and name not in self._layers[0]
+        return not hidden and any(name in layer for layer in self._layers)
+
+
+def seen_by_the_caller(notebook: dict[str, Any]) -> Mapping[str, Any]:
+    """The variables where the magic was written: ``notebook`` itself, where that is a cell and no function."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:
+        frame = frame.f_back
+    if frame is None:
+        return notebook
+    outside = [notebook] if frame.f_globals is notebook else [frame.f_globals, notebook]
+    if frame.f_locals is frame.f_globals:
+        return notebook if len(outside) == 1 else Scope([], outside, frozenset())
+    functions = [dict(one.f_locals) for one in (frame, *_around(frame))]
+    return Scope(functions, outside, frozenset((*frame.f_code.co_varnames, *frame.f_code.co_cellvars)))
+
+
+def _around(frame: FrameType) -> Iterator[FrameType]:
+    """The functions that this one is written in, as far as they still run, the nearest first."""
+    inner, outer = frame.f_code, frame.f_back
+    while outer is not None:
+        if (
+            outer.f_code is not inner
+            and outer.f_code.co_flags & inspect.CO_OPTIMIZED
+            and _contains(outer.f_code, inner)
+        ):
+            yield outer
+            inner = outer.f_code
+        outer = outer.f_back
+
+
+def _contains(code: CodeType, inner: CodeType) -> bool:
+    return any(one is inner or _contains(one, inner) for one in code.co_consts if isinstance(one, CodeType))
