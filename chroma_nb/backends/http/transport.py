@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakKeyDictionary
 
@@ -23,7 +23,7 @@ from chroma_nb.backends.http.auth import SecretHeaders, auth_headers, basic
 from chroma_nb.backends.http.codec import API_PATH, Call, Reply
 from chroma_nb.backends.http.exchange import Acquaintance, Failure, Outcome, Pause, Progress, Step, converse
 from chroma_nb.config import Settings
-from chroma_nb.errors import ChromaError, _ClosedError
+from chroma_nb.errors import ChromaError, ShownAs, _ClosedError
 from chroma_nb.operations.requests import R, Request
 
 if TYPE_CHECKING:
@@ -109,10 +109,12 @@ def _tls(at: Endpoint) -> ssl.SSLContext | bool:
 
 # --- What can fail on the way --------------------------------------------------------------------------------
 @cache
-def _kind(name: str, base: str, *more: type[Exception]) -> type[Exception]:
-    """A ChromaError that is httpx's class too: code written for Chroma catches that."""
-    httpx = require("httpx", feature="a client of a server")
-    return type(name, (ChromaError, getattr(httpx, base), *more), {"status": 503, "__module__": __name__})
+def _kind(base: str, *more: type[Exception]) -> type[Exception]:
+    """A ChromaError that is httpx's class too, and shown as that: code written for Chroma catches it."""
+    shown = getattr(require("httpx", feature="a client of a server"), base)
+    names = {"status": 503, "__module__": __name__}
+    kind = ShownAs(base, (ChromaError, shown, *more), names, shown=shown, found=(_kind, (base, *more)))
+    return cast("type[Exception]", kind)
 
 
 def _failure(error: httpx.RequestError, place: str) -> Failure:
@@ -121,15 +123,11 @@ def _failure(error: httpx.RequestError, place: str) -> Failure:
     base, detail = type(error).__name__, str(error) or type(error).__name__
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         # Chroma's constructors turn this one into a ValueError with this sentence.
-        kind, what = (
-            _kind("_UnreachableError", base, ValueError),
-            "Could not connect to a Chroma server. Are you sure it is running?",
-        )
-        return Failure(kind(f"{what} ({place}: {detail})"), unreached=True)
+        what = "Could not connect to a Chroma server. Are you sure it is running?"
+        return Failure(_kind(base, ValueError)(f"{what} ({place}: {detail})"), unreached=True)
     timeout = isinstance(error, httpx.TimeoutException)
     what = "took too long to answer" if timeout else "broke the connection"
-    kind = _kind("_ConnectionLostError", base)
-    return Failure(kind(f"the Chroma server at {place} {what} ({detail})"), final=timeout)
+    return Failure(_kind(base)(f"the Chroma server at {place} {what} ({detail})"), final=timeout)
 
 
 def _reply(response: httpx.Response) -> Reply:
