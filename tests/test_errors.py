@@ -46,7 +46,7 @@ def classes() -> Iterator[type[BaseException]]:
 
 def home(kind: type) -> str:
     """The module that defines a class, whatever module it shows."""
-    find, place = vars(kind).get("_found", (None, (kind.__module__,)))
+    _, place = vars(kind).get("_found", (None, (kind.__module__,)))
     return str(place[0])
 
 
