@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from chroma_nb._processors import usable_processors
+from chroma_nb._processors import may_use_threads, usable_processors
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> 
     [0, 1, 4, 9, 16]
     """
     parts = min(usable_processors(), _MOST, length // max(1, smallest))
-    if parts < 2:
+    if parts < 2 or not may_use_threads():
         work(0, length)
         return
     bounds = [length * part // parts for part in range(parts + 1)]

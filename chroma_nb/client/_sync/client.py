@@ -46,7 +46,6 @@ class Client(SharedSystemClient, ClientAPI):
 
     _server: Server
     _admin_client: AdminClient
-    _closed: bool = False
 
     def __init__(
         self,
@@ -57,14 +56,17 @@ class Client(SharedSystemClient, ClientAPI):
         settings = settings or Settings()
         self._backend = open_backend(settings)
         try:
-            self._server = Server(self._backend)
-            self._admin_client = AdminClient.from_system(self._backend)
+            self._connect()
             inferred = bool(settings.chroma_overwrite_singleton_tenant_database_access_from_auth)
             self.tenant, self.database = place(self.get_user_identity(), inferred, tenant, database)
             self._check_place(self.tenant, self.database)
         except BaseException:
             self._backend.close()
             raise
+
+    def _connect(self) -> None:
+        self._server = Server(self._backend)
+        self._admin_client = AdminClient.from_system(self._backend)
 
     @classmethod
     def from_system(
