@@ -38,7 +38,7 @@ def require(module: str, *, feature: str, extra: str | None = None, package: str
             name=module,
         ) from error
     # Python gives this thread, and no other, a module that it is still importing.
-    if getattr(found.__spec__, "_initializing", False):
+    if getattr(getattr(found, "__spec__", None), "_initializing", False):
         raise ImportError(
             f"{feature} was asked for while this thread is importing {module!r} (by a signal handler or a callback "
             "in the middle of another call); call it again afterwards",
