@@ -157,7 +157,7 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
             raise ValueError(
                 f"An instance of Chroma already exists for {identifier} with different settings: "
                 f"{differences(backend.settings, settings)}; give the settings it was opened with, or first close the "
-                "clients that have it open (client.close())"
+                "clients that have it open (client.close(); client.clear_system_cache() when they are gone)"
             )
         backend.share()
         return backend

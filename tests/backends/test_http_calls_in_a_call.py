@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from calls_in_a_call import interrupted, lines_of, spread, watchdog
 
 import chroma_nb
 from chroma_nb.config import Settings
 from chroma_nb.errors import ChromaError
-from calls_in_a_call import interrupted, lines_of, spread, watchdog
 
 
 @pytest.fixture
-def server() -> Iterator[Any]:
+def server(no_place_is_open: None) -> Iterator[Any]:
     with (
         chroma_nb.EphemeralClient(Settings(allow_reset=True)) as store,
         chroma_nb.serve(store, port=0, allow_reset=True) as server,

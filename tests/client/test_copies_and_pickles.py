@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import chroma_nb
+from chroma_nb.client._sync.client import Client
 from chroma_nb.config import Settings
 from chroma_nb.embedding_functions import cached
 from chroma_nb.embedding_functions.base import EmbeddingFunction
@@ -228,7 +229,7 @@ def test_a_directory_that_is_gone_is_an_error_and_not_an_empty_database(tmp_path
     with chroma_nb.PersistentClient(tmp_path / "db") as client:
         kept = pickle.dumps(birds_of(client))
     shutil.rmtree(tmp_path / "db")
-    with pytest.raises(NotFoundError, match="needs the database in .*db, and there is none"):
+    with pytest.raises(NotFoundError, match=r"needs the database in .*db, and there is none"):
         pickle.loads(kept)
     assert not (tmp_path / "db").exists()
 
@@ -244,7 +245,7 @@ def test_a_store_in_memory_cannot_be_pickled_and_says_why() -> None:
     with chroma_nb.EphemeralClient() as client:
         for value in (client, birds_of(client), Step(client.get_collection("birds"), client)):
             with pytest.raises(
-                TypeError, match="cannot pickle a client or a collection of a store in memory: .*Persist"
+                TypeError, match=r"cannot pickle a client or a collection of a store in memory: .*Persist"
             ):
                 pickle.dumps(value)
 
@@ -261,7 +262,7 @@ def test_a_program_may_derive_from_the_client(tmp_path: Path) -> None:
     client.close()
 
 
-class Derived(type(chroma_nb.EphemeralClient())):  # type: ignore[misc]
+class Derived(Client):
     note: Any = None
 
 
@@ -303,7 +304,7 @@ def test_a_cached_function_keeps_its_file(disk: Any, tmp_path: Path) -> None:
 
 
 def test_a_functions_key_stays_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="api_key"):
         function = OpenAIEmbeddingFunction(api_key=TOKEN, default_headers={"Authorization": TOKEN, "X-Team": "blue"})
     for twin in (copy.copy(function), copy.deepcopy(function)):
         assert twin._key.value() == twin._headers["Authorization"] == TOKEN
