@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
+from chroma_nb._reentry import is_running
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, differences, secret_names
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.sqlite import FILE_NAME
-from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
+from chroma_nb.errors import AuthorizationError, InternalError, _ClosedError, _MissingError
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import R, Request
@@ -120,7 +121,7 @@ def _opened_again(kept: dict[str, Any], closed: bool) -> EmbeddedBackend:
             f"the pickled client or collection needs the database in {path}, and there is none; is it another machine, "
             "or was the directory moved or deleted?"
         )
-    return EmbeddedBackend(str(path), settings, Engine.open(path, durability=settings.chroma_nb_durability))
+    return EmbeddedBackend(str(path), settings, _engine_of(path, settings))
 
 
 #: Identifier ("ephemeral", or the path as it was given) -> the backend its clients share. A client that is garbage
@@ -139,10 +140,7 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
     identifier = str(settings.persist_directory) if settings.is_persistent else "ephemeral"
     with _OPEN_LOCK:
         if settings.is_persistent:
-            _import_what_chroma_wrote(Path(identifier))
-            engine = Engine.open(
-                Path(identifier).absolute(), durability=settings.chroma_nb_durability
-            )  # a later chdir does not move it
+            engine = _engine_of(Path(identifier).absolute(), settings)  # a later chdir does not move it
             # Looked for after all that takes time: a client may have been made meanwhile, by this thread, too.
             backend = OPEN.get(identifier)
             if backend is not None and engine is backend._engine:
@@ -161,6 +159,31 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
             )
         backend.share()
         return backend
+
+
+#: Which thread is opening which directory; an interrupt may leave one behind.
+_BEING_OPENED: set[tuple[int, Path]] = set()
+
+
+def _engine_of(path: Path, settings: Settings) -> Engine:
+    """The engine of a directory, with what Chroma wrote there."""
+    mark = (threading.get_ident(), path)
+    if mark in _BEING_OPENED and is_running(_first_engine_of.__code__):
+        # The directory's own lock would wait for the opening that this one is in the middle of.
+        raise InternalError(
+            f"{path} is being opened by this thread, and a signal handler or a callback opens it once more in the "
+            "middle of its first opening; open it afterwards"
+        )
+    return _first_engine_of(path, settings, mark)
+
+
+def _first_engine_of(path: Path, settings: Settings, mark: tuple[int, Path]) -> Engine:
+    _BEING_OPENED.add(mark)
+    try:
+        _import_what_chroma_wrote(path)
+        return Engine.open(path, durability=settings.chroma_nb_durability)
+    finally:
+        _BEING_OPENED.discard(mark)
 
 
 #: By which a directory of Chroma is known: since 0.4, before.

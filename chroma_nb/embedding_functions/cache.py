@@ -196,7 +196,7 @@ class VectorCache:
     def __init__(self, path: Path, max_vectors: int) -> None:
         self.path = path
         self.max_vectors = max_vectors
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a debugger that ends a call may leave it held: this thread goes on
         self._connection: sqlite3.Connection | None = None
         self._inherited: list[sqlite3.Connection] = []
         self._process = os.getpid()
@@ -269,7 +269,7 @@ class VectorCache:
     def _leave_parents_connection(self) -> None:
         """In a forked child: SQLite's connections and a lock that may be held do not survive a fork."""
         if self._process != os.getpid():
-            self._lock = threading.Lock()
+            self._lock = threading.RLock()
             if self._connection is not None:
                 self._inherited.append(self._connection)
             self._connection = None
