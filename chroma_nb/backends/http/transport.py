@@ -223,7 +223,7 @@ class _HttpParts:
 
     def __reduce__(self) -> tuple[Any, ...]:
         secrets, environment = secret_names(self.settings), Settings()
-        given = [name for name in secrets if getattr(environment, name) != getattr(self.settings, name)]
+        given = [name for name in secrets if getattr(environment, name, None) != getattr(self.settings, name)]
         if given:
             raise TypeError(
                 f"cannot pickle this client or collection of {self._place}: its settings {', '.join(given)} may hold a "
@@ -237,7 +237,7 @@ class _HttpParts:
 def _made_again(kind: type[_HttpParts], kept: dict[str, Any], secrets: list[str], closed: bool) -> _HttpParts:
     """The backend of a pickled client: nothing is asked before it is used."""
     settings = Settings().copy(update=kept)
-    if missing := [name for name in secrets if not getattr(settings, name)]:
+    if missing := [name for name in secrets if not getattr(settings, name, None)]:
         raise ValueError(
             "the pickled client or collection was made with credentials from the environment, and here the variables "
             f"{', '.join(map(str.upper, missing))} are not set"
