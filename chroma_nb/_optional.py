@@ -27,7 +27,7 @@ def require(module: str, *, feature: str, extra: str | None = None, package: str
     if top in _SELDOM_USED and top not in sys.modules:
         _import_at_first_use(_SELDOM_USED[top])
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
     except ImportError as error:
         if error.name is not None and error.name.split(".")[0] != top:
             raise
@@ -37,6 +37,14 @@ def require(module: str, *, feature: str, extra: str | None = None, package: str
             f"install it with: pip install {what}",
             name=module,
         ) from error
+    # Python gives this thread, and no other, a module that it is still importing.
+    if getattr(getattr(found, "__spec__", None), "_initializing", False):
+        raise ImportError(
+            f"{feature} was asked for while this thread is importing {module!r} (by a signal handler or a callback "
+            "in the middle of another call); call it again afterwards",
+            name=module,
+        )
+    return found
 
 
 class _AtFirstUse(ModuleType):

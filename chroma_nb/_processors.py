@@ -1,10 +1,12 @@
-"""How many processors there are for us."""
+"""How many processors there are for us, and whether threads may be given work now."""
 
 from __future__ import annotations
 
 import os
 from functools import cache
 from pathlib import Path
+
+from chroma_nb._reentry import is_running
 
 
 @cache
@@ -21,3 +23,19 @@ def usable_processors() -> int:
     except (OSError, ValueError):  # no such file; "max"
         pass
     return count
+
+
+def may_use_threads() -> bool:
+    """Whether threads may be started and given work now.
+
+    Not by a signal handler or a callback in the middle of Python's own starting and ending of threads: its locks there
+    are not re-entrant, and one of them is common to all pools.
+
+    >>> may_use_threads()
+    True
+    """
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Thread
+
+    held = (ThreadPoolExecutor.submit, ThreadPoolExecutor.shutdown, Thread.start, Thread.join, Thread.is_alive)
+    return not any(is_running(function.__code__) for function in held)

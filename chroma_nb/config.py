@@ -217,6 +217,32 @@ def _masked(name: str, value: Any) -> Any:
     return _USER_IN_URL.sub(f"//{_MASK}@", value) if isinstance(value, str) else value
 
 
+def secret_names(settings: Settings) -> list[str]:
+    """The settings that hold a secret; any header may be one, whatever it is called.
+
+    >>> secret_names(Settings(chroma_client_auth_credentials="tiger", chroma_server_headers={"X-Team": "blue"}))
+    ['chroma_server_headers', 'chroma_client_auth_credentials']
+    """
+    return [name for name, value in settings if value and (name.endswith("headers") or _masked(name, value) != value)]
+
+
+def differences(there: Settings, here: Settings) -> str:
+    """Which settings differ and how; a secret is not shown.
+
+    >>> differences(Settings(), Settings(allow_reset=True, chroma_client_auth_credentials="tiger"))
+    'allow_reset is False there and True here, chroma_client_auth_credentials is another (not shown)'
+    """
+    one, other = there.model_dump(), here.model_dump()
+    secrets = {*secret_names(there), *secret_names(here)}
+    return ", ".join(
+        f"{name} is another (not shown)"
+        if name in secrets
+        else f"{name} is {one.get(name)!r} there and {other.get(name)!r} here"
+        for name in {**one, **other}
+        if one.get(name) != other.get(name)
+    )
+
+
 # --- Settings -----------------------------------------------------------------------------------------------
 _LEGACY_VALUES: Final = {
     "duckdb",

@@ -19,12 +19,67 @@
         └── QuotaError                   400  QuotaError
 
 Where the older reference promises a ``ValueError``, the private children below are raised: they
-are what 1.5.9 raises and a ``ValueError`` too, so that code written for either works.
+are what 1.5.9 raises and a ``ValueError`` too, so that code written for either works. A traceback
+shows them by the public name. All of them can be copied, pickled and raised in another process.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+import copyreg
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, ClassVar, TypeAlias
+
+#: What finds a class again in another process: a function and its arguments.
+_Found: TypeAlias = tuple[Callable[..., type[Any]], tuple[Any, ...]]
+
+
+class ShownAs(type):
+    """The class of a private child, which a traceback shows by the name of a public class, ``shown``.
+
+    pickle would find the public class by that name, so a child says itself how it is found: by its name in its module,
+    or as ``found`` says. A class that somebody derives from a child has a name of its own.
+    """
+
+    def __new__(
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        *,
+        shown: type | None = None,
+        found: _Found | None = None,
+    ) -> ShownAs:
+        made = super().__new__(mcs, name, bases, namespace)
+        if shown is not None:
+            made._found = found or (_named, (made.__module__, name))  # type: ignore[attr-defined]
+            made.__module__, made.__name__, made.__qualname__ = shown.__module__, shown.__name__, shown.__qualname__
+        return made
+
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> None:
+        super().__init__(name, bases, namespace)
+
+
+def _named(module: str, name: str) -> type[Any]:
+    found: type[Any] = getattr(import_module(module), name)
+    return found
+
+
+def _found(child: ShownAs) -> _Found | str:
+    """What pickle keeps of a child."""
+    found: _Found | str = vars(child).get("_found", child.__qualname__)
+    return found
+
+
+def _made_again(kind: type[Any] | _Found, arguments: tuple[Any, ...]) -> Any:
+    """The error as it was, whatever arguments the class of it takes."""
+    if isinstance(kind, tuple):
+        find, place = kind
+        kind = find(*place)
+    return kind.__new__(kind, *arguments)
+
+
+copyreg.pickle(ShownAs, _found)  # type: ignore[arg-type]  # what is found is a ShownAs, and an exception, too
 
 
 class ChromaError(Exception):
@@ -46,6 +101,11 @@ class ChromaError(Exception):
     def name(cls) -> str:
         """Chroma's name of this error."""
         return cls.wire_name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind = type(self)
+        # Not the class of a child: picklers that copy classes they cannot find by name would copy it.
+        return _made_again, (vars(kind).get("_found", kind), self.args), self.__dict__
 
 
 class InvalidDimensionException(ChromaError):
@@ -167,7 +227,7 @@ error_types: dict[str, type[ChromaError]] = {
     "UniqueConstraintError": UniqueConstraintError,
     "QuotaError": QuotaError,
     "InternalError": InternalError,
-    # Private children at the raise site are named on the wire by their public parent: see wire_name_of.
+    # Private children are named on the wire by their public parent.
 }
 
 
@@ -181,28 +241,28 @@ class InvalidConfigurationError(ValueError):
 
 
 # --- At the raise site: 1.5.9's class and the older reference's ValueError ------------------------------
-class _MissingError(NotFoundError, ValueError):
+class _MissingError(NotFoundError, ValueError, metaclass=ShownAs, shown=NotFoundError):
     """A collection, database or tenant that is not there."""
 
 
-class _InvalidNameError(InvalidArgumentError, ValueError):
+class _InvalidNameError(InvalidArgumentError, ValueError, metaclass=ShownAs, shown=InvalidArgumentError):
     """A name that Chroma does not allow."""
 
 
-class _AlreadyExistsError(InternalError, UniqueConstraintError, ValueError):
+class _AlreadyExistsError(InternalError, UniqueConstraintError, ValueError, metaclass=ShownAs, shown=InternalError):
     """A name that is taken; 1.5.9's embedded engine calls it InternalError."""
 
     status = 409
 
 
 # --- Our own engine ---------------------------------------------------------------------------------------
-class _ClosedError(ChromaError, AttributeError):  # type: ignore[misc]  # AttributeError.name gives way to Chroma's name()
-    """The client was closed; Chroma raises AttributeError."""
+class _ClosedError(ChromaError, AttributeError, metaclass=ShownAs, shown=AttributeError):  # type: ignore[misc]
+    """The client was closed; Chroma raises AttributeError, whose ``name`` gives way to Chroma's ``name()``."""
 
 
-class _ReadOnlyError(InternalError):
+class _ReadOnlyError(InternalError, metaclass=ShownAs, shown=InternalError):
     """The directory cannot be written."""
 
 
-class _DamagedError(InternalError):
+class _DamagedError(InternalError, metaclass=ShownAs, shown=InternalError):
     """A file is damaged or is not ours; the message says which and what to do."""

@@ -12,7 +12,7 @@ class Backend(Protocol):
     """Who answers requests. ``identifier`` names the place, ``settings`` are those it was opened with.
 
     Errors are those of ``chroma_nb.errors``; after the last ``close`` every request raises one that is
-    an ``AttributeError`` too, as Chroma's clients do.
+    an ``AttributeError`` too, as Chroma's clients do. A copy is of the same place; a pickle holds no secret.
     """
 
     identifier: str
@@ -20,6 +20,10 @@ class Backend(Protocol):
 
     def handle(self, request: Request[R]) -> R:
         """The answer to ``request``."""
+        ...
+
+    def share(self) -> None:
+        """Take a reference for one client more."""
         ...
 
     def close(self) -> None:
@@ -39,6 +43,10 @@ class AsyncBackend(Protocol):
 
     async def handle(self, request: Request[R]) -> R:
         """The answer to ``request``."""
+        ...
+
+    def share(self) -> None:
+        """Take a reference for one client more."""
         ...
 
     async def close(self) -> None:

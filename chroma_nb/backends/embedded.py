@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
-from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, differences, secret_names
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.sqlite import FILE_NAME
-from chroma_nb.errors import AuthorizationError, _ClosedError
+from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import R, Request
@@ -34,16 +34,17 @@ MAX_BATCH_SIZE = 1_000_000
 class EmbeddedBackend:
     """Answers requests from an engine in this process; shared by the clients of one place.
 
-    ``open_embedded`` makes them. ``close`` gives one client's reference back.
+    ``open_embedded`` makes them. ``share`` takes one client's reference, ``close`` gives it back.
     """
 
-    def __init__(self, identifier: str, settings: Settings, engine: Engine) -> None:
+    def __init__(self, identifier: str, settings: Settings, engine: Engine | None) -> None:
         self.identifier = identifier
         self.settings = settings
         self.references = 0
-        self._engine: Engine | None = engine
+        self._engine = engine
+        self._directory = None if engine is None else engine.directory
         # Holds the engine, not self: a backend that no client and no registry knows any more closes its engine.
-        self._close_engine = weakref.finalize(self, engine.close)
+        self._close_engine = weakref.finalize(self, _nothing if engine is None else engine.close)
 
     @property
     def engine(self) -> Engine:
@@ -61,6 +62,11 @@ class EmbeddedBackend:
             raise AuthorizationError("Reset is disabled by config")
         return cast(R, engine.serve(HANDLERS[type(request)], request))
 
+    def share(self) -> None:
+        """Take a reference for one client more."""
+        with _OPEN_LOCK:
+            self.references += 1
+
     def close(self) -> None:
         """Give one client's reference back; the last one closes the engine."""
         with _OPEN_LOCK:
@@ -75,6 +81,45 @@ class EmbeddedBackend:
                 del OPEN[self.identifier]
             self._engine = None
         self._close_engine()
+
+    # --- Copies: in this process the place is shared, in another it is opened again. ---
+
+    def __copy__(self) -> EmbeddedBackend:
+        return self
+
+    def __deepcopy__(self, memo: object) -> EmbeddedBackend:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self.settings.is_persistent:
+            raise TypeError(
+                "cannot pickle a client or a collection of a store in memory: it is in this process only, and another "
+                "one could not reach it; use PersistentClient(path), or serve it (chroma_nb.serve(client)) and use "
+                "HttpClient there (copy and deepcopy share the store)"
+            )
+        secrets = secret_names(self.settings)  # which an engine in this process has no use for
+        kept = {name: value for name, value in self.settings.model_dump().items() if name not in secrets}
+        # The directory that was meant when it was opened, whatever the working directory is now, or there.
+        kept["persist_directory"] = str(self._directory or Path(self.settings.persist_directory).absolute())
+        return _opened_again, (kept, self._engine is None)
+
+
+def _nothing() -> None:
+    """What closes an engine that was never open."""
+
+
+def _opened_again(kept: dict[str, Any], closed: bool) -> EmbeddedBackend:
+    """The backend of a pickled client or collection: of its own, so that it agrees with any other of that place."""
+    settings = Settings().copy(update=kept)
+    path = Path(settings.persist_directory)
+    if closed:
+        return EmbeddedBackend(str(path), settings, None)
+    if not (path / FILE_NAME).exists():  # to open it would make an empty one
+        raise _MissingError(
+            f"the pickled client or collection needs the database in {path}, and there is none; is it another machine, "
+            "or was the directory moved or deleted?"
+        )
+    return EmbeddedBackend(str(path), settings, _engine_of(path, settings))
 
 
 #: Identifier ("ephemeral", or the path as it was given) -> the backend its clients share. A client that is garbage
@@ -92,31 +137,34 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
     """
     identifier = str(settings.persist_directory) if settings.is_persistent else "ephemeral"
     with _OPEN_LOCK:
-        backend = OPEN.get(identifier)
         if settings.is_persistent:
-            _import_what_chroma_wrote(Path(identifier))
-            engine = Engine.open(
-                Path(identifier).absolute(), durability=settings.chroma_nb_durability
-            )  # a later chdir does not move it
+            engine = _engine_of(Path(identifier).absolute(), settings)  # a later chdir does not move it
+            # Looked for after all that takes time: a client may have been made meanwhile, by this thread, too.
+            backend = OPEN.get(identifier)
             if backend is not None and engine is backend._engine:
                 engine.close()  # the reference just taken: clients of one backend share one
             else:
-                if backend is not None and OPEN.get(identifier) is backend:
-                    del OPEN[identifier]
-                backend = None
-        elif backend is None:
-            engine = Engine.open(None)
-        if backend is None:
-            opened = EmbeddedBackend(identifier, settings, engine)
-            backend = OPEN.setdefault(identifier, opened)
-            if backend is not opened:  # a call in the middle of this one (a signal handler's) was first
-                opened.stop()
+                backend = OPEN[identifier] = EmbeddedBackend(identifier, settings, engine)
+        else:
+            backend = OPEN.get(identifier)
+            if backend is None:
+                backend = OPEN.setdefault(identifier, EmbeddedBackend(identifier, settings, Engine.open(None)))
         if backend.settings != settings:
-            raise ValueError(f"An instance of Chroma already exists for {identifier} with different settings")
-        backend.references += 1
+            raise ValueError(
+                f"An instance of Chroma already exists for {identifier} with different settings: "
+                f"{differences(backend.settings, settings)}; give the settings it was opened with, or first close the "
+                "clients that have it open (client.close(); client.clear_system_cache() when they are gone)"
+            )
+        backend.share()
         if backend._engine is None:  # its last client was closed in the middle of this (by a signal handler)
             return open_embedded(settings)
         return backend
+
+
+def _engine_of(path: Path, settings: Settings) -> Engine:
+    """The engine of a directory, with what Chroma wrote there."""
+    _import_what_chroma_wrote(path)
+    return Engine.open(path, durability=settings.chroma_nb_durability)
 
 
 #: By which a directory of Chroma is known: since 0.4, before.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from chroma_nb.client.embedding_model import described, embedding_cache
@@ -136,6 +137,26 @@ class CollectionCommon(Generic[ServerT]):
 
     __hash__ = None  # type: ignore[assignment]  # two handles of one collection differ after modify()
 
+    # --- Copies: handles of the same collection ---
+
+    def __copy__(self) -> Self:
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = self.__copy__()
+        # The function and the loader stay the same: they may be a model in memory, or hold connections.
+        twin._client, twin._model = copy.deepcopy((self._client, self._model), memo)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle keeps. A function that cannot be pickled is built from the stored configuration when needed."""
+        function = self._embedding_function
+        if function is not None and not _can_be_pickled(function):
+            function = None
+        return {**vars(self), "_embedding_function": function, "_bound": None}
+
     def __repr__(self) -> str:
         return f"Collection(name={self.name})"
 
@@ -166,6 +187,16 @@ class CollectionCommon(Generic[ServerT]):
         if "data" in include and self._data_loader is not None and result["uris"] is not None:
             result["data"] = _loaded(self._data_loader, result)
         return result
+
+
+def _can_be_pickled(function: Any) -> bool:
+    from multiprocessing.reduction import ForkingPickler  # as another process would be sent it
+
+    try:
+        ForkingPickler.dumps(function)
+    except Exception:  # noqa: BLE001  # whatever the function and all it holds raise
+        return False
+    return True
 
 
 def _loaded(load: DataLoader[Any], result: GetResult | QueryResult) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from chroma_nb.backends.embedded import OPEN, EmbeddedBackend
+
+_MADE_BY_CONNECT = ("_server", "_admin_client")
 
 
 class SharedSystemClient:
@@ -14,6 +17,27 @@ class SharedSystemClient:
 
     _identifier_to_system: ClassVar[dict[str, EmbeddedBackend]] = OPEN
     _backend: Any
+    _closed: bool = False
+
+    def _connect(self) -> None:
+        """Make what hands our calls to the backend."""
+        raise NotImplementedError
+
+    # --- Copies: clients of their own, whose close() is theirs. What a pickle keeps of a place, its backend says. ---
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _MADE_BY_CONNECT}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if not self._closed:
+            self._backend.share()
+        self._connect()
+
+    def __copy__(self) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__setstate__({**self.__getstate__(), "_backend": copy.copy(self._backend)})
+        return twin
 
     @property
     def _system(self) -> Any:

@@ -6,6 +6,7 @@ is embedded.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import sqlite3
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chroma_nb._reentry import is_running
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
 from chroma_nb.embedding_functions.batches import distinct, in_batches, items_of
 from chroma_nb.embedding_functions.progress import progress_bar
@@ -91,10 +93,10 @@ def cached(
     return made(ef, vectors)
 
 
-def cached_if_possible(ef: EmbeddingFunction[D], path: Path) -> EmbeddingFunction[D]:
-    """As ``cached``, for a file nobody named: where there is something else, say so and do without."""
+def cached_if_possible(ef: EmbeddingFunction[D], path: Path, max_vectors: int = MAX_VECTORS) -> EmbeddingFunction[D]:
+    """As ``cached``, for a file that nobody names now: where there is something else, say so and do without."""
     try:
-        return cached(ef, path=path)
+        return cached(ef, path=path, max_vectors=max_vectors)
     except ValueError as error:
         warnings.warn(str(error), stacklevel=2)
         return ef
@@ -158,6 +160,18 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
     def __repr__(self) -> str:
         return f"cached({self.embedding_function!r})"
 
+    # --- Copies: the file is shared ---
+
+    def __copy__(self) -> EmbeddingFunction[D]:
+        return type(self)(self.embedding_function, self._vectors)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EmbeddingFunction[D]:
+        return type(self)(copy.deepcopy(self.embedding_function, memo), self._vectors)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        vectors = self._vectors
+        return cached_if_possible, (self.embedding_function, vectors.path.absolute(), vectors.max_vectors)
+
 
 def _same_for_questions(ef: Any) -> bool:
     """Whether ``ef`` embeds a question as it does a document, so that one vector serves both."""
@@ -182,7 +196,7 @@ class VectorCache:
     def __init__(self, path: Path, max_vectors: int) -> None:
         self.path = path
         self.max_vectors = max_vectors
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a debugger that ends a call may leave it held: this thread goes on
         self._connection: sqlite3.Connection | None = None
         self._inherited: list[sqlite3.Connection] = []
         self._process = os.getpid()
@@ -216,7 +230,15 @@ class VectorCache:
         self._work(keep)
 
     def _work(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Do ``work`` with the connection, for one thread at a time; not when the file cannot be used."""
+        """Do ``work`` with the connection, for one thread at a time; not when the file cannot be used.
+
+        Nor in the middle of other work of this thread (a signal handler that embeds, a callback): the lock is held
+        and a transaction may be open, so that call computes its vectors and keeps none.
+        """
+        if not is_running(VectorCache._work_alone.__code__):
+            self._work_alone(work)
+
+    def _work_alone(self, work: Callable[[sqlite3.Connection], None]) -> None:
         self._leave_parents_connection()
         with self._lock:
             connection = None if self._given_up else self._connected()
@@ -241,17 +263,17 @@ class VectorCache:
         warnings.warn(
             f"the cache of embeddings {self.path} is not used: {error}. Vectors are computed instead; the file may be "
             "deleted",
-            stacklevel=6,
+            stacklevel=7,
         )
 
     def _leave_parents_connection(self) -> None:
         """In a forked child: SQLite's connections and a lock that may be held do not survive a fork."""
         if self._process != os.getpid():
-            self._process = os.getpid()
-            self._lock = threading.Lock()
+            self._lock = threading.RLock()
             if self._connection is not None:
                 self._inherited.append(self._connection)
             self._connection = None
+            self._process = os.getpid()  # last: an interrupt before leaves all of it to the next call
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -90,6 +91,14 @@ class Configured(EmbeddingFunction[D]):
             if key.fixed and name in new_config and new_config[name] != old_config.get(name, getattr(self, name)):
                 what = name.replace("_", " ")
                 raise ValueError(f"The {what} cannot be changed after the embedding function has been initialized.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but a model that was loaded, which is loaded again."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not isinstance(getattr(type(self), name, None), cached_property)
+        }
 
     def is_legacy(self) -> bool:
         """No: the table is the configuration, even where it may not be built from a file without its owner."""

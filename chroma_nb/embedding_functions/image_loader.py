@@ -20,6 +20,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 import numpy as np
 
 from chroma_nb._optional import require
+from chroma_nb._processors import may_use_threads
 from chroma_nb.embedding_functions.base import DataLoader
 from chroma_nb.types import Image, URIs
 
@@ -53,6 +54,8 @@ class ImageLoader(DataLoader[list[Image | None]]):
         self._http = http
 
     def __call__(self, uris: URIs | Sequence[str | None]) -> list[Image | None]:
+        if not may_use_threads():
+            return [self._load(uri) for uri in uris]
         with ThreadPoolExecutor(self._max_workers, thread_name_prefix="chroma_nb-images") as pool:
             return list(pool.map(self._load, uris))
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
-from chroma_nb._processors import usable_processors
+from chroma_nb._processors import may_use_threads, usable_processors
 from chroma_nb.embedding_functions import models
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
 from chroma_nb.embedding_functions.batches import batches_by_length, distinct, in_batches, texts_of
@@ -102,9 +101,19 @@ class MiniLM:
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """The vectors of ``texts``, all of them distinct: an array of shape (n, 384)."""
+        if self.workers == 1 or len(texts) <= BATCH_TEXTS // 4 or not may_use_threads():
+            return self._embed(texts, None)
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="chroma_nb-embed") as pool:
+            try:
+                return self._embed(texts, pool)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for the batches at work only
+                raise
+
+    def _embed(self, texts: Sequence[str], pool: ThreadPoolExecutor | None) -> Matrix:
         vectors = np.empty((len(texts), DIMENSION), np.float32)
         truncated = 0
-        with self._pool(len(texts)) as pool, progress_bar(len(texts), description="embedding", unit="text") as bar:
+        with progress_bar(len(texts), description="embedding", unit="text") as bar:
             for chunk in in_batches(range(len(texts)), CHUNK_TEXTS):
                 encoded, cut = zip(*(self.tokens(texts[position]) for position in chunk), strict=True)
                 truncated += sum(cut)
@@ -112,18 +121,6 @@ class MiniLM:
         if truncated:
             self._say_truncated(truncated, len(texts))
         return vectors
-
-    @contextmanager
-    def _pool(self, n_texts: int) -> Iterator[ThreadPoolExecutor | None]:
-        if self.workers == 1 or n_texts <= BATCH_TEXTS // 4:
-            yield None
-            return
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="chroma_nb-embed") as pool:
-            try:
-                yield pool
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for the batches at work only
-                raise
 
     def _run_batches(
         self, encoded: Sequence[Sequence[int]], vectors: Matrix, pool: ThreadPoolExecutor | None, bar: Progress
@@ -194,7 +191,9 @@ def _session(path: Path, providers: Sequence[str]) -> Any:
         raise ValueError(f"{path} cannot be loaded as an ONNX model: {error}") from error
 
 
-_opening = threading.Lock()
+#: Re-entrant, for a call in the middle of another of this thread, which at worst opens a second model: what is kept of
+#: one is complete, and only a reference to it is stored.
+_opening = threading.RLock()
 
 
 def open_model(path: Path, providers: Sequence[str] | None = None) -> MiniLM:

@@ -23,6 +23,19 @@ AZURE = ("api_version", "deployment_id", "api_base")
 SECRET_HEADERS = ("authorization", "api-key", "cookie", "token", "secret")
 
 
+class _Headers(dict[str, str]):
+    """Headers as they are sent; those that carry a secret stay out of a pickle."""
+
+    def shown(self) -> dict[str, str]:
+        return {name: value for name, value in self.items() if not any(word in name.lower() for word in SECRET_HEADERS)}
+
+    def __deepcopy__(self, memo: object) -> _Headers:
+        return _Headers(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Headers, (self.shown(),)
+
+
 class OpenAIEmbeddingFunction(Configured[Documents]):
     """Embeds with OpenAI (``api_type="azure"``: with an Azure deployment).
 
@@ -64,7 +77,7 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
         self.api_type = api_type
         self.api_version = api_version
         self.deployment_id = deployment_id
-        self._headers = dict(default_headers or {})
+        self._headers = _Headers(default_headers or {})
         self.dimensions = dimensions
         for name in AZURE if api_type == "azure" else ():
             if getattr(self, name) is None:
@@ -73,12 +86,7 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
     @property
     def default_headers(self) -> dict[str, str] | None:
         """The headers sent with each request, without those that carry a secret."""
-        shown = {
-            name: value
-            for name, value in self._headers.items()
-            if not any(word in name.lower() for word in SECRET_HEADERS)
-        }
-        return shown or None
+        return self._headers.shown() or None
 
     def __call__(self, input: Documents) -> Embeddings:
         texts = texts_of(input)

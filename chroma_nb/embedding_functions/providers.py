@@ -50,6 +50,12 @@ class ApiKey:
     def __repr__(self) -> str:
         return "ApiKey(given)" if self._given else f"ApiKey({self.variable})"
 
+    def __copy__(self) -> ApiKey:
+        return self
+
+    def __deepcopy__(self, memo: object) -> ApiKey:
+        return self  # what a pickle leaves out stays in this process
+
     def __reduce__(self) -> tuple[type[ApiKey], tuple[str | None]]:
         return ApiKey, (self.variable,)
 

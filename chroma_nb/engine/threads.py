@@ -12,8 +12,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from chroma_nb._processors import usable_processors
-from chroma_nb._reentry import is_running
+from chroma_nb._processors import may_use_threads, usable_processors
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -46,9 +45,8 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> 
     [0, 1, 4, 9, 16]
     """
     parts = min(usable_processors(), _MOST, length // max(1, smallest))
-    # The pool's own locks are not re-entrant: a call in the middle of this one (from a signal handler or a
-    # finalizer), or in a thread of the pool, works alone.
-    if parts < 2 or threading.get_ident() in OURS or is_running(in_parts.__code__):
+    # Others' code may run in our own threads, and Python's locks around threads are not re-entrant.
+    if parts < 2 or threading.get_ident() in OURS or not may_use_threads():
         work(0, length)
         return
     bounds = [length * part // parts for part in range(parts + 1)]

@@ -75,7 +75,6 @@ def _matcher(session: Session) -> Any:
 
 def _short(error: Exception) -> str:
     """An error as one line, with what was noted with it, and the way to the rest."""
-    # Some of our errors are of a class of their own, below the public one that is documented.
-    name = next(kind.__name__ for kind in type(error).__mro__ if not kind.__name__.startswith("_"))
+    name = type(error).__name__
     text = "\n".join([str(error) or name, *getattr(error, "__notes__", ())])
     return f"{name}: {text}\n(%config ChromaMagics.short_errors = False shows where)"

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from chroma_nb.errors import ChromaError
+
 Filter: TypeAlias = dict[str, Any]
 #: Gives a variable's value, or raises KeyError.
 Lookup: TypeAlias = Callable[[str], Any]
@@ -31,6 +33,8 @@ class WhereTextError(ValueError):
         start = max(0, position - 60)
         super().__init__(f"{message}\n  {line[start : position + 40]}\n  {' ' * (position - start)}^")
         self.position = position
+
+    __reduce__ = ChromaError.__reduce__  # which makes it again without asking for these arguments
 
 
 @dataclass(frozen=True)

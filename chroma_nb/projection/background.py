@@ -27,11 +27,13 @@ class Background(Generic[T]):
 
     def __init__(self, work: Callable[[Callable[[str, float], None]], T]) -> None:
         self._work = work
-        self._stop, self._done = threading.Event(), threading.Event()
+        self._stopping = self._done = False
         self._result: T | None = None
         self.error: BaseException | None = None
         self.progress: tuple[str, float] = ("waiting", 0.0)
-        self._guard = threading.Lock()
+        # Re-entrant, as that of an Event is not: a signal handler may stop or ask in the middle of a wait.
+        self._guard = threading.RLock()
+        self._ended = threading.Condition(self._guard)
         self._on_progress: list[Callable[[str, float], object]] = []
         self._on_done: list[Callable[[Background[T]], object]] = []
         # Not a daemon: one that is cut off inside compiled code takes the process down with a signal.
@@ -45,7 +47,7 @@ class Background(Generic[T]):
     @property
     def done(self) -> bool:
         """Whether it has ended, well or not."""
-        return self._done.is_set()
+        return self._done
 
     @property
     def stopped(self) -> bool:
@@ -54,15 +56,16 @@ class Background(Generic[T]):
 
     def stop(self) -> None:
         """Ask it to end at its next step; wait() tells when it has."""
-        self._stop.set()
+        self._stopping = True
 
-    def ended(self, timeout: float) -> bool:
+    def ended(self, timeout: float | None) -> bool:
         """Whether it has ended, after waiting for that at most ``timeout`` seconds."""
-        return self._done.wait(timeout)
+        with self._guard:
+            return self._ended.wait_for(lambda: self._done, timeout)
 
     def wait(self, timeout: float | None = None) -> T | None:
         """Its result, or None when it was stopped; raises what it raised, and TimeoutError."""
-        if not self._done.wait(timeout):
+        if not self.ended(timeout):
             raise TimeoutError(f"still {self.progress[0]} after {timeout} s")
         if self.error is not None and not self.stopped:
             raise self.error
@@ -81,7 +84,7 @@ class Background(Generic[T]):
         callback(self)
 
     def _report(self, stage: str, share: float) -> None:
-        if self._stop.is_set() or not threading.main_thread().is_alive():
+        if self._stopping or not threading.main_thread().is_alive():
             raise StoppedError(f"stopped while {stage}")
         self.progress = (stage, share)
         for callback in self._on_progress:
@@ -93,7 +96,8 @@ class Background(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
             self.error = error
         with self._guard:
-            self._done.set()
+            self._done = True
             callbacks = list(self._on_done)
+            self._ended.notify_all()
         for callback in callbacks:
             callback(self)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -130,14 +131,12 @@ def _wide_enough(points: Matrix, dims: int) -> Matrix:
     return points if points.shape[1] >= dims else np.pad(points, ((0, 0), (0, dims - points.shape[1])))
 
 
+@cache
 def warm_umap() -> None:
-    """Load umap and let numba compile what a fit needs: the greater part of the first small map of all."""
-    if _WARM.is_set():
-        return
+    """Load umap and let numba compile what a fit needs, once: the greater part of the first small map of all."""
     _keep_compiled()
     points = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
     umap(points, exact(points, N_NEIGHBOURS))
-    _WARM.set()
 
 
 def _keep_compiled() -> None:
@@ -192,9 +191,9 @@ def choose(method: str, points: Matrix) -> Reducer:
 
 
 # --- What UMAP says while it runs -----------------------------------------------------------------------
-#: numba's simplest threading layer ends the process when two threads enter it at once.
-_ONE_AT_A_TIME = threading.Lock()
-_WARM = threading.Event()
+#: numba's simplest threading layer ends the process when two threads enter it at once. A fit in the middle of another
+#: one of this thread (a callback's) is inside no compiled code, and gives umap's bar back as it found it.
+_ONE_AT_A_TIME = threading.RLock()
 #: What takes numba seconds, by module.
 _COMPILED: Final = {
     "umap.umap_": ("smooth_knn_dist", "compute_membership_strengths"),

@@ -98,7 +98,7 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-class _StatusError(errors.ChromaError):
+class _StatusError(errors.ChromaError, metaclass=errors.ShownAs, shown=errors.ChromaError):
     """An error that only HTTP knows."""
 
     def __init__(self, status: int, message: str) -> None:

@@ -12,7 +12,7 @@ import ipaddress
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
-from chroma_nb.errors import AuthorizationError, ChromaAuthError
+from chroma_nb.errors import AuthorizationError, ChromaAuthError, ShownAs
 
 #: Paths that say nothing about data, open to whoever reaches the server: probes need no token.
 OPEN_PATHS = frozenset({"", "/heartbeat", "/healthcheck", "/version"})
@@ -86,7 +86,7 @@ class Gate:
             raise ChromaAuthError("Forbidden")
 
 
-class _ForeignHostError(ChromaAuthError):
+class _ForeignHostError(ChromaAuthError, metaclass=ShownAs, shown=ChromaAuthError):
     """A request that came by way of a web page or a name that is not ours."""
 
     def message(self) -> str:

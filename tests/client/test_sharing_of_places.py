@@ -6,13 +6,16 @@ import gc
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from calls_in_a_call import interrupted, lines_of, spread, watchdog
 
 import chroma_nb
 from chroma_nb.api.shared_system_client import SharedSystemClient
+from chroma_nb.backends.embedded import open_embedded
 from chroma_nb.config import Settings
-from chroma_nb.errors import AuthorizationError, NotFoundError
+from chroma_nb.errors import AuthorizationError, InternalError, NotFoundError
 
 pytestmark = pytest.mark.usefixtures("no_place_is_open")
 
@@ -98,6 +101,54 @@ def test_the_same_place_with_other_settings_is_refused_and_the_first_client_goes
     client.close()
     with chroma_nb.PersistentClient(tmp_path, Settings(allow_reset=True)) as other:
         assert other.reset()
+
+
+def test_the_refusal_names_the_settings_that_differ_and_shows_no_secret(tmp_path: Path) -> None:
+    one = Settings(chroma_client_auth_credentials="tiger", chroma_server_headers={"X-Any": "lion"})
+    other = Settings(allow_reset=True, anonymized_telemetry=False, chroma_client_auth_credentials="panther")
+    with chroma_nb.PersistentClient(tmp_path, one), pytest.raises(ValueError, match="with different settings") as told:
+        chroma_nb.PersistentClient(tmp_path, other)
+    words = str(told.value)
+    assert words.startswith(f"An instance of Chroma already exists for {tmp_path} with different settings: ")
+    assert "allow_reset is False there and True here" in words
+    assert "anonymized_telemetry is True there and False here" in words  # Chroma refuses for this one, too
+    assert "chroma_client_auth_credentials is another (not shown)" in words
+    assert "chroma_server_headers is another (not shown)" in words
+    assert not any(secret in words for secret in ("tiger", "lion", "panther"))
+    assert "give the settings it was opened with, or first close the clients" in words
+    assert "persist_directory" not in words
+
+
+@pytest.mark.parametrize("path", [None, "db"])
+def test_a_client_made_in_the_middle_of_making_one_shares_its_place_or_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str | None
+) -> None:
+    """By a signal handler, or ``__del__``: at any line of it."""
+    monkeypatch.chdir(tmp_path)
+    made: list[Any] = []
+
+    def another() -> None:
+        try:
+            made.append(open_embedded(settings_of(path)))
+        except InternalError as refused:
+            assert "in the middle of its first opening; open it afterwards" in str(refused)  # noqa: PT017  # either is right
+
+    with watchdog(60):
+        lines = lines_of(lambda: open_embedded(settings_of(path)).stop())
+        for chosen in spread(lines, 60):
+            first, _ = interrupted(lambda: open_embedded(settings_of(path)), another, chosen.__eq__)
+            for other in made:
+                assert other.engine is first.engine
+                assert other.references == (2 if other is first else 1)
+                other.close()
+            assert first.engine.count_collections("default_tenant", "default_database") == 0
+            first.close()
+            made.clear()
+            SharedSystemClient.clear_system_cache()
+
+
+def settings_of(path: str | None) -> Settings:
+    return Settings() if path is None else Settings(is_persistent=True, persist_directory=path)
 
 
 def test_settings_given_to_a_client_are_not_changed(tmp_path: Path) -> None:

@@ -119,11 +119,11 @@ def test_what_one_process_sweeps_is_not_the_copy_that_another_is_making(
 def test_a_collection_deleted_in_one_process_is_not_found_in_the_other(shared) -> None:
     engine, collection, other = shared
     engine.delete_collection("words", *PLACE)
-    assert tell(other, "engine.count(collection)").startswith("_MissingError Collection")
+    assert tell(other, "engine.count(collection)").startswith("NotFoundError Collection")
     assert "does not exist" in tell(other, "nearest(engine, collection, numbered_vector(1), 1)")
     assert "does not exist" in tell(other, "engine.add(collection, numbered(1, 1))")
     create(engine)  # the same name, another collection
-    assert tell(other, "engine.count(collection)").startswith("_MissingError")
+    assert tell(other, "engine.count(collection)").startswith("NotFoundError")
     with pytest.raises(NotFoundError):
         engine.count(collection)
 

@@ -56,9 +56,9 @@ def test_what_umap_compiles_is_kept_for_the_next_kernel_where_a_folder_can_be_wr
 
     for function in functions:
         monkeypatch.setattr(function, "enable_caching", nowhere)
-    monkeypatch.setattr(reducers, "_WARM", threading.Event())
+    reducers.warm_umap.cache_clear()
     reducers.warm_umap()
-    assert reducers._WARM.is_set()
+    assert reducers.warm_umap.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize(("numbers", "dims"), [(1, 2), (1, 3), (2, 3)])

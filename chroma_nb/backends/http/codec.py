@@ -456,7 +456,7 @@ def decode(request: ops.Request[R], reply: Reply) -> R:
 
 
 # --- Errors ---------------------------------------------------------------------------------------------------
-class _NotOfferedError(errors.ChromaError, NotImplementedError):
+class _NotOfferedError(errors.ChromaError, NotImplementedError, metaclass=errors.ShownAs, shown=NotImplementedError):
     """The server does not have this call."""
 
     status = 501
@@ -487,7 +487,7 @@ def error_of(reply: Reply) -> errors.ChromaError:
     """The exception a reply tells of: by its name, else by its status; with the server's trace id.
 
     >>> error_of(Reply(404, {}, b'{"error":"NotFoundError","message":"Collection [x] does not exist"}'))
-    _MissingError('Collection [x] does not exist')
+    NotFoundError('Collection [x] does not exist')
     """
     name, message = _name_and_message(reply)
     kind = errors.error_types.get(name) or _BY_STATUS.get(reply.status)

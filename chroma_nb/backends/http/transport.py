@@ -11,20 +11,23 @@ import os
 import random
 import ssl
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakKeyDictionary
 
 from chroma_nb._optional import require
+from chroma_nb._reentry import is_running
 from chroma_nb.backends.http.auth import SecretHeaders, auth_headers, basic
 from chroma_nb.backends.http.codec import API_PATH, Call, Reply
 from chroma_nb.backends.http.exchange import Acquaintance, Failure, Outcome, Pause, Progress, Step, converse
-from chroma_nb.config import Settings
+from chroma_nb.config import Settings, secret_names
 from chroma_nb.embedding_functions.progress import progress_bar
-from chroma_nb.errors import ChromaError, _ClosedError
+from chroma_nb.errors import ChromaError, ShownAs, _ClosedError
 from chroma_nb.operations.requests import R, Request
 
 if TYPE_CHECKING:
@@ -110,10 +113,12 @@ def _tls(at: Endpoint) -> ssl.SSLContext | bool:
 
 # --- What can fail on the way --------------------------------------------------------------------------------
 @cache
-def _kind(name: str, base: str, *more: type[Exception]) -> type[Exception]:
-    """A ChromaError that is httpx's class too: code written for Chroma catches that."""
-    httpx = require("httpx", feature="a client of a server")
-    return type(name, (ChromaError, getattr(httpx, base), *more), {"status": 503, "__module__": __name__})
+def _kind(base: str, *more: type[Exception]) -> type[Exception]:
+    """A ChromaError that is httpx's class too, and shown as that: code written for Chroma catches it."""
+    shown = getattr(require("httpx", feature="a client of a server"), base)
+    names = {"status": 503, "__module__": __name__}
+    kind = ShownAs(base, (ChromaError, shown, *more), names, shown=shown, found=(_kind, (base, *more)))
+    return cast("type[Exception]", kind)
 
 
 def _failure(error: httpx.RequestError, place: str) -> Failure:
@@ -122,15 +127,11 @@ def _failure(error: httpx.RequestError, place: str) -> Failure:
     base, detail = type(error).__name__, str(error) or type(error).__name__
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         # Chroma's constructors turn this one into a ValueError with this sentence.
-        kind, what = (
-            _kind("_UnreachableError", base, ValueError),
-            "Could not connect to a Chroma server. Are you sure it is running?",
-        )
-        return Failure(kind(f"{what} ({place}: {detail})"), unreached=True)
+        what = "Could not connect to a Chroma server. Are you sure it is running?"
+        return Failure(_kind(base, ValueError)(f"{what} ({place}: {detail})"), unreached=True)
     timeout = isinstance(error, httpx.TimeoutException)
     what = "took too long to answer" if timeout else "broke the connection"
-    kind = _kind("_ConnectionLostError", base)
-    return Failure(kind(f"the Chroma server at {place} {what} ({detail})"), final=timeout)
+    return Failure(_kind(base)(f"the Chroma server at {place} {what} ({detail})"), final=timeout)
 
 
 def _reply(response: httpx.Response) -> Reply:
@@ -206,58 +207,130 @@ class _HttpParts:
         if self._closed:
             raise _ClosedError(f"this client of {self._place} is closed; make a new one")
 
+    def share(self) -> None:
+        """Nothing: each client has a backend of its own."""
+
+    # --- Copies: connections of their own to the same server. ---
+
+    def __copy__(self) -> Self:
+        twin = type(self)(self.settings)
+        twin._closed = self._closed
+        return twin
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        secrets, environment = secret_names(self.settings), Settings()
+        given = [name for name in secrets if getattr(environment, name, None) != getattr(self.settings, name)]
+        if given:
+            raise TypeError(
+                f"cannot pickle this client or collection of {self._place}: its settings {', '.join(given)} may hold a "
+                "secret, which a pickle would show; make the client where it is used, or set the environment variables "
+                f"{', '.join(map(str.upper, given))} here and there, as what they say is left out of a pickle"
+            )
+        kept = {name: value for name, value in self.settings.model_dump().items() if name not in secrets}
+        return _made_again, (type(self), kept, secrets, self._closed)
+
+
+def _made_again(kind: type[_HttpParts], kept: dict[str, Any], secrets: list[str], closed: bool) -> _HttpParts:
+    """The backend of a pickled client: nothing is asked before it is used."""
+    settings = Settings().copy(update=kept)
+    if missing := [name for name in secrets if not getattr(settings, name, None)]:
+        raise ValueError(
+            "the pickled client or collection was made with credentials from the environment, and here the variables "
+            f"{', '.join(map(str.upper, missing))} are not set"
+        )
+    backend = kind(settings)
+    backend._closed = closed
+    return backend
+
 
 class HttpBackend(_HttpParts):
-    """Answers requests by asking a server; thread-safe."""
+    """Answers requests by asking a server; thread-safe, also for calls in the middle of a call of the same thread."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._process, self._connections = os.getpid(), self._connect()
+        #: The threads that are in a call; an interrupt may leave one behind.
+        self._inside: set[int] = set()
+        self._keep_connections()
 
     def _connect(self) -> httpx.Client:
         client: httpx.Client = require("httpx", feature="HttpClient").Client(**self._options())
         return client
 
+    def _keep_connections(self) -> None:
+        self._connections = self._connect()
+        self._process = os.getpid()
+        weakref.finalize(self, _close, self._connections, self._process).atexit = False
+
     def handle(self, request: Request[R]) -> R:
         """Ask the server for ``request``."""
         self._check_open()
-        if self._process != os.getpid():  # a forked child must not speak on its parent's sockets
-            self._process, self._connections = os.getpid(), self._connect()
+        if self._is_inside():  # the locks of the connections are not re-entrant, and may be held
+            with self._connect() as connections:
+                return self._converse(request, connections)
+        return self._handle(request)
+
+    def _is_inside(self) -> bool:
+        """Whether this thread is in the middle of another call: this one is a signal handler's, a callback's."""
+        return get_ident() in self._inside and is_running(HttpBackend._handle.__code__)
+
+    def _handle(self, request: Request[R]) -> R:
+        self._inside.add(get_ident())
+        try:
+            if self._process != os.getpid():  # a forked child must not speak on its parent's sockets
+                self._keep_connections()
+            return self._converse(request, self._connections)
+        finally:
+            self._inside.discard(get_ident())
+            if self._closed:  # in the middle of this call, which was not to be disturbed
+                _close(self._connections, self._process)
+
+    def _converse(self, request: Request[R], connections: httpx.Client) -> R:
         conversation, bar = converse(request, self._server), _ProgressBar()
         try:
             step = next(conversation)
             while True:
-                step = conversation.send(self._take(step, bar))
+                step = conversation.send(self._take(step, bar, connections))
         except StopIteration as end:
             answer: R = end.value
             return answer
         finally:
             bar.close()
 
-    def _take(self, step: Step, bar: _ProgressBar) -> Outcome:
+    def _take(self, step: Step, bar: _ProgressBar, connections: httpx.Client) -> Outcome:
         if isinstance(step, Call):
-            return self._send(step)
+            return self._send(step, connections)
         if isinstance(step, Pause):
             time.sleep(_seconds(step))
         else:
             bar.show(step)
         return None
 
-    def _send(self, call: Call) -> Reply | Failure:
+    def _send(self, call: Call, connections: httpx.Client) -> Reply | Failure:
         httpx = require("httpx", feature="HttpClient")
+        if connections.is_closed:  # by another thread, between two steps of this call
+            self._check_open()
         try:
             url = self._endpoint.url + call.target
-            return _reply(self._connections.request(call.method, url, content=call.body))
+            return _reply(connections.request(call.method, url, content=call.body))
         except httpx.RequestError as error:
             return _failure(error, self._place)
 
     def close(self) -> None:
-        """Close the connections; harmless when closed already."""
-        self._closed = True
-        if self._process == os.getpid():
-            self._connections.close()
+        """Close the connections, after a call that this thread is in the middle of; harmless when closed already."""
+        closed, self._closed = self._closed, True
+        if not closed and not self._is_inside():
+            _close(self._connections, self._process)
 
     stop = close
+
+
+def _close(connections: httpx.Client, process: int) -> None:
+    """Close them where they were opened: a forked child must not say goodbye on its parent's sockets."""
+    if process == os.getpid():
+        connections.close()
 
 
 class AsyncHttpBackend(_HttpParts):

@@ -20,6 +20,9 @@ class AsyncAdminClient(SharedSystemClient, AsyncAdminAPI):
 
     async def __ainit__(self, settings: Settings | None = None) -> None:
         self._backend = await open_async_backend(settings or Settings())
+        self._connect()
+
+    def _connect(self) -> None:
         self._server = AsyncServer(self._backend)
 
     # async only
@@ -36,7 +39,7 @@ class AsyncAdminClient(SharedSystemClient, AsyncAdminAPI):
         """An admin client of the place that another client has open (its ``_system``)."""
         client = cls.__new__(cls)
         client._backend = system
-        client._server = AsyncServer(system)
+        client._connect()
         return client
 
     async def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
@@ -66,5 +69,7 @@ class AsyncAdminClient(SharedSystemClient, AsyncAdminAPI):
         return await self._server.get_tenant(name)
 
     async def close(self) -> None:
-        """Give the place back; the last client to do so closes it."""
-        await self._backend.close()
+        """Give the place back; the last client to do so closes it. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            await self._backend.close()

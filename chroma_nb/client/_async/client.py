@@ -44,7 +44,6 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
 
     _server: AsyncServer
     _admin_client: AsyncAdminClient
-    _closed: bool = False
 
     async def __ainit__(
         self,
@@ -55,8 +54,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         settings = settings or Settings()
         self._backend = await open_async_backend(settings)
         try:
-            self._server = AsyncServer(self._backend)
-            self._admin_client = AsyncAdminClient.from_system(self._backend)
+            self._connect()
             inferred = bool(settings.chroma_overwrite_singleton_tenant_database_access_from_auth)
             asked = plain(tenant), plain(database)
             self.tenant, self.database = place(await self.get_user_identity(), inferred, *asked)
@@ -64,6 +62,10 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         except BaseException:
             await self._backend.close()
             raise
+
+    def _connect(self) -> None:
+        self._server = AsyncServer(self._backend)
+        self._admin_client = AsyncAdminClient.from_system(self._backend)
 
     # async only
     @classmethod

@@ -23,6 +23,9 @@ class AdminClient(SharedSystemClient, AdminAPI):
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._backend = open_backend(settings or Settings())
+        self._connect()
+
+    def _connect(self) -> None:
         self._server = Server(self._backend)
 
     @classmethod
@@ -30,7 +33,7 @@ class AdminClient(SharedSystemClient, AdminAPI):
         """An admin client of the place that another client has open (its ``_system``)."""
         client = cls.__new__(cls)
         client._backend = system
-        client._server = Server(system)
+        client._connect()
         return client
 
     def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
@@ -60,5 +63,7 @@ class AdminClient(SharedSystemClient, AdminAPI):
         return self._server.get_tenant(name)
 
     def close(self) -> None:
-        """Give the place back; the last client to do so closes it."""
-        self._backend.close()
+        """Give the place back; the last client to do so closes it. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._backend.close()

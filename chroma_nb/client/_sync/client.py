@@ -47,7 +47,6 @@ class Client(SharedSystemClient, ClientAPI):
 
     _server: Server
     _admin_client: AdminClient
-    _closed: bool = False
 
     def __init__(
         self,
@@ -58,8 +57,7 @@ class Client(SharedSystemClient, ClientAPI):
         settings = settings or Settings()
         self._backend = open_backend(settings)
         try:
-            self._server = Server(self._backend)
-            self._admin_client = AdminClient.from_system(self._backend)
+            self._connect()
             inferred = bool(settings.chroma_overwrite_singleton_tenant_database_access_from_auth)
             asked = plain(tenant), plain(database)
             self.tenant, self.database = place(self.get_user_identity(), inferred, *asked)
@@ -67,6 +65,10 @@ class Client(SharedSystemClient, ClientAPI):
         except BaseException:
             self._backend.close()
             raise
+
+    def _connect(self) -> None:
+        self._server = Server(self._backend)
+        self._admin_client = AdminClient.from_system(self._backend)
 
     @classmethod
     def from_system(

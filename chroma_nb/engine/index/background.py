@@ -16,7 +16,7 @@ import weakref
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from chroma_nb._reentry import is_running
+from chroma_nb._processors import may_use_threads
 from chroma_nb.engine import planner, threads
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import CollectionInMemory
@@ -144,7 +144,7 @@ class GraphBuilder:
             self._due.clear()
             self._changed.notify_all()
         # In the middle of a scan (a finalizer lets go of another database) the thread may wait for the scan's pool.
-        waits = not is_running(threads.in_parts.__code__)
+        waits = may_use_threads()
         if self._thread is not None and self._thread is not threading.current_thread() and waits:
             self._thread.join()
         self._thread = None

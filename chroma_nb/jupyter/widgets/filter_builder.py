@@ -53,8 +53,9 @@ class Typed(ipywidgets.Combobox):  # type: ignore[misc]
         self._on_enter()
 
     def _stop(self) -> None:
-        if self._pause is not None:
-            self._pause.cancel()
+        pause, self._pause = self._pause, None
+        if pause is not None:
+            pause.cancel()
 
 
 class FilterBuilder:
