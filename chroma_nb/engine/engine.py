@@ -165,7 +165,7 @@ class Engine:
                 _OPEN.update(dict.fromkeys(keys, self))
                 return
         me = threading.get_ident()
-        if me in threads.OURS and self._serving:  # a finalizer that was run in a thread of ours
+        if threads.THIS.ours and self._serving:  # a finalizer that was run in a thread of ours
             self._closed_by = next(iter(self._serving))
         elif me in self._serving and is_running(Engine.serve.__code__):
             self._closed_by = me
@@ -191,7 +191,7 @@ class Engine:
         in memory, any write) raises InternalError before anything is touched.
         """
         me = threading.get_ident()
-        if me in threads.OURS or (me in self._serving and is_running(Engine.serve.__code__)):
+        if threads.THIS.ours or (me in self._serving and is_running(Engine.serve.__code__)):
             return self._serve_apart(work, request)
         self._serving.add(me)
         try:
@@ -204,7 +204,7 @@ class Engine:
 
     def _serve_apart(self, work: Callable[[Engine, Q], T], request: Q) -> T:
         self._check_open()
-        if self.directory is None and threading.get_ident() in threads.OURS:
+        if self.directory is None and threads.THIS.ours:
             # Whoever holds the turn may be waiting for this thread. (A thread of ours is never interrupted.)
             if not self._connections.writing.acquire(blocking=False):
                 raise InternalError(sqlite.IN_THE_MIDDLE)

@@ -23,8 +23,18 @@ _MOST: Final = 8
 _SMALLEST_BYTES: Final = 1 << 22
 
 _pool: ThreadPoolExecutor | None = None
-#: The threads that belong to the engine. Others' code runs in them too: finalizers, where the collector happens to run.
-OURS: set[int] = set()
+
+
+class _This(threading.local):
+    """The thread that looks at it: whether it belongs to the engine.
+
+    Others' code runs in such threads, too: finalizers, where the collector happens to run.
+    """
+
+    ours = False
+
+
+THIS = _This()
 
 
 def rows_worth_a_thread(row_bytes: int) -> int:
@@ -46,7 +56,7 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> 
     """
     parts = min(usable_processors(), _MOST, length // max(1, smallest))
     # Others' code may run in our own threads, and Python's locks around threads are not re-entrant.
-    if parts < 2 or threading.get_ident() in OURS or not may_use_threads():
+    if parts < 2 or THIS.ours or not may_use_threads():
         work(0, length)
         return
     bounds = [length * part // parts for part in range(parts + 1)]
@@ -75,7 +85,7 @@ def _threads() -> ThreadPoolExecutor:
         _pool = ThreadPoolExecutor(
             min(usable_processors(), _MOST) - 1,
             thread_name_prefix="chroma_nb scan",
-            initializer=lambda: OURS.add(threading.get_ident()),
+            initializer=lambda: setattr(THIS, "ours", True),
         )
     return _pool
 
@@ -84,7 +94,6 @@ def _forget() -> None:
     """In a forked child there are no threads but the one that forked."""
     global _pool
     _pool = None
-    OURS.clear()
 
 
 if hasattr(os, "register_at_fork"):

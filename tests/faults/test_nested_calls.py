@@ -202,7 +202,7 @@ def test_calls_from_the_threads_that_scan_for_a_call(client: Any, monkeypatch: p
     heard: list[Any] = []
 
     def call(frame: FrameType, event: str, argument: Any) -> None:
-        if threading.get_ident() in threads.OURS and len(heard) < 40:
+        if threads.THIS.ours and len(heard) < 40:
             heard.append(unless_refused(lambda: collection.query(query_embeddings=[vector("r1", 0)], n_results=1)))
             heard.append(unless_refused(lambda: collection.upsert(**fields({"late": 1}))))
 
@@ -389,7 +389,7 @@ def test_a_finalizer_in_the_thread_that_builds_a_graph(tmp_path: Path, monkeypat
         return line
 
     def starting(frame: FrameType, event: str, argument: Any) -> Any:
-        return line if threading.get_ident() in threads.OURS else None
+        return line if threads.THIS.ours else None
 
     threading.settrace(starting)
     try:

@@ -83,19 +83,16 @@ class GraphBuilder:
             self._changed.notify_all()
 
     def _run(self) -> None:
-        threads.OURS.add(threading.get_ident())
-        try:
-            while (ident := self._next()) is not None:
-                engine = self._engine()
-                if engine is None:
-                    return
-                self._build(engine, ident)
-                del engine
-                with self._mutex:
-                    self._working = False
-                    self._changed.notify_all()
-        finally:
-            threads.OURS.discard(threading.get_ident())
+        threads.THIS.ours = True
+        while (ident := self._next()) is not None:
+            engine = self._engine()
+            if engine is None:
+                return
+            self._build(engine, ident)
+            del engine
+            with self._mutex:
+                self._working = False
+                self._changed.notify_all()
 
     def _next(self) -> str | None:
         """The next collection that is due; None when the thread should end."""
