@@ -1,14 +1,13 @@
 """Takes a Chroma directory over into a directory of ours: by hand, or when it is first opened.
 
-Chroma's files are only read. Ours are built in a folder apart and moved to their place when they are
-complete, the database last: an import that was killed leaves nothing that could be taken for one, and the
-next one begins anew. What Chroma's files looked like is kept, so that later changes to them are noticed.
+Chroma's files are only read. Ours are built in a folder apart and put into their place when they are complete
+(``engine/replacing.py``): until then what was there before counts, whatever happens. What Chroma's files looked
+like is kept, so that later changes to them are noticed.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import sys
 import time
@@ -21,9 +20,9 @@ import numpy as np
 import orjson
 
 from chroma_nb.embedding_functions.progress import progress_bar
-from chroma_nb.engine import adoption
+from chroma_nb.engine import adoption, directory, replacing, sqlite
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.locks import first_open
+from chroma_nb.engine.replacing import RECORD_FOLDER
 from chroma_nb.engine.sqlite import FILE_NAME as OUR_FILE
 from chroma_nb.errors import InternalError
 from chroma_nb.interchange.chroma_directory import ChromaCollection, ChromaDirectory, fingerprint
@@ -32,13 +31,7 @@ from chroma_nb.interchange.chroma_sqlite import FILE_NAME as CHROMA_FILE
 from chroma_nb.operations import validate
 from chroma_nb.types import CollectionModel, Database, Records
 
-#: Where the report of an import and the records without a vector are kept, beside our database.
-RECORD_FOLDER: Final = "chroma_nb-import"
-_STAGING: Final = "chroma_nb-importing-"
-_REPLACED: Final = "chroma_nb-replaced-"
 _BATCH: Final = 5000
-#: What makes up a database of ours: moved there in this order, the one that counts last.
-_OUR_FILES: Final = (RECORD_FOLDER, "vectors", OUR_FILE)
 #: Directories whose changed Chroma files this process has spoken of already.
 _SPOKEN_OF: set[str] = set()
 
@@ -82,48 +75,81 @@ def import_chroma(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, r
     chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: expected a directory written by Chroma, ...
     """
     source, target = Path(src), Path(dst)
-    _check_source(source)
+    with read_chroma(source):
+        pass  # nothing is made when there is nothing to import
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if (target / OUR_FILE).exists():
-        if not replace:
-            raise InternalError(f"{target} holds a chroma_nb database already; give another directory, or replace=True")
-        _refuse_if_in_use(target)
 
     def work() -> ImportReport:
-        _clear_staging(target)
-        _put_aside(target)
+        replacing.settle(target)
+        if (target / OUR_FILE).exists():
+            if not replace:
+                raise InternalError(
+                    f"{target} holds a chroma_nb database already; give another directory, or replace=True"
+                )
+            _refuse_if_in_use(target)
+        if not replace:
+            directory.refuse_lost(target)
+        replacing.sweep(target)
         return _import(source, target)
 
-    return first_open(target, work)
+    return Engine.alone(target, work)
 
 
 def import_on_first_open(path: Path) -> None:
-    """Import Chroma's files when ``path`` holds them and none of ours; say so when they have changed since."""
-    if not (path / CHROMA_FILE).exists() and not is_from_before_04(path):
-        _refuse_half_imported(path)
-        return
+    """Bring a directory into the state in which it can be opened.
+
+    An import that died is undone, Chroma's files are imported when there are none of ours, and it is said when they
+    have changed since.
+    """
+    chromas = (path / CHROMA_FILE).exists() or is_from_before_04(path)
     if (path / OUR_FILE).exists():
-        _notice_changes(path)
+        _tidy(path)
+        if chromas:
+            _notice_changes(path)
         return
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InternalError(
-            f"{path} was written by Chroma and nothing can be written beside its files; "
-            "import it to another place: chroma_nb.import_chroma(path, elsewhere)"
-        )
 
     def work() -> ImportReport | None:
-        if (path / OUR_FILE).exists():  # another process was faster
+        if os.access(path, os.W_OK | os.X_OK):
+            replacing.settle(path)
+        if (path / OUR_FILE).exists():  # put back, or another process was faster
             return None
-        _clear_staging(path)
+        _refuse_unfinished(path, chromas)
+        directory.refuse_lost(path)
+        if not chromas:
+            return None
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise InternalError(
+                f"{path} was written by Chroma and nothing can be written beside its files; "
+                "import it to another place: chroma_nb.import_chroma(path, elsewhere)"
+            )
+        replacing.sweep(path)
         return _import(path, path)
 
-    report = first_open(path, work)
+    report = Engine.alone(path, work)
     if report is not None:
         sys.stderr.write(f"chroma_nb: {report}\n")
 
 
-def _refuse_half_imported(path: Path) -> None:
-    if not (path / OUR_FILE).exists() and any(path.glob(f"{_STAGING}*")):
+def _tidy(path: Path) -> None:
+    """Remove what dead imports left beside a database, which none of it has anything to do with."""
+
+    def work() -> None:
+        if (path / OUR_FILE).exists():
+            replacing.settle(path)
+            replacing.sweep(path)
+
+    if replacing.unfinished(path) and os.access(path, os.W_OK | os.X_OK) and not Engine.is_open(path):
+        Engine.alone(path, work)
+
+
+def _refuse_unfinished(path: Path, chromas: bool) -> None:
+    """Nothing but an unfinished import is not an empty directory."""
+    if any(folder.name.startswith(replacing.SWITCHING) for folder in replacing.unfinished(path)):
+        raise InternalError(
+            f"an import into {path} was broken off while it moved files; open it once where it can be written, "
+            "so that they are put back"
+        )
+    if not chromas and replacing.unfinished(path):
         raise InternalError(
             f"an import into {path} was broken off; run it again: chroma_nb.import_chroma(source, {str(path)!r})"
         )
@@ -146,73 +172,44 @@ def _notice_changes(path: Path) -> None:
         )
 
 
-def _check_source(source: Path) -> None:
-    with read_chroma(source):
-        pass
-
-
 def _refuse_if_in_use(target: Path) -> None:
-    engine = Engine.open(target)
-    shared = engine._references > 1
-    engine.close()
-    if shared:
-        raise InternalError(f"{target} is in use in this process; close its clients, then import with replace=True")
-
-
-def _put_aside(target: Path) -> None:
-    """Move a database of ours, where there is one, into a folder of its own."""
-    if not (target / OUR_FILE).exists():
-        return
-    aside = target / f"{_REPLACED}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    aside.mkdir(mode=0o700)
-    # The database first: without it nothing of the rest counts.
-    for name in (OUR_FILE, f"{OUR_FILE}-wal", "vectors", "cache", RECORD_FOLDER):
-        if (target / name).exists():
-            (target / name).rename(aside / name)
-
-
-def _clear_staging(target: Path) -> None:
-    """Remove what a killed import left behind; called with the directory locked."""
-    left = [entry for entry in target.glob(f"{_STAGING}*") if entry.is_dir() and not entry.is_symlink()]
-    if left and not (target / OUR_FILE).exists():
-        for name in _OUR_FILES:
-            shutil.rmtree(target / name, ignore_errors=True)
-    for entry in left:
-        shutil.rmtree(entry)
+    if not sqlite.alone_with(target / OUR_FILE):
+        raise InternalError(f"{target} is in use by another process; end it or close its clients, and try again")
 
 
 # --- The import itself --------------------------------------------------------------------------------
 
 
 def _import(source: Path, target: Path) -> ImportReport:
-    """Build in a folder apart, then move; called with ``target`` locked."""
-    staging = target / f"{_STAGING}{secrets.token_hex(4)}"
-    staging.mkdir(mode=0o700)
+    """Build in a folder apart, then put it in place; called with ``target`` locked."""
+    staging = replacing.begin(target)
     try:
-        with read_chroma(source) as directory:
-            lost = _fill(staging, directory)
-            changed = fingerprint(source) != directory.fingerprint
+        with read_chroma(source) as found:
+            lost = _fill(staging, found)
+            changed = fingerprint(source) != found.fingerprint
             if changed:
-                directory.problems.append("Chroma wrote to its files while they were read; import again when it rests")
-            report = _report(directory, target, lost)
-            _write_record(staging / RECORD_FOLDER, report, directory.fingerprint)
+                found.problems.append("Chroma wrote to its files while they were read; import again when it rests")
+            report = _report(found, target, lost)
+            _write_record(staging / RECORD_FOLDER, report, found.fingerprint)
+        if (target / OUR_FILE).exists():
+            _refuse_if_in_use(target)
+        replacing.switch(staging)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    _move_in(staging, target)
     return report
 
 
-def _fill(staging: Path, directory: ChromaDirectory) -> int:
-    """Everything in ``directory``, in a new database in ``staging``; answers how many records have no vector."""
+def _fill(staging: Path, found: ChromaDirectory) -> int:
+    """Everything that was found, in a new database in ``staging``; answers how many records have no vector."""
     engine = Engine.open(staging)
     try:
-        for tenant in directory.tenants:
+        for tenant in found.tenants:
             adoption.adopt_tenant(engine, tenant)
-        for database in directory.databases:
+        for database in found.databases:
             adoption.adopt_database(engine, Database(id=database.id, name=database.name, tenant=database.tenant))
-        with progress_bar(len(directory), description="importing Chroma's files", unit="record") as bar:
-            return sum(_fill_collection(engine, staging, one, bar) for one in directory.collections)
+        with progress_bar(len(found), description="importing Chroma's files", unit="record") as bar:
+            return sum(_fill_collection(engine, staging, one, bar) for one in found.collections)
     finally:
         engine.close()
 
@@ -290,17 +287,17 @@ def _write_lost(folder: Path, model: CollectionModel, records: Records) -> None:
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _report(directory: ChromaDirectory, target: Path, lost: int) -> ImportReport:
+def _report(found: ChromaDirectory, target: Path, lost: int) -> ImportReport:
     return ImportReport(
-        source=directory.path,
+        source=found.path,
         target=target,
-        collections=len(directory.collections),
-        records=len(directory) - lost,
+        collections=len(found.collections),
+        records=len(found) - lost,
         lost=lost,
-        complete=directory.complete,
-        text=directory.report(),
+        complete=found.complete,
+        text=found.report(),
         folder=target / RECORD_FOLDER,
-        notes=tuple(directory.notes),
+        notes=tuple(found.notes),
     )
 
 
@@ -318,19 +315,3 @@ def _write_record(folder: Path, report: ImportReport, mark: str) -> None:
     }
     (folder / "report.json").write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
-
-def _move_in(staging: Path, target: Path) -> None:
-    """Put the finished files into their place; from the last rename on the import is there, before it is not."""
-    for name in _OUR_FILES:
-        if (staging / name).exists():
-            (staging / name).rename(target / name)
-    _sync(target)
-    shutil.rmtree(staging)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

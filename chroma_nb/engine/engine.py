@@ -107,12 +107,26 @@ class Engine:
                 return shared
 
             def make() -> Engine:
-                directories.refuse_gutted(path)
+                directories.refuse_lost(path)
                 directories.make_database_private(path)
                 return cls(path, durability=durability)
 
             engine = _OPEN[key] = first_open(path, make)
             return engine
+
+    @staticmethod
+    def is_open(path: Path) -> bool:
+        """Whether the database in this directory is open in this process."""
+        shared = _OPEN.get(directories.identity(path))
+        return shared is not None and shared._is_there()
+
+    @classmethod
+    def alone(cls, path: Path, work: Callable[[], T]) -> T:
+        """Do ``work`` on a directory, which is there, while nobody opens it; InternalError when it is open here."""
+        with _OPENING:
+            if cls.is_open(path):
+                raise InternalError(f"{path} is in use in this process; close its clients, and try again")
+            return first_open(path, work)
 
     def _prepare(self, path: Path | None) -> None:
         if self.read_only:
@@ -122,7 +136,8 @@ class Engine:
         if path is not None:
             self._connections.alone(self._set_journal)
         if path is None or not self._connections.alone(migrations.is_current):
-            self._connections.change(lambda connection: migrations.apply(connection, path))
+            # Durable: vectors beside a database without tables mean that it was lost.
+            self._connections.change(lambda connection: migrations.apply(connection, path), durable=True)
         self._has_pending = path is not None and self._connections.alone(pending.exist)
         with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
             self._restore_pending()

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from chroma_nb.errors import InternalError
+
 T = TypeVar("T")
 
 
@@ -63,15 +65,28 @@ class ReadersWriterLock:
             return change()
 
 
+#: Device and inode of the directories that are locked -> the thread that locked each: it would wait for itself.
+_LOCKED: dict[tuple[int, int], int] = {}
+
+
 def first_open(directory: Path, work: Callable[[], T]) -> T:
-    """Do ``work`` with the directory's own lock, so that several processes may create one database at once."""
+    """Do ``work`` with the directory's own lock, so that several processes may create one database at once.
+
+    InternalError when this thread has locked it: who is called in the middle of ``work`` cannot wait for its end.
+    """
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        try:
+        status, me = os.fstat(descriptor), threading.get_ident()
+        key = status.st_dev, status.st_ino
+        if not claim(descriptor):
+            if _LOCKED.get(key) == me:
+                raise InternalError(f"{directory} is being opened or imported by this very thread; try again later")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:  # a file system without flock: SQLite's own lock has to do
-            pass
-        return work()
+        try:
+            _LOCKED[key] = me
+            return work()
+        finally:
+            _LOCKED.pop(key, None)
     finally:
         os.close(descriptor)
 
