@@ -81,14 +81,14 @@ def import_chroma(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, r
 
     def work() -> ImportReport:
         replacing.settle(target)
+        if not replace:
+            directory.refuse_lost(target)
         if (target / OUR_FILE).exists():
             if not replace:
                 raise InternalError(
                     f"{target} holds a chroma_nb database already; give another directory, or replace=True"
                 )
             _refuse_if_in_use(target)
-        if not replace:
-            directory.refuse_lost(target)
         replacing.sweep(target)
         return _import(source, target)
 
@@ -109,15 +109,17 @@ def import_on_first_open(path: Path) -> None:
         return
 
     def work() -> ImportReport | None:
-        if os.access(path, os.W_OK | os.X_OK):
+        writable = os.access(path, os.W_OK | os.X_OK)
+        if writable:
             replacing.settle(path)
         if (path / OUR_FILE).exists():  # put back, or another process was faster
+            replacing.sweep(path)
             return None
         _refuse_unfinished(path, chromas)
         directory.refuse_lost(path)
         if not chromas:
             return None
-        if not os.access(path, os.W_OK | os.X_OK):
+        if not writable:
             raise InternalError(
                 f"{path} was written by Chroma and nothing can be written beside its files; "
                 "import it to another place: chroma_nb.import_chroma(path, elsewhere)"
@@ -314,4 +316,3 @@ def _write_record(folder: Path, report: ImportReport, mark: str) -> None:
         "report": report.text.splitlines(),
     }
     (folder / "report.json").write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-

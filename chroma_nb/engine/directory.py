@@ -73,6 +73,7 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
     journals = _JOURNALS_OF_MISSING if size is None else () if size else _JOURNALS_OF_EMPTY
     found = [entry for name in (*_TRACES, *journals) for entry in path.glob(name) if _holds_something(entry)]
     names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in found]
+    names = [name for name in names if name != f"{replacing.RECORD_FOLDER}/"] or names
     if size == 0 and not names and any(_holds_something(path / name) for name in CHROMAS_FILES):
         names = [database.name]  # an import puts a whole one into its place
     if names:
