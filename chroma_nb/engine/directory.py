@@ -78,8 +78,7 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
         names = [database.name]  # an import puts a whole one into its place
     if names:
         raise _DamagedError(
-            f"{database} {'is missing' if size is None else 'is empty'}: the database was lost, "
-            f"{_what_is_left(path, names)} (nothing was touched)"
+            f"{database} is missing or empty: the database was lost, {_what_is_left(path, names)} (nothing was touched)"
         )
 
 
