@@ -12,13 +12,14 @@ import shutil
 import sys
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import orjson
 
+from chroma_nb.backends.reembedding import Reembedding
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.engine import adoption, directory, replacing, sqlite
 from chroma_nb.engine.engine import Engine
@@ -40,9 +41,10 @@ _SPOKEN_OF: set[str] = set()
 class ImportReport:
     """What an import did.
 
-    ``records`` were imported whole; ``lost`` had no readable vector any more: their documents and metadata are
-    in ``folder``, as JSON Lines. ``complete`` is True when nothing at all was damaged; else ``text`` says
-    what was, per collection. ``notes`` are worth knowing though nothing is lost.
+    ``records`` were imported with their vector, ``reembedded`` of them with one that was made anew from the document.
+    ``lost`` were imported without one, since it could not be read any more: ``get`` and filters find them, ``query``
+    does not, ``reembed`` embeds them; ``folder`` has them as JSON Lines, too. ``complete`` is True when nothing at all
+    was damaged; else ``text`` says what was, per collection. ``notes`` are worth knowing though nothing is lost.
     """
 
     source: Path
@@ -54,21 +56,35 @@ class ImportReport:
     text: str
     folder: Path
     notes: tuple[str, ...] = ()
+    reembedded: int = 0
 
     def __str__(self) -> str:
-        line = f"imported {self.collections:,} collections with {self.records:,} records from {self.source}"
+        count = self.records + self.lost
+        line = f"imported {self.collections:,} collections with {count:,} records from {self.source}"
         if self.complete:
             return "\n".join((f"{line}; Chroma's files are as they were", *self.notes))
-        return f"{line}; some of it was damaged, {self.lost:,} records have lost their vector:\n{self.text}"
+        said = [f"{line}; some of it was damaged"]
+        if self.reembedded:
+            said.append(f"{self.reembedded:,} records were embedded anew from their documents")
+        if self.lost:
+            said.append(
+                f"{self.lost:,} records have lost their vector: their documents and metadata are there, found by get() "
+                "and filters, not by query(); chroma_nb.reembed(collection) embeds them"
+            )
+        return f"{', '.join(said)}:\n{self.text}"
 
 
-def import_chroma(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, replace: bool = False) -> ImportReport:
+def import_chroma(
+    src: str | os.PathLike[str], dst: str | os.PathLike[str], *, replace: bool = False, reembed: bool = False
+) -> ImportReport:
     """Import the Chroma directory ``src`` (of 0.3 to 1.5.9) into the directory ``dst``, which may be the same.
 
     Tenants, databases, collections with their ids, and records in Chroma's order, vectors bit for bit. chromadb
-    is not needed, and ``src`` is not changed. What is damaged is left out and named in the answer. With ``replace``
-    what ``dst`` holds already goes to a folder beside; without, that is an InternalError. Raises
-    ChromaDirectoryError (also a ValueError) when nothing in ``src`` can be read.
+    is not needed, and ``src`` is not changed. What is damaged is left out and named in the answer. Records whose
+    vector is lost keep the rest, and with ``reembed`` get a vector from their document, by the function that their
+    collection stores. With ``replace`` what ``dst`` holds already goes to a folder beside; without, that is an
+    InternalError. Whatever stops an import, ``dst`` is as before. Raises ChromaDirectoryError (also a ValueError)
+    when nothing in ``src`` can be read.
 
     >>> import_chroma("no-such-place", "elsewhere")
     Traceback (most recent call last):
@@ -90,7 +106,7 @@ def import_chroma(src: str | os.PathLike[str], dst: str | os.PathLike[str], *, r
                 )
             _refuse_if_in_use(target)
         replacing.sweep(target)
-        return _import(source, target)
+        return _import(source, target, reembed=reembed)
 
     return Engine.alone(target, work)
 
@@ -182,16 +198,16 @@ def _refuse_if_in_use(target: Path) -> None:
 # --- The import itself --------------------------------------------------------------------------------
 
 
-def _import(source: Path, target: Path) -> ImportReport:
+def _import(source: Path, target: Path, *, reembed: bool = False) -> ImportReport:
     """Build in a folder apart, then put it in place; called with ``target`` locked."""
     staging = replacing.begin(target)
     try:
         with read_chroma(source) as found:
-            lost = _fill(staging, found)
+            reembedded = _fill(staging, found, reembed)
             changed = fingerprint(source) != found.fingerprint
             if changed:
                 found.problems.append("Chroma wrote to its files while they were read; import again when it rests")
-            report = _report(found, target, lost)
+            report = _report(found, target, reembedded)
             _write_record(staging / RECORD_FOLDER, report, found.fingerprint)
         if (target / OUR_FILE).exists():
             _refuse_if_in_use(target)
@@ -202,8 +218,8 @@ def _import(source: Path, target: Path) -> ImportReport:
     return report
 
 
-def _fill(staging: Path, found: ChromaDirectory) -> int:
-    """Everything that was found, in a new database in ``staging``; answers how many records have no vector."""
+def _fill(staging: Path, found: ChromaDirectory, reembed: bool) -> int:
+    """Everything that was found, in a new database in ``staging``; answers how many records were embedded anew."""
     engine = Engine.open(staging)
     try:
         for tenant in found.tenants:
@@ -211,12 +227,12 @@ def _fill(staging: Path, found: ChromaDirectory) -> int:
         for database in found.databases:
             adoption.adopt_database(engine, Database(id=database.id, name=database.name, tenant=database.tenant))
         with progress_bar(len(found), description="importing Chroma's files", unit="record") as bar:
-            return sum(_fill_collection(engine, staging, one, bar) for one in found.collections)
+            return sum(_fill_collection(engine, staging, one, reembed, bar) for one in found.collections)
     finally:
         engine.close()
 
 
-def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection, bar: Any) -> int:
+def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection, reembed: bool, bar: Any) -> int:
     model = CollectionModel(
         id=collection.id,
         name=_allowed_name(collection),
@@ -229,21 +245,30 @@ def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection
         embedding_model=_embedding_model(collection),
     )
     adoption.adopt_collection(engine, model, ef_search_is_set=collection.ef_search_set)
-    lost = 0
+    without: list[str] = []
+    reembedding = Reembedding(model, len(collection.lost)) if reembed and collection.lost else None
     for batch in collection.batches(_BATCH):
-        whole = batch
+        if reembedding is not None:
+            batch = reembedding.filled(batch)
         if batch.has_embedding is not None:
-            whole, without = _parted(batch)
-            _write_lost(staging / RECORD_FOLDER, model, without)
-            lost += len(without)
-        if len(whole):
-            engine.add(model.id, whole)
+            lost = _some(batch, np.flatnonzero(~batch.has_embedding))
+            _write_lost(staging / RECORD_FOLDER, model, lost)
+            without += lost.ids
+        engine.adopt(model.id, batch)
         bar.update(len(batch))
-    return lost
+    collection.lost[:] = without
+    if reembedding is None:
+        return 0
+    collection.problems += reembedding.problems
+    if reembedding.done and reembedding.variant is not None:
+        engine.update_settings(model.id, {"embedding_model": reembedding.variant})
+    return reembedding.done
 
 
 def _embedding_model(collection: ChromaCollection) -> str | None:
     """The variant of the default model that made the vectors: Chroma has but one. None when it made none of them."""
+    if collection.lost and len(collection.lost) == len(collection):
+        return None
     stored = (collection.configuration or {}).get("embedding_function") or {}
     by_default = stored.get("name") in ("default", "onnx_mini_lm_l6_v2")
     return "fp32" if by_default and collection.dimension == 384 else None
@@ -259,19 +284,14 @@ def _allowed_name(collection: ChromaCollection) -> str:
         return name
 
 
-def _parted(batch: Records) -> tuple[Records, Records]:
-    """The records with a vector, and those without."""
-    there = np.asarray(batch.has_embedding)
-    return _some(batch, np.flatnonzero(there)), replace(_some(batch, np.flatnonzero(~there)), embeddings=None)
-
-
 def _some(batch: Records, places: np.ndarray[Any, np.dtype[np.intp]]) -> Records:
+    """Some of the records, without their vectors."""
+
     def chosen(values: Any) -> Any:
         return None if values is None else [values[place] for place in places.tolist()]
 
     return Records(
         ids=chosen(batch.ids),
-        embeddings=None if batch.embeddings is None else batch.embeddings[places],
         documents=chosen(batch.documents),
         metadatas=chosen(batch.metadatas),
         uris=chosen(batch.uris),
@@ -289,7 +309,8 @@ def _write_lost(folder: Path, model: CollectionModel, records: Records) -> None:
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _report(found: ChromaDirectory, target: Path, lost: int) -> ImportReport:
+def _report(found: ChromaDirectory, target: Path, reembedded: int) -> ImportReport:
+    lost = sum(len(one.lost) for one in found.collections)
     return ImportReport(
         source=found.path,
         target=target,
@@ -300,6 +321,7 @@ def _report(found: ChromaDirectory, target: Path, lost: int) -> ImportReport:
         text=found.report(),
         folder=target / RECORD_FOLDER,
         notes=tuple(found.notes),
+        reembedded=reembedded,
     )
 
 
@@ -312,6 +334,7 @@ def _write_record(folder: Path, report: ImportReport, mark: str) -> None:
         "collections": report.collections,
         "records": report.records,
         "lost": report.lost,
+        "reembedded": report.reembedded,
         "complete": report.complete,
         "report": report.text.splitlines(),
     }

@@ -360,6 +360,10 @@ class Engine:
         """Add records; ids that exist are left as they are."""
         self._write(collection_id, lambda writing: writing.add(given))
 
+    def adopt(self, collection_id: UUID, given: Records) -> None:
+        """Add records as they were elsewhere, those that have lost their vector too."""
+        self._write(collection_id, lambda writing: writing.adopt(given))
+
     def update(self, collection_id: UUID, given: Records) -> None:
         """Update records; ids that do not exist are passed over."""
         self._write(collection_id, lambda writing: writing.update(given))
@@ -576,7 +580,7 @@ class Engine:
     def _reading_store(self, row: CollectionRow, *, last: bool) -> VectorStore | None:
         """The vectors of a collection; when they are lost, at the ``last`` look, what says so to whom needs them."""
         try:
-            return self._stores.current(row) if row.next_slot else None
+            return self._stores.current(row) if row.has_vectors else None
         except FileNotFoundError:
             if not last:
                 raise
@@ -593,7 +597,7 @@ class Engine:
             if memory is None:
                 raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
             try:
-                store = self._stores.current(row) if row.next_slot else None
+                store = self._stores.current(row) if row.has_vectors else None
             except FileNotFoundError as error:
                 raise self._stores.lost(row) from error
             writing = Writing(
