@@ -210,11 +210,8 @@ def _content(directory: Path) -> Finding:
     except (OSError, ChromaError) as error:
         return Finding(Verdict.FAIL, str(error), "restore the directory from a backup")
     if wrong:
-        return Finding(
-            Verdict.FAIL,
-            f"{len(wrong)} damaged places: {'; '.join(wrong[:5])}",
-            "do what they say, or restore from a backup",
-        )
+        said = f"{len(wrong)} damaged places: {'; '.join(wrong[:5])}"
+        return Finding(Verdict.FAIL, said, "do what they say, or restore from a backup")
     return Finding(Verdict.OK, f"{count} {'collection' if count == 1 else 'collections'}, everything stored verified")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import sys
 import time
 import warnings
@@ -25,10 +26,11 @@ from chroma_nb.engine import adoption, directory, replacing, sqlite
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.replacing import RECORD_FOLDER
 from chroma_nb.engine.sqlite import FILE_NAME as OUR_FILE
-from chroma_nb.errors import InternalError
+from chroma_nb.errors import ChromaError, InternalError
 from chroma_nb.interchange.chroma_directory import ChromaCollection, ChromaDirectory, fingerprint
 from chroma_nb.interchange.chroma_parquet import is_from_before_04, read_chroma
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME as CHROMA_FILE
+from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError, NothingOfChromasError, is_uuid
 from chroma_nb.operations import validate
 from chroma_nb.types import CollectionModel, Database, Records
 
@@ -141,11 +143,26 @@ def import_on_first_open(path: Path) -> None:
                 "import it to another place: chroma_nb.import_chroma(path, elsewhere)"
             )
         replacing.sweep(path)
-        return _import(path, path)
+        try:
+            return _import(path, path)
+        except NothingOfChromasError as error:
+            _refuse_emptied(path, error)
+            return None  # as in Chroma, a new database begins here; the file stays as it is
 
     report = Engine.alone(path, work)
     if report is not None:
         sys.stderr.write(f"chroma_nb: {report}\n")
+
+
+def _refuse_emptied(path: Path, error: NothingOfChromasError) -> None:
+    """Raise when the folders with Chroma's vectors say that its file was not empty."""
+    folders = [entry.name for entry in path.iterdir() if is_uuid(entry.name) and entry.is_dir()]
+    if folders:
+        raise ChromaDirectoryError(
+            f"{path / CHROMA_FILE} holds nothing of Chroma's, but beside it are {len(folders):,} folders with vectors "
+            f"({min(folders)}, ...): the file was lost; restore it from a backup, or move the folders away to begin "
+            "anew (nothing was touched)"
+        ) from error
 
 
 def _tidy(path: Path) -> None:
@@ -174,12 +191,16 @@ def _refuse_unfinished(path: Path, chromas: bool) -> None:
 
 
 def _notice_changes(path: Path) -> None:
+    here = str(path.resolve())
+    if here in _SPOKEN_OF:
+        return
     try:
         known = orjson.loads((path / RECORD_FOLDER / "report.json").read_bytes())["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
-        return
-    here = str(path.resolve())
-    if fingerprint(path) != known and here not in _SPOKEN_OF:
+        changed = _holds_collections(path)  # it was begun beside an empty file of Chroma's
+    else:
+        changed = fingerprint(path) != known
+    if changed:
         _SPOKEN_OF.add(here)
         warnings.warn(
             f"Chroma has written to {path} since its files were imported; what you see is what was imported and what "
@@ -188,6 +209,14 @@ def _notice_changes(path: Path) -> None:
             UserWarning,
             stacklevel=2,
         )
+
+
+def _holds_collections(path: Path) -> bool:
+    try:
+        with read_chroma(path) as found:
+            return bool(found.collections)
+    except (ChromaError, OSError, sqlite3.Error):
+        return False
 
 
 def _refuse_if_in_use(target: Path) -> None:

@@ -7,7 +7,7 @@ Whatever fails before the commit leaves garbage beyond the committed slots and n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class Writing(Reading):
 
     def adopt(self, given: Records) -> Change | None:
         """New records, those too that have no vector: ``get`` finds them, a search does not."""
+        if given.has_embedding is not None and not given.has_embedding.any():
+            given = replace(given, embeddings=None, has_embedding=None)  # whose dimension says nothing
         return self._write(_Batch.of(given), _Batch(), without_vectors=True)
 
     def update(self, given: Records) -> Change | None:

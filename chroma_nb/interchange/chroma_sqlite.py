@@ -54,6 +54,10 @@ class ChromaDirectoryError(ChromaError, ValueError):
     """This path holds nothing that could be read as a Chroma directory; the message says what was looked for."""
 
 
+class NothingOfChromasError(ChromaDirectoryError):
+    """The file is whole and empty, or holds other tables only: Chroma makes its own in it and begins anew."""
+
+
 @dataclass
 class ChromaSqlite:
     """A readable database: ``rows`` of known tables, and what is wrong with the file, in sentences."""
@@ -177,6 +181,8 @@ def _checked(connection: sqlite3.Connection, problems: list[str]) -> ChromaSqlit
     connection.execute("PRAGMA query_only=ON")
     problems = [*problems, *_strangers(schema)]
     missing = [table for table in _NEEDED if table not in columns]
+    if not columns:
+        raise NothingOfChromasError("the SQLite file holds no table called collections; it was not written by Chroma")
     if "collections" in missing:
         raise ChromaDirectoryError("the SQLite file holds no table called collections; it was not written by Chroma")
     problems += [f"the table {table} is missing or not a plain table; it was not read" for table in missing]

@@ -169,12 +169,9 @@ class Changes:
 
     def _add(self, records: Sequence[Record]) -> None:
         """Those with a vector, and those without, which are embedded."""
-        for part in (
-            [one for one in records if one.embedding is None],
-            [one for one in records if one.embedding is not None],
-        ):
-            if part:
-                self._add_alike(part)
+        for there in (True, False):
+            if some := [one for one in records if (one.embedding is not None) is there]:
+                self._add_alike(some)
 
     def _add_alike(self, records: Sequence[Record]) -> None:
         columns = {
