@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_process import finish, start
 from test_interrupts import interrupted_after, interrupted_at_line
 
 import chroma_nb
+from chroma_nb.backends import chroma_import
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.errors import InternalError
 
@@ -262,3 +264,50 @@ def test_an_interrupt_at_any_moment_of_an_import_comes_out_as_one(places: Callab
             check(place, again=number % 4 == 0)
         shutil.rmtree(place.target, ignore_errors=True)
     assert interrupted >= 10
+
+
+OTHER = """
+import chroma_nb
+client = chroma_nb.PersistentClient(sys.argv[1])
+print("open", flush=True)
+sys.stdin.readline()
+client.get_collection("precious", embedding_function=None).add(ids=["c"], embeddings=[[5, 6]])
+print("written", flush=True)
+"""
+
+
+@pytest.mark.parametrize("places", ["replaced"], indirect=True)
+def test_what_another_process_has_open_is_not_replaced(places: Callable[[], Place]) -> None:
+    place = places()
+    other = start(OTHER, place.target)
+    assert other.stdin is not None
+    assert other.stdout is not None
+    assert other.stdout.readline() == "open\n"
+    for _ in range(2):
+        with pytest.raises(InternalError, match="is in use by another process"):
+            place.do()
+    assert finish(other) == "written"
+    with chroma_nb.PersistentClient(place.target) as client:
+        assert client.get_collection("precious", embedding_function=None).count() == 3
+    place.do()
+    assert collections(place.target) == IMPORTED
+
+
+@pytest.mark.parametrize("places", ["replaced", "in place"], indirect=True)
+def test_whoever_is_called_during_an_import_is_refused_at_once(
+    places: Callable[[], Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler, a finalizer or a progress bar that opens the same directory would wait for itself."""
+    place, said, adopt = places(), [], chroma_import.Engine.adopt
+
+    def adopting(*given: Any) -> None:
+        with pytest.raises(InternalError, match="is being opened or imported by this very thread") as caught:
+            chroma_import.Engine.open(place.target)
+        said.append(str(caught.value))
+        adopt(*given)
+
+    monkeypatch.setattr(chroma_import.Engine, "adopt", adopting)
+    place.do()
+    monkeypatch.undo()
+    assert len(said) > 1
+    assert collections(place.target) == IMPORTED
