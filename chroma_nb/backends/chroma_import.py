@@ -279,11 +279,13 @@ def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection
     for batch in collection.batches(_BATCH):
         if reembedding is not None:
             batch = reembedding.filled(batch)
-        if batch.has_embedding is not None:
+        if batch.has_embedding is None:
+            engine.add(model.id, batch)
+        else:
             lost = _some(batch, np.flatnonzero(~batch.has_embedding))
             _write_lost(staging / RECORD_FOLDER, model, lost)
             without += lost.ids
-        engine.adopt(model.id, batch)
+            engine.adopt(model.id, batch)
         bar.update(len(batch))
     collection.lost[:] = without
     if reembedding is None:

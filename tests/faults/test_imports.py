@@ -298,15 +298,15 @@ def test_whoever_is_called_during_an_import_is_refused_at_once(
     places: Callable[[], Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal handler, a finalizer or a progress bar that opens the same directory would wait for itself."""
-    place, said, adopt = places(), [], chroma_import.Engine.adopt
+    place, said, add = places(), [], chroma_import.Engine.add
 
-    def adopting(*given: Any) -> None:
+    def adding(*given: Any) -> None:
         with pytest.raises(InternalError, match="is being opened or imported by this very thread") as caught:
             chroma_import.Engine.open(place.target)
         said.append(str(caught.value))
-        adopt(*given)
+        add(*given)
 
-    monkeypatch.setattr(chroma_import.Engine, "adopt", adopting)
+    monkeypatch.setattr(chroma_import.Engine, "add", adding)
     place.do()
     monkeypatch.undo()
     assert len(said) > 1
