@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chroma_nb.client.factory import HttpClient as HttpClient
     from chroma_nb.client.factory import PersistentClient as PersistentClient
     from chroma_nb.client.factory import RustClient as RustClient
+    from chroma_nb.client.reembed import reembed as reembed
     from chroma_nb.config import DEFAULT_DATABASE as DEFAULT_DATABASE
     from chroma_nb.config import DEFAULT_TENANT as DEFAULT_TENANT
     from chroma_nb.config import Settings as Settings
@@ -73,6 +74,7 @@ _HOME: dict[str, str] = {
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",
     "export_chroma": "chroma_nb.client.chroma_export",
+    "reembed": "chroma_nb.client.reembed",
     # Not above, for type checkers: the notebook side imports this package and must not depend on the drop-in.
     **dict.fromkeys(("install_as_chromadb", "uninstall_as_chromadb"), "chroma_nb.drop_in"),
     "Collection": "chroma_nb.client._sync.collection",

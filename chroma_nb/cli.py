@@ -78,12 +78,17 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", help="a directory that Chroma wrote; it is only read")
     parser.add_argument("target", metavar="DST", help="the directory for chroma_nb; made if it is not there")
     parser.add_argument("--replace", action="store_true", help="put what DST holds already aside and import anew")
+    parser.add_argument(
+        "--reembed",
+        action="store_true",
+        help="embed records whose vector is lost from their documents, by the function that their collection stores",
+    )
 
 
 def _import(arguments: argparse.Namespace) -> int:
     from chroma_nb.backends.chroma_import import import_chroma
 
-    report = import_chroma(arguments.source, arguments.target, replace=arguments.replace)
+    report = import_chroma(arguments.source, arguments.target, replace=arguments.replace, reembed=arguments.reembed)
     print(report)
     return 0
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from chroma_nb import by_label, cells
 from chroma_nb._optional import require
 from chroma_nb.cells import ABSENT, Dates, is_missing, short, unmasked
-from chroma_nb.types import Matrix, Records
+from chroma_nb.types import Matrix, Records, have_vectors
 
 if TYPE_CHECKING:
     import pandas
@@ -753,10 +753,10 @@ def _text_column(pd: Any, values: Sequence[str | None]) -> Any:
 
 
 def _rows(embeddings: Any) -> list[Any]:
-    """Each vector as a view of one float32 array."""
-    if isinstance(embeddings, np.ndarray):
-        return list(np.ascontiguousarray(embeddings, np.float32))
-    return [None if row is None else np.asarray(row, np.float32) for row in embeddings]
+    """Each vector as a view of one float32 array; None for a record that has lost its own."""
+    there = have_vectors(embeddings).tolist()
+    vectors = np.ascontiguousarray(embeddings, np.float32) if isinstance(embeddings, np.ndarray) else embeddings
+    return [np.asarray(row, np.float32) if given else None for row, given in zip(vectors, there, strict=True)]
 
 
 def _metadata_columns(pd: Any, metadatas: Sequence[Mapping[str, Any] | None] | None, hits: bool) -> dict[str, Any]:

@@ -192,10 +192,15 @@ def _disk(directory: Path) -> Finding:
 
 def _content(directory: Path) -> Finding:
     from chroma_nb.client.factory import PersistentClient
+    from chroma_nb.engine.directory import CHROMAS_FILES, refuse_lost
     from chroma_nb.engine.sqlite import FILE_NAME
 
     if not (directory / FILE_NAME).is_file():
-        if any((directory / name).is_file() for name in ("chroma.sqlite3", "chroma-collections.parquet")):
+        try:
+            refuse_lost(directory)
+        except ChromaError as error:
+            return Finding(Verdict.FAIL, str(error), "do what it says; nothing was touched")
+        if any((directory / name).is_file() for name in CHROMAS_FILES):
             said = "a directory of Chroma, not imported yet"
             return Finding(Verdict.OK, said, "PersistentClient imports it when it opens it; Chroma's files stay")
         return Finding(Verdict.OK, "no collections here; name a directory that holds some to have it verified")
@@ -205,7 +210,8 @@ def _content(directory: Path) -> Finding:
     except (OSError, ChromaError) as error:
         return Finding(Verdict.FAIL, str(error), "restore the directory from a backup")
     if wrong:
-        return Finding(Verdict.FAIL, f"{len(wrong)} damaged places: {'; '.join(wrong[:5])}", "restore from a backup")
+        said = f"{len(wrong)} damaged places: {'; '.join(wrong[:5])}"
+        return Finding(Verdict.FAIL, said, "do what they say, or restore from a backup")
     return Finding(Verdict.OK, f"{count} {'collection' if count == 1 else 'collections'}, everything stored verified")
 
 

@@ -414,6 +414,20 @@ class Records:
         return len(self.ids)
 
 
+def have_vectors(embeddings: Any) -> npt.NDArray[np.bool_]:
+    """Which rows of an answer's ``embeddings`` are vectors: those of records that have lost theirs are NaN (or None).
+
+    >>> have_vectors(np.array([[1.0, 2.0], [np.nan, np.nan]]))
+    array([ True, False])
+    """
+    if isinstance(embeddings, np.ndarray) and embeddings.ndim == 2 and embeddings.dtype != object:
+        return np.asarray(~np.isnan(embeddings[:, 0])) if embeddings.shape[1] else np.zeros(len(embeddings), np.bool_)
+    return np.array(
+        [row is not None and len(row) > 0 and row[0] is not None and not np.isnan(row[0]) for row in embeddings],
+        np.bool_,
+    )
+
+
 # --- Names of Chroma's ``types`` that live above us -----------------------------------------------------
 #: Chroma's name -> the module that has it.
 _ELSEWHERE: Final = {

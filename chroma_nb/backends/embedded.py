@@ -6,15 +6,17 @@ about data are made here, and no files are opened but by the engine.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn, cast
+from typing import Any, NoReturn, cast
 from uuid import UUID
 
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, differences, secret_names
+from chroma_nb.engine import directory, replacing
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.sqlite import FILE_NAME
 from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
@@ -167,14 +169,13 @@ def _engine_of(path: Path, settings: Settings) -> Engine:
     return Engine.open(path, durability=settings.chroma_nb_durability)
 
 
-#: By which a directory of Chroma is known: since 0.4, before.
-_OF_CHROMA: Final = ("chroma.sqlite3", "chroma-collections.parquet")
-
-
 def _import_what_chroma_wrote(path: Path) -> None:
     """Look for Chroma's files where there may be some; the modules that read them are loaded only then."""
-    ours = (path / FILE_NAME).exists()
-    if path.is_dir() and (not ours or any((path / name).exists() for name in _OF_CHROMA)):
+    try:
+        names = os.listdir(path)
+    except OSError:  # not there, or not readable: opening it makes it, or says what is wrong
+        return
+    if any(name in directory.CHROMAS_FILES or name.startswith(replacing.UNFINISHED) for name in names):
         from chroma_nb.backends.chroma_import import import_on_first_open
 
         import_on_first_open(path)

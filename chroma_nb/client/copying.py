@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from chroma_nb.client.reembed import refuse_without_vectors
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import InternalError, _AlreadyExistsError
 
@@ -160,6 +161,7 @@ class _Record:
 
 def _read(collection: Any, ids: list[str]) -> dict[str, _Record]:
     got = collection.get(ids=ids, include=list(_FIELDS))
+    refuse_without_vectors(got["ids"], got["embeddings"], collection.name)
     columns = (got["ids"], got["embeddings"], got["documents"], got["metadatas"], got["uris"])
     return {row[0]: _Record(row[0], np.asarray(row[1], np.float32), *row[2:]) for row in zip(*columns, strict=True)}
 

@@ -69,6 +69,7 @@ class CollectionInMemory:
         self.ids: list[str] = []
         self.row_of: dict[str, int] = {}
         self.live = 0
+        self.searchable = 0
         self._rows = 0
         self._positions = np.empty(0, np.int64)
         self._slots = np.empty(0, np.int64)
@@ -104,7 +105,7 @@ class CollectionInMemory:
 
     @property
     def row_of_slot(self) -> Ints:
-        """Slot -> row; UNKNOWN where no live record has that slot. Row order is get() order."""
+        """Slot -> row; UNKNOWN where no live record has its vector. Row order is get() order."""
         return self._row_of_slot[: self.next_slot]
 
     @property
@@ -118,7 +119,16 @@ class CollectionInMemory:
 
     def dead_mask(self) -> Mask | None:
         """Slots that hold no live record's vector; None when there are none."""
-        return self.row_of_slot == UNKNOWN if self.dead_slots else None
+        return self.row_of_slot == UNKNOWN if self.searchable < self.next_slot else None
+
+    def has_vector(self, rows: Ints) -> Mask:
+        """Which of these live records have a vector: those of an import may have lost theirs."""
+        return np.asarray(self._row_of_slot[self._slots[rows]] != UNKNOWN)
+
+    def searchable_slots(self, rows: Ints) -> Ints:
+        """The slots of those of these live records that have a vector."""
+        slots = self._slots[rows]
+        return slots if self.searchable == self.live else slots[self._row_of_slot[slots] != UNKNOWN]
 
     def live_rows(self) -> Ints:
         """The rows of live records, in get() order."""
@@ -208,7 +218,7 @@ class CollectionInMemory:
         self._positions[first:end] = change.positions
         self._slots[first:end] = change.slots
         self._alive[first:end] = True
-        self._row_of_slot[change.slots] = rows
+        self._settle(change.slots, rows, change.norms)
         self.ids.extend(change.ids)
         self.row_of.update(zip(change.ids, rows.tolist(), strict=True))
         self.live += count
@@ -223,7 +233,15 @@ class CollectionInMemory:
             return
         self._bury(self._slots[change.moved_rows])
         self._slots[change.moved_rows] = change.moved_slots
-        self._row_of_slot[change.moved_slots] = change.moved_rows
+        self._settle(change.moved_slots, change.moved_rows, change.moved_norms)
+
+    def _settle(self, slots: Ints, rows: Ints, norms: Float64) -> None:
+        """Note whose vectors lie in these slots: nobody's where the norm says that there is none."""
+        there = norms >= 0
+        if not there.all():
+            slots, rows = slots[there], rows[there]
+        self._row_of_slot[slots] = rows
+        self.searchable += len(slots)
 
     def _remove(self, rows: Ints) -> None:
         if not len(rows):
@@ -236,6 +254,7 @@ class CollectionInMemory:
         self.live -= len(rows)
 
     def _bury(self, slots: Ints) -> None:
+        self.searchable -= int((self._row_of_slot[slots] != UNKNOWN).sum())
         self._row_of_slot[slots] = UNKNOWN
         if self.graph is not None:
             self.graph.mark(slots)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Any, Final
 
-from chroma_nb.engine import sqlite
+import orjson
+
+from chroma_nb.engine import replacing, sqlite
 from chroma_nb.engine.vectors import sync_directory
 from chroma_nb.errors import InternalError, _DamagedError
 
@@ -47,15 +50,76 @@ def identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def refuse_gutted(path: Path) -> None:
-    """An empty database beside vectors is a lost database, not a new one."""
-    database, vectors = path / sqlite.FILE_NAME, path / "vectors"
-    has_vectors = vectors.is_dir() and any(entry.suffix == ".f32" for entry in vectors.iterdir())
-    if has_vectors and (not database.exists() or not database.stat().st_size):
+#: Chroma's own files, since 0.4 and before: by them a directory of Chroma is known.
+CHROMAS_FILES: Final = ("chroma.sqlite3", "chroma-collections.parquet")
+#: What stands beside a database of ours and never without one.
+_TRACES: Final = ("vectors", "cache", replacing.RECORD_FOLDER, f"{replacing.REPLACED}*")
+#: Journals that say so when the file itself is missing, and when it is of no bytes: a kill while it is made for the
+#: first time leaves a rollback journal beside an empty file.
+_JOURNALS_OF_MISSING: Final = (f"{sqlite.FILE_NAME}-wal", f"{sqlite.FILE_NAME}-journal")
+_JOURNALS_OF_EMPTY: Final = _JOURNALS_OF_MISSING[:1]
+
+
+def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
+    """Raise when the database is missing or empty, and what stands beside it says that there was one.
+
+    What we have written is never taken for absent: nothing is made, imported or removed in its place.
+    ``no_tables``: the file is there and has none.
+    """
+    database = path / sqlite.FILE_NAME
+    size = database.stat().st_size if database.exists() else None
+    if size and not no_tables:
+        return
+    journals = _JOURNALS_OF_MISSING if size is None else () if size else _JOURNALS_OF_EMPTY
+    found = [entry for name in (*_TRACES, *journals) for entry in path.glob(name) if _holds_something(entry)]
+    names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in found]
+    names = [name for name in names if name != f"{replacing.RECORD_FOLDER}/"] or names
+    if size == 0 and not names and any(_holds_something(path / name) for name in CHROMAS_FILES):
+        names = [database.name]  # an import puts a whole one into its place
+    if names:
         raise _DamagedError(
-            f"{database} is missing or empty, but {vectors} holds vectors: the database was lost; "
-            "restore it from a backup, or remove vectors/ to begin anew (nothing was touched)"
+            f"{database} is missing or empty: the database was lost, {_what_is_left(path, names)} (nothing was touched)"
         )
+
+
+def _holds_something(entry: Path) -> bool:
+    """Whether there is a file that is not empty, or a folder that is not."""
+    try:
+        return any(entry.iterdir()) if entry.is_dir() else entry.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _what_is_left(path: Path, names: list[str]) -> str:
+    """What is left of a database that was lost, and what to do."""
+    source, what = _imported_from(path), " and ".join(names)
+    left = f"while {what} beside it {'holds' if len(names) == 1 else 'hold'} what chroma_nb wrote"
+    if source is None:
+        return f"{left}; restore it from a backup, or remove {what} to begin anew"
+    return (
+        f"{left} since it imported Chroma's files; restore it from a backup, or import Chroma's files, which do not "
+        f"have what was written since, anew into another directory: "
+        f"chroma_nb.import_chroma({source!r}, {_free_name(path)!r})"
+    )
+
+
+def _imported_from(path: Path) -> str | None:
+    """Where what is in ``path`` was imported from, when Chroma's files are still there."""
+    source = path
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        report: dict[str, Any] = orjson.loads((path / replacing.RECORD_FOLDER / "report.json").read_bytes())
+        source = Path(report["source"])
+    places = [place for place in (path, source) if any((place / name).exists() for name in CHROMAS_FILES)]
+    return str(places[0]) if places else None
+
+
+def _free_name(path: Path) -> str:
+    """A name beside ``path`` that is not taken."""
+    name, number = f"{path.absolute()}-imported", 1
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path.absolute()}-imported-{number}"
+    return name
 
 
 def bytes_below(directory: Path | None) -> int:

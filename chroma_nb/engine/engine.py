@@ -115,12 +115,26 @@ class Engine:
                 shared.close()
 
             def make() -> Engine:
-                directories.refuse_gutted(path)
+                directories.refuse_lost(path)
                 directories.make_database_private(path)
                 return cls(path, durability=durability)
 
             engine = _OPEN[key] = first_open(path, make)
             return engine
+
+    @staticmethod
+    def is_open(path: Path) -> bool:
+        """Whether the database in this directory is open in this process."""
+        shared = _OPEN.get(directories.identity(path))
+        return shared is not None and shared._is_there()
+
+    @classmethod
+    def alone(cls, path: Path, work: Callable[[], T]) -> T:
+        """Do ``work`` on a directory, which is there, while nobody opens it; InternalError when it is open here."""
+        with _OPENING:
+            if cls.is_open(path):
+                raise InternalError(f"{path} is in use in this process; close its clients, and try again")
+            return first_open(path, work)
 
     def _prepare(self, path: Path | None) -> None:
         if self.read_only:
@@ -130,7 +144,8 @@ class Engine:
         if path is not None:
             self._connections.alone(self._set_journal)
         if path is None or not self._connections.alone(migrations.is_current):
-            self._connections.change(lambda connection: migrations.apply(connection, path))
+            # Durable: vectors beside a database without tables mean that it was lost.
+            self._connections.change(lambda connection: migrations.apply(connection, path), durable=True)
         self._has_pending = path is not None and self._connections.alone(pending.exist)
         with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
             self._restore_pending()
@@ -412,6 +427,10 @@ class Engine:
         """Add records; ids that exist are left as they are."""
         self._write(collection_id, lambda writing: writing.add(given))
 
+    def adopt(self, collection_id: UUID, given: Records) -> None:
+        """Add records as they were elsewhere, those that have lost their vector too."""
+        self._write(collection_id, lambda writing: writing.adopt(given))
+
     def update(self, collection_id: UUID, given: Records) -> None:
         """Update records; ids that do not exist are passed over."""
         self._write(collection_id, lambda writing: writing.update(given))
@@ -628,7 +647,7 @@ class Engine:
     def _reading_store(self, row: CollectionRow, *, last: bool) -> VectorStore | None:
         """The vectors of a collection; when they are lost, at the ``last`` look, what says so to whom needs them."""
         try:
-            return self._stores.current(row) if row.next_slot else None
+            return self._stores.current(row) if row.has_vectors else None
         except FileNotFoundError:
             if not last:
                 raise
@@ -645,7 +664,7 @@ class Engine:
             if memory is None:
                 raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
             try:
-                store = self._stores.current(row) if row.next_slot else None
+                store = self._stores.current(row) if row.has_vectors else None
             except FileNotFoundError as error:
                 raise self._stores.lost(row) from error
             writing = Writing(

@@ -145,11 +145,21 @@ class Reading:
     def _embeddings(self, rows: Ints) -> Float64:
         if not len(rows):
             return np.empty(0)
+        if self.memory.searchable < self.memory.live:
+            return self._embeddings_that_are_there(rows)
         slots, view = self.memory.slots[rows], self.matrix
         first, last = int(slots[0]), int(slots[-1])
         if last - first + 1 == len(slots) and (len(slots) == 1 or bool((np.diff(slots) == 1).all())):
             return _widened(view[first : last + 1])
         return _widened(view[slots])
+
+    def _embeddings_that_are_there(self, rows: Ints) -> Float64:
+        """The embeddings of records of which some have none: rows of NaN."""
+        there = self.memory.has_vector(rows)
+        embeddings = np.full((len(rows), self.row.dimension or 0), np.nan)
+        if there.any():
+            embeddings[there] = self.matrix[self.memory.slots[rows[there]]]
+        return embeddings
 
     # --- query -------------------------------------------------------------------------------------------
 
@@ -176,13 +186,13 @@ class Reading:
         filtered = time.perf_counter()
         graph = self._graph_state()
         plan = planner.plan(
-            live=memory.live,
+            live=memory.searchable,
             allowed=None if allowed is None else len(allowed),
             k=k,
             queries=len(queries),
             graph=graph,
         )
-        found = self._search(plan, queries, min(k, memory.live), allowed)
+        found = self._search(plan, queries, min(k, memory.searchable), allowed)
         self.steps.update(
             method=plan.method,
             reason=plan.reason,
@@ -193,6 +203,8 @@ class Reading:
             search_ms=(time.perf_counter() - filtered) * 1e3,
         )
         self.steps.setdefault("exact", plan.exact)
+        if memory.searchable < memory.live:
+            self.steps["without_vector"] = memory.live - memory.searchable
         return [(memory.row_of_slot[slots], distances) for slots, distances in found]
 
     def _check_dimension(self, queries: Matrix) -> None:
@@ -206,7 +218,7 @@ class Reading:
         """The slots that may be answered; None: all."""
         if ids is None and filter is None:
             return None
-        return self.memory.slots[self.select(ids, filter, None)]
+        return self.memory.searchable_slots(self.select(ids, filter, None))
 
     def _graph_state(self) -> planner.GraphState | None:
         graph, memory = self.memory.graph, self.memory
@@ -240,7 +252,7 @@ class Reading:
             self.steps["exact"] = len(missing) == len(queries)
             self.steps["scanned_instead"] = len(missing)
             count = None if allowed is None else len(allowed)
-            instead = planner.plan(live=self.memory.live, allowed=count, k=k, queries=len(missing), graph=None)
+            instead = planner.plan(live=self.memory.searchable, allowed=count, k=k, queries=len(missing), graph=None)
             for number, answer in zip(missing, self._exactly(instead, queries[missing], k, allowed), strict=True):
                 found[number] = answer
         return [answer for answer in found if answer is not None]
@@ -266,19 +278,19 @@ class Reading:
         That is where too few are left, or a witness says that nearer ones were missed.
         """
         memory, graph = self.memory, self.memory.graph
-        asked = None if graph is None else graph.query(queries, min(plan.candidates, memory.live), plan.ef)
+        asked = None if graph is None else graph.query(queries, min(plan.candidates, memory.searchable), plan.ef)
         if graph is None or asked is None or memory.witnesses is None:
             return [None] * len(queries)
         exact, view = self.exact_index(), self.matrix
         exact.prepare(view)
         tail = np.arange(graph.covers, memory.next_slot)
         tail = tail[memory.row_of_slot[tail] != UNKNOWN]
-        in_graph = memory.live - len(tail)
+        in_graph = memory.searchable - len(tail)
         permitted: Mask | None = None
         if allowed is not None:
             permitted = np.zeros(memory.next_slot, np.bool_)
             permitted[allowed] = True
-        wanted = min(k, memory.live if allowed is None else len(allowed))
+        wanted = min(k, memory.searchable if allowed is None else len(allowed))
         watched = exact.scores(memory.witnesses.vectors, memory.witnesses.slots, queries)
         found: list[tuple[Ints, Float64] | None] = []
         for query, slots, seen in zip(queries, asked[0], watched, strict=True):

@@ -35,9 +35,9 @@ class GraphSource:
     def of(cls, reading: Reading) -> GraphSource | None:
         """The snapshot of this reading; None when there is nothing to index."""
         memory = reading.memory
-        if reading.vectors is None or not memory.live:
+        if reading.vectors is None or not memory.searchable:
             return None
-        return cls(reading.row, np.sort(memory.slots[memory.live_rows()]), reading.matrix)
+        return cls(reading.row, np.sort(memory.searchable_slots(memory.live_rows())), reading.matrix)
 
     def load(self, cache: Path) -> HnswIndex | None:
         """The graph in the cache, when it is whole and not too far behind."""

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from chroma_nb.engine import directory
 from chroma_nb.engine.sqlite import APPLICATION_ID
 from chroma_nb.errors import VersionMismatchError, _DamagedError
 
@@ -35,6 +36,8 @@ def apply(connection: sqlite3.Connection, path: Path | None) -> None:
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     wanted = scripts()
     if version == 0 and owner == 0 and not _tables(connection):
+        if path is not None:
+            directory.refuse_lost(path.parent, no_tables=True)
         connection.execute(_SET_APPLICATION_ID)
     elif owner != APPLICATION_ID:
         raise _DamagedError(f"{path} was not made by chroma_nb (application id {owner:#x}); choose another directory")

@@ -1,7 +1,8 @@
 """Records at rest: ids, documents, uris and metadata in SQLite. SQL and rows; no decisions.
 
 Where a record's vector lies (slot), its norm and its checksum are kept here too: a vector counts
-only because a row of this table says so.
+only because a row of this table says so. A record whose vector was lost (in the files it was imported from)
+has a slot as any other, whose row is NaN and is never searched, and the norm NO_VECTOR.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from chroma_nb.errors import InvalidArgumentError, _DamagedError
 #: Bits of ``records.key`` that hold the position; the rest is the collection's number.
 POSITION_BITS: Final = 40
 _POSITION: Final = (1 << POSITION_BITS) - 1
+#: The norm of a record without a vector: one that no vector has.
+NO_VECTOR: Final = -1.0
 
 Positions = npt.NDArray[np.int64]
 
@@ -222,10 +225,11 @@ def delete(connection: sqlite3.Connection, collection: int, positions: Positions
     )
 
 
-def checksums(connection: sqlite3.Connection, collection: int) -> Iterator[tuple[str, int, int]]:
-    """(id, slot, crc) of every record, for verify()."""
+def checksums(connection: sqlite3.Connection, collection: int) -> Iterator[tuple[str, int, int | None]]:
+    """(id, slot, crc) of every record, for verify(); None for the crc of one without a vector."""
     yield from connection.execute(
-        "SELECT id, slot, crc FROM records WHERE key BETWEEN ? AND ? ORDER BY slot", _bounds(collection)
+        "SELECT id, slot, CASE WHEN norm >= 0 THEN crc END FROM records WHERE key BETWEEN ? AND ? ORDER BY slot",
+        _bounds(collection),
     )
 
 

@@ -103,14 +103,14 @@ class Connections:
     def _connect(self) -> Connection:
         try:
             if self.path is None:
-                connection = _open(":memory:", self.patience)
+                connection = _open(":memory:", timeout=self.patience)
             elif self.read_only:
                 self._seen = self._stamp()
                 # Immutable hides what is committed in a -wal file; without one nothing else opens here.
                 mode = "mode=ro" if self._has_journal() else "mode=ro&immutable=1"
-                connection = _open(f"file:{quote(str(self.path))}?{mode}", self.patience, uri=True)
+                connection = _open(f"file:{quote(str(self.path))}?{mode}", uri=True, timeout=self.patience)
             else:
-                connection = _open(str(self.path), self.patience)
+                connection = _open(str(self.path), timeout=self.patience)
             try:
                 for pragma in _PRAGMAS:
                     connection.execute(pragma)
@@ -362,16 +362,36 @@ def _close_all(connections: list[Connection]) -> None:
         connection.close()
 
 
-def _open(database: str, patience: float, *, uri: bool = False) -> Connection:
+def _open(database: str, *, uri: bool = False, timeout: float = BUSY_TIMEOUT_SECONDS) -> Connection:
     return sqlite3.connect(
         database,
         uri=uri,
         isolation_level=None,
         check_same_thread=False,
-        timeout=patience,
+        timeout=timeout,
         cached_statements=256,
         factory=Connection,
     )
+
+
+def alone_with(path: Path) -> bool:
+    """Whether nobody else has this database open; then its journal is in the file, which can be moved.
+
+    A file that is damaged, nobody can have open.
+    """
+    connection = _open(str(path), timeout=0.0)
+    try:
+        # Who leaves WAL mode must be alone: every other connection holds a lock on the file for as long as it is open.
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        return "locked" not in str(error) and "busy" not in str(error)
+    except sqlite3.DatabaseError:
+        return True
+    finally:
+        connection.close()
+    return True
 
 
 def explained(error: sqlite3.Error, path: Path | None) -> Exception:

@@ -62,7 +62,8 @@ class MemoryVectors:
         if end > len(self._rows):
             growth = _GROWTH if self._rows.nbytes > _SMALL_BYTES else _GROWTH_WHILE_SMALL
             grown = np.empty((max(end, int(len(self._rows) * growth)), self.dimension), np.float32)
-            grown[:first_slot] = self._rows[:first_slot]
+            kept = min(first_slot, len(self._rows))
+            grown[:kept] = self._rows[:kept]
             self._rows = grown  # older views keep the older array alive
         self._rows[first_slot:end] = rows
 

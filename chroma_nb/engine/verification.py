@@ -11,6 +11,15 @@ from chroma_nb.engine.vectors import checksums_of
 _BLOCK = 4096
 
 
+def without_vectors(count: int) -> str:
+    """What it means that so many records have no vector, and what to do."""
+    records = "record has" if count == 1 else "records have"
+    return (
+        f"{count:,} {records} no vector, since it was lost before the import: text and metadata are there, found by "
+        "get() and filters, not by query(); to embed again from the documents: chroma_nb.reembed(collection)"
+    )
+
+
 def findings(reading: Reading) -> Iterator[str]:
     """Counts, slots and checksums compared; nothing when all is well."""
     stored = list(records.checksums(reading.connection, reading.row.number))
@@ -22,11 +31,14 @@ def findings(reading: Reading) -> Iterator[str]:
     if len(set(slots)) != len(slots) or (slots and not 0 <= min(slots) <= max(slots) < reading.row.next_slot):
         yield "slots are named twice or lie beyond the vector file"
         return
-    if not reading.checked or not stored:
+    whole = [(ident, slot, crc) for ident, slot, crc in stored if crc is not None]
+    if len(whole) < len(stored):
+        yield without_vectors(len(stored) - len(whole))
+    if not reading.checked or not whole:
         return
     view = reading.matrix
-    for start in range(0, len(stored), _BLOCK):
-        block = stored[start : start + _BLOCK]
+    for start in range(0, len(whole), _BLOCK):
+        block = whole[start : start + _BLOCK]
         actual = checksums_of(view[[slot for _, slot, _ in block]])
         for (ident, slot, expected), found in zip(block, actual, strict=True):
             if expected != found:

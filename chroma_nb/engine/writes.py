@@ -7,7 +7,7 @@ Whatever fails before the commit leaves garbage beyond the committed slots and n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,12 @@ class Writing(Reading):
             return self._write(_Batch.of(given), _Batch())
         fresh = [place for place, ident in enumerate(given.ids) if ident not in existing]
         return self._write(_Batch.of(given, np.array(fresh, np.int64)), _Batch())
+
+    def adopt(self, given: Records) -> Change | None:
+        """New records, those too that have no vector: ``get`` finds them, a search does not."""
+        if given.has_embedding is not None and not given.has_embedding.any():
+            given = replace(given, embeddings=None, has_embedding=None)  # whose dimension says nothing
+        return self._write(_Batch.of(given), _Batch(), without_vectors=True)
 
     def update(self, given: Records) -> Change | None:
         """Existing records; ids that do not exist are passed over."""
@@ -80,19 +86,23 @@ class Writing(Reading):
                 f"Collection expecting embedding with dimension of {self.row.dimension}, got {dimension}"
             )
 
-    def _write(self, fresh: _Batch, changed: _Batch, rows: Ints = _NONE) -> Change | None:
-        """Insert ``fresh`` records and apply ``changed`` to the existing ``rows``."""
+    def _write(
+        self, fresh: _Batch, changed: _Batch, rows: Ints = _NONE, *, without_vectors: bool = False
+    ) -> Change | None:
+        """Insert ``fresh`` records, perhaps ``without_vectors``, and apply ``changed`` to the existing ``rows``."""
         for batch in (fresh, changed):
             self._check_dimension_of(batch.records)
         if not len(fresh.records) and not len(rows):
             return None
-        if len(fresh.records) and fresh.records.embeddings is None:
+        there = fresh.with_vector()
+        if not without_vectors and not there.all():
             raise InvalidArgumentError(
-                "expected an embedding for every new record, got none; give embeddings or documents"
+                f"expected an embedding for every new record, got none for {fresh.records.ids[int(there.argmin())]!r}; "
+                "give embeddings or documents"
             )
         number, first_position, slot = self.row.number, self.row.next_position, self.row.next_slot
         positions = np.arange(first_position, first_position + len(fresh.records))
-        slots, norms, crcs = self._store_vectors(fresh.records.embeddings, slot)
+        slots, norms, crcs = self._store_new(fresh.records, there, slot)
         decoded = self._insert(fresh.records, positions, slots, norms, crcs)
         slot += len(slots)
         with_vector = changed.with_vector()
@@ -138,6 +148,23 @@ class Writing(Reading):
             dimension=self.row.dimension if self.vectors is None else self.vectors.dimension,
         )
         return change
+
+    def _store_new(
+        self, given: Records, there: npt.NDArray[np.bool_], first_slot: int
+    ) -> tuple[Ints, npt.NDArray[np.float64], Sequence[int]]:
+        """Slots, norms and checksums of new records, in which those that are not ``there`` have rows of NaN."""
+        if there.all():
+            return self._store_vectors(given.embeddings, first_slot)
+        dimension = self.row.dimension if given.embeddings is None else given.embeddings.shape[1]
+        if dimension is None:  # no vector is known, and so no file: nothing but the slots is given out
+            slots = np.arange(first_slot, first_slot + len(given))
+            return slots, np.full(len(given), records.NO_VECTOR), [0] * len(given)
+        rows = np.full((len(given), dimension), np.nan, np.float32)
+        if given.embeddings is not None:
+            rows[there] = given.embeddings[there]
+        slots, norms, crcs = self._store_vectors(rows, first_slot)
+        norms[~there] = records.NO_VECTOR
+        return slots, norms, crcs
 
     def _store_vectors(
         self, rows: Matrix | None, first_slot: int

@@ -47,9 +47,10 @@ def to_batch(records: Records, columns: Any) -> Any:
     nothing = [None] * count
     vectors = np.ascontiguousarray(records.embeddings, np.float32)
     dimension = columns.field(EMBEDDING).type.list_size
+    missing = None if records.has_embedding is None else pa.array(~records.has_embedding)
     arrays = [
         pa.array(records.ids, pa.string()),
-        pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimension),
+        pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimension, mask=missing),
         pa.array(records.documents or nothing, pa.string()),
         pa.array(records.uris or nothing, pa.string()),
         pa.array([_encoded(one) for one in records.metadatas or nothing], pa.string()),

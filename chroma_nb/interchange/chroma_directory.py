@@ -69,7 +69,7 @@ class ChromaCollection:
 
     ``configuration`` is what a client shows as ``configuration_json``; ``schema`` is Chroma's Schema as
     JSON, None before 1.3. ``ids`` are in Chroma's order. ``lost`` are the ids whose vector is gone (their
-    documents and metadata are still given by ``batches``); ``problems`` says in sentences what was damaged,
+    documents and metadata are given by ``batches`` as all others'); ``problems`` says in sentences what was damaged,
     ``notes`` what is worth knowing though nothing is lost.
     """
 

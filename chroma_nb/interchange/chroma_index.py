@@ -211,6 +211,10 @@ class SegmentVectors:
     def _read_layout(self, max_neighbors: int) -> Layout | None:
         data_bytes = self._files.size("data_level0.bin")
         if not data_bytes:
+            if self.names.labels or self.names.problem is None:
+                self.problems.append(
+                    f"data_level0.bin, which held {len(self.names.labels):,} vectors, is missing or empty"
+                )
             return None
         layout = layout_of(self._files.read("header.bin", _HEADER.size))
         if layout is None or (self.dimension is not None and layout.dimension != self.dimension):

@@ -34,7 +34,7 @@ from chroma_nb.interchange.chroma_directory import (
     named_apart,
     read_directory,
 )
-from chroma_nb.interchange.chroma_sqlite import FILE_NAME, ChromaDirectoryError, is_uuid
+from chroma_nb.interchange.chroma_sqlite import FILE_NAME, ChromaDirectoryError, NothingOfChromasError, is_uuid
 from chroma_nb.types import Records
 
 _COLLECTIONS, _EMBEDDINGS = PARQUET_FILES
@@ -62,17 +62,23 @@ def read_chroma(path: str | os.PathLike[str]) -> Iterator[ChromaDirectory]:
     """
     folder = Path(path)
     old = is_from_before_04(folder)
-    if (folder / FILE_NAME).exists() or not old:
-        with read_directory(folder) as directory:
-            if directory.collections or not old:
-                if old:
-                    directory.notes.append(
-                        f"{folder} also holds the files of a Chroma before 0.4, which were not read; to import them, "
-                        f"copy {_COLLECTIONS} and {_EMBEDDINGS} into a directory of their own"
-                    )
-                yield directory
-                return
-    with _read_parquet(folder) as directory:
+    with ExitStack() as opened:
+        directory = None
+        if (folder / FILE_NAME).exists() or not old:
+            try:
+                directory = opened.enter_context(read_directory(folder))
+            except NothingOfChromasError:
+                if not old:
+                    raise
+        if old and directory is not None and directory.collections:
+            directory.notes.append(
+                f"{folder} also holds the files of a Chroma before 0.4, which were not read; to import them, "
+                f"copy {_COLLECTIONS} and {_EMBEDDINGS} into a directory of their own"
+            )
+        elif old:
+            opened.close()
+            directory = opened.enter_context(_read_parquet(folder))
+        assert directory is not None  # noqa: S101  # for the type checker: without old files it was read or raised
         yield directory
 
 

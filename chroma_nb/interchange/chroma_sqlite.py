@@ -2,8 +2,10 @@
 
 The file and what lies beside it are never modified, not even by SQLite: where opening would have to
 write (a journal left behind by a killed process, a write-ahead log), a private copy is opened instead.
-The schema is looked at before anything is read through it, only known tables may be read, and
-a file SQLite finds damaged is read page by page (``sqlite_pages.py``) into a clean one.
+The schema is looked at before anything is read through it, and nothing but SELECTs of the plain tables
+among COLUMNS is run. SQLite is given no authorizer or other function of ours to call while it works: an
+interrupt in one would come out as SQLite's refusal. A file SQLite finds damaged is read page by page
+(``sqlite_pages.py``) into a clean one.
 """
 
 from __future__ import annotations
@@ -46,19 +48,14 @@ _NEEDED: Final = ("collections", "segments", "embeddings")
 #: The file's own words for what it is; the check itself is SQLite's.
 _MAGIC: Final = b"SQLite format 3\x00"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_ALLOWED_ACTIONS: Final = frozenset(
-    {
-        sqlite3.SQLITE_SELECT,
-        sqlite3.SQLITE_READ,
-        sqlite3.SQLITE_FUNCTION,
-        sqlite3.SQLITE_PRAGMA,
-        sqlite3.SQLITE_TRANSACTION,
-    }
-)
 
 
 class ChromaDirectoryError(ChromaError, ValueError):
     """This path holds nothing that could be read as a Chroma directory; the message says what was looked for."""
+
+
+class NothingOfChromasError(ChromaDirectoryError):
+    """The file is whole and empty, or holds other tables only: Chroma makes its own in it and begins anew."""
 
 
 @dataclass
@@ -182,9 +179,10 @@ def _checked(connection: sqlite3.Connection, problems: list[str]) -> ChromaSqlit
     except sqlite3.DatabaseError as error:
         raise _Malformed(str(error)) from error
     connection.execute("PRAGMA query_only=ON")
-    connection.set_authorizer(_authorize)
     problems = [*problems, *_strangers(schema)]
     missing = [table for table in _NEEDED if table not in columns]
+    if not columns:
+        raise NothingOfChromasError("the SQLite file holds no table called collections; it was not written by Chroma")
     if "collections" in missing:
         raise ChromaDirectoryError("the SQLite file holds no table called collections; it was not written by Chroma")
     problems += [f"the table {table} is missing or not a plain table; it was not read" for table in missing]
@@ -212,16 +210,6 @@ def _strangers(schema: list[Any]) -> list[str]:
         if names
         else []
     )
-
-
-def _authorize(action: int, first: str | None, *_: object) -> int:
-    if action not in _ALLOWED_ACTIONS:
-        return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_READ and first not in COLUMNS:
-        return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_PRAGMA:
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK
 
 
 def _salvaged(path: Path, damage: str) -> tuple[sqlite3.Connection, ChromaSqlite]:

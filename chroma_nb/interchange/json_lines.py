@@ -34,7 +34,9 @@ class JsonLinesFile:
     def write(self, records: Records) -> None:
         """Append a batch."""
         nothing = [None] * len(records)
-        vectors = nothing if records.embeddings is None else records.embeddings
+        vectors: Any = nothing if records.embeddings is None else records.embeddings
+        if records.has_embedding is not None:
+            vectors = [vector if there else None for vector, there in zip(vectors, records.has_embedding, strict=True)]
         columns = (records.documents or nothing, records.metadatas or nothing, records.uris or nothing)
         for one, vector, document, metadata, uri in zip(records.ids, vectors, *columns, strict=True):
             line = {"id": one, "document": document, "metadata": metadata, "uri": uri, "embedding": vector}

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from chroma_nb.client.reembed import refuse_without_vectors
+
 #: What a copied record consists of, as ``include`` of ``get``.
 FIELDS: Final = ("embeddings", "documents", "metadatas", "uris")
 
@@ -46,5 +48,6 @@ def add(target: Any, page: Mapping[str, Any]) -> int:
     columns["uris"] = page.get("uris") or []
     # Chroma takes no list in which nothing is said.
     said = {name: list(values) for name, values in columns.items() if any(one is not None for one in values)}
+    refuse_without_vectors(page["ids"], page["embeddings"], target.name)
     target.add(ids=page["ids"], embeddings=np.asarray(page["embeddings"], np.float32), **said)
     return len(page["ids"])

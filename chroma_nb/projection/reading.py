@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
@@ -9,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chroma_nb.types import Matrix, Metadata, Where
+from chroma_nb.types import Matrix, Metadata, Where, have_vectors
 
 #: Records asked for in one call.
 PAGE = 10_000
@@ -124,18 +125,40 @@ def _pages(collection: Any, where: Where | None, include: list[str]) -> Iterator
         offset += PAGE
 
 
+def _with_vectors(page: dict[str, Any], there: Any) -> dict[str, Any]:
+    """The records of an answer that have a vector."""
+
+    def kept(values: Any) -> Any:
+        return None if values is None else [value for value, given in zip(values, there, strict=True) if given]
+
+    return {name: kept(page.get(name)) for name in ("ids", "embeddings", "documents", "metadatas")}
+
+
 def _joined(pages: Iterator[dict[str, Any]]) -> MapRecords:
     ids: list[str] = []
     blocks: list[Matrix] = []
     documents: list[str | None] = []
     metadatas: list[Metadata | None] = []
+    lost = 0
     for page in pages:
+        if page["ids"]:
+            there = have_vectors(page["embeddings"]) if page.get("embeddings") is not None else None
+            if there is not None and not there.all():
+                lost += int((~there).sum())
+                page = _with_vectors(page, there)
         count = len(page["ids"])
         ids += page["ids"]
         if count:
             blocks.append(np.asarray(page["embeddings"], np.float32).reshape(count, -1))
         documents += page.get("documents") or [None] * count
         metadatas += page.get("metadatas") or [None] * count
+    if lost:
+        warnings.warn(
+            f"{lost:,} records have no vector, since it was lost before they were imported, and are left out; "
+            "chroma_nb.reembed(collection) embeds them from their documents",
+            UserWarning,
+            stacklevel=4,
+        )
     embeddings = np.concatenate(blocks) if len(blocks) > 1 else (blocks or [np.empty((0, 0), np.float32)])[0]
     records = MapRecords(ids, np.ascontiguousarray(embeddings), documents, metadatas)
     first = {one: row for row, one in reversed(list(enumerate(ids)))}

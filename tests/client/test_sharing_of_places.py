@@ -131,7 +131,7 @@ def test_a_client_made_in_the_middle_of_making_one_shares_its_place_or_is_refuse
         try:
             made.append(open_embedded(settings_of(path)))
         except InternalError as refused:
-            assert "is being opened by this thread" in str(refused)  # noqa: PT017  # either is right
+            assert "is being opened or imported by this thread" in str(refused)  # noqa: PT017  # either is right
 
     with watchdog(60):
         lines = lines_of(lambda: open_embedded(settings_of(path)).stop())

@@ -59,8 +59,10 @@ class Caller:
 
 
 @contextlib.contextmanager
-def interrupted_at_line(number: int, count: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """KeyboardInterrupt at the ``number``-th line of the engine that this thread runs (0: never).
+def interrupted_at_line(
+    number: int, count: Callable[[], None] = lambda: None, sources: tuple[str, ...] = SOURCES
+) -> Iterator[None]:
+    """KeyboardInterrupt at the ``number``-th line of the engine (of ``sources``) that this thread runs (0: never).
 
     Not at a line with ``with``: it is run again when the block is left, where Python delivers no signal. But where
     a context manager written in Python has done its work and returns, which is where Python does.
@@ -79,7 +81,7 @@ def interrupted_at_line(number: int, count: Callable[[], None] = lambda: None) -
         return local
 
     def starting(frame: FrameType, event: str, argument: Any) -> Any:
-        return local if frame.f_code.co_filename.startswith(SOURCES) else None
+        return local if frame.f_code.co_filename.startswith(sources) else None
 
     previous = sys.gettrace()
     sys.settrace(starting)

@@ -15,7 +15,7 @@ import numpy as np
 from chroma_nb.client._async import blocking
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
-from chroma_nb.types import Records, Where, WhereDocument
+from chroma_nb.types import Records, Where, WhereDocument, have_vectors
 
 _FIELDS = ["embeddings", "documents", "metadatas", "uris"]
 
@@ -137,7 +137,15 @@ class AsyncFiles:
 def _records(got: Any, dimension: int | None) -> Records:
     count = len(got["ids"])
     vectors = np.asarray(got["embeddings"], np.float32).reshape(count, dimension or 0)
-    return Records(got["ids"], vectors, got["documents"], got["metadatas"], got["uris"])
+    there = have_vectors(vectors)
+    return Records(
+        got["ids"],
+        vectors,
+        got["documents"],
+        got["metadatas"],
+        got["uris"],
+        has_embedding=None if there.all() else there,
+    )
 
 
 def _parts(batch: Records) -> Iterable[dict[str, Any]]:

@@ -44,12 +44,12 @@ class GraphBuilder:
 
     def written(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A call changed this collection: look at it again when it has been idle for a while."""
-        if memory.live >= planner.BATCH_ROWS and self._wanted(row, memory):
+        if memory.searchable >= planner.BATCH_ROWS and self._wanted(row, memory):
             self._request(row, memory, IDLE_SECONDS)
 
     def loaded(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A collection was loaded: its graph may lie in the cache."""
-        if memory.live and self._wanted(row, memory):
+        if memory.searchable and self._wanted(row, memory):
             self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
@@ -57,7 +57,7 @@ class GraphBuilder:
         if memory.exact_seconds > 0.0 and row.id not in self._due and self._wanted(row, memory):
             dimension = row.dimension or 1
             if planner.worth_building(
-                live=memory.live, dimension=dimension, exact_seconds=memory.exact_seconds, idle_seconds=0.0
+                live=memory.searchable, dimension=dimension, exact_seconds=memory.exact_seconds, idle_seconds=0.0
             ):
                 self._request(row, memory, 0.0)
 
@@ -67,7 +67,7 @@ class GraphBuilder:
         return directory is not None and any((directory / "cache").glob("*.json"))
 
     def _wanted(self, row: CollectionRow, memory: CollectionInMemory) -> bool:
-        if row.dimension is None or memory.live * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
+        if row.dimension is None or memory.searchable * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
             return False
         return HnswIndex.available() and not _is_good(memory)
 
@@ -151,7 +151,7 @@ def _is_good(memory: CollectionInMemory) -> bool:
     graph = memory.graph
     if graph is None:
         return False
-    close = planner.is_close(tail=memory.next_slot - graph.covers, live=memory.live)
+    close = planner.is_close(tail=memory.next_slot - graph.covers, live=memory.searchable)
     return close and graph.dead <= planner.LARGEST_DEAD * (graph.count + graph.dead)
 
 

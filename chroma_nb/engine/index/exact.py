@@ -60,11 +60,12 @@ class ExactIndex:
     def extend(self, slots: Slots, norms: Float64, end: int) -> None:
         """Take in the norms of new ``slots``; ``end``: the next slot to be given out.
 
-        New slots in between that are not named hold nobody's vector (calls that died, versions replaced).
+        New slots in between that are not named hold nobody's vector (calls that died, versions replaced), nor do
+        those whose norm is below 0 (records without a vector).
         """
         self._norms = _grown(self._norms, end, self.slots)
         self._norms[self.slots : end] = 0.0
-        self._norms[slots] = norms
+        self._norms[slots] = np.maximum(norms, 0.0)
         self._largest_norm = max(self._largest_norm, float(norms.max(initial=0.0)))
         self._smallest_norm = min(self._smallest_norm, float(norms.min(initial=np.inf, where=norms > 0)))
         self.slots = end
@@ -100,6 +101,7 @@ class ExactIndex:
                 vectors[first + start : first + min(start + _GATHERED, len(norms))].astype(np.float64) - self._centre
             )
             half[start : start + len(block)] = 0.5 * np.einsum("ij,ij->i", block, block)
+        half[np.isnan(half)] = 0.0  # nobody's vector
         return half
 
     def search(
@@ -299,6 +301,9 @@ def _far_centre(vectors: Matrix) -> Float64 | None:
     if not len(vectors):
         return None
     sample = vectors[:: max(1, len(vectors) // _SAMPLE)][:_SAMPLE].astype(np.float64)
+    sample = sample[~np.isnan(sample[:, 0])]  # rows of NaN are nobody's vectors
+    if not len(sample):
+        return None
     centre = np.asarray(sample.mean(axis=0).astype(np.float32), np.float64)
     spread = float(np.einsum("ij,ij->", sample - centre, sample - centre)) / len(sample)
     if not np.isfinite(spread) or float(centre @ centre) <= 16 * spread:

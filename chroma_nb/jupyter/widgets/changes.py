@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chroma_nb.types import have_vectors
+
 #: Records deleted at once; all of them are kept for the undo.
 DELETED_AT_ONCE = 1_000
 #: Changes that can be taken back.
@@ -42,6 +44,8 @@ def read_records(collection: Any, ids: Sequence[str]) -> list[Record]:
         return []
     found = collection.get(ids=list(ids), include=list(_FIELDS))
     columns = [found[name] if found[name] is not None else [None] * len(found["ids"]) for name in _FIELDS]
+    there = have_vectors(columns[0])
+    columns[0] = [row if given else None for row, given in zip(columns[0], there, strict=True)]
     records = {row[0]: Record(*row) for row in zip(found["ids"], *columns, strict=True)}
     return [records[one] for one in ids if one in records]
 
@@ -159,9 +163,17 @@ class Changes:
             self._collection.delete(ids=[before.id])
             self._add([before])
         else:
-            self._collection.update(ids=[before.id], embeddings=[before.embedding], **_difference(after, before))
+            # A record without a vector gets one when its document is put back.
+            vector = {} if before.embedding is None else {"embeddings": [before.embedding]}
+            self._collection.update(ids=[before.id], **vector, **_difference(after, before))
 
     def _add(self, records: Sequence[Record]) -> None:
+        """Those with a vector, and those without, which are embedded."""
+        for there in (True, False):
+            if some := [one for one in records if (one.embedding is not None) is there]:
+                self._add_alike(some)
+
+    def _add_alike(self, records: Sequence[Record]) -> None:
         columns = {
             "embeddings": [record.embedding for record in records],
             "documents": [record.document for record in records],

@@ -1,0 +1,54 @@
+"""Records without a vector, which an import of damaged files leaves, embedded anew from their documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.types import have_vectors
+
+#: Records looked at, and embedded, in one call.
+_BATCH = 256
+
+
+def refuse_without_vectors(ids: Sequence[str], embeddings: Any, name: str) -> None:
+    """InvalidArgumentError when records that shall be written elsewhere have lost their vector: none takes them."""
+    lost = np.flatnonzero(~have_vectors(embeddings)).tolist()
+    if lost:
+        raise InvalidArgumentError(
+            f"expected records with vectors to copy, got {len(lost):,} without one in collection {name!r}, the first "
+            f"{ids[lost[0]]!r}: they were lost before it was imported; embed them from their documents first, "
+            "chroma_nb.reembed(collection), or delete them"
+        )
+
+
+def reembed(collection: Any) -> int:
+    """Embed the records of ``collection`` that have no vector from their documents; answers how many.
+
+    By the collection's embedding function, or the one that its handle was given
+    (``client.get_collection(name, embedding_function=...)``). All else is left as it is; records that have no
+    document either are passed over. Called again after an interruption, it goes on. Raises what the embedding
+    function raises.
+
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
+    ...     birds = client.create_collection("birds")
+    ...     birds.add(ids="wren", documents="a small brown bird")
+    ...     reembed(birds)
+    0
+    """
+    ids: list[str] = collection.get(include=[])["ids"]
+    done = 0
+    for start in range(0, len(ids), _BATCH):
+        got = collection.get(ids=ids[start : start + _BATCH], include=["embeddings", "documents"])
+        lost = np.flatnonzero(~have_vectors(got["embeddings"])).tolist()
+        given = [place for place in lost if got["documents"][place] is not None]
+        if given:
+            collection.update(
+                ids=[got["ids"][place] for place in given], documents=[got["documents"][place] for place in given]
+            )
+            done += len(given)
+    return done
