@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
@@ -22,7 +23,7 @@ from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import R, Request
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, Matrix, Tenant, UserIdentity
+from chroma_nb.types import CollectionModel, Database, Edited, Matrix, Tenant, UserIdentity
 from chroma_nb.where import And, Expression, parse_where, parse_where_document
 
 #: The version of Chroma whose API is spoken.
@@ -36,6 +37,8 @@ class EmbeddedBackend:
 
     ``open_embedded`` makes them. ``close`` gives one client's reference back.
     """
+
+    edits_at_once = True
 
     def __init__(self, identifier: str, settings: Settings, engine: Engine) -> None:
         self.identifier = identifier
@@ -212,6 +215,14 @@ def _upsert(engine: Engine, request: r.Upsert) -> None:
     engine.upsert(request.collection_id, validate.check_records(request.records, updating=True))
 
 
+def _edit(engine: Engine, request: r.Edit) -> Edited:
+    edits = request.edits
+    update = validate.check_records(edits.update, updating=True)
+    add = validate.check_records(edits.add, updating=False)
+    upsert = validate.check_records(edits.upsert, updating=True)
+    return engine.edit(request.id, replace(edits, update=update, add=add, upsert=upsert))
+
+
 def _delete(engine: Engine, request: r.Delete) -> int:
     return engine.delete(request.collection_id, request.ids, _filter(request), validate.check_limit(request.limit))
 
@@ -305,6 +316,7 @@ HANDLERS: Mapping[type[Request[Any]], Callable[[Engine, Any], Any]] = {
     r.Add: _add,
     r.Update: _update,
     r.Upsert: _upsert,
+    r.Edit: _edit,
     r.Delete: _delete,
     r.Count: _count,
     r.Get: _get,

@@ -34,7 +34,7 @@ from chroma_nb.engine.vectors import LostVectors, VectorStore
 from chroma_nb.engine.writes import Writing
 from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Matrix, Records, Tenant
+from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Edited, Edits, Matrix, Records, Tenant
 from chroma_nb.where import Expression
 
 T = TypeVar("T")
@@ -352,6 +352,18 @@ class Engine:
     def upsert(self, collection_id: UUID, given: Records) -> None:
         """Update the records that exist, add the others."""
         self._write(collection_id, lambda writing: writing.upsert(given))
+
+    def edit(self, collection_id: UUID, edits: Edits) -> Edited:
+        """Delete, update and add records in one transaction; how many of each."""
+        done = Edited()
+
+        def operation(writing: Writing) -> Change | None:
+            nonlocal done
+            change, done = writing.edit(edits)
+            return change
+
+        self._write(collection_id, operation)
+        return done
 
     def delete(
         self, collection_id: UUID, ids: Sequence[str] | None, filter: Expression | None, limit: int | None = None

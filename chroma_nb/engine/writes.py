@@ -6,7 +6,7 @@ Whatever fails before the commit leaves garbage beyond the committed slots and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,11 @@ from chroma_nb.engine.collection import UNKNOWN, Change, Metadatas
 from chroma_nb.engine.executor import Reading
 from chroma_nb.engine.vectors import VectorStore, checksums_of, norms_of
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import Matrix, Records
+from chroma_nb.types import Edited, Edits, Matrix, Records
 
 Ints = npt.NDArray[np.int64]
 _NONE: Ints = np.empty(0, np.int64)
+_NOTHING_CLEARED: Mapping[str, Container[str]] = {}
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Writing(Reading):
     open_store: Callable[[int], VectorStore]
     durable: bool
 
-    # --- the four operations ---------------------------------------------------------------------------
+    # --- the operations --------------------------------------------------------------------------------
 
     def add(self, given: Records) -> Change | None:
         """New records; ids that exist are passed over."""
@@ -55,13 +56,27 @@ class Writing(Reading):
 
     def delete(self, rows: Ints) -> Change | None:
         """Delete the records in these rows (ascending)."""
-        if not len(rows):
-            return None
-        positions = self.memory.positions[rows]
-        records.delete(self.connection, self.row.number, positions)
-        return self._committed(
-            Change(seq=self.row.seq + 1, next_slot=self.row.next_slot, removed_rows=rows), positions, added=0
+        return self._write(_Batch(), _Batch(), removed=rows)
+
+    def edit(self, edits: Edits) -> tuple[Change | None, Edited]:
+        """Deletions, changes and additions in one; and how many of each there were."""
+        if len(edits.upsert):
+            known = self._split(edits.upsert)[0] != UNKNOWN
+            return self.upsert(edits.upsert), Edited(updated=int(known.sum()), added=int((~known).sum()))
+        removed = self.memory.rows_of(edits.delete)
+        gone = {self.memory.ids[row] for row in removed.tolist()}
+        rows, places = self._split(edits.update)
+        known = rows != UNKNOWN if not gone else (rows != UNKNOWN) & ~np.isin(rows, removed)
+        existing = self.memory.row_of
+        fresh = [place for place, ident in enumerate(edits.add.ids) if ident not in existing or ident in gone]
+        change = self._write(
+            _Batch.of(edits.add, np.array(fresh, np.int64)),
+            _Batch.of(edits.update, places[known]),
+            rows[known],
+            removed=removed,
+            cleared={"document": frozenset(edits.without_document), "uri": frozenset(edits.without_uri)},
         )
+        return change, Edited(len(removed), int(known.sum()), len(fresh))
 
     # --- how ---------------------------------------------------------------------------------------------
 
@@ -80,17 +95,30 @@ class Writing(Reading):
                 f"Collection expecting embedding with dimension of {self.row.dimension}, got {dimension}"
             )
 
-    def _write(self, fresh: _Batch, changed: _Batch, rows: Ints = _NONE) -> Change | None:
-        """Insert ``fresh`` records and apply ``changed`` to the existing ``rows``."""
+    def _write(
+        self,
+        fresh: _Batch,
+        changed: _Batch,
+        rows: Ints = _NONE,
+        *,
+        removed: Ints = _NONE,
+        cleared: Mapping[str, Container[str]] = _NOTHING_CLEARED,
+    ) -> Change | None:
+        """Delete the ``removed`` rows, apply ``changed`` to the existing ``rows``, insert ``fresh`` records.
+
+        ``cleared``: the ids among ``changed`` whose document or uri is taken away.
+        """
         for batch in (fresh, changed):
             self._check_dimension_of(batch.records)
-        if not len(fresh.records) and not len(rows):
+        if not len(fresh.records) and not len(rows) and not len(removed):
             return None
-        if len(fresh.records) and fresh.records.embeddings is None:
+        if len(fresh.records) and not fresh.with_vector().all():
             raise InvalidArgumentError(
                 "expected an embedding for every new record, got none; give embeddings or documents"
             )
         number, first_position, slot = self.row.number, self.row.next_position, self.row.next_slot
+        if len(removed):  # first: an id may be deleted and added again
+            records.delete(self.connection, number, self.memory.positions[removed])
         positions = np.arange(first_position, first_position + len(fresh.records))
         slots, norms, crcs = self._store_vectors(fresh.records.embeddings, slot)
         decoded = self._insert(fresh.records, positions, slots, norms, crcs)
@@ -107,7 +135,7 @@ class Writing(Reading):
                 moved_slots.tolist(), moved_norms.tolist(), moved_crcs, touched[with_vector].tolist(), strict=True
             )
             records.update_vectors(self.connection, number, renewed)
-        rewritten, metadatas = self._rewrite(changed.records, rows, touched)
+        rewritten, metadatas = self._rewrite(changed.records, rows, touched, cleared)
         change = Change(
             seq=self.row.seq + 1,
             next_slot=slot,
@@ -121,8 +149,10 @@ class Writing(Reading):
             moved_norms=moved_norms,
             rewritten_rows=rewritten,
             rewritten_metadatas=metadatas,
+            removed_rows=removed,
         )
-        return self._committed(change, np.concatenate([np.sort(touched), positions]), added=len(positions))
+        before = np.sort(np.concatenate([touched, self.memory.positions[removed]]))
+        return self._committed(change, np.concatenate([before, positions]), added=len(positions))
 
     def _committed(self, change: Change, touched: Ints, *, added: int) -> Change:
         if self.checked and self.vectors is not None and change.next_slot > self.row.next_slot:
@@ -174,19 +204,24 @@ class Writing(Reading):
         )
         return metadatas
 
-    def _rewrite(self, given: Records, rows: Ints, positions: Ints) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
+    def _rewrite(
+        self, given: Records, rows: Ints, positions: Ints, cleared: Mapping[str, Container[str]]
+    ) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
         """Update texts and metadata of existing records; answers which metadata changed, and to what."""
+        nothing: list[None] = [None] * len(rows)
+        clear = {name: [ident in ids for ident in given.ids] for name, ids in cleared.items()}
         for name, texts in (("document", given.documents), ("uri", given.uris)):
-            if texts is not None:
-                pairs = zip(texts, positions.tolist(), strict=True)
-                changed = [(text, position) for text, position in pairs if text is not None]
+            triples = zip(texts or nothing, clear.get(name) or nothing, positions.tolist(), strict=True)
+            changed = [
+                (None if gone else text, position) for text, gone, position in triples if gone or text is not None
+            ]
+            if changed:
                 records.update_texts(self.connection, self.row.number, name, changed)
-        if given.metadatas is None and given.uris is None:
-            return _NONE, ()
-        metadatas = given.metadatas if given.metadatas is not None else [None] * len(rows)
-        uris = given.uris if given.uris is not None else [None] * len(rows)
+        metadatas, uris, gone = given.metadatas or nothing, given.uris or nothing, clear.get("uri") or nothing
+        # Metadata that is empty is told from none by whether there is a uri, so that one goes with the other.
         given_some = np.array(
-            [one is not None or uri is not None for one, uri in zip(metadatas, uris, strict=True)], np.bool_
+            [one is not None or uri is not None or gone for one, uri, gone in zip(metadatas, uris, gone, strict=True)],
+            np.bool_,
         )
         chosen = np.flatnonzero(given_some)
         if not len(chosen):

@@ -8,6 +8,7 @@ of the call, as Chroma's does; errors of an embedding function are left as they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -17,15 +18,19 @@ from chroma_nb.operations import embed, requests
 from chroma_nb.operations.embed import Target
 from chroma_nb.operations.validate import (
     as_column,
+    check_records,
     embedding_matrix,
     embedding_rows,
     maybe_cast_one_to_many,
     normalize_metadatas,
     validate_base_record_set,
+    validate_documents,
     validate_ids,
     validate_include,
     validate_insert_record_set,
+    validate_lengths,
     validate_metadata,
+    validate_metadatas,
     validate_n_results,
     validate_record_set_for_embedding,
     validate_where,
@@ -204,6 +209,30 @@ def query(
         where_document=where_document,
         include=_asked_fields(include),
     )
+
+
+def checked(call: str, records: Records) -> Records:
+    """The records of a table or a file, checked as the arguments of ``call``; vectors may be missing."""
+    documents, metadatas = _list(records.documents), normalize_metadatas(_list(records.metadatas))
+    with _In(call):
+        validate_lengths({"ids": records.ids, "documents": documents, "metadatas": metadatas, "uris": records.uris})
+        validate_ids(records.ids)
+        if documents is not None:
+            validate_documents(documents, nullable=True)
+        if metadatas is not None:
+            validate_metadatas(metadatas)
+    return check_records(replace(records, documents=documents, metadatas=metadatas), updating=call != "add")
+
+
+def _list(values: Sequence[Any] | None) -> Any:
+    return values if values is None or isinstance(values, list) else list(values)
+
+
+def vectors(target: Target, values: list[Any], call: str) -> Matrix:
+    """A vector for each of the values, by the collection's embedding function."""
+    with _In(call):
+        function = target.function()
+    return embed.run(function, values, is_query=False)
 
 
 def _place(target: Target) -> tuple[Any, str, str]:

@@ -17,6 +17,8 @@ from chroma_nb.types import (
     CollectionMetadata,
     CollectionModel,
     Database,
+    Edited,
+    Edits,
     Matrix,
     ReadLevel,
     Records,
@@ -278,6 +280,14 @@ class RecordEmbeddingModel(LocalRequest[str]):
 
     id: UUID
     embedding_model: str
+
+
+@dataclass(frozen=True)
+class Edit(LocalRequest[Edited]):
+    """Delete, update and add records of one collection, all of it in one transaction."""
+
+    id: UUID
+    edits: Edits
 
 
 @dataclass(frozen=True)

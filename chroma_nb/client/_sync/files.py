@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from itertools import groupby
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from chroma_nb import dataframe_calls
 from chroma_nb.client._sync import blocking
-from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.dataframe_calls import joined_records, run
+from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
 from chroma_nb.types import Records, Where, WhereDocument
 
@@ -125,11 +127,21 @@ class Files:
         return len(ids)
 
     def _read(self: Any, batches: Iterable[Records], total: int | None) -> int:
+        """Upsert the records of a file; at once where the collection can, else batch by batch."""
+        batches = (_without_empty_metadata(batch) for batch in batches if len(batch))
+        if self._edits_at_once:
+            found = joined_records(blocking.run(list, batches))
+            calls = dataframe_calls.write_records("upsert", found, bar=record_bar(None))
+            return (run(self, calls)).written
         count = 0
         with progress_bar(total, description="reading", unit="record") as bar:
             for batch in batches:
-                for part in _parts(batch):
-                    self.upsert(**part)
+                try:
+                    run(self, dataframe_calls.write_records("upsert", batch))
+                except Exception as error:
+                    if count:
+                        dataframe_calls.say_more(error, f"the {count} records before these are written")
+                    raise
                 count += len(batch)
                 bar.update(max(0, count - bar.done))  # embedding moves it, too
         return count
@@ -141,19 +153,6 @@ def _records(got: Any, dimension: int | None) -> Records:
     return Records(got["ids"], vectors, got["documents"], got["metadatas"], got["uris"])
 
 
-def _parts(batch: Records) -> Iterable[dict[str, Any]]:
-    """Arguments of ``upsert``: runs of records that have a vector, and runs of those that have none."""
-    there = [batch.embeddings is not None] * len(batch) if batch.has_embedding is None else batch.has_embedding.tolist()
-    for has_vector, places in groupby(range(len(batch)), key=there.__getitem__):
-        chosen = list(places)
-        fields = {"documents": batch.documents, "metadatas": batch.metadatas, "uris": batch.uris}
-        part: dict[str, Any] = {"ids": [batch.ids[place] for place in chosen]}
-        for name, values in fields.items():
-            given = (
-                [values[place] or None if name == "metadatas" else values[place] for place in chosen] if values else []
-            )
-            if any(value is not None for value in given):
-                part[name] = given
-        if has_vector and batch.embeddings is not None:
-            part["embeddings"] = batch.embeddings[chosen]
-        yield part
+def _without_empty_metadata(batch: Records) -> Records:
+    """Empty metadata is none, in files."""
+    return batch if batch.metadatas is None else replace(batch, metadatas=[one or None for one in batch.metadatas])
