@@ -422,12 +422,12 @@ def _with_vectors(verb: Verb, records: Records, shown: _Shown) -> Calls[Records]
         of_uris = [row for row in range(count) if uri[row] and not document[row] and not has[row]]
     if not (of_texts or of_uris) or (yield Attribute("_embed")) is None:
         return records
+    if of_uris and (yield Attribute("_data_loader")) is None:
+        raise ValueError(f"You must set a data loader on the collection if loading from URIs. in {verb}.")
     ours = isinstance((yield Attribute("_edits_at_once")), bool)
     made: dict[int, Matrix] = {}
     done = 0
     for field_values, rows in ((records.documents, of_texts), (records.uris, of_uris)):
-        if rows and rows is of_uris and (yield Attribute("_data_loader")) is None:
-            raise ValueError(f"You must set a data loader on the collection if loading from URIs. in {verb}.")
         for start in range(0, len(rows), _BATCH_TO_EMBED):
             some = rows[start : start + _BATCH_TO_EMBED]
             values: Any = [(field_values or ())[row] for row in some]
@@ -572,12 +572,12 @@ class SyncPlan:
     is taken away, while the rest of the record stays.
     """
 
-    add: Records
-    update: Records
-    without_document: IDs
-    without_uri: IDs
-    delete: IDs
-    unchanged: int
+    add: Records = field(default_factory=lambda: Records(ids=[]))
+    update: Records = field(default_factory=lambda: Records(ids=[]))
+    without_document: IDs = field(default_factory=list)
+    without_uri: IDs = field(default_factory=list)
+    delete: IDs = field(default_factory=list)
+    unchanged: int = 0
 
 
 def plan_sync(
@@ -731,7 +731,7 @@ def sync(
     plan = plan_sync(found.records, current, delete=delete, unread=[bad.id for bad in found.skipped])
     if found.ids_are_row_numbers:
         _refuse_row_numbers(plan.update.ids or plan.delete)
-    done, embedded = yield from _apply(plan, bar)
+    done, embedded = yield from apply(plan, bar)
     return Synced(
         added=done.added,
         updated=done.updated,
@@ -753,8 +753,11 @@ def _new_without_content(records: Records, known: frozenset[str]) -> dict[str, s
     }
 
 
-def _apply(plan: SyncPlan, bar: Bar | None) -> Calls[tuple[Edited, int]]:
-    """Do what is planned; how many records were deleted, updated and added, and how many updated ones embedded."""
+def apply(plan: SyncPlan, bar: Bar | None = None) -> Calls[tuple[Edited, int]]:
+    """Do what is planned, at once where the collection can.
+
+    The answer is how many records were deleted, updated and added, and how many updated ones got a new embedding.
+    """
     update, add = plan.update, plan.add
     if not (len(update) or len(add) or plan.delete):
         return Edited(), 0

@@ -10,6 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from chroma_nb import dataframe_calls
+from chroma_nb.types import Records
+
 #: Records deleted at once; all of them are kept for the undo.
 DELETED_AT_ONCE = 1_000
 #: Changes that can be taken back.
@@ -156,8 +161,10 @@ class Changes:
     def _restore(self, after: Record, before: Record) -> None:
         """An update where it can say everything; a document cannot be taken away by one."""
         if before.document is None and after.document is not None:
-            self._collection.delete(ids=[before.id])
-            self._add([before])
+            metadatas = _difference(after, before).get("metadatas")
+            update = Records([before.id], np.asarray([before.embedding], np.float32), metadatas=metadatas)
+            plan = dataframe_calls.SyncPlan(update=update, without_document=[before.id])
+            dataframe_calls.run(self._collection, dataframe_calls.apply(plan))
         else:
             self._collection.update(ids=[before.id], embeddings=[before.embedding], **_difference(after, before))
 
