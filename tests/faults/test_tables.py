@@ -92,8 +92,9 @@ def opened(path: Path | None) -> Iterator[Any]:
         yield client
 
 
-@pytest.mark.parametrize("durability", ["power", "process"])
-@pytest.mark.parametrize("kind", ["error", "interrupt", "late interrupt"])
+@pytest.mark.parametrize(
+    ("kind", "durability"), [("error", "power"), ("interrupt", "power"), ("late interrupt", "process")]
+)
 @pytest.mark.parametrize("name", list(CALLS))
 def test_whatever_step_fails_all_of_it_is_done_or_nothing(
     name: str, kind: str, durability: str, tmp_path: Path, steps: Steps
@@ -188,7 +189,8 @@ def test_killed_at_any_step_all_of_it_is_done_or_nothing(name: str, tmp_path: Pa
     number = int(child_process.run(DYING, tmp_path, name, Path(__file__).parent))
     after = now(str(number))
     assert after != before
-    found = [now(str(step)) == after for step in range(1, number + 1)]
-    assert [now(str(step)) for step in range(1, number + 1)] == [after if done else before for done in found]
+    states = [now(str(step)) for step in range(1, number + 1)]
+    found = [one == after for one in states]
+    assert states == [after if done else before for done in found]
     assert found == sorted(found)  # nothing, and from the commit on all of it
     assert number > 20
