@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from chroma_nb import dataframe
 from chroma_nb.dataframe import BadRow, records_at
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.types import Edited, Edits, IDs, Matrix, Metadata, Records
 
 if TYPE_CHECKING:
@@ -32,13 +32,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 #: Makes a progress bar of so many records, for this verb: a context whose value has ``update(n)`` and ``done``.
-Bar: TypeAlias = Callable[[int, str], Any]
+Bar: TypeAlias = Callable[[int | None, str], Any]
 #: The collection's method that takes the rows of a frame.
 Verb: TypeAlias = Literal["add", "upsert", "update"]
 
 #: Records in one call: below what any Chroma takes, few where each is embedded, so that the bar moves.
 _BATCH = 5_000
 _BATCH_TO_EMBED = 256
+#: Bytes of vectors and texts that one call holds in memory before it writes them; beyond, they wait in the database.
+MEMORY_BUDGET = 256 << 20
+#: Bytes, about, that one transaction writes of what waits there.
+_STAGED_BYTES = 32 << 20
 #: Records that are deleted and added again by two calls, where a part cannot be taken away.
 _BATCH_TO_REPLACE = 100
 
@@ -271,19 +275,142 @@ def write_records(verb: Verb, records: Records, *, bar: Bar | None = None) -> Ca
     """Write records of which some have a vector and some are to be embedded."""
     if not len(records):
         return Written(0)
-    at_once = yield from _takes_edits()
     _need_content(verb, records)
-    if at_once:
+    if (yield from _takes_edits()):
         records = yield Call("_checked", {"call": verb, "records": records})
+        # In one piece where no memory is gained by several.
+        whole = _has_vector(records).all() and _size(records) <= MEMORY_BUDGET
+        pieces = iter([records]) if whole else _pieces(records)
+        return (yield from write_pieces(verb, pieces, len(records), bar=bar, checked=True))
     with _shown(bar, len(records), verb) as shown:
         ready = yield from _with_vectors(verb, records, shown)
-        if not at_once:
-            return (yield from _send(verb, ready, shown))
-        rows = _rows_that_say_something(ready) if verb == "update" else ready
-        edits = Edits(add=rows) if verb == "add" else Edits(upsert=rows) if verb == "upsert" else Edits(update=rows)
-        done: Edited = yield Call("_edit", {"edits": edits, "embedded": ready is not records})
+        return (yield from _send(verb, ready, shown))
+
+
+def write_pieces(
+    verb: Verb, pieces: Iterable[Records], total: int | None, *, bar: Bar | None = None, checked: bool = False
+) -> Calls[Written]:
+    """Write records that come in pieces, as of a file, by one transaction of a collection that takes edits.
+
+    All are read and checked before the first is embedded, and all embedded before the first is written; beyond
+    MEMORY_BUDGET what is ready waits in the database instead of memory, where no reader counts it.
+    """
+    with _shown(bar, total, verb) as shown:
+        gathered = _Gathered(verb, shown)
+        done: Edited = yield from gathered.or_nothing(_write_pieces(gathered, pieces, checked))
         shown.end()
-    return _written(verb, len(rows), done.added + done.updated)
+    return _written(verb, gathered.count, done.added + done.updated)
+
+
+def _write_pieces(gathered: _Gathered, pieces: Iterable[Records], checked: bool) -> Calls[Edited]:
+    waiting: list[Records] = []
+    size, seen = 0, set[str]()
+    for given in pieces:
+        piece = given
+        if not checked:
+            _need_content(gathered.verb, piece)
+            piece = yield Call("_checked", {"call": gathered.verb, "records": piece})
+            twice = sorted(seen.intersection(piece.ids))
+            if twice:
+                some = ", ".join(twice[:5])
+                raise DuplicateIDError(f"Expected IDs to be unique, found duplicates of: {some} in {gathered.verb}.")
+            seen.update(piece.ids)
+        waiting.append(piece)
+        size += _size(piece)
+        if size > MEMORY_BUDGET and (yield from gathered.begin_staging()):
+            for one in waiting:
+                yield from gathered.embed(one)
+            yield from gathered.stage()
+            waiting, size = [], 0
+    for one in waiting:
+        yield from gathered.embed(one)
+    return (yield from gathered.write(Edits()))
+
+
+class _Gathered:
+    """Records of one call, embedded and ready to be written: in memory, or staged once they are too many for it."""
+
+    def __init__(self, verb: Verb, shown: _Shown) -> None:
+        self.verb = verb
+        self.count = 0
+        self.embedded = False
+        self._shown = shown
+        self._ready: list[Records] = []
+        self._size = 0
+        self._session: Any = None
+        self._asked = verb == "update"  # what an update says of a record that is there cannot wait beside it
+
+    def or_nothing(self, calls: Calls[T]) -> Calls[T]:
+        """``calls``; when they fail, what is staged is removed. (If that fails too, the next opening does it.)"""
+        try:
+            return (yield from calls)
+        except GeneratorExit:  # nobody makes calls any more
+            raise
+        except BaseException:
+            if self._session is not None:
+                with contextlib.suppress(Exception):
+                    yield Call("_abandon_staging", {"session": self._session})
+            raise
+
+    def embed(self, piece: Records) -> Calls[None]:
+        """A piece more, which may have to be embedded."""
+        made = yield from _with_vectors(self.verb, piece, _Later(self._shown, self.count))
+        self.embedded |= made is not piece
+        self.count += len(piece)
+        self._ready.append(made)
+        self._size += _size(made)
+        if self._size > MEMORY_BUDGET and (yield from self.begin_staging()):
+            yield from self.stage()
+
+    def begin_staging(self) -> Calls[bool]:
+        """Whether records may wait in the database; not in one that is in memory itself."""
+        if not self._asked:
+            self._session = yield Call("_begin_staging", {})
+            self._asked = True
+        return self._session is not None
+
+    def stage(self) -> Calls[None]:
+        """Write what is ready where no reader counts it, in short transactions."""
+        for records in self._ready:
+            for piece in _pieces(records, _STAGED_BYTES):
+                yield Call("_stage", {"session": self._session, "records": piece})
+        self._ready, self._size = [], 0
+
+    def write(self, edits: Edits) -> Calls[Edited]:
+        """Write everything, and ``edits`` with it, in one transaction."""
+        if self._session is not None:
+            yield from self.stage()
+            arguments = {"session": self._session, "edits": edits, "update": self.verb == "upsert"}
+            return (yield Call("_publish", {**arguments, "embedded": self.embedded}))  # type: ignore[no-any-return]
+        rows = joined_records(self._ready)
+        if self.verb == "update":
+            rows = _rows_that_say_something(rows)
+            self.count = len(rows)
+        fields: dict[Verb, Edits] = {
+            "add": replace(edits, add=rows),
+            "upsert": replace(edits, upsert=rows),
+            "update": replace(edits, update=rows),
+        }
+        return (yield Call("_edit", {"edits": fields[self.verb], "embedded": self.embedded}))  # type: ignore[no-any-return]
+
+
+def _pieces(records: Records, most_bytes: int | None = None) -> Iterator[Records]:
+    """The records in order, at most ``_BATCH`` at a time, and about so many bytes."""
+    size = _BATCH
+    if most_bytes is not None and len(records):
+        size = max(1, min(_BATCH, most_bytes * len(records) // max(1, _size(records))))
+    for start in range(0, len(records), size):
+        yield records_at(records, range(start, min(start + size, len(records))))
+
+
+def _size(records: Records) -> int:
+    """About the bytes that vectors and texts of records take."""
+    found = 0 if records.embeddings is None else records.embeddings.nbytes
+    for texts in (records.ids, records.documents, records.uris):
+        found += sum(map(len, filter(None, texts or ())))
+    for metadata in filter(None, records.metadatas or ()):
+        found += sum(len(key) + (len(value) if isinstance(value, str | list) else 8) for key, value in metadata.items())
+    return found
 
 
 def _need_content(verb: Verb, records: Records) -> None:
@@ -380,7 +507,7 @@ def _refuse_row_numbers(ids: IDs) -> None:
 class _Shown:
     """The bar of a call, if there is one. Before anything is written its errors end the call; after that, nothing."""
 
-    def __init__(self, bar: Any, total: int) -> None:
+    def __init__(self, bar: Any, total: int | None) -> None:
         self._bar, self._total = bar, total
 
     def reach(self, done: int) -> None:
@@ -391,11 +518,11 @@ class _Shown:
     def end(self) -> None:
         """All is written."""
         with contextlib.suppress(Exception):
-            self.reach(self._total)
+            self.reach(self._total or 0)
 
 
 @contextlib.contextmanager
-def _shown(bar: Bar | None, total: int, verb: str) -> Iterator[_Shown]:
+def _shown(bar: Bar | None, total: int | None, verb: str) -> Iterator[_Shown]:
     if bar is None:
         yield _Shown(None, total)
         return
@@ -767,21 +894,28 @@ def apply(plan: SyncPlan, bar: Bar | None = None) -> Calls[tuple[Edited, int]]:
         add = (yield Call("_checked", {"call": "add", "records": add})) if len(add) else add
     with _shown(bar, len(update) + len(add), "sync") as shown:
         changed = yield from _with_vectors("update", update, shown)
-        added = yield from _with_vectors("add", add, _Shown(None, 0) if bar is None else _Later(shown, len(update)))
+        later = _Later(shown, len(update))
         if at_once:
+            gathered = _Gathered("add", later)
+            gathered.embedded = changed is not update
             edits = Edits(
                 delete=plan.delete,
                 update=changed,
-                add=added,
                 without_document=plan.without_document,
                 without_uri=plan.without_uri,
             )
-            embedded = changed is not update or added is not add
-            done: Edited = yield Call("_edit", {"edits": edits, "embedded": embedded})
+            done: Edited = yield from gathered.or_nothing(_write_additions(gathered, add, edits))
             shown.end()
         else:
+            added = yield from _with_vectors("add", add, later)
             done = yield from _apply_in_batches(replace(plan, update=changed, add=added), shown)
     return done, int(_has_vector(changed).sum())
+
+
+def _write_additions(gathered: _Gathered, add: Records, edits: Edits) -> Calls[Edited]:
+    for piece in _pieces(add):
+        yield from gathered.embed(piece)
+    return (yield from gathered.write(edits))
 
 
 def _apply_in_batches(plan: SyncPlan, shown: _Shown) -> Calls[Edited]:

@@ -14,7 +14,7 @@ from typing import Final
 from chroma_nb.engine.sqlite import APPLICATION_ID
 from chroma_nb.errors import VersionMismatchError, _DamagedError
 
-_IN_MEMORY_TOO: Final = {1}
+_IN_MEMORY_TOO: Final = {1, 4}
 _DEFAULTS: Final = (
     "INSERT OR IGNORE INTO tenants (name) VALUES ('default_tenant')",
     """INSERT OR IGNORE INTO databases (id, name, tenant)

@@ -12,16 +12,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
-from chroma_nb.engine import catalog, changelog, pending, records
+from chroma_nb.engine import catalog, changelog, pending, records, staging
 from chroma_nb.engine.collection import UNKNOWN, Change, Metadatas
 from chroma_nb.engine.executor import Reading
+from chroma_nb.engine.staging import Staging
 from chroma_nb.engine.vectors import VectorStore, checksums_of, norms_of
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.types import Edited, Edits, Matrix, Records
 
 Ints = npt.NDArray[np.int64]
 _NONE: Ints = np.empty(0, np.int64)
+#: Staged records laid over existing ones at a time.
+_KNOWN_AT_ONCE = 5_000
 _NOTHING_CLEARED: Mapping[str, Container[str]] = {}
 
 
@@ -77,6 +81,82 @@ class Writing(Reading):
             cleared={"document": frozenset(edits.without_document), "uri": frozenset(edits.without_uri)},
         )
         return change, Edited(len(removed), int(known.sum()), len(fresh))
+
+    # --- records that come by pieces: see staging.py -------------------------------------------------------
+
+    def stage(self, given: Records, session: Staging) -> None:
+        """Write records that no reader counts; they belong to ``session``."""
+        session.check(self.row)
+        self._check_dimension_of(given)
+        first = self.row.next_position
+        positions = np.arange(first, first + len(given))
+        slots, norms, crcs = self._store_vectors(given.embeddings, self.row.next_slot)
+        next_slot = self.row.next_slot + len(slots)
+        self._insert(given, positions, slots, norms, crcs, staged=True)
+        if self.checked and self.vectors is not None:
+            pending.settle(self.connection, self.row, self.vectors, next_slot, now=self.durable)
+        catalog.advance(
+            self.connection,
+            self.row,
+            seq=self.row.seq,
+            next_position=first + len(given),
+            next_slot=next_slot,
+            record_count=self.row.record_count,
+            dimension=self.row.dimension,
+        )
+        staged = staging.noted(self.row, session.name, first, first + len(given) - 1)
+        dimension = self.row.dimension if self.vectors is None else self.vectors.dimension
+        catalog.set_staged(self.connection, self.row, staged, dimension=dimension)
+
+    def publish(self, session: Staging, *, update: bool, gone: Container[str] = ()) -> Edited:
+        """Let the records of ``session`` count. An id that exists is passed over, or with ``update`` changed.
+
+        ``gone``: ids that were deleted in this transaction. Whoever has the collection in memory loads it anew:
+        positions may lie before those of records that were added meanwhile.
+        """
+        session.check(self.row, whole=True)
+        known = [
+            (position, ident)
+            for ident, position in session.positions.items()
+            if ident in self.memory.row_of and ident not in gone
+        ]
+        for start in range(0, len(known), _KNOWN_AT_ONCE):
+            at = np.array([position for position, _ in known[start : start + _KNOWN_AT_ONCE]], np.int64)
+            if update:
+                self._lay_over(at)
+            records.delete(self.connection, self.row.number, at)
+        added = len(session.positions) - len(known)
+        changelog.forget(self.connection, self.row.number)
+        catalog.advance(
+            self.connection,
+            self.row,
+            seq=self.row.seq + 1,
+            next_position=self.row.next_position,
+            next_slot=self.row.next_slot,
+            record_count=self.row.record_count + added,
+            dimension=self.row.dimension,
+        )
+        others = {name: one for name, one in self.row.staged.items() if name != session.name}
+        catalog.set_staged(self.connection, self.row, others, dimension=self.row.dimension)
+        return Edited(updated=len(known) if update else 0, added=added)
+
+    def _lay_over(self, staged: Ints) -> None:
+        """Change existing records by the staged ones of the same ids; their vectors stay where they are."""
+        found = records.staged_at(self.connection, self.row.number, staged)
+        rows = np.array([self.memory.row_of[ident] for ident, *_ in found], np.int64)
+        positions = self.memory.positions[rows]
+        renewed = [
+            (slot, norm, crc, position)
+            for (_, slot, norm, crc, *_), position in zip(found, positions.tolist(), strict=True)
+        ]
+        records.update_vectors(self.connection, self.row.number, renewed)
+        given = Records(
+            ids=[ident for ident, *_ in found],
+            documents=[document for *_, document, _, _ in found],
+            uris=[uri for *_, uri, _ in found],
+            metadatas=[None if metadata is None else orjson.loads(metadata) for *_, metadata in found],
+        )
+        self._rewrite(given, rows, positions, _NOTHING_CLEARED)
 
     # --- how ---------------------------------------------------------------------------------------------
 
@@ -183,13 +263,20 @@ class Writing(Reading):
         return np.arange(first_slot, first_slot + len(rows)), norms_of(rows), crcs
 
     def _insert(
-        self, given: Records, positions: Ints, slots: Ints, norms: npt.NDArray[np.float64], crcs: Sequence[int]
+        self,
+        given: Records,
+        positions: Ints,
+        slots: Ints,
+        norms: npt.NDArray[np.float64],
+        crcs: Sequence[int],
+        *,
+        staged: bool = False,
     ) -> Sequence[Mapping[str, Any] | None]:
         """Write new records; answers the metadata that readers will see."""
         if not len(given):
             return ()
         nothing: list[None] = [None] * len(given)
-        metadatas = _first_metadatas(given.metadatas or nothing, given.uris)
+        metadatas = _first_metadatas(given.metadatas or nothing, given.uris, keep=staged)
         records.insert(
             self.connection,
             self.row.number,
@@ -201,6 +288,7 @@ class Writing(Reading):
             given.documents or nothing,
             given.uris or nothing,
             map(records.encode_metadata, metadatas),
+            staged=staged,
         )
         return metadatas
 
@@ -239,9 +327,14 @@ class Writing(Reading):
         return rows[order], merged
 
 
-def _first_metadatas(given: Sequence[Mapping[str, Any] | None], uris: Sequence[str | None] | None) -> Metadatas:
-    """Metadata of new records: a key given as None is not there; empty is None, unless there is a uri."""
-    given = [one if one is None or None not in one.values() else _merged({}, one) for one in given]
+def _first_metadatas(
+    given: Sequence[Mapping[str, Any] | None], uris: Sequence[str | None] | None, *, keep: bool = False
+) -> Metadatas:
+    """Metadata of new records: a key given as None is not there; empty is None, unless there is a uri.
+
+    ``keep``: the None stays, as in a staged record, which may yet change another; it reads as missing.
+    """
+    given = given if keep else [one if one is None or None not in one.values() else _merged({}, one) for one in given]
     if uris is None:
         return [one or None for one in given]
     return [one or (None if uri is None else {}) for one, uri in zip(given, uris, strict=True)]

@@ -291,6 +291,37 @@ class Edit(LocalRequest[Edited]):
 
 
 @dataclass(frozen=True)
+class BeginStaging(LocalRequest[Any]):
+    """Begin to take in records that are too many for one transaction; None where that brings nothing."""
+
+    id: UUID
+
+
+@dataclass(frozen=True)
+class Stage(LocalRequest[None]):
+    """Some of these records, each with a vector. ``session`` is the answer of ``BeginStaging``."""
+
+    session: Any
+    records: Records
+
+
+@dataclass(frozen=True)
+class Publish(LocalRequest[Edited]):
+    """Let the records count, and do ``edits``, in one transaction; ids that exist are passed over or updated."""
+
+    session: Any
+    edits: Edits
+    update: bool
+
+
+@dataclass(frozen=True)
+class AbandonStaging(LocalRequest[None]):
+    """Remove the records that were staged."""
+
+    session: Any
+
+
+@dataclass(frozen=True)
 class Vacuum(LocalRequest[dict[str, Any]]):
     """Compact every vector file and the database; leave no deleted text in any file."""
 

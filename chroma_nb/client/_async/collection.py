@@ -183,11 +183,31 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
+        await self._record_embedding(embedded)
+        return await self._client.handle(requests.Edit(self.id, edits))
+
+    async def _begin_staging(self) -> Any:
+        """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
+        return await self._client.handle(requests.BeginStaging(self.id))
+
+    async def _stage(self, session: Any, records: Records) -> None:
+        """Write some records that no reader counts yet."""
+        return await self._client.handle(requests.Stage(session, records))
+
+    async def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
+        """Let them count, and write ``edits`` with them."""
+        await self._record_embedding(embedded)
+        return await self._client.handle(requests.Publish(session, edits, update))
+
+    async def _abandon_staging(self, session: Any) -> None:
+        """Remove them."""
+        return await self._client.handle(requests.AbandonStaging(session))
+
+    async def _record_embedding(self, embedded: bool) -> None:
         target = self._target
         if embedded:
             target.function()
         await self._record_model(target)
-        return await self._client.handle(requests.Edit(self.id, edits))
 
     # --- Reading ---
 

@@ -186,11 +186,31 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
+        self._record_embedding(embedded)
+        return self._client.handle(requests.Edit(self.id, edits))
+
+    def _begin_staging(self) -> Any:
+        """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
+        return self._client.handle(requests.BeginStaging(self.id))
+
+    def _stage(self, session: Any, records: Records) -> None:
+        """Write some records that no reader counts yet."""
+        return self._client.handle(requests.Stage(session, records))
+
+    def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
+        """Let them count, and write ``edits`` with them."""
+        self._record_embedding(embedded)
+        return self._client.handle(requests.Publish(session, edits, update))
+
+    def _abandon_staging(self, session: Any) -> None:
+        """Remove them."""
+        return self._client.handle(requests.AbandonStaging(session))
+
+    def _record_embedding(self, embedded: bool) -> None:
         target = self._target
         if embedded:
             target.function()
         self._record_model(target)
-        return self._client.handle(requests.Edit(self.id, edits))
 
     # --- Reading ---
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from chroma_nb import dataframe_calls
 from chroma_nb.client._sync import blocking
-from chroma_nb.dataframe_calls import joined_records, run
+from chroma_nb.dataframe_calls import run
 from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
 from chroma_nb.types import Records, Where, WhereDocument
@@ -130,8 +130,7 @@ class Files:
         """Upsert the records of a file; at once where the collection can, else batch by batch."""
         batches = (_without_empty_metadata(batch) for batch in batches if len(batch))
         if self._edits_at_once:
-            found = joined_records(blocking.run(list, batches))
-            calls = dataframe_calls.write_records("upsert", found, bar=record_bar(None))
+            calls = dataframe_calls.write_pieces("upsert", batches, total, bar=record_bar(None))
             return (run(self, calls)).written
         count = 0
         with progress_bar(total, description="reading", unit="record") as bar:
