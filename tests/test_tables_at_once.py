@@ -272,6 +272,22 @@ def test_a_record_without_anything_to_be_found_by_is_named(collection, tmp_path)
     assert state(collection) == before
 
 
+@CALL
+def test_a_provider_may_write_to_the_collection_itself(call, collection, provider, monkeypatch, tmp_path):
+    """Nothing is locked while others are waited for, and what they write meanwhile is not lost."""
+    embed = Provider.__call__
+
+    def embedding(self: Any, input: Any) -> Any:
+        collection.upsert(ids=[f"own {self.calls}"], embeddings=[[1, 2, 3]], documents=["by the provider"])
+        return embed(self, input)
+
+    monkeypatch.setattr(Provider, "__call__", embedding)
+    call(collection, table(), tmp_path)
+    own = [name for name in collection.get(include=[])["ids"] if name.startswith("own")]
+    assert len(own) == provider.calls
+    assert collection._client.handle(chroma_nb.operations.requests.Verify()) == []
+
+
 def test_what_uris_point_to_is_loaded_and_embedded(local_client, provider):
     collection = local_client.create_collection("loaded", embedding_function=provider)
     frame = pd.DataFrame({"id": ["x", "y"], "document": ["text", None], "uri": [None, "file:///y"]})

@@ -47,7 +47,7 @@ class Staging:
         path = _path(folder, self.name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         descriptor = os.open(path, flags, 0o600)
-        self.close = weakref.finalize(self, _end, descriptor, path)
+        self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
         self.close.atexit = False
         locks.claim(descriptor)
 
@@ -67,9 +67,10 @@ def _path(folder: Path, name: str) -> Path:
     return folder / f"{name}{TEMPORARY}"
 
 
-def _end(descriptor: int, path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+def _end(descriptor: int, path: Path, process: int) -> None:
+    if os.getpid() == process:  # not in a forked child: its parent goes on
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
     os.close(descriptor)
 
 

@@ -1,4 +1,4 @@
-"""A directory that an earlier version wrote opens unchanged. The fixtures' maker: ``fixtures/make_directory.py``."""
+"""A directory that an earlier version wrote opens unchanged. The fixtures' maker: ``fixtures/make_format.py``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import chroma_nb
 
 FIXTURES = Path(__file__).parent / "fixtures"
 sys.path.insert(0, str(FIXTURES))
-from make_directory import expected  # noqa: E402  # what the earlier version said was made by the same function
+from make_format import expected  # noqa: E402  # what the earlier version said was made by the same function
 
 
 @pytest.mark.parametrize("number", [3])
