@@ -77,7 +77,11 @@ class Engine:
         path = None if directory is None else directory / sqlite.FILE_NAME
         # A rollback journal that is synced less may leave the database itself damaged.
         commits: Durability = durability if self._mapped else "power"
-        self._connections = Connections(path, durability=commits, read_only=self.read_only)
+        self._connections = (
+            Connections(path, durability=commits, read_only=True, made=migrations.show_as_current)
+            if self.read_only
+            else Connections(path, durability=commits, read_only=False)
+        )
         try:
             self._prepare(path)
         except BaseException:
@@ -118,7 +122,7 @@ class Engine:
 
     def _prepare(self, path: Path | None) -> None:
         if self.read_only:
-            if not self._connections.read(migrations.is_current):
+            if not self._connections.read(migrations.is_readable):
                 raise _DamagedError(f"{path} is read-only and not (or not this version of) a chroma_nb database")
             return
         if path is not None:

@@ -74,8 +74,17 @@ class Connections:
     ``path`` None is a database in memory: one connection, which everybody takes in turn.
     """
 
-    def __init__(self, path: Path | None, *, durability: Durability, read_only: bool) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        durability: Durability,
+        read_only: bool,
+        made: Callable[[sqlite3.Connection], None] = lambda connection: None,
+    ) -> None:
+        """``made`` is done with every new connection."""
         self.path = path
+        self._made = made
         self.read_only = read_only
         self._durability: Durability = durability
         self._idle: list[Connection] = []
@@ -111,6 +120,7 @@ class Connections:
                 for pragma in _PRAGMAS:
                     connection.execute(pragma)
                 connection.execute(SYNCHRONOUS[self._durability])
+                self._made(connection)
             except BaseException:
                 connection.close()
                 raise

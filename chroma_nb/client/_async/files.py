@@ -77,8 +77,9 @@ class AsyncFiles:
         """Upsert the records of a Parquet file; the answer is how many.
 
         A column ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` may be, and any further
-        column becomes metadata under its name. Records without an embedding are embedded from their documents.
-        Raises ValueError for a file that holds no records. Needs pyarrow.
+        column becomes metadata under its name. Records without an embedding are embedded from their documents. All or
+        nothing, however large the file is; ``batch_size`` rows are read at a time. Raises ValueError for a file that
+        holds no records, DuplicateIDError for an id that occurs twice. Needs pyarrow.
         """
         total, batches = await blocking.run(parquet.read, path, batch_size)
         return await self._read(batches, total)
@@ -87,7 +88,8 @@ class AsyncFiles:
         """Upsert the records of a file of JSON Lines; the answer is how many.
 
         As ``to_jsonl`` writes them; of each line only ``id`` must be there. Records without an embedding are
-        embedded from their documents. Raises ValueError with the number of a line that is no record.
+        embedded from their documents. All or nothing, as ``from_parquet``. Raises ValueError with the number of a line
+        that is no record.
         """
         return await self._read(json_lines.read(path, batch_size), None)
 
