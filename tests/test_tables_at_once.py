@@ -117,7 +117,7 @@ def provider() -> Provider:
     return Provider()
 
 
-@pytest.fixture(params=["memory", "disk", "disk, by pieces"])
+@pytest.fixture(params=["memory", "disk, by pieces"])  # on disk, at once: tests/faults/test_tables.py
 def collection(request: Any, provider: Provider, tmp_path: Path, monkeypatch: Any, no_place_is_open: None) -> Any:
     """Records before, between and after those of the tables; with uris, and metadata of their own."""
     if request.param == "memory":
@@ -546,7 +546,7 @@ def exactly(value: Any) -> Any:
 
 @given(st.lists(st.tuples(frames(), st.booleans()), min_size=1, max_size=4))
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_sync_agrees_with_its_oracle(either, tables):
     known = either.get(include=[])["ids"]
