@@ -40,16 +40,19 @@ class Staging:
     def __init__(self, collection: UUID, folder: Path) -> None:
         """``folder``: where the vectors are; the lock is a file there."""
         self.collection = collection
-        self.name = secrets.token_hex(16)
         #: id -> position of every record that is staged.
         self.positions: dict[str, int] = {}
         folder.mkdir(mode=0o700, exist_ok=True)
-        path = _path(folder, self.name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-        descriptor = os.open(path, flags, 0o600)
-        self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
-        self.close.atexit = False
-        locks.claim(descriptor)
+        while True:
+            self.name = secrets.token_hex(16)
+            path = _path(folder, self.name)
+            descriptor = os.open(path, flags, 0o600)
+            self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
+            self.close.atexit = False
+            if locks.claim(descriptor) and os.fstat(descriptor).st_nlink:
+                return
+            self.close()  # another process, sweeping, came between
 
     def check(self, row: CollectionRow, *, whole: bool = False) -> None:
         """InternalError when what was staged is not there any more; ``whole``: or not what we know of."""

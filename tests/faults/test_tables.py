@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -223,3 +225,51 @@ def test_killed_at_any_step_all_of_it_is_done_or_nothing(name: str, tmp_path: Pa
     assert states == [after if done else before for done in found]
     assert found == sorted(found)  # nothing, and from the commit on all of it
     assert number > 20
+
+
+#: In a process of its own: makes one version of the collection after the other, and says which are made.
+WRITING = """
+sys.path.insert(0, sys.argv[3])
+import pandas as pd
+import test_tables
+import chroma_nb
+
+version = int(sys.argv[2])
+with chroma_nb.PersistentClient(sys.argv[1]) as client:
+    collection = client.get_or_create_collection("rows", embedding_function=test_tables.Lengths())
+    print("ready", flush=True)
+    while True:
+        version += 1
+        with test_tables.little_memory():
+            collection.sync(test_tables.version_of_table(version), delete=True)
+        print(version, flush=True)
+"""
+
+
+def version_of_table(version: int) -> pd.DataFrame:
+    """Thirty rows, of which some are new in each version."""
+    numbers = range(5 * version, 5 * version + 30)
+    return pd.DataFrame({"id": [f"r{n}" for n in numbers], "document": [f"{n} in version {version}" for n in numbers]})
+
+
+def test_killed_at_random_moments_the_collection_is_that_of_one_call(tmp_path: Path) -> None:
+    chance, version = random.Random(7), 0
+    for _ in range(3):
+        process = child_process.start(WRITING, tmp_path / "db", version, Path(__file__).parent)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        timer = threading.Timer(chance.uniform(0.1, 1.0), process.kill)
+        timer.start()
+        made = [int(line) for line in process.stdout if line.endswith("\n")]
+        process.communicate()
+        assert process.returncode == -9
+        version = made[-1] if made else version
+        with chroma_nb.PersistentClient(tmp_path / "db") as client:
+            assert client.verify() == []
+            assert staged(client) == 0
+            got = client.get_collection("rows", embedding_function=Lengths()).get()
+            found = dict(zip(got["ids"], got["documents"], strict=True))
+            wanted = [version_of_table(one) for one in (version, version + 1)]
+            assert found in ([dict(zip(one["id"], one["document"], strict=True)) for one in wanted] + [{}][version:])
+            version += found == dict(zip(wanted[1]["id"], wanted[1]["document"], strict=True))
+    assert version > 0
