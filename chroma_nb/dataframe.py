@@ -15,7 +15,7 @@ from __future__ import annotations
 import array
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -182,6 +182,44 @@ class FrameRecords:
     skipped: list[BadRow] = field(default_factory=list)
     ids_are_row_numbers: bool = False
 
+    def without(self, bad: Mapping[str, str], on_error: OnError) -> FrameRecords:
+        """Without the records of these ids, which are bad rows for these reasons: listed, or raised."""
+        if not bad:
+            return self
+        taken = {one.row for one in self.skipped}
+        rows = [row for row in range(len(self.records) + len(taken)) if row not in taken]
+        more = [BadRow(row, name, bad[name]) for row, name in zip(rows, self.records.ids, strict=True) if name in bad]
+        if on_error == "raise":
+            raise ValueError(_bad_rows_message(more))
+        kept = [place for place, name in enumerate(self.records.ids) if name not in bad]
+        skipped = sorted([*self.skipped, *more], key=lambda one: one.row)
+        return replace(self, records=records_at(self.records, kept), skipped=skipped)
+
+
+def records_at(records: Records, places: Sequence[int]) -> Records:
+    """The records at these places, in their order; a field of which they have nothing is None."""
+    whole = len(places) == len(records)
+
+    def picked(values: Sequence[Any] | None) -> Sequence[Any] | None:
+        found = values if whole or values is None else [values[place] for place in places]
+        return found if found is not None and any(value is not None for value in found) else None
+
+    vectors, has = records.embeddings, records.has_embedding
+    if not whole:
+        index = np.asarray(places, np.intp)
+        vectors = None if vectors is None else vectors[index]
+        has = None if has is None else has[index]
+    if has is not None and not has.any():
+        vectors = None
+    return Records(
+        ids=records.ids if whole else [records.ids[place] for place in places],
+        embeddings=vectors,
+        documents=picked(records.documents),
+        metadatas=picked(records.metadatas),
+        uris=picked(records.uris),
+        has_embedding=None if vectors is None or has is None or has.all() else has,
+    )
+
 
 def from_frame(
     frame: Any,
@@ -241,7 +279,8 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 def _bad_rows_message(skipped: list[BadRow]) -> str:
     shown = "; ".join(map(str, skipped[:3]))
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return f'{len(skipped)} rows cannot become records: {shown}{more}. Leave them out with on_error="skip"'
+    what = "1 row cannot become a record" if len(skipped) == 1 else f"{len(skipped)} rows cannot become records"
+    return f'{what}: {shown}{more}. Leave them out with on_error="skip"'
 
 
 def _need_content(
@@ -446,8 +485,15 @@ class _Columns:
 
 
 def _is_row_numbers(index: Any) -> bool:
+    """Whether nobody chose this index: a range, or 0 to n-1 in another order, as sorting leaves it."""
     pd = require("pandas", feature="a DataFrame")
-    return isinstance(index, pd.RangeIndex) and index.name is None
+    if index.name is not None:
+        return False
+    if isinstance(index, pd.RangeIndex):
+        return True
+    if not isinstance(index.dtype, np.dtype) or index.dtype.kind not in "iu":
+        return False
+    return bool(np.array_equal(np.sort(index.to_numpy()), np.arange(len(index))))
 
 
 # --- Vectors --------------------------------------------------------------------------------------------

@@ -2,13 +2,18 @@
 
 Each is a generator that yields the ``Call`` it needs next and is sent the answer, so that one text
 serves collections that wait (``run``) and collections that are awaited (``run_async``): ours, over
-HTTP, and chromadb's own. Only the public methods get, add, upsert, update and delete are called.
+HTTP, and chromadb's own.
+
+A write computes everything first: rows are checked, then documents embedded, then all of it is written. A
+collection of ours in this process takes that in one transaction. Any other is called by its public methods, in
+batches and in order, and an error says what is written.
 """
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import itertools
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -20,21 +25,28 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb import dataframe
-from chroma_nb.dataframe import BadRow
-from chroma_nb.types import IDs, Metadata, Records
+from chroma_nb.dataframe import BadRow, records_at
+from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
+from chroma_nb.types import Edited, Edits, IDs, Matrix, Metadata, Records
 
 if TYPE_CHECKING:
     import pandas
 
 T = TypeVar("T")
 #: Makes a progress bar of so many records, for this verb: a context whose value has ``update(n)`` and ``done``.
-Bar: TypeAlias = Callable[[int, str], Any]
+Bar: TypeAlias = Callable[[int | None, str], Any]
 #: The collection's method that takes the rows of a frame.
 Verb: TypeAlias = Literal["add", "upsert", "update"]
 
 #: Records in one call: below what any Chroma takes, few where each is embedded, so that the bar moves.
 _BATCH = 5_000
 _BATCH_TO_EMBED = 256
+#: Bytes of vectors and texts that one call holds in memory before it writes them; beyond, they wait in the database.
+MEMORY_BUDGET = 256 << 20
+#: Bytes, about, that one transaction writes of what waits there.
+_STAGED_BYTES = 32 << 20
+#: Records that are deleted and added again by two calls, where a part cannot be taken away.
+_BATCH_TO_REPLACE = 100
 
 
 @dataclass(frozen=True)
@@ -45,8 +57,15 @@ class Call:
     arguments: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of a collection; None where it has none."""
+
+    name: str
+
+
 #: Yields calls, is sent their answers, returns a T.
-Calls: TypeAlias = Generator[Call, Any, T]
+Calls: TypeAlias = Generator[Call | Attribute, Any, T]
 
 
 def run(collection: Any, calls: Calls[T]) -> T:
@@ -59,26 +78,42 @@ def run(collection: Any, calls: Calls[T]) -> T:
     0  a     1
     1  b  <NA>
     """
-    answer: Any = None
     with contextlib.closing(calls):
-        while True:
-            try:
-                call = calls.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            answer = getattr(collection, call.method)(**call.arguments)
+        try:
+            step = next(calls)
+            while True:
+                try:
+                    answer = _answer(collection, step)
+                except BaseException as error:  # noqa: BLE001  # whoever made the call may say what is written, or undo it
+                    step = calls.throw(error)
+                else:
+                    step = calls.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 async def run_async(collection: Any, calls: Calls[T]) -> T:
     """Make the calls on a collection whose methods are awaited."""
-    answer: Any = None
     with contextlib.closing(calls):
-        while True:
-            try:
-                call = calls.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            answer = await getattr(collection, call.method)(**call.arguments)
+        try:
+            step = next(calls)
+            while True:
+                try:
+                    answer = _answer(collection, step)
+                    if inspect.isawaitable(answer):
+                        answer = await answer
+                except BaseException as error:  # noqa: BLE001  # as above
+                    step = calls.throw(error)
+                else:
+                    step = calls.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def _answer(collection: Any, step: Call | Attribute) -> Any:
+    if isinstance(step, Attribute):
+        return getattr(collection, step.name, None)
+    return getattr(collection, step.method)(**step.arguments)
 
 
 # --- Out ------------------------------------------------------------------------------------------------
@@ -203,20 +238,31 @@ def _positive(name: str, number: int) -> None:
 # --- In -------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Written:
-    """How many rows of a frame were sent to the collection, and which were left out."""
+    """How many rows of a frame were written, and which were not.
+
+    ``written`` were added or changed a record. ``existing`` were passed over by ``add``, because their ids were there
+    already; ``missing`` by ``update``, because theirs were not. ``skipped`` cannot be records.
+    """
 
     written: int
     skipped: list[BadRow] = field(default_factory=list)
+    existing: int = 0
+    missing: int = 0
 
     def __repr__(self) -> str:
-        return "; ".join([f"{self.written} rows written", *_skipped_text(self.skipped)])
+        parts = [f"{self.written} rows written"]
+        if self.existing:
+            parts.append(f"{self.existing} left as they are: their ids were there already")
+        if self.missing:
+            parts.append(f"{self.missing} passed over: no record has their ids")
+        return "; ".join([*parts, *_skipped_text(self.skipped)])
 
 
 @dataclass(frozen=True)
 class Synced:
     """What ``sync`` did, in records.
 
-    ``embedded`` of the updated ones got a new embedding; the rest changed metadata or uri only.
+    ``embedded`` of the updated ones got a new embedding; the rest changed in other parts only.
     """
 
     added: int = 0
@@ -242,38 +288,398 @@ def _skipped_text(skipped: list[BadRow]) -> list[str]:
 
 
 def write(verb: Verb, frame: Any, *, bar: Bar | None = None, **columns: Any) -> Calls[Written]:
-    """Send the rows of a frame to ``add``, ``upsert`` or ``update``, in batches.
+    """Write the rows of a frame as ``add``, ``upsert`` or ``update`` would.
 
-    ``columns`` are the options of ``dataframe.from_frame``. A frame whose ids are only its row
-    numbers may not meet records of these ids: the next frame would have the same numbers, and ``add``
-    leaves existing records as they are.
+    ``columns`` are the options of ``dataframe.from_frame``. A frame whose ids are only its row numbers may fill a
+    collection, but not change a record that is there: the next frame, or this one in another order, has the same
+    numbers for other rows.
     """
     found = dataframe.from_frame(frame, partial=verb == "update", **columns)
-    if verb == "add" and found.ids_are_row_numbers:
-        yield from _refuse_known_row_numbers(found.records.ids)
-    yield from _send(verb, found.records, bar)
-    return Written(len(found.records), found.skipped)
+    if verb == "upsert":
+        found = found.without(_only_uris(found.records), columns.get("on_error", "raise"))
+    records = found.records
+    if found.ids_are_row_numbers:
+        records = yield from _without_known_row_numbers(verb, records)
+    done = yield from write_records(verb, records, bar=bar)
+    return replace(done, skipped=found.skipped)
 
 
-def _refuse_known_row_numbers(ids: IDs) -> Calls[None]:
-    for start in range(0, len(ids), _BATCH):
-        known = yield Call("get", {"ids": ids[start : start + _BATCH], "include": []})
-        if known["ids"]:
-            raise ValueError(
-                f"the frame names no ids, so its row numbers would be the ids, and the collection has "
-                f'{known["ids"][0]!r} already; name a column with id="…", or set the index'
-            )
+def write_records(verb: Verb, records: Records, *, bar: Bar | None = None) -> Calls[Written]:
+    """Write records of which some have a vector and some are to be embedded."""
+    if not len(records):
+        return Written(0)
+    _need_content(verb, records)
+    if (yield from _takes_edits()):
+        records = yield Call("_checked", {"call": verb, "records": records})
+        # In one piece where no memory is gained by several.
+        whole = _has_vector(records).all() and _size(records) <= MEMORY_BUDGET
+        pieces = iter([records]) if whole else _pieces(records)
+        return (yield from write_pieces(verb, pieces, len(records), bar=bar, checked=True))
+    with _shown(bar, len(records), verb) as shown:
+        ready = yield from _with_vectors(verb, records, shown)
+        return (yield from _send(verb, ready, shown))
 
 
-def _send(verb: Verb, records: Records, bar: Bar | None) -> Calls[None]:
-    batches = [batch for rows in _alike(verb, records) for batch in _batches(_rows(records, rows))]
-    sent = 0
-    with contextlib.nullcontext() if bar is None else bar(len(records), verb) as shown:
-        for batch in batches:
+def write_pieces(
+    verb: Verb, pieces: Iterable[Records], total: int | None, *, bar: Bar | None = None, checked: bool = False
+) -> Calls[Written]:
+    """Write records that come in pieces, as of a file, by one transaction of a collection that takes edits.
+
+    All are read and checked before the first is embedded, and all embedded before the first is written; beyond
+    MEMORY_BUDGET what is ready waits in the database instead of memory, where no reader counts it.
+    """
+    with _shown(bar, total, verb) as shown:
+        gathered = _Gathered(verb, shown)
+        done: Edited = yield from gathered.or_nothing(_write_pieces(gathered, pieces, checked))
+        shown.end()
+    return _written(verb, gathered.count, done.added + done.updated)
+
+
+def _write_pieces(gathered: _Gathered, pieces: Iterable[Records], checked: bool) -> Calls[Edited]:
+    waiting: list[Records] = []
+    size, seen = 0, set[str]()
+    for given in pieces:
+        piece = given
+        if not checked:
+            _need_content(gathered.verb, piece)
+            piece = yield Call("_checked", {"call": gathered.verb, "records": piece})
+            twice = sorted(seen.intersection(piece.ids))
+            if twice:
+                some = ", ".join(twice[:5])
+                raise DuplicateIDError(f"Expected IDs to be unique, found duplicates of: {some} in {gathered.verb}.")
+            seen.update(piece.ids)
+        waiting.append(piece)
+        size += _size(piece)
+        if size > MEMORY_BUDGET and (yield from gathered.begin_staging()):
+            for one in waiting:
+                yield from gathered.embed(one)
+            yield from gathered.stage()
+            waiting, size = [], 0
+    for one in waiting:
+        yield from gathered.embed(one)
+    return (yield from gathered.write(Edits()))
+
+
+class _Gathered:
+    """Records of one call, embedded and ready to be written: in memory, or staged once they are too many for it."""
+
+    def __init__(self, verb: Verb, shown: _Shown) -> None:
+        self.verb = verb
+        self.count = 0
+        self.embedded = False
+        self._shown = shown
+        self._ready: list[Records] = []
+        self._size = 0
+        self._session: Any = None
+        self._asked = verb == "update"  # what an update says of a record that is there cannot wait beside it
+
+    def or_nothing(self, calls: Calls[T]) -> Calls[T]:
+        """``calls``; when they fail, what is staged is removed. (If that fails too, the next opening does it.)"""
+        try:
+            return (yield from calls)
+        except GeneratorExit:  # nobody makes calls any more
+            raise
+        except BaseException:
+            if self._session is not None:
+                with contextlib.suppress(Exception):
+                    yield Call("_abandon_staging", {"session": self._session})
+            raise
+
+    def embed(self, piece: Records) -> Calls[None]:
+        """A piece more, which may have to be embedded."""
+        made = yield from _with_vectors(self.verb, piece, _Later(self._shown, self.count))
+        self.embedded |= made is not piece
+        self.count += len(piece)
+        self._ready.append(made)
+        self._size += _size(made)
+        if self._size > MEMORY_BUDGET and (yield from self.begin_staging()):
+            yield from self.stage()
+
+    def begin_staging(self) -> Calls[bool]:
+        """Whether records may wait in the database; not in one that is in memory itself."""
+        if not self._asked:
+            self._session = yield Call("_begin_staging", {})
+            self._asked = True
+        return self._session is not None
+
+    def stage(self) -> Calls[None]:
+        """Write what is ready where no reader counts it, in short transactions."""
+        for records in self._ready:
+            for piece in _pieces(records, _STAGED_BYTES):
+                yield Call("_stage", {"session": self._session, "records": piece})
+        self._ready, self._size = [], 0
+
+    def write(self, edits: Edits) -> Calls[Edited]:
+        """Write everything, and ``edits`` with it, in one transaction."""
+        if self._session is not None:
+            yield from self.stage()
+            arguments = {"session": self._session, "edits": edits, "update": self.verb == "upsert"}
+            return (yield Call("_publish", {**arguments, "embedded": self.embedded}))  # type: ignore[no-any-return]
+        rows = joined_records(self._ready)
+        if self.verb == "update":
+            rows = _rows_that_say_something(rows)
+            self.count = len(rows)
+        fields: dict[Verb, Edits] = {
+            "add": replace(edits, add=rows),
+            "upsert": replace(edits, upsert=rows),
+            "update": replace(edits, update=rows),
+        }
+        return (yield Call("_edit", {"edits": fields[self.verb], "embedded": self.embedded}))  # type: ignore[no-any-return]
+
+
+def _pieces(records: Records, most_bytes: int | None = None) -> Iterator[Records]:
+    """The records in order, at most ``_BATCH`` at a time, and about so many bytes."""
+    size = _BATCH
+    if most_bytes is not None and len(records):
+        size = max(1, min(_BATCH, most_bytes * len(records) // max(1, _size(records))))
+    for start in range(0, len(records), size):
+        yield records_at(records, range(start, min(start + size, len(records))))
+
+
+def _size(records: Records) -> int:
+    """About the bytes that vectors and texts of records take."""
+    found = 0 if records.embeddings is None else records.embeddings.nbytes
+    for texts in (records.ids, records.documents, records.uris):
+        found += sum(map(len, filter(None, texts or ())))
+    for metadata in filter(None, records.metadatas or ()):
+        found += sum(len(key) + (len(value) if isinstance(value, str | list) else 8) for key, value in metadata.items())
+    return found
+
+
+def _need_content(verb: Verb, records: Records) -> None:
+    """ValueError that names a record which has nothing to be found by; an update needs nothing."""
+    count = len(records)
+    has = _has_vector(records) | np.array(_present(records.documents, count), bool)
+    if verb == "add":
+        has |= np.array(_present(records.uris, count), bool)
+    if verb != "update" and not has.all():
+        raise ValueError(
+            "expected an embedding or a document for every record, got neither for "
+            f"{records.ids[int(np.argmin(has))]!r} in {verb}; give it one, or leave it out"
+        )
+
+
+def joined_records(parts: Sequence[Records]) -> Records:
+    """Records end to end. InvalidArgumentError when their vectors are of several dimensions."""
+    if len(parts) == 1:
+        return parts[0]
+    count = sum(map(len, parts))
+
+    def end_to_end(fields: list[Sequence[Any] | None]) -> list[Any] | None:
+        if not any(one is not None for one in fields):
+            return None
+        return [value for part, one in zip(parts, fields, strict=True) for value in one or [None] * len(part)]
+
+    found = Records(
+        ids=[name for part in parts for name in part.ids],
+        documents=end_to_end([part.documents for part in parts]),
+        metadatas=end_to_end([part.metadatas for part in parts]),
+        uris=end_to_end([part.uris for part in parts]),
+    )
+    dimensions = sorted({part.embeddings.shape[1] for part in parts if part.embeddings is not None})
+    if len(dimensions) > 1:
+        raise InvalidArgumentError(
+            f"expected embeddings of one dimension, got {' and '.join(map(str, dimensions))}; nothing was written"
+        )
+    if not dimensions:
+        return found
+    vectors, has, start = np.zeros((count, dimensions[0]), np.float32), np.zeros(count, np.bool_), 0
+    for part in parts:
+        if part.embeddings is not None:
+            vectors[start : start + len(part)] = part.embeddings
+            has[start : start + len(part)] = _has_vector(part)
+        start += len(part)
+    return replace(found, embeddings=vectors, has_embedding=None if has.all() else has)
+
+
+def _takes_edits() -> Calls[bool]:
+    """Whether the collection writes everything in one transaction: one of ours, in this process."""
+    return (yield Attribute("_edits_at_once")) is True
+
+
+def _written(verb: Verb, rows: int, written: int) -> Written:
+    passed = rows - written
+    return Written(written, existing=passed if verb == "add" else 0, missing=passed if verb == "update" else 0)
+
+
+def _only_uris(records: Records) -> dict[str, str]:
+    """The ids that ``upsert`` cannot take, which loads nothing from uris, and why."""
+    has, document = _has_vector(records), _present(records.documents, len(records))
+    reason = "upsert needs a document or an embedding, and the row has only a uri"
+    return {
+        name: reason for name, vector, text in zip(records.ids, has, document, strict=True) if not vector and not text
+    }
+
+
+def _without_known_row_numbers(verb: Verb, records: Records) -> Calls[Records]:
+    """The records that are not there. ValueError when one is that ``add`` would pass over, or another would change."""
+    there_already: set[str] = set()
+    for start in range(0, len(records), _BATCH):
+        some = records_at(records, range(start, min(start + _BATCH, len(records))))
+        include = [] if verb == "add" else _parts_of(some)
+        known = yield Call("get", {"ids": some.ids, "include": include})
+        if verb == "add":
+            _refuse_row_numbers(known["ids"])
+        else:
+            at = {name: place for place, name in enumerate(some.ids)}
+            there = records_at(some, [at[name] for name in known["ids"]])
+            _refuse_row_numbers(plan_sync(there, known, delete=False, keep_keys=True).update.ids)
+            there_already.update(known["ids"])
+    return records_at(records, [row for row, name in enumerate(records.ids) if name not in there_already])
+
+
+def _refuse_row_numbers(ids: IDs) -> None:
+    if ids:
+        raise ValueError(
+            f"the frame names no ids, so its row numbers would be the ids, and the collection has {ids[0]!r} already, "
+            'which may be another row; name a column with id="…", or set the index and its name'
+        )
+
+
+# --- Vectors first --------------------------------------------------------------------------------------
+class _Shown:
+    """The bar of a call, if there is one. Before anything is written its errors end the call; after that, nothing."""
+
+    def __init__(self, bar: Any, total: int | None) -> None:
+        self._bar, self._total = bar, total
+
+    def reach(self, done: int) -> None:
+        """So many records are dealt with; an embedding function may have moved the bar on already."""
+        if self._bar is not None:
+            self._bar.update(max(0, done - self._bar.done))
+
+    def end(self) -> None:
+        """All is written."""
+        with contextlib.suppress(Exception):
+            self.reach(self._total or 0)
+
+
+@contextlib.contextmanager
+def _shown(bar: Bar | None, total: int | None, verb: str) -> Iterator[_Shown]:
+    if bar is None:
+        yield _Shown(None, total)
+        return
+    made = bar(total, verb)
+    shown = _Shown(made.__enter__(), total)
+    try:
+        yield shown
+    finally:
+        with contextlib.suppress(Exception):  # it must not hide what was written, nor another error
+            made.__exit__(None, None, None)
+
+
+def _with_vectors(verb: Verb, records: Records, shown: _Shown) -> Calls[Records]:
+    """The records with a vector for each that needs one: embedded from its document, or what its uri points to.
+
+    The records themselves where nothing is embedded. A collection that cannot embed apart from writing does so then.
+    """
+    count = len(records)
+    has, document = _has_vector(records), _present(records.documents, count)
+    of_texts = [row for row in range(count) if document[row] and not has[row]]
+    of_uris = []
+    if verb == "add":
+        uri = _present(records.uris, count)
+        of_uris = [row for row in range(count) if uri[row] and not document[row] and not has[row]]
+    if not (of_texts or of_uris) or (yield Attribute("_embed")) is None:
+        return records
+    if of_uris and (yield Attribute("_data_loader")) is None:
+        raise ValueError(f"You must set a data loader on the collection if loading from URIs. in {verb}.")
+    ours = isinstance((yield Attribute("_edits_at_once")), bool)
+    made: dict[int, Matrix] = {}
+    done = 0
+    for field_values, rows in ((records.documents, of_texts), (records.uris, of_uris)):
+        for start in range(0, len(rows), _BATCH_TO_EMBED):
+            some = rows[start : start + _BATCH_TO_EMBED]
+            values: Any = [(field_values or ())[row] for row in some]
+            if rows is of_uris:
+                values = yield Call("_data_loader", {"uris": values})
+            answer = yield Call("_embed", {"input": values, "call": verb} if ours else {"input": values})
+            made.update(zip(some, _rows_of(answer, len(some)), strict=True))
+            done += len(some)
+            shown.reach(done)
+    return _filled_in(records, has, made)
+
+
+def _rows_of(answer: Any, count: int) -> Matrix:
+    """What an embedding function made, as one array."""
+    rows = np.asarray(answer, np.float32)
+    if rows.ndim != 2 or len(rows) != count:
+        raise ValueError(f"expected one embedding for each of {count} inputs, got an array of shape {rows.shape}")
+    return rows
+
+
+def _filled_in(records: Records, has: npt.NDArray[np.bool_], made: Mapping[int, Matrix]) -> Records:
+    dimensions = {len(row) for row in made.values()}
+    if records.embeddings is not None and has.any():
+        dimensions.add(records.embeddings.shape[1])
+    if len(dimensions) != 1:
+        raise InvalidArgumentError(
+            "expected embeddings of one dimension, got "
+            + " and ".join(map(str, sorted(dimensions)))
+            + " from the embedding function and the given ones; nothing was written"
+        )
+    vectors = np.zeros((len(records), dimensions.pop()), np.float32)
+    if records.embeddings is not None and has.any():
+        vectors[has] = records.embeddings[has]
+    for row, vector in made.items():
+        vectors[row] = vector
+    has = has.copy()
+    has[list(made)] = True
+    return replace(records, embeddings=vectors, has_embedding=None if has.all() else has)
+
+
+def _has_vector(records: Records) -> npt.NDArray[np.bool_]:
+    if records.embeddings is None:
+        return np.zeros(len(records), np.bool_)
+    return np.ones(len(records), np.bool_) if records.has_embedding is None else records.has_embedding
+
+
+def _present(values: Sequence[Any] | None, count: int) -> list[bool]:
+    return [False] * count if values is None else [value is not None for value in values]
+
+
+def _rows_that_say_something(records: Records) -> Records:
+    """The records without those that would change nothing."""
+    count = len(records)
+    parts = (_has_vector(records).tolist(), *(_present(values, count) for values in _texts_of(records)))
+    return records_at(records, [row for row, given in enumerate(zip(*parts, strict=True)) if any(given)])
+
+
+def _texts_of(records: Records) -> tuple[Sequence[Any] | None, ...]:
+    return records.documents, records.uris, records.metadatas
+
+
+# --- By the public methods, in batches --------------------------------------------------------------------
+def _send(verb: Verb, records: Records, shown: _Shown, call: str | None = None) -> Calls[Written]:
+    """Write the records by the collection's own method, in batches. ``call``: what the user called."""
+    batches = [batch for rows in _alike(verb, records) for batch in _batches(records_at(records, rows))]
+    total, sent, written = sum(map(len, batches)), 0, 0
+    last = ""
+    for batch in batches:
+        try:
+            known = 0
+            if verb != "upsert":
+                known = len((yield Call("get", {"ids": batch.ids, "include": []}))["ids"])
             yield Call(verb, _arguments(batch))
-            sent += len(batch)
-            if shown is not None:  # an embedding function may have moved it on already
-                shown.update(max(0, sent - shown.done))
+        except Exception as error:
+            if sent:
+                say_more(
+                    error,
+                    f"the rows went in batches: {sent} of {total}, up to id {last!r}, are written, those from id "
+                    f"{batch.ids[0]!r} on are not; repeating the {call or verb} continues",
+                )
+            raise
+        sent += len(batch)
+        last = batch.ids[-1]
+        written += len(batch) if verb == "upsert" else known if verb == "update" else len(batch) - known
+        with contextlib.suppress(Exception):  # a bar must not keep the rest from being written
+            shown.reach(sent)
+    return _written(verb, total, written)
+
+
+def say_more(error: Exception, text: str) -> None:
+    """Add to what an error says; its class stays."""
+    error.args = (f"{error}; {text}",)
 
 
 def _alike(verb: Verb, records: Records) -> list[list[int]]:
@@ -283,11 +689,7 @@ def _alike(verb: Verb, records: Records) -> list[list[int]]:
     is split by every field, since it takes no None, and rows that say nothing are dropped.
     """
     count = len(records)
-    vector = (
-        [False] * count
-        if records.embeddings is None
-        else ([True] * count if records.has_embedding is None else records.has_embedding.tolist())
-    )
+    vector = _has_vector(records).tolist()
     document = _present(records.documents, count)
     if verb == "update":
         kinds = list(
@@ -304,50 +706,10 @@ def _alike(verb: Verb, records: Records) -> list[list[int]]:
     ]
 
 
-def _present(values: Sequence[Any] | None, count: int) -> list[bool]:
-    return [False] * count if values is None else [value is not None for value in values]
-
-
-def _rows(records: Records, rows: Sequence[int]) -> Records:
-    """Some rows; a field of which they have nothing is None."""
-    whole = len(rows) == len(records)
-
-    def picked(values: Sequence[T | None] | None) -> Sequence[T | None] | None:
-        found = values if whole or values is None else [values[row] for row in rows]
-        return found if found is not None and any(value is not None for value in found) else None
-
-    vectors, has = records.embeddings, records.has_embedding
-    if not whole:
-        index = np.asarray(rows, np.intp)
-        vectors = None if vectors is None else vectors[index]
-        has = None if has is None else has[index]
-    if has is not None and not has.any():
-        vectors = None
-    return Records(
-        ids=records.ids if whole else [records.ids[row] for row in rows],
-        embeddings=vectors,
-        documents=picked(records.documents),
-        metadatas=picked(records.metadatas),
-        uris=picked(records.uris),
-        has_embedding=None if vectors is None or has is None or has.all() else has,
-    )
-
-
 def _batches(records: Records) -> Iterator[Records]:
     size = _BATCH if records.embeddings is not None or records.documents is None else _BATCH_TO_EMBED
-    if len(records) <= size:
-        yield records
-        return
     for start in range(0, len(records), size):
-        cut = slice(start, start + size)
-        yield replace(
-            records,
-            ids=records.ids[cut],
-            embeddings=None if records.embeddings is None else records.embeddings[cut],
-            documents=None if records.documents is None else records.documents[cut],
-            metadatas=None if records.metadatas is None else records.metadatas[cut],
-            uris=None if records.uris is None else records.uris[cut],
-        )
+        yield records_at(records, range(start, min(start + size, len(records))))
 
 
 def _arguments(records: Records) -> dict[str, Any]:
@@ -366,23 +728,30 @@ def _arguments(records: Records) -> dict[str, Any]:
 class SyncPlan:
     """What has to happen so that a collection equals a frame.
 
-    ``replace`` are ids to delete before ``add`` writes them again: Chroma cannot take a document
-    or a uri away from a record. ``update`` carries only what differs.
+    ``update`` carries only what differs; ``without_document`` and ``without_uri`` are ids of it whose document or uri
+    is taken away, while the rest of the record stays.
     """
 
-    add: Records
-    update: Records
-    replace: IDs
-    delete: IDs
-    unchanged: int
+    add: Records = field(default_factory=lambda: Records(ids=[]))
+    update: Records = field(default_factory=lambda: Records(ids=[]))
+    without_document: IDs = field(default_factory=list)
+    without_uri: IDs = field(default_factory=list)
+    delete: IDs = field(default_factory=list)
+    unchanged: int = 0
 
 
 def plan_sync(
-    wanted: Records, current: Mapping[str, Any], *, delete: bool, unread: Iterable[str | None] = ()
+    wanted: Records,
+    current: Mapping[str, Any],
+    *,
+    delete: bool,
+    unread: Iterable[str | None] = (),
+    keep_keys: bool = False,
 ) -> SyncPlan:
     """Compare what a frame wants with what ``get`` answered. Touches nothing.
 
-    ``unread`` are the ids of rows that were left out: their records stay as they are.
+    ``unread`` are the ids of rows that were left out: their records stay as they are. ``keep_keys``: a part or a
+    metadata key that a row does not have is left as it is, as an update does.
 
     >>> plan = plan_sync(Records(["a", "b"], documents=["one", "two"]),
     ...                  {"ids": ["a", "c"], "documents": ["one", "old"]}, delete=True)
@@ -391,7 +760,6 @@ def plan_sync(
     """
     there = {record: row for row, record in enumerate(current["ids"])}
     add: list[int] = []
-    gone: IDs = []
     changes: list[_Change] = []
     unchanged = 0
     embedding = _embeddings_differ(wanted, current, there)
@@ -399,19 +767,17 @@ def plan_sync(
         if record not in there:
             add.append(row)
             continue
-        change = _change(wanted, row, current, there[record], bool(embedding[row]))
-        if change is None:
-            gone.append(record)
-            add.append(row)
-        elif change.empty:
+        change = _change(wanted, row, current, there[record], bool(embedding[row]), keep_keys)
+        if change.empty:
             unchanged += 1
         else:
             changes.append(change)
     known = {*wanted.ids, *unread}
     return SyncPlan(
-        add=_rows(wanted, add),
+        add=records_at(wanted, add),
         update=_changed_records(wanted, changes),
-        replace=gone,
+        without_document=[wanted.ids[change.row] for change in changes if change.no_document],
+        without_uri=[wanted.ids[change.row] for change in changes if change.no_uri],
         delete=[record for record in current["ids"] if record not in known] if delete else [],
         unchanged=unchanged,
     )
@@ -426,31 +792,38 @@ class _Change:
     uri: str | None = None
     metadata: Metadata | None = None
     embedding: bool = False
+    no_document: bool = False
+    no_uri: bool = False
 
     @property
     def empty(self) -> bool:
-        return self.document is None and self.uri is None and self.metadata is None and not self.embedding
+        given = self.document is not None or self.uri is not None or self.metadata is not None
+        return not (given or self.embedding or self.no_document or self.no_uri)
 
 
-def _change(wanted: Records, row: int, current: Mapping[str, Any], at: int, embedding: bool) -> _Change | None:
-    """The difference, or None when only deleting and adding the record makes it equal."""
+def _change(
+    wanted: Records, row: int, current: Mapping[str, Any], at: int, embedding: bool, keep_keys: bool
+) -> _Change:
     texts: list[str | None] = []
+    gone: list[bool] = []
     for values, name in ((wanted.documents, "documents"), (wanted.uris, "uris")):
         new = None if values is None else values[row]
         old = None if current.get(name) is None else current[name][at]
-        if values is not None and new is None and old is not None:
-            return None
         texts.append(new if new != old else None)
+        gone.append(values is not None and new is None and old is not None and not keep_keys)
     metadata = None
     if wanted.metadatas is not None:
-        metadata = _metadata_change(wanted.metadatas[row] or {}, (current.get("metadatas") or {at: None})[at] or {})
-    return _Change(row, texts[0], texts[1], metadata, embedding)
+        metadata = _metadata_change(
+            wanted.metadatas[row] or {}, (current.get("metadatas") or {at: None})[at] or {}, keep_keys
+        )
+    return _Change(row, texts[0], texts[1], metadata, embedding, gone[0], gone[1])
 
 
-def _metadata_change(new: Metadata, old: Metadata) -> Metadata | None:
+def _metadata_change(new: Metadata, old: Metadata, keep_keys: bool) -> Metadata | None:
     """The keys to set, and None for those to delete; None when there are none."""
     change = {key: value for key, value in new.items() if key not in old or not _same(value, old[key])}
-    change.update({key: None for key in old if key not in new})
+    if not keep_keys:
+        change.update({key: None for key in old if key not in new})
     return change or None
 
 
@@ -467,7 +840,7 @@ def _embeddings_differ(wanted: Records, current: Mapping[str, Any], there: Mappi
     vectors = current.get("embeddings")
     if wanted.embeddings is None or vectors is None or not len(vectors):
         return differs
-    given = np.ones(len(wanted), bool) if wanted.has_embedding is None else wanted.has_embedding
+    given = _has_vector(wanted)
     rows = np.array([row for row, record in enumerate(wanted.ids) if record in there and given[row]], np.intp)
     for start in range(0, len(rows), _BATCH):
         some = rows[start : start + _BATCH]
@@ -482,7 +855,7 @@ def _changed_records(wanted: Records, changes: list[_Change]) -> Records:
     vectors = has = None
     # A new document goes with its embedding where the frame has one; else the collection embeds it.
     if wanted.embeddings is not None:
-        given = np.ones(len(wanted), bool) if wanted.has_embedding is None else wanted.has_embedding
+        given = _has_vector(wanted)
         vectors = wanted.embeddings[np.asarray(rows, np.intp)]
         has = np.array([given[c.row] and (c.embedding or c.document is not None) for c in changes], bool)
         if has.all():
@@ -503,48 +876,179 @@ def sync(
     """Make the collection equal to the frame, doing only what is needed.
 
     Rows whose id is new are added, changed documents are embedded anew, changed metadata is updated
-    (a key that the row no longer has is deleted), and with ``delete`` records that are in
-    no row are deleted; the record of a row that is skipped stays. A part the frame has no column for
-    (documents, uris, metadata, embeddings) is left as it is. Run again, it does nothing.
+    (a key that the row no longer has is deleted), a document or uri whose cell is empty now is taken away, and with
+    ``delete`` records that are in no row are deleted; the record of a row that is skipped stays. A part the frame has
+    no column for (documents, uris, metadata, embeddings) is left as it is; so is the embedding of a record that loses
+    its document. Run again, it does nothing.
+
+    Everything is computed and embedded before anything is changed, and then changed at once. Where the collection
+    cannot take a part away (over HTTP, chromadb's own), the record is deleted and added again, whole.
     """
     found = dataframe.from_frame(frame, partial=True, **columns)
-    wanted = found.records
-    current = yield from _state(wanted, page_size)
-    plan = plan_sync(wanted, current, delete=delete, unread=[bad.id for bad in found.skipped])
-    _need_content_of_new(plan.add)
-    for ids in (plan.replace, plan.delete):
-        for start in range(0, len(ids), _BATCH):
-            yield Call("delete", {"ids": ids[start : start + _BATCH]})
-    yield from _send("update", plan.update, bar)
-    yield from _send("add", plan.add, bar)
+    current = yield from _state(found.records, page_size)
+    known = frozenset(current["ids"])
+    found = found.without(_new_without_content(found.records, known), columns.get("on_error", "raise"))
+    plan = plan_sync(found.records, current, delete=delete, unread=[bad.id for bad in found.skipped])
+    if found.ids_are_row_numbers:
+        _refuse_row_numbers(plan.update.ids or plan.delete)
+    done, embedded = yield from apply(plan, bar)
     return Synced(
-        added=len(plan.add) - len(plan.replace),
-        updated=len(plan.update) + len(plan.replace),
-        embedded=_embedded(plan.update) + len(plan.replace),
-        deleted=len(plan.delete),
+        added=done.added,
+        updated=done.updated,
+        embedded=embedded,
+        deleted=done.deleted,
         unchanged=plan.unchanged,
         skipped=found.skipped,
     )
 
 
-def _embedded(records: Records) -> int:
-    """How many records bring a new embedding or a document to embed."""
+def _new_without_content(records: Records, known: frozenset[str]) -> dict[str, str]:
+    """The ids that are new and cannot be added, and why."""
     count = len(records)
-    has = np.array(_present(records.documents, count), bool)
-    if records.embeddings is not None:
-        has |= True if records.has_embedding is None else records.has_embedding
-    return int(has.sum())
+    parts = (_has_vector(records).tolist(), _present(records.documents, count), _present(records.uris, count))
+    return {
+        name: f"the record {name!r} is new and has no document, embedding or uri to be found by; fill one of them"
+        for name, *given in zip(records.ids, *parts, strict=True)
+        if name not in known and not any(given)
+    }
+
+
+def apply(plan: SyncPlan, bar: Bar | None = None) -> Calls[tuple[Edited, int]]:
+    """Do what is planned, at once where the collection can.
+
+    The answer is how many records were deleted, updated and added, and how many updated ones got a new embedding.
+    """
+    update, add = plan.update, plan.add
+    if not (len(update) or len(add) or plan.delete):
+        return Edited(), 0
+    at_once = yield from _takes_edits()
+    if at_once:
+        update = (yield Call("_checked", {"call": "update", "records": update})) if len(update) else update
+        add = (yield Call("_checked", {"call": "add", "records": add})) if len(add) else add
+    with _shown(bar, len(update) + len(add), "sync") as shown:
+        changed = yield from _with_vectors("update", update, shown)
+        later = _Later(shown, len(update))
+        if at_once:
+            gathered = _Gathered("add", later)
+            gathered.embedded = changed is not update
+            edits = Edits(
+                delete=plan.delete,
+                update=changed,
+                without_document=plan.without_document,
+                without_uri=plan.without_uri,
+            )
+            done: Edited = yield from gathered.or_nothing(_write_additions(gathered, add, edits))
+            shown.end()
+        else:
+            added = yield from _with_vectors("add", add, later)
+            done = yield from _apply_in_batches(replace(plan, update=changed, add=added), shown)
+    return done, int(_has_vector(changed).sum())
+
+
+def _write_additions(gathered: _Gathered, add: Records, edits: Edits) -> Calls[Edited]:
+    for piece in _pieces(add):
+        yield from gathered.embed(piece)
+    return (yield from gathered.write(edits))
+
+
+def _apply_in_batches(plan: SyncPlan, shown: _Shown) -> Calls[Edited]:
+    """Do what is planned by the collection's own methods: what is deleted without being added again comes last."""
+    cleared = {*plan.without_document, *plan.without_uri}
+    kept = [row for row, name in enumerate(plan.update.ids) if name not in cleared]
+    again = [row for row, name in enumerate(plan.update.ids) if name in cleared]
+    replaced = yield from _carried_over(plan, records_at(plan.update, again))
+    quiet = _Shown(None, 0)
+    updated = yield from _send("update", records_at(plan.update, kept), quiet, "sync")
+    shown.reach(len(kept))
+    added = yield from _send("add", plan.add, quiet, "sync")
+    shown.reach(len(kept) + len(plan.add))
+    for old, new in replaced:
+        yield from _replace(old, new)
+    for start in range(0, len(plan.delete), _BATCH):
+        yield Call("delete", {"ids": plan.delete[start : start + _BATCH]})
+    shown.end()
+    return Edited(len(plan.delete), updated.written + sum(len(old) for old, _ in replaced), added.written)
+
+
+def _carried_over(plan: SyncPlan, update: Records) -> Calls[list[tuple[Records, Records]]]:
+    """The records that lose a part, in batches: as they are, and whole as they will be."""
+    found = []
+    without_document, without_uri = set(plan.without_document), set(plan.without_uri)
+    for start in range(0, len(update), _BATCH_TO_REPLACE):
+        some = records_at(update, range(start, min(start + _BATCH_TO_REPLACE, len(update))))
+        stored = yield Call("get", {"ids": some.ids, "include": ["documents", "metadatas", "uris", "embeddings"]})
+        at = {name: row for row, name in enumerate(some.ids)}
+        rows = [at[name] for name in stored["ids"]]
+        old = Records(
+            ids=stored["ids"],
+            embeddings=np.asarray(stored["embeddings"], np.float32),
+            documents=stored["documents"],
+            metadatas=[one or None for one in stored["metadatas"]],
+            uris=stored["uris"],
+        )
+        if rows:
+            found.append((old, _laid_over(old, records_at(some, rows), without_document, without_uri)))
+    return found
+
+
+def _laid_over(old: Records, new: Records, without_document: set[str], without_uri: set[str]) -> Records:
+    """``old`` records as an update by ``new`` would leave them, without some documents and uris."""
+
+    def texts(before: Sequence[Any] | None, after: Sequence[Any] | None, gone: set[str]) -> list[Any]:
+        nothing = [None] * len(old)
+        triples = zip(old.ids, before or nothing, after or nothing, strict=True)
+        return [None if name in gone else one if other is None else other for name, one, other in triples]
+
+    metadatas = []
+    for one, other in zip(old.metadatas or (), new.metadatas or [None] * len(old), strict=True):
+        merged = {key: value for key, value in {**(one or {}), **(other or {})}.items() if value is not None}
+        metadatas.append(merged or None)
+    vectors = old.embeddings
+    has = _has_vector(new)
+    if vectors is not None and new.embeddings is not None and has.any():
+        vectors = vectors.copy()
+        vectors[has] = new.embeddings[has]
+    return Records(
+        ids=old.ids,
+        embeddings=vectors,
+        documents=texts(old.documents, new.documents, without_document),
+        metadatas=metadatas,
+        uris=texts(old.uris, new.uris, without_uri),
+    )
+
+
+def _replace(old: Records, new: Records) -> Calls[None]:
+    """Delete records and add them again; after a failure the old ones are put back where that is possible."""
+    try:
+        yield Call("delete", {"ids": old.ids})
+        yield Call("add", _arguments(records_at(new, range(len(new)))))
+    except BaseException as error:
+        try:
+            yield Call("add", _arguments(records_at(old, range(len(old)))))
+        except Exception:  # noqa: BLE001  # the first error is the one to tell
+            if isinstance(error, Exception):
+                some = ", ".join(map(repr, old.ids[:5])) + (", …" if len(old) > 5 else "")
+                say_more(
+                    error,
+                    f"{len(old)} records were to be deleted and added again without a part, and could be neither added "
+                    f"nor put back: {some}",
+                )
+        raise
+
+
+class _Later(_Shown):
+    """The bar of a call, for those that come after ``before`` others."""
+
+    def __init__(self, shown: _Shown, before: int) -> None:
+        self._shown, self._before = shown, before
+
+    def reach(self, done: int) -> None:
+        self._shown.reach(self._before + done)
 
 
 def _state(wanted: Records, page_size: int | None) -> Calls[dict[str, Any]]:
     """What the collection holds, of the parts the frame speaks of."""
-    parts = {
-        "documents": wanted.documents,
-        "metadatas": wanted.metadatas,
-        "uris": wanted.uris,
-        "embeddings": wanted.embeddings,
-    }
-    include = [name for name, values in parts.items() if values is not None]
+    include = _parts_of(wanted)
     if page_size is None:
         return dict((yield Call("get", {"include": include})))
     pages: list[Mapping[str, Any]] = []
@@ -557,11 +1061,12 @@ def _state(wanted: Records, page_size: int | None) -> Calls[dict[str, Any]]:
             return _joined(pages)
 
 
-def _need_content_of_new(records: Records) -> None:
-    count = len(records)
-    has = np.array(_present(records.documents, count), bool) | np.array(_present(records.uris, count), bool)
-    if records.embeddings is not None:
-        has |= True if records.has_embedding is None else records.has_embedding
-    if not has.all():
-        first = records.ids[int(np.argmin(has))]
-        raise ValueError(f"the record {first!r} is new and has no document, embedding or uri to be found by")
+def _parts_of(records: Records) -> list[str]:
+    """What ``get`` has to include to compare with these records."""
+    parts = {
+        "documents": records.documents,
+        "metadatas": records.metadatas,
+        "uris": records.uris,
+        "embeddings": records.embeddings,
+    }
+    return [name for name, values in parts.items() if values is not None]

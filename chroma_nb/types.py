@@ -428,6 +428,33 @@ def have_vectors(embeddings: Any) -> npt.NDArray[np.bool_]:
     )
 
 
+@dataclass(frozen=True)
+class Edits:
+    """Everything that one call changes in a collection, of which all is done or nothing.
+
+    First ``delete``, then ``update`` (ids that do not exist are passed over), then ``add`` (ids that exist are passed
+    over; each record carries a vector). ``upsert`` stands in the place of both: ids that exist are updated, the others
+    added. ``without_document`` and ``without_uri`` are ids of ``update`` whose document or uri is taken away; the rest
+    of the record stays, its vector too.
+    """
+
+    delete: IDs = field(default_factory=list)
+    update: Records = field(default_factory=lambda: Records(ids=[]))
+    add: Records = field(default_factory=lambda: Records(ids=[]))
+    upsert: Records = field(default_factory=lambda: Records(ids=[]))
+    without_document: IDs = field(default_factory=list)
+    without_uri: IDs = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Edited:
+    """How many records were deleted, updated and added."""
+
+    deleted: int = 0
+    updated: int = 0
+    added: int = 0
+
+
 # --- Names of Chroma's ``types`` that live above us -----------------------------------------------------
 #: Chroma's name -> the module that has it.
 _ELSEWHERE: Final = {

@@ -17,6 +17,8 @@ class Backend(Protocol):
 
     identifier: str
     settings: Settings
+    #: Whether ``Edit`` is offered: many changes in one transaction. Over a wire it takes several calls.
+    edits_at_once: bool
 
     def handle(self, request: Request[R]) -> R:
         """The answer to ``request``."""
@@ -40,6 +42,7 @@ class AsyncBackend(Protocol):
 
     identifier: str
     settings: Settings
+    edits_at_once: bool
 
     async def handle(self, request: Request[R]) -> R:
         """The answer to ``request``."""

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, cast
 from uuid import UUID
@@ -24,7 +25,7 @@ from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import R, Request
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, Matrix, Tenant, UserIdentity
+from chroma_nb.types import CollectionModel, Database, Edited, Edits, Matrix, Tenant, UserIdentity
 from chroma_nb.where import And, Expression, parse_where, parse_where_document
 
 #: The version of Chroma whose API is spoken.
@@ -38,6 +39,8 @@ class EmbeddedBackend:
 
     ``open_embedded`` makes them. ``share`` takes one client's reference, ``close`` gives it back.
     """
+
+    edits_at_once = True
 
     def __init__(self, identifier: str, settings: Settings, engine: Engine | None) -> None:
         self.identifier = identifier
@@ -267,6 +270,25 @@ def _upsert(engine: Engine, request: r.Upsert) -> None:
     engine.upsert(request.collection_id, validate.check_records(request.records, updating=True))
 
 
+def _edit(engine: Engine, request: r.Edit) -> Edited:
+    return engine.edit(request.id, _checked(request.edits))
+
+
+def _stage(engine: Engine, request: r.Stage) -> None:
+    engine.stage(request.session, validate.check_records(request.records, updating=True))
+
+
+def _publish(engine: Engine, request: r.Publish) -> Edited:
+    return engine.publish(request.session, _checked(request.edits), update=request.update)
+
+
+def _checked(edits: Edits) -> Edits:
+    update = validate.check_records(edits.update, updating=True)
+    add = validate.check_records(edits.add, updating=False)
+    upsert = validate.check_records(edits.upsert, updating=True)
+    return replace(edits, update=update, add=add, upsert=upsert)
+
+
 def _delete(engine: Engine, request: r.Delete) -> int:
     return engine.delete(
         request.collection_id,
@@ -366,6 +388,11 @@ HANDLERS: Mapping[type[Request[Any]], Callable[[Engine, Any], Any]] = {
     r.Add: _add,
     r.Update: _update,
     r.Upsert: _upsert,
+    r.Edit: _edit,
+    r.BeginStaging: lambda engine, request: engine.begin_staging(request.id),
+    r.Stage: _stage,
+    r.Publish: _publish,
+    r.AbandonStaging: lambda engine, request: engine.abandon(request.session),
     r.Delete: _delete,
     r.Count: _count,
     r.Get: _get,

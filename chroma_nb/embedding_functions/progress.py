@@ -159,7 +159,7 @@ class _Part:
         return None
 
 
-def record_bar(shown: bool | None) -> Callable[[int, str], Progress] | None:
+def record_bar(shown: bool | None) -> Callable[[int | None, str], Progress] | None:
     """What makes the bars of a call on many records: after a second (None), at once (True), or none (False)."""
     if shown is False:
         return None

@@ -17,13 +17,14 @@ from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenan
 
 _COLUMNS: Final = (
     "c.number, c.id, c.name, c.metadata, c.configuration, c.schema, c.settings, c.dimension, c.record_count, "
-    "c.seq, c.next_position, c.next_slot, c.generation, d.name, d.tenant "
+    "c.seq, c.next_position, c.next_slot, c.generation, d.name, d.tenant, c.staged "
     "FROM collections c JOIN databases d ON d.number = c.database "
 )
 _BY_ID: Final = "SELECT " + _COLUMNS + "WHERE c.id = ?"
 _BY_NAME: Final = "SELECT " + _COLUMNS + "WHERE c.name = ? AND d.name = ? AND d.tenant = ?"
 _OF_DATABASE: Final = "SELECT " + _COLUMNS + "WHERE d.name = ? AND d.tenant = ? ORDER BY c.number LIMIT ? OFFSET ?"
 _ALL: Final = "SELECT " + _COLUMNS + "ORDER BY c.number"
+_WITH_STAGED: Final = "SELECT " + _COLUMNS + "WHERE c.staged IS NOT NULL"
 
 
 class CollectionRow(NamedTuple):
@@ -44,6 +45,17 @@ class CollectionRow(NamedTuple):
     generation: int
     database: str
     tenant: str
+    staged_json: bytes | None = None
+
+    @property
+    def staged(self) -> dict[str, Any]:
+        """Session -> which positions are kept for the records that it stages (see ``staging.py``)."""
+        return {} if self.staged_json is None else _staged(self.staged_json)
+
+    @property
+    def hidden(self) -> tuple[tuple[int, int], ...]:
+        """The ranges of positions that no reader counts, ascending."""
+        return () if self.staged_json is None else _hidden(self.staged_json)
 
     @property
     def metadata(self) -> CollectionMetadata | None:
@@ -98,6 +110,24 @@ def _parsed(json: bytes | None) -> dict[str, Any] | None:
     if not isinstance(parsed, dict):
         raise _damaged(f"expected a JSON object, got {type(parsed).__name__}")
     return parsed
+
+
+@lru_cache(maxsize=16)
+def _staged(json: bytes) -> dict[str, Any]:
+    parsed = _parsed(json) or {}
+    try:
+        for session in parsed.values():
+            if not all(0 <= first <= last for first, last in session["ranges"]):
+                raise ValueError("positions that make no range")
+            session["first"], session["seq"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(error) from None
+    return parsed
+
+
+@lru_cache(maxsize=16)
+def _hidden(json: bytes) -> tuple[tuple[int, int], ...]:
+    return tuple(sorted((first, last) for session in _staged(json).values() for first, last in session["ranges"]))
 
 
 def _uuid(text: str) -> UUID:
@@ -230,10 +260,16 @@ def collection_by_name(connection: sqlite3.Connection, name: str, tenant: str, d
 
 def collection_by_id(connection: sqlite3.Connection, ident: str, context: str = "") -> CollectionRow:
     """Raises NotFoundError (also a ValueError), its text led by ``context``, when there is none."""
-    values = connection.execute(_BY_ID, (ident,)).fetchone()
-    if values is None:
+    row = find_collection_by_id(connection, ident)
+    if row is None:
         raise _MissingError(f"{context}Collection [{ident}] does not exist.")
-    return CollectionRow(*values)
+    return row
+
+
+def find_collection_by_id(connection: sqlite3.Connection, ident: str) -> CollectionRow | None:
+    """The collection of that id, or None."""
+    values = connection.execute(_BY_ID, (ident,)).fetchone()
+    return None if values is None else CollectionRow(*values)
 
 
 def known_collection(connection: Connection, ident: str, context: str = "") -> CollectionRow:
@@ -255,6 +291,11 @@ def list_collections(
 def all_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
     """Every collection of every database."""
     return [CollectionRow(*values) for values in connection.execute(_ALL).fetchall()]
+
+
+def with_staged(connection: sqlite3.Connection) -> list[CollectionRow]:
+    """The collections that hold staged records."""
+    return [CollectionRow(*values) for values in connection.execute(_WITH_STAGED).fetchall()]
 
 
 def count_collections(connection: sqlite3.Connection, tenant: str, database: str) -> int:
@@ -327,6 +368,16 @@ def switch_generation(connection: sqlite3.Connection, row: CollectionRow, genera
     connection.execute(
         "UPDATE collections SET generation = ?, next_slot = ?, seq = seq + 1 WHERE number = ?",
         (generation, next_slot, row.number),
+    )
+
+
+def set_staged(
+    connection: sqlite3.Connection, row: CollectionRow, staged: dict[str, Any], *, dimension: int | None
+) -> None:
+    """Write which positions are hidden, and the dimension, which the first staged vectors set."""
+    connection.execute(
+        "UPDATE collections SET staged = ?, dimension = ? WHERE number = ?",
+        (orjson.dumps(staged) if staged else None, dimension, row.number),
     )
 
 

@@ -13,13 +13,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from chroma_nb import schema as schemas
 from chroma_nb._reentry import is_running
-from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, threads, verification
+from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, staging, threads, verification
 from chroma_nb.engine import directory as directories
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
@@ -30,12 +31,13 @@ from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.background import GraphBuilder
 from chroma_nb.engine.locks import first_open, is_network_mount
 from chroma_nb.engine.sqlite import Connection, Connections, Durability, NestedConnections
+from chroma_nb.engine.staging import Staging
 from chroma_nb.engine.stores import VectorStores
 from chroma_nb.engine.vectors import LostVectors, VectorStore
 from chroma_nb.engine.writes import Writing
 from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Matrix, Records, Tenant
+from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Edited, Edits, Matrix, Records, Tenant
 from chroma_nb.where import Expression
 
 T = TypeVar("T")
@@ -81,7 +83,11 @@ class Engine:
         path = None if directory is None else directory / sqlite.FILE_NAME
         # A rollback journal that is synced less may leave the database itself damaged.
         commits: Durability = durability if self._mapped else "power"
-        self._connections = Connections(path, durability=commits, read_only=self.read_only)
+        self._connections = (
+            Connections(path, durability=commits, read_only=True, made=migrations.show_as_current)
+            if self.read_only
+            else Connections(path, durability=commits, read_only=False)
+        )
         try:
             self._prepare(path)
         except BaseException:
@@ -138,7 +144,7 @@ class Engine:
 
     def _prepare(self, path: Path | None) -> None:
         if self.read_only:
-            if not self._connections.read(migrations.is_current):
+            if not self._connections.read(migrations.is_readable):
                 raise _DamagedError(f"{path} is read-only and not (or not this version of) a chroma_nb database")
             return
         if path is not None:
@@ -149,6 +155,7 @@ class Engine:
         self._has_pending = path is not None and self._connections.alone(pending.exist)
         with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
             self._restore_pending()
+            self._sweep_staged(self._connections.change)
         if self._stores.orphans():
             self._connections.change(lambda connection: self._stores.sweep(catalog.all_collections(connection)))
 
@@ -439,6 +446,65 @@ class Engine:
         """Update the records that exist, add the others."""
         self._write(collection_id, lambda writing: writing.upsert(given))
 
+    def edit(self, collection_id: UUID, edits: Edits) -> Edited:
+        """Delete, update and add records in one transaction; how many of each."""
+        done = Edited()
+
+        def operation(writing: Writing) -> Change | None:
+            nonlocal done
+            change, done = writing.edit(edits)
+            return change
+
+        self._write(collection_id, operation)
+        return done
+
+    def begin_staging(self, collection_id: UUID) -> Staging | None:
+        """Begin to take records in by pieces; None where everything is in memory anyway."""
+        if self.directory is None or self.read_only:
+            return None
+        self.look(lambda connection: catalog.known_collection(connection, str(collection_id), _GETTING))
+        self._sweep_staged(self.change)
+        return Staging(collection_id, self.directory / "vectors")
+
+    def stage(self, session: Staging, given: Records) -> None:
+        """Write a piece, which no reader counts yet, in a transaction of its own."""
+
+        def write(connection: Connection) -> int:
+            writing = self._writing(connection, str(session.collection), _GETTING)
+            writing.stage(given, session)
+            return writing.row.next_position
+
+        first = self.change(write)
+        session.positions.update(zip(given.ids, range(first, first + len(given)), strict=True))
+
+    def publish(self, session: Staging, edits: Edits, *, update: bool) -> Edited:
+        """Let what was staged count, and do ``edits``, in one transaction.
+
+        An id that exists is passed over, or with ``update`` changed.
+        """
+        ident = str(session.collection)
+
+        def write(connection: Connection) -> Edited:
+            writing = self._writing(connection, ident, _GETTING)
+            _, done = writing.edit(edits)
+            after = replace(writing, row=catalog.collection_by_id(connection, ident))
+            published = after.publish(session, update=update, gone=frozenset(edits.delete))
+            return Edited(done.deleted, done.updated + published.updated, done.added + published.added)
+
+        done = self.change(write)
+        session.close()
+        return done
+
+    def abandon(self, session: Staging) -> None:
+        """Remove what was staged."""
+        staging.remove(str(session.collection), session.name, self.change)
+        session.close()
+
+    def _sweep_staged(self, change: Callable[[Callable[[Connection], bool]], bool]) -> None:
+        """Remove what calls staged whose process or object has ended."""
+        if self.directory is not None:
+            staging.sweep(self._connections.read(catalog.with_staged), self.directory / "vectors", change)
+
     def delete(
         self, collection_id: UUID, ids: Sequence[str] | None, filter: Expression | None, limit: int | None = None
     ) -> int:
@@ -545,6 +611,7 @@ class Engine:
         emptied (``complete``: not while another process is reading).
         """
         before = directories.bytes_below(self.directory)
+        self._sweep_staged(self.change)
         rows = self.look(catalog.all_collections)
         compacted = [row.name for row in rows if row.next_slot > row.record_count and self.compact(UUID(row.id))]
         busy = self._connections.alone(_vacuumed)
@@ -556,10 +623,14 @@ class Engine:
         """Copy the live vectors of a collection into a new file; False without vectors, or when another came first."""
 
         def begin(reading: Reading) -> Compaction | None:
-            return None if reading.vectors is None else Compaction(reading, self._stores.next)
+            # A copy would not know of what is on its way in.
+            waits = reading.vectors is None or reading.row.staged_json is not None
+            return None if waits else Compaction(reading, self._stores.next)
 
         def finish(connection: Connection) -> CollectionRow | None:
             row = catalog.collection_by_id(connection, str(collection_id))
+            if row.staged_json is not None:
+                return None
             memory = self._refreshed(connection, row)
             if memory is None or not copy.finish(connection, row, memory, self._stores.current(row)):
                 return None
@@ -659,24 +730,8 @@ class Engine:
         """Run ``operation`` in one write transaction, then let memory follow."""
 
         def write(connection: Connection) -> tuple[CollectionRow, CollectionInMemory, Change | None]:
-            row = catalog.collection_by_id(connection, str(collection_id), context)
-            memory = self._refreshed(connection, row)
-            if memory is None:
-                raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
-            try:
-                store = self._stores.current(row) if row.has_vectors else None
-            except FileNotFoundError as error:
-                raise self._stores.lost(row) from error
-            writing = Writing(
-                connection,
-                row,
-                memory,
-                store,
-                self.directory is not None,
-                open_store=lambda dimension: self._stores.first(row, dimension),
-                durable=self.durability == "power",
-            )
-            return row, memory, operation(writing)
+            writing = self._writing(connection, str(collection_id), context)
+            return writing.row, writing.memory, operation(writing)
 
         # In memory the turn is kept to the end: whoever holds another lock of the engine must hold it too, since a call
         # in the middle of this one asks for it.
@@ -689,6 +744,26 @@ class Engine:
                     with contextlib.suppress(ChromaError, OSError):
                         self.compact(collection_id)
                 self.builder.written(row, memory)
+
+    def _writing(self, connection: Connection, ident: str, context: str) -> Writing:
+        """A collection inside the write transaction of ``connection``."""
+        row = catalog.collection_by_id(connection, ident, context)
+        memory = self._refreshed(connection, row)
+        if memory is None:
+            raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
+        try:
+            store = self._stores.current(row) if row.has_vectors else None
+        except FileNotFoundError as error:
+            raise self._stores.lost(row) from error
+        return Writing(
+            connection,
+            row,
+            memory,
+            store,
+            self.directory is not None,
+            open_store=lambda dimension: self._stores.first(row, dimension),
+            durable=self.durability == "power",
+        )
 
     def _refreshed(self, connection: sqlite3.Connection, row: CollectionRow) -> CollectionInMemory | None:
         """The collection in memory at the seq of ``connection``'s snapshot; None when it is ahead."""

@@ -66,13 +66,13 @@ class Reading:
     def documents(self, rows: Ints) -> Sequence[str | None]:
         """The documents of rows, ascending."""
         positions = self.memory.positions[rows]
-        whole = len(rows) == self.memory.live
+        whole = len(rows) == self.memory.live and not self.row.hidden
         found = records.fetch(self.connection, self.row.number, positions, ("document",), all_of_it=whole)
         return [document for _, document in found]
 
     def columns(self) -> Columns:
         """The metadata columns, built on first use."""
-        return self.memory.columns(lambda: records.metadatas(self.connection, self.row.number))
+        return self.memory.columns(lambda: records.metadatas(self.connection, self.row.number, self.row.hidden))
 
     def _columns_for(self, filter: Expression) -> Columns:
         """The metadata columns; none for a filter that is about documents only."""
@@ -134,9 +134,11 @@ class Reading:
             return {field: [] for field in fields}
         whole = len(rows) == self.memory.live
         if whole and fields == ("metadata",):
-            return {"metadata": list(chain.from_iterable(records.metadatas(self.connection, self.row.number)))}
+            stored = records.metadatas(self.connection, self.row.number, self.row.hidden)
+            return {"metadata": list(chain.from_iterable(stored))}
         positions = self.memory.positions[rows]
-        found = records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
+        alone = whole and not self.row.hidden
+        found = records.fetch(self.connection, self.row.number, positions, fields, all_of_it=alone)
         texts = {field: [record[place] for record in found] for place, field in enumerate(fields, 1)}
         if "metadata" in texts:
             texts["metadata"] = records.decode_metadata(texts["metadata"])
@@ -236,7 +238,7 @@ class Reading:
         memory = self.memory
         if memory.exact is None:
             exact = ExactIndex(self.row.parameters.space, self.store.dimension)
-            _, _, slots, norms = records.header_columns(self.connection, self.row.number)
+            _, _, slots, norms = records.header_columns(self.connection, self.row.number, self.row.hidden)
             exact.extend(slots, norms, memory.next_slot)
             memory.exact = exact
         return memory.exact

@@ -15,7 +15,8 @@ from chroma_nb.engine import directory
 from chroma_nb.engine.sqlite import APPLICATION_ID
 from chroma_nb.errors import VersionMismatchError, _DamagedError
 
-_IN_MEMORY_TOO: Final = {1}
+_IN_MEMORY_TOO: Final = {1, 4}
+_OLDEST_READABLE: Final = 3
 _DEFAULTS: Final = (
     "INSERT OR IGNORE INTO tenants (name) VALUES ('default_tenant')",
     """INSERT OR IGNORE INTO databases (id, name, tenant)
@@ -66,6 +67,20 @@ def is_current(connection: sqlite3.Connection) -> bool:
         connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
         and connection.execute("PRAGMA user_version").fetchone()[0] == scripts()[-1][0]
     )
+
+
+def is_readable(connection: sqlite3.Connection) -> bool:
+    """Whether the database is ours and of a format that can be read as it is, for those who may not migrate it."""
+    return bool(
+        connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+        and _OLDEST_READABLE <= connection.execute("PRAGMA user_version").fetchone()[0] <= scripts()[-1][0]
+    )
+
+
+def show_as_current(connection: sqlite3.Connection) -> None:
+    """Let a connection that may only read see an earlier format as the current one."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == _OLDEST_READABLE:
+        connection.execute("CREATE TEMP VIEW collections AS SELECT *, NULL AS staged FROM main.collections")
 
 
 def renumber(connection: sqlite3.Connection) -> None:

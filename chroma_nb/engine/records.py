@@ -25,10 +25,21 @@ _POSITION: Final = (1 << POSITION_BITS) - 1
 NO_VECTOR: Final = -1.0
 
 Positions = npt.NDArray[np.int64]
+#: Ranges of positions, first and last, that no reader counts: see ``staging.py``.
+Hidden = Sequence[tuple[int, int]]
 
 _INSERT: Final = (
     "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+#: As above, for records that come in by pieces.
+_INSERT_STAGED: Final = (
+    "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata, staged) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
+)
+_STAGED_AT: Final = (
+    "SELECT id, slot, norm, crc, document, uri, metadata FROM records "
+    "WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key"
 )
 _HEADERS: Final = "SELECT key, id, slot, norm FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
 #: The metadata of the next records as one text, which takes SQLite a quarter of the time of a row for each.
@@ -95,33 +106,58 @@ def _bounds(collection: int) -> tuple[int, int]:
     return collection << POSITION_BITS, (collection << POSITION_BITS) | _POSITION
 
 
+def _visible(collection: int, hidden: Hidden) -> Iterator[tuple[int, int]]:
+    """The ranges of keys of a collection without the ``hidden`` ranges of positions (ascending)."""
+    first, last = _bounds(collection)
+    for start, end in hidden:
+        if first < (collection << POSITION_BITS | start):
+            yield first, (collection << POSITION_BITS | start) - 1
+        first = (collection << POSITION_BITS | end) + 1
+    yield first, last
+
+
 def _keys(collection: int, positions: Iterable[int]) -> str:
     base = collection << POSITION_BITS
     return orjson.dumps([base | int(position) for position in positions]).decode()
 
 
-def insert(connection: sqlite3.Connection, collection: int, positions: Positions, *columns: Iterable[Any]) -> None:
+def insert(
+    connection: sqlite3.Connection,
+    collection: int,
+    positions: Positions,
+    *columns: Iterable[Any],
+    staged: bool = False,
+) -> None:
     """Write new records: ids, slots, norms, crcs, documents, uris and metadata (JSON), a column each."""
     keys = (positions | collection << POSITION_BITS).tolist()
-    _writing(connection, _INSERT, zip(keys, repeat(collection, len(keys)), *columns, strict=True))
+    _writing(
+        connection,
+        _INSERT_STAGED if staged else _INSERT,
+        zip(keys, repeat(collection, len(keys)), *columns, strict=True),
+    )
 
 
-def metadatas(connection: sqlite3.Connection, collection: int) -> Iterator[list[dict[str, Any] | None]]:
+def metadatas(
+    connection: sqlite3.Connection, collection: int, hidden: Hidden = ()
+) -> Iterator[list[dict[str, Any] | None]]:
     """The metadata of every record of a collection, in get() order, piece by piece."""
-    key, last = _bounds(collection)
-    while True:
-        key, count, joined = connection.execute(_METADATAS, (key, last, _PIECE)).fetchone()
-        if not count:
-            return
-        yield _decoded(joined, count)
-        key += 1
+    for first, last in _visible(collection, hidden):
+        key = first
+        while True:
+            key, count, joined = connection.execute(_METADATAS, (key, last, _PIECE)).fetchone()
+            if not count:
+                break
+            yield _decoded(joined, count)
+            key += 1
 
 
 def header_columns(
-    connection: sqlite3.Connection, collection: int
+    connection: sqlite3.Connection, collection: int, hidden: Hidden = ()
 ) -> tuple[Positions, list[str], Positions, npt.NDArray[np.float64]]:
     """Positions, ids, slots and norms of a whole collection, in get() order: what opening reads."""
-    rows = connection.execute(_HEADERS, _bounds(collection)).fetchall()
+    rows: list[tuple[Any, ...]] = []
+    for bounds in _visible(collection, hidden):
+        rows += connection.execute(_HEADERS, bounds).fetchall()
     if not rows:
         return np.empty(0, np.int64), [], np.empty(0, np.int64), np.empty(0, np.float64)
     keys, ids, slots, norms = zip(*rows, strict=True)
@@ -225,17 +261,32 @@ def delete(connection: sqlite3.Connection, collection: int, positions: Positions
     )
 
 
-def checksums(connection: sqlite3.Connection, collection: int) -> Iterator[tuple[str, int, int | None]]:
+def delete_range(connection: sqlite3.Connection, collection: int, first: int, last: int) -> None:
+    """Delete the records at the positions from ``first`` to ``last``."""
+    base = collection << POSITION_BITS
+    connection.execute("DELETE FROM records WHERE key BETWEEN ? AND ?", (base | first, base | last))
+
+
+def staged_at(connection: sqlite3.Connection, collection: int, positions: Positions) -> list[tuple[Any, ...]]:
+    """(id, slot, norm, crc, document, uri, metadata as JSON) of staged records."""
+    return connection.execute(_STAGED_AT, (_keys(collection, positions),)).fetchall()
+
+
+def checksums(
+    connection: sqlite3.Connection, collection: int, hidden: Hidden = ()
+) -> Iterator[tuple[str, int, int | None]]:
     """(id, slot, crc) of every record, for verify(); None for the crc of one without a vector."""
-    yield from connection.execute(
-        "SELECT id, slot, CASE WHEN norm >= 0 THEN crc END FROM records WHERE key BETWEEN ? AND ? ORDER BY slot",
-        _bounds(collection),
-    )
+    for bounds in _visible(collection, hidden):
+        yield from connection.execute(
+            "SELECT id, slot, CASE WHEN norm >= 0 THEN crc END FROM records WHERE key BETWEEN ? AND ? ORDER BY slot",
+            bounds,
+        )
 
 
-def unreadable(connection: sqlite3.Connection, collection: int) -> list[str]:
+def unreadable(connection: sqlite3.Connection, collection: int, hidden: Hidden = ()) -> list[str]:
     """The ids of records whose metadata is not JSON, for verify()."""
-    return [ident for (ident,) in connection.execute(_UNREADABLE, _bounds(collection)).fetchall()]
+    ranges = _visible(collection, hidden)
+    return [ident for bounds in ranges for (ident,) in connection.execute(_UNREADABLE, bounds).fetchall()]
 
 
 _UNREADABLE: Final = (

@@ -77,8 +77,17 @@ class Connections:
     #: How long a transaction waits for another process's.
     patience: float = BUSY_TIMEOUT_SECONDS
 
-    def __init__(self, path: Path | None, *, durability: Durability, read_only: bool) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        durability: Durability,
+        read_only: bool,
+        made: Callable[[sqlite3.Connection], None] = lambda connection: None,
+    ) -> None:
+        """``made`` is done with every new connection."""
         self.path = path
+        self._made = made
         self.read_only = read_only
         self._durability: Durability = durability
         self._idle: list[Connection] = []
@@ -115,6 +124,7 @@ class Connections:
                 for pragma in _PRAGMAS:
                     connection.execute(pragma)
                 connection.execute(SYNCHRONOUS[self._durability])
+                self._made(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -319,7 +329,7 @@ class NestedConnections(Connections):
         if outer._writer.in_transaction and outer._changing == threading.get_ident():
             self.patience = 0.0  # the interrupted call's own
         if outer.path is not None:
-            super().__init__(outer.path, durability=outer._durability, read_only=outer.read_only)
+            super().__init__(outer.path, durability=outer._durability, read_only=outer.read_only, made=outer._made)
             return
         self.path = None
         self.read_only = False

@@ -22,10 +22,12 @@ def without_vectors(count: int) -> str:
 
 def findings(reading: Reading) -> Iterator[str]:
     """Counts, slots and checksums compared; nothing when all is well."""
-    stored = list(records.checksums(reading.connection, reading.row.number))
+    stored = list(records.checksums(reading.connection, reading.row.number, reading.row.hidden))
     if len(stored) != reading.row.record_count:
         yield f"{len(stored)} records, but the catalog counts {reading.row.record_count}"
-    for ident in records.unreadable(reading.connection, reading.row.number):
+    if len({ident for ident, _, _ in stored}) != len(stored):  # the index does not look at records that were staged
+        yield "an id is there twice"
+    for ident in records.unreadable(reading.connection, reading.row.number, reading.row.hidden):
         yield f"the metadata of record {ident!r} is not readable"
     slots = [slot for _, slot, _ in stored]
     if len(set(slots)) != len(slots) or (slots and not 0 <= min(slots) <= max(slots) < reading.row.next_slot):

@@ -6,22 +6,27 @@ Whatever fails before the commit leaves garbage beyond the committed slots and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
-from chroma_nb.engine import catalog, changelog, pending, records
+from chroma_nb.engine import catalog, changelog, pending, records, staging
 from chroma_nb.engine.collection import UNKNOWN, Change, Metadatas
 from chroma_nb.engine.executor import Reading
+from chroma_nb.engine.staging import Staging
 from chroma_nb.engine.vectors import VectorStore, checksums_of, norms_of
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import Matrix, Records
+from chroma_nb.types import Edited, Edits, Matrix, Records
 
 Ints = npt.NDArray[np.int64]
 _NONE: Ints = np.empty(0, np.int64)
+#: Staged records laid over existing ones at a time.
+_KNOWN_AT_ONCE = 5_000
+_NOTHING_CLEARED: Mapping[str, Container[str]] = {}
 
 
 @dataclass
@@ -31,7 +36,7 @@ class Writing(Reading):
     open_store: Callable[[int], VectorStore]
     durable: bool
 
-    # --- the four operations ---------------------------------------------------------------------------
+    # --- the operations --------------------------------------------------------------------------------
 
     def add(self, given: Records) -> Change | None:
         """New records; ids that exist are passed over."""
@@ -61,13 +66,103 @@ class Writing(Reading):
 
     def delete(self, rows: Ints) -> Change | None:
         """Delete the records in these rows (ascending)."""
-        if not len(rows):
-            return None
-        positions = self.memory.positions[rows]
-        records.delete(self.connection, self.row.number, positions)
-        return self._committed(
-            Change(seq=self.row.seq + 1, next_slot=self.row.next_slot, removed_rows=rows), positions, added=0
+        return self._write(_Batch(), _Batch(), removed=rows)
+
+    def edit(self, edits: Edits) -> tuple[Change | None, Edited]:
+        """Deletions, changes and additions in one; and how many of each there were."""
+        if len(edits.upsert):
+            known = self._split(edits.upsert)[0] != UNKNOWN
+            return self.upsert(edits.upsert), Edited(updated=int(known.sum()), added=int((~known).sum()))
+        removed = self.memory.rows_of(edits.delete)
+        gone = {self.memory.ids[row] for row in removed.tolist()}
+        rows, places = self._split(edits.update)
+        known = rows != UNKNOWN if not gone else (rows != UNKNOWN) & ~np.isin(rows, removed)
+        existing = self.memory.row_of
+        fresh = [place for place, ident in enumerate(edits.add.ids) if ident not in existing or ident in gone]
+        change = self._write(
+            _Batch.of(edits.add, np.array(fresh, np.int64)),
+            _Batch.of(edits.update, places[known]),
+            rows[known],
+            removed=removed,
+            cleared={"document": frozenset(edits.without_document), "uri": frozenset(edits.without_uri)},
         )
+        return change, Edited(len(removed), int(known.sum()), len(fresh))
+
+    # --- records that come by pieces: see staging.py -------------------------------------------------------
+
+    def stage(self, given: Records, session: Staging) -> None:
+        """Write records that no reader counts; they belong to ``session``."""
+        session.check(self.row)
+        self._check_dimension_of(given)
+        first = self.row.next_position
+        positions = np.arange(first, first + len(given))
+        slots, norms, crcs = self._store_vectors(given.embeddings, self.row.next_slot)
+        next_slot = self.row.next_slot + len(slots)
+        self._insert(given, positions, slots, norms, crcs, staged=True)
+        if self.checked and self.vectors is not None:
+            pending.settle(self.connection, self.row, self.vectors, next_slot, now=self.durable)
+        catalog.advance(
+            self.connection,
+            self.row,
+            seq=self.row.seq,
+            next_position=first + len(given),
+            next_slot=next_slot,
+            record_count=self.row.record_count,
+            dimension=self.row.dimension,
+        )
+        staged = staging.noted(self.row, session.name, first, first + len(given) - 1)
+        dimension = self.row.dimension if self.vectors is None else self.vectors.dimension
+        catalog.set_staged(self.connection, self.row, staged, dimension=dimension)
+
+    def publish(self, session: Staging, *, update: bool, gone: Container[str] = ()) -> Edited:
+        """Let the records of ``session`` count. An id that exists is passed over, or with ``update`` changed.
+
+        ``gone``: ids that were deleted in this transaction. Whoever has the collection in memory loads it anew:
+        positions may lie before those of records that were added meanwhile.
+        """
+        session.check(self.row, whole=True)
+        known = [
+            (position, ident)
+            for ident, position in session.positions.items()
+            if ident in self.memory.row_of and ident not in gone
+        ]
+        for start in range(0, len(known), _KNOWN_AT_ONCE):
+            at = np.array([position for position, _ in known[start : start + _KNOWN_AT_ONCE]], np.int64)
+            if update:
+                self._lay_over(at)
+            records.delete(self.connection, self.row.number, at)
+        added = len(session.positions) - len(known)
+        changelog.forget(self.connection, self.row.number)
+        catalog.advance(
+            self.connection,
+            self.row,
+            seq=self.row.seq + 1,
+            next_position=self.row.next_position,
+            next_slot=self.row.next_slot,
+            record_count=self.row.record_count + added,
+            dimension=self.row.dimension,
+        )
+        others = {name: one for name, one in self.row.staged.items() if name != session.name}
+        catalog.set_staged(self.connection, self.row, others, dimension=self.row.dimension)
+        return Edited(updated=len(known) if update else 0, added=added)
+
+    def _lay_over(self, staged: Ints) -> None:
+        """Change existing records by the staged ones of the same ids; their vectors stay where they are."""
+        found = records.staged_at(self.connection, self.row.number, staged)
+        rows = np.array([self.memory.row_of[ident] for ident, *_ in found], np.int64)
+        positions = self.memory.positions[rows]
+        renewed = [
+            (slot, norm, crc, position)
+            for (_, slot, norm, crc, *_), position in zip(found, positions.tolist(), strict=True)
+        ]
+        records.update_vectors(self.connection, self.row.number, renewed)
+        given = Records(
+            ids=[ident for ident, *_ in found],
+            documents=[document for *_, document, _, _ in found],
+            uris=[uri for *_, uri, _ in found],
+            metadatas=[None if metadata is None else orjson.loads(metadata) for *_, metadata in found],
+        )
+        self._rewrite(given, rows, positions, _NOTHING_CLEARED)
 
     # --- how ---------------------------------------------------------------------------------------------
 
@@ -87,12 +182,23 @@ class Writing(Reading):
             )
 
     def _write(
-        self, fresh: _Batch, changed: _Batch, rows: Ints = _NONE, *, without_vectors: bool = False
+        self,
+        fresh: _Batch,
+        changed: _Batch,
+        rows: Ints = _NONE,
+        *,
+        removed: Ints = _NONE,
+        cleared: Mapping[str, Container[str]] = _NOTHING_CLEARED,
+        without_vectors: bool = False,
     ) -> Change | None:
-        """Insert ``fresh`` records, perhaps ``without_vectors``, and apply ``changed`` to the existing ``rows``."""
+        """Delete the ``removed`` rows, apply ``changed`` to the existing ``rows``, insert ``fresh`` records.
+
+        ``cleared``: the ids among ``changed`` whose document or uri is taken away. ``without_vectors``: a fresh record
+        may have none.
+        """
         for batch in (fresh, changed):
             self._check_dimension_of(batch.records)
-        if not len(fresh.records) and not len(rows):
+        if not len(fresh.records) and not len(rows) and not len(removed):
             return None
         there = fresh.with_vector()
         if not without_vectors and not there.all():
@@ -101,6 +207,8 @@ class Writing(Reading):
                 "give embeddings or documents"
             )
         number, first_position, slot = self.row.number, self.row.next_position, self.row.next_slot
+        if len(removed):  # first: an id may be deleted and added again
+            records.delete(self.connection, number, self.memory.positions[removed])
         positions = np.arange(first_position, first_position + len(fresh.records))
         slots, norms, crcs = self._store_new(fresh.records, there, slot)
         decoded = self._insert(fresh.records, positions, slots, norms, crcs)
@@ -117,7 +225,7 @@ class Writing(Reading):
                 moved_slots.tolist(), moved_norms.tolist(), moved_crcs, touched[with_vector].tolist(), strict=True
             )
             records.update_vectors(self.connection, number, renewed)
-        rewritten, metadatas = self._rewrite(changed.records, rows, touched)
+        rewritten, metadatas = self._rewrite(changed.records, rows, touched, cleared)
         change = Change(
             seq=self.row.seq + 1,
             next_slot=slot,
@@ -131,8 +239,10 @@ class Writing(Reading):
             moved_norms=moved_norms,
             rewritten_rows=rewritten,
             rewritten_metadatas=metadatas,
+            removed_rows=removed,
         )
-        return self._committed(change, np.concatenate([np.sort(touched), positions]), added=len(positions))
+        before = np.sort(np.concatenate([touched, self.memory.positions[removed]]))
+        return self._committed(change, np.concatenate([before, positions]), added=len(positions))
 
     def _committed(self, change: Change, touched: Ints, *, added: int) -> Change:
         if self.checked and self.vectors is not None and change.next_slot > self.row.next_slot:
@@ -180,13 +290,20 @@ class Writing(Reading):
         return np.arange(first_slot, first_slot + len(rows)), norms_of(rows), crcs
 
     def _insert(
-        self, given: Records, positions: Ints, slots: Ints, norms: npt.NDArray[np.float64], crcs: Sequence[int]
+        self,
+        given: Records,
+        positions: Ints,
+        slots: Ints,
+        norms: npt.NDArray[np.float64],
+        crcs: Sequence[int],
+        *,
+        staged: bool = False,
     ) -> Sequence[Mapping[str, Any] | None]:
         """Write new records; answers the metadata that readers will see."""
         if not len(given):
             return ()
         nothing: list[None] = [None] * len(given)
-        metadatas = _first_metadatas(given.metadatas or nothing, given.uris)
+        metadatas = _first_metadatas(given.metadatas or nothing, given.uris, keep=staged)
         records.insert(
             self.connection,
             self.row.number,
@@ -198,22 +315,28 @@ class Writing(Reading):
             given.documents or nothing,
             given.uris or nothing,
             map(records.encode_metadata, metadatas),
+            staged=staged,
         )
         return metadatas
 
-    def _rewrite(self, given: Records, rows: Ints, positions: Ints) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
+    def _rewrite(
+        self, given: Records, rows: Ints, positions: Ints, cleared: Mapping[str, Container[str]]
+    ) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
         """Update texts and metadata of existing records; answers which metadata changed, and to what."""
+        nothing: list[None] = [None] * len(rows)
+        clear = {name: [ident in ids for ident in given.ids] for name, ids in cleared.items()}
         for name, texts in (("document", given.documents), ("uri", given.uris)):
-            if texts is not None:
-                pairs = zip(texts, positions.tolist(), strict=True)
-                changed = [(text, position) for text, position in pairs if text is not None]
+            triples = zip(texts or nothing, clear.get(name) or nothing, positions.tolist(), strict=True)
+            changed = [
+                (None if gone else text, position) for text, gone, position in triples if gone or text is not None
+            ]
+            if changed:
                 records.update_texts(self.connection, self.row.number, name, changed)
-        if given.metadatas is None and given.uris is None:
-            return _NONE, ()
-        metadatas = given.metadatas if given.metadatas is not None else [None] * len(rows)
-        uris = given.uris if given.uris is not None else [None] * len(rows)
+        metadatas, uris, gone = given.metadatas or nothing, given.uris or nothing, clear.get("uri") or nothing
+        # Metadata that is empty is told from none by whether there is a uri, so that one goes with the other.
         given_some = np.array(
-            [one is not None or uri is not None for one, uri in zip(metadatas, uris, strict=True)], np.bool_
+            [one is not None or uri is not None or gone for one, uri, gone in zip(metadatas, uris, gone, strict=True)],
+            np.bool_,
         )
         chosen = np.flatnonzero(given_some)
         if not len(chosen):
@@ -231,9 +354,14 @@ class Writing(Reading):
         return rows[order], merged
 
 
-def _first_metadatas(given: Sequence[Mapping[str, Any] | None], uris: Sequence[str | None] | None) -> Metadatas:
-    """Metadata of new records: a key given as None is not there; empty is None, unless there is a uri."""
-    given = [one if one is None or None not in one.values() else _merged({}, one) for one in given]
+def _first_metadatas(
+    given: Sequence[Mapping[str, Any] | None], uris: Sequence[str | None] | None, *, keep: bool = False
+) -> Metadatas:
+    """Metadata of new records: a key given as None is not there; empty is None, unless there is a uri.
+
+    ``keep``: the None stays, as in a staged record, which may yet change another; it reads as missing.
+    """
+    given = given if keep else [one if one is None or None not in one.values() else _merged({}, one) for one in given]
     if uris is None:
         return [one or None for one in given]
     return [one or (None if uri is None else {}) for one, uri in zip(given, uris, strict=True)]

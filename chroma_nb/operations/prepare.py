@@ -8,6 +8,7 @@ of the call, as Chroma's does; errors of an embedding function are left as they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from chroma_nb.operations.validate import (
     as_column,
     check_plain_where,
     check_plain_where_document,
+    check_records,
     check_sendable,
     collection_metadata,
     embedding_matrix,
@@ -29,8 +31,10 @@ from chroma_nb.operations.validate import (
     normal_and_valid_metadatas,
     normalize_metadata,
     validate_base_record_set,
+    validate_documents,
     validate_ids,
     validate_include,
+    validate_lengths,
     validate_metadata,
     validate_metadatas_of,
     validate_n_results,
@@ -224,6 +228,31 @@ def query(
         where_document=where_document,
         include=_asked_fields(include),
     )
+
+
+def checked(call: str, records: Records) -> Records:
+    """The records of a table or a file, checked as the arguments of ``call``; vectors may be missing."""
+    documents = _list(records.documents)
+    with _In(call):
+        metadatas, valid = normal_and_valid_metadatas(_list(records.metadatas))
+        validate_lengths({"ids": records.ids, "documents": documents, "metadatas": metadatas, "uris": records.uris})
+        validate_ids(records.ids)
+        if documents is not None:
+            validate_documents(documents, nullable=True)
+        if metadatas is not None and not valid:
+            validate_metadatas_of(records.ids, metadatas)
+    return check_records(replace(records, documents=documents, metadatas=metadatas), updating=call != "add")
+
+
+def _list(values: Sequence[Any] | None) -> Any:
+    return values if values is None or isinstance(values, list) else list(values)
+
+
+def vectors(target: Target, values: list[Any], call: str) -> Matrix:
+    """A vector for each of the values, by the collection's embedding function."""
+    with _In(call):
+        function = target.function()
+    return embed.run(function, values, is_query=False)
 
 
 def _place(target: Target) -> tuple[Any, str, str]:

@@ -20,6 +20,8 @@ from chroma_nb.types import (
     CollectionMetadata,
     CollectionModel,
     Database,
+    Edited,
+    Edits,
     Matrix,
     ReadLevel,
     Records,
@@ -296,6 +298,45 @@ class RecordEmbeddingModel(LocalRequest[str]):
 
     id: UUID
     embedding_model: str
+
+
+@dataclass(frozen=True)
+class Edit(LocalRequest[Edited]):
+    """Delete, update and add records of one collection, all of it in one transaction."""
+
+    id: UUID
+    edits: Edits
+
+
+@dataclass(frozen=True)
+class BeginStaging(LocalRequest[Any]):
+    """Begin to take in records that are too many for one transaction; None where that brings nothing."""
+
+    id: UUID
+
+
+@dataclass(frozen=True)
+class Stage(LocalRequest[None]):
+    """Some of these records, each with a vector. ``session`` is the answer of ``BeginStaging``."""
+
+    session: Any
+    records: Records
+
+
+@dataclass(frozen=True)
+class Publish(LocalRequest[Edited]):
+    """Let the records count, and do ``edits``, in one transaction; ids that exist are passed over or updated."""
+
+    session: Any
+    edits: Edits
+    update: bool
+
+
+@dataclass(frozen=True)
+class AbandonStaging(LocalRequest[None]):
+    """Remove the records that were staged."""
+
+    session: Any
 
 
 @dataclass(frozen=True)

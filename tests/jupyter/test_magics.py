@@ -327,7 +327,7 @@ def test_an_error_is_called_by_its_public_name(chroma):
 def test_a_variable_holds_a_collection_or_its_name_in_every_command(chroma, shell, client, papers):
     notes = client.create_collection("other-notes", embedding_function=None)
     notes.add(ids=["n1"], embeddings=[[1.0, 0.0]])
-    shell.user_ns.update(name="other-notes", notes=notes, wanted=["p1"], df=pd.DataFrame({"id": ["n1"]}))
+    shell.user_ns.update(name="other-notes", notes=notes, wanted=["p1"], df=pd.DataFrame({"id": ["n1"], "x": [1]}))
     for in_use in (False, True):
         if in_use:
             chroma("use papers")

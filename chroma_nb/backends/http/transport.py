@@ -171,6 +171,8 @@ class _ProgressBar:
 class _HttpParts:
     """What the sync and the async backend have in common."""
 
+    edits_at_once = False
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._endpoint = endpoint(settings)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from itertools import groupby
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from chroma_nb import dataframe_calls
 from chroma_nb.client._async import blocking
-from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.dataframe_calls import run_async
+from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
 from chroma_nb.types import Records, Where, WhereDocument, have_vectors
 
@@ -75,8 +77,9 @@ class AsyncFiles:
         """Upsert the records of a Parquet file; the answer is how many.
 
         A column ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` may be, and any further
-        column becomes metadata under its name. Records without an embedding are embedded from their documents.
-        Raises ValueError for a file that holds no records. Needs pyarrow.
+        column becomes metadata under its name. Records without an embedding are embedded from their documents. All or
+        nothing, however large the file is; ``batch_size`` rows are read at a time. Raises ValueError for a file that
+        holds no records, DuplicateIDError for an id that occurs twice. Needs pyarrow.
         """
         total, batches = await blocking.run(parquet.read, path, batch_size)
         return await self._read(batches, total)
@@ -85,7 +88,8 @@ class AsyncFiles:
         """Upsert the records of a file of JSON Lines; the answer is how many.
 
         As ``to_jsonl`` writes them; of each line only ``id`` must be there. Records without an embedding are
-        embedded from their documents. Raises ValueError with the number of a line that is no record.
+        embedded from their documents. All or nothing, as ``from_parquet``. Raises ValueError with the number of a line
+        that is no record.
         """
         return await self._read(json_lines.read(path, batch_size), None)
 
@@ -124,11 +128,20 @@ class AsyncFiles:
         return len(ids)
 
     async def _read(self: Any, batches: Iterable[Records], total: int | None) -> int:
+        """Upsert the records of a file; at once where the collection can, else batch by batch."""
+        batches = (_without_empty_metadata(batch) for batch in batches if len(batch))
+        if self._edits_at_once:
+            calls = dataframe_calls.write_pieces("upsert", batches, total, bar=record_bar(None))
+            return (await run_async(self, calls)).written
         count = 0
         with progress_bar(total, description="reading", unit="record") as bar:
             for batch in batches:
-                for part in _parts(batch):
-                    await self.upsert(**part)
+                try:
+                    await run_async(self, dataframe_calls.write_records("upsert", batch))
+                except Exception as error:
+                    if count:
+                        dataframe_calls.say_more(error, f"the {count} records before these are written")
+                    raise
                 count += len(batch)
                 bar.update(max(0, count - bar.done))  # embedding moves it, too
         return count
@@ -148,19 +161,6 @@ def _records(got: Any, dimension: int | None) -> Records:
     )
 
 
-def _parts(batch: Records) -> Iterable[dict[str, Any]]:
-    """Arguments of ``upsert``: runs of records that have a vector, and runs of those that have none."""
-    there = [batch.embeddings is not None] * len(batch) if batch.has_embedding is None else batch.has_embedding.tolist()
-    for has_vector, places in groupby(range(len(batch)), key=there.__getitem__):
-        chosen = list(places)
-        fields = {"documents": batch.documents, "metadatas": batch.metadatas, "uris": batch.uris}
-        part: dict[str, Any] = {"ids": [batch.ids[place] for place in chosen]}
-        for name, values in fields.items():
-            given = (
-                [values[place] or None if name == "metadatas" else values[place] for place in chosen] if values else []
-            )
-            if any(value is not None for value in given):
-                part[name] = given
-        if has_vector and batch.embeddings is not None:
-            part["embeddings"] = batch.embeddings[chosen]
-        yield part
+def _without_empty_metadata(batch: Records) -> Records:
+    """Empty metadata is none, in files."""
+    return batch if batch.metadatas is None else replace(batch, metadatas=[one or None for one in batch.metadatas])

@@ -25,13 +25,17 @@ from chroma_nb.types import (
     URI,
     CollectionMetadata,
     Document,
+    Edited,
+    Edits,
     Embedding,
     Image,
     Include,
+    Matrix,
     Metadata,
     OneOrMany,
     PyEmbedding,
     ReadLevel,
+    Records,
     Where,
     WhereDocument,
 )
@@ -160,6 +164,53 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """
         request = prepare.delete(self._target, ids, where, where_document, limit)
         return {"deleted": self._client.handle(request)}
+
+    # --- Writing what is computed already: the tables of ``frames`` and the files of ``files`` ---
+
+    @property
+    def _edits_at_once(self) -> bool:
+        """Whether many changes can be one transaction: not over HTTP."""
+        return self._client.edits_at_once
+
+    def _checked(self, call: str, records: Records) -> Records:
+        """The records, checked as the arguments of ``call`` before anything is embedded."""
+        return prepare.checked(call, records)
+
+    def _embed(self, input: list[Any], call: str = "add") -> Matrix:
+        """A vector for each document, by the embedding function that ``add`` would take; Chroma's name for it."""
+        target = self._target
+        found = blocking.run(prepare.vectors, target, input, call)
+        if not self._edits_at_once:  # else it is noted by the call that writes
+            self._record_model(target)
+        return found
+
+    def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
+        """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
+        self._record_embedding(embedded)
+        return self._client.handle(requests.Edit(self.id, edits))
+
+    def _begin_staging(self) -> Any:
+        """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
+        return self._client.handle(requests.BeginStaging(self.id))
+
+    def _stage(self, session: Any, records: Records) -> None:
+        """Write some records that no reader counts yet."""
+        return self._client.handle(requests.Stage(session, records))
+
+    def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
+        """Let them count, and write ``edits`` with them."""
+        self._record_embedding(embedded)
+        return self._client.handle(requests.Publish(session, edits, update))
+
+    def _abandon_staging(self, session: Any) -> None:
+        """Remove them."""
+        return self._client.handle(requests.AbandonStaging(session))
+
+    def _record_embedding(self, embedded: bool) -> None:
+        target = self._target
+        if embedded:
+            target.function()
+        self._record_model(target)
 
     # --- Reading ---
 

@@ -80,7 +80,9 @@ class Frames:
         its labels with the table's index, or with the ids. ``metadata`` names the metadata columns, by default all
         others, or gives a dict a row. A missing cell is an absent key; a date becomes ISO 8601 text, or
         seconds since 1970 with ``dates="epoch"``. With ``on_error="skip"`` rows that cannot be records are
-        left out and reported. ``progress``: None shows a bar after a second.
+        left out and reported. ``progress``: None shows a bar after a second. The answer counts the rows written, and
+        those whose ids were there already. All or nothing: after an error, or Ctrl-C, nothing was added (over HTTP
+        the error says what was).
 
         Raises ValueError that names the rows and reasons.
 
@@ -144,8 +146,10 @@ class Frames:
         """Make the collection equal to a table, doing only what is needed; run again, it does nothing.
 
         New rows are added, changed documents embedded anew, changed metadata updated (a key that the row
-        no longer has is deleted), and with ``delete`` the records that are in no row are deleted. A part
-        that the table has no column for stays as it is. Other arguments as ``add_df``.
+        no longer has is deleted), a document or uri whose cell is empty is taken away, and with ``delete`` the
+        records that are in no row are deleted. A part that the table has no column for stays as it is, and so does the
+        embedding of a record that loses its document. All or nothing, as ``add_df``, with its other arguments.
+        ValueError when the ids are only row numbers and a record that is there would be changed or deleted.
 
         >>> import chroma_nb, pandas
         >>> birds = pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]], "g": [9]})

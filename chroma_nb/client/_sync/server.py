@@ -47,6 +47,11 @@ class Server(ServerAPI):
         """The answer to ``request``."""
         return self._backend.handle(request)
 
+    @property
+    def edits_at_once(self) -> bool:
+        """Whether the backend takes many changes in one transaction."""
+        return self._backend.edits_at_once
+
     def stop(self) -> None:
         """Release what the backend holds now, whoever else uses it."""
         self._backend.stop()

@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chroma_nb.types import have_vectors
+import numpy as np
+
+from chroma_nb import dataframe_calls
+from chroma_nb.types import Records, have_vectors
 
 #: Records deleted at once; all of them are kept for the undo.
 DELETED_AT_ONCE = 1_000
@@ -160,8 +163,10 @@ class Changes:
     def _restore(self, after: Record, before: Record) -> None:
         """An update where it can say everything; a document cannot be taken away by one."""
         if before.document is None and after.document is not None:
-            self._collection.delete(ids=[before.id])
-            self._add([before])
+            metadatas = _difference(after, before).get("metadatas")
+            update = Records([before.id], np.asarray([before.embedding], np.float32), metadatas=metadatas)
+            plan = dataframe_calls.SyncPlan(update=update, without_document=[before.id])
+            dataframe_calls.run(self._collection, dataframe_calls.apply(plan))
         else:
             # A record without a vector gets one when its document is put back.
             vector = {} if before.embedding is None else {"embeddings": [before.embedding]}

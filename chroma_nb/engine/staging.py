@@ -1,0 +1,145 @@
+"""Staging: records that are too many for one transaction come in by pieces, and count when the last is there.
+
+A piece is an ordinary short transaction: it takes positions and slots from the collection's counters, writes its rows
+there, and notes the positions in the collection's row as hidden. Readers leave hidden positions out; nothing else tells
+a staged record from another. Publishing forgets that they are hidden, in one short transaction.
+
+Who stages holds a lock on a file beside the vectors, which ends with the object or the process. What nobody holds is
+removed, piece by piece, by the next opening, staging or vacuum. While anything is staged the collection is not
+compacted: a copy of the vectors would not know of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import weakref
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from chroma_nb.engine import catalog, locks, pending, records
+from chroma_nb.engine.catalog import CollectionRow
+from chroma_nb.engine.sqlite import Connection
+from chroma_nb.engine.vectors import TEMPORARY
+from chroma_nb.errors import InternalError
+
+T = TypeVar("T")
+
+#: Records removed by one transaction.
+_REMOVED_AT_ONCE: Final = 20_000
+_NAME: Final = re.compile("[0-9a-f]{32}")
+
+
+class Staging:
+    """One call's records under way. It ends when it is closed, or when nobody refers to it."""
+
+    def __init__(self, collection: UUID, folder: Path) -> None:
+        """``folder``: where the vectors are; the lock is a file there."""
+        self.collection = collection
+        #: id -> position of every record that is staged.
+        self.positions: dict[str, int] = {}
+        folder.mkdir(mode=0o700, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+        while True:
+            self.name = secrets.token_hex(16)
+            path = _path(folder, self.name)
+            descriptor = os.open(path, flags, 0o600)
+            self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
+            self.close.atexit = False
+            if locks.claim(descriptor) and os.fstat(descriptor).st_nlink:
+                return
+            self.close()  # another process, sweeping, came between
+
+    def check(self, row: CollectionRow, *, whole: bool = False) -> None:
+        """InternalError when what was staged is not there any more; ``whole``: or not what we know of."""
+        ranges = row.staged.get(self.name, {"ranges": []})["ranges"]
+        count = sum(last - first + 1 for first, last in ranges)
+        if (self.positions and not count) or (whole and count != len(self.positions)):
+            raise InternalError(
+                f"the records that were on their way into collection [{row.name}] are not there any more: did another "
+                "process remove them? Nothing was written, try again"
+            )
+
+
+def _path(folder: Path, name: str) -> Path:
+    # The ending is that of unfinished copies: whoever sweeps the folder leaves it alone while it is locked.
+    return folder / f"{name}{TEMPORARY}"
+
+
+def _end(descriptor: int, path: Path, process: int) -> None:
+    if os.getpid() == process:  # not in a forked child: its parent goes on
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+    os.close(descriptor)
+
+
+def _is_dead(folder: Path, name: str) -> bool:
+    """Whether nobody holds the lock of this session."""
+    if not _NAME.fullmatch(name):  # a path is never made of what somebody may have written into the database
+        return True
+    try:
+        descriptor = os.open(_path(folder, name), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | os.O_NOFOLLOW)
+    except OSError:
+        return True
+    try:
+        return locks.claim(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(rows: Iterable[CollectionRow], folder: Path, change: Callable[[Callable[[Connection], bool]], bool]) -> None:
+    """Remove what sessions left that have ended; ``change`` does its work in a transaction."""
+    for row in rows:
+        for name in row.staged:
+            if _is_dead(folder, name):
+                remove(row.id, name, change)
+                if _NAME.fullmatch(name):
+                    with contextlib.suppress(OSError):
+                        _path(folder, name).unlink(missing_ok=True)
+
+
+def remove(collection: str, name: str, change: Callable[[Callable[[Connection], bool]], bool]) -> None:
+    """Remove the records of a session, some in each transaction."""
+    while change(lambda connection: _remove_some(connection, collection, name)):
+        pass
+
+
+def _remove_some(connection: Connection, collection: str, name: str) -> bool:
+    """Remove some records of a session; False when none are left."""
+    row = catalog.find_collection_by_id(connection, collection)
+    if row is None or name not in row.staged:
+        return False
+    staged: dict[str, Any] = {**row.staged}
+    session = {**staged[name], "ranges": [*staged[name]["ranges"]]}
+    if not session["ranges"]:
+        del staged[name]
+        # The first vectors of a collection say its dimension; these are gone again. A file of another dimension is
+        # another generation.
+        undone = session["first"] and not staged and not row.record_count and row.seq == session["seq"]
+        catalog.set_staged(connection, row, staged, dimension=None if undone else row.dimension)
+        if undone:
+            pending.forget(connection, row.number)
+            catalog.switch_generation(connection, row, row.generation + 1, 0)
+        return False
+    first, last = session["ranges"].pop()
+    start = max(first, last - _REMOVED_AT_ONCE + 1)
+    records.delete_range(connection, row.number, start, last)
+    if start > first:
+        session["ranges"].append([first, start - 1])
+    catalog.set_staged(connection, row, {**staged, name: session}, dimension=row.dimension)
+    return True
+
+
+def noted(row: CollectionRow, name: str, first: int, last: int) -> dict[str, Any]:
+    """What is staged in a collection, with the positions ``first`` to ``last`` more for session ``name``."""
+    session = row.staged.get(name) or {"ranges": [], "first": row.dimension is None, "seq": row.seq}
+    ranges = [list(one) for one in session["ranges"]]
+    if ranges and ranges[-1][1] + 1 == first:
+        ranges[-1][1] = last
+    else:
+        ranges.append([first, last])
+    return {**row.staged, name: {**session, "ranges": ranges}}

@@ -1,0 +1,52 @@
+"""A directory that an earlier version wrote opens unchanged. The fixtures' maker: ``fixtures/make_format.py``."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chroma_nb
+from chroma_nb.engine import directory
+
+FIXTURES = Path(__file__).parent / "fixtures"
+sys.path.insert(0, str(FIXTURES))
+from make_format import expected  # noqa: E402  # what the earlier version said was made by the same function
+
+
+def unpacked(number: int, into: Path) -> Any:
+    """The directory, unpacked, and what its version said of it."""
+    with tarfile.open(FIXTURES / f"format-{number}.tar.xz") as archive:
+        archive.extractall(into, filter="data")
+    return json.loads(lzma.decompress((FIXTURES / f"format-{number}.expected.json.xz").read_bytes()))
+
+
+@pytest.mark.parametrize("number", [3])
+def test_whoever_may_only_read_it_reads_it_too(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = unpacked(number, tmp_path)
+    monkeypatch.setattr(directory, "is_writable", lambda path: False)
+    before = (tmp_path / "chroma_nb.sqlite3").read_bytes()
+    with chroma_nb.PersistentClient(tmp_path) as client:
+        assert expected(client) == wanted
+        assert client.verify() == []
+    assert (tmp_path / "chroma_nb.sqlite3").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [3])
+def test_a_directory_of_an_earlier_format_opens_unchanged(number: int, tmp_path: Path) -> None:
+    wanted = unpacked(number, tmp_path)
+    for _ in range(2):  # as it was, and as it was brought up to date
+        with chroma_nb.PersistentClient(tmp_path) as client:
+            assert expected(client) == wanted
+            assert client.verify() == []
+    with chroma_nb.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("compacted", embedding_function=None)
+        collection.add(ids=["today"], embeddings=[[1, 2, 3]])
+        client.vacuum()
+        assert collection.get(include=[])["ids"][-2:] == ["after", "today"]
+        assert client.verify() == []

@@ -1,0 +1,330 @@
+"""Records that come by pieces: nobody counts them before the last is there, and what died is swept."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chroma_nb.engine import migrations
+from chroma_nb.engine.engine import Engine
+from chroma_nb.errors import InternalError, InvalidArgumentError, NotFoundError, VersionMismatchError
+from chroma_nb.types import Edits
+from chroma_nb.where import parse_where
+
+EVERY_SECOND = parse_where({"number": {"$in": list(range(0, 1000, 2))}})
+
+
+@pytest.fixture
+def collection(on_disk: Engine) -> UUID:
+    collection = create(on_disk)
+    on_disk.add(collection, numbered(0, 10))
+    return collection
+
+
+def begun(engine: Engine, collection: UUID) -> Any:
+    session = engine.begin_staging(collection)
+    assert session is not None
+    return session
+
+
+def hidden_rows(engine: Engine) -> int:
+    """Staged records that nobody has published."""
+    rows = engine.look(lambda connection: connection.execute("SELECT count(*) FROM records").fetchone())[0]
+    counted = engine.look(lambda connection: connection.execute("SELECT sum(record_count) FROM collections").fetchone())
+    return int(rows - counted[0])
+
+
+def files(engine: Engine) -> list[str]:
+    """What lies beside the vectors, unfinished."""
+    return [path.name for path in ((engine.directory or Path()) / "vectors").glob("*.new")]
+
+
+def test_nobody_counts_what_is_staged(on_disk: Engine, collection: UUID, tmp_path: Path) -> None:
+    other = Engine(tmp_path / "db", durability="power")  # as another process has it
+    before, session = contents(on_disk, collection), begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 5))
+    on_disk.stage(session, numbered(105, 5))
+    for engine in (on_disk, other):
+        assert contents(engine, collection) == before
+        assert agree(engine, collection) == set(before)
+        assert engine.get(collection, None, EVERY_SECOND, None, None, ())["ids"] == [f"r{n}" for n in range(0, 10, 2)]
+        assert engine.get(collection, None, None, None, None, ("metadatas",))["metadatas"] == [
+            row[2] for row in before.values()
+        ]
+        assert engine.verify() == []
+    assert hidden_rows(on_disk) == 10
+    on_disk.add(collection, numbered(50, 2))
+    other.delete(collection, ["r3"], None)
+    assert on_disk.publish(session, Edits(), update=False).added == 10
+    wanted = [f"r{n}" for n in (0, 1, 2, *range(4, 10), *range(100, 110), 50, 51)]
+    for engine in (on_disk, other):
+        assert list(contents(engine, collection)) == wanted
+        assert agree(engine, collection) == set(wanted)
+        assert engine.get(collection, None, EVERY_SECOND, None, None, ())["ids"] == [
+            one for one in wanted if int(one[1:]) % 2 == 0
+        ]
+        assert nearest(engine, collection, numbered_vector(104), 1) == ["r104"]
+        assert engine.verify() == []
+    assert files(on_disk) == []
+    other.close()
+
+
+def test_an_id_that_is_there_at_the_end_keeps_the_meaning_of_the_call(on_disk: Engine, collection: UUID) -> None:
+    piece = records(
+        ["r1", "new", "r2"],
+        [[1.0] * 8, [2.0] * 8, [3.0] * 8],
+        ["one", "two", None],
+        [{"version": 7, "number": None}, {"number": 5, "gone": None}, None],
+        [None, "u", "v"],
+    )
+    before = contents(on_disk, collection)
+    session = begun(on_disk, collection)
+    on_disk.stage(session, piece)
+    done = on_disk.publish(session, Edits(), update=False)
+    assert (done.added, done.updated) == (1, 0)
+    now = contents(on_disk, collection)
+    assert {name: now[name] for name in before} == before
+    on_disk.delete(collection, ["new"], None)
+
+    twin = Engine.open(None)
+    same = create(twin)
+    twin.add(same, numbered(0, 10))
+    twin.upsert(same, piece)
+    session = begun(on_disk, collection)
+    on_disk.stage(session, piece)
+    done = on_disk.publish(session, Edits(), update=True)
+    assert (done.added, done.updated) == (1, 2)
+    assert contents(on_disk, collection) == contents(twin, same)
+    assert on_disk.verify() == []
+    assert on_disk.compact(collection)
+    assert contents(on_disk, collection) == contents(twin, same)
+    twin.close()
+
+
+def test_edits_are_done_with_it_or_not_at_all(on_disk: Engine, collection: UUID) -> None:
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(20, 3))
+    wrong = Edits(delete=["r1"], update=records(["r2"], [[1.0, 2.0]]))
+    before = contents(on_disk, collection)
+    with pytest.raises(InvalidArgumentError, match="dimension"):
+        on_disk.publish(session, wrong, update=False)
+    assert contents(on_disk, collection) == before
+    edits = Edits(delete=["r1", "r21"], update=records(["r2"], None, ["new"]), without_document=["r2"])
+    done = on_disk.publish(session, edits, update=False)
+    assert (done.deleted, done.updated, done.added) == (1, 1, 3)
+    now = contents(on_disk, collection)
+    assert [now["r2"][1], len(now), "r1" in now] == [None, 12, False]
+    assert on_disk.verify() == []
+
+
+@pytest.mark.parametrize("sweeper", ["abandon", "open", "stage", "vacuum"])
+def test_what_died_is_swept(sweeper: str, on_disk: Engine, collection: UUID, tmp_path: Path) -> None:
+    before = contents(on_disk, collection)
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 30))
+    if sweeper == "abandon":
+        on_disk.abandon(session)
+    else:
+        del session
+        gc.collect()
+        assert hidden_rows(on_disk) == 30
+        if sweeper == "vacuum":
+            on_disk.vacuum()
+        elif sweeper == "stage":
+            begun(on_disk, collection)
+        else:
+            on_disk.close()
+            on_disk = Engine.open(tmp_path / "db")
+    assert hidden_rows(on_disk) == 0
+    assert contents(on_disk, collection) == before
+    assert on_disk.verify() == []
+    gc.collect()
+    assert files(on_disk) == []
+    on_disk.upsert(collection, numbered(100, 3))
+    assert len(agree(on_disk, collection)) == 13
+    on_disk.close()
+
+
+def test_what_is_under_way_elsewhere_is_left_alone(on_disk: Engine, collection: UUID, tmp_path: Path) -> None:
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 5))
+    other = Engine(tmp_path / "db", durability="power")
+    other.vacuum()
+    second = begun(other, collection)
+    other.stage(second, numbered(200, 5))
+    assert hidden_rows(on_disk) == 10
+    assert other.publish(second, Edits(), update=False).added == 5
+    assert on_disk.publish(session, Edits(), update=False).added == 5
+    assert len(agree(on_disk, collection)) == len(agree(other, collection)) == 20
+    assert other.verify() == []
+    other.close()
+
+
+def test_a_collection_is_not_compacted_while_something_is_staged(on_disk: Engine, collection: UUID) -> None:
+    on_disk.upsert(collection, numbered(0, 10, version=1))  # ten holes
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 5))
+    assert not on_disk.compact(collection)
+    on_disk.vacuum()
+    assert on_disk.publish(session, Edits(), update=False).added == 5
+    assert on_disk.verify() == []
+    assert on_disk.compact(collection)
+    assert nearest(on_disk, collection, numbered_vector(103), 1) == ["r103"]
+    assert on_disk.verify() == []
+
+
+def test_a_compaction_that_began_before_does_not_end(
+    on_disk: Engine, collection: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chroma_nb.engine.compaction import Compaction
+
+    sessions = []
+    real = Compaction.copy
+
+    def copy(self: Any) -> None:
+        real(self)
+        sessions.append(begun(on_disk, collection))
+        on_disk.stage(sessions[0], numbered(100, 5))
+
+    on_disk.upsert(collection, numbered(0, 10, version=1))
+    monkeypatch.setattr(Compaction, "copy", copy)
+    assert not on_disk.compact(collection)
+    assert on_disk.publish(sessions[0], Edits(), update=False).added == 5
+    assert on_disk.verify() == []
+    assert nearest(on_disk, collection, numbered_vector(104), 1) == ["r104"]
+
+
+def test_a_collection_that_is_deleted_takes_along_what_is_on_its_way(on_disk: Engine, collection: UUID) -> None:
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 5))
+    on_disk.delete_collection("words", *PLACE)
+    with pytest.raises(NotFoundError):
+        on_disk.stage(session, numbered(200, 5))
+    on_disk.abandon(session)
+    assert on_disk.look(lambda connection: connection.execute("SELECT count(*) FROM records").fetchone()) == (0,)
+    session = begun(on_disk, create(on_disk))
+    on_disk.stage(session, numbered(100, 5))
+    on_disk.reset()
+    with pytest.raises(NotFoundError):
+        on_disk.publish(session, Edits(), update=False)
+    assert on_disk.verify() == []
+
+
+def test_what_was_removed_meanwhile_is_not_published(on_disk: Engine, collection: UUID) -> None:
+    """On a file system without locks another process may take it for dead."""
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 5))
+    from chroma_nb.engine import staging
+
+    staging.remove(str(collection), session.name, on_disk.change)
+    with pytest.raises(InternalError, match="are not there any more"):
+        on_disk.stage(session, numbered(105, 5))
+    with pytest.raises(InternalError, match="are not there any more"):
+        on_disk.publish(session, Edits(), update=False)
+    assert agree(on_disk, collection) == {f"r{n}" for n in range(10)}
+
+
+def test_vectors_that_never_came_set_no_dimension(on_disk: Engine) -> None:
+    collection = create(on_disk)
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(0, 5))
+    on_disk.abandon(session)
+    on_disk.add(collection, records(["a"], [[1.0, 2.0]]))
+    assert agree(on_disk, collection) == {"a"}
+    assert on_disk.verify() == []
+
+
+def test_in_memory_nothing_is_staged() -> None:
+    engine = Engine.open(None)
+    assert engine.begin_staging(create(engine)) is None
+    engine.close()
+
+
+def test_an_earlier_version_refuses_the_directory_and_says_what_to_do(
+    on_disk: Engine, collection: UUID, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 5))
+    on_disk.close()
+    earlier = [one for one in migrations.scripts() if one[0] <= 3]
+    monkeypatch.setattr(migrations, "scripts", lambda: earlier)
+    with pytest.raises(VersionMismatchError, match=r"written by a newer chroma_nb .*this one knows 3.*upgrade"):
+        Engine.open(tmp_path / "db")
+
+
+# --- Against an oracle -----------------------------------------------------------------------------------------
+NUMBERS = st.integers(0, 12)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["begin", "publish add", "publish upsert", "abandon", "lose", "reopen", "vacuum"])),
+        st.tuples(st.sampled_from(["stage", "add", "upsert"]), NUMBERS, st.integers(1, 4)),
+        st.tuples(st.just("delete"), NUMBERS),
+    ),
+    min_size=4,
+    max_size=25,
+)
+
+
+@given(STEPS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_comes_between_the_records_are_those_of_the_oracle(tmp_path: Path, steps: list[Any]) -> None:
+    path = tmp_path / str(next(_COUNTER))
+    engine = Engine.open(path)
+    collection = create(engine)
+    there: dict[str, int] = {}  # id -> version
+    waiting: dict[str, int] = {}
+    session: Any = None
+    for version, (what, *arguments) in enumerate(steps, 1):
+        if what == "begin" and session is None:
+            session, waiting = begun(engine, collection), {}
+        elif what == "stage" and session is not None:
+            first, count = arguments
+            piece = numbered(first, count, version)
+            if not waiting.keys() & set(piece.ids):
+                engine.stage(session, piece)
+                waiting |= dict.fromkeys(piece.ids, version)
+        elif what.startswith("publish") and session is not None:
+            update = what.endswith("upsert")
+            engine.publish(session, Edits(), update=update)
+            there = {**there, **waiting} if update else {**waiting, **there}
+            session = None
+        elif what == "abandon" and session is not None:
+            engine.abandon(session)
+            session = None
+        elif what == "lose":
+            session = None
+        elif what == "reopen":
+            session = None
+            engine.close()
+            engine = Engine.open(path)
+        elif what == "vacuum":
+            engine.vacuum()
+        elif what in ("add", "upsert"):
+            first, count = arguments
+            piece = numbered(first, count, version)
+            getattr(engine, what)(collection, piece)
+            given = dict.fromkeys(piece.ids, version)
+            there = {**there, **given} if what == "upsert" else {**given, **there}
+        elif what == "delete":
+            engine.delete(collection, [f"r{arguments[0]}"], None)
+            there.pop(f"r{arguments[0]}", None)
+        now = contents(engine, collection)
+        assert {name: row[2]["version"] for name, row in now.items()} == there
+        for name, (vector, document, _, _) in now.items():
+            assert np.allclose(vector, numbered_vector(int(name[1:]), there[name]))
+            assert document == f"text {name[1:]} version {there[name]}"
+        assert agree(engine, collection) == set(there)
+        assert engine.verify() == []
+    engine.close()
+
+
+_COUNTER = itertools.count()
