@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from chroma_nb._reentry import is_running
 
@@ -34,8 +37,8 @@ def may_use_threads() -> bool:
     >>> may_use_threads()
     True
     """
-    from concurrent.futures import ThreadPoolExecutor
-    from threading import Thread
-
-    held = (ThreadPoolExecutor.submit, ThreadPoolExecutor.shutdown, Thread.start, Thread.join, Thread.is_alive)
+    held = [Thread.start, Thread.join, Thread.is_alive]
+    pools: Any = sys.modules.get("concurrent.futures.thread")  # not imported for this: the interpreter may be ending
+    if pools is not None:
+        held += [pools.ThreadPoolExecutor.submit, pools.ThreadPoolExecutor.shutdown]
     return not any(is_running(function.__code__) for function in held)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +227,15 @@ def test_settings_choose_what_an_acknowledged_call_survives(tmp_path):
         assert client.get_collection("birds").count() == 1
     with pytest.raises(ValueError, match="expected 'power' or 'process', got 'luck'"):
         chroma_nb.Settings(chroma_nb_durability="luck")
+
+
+@pytest.mark.parametrize("client", ["EphemeralClient()", "PersistentClient('db')"])
+def test_a_program_that_closes_nothing_ends_without_a_word(tmp_path: Path, client: str) -> None:
+    program = (
+        "import chroma_nb\n"
+        f"collection = chroma_nb.{client}.create_collection('kept', embedding_function=None)\n"
+        "collection.add(ids=['a'], embeddings=[[1, 2]])\n"
+        "print(collection.query(query_embeddings=[[1, 2]], n_results=1)['ids'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[['a']]\n", "")

@@ -141,8 +141,7 @@ class GraphBuilder:
             self._due.clear()
             self._changed.notify_all()
         # In the middle of a scan (a finalizer lets go of another database) the thread may wait for the scan's pool.
-        waits = may_use_threads()
-        if self._thread is not None and self._thread is not threading.current_thread() and waits:
+        if self._thread is not None and self._thread is not threading.current_thread() and may_use_threads():
             self._thread.join()
         self._thread = None
 
