@@ -204,5 +204,9 @@ class _ReadOnlyError(InternalError):
     """The directory cannot be written."""
 
 
+class _NoRoomError(InternalError):
+    """The disk is full, the quota used up, or a file as large as it may be."""
+
+
 class _DamagedError(InternalError):
     """A file is damaged or is not ours; the message says which and what to do."""

@@ -59,7 +59,10 @@ def refuse_gutted(path: Path) -> None:
 
 
 def bytes_below(directory: Path | None) -> int:
-    """What the files of a database take."""
-    if directory is None:
-        return 0
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    """What the files of a database take; files that come and go meanwhile are counted or not."""
+    total = 0
+    for folder, _, names in os.walk(directory) if directory is not None else ():
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
-from chroma_nb.errors import InternalError, _DamagedError, _ReadOnlyError
+from chroma_nb.engine import refusals
+from chroma_nb.errors import ChromaError, InternalError, _ReadOnlyError
 
 T = TypeVar("T")
 
@@ -26,6 +27,11 @@ FILE_NAME: Final = "chroma_nb.sqlite3"
 APPLICATION_ID: Final = 0x43484E42
 #: How long a writer waits for another process's transaction before it says so.
 BUSY_TIMEOUT_SECONDS: Final = 60.0
+
+#: SQLite's codes for a lock that others hold.
+_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+#: What the work of a transaction may end with, to be explained: SQLite's errors, and those of our own files.
+_REFUSED: Final = (sqlite3.Error, OSError)
 
 #: How long a fork waits for readers in other threads.
 _FORK_SECONDS: Final = 0.5
@@ -114,7 +120,7 @@ class Connections:
             except BaseException:
                 connection.close()
                 raise
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             raise explained(error, self.path) from error
         self._all.append(connection)
         return connection
@@ -132,7 +138,7 @@ class Connections:
         try:
             connection.execute("BEGIN")
             connection.refresh()
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             self.end(connection)
             raise explained(error, self.path) from error
         except BaseException:
@@ -199,18 +205,22 @@ class Connections:
                     return work(connection)
                 finally:
                     self.end(connection)
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             raise explained(error, self.path) from error
+
+    def check_writable(self) -> None:
+        """Raise when this process may only read the database."""
+        if self.read_only:
+            raise _ReadOnlyError(
+                f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
+            )
 
     def change(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
         """Do ``work`` inside one write transaction, committed at its end, undone by any exception; its answer.
 
         ``durable``: it survives a power cut, and with it all that came before, whatever the durability is.
         """
-        if self.read_only:
-            raise _ReadOnlyError(
-                f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
-            )
+        self.check_writable()
         waits = durable and self._durability == "process"
         try:
             with self.writing:
@@ -221,7 +231,7 @@ class Connections:
                 finally:
                     if waits:
                         self._writer.execute(SYNCHRONOUS[self._durability])
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             raise explained(error, self.path) from error
 
     def _changed(self, work: Callable[[Connection], T]) -> T:
@@ -237,7 +247,7 @@ class Connections:
         try:
             with self.writing:
                 return work(self._writer)
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             raise explained(error, self.path) from error
 
     def close(self) -> None:
@@ -304,26 +314,11 @@ def _open(database: str, *, uri: bool = False) -> Connection:
     )
 
 
-def explained(error: sqlite3.Error, path: Path | None) -> Exception:
+def explained(error: sqlite3.Error | OSError, path: Path | None) -> ChromaError:
     """The same error for a reader: what happened to which file, and what to do."""
-    text = str(error)
-    where = f"{path}" if path is not None else "the database in memory"
-    if "readonly" in text or "read-only" in text or "unable to open" in text:
-        return _ReadOnlyError(
-            f"cannot write {where} ({text}); check the permissions of the directory, or copy it to write"
-        )
-    if "locked" in text or "busy" in text:
+    if isinstance(error, sqlite3.Error) and refusals.primary_code(error) in _BUSY:
         return InternalError(
-            f"{where} is busy: another process kept its write transaction open for {BUSY_TIMEOUT_SECONDS:.0f} s "
-            f"({text}); nothing was written, try again"
+            f"{path or 'the database in memory'} is busy: another process kept its write transaction open for "
+            f"{BUSY_TIMEOUT_SECONDS:.0f} s ({error}); nothing was written, try again"
         )
-    if "full" in text:
-        return InternalError(f"no space left to write {where} ({text}); nothing was written, reading goes on")
-    if isinstance(error, sqlite3.DatabaseError) and (
-        "malformed" in text or "not a database" in text or "disk I/O" in text
-    ):
-        return _DamagedError(
-            f"{where} is damaged or not a database ({text}); restore it from a backup, "
-            "or recover what can be read with: sqlite3 FILE .recover"
-        )
-    return InternalError(f"SQLite could not do this on {where}: {text}")
+    return refusals.explained(error, path)

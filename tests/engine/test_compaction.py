@@ -101,7 +101,7 @@ def test_of_two_compactions_at_once_one_counts(engine: Engine, monkeypatch: pyte
 def test_a_file_that_is_mostly_holes_is_compacted_by_the_write_that_made_them(
     on_disk: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "SMALLEST_COMPACTED", 100)
+    monkeypatch.setattr(planner, "SMALLEST_WASTE", 100 * 8 * 4)
     collection = create(on_disk)
     for version in range(8):
         on_disk.upsert(collection, numbered(0, 60, version=version))

@@ -68,7 +68,7 @@ def state(engine: Engine, collection: UUID) -> tuple[object, ...]:
 def test_whatever_step_fails_the_state_is_that_of_before_or_after(
     name: str, place: str, kind: str, steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "SMALLEST_COMPACTED", 3)
+    monkeypatch.setattr(planner, "SMALLEST_WASTE", 3 * 8 * 4)
     count, operation = OPERATIONS[name]
 
     def directory(number: int) -> Path | None:
