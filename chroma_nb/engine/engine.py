@@ -28,7 +28,7 @@ from chroma_nb.engine.graph import GraphSource
 from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.background import GraphBuilder
 from chroma_nb.engine.locks import first_open, is_network_mount
-from chroma_nb.engine.room import Room, give_up_reserve, truncated_journal, without_free_pages
+from chroma_nb.engine.room import Room, give_up_reserve, truncated_journal
 from chroma_nb.engine.sqlite import Connection, Connections, Durability
 from chroma_nb.engine.stores import VectorStores
 from chroma_nb.engine.vectors import LostVectors, VectorStore
@@ -763,14 +763,16 @@ def _vacuumed(connection: Connection) -> list[str]:
     except sqlite3.Error as error:
         if not isinstance(refusals.explained(error, None), _NoRoomError):
             raise
-        problems.append(
-            "the database was not packed, deleted text may be left in it: there is no room for a copy of it"
-        )
-        without_free_pages(connection)
+        problems.append("the database was not packed, deleted text may be left in it: no room for a copy of it")
     finally:
         connection.execute("PRAGMA secure_delete=OFF")
-    if truncated_journal(connection):
-        problems.append("the journal was not emptied: another process is reading")
+    try:
+        if truncated_journal(connection):
+            problems.append("the journal was not emptied: another process is reading")
+    except sqlite3.Error as error:
+        if not isinstance(refusals.explained(error, None), _NoRoomError):
+            raise
+        problems.append("the journal was not emptied: no room to put it into the database")
     return problems
 
 

@@ -124,7 +124,11 @@ class Room:
         if self._directory is None:
             return
         with contextlib.suppress(ChromaError):  # the call itself is committed
-            self._connections.alone(without_free_pages)
+            try:
+                self._connections.alone(without_free_pages)
+            except _NoRoomError:
+                self.give_up()
+                self._connections.alone(without_free_pages)
         self.keep(look=True)
 
 
