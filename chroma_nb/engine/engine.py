@@ -482,7 +482,10 @@ class Engine:
                 continue
             except InternalError as error:  # no room, or damaged: the others go on
                 problems.append(f"collection [{row.name}] was not compacted: {error}")
-        problems += self._connections.alone(_vacuumed)
+        if unfinished := self._connections.alone(_vacuumed):
+            self._room.give_up()
+            unfinished = self._connections.alone(_vacuumed)
+        problems += unfinished
         self._sweep(keep_previous=False)
         self._room.give_back()
         return {

@@ -7,8 +7,10 @@ damage.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import resource
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +117,8 @@ def explained(error: sqlite3.Error | OSError, path: Path | None, *, cannot: str 
     refusal = _BY_CODE.get(getattr(error, "sqlite_errorcode", -1)) or _BY_CODE.get(primary or -1)
     if primary == sqlite3.SQLITE_CANTOPEN:
         refusal = _why_unopened(path)
+    if refusal is _REFUSED and path is not None:
+        refusal = _why_refused(path)
     if refusal is None:
         return InternalError(f"SQLite could not do this on {where}: {error}")
     return refusal.told(path, str(error))
@@ -127,6 +131,28 @@ def _explained_by_errno(error: OSError, path: Path | None, cannot: str) -> Chrom
     if refusal is None:
         return InternalError(f"cannot {cannot or 'use'} {where}: {detail}; nothing was written, reading goes on")
     return refusal.told(where, detail, cannot)
+
+
+def is_beyond_limit(size: int) -> bool:
+    """Whether this process may not write a file so large (``ulimit -f``)."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return limit != resource.RLIM_INFINITY and size > limit
+
+
+def _why_refused(path: Path) -> Refusal:
+    """SQLite could not write, and says no more: what of it can be seen from outside."""
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        with contextlib.suppress(OSError):
+            if is_beyond_limit(file.stat().st_size + _ALMOST):
+                return _FILE_LIMIT
+    with contextlib.suppress(OSError):
+        if not os.statvfs(path.parent).f_bavail:
+            return _FULL
+    return _REFUSED
+
+
+#: A file this near to the limit is as large as it may be: SQLite extends its index by so much.
+_ALMOST: Final = 1 << 15
 
 
 def _why_unopened(path: Path | None) -> Refusal:

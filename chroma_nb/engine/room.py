@@ -63,16 +63,17 @@ class Room:
         """
         if self._directory is None:
             return
-        growth, journal = self._growth(connection), _size(self._paths[1])
+        size = _bytes_of_pages(connection)
+        growth, journal = size - _size(self._paths[0]), _size(self._paths[1])
         needed = growth + max(0, growth - journal)
+        number = 0
         if journal and needed > self._held and needed > self._held + _free(self._directory):
-            full = OSError(errno.ENOSPC, f"{needed:,} bytes are needed for the journal and the database")
-            raise refusals.explained(full, self._directory / FILE_NAME)
-
-    def _growth(self, connection: Connection) -> int:
-        """By how much the database file will grow when the journal is put into it."""
-        (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
-        return max(0, int(pages * size) - _size(self._paths[0]))
+            number = errno.ENOSPC
+        if growth > 0 and refusals.is_beyond_limit(size):
+            number = errno.EFBIG
+        if number:
+            text = f"{os.strerror(number)}: {size:,} bytes"
+            raise refusals.explained(OSError(number, text), self._directory / FILE_NAME)
 
     def freeing(self, change: Callable[[Work[T]], T], work: Work[T]) -> T:
         """``change(work)``, for work that deletes: where there is no room, once more with ever more of it."""
@@ -100,7 +101,7 @@ class Room:
         """Put the journal into the database, so that its room can be used again; not where that cannot end."""
 
         def restart(connection: Connection) -> None:
-            if self._growth(connection) <= _free(self._directory or Path()):
+            if _bytes_of_pages(connection) - _size(self._paths[0]) <= _free(self._directory or Path()):
                 connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
         with contextlib.suppress(ChromaError):
@@ -208,6 +209,12 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def _bytes_of_pages(connection: Connection) -> int:
+    """The size of the database once the journal is put into it."""
+    (pages,), (size,) = (connection.execute(pragma).fetchone() for pragma in ("PRAGMA page_count", "PRAGMA page_size"))
+    return int(pages * size)
 
 
 def _free(directory: Path) -> int:
