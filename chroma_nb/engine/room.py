@@ -47,7 +47,7 @@ class Room:
         self._paths = [] if directory is None else [str(directory / (FILE_NAME + end)) for end in ("", "-wal")]
 
     def keep(self, *, look: bool = False) -> None:
-        """Let the reserve grow with the database; ``look``: make it whole again, as far as there is room."""
+        """Let the reserve grow with the database; ``look``: make it as large as it should be, as far as there is room."""
         if self._directory is None:
             return
         database, journal = map(_size, self._paths)
@@ -232,6 +232,8 @@ def _allocated(path: Path, wanted: int) -> int:
         return 0
     try:
         held = os.fstat(descriptor).st_size
+        if held > wanted:
+            os.ftruncate(descriptor, wanted)
         while held < wanted:
             try:
                 _fill(descriptor, held, wanted)
@@ -241,6 +243,8 @@ def _allocated(path: Path, wanted: int) -> int:
                     os.ftruncate(descriptor, held)
                 wanted = wanted * 7 // 8 if wanted > _LEAST else 0
         return held
+    except OSError:
+        return 0
     finally:
         os.close(descriptor)
 
