@@ -134,7 +134,7 @@ class Engine:
         with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
             self._restore_pending()
         with contextlib.suppress(ChromaError):  # as above
-            if self._stores.orphans():
+            if self._stores.orphans() or (path is not None and storage.exist(path.with_name("cache"))):
                 self._sweep()
         self._room.keep(look=True)
 

@@ -47,7 +47,7 @@ class Room:
         self._paths = [] if directory is None else [str(directory / (FILE_NAME + end)) for end in ("", "-wal")]
 
     def keep(self, *, look: bool = False) -> None:
-        """Let the reserve grow with the database; ``look``: make it as large as it should be, as far as there is room."""
+        """Let the reserve grow with the database; ``look``: make it as large as it should be, if there is room."""
         if self._directory is None:
             return
         database, journal = map(_size, self._paths)
@@ -234,6 +234,7 @@ def _allocated(path: Path, wanted: int) -> int:
         held = os.fstat(descriptor).st_size
         if held > wanted:
             os.ftruncate(descriptor, wanted)
+            return wanted
         while held < wanted:
             try:
                 _fill(descriptor, held, wanted)

@@ -31,6 +31,7 @@ from chroma_nb.engine.vectors import sync_directory
 _FORMAT: Final = 1
 #: No sidecar of ours is larger.
 _SIDECAR_LIMIT: Final = 256 * 1024 * 1024
+_OURS: Final = ("*.hnsw", "*.part", "*.json")
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
 
 Facts = dict[str, Any]
@@ -103,6 +104,11 @@ def load(
         except (_OddFileError, OSError, RuntimeError):
             _unlink(path, path.with_suffix(".hnsw"))
     return None
+
+
+def exist(directory: Path) -> bool:
+    """Whether there are files that ``sweep`` may have to look at."""
+    return any(True for pattern in _OURS for _ in directory.glob(pattern))
 
 
 def sweep(directory: Path, generations: Mapping[str, int]) -> None:
