@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from chroma_nb import schema as schemas
-from chroma_nb.engine import catalog, loading, migrations, pending, planner, refusals, sqlite, verification
+from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, verification
 from chroma_nb.engine import directory as directories
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
@@ -482,10 +482,14 @@ class Engine:
                 continue
             except InternalError as error:  # no room, or damaged: the others go on
                 problems.append(f"collection [{row.name}] was not compacted: {error}")
-        if unfinished := self._connections.alone(_vacuumed):
-            self._room.give_up()
-            unfinished = self._connections.alone(_vacuumed)
-        problems += unfinished
+        try:
+            try:
+                problems += self._connections.alone(_vacuumed)
+            except _NoRoomError:
+                self._room.give_up()
+                problems += self._connections.alone(_vacuumed)
+        except _NoRoomError as error:
+            problems.append(f"the database was not packed, and deleted text may be left in it: {error}")
         self._sweep(keep_previous=False)
         self._room.give_back()
         return {
@@ -759,24 +763,13 @@ class Engine:
 
 def _vacuumed(connection: Connection) -> list[str]:
     """Pack the database and leave no deleted text in it; what could not be done."""
-    problems = []
     connection.execute("PRAGMA secure_delete=ON")
     try:
         connection.execute("VACUUM")
-    except sqlite3.Error as error:
-        if not isinstance(refusals.explained(error, None), _NoRoomError):
-            raise
-        problems.append("the database was not packed, deleted text may be left in it: no room for a copy of it")
+        busy = truncated_journal(connection)
     finally:
         connection.execute("PRAGMA secure_delete=OFF")
-    try:
-        if truncated_journal(connection):
-            problems.append("the journal was not emptied: another process is reading")
-    except sqlite3.Error as error:
-        if not isinstance(refusals.explained(error, None), _NoRoomError):
-            raise
-        problems.append("the journal was not emptied: no room to put it into the database")
-    return problems
+    return ["the journal, which may hold deleted text, was not emptied: another process is reading"] if busy else []
 
 
 def _check_filter(filter: Expression | None, row: CollectionRow) -> None:

@@ -28,7 +28,7 @@ RESERVE_NAME: Final = "chroma_nb.reserve"
 SMALLEST: Final = 1 << 18
 LARGEST: Final = 1 << 22
 #: ... and a share of the database: what the deletion of a collection writes about the pages it frees.
-SHARE: Final = 64
+SHARE: Final = 32
 #: Pages given back at a time, where there is no room to give all back at once.
 _PIECE: Final = 64
 
@@ -43,15 +43,15 @@ class Room:
         self._directory = directory
         self._connections = connections
         self._drop = drop
-        self._held = self._tried = 0
+        self._held = self._tried = self._database = self._page = 0
         self._paths = [] if directory is None else [str(directory / (FILE_NAME + end)) for end in ("", "-wal")]
 
     def keep(self, *, look: bool = False) -> None:
         """Let the reserve grow with the database; ``look``: make it as large as it should be, if there is room."""
         if self._directory is None:
             return
-        database, journal = map(_size, self._paths)
-        wanted = min(LARGEST, max(SMALLEST, 1 << (database + journal - 1).bit_length())) + database // SHARE
+        self._database, journal = _size(self._paths[0]), _size(self._paths[1])
+        wanted = min(LARGEST, max(SMALLEST, 1 << (self._database + journal).bit_length())) + self._database // SHARE
         if look or wanted > self._tried:
             self._tried = wanted
             self._held = _allocated(self._directory / RESERVE_NAME, wanted)
@@ -63,7 +63,9 @@ class Room:
         """
         if self._directory is None:
             return
-        size = _bytes_of_pages(connection)
+        size = self._bytes_of_pages(connection)
+        if 2 * (size - self._database) <= self._held and not refusals.is_beyond_limit(size):
+            return  # nearly always, by what the last look at the files said
         growth, journal = size - _size(self._paths[0]), _size(self._paths[1])
         needed = growth + max(0, growth - journal)
         number = 0
@@ -74,6 +76,12 @@ class Room:
         if number:
             text = f"{os.strerror(number)}: {size:,} bytes"
             raise refusals.explained(OSError(number, text), self._directory / FILE_NAME)
+
+    def _bytes_of_pages(self, connection: Connection) -> int:
+        """The size of the database once the journal is put into it."""
+        if not self._page:
+            self._page = int(connection.execute("PRAGMA page_size").fetchone()[0])
+        return self._page * int(connection.execute("PRAGMA page_count").fetchone()[0])
 
     def freeing(self, change: Callable[[Work[T]], T], work: Work[T]) -> T:
         """``change(work)``, for work that deletes: where there is no room, once more with ever more of it."""
@@ -101,7 +109,7 @@ class Room:
         """Put the journal into the database, so that its room can be used again; not where that cannot end."""
 
         def restart(connection: Connection) -> None:
-            if _bytes_of_pages(connection) - _size(self._paths[0]) <= _free(self._directory or Path()):
+            if self._bytes_of_pages(connection) - _size(self._paths[0]) <= _free(self._directory or Path()):
                 connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
         with contextlib.suppress(ChromaError):
@@ -209,12 +217,6 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
-
-
-def _bytes_of_pages(connection: Connection) -> int:
-    """The size of the database once the journal is put into it."""
-    (pages,), (size,) = (connection.execute(pragma).fetchone() for pragma in ("PRAGMA page_count", "PRAGMA page_size"))
-    return int(pages * size)
 
 
 def _free(directory: Path) -> int:
