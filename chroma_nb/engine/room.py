@@ -85,12 +85,16 @@ class Room:
 
     def freeing(self, change: Callable[[Work[T]], T], work: Work[T]) -> T:
         """``change(work)``, for work that deletes: where there is no room, once more with ever more of it."""
-        try:
+        if self._directory is None:
             return change(work)
+        try:
+            answer = change(work)
         except _NoRoomError as error:
-            if self._directory is None:
-                raise
             refused = error
+        else:
+            if _free(self._directory) < self._held:
+                self.give_back()  # where room is scarce, what was deleted is given back now
+            return answer
         try:
             for make_room, shrinks in _STEPS:
                 make_room(self)
@@ -221,7 +225,10 @@ def _size(path: str) -> int:
 
 def _free(directory: Path) -> int:
     """Bytes that this process may still write, by the file system; a quota is known to nobody but who exceeds it."""
-    status = os.statvfs(directory)
+    try:
+        status = os.statvfs(directory)
+    except OSError:
+        return 1 << 62  # nobody knows: who writes finds out
     return status.f_bavail * status.f_frsize
 
 

@@ -244,10 +244,9 @@ def test_a_full_disk_is_said_once_and_what_is_remembered_is_still_found(path: Pa
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")  # what a full disk says is SQLITE_FULL as well
     more = [f"text {number}" for number in range(1000)]
-    with pytest.warns(UserWarning, match="cannot be written now") as said:
+    with pytest.warns(UserWarning, match="cannot be written now"):
         function(more)
-        function(more)
-    assert len(said) == 1
+    function(more)  # a second warning would be an error
     assert inner.asked == ["a", "b", *more, *more]
     function(["a", "b"])
     assert inner.asked[-1] == more[-1]

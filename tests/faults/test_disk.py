@@ -199,6 +199,20 @@ def test_a_vacuum_without_room_for_copies_does_what_it_can_and_says_what_it_coul
         engine.close()
 
 
+def test_on_a_full_disk_a_deletion_gives_its_room_back_at_once(tmp_path: Path) -> None:
+    with disk_of(tmp_path / "small", "16m") as disk:
+        engine = Engine.open(disk / "db")
+        words = create(engine)
+        for first in range(0, 1500, 50):
+            engine.add(words, texts(first, 50, 8, 2000))
+        fill_up(disk)
+        engine.delete(words, [f"r{number}" for number in range(750)], None)
+        assert free(disk) > 1_000_000
+        engine.add(words, texts(2000, 100, 8, 2000))
+        assert engine.verify() == []
+        engine.close()
+
+
 def test_a_deletion_for_which_nothing_is_enough_says_so_and_smaller_ones_work(tmp_path: Path) -> None:
     with disk_of(tmp_path / "small", "24m") as disk:
         engine = Engine.open(disk / "db")
