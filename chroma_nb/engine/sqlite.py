@@ -6,6 +6,7 @@ descriptor of it would drop the process's POSIX locks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -25,6 +26,8 @@ T = TypeVar("T")
 FILE_NAME: Final = "chroma_nb.sqlite3"
 #: "CHNB": marks the file as ours for ``file(1)`` and for us.
 APPLICATION_ID: Final = 0x43484E42
+#: A statement that changes nothing, yet writes a page.
+_WRITE_NOTHING: Final = f"PRAGMA application_id={APPLICATION_ID}"
 #: How long a writer waits for another process's transaction before it says so.
 BUSY_TIMEOUT_SECONDS: Final = 60.0
 
@@ -88,7 +91,7 @@ class Connections:
         self._lent: dict[int, Connection] = {}  # by thread
         self._lending = threading.Lock()
         self._own([])
-        self._closed = False
+        self._closed = self._unsettled = False
         self._seen: tuple[int, int, bool] | None = None
         self._gate: threading.Event | None = None
         self.writing = threading.RLock()
@@ -235,12 +238,33 @@ class Connections:
             raise explained(error, self.path) from error
 
     def _changed(self, work: Callable[[Connection], T]) -> T:
-        with self._writer as connection:  # leaving it undoes what is not committed
-            connection.catalog.clear()
-            connection.execute("BEGIN IMMEDIATE")
-            answer = work(connection)
-            connection.execute("COMMIT")
-            return answer
+        self._settle()
+        try:
+            with self._writer as connection:  # leaving it undoes what is not committed
+                connection.catalog.clear()
+                connection.execute("BEGIN IMMEDIATE")
+                answer = work(connection)
+                self._unsettled = True
+                connection.execute("COMMIT")
+                self._unsettled = False
+                return answer
+        except sqlite3.Error:
+            with contextlib.suppress(sqlite3.Error):  # else the next change tries, before it touches anything
+                self._settle()
+            raise
+
+    def _settle(self) -> None:
+        """Overwrite the pages that a commit that failed may have left in the journal.
+
+        When only syncing them failed they are whole: after the death of all processes SQLite would take them for
+        committed, and by then others may lie in the rows of vectors that they name.
+        """
+        if self._unsettled:
+            with self._writer as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(_WRITE_NOTHING)
+                connection.execute("COMMIT")
+            self._unsettled = False
 
     def alone(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""

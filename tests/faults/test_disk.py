@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 import numpy as np
+import power_loss
 import pytest
 from child_process import finish, run, start
 from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
@@ -318,6 +320,63 @@ def test_a_graph_that_cannot_be_saved_on_a_full_disk_is_a_warning(
     assert nearest(engine, collection, numbered_vector(7, dimension=64), 1) == ["r7"]
     assert list((small_disk / "db" / "cache").glob("*")) == []
     engine.close()
+
+
+# --- Failing -------------------------------------------------------------------------------------------------------
+
+WRITER = """
+from chroma_nb.errors import InternalError
+try:
+    engine = Engine.open(Path(sys.argv[1]))
+except InternalError as error:
+    assert "damaged" not in str(error), error
+    print("not opened")
+    sys.exit()
+(model,) = engine.list_collections(*PLACE)
+for number in (100, 200):
+    try:
+        engine.add(model.id, numbered(number, 3))
+    except Exception as error:
+        print(isinstance(error, InternalError) and "damaged" not in str(error))
+    assert engine.count(model.id) in (30, 33, 36)
+    assert engine.verify() == []
+print(*sorted(agree(engine, model.id)), sep=" ", flush=True)
+os._exit(0)  # nothing is closed
+"""
+
+
+@pytest.mark.parametrize("answer", ["EIO", "EDQUOT"])
+@pytest.mark.parametrize("calls", ["fdatasync", "pwrite64"])
+def test_a_disk_that_fails_from_some_moment_on_leaves_whole_calls(tmp_path: Path, calls: str, answer: str) -> None:
+    """Also when the process dies then: a commit whose sync failed does not come back over rows written since."""
+    if reason := power_loss.why_not():
+        pytest.skip(reason)
+    engine = Engine.open(tmp_path / "whole")
+    engine.add(create(engine), numbered(0, 30))
+    engine.close()
+    for number in range(1, 100, 1 if calls == "fdatasync" else 4):
+        directory = shutil.copytree(tmp_path / "whole", tmp_path / str(number))
+        inject = f"inject={calls}:error={answer}:when={number}+"
+        strace = ("strace", "-f", "-qq", "-o", str(tmp_path / "trace"), "-e", f"trace={calls}", "-e", inject)
+        said = run(WRITER, directory, prefix=strace).splitlines()
+        assert set(said[:-1]) <= {"True"}
+        engine = Engine.open(directory)
+        (model,) = engine.list_collections(*PLACE)
+        assert engine.verify() == []
+        left = agree(engine, model.id)
+        assert said[-1] == "not opened" or set(said[-1].split()) <= left
+        assert left - {f"r{number}" for number in range(30)} in (
+            set(),
+            {"r100", "r101", "r102"},
+            {"r200", "r201", "r202"},
+            {"r100", "r101", "r102", "r200", "r201", "r202"},
+        )
+        engine.add(model.id, numbered(300, 3))
+        assert engine.verify() == []
+        engine.close()
+        if "INJECTED" not in (tmp_path / "trace").read_text():
+            break
+    assert "INJECTED" not in (tmp_path / "trace").read_text(), "the calls have no end"
 
 
 # --- Read-only -----------------------------------------------------------------------------------------------------
