@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from chroma_nb.engine import sqlite
+from chroma_nb.engine import refusals, sqlite
 from chroma_nb.engine.vectors import sync_directory
 from chroma_nb.errors import InternalError, _DamagedError
 
@@ -19,7 +19,7 @@ def make(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise InternalError(f"cannot make the directory {path}: {error.strerror}") from error
+        raise refusals.explained(error, path, cannot="make the directory") from error
     if not (path / sqlite.FILE_NAME).exists():  # also when somebody made the directory and died before this
         for one in {path, *new}:
             with contextlib.suppress(OSError):  # a parent that we may not read: the file system's care has to do

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from chroma_nb import schema as schemas
-from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, verification
+from chroma_nb.engine import catalog, loading, migrations, pending, planner, refusals, sqlite, verification
 from chroma_nb.engine import directory as directories
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
@@ -99,7 +99,13 @@ class Engine:
         """
         if path is None:
             return cls(None, durability=durability)
-        path = path.absolute()  # a later chdir must not move the database
+        try:
+            return cls._shared(path.absolute(), durability)  # a later chdir must not move the database
+        except OSError as error:
+            raise refusals.explained(error, path, cannot="open") from error
+
+    @classmethod
+    def _shared(cls, path: Path, durability: Durability) -> Engine:
         with _OPENING:
             directories.make(path)
             key = directories.identity(path)
@@ -133,7 +139,7 @@ class Engine:
         self._has_pending = path is not None and self._connections.alone(pending.exist)
         with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
             self._restore_pending()
-        with contextlib.suppress(ChromaError):  # as above
+        with contextlib.suppress(ChromaError, OSError):  # as above
             if self._stores.orphans() or (path is not None and storage.exist(path.with_name("cache"))):
                 self._sweep()
         self._room.keep(look=True)

@@ -54,6 +54,9 @@ _DEVICE: Final = Refusal(
 _READ_ONLY: Final = Refusal(
     "it is read-only here", "check the permissions of the directory, or copy it to write", _ReadOnlyError
 )
+_DENIED: Final = Refusal(
+    "permission is denied", "check the permissions of the directory, or copy it to write", _ReadOnlyError
+)
 _HANDLES: Final = Refusal(
     "too many files are open",
     "close clients and files that are no longer needed, or raise the limit (ulimit -n)",
@@ -71,8 +74,8 @@ _BY_ERRNO: Final = {
     errno.EFBIG: _FILE_LIMIT,
     errno.EIO: _DEVICE,
     errno.EROFS: _READ_ONLY,
-    errno.EACCES: _READ_ONLY,
-    errno.EPERM: _READ_ONLY,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
     errno.EMFILE: _HANDLES,
     errno.ENFILE: _HANDLES,
     errno.ENOMEM: _MEMORY,
@@ -90,8 +93,7 @@ _BY_CODE: Final = {
     sqlite3.SQLITE_IOERR: _DEVICE,
     sqlite3.SQLITE_NOMEM: _MEMORY,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
-    sqlite3.SQLITE_PERM: _READ_ONLY,
-    sqlite3.SQLITE_AUTH: _READ_ONLY,
+    sqlite3.SQLITE_PERM: _DENIED,
 }
 _DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY: Final = 0xFF

@@ -203,7 +203,7 @@ def test_words_alone_decide_nothing(text: str) -> None:
         (errno.EFBIG, "limit on the size of files"),
         (errno.EIO, "input/output error"),
         (errno.EROFS, "read-only here"),
-        (errno.EACCES, "read-only here"),
+        (errno.EACCES, "permission is denied"),
         (errno.EMFILE, "too many files are open"),
         (errno.ENFILE, "too many files are open"),
         (errno.ENOMEM, "not enough memory"),
