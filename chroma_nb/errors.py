@@ -264,5 +264,9 @@ class _ReadOnlyError(InternalError, metaclass=ShownAs, shown=InternalError):
     """The directory cannot be written."""
 
 
+class _NoRoomError(InternalError, metaclass=ShownAs, shown=InternalError):
+    """The disk is full, the quota used up, or a file as large as it may be."""
+
+
 class _DamagedError(InternalError, metaclass=ShownAs, shown=InternalError):
     """A file is damaged or is not ours; the message says which and what to do."""

@@ -33,6 +33,10 @@ MAX_VECTORS = 500_000
 #: "emb1", so that no other program's file is taken for a cache, nor a cache for one.
 APPLICATION_ID = 0x656D6231
 BUSY_SECONDS = 10.0
+#: SQLite's codes for a file that cannot be written now (full, or not ours to write), and may be read all the same ...
+_UNWRITTEN = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+#: ... and for one that is damaged or something else.
+_NO_DATABASE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 #: Texts embedded before their vectors are kept: what an interrupt may lose.
 KEPT_AT_ONCE = 1024
 
@@ -191,7 +195,10 @@ def text_hash(text: str) -> bytes:
 
 
 class VectorCache:
-    """The file. A failure of it is said once, and from then on it is as if it were empty."""
+    """The file. A failure of it is said once, and from then on it is as if it were empty.
+
+    On a full disk it is read on, and written again when there is room.
+    """
 
     def __init__(self, path: Path, max_vectors: int) -> None:
         self.path = path
@@ -200,7 +207,7 @@ class VectorCache:
         self._connection: sqlite3.Connection | None = None
         self._inherited: list[sqlite3.Connection] = []
         self._process = os.getpid()
-        self._given_up = False
+        self._given_up = self._warned = False
         _refuse_other_files(path)
 
     def get(self, model: bytes, texts: Sequence[str]) -> dict[str, _Vector]:
@@ -246,7 +253,11 @@ class VectorCache:
                 if connection is not None:
                     work(connection)
             except sqlite3.Error as error:
-                self._give_up(error)
+                if _code(error) not in _UNWRITTEN:
+                    self._give_up(error)
+                elif not self._warned:
+                    self._warned = True
+                    self._warn(f"cannot be written now: {error}. Vectors that it lacks are computed again each time")
 
     def _connected(self) -> sqlite3.Connection | None:
         if self._connection is None:
@@ -260,11 +271,10 @@ class VectorCache:
 
     def _give_up(self, error: Exception) -> None:
         self._given_up = True
-        warnings.warn(
-            f"the cache of embeddings {self.path} is not used: {error}. Vectors are computed instead; the file may be "
-            "deleted",
-            stacklevel=7,
-        )
+        self._warn(f"is not used: {error}. Vectors are computed instead; the file may be deleted")
+
+    def _warn(self, what: str) -> None:
+        warnings.warn(f"the cache of embeddings {self.path} {what}", stacklevel=7)
 
     def _leave_parents_connection(self) -> None:
         """In a forked child: SQLite's connections and a lock that may be held do not survive a fork."""
@@ -297,6 +307,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension; 0 for an error of Python's own module."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _close(connection: sqlite3.Connection, process: int) -> None:
     if os.getpid() == process:
         connection.close()
@@ -310,6 +325,8 @@ def _refuse_other_files(path: Path) -> None:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             found = connection.execute("PRAGMA application_id").fetchone()[0]
     except sqlite3.Error as error:
+        if _code(error) not in _NO_DATABASE:
+            return  # not to be read now, as on a full disk: whoever uses it is told
         raise ValueError(
             f"Expected {path} to be a cache of embeddings, got a file that SQLite cannot read: {error}"
         ) from error

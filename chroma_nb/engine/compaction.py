@@ -40,7 +40,11 @@ class Compaction:
         self._copied = 0
 
     def copy(self) -> None:
-        """Copy it, in get() order. Outside every lock: rows that are committed do not change."""
+        """Copy it, in get() order. Outside every lock: rows that are committed do not change.
+
+        All the room is taken at once: where there is not enough, nothing is copied in vain.
+        """
+        self.store.allocate(len(self._live))
         self._append(self._view, self._live)
 
     def _append(self, view: Matrix, slots: Ints) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from chroma_nb.engine import replacing, sqlite
+from chroma_nb.engine import refusals, replacing, sqlite
 from chroma_nb.engine.vectors import sync_directory
 from chroma_nb.errors import InternalError, _DamagedError
 
@@ -22,7 +22,7 @@ def make(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise InternalError(f"cannot make the directory {path}: {error.strerror}") from error
+        raise refusals.explained(error, path, cannot="make the directory") from error
     if not (path / sqlite.FILE_NAME).exists():  # also when somebody made the directory and died before this
         for one in {path, *new}:
             with contextlib.suppress(OSError):  # a parent that we may not read: the file system's care has to do
@@ -123,7 +123,10 @@ def _free_name(path: Path) -> str:
 
 
 def bytes_below(directory: Path | None) -> int:
-    """What the files of a database take."""
-    if directory is None:
-        return 0
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    """What the files of a database take; files that come and go meanwhile are counted or not."""
+    total = 0
+    for folder, _, names in os.walk(directory) if directory is not None else ():
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total

@@ -20,7 +20,18 @@ from uuid import UUID
 
 from chroma_nb import schema as schemas
 from chroma_nb._reentry import is_running
-from chroma_nb.engine import catalog, loading, migrations, pending, planner, sqlite, staging, threads, verification
+from chroma_nb.engine import (
+    catalog,
+    loading,
+    migrations,
+    pending,
+    planner,
+    refusals,
+    sqlite,
+    staging,
+    threads,
+    verification,
+)
 from chroma_nb.engine import directory as directories
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
@@ -30,12 +41,13 @@ from chroma_nb.engine.graph import GraphSource
 from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.background import GraphBuilder
 from chroma_nb.engine.locks import first_open, is_network_mount
+from chroma_nb.engine.room import Room, give_up_reserve, truncated_journal
 from chroma_nb.engine.sqlite import Connection, Connections, Durability, NestedConnections
 from chroma_nb.engine.staging import Staging
 from chroma_nb.engine.stores import VectorStores
 from chroma_nb.engine.vectors import LostVectors, VectorStore
 from chroma_nb.engine.writes import Writing
-from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError
+from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError, _NoRoomError
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Edited, Edits, Matrix, Records, Tenant
 from chroma_nb.where import Expression
@@ -88,6 +100,7 @@ class Engine:
             if self.read_only
             else Connections(path, durability=commits, read_only=False)
         )
+        self._room = Room(None if self.read_only else directory, self._connections, self._drop_what_is_derived)
         try:
             self._prepare(path)
         except BaseException:
@@ -109,7 +122,13 @@ class Engine:
         """
         if path is None:
             return cls(None, durability=durability)
-        path = path.absolute()  # a later chdir must not move the database
+        try:
+            return cls._shared(path.absolute(), durability)  # a later chdir must not move the database
+        except OSError as error:
+            raise refusals.explained(error, path, cannot="open") from error
+
+    @classmethod
+    def _shared(cls, path: Path, durability: Durability) -> Engine:
         with _OPENING:
             directories.make(path)
             key = directories.identity(path)
@@ -123,7 +142,12 @@ class Engine:
             def make() -> Engine:
                 directories.refuse_lost(path)
                 directories.make_database_private(path)
-                return cls(path, durability=durability)
+                try:
+                    return cls(path, durability=durability)
+                except _NoRoomError:
+                    if not (give_up_reserve(path) or storage.clear(path / "cache")):
+                        raise
+                    return cls(path, durability=durability)
 
             engine = _OPEN[key] = first_open(path, make)
             return engine
@@ -156,8 +180,10 @@ class Engine:
         with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
             self._restore_pending()
             self._sweep_staged(self._connections.change)
-        if self._stores.orphans():
-            self._connections.change(lambda connection: self._stores.sweep(catalog.all_collections(connection)))
+        with contextlib.suppress(ChromaError, OSError):  # as above
+            if self._stores.orphans() or (path is not None and storage.exist(path.with_name("cache"))):
+                self._sweep()
+        self._room.keep(look=True)
 
     def _set_journal(self, connection: Connection) -> None:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
@@ -294,7 +320,7 @@ class Engine:
 
     def delete_database(self, name: str, tenant: str) -> None:
         """Delete a database with its collections and their files."""
-        self._discard(self.change(lambda connection: catalog.delete_database(connection, name, tenant), durable=True))
+        self._discard(lambda connection: catalog.delete_database(connection, name, tenant))
 
     def list_databases(self, tenant: str, limit: int | None = None, offset: int | None = None) -> list[Database]:
         """In order of creation."""
@@ -397,12 +423,12 @@ class Engine:
     def delete_collection(self, name: str, tenant: str, database: str) -> None:
         """Delete a collection and its files. Raises NotFoundError (also a ValueError) when there is none."""
 
-        def delete(connection: Connection) -> CollectionRow:
+        def delete(connection: Connection) -> list[CollectionRow]:
             row = catalog.collection_by_name(connection, name, tenant, database)
             catalog.delete_collection(connection, row)
-            return row
+            return [row]
 
-        self._discard([self.change(delete, durable=True)])
+        self._discard(delete)
 
     def reset(self) -> None:
         """Delete everything; the default tenant and database are there again."""
@@ -413,7 +439,7 @@ class Engine:
             migrations.insert_defaults(connection)
             return gone
 
-        self._discard(self.change(clear, durable=True))
+        self._discard(clear)
 
     def settings_of(self, collection_id: UUID) -> dict[str, Any]:
         """What we keep about a collection in addition to Chroma's fields."""
@@ -455,7 +481,8 @@ class Engine:
             change, done = writing.edit(edits)
             return change
 
-        self._write(collection_id, operation)
+        only_deletes = not (len(edits.update) or len(edits.add) or len(edits.upsert))
+        self._write(collection_id, operation, deletes=only_deletes)
         return done
 
     def begin_staging(self, collection_id: UUID) -> Staging | None:
@@ -472,6 +499,7 @@ class Engine:
         def write(connection: Connection) -> int:
             writing = self._writing(connection, str(session.collection), _GETTING)
             writing.stage(given, session)
+            self._room.check(connection)
             return writing.row.next_position
 
         first = self.change(write)
@@ -518,7 +546,7 @@ class Engine:
             matched = len(rows) if filter is not None or ids is None else len(ids)
             return writing.delete(rows)
 
-        self._write(collection_id, operation, context="")
+        self._write(collection_id, operation, context="", deletes=True)
         return matched
 
     def count(self, collection_id: UUID) -> int:
@@ -607,22 +635,65 @@ class Engine:
     def vacuum(self) -> dict[str, Any]:
         """Compact every vector file and the database, and leave no deleted text in any file.
 
-        Answers the collections compacted, the bytes before and after, and whether the journal could be
-        emptied (``complete``: not while another process is reading).
+        Answers the collections compacted, the bytes before and after, and whether all of it could be done
+        (``complete``); if not, ``problems`` says what could not, in a sentence each. On a full disk it does what
+        the room allows, the smallest copies first: each makes room for the next.
         """
+        self._connections.check_writable()
         before = directories.bytes_below(self.directory)
         self._sweep_staged(self.change)
         rows = self.look(catalog.all_collections)
-        compacted = [row.name for row in rows if row.next_slot > row.record_count and self.compact(UUID(row.id))]
-        busy = self._connections.alone(_vacuumed)
-        self.change(lambda connection: self._stores.sweep(catalog.all_collections(connection), keep_previous=False))
-        after = directories.bytes_below(self.directory)
-        return {"compacted": compacted, "bytes_before": before, "bytes_after": after, "complete": not busy}
+        self._sweep(keep_previous=False)
+        self._room.give_back()
+        problems, compacted = [], set()
+        for row in sorted(rows, key=lambda row: row.record_count * (row.dimension or 0)):
+            try:
+                if row.next_slot > row.record_count and self._compacted(row):
+                    compacted.add(row.id)
+            except _MissingError:  # deleted meanwhile
+                continue
+            except InternalError as error:  # no room, or damaged: the others go on
+                problems.append(f"collection [{row.name}] was not compacted: {error}")
+        try:
+            try:
+                problems += self._connections.alone(_vacuumed)
+            except _NoRoomError:
+                self._room.give_up()
+                problems += self._connections.alone(_vacuumed)
+        except _NoRoomError as error:
+            problems.append(f"the database was not packed, and deleted text may be left in it: {error}")
+        self._sweep(keep_previous=False)
+        self._room.give_back()
+        return {
+            "compacted": [row.name for row in rows if row.id in compacted],
+            "bytes_before": before,
+            "bytes_after": directories.bytes_below(self.directory),
+            "complete": not problems,
+            "problems": problems,
+        }
+
+    def _compacted(self, row: CollectionRow) -> bool:
+        """As ``compact``; without room, once more in place of the reserve and of what the compaction outdates."""
+        try:
+            return self.compact(UUID(row.id))
+        except _NoRoomError:
+            self._room.give_up()
+            self._sweep(keep_previous=False)
+            if self.directory is not None:
+                storage.drop(self.directory / "cache", row.id)
+            return self.compact(UUID(row.id))
 
     def compact(self, collection_id: UUID) -> bool:
-        """Copy the live vectors of a collection into a new file; False without vectors, or when another came first."""
+        """Copy the live vectors of a collection into a new file; False without vectors, or when another came first.
+
+        Its graph, whose labels are slots, is of no use then: the saved one is removed, and one that was in use is
+        built again by the background thread at once.
+        """
+        had_graph = False
 
         def begin(reading: Reading) -> Compaction | None:
+            nonlocal had_graph
+            had_graph = reading.memory.graph is not None
             # A copy would not know of what is on its way in.
             waits = reading.vectors is None or reading.row.staged_json is not None
             return None if waits else Compaction(reading, self._stores.next)
@@ -637,6 +708,7 @@ class Engine:
             self._stores.adopt(row, copy.store)
             return row
 
+        self._connections.check_writable()
         self._restore_pending()
         begun = self._read(collection_id, begin)
         if begun is None:
@@ -652,6 +724,10 @@ class Engine:
             copy.abandon()
             return False
         self._stores.forget(row.number, before=row.generation + 1)
+        if self.directory is not None:
+            had_graph |= storage.drop(self.directory / "cache", row.id, before=row.generation + 1)
+        with contextlib.suppress(ChromaError):  # deleted meanwhile
+            self._read(collection_id, lambda now: self.builder.compacted(now.row, now.memory, at_once=had_graph))
         return True
 
     def verify(self) -> list[str]:
@@ -666,6 +742,8 @@ class Engine:
         for row in rows:
             try:
                 findings = self._read(UUID(row.id), lambda reading: list(verification.findings(reading)))
+            except _MissingError:  # deleted meanwhile
+                continue
             except InternalError as error:
                 findings = [str(error)]
             wrong += [f"collection [{row.name}]: {finding}" for finding in findings]
@@ -709,7 +787,7 @@ class Engine:
                         memory.lock.release_reading()
                 except FileNotFoundError:
                     continue  # compacted meanwhile: the catalog names another file
-                except sqlite3.Error as error:
+                except (sqlite3.Error, OSError) as error:
                     raise sqlite.explained(error, self._connections.path) from error
                 finally:
                     self._connections.end(connection)
@@ -725,21 +803,30 @@ class Engine:
             return LostVectors(row.dimension or 0, self._stores.lost(row))
 
     def _write(
-        self, collection_id: UUID, operation: Callable[[Writing], Change | None], context: str = _GETTING
+        self,
+        collection_id: UUID,
+        operation: Callable[[Writing], Change | None],
+        context: str = _GETTING,
+        *,
+        deletes: bool = False,
     ) -> None:
         """Run ``operation`` in one write transaction, then let memory follow."""
 
         def write(connection: Connection) -> tuple[CollectionRow, CollectionInMemory, Change | None]:
             writing = self._writing(connection, str(collection_id), context)
-            return writing.row, writing.memory, operation(writing)
+            change = operation(writing)
+            if not deletes:
+                self._room.check(connection)
+            return writing.row, writing.memory, change
 
         # In memory the turn is kept to the end: whoever holds another lock of the engine must hold it too, since a call
         # in the middle of this one asks for it.
         with self._connections.turn:
-            row, memory, change = self.change(write)
+            row, memory, change = self._room.freeing(self.change, write) if deletes else self.change(write)
             if change is not None:
                 memory.lock.write(lambda: memory.follow(row.seq, change))
-                if planner.worth_compacting(live=memory.live, dead=memory.dead_slots):
+                self._room.keep()
+                if planner.worth_compacting(live=memory.live, dead=memory.dead_slots, dimension=row.dimension or 0):
                     # The call itself is committed: without room for a copy the next write tries again.
                     with contextlib.suppress(ChromaError, OSError):
                         self.compact(collection_id)
@@ -793,16 +880,33 @@ class Engine:
 
     # --- files ---------------------------------------------------------------------------------------------------
 
-    def _discard(self, rows: Sequence[CollectionRow]) -> None:
-        """Remove the files of deleted collections and give the database's pages back."""
+    def _discard(self, delete: Callable[[Connection], list[CollectionRow]]) -> None:
+        """Delete collections in one transaction, then remove their files and give the database's pages back."""
+        rows = self._room.freeing(lambda work: self.change(work, durable=True), delete)
         for row in rows:
             self._memories.pop(row.number, None)
             self._stores.forget(row.number)
-            if self.directory is not None:
-                storage.sweep(self.directory / "cache", row.id)
         if self.directory is not None and rows:
-            self.change(lambda connection: self._stores.sweep(catalog.all_collections(connection)))
-            self._connections.alone(_without_free_pages)
+            with contextlib.suppress(ChromaError):  # the call is committed: what stays is swept another time
+                self._sweep()
+            self._room.give_back()
+
+    def _sweep(self, *, keep_previous: bool = True) -> None:
+        """Remove the files that belong to no collection: of deletions, compactions and processes that died."""
+
+        def sweep(connection: Connection) -> None:
+            rows = catalog.all_collections(connection)
+            self._stores.sweep(rows, keep_previous=keep_previous)
+            if self.directory is not None:
+                storage.sweep(self.directory / "cache", {row.id: row.generation for row in rows})
+
+        self._connections.change(sweep)
+
+    def _drop_what_is_derived(self) -> None:
+        """Make room of what can be made again: saved graphs, and older generations of vectors."""
+        if self.directory is not None:
+            storage.clear(self.directory / "cache")
+        self._sweep(keep_previous=False)
 
     # --- the graph (called by the background thread) ----------------------------------------------------------------
 
@@ -822,10 +926,22 @@ class Engine:
         if not memory.lock.write(lambda: source.publish(graph, witnesses, memory)):
             return False
         if fresh and cache is not None and not self.read_only:
-            if self.durability == "process":  # a graph must not outlive the commits that gave it its slots
-                self.change(migrations.renumber, durable=True)
-            storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
+            with contextlib.suppress(ChromaError):  # it is in place, saved or not
+                if self.durability == "process":  # a graph must not outlive the commits that gave it its slots
+                    self.change(migrations.renumber, durable=True)
+                storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
+                self._drop_if_outdated(cache, source.row)
         return True
+
+    def _drop_if_outdated(self, cache: Path, row: CollectionRow) -> None:
+        """Remove a graph that was saved for a collection that was deleted or compacted meanwhile."""
+
+        def generation(connection: Connection) -> int | None:
+            found = connection.execute("SELECT generation FROM collections WHERE id = ?", (row.id,)).fetchone()
+            return None if found is None else int(found[0])
+
+        if self.look(generation) != row.generation:
+            storage.drop(cache, row.id, before=row.generation + 1)
 
 
 class _NestedEngine(Engine):
@@ -847,6 +963,7 @@ class _NestedEngine(Engine):
         else:
             self._stores = VectorStores(outer.directory, read_only=self.read_only, mapped=self._mapped)
         self._connections = NestedConnections(outer._connections)
+        self._room = Room(None, self._connections, self._drop_what_is_derived)  # the reserve is the outer engine's
         self._seen_there = outer._seen_there
         self._identity = outer._identity
         self.builder = GraphBuilder(self)
@@ -861,26 +978,15 @@ class _NestedEngine(Engine):
             self._stores.close()
 
 
-def _vacuumed(connection: Connection) -> bool:
-    """Pack the database and leave no deleted text in it; True when a reader is in the way of the journal."""
+def _vacuumed(connection: Connection) -> list[str]:
+    """Pack the database and leave no deleted text in it; what could not be done."""
     connection.execute("PRAGMA secure_delete=ON")
-    connection.execute("VACUUM")
-    busy = _truncated_journal(connection)
-    connection.execute("PRAGMA secure_delete=OFF")
-    return busy
-
-
-def _without_free_pages(connection: Connection) -> None:
-    """Give the pages of what was deleted back."""
-    # As a script: each step of it frees one page, and execute() takes one step.
-    connection.executescript("PRAGMA incremental_vacuum")
-    _truncated_journal(connection)
-
-
-def _truncated_journal(connection: Connection) -> bool:
-    """Copy the write-ahead log into the database and empty it; True when a reader is in the way."""
-    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return bool(busy and busy[0])
+    try:
+        connection.execute("VACUUM")
+        busy = truncated_journal(connection)
+    finally:
+        connection.execute("PRAGMA secure_delete=OFF")
+    return ["the journal, which may hold deleted text, was not emptied: another process is reading"] if busy else []
 
 
 def _check_filter(filter: Expression | None, row: CollectionRow) -> None:

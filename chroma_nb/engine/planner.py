@@ -33,8 +33,8 @@ SMALLEST_EF: Final = 200
 #: A batch of queries this large is cheaper by one matrix product, as long as the records are few.
 BATCH: Final = 32
 BATCH_ROWS: Final = 50_000
-#: Rows nobody needs below which a vector file is left as it is.
-SMALLEST_COMPACTED: Final = 10_000
+#: Bytes of vectors nobody needs below which a vector file is left as it is.
+SMALLEST_WASTE: Final = 1 << 20
 #: Share of a build's estimated cost that exact searches may cost before it is started.
 REGRET: Final = 0.1
 #: Seconds a build costs per vector of 384 dimensions (one thread).
@@ -119,6 +119,9 @@ def worth_building(*, live: int, dimension: int, exact_seconds: float, idle_seco
     return exact_seconds > REGRET * cost or (live >= BATCH_ROWS and idle_seconds >= 2.0)
 
 
-def worth_compacting(*, live: int, dead: int) -> bool:
-    """Whether more than half of a vector file that is not small holds nobody's vectors."""
-    return dead > max(live, SMALLEST_COMPACTED)
+def worth_compacting(*, live: int, dead: int, dimension: int) -> bool:
+    """Whether more than half of a vector file, and enough to be worth a copy, is nobody's vectors.
+
+    So a copy of what lives comes after at least as much was written: each write pays a fixed share of it.
+    """
+    return dead * dimension * 4 > max(live * dimension * 4, SMALLEST_WASTE)

@@ -6,6 +6,7 @@ descriptor of it would drop the process's POSIX locks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -17,15 +18,23 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
-from chroma_nb.errors import InternalError, _DamagedError, _ReadOnlyError
+from chroma_nb.engine import refusals
+from chroma_nb.errors import ChromaError, InternalError, _ReadOnlyError
 
 T = TypeVar("T")
 
 FILE_NAME: Final = "chroma_nb.sqlite3"
 #: "CHNB": marks the file as ours for ``file(1)`` and for us.
 APPLICATION_ID: Final = 0x43484E42
+#: A statement that changes nothing, yet writes a page.
+_WRITE_NOTHING: Final = f"PRAGMA application_id={APPLICATION_ID}"
 #: How long a writer waits for another process's transaction before it says so.
 BUSY_TIMEOUT_SECONDS: Final = 60.0
+
+#: SQLite's codes for a lock that others hold.
+_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+#: What the work of a transaction may end with, to be explained: SQLite's errors, and those of our own files.
+_REFUSED: Final = (sqlite3.Error, OSError)
 
 #: How long a fork waits for readers in other threads.
 _FORK_SECONDS: Final = 0.5
@@ -94,7 +103,7 @@ class Connections:
         self._lent: dict[int, Connection] = {}  # by thread
         self._lending = threading.Lock()
         self._own([])
-        self._closed = False
+        self._closed = self._unsettled = False
         self._seen: tuple[int, int, bool] | None = None
         self._gate: threading.Event | None = None
         self._changing = 0  # the thread whose transaction the writer is in, while it is in one
@@ -128,7 +137,7 @@ class Connections:
             except BaseException:
                 connection.close()
                 raise
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             raise self.explained(error) from error
         self._all.append(connection)
         return connection
@@ -146,7 +155,7 @@ class Connections:
         try:
             connection.execute("BEGIN")
             connection.refresh()
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             self.end(connection)
             raise self.explained(error) from error
         except BaseException:
@@ -213,18 +222,22 @@ class Connections:
                     return work(connection)
                 finally:
                     self.end(connection)
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             raise self.explained(error) from error
+
+    def check_writable(self) -> None:
+        """Raise when this process may only read the database."""
+        if self.read_only:
+            raise _ReadOnlyError(
+                f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
+            )
 
     def change(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
         """Do ``work`` inside one write transaction, committed at its end, undone by any exception; its answer.
 
         ``durable``: it survives a power cut, and with it all that came before, whatever the durability is.
         """
-        if self.read_only:
-            raise _ReadOnlyError(
-                f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
-            )
+        self.check_writable()
         waits = durable and self._durability == "process"
         try:
             with self.writing:
@@ -235,28 +248,49 @@ class Connections:
                 finally:
                     if waits:
                         self._writer.execute(SYNCHRONOUS[self._durability])
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             raise self.explained(error) from error
 
     def _changed(self, work: Callable[[Connection], T]) -> T:
+        self._settle()
         self._changing = threading.get_ident()
-        with self._writer as connection:  # leaving it undoes what is not committed
-            connection.execute("BEGIN IMMEDIATE")
-            # Inside the transaction: a read in the middle of this call (nested) would fill it again before.
-            connection.catalog.clear()
-            answer = work(connection)
-            connection.execute("COMMIT")
-            return answer
+        try:
+            with self._writer as connection:  # leaving it undoes what is not committed
+                connection.execute("BEGIN IMMEDIATE")
+                # Inside the transaction: a read in the middle of this call (nested) would fill it again before.
+                connection.catalog.clear()
+                answer = work(connection)
+                self._unsettled = True
+                connection.execute("COMMIT")
+                self._unsettled = False
+                return answer
+        except sqlite3.Error:
+            with contextlib.suppress(sqlite3.Error):  # else the next change tries, before it touches anything
+                self._settle()
+            raise
+
+    def _settle(self) -> None:
+        """Overwrite the pages that a commit that failed may have left in the journal.
+
+        When only syncing them failed they are whole: after the death of all processes SQLite would take them for
+        committed, and by then others may lie in the rows of vectors that they name.
+        """
+        if self._unsettled:
+            with self._writer as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(_WRITE_NOTHING)
+                connection.execute("COMMIT")
+            self._unsettled = False
 
     def alone(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""
         try:
             with self.writing:
                 return work(self._writer)
-        except sqlite3.Error as error:
+        except _REFUSED as error:
             raise self.explained(error) from error
 
-    def explained(self, error: sqlite3.Error) -> Exception:
+    def explained(self, error: sqlite3.Error | OSError) -> ChromaError:
         """The same error for a reader."""
         return explained(error, self.path)
 
@@ -355,9 +389,9 @@ class NestedConnections(Connections):
             raise InternalError(IN_THE_MIDDLE)
         return super().alone(work)
 
-    def explained(self, error: sqlite3.Error) -> Exception:
+    def explained(self, error: sqlite3.Error | OSError) -> ChromaError:
         """See ``Connections.explained``."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        if isinstance(error, sqlite3.Error) and refusals.primary_code(error) in _BUSY:
             return InternalError(IN_THE_MIDDLE)
         return super().explained(error)
 
@@ -396,7 +430,7 @@ def alone_with(path: Path) -> bool:
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
-        return "locked" not in str(error) and "busy" not in str(error)
+        return refusals.primary_code(error) not in _BUSY
     except sqlite3.DatabaseError:
         return True
     finally:
@@ -404,26 +438,11 @@ def alone_with(path: Path) -> bool:
     return True
 
 
-def explained(error: sqlite3.Error, path: Path | None) -> Exception:
+def explained(error: sqlite3.Error | OSError, path: Path | None) -> ChromaError:
     """The same error for a reader: what happened to which file, and what to do."""
-    text = str(error)
-    where = f"{path}" if path is not None else "the database in memory"
-    if "readonly" in text or "read-only" in text or "unable to open" in text:
-        return _ReadOnlyError(
-            f"cannot write {where} ({text}); check the permissions of the directory, or copy it to write"
-        )
-    if "locked" in text or "busy" in text:
+    if isinstance(error, sqlite3.Error) and refusals.primary_code(error) in _BUSY:
         return InternalError(
-            f"{where} is busy: another process kept its write transaction open for {BUSY_TIMEOUT_SECONDS:.0f} s "
-            f"({text}); nothing was written, try again"
+            f"{path or 'the database in memory'} is busy: another process kept its write transaction open for "
+            f"{BUSY_TIMEOUT_SECONDS:.0f} s ({error}); nothing was written, try again"
         )
-    if "full" in text:
-        return InternalError(f"no space left to write {where} ({text}); nothing was written, reading goes on")
-    if isinstance(error, sqlite3.DatabaseError) and (
-        "malformed" in text or "not a database" in text or "disk I/O" in text
-    ):
-        return _DamagedError(
-            f"{where} is damaged or not a database ({text}); restore it from a backup, "
-            "or recover what can be read with: sqlite3 FILE .recover"
-        )
-    return InternalError(f"SQLite could not do this on {where}: {text}")
+    return refusals.explained(error, path)

@@ -7,6 +7,7 @@ it, and a page that is gone under a map kills the process.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import weakref
@@ -17,7 +18,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine import locks
+from chroma_nb.engine import locks, refusals
 from chroma_nb.errors import InternalError, _DamagedError
 from chroma_nb.types import Matrix
 
@@ -38,6 +39,9 @@ class VectorStore(Protocol):
 
     def write(self, first_slot: int, rows: Matrix) -> None:
         """Put ``rows`` at the slots from ``first_slot`` on."""
+
+    def allocate(self, slots: int) -> None:
+        """Take the room of so many rows now, before any is written; raises InternalError when there is none."""
 
     def sync(self, *, names: bool = False) -> None:
         """Return when everything written survives a power cut; ``names``: also when another made the file."""
@@ -67,6 +71,9 @@ class MemoryVectors:
             self._rows = grown  # older views keep the older array alive
         self._rows[first_slot:end] = rows
 
+    def allocate(self, slots: int) -> None:
+        """Nothing to do: memory is taken when it is written."""
+
     def sync(self, *, names: bool = False) -> None:
         """Nothing to do: memory does not survive a power cut."""
 
@@ -93,16 +100,16 @@ class VectorFile:
         self._mapped = mapped
         self._view = np.empty((0, dimension), np.float32)
         self._new = create
-        if create:
-            path.parent.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_RDONLY if read_only else os.O_RDWR | (os.O_CREAT if create else 0)
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         try:
+            if create:
+                path.parent.mkdir(mode=0o700, exist_ok=True)
             self._descriptor: int | None = os.open(path, flags, 0o600)
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise InternalError(f"cannot open {path}: {error.strerror}") from error
+            raise refusals.explained(error, path, cannot="open") from error
         # Whoever still reads an old generation keeps it open; the last one to let go closes it.
         self._close_descriptor = weakref.finalize(self, os.close, self._descriptor)
         self._close_descriptor.atexit = False
@@ -120,9 +127,17 @@ class VectorFile:
                 written = os.pwrite(self._open_descriptor(), data[: 1 << 30], offset)
                 data, offset = data[written:], offset + written
         except OSError as error:
-            raise InternalError(
-                f"cannot write {self.path}: {error.strerror}; nothing was added, reading goes on"
-            ) from error
+            raise refusals.explained(error, self.path, cannot="write") from error
+
+    def allocate(self, slots: int) -> None:
+        """Take the room of so many rows now, before any is written; raises InternalError when there is none."""
+        if not slots or not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self._open_descriptor(), 0, slots * self._row_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # then writing finds out
+                raise refusals.explained(error, self.path, cannot="write") from error
 
     def sync(self, *, names: bool = False) -> None:
         """Return when the rows, and (with ``names``, or a new file) the names of file and folder, are on the disk."""
@@ -133,7 +148,7 @@ class VectorFile:
                 sync_directory(self.path.parent.parent)  # the folder itself may be new as well
                 self._new = False
         except OSError as error:
-            raise InternalError(f"cannot sync {self.path}: {error.strerror}; nothing was added") from error
+            raise refusals.explained(error, self.path, cannot="sync") from error
 
     def view(self, slots: int) -> Matrix:
         """The first ``slots`` rows; raises InternalError, naming what is lost, when the file is shorter."""
@@ -154,7 +169,10 @@ class VectorFile:
             rows = np.empty((slots, self.dimension), "<f4")
             self._read_into(rows.data.cast("B"))
             return rows
-        mapped = mmap.mmap(self._open_descriptor(), size - size % self._row_bytes, access=mmap.ACCESS_READ)
+        try:
+            mapped = mmap.mmap(self._open_descriptor(), size - size % self._row_bytes, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise refusals.explained(error, self.path, cannot="map") from error
         return np.frombuffer(mapped, "<f4").reshape(-1, self.dimension)
 
     def _read_into(self, buffer: memoryview) -> None:
@@ -197,6 +215,10 @@ class LostVectors:
         self._error = error
 
     def write(self, first_slot: int, rows: Matrix) -> None:
+        """Raises the error."""
+        raise self._error
+
+    def allocate(self, slots: int) -> None:
         """Raises the error."""
         raise self._error
 

@@ -235,6 +235,43 @@ def test_a_file_damaged_later_is_said_once_and_texts_are_embedded(path: Path) ->
         assert len(function(["a"])) == 1
 
 
+def test_a_full_disk_is_said_once_and_what_is_remembered_is_still_found(path: Path) -> None:
+    inner = Counting()
+    function = cached(inner, path=path)
+    function(["a", "b"])
+    connection = function._vectors._connection
+    connection.execute("PRAGMA journal_mode = DELETE")
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")  # what a full disk says is SQLITE_FULL as well
+    more = [f"text {number}" for number in range(1000)]
+    with pytest.warns(UserWarning, match="cannot be written now"):
+        function(more)
+    function(more)  # a second warning would be an error
+    assert inner.asked == ["a", "b", *more, *more]
+    function(["a", "b"])
+    assert inner.asked[-1] == more[-1]
+    connection.execute("PRAGMA max_page_count = 1000000")  # room again
+    function(more)
+    function(more)
+    assert inner.asked.count("text 7") == 3
+
+
+def test_a_cache_that_cannot_be_read_now_is_not_taken_for_another_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached(Counting(), path=path)(["a"])
+
+    def full(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    function = cached(Counting(), path=path)
+    with pytest.warns(UserWarning, match="is not used"):
+        assert len(function(["a"])) == 1
+
+
 def test_a_function_without_a_configuration_cannot_be_cached(path: Path) -> None:
     class Legacy(EmbeddingFunction[list[str]]):
         def __init__(self) -> None: ...

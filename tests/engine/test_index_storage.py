@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 import orjson
 import pytest
 
+from chroma_nb.engine import locks
 from chroma_nb.engine.index import storage
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.types import Space
@@ -141,33 +141,65 @@ def test_the_newest_file_that_fits_is_used(cache, tmp_path):
     assert loaded(cache).seq == 9
 
 
-def test_sweeping_takes_the_files_of_one_collection(cache):
+def test_dropping_takes_the_files_of_one_collection(cache):
     storage.save(built(), cache, "other", 1, 3, SLOTS)
 
-    storage.sweep(cache, "c")
-
+    assert not storage.drop(cache, "c", before=1)
+    assert loaded(cache) is not None
+    assert storage.drop(cache, "c")
     assert loaded(cache) is None
     assert loaded(cache, collection_id="other") is not None
 
 
-def test_files_that_a_dead_process_left_are_swept_when_they_are_old(cache):
-    fresh, old, draft = cache / "fresh.hnsw", cache / "old.hnsw", cache / "old.part"
-    for path in (fresh, old, draft):
-        path.write_bytes(b"half")
-    for path in (old, draft):
-        os.utime(path, (time.time() - 7200, time.time() - 7200))
+def test_sweeping_takes_what_is_of_no_collection_or_of_another_generation(cache):
+    for name, generation in (("gone", 1), ("compacted", 3), ("kept", 4)):
+        storage.save(built(), cache, name, generation, 3, SLOTS)
 
-    storage.sweep(cache, "another")
+    storage.sweep(cache, {"c": 1, "compacted": 4, "kept": 4})
 
-    assert fresh.exists()
-    assert not old.exists()
-    assert not draft.exists()
     assert loaded(cache) is not None
+    assert loaded(cache, collection_id="kept", generation=4) is not None
+    assert len(list(cache.iterdir())) == 4
+
+
+def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_stays(cache):
+    written = (cache / "written.hnsw").open("wb")
+    assert locks.claim(written.fileno())
+    for name in ("written.part", "dead.hnsw", "dead.part", "alone.part"):
+        (cache / name).write_bytes(b"half")
+    (cache / "embeddings.sqlite3").write_bytes(b"not a graph")
+
+    storage.sweep(cache, {"c": 1})
+
+    assert not list(cache.glob("dead.*"))
+    assert not list(cache.glob("alone.*"))
+    assert len(list(cache.glob("written.*"))) == 2
+    assert (cache / "embeddings.sqlite3").exists()
+    assert loaded(cache) is not None
+    written.close()
+    storage.clear(cache)
+    assert [path.name for path in cache.iterdir()] == ["embeddings.sqlite3"]
+
+
+def test_a_graph_is_not_swept_while_it_is_saved(tmp_path, monkeypatch):
+    index = built()
+    whole = index.save
+
+    def swept(path):
+        storage.clear(tmp_path)
+        answer = whole(path)
+        storage.sweep(tmp_path, {})
+        return answer
+
+    monkeypatch.setattr(index, "save", swept)
+    storage.save(index, tmp_path, "c", 1, 7, SLOTS)
+    assert loaded(tmp_path) is not None
 
 
 def test_no_directory_is_no_cache(tmp_path):
     assert loaded(tmp_path / "nowhere") is None
-    storage.sweep(tmp_path / "nowhere", "c")
+    storage.sweep(tmp_path / "nowhere", {})
+    assert not storage.clear(tmp_path / "nowhere")
 
 
 def test_failing_to_save_is_one_warning_and_leaves_nothing(tmp_path):

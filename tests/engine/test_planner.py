@@ -74,7 +74,14 @@ def test_a_graph_is_worth_building_when_searching_has_cost_its_share() -> None:
     assert planner.worth_building(live=planner.BATCH_ROWS, dimension=384, exact_seconds=0.0, idle_seconds=2.0)
 
 
-def test_a_file_is_worth_compacting_when_more_than_half_of_it_is_nobodys() -> None:
-    assert not planner.worth_compacting(live=100_000, dead=100_000)
-    assert planner.worth_compacting(live=100_000, dead=100_001)
-    assert not planner.worth_compacting(live=0, dead=planner.SMALLEST_COMPACTED)
+@pytest.mark.parametrize("dimension", [1, 8, 384, 1536])
+def test_a_file_is_worth_compacting_when_more_than_half_of_it_is_nobodys(dimension: int) -> None:
+    def worth(live: int, dead: int) -> bool:
+        return planner.worth_compacting(live=live, dead=dead, dimension=dimension)
+
+    least = planner.SMALLEST_WASTE // (4 * dimension)
+    assert not worth(live=10 * least, dead=10 * least)
+    assert worth(live=10 * least, dead=10 * least + 1)
+    assert not worth(live=0, dead=least)
+    assert worth(live=0, dead=least + 1)
+    assert worth(live=min(300, least), dead=least + 1)  # however few records

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
+import os
+import resource
 import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from chroma_nb.engine.sqlite import Connection, Connections, explained
-from chroma_nb.errors import ChromaError, InternalError
+from chroma_nb.errors import InternalError
 
 
 @pytest.fixture
@@ -151,22 +156,84 @@ def test_a_database_in_memory_is_one_connection(tmp_path: Path) -> None:
     connections.close()
 
 
+def refused(code: int, text: str = "something in another language") -> sqlite3.Error:
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorcode = code
+    return error
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("code", "expected"),
     [
-        ("attempt to write a readonly database", "check the permissions"),
-        ("unable to open database file", "check the permissions"),
-        ("database is locked", "is busy: another process"),
-        ("database or disk is full", "no space left"),
-        ("database disk image is malformed", "restore it from a backup"),
-        ("file is not a database", "restore it from a backup"),
-        ("something new", "SQLite could not do this"),
+        (sqlite3.SQLITE_READONLY_DBMOVED, "read-only here"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, "is busy: another process"),
+        (sqlite3.SQLITE_LOCKED, "is busy: another process"),
+        (sqlite3.SQLITE_FULL, "no space left"),
+        (sqlite3.SQLITE_IOERR_WRITE, "quota is used up, or a limit on the size of files"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, "quota is used up, or a limit on the size of files"),
+        (sqlite3.SQLITE_IOERR_READ, "input/output error"),
+        (sqlite3.SQLITE_IOERR_CORRUPTFS, "input/output error"),
+        (sqlite3.SQLITE_IOERR_NOMEM, "not enough memory"),
+        (sqlite3.SQLITE_CORRUPT_INDEX, "restore it from a backup"),
+        (sqlite3.SQLITE_NOTADB, "restore it from a backup"),
+        (sqlite3.SQLITE_SCHEMA, "SQLite could not do this"),
     ],
 )
-def test_errors_say_what_happened_to_which_file(text: str, expected: str) -> None:
-    error = explained(sqlite3.DatabaseError(text), Path("/data/words"))
+def test_errors_say_what_happened_to_which_file_whatever_the_words(code: int, expected: str, tmp_path: Path) -> None:
+    error = explained(refused(code), tmp_path / "words")
     assert isinstance(error, InternalError)
-    assert isinstance(error, ChromaError)
     assert expected in str(error)
-    assert "/data/words" in str(error)
-    assert text in str(error)
+    assert str(tmp_path / "words") in str(error)
+    assert "in another language" in str(error)
+    assert ("restore" in str(error)) == (code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+
+
+@pytest.mark.parametrize("text", ["database disk image is malformed", "disk I/O error", "database is full", "locked"])
+def test_words_alone_decide_nothing(text: str) -> None:
+    assert "SQLite could not do this on /data/words: " + text == str(
+        explained(sqlite3.Error(text), Path("/data/words"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOSPC, "no space left"),
+        (errno.EDQUOT, "quota is used up"),
+        (errno.EFBIG, "limit on the size of files"),
+        (errno.EIO, "input/output error"),
+        (errno.EROFS, "read-only here"),
+        (errno.EACCES, "permission is denied"),
+        (errno.EMFILE, "too many files are open"),
+        (errno.ENFILE, "too many files are open"),
+        (errno.ENOMEM, "not enough memory"),
+        (errno.EXDEV, os.strerror(errno.EXDEV)),
+    ],
+)
+def test_errors_of_the_system_say_what_happened_to_which_file(number: int, expected: str) -> None:
+    for error in (OSError(number, os.strerror(number)), OSError(number, os.strerror(number), "/data/words")):
+        told = explained(error, Path("/data/words"))
+        assert isinstance(told, InternalError)
+        assert expected in str(told)
+        assert "/data/words" in str(told)
+        assert "nothing was written, reading goes on" in str(told)
+        assert "restore" not in str(told)
+
+
+def test_too_many_open_files_are_not_called_a_matter_of_permissions(connections: Connections) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    filler = [os.open("/dev/null", os.O_RDONLY)]
+    with ThreadPoolExecutor(1) as threads, reading(connections):  # another thread's reader is a new connection
+        threads.submit(threading.get_ident).result()
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (filler[0] + 8, hard))
+            with contextlib.suppress(OSError):
+                while True:
+                    filler.append(os.open("/dev/null", os.O_RDONLY))
+            with pytest.raises(InternalError, match="too many files are open"):
+                threads.submit(words, connections).result()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for descriptor in filler:
+                os.close(descriptor)
+        assert threads.submit(words, connections).result() == []

@@ -85,7 +85,7 @@ def vector(ident: str, version: int, dimension: int) -> list[float]:
 def small_thresholds() -> None:
     """Graphs and compactions for small collections too."""
     planner.SMALLEST_GRAPH_BYTES = 0  # type: ignore[misc]
-    planner.SMALLEST_COMPACTED = 50  # type: ignore[misc]
+    planner.SMALLEST_WASTE = 50 * 16 * 4  # type: ignore[misc]
     planner.REGRET = 0.0  # type: ignore[misc]
 
 

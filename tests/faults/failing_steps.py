@@ -15,11 +15,20 @@ from typing import Any
 import pytest
 
 #: System calls of ``os`` that a write makes.
-CALLS = ("pwrite", "fdatasync", "fsync", "rename", "unlink")
+CALLS = ("pwrite", "fdatasync", "fsync", "rename", "unlink", "open", "mkdir", "posix_fallocate")
+#: Kind of failure -> what SQLite and the system say.
+ERRORS = {
+    "error": (sqlite3.SQLITE_IOERR_READ, errno.EIO),
+    "full": (sqlite3.SQLITE_FULL, errno.ENOSPC),
+    "quota": (sqlite3.SQLITE_IOERR_WRITE, errno.EDQUOT),
+}
 
 
 class Steps:
-    """What was done, and at which step it stops. ``kind``: error, interrupt, or late interrupt (after the step)."""
+    """What was done, and at which step it stops.
+
+    ``kind``: one of ERRORS, interrupt, or late interrupt (after the step).
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -41,21 +50,29 @@ class Steps:
         """Whether the step that should fail was reached."""
         return 0 < self.fail_at <= len(self.names)
 
-    def take(self, name: str, error: Exception, action: Callable[[], Any]) -> Any:
-        """One step."""
+    def take(self, name: str, action: Callable[[], Any]) -> Any:
+        """One step: a statement, or a call whose name begins with "os."."""
         if not self._armed:
             return action()
         self.names.append(name)
         if len(self.names) != self.fail_at:
             return action()
-        if self.kind == "error" and name == "ROLLBACK":  # SQLite never refuses it
+        if self.kind in ERRORS and name == "ROLLBACK":  # SQLite never refuses it
             return action()
-        if self.kind == "error":
-            raise error
+        if self.kind in ERRORS:
+            raise self._error(name)
         if self.kind == "interrupt":
             raise KeyboardInterrupt
         action()
         raise KeyboardInterrupt
+
+    def _error(self, name: str) -> Exception:
+        code, number = ERRORS[self.kind]
+        if name.startswith("os."):
+            return OSError(number, os.strerror(number))
+        error = sqlite3.OperationalError("what SQLite says in words")
+        error.sqlite_errorcode = code
+        return error
 
 
 @pytest.fixture
@@ -68,12 +85,10 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     def stepping(*args: Any, factory: type[sqlite3.Connection] = sqlite3.Connection, **more: Any) -> Any:
         class Connection(factory):  # type: ignore[misc, valid-type]
             def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-                error = sqlite3.OperationalError("disk I/O error")
-                return steps.take(sql, error, lambda: super(Connection, self).execute(sql, *parameters))
+                return steps.take(sql, lambda: super(Connection, self).execute(sql, *parameters))
 
             def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:
-                error = sqlite3.OperationalError("disk I/O error")
-                return steps.take(sql, error, lambda: super(Connection, self).executemany(sql, rows))
+                return steps.take(sql, lambda: super(Connection, self).executemany(sql, rows))
 
         return connect(*args, factory=Connection, **more)
 
@@ -82,8 +97,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
         real = getattr(os, name)
 
         def call(*args: Any, name: str = name, real: Any = real, **more: Any) -> Any:
-            error = OSError(errno.EIO, os.strerror(errno.EIO))
-            return steps.take(f"os.{name}", error, lambda: real(*args, **more))
+            return steps.take(f"os.{name}", lambda: real(*args, **more))
 
         monkeypatch.setattr(os, name, call)
     return steps

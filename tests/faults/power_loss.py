@@ -99,7 +99,7 @@ def write(load: Load, session: int) -> None:
 def small_thresholds() -> None:
     """Graphs, compactions and syncs for collections of a few records."""
     crash_test.small_thresholds()
-    planner.SMALLEST_COMPACTED = 15  # type: ignore[misc]
+    planner.SMALLEST_WASTE = 15 * 40 * 4  # type: ignore[misc]
     pending.LARGEST = 8_000  # type: ignore[misc]
 
 

@@ -5,6 +5,7 @@ The N-th statement or system call of a write fails or is interrupted, for every 
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from failing_steps import Steps
 
 from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
-from chroma_nb.errors import ChromaError
+from chroma_nb.errors import ChromaError, _DamagedError
 
 Operation = Callable[[Engine, UUID], object]
 
@@ -62,13 +63,18 @@ def state(engine: Engine, collection: UUID) -> tuple[object, ...]:
     return contents(engine, collection), names, model.metadata
 
 
-@pytest.mark.parametrize("kind", ["error", "interrupt", "late interrupt"])
-@pytest.mark.parametrize("place", ["memory", "disk"])
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        *itertools.product(["memory", "disk"], ["error", "interrupt", "late interrupt"]),
+        *itertools.product(["disk"], ["full", "quota"]),
+    ],
+)
 @pytest.mark.parametrize("name", list(OPERATIONS))
 def test_whatever_step_fails_the_state_is_that_of_before_or_after(
     name: str, place: str, kind: str, steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "SMALLEST_COMPACTED", 3)
+    monkeypatch.setattr(planner, "SMALLEST_WASTE", 3 * 8 * 4)
     count, operation = OPERATIONS[name]
 
     def directory(number: int) -> Path | None:
@@ -85,7 +91,9 @@ def test_whatever_step_fails_the_state_is_that_of_before_or_after(
         with steps.armed(number, kind):
             try:
                 operation(engine, collection)
-            except (ChromaError, OSError, KeyboardInterrupt):
+            except _DamagedError as error:
+                pytest.fail(f"step {number} ({steps.names[-1]}) is called damage: {error}")
+            except (ChromaError, KeyboardInterrupt):
                 assert steps.failed
         where = f"step {number} ({steps.names[-1]})"
         now = state(engine, collection)

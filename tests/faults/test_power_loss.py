@@ -73,7 +73,7 @@ def recorded(load: Load) -> list[Step]:
 
 @pytest.fixture(autouse=True)
 def _small_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SMALLEST_GRAPH_BYTES", "SMALLEST_COMPACTED", "REGRET"):
+    for name in ("SMALLEST_GRAPH_BYTES", "SMALLEST_WASTE", "REGRET"):
         monkeypatch.setattr(planner, name, getattr(planner, name))  # put back after the test
     monkeypatch.setattr(pending, "LARGEST", pending.LARGEST)
     power_loss.small_thresholds()
@@ -132,7 +132,7 @@ def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
     recordings: Recordings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else later calls put other vectors into those slots, and the graph would be asked for them."""
-    monkeypatch.setattr(planner, "SMALLEST_COMPACTED", 1_000_000)  # the graph is that of this file of vectors
+    monkeypatch.setattr(planner, "SMALLEST_WASTE", 1 << 40)  # the graph is that of this file of vectors
     load, steps = recordings.of("process")
     saved = [place for place, step in enumerate(steps) if isinstance(step, Name) and step.name.endswith(".json")]
     renamed = [place for place in saved if steps[place].source]  # type: ignore[union-attr]

@@ -75,6 +75,7 @@ def test_opening_a_directory_of_chroma_imports_it_beside_chromas_files(name, tmp
     assert {entry.name for entry in folder.iterdir() if entry.name.startswith("chroma_nb")} == {
         "chroma_nb.sqlite3",
         "chroma_nb-import",
+        "chroma_nb.reserve",
     }
 
 

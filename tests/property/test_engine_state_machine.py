@@ -201,7 +201,7 @@ def _small_thresholds(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     elif not HnswIndex.available():
         pytest.skip("hnswlib is not installed")
     monkeypatch.setattr(changelog, "KEPT", 2)
-    monkeypatch.setattr(planner, "SMALLEST_COMPACTED", 4)
+    monkeypatch.setattr(planner, "SMALLEST_WASTE", 4 * 4 * 4)
     monkeypatch.setattr(planner, "LARGEST_SHARE", 1.0)
 
 

@@ -118,7 +118,11 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         return await self._server.reset()
 
     async def vacuum(self) -> dict[str, Any]:
-        """Give the space of deleted records back and leave no deleted text in any file; tells what was freed."""
+        """Give the space of deleted records back and leave no deleted text in any file; tells what was freed.
+
+        Where the disk has no room for copies it does what it can: ``complete`` is False then, and ``problems`` says
+        in sentences what could not be done.
+        """
         return await self._server.handle(requests.Vacuum())
 
     async def verify(self) -> list[str]:

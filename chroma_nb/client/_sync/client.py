@@ -107,7 +107,11 @@ class Client(SharedSystemClient, ClientAPI):
         return self._server.reset()
 
     def vacuum(self) -> dict[str, Any]:
-        """Give the space of deleted records back and leave no deleted text in any file; tells what was freed."""
+        """Give the space of deleted records back and leave no deleted text in any file; tells what was freed.
+
+        Where the disk has no room for copies it does what it can: ``complete`` is False then, and ``problems`` says
+        in sentences what could not be done.
+        """
         return self._server.handle(requests.Vacuum())
 
     def verify(self) -> list[str]:

@@ -52,6 +52,11 @@ class GraphBuilder:
         if memory.searchable and self._wanted(row, memory):
             self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
 
+    def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
+        """The slots were renumbered, and the graph is gone with them; ``at_once``: there was one."""
+        if at_once and self._wanted(row, memory):
+            self._request(row, memory, 0.0)
+
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A query was answered: start when exact searching has cost its share of a build."""
         if memory.exact_seconds > 0.0 and row.id not in self._due and self._wanted(row, memory):

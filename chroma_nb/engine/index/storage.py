@@ -12,10 +12,9 @@ import math
 import os
 import secrets
 import stat
-import time
 import warnings
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -24,14 +23,15 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from chroma_nb.engine import locks
 from chroma_nb.engine.index.base import IndexParameters, Slots
 from chroma_nb.engine.index.hnsw import Fingerprints, Hashes, HnswIndex, breadth, links
+from chroma_nb.engine.vectors import sync_directory
 
 _FORMAT: Final = 1
 #: No sidecar of ours is larger.
 _SIDECAR_LIMIT: Final = 256 * 1024 * 1024
-#: Files without a sidecar that are older were left by a process that died while writing.
-_ABANDONED_SECONDS: Final = 3600
+_OURS: Final = ("*.hnsw", "*.part", "*.json")
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
 
 Facts = dict[str, Any]
@@ -52,22 +52,23 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
     graph, sidecar, draft = stem.with_suffix(".hnsw"), stem.with_suffix(".json"), stem.with_suffix(".part")
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(graph, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        slots, labels = index.save(graph)
-        with graph.open("rb+") as file:
+        # Open and claimed until the sidecar has its name: whoever sweeps sees that somebody is writing it.
+        with os.fdopen(os.open(graph, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "rb+") as file:
+            locks.claim(file.fileno())
+            slots, labels = index.save(graph)
             os.fsync(file.fileno())
             # Read back: hnswlib says nothing when the disk was full.
             contents = _examine(file, index.parameters, index.dimension)
-        facts = {
-            **_identity(index.parameters, index.dimension, collection_id, generation),
-            "seq": seq,
-            "covers": covers,
-            "sha256": contents.sha256,
-            **_members(contents, slots, labels),
-        }
-        _write_sidecar(draft, facts)
-        draft.rename(sidecar)
-        _sync_directory(directory)
+            facts = {
+                **_identity(index.parameters, index.dimension, collection_id, generation),
+                "seq": seq,
+                "covers": covers,
+                "sha256": contents.sha256,
+                **_members(contents, slots, labels),
+            }
+            _write_sidecar(draft, facts)
+            draft.rename(sidecar)
+        sync_directory(directory)
     except (OSError, RuntimeError, _OddFileError) as error:
         _unlink(draft, graph)
         warnings.warn(
@@ -76,7 +77,7 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
             stacklevel=2,
         )
         return
-    _drop(directory, collection_id, keep=stem.name)
+    _remove(directory, lambda path, facts: facts["collection"] == collection_id and path.stem != stem.name)
 
 
 def load(
@@ -105,9 +106,31 @@ def load(
     return None
 
 
-def sweep(directory: Path, collection_id: str) -> None:
-    """Drop the files of a collection that is gone, and what dead processes left half written."""
-    _drop(directory, collection_id, keep="")
+def exist(directory: Path) -> bool:
+    """Whether there are files that ``sweep`` may have to look at."""
+    return any(True for pattern in _OURS for _ in directory.glob(pattern))
+
+
+def sweep(directory: Path, generations: Mapping[str, int]) -> None:
+    """Drop the graphs of collections that are gone or have another generation, and what dead processes left.
+
+    ``generations``: by collection id. Only under the write lock, so that they are the latest.
+    """
+    _remove(directory, lambda _, facts: generations.get(facts["collection"]) != facts["generation"])
+
+
+def drop(directory: Path, collection_id: str, *, before: int | None = None) -> bool:
+    """Drop the graphs of a collection, those of generations ``before`` one if that is given; whether there was one."""
+
+    def unwanted(_: Path, facts: Facts) -> bool:
+        return facts["collection"] == collection_id and (before is None or facts["generation"] < before)
+
+    return _remove(directory, unwanted)
+
+
+def clear(directory: Path) -> bool:
+    """Drop every graph, to make room; whether there was one."""
+    return _remove(directory, lambda _, facts: True)
 
 
 # --- Sidecars -------------------------------------------------------------------------------------------
@@ -364,33 +387,32 @@ def _open_regular(path: Path) -> BinaryIO:
     return file
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _drop(directory: Path, collection_id: str, keep: str) -> None:
-    """Remove a collection's files but those called ``keep``, and abandoned ones."""
-    kept = {keep}
+def _remove(directory: Path, unwanted: Callable[[Path, Facts], bool]) -> bool:
+    """Remove the graphs that are ``unwanted`` by their sidecar, and files without one that nobody is writing."""
+    kept, removed = set(), False
     for path, facts in _sidecars(directory):
-        if facts["collection"] == collection_id and path.stem != keep:
+        if unwanted(path, facts):
             _unlink(path, path.with_suffix(".hnsw"))
+            removed = True
         else:
             kept.add(path.stem)
     for pattern in ("*.hnsw", "*.part"):
         for path in directory.glob(pattern):
-            if path.stem not in kept and _age(path) > _ABANDONED_SECONDS:
+            if path.stem not in kept and _is_abandoned(path):
                 _unlink(path)
+    return removed
 
 
-def _age(path: Path) -> float:
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody is writing this graph, or this draft of a graph's sidecar, any more."""
     try:
-        return time.time() - path.lstat().st_mtime
-    except OSError:
-        return 0.0
+        with _open_regular(path.with_suffix(".hnsw")) as file:
+            # The sidecar is looked for after the claim: its maker may have finished just now.
+            return locks.claim(file.fileno()) and not path.with_suffix(".json").exists()
+    except FileNotFoundError:
+        return path.suffix == ".part"  # a graph is made before its draft and goes after it
+    except (OSError, _OddFileError):
+        return False
 
 
 def _unlink(*paths: Path) -> None:
