@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from chroma_nb._reentry import is_running
 
@@ -34,8 +37,10 @@ def may_use_threads() -> bool:
     >>> may_use_threads()
     True
     """
-    from concurrent.futures import ThreadPoolExecutor
-    from threading import Thread
-
-    held = (ThreadPoolExecutor.submit, ThreadPoolExecutor.shutdown, Thread.start, Thread.join, Thread.is_alive)
+    held: list[Any] = [Thread.start, Thread.join, Thread.is_alive]
+    # Not imported here: once Python is ending it cannot be any more, and nothing of it runs where nobody has.
+    pools = sys.modules.get("concurrent.futures.thread")
+    executor = getattr(pools, "ThreadPoolExecutor", None)  # None while it is being imported
+    if executor is not None:
+        held += [executor.submit, executor.shutdown]
     return not any(is_running(function.__code__) for function in held)
