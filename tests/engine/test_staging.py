@@ -182,6 +182,31 @@ def test_a_collection_is_not_compacted_while_something_is_staged(on_disk: Engine
     assert on_disk.verify() == []
 
 
+@pytest.mark.parametrize("again", ["in this process", "opened again"])
+def test_a_graph_that_is_made_meanwhile_does_not_stand_for_what_is_staged(
+    on_disk: Engine, again: str, tmp_path: Path
+) -> None:
+    collection = create(on_disk)
+    some = np.random.default_rng(7).normal(size=(3_030, 8)).astype(np.float32)
+
+    def rows(first: int, last: int) -> Any:
+        return records([f"r{number}" for number in range(first, last)], some[first:last])
+
+    on_disk.add(collection, rows(0, 3_000))
+    session = begun(on_disk, collection)
+    on_disk.stage(session, rows(3_000, 3_020))
+    on_disk.add(collection, rows(3_020, 3_030))  # by another call: slots beyond those that are staged
+    assert on_disk.build_graph(collection)
+    assert on_disk.publish(session, Edits(), update=False).added == 20
+    engine = on_disk if again == "in this process" else Engine(tmp_path / "db", durability="power")
+    assert engine.build_graph(collection)  # from its file
+    assert engine.explain(collection, some[:1], 1, None, None, ())["method"] == "graph"
+    late = range(2_990, 3_030)
+    assert [nearest(engine, collection, some[number], 1) for number in late] == [[f"r{number}"] for number in late]
+    if engine is not on_disk:
+        engine.close()
+
+
 def test_a_compaction_that_began_before_does_not_end(
     on_disk: Engine, collection: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
