@@ -474,8 +474,7 @@ class Engine:
             writing.stage(given, session)
             return writing.row.next_position
 
-        first = self.change(write)
-        session.positions.update(zip(given.ids, range(first, first + len(given)), strict=True))
+        session.note(given, self.change(write))
 
     def publish(self, session: Staging, edits: Edits, *, update: bool) -> Edited:
         """Let what was staged count, and do ``edits``, in one transaction.

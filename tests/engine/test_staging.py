@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +16,7 @@ from engine_samples import PLACE, agree, contents, create, nearest, numbered, nu
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chroma_nb.engine import migrations
+from chroma_nb.engine import migrations, staging
 from chroma_nb.engine.engine import Engine
 from chroma_nb.errors import InternalError, InvalidArgumentError, NotFoundError, VersionMismatchError
 from chroma_nb.types import Edits
@@ -80,20 +82,20 @@ def test_nobody_counts_what_is_staged(on_disk: Engine, collection: UUID, tmp_pat
 
 def test_an_id_that_is_there_at_the_end_keeps_the_meaning_of_the_call(on_disk: Engine, collection: UUID) -> None:
     piece = records(
-        ["r1", "new", "r2"],
-        [[1.0] * 8, [2.0] * 8, [3.0] * 8],
-        ["one", "two", None],
-        [{"version": 7, "number": None}, {"number": 5, "gone": None}, None],
-        [None, "u", "v"],
+        ["r1", "new", "r2", "bare", "bare with uri"],
+        [[1.0] * 8, [2.0] * 8, [3.0] * 8, [4.0] * 8, [5.0] * 8],
+        ["one", "two", None, "four", "five"],
+        [{"version": 7, "number": None}, {"number": 5, "gone": None}, None, {"gone": None}, {"gone": None}],
+        [None, "u", "v", None, "w"],
     )
     before = contents(on_disk, collection)
     session = begun(on_disk, collection)
     on_disk.stage(session, piece)
     done = on_disk.publish(session, Edits(), update=False)
-    assert (done.added, done.updated) == (1, 0)
+    assert (done.added, done.updated) == (3, 0)
     now = contents(on_disk, collection)
     assert {name: now[name] for name in before} == before
-    on_disk.delete(collection, ["new"], None)
+    on_disk.delete(collection, ["new", "bare", "bare with uri"], None)
 
     twin = Engine.open(None)
     same = create(twin)
@@ -102,7 +104,7 @@ def test_an_id_that_is_there_at_the_end_keeps_the_meaning_of_the_call(on_disk: E
     session = begun(on_disk, collection)
     on_disk.stage(session, piece)
     done = on_disk.publish(session, Edits(), update=True)
-    assert (done.added, done.updated) == (1, 2)
+    assert (done.added, done.updated) == (3, 2)
     assert contents(on_disk, collection) == contents(twin, same)
     assert on_disk.verify() == []
     assert on_disk.compact(collection)
@@ -353,3 +355,14 @@ def test_whatever_comes_between_the_records_are_those_of_the_oracle(tmp_path: Pa
 
 
 _COUNTER = itertools.count()
+
+
+def test_a_folder_in_which_nothing_can_be_staged_is_named(
+    on_disk: Engine, collection: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(path: Any, *arguments: Any) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(staging.os, "open", refusing)
+    with pytest.raises(InternalError, match="cannot write .*vectors.*Permission denied; nothing was written"):
+        on_disk.begin_staging(collection)
