@@ -496,7 +496,8 @@ class Engine:
 
     def abandon(self, session: Staging) -> None:
         """Remove what was staged."""
-        staging.remove(str(session.collection), session.name, self.change)
+        if session.is_ours:  # else its parent goes on
+            staging.remove(str(session.collection), session.name, self.change)
         session.close()
 
     def _sweep_staged(self, change: Callable[[Callable[[Connection], bool]], bool]) -> None:

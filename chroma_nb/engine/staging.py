@@ -41,6 +41,7 @@ class Staging:
     def __init__(self, collection: UUID, folder: Path) -> None:
         """``folder``: where the vectors are; the lock is a file there."""
         self.collection = collection
+        self._process = os.getpid()
         #: id -> position of every record that is staged.
         self.positions: dict[str, int] = {}
         #: Positions of those that delete metadata keys, should their ids exist at the end.
@@ -60,6 +61,11 @@ class Staging:
                 return
             self.close()  # another process, sweeping, came between
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process began it; a child that was forked in the middle has but a copy."""
+        return self._process == os.getpid()
+
     def note(self, given: Records, first: int) -> None:
         """``given`` is staged from position ``first`` on."""
         self.positions.update(zip(given.ids, range(first, first + len(given)), strict=True))
@@ -69,6 +75,11 @@ class Staging:
 
     def check(self, row: CollectionRow, *, whole: bool = False) -> None:
         """InternalError when what was staged is not there any more; ``whole``: or not what we know of."""
+        if not self.is_ours:
+            raise InternalError(
+                f"this process was forked in the middle of a call that writes to collection [{row.name}], which the "
+                "other process goes on with; nothing was written here"
+            )
         ranges = row.staged.get(self.name, {"ranges": []})["ranges"]
         count = sum(last - first + 1 for first, last in ranges)
         if (self.positions and not count) or (whole and count != len(self.positions)):

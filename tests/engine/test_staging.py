@@ -364,5 +364,28 @@ def test_a_folder_in_which_nothing_can_be_staged_is_named(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     monkeypatch.setattr(staging.os, "open", refusing)
-    with pytest.raises(InternalError, match="cannot write .*vectors.*Permission denied; nothing was written"):
+    with pytest.raises(InternalError, match=r"cannot write .*vectors.*Permission denied; nothing was written"):
         on_disk.begin_staging(collection)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_that_is_forked_meanwhile_and_ends_takes_nothing_away(on_disk: Engine, collection: UUID) -> None:
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 5))
+    child = os.fork()
+    if not child:  # an exception goes through the call's frames here as well: sys.exit() in a signal handler
+        status = 1
+        try:
+            try:
+                on_disk.stage(session, numbered(105, 5))
+            except InternalError as error:
+                status = 0 if "forked in the middle of a call" in str(error) else 2
+            on_disk.abandon(session)
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    on_disk.vacuum()
+    on_disk.stage(session, numbered(105, 5))
+    assert on_disk.publish(session, Edits(), update=False).added == 10
+    assert on_disk.verify() == []
+    assert files(on_disk) == []
