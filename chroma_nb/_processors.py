@@ -37,8 +37,10 @@ def may_use_threads() -> bool:
     >>> may_use_threads()
     True
     """
-    held = [Thread.start, Thread.join, Thread.is_alive]
-    pools: Any = sys.modules.get("concurrent.futures.thread")  # not imported for this: the interpreter may be ending
-    if pools is not None:
-        held += [pools.ThreadPoolExecutor.submit, pools.ThreadPoolExecutor.shutdown]
+    held: list[Any] = [Thread.start, Thread.join, Thread.is_alive]
+    # Not imported here: once Python is ending it cannot be any more, and nothing of it runs where nobody has.
+    pools = sys.modules.get("concurrent.futures.thread")
+    executor = getattr(pools, "ThreadPoolExecutor", None)  # None while it is being imported
+    if executor is not None:
+        held += [executor.submit, executor.shutdown]
     return not any(is_running(function.__code__) for function in held)

@@ -377,7 +377,9 @@ class _Gathered:
         """``calls``; when they fail, what is staged is removed. (If that fails too, the next opening does it.)"""
         try:
             return (yield from calls)
-        except GeneratorExit:  # nobody makes calls any more
+        except GeneratorExit:  # nobody makes calls any more: whoever sweeps may have what is staged
+            if self._session is not None:
+                self._session.close()
             raise
         except BaseException:
             if self._session is not None:

@@ -7,11 +7,13 @@ like is kept, so that later changes to them are noticed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -92,24 +94,37 @@ def import_chroma(
     chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: expected a directory written by Chroma, ...
     """
     source, target = Path(src), Path(dst)
-    with read_chroma(source):
-        pass  # nothing is made when there is nothing to import
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _in_words(source, target):
+        with read_chroma(source):
+            pass  # nothing is made when there is nothing to import
+        directory.make(target)
+        return Engine.alone(target, lambda: _import_by_hand(source, target, replace=replace, reembed=reembed))
 
-    def work() -> ImportReport:
-        replacing.settle(target)
+
+def _import_by_hand(source: Path, target: Path, *, replace: bool, reembed: bool) -> ImportReport:
+    """What ``import_chroma`` does with ``target`` locked."""
+    replacing.settle(target)
+    if not replace:
+        directory.refuse_lost(target)
+    if (target / OUR_FILE).exists():
         if not replace:
-            directory.refuse_lost(target)
-        if (target / OUR_FILE).exists():
-            if not replace:
-                raise InternalError(
-                    f"{target} holds a chroma_nb database already; give another directory, or replace=True"
-                )
-            _refuse_if_in_use(target)
-        replacing.sweep(target)
-        return _import(source, target, reembed=reembed)
+            raise InternalError(f"{target} holds a chroma_nb database already; give another directory, or replace=True")
+        _refuse_if_in_use(target)
+    replacing.sweep(target)
+    return _import(source, target, reembed=reembed)
 
-    return Engine.alone(target, work)
+
+@contextlib.contextmanager
+def _in_words(source: Path, target: Path) -> Iterator[None]:
+    """What the system refuses while files are imported is an InternalError that says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or isinstance(error, ChromaError):  # another's: an embedding function's, a provider's
+            raise
+        raise InternalError(
+            f"cannot import {source} into {target} ({error.strerror}: {error.filename}); nothing was changed there"
+        ) from error
 
 
 def import_on_first_open(path: Path) -> None:
@@ -148,7 +163,8 @@ def import_on_first_open(path: Path) -> None:
             _refuse_emptied(path, error)
             return None  # as in Chroma, a new database begins here; the file stays as it is
 
-    report = Engine.alone(path, work)
+    with _in_words(path, path):
+        report = Engine.alone(path, work)
     if report is not None:
         say(f"chroma_nb: {report}")
 

@@ -502,8 +502,7 @@ class Engine:
             self._room.check(connection)
             return writing.row.next_position
 
-        first = self.change(write)
-        session.positions.update(zip(given.ids, range(first, first + len(given)), strict=True))
+        session.note(given, self.change(write))
 
     def publish(self, session: Staging, edits: Edits, *, update: bool) -> Edited:
         """Let what was staged count, and do ``edits``, in one transaction.
@@ -525,7 +524,8 @@ class Engine:
 
     def abandon(self, session: Staging) -> None:
         """Remove what was staged."""
-        staging.remove(str(session.collection), session.name, self.change)
+        if session.is_ours:  # else its parent goes on
+            staging.remove(str(session.collection), session.name, self.change)
         session.close()
 
     def _sweep_staged(self, change: Callable[[Callable[[Connection], bool]], bool]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine import planner
+from chroma_nb.engine import planner, records
 from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.executor import Reading
@@ -25,11 +25,15 @@ from chroma_nb.types import Matrix
 
 @dataclass(frozen=True)
 class GraphSource:
-    """What lived in a collection at one seq: the slots and their vectors."""
+    """What lived in a collection at one seq: the slots and their vectors.
+
+    ``end``: the slots below it are all of these or dead for ever. Records that are staged may live yet.
+    """
 
     row: CollectionRow
     slots: npt.NDArray[np.int64]
     vectors: Matrix
+    end: int
 
     @classmethod
     def of(cls, reading: Reading) -> GraphSource | None:
@@ -37,12 +41,17 @@ class GraphSource:
         memory = reading.memory
         if reading.vectors is None or not memory.searchable:
             return None
-        return cls(reading.row, np.sort(memory.searchable_slots(memory.live_rows())), reading.matrix)
+        row, slots = reading.row, np.sort(memory.searchable_slots(memory.live_rows()))
+        staged = records.first_slot(reading.connection, row.number, row.hidden)
+        if staged is None:
+            return cls(row, slots, reading.matrix, row.next_slot)
+        slots = slots[slots < staged]
+        return cls(row, slots, reading.matrix, staged) if len(slots) else None
 
     def load(self, cache: Path) -> HnswIndex | None:
         """The graph in the cache, when it is whole and not too far behind."""
         row, dimension = self.row, self.vectors.shape[1]
-        graph = storage.load(cache, row.id, row.generation, row.parameters, dimension, row.next_slot)
+        graph = storage.load(cache, row.id, row.generation, row.parameters, dimension, self.end)
         if graph is None or not planner.is_close(tail=row.next_slot - graph.covers, live=len(self.slots)):
             return None
         return graph
@@ -52,7 +61,7 @@ class GraphSource:
         dimension = self.vectors.shape[1]
         graph = HnswIndex.build(self.row.parameters, self.vectors.__getitem__, self.slots, dimension, cancelled)
         if graph is not None:
-            graph.covers = self.row.next_slot
+            graph.covers = self.end
         return graph
 
     def witnesses(self) -> Witnesses:

@@ -272,6 +272,18 @@ def staged_at(connection: sqlite3.Connection, collection: int, positions: Positi
     return connection.execute(_STAGED_AT, (_keys(collection, positions),)).fetchall()
 
 
+def first_slot(connection: sqlite3.Connection, collection: int, positions: Hidden) -> int | None:
+    """The lowest slot of the records in these ranges (ascending): positions and slots are given out in one order."""
+    for first, last in positions:
+        base = collection << POSITION_BITS
+        found = connection.execute(
+            "SELECT slot FROM records WHERE key BETWEEN ? AND ? ORDER BY key LIMIT 1", (base | first, base | last)
+        ).fetchone()
+        if found is not None:
+            return int(found[0])
+    return None
+
+
 def checksums(
     connection: sqlite3.Connection, collection: int, hidden: Hidden = ()
 ) -> Iterator[tuple[str, int, int | None]]:

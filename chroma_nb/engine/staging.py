@@ -26,6 +26,7 @@ from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.sqlite import Connection
 from chroma_nb.engine.vectors import TEMPORARY
 from chroma_nb.errors import InternalError
+from chroma_nb.types import Records
 
 T = TypeVar("T")
 
@@ -40,22 +41,45 @@ class Staging:
     def __init__(self, collection: UUID, folder: Path) -> None:
         """``folder``: where the vectors are; the lock is a file there."""
         self.collection = collection
+        self._process = os.getpid()
         #: id -> position of every record that is staged.
         self.positions: dict[str, int] = {}
-        folder.mkdir(mode=0o700, exist_ok=True)
+        #: Positions of those that delete metadata keys, should their ids exist at the end.
+        self.deleting_keys: set[int] = set()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         while True:
             self.name = secrets.token_hex(16)
             path = _path(folder, self.name)
-            descriptor = os.open(path, flags, 0o600)
+            try:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                descriptor = os.open(path, flags, 0o600)
+            except OSError as error:
+                raise InternalError(f"cannot write {path}: {error.strerror}; nothing was written") from error
             self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
             self.close.atexit = False
             if locks.claim(descriptor) and os.fstat(descriptor).st_nlink:
                 return
             self.close()  # another process, sweeping, came between
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process began it; a child that was forked in the middle has but a copy."""
+        return self._process == os.getpid()
+
+    def note(self, given: Records, first: int) -> None:
+        """``given`` is staged from position ``first`` on."""
+        self.positions.update(zip(given.ids, range(first, first + len(given)), strict=True))
+        for position, metadata in enumerate(given.metadatas or (), first):
+            if metadata is not None and None in metadata.values():
+                self.deleting_keys.add(position)
+
     def check(self, row: CollectionRow, *, whole: bool = False) -> None:
         """InternalError when what was staged is not there any more; ``whole``: or not what we know of."""
+        if not self.is_ours:
+            raise InternalError(
+                f"this process was forked in the middle of a call that writes to collection [{row.name}], which the "
+                "other process goes on with; nothing was written here"
+            )
         ranges = row.staged.get(self.name, {"ranges": []})["ranges"]
         count = sum(last - first + 1 for first, last in ranges)
         if (self.positions and not count) or (whole and count != len(self.positions)):

@@ -131,6 +131,7 @@ class Writing(Reading):
             if update:
                 self._lay_over(at)
             records.delete(self.connection, self.row.number, at)
+        self._settle_metadata(sorted(session.deleting_keys.difference(position for position, _ in known)))
         added = len(session.positions) - len(known)
         changelog.forget(self.connection, self.row.number)
         catalog.advance(
@@ -145,6 +146,16 @@ class Writing(Reading):
         others = {name: one for name, one in self.row.staged.items() if name != session.name}
         catalog.set_staged(self.connection, self.row, others, dimension=self.row.dimension)
         return Edited(updated=len(known) if update else 0, added=added)
+
+    def _settle_metadata(self, staged: list[int]) -> None:
+        """Leave the keys that were to be deleted out of records that are new after all."""
+        for start in range(0, len(staged), _KNOWN_AT_ONCE):
+            at = np.array(staged[start : start + _KNOWN_AT_ONCE], np.int64)
+            stored = records.fetch(self.connection, self.row.number, at, ("uri", "metadata"))
+            metadatas = records.decode_metadata([metadata for *_, metadata in stored], hidden=True)
+            kept = [one or (None if uri is None else {}) for one, (_, uri, _) in zip(metadatas, stored, strict=True)]
+            encoded = map(records.encode_metadata, kept)
+            records.update_metadatas(self.connection, self.row.number, zip(encoded, at.tolist(), strict=True))
 
     def _lay_over(self, staged: Ints) -> None:
         """Change existing records by the staged ones of the same ids; their vectors stay where they are."""

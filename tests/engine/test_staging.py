@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import itertools
+import os
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +16,7 @@ from engine_samples import PLACE, agree, contents, create, nearest, numbered, nu
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chroma_nb.engine import migrations
+from chroma_nb.engine import migrations, staging
 from chroma_nb.engine.engine import Engine
 from chroma_nb.errors import InternalError, InvalidArgumentError, NotFoundError, VersionMismatchError
 from chroma_nb.types import Edits
@@ -80,20 +82,20 @@ def test_nobody_counts_what_is_staged(on_disk: Engine, collection: UUID, tmp_pat
 
 def test_an_id_that_is_there_at_the_end_keeps_the_meaning_of_the_call(on_disk: Engine, collection: UUID) -> None:
     piece = records(
-        ["r1", "new", "r2"],
-        [[1.0] * 8, [2.0] * 8, [3.0] * 8],
-        ["one", "two", None],
-        [{"version": 7, "number": None}, {"number": 5, "gone": None}, None],
-        [None, "u", "v"],
+        ["r1", "new", "r2", "bare", "bare with uri"],
+        [[1.0] * 8, [2.0] * 8, [3.0] * 8, [4.0] * 8, [5.0] * 8],
+        ["one", "two", None, "four", "five"],
+        [{"version": 7, "number": None}, {"number": 5, "gone": None}, None, {"gone": None}, {"gone": None}],
+        [None, "u", "v", None, "w"],
     )
     before = contents(on_disk, collection)
     session = begun(on_disk, collection)
     on_disk.stage(session, piece)
     done = on_disk.publish(session, Edits(), update=False)
-    assert (done.added, done.updated) == (1, 0)
+    assert (done.added, done.updated) == (3, 0)
     now = contents(on_disk, collection)
     assert {name: now[name] for name in before} == before
-    on_disk.delete(collection, ["new"], None)
+    on_disk.delete(collection, ["new", "bare", "bare with uri"], None)
 
     twin = Engine.open(None)
     same = create(twin)
@@ -102,7 +104,7 @@ def test_an_id_that_is_there_at_the_end_keeps_the_meaning_of_the_call(on_disk: E
     session = begun(on_disk, collection)
     on_disk.stage(session, piece)
     done = on_disk.publish(session, Edits(), update=True)
-    assert (done.added, done.updated) == (1, 2)
+    assert (done.added, done.updated) == (3, 2)
     assert contents(on_disk, collection) == contents(twin, same)
     assert on_disk.verify() == []
     assert on_disk.compact(collection)
@@ -180,6 +182,31 @@ def test_a_collection_is_not_compacted_while_something_is_staged(on_disk: Engine
     assert on_disk.compact(collection)
     assert nearest(on_disk, collection, numbered_vector(103), 1) == ["r103"]
     assert on_disk.verify() == []
+
+
+@pytest.mark.parametrize("again", ["in this process", "opened again"])
+def test_a_graph_that_is_made_meanwhile_does_not_stand_for_what_is_staged(
+    on_disk: Engine, again: str, tmp_path: Path
+) -> None:
+    collection = create(on_disk)
+    some = np.random.default_rng(7).normal(size=(3_030, 8)).astype(np.float32)
+
+    def rows(first: int, last: int) -> Any:
+        return records([f"r{number}" for number in range(first, last)], some[first:last])
+
+    on_disk.add(collection, rows(0, 3_000))
+    session = begun(on_disk, collection)
+    on_disk.stage(session, rows(3_000, 3_020))
+    on_disk.add(collection, rows(3_020, 3_030))  # by another call: slots beyond those that are staged
+    assert on_disk.build_graph(collection)
+    assert on_disk.publish(session, Edits(), update=False).added == 20
+    engine = on_disk if again == "in this process" else Engine(tmp_path / "db", durability="power")
+    assert engine.build_graph(collection)  # from its file
+    assert engine.explain(collection, some[:1], 1, None, None, ())["method"] == "graph"
+    late = range(2_990, 3_030)
+    assert [nearest(engine, collection, some[number], 1) for number in late] == [[f"r{number}"] for number in late]
+    if engine is not on_disk:
+        engine.close()
 
 
 def test_a_compaction_that_began_before_does_not_end(
@@ -328,3 +355,37 @@ def test_whatever_comes_between_the_records_are_those_of_the_oracle(tmp_path: Pa
 
 
 _COUNTER = itertools.count()
+
+
+def test_a_folder_in_which_nothing_can_be_staged_is_named(
+    on_disk: Engine, collection: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(path: Any, *arguments: Any) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(staging.os, "open", refusing)
+    with pytest.raises(InternalError, match=r"cannot write .*vectors.*Permission denied; nothing was written"):
+        on_disk.begin_staging(collection)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_that_is_forked_meanwhile_and_ends_takes_nothing_away(on_disk: Engine, collection: UUID) -> None:
+    session = begun(on_disk, collection)
+    on_disk.stage(session, numbered(100, 5))
+    child = os.fork()
+    if not child:  # an exception goes through the call's frames here as well: sys.exit() in a signal handler
+        status = 1
+        try:
+            try:
+                on_disk.stage(session, numbered(105, 5))
+            except InternalError as error:
+                status = 0 if "forked in the middle of a call" in str(error) else 2
+            on_disk.abandon(session)
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    on_disk.vacuum()
+    on_disk.stage(session, numbered(105, 5))
+    assert on_disk.publish(session, Edits(), update=False).added == 10
+    assert on_disk.verify() == []
+    assert files(on_disk) == []

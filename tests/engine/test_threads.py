@@ -92,17 +92,36 @@ def test_a_scan_in_threads_is_the_scan_in_one(monkeypatch):
 
 
 AT_EXIT = """
-import atexit
+import atexit, sys
 from chroma_nb.engine import threads
 threads.usable_processors = lambda: 4
-threads.in_parts(4, 1, lambda start, stop: None)
+if "used" in sys.argv:
+    threads.in_parts(4, 1, lambda start, stop: None)
 atexit.register(lambda: threads.in_parts(4, 1, lambda start, stop: print(start)))
 """
 
 
-def test_the_interpreters_end_is_survived():
-    ended = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=60)
-    assert (sorted(ended.stdout.split()), ended.stderr) == (["0", "1", "2", "3"], "")
+@pytest.mark.parametrize(("pool", "parts"), [("used", ["0", "1", "2", "3"]), ("never used", None)])
+def test_the_interpreters_end_is_survived(pool, parts):
+    ended = subprocess.run([sys.executable, "-c", AT_EXIT, pool], capture_output=True, text=True, timeout=60)
+    assert ended.stderr == ""
+    assert sorted(ended.stdout.split()) == parts or (parts is None and "0" in ended.stdout)
+
+
+LEFT_OPEN = """
+import sys
+import chroma_nb
+client = chroma_nb.PersistentClient(sys.argv[1])
+client.create_collection("left-open", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])
+"""
+
+
+def test_a_client_that_is_left_open_is_closed_in_silence_when_python_ends(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", LEFT_OPEN, tmp_path / "db"], capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert not (tmp_path / "db" / "chroma_nb.sqlite3-wal").exists(), "the last connection was closed"
 
 
 IN_A_CHILD = """

@@ -311,3 +311,34 @@ def test_whoever_is_called_during_an_import_is_refused_at_once(
     monkeypatch.undo()
     assert len(said) > 1
     assert collections(place.target) == IMPORTED
+
+
+@pytest.mark.parametrize("taken", ["a file", "a link to nowhere"])
+def test_a_target_that_is_no_directory_is_refused_in_words(taken: str, unpacked: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    if taken == "a file":
+        target.write_text("mine")
+    else:
+        target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InternalError, match=r"expected a directory|cannot make the directory"):
+        chroma_nb.import_chroma(unpacked, target)
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(("call", "name"), [("open", "chroma.sqlite3"), ("mkdir", "target")])
+def test_what_may_not_be_read_or_written_is_said_in_words(
+    call: str, name: str, unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root may do everything, the system's refusal is made here."""
+    target, real = tmp_path / "target", getattr(os, call)
+    target.mkdir()
+
+    def refusing(path: Any, *arguments: Any, **more: Any) -> Any:
+        if name in (Path(path).name, Path(path).parent.name):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, call, refusing)
+    with pytest.raises(InternalError, match=f"cannot import .*Permission denied: .*{name}.*nothing was changed"):
+        chroma_nb.import_chroma(unpacked, target)
+    assert list(target.iterdir()) == []
