@@ -68,6 +68,10 @@ _REMEDIES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
 )  # fmt: skip
 
 
+#: What pandas, which is not loaded for this, writes where a value is missing.
+_MISSING: Final = ("NaTType", "NAType")
+
+
 def remedy(value: Any) -> str:
     """What makes of ``value`` something that can be stored or asked for.
 
@@ -76,7 +80,7 @@ def remedy(value: Any) -> str:
     """
     if _is_tensor(value):
         return ".tolist() makes it a list, or a number"
-    if type(value).__name__ in ("NaTType", "NAType"):  # of pandas, which is not loaded for this
+    if type(value).__name__ in _MISSING:
         return "leave the key out where a value is missing"
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
@@ -181,6 +185,13 @@ def for_document(document: Any, position: int) -> str:
     if document is None or _is_nan(document):
         return f"The document at position {position} is missing: leave the record out, or give its embedding."
     return f"The document at position {position} is {_a(document)}: str(…) makes it one."
+
+
+def for_text(value: Any) -> str:
+    """What makes a str, or nothing, of a document or uri that is neither."""
+    if _is_nan(value) or type(value).__name__ in _MISSING:
+        return "write None where there is none"
+    return ".decode() makes it one" if isinstance(value, bytes) else "str(…) makes it a str"
 
 
 def for_dimensions(rows: Sequence[Any]) -> str:
