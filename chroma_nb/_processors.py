@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from chroma_nb._reentry import is_running
 
@@ -34,8 +36,11 @@ def may_use_threads() -> bool:
     >>> may_use_threads()
     True
     """
-    from concurrent.futures import ThreadPoolExecutor
     from threading import Thread
 
-    held = (ThreadPoolExecutor.submit, ThreadPoolExecutor.shutdown, Thread.start, Thread.join, Thread.is_alive)
+    held: tuple[Any, ...] = (Thread.start, Thread.join, Thread.is_alive)
+    # Not imported: at the end of the program that is refused, and what is not loaded does not run.
+    pools = sys.modules.get("concurrent.futures.thread")
+    if pools is not None:
+        held += (pools.ThreadPoolExecutor.submit, pools.ThreadPoolExecutor.shutdown)
     return not any(is_running(function.__code__) for function in held)

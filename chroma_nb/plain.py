@@ -65,6 +65,13 @@ def plain_tree(value: Any) -> Any:
     >>> plain_tree({"status": {"$in": [HTTPStatus.OK]}})
     {'status': {'$in': [200]}}
     """
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if kind is dict and len(value) == 1:  # most filters: one condition, of plain values
+        ((key, item),) = value.items()
+        if type(key) is str and type(item) in PLAIN:
+            return {key: item}
     made = _Made()
     copied = _copy(value, _DEEPEST, made)
     if made.shared and _size(copied, _DEEPEST, {}) > _LARGEST:
@@ -130,14 +137,16 @@ def _copy(value: Any, levels: int, made: _Made) -> Any:
 SHOWN: Final = 1_000
 
 
-def shown(value: Any, longest: int = SHOWN) -> str:
+def shown(value: Any, longest: int = SHOWN, show: Callable[[Any], str] = str) -> str:
     """The value for a message: whole when short, else its beginning. Never an error of the value's own.
+
+    ``show`` is str or repr.
 
     >>> shown([1, 2]), shown("x" * 5000, longest=3)
     ('[1, 2]', 'xxx…')
     """
     try:
-        text = str(_beginning(plain(value), longest))
+        text = show(_beginning(plain(value), longest))
     except Exception:  # noqa: BLE001  # whatever a class raises when it is shown, or what lies too deep
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= longest else f"{text[:longest]}…"

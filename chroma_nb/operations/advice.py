@@ -21,6 +21,7 @@ from uuid import UUID
 import numpy as np
 
 from chroma_nb.plain import PLAIN, SHOWN, plain, shown
+from chroma_nb.types import SparseVector
 from chroma_nb.where import OPERATORS
 
 E = TypeVar("E", bound=BaseException)
@@ -61,6 +62,7 @@ _REMEDIES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     ((UUID, os.PathLike, complex), "str(…) makes it a str"),
     ((bytes, bytearray, memoryview), ".decode() makes it a str"),
     (np.ndarray, ".tolist() makes it a list"),
+    (SparseVector, "sparse vectors are stored by Chroma's cloud only: leave the key out"),
     (enum.Enum, "its .value can be stored when that is a str, int, float or bool"),
     (dict, "metadata does not nest: give each entry a key of its own, or store json.dumps(…)"),
     (Mapping, "dict(…) makes it a dict"),

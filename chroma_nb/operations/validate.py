@@ -807,6 +807,8 @@ def check_sendable(where: Any) -> None:
 
     InvalidArgumentError for operands that are lists in lists without end.
     """
+    if where is None:
+        return
     pending: list[tuple[Any, int]] = [(where, 1)]
     while pending:
         term, level = pending.pop()
@@ -818,7 +820,7 @@ def check_sendable(where: Any) -> None:
                 f"Object of type {kind.__name__} is not JSON serializable\n{advice.for_operand('$eq', term)}"
             )
         items = dict.values(term) if issubclass(kind, dict) else term
-        if not set(map(type, items)) <= PLAIN:
+        if not PLAIN.issuperset(map(type, items)):
             if level > _DEEPEST:
                 raise _endless(where)
             pending += [(item, level + 1) for item in items]

@@ -8,6 +8,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import chroma_nb
@@ -115,3 +116,46 @@ def test_a_uri_that_is_no_text_is_refused_by_position(collection: Any, call: str
     ):
         getattr(collection, call)(ids=["a", "b"], embeddings=[[1, 2], [3, 4]], uris=["fine", uri])
     assert collection.count() == 1
+
+
+class Wild:
+    """What no message can show."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("not to be shown")
+
+
+class WildList(list[Any]):
+    """A list whose own methods raise."""
+
+    def __len__(self) -> int:
+        raise RuntimeError("not to be called")
+
+    __iter__ = __getitem__ = __eq__ = __repr__ = __len__  # type: ignore[assignment]
+
+
+class WildDict(dict[str, Any]):
+    """A dict whose own methods raise."""
+
+    def __len__(self) -> int:
+        raise RuntimeError("not to be called")
+
+    __iter__ = __getitem__ = __eq__ = __repr__ = get = items = keys = values = __len__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("cell", [Wild(), WildDict(a=1), CIRCLE, DEEP, [DEEP], [Wild()], 10**400, 10**5_000], ids=lambda cell: type(cell).__name__)
+def test_a_cell_that_cannot_be_shown_is_a_bad_row_like_others(collection: Any, cell: Any) -> None:
+    frame = pd.DataFrame({"id": ["x", "y"], "embedding": [[1.0, 2.0]] * 2, "c": pd.Series([cell, 1], dtype=object)})
+    with pytest.raises(ValueError, match=r"row 0 \(id 'x'\): column 'c': expected") as caught:
+        collection.add_df(frame)
+    assert len(str(caught.value)) < 500
+    assert collection.count() == 1
+    assert [one.row for one in collection.add_df(frame, on_error="skip").skipped] == [0]
+
+
+def test_a_cell_of_a_wild_list_or_dict_is_its_items(collection: Any) -> None:
+    metadata = pd.Series([WildDict(a=1), None], dtype=object)
+    lists = pd.Series([WildList(["b"]), None], dtype=object)
+    frame = pd.DataFrame({"id": ["x", "y"], "embedding": [[1.0, 2.0]] * 2, "metadata": metadata, "list": lists})
+    collection.add_df(frame)
+    assert collection.get(["x", "y"])["metadatas"] == [{"a": 1, "list": ["b"]}, None]
