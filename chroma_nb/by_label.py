@@ -106,6 +106,11 @@ def places(labels: Any, what: str, wanted: set[str]) -> dict[str, int]:
     return place
 
 
+def _counts_from_zero(index: Any) -> bool:
+    """Whether it is the index that pandas makes. That of a slice (``series[4:]``, ``series[::2]``) names rows."""
+    return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
+
+
 def _twice(what: str, label: Any) -> str:
     return f"the {what} is matched by its index: expected one value for {label!r}, got two"
 
@@ -127,7 +132,7 @@ def beside_ids(ids: Any, values: Any, what: str) -> Any:
         return values
     what = f"Series given as {what}"
     # An index that nobody chose says nothing, unless that of the ids is the same numbers in another order.
-    unlabelled = isinstance(values.index, pd.RangeIndex) and values.index.name is None and len(values) == len(ids)
+    unlabelled = len(values) == len(ids) and values.index.name is None and _counts_from_zero(values.index)
     if unlabelled and not (isinstance(ids, pd.Series) and values.index.isin(ids.index).all()):
         return values
     if isinstance(ids, pd.Series):

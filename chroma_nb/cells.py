@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.plain import plain
+from chroma_nb.plain import plain, shown
 from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
 
 #: How a date is written, since a metadata value is text, a number or a bool: as ISO 8601 text, or
@@ -169,10 +169,16 @@ def value(cell: Any, dates: Dates = "iso") -> Any:
                 return convert(cell, dates)
             except BadCell:
                 raise
-            except (ValueError, OverflowError, RecursionError) as error:  # a date beyond the calendar, a list in itself
+            except RecursionError:  # a list in itself
+                raise BadCell(
+                    f"expected a value that can be converted, got {short(cell)}: it nests too deeply"
+                ) from None
+            except (ValueError, OverflowError) as error:  # a date beyond the calendar
                 raise BadCell(f"expected a value that can be converted, got {short(cell)}: {error}") from None
     if all(hasattr(cell, name) for name in ("indices", "values", "to_dict")):  # a SparseVector, ours or Chroma's
         return cell
+    if issubclass(type(cell), dict):
+        cell = dict(dict.items(cell))  # none of a subclass's own methods is called
     if isinstance(cell, Mapping) and cell.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE:
         return _sparse(cell)
     raise _no_value(cell)
@@ -205,7 +211,7 @@ _REMEDIES: Final[tuple[tuple[Any, str, str], ...]] = (
 def _int(cell: Any, dates: Dates) -> int:
     number: int = plain(cell)
     if not _INT64[0] <= number <= _INT64[1]:
-        reason = f"expected a whole number of at most 64 bits, got {number}"
+        reason = f"expected a whole number of at most 64 bits, got {shown(number, 60)}"
         raise BadCell(reason, "astype(float), or astype(str)", "float(…), or str(…)")
     return number
 
@@ -244,6 +250,9 @@ def _numpy_scalar(cell: Any, dates: Dates) -> Any:
 
 
 def _list(cell: Any, dates: Dates) -> Any:
+    for kind in (list, tuple):
+        if issubclass(type(cell), kind):
+            cell = list(kind.__iter__(cell))  # none of a subclass's own methods is called
     if len(cell) == 0:
         return ABSENT
     values = [value(one, dates) for one in cell]
@@ -291,8 +300,11 @@ _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any, Dates], Any]], ...]] = (
 
 def short(cell: Any) -> str:
     """A value as a message shows it, with its type."""
-    text = repr(cell)
-    return f"{text if len(text) <= 40 else text[:39] + '…'} ({type(cell).__name__})"
+    name = type(cell).__name__
+    text = shown(cell, 40, repr)
+    return (
+        text if text.endswith(" that cannot be shown") else f"{text if len(text) <= 40 else text[:39] + '…'} ({name})"
+    )
 
 
 # --- Texts that cannot be written -------------------------------------------------------------------------
@@ -380,6 +392,8 @@ def _are_plain_dicts(given: list[Any]) -> bool:
 def _entries(cell: Any, row: int, problems: dict[int, str]) -> Iterable[tuple[Any, Any]]:
     if is_missing(cell):
         return ()
+    if issubclass(type(cell), dict):
+        return dict.items(cell)
     if isinstance(cell, Mapping):
         return cell.items()
     if isinstance(cell, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in cell):

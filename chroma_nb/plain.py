@@ -9,8 +9,8 @@ checks says what is wrong with it, and ``shown`` writes it into the message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from typing import Any, Final
 
 #: The types of plain values.
@@ -58,23 +58,56 @@ def plain_tree(value: Any) -> Any:
 
     Their subclasses become dict and list. Two keys that are one as plain values become one, the later
     holds, as in Chroma. What contains itself, or lies deeper than any of these may, is left for the
-    checks to refuse.
+    checks to refuse. Raises ValueError when parts occur in each other so often that nobody could
+    write the whole out: thirty levels of ``x = {"$and": [x, x]}`` are a billion conditions.
 
     >>> from http import HTTPStatus
     >>> plain_tree({"status": {"$in": [HTTPStatus.OK]}})
     {'status': {'$in': [200]}}
     """
-    return _copy(value, _DEEPEST, {})
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if kind is dict and len(value) == 1:  # most filters: one condition, of plain values
+        ((key, item),) = value.items()
+        if type(key) is str and type(item) in PLAIN:
+            return {key: item}
+    made = _Made()
+    copied = _copy(value, _DEEPEST, made)
+    if made.shared and _size(copied, _DEEPEST, {}) > _LARGEST:
+        error = ValueError(f"Expected at most {_LARGEST:,} parts, got a value in which the same parts make up more")
+        error.add_note("The same dict or list stands in it again and again: write each condition once.")
+        raise error
+    return copied
 
 
 #: Deeper than a filter of 64 levels, each a dict and a list.
 _DEEPEST: Final = 200
+#: So many dicts, lists and values may stand in what repeats a part of itself.
+_LARGEST: Final = 100_000
+
+
+class _Made(dict[int, Any]):
+    """The copies by the id of what they are of; ``shared`` when one is used again."""
+
+    shared = False
+
+
+def _size(value: Any, levels: int, known: dict[int, int]) -> int:
+    """How many dicts, lists and values a copy has, written out; what contains itself counts once."""
+    if type(value) not in (dict, list) or levels == 0:
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 1
+        items = value.values() if type(value) is dict else value
+        known[id(value)] = 1 + sum([_size(item, levels - 1, known) for item in items])
+    return known[id(value)]
 
 
 _KEYS: Final = frozenset({str})
 
 
-def _copy(value: Any, levels: int, made: dict[int, Any]) -> Any:
+def _copy(value: Any, levels: int, made: _Made) -> Any:
     kind = type(value)
     if kind in PLAIN:
         return value
@@ -86,6 +119,7 @@ def _copy(value: Any, levels: int, made: dict[int, Any]) -> Any:
     elif not issubclass(kind, dict):
         return plain(value)
     if id(value) in made or levels == 0:
+        made.shared = True
         return made.get(id(value), value)
     if issubclass(kind, list):
         items = made[id(value)] = list.copy(value)
@@ -103,14 +137,16 @@ def _copy(value: Any, levels: int, made: dict[int, Any]) -> Any:
 SHOWN: Final = 1_000
 
 
-def shown(value: Any, longest: int = SHOWN) -> str:
+def shown(value: Any, longest: int = SHOWN, show: Callable[[Any], str] = str) -> str:
     """The value for a message: whole when short, else its beginning. Never an error of the value's own.
+
+    ``show`` is str or repr.
 
     >>> shown([1, 2]), shown("x" * 5000, longest=3)
     ('[1, 2]', 'xxx…')
     """
     try:
-        text = str(_beginning(plain(value), longest))
+        text = show(_beginning(plain(value), longest))
     except Exception:  # noqa: BLE001  # whatever a class raises when it is shown, or what lies too deep
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= longest else f"{text[:longest]}…"
@@ -119,10 +155,43 @@ def shown(value: Any, longest: int = SHOWN) -> str:
 def _beginning(value: Any, longest: int) -> Any:
     """As much of a long value as a message can show, so that no text of all of it is made."""
     kind = type(value)
-    if kind in (str, bytes, list, tuple):
+    if kind in (str, bytes):
         return value[: longest + 1]
-    if kind is dict and len(value) > longest:
-        return dict(islice(value.items(), longest + 1))
-    if kind in (set, frozenset) and len(value) > longest:
-        return kind(islice(value, longest + 1))
-    return value
+    return _cut(value, [longest + 1], ()) if kind in _CONTAINERS else value
+
+
+#: Containers that are cut, exactly these: a subclass may show itself as it likes.
+_CONTAINERS: Final = frozenset({list, tuple, dict, set, frozenset})
+
+
+def _cut(value: Any, left: list[int], within: tuple[int, ...]) -> Any:
+    """A container with the parts that a message reaches: each takes a letter of it at least.
+
+    Parts that stand in each other many times would otherwise be written out, which may never end.
+    """
+    left[0] -= 1
+    kind = type(value)
+    if kind in (str, bytes):
+        return value[: left[0] + 1]
+    if kind not in _CONTAINERS:
+        return value
+    if id(value) in within:
+        return _Itself(kind)
+    within = (*within, id(value))
+    if kind is dict:
+        return {key: _cut(item, left, within) for key, item in _while_any(value.items(), left)}
+    return kind(_cut(item, left, within) for item in _while_any(value, left))
+
+
+class _Itself:
+    """Stands where a container contains itself, and shows as Python shows it."""
+
+    def __init__(self, kind: type) -> None:
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        return "...".join({list: "[]", dict: "{}"}.get(self._kind, "()"))
+
+
+def _while_any(items: Iterable[Any], left: list[int]) -> Iterator[Any]:
+    return takewhile(lambda _: left[0] > 0, items)

@@ -21,6 +21,7 @@ from uuid import UUID
 import numpy as np
 
 from chroma_nb.plain import PLAIN, SHOWN, plain, shown
+from chroma_nb.types import SparseVector
 from chroma_nb.where import OPERATORS
 
 E = TypeVar("E", bound=BaseException)
@@ -61,11 +62,16 @@ _REMEDIES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     ((UUID, os.PathLike, complex), "str(…) makes it a str"),
     ((bytes, bytearray, memoryview), ".decode() makes it a str"),
     (np.ndarray, ".tolist() makes it a list"),
+    (SparseVector, "sparse vectors are stored by Chroma's cloud only: leave the key out"),
     (enum.Enum, "its .value can be stored when that is a str, int, float or bool"),
     (dict, "metadata does not nest: give each entry a key of its own, or store json.dumps(…)"),
     (Mapping, "dict(…) makes it a dict"),
     ((Collection, Iterator), "list(…) makes it a list"),
 )  # fmt: skip
+
+
+#: What pandas, which is not loaded for this, writes where a value is missing.
+_MISSING: Final = ("NaTType", "NAType")
 
 
 def remedy(value: Any) -> str:
@@ -76,7 +82,7 @@ def remedy(value: Any) -> str:
     """
     if _is_tensor(value):
         return ".tolist() makes it a list, or a number"
-    if type(value).__name__ in ("NaTType", "NAType"):  # of pandas, which is not loaded for this
+    if type(value).__name__ in _MISSING:
         return "leave the key out where a value is missing"
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
@@ -181,6 +187,13 @@ def for_document(document: Any, position: int) -> str:
     if document is None or _is_nan(document):
         return f"The document at position {position} is missing: leave the record out, or give its embedding."
     return f"The document at position {position} is {_a(document)}: str(…) makes it one."
+
+
+def for_text(value: Any) -> str:
+    """What makes a str, or nothing, of a document or uri that is neither."""
+    if _is_nan(value) or type(value).__name__ in _MISSING:
+        return "write None where there is none"
+    return ".decode() makes it one" if isinstance(value, bytes) else "str(…) makes it a str"
 
 
 def for_dimensions(rows: Sequence[Any]) -> str:

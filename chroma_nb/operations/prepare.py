@@ -24,6 +24,7 @@ from chroma_nb.operations.validate import (
     check_plain_where_document,
     check_records,
     check_sendable,
+    check_uris,
     collection_metadata,
     embedding_matrix,
     embedding_rows,
@@ -297,6 +298,7 @@ def _checked_fields(
 
 
 def _records(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str], call: str) -> Records:
+    check_uris(fields["uris"])  # what is said of them names no call, as in Chroma
     return Records(
         ids=fields["ids"],
         embeddings=_vectors(target, fields, embeddable, call),

@@ -47,10 +47,12 @@ class Request(Generic[R]):
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             kind = type(value)
-            if kind is tuple:
-                object.__setattr__(self, name, tuple(map(plain, value)))
-            elif kind not in _AS_IT_IS:
+            if kind in _AS_IT_IS:
+                continue
+            if kind is not tuple:
                 object.__setattr__(self, name, plain_tree(value))
+            elif not PLAIN.issuperset(map(type, value)):
+                object.__setattr__(self, name, tuple(map(plain, value)))
 
 
 # --- The server itself ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ stands in ``advice.py`` and goes along as a note.
 from __future__ import annotations
 
 import ipaddress
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
@@ -802,19 +803,42 @@ def _where_document_terms(operand: Any) -> list[Any]:
 
 
 def check_sendable(where: Any) -> None:
-    """TypeError for what JSON cannot carry in a filter that passed the checks, as in Chroma."""
-    pending = [where]
+    """TypeError for what JSON cannot carry in a filter that passed the checks, ValueError for circles, as in Chroma.
+
+    InvalidArgumentError for operands that are lists in lists without end.
+    """
+    if where is None:
+        return
+    pending: list[tuple[Any, int]] = [(where, 1)]
     while pending:
-        term = pending.pop()
-        if type(term) is dict:
-            pending += term.values()
-        elif type(term) in (list, tuple):
-            if not set(map(type, term)) <= PLAIN:
-                pending += term
-        elif type(term) not in PLAIN:
+        term, level = pending.pop()
+        kind = type(term)
+        if kind in PLAIN:
+            continue
+        if not issubclass(kind, dict | list | tuple):
             raise TypeError(
-                f"Object of type {type(term).__name__} is not JSON serializable\n{advice.for_operand('$eq', term)}"
+                f"Object of type {kind.__name__} is not JSON serializable\n{advice.for_operand('$eq', term)}"
             )
+        items = dict.values(term) if issubclass(kind, dict) else term
+        if not PLAIN.issuperset(map(type, items)):
+            if level > _DEEPEST:
+                raise _endless(where)
+            pending += [(item, level + 1) for item in items]
+
+
+#: Deeper than filters may be, each level a dict and a list, and one operand more.
+_DEEPEST: Final = 2 * MAX_DEPTH + 4
+
+
+def _endless(where: Any) -> Exception:
+    """What is said of a filter that contains itself, or of lists in lists."""
+    try:
+        json.dumps(where)
+    except ValueError as error:
+        return ValueError(f"{error}\nThe filter contains itself: write an operand that is a str, a number or a bool.")
+    except RecursionError:
+        pass
+    return InvalidArgumentError("Invalid where clause: an operand is a list in a list, nested too deeply")
 
 
 # --- What the engine refuses ---------------------------------------------------------------------------------
@@ -858,6 +882,11 @@ def _check_ids(ids: Sequence[str]) -> None:
         raise DuplicateIDError(_duplicates_sentence(_twice(ids)))
 
 
+def check_uris(uris: Sequence[Any] | None) -> None:
+    """TypeError unless all are str or None."""
+    _strings(uris, "uris")
+
+
 def _strings(values: Sequence[Any] | None, name: str) -> Sequence[str | None] | None:
     """The texts, plain; TypeError unless all are str or None."""
     if values is None or set(map(type, values)) <= _TEXT_OR_NONE:
@@ -866,8 +895,8 @@ def _strings(values: Sequence[Any] | None, name: str) -> Sequence[str | None] | 
     for position, value in enumerate(texts):
         if type(value) not in _TEXT_OR_NONE:
             raise TypeError(
-                f"argument '{name}': expected str or None, got {type(value).__name__}\n"
-                f"It stands at position {position}: str(…) makes it one."
+                f"argument '{name}': '{type(values[position]).__name__}' object cannot be converted to 'PyString'\n"
+                f"It stands at position {position}: {advice.for_text(values[position])}."
             )
     return texts
 

@@ -1,0 +1,165 @@
+"""What contains itself, repeats its own parts or lies too deep is refused at once, with a sentence, in every place."""
+
+from __future__ import annotations
+
+import faulthandler
+import pathlib
+from collections import namedtuple
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import chroma_nb
+from chroma_nb.plain import shown
+
+Pair = namedtuple("Pair", "x y")
+
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
+RING: dict[str, Any] = {}
+RING["k"] = RING
+DEEP: list[Any] = []
+for _ in range(10_000):
+    DEEP = [DEEP]
+
+
+def repeated(leaf: Any, levels: int = 40) -> Any:
+    """A filter whose every level holds the one below twice: 2**levels conditions, and as many dicts as levels."""
+    for _ in range(levels):
+        leaf = {"$and": [leaf, leaf]}
+    return leaf
+
+
+@pytest.fixture(autouse=True)
+def _no_endless_loop() -> Iterator[None]:
+    faulthandler.dump_traceback_later(120, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture
+def collection(sync_client: Any) -> Any:
+    made = sync_client.create_collection("things", embedding_function=None)
+    made.add(ids="a", embeddings=[1, 2], documents="text", metadatas={"k": 1})
+    return made
+
+
+@pytest.mark.parametrize("call", ["get", "query", "delete"])
+@pytest.mark.parametrize("condition", [{"$eq": CIRCLE}, {"$in": CIRCLE}, {"$in": [RING]}, {"$nin": [[CIRCLE]]}])
+def test_a_filter_that_contains_itself_is_refused_as_by_chroma(collection: Any, call: str, condition: Any) -> None:
+    arguments = {"query_embeddings": [1, 2]} if call == "query" else {}
+    with pytest.raises(ValueError, match="Circular reference detected\nThe filter contains itself"):
+        getattr(collection, call)(where={"k": condition}, **arguments)
+    assert collection.count() == 1
+
+
+@pytest.mark.parametrize("call", ["get", "query", "delete"])
+def test_a_filter_of_lists_in_lists_is_refused(collection: Any, call: str) -> None:
+    arguments = {"query_embeddings": [1, 2]} if call == "query" else {}
+    for condition in ({"$eq": DEEP}, {"$in": DEEP}, {"$in": [DEEP]}):
+        with pytest.raises(chroma_nb.errors.InvalidArgumentError, match="a list in a list, nested too deeply"):
+            getattr(collection, call)(where={"k": condition}, **arguments)
+
+
+@pytest.mark.parametrize("call", ["get", "query", "delete"])
+def test_a_filter_that_repeats_its_own_parts_without_end_is_refused(collection: Any, call: str) -> None:
+    arguments = {"query_embeddings": [1, 2]} if call == "query" else {}
+    for where in ({"where": repeated({"k": 1})}, {"where_document": repeated({"$contains": "t"})}):
+        with pytest.raises(ValueError, match=rf"the same parts make up more in {call}\.\nThe same dict or list"):
+            getattr(collection, call)(**where, **arguments)
+    assert collection.count() == 1
+
+
+def test_a_filter_may_use_a_part_twice(collection: Any) -> None:
+    assert collection.get(where=repeated({"k": 1}, 5), where_document=repeated({"$contains": "t"}, 5))["ids"] == ["a"]
+
+
+def test_metadata_and_settings_that_repeat_their_parts_are_refused(sync_client: Any, collection: Any) -> None:
+    whole = repeated({"k": 1})
+    for refused in (
+        lambda: collection.add(ids=["b"], embeddings=[[1, 2]], metadatas=[whole]),
+        lambda: collection.add(ids=["b"], embeddings=[[1, 2]], metadatas=[{"k": whole}]),
+        lambda: collection.add(ids=["b"], embeddings=[[1, 2]], metadatas=[{"k": [whole]}]),
+        lambda: collection.get(ids=[whole]),
+        lambda: collection.get(include=[whole]),
+        lambda: collection.query(query_embeddings=whole),
+        lambda: collection.modify(metadata={"k": whole}),
+        lambda: sync_client.create_collection("made", metadata={"k": whole}),
+        lambda: sync_client.create_collection("made", configuration={"hnsw": whole}),
+    ):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            refused()
+        assert len(str(caught.value)) < 2_000
+    assert collection.count() == 1
+
+
+def test_what_a_message_shows_is_bounded_and_else_as_python_shows_it() -> None:
+    assert len(shown(repeated(1))) == 1_001
+    for value in (CIRCLE, RING, [1, (2,), {3}, {"a": [None]}, b"x", frozenset({4})], (), {}, set()):
+        assert shown(value) == str(value)
+
+
+def test_a_named_tuple_in_a_list_of_operands_is_refused_as_a_list_is(collection: Any) -> None:
+    for operand in (Pair(1, 2), (1, 2), [1, 2]):
+        with pytest.raises(chroma_nb.errors.InvalidArgumentError, match="Invalid where clause"):
+            collection.get(where={"k": {"$in": [operand]}})
+
+
+@pytest.mark.parametrize("call", ["add", "upsert", "update"])
+@pytest.mark.parametrize("uri", [3, 1.5, b"x", ["x"], pathlib.PurePosixPath("x")], ids=repr)
+def test_a_uri_that_is_no_text_is_refused_by_position(collection: Any, call: str, uri: Any) -> None:
+    name = type(uri).__name__
+    with pytest.raises(
+        TypeError, match=f"^argument 'uris': '{name}' object cannot be converted to 'PyString'\nIt stands at position 1"
+    ):
+        getattr(collection, call)(ids=["a", "b"], embeddings=[[1, 2], [3, 4]], uris=["fine", uri])
+    assert collection.count() == 1
+
+
+class Wild:
+    """What no message can show."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("not to be shown")
+
+
+class WildList(list[Any]):
+    """A list whose own methods raise."""
+
+    def __len__(self) -> int:
+        raise RuntimeError("not to be called")
+
+    __iter__ = __getitem__ = __eq__ = __repr__ = __len__  # type: ignore[assignment]
+
+
+class WildDict(dict[str, Any]):
+    """A dict whose own methods raise."""
+
+    def __len__(self) -> int:
+        raise RuntimeError("not to be called")
+
+    __iter__ = __getitem__ = __eq__ = __repr__ = get = items = keys = values = __len__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [Wild(), WildDict(a=1), CIRCLE, DEEP, [DEEP], [Wild()], 10**400, 10**5_000],
+    ids=lambda cell: type(cell).__name__,
+)
+def test_a_cell_that_cannot_be_shown_is_a_bad_row_like_others(collection: Any, cell: Any) -> None:
+    frame = pd.DataFrame({"id": ["x", "y"], "embedding": [[1.0, 2.0]] * 2, "c": pd.Series([cell, 1], dtype=object)})
+    with pytest.raises(ValueError, match=r"row 0 \(id 'x'\): column 'c': expected") as caught:
+        collection.add_df(frame)
+    assert len(str(caught.value)) < 500
+    assert collection.count() == 1
+    assert [one.row for one in collection.add_df(frame, on_error="skip").skipped] == [0]
+
+
+def test_a_cell_of_a_wild_list_or_dict_is_its_items(collection: Any) -> None:
+    metadata = pd.Series([WildDict(a=1), None], dtype=object)
+    lists = pd.Series([WildList(["b"]), None], dtype=object)
+    frame = pd.DataFrame({"id": ["x", "y"], "embedding": [[1.0, 2.0]] * 2, "metadata": metadata, "list": lists})
+    collection.add_df(frame)
+    assert collection.get(["x", "y"])["metadatas"] == [{"a": 1, "list": ["b"]}, None]
