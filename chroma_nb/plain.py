@@ -190,7 +190,8 @@ class _Itself:
         self._kind = kind
 
     def __repr__(self) -> str:
-        return "...".join({list: "[]", dict: "{}"}.get(self._kind, "()"))
+        brackets: dict[type, str] = {list: "[]", dict: "{}"}
+        return "...".join(brackets.get(self._kind, "()"))
 
 
 def _while_any(items: Iterable[Any], left: list[int]) -> Iterator[Any]:

@@ -72,6 +72,8 @@ def _no_embeddings(result: Any) -> Exception:
         does = "is async: an embedding function is called without await, also by an async client"
         return TypeError(f"object of type '{name}' has no len()\nThe __call__ of this embedding function {does}.")
     advice = "An embedding function returns one list of numbers (or array) for each text"
+    if result is None:  # Chroma asserts it, without a word
+        return AssertionError(f"{advice}, got None: does its __call__ return?")
     if not hasattr(type(result), "__len__"):
         return TypeError(f"object of type '{name}' has no len()\n{advice}, got {name}.")
     if hasattr(type(result), "__array__") or hasattr(type(result), "__dlpack__"):

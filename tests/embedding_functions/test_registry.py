@@ -176,7 +176,6 @@ def test_one_vector_or_many_in_any_common_form_are_accepted(given: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (None, "to be a list, got NoneType"),
         ([], "non-empty list or numpy array"),
         ([["a"]], "int or float"),
         ([[True]], "int or float"),
@@ -184,12 +183,17 @@ def test_one_vector_or_many_in_any_common_form_are_accepted(given: Any) -> None:
         ([[[1]]], "2-dimensional array at position 0"),
         ([[1, [2]]], "at position 0"),
         (np.zeros((1, 1, 1)), "1 or 2 dimensions, got 3"),
-        ({"a": 1}, "to be a list, got dict"),
+        ({"a": 1}, "Expected embeddings to be a list of floats or ints, .* got {'a': 1}"),
     ],
 )
 def test_what_is_no_vector_is_refused(given: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         normalize_embeddings(given)
+
+
+def test_a_function_that_returns_nothing_is_refused_by_chromas_class() -> None:
+    with pytest.raises(AssertionError, match="got None: does its __call__ return?"):
+        normalize_embeddings(None)
 
 
 def test_a_class_wraps_its_call_once_however_often_it_is_inherited() -> None:

@@ -142,17 +142,3 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_forked_child_has_threads_of_its_own():
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", IN_A_CHILD]
     assert subprocess.run(command, timeout=60).returncode == 0
-
-
-@pytest.mark.parametrize(
-    "calls",
-    [
-        "client = chroma_nb.EphemeralClient()",
-        "client = chroma_nb.PersistentClient('data'); client.create_collection('things', embedding_function=None)",
-    ],
-)
-def test_a_program_that_closes_nothing_ends_without_a_word(tmp_path: Path, calls: str) -> None:
-    """What was never imported is not imported at the end, where Python refuses it."""
-    command = [sys.executable, "-c", f"import chroma_nb; {calls}"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
