@@ -192,7 +192,7 @@ def test_what_is_no_vector_is_refused(given: Any, says: str) -> None:
 
 
 def test_a_function_that_returns_nothing_is_refused_by_chromas_class() -> None:
-    with pytest.raises(AssertionError, match="got None: does its __call__ return?"):
+    with pytest.raises(AssertionError, match=r"got None: does its __call__ return\?"):
         normalize_embeddings(None)
 
 
