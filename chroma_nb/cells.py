@@ -170,7 +170,9 @@ def value(cell: Any, dates: Dates = "iso") -> Any:
             except BadCell:
                 raise
             except RecursionError:  # a list in itself
-                raise BadCell(f"expected a value that can be converted, got {short(cell)}: it nests too deeply") from None
+                raise BadCell(
+                    f"expected a value that can be converted, got {short(cell)}: it nests too deeply"
+                ) from None
             except (ValueError, OverflowError) as error:  # a date beyond the calendar
                 raise BadCell(f"expected a value that can be converted, got {short(cell)}: {error}") from None
     if all(hasattr(cell, name) for name in ("indices", "values", "to_dict")):  # a SparseVector, ours or Chroma's
@@ -300,7 +302,9 @@ def short(cell: Any) -> str:
     """A value as a message shows it, with its type."""
     name = type(cell).__name__
     text = shown(cell, 40, repr)
-    return text if text.endswith(" that cannot be shown") else f"{text if len(text) <= 40 else text[:39] + '…'} ({name})"
+    return (
+        text if text.endswith(" that cannot be shown") else f"{text if len(text) <= 40 else text[:39] + '…'} ({name})"
+    )
 
 
 # --- Texts that cannot be written -------------------------------------------------------------------------
