@@ -201,7 +201,7 @@ def _warn_of_space(function: Any, space: Any) -> None:
     supported = function.supported_spaces()
     if space not in supported:
         warnings.warn(
-            f"space {space} is not supported by {function.name()}. Supported spaces: {supported}",
+            f"space {shown(space)} is not supported by {function.name()}. Supported spaces: {supported}",
             UserWarning,
             stacklevel=4,
         )
@@ -1381,7 +1381,8 @@ def _parse_function(written: Any) -> Json | None:
     if kind == "known" and isinstance(written.get("name"), str):
         return {"type": "known", "name": written["name"], "config": written.get("config") or {}}
     raise InvalidArgumentError(
-        f"invalid embedding_function: expected null, legacy, or known with name and config, got {shown(kind, show=repr)}"
+        "invalid embedding_function: expected null, legacy, or known with name and config, "
+        f"got {shown(kind, show=repr)}"
     )
 
 
