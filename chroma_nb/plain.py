@@ -190,8 +190,7 @@ class _Itself:
         self._kind = kind
 
     def __repr__(self) -> str:
-        brackets: dict[type, str] = {list: "[]", dict: "{}"}
-        return "...".join(brackets.get(self._kind, "()"))
+        return "[...]" if self._kind is list else "{...}" if self._kind is dict else "(...)"
 
 
 def _while_any(items: Iterable[Any], left: list[int]) -> Iterator[Any]:

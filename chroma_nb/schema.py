@@ -20,7 +20,7 @@ from enum import Enum
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypedDict, cast
 
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.plain import plain, plain_tree
+from chroma_nb.plain import plain, plain_tree, shown
 from chroma_nb.types import CollectionMetadata, Space
 from chroma_nb.where import And, Comparison, DocumentTest, Expression, Or
 
@@ -201,7 +201,7 @@ def _warn_of_space(function: Any, space: Any) -> None:
     supported = function.supported_spaces()
     if space not in supported:
         warnings.warn(
-            f"space {space} is not supported by {function.name()}. Supported spaces: {supported}",
+            f"space {shown(space)} is not supported by {function.name()}. Supported spaces: {supported}",
             UserWarning,
             stacklevel=4,
         )
@@ -430,7 +430,7 @@ def _optional_int(name: str, value: Any) -> int | None:
             return int(value)
     except ValueError:
         pass
-    raise ValueError(f"{name}: expected an int, got {value!r}")
+    raise ValueError(f"{name}: expected an int, got {shown(value, show=repr)}")
 
 
 def _optional_float(name: str, value: Any) -> float | None:
@@ -439,19 +439,19 @@ def _optional_float(name: str, value: Any) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{name}: expected a float, got {value!r}") from None
+        raise ValueError(f"{name}: expected a float, got {shown(value, show=repr)}") from None
 
 
 def _optional_bool(name: str, value: Any) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
-    raise ValueError(f"{name}: expected a bool, got {value!r}")
+    raise ValueError(f"{name}: expected a bool, got {shown(value, show=repr)}")
 
 
 def _optional_space(name: str, value: Any) -> Any:
     if value is None or value in SPACES:
         return value
-    raise ValueError(f"{name}: expected one of {', '.join(SPACES)}, got {value!r}")
+    raise ValueError(f"{name}: expected one of {', '.join(SPACES)}, got {shown(value, show=repr)}")
 
 
 def _optional_function(name: str, value: Any) -> Any:
@@ -1354,7 +1354,7 @@ def _parse_object(written: Any, what: str, allowed: tuple[str, ...]) -> Json | N
     if written is None:
         return None
     if not isinstance(written, Mapping):
-        raise InvalidArgumentError(f"invalid type in {what}: expected an object, got {written!r}")
+        raise InvalidArgumentError(f"invalid type in {what}: expected an object, got {shown(written, show=repr)}")
     parsed: Json = {}
     for name, value in written.items():
         if name not in allowed:
@@ -1365,7 +1365,9 @@ def _parse_object(written: Any, what: str, allowed: tuple[str, ...]) -> Json | N
             continue
         words, fits = _EXPECTED.get(name, _NATURAL)
         if not fits(value):
-            raise InvalidArgumentError(f"invalid value for `{name}` in {what}: expected {words}, got {value!r}")
+            raise InvalidArgumentError(
+                f"invalid value for `{name}` in {what}: expected {words}, got {shown(value, show=repr)}"
+            )
         parsed[name] = float(value) if name == "resize_factor" else value
     return parsed
 
@@ -1379,7 +1381,8 @@ def _parse_function(written: Any) -> Json | None:
     if kind == "known" and isinstance(written.get("name"), str):
         return {"type": "known", "name": written["name"], "config": written.get("config") or {}}
     raise InvalidArgumentError(
-        f"invalid embedding_function: expected null, legacy, or known with name and config, got {kind!r}"
+        "invalid embedding_function: expected null, legacy, or known with name and config, "
+        f"got {shown(kind, show=repr)}"
     )
 
 

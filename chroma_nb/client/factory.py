@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chroma_nb.client._sync.admin import AdminClient as _AdminClient
 from chroma_nb.client._sync.client import Client as _Client
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from chroma_nb.plain import plain
 
 if TYPE_CHECKING:
     from chroma_nb.client._async.client import AsyncClient as _AsyncClient
@@ -30,7 +31,7 @@ def EphemeralClient(  # noqa: N802  # Chroma's name
     [['wren']]
     """
     chosen = (settings or Settings()).copy(update={"is_persistent": False})
-    return _Client(str(tenant), str(database), chosen)
+    return _Client(str(plain(tenant)), str(plain(database)), chosen)
 
 
 def PersistentClient(  # noqa: N802  # Chroma's name
@@ -57,7 +58,7 @@ def PersistentClient(  # noqa: N802  # Chroma's name
     if not directory:
         raise ValueError("expected the path of a directory, got an empty one; the working directory is '.'")
     update = {"is_persistent": True, "persist_directory": directory}
-    return _Client(str(tenant), str(database), (settings or Settings()).copy(update=update))
+    return _Client(str(plain(tenant)), str(plain(database)), (settings or Settings()).copy(update=update))
 
 
 def RustClient(  # noqa: N802  # Chroma's name
@@ -95,7 +96,9 @@ def HttpClient(  # noqa: N802  # Chroma's name
     ...         client.get_collection("birds").count()
     1
     """
-    return _Client(str(tenant), str(database), _http_settings("FastAPI", host, port, ssl, headers, settings))
+    return _Client(
+        str(plain(tenant)), str(plain(database)), _http_settings("FastAPI", host, port, ssl, headers, settings)
+    )
 
 
 async def AsyncHttpClient(  # noqa: N802  # Chroma's name
@@ -120,7 +123,7 @@ async def AsyncHttpClient(  # noqa: N802  # Chroma's name
     chosen = _http_settings("AsyncFastAPI", host, port, ssl, headers, settings)
     from chroma_nb.client._async.client import AsyncClient  # half of the client's modules, for those who wait
 
-    return await AsyncClient.create(str(tenant), str(database), chosen)
+    return await AsyncClient.create(str(plain(tenant)), str(plain(database)), chosen)
 
 
 def CloudClient(  # noqa: N802  # Chroma's name
@@ -157,7 +160,9 @@ def CloudClient(  # noqa: N802  # Chroma's name
         "chroma_overwrite_singleton_tenant_database_access_from_auth": True,
     }
     chosen = (settings or Settings()).copy(update=update)
-    return _Client(None if tenant is None else str(tenant), None if database is None else str(database), chosen)
+    return _Client(
+        None if tenant is None else str(plain(tenant)), None if database is None else str(plain(database)), chosen
+    )
 
 
 def _http_settings(
@@ -199,7 +204,7 @@ def Client(  # noqa: N802  # Chroma's name
     ...     client.count_collections()
     0
     """
-    return _Client(str(tenant), str(database), settings)
+    return _Client(str(plain(tenant)), str(plain(database)), settings)
 
 
 def AdminClient(settings: Settings | None = None) -> _AdminClient:  # noqa: N802  # Chroma's name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import faulthandler
 import pathlib
 from collections import namedtuple
@@ -143,11 +144,10 @@ class WildDict(dict[str, Any]):
     __iter__ = __getitem__ = __eq__ = __repr__ = get = items = keys = values = __len__  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [Wild(), WildDict(a=1), CIRCLE, DEEP, [DEEP], [Wild()], 10**400, 10**5_000],
-    ids=lambda cell: type(cell).__name__,
-)
+UNSHOWN = [Wild(), WildDict(a=1), CIRCLE, DEEP, [DEEP], [Wild()], 10**400, 10**5_000]
+
+
+@pytest.mark.parametrize("cell", UNSHOWN, ids=list(map(str, range(len(UNSHOWN)))))
 def test_a_cell_that_cannot_be_shown_is_a_bad_row_like_others(collection: Any, cell: Any) -> None:
     frame = pd.DataFrame({"id": ["x", "y"], "embedding": [[1.0, 2.0]] * 2, "c": pd.Series([cell, 1], dtype=object)})
     with pytest.raises(ValueError, match=r"row 0 \(id 'x'\): column 'c': expected") as caught:
@@ -163,3 +163,29 @@ def test_a_cell_of_a_wild_list_or_dict_is_its_items(collection: Any) -> None:
     frame = pd.DataFrame({"id": ["x", "y"], "embedding": [[1.0, 2.0]] * 2, "metadata": metadata, "list": lists})
     collection.add_df(frame)
     assert collection.get(["x", "y"])["metadatas"] == [{"a": 1, "list": ["b"]}, None]
+
+
+@pytest.mark.parametrize("value", [Wild(), DEEP, "x" * 100_000])
+@pytest.mark.parametrize("key", ["ef_search", "space", "resize_factor"])
+def test_a_setting_that_cannot_be_shown_is_refused_in_few_words(local_client: Any, key: str, value: Any) -> None:
+    with pytest.raises((ValueError, chroma_nb.errors.InvalidArgumentError), match="expected") as caught:
+        local_client.create_collection("made", configuration={"hnsw": {key: value}}, embedding_function=None)
+    assert len(str(caught.value)) < 1_500
+
+
+class Place(str, enum.Enum):
+    TENANT = "default_tenant"
+    DATABASE = "default_database"
+
+
+def test_a_client_is_made_for_the_tenant_that_an_enumeration_stands_for() -> None:
+    with chroma_nb.EphemeralClient(tenant=Place.TENANT, database=Place.DATABASE) as client:
+        assert [(type(one), one) for one in (client.tenant, client.database)] == [
+            (str, "default_tenant"),
+            (str, "default_database"),
+        ]
+        with (
+            chroma_nb.serve(client, port=0) as server,
+            chroma_nb.HttpClient(port=server.port, tenant=Place.TENANT, database=Place.DATABASE) as remote,
+        ):
+            assert (remote.tenant, remote.database) == ("default_tenant", "default_database")
