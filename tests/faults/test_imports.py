@@ -89,9 +89,10 @@ def check(place: Place, *, returned: bool = False, again: bool = True) -> None:
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of Chroma."""
+    directory = tmp_path_factory.mktemp("chroma")
     with tarfile.open(FIXTURES / "chroma-1.0.20.tar.xz") as archive:
-        archive.extractall(tmp_path_factory.mktemp("chroma"), filter="data")
-    return tmp_path_factory.getbasetemp() / "chroma0" / "chroma-1.0.20"
+        archive.extractall(directory, filter="data")
+    return directory / "chroma-1.0.20"
 
 
 @pytest.fixture(autouse=True)
