@@ -364,7 +364,7 @@ def test_a_lasso_on_a_large_map_is_followed_by_the_table_and_by_python(notebook)
     for color, size in (("year", "year"), ("one colour", "equal"), ("topic", "year")):
         lab.page.get_by_label("Colour").select_option(color)
         lab.page.get_by_label("Size").select_option(size)
-    legend.get_by_text("2019").wait_for()
+    legend.get_by_text("2019").first.wait_for()
     assert lab.evaluate("len(explorer.selection)") == str(chosen)
     lab.dark()
     lab.shot("map-large-dark")
