@@ -503,6 +503,7 @@ class Engine:
             return writing.row.next_position
 
         session.note(given, self.change(write))
+        self._room.keep()
 
     def publish(self, session: Staging, edits: Edits, *, update: bool) -> Edited:
         """Let what was staged count, and do ``edits``, in one transaction.
@@ -516,10 +517,12 @@ class Engine:
             _, done = writing.edit(edits)
             after = replace(writing, row=catalog.collection_by_id(connection, ident))
             published = after.publish(session, update=update, gone=frozenset(edits.delete))
+            self._room.check(connection)
             return Edited(done.deleted, done.updated + published.updated, done.added + published.added)
 
         done = self.change(write)
         session.close()
+        self._room.keep()
         return done
 
     def abandon(self, session: Staging) -> None:

@@ -252,8 +252,8 @@ class Connections:
             raise self.explained(error) from error
 
     def _changed(self, work: Callable[[Connection], T]) -> T:
-        self._settle()
         self._changing = threading.get_ident()
+        self._settle()
         try:
             with self._writer as connection:  # leaving it undoes what is not committed
                 connection.execute("BEGIN IMMEDIATE")

@@ -5,12 +5,14 @@ import uuid
 import numpy as np
 import pandas
 import pytest
+from emptied_client import emptied_client
 
 from chroma_nb.jupyter.widgets import browser_state as state_module
 from chroma_nb.jupyter.widgets.browser_state import BrowserState, Order
 from chroma_nb.jupyter.widgets.changes import Changes
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, compiled, observe, operations
 from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.types import Records
 
 
 @pytest.fixture
@@ -366,6 +368,20 @@ def test_a_document_given_to_a_record_without_one_is_taken_away_again(client, wo
     state.edit(state.record("a"), "text", {"k": 1})
     state.undo()
     assert contents(collection) == {"a": (None, None, (1.0,) * 8)}
+
+
+def test_a_document_given_to_a_record_that_has_lost_its_vector_is_taken_away_again(words):
+    with emptied_client("chroma_nb") as client:
+        collection = client.create_collection("lost", embedding_function=words)
+        collection.add(ids=["a"], embeddings=[[1.0] * 8])
+        lost = Records(["b"], np.zeros((1, 8), np.float32), metadatas=[{"k": 0}], has_embedding=np.array([False]))
+        collection._client._backend.engine.adopt(collection.id, lost)
+        state = BrowserState(collection, readonly=False)
+        state.edit(state.record("b"), "text", {"k": 1})
+        assert collection.get(ids=["b"])["documents"] == ["text"]
+        state.undo()
+        found = collection.get(ids=["b"])
+        assert (found["documents"], found["metadatas"]) == ([None], [{"k": 0}])
 
 
 def test_more_is_not_deleted_at_once_than_can_come_back(papers):

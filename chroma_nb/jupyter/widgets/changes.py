@@ -164,7 +164,9 @@ class Changes:
         """An update where it can say everything; a document cannot be taken away by one."""
         if before.document is None and after.document is not None:
             metadatas = _difference(after, before).get("metadatas")
-            update = Records([before.id], np.asarray([before.embedding], np.float32), metadatas=metadatas)
+            # Without a vector before, the one that was made of the document stays: none can be taken away.
+            vectors = None if before.embedding is None else np.asarray([before.embedding], np.float32)
+            update = Records([before.id], vectors, metadatas=metadatas)
             plan = dataframe_calls.SyncPlan(update=update, without_document=[before.id])
             dataframe_calls.run(self._collection, dataframe_calls.apply(plan))
         else:
