@@ -6,6 +6,7 @@ The same engine goes on working, and nothing stays locked.
 from __future__ import annotations
 
 import contextlib
+import gc
 import linecache
 import random
 import signal
@@ -93,18 +94,23 @@ def interrupted_at_line(
 
 @contextlib.contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
-    """KeyboardInterrupt by a signal, ``seconds`` from now unless the block is over."""
+    """KeyboardInterrupt by a signal, ``seconds`` from now unless the block is over.
+
+    Callbacks of the garbage collector (Hypothesis has one) are left out meanwhile: Python drops what is raised there.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGALRM, interrupt)
+    previous, callbacks = signal.signal(signal.SIGALRM, interrupt), list(gc.callbacks)
+    gc.callbacks.clear()
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        gc.callbacks.extend(callbacks)
 
 
 def check(caller: Caller, twin: Caller, number: int, before: dict[str, Any]) -> None:
