@@ -37,7 +37,7 @@ lint: $(TEST_READY) ## style, types, layers, and that the sync client is the asy
 
 # pytest comes last, so that its closing line closes the run.
 check: lint
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(NBVAL) tests chroma_nb notebooks
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --max-worker-restart 0 $(NBVAL) tests chroma_nb notebooks
 
 test-all: test docs wheel-check crash ## make test, the documentation, the built package on every Python here, the long crash test
 
