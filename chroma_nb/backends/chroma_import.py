@@ -63,7 +63,7 @@ class ImportReport:
 
     def __str__(self) -> str:
         count = self.records + self.lost
-        line = f"imported {self.collections:,} collections with {count:,} records from {self.source}"
+        line = f"imported {self.collections:,} collections with {count:,} records from {_from_here(self.source)}"
         if self.complete:
             return "\n".join((f"{line}; Chroma's files are as they were", *self.notes))
         said = [f"{line}; some of it was damaged"]
@@ -75,6 +75,14 @@ class ImportReport:
                 "and filters, not by query(); chroma_nb.reembed(collection) embeds them"
             )
         return f"{', '.join(said)}:\n{self.text}"
+
+
+def _from_here(path: Path) -> Path:
+    """``path`` relative to the working directory, when it lies there and there is one."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
 
 
 def import_chroma(

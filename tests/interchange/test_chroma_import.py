@@ -120,6 +120,17 @@ def test_an_import_to_another_place_leaves_the_source_alone(tmp_path):
     assert_equals_fixture(tmp_path / "ours", "chroma-1.5.9")
 
 
+def test_the_report_names_a_directory_below_the_working_directory_as_one_would_write_it(monkeypatch, tmp_path):
+    report = chroma_import.ImportReport(tmp_path / "old", tmp_path / "new", 2, 5, 0, True, "", tmp_path)
+    assert f"from {tmp_path}/old;" in str(report)
+    monkeypatch.chdir(tmp_path)
+    assert "from old;" in str(report)
+    (gone := tmp_path / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert f"from {tmp_path}/old;" in str(report)
+
+
 def test_importing_over_a_database_of_ours_needs_replace_which_puts_it_aside(tmp_path):
     folder = unpack("chroma-1.0.20", tmp_path)
     with chroma_nb.PersistentClient(folder) as client:
