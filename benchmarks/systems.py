@@ -60,7 +60,7 @@ class ChromaNb(ChromaLike):
     module = "chroma_nb"
 
     def build_index(self, queries: Any, seconds: float) -> bool:
-        from chroma_nb.engine.planner import SMALLEST_GRAPH_BYTES
+        from chroma_nb.engine.search.planner import SMALLEST_GRAPH_BYTES
 
         if self.collection.count() * queries.shape[1] * 4 < SMALLEST_GRAPH_BYTES:
             return False

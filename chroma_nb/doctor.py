@@ -192,8 +192,8 @@ def _disk(directory: Path) -> Finding:
 
 def _content(directory: Path) -> Finding:
     from chroma_nb.client.factory import PersistentClient
-    from chroma_nb.engine.directory import CHROMAS_FILES, refuse_lost
-    from chroma_nb.engine.sqlite import FILE_NAME
+    from chroma_nb.engine.storage.directory import CHROMAS_FILES, refuse_lost
+    from chroma_nb.engine.storage.sqlite import FILE_NAME
 
     if not (directory / FILE_NAME).is_file():
         try:

@@ -1,6 +1,6 @@
 """Grammar of ``where`` and ``where_document``: dict -> tree -> dict.
 
-What a filter means is said here; how it is evaluated stands in ``engine/filters.py``. The checks with
+What a filter means is said here; how it is evaluated stands in ``engine/filters/evaluation.py``. The checks with
 Chroma's Python-side sentences stand in ``operations/validate.py``: here is what Chroma's engine refuses.
 """
 

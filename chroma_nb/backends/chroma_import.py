@@ -1,7 +1,7 @@
 """Takes a Chroma directory over into a directory of ours: by hand, or when it is first opened.
 
 Chroma's files are only read. Ours are built in a folder apart and put into their place when they are complete
-(``engine/replacing.py``): until then what was there before counts, whatever happens. What Chroma's files looked
+(``engine/storage/replacing.py``): until then what was there before counts, whatever happens. What Chroma's files looked
 like is kept, so that later changes to them are noticed.
 """
 
@@ -23,10 +23,11 @@ import orjson
 
 from chroma_nb.backends.reembedding import Reembedding
 from chroma_nb.embedding_functions.progress import progress_bar, say
-from chroma_nb.engine import adoption, directory, replacing, sqlite
+from chroma_nb.engine import adoption
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.replacing import RECORD_FOLDER
-from chroma_nb.engine.sqlite import FILE_NAME as OUR_FILE
+from chroma_nb.engine.storage import directory, replacing, sqlite
+from chroma_nb.engine.storage.replacing import RECORD_FOLDER
+from chroma_nb.engine.storage.sqlite import FILE_NAME as OUR_FILE
 from chroma_nb.errors import ChromaError, InternalError
 from chroma_nb.interchange.chroma_directory import ChromaCollection, ChromaDirectory, fingerprint
 from chroma_nb.interchange.chroma_parquet import is_from_before_04, read_chroma

@@ -17,9 +17,9 @@ from typing import Any, NoReturn, cast
 from uuid import UUID
 
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, differences, secret_names
-from chroma_nb.engine import directory, replacing
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.sqlite import FILE_NAME
+from chroma_nb.engine.storage import directory, replacing
+from chroma_nb.engine.storage.sqlite import FILE_NAME
 from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate

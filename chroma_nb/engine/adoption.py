@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from chroma_nb import schema as schemas
-from chroma_nb.engine import catalog
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.sqlite import Connection
+from chroma_nb.engine.storage import catalog
+from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.types import CollectionModel, Database
 
 

@@ -1,7 +1,7 @@
 """The engine: opens a directory or memory, one method per operation; owns locks and lifetime.
 
-The decisions are elsewhere: what a filter means in ``filters.py``, how a query is answered in
-``planner.py``, in which order a write happens in ``writes.py``. Here is who may run when.
+The decisions are elsewhere: what a filter means in ``filters/``, how a query is answered in
+``search/``, in which order a write happens in ``transactions/``. Here is who may run when.
 """
 
 from __future__ import annotations
@@ -20,33 +20,26 @@ from uuid import UUID
 
 from chroma_nb import schema as schemas
 from chroma_nb._reentry import is_running
-from chroma_nb.engine import (
-    catalog,
-    loading,
-    migrations,
-    pending,
-    planner,
-    refusals,
-    sqlite,
-    staging,
-    threads,
-    verification,
-)
-from chroma_nb.engine import directory as directories
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
-from chroma_nb.engine.compaction import Compaction
-from chroma_nb.engine.executor import Reading
-from chroma_nb.engine.graph import GraphSource
-from chroma_nb.engine.index import storage
-from chroma_nb.engine.index.background import GraphBuilder
+from chroma_nb.engine import threads
+from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.locks import first_open, is_network_mount
-from chroma_nb.engine.room import Room, give_up_reserve, truncated_journal
-from chroma_nb.engine.sqlite import Connection, Connections, Durability, NestedConnections
-from chroma_nb.engine.staging import Staging
-from chroma_nb.engine.stores import VectorStores
-from chroma_nb.engine.vectors import LostVectors, VectorStore
-from chroma_nb.engine.writes import Writing
+from chroma_nb.engine.memory import loading
+from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.search.background import GraphBuilder
+from chroma_nb.engine.search.executor import Reading
+from chroma_nb.engine.search.graph import GraphSource
+from chroma_nb.engine.storage import catalog, migrations, pending, refusals, sqlite
+from chroma_nb.engine.storage import directory as directories
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.room import Room, give_up_reserve, truncated_journal
+from chroma_nb.engine.storage.sqlite import Connection, Connections, Durability, NestedConnections
+from chroma_nb.engine.storage.stores import VectorStores
+from chroma_nb.engine.storage.vectors import LostVectors, VectorStore
+from chroma_nb.engine.transactions import staging, verification
+from chroma_nb.engine.transactions.compaction import Compaction
+from chroma_nb.engine.transactions.staging import Staging
+from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError, _NoRoomError
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Edited, Edits, Matrix, Records, Tenant
@@ -108,7 +101,7 @@ class Engine:
             raise
         self._seen_there = 0.0
         self._identity = None if path is None else directories.identity(path)
-        self.builder = GraphBuilder(self)
+        self.builder = GraphBuilder(self.build_graph, self._cache)
         _EVERY.add(self)
 
     # --- opening and closing -----------------------------------------------------------------------------
@@ -145,7 +138,7 @@ class Engine:
                 try:
                     return cls(path, durability=durability)
                 except _NoRoomError:
-                    if not (give_up_reserve(path) or storage.clear(path / "cache")):
+                    if not (give_up_reserve(path) or graph_files.clear(path / "cache")):
                         raise
                     return cls(path, durability=durability)
 
@@ -181,7 +174,7 @@ class Engine:
             self._restore_pending()
             self._sweep_staged(self._connections.change)
         with contextlib.suppress(ChromaError, OSError):  # as above
-            if self._stores.orphans() or (path is not None and storage.exist(path.with_name("cache"))):
+            if self._stores.orphans() or (path is not None and graph_files.exist(path.with_name("cache"))):
                 self._sweep()
         self._room.keep(look=True)
 
@@ -270,6 +263,11 @@ class Engine:
         finally:
             nested._close_files()
 
+    @property
+    def _cache(self) -> Path | None:
+        """The directory of saved graphs."""
+        return None if self.directory is None else self.directory / "cache"
+
     def _is_there(self) -> bool:
         """Whether the directory we opened is still the one under its name."""
         if self.directory is None:
@@ -296,7 +294,7 @@ class Engine:
         """In a forked child: own connections and locks; no thread, no graph, nothing half-changed."""
         self._stores.after_fork()
         self._memories = {}
-        self.builder = GraphBuilder(self)
+        self.builder = GraphBuilder(self.build_graph, self._cache)
         if not self._closed:
             _INHERITED.extend(self._connections.after_fork())
 
@@ -682,8 +680,8 @@ class Engine:
         except _NoRoomError:
             self._room.give_up()
             self._sweep(keep_previous=False)
-            if self.directory is not None:
-                storage.drop(self.directory / "cache", row.id)
+            if self._cache is not None:
+                graph_files.drop(self._cache, row.id)
             return self.compact(UUID(row.id))
 
     def compact(self, collection_id: UUID) -> bool:
@@ -727,8 +725,8 @@ class Engine:
             copy.abandon()
             return False
         self._stores.forget(row.number, before=row.generation + 1)
-        if self.directory is not None:
-            had_graph |= storage.drop(self.directory / "cache", row.id, before=row.generation + 1)
+        if self._cache is not None:
+            had_graph |= graph_files.drop(self._cache, row.id, before=row.generation + 1)
         with contextlib.suppress(ChromaError):  # deleted meanwhile
             self._read(collection_id, lambda now: self.builder.compacted(now.row, now.memory, at_once=had_graph))
         return True
@@ -900,15 +898,15 @@ class Engine:
         def sweep(connection: Connection) -> None:
             rows = catalog.all_collections(connection)
             self._stores.sweep(rows, keep_previous=keep_previous)
-            if self.directory is not None:
-                storage.sweep(self.directory / "cache", {row.id: row.generation for row in rows})
+            if self._cache is not None:
+                graph_files.sweep(self._cache, {row.id: row.generation for row in rows})
 
         self._connections.change(sweep)
 
     def _drop_what_is_derived(self) -> None:
         """Make room of what can be made again: saved graphs, and older generations of vectors."""
-        if self.directory is not None:
-            storage.clear(self.directory / "cache")
+        if self._cache is not None:
+            graph_files.clear(self._cache)
         self._sweep(keep_previous=False)
 
     # --- the graph (called by the background thread) ----------------------------------------------------------------
@@ -918,7 +916,7 @@ class Engine:
         source = self._read(collection_id, GraphSource.of)
         if source is None:
             return False
-        cache = None if self.directory is None else self.directory / "cache"
+        cache = self._cache
         graph = None if cache is None else source.load(cache)
         fresh = graph is None
         graph = graph or source.build(cancelled)
@@ -932,7 +930,7 @@ class Engine:
             with contextlib.suppress(ChromaError):  # it is in place, saved or not
                 if self.durability == "process":  # a graph must not outlive the commits that gave it its slots
                     self.change(migrations.renumber, durable=True)
-                storage.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
+                graph_files.save(graph, cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
                 self._drop_if_outdated(cache, source.row)
         return True
 
@@ -944,7 +942,7 @@ class Engine:
             return None if found is None else int(found[0])
 
         if self.look(generation) != row.generation:
-            storage.drop(cache, row.id, before=row.generation + 1)
+            graph_files.drop(cache, row.id, before=row.generation + 1)
 
 
 class _NestedEngine(Engine):
@@ -969,7 +967,7 @@ class _NestedEngine(Engine):
         self._room = Room(None, self._connections, self._drop_what_is_derived)  # the reserve is the outer engine's
         self._seen_there = outer._seen_there
         self._identity = outer._identity
-        self.builder = GraphBuilder(self)
+        self.builder = GraphBuilder(self.build_graph, self._cache)
         self.builder.stop()  # it is gone before a graph would be of use
         if outer.directory is not None:
             _EVERY.add(self)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from engine_samples import quick_directory
 
-from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.search import planner
 
 
 @pytest.fixture
@@ -48,5 +48,5 @@ def hnswlib(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if not HnswIndex.available():
         pytest.skip("hnswlib is not installed")
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
-    monkeypatch.setattr(planner, "REGRET", 0.0)
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 0.0)
     return True

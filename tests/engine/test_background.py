@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from engine_samples import create, nearest, numbered, numbered_vector, records, vectors
 
-from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index import hnsw
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.search import planner
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def _with_hnswlib(monkeypatch: pytest.MonkeyPatch) -> None:
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphs for small collections too, at their first query."""
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
-    monkeypatch.setattr(planner, "REGRET", 0.0)
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 0.0)
 
 
 def graph_threads() -> list[threading.Thread]:

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from chroma_nb.engine import catalog, migrations
-from chroma_nb.engine.sqlite import Connection, Connections
+from chroma_nb.engine.storage import catalog, migrations
+from chroma_nb.engine.storage.sqlite import Connection, Connections
 from chroma_nb.errors import InternalError, NotFoundError, UniqueConstraintError
 
 PLACE = ("default_tenant", "default_database")

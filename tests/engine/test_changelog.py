@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chroma_nb.engine import changelog, migrations
+from chroma_nb.engine.storage import changelog, migrations
 
 
 @pytest.fixture

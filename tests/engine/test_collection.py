@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from engine_samples import create, numbered
 
-from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory, grown
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory, grown
 
 
 def ints(*values: int) -> np.ndarray:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma_nb.engine.columns import Columns
-from chroma_nb.engine.filters import evaluate
+from chroma_nb.engine.filters.evaluation import evaluate
+from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.where import parse_where
 
 

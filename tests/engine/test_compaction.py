@@ -15,11 +15,12 @@ import orjson
 import pytest
 from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector
 
-from chroma_nb.engine import catalog, planner
-from chroma_nb.engine.compaction import Compaction
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.index import storage
-from chroma_nb.engine.sqlite import Durability
+from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage import catalog
+from chroma_nb.engine.storage.sqlite import Durability
+from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.errors import InternalError, NotFoundError
 from chroma_nb.types import Records
 
@@ -238,7 +239,7 @@ def test_a_graph_saved_for_a_collection_that_was_deleted_or_compacted_meanwhile_
 ) -> None:
     if not hnswlib:
         pytest.skip("there are no graphs")
-    save = storage.save
+    save = graph_files.save
     for meanwhile in (
         lambda engine, collection: engine.delete_collection("words", *PLACE),
         lambda engine, collection: engine.compact(collection),
@@ -251,7 +252,7 @@ def test_a_graph_saved_for_a_collection_that_was_deleted_or_compacted_meanwhile_
             act(engine, collection)
             save(*args)
 
-        monkeypatch.setattr(storage, "save", late)
+        monkeypatch.setattr(graph_files, "save", late)
         engine.build_graph(collection)
         assert list((tmp_path / "db" / "cache").iterdir()) == []
         with contextlib.suppress(NotFoundError):
@@ -270,7 +271,9 @@ def test_what_a_dead_process_left_in_the_cache_is_swept(tmp_path: Path, hnswlib:
     engine.close()
     stale = orjson.loads(next(cache.glob("*.json")).read_bytes())["facts"]
     for number, facts in enumerate(({**stale, "generation": 7}, {**stale, "collection": str(UUID(int=7))})):
-        (cache / f"stale{number}.json").write_bytes(orjson.dumps({"sha256": storage._checksum(facts), "facts": facts}))
+        (cache / f"stale{number}.json").write_bytes(
+            orjson.dumps({"sha256": graph_files._checksum(facts), "facts": facts})
+        )
         (cache / f"stale{number}.hnsw").write_bytes(b"graph")
     for name in ("dead.hnsw", "dead.part"):
         (cache / name).write_bytes(b"half")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chroma_nb.engine.distances import DISTANCES
+from chroma_nb.engine.index.distances import DISTANCES
 
 ROWS = np.array([[3.0, 4.0], [0.0, 0.0], [-3.0, -4.0], [6.0, 8.0]])
 QUERY = np.array([3.0, 4.0])

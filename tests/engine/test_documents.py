@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from chroma_nb.engine.documents import OPERATORS, compile_test
-from chroma_nb.engine.regex import compile_pattern
+from chroma_nb.engine.filters.documents import OPERATORS, compile_test
+from chroma_nb.engine.filters.regex import compile_pattern
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.where import DOCUMENT_OPERATORS, DocumentTest
 

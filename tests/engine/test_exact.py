@@ -7,7 +7,7 @@ import pytest
 from engine_samples import vectors
 
 from chroma_nb.engine.index.exact import ExactIndex, kth_smallest, ordered
-from chroma_nb.engine.vectors import norms_of
+from chroma_nb.engine.storage.vectors import norms_of
 
 
 def index_of(matrix: np.ndarray, space: str = "l2") -> ExactIndex:

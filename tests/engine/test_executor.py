@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from engine_samples import EVERYTHING, create, nearest, numbered, numbered_vector, records, vectors
 
-from chroma_nb.engine import executor, planner
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.search import executor, planner
 from chroma_nb.where import parse_where, parse_where_document
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma_nb.engine.columns import Columns
-from chroma_nb.engine.filters import OPERATORS, evaluate
+from chroma_nb.engine.filters.evaluation import OPERATORS, evaluate
+from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.where import OPERATORS as GRAMMAR
 from chroma_nb.where import And, Or, parse_where, parse_where_document

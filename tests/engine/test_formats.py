@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import chroma_nb
-from chroma_nb.engine import directory
+from chroma_nb.engine.storage import directory
 
 FIXTURES = Path(__file__).parent / "fixtures"
 sys.path.insert(0, str(FIXTURES))

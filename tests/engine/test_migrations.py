@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chroma_nb.engine import migrations
+from chroma_nb.engine.storage import migrations
 from chroma_nb.errors import InternalError, VersionMismatchError
 
 PATH = Path("words.sqlite3")

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from engine_samples import contents, create, numbered
 
-from chroma_nb.engine import pending
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.storage import pending
 from chroma_nb.errors import InternalError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chroma_nb.engine import planner
-from chroma_nb.engine.planner import GraphState, plan
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.search.planner import GraphState, plan
 
 READY = GraphState(live=100_000, dead=0, tail=0, ef_search=None)
 
@@ -68,10 +68,9 @@ def test_few_allowed_records_are_looked_at_whatever_their_share() -> None:
 
 
 def test_a_graph_is_worth_building_when_searching_has_cost_its_share() -> None:
-    assert not planner.worth_building(live=1_000, dimension=384, exact_seconds=1e9, idle_seconds=1e9)
-    assert not planner.worth_building(live=40_000, dimension=384, exact_seconds=0.0, idle_seconds=10)
-    assert planner.worth_building(live=40_000, dimension=384, exact_seconds=10.0, idle_seconds=0)
-    assert planner.worth_building(live=planner.BATCH_ROWS, dimension=384, exact_seconds=0.0, idle_seconds=2.0)
+    assert not planner.worth_building(live=1_000, dimension=384, exact_seconds=1e9)
+    assert not planner.worth_building(live=40_000, dimension=384, exact_seconds=0.0)
+    assert planner.worth_building(live=40_000, dimension=384, exact_seconds=10.0)
 
 
 @pytest.mark.parametrize("dimension", [1, 8, 384, 1536])

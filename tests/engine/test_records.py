@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from strategies_of_text import texts
 
-from chroma_nb.engine import migrations, records
+from chroma_nb.engine.storage import migrations, records
 from chroma_nb.errors import InternalError, InvalidArgumentError
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from chroma_nb.engine.sqlite import Connection, Connections, explained
+from chroma_nb.engine.storage.sqlite import Connection, Connections, explained
 from chroma_nb.errors import InternalError
 
 

@@ -16,8 +16,9 @@ from engine_samples import PLACE, agree, contents, create, nearest, numbered, nu
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chroma_nb.engine import migrations, staging
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.storage import migrations
+from chroma_nb.engine.transactions import staging
 from chroma_nb.errors import InternalError, InvalidArgumentError, NotFoundError, VersionMismatchError
 from chroma_nb.types import Edits
 from chroma_nb.where import parse_where
@@ -212,7 +213,7 @@ def test_a_graph_that_is_made_meanwhile_does_not_stand_for_what_is_staged(
 def test_a_compaction_that_began_before_does_not_end(
     on_disk: Engine, collection: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chroma_nb.engine.compaction import Compaction
+    from chroma_nb.engine.transactions.compaction import Compaction
 
     sessions = []
     real = Compaction.copy
@@ -250,7 +251,7 @@ def test_what_was_removed_meanwhile_is_not_published(on_disk: Engine, collection
     """On a file system without locks another process may take it for dead."""
     session = begun(on_disk, collection)
     on_disk.stage(session, numbered(100, 5))
-    from chroma_nb.engine import staging
+    from chroma_nb.engine.transactions import staging
 
     staging.remove(str(collection), session.name, on_disk.change)
     with pytest.raises(InternalError, match="are not there any more"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from engine_samples import vectors
 
-from chroma_nb.engine.vectors import MemoryVectors, VectorFile, VectorStore, checksums_of, norms_of
+from chroma_nb.engine.storage.vectors import MemoryVectors, VectorFile, VectorStore, checksums_of, norms_of
 from chroma_nb.errors import InternalError
 
 Maker = Callable[[int], VectorStore]

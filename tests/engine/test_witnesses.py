@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from engine_samples import create, records, vectors
 
-from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
+from chroma_nb.engine.search import planner
 from chroma_nb.where import parse_where
 
 N, K = 900, 10

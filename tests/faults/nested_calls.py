@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 import chroma_nb
-from chroma_nb.engine.sqlite import IN_THE_MIDDLE
+from chroma_nb.engine.storage.sqlite import IN_THE_MIDDLE
 from chroma_nb.errors import ChromaError
 
 PACKAGE = str(Path(chroma_nb.__file__).parent)

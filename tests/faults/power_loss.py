@@ -35,7 +35,8 @@ from child_process import PATHS
 
 import chroma_nb
 from chroma_nb.engine import engine as engines
-from chroma_nb.engine import pending, planner
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage import pending
 
 SECTOR = 512
 #: System calls that are replayed, ...

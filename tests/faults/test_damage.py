@@ -16,10 +16,10 @@ import pytest
 from child_process import run
 from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector
 
-from chroma_nb.engine import planner
-from chroma_nb.engine.catalog import CollectionRow
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.stores import VectorStores
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.stores import VectorStores
 from chroma_nb.errors import ChromaError, InternalError, VersionMismatchError
 
 ROW = 8 * 4  # bytes of a vector
@@ -247,7 +247,7 @@ def wait_for_graph(engine: Engine, collection: UUID) -> None:
 def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reopened, damage: str) -> None:
     pytest.importorskip("hnswlib")
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
-    monkeypatch.setattr(planner, "REGRET", 0.0)
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 0.0)
     directory = tmp_path / "db"
     engine = Engine.open(directory)
     collection = create(engine)
@@ -283,7 +283,7 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reopened) -> None:
     pytest.importorskip("hnswlib")
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
-    monkeypatch.setattr(planner, "REGRET", 0.0)
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 0.0)
     engine = reopened(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 400))

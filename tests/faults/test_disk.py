@@ -21,8 +21,8 @@ from engine_samples import PLACE, agree, contents, create, nearest, numbered, nu
 import chroma_nb.engine.engine
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.locks import is_network_mount
-from chroma_nb.engine.room import RESERVE_NAME
-from chroma_nb.engine.sqlite import Durability
+from chroma_nb.engine.storage.room import RESERVE_NAME
+from chroma_nb.engine.storage.sqlite import Durability
 from chroma_nb.errors import InternalError
 from chroma_nb.types import Records
 from chroma_nb.where import parse_where

@@ -24,8 +24,8 @@ import pytest
 from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector
 
 import chroma_nb.engine
-from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.search import planner
 from chroma_nb.where import parse_where
 
 #: The engine, and the context managers it may use.

@@ -24,8 +24,9 @@ from engine_samples import quick_directory
 from nested_calls import BASE, DIMENSION, Nest, Operation, fields, nest, operations, states_after, stored, vector
 
 import chroma_nb
-from chroma_nb.engine import planner, threads
-from chroma_nb.engine.sqlite import IN_THE_MIDDLE
+from chroma_nb.engine import threads
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage.sqlite import IN_THE_MIDDLE
 
 OUTER, INNER = operations(1), operations(3)
 #: Lines of an outer call at which an inner one is made, of the few thousand that it has.

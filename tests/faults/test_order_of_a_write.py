@@ -16,8 +16,8 @@ import pytest
 from engine_samples import PLACE, agree, contents, create, numbered, numbered_vector
 from failing_steps import Steps
 
-from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.search import planner
 from chroma_nb.errors import ChromaError, _DamagedError
 
 Operation = Callable[[Engine, UUID], object]

@@ -15,8 +15,9 @@ from engine_samples import quick_directory
 from power_loss import VARIANTS, Load, Name, Note, Resize, Step, Sync, Variant, Write, lose_power
 
 import chroma_nb
-from chroma_nb.engine import pending, planner
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage import pending
 
 #: What is promised -> the load that is to show it, in whatever directory.
 PROMISES = {
@@ -73,7 +74,7 @@ def recorded(load: Load) -> list[Step]:
 
 @pytest.fixture(autouse=True)
 def _small_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SMALLEST_GRAPH_BYTES", "SMALLEST_WASTE", "REGRET"):
+    for name in ("SMALLEST_GRAPH_BYTES", "SMALLEST_WASTE", "SHARE_OF_BUILD"):
         monkeypatch.setattr(planner, name, getattr(planner, name))  # put back after the test
     monkeypatch.setattr(pending, "LARGEST", pending.LARGEST)
     power_loss.small_thresholds()

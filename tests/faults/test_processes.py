@@ -17,8 +17,8 @@ from child_process import finish, run, start
 from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
 
 import chroma_nb.engine.engine
-from chroma_nb.engine.compaction import Compaction
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.errors import InternalError, NotFoundError
 from chroma_nb.where import parse_where
 
@@ -223,7 +223,7 @@ def test_a_writer_that_hangs_is_named_in_the_error_of_the_others(
     shared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     engine, collection, other = shared
-    tell(other, "setattr(sys.modules['chroma_nb.engine.sqlite'], 'BUSY_TIMEOUT_SECONDS', 0.1)")
+    tell(other, "setattr(sys.modules['chroma_nb.engine.storage.sqlite'], 'BUSY_TIMEOUT_SECONDS', 0.1)")
     tell(other, "engine._connections._writer.execute('PRAGMA busy_timeout=100')")
     entered, release = threading.Event(), threading.Event()
 

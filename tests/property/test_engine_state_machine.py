@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from oracle import matches, nearest
 from strategies import documents, metadatas, plain_numbers, wheres
 
-from chroma_nb.engine import changelog, planner
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage import changelog
 from chroma_nb.types import Records
 from chroma_nb.where import parse_where
 

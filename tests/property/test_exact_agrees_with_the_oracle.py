@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import nearest
 
-from chroma_nb.engine import planner
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.search import planner
 
 SPACES = ("l2", "cosine", "ip")
 

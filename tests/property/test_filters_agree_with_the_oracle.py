@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from oracle import matches
 from strategies import documents, metadatas, plain_numbers, where_documents, wheres
 
-from chroma_nb.engine.columns import Columns
-from chroma_nb.engine.filters import evaluate
+from chroma_nb.engine.filters.evaluation import evaluate
+from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.where import And, Expression, parse_where, parse_where_document
 
 records = st.lists(st.tuples(metadatas(), documents), max_size=12)

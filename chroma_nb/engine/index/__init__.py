@@ -1,1 +1,1 @@
-"""Nearest neighbours: exact and HNSW behind one protocol."""
+"""The indexes, exact and HNSW, over vectors by slot. They know no collection and no database."""

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine.distances import DISTANCES
+from chroma_nb.engine.index.distances import DISTANCES
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.types import Matrix, Vector
 

@@ -152,7 +152,7 @@ class HnswIndex:
         slots: Slots,
         labels: Slots,
     ) -> HnswIndex:
-        """The graph in ``path``, which ``storage.py`` has examined.
+        """The graph in ``path``, which ``graph_files.py`` has examined.
 
         ``contents`` are the labels of all its vectors, marked ones too, and their fingerprints; ``slots``
         are the live slots and ``labels`` the labels these stand behind.

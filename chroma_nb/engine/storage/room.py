@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from chroma_nb.engine import refusals
-from chroma_nb.engine.sqlite import FILE_NAME, Connection, Connections
+from chroma_nb.engine.storage import refusals
+from chroma_nb.engine.storage.sqlite import FILE_NAME, Connection, Connections
 from chroma_nb.errors import ChromaError, _NoRoomError
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from chroma_nb.engine.sqlite import Connection
+from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.errors import InternalError, _AlreadyExistsError, _DamagedError, _MissingError
 from chroma_nb.schema import IndexParameters
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenant

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
-from chroma_nb.engine import refusals
+from chroma_nb.engine.storage import refusals
 from chroma_nb.errors import ChromaError, InternalError, _ReadOnlyError
 
 T = TypeVar("T")

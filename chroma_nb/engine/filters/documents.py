@@ -32,7 +32,7 @@ def _contains(needle: str) -> DocumentMatch:
 
 
 def _matches(pattern: str) -> DocumentMatch:
-    from chroma_nb.engine.regex import compile_pattern  # loads the tables of Rust's syntax: only for patterns
+    from chroma_nb.engine.filters.regex import compile_pattern  # loads the tables of Rust's syntax: only for patterns
 
     search = compile_pattern(pattern)
     return lambda text: text is not None and search(text)

@@ -1,6 +1,6 @@
 """Metadata in memory: one typed column per key, as numpy arrays.
 
-Not the metadata at rest (``records.py``) and not the meaning of a filter (``filters.py``). A type may
+Not the metadata at rest (``records.py``) and not the meaning of a filter (``filters/evaluation.py``). A type may
 differ from record to record, and ``True`` is not 1, so every cell carries a tag that says what it holds.
 """
 

@@ -26,7 +26,7 @@ import orjson
 from chroma_nb.engine import locks
 from chroma_nb.engine.index.base import IndexParameters, Slots
 from chroma_nb.engine.index.hnsw import Fingerprints, Hashes, HnswIndex, breadth, links
-from chroma_nb.engine.vectors import sync_directory
+from chroma_nb.engine.storage.vectors import sync_directory
 
 _FORMAT: Final = 1
 #: No sidecar of ours is larger.

@@ -18,7 +18,8 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine import locks, refusals
+from chroma_nb.engine import locks
+from chroma_nb.engine.storage import refusals
 from chroma_nb.errors import InternalError, _DamagedError
 from chroma_nb.types import Matrix
 

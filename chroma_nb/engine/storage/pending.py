@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.stores import VectorStores
-from chroma_nb.engine.vectors import VectorStore, bytes_of
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.stores import VectorStores
+from chroma_nb.engine.storage.vectors import VectorStore, bytes_of
 from chroma_nb.types import Matrix
 
 #: So many bytes are not kept twice: the file is synced instead.

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from chroma_nb.engine import catalog, changelog, pending, records, staging
-from chroma_nb.engine.collection import UNKNOWN, Change, Metadatas
-from chroma_nb.engine.executor import Reading
-from chroma_nb.engine.staging import Staging
-from chroma_nb.engine.vectors import VectorStore, checksums_of, norms_of
+from chroma_nb.engine.memory.collection import UNKNOWN, Change, Metadatas
+from chroma_nb.engine.search.executor import Reading
+from chroma_nb.engine.storage import catalog, changelog, pending, records
+from chroma_nb.engine.storage.vectors import VectorStore, checksums_of, norms_of
+from chroma_nb.engine.transactions import staging
+from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.types import Edited, Edits, Matrix, Records
 

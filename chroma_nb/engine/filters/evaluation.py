@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns, Mask, Rows
-from chroma_nb.engine.documents import DocumentMatch, compile_test
+from chroma_nb.engine.filters.documents import DocumentMatch, compile_test
+from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns, Mask, Rows
 from chroma_nb.where import And, Comparison, DocumentTest, Expression, Or
 
 #: Rows -> their documents, in the order asked for.

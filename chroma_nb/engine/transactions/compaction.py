@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine import catalog, changelog, pending, records
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
-from chroma_nb.engine.executor import Reading
-from chroma_nb.engine.vectors import TEMPORARY, VectorFile, VectorStore, file_name, sync_directory
+from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
+from chroma_nb.engine.search.executor import Reading
+from chroma_nb.engine.storage import catalog, changelog, pending, records
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.vectors import TEMPORARY, VectorFile, VectorStore, file_name, sync_directory
 from chroma_nb.errors import InternalError
 from chroma_nb.types import Matrix
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from uuid import UUID
 
 from chroma_nb.engine import locks
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.vectors import TEMPORARY, MemoryVectors, VectorFile, VectorStore, file_name
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.vectors import TEMPORARY, MemoryVectors, VectorFile, VectorStore, file_name
 from chroma_nb.errors import _DamagedError
 
 

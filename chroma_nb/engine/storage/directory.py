@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import orjson
 
-from chroma_nb.engine import refusals, replacing, sqlite
-from chroma_nb.engine.vectors import sync_directory
+from chroma_nb.engine.storage import refusals, replacing, sqlite
+from chroma_nb.engine.storage.vectors import sync_directory
 from chroma_nb.errors import InternalError, _DamagedError
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine import planner, records
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
-from chroma_nb.engine.executor import Reading
-from chroma_nb.engine.index import storage
+from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
+from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.search.executor import Reading
+from chroma_nb.engine.storage import records
+from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.types import Matrix
 
 
@@ -51,7 +52,7 @@ class GraphSource:
     def load(self, cache: Path) -> HnswIndex | None:
         """The graph in the cache, when it is whole and not too far behind."""
         row, dimension = self.row, self.vectors.shape[1]
-        graph = storage.load(cache, row.id, row.generation, row.parameters, dimension, self.end)
+        graph = graph_files.load(cache, row.id, row.generation, row.parameters, dimension, self.end)
         if graph is None or not planner.is_close(tail=row.next_slot - graph.covers, live=len(self.slots)):
             return None
         return graph

@@ -6,10 +6,10 @@ import sqlite3
 
 import numpy as np
 
-from chroma_nb.engine import changelog, records
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.collection import UNKNOWN, Change, CollectionInMemory
 from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory
+from chroma_nb.engine.storage import changelog, records
+from chroma_nb.engine.storage.catalog import CollectionRow
 
 
 def advance(connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory) -> bool:

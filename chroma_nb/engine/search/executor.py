@@ -17,14 +17,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine import planner, records
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.collection import UNKNOWN, CollectionInMemory
-from chroma_nb.engine.columns import Columns
-from chroma_nb.engine.filters import asks_metadata, evaluate
+from chroma_nb.engine.filters.evaluation import asks_metadata, evaluate
 from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
+from chroma_nb.engine.memory.columns import Columns
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage import records
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.vectors import VectorStore
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
-from chroma_nb.engine.vectors import VectorStore
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import Matrix, Vector

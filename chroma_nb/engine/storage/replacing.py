@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from chroma_nb.engine.sqlite import FILE_NAME
-from chroma_nb.engine.vectors import sync_directory
+from chroma_nb.engine.storage.sqlite import FILE_NAME
+from chroma_nb.engine.storage.vectors import sync_directory
 
 #: Where an import keeps its report, beside the database.
 RECORD_FOLDER: Final = "chroma_nb-import"

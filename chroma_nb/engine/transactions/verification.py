@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chroma_nb.engine import records
-from chroma_nb.engine.executor import Reading
-from chroma_nb.engine.vectors import checksums_of
+from chroma_nb.engine.search.executor import Reading
+from chroma_nb.engine.storage import records
+from chroma_nb.engine.storage.vectors import checksums_of
 
 _BLOCK = 4096
 

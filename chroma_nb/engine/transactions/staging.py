@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from chroma_nb.engine import catalog, locks, pending, records
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.sqlite import Connection
-from chroma_nb.engine.vectors import TEMPORARY
+from chroma_nb.engine import locks
+from chroma_nb.engine.storage import catalog, pending, records
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.sqlite import Connection
+from chroma_nb.engine.storage.vectors import TEMPORARY
 from chroma_nb.errors import InternalError
 from chroma_nb.types import Records
 

@@ -36,7 +36,7 @@ BATCH_ROWS: Final = 50_000
 #: Bytes of vectors nobody needs below which a vector file is left as it is.
 SMALLEST_WASTE: Final = 1 << 20
 #: Share of a build's estimated cost that exact searches may cost before it is started.
-REGRET: Final = 0.1
+SHARE_OF_BUILD: Final = 0.1
 #: Seconds a build costs per vector of 384 dimensions (one thread).
 BUILD_SECONDS: Final = 0.0002
 
@@ -111,12 +111,11 @@ def effort(k: int, graph: GraphState) -> int:
     return max(graph.ef_search, k) if graph.ef_search is not None else max(SMALLEST_EF, 2 * k)
 
 
-def worth_building(*, live: int, dimension: int, exact_seconds: float, idle_seconds: float) -> bool:
+def worth_building(*, live: int, dimension: int, exact_seconds: float) -> bool:
     """Whether a graph should be built now (ski rental: renting has cost a share of buying)."""
     if live * dimension * 4 < SMALLEST_GRAPH_BYTES:
         return False
-    cost = live * BUILD_SECONDS * dimension / 384
-    return exact_seconds > REGRET * cost or (live >= BATCH_ROWS and idle_seconds >= 2.0)
+    return exact_seconds > SHARE_OF_BUILD * live * BUILD_SECONDS * dimension / 384
 
 
 def worth_compacting(*, live: int, dead: int, dimension: int) -> bool:

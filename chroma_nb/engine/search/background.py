@@ -13,28 +13,33 @@ import threading
 import time
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from chroma_nb._processors import may_use_threads
-from chroma_nb.engine import planner, threads
-from chroma_nb.engine.catalog import CollectionRow
-from chroma_nb.engine.collection import CollectionInMemory
+from chroma_nb.engine import threads
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.memory.collection import CollectionInMemory
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.errors import ChromaError
-
-if TYPE_CHECKING:
-    from chroma_nb.engine.engine import Engine
 
 #: Seconds without a write before a large collection is indexed unasked.
 IDLE_SECONDS: Final = 2.0
 
 
 class GraphBuilder:
-    """Builds the graphs of one engine, one after the other, in one thread."""
+    """Builds the graphs of one engine, one after the other, in one thread.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = weakref.ref(engine)
+    ``build`` is a method that builds the graph of a collection until it is told to stop; its object is referenced
+    weakly, so that the thread does not keep an engine alive. ``cache`` is the directory of saved graphs.
+    """
+
+    def __init__(self, build: Callable[[UUID, Callable[[], bool]], object], cache: Path | None) -> None:
+        self._builds = weakref.WeakMethod(build)
+        self._cache = cache
         self._mutex = threading.Lock()  # entered by itself, as in locks.py
         self._changed = threading.Condition(self._mutex)
         self._due: dict[str, tuple[float, CollectionInMemory]] = {}
@@ -61,15 +66,12 @@ class GraphBuilder:
         """A query was answered: start when exact searching has cost its share of a build."""
         if memory.exact_seconds > 0.0 and row.id not in self._due and self._wanted(row, memory):
             dimension = row.dimension or 1
-            if planner.worth_building(
-                live=memory.searchable, dimension=dimension, exact_seconds=memory.exact_seconds, idle_seconds=0.0
-            ):
+            live, seconds = memory.searchable, memory.exact_seconds
+            if planner.worth_building(live=live, dimension=dimension, exact_seconds=seconds):
                 self._request(row, memory, 0.0)
 
     def _is_cached(self, row: CollectionRow) -> bool:
-        engine = self._engine()
-        directory = None if engine is None else engine.directory
-        return directory is not None and any((directory / "cache").glob("*.json"))
+        return self._cache is not None and any(self._cache.glob("*.json"))
 
     def _wanted(self, row: CollectionRow, memory: CollectionInMemory) -> bool:
         if row.dimension is None or memory.searchable * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
@@ -90,11 +92,11 @@ class GraphBuilder:
     def _run(self) -> None:
         threads.THIS.ours = True
         while (ident := self._next()) is not None:
-            engine = self._engine()
-            if engine is None:
+            build = self._builds()
+            if build is None:
                 return
-            self._build(engine, ident)
-            del engine
+            self._build(build, ident)
+            del build
             with self._mutex:
                 self._working = False
                 self._changed.notify_all()
@@ -105,7 +107,7 @@ class GraphBuilder:
             while not self._stopping:
                 if not self._due:
                     self._changed.wait(timeout=60.0)
-                    if not self._due and self._engine() is None:
+                    if not self._due and self._builds() is None:
                         return None
                     continue
                 ident = min(self._due, key=lambda key: self._due[key][0])
@@ -119,9 +121,9 @@ class GraphBuilder:
                 self._changed.wait(timeout=remaining)
             return None
 
-    def _build(self, engine: Engine, ident: str) -> None:
+    def _build(self, build: Callable[[UUID, Callable[[], bool]], object], ident: str) -> None:
         try:
-            engine.build_graph(UUID(ident), lambda: self._stopping)
+            build(UUID(ident), lambda: self._stopping)
         except ChromaError:  # deleted, closed or damaged meanwhile: the next call says so to its caller
             return
         except Exception as error:  # noqa: BLE001  a graph is an accelerator: searching goes on exactly

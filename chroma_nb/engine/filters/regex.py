@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from chroma_nb.engine.regex_syntax import PYTHON, RE2, RE2_MARKED, marked, refuse, translate
+from chroma_nb.engine.filters.regex_syntax import PYTHON, RE2, RE2_MARKED, marked, refuse, translate
 
 #: Whether the pattern occurs in a text.
 Search: TypeAlias = Callable[[str], bool]

@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from chroma_nb.engine import directory
-from chroma_nb.engine.sqlite import APPLICATION_ID
+from chroma_nb.engine.storage import directory
+from chroma_nb.engine.storage.sqlite import APPLICATION_ID
 from chroma_nb.errors import VersionMismatchError, _DamagedError
 
 _IN_MEMORY_TOO: Final = {1, 4}
@@ -26,7 +26,7 @@ _DEFAULTS: Final = (
 
 def scripts() -> list[tuple[int, str]]:
     """(number, SQL) of every migration, in order."""
-    folder = resources.files("chroma_nb.engine") / "migrations"
+    folder = resources.files("chroma_nb.engine.storage") / "migrations"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(int(name[:4]), (folder / name).read_text("utf-8")) for name in names]
 

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from chroma_nb.engine import locks
-from chroma_nb.engine.index import storage
+from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.types import Space
 
@@ -56,13 +56,13 @@ def loaded(directory: Path, **changes) -> HnswIndex | None:
         "dimension": DIMENSION,
         "slots_limit": SLOTS,
     }
-    return storage.load(directory, **(facts | changes))
+    return graph_files.load(directory, **(facts | changes))
 
 
 def test_a_graph_of_a_library_whose_files_cannot_be_examined_is_not_stored(tmp_path, monkeypatch):
     monkeypatch.setattr(HnswIndex, "storable", False)
 
-    storage.save(built(), tmp_path / "cache", "c", 1, 7, SLOTS)
+    graph_files.save(built(), tmp_path / "cache", "c", 1, 7, SLOTS)
 
     assert not (tmp_path / "cache").exists()
 
@@ -70,14 +70,14 @@ def test_a_graph_of_a_library_whose_files_cannot_be_examined_is_not_stored(tmp_p
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     directory = tmp_path / "cache"
-    storage.save(built(), directory, "c", 1, 7, SLOTS)
+    graph_files.save(built(), directory, "c", 1, 7, SLOTS)
     return directory
 
 
 @pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
 def test_a_loaded_graph_answers_as_the_saved_one(tmp_path, space):
     index = built(space)
-    storage.save(index, tmp_path, "c", 1, 7, SLOTS)
+    graph_files.save(index, tmp_path, "c", 1, 7, SLOTS)
 
     again = loaded(tmp_path, parameters=Parameters(space))
 
@@ -106,8 +106,8 @@ def test_a_graph_saved_twice_leaves_one_pair_of_files(cache):
     index = loaded(cache)
     assert index is not None
 
-    storage.save(index, cache, "c", 1, 8, SLOTS)
-    storage.save(built(), cache, "other", 1, 3, SLOTS)
+    graph_files.save(index, cache, "c", 1, 8, SLOTS)
+    graph_files.save(built(), cache, "other", 1, 3, SLOTS)
 
     assert len(first) == 2
     assert len(list(cache.iterdir())) == 4
@@ -133,8 +133,8 @@ def test_a_file_of_something_else_is_not_used_and_stays(cache, change):
 
 
 def test_the_newest_file_that_fits_is_used(cache, tmp_path):
-    storage.save(built(), tmp_path / "newer", "c", 1, 9, SLOTS)
-    storage.save(built(), tmp_path / "older", "c", 1, 5, SLOTS)
+    graph_files.save(built(), tmp_path / "newer", "c", 1, 9, SLOTS)
+    graph_files.save(built(), tmp_path / "older", "c", 1, 5, SLOTS)
     for path in [*(tmp_path / "newer").iterdir(), *(tmp_path / "older").iterdir()]:
         shutil.copy(path, cache)
 
@@ -142,20 +142,20 @@ def test_the_newest_file_that_fits_is_used(cache, tmp_path):
 
 
 def test_dropping_takes_the_files_of_one_collection(cache):
-    storage.save(built(), cache, "other", 1, 3, SLOTS)
+    graph_files.save(built(), cache, "other", 1, 3, SLOTS)
 
-    assert not storage.drop(cache, "c", before=1)
+    assert not graph_files.drop(cache, "c", before=1)
     assert loaded(cache) is not None
-    assert storage.drop(cache, "c")
+    assert graph_files.drop(cache, "c")
     assert loaded(cache) is None
     assert loaded(cache, collection_id="other") is not None
 
 
 def test_sweeping_takes_what_is_of_no_collection_or_of_another_generation(cache):
     for name, generation in (("gone", 1), ("compacted", 3), ("kept", 4)):
-        storage.save(built(), cache, name, generation, 3, SLOTS)
+        graph_files.save(built(), cache, name, generation, 3, SLOTS)
 
-    storage.sweep(cache, {"c": 1, "compacted": 4, "kept": 4})
+    graph_files.sweep(cache, {"c": 1, "compacted": 4, "kept": 4})
 
     assert loaded(cache) is not None
     assert loaded(cache, collection_id="kept", generation=4) is not None
@@ -169,7 +169,7 @@ def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_stays(ca
         (cache / name).write_bytes(b"half")
     (cache / "embeddings.sqlite3").write_bytes(b"not a graph")
 
-    storage.sweep(cache, {"c": 1})
+    graph_files.sweep(cache, {"c": 1})
 
     assert not list(cache.glob("dead.*"))
     assert not list(cache.glob("alone.*"))
@@ -177,7 +177,7 @@ def test_what_a_dead_process_left_is_swept_and_what_a_living_one_writes_stays(ca
     assert (cache / "embeddings.sqlite3").exists()
     assert loaded(cache) is not None
     written.close()
-    storage.clear(cache)
+    graph_files.clear(cache)
     assert [path.name for path in cache.iterdir()] == ["embeddings.sqlite3"]
 
 
@@ -186,27 +186,27 @@ def test_a_graph_is_not_swept_while_it_is_saved(tmp_path, monkeypatch):
     whole = index.save
 
     def swept(path):
-        storage.clear(tmp_path)
+        graph_files.clear(tmp_path)
         answer = whole(path)
-        storage.sweep(tmp_path, {})
+        graph_files.sweep(tmp_path, {})
         return answer
 
     monkeypatch.setattr(index, "save", swept)
-    storage.save(index, tmp_path, "c", 1, 7, SLOTS)
+    graph_files.save(index, tmp_path, "c", 1, 7, SLOTS)
     assert loaded(tmp_path) is not None
 
 
 def test_no_directory_is_no_cache(tmp_path):
     assert loaded(tmp_path / "nowhere") is None
-    storage.sweep(tmp_path / "nowhere", {})
-    assert not storage.clear(tmp_path / "nowhere")
+    graph_files.sweep(tmp_path / "nowhere", {})
+    assert not graph_files.clear(tmp_path / "nowhere")
 
 
 def test_failing_to_save_is_one_warning_and_leaves_nothing(tmp_path):
     (tmp_path / "cache").write_text("a file where the directory should be")
 
     with pytest.warns(RuntimeWarning, match="was not saved") as caught:
-        storage.save(built(), tmp_path / "cache", "c", 1, 7, SLOTS)
+        graph_files.save(built(), tmp_path / "cache", "c", 1, 7, SLOTS)
 
     assert len(caught) == 1
 
@@ -222,7 +222,7 @@ def test_a_graph_cut_short_by_a_full_disk_is_not_saved(tmp_path, monkeypatch):
 
     monkeypatch.setattr(index, "save", cut_short)
     with pytest.warns(RuntimeWarning, match="was not saved"):
-        storage.save(index, tmp_path / "cache", "c", 1, 7, SLOTS)
+        graph_files.save(index, tmp_path / "cache", "c", 1, 7, SLOTS)
 
     assert list((tmp_path / "cache").iterdir()) == []
 
@@ -260,7 +260,7 @@ _HOSTILE = """
 import sys
 from pathlib import Path
 import numpy as np
-from test_index_storage import SLOTS, forged, loaded, mutated, vectors
+from test_graph_files import SLOTS, forged, loaded, mutated, vectors
 
 source, work, first, last = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 survived = 0

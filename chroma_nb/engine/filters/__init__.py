@@ -1,0 +1,1 @@
+"""What a filter means: a condition becomes a mask over rows."""

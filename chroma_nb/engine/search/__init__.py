@@ -1,0 +1,1 @@
+"""Nearest neighbours of a collection: planned, searched, and returned as records."""

@@ -1,0 +1,1 @@
+"""What one transaction does: writing, staging, compaction, verification."""
