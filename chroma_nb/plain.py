@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 #: The types of plain values.
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
@@ -53,6 +55,15 @@ def plain_list(values: Any) -> Any:
     return values if set(map(type, values)) <= PLAIN else list(map(plain, values))
 
 
+def maybe_cast_one_to_many(target: T | list[T] | None) -> list[T] | None:
+    """A list stays as it is, None too; anything else becomes a list of one.
+
+    >>> maybe_cast_one_to_many("a")
+    ['a']
+    """
+    return target if target is None or isinstance(target, list) else [target]
+
+
 def plain_tree(value: Any) -> Any:
     """Nested dicts and lists (a filter, metadata, a configuration) with all keys and values plain: a copy.
 
@@ -74,8 +85,8 @@ def plain_tree(value: Any) -> Any:
             return {key: item}
     made = _Made()
     copied = _copy(value, _DEEPEST, made)
-    if made.shared and _size(copied, _DEEPEST, {}) > _LARGEST:
-        error = ValueError(f"Expected at most {_LARGEST:,} parts, got a value in which the same parts make up more")
+    if made.shared and _size(copied, _DEEPEST, {}) > LARGEST:
+        error = ValueError(f"Expected at most {LARGEST:,} parts, got a value in which the same parts make up more")
         error.add_note("The same dict or list stands in it again and again: write each condition once.")
         raise error
     return copied
@@ -84,7 +95,7 @@ def plain_tree(value: Any) -> Any:
 #: Deeper than a filter of 64 levels, each a dict and a list.
 _DEEPEST: Final = 200
 #: So many dicts, lists and values may stand in what repeats a part of itself.
-_LARGEST: Final = 100_000
+LARGEST: Final = 100_000
 
 
 class _Made(dict[int, Any]):

@@ -24,9 +24,9 @@ from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import R, Request
+from chroma_nb.query.conditions import Where
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import CollectionModel, Database, Edited, Edits, Matrix, Tenant, UserIdentity
-from chroma_nb.where import And, Expression, parse_where, parse_where_document
 
 #: The version of Chroma whose API is spoken.
 API_VERSION = "1.5.9"
@@ -322,7 +322,7 @@ def _explain(engine: Engine, request: r.Explain) -> dict[str, Any]:
     return engine.explain(*_query_arguments(request.query))
 
 
-def _query_arguments(request: r.Query) -> tuple[UUID, Matrix, int, list[str] | None, Expression | None, Sequence[str]]:
+def _query_arguments(request: r.Query) -> tuple[UUID, Matrix, int, list[str] | None, Where | None, Sequence[str]]:
     return (
         request.collection_id,
         request.query_embeddings,
@@ -341,16 +341,9 @@ def _limits(request: r.Get | r.ListCollections | r.ListDatabases) -> tuple[int |
     return validate.check_limit(request.limit), validate.check_limit(request.offset, "offset")
 
 
-def _filter(request: r.Get | r.Query | r.Delete) -> Expression | None:
-    """Both filters of ``request`` as one."""
-    terms: list[Expression] = []
-    if request.where is not None:
-        terms.append(parse_where(request.where))
-    if request.where_document is not None:
-        terms.append(parse_where_document(request.where_document))
-    if len(terms) > 1:
-        return And(tuple(terms))
-    return terms[0] if terms else None
+def _filter(request: r.Get | r.Query | r.Delete) -> Where | None:
+    """The condition of a request; InvalidArgumentError for what Chroma's engine refuses."""
+    return None if request.filter is None else request.filter.condition
 
 
 def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:

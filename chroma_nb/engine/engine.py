@@ -41,9 +41,9 @@ from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, InternalError, _ClosedError, _DamagedError, _MissingError, _NoRoomError
+from chroma_nb.query.conditions import Where
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Edited, Edits, Matrix, Records, Tenant
-from chroma_nb.where import Expression
 
 T = TypeVar("T")
 Q = TypeVar("Q")
@@ -535,7 +535,7 @@ class Engine:
             staging.sweep(self._connections.read(catalog.with_staged), self.directory / "vectors", change)
 
     def delete(
-        self, collection_id: UUID, ids: Sequence[str] | None, filter: Expression | None, limit: int | None = None
+        self, collection_id: UUID, ids: Sequence[str] | None, filter: Where | None, limit: int | None = None
     ) -> int:
         """Delete records; answers how many ids were asked for (no filter) or how many matched."""
         matched = 0
@@ -558,7 +558,7 @@ class Engine:
         self,
         collection_id: UUID,
         ids: Sequence[str] | None,
-        filter: Expression | None,
+        filter: Where | None,
         limit: int | None,
         offset: int | None,
         include: Sequence[str],
@@ -577,7 +577,7 @@ class Engine:
         query_embeddings: Matrix,
         n_results: int,
         ids: Sequence[str] | None,
-        filter: Expression | None,
+        filter: Where | None,
         include: Sequence[str],
     ) -> QueryResult:
         """The nearest records to each query vector, nearest first."""
@@ -596,7 +596,7 @@ class Engine:
         query_embeddings: Matrix,
         n_results: int,
         ids: Sequence[str] | None,
-        filter: Expression | None,
+        filter: Where | None,
         include: Sequence[str],
     ) -> dict[str, Any]:
         """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
@@ -990,10 +990,9 @@ def _vacuumed(connection: Connection) -> list[str]:
     return ["the journal, which may hold deleted text, was not emptied: another process is reading"] if busy else []
 
 
-def _check_filter(filter: Expression | None, row: CollectionRow) -> None:
-    schema = None if filter is None else row.schema
-    if filter is not None and schema is not None:
-        schemas.check_filter_allowed(filter, schema)
+def _check_filter(filter: Where | None, row: CollectionRow) -> None:
+    if filter is not None and (unindexed := row.unindexed) is not None:
+        unindexed.refuse(filter)
 
 
 #: Every engine that is alive, for fork.

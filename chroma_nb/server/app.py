@@ -62,7 +62,7 @@ def error_answer(error: Exception) -> tuple[int, str, str]:
 
 
 #: Where arguments are checked with Python's own classes; the same class from elsewhere is a failure of ours.
-_ARGUMENT_CHECKS = ("chroma_nb.operations.", "chroma_nb.where", "chroma_nb.schema", "chroma_nb.types")
+_ARGUMENT_CHECKS = tuple(f"chroma_nb.{name}" for name in ("operations.", "query.", "embeddings", "schema", "types"))
 
 
 def _from_an_argument_check(error: Exception) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from chroma_nb import errors
 from chroma_nb.backends.base import Backend
 from chroma_nb.operations import requests as ops
+from chroma_nb.query.parsing import written
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.server.bodies import Field, records
 from chroma_nb.server.limits import Limits, check_batch, check_filter, check_result_rows
@@ -104,11 +105,12 @@ def _write(kind: type[ops.Add] | type[ops.Update] | type[ops.Upsert]) -> Build:
     return build
 
 
-def _filtered(kind: type[ops.Request[Any]]) -> Build:
+def _filtered(kind: type[ops.Get] | type[ops.Query] | type[ops.Delete]) -> Build:
     def build(values: Values, context: Context) -> ops.Request[Any]:
-        check_filter(values["where"], context.limits)
-        check_filter(values["where_document"], context.limits)
-        return kind(**values)
+        where, where_document = values.pop("where"), values.pop("where_document")
+        check_filter(where, context.limits)
+        check_filter(where_document, context.limits)
+        return kind(**values, filter=written(where, where_document))
 
     return build
 

@@ -11,7 +11,7 @@ from engine_samples import EVERYTHING, create, nearest, numbered, numbered_vecto
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.search import executor, planner
-from chroma_nb.where import parse_where, parse_where_document
+from chroma_nb.query.parsing import parse_where, parse_where_document
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from engine_samples import PLACE, agree, contents, create, nearest, numbered, nu
 import chroma_nb.engine
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.search import planner
-from chroma_nb.where import parse_where
+from chroma_nb.query.parsing import parse_where
 
 #: The engine, and the context managers it may use.
 SOURCES = str(Path(chroma_nb.engine.__file__).parent), contextlib.__file__

@@ -20,7 +20,7 @@ import chroma_nb.engine.engine
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.errors import InternalError, NotFoundError
-from chroma_nb.where import parse_where
+from chroma_nb.query.parsing import parse_where
 
 
 def tell(process: subprocess.Popen[str], line: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine.filters.evaluation import asks_metadata, evaluate
+from chroma_nb.engine.filters.evaluation import evaluate
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
@@ -27,9 +27,9 @@ from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import VectorStore
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
+from chroma_nb.query.conditions import Where
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import Matrix, Vector
-from chroma_nb.where import Expression
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -75,19 +75,15 @@ class Reading:
         """The metadata columns, built on first use."""
         return self.memory.columns(lambda: records.metadatas(self.connection, self.row.number, self.row.hidden))
 
-    def _columns_for(self, filter: Expression) -> Columns:
-        """The metadata columns; none for a filter that is about documents only."""
-        return self.columns() if asks_metadata(filter) else Columns()
-
-    def matching(self, filter: Expression, among: Ints | None = None) -> Mask:
+    def matching(self, filter: Where, among: Ints | None = None) -> Mask:
         """A mask over rows: live, matching, and in ``among`` when it is given."""
         alive = self.memory.alive
         if among is not None:
             alive = np.zeros(self.memory.rows, np.bool_)
             alive[among] = True
-        return evaluate(filter, self._columns_for(filter), self.documents, alive)
+        return evaluate(filter, self.columns, self.documents, alive)
 
-    def select(self, ids: Sequence[str] | None, filter: Expression | None, limit: int | None, offset: int = 0) -> Ints:
+    def select(self, ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int = 0) -> Ints:
         """The rows asked for, in get() order."""
         end = None if limit is None else offset + limit
         rows = None if ids is None else self.memory.rows_of(ids)
@@ -99,14 +95,14 @@ class Reading:
             found = self._first_matches(filter, end)
         return found[offset:end]
 
-    def _first_matches(self, filter: Expression, wanted: int) -> Ints:
-        columns, memory = self._columns_for(filter), self.memory
+    def _first_matches(self, filter: Where, wanted: int) -> Ints:
+        memory = self.memory
         found: list[Ints] = []
         count, stop, block = 0, 0, _FIRST_BLOCK
         while stop < memory.rows and count < wanted:
             start, stop = stop, min(stop + block, memory.rows)
             block *= 4
-            mask = evaluate(filter, columns, self.documents, memory.alive, start, stop)
+            mask = evaluate(filter, self.columns, self.documents, memory.alive, start, stop)
             found.append(np.flatnonzero(mask) + start)
             count += len(found[-1])
         return np.concatenate(found) if found else np.empty(0, np.int64)
@@ -171,7 +167,7 @@ class Reading:
         queries: Matrix,
         n_results: int,
         ids: Sequence[str] | None,
-        filter: Expression | None,
+        filter: Where | None,
         include: Sequence[str],
     ) -> QueryResult:
         """The nearest records to each query as Chroma answers them."""
@@ -179,7 +175,7 @@ class Reading:
         return self._hydrated(found, include)
 
     def neighbours(
-        self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Expression | None
+        self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Where | None
     ) -> list[tuple[Ints, Float64]]:
         """(rows, distances) of the nearest records to each query, nearest first."""
         memory = self.memory
@@ -217,7 +213,7 @@ class Reading:
                 f"Collection expecting embedding with dimension of {dimension}, got {queries.shape[1]}"
             )
 
-    def _allowed(self, ids: Sequence[str] | None, filter: Expression | None) -> Ints | None:
+    def _allowed(self, ids: Sequence[str] | None, filter: Where | None) -> Ints | None:
         """The slots that may be answered; None: all."""
         if ids is None and filter is None:
             return None
