@@ -42,7 +42,7 @@ def for_operand(operator: str, operand: Any) -> str:
     row = OPERATORS[operator]
     if row.many:
         return for_list(operand, "[1, 2]")
-    if row.kinds == NUMBERS and isinstance(operand, str | datetime.date):
+    if row.kinds <= NUMBERS and isinstance(operand, str | datetime.date):
         return "Order is of numbers only: store dates as numbers, such as .timestamp(), to compare them."
     if operand is None:
         return "No record holds None: leave the condition out."

@@ -135,7 +135,7 @@ def _check_condition(key: str, condition: dict[Any, Any]) -> None:
 
 def _reason_against(key: str, row: Operator, operand: Any) -> str | None:
     """Why the operator cannot have this operand, in Chroma's words; None when it can."""
-    if row.kinds == NUMBERS and not isinstance(operand, int | float):
+    if row.kinds <= NUMBERS and not isinstance(operand, int | float):
         return f"operand value to be an int or a float for operator {row.name}, got {shown(operand)}"
     if row.many and not isinstance(operand, list):
         return f"operand value to be an list for operator {row.name}, got {shown(operand)}"

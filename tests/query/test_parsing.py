@@ -111,8 +111,9 @@ def test_every_document_operator_parses(kind: Any) -> None:
 )
 def test_integers_beyond_64_bits_become_floats_as_json_numbers_do(value: int, kept: float) -> None:
     operand = parse_where({"k": value}).operand
-    assert operand == kept
-    assert type(operand) is type(kept)
+    assert (operand, type(operand)) == (kept, type(kept))
+    listed = parse_where({"k": {"$in": [value, value]}}).operand
+    assert (listed, type(listed[0])) == ([kept, kept], type(kept))
 
 
 def test_an_integer_that_no_float_holds_is_refused() -> None:
