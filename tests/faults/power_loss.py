@@ -35,6 +35,7 @@ from child_process import PATHS
 
 import chroma_nb
 from chroma_nb.engine import engine as engines
+from chroma_nb.engine import opening
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import pending
 
@@ -106,14 +107,14 @@ def small_thresholds() -> None:
 
 def build_graphs() -> None:
     """Build and save the graph of every collection now."""
-    for engine in list(engines._OPEN.values()):
+    for engine in list(opening.OPEN.values()):
         for model in engine.list_collections("default_tenant", "default_database"):
             engine.build_graph(model.id)
 
 
 def wait_for_graphs() -> None:
     """Wait for the background threads where there is something for them to read."""
-    for engine in list(engines._OPEN.values()):
+    for engine in list(opening.OPEN.values()):
         if engine.directory is not None and list(engine.directory.glob("cache/*.json")):
             engine.builder.wait(5)
 

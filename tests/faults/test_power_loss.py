@@ -15,7 +15,7 @@ from engine_samples import quick_directory
 from power_loss import VARIANTS, Load, Name, Note, Resize, Step, Sync, Variant, Write, lose_power
 
 import chroma_nb
-from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import pending
 
@@ -162,8 +162,8 @@ def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
 def test_on_a_network_mount_every_commit_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With synchronous=NORMAL a rollback journal may, rarely, be rolled back from what never reached the disk."""
     monkeypatch.setattr("chroma_nb.engine.engine.is_network_mount", lambda path: True)
-    engine = Engine.open(tmp_path / "db", durability="process")
-    assert engine.change(lambda connection: connection.execute("PRAGMA synchronous").fetchone()) == (3,)
+    engine = SharedEngine.open(tmp_path / "db", durability="process")
+    assert engine.transactions.write(lambda connection: connection.execute("PRAGMA synchronous").fetchone()) == (3,)
     engine.close()
 
 
