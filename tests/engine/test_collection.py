@@ -117,7 +117,7 @@ def test_following_and_loading_come_to_the_same(tmp_path) -> None:
     follower.get(collection, None, None, None, None, ())
     loader = Engine(tmp_path / "db", durability="process")
     loader.get(collection, None, None, None, None, ())
-    (followed,), (loaded,) = follower._memories.values(), loader._memories.values()
+    (followed,), (loaded,) = follower.transactions.memories.values(), loader.transactions.memories.values()
     live = followed.live_rows()
     assert [followed.ids[row] for row in live] == [loaded.ids[row] for row in loaded.live_rows()]
     assert followed.slots[live].tolist() == loaded.slots[loaded.live_rows()].tolist()
