@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -528,13 +529,18 @@ class Engine:
     def abandon(self, session: Staging) -> None:
         """Remove what was staged."""
         if session.is_ours:  # else its parent goes on
-            staging.remove(str(session.collection), session.name, self.change)
-        session.close()
+            try:
+                staging.remove(str(session.collection), session.name, partial(self._room.freeing, self.change))
+            finally:
+                session.close()  # whoever sweeps has the rest
+        else:
+            session.close()
 
     def _sweep_staged(self, change: Callable[[Callable[[Connection], bool]], bool]) -> None:
         """Remove what calls staged whose process or object has ended."""
         if self.directory is not None:
-            staging.sweep(self._connections.read(catalog.with_staged), self.directory / "vectors", change)
+            rows = self._connections.read(catalog.with_staged)
+            staging.sweep(rows, self.directory / "vectors", partial(self._room.freeing, change))
 
     def delete(
         self, collection_id: UUID, ids: Sequence[str] | None, filter: Expression | None, limit: int | None = None
@@ -644,11 +650,14 @@ class Engine:
         """
         self._connections.check_writable()
         before = directories.bytes_below(self.directory)
-        self._sweep_staged(self.change)
+        problems, compacted = [], set()
+        try:
+            self._sweep_staged(self.change)
+        except _NoRoomError as error:
+            problems.append(f"what calls that failed had written of their records was not removed: {error}")
         rows = self.look(catalog.all_collections)
         self._sweep(keep_previous=False)
         self._room.give_back()
-        problems, compacted = [], set()
         for row in sorted(rows, key=lambda row: row.record_count * (row.dimension or 0)):
             try:
                 if row.next_slot > row.record_count and self._compacted(row):

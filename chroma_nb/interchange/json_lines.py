@@ -6,9 +6,11 @@ compressed.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import secrets
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -47,7 +49,8 @@ class JsonLinesFile:
         self._unfinished.replace(self.path)
 
     def discard(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # on a full disk, of what is not written yet
+            self._file.close()
         self._unfinished.unlink(missing_ok=True)
 
 
@@ -59,10 +62,17 @@ def read(path: str | os.PathLike[str], batch_size: int) -> Iterator[Records]:
     """The records of the file in batches; ValueError names the line that is none."""
     with _open(Path(path), "rb") as file:
         lines = enumerate(file, 1)
-        while batch := list(islice(lines, batch_size)):
+        while batch := _next(lines, batch_size, path):
             parsed = [_record(number, line) for number, line in batch if line.strip()]
             if parsed:
                 yield _records(parsed)
+
+
+def _next(lines: Iterator[tuple[int, bytes]], count: int, path: str | os.PathLike[str]) -> list[tuple[int, bytes]]:
+    try:
+        return list(islice(lines, count))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"expected {path} to be a whole gzip file: {error}") from error
 
 
 def _record(number: int, line: bytes) -> dict[str, Any]:
