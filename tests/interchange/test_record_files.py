@@ -150,7 +150,7 @@ def test_vectors_that_an_import_could_not_save_can_be_given_by_a_file(no_place_i
         ('{"id": "a", "embedding": [1]}\nnonsense\n', "line 2 is not JSON"),
         ('{"document": "no id"}\n', "expected line 1 to be an object with a text as its 'id'"),
         ("[1, 2]\n", "expected line 1 to be an object"),
-        ('{"id": "a", "embedding": [1]}\n{"id": "b", "embedding": [1, 2]}\n', "to have one length, got [1, 2]"),
+        ('{"id": "a", "embedding": [1]}\n{"id": "b", "embedding": [1, 2]}\n', "one length, got 1 ('a') and 2 ('b')"),
     ],
 )
 def test_a_line_that_is_no_record_is_named(text, words, client, tmp_path):
@@ -284,6 +284,27 @@ def test_over_http_a_line_that_is_no_record_says_what_is_written(remote, tmp_pat
     with pytest.raises(ValueError, match=r"line 4 is not JSON: .*; the 2 records before these are written"):
         remote.from_jsonl(path, batch_size=2)
     assert remote.get(include=[])["ids"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 10])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("embedding", value) for value in ("text", 5, [1, "2"], [1, None], [], [[1, 2]], [[1], [1, 2]], {"a": 1})),
+        *(("embedding", value) for value in ([1e39, 1], [True, False])),
+        ("document", 5),
+        ("uri", ["a"]),
+        ("id", ""),
+    ],
+)
+def test_a_field_that_is_none_is_named_with_its_line(field, value, batch_size, client, tmp_path):
+    collection = client.create_collection("others", embedding_function=None)
+    bad = {"id": "b", "embedding": [1, 2], field: value}
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps({"id": "a", "embedding": [1, 2]}) + "\n" + json.dumps(bad))
+    with pytest.raises(ValueError, match=f"expected line 2 to .* as its '{field}', got"):
+        collection.from_jsonl(path, batch_size=batch_size)
+    assert collection.count() == 0
 
 
 def test_memory_holds_one_batch_at_a_time(client, tmp_path):
