@@ -361,8 +361,13 @@ class Engine:
     def abandon(self, session: Staging) -> None:
         """Remove what was staged."""
         if session.is_ours:  # else its parent goes on
-            staging.remove(str(session.collection), session.name, self.transactions.write)
-        session.close()
+            try:
+                freeing = partial(self.transactions.room.freeing, self.transactions.write)
+                staging.remove(str(session.collection), session.name, freeing)
+            finally:
+                session.close()  # whoever sweeps has the rest
+        else:
+            session.close()
 
     def delete(
         self, collection_id: UUID, ids: Sequence[str] | None, filter: Expression | None, limit: int | None = None

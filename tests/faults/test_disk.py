@@ -19,6 +19,7 @@ from child_process import finish, run, start
 from engine_samples import PLACE, agree, contents, create, index_state, nearest, numbered, numbered_vector, records
 
 import chroma_nb.engine.engine
+from chroma_nb.engine import catalog
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.locks import is_network_mount
 from chroma_nb.engine.opening import SharedEngine
@@ -199,6 +200,37 @@ def test_a_vacuum_without_room_for_copies_does_what_it_can_and_says_what_it_coul
             rows * 768 * 4 for rows in (1500, 10, 1)
         }
         assert engine.verify() == []
+        engine.close()
+
+
+@pytest.mark.parametrize("ending", ["given up", "dead"])
+def test_records_on_their_way_in_that_filled_the_disk_give_their_room_back(tmp_path: Path, ending: str) -> None:
+    """By the call that fails; where its process died, by the next vacuum."""
+    with disk_of(tmp_path / "disk", "12m") as disk:
+        engine = Engine.open(disk / "db")
+        collection = create(engine)
+        engine.add(collection, numbered(0, 2_000, dimension=64))
+        before = free(disk)
+        session = engine.begin_staging(collection)
+        assert session is not None
+
+        def stage_until_full() -> None:
+            for first in range(2_000, 100_000, 200):
+                engine.stage(session, texts(first, 200, 64, 400))
+
+        with pytest.raises(InternalError, match=r"(?i)no space left"):
+            stage_until_full()
+        fill_up(disk)
+        if ending == "given up":
+            engine.abandon(session)
+        else:
+            session.close()
+        freed = engine.vacuum()
+        (disk / "filler").unlink()
+        assert freed["complete"], freed["problems"]
+        assert not engine.look(lambda connection: [row for row in catalog.all_collections(connection) if row.staged])
+        assert free(disk) >= before - (1 << 20)
+        assert len(agree(engine, collection)) == 2_000
         engine.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -105,11 +106,14 @@ class Maintenance:
         connections, room = self._transactions.connections, self._transactions.room
         connections.check_writable()
         before = directory.bytes_below(self._transactions.directory)
-        self.sweep_staged(self._transactions.write)
+        problems, compacted = [], set()
+        try:
+            self.sweep_staged(self._transactions.write)
+        except _NoRoomError as error:
+            problems.append(f"what calls that failed had written of their records was not removed: {error}")
         rows = self._transactions.read(catalog.all_collections)
         self.sweep(keep_previous=False)
         room.give_back()
-        problems, compacted = [], set()
         for row in sorted(rows, key=lambda row: row.record_count * (row.dimension or 0)):
             try:
                 if row.next_slot > row.record_count and self._compacted(row):
@@ -238,7 +242,7 @@ class Maintenance:
         at = self._transactions.directory
         if at is not None:
             staged = self._transactions.connections.read(catalog.with_staged)
-            staging.sweep(staged, at / "vectors", write)
+            staging.sweep(staged, at / "vectors", partial(self._transactions.room.freeing, write))
 
     def drop_what_is_derived(self) -> None:
         """Make room of what can be made again: saved graphs, and older generations of vectors."""
