@@ -185,7 +185,7 @@ def _no_value(cell: Any) -> BadCell:
         type(cell) is dict and plain(cell.get(TYPE_KEY)) == SPARSE_VECTOR_TYPE_VALUE
     ):
         reason = f"expected a value that a table can hold, got {short(cell)}: only Chroma's cloud stores sparse vectors"
-        return BadCell(reason, "drop it, or map(str)", "str(…)")
+        return BadCell(reason, "map(str), or leave it out", "str(…)")
     of_column, of_value = next(remedy for kind, *remedy in _REMEDIES if isinstance(cell, kind))
     reason = f"expected text, a number, a bool, a date or a list of one of them, got {short(cell)}"
     return BadCell(reason, of_column, of_value)

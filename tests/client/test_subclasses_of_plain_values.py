@@ -131,6 +131,40 @@ def test_a_table_stores_the_plain_value(collection: Any, value: Any) -> None:
     assert {type(one) for one in found["ids"]} == {str}
 
 
+# --- Names of columns, and ids as labels ---
+@pytest.mark.parametrize("text", TEXTS[:3], ids=_name)
+@pytest.mark.parametrize(
+    "given", ["a column", "named", "named in a list", "a table", "a dict a row", "a column of dicts"], ids=str
+)
+def test_the_name_of_a_column_is_plain(collection: Any, given: str, text: Any) -> None:
+    vectors = {"id": ["a", "b"], "embedding": [[1.0, 2.0]] * 2}
+    whole = pd.DataFrame({**vectors, "admin": [1, 2]})
+    frame, options = {
+        "a column": (pd.DataFrame({**vectors, text: [1, 2]}), {}),
+        "named": (whole, {"metadata": text}),
+        "named in a list": (whole, {"metadata": [text]}),
+        "a table": (pd.DataFrame(vectors), {"metadata": pd.DataFrame({text: [1, 2]})}),
+        "a dict a row": (pd.DataFrame(vectors), {"metadata": [{text: 1}, {text: 2}]}),
+        "a column of dicts": (pd.DataFrame({**vectors, "metadata": [{text: 1}, {text: 2}]}), {}),
+    }[given]
+    for call in ("add_df", "upsert_df", "sync"):
+        getattr(collection, call)(frame, **options)
+        assert collection.get()["metadatas"] == [{"admin": 1}, {"admin": 2}]
+    assert collection.to_df(columns=[text])[text].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="column 'admin': expected"):
+        collection.upsert_df(frame.assign(admin=[1j, 1j]).rename(columns={"admin": text}))
+
+
+@pytest.mark.parametrize("text", TEXTS[:3], ids=_name)
+def test_a_label_that_is_an_id_is_plain(collection: Any, text: Any) -> None:
+    labels = pd.Index(["b", text], dtype=object)
+    frame = pd.DataFrame({"id": ["admin", "b"], "embedding": [[1.0, 2.0]] * 2})
+    for documents in ({"b": "of b", text: "of admin"}, pd.Series(["of b", "of admin"], index=labels)):
+        collection.upsert_df(frame, document=documents)
+        assert collection.get()["documents"] == ["of admin", "of b"]
+        collection.delete(["admin", "b"])
+
+
 # --- Filters and numbers ---
 @pytest.mark.parametrize("value", VALUES, ids=_name)
 @pytest.mark.parametrize("call", ["get", "query", "delete"])
