@@ -151,7 +151,8 @@ def shown(value: Any, longest: int = SHOWN, show: Callable[[Any], str] = str) ->
     ('[1, 2]', 'xxx…')
     """
     try:
-        text = show(_beginning(plain(value), longest))
+        # A message can be printed and logged: half of a surrogate pair stands in it as its escape.
+        text = show(_beginning(plain(value), longest)).encode("utf-8", "backslashreplace").decode()
     except Exception:  # noqa: BLE001  # whatever a class raises when it is shown, or what lies too deep
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= longest else f"{text[:longest]}…"

@@ -319,3 +319,33 @@ def test_what_contains_itself_ends() -> None:
     where["$and"] += [where, where]
     copied = plain_tree(where)
     assert copied["$and"][0] is copied
+
+
+def test_a_key_of_a_schema_is_plain() -> None:
+    schema = chroma_nb.Schema().create_index(chroma_nb.StringInvertedIndexConfig(), key=Role.ADMIN)
+    assert {type(key) for key in schema.serialize_to_json()["keys"]} == {str}
+
+
+def test_a_collection_is_found_by_its_id_as_text_and_by_no_value_that_equals_everything(sync_client: Any) -> None:
+    made = sync_client.create_collection("things", embedding_function=None)
+    assert sync_client.get_collection("things", None, id=str(made.id)).id == made.id
+    for foreign in (np.ma.masked, np.ma.array([1, 2]), Role.ADMIN, 1.5):
+        with pytest.raises(chroma_nb.errors.InvalidArgumentError, match="expected UUID"):
+            sync_client.get_collection("things", None, id=foreign)
+
+
+def test_a_message_can_be_printed_whatever_stands_in_it(local_client: Any) -> None:
+    half = "half \ud800"
+    collection = local_client.create_collection("things", embedding_function=None)
+    for refused in (
+        lambda: local_client.create_collection(half),
+        lambda: local_client.create_collection("other", metadata={"key": half}),
+        lambda: collection.modify(name=half),
+        lambda: collection.modify(metadata={"key": half}),
+        lambda: collection.add(ids="a", embeddings=[1, 2], metadatas={"key": half}),
+        lambda: collection.get(where={"key": {half: 1}}),
+        lambda: collection.get(include=[half]),
+    ):
+        with pytest.raises((ValueError, chroma_nb.errors.InvalidArgumentError), match="ud800") as caught:
+            refused()
+        str(caught.value).encode()
