@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from reprlib import recursive_repr
 from typing import Any, ClassVar, Final, NoReturn, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from chroma_nb.cells import unmasked
 from chroma_nb.operations.validate import maybe_cast_one_to_many, normalize_embeddings, validate_embeddings
+from chroma_nb.plain import LARGEST, plain, plain_tree, too_many_parts
 from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, LiteralValue, OneOrMany, SparseVector
 from chroma_nb.where import MAX_DEPTH
 
@@ -26,10 +28,15 @@ def _type_error(what: str, expected: str, got: Any) -> NoReturn:
     raise TypeError(f"{what} {expected}, got {type(got).__name__}")
 
 
-def _dict(data: Any, name: str) -> Mapping[str, Any]:
+def _dict(data: Any, name: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise TypeError(f"Expected dict for {name}, got {type(data).__name__}")
     return data
+
+
+def _plain_dict(data: Any, name: str) -> dict[str, Any]:
+    """A dict with all that stands in it plain: a copy, as for filters."""
+    return cast("dict[str, Any]", plain_tree(_dict(data, name)))
 
 
 def _joined(kind: type[E], attribute: str, terms: Iterable[Any]) -> E:
@@ -37,21 +44,80 @@ def _joined(kind: type[E], attribute: str, terms: Iterable[Any]) -> E:
     flat: list[Any] = []
     for term in terms:
         flat += getattr(term, attribute) if isinstance(term, kind) else [term]
+    if len(flat) > LARGEST and len(set(map(id, flat))) < len(flat):  # twenty times x = x & x are a million
+        raise too_many_parts()
     return kind(flat)  # type: ignore[call-arg]  # every kind given here has the list as its one field
 
 
+#: What writes a part of an expression.
+_Write: TypeAlias = "Callable[[Any], Json]"
+
+
+class _Expression:
+    """A node of a filter or a ranking: written as JSON, and shown, never longer than anybody could read."""
+
+    def to_dict(self) -> Json:
+        """The expression as it is sent, of plain values.
+
+        ValueError when parts occur in each other so often that nobody could write the whole out, and
+        for what contains itself.
+        """
+        found = _Found()
+        if _size(self, found) > LARGEST and found.again:
+            raise too_many_parts()
+        if found.circle:
+            raise ValueError("Circular reference detected\nThe expression contains itself: write each part once.")
+        return cast(Json, plain_tree(_written(self)))
+
+    def _form(self, write: _Write) -> Json:
+        raise NotImplementedError("Subclasses must implement to_dict()")
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        name, found = type(self).__qualname__, _Found()
+        if _size(self, found) > LARGEST and found.again:
+            return f"{name}(…)"
+        parts = ", ".join([f"{one.name}={getattr(self, one.name)!r}" for one in fields(cast(Any, self))])
+        return f"{name}({parts})"
+
+
+def _written(node: Any) -> Json:
+    ours = isinstance(node, _Expression) and type(node).to_dict is _Expression.to_dict
+    return cast(Json, node._form(_written) if ours else node.to_dict())
+
+
+class _Found(dict[int, int]):
+    """The sizes of nodes by their id, 0 of one that is being looked at; whether one was met again, or in itself."""
+
+    again = circle = False
+
+
+def _size(node: Any, found: _Found) -> int:
+    """How many nodes an expression has, written out; what contains itself counts once."""
+    if not isinstance(node, _Expression):
+        return sum([_size(one, found) for one in node]) if isinstance(node, list) and _are_nodes(node) else 0
+    if id(node) in found:
+        found.again = True
+        found.circle = found.circle or found[id(node)] == 0
+        return found[id(node)]
+    found[id(node)] = 0
+    found[id(node)] = 1 + sum([_size(one, found) for one in vars(node).values()])
+    return found[id(node)]
+
+
+def _are_nodes(values: list[Any]) -> bool:
+    """Whether a list holds nodes, by its first: a list of numbers may be long."""
+    return bool(values) and isinstance(values[0], _Expression)
+
+
 # --- Filters -------------------------------------------------------------------------------------------------
-@dataclass
-class Where:
+@dataclass(repr=False)
+class Where(_Expression):
     """A condition on a record; ``&`` and ``|`` combine conditions.
 
     >>> ((K("year") > 1960) & (K("topic") == "moon")).to_dict()
     {'$and': [{'year': {'$gt': 1960}}, {'topic': {'$eq': 'moon'}}]}
     """
-
-    def to_dict(self) -> Json:
-        """The condition as ``where`` writes it."""
-        raise NotImplementedError("Subclasses must implement to_dict()")
 
     @staticmethod
     def from_dict(data: Json) -> Where:
@@ -60,7 +126,7 @@ class Where:
         >>> Where.from_dict({"year": {"$gt": 1960}})
         Gt(key='year', value=1960)
         """
-        return _where_from_dict(data, MAX_DEPTH)
+        return _where_from_dict(_plain_dict(data, "Where"), MAX_DEPTH)
 
     def __and__(self, other: Where) -> And:
         return _joined(And, "conditions", (self, other))
@@ -69,24 +135,24 @@ class Where:
         return _joined(Or, "conditions", (self, other))
 
 
-@dataclass
+@dataclass(repr=False)
 class And(Where):
     """All conditions hold."""
 
     conditions: list[Where]
 
-    def to_dict(self) -> Json:
-        return {"$and": [condition.to_dict() for condition in self.conditions]}
+    def _form(self, write: _Write) -> Json:
+        return {"$and": [write(condition) for condition in self.conditions]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Or(Where):
     """At least one condition holds."""
 
     conditions: list[Where]
 
-    def to_dict(self) -> Json:
-        return {"$or": [condition.to_dict() for condition in self.conditions]}
+    def _form(self, write: _Write) -> Json:
+        return {"$or": [write(condition) for condition in self.conditions]}
 
 
 class _OfKey(Where):
@@ -94,12 +160,12 @@ class _OfKey(Where):
 
     operator: ClassVar[str]
 
-    def to_dict(self) -> Json:
+    def _form(self, write: _Write) -> Json:
         key, operand = (getattr(self, one.name) for one in fields(cast(Any, self)))
         return {key: {self.operator: operand}}
 
 
-@dataclass
+@dataclass(repr=False)
 class Eq(_OfKey):
     """The value equals the operand."""
 
@@ -108,7 +174,7 @@ class Eq(_OfKey):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Ne(_OfKey):
     """The value does not equal the operand."""
 
@@ -117,7 +183,7 @@ class Ne(_OfKey):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Gt(_OfKey):
     """The value is above the operand."""
 
@@ -126,7 +192,7 @@ class Gt(_OfKey):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Gte(_OfKey):
     """The value is not below the operand."""
 
@@ -135,7 +201,7 @@ class Gte(_OfKey):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Lt(_OfKey):
     """The value is below the operand."""
 
@@ -144,7 +210,7 @@ class Lt(_OfKey):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Lte(_OfKey):
     """The value is not above the operand."""
 
@@ -153,7 +219,7 @@ class Lte(_OfKey):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class In(_OfKey):
     """The value is one of the operands."""
 
@@ -162,7 +228,7 @@ class In(_OfKey):
     values: list[Any]
 
 
-@dataclass
+@dataclass(repr=False)
 class Nin(_OfKey):
     """The value is none of the operands."""
 
@@ -171,7 +237,7 @@ class Nin(_OfKey):
     values: list[Any]
 
 
-@dataclass
+@dataclass(repr=False)
 class Contains(_OfKey):
     """The document contains a text, or a list of metadata an element."""
 
@@ -180,7 +246,7 @@ class Contains(_OfKey):
     value: LiteralValue
 
 
-@dataclass
+@dataclass(repr=False)
 class NotContains(_OfKey):
     """The document does not contain a text, or a list of metadata an element."""
 
@@ -189,7 +255,7 @@ class NotContains(_OfKey):
     value: LiteralValue
 
 
-@dataclass
+@dataclass(repr=False)
 class Regex(_OfKey):
     """The pattern is found."""
 
@@ -198,7 +264,7 @@ class Regex(_OfKey):
     pattern: str
 
 
-@dataclass
+@dataclass(repr=False)
 class NotRegex(_OfKey):
     """The pattern is not found."""
 
@@ -345,17 +411,13 @@ def _condition_from_dict(key: str, condition: Json) -> Where:
 
 
 # --- Rankings ------------------------------------------------------------------------------------------------
-@dataclass
-class Rank:
+@dataclass(repr=False)
+class Rank(_Expression):
     """A score for each record, lower first; arithmetic combines scores.
 
     >>> (Knn(query=[1.0, 2.0]) * 0.5 + 1).to_dict()["$sum"][1]
     {'$val': 1}
     """
-
-    def to_dict(self) -> Json:
-        """The score as it is sent."""
-        raise NotImplementedError("Subclasses must implement to_dict()")
 
     @staticmethod
     def from_dict(data: Json) -> Rank:
@@ -364,7 +426,7 @@ class Rank:
         >>> Rank.from_dict({"$sum": [{"$val": 1}, {"$val": 2}]})
         Sum(ranks=[Val(value=1), Val(value=2)])
         """
-        return _rank_from_dict(data, MAX_DEPTH)
+        return _rank_from_dict(_plain_dict(data, "Rank"), MAX_DEPTH)
 
     def __add__(self, other: Rank | float) -> Sum:
         return _joined(Sum, "ranks", (self, _rank(other)))
@@ -421,109 +483,109 @@ def _rank(value: Rank | float) -> Rank:
     return Val(value) if isinstance(value, int | float) else value
 
 
-@dataclass
+@dataclass(repr=False)
 class Abs(Rank):
     """The absolute value of a score."""
 
     rank: Rank
 
-    def to_dict(self) -> Json:
-        return {"$abs": self.rank.to_dict()}
+    def _form(self, write: _Write) -> Json:
+        return {"$abs": write(self.rank)}
 
 
-@dataclass
+@dataclass(repr=False)
 class Exp(Rank):
     """e to the power of a score."""
 
     rank: Rank
 
-    def to_dict(self) -> Json:
-        return {"$exp": self.rank.to_dict()}
+    def _form(self, write: _Write) -> Json:
+        return {"$exp": write(self.rank)}
 
 
-@dataclass
+@dataclass(repr=False)
 class Log(Rank):
     """The natural logarithm of a score."""
 
     rank: Rank
 
-    def to_dict(self) -> Json:
-        return {"$log": self.rank.to_dict()}
+    def _form(self, write: _Write) -> Json:
+        return {"$log": write(self.rank)}
 
 
-@dataclass
+@dataclass(repr=False)
 class Sub(Rank):
     """The difference of two scores."""
 
     left: Rank
     right: Rank
 
-    def to_dict(self) -> Json:
-        return {"$sub": {"left": self.left.to_dict(), "right": self.right.to_dict()}}
+    def _form(self, write: _Write) -> Json:
+        return {"$sub": {"left": write(self.left), "right": write(self.right)}}
 
 
-@dataclass
+@dataclass(repr=False)
 class Div(Rank):
     """The quotient of two scores."""
 
     left: Rank
     right: Rank
 
-    def to_dict(self) -> Json:
-        return {"$div": {"left": self.left.to_dict(), "right": self.right.to_dict()}}
+    def _form(self, write: _Write) -> Json:
+        return {"$div": {"left": write(self.left), "right": write(self.right)}}
 
 
-@dataclass
+@dataclass(repr=False)
 class Sum(Rank):
     """The sum of scores."""
 
     ranks: list[Rank]
 
-    def to_dict(self) -> Json:
-        return {"$sum": [rank.to_dict() for rank in self.ranks]}
+    def _form(self, write: _Write) -> Json:
+        return {"$sum": [write(rank) for rank in self.ranks]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Mul(Rank):
     """The product of scores."""
 
     ranks: list[Rank]
 
-    def to_dict(self) -> Json:
-        return {"$mul": [rank.to_dict() for rank in self.ranks]}
+    def _form(self, write: _Write) -> Json:
+        return {"$mul": [write(rank) for rank in self.ranks]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Max(Rank):
     """The largest of scores."""
 
     ranks: list[Rank]
 
-    def to_dict(self) -> Json:
-        return {"$max": [rank.to_dict() for rank in self.ranks]}
+    def _form(self, write: _Write) -> Json:
+        return {"$max": [write(rank) for rank in self.ranks]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Min(Rank):
     """The smallest of scores."""
 
     ranks: list[Rank]
 
-    def to_dict(self) -> Json:
-        return {"$min": [rank.to_dict() for rank in self.ranks]}
+    def _form(self, write: _Write) -> Json:
+        return {"$min": [write(rank) for rank in self.ranks]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Val(Rank):
     """The same score for all."""
 
     value: float
 
-    def to_dict(self) -> Json:
+    def _form(self, write: _Write) -> Json:
         return {"$val": self.value}
 
 
-@dataclass
+@dataclass(repr=False)
 class Knn(Rank):
     """The distance to a query: a vector, a sparse vector, or a text to be embedded.
 
@@ -537,7 +599,7 @@ class Knn(Rank):
     default: float | None = None
     return_rank: bool = False
 
-    def to_dict(self) -> Json:
+    def _form(self, write: _Write) -> Json:
         query: Any = self.query
         if isinstance(query, SparseVector):
             query = query.to_dict()
@@ -551,7 +613,7 @@ class Knn(Rank):
         return {"$knn": written}
 
 
-@dataclass
+@dataclass(repr=False)
 class Rrf(Rank):
     """Reciprocal rank fusion: minus the sum of weight / (k + rank) over several rankings.
 
@@ -564,11 +626,10 @@ class Rrf(Rank):
     weights: list[float] | None = None
     normalize: bool = False
 
-    def to_dict(self) -> Json:
-        """The score as it is sent; ValueError when ranks, k and weights do not fit."""
+    def _form(self, write: _Write) -> Json:
         terms = [weight / (self.k + rank) for weight, rank in zip(self._weights(), self.ranks, strict=True)]
         total: Rank = terms[0] if len(terms) == 1 else Sum([*terms])
-        return (-total).to_dict()
+        return write(-total)
 
     def _weights(self) -> list[float]:
         if not self.ranks:
@@ -689,12 +750,14 @@ class Limit:
 
     def to_dict(self) -> Json:
         """The limit as it is sent."""
-        return {"offset": self.offset} if self.limit is None else {"offset": self.offset, "limit": self.limit}
+        offset, limit = plain(self.offset), plain(self.limit)
+        return {"offset": offset} if limit is None else {"offset": offset, "limit": limit}
 
     @staticmethod
     def from_dict(data: Json) -> Limit:
         """The limit that a dict describes; TypeError or ValueError when it is none."""
-        offset, limit = _dict(data, "Limit").get("offset", 0), data.get("limit")
+        data = _plain_dict(data, "Limit")
+        offset, limit = data.get("offset", 0), data.get("limit")
         if not isinstance(offset, int):
             _type_error("Limit offset", "must be an integer", offset)
         if offset < 0:
@@ -724,18 +787,19 @@ class Select:
     @staticmethod
     def from_dict(data: Json) -> Select:
         """The selection that a dict describes; TypeError or ValueError when it is none."""
-        keys = _dict(data, "Select").get("keys", [])
+        data = _plain_dict(data, "Select")
+        keys = data.get("keys", [])
         if not isinstance(keys, list | tuple | set):
             _type_error("Select keys", "must be a list/tuple/set", keys)
         for key in keys:
             if not isinstance(key, str):
                 _type_error("Select key", "must be a string", key)
         _refuse_unexpected(data, {"keys"}, "Select")
-        return Select(keys={*map(Key, dict.fromkeys(keys))})
+        return Select(keys={*map(Key, dict.fromkeys(map(plain, keys)))})
 
 
 def _name(key: Key | str) -> str:
-    return key.name if isinstance(key, Key) else key
+    return cast(str, plain(key.name if isinstance(key, Key) else key))
 
 
 def _names(keys: OneOrMany[Key | str]) -> list[str]:
@@ -759,7 +823,8 @@ class Aggregate:
     @staticmethod
     def from_dict(data: Json) -> Aggregate:
         """The aggregate that a dict describes; TypeError or ValueError when it is none."""
-        if not _dict(data, "Aggregate"):
+        data = _plain_dict(data, "Aggregate")
+        if not data:
             raise ValueError("Aggregate dict cannot be empty")
         if len(data) != 1:
             raise ValueError(f"Aggregate dict must contain exactly one operator, got {len(data)}")
@@ -777,7 +842,7 @@ class MinK(Aggregate):
     k: int
 
     def to_dict(self) -> Json:
-        return {"$min_k": {"keys": _names(self.keys), "k": self.k}}
+        return {"$min_k": {"keys": _names(self.keys), "k": plain(self.k)}}
 
 
 @dataclass
@@ -788,7 +853,7 @@ class MaxK(Aggregate):
     k: int
 
     def to_dict(self) -> Json:
-        return {"$max_k": {"keys": _names(self.keys), "k": self.k}}
+        return {"$max_k": {"keys": _names(self.keys), "k": plain(self.k)}}
 
 
 _AGGREGATES: Final[dict[str, type[MinK] | type[MaxK]]] = {"$min_k": MinK, "$max_k": MaxK}
@@ -813,7 +878,7 @@ def _keys_and_k(operator: str, operand: Any) -> tuple[list[Key | str], int]:
 
 
 def _keys(names: Iterable[Any]) -> list[Key | str]:
-    return [Key(name) if isinstance(name, str) else name for name in names]
+    return [Key(plain(name)) if isinstance(name, str) else name for name in names]
 
 
 @dataclass
@@ -836,7 +901,8 @@ class GroupBy:
     @staticmethod
     def from_dict(data: Json) -> GroupBy:
         """The grouping that a dict describes; TypeError or ValueError when it is none."""
-        if not _dict(data, "GroupBy"):
+        data = _plain_dict(data, "GroupBy")
+        if not data:
             return GroupBy()
         for name in ("keys", "aggregate"):
             if name not in data:
