@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import crash_test
+import power_loads
 import power_loss
 import pytest
 from engine_samples import quick_directory
-from power_loss import VARIANTS, Load, Name, Note, Resize, Step, Sync, Variant, Write, lose_power
+from power_loads import Load
+from power_loss import VARIANTS, Name, Note, Resize, Step, Sync, Variant, Write, lose_power
 
 import chroma_nb
 from chroma_nb.engine import pending, planner
@@ -24,6 +26,14 @@ PROMISES = {
     "process": Load(durability="process"),
     "power, on a network mount": Load(durability="power", mapped=False),
     "process, on a network mount": Load(durability="process", mapped=False),
+}
+#: What is imported, onto what -> the load. (What an import builds waits for the disk with either durability.)
+IMPORTS = {
+    "in the place of a database": Load(kind="imports", sessions=3, seed=2),
+    "in the place of a database that may lose calls": Load(kind="imports", sessions=3, durability="process"),
+    "in the place of a database, and the switch is the last thing": Load(kind="imports", sessions=3, seed=5),
+    "in the place of a database on a network mount": Load(kind="imports", sessions=3, mapped=False, seed=4),
+    "beside Chroma's files": Load(kind="conversions", sessions=3, seed=2),
 }
 #: Files whose syncs do nothing -> a load, which they are, and what must be found then.
 BROKEN: dict[str, tuple[str, Callable[[Name], bool], str]] = {
@@ -76,7 +86,7 @@ def _small_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SMALLEST_GRAPH_BYTES", "SMALLEST_WASTE", "REGRET"):
         monkeypatch.setattr(planner, name, getattr(planner, name))  # put back after the test
     monkeypatch.setattr(pending, "LARGEST", pending.LARGEST)
-    power_loss.small_thresholds()
+    power_loads.small_thresholds()
 
 
 def found(load: Load, steps: Sequence[Step], amount: int, unsynced: frozenset[int] = frozenset()) -> list[str]:
@@ -88,7 +98,7 @@ def found(load: Load, steps: Sequence[Step], amount: int, unsynced: frozenset[in
             target = Path(load.base) / "left"
             lose_power(steps[:instant], variant, chance, target, unsynced)
             where = f"after step {instant} of {len(steps)}, {name} kept"
-            wrong += [f"{text} ({where})" for text in power_loss.examined(load, target)]
+            wrong += [f"{text} ({where})" for text in power_loads.examined(load, target)]
             shutil.rmtree(target)
     return wrong
 
@@ -148,7 +158,7 @@ def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
         with chroma_nb.PersistentClient(directory) as client:
             collection = client.get_collection("words-0", embedding_function=None)
             collection.get(limit=1)  # loads the collection, and then its graph
-            power_loss.wait_for_graphs()
+            power_loads.wait_for_graphs()
             told = [collection.explain(query_embeddings=[vectors[ident]], n_results=1) for ident in ids]
             found_first = [collection.query(query_embeddings=[vectors[ident]], n_results=1)["ids"] for ident in ids]
         asked += {one["method"] for one in told} == {"graph"}  # not where too much of it is dead
