@@ -1,6 +1,6 @@
 """What a child writes while its system calls are recorded, and what must be there after a loss of power.
 
-A load is a row of LOADS: how one session writes, and what is wrong with a directory afterwards. ``records`` makes random
+A load is a row of LOADS: how one session writes, and what is wrong with a directory afterwards. ``records`` makes any
 calls on records, graphs and collections; tables and files that are too large for memory wait in the database piece by
 piece, and the call fails or the process dies meanwhile. ``imports`` puts Chroma's files in the place of a database, and
 dies while files are moved; ``conversions`` does that in Chroma's own directory. Each notes in a log what is done.
@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ import chroma_nb
 from chroma_nb import dataframe_calls
 from chroma_nb.engine import engine as engines
 from chroma_nb.engine import pending, planner, room
+from chroma_nb.engine.sqlite import FILE_NAME
 from chroma_nb.errors import _NoRoomError
 
 
@@ -59,12 +61,20 @@ class Load:
         return chroma_nb.Settings(chroma_nb_durability=self.durability)
 
 
+#: What ``small_thresholds`` changes.
+THRESHOLDS: dict[Any, tuple[str, ...]] = {
+    planner: ("SMALLEST_GRAPH_BYTES", "SMALLEST_WASTE", "REGRET"),
+    pending: ("LARGEST",),
+    dataframe_calls: ("MEMORY_BUDGET", "_STAGED_BYTES", "_BATCH"),
+}
+
+
 def small_thresholds() -> None:
     """Graphs, compactions, syncs and staging for collections of a few records."""
     crash_test.small_thresholds()
     planner.SMALLEST_WASTE = 15 * 40 * 4  # type: ignore[misc]
     pending.LARGEST = 8_000  # type: ignore[misc]
-    dataframe_calls.MEMORY_BUDGET, dataframe_calls._STAGED_BYTES, dataframe_calls._BATCH = 200, 500, 3
+    dataframe_calls.MEMORY_BUDGET, dataframe_calls._STAGED_BYTES, dataframe_calls._BATCH = 200, 1_500, 5
 
 
 # --- Records ---------------------------------------------------------------------------------------------
@@ -83,6 +93,8 @@ def write_records(load: Load, session: int) -> None:
         if number % 8 == 5:
             extra = client.create_collection(f"extra-{session}", embedding_function=None)
             extra.add(ids=["a", "b"], embeddings=[[1.0] * 7, [2.0] * 7])
+        if number % 12 == 9:
+            writer.step("sync")
         if number % 8 == 6:
             with scarce(chance.randint(0, 5)):
                 writer.step("delete")
@@ -91,7 +103,7 @@ def write_records(load: Load, session: int) -> None:
                 client.delete_collection(f"extra-{session}")
             client.vacuum()
     # The kernel of a notebook dies like this.
-    writer.stop_while_staging(chance.randint(1, 4), dies=session + 1 < load.sessions)
+    writer.stop_while_staging(chance.randint(1, 2), dies=session + 1 < load.sessions)
     client.close()
 
 
@@ -114,7 +126,7 @@ def scarce(refusals: int) -> Iterator[None]:
 
         return freeing(self, changing, work)
 
-    with mock.patch.object(room.Room, "freeing", refusing), mock.patch.object(room, "_free", lambda _: 0):
+    with mock.patch.object(room.Room, "freeing", refusing), mock.patch.object(room, "_free", return_value=0):
         yield
 
 
@@ -174,13 +186,13 @@ class Writer(crash_test.Writer):
 
     def step(self, op: str | None = None) -> None:
         """One call, whose failure is noted too."""
-        call = self._choose(op)
-        if len(call.get("ids", ())) > 4 and call["op"] in ("add", "upsert") and self._chance.random() < 0.7:
+        call = self._choose("upsert" if op == "sync" else op)
+        if op == "sync" and call["op"] != "create":
+            call["op"], call["way"] = "sync", "embedded"
+        elif len(call.get("ids", ())) > 4 and call["op"] in ("add", "upsert") and self._chance.random() < 0.6:
             call["way"] = self._chance.choice(["table", "embedded", "file", "fails"])
             if call["way"] == "file":
                 call["op"] = "upsert"
-            elif call["way"] == "embedded" and call["op"] == "upsert":
-                call["op"] = "sync"
         self._note(call)
         done = self._made(call)
         self._note({"seq": call["seq"], "set": "ack" if done else "absent"})
@@ -267,8 +279,7 @@ ALLOWED: dict[str, Callable[[list[crash_test.Entry]], list[crash_test.Model]]] =
 def examined_records(load: Load, directory: Path) -> Iterator[str]:
     """What is wrong with the records."""
     options = crash_test.replace(load.options, database=str(directory / "db"), log=str(directory / "log"))
-    if (directory / "db" / "chroma_nb.sqlite3").exists():
-        yield from _seen_before_the_sweep(directory / "db")
+    yield from _seen_before_the_sweep(directory / "db")
     with chroma_nb.PersistentClient(options.database) as client:
         for collection in client.list_collections():
             collection.get(limit=1)  # loads it: its graph may lie in the cache
@@ -284,28 +295,28 @@ def examined_records(load: Load, directory: Path) -> Iterator[str]:
 
 
 def _seen_before_the_sweep(database: Path) -> Iterator[str]:
-    """Whether someone who opens it sees what is staged, where that cannot be swept."""
+    """What is wrong for someone who opens it where what is staged cannot be swept."""
     copy = database.with_name("copy")
-    shutil.copytree(database, copy)
-    with mock.patch.object(engines.Engine, "_sweep_staged"), chroma_nb.PersistentClient(copy) as client:
-        yield from (f"before the sweep: {text}" for text in client.verify())
-        for collection in client.list_collections():
-            got = collection.get(include=["embeddings"])
-            ids, vectors = got["ids"], got["embeddings"]
-            staged = set(_staged_ids(client, collection.id)) - set(ids)
-            found = collection.query(query_embeddings=vectors[:1], n_results=1000)["ids"][0] if ids else []
-            asked = collection.get(ids=sorted(staged))["ids"] if staged else []
-            if collection.count() != len(ids) or sorted(found) != sorted(ids) or asked:
-                yield f"staged: {collection.name} shows what is not published, of {len(staged)} staged records"
-    shutil.rmtree(copy)
+    if database.exists() and _staged_ids(shutil.copytree(database, copy)):
+        with mock.patch.object(engines.Engine, "_sweep_staged"), chroma_nb.PersistentClient(copy) as client:
+            staged = _staged_ids(copy)
+            yield from (f"finding: before the sweep, {text}" for text in client.verify())
+            for collection in client.list_collections():
+                got = collection.get(include=["embeddings"])
+                ids, vectors = got["ids"], got["embeddings"]
+                found = collection.query(query_embeddings=vectors[:1], n_results=1000)["ids"][0] if ids else []
+                asked = collection.get(ids=sorted(staged - set(ids)))["ids"]
+                if collection.count() != len(ids) or sorted(found) != sorted(ids) or asked:
+                    yield f"staged: {collection.name} shows what is not published"
+    shutil.rmtree(copy, ignore_errors=True)
 
 
-def _staged_ids(client: Any, collection: Any) -> list[str]:
-    statement = "SELECT id FROM records WHERE collection = (SELECT number FROM collections WHERE id = ?)"
-    return [
-        ident
-        for (ident,) in client._system.engine.look(lambda it: it.execute(statement, (str(collection),)).fetchall())
-    ]
+def _staged_ids(database: Path) -> set[str]:
+    """The ids of the records of collections that have staged ones; none where there is no database."""
+    statement = "SELECT id FROM records WHERE collection IN (SELECT number FROM collections WHERE staged_json NOT NULL)"
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database / FILE_NAME)) as connection:
+        return {ident for (ident,) in connection.execute(statement)}
+    return set()
 
 
 # --- Imports ----------------------------------------------------------------------------------------------------------
@@ -396,7 +407,7 @@ def examined_imports(load: Load, directory: Path) -> Iterator[str]:
         news += [imported, {**imported, "later": EMPTY}]
     found = contents(database)
     if found not in ([] if "imported" in said else olds) + news:
-        yield f"lost: there are {({name: len(one['ids']) for name, one in found.items()})} after {said}"
+        yield f"lost: there are { ({name: len(one['ids']) for name, one in found.items()}) } after {said}"
     names = [path.name for path in database.iterdir() if path.name.startswith("chroma_nb-")]
     asides = [name for name in names if name.startswith("chroma_nb-replaced-")]
     if left := set(names) - {*asides, "chroma_nb-import"}:
@@ -437,7 +448,7 @@ def contents_of_chroma(source: str) -> dict[str, Any]:
     return found
 
 
-# --- All of them --------------------------------------------------------------------------------------------------------
+# --- All of them --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Loses power: replays the system calls of a writing process up to an instant, and keeps what a disk may have kept.
 
-A small ALICE. A child (``power_loads.py``) writes under strace (``record``); its trace becomes steps on files and folders.
+A small ALICE. A child (``power_loads.py``) writes under strace (``record``); its trace becomes steps on files and
+folders.
 ``lose_power`` makes the directory that a loss of power after one of the steps may leave:
 
 * what a finished fsync or fdatasync of a file covers is there; so are the names that one of their folder covers;
