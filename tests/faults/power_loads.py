@@ -184,6 +184,12 @@ def frame(call: dict[str, Any], dimension: int | None) -> Any:
 class Writer(crash_test.Writer):
     """Half of the records come in tables and files, a few too many for memory. Some of those calls fail."""
 
+    def __init__(self, options: crash_test.Options, client: Any, number: int) -> None:
+        super().__init__(options, client, number)
+        for call, outcome in crash_test.read_log(Path(f"{options.log}.{number}")):
+            if outcome == "open":  # the process died while it was staged
+                self._note({"seq": call["seq"], "set": "absent"})
+
     def step(self, op: str | None = None) -> None:
         """One call, whose failure is noted too."""
         call = self._choose("upsert" if op == "sync" else op)
@@ -297,9 +303,9 @@ def examined_records(load: Load, directory: Path) -> Iterator[str]:
 def _seen_before_the_sweep(database: Path) -> Iterator[str]:
     """What is wrong for someone who opens it where what is staged cannot be swept."""
     copy = database.with_name("copy")
-    if database.exists() and _staged_ids(shutil.copytree(database, copy)):
+    if database.exists() and staged_ids(shutil.copytree(database, copy)):
         with mock.patch.object(engines.Engine, "_sweep_staged"), chroma_nb.PersistentClient(copy) as client:
-            staged = _staged_ids(copy)
+            staged = staged_ids(copy)
             yield from (f"finding: before the sweep, {text}" for text in client.verify())
             for collection in client.list_collections():
                 got = collection.get(include=["embeddings"])
@@ -311,9 +317,9 @@ def _seen_before_the_sweep(database: Path) -> Iterator[str]:
     shutil.rmtree(copy, ignore_errors=True)
 
 
-def _staged_ids(database: Path) -> set[str]:
-    """The ids of the records of collections that have staged ones; none where there is no database."""
-    statement = "SELECT id FROM records WHERE collection IN (SELECT number FROM collections WHERE staged_json NOT NULL)"
+def staged_ids(database: Path) -> set[str]:
+    """The ids of the records of collections that have staged ones; none where there is no database yet."""
+    statement = "SELECT id FROM records WHERE collection IN (SELECT number FROM collections WHERE staged NOT NULL)"
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(database / FILE_NAME)) as connection:
         return {ident for (ident,) in connection.execute(statement)}
     return set()

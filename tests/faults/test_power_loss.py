@@ -146,7 +146,7 @@ def test_a_loss_of_power_in_an_import_leaves_what_was_there_or_what_was_imported
 ) -> None:
     load, steps = recordings.of(name)
     chance = random.Random(load.seed)
-    moved = [(instant, "anything") for instant in chance.sample(moves(steps), 6)]
+    moved = [(instant, "anything") for instant in chance.choices(moves(steps), k=6)]
     assert found_at(moved, load, steps, chance) + found(load, steps, 2) == []
 
 
@@ -195,6 +195,16 @@ def test_the_load_makes_every_kind_of_file(recordings: Recordings) -> None:
     assert len(log) > load.calls * load.sessions
     assert {call.get("way") for call, _ in log} == {None, "table", "embedded", "file", "fails", "stops"}
     assert {call["op"] for call, _ in log} >= {"add", "upsert", "sync", "update", "delete", "drop"}
+
+
+def test_the_load_dies_while_records_are_staged(recordings: Recordings, tmp_path: Path) -> None:
+    load, steps = recordings.of("power")
+    notes = [(place, step.data) for place, step in enumerate(steps) if isinstance(step, Note)]
+    [died] = [place for (_, said), (place, _) in zip(notes, notes[1:], strict=False) if b'"stops"' in said][:1]
+    lose_power(steps[:died], VARIANTS["everything"], random.Random(1), tmp_path / "left")
+    assert power_loads.staged_ids(tmp_path / "left" / "db")
+    assert list(power_loads.examined(load, tmp_path / "left")) == []
+    assert not power_loads.staged_ids(tmp_path / "left" / "db")
 
 
 def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
