@@ -60,9 +60,9 @@ def switch(built: Path) -> None:
         (built / name).mkdir(mode=0o700, exist_ok=True)  # so that a name that is not there was moved
     _sync_below(built)
     try:
-        # A loss of power keeps names in any order, but for the syncs: folders have theirs before anything is moved, what
-        # is old has left before what is new comes (a log of SQLite's is taken for that of the database beside it), and
-        # the database comes when all else is there.
+        # A loss of power may keep names in any order, but for the syncs: the folders have their names before anything
+        # is moved, what is old has left before what is new comes (SQLite would take an old log for that of the new
+        # database), and the database comes when all else is there.
         built.rename(ready)
         old = [name for name in _OLD if os.path.lexists(directory / name)]
         if old:
