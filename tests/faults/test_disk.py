@@ -19,10 +19,10 @@ from child_process import finish, run, start
 from engine_samples import PLACE, agree, contents, create, index_state, nearest, numbered, numbered_vector, records
 
 import chroma_nb.engine.engine
-from chroma_nb.engine import catalog
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.locks import is_network_mount
 from chroma_nb.engine.opening import SharedEngine
+from chroma_nb.engine.storage import catalog
 from chroma_nb.engine.storage.room import RESERVE_NAME
 from chroma_nb.engine.storage.sqlite import Durability
 from chroma_nb.errors import InternalError
