@@ -254,7 +254,7 @@ def test_what_was_removed_meanwhile_is_not_published(on_disk: Engine, collection
     on_disk.stage(session, numbered(100, 5))
     from chroma_nb.engine.transactions import staging
 
-    staging.remove(str(collection), session.name, on_disk.change)
+    staging.remove(str(collection), session.name, on_disk.transactions.write)
     with pytest.raises(InternalError, match="are not there any more"):
         on_disk.stage(session, numbered(105, 5))
     with pytest.raises(InternalError, match="are not there any more"):

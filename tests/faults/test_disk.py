@@ -207,7 +207,7 @@ def test_a_vacuum_without_room_for_copies_does_what_it_can_and_says_what_it_coul
 def test_records_on_their_way_in_that_filled_the_disk_give_their_room_back(tmp_path: Path, ending: str) -> None:
     """By the call that fails; where its process died, by the next vacuum."""
     with disk_of(tmp_path / "disk", "12m") as disk:
-        engine = Engine.open(disk / "db")
+        engine = SharedEngine.open(disk / "db")
         collection = create(engine)
         engine.add(collection, numbered(0, 2_000, dimension=64))
         before = free(disk)
@@ -228,7 +228,9 @@ def test_records_on_their_way_in_that_filled_the_disk_give_their_room_back(tmp_p
         freed = engine.vacuum()
         (disk / "filler").unlink()
         assert freed["complete"], freed["problems"]
-        assert not engine.look(lambda connection: [row for row in catalog.all_collections(connection) if row.staged])
+        assert not engine.transactions.read(
+            lambda connection: [row for row in catalog.all_collections(connection) if row.staged]
+        )
         assert free(disk) >= before - (1 << 20)
         assert len(agree(engine, collection)) == 2_000
         engine.close()

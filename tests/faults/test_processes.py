@@ -232,7 +232,7 @@ def test_a_writer_that_hangs_is_named_in_the_error_of_the_others(
         entered.set()
         release.wait(30)
 
-    holder = threading.Thread(target=engine.change, args=(hold,))
+    holder = threading.Thread(target=engine.transactions.write, args=(hold,))
     holder.start()
     entered.wait(10)
     answer = tell(other, "engine.add(collection, numbered(900, 1))")
