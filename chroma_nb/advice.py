@@ -21,7 +21,6 @@ from uuid import UUID
 import numpy as np
 
 from chroma_nb.plain import PLAIN, plain, shown
-from chroma_nb.types import SparseVector
 
 E = TypeVar("E", bound=BaseException)
 
@@ -58,7 +57,6 @@ _REMEDIES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     ((UUID, os.PathLike, complex), "str(…) makes it a str"),
     ((bytes, bytearray, memoryview), ".decode() makes it a str"),
     (np.ndarray, ".tolist() makes it a list"),
-    (SparseVector, "sparse vectors are stored by Chroma's cloud only: leave the key out"),
     (enum.Enum, "its .value can be stored when that is a str, int, float or bool"),
     (dict, "metadata does not nest: give each entry a key of its own, or store json.dumps(…)"),
     (Mapping, "dict(…) makes it a dict"),
@@ -80,6 +78,8 @@ def remedy(value: Any) -> str:
         return ".tolist() makes it a list, or a number"
     if type(value).__name__ in _MISSING:
         return "leave the key out where a value is missing"
+    if type(value).__name__ == "SparseVector":  # ours or Chroma's
+        return "sparse vectors are stored by Chroma's cloud only: leave the key out"
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
 

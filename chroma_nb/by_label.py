@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chroma_nb.cells import unmasked
+from chroma_nb.plain import plain
 
 #: How a column of another library becomes a list.
 _LISTING = ("to_pylist", "to_list")
@@ -99,7 +100,7 @@ def places(labels: Any, what: str, wanted: set[str]) -> dict[str, int]:
     """Where each of the ids stands among the labels, as far as it does. ValueError where one stands twice."""
     place: dict[str, int] = {}
     for position, label in enumerate(labels.tolist()):
-        if isinstance(label, str | int | np.integer) and (one := str(label)) in wanted:
+        if isinstance(label, str | int | np.integer) and (one := str(plain(label))) in wanted:
             if one in place:
                 raise ValueError(_twice(what, label))
             place[one] = position
@@ -136,7 +137,7 @@ def beside_ids(ids: Any, values: Any, what: str) -> Any:
     if unlabelled and not (isinstance(ids, pd.Series) and values.index.isin(ids.index).all()):
         return values
     if isinstance(ids, pd.Series):
-        rows = rows_of_frame(values.index, ids.index, lambda: [str(one) for one in ids.tolist()], ids.name, what)
+        rows = rows_of_frame(values.index, ids.index, lambda: [str(plain(one)) for one in ids.tolist()], ids.name, what)
         return values if rows is None else values.take(rows)
     if isinstance(ids, str) or not isinstance(ids, Sequence | np.ndarray | pd.Index):
         return values

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.plain import plain, shown
-from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
+from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY
 
 #: How a date is written, since a metadata value is text, a number or a bool: as ISO 8601 text, or
 #: as seconds since 1970 (a time without zone counts as UTC), which ``$gt`` and ``$lt`` can compare.
@@ -175,16 +175,17 @@ def value(cell: Any, dates: Dates = "iso") -> Any:
                 ) from None
             except (ValueError, OverflowError) as error:  # a date beyond the calendar
                 raise BadCell(f"expected a value that can be converted, got {short(cell)}: {error}") from None
-    if all(hasattr(cell, name) for name in ("indices", "values", "to_dict")):  # a SparseVector, ours or Chroma's
-        return cell
     if issubclass(type(cell), dict):
         cell = dict(dict.items(cell))  # none of a subclass's own methods is called
-    if isinstance(cell, Mapping) and cell.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE:
-        return _sparse(cell)
     raise _no_value(cell)
 
 
 def _no_value(cell: Any) -> BadCell:
+    if type(cell).__name__ == "SparseVector" or (  # ours or Chroma's
+        type(cell) is dict and plain(cell.get(TYPE_KEY)) == SPARSE_VECTOR_TYPE_VALUE
+    ):
+        reason = f"expected a value that a table can hold, got {short(cell)}: only Chroma's cloud stores sparse vectors"
+        return BadCell(reason, "map(str), or leave it out", "str(…)")
     of_column, of_value = next(remedy for kind, *remedy in _REMEDIES if isinstance(cell, kind))
     reason = f"expected text, a number, a bool, a date or a list of one of them, got {short(cell)}"
     return BadCell(reason, of_column, of_value)
@@ -273,13 +274,6 @@ def _array(cell: npt.NDArray[Any], dates: Dates) -> Any:
     if cell.ndim == 0:  # a scalar in the dress of an array
         return value(cell.item() if cell.dtype.kind == "O" else cell[()], dates)
     return _list(list(unmasked(cell)), dates)
-
-
-def _sparse(cell: Mapping[str, Any]) -> SparseVector:
-    try:
-        return SparseVector.from_dict({name: one for name, one in cell.items() if one is not None})
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadCell(f"expected a sparse vector, got {short(cell)}: {error}") from None
 
 
 #: From the most special to the most general: bool is an int, datetime is a date, float64 a float.

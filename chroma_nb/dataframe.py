@@ -24,6 +24,7 @@ import numpy.typing as npt
 from chroma_nb import by_label, cells
 from chroma_nb._optional import require
 from chroma_nb.cells import ABSENT, Dates, is_missing, short, unmasked
+from chroma_nb.plain import plain
 from chroma_nb.types import Matrix, Records, have_vectors
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def to_pandas(frame: Any) -> pandas.DataFrame:
     if result.columns.nlevels > 1:
         raise ValueError("expected one level of column names, got several; flatten df.columns first")
     if not result.columns.is_unique:
-        twice = sorted({str(name) for name in result.columns[result.columns.duplicated()]})
+        twice = sorted({str(plain(name)) for name in result.columns[result.columns.duplicated()]})
         raise ValueError(f"expected column names that differ, got {', '.join(twice)} more than once")
     return result  # type: ignore[no-any-return]
 
@@ -614,7 +615,7 @@ def _wide(table: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.bool_
             else:
                 vectors[row, place] = np.nan if cell is ABSENT else 0
                 if cell is not ABSENT:
-                    bad.setdefault(row, f"expected a number in the column {str(name)!r}, got {short(cell)}")
+                    bad.setdefault(row, f"expected a number in the column {str(plain(name))!r}, got {short(cell)}")
     return _finite(vectors, np.ones(len(vectors), bool), bad)
 
 
@@ -696,14 +697,14 @@ def _metadatas(
             for row, one in enumerate(cells.dicts(whole, dates, problems)):
                 rows[row] = one if rows[row] is None else {**rows[row], **(one or {})}  # type: ignore[dict-item]
         else:
-            key = str(name).removeprefix(METADATA_PREFIX)
+            key = str(plain(name)).removeprefix(METADATA_PREFIX)
             if reason := cells.key_problem(key):
                 raise ValueError(f"expected column names that can be metadata keys, got {name!r}: {reason}; rename it")
             values.append(cells.cells(column, dates, problems))
             cells.check_encodable(values[-1], "the text", problems)
             keys.append(key)
         for row, reason in problems.items():
-            bad.setdefault(row, f"column {str(name)!r}: {reason}")
+            bad.setdefault(row, f"column {str(plain(name))!r}: {reason}")
     if len(set(keys)) != len(keys):
         twice = sorted({key for key in keys if keys.count(key) > 1})
         raise ValueError(f"two columns would become the metadata key {', '.join(map(repr, twice))}; rename one")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb import dataframe
+from chroma_nb import cells, dataframe
 from chroma_nb.dataframe import BadRow, records_at
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.types import Edited, Edits, IDs, Matrix, Metadata, Records
@@ -140,7 +140,7 @@ def read(
         whole = yield Call("get", {**arguments, "limit": limit, "offset": offset or None})
         yield from _warn_of_unknown(columns, whole)
         return dataframe.to_frame(whole, columns=columns)
-    _positive("page_size", page_size)
+    positive("page_size", page_size)
     pages: list[Mapping[str, Any]] = []
     fetched = 0
     while limit is None or fetched < limit:
@@ -184,7 +184,7 @@ def page(
     where: dict[str, Any] | None, columns: Sequence[str] | None, limit: int, offset: int
 ) -> Calls[pandas.DataFrame | None]:
     """One page of the records as a table; None when there is no such page."""
-    _positive("page_size", limit)
+    positive("page_size", limit)
     found = yield Call("get", {"where": where, "include": fields_of(columns), "limit": limit, "offset": offset})
     if offset == 0:
         yield from _warn_of_unknown(columns, found)
@@ -230,9 +230,18 @@ def _joined(pages: list[Mapping[str, Any]]) -> dict[str, Any]:
     return whole
 
 
-def _positive(name: str, number: int) -> None:
-    if number < 1:
-        raise ValueError(f"expected {name} of at least 1, got {number}")
+def positive(name: str, number: Any) -> None:
+    """ValueError for a size that is none."""
+    if not isinstance(number, int | np.integer) or number < 1:
+        raise ValueError(f"expected {name} of at least 1, got {cells.short(number)}")
+
+
+def refuse_repeated(verb: Verb, seen: set[str], ids: IDs) -> None:
+    """DuplicateIDError for an id of an earlier piece; else ``ids`` are ``seen`` from now on."""
+    twice = sorted(seen.intersection(ids))
+    if twice:
+        raise DuplicateIDError(f"Expected IDs to be unique, found duplicates of: {', '.join(twice[:5])} in {verb}.")
+    seen.update(ids)
 
 
 # --- In -------------------------------------------------------------------------------------------------
@@ -343,11 +352,7 @@ def _write_pieces(gathered: _Gathered, pieces: Iterable[Records], checked: bool)
         if not checked:
             _need_content(gathered.verb, piece)
             piece = yield Call("_checked", {"call": gathered.verb, "records": piece})
-            twice = sorted(seen.intersection(piece.ids))
-            if twice:
-                some = ", ".join(twice[:5])
-                raise DuplicateIDError(f"Expected IDs to be unique, found duplicates of: {some} in {gathered.verb}.")
-            seen.update(piece.ids)
+            refuse_repeated(gathered.verb, seen, piece.ids)
         waiting.append(piece)
         size += _size(piece)
         if size > MEMORY_BUDGET and (yield from gathered.begin_staging()):
@@ -662,7 +667,7 @@ def _send(verb: Verb, records: Records, shown: _Shown, call: str | None = None) 
             known = 0
             if verb != "upsert":
                 known = len((yield Call("get", {"ids": batch.ids, "include": []}))["ids"])
-            yield Call(verb, _arguments(batch))
+            yield Call(verb, arguments(batch))
         except Exception as error:
             if sent:
                 say_more(
@@ -714,7 +719,8 @@ def _batches(records: Records) -> Iterator[Records]:
         yield records_at(records, range(start, min(start + size, len(records))))
 
 
-def _arguments(records: Records) -> dict[str, Any]:
+def arguments(records: Records) -> dict[str, Any]:
+    """The keyword arguments by which a collection's methods take these records."""
     fields = {
         "ids": records.ids,
         "embeddings": records.embeddings,
@@ -965,7 +971,7 @@ def _apply_in_batches(plan: SyncPlan, shown: _Shown) -> Calls[Edited]:
     added = yield from _send("add", plan.add, quiet, "sync")
     shown.reach(len(kept) + len(plan.add))
     for old, new in replaced:
-        yield from _replace(old, new)
+        yield from replace_records(old, new)
     for start in range(0, len(plan.delete), _BATCH):
         yield Call("delete", {"ids": plan.delete[start : start + _BATCH]})
     shown.end()
@@ -1019,14 +1025,21 @@ def _laid_over(old: Records, new: Records, without_document: set[str], without_u
     )
 
 
-def _replace(old: Records, new: Records) -> Calls[None]:
-    """Delete records and add them again; after a failure the old ones are put back where that is possible."""
+def replace_records(old: Records, new: Records) -> Calls[None]:
+    """Delete ``old`` records and add ``new`` ones, which have all of their ids and perhaps further ones.
+
+    In one transaction where the collection can; elsewhere the old ones are put back after a failure, if possible.
+    """
+    if (yield from _takes_edits()):
+        checked = yield Call("_checked", {"call": "add", "records": new})
+        yield Call("_edit", {"edits": Edits(delete=old.ids, add=checked), "embedded": False})
+        return
     try:
         yield Call("delete", {"ids": old.ids})
-        yield Call("add", _arguments(records_at(new, range(len(new)))))
+        yield Call("add", arguments(new))
     except BaseException as error:
         try:
-            yield Call("add", _arguments(records_at(old, range(len(old)))))
+            yield Call("add", arguments(records_at(old, range(len(old)))))
         except Exception:  # noqa: BLE001  # the first error is the one to tell
             if isinstance(error, Exception):
                 some = ", ".join(map(repr, old.ids[:5])) + (", …" if len(old) > 5 else "")

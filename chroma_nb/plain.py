@@ -84,16 +84,21 @@ def plain_tree(value: Any) -> Any:
         if type(key) is str and type(item) in PLAIN:
             return {key: item}
     made = _Made()
-    copied = _copy(value, _DEEPEST, made)
-    if made.shared and _size(copied, _DEEPEST, {}) > LARGEST:
-        error = ValueError(f"Expected at most {LARGEST:,} parts, got a value in which the same parts make up more")
-        error.add_note("The same dict or list stands in it again and again: write each condition once.")
-        raise error
+    copied = _copy(value, DEEPEST, made)
+    if made.shared and _size(copied, DEEPEST, {}) > LARGEST:
+        raise too_many_parts()
     return copied
 
 
+def too_many_parts() -> ValueError:
+    """What is said of a value in which the same parts stand again and again."""
+    error = ValueError(f"Expected at most {LARGEST:,} parts, got a value in which the same parts make up more")
+    error.add_note("The same dict or list stands in it again and again: write each condition once.")
+    return error
+
+
 #: Deeper than a filter of 64 levels, each a dict and a list.
-_DEEPEST: Final = 200
+DEEPEST: Final = 200
 #: So many dicts, lists and values may stand in what repeats a part of itself.
 LARGEST: Final = 100_000
 
@@ -157,7 +162,8 @@ def shown(value: Any, longest: int = SHOWN, show: Callable[[Any], str] = str) ->
     ('[1, 2]', 'xxx…')
     """
     try:
-        text = show(_beginning(plain(value), longest))
+        # A message can be printed and logged: half of a surrogate pair stands in it as its escape.
+        text = show(_beginning(plain(value), longest)).encode("utf-8", "backslashreplace").decode()
     except Exception:  # noqa: BLE001  # whatever a class raises when it is shown, or what lies too deep
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= longest else f"{text[:longest]}…"

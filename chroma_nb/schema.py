@@ -982,7 +982,7 @@ def _put(value_types: ValueTypes, config: IndexConfig, enabled: bool) -> None:
 
 
 def _key_name(key: Any) -> str | None:
-    return key if key is None or isinstance(key, str) else str(key.name)
+    return key if key is None else plain(key if isinstance(key, str) else str(key.name))
 
 
 _Refusals: TypeAlias = tuple[tuple[Callable[[Any, str | None], bool], str], ...]

@@ -84,6 +84,16 @@ def nearest(engine: Engine, collection: UUID, query: Any, n_results: int, **limi
     return found["ids"][0]
 
 
+def index_state(engine: Engine, collection: UUID) -> str:
+    """Which index answers for a collection."""
+    return engine.transactions.read_collection(collection, lambda snapshot: snapshot.memory.index_state)
+
+
+def asked(engine: Engine, statement: str) -> Any:
+    """The first value of what SQLite answers."""
+    return engine.transactions.read(lambda connection: connection.execute(statement).fetchone())[0]
+
+
 def agree(engine: Engine, collection: UUID) -> set[str]:
     """The ids that count, get and query agree on (demanded here)."""
     ids = engine.get(collection, None, None, None, None, ())["ids"]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from engine_samples import asked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -246,10 +247,10 @@ def test_a_bar_that_breaks_when_all_is_written_does_not_say_that_it_is_not(colle
 def test_a_table_is_one_change_for_those_who_follow(collection, tmp_path):
     """Another reader never sees a part: there is one sequence number for the call."""
     engine = collection._client._backend.engine
-    seq = engine.look(lambda connection: connection.execute("SELECT seq FROM collections").fetchone())[0]
+    seq = asked(engine, "SELECT seq FROM collections")
     for number, call in enumerate(CALLS.values(), 1):
         call(collection, table(ROWS, 0, f"text of call {number}"), tmp_path)
-        now = engine.look(lambda connection: connection.execute("SELECT seq FROM collections").fetchone())[0]
+        now = asked(engine, "SELECT seq FROM collections")
         assert now <= seq + 1
         seq = now
 

@@ -25,6 +25,7 @@ from chroma_nb.backends.reembedding import Reembedding
 from chroma_nb.embedding_functions.progress import progress_bar, say
 from chroma_nb.engine import adoption
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.storage import directory, replacing, sqlite
 from chroma_nb.engine.storage.replacing import RECORD_FOLDER
 from chroma_nb.engine.storage.sqlite import FILE_NAME as OUR_FILE
@@ -107,7 +108,7 @@ def import_chroma(
         with read_chroma(source):
             pass  # nothing is made when there is nothing to import
         directory.make(target)
-        return Engine.alone(target, lambda: _import_by_hand(source, target, replace=replace, reembed=reembed))
+        return SharedEngine.alone(target, lambda: _import_by_hand(source, target, replace=replace, reembed=reembed))
 
 
 def _import_by_hand(source: Path, target: Path, *, replace: bool, reembed: bool) -> ImportReport:
@@ -173,7 +174,7 @@ def import_on_first_open(path: Path) -> None:
             return None  # as in Chroma, a new database begins here; the file stays as it is
 
     with _in_words(path, path):
-        report = Engine.alone(path, work)
+        report = SharedEngine.alone(path, work)
     if report is not None:
         say(f"chroma_nb: {report}")
 
@@ -197,8 +198,8 @@ def _tidy(path: Path) -> None:
             replacing.settle(path)
             replacing.sweep(path)
 
-    if replacing.unfinished(path) and os.access(path, os.W_OK | os.X_OK) and not Engine.is_open(path):
-        Engine.alone(path, work)
+    if replacing.unfinished(path) and os.access(path, os.W_OK | os.X_OK) and not SharedEngine.is_open(path):
+        SharedEngine.alone(path, work)
 
 
 def _refuse_unfinished(path: Path, chromas: bool) -> None:
@@ -273,7 +274,7 @@ def _import(source: Path, target: Path, *, reembed: bool = False) -> ImportRepor
 
 def _fill(staging: Path, found: ChromaDirectory, reembed: bool) -> int:
     """Everything that was found, in a new database in ``staging``; answers how many records were embedded anew."""
-    engine = Engine.open(staging)
+    engine = SharedEngine.open(staging)
     try:
         for tenant in found.tenants:
             adoption.adopt_tenant(engine, tenant)

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, differences, secret_names
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.storage import directory, replacing
 from chroma_nb.engine.storage.sqlite import FILE_NAME
 from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
@@ -42,7 +43,7 @@ class EmbeddedBackend:
 
     edits_at_once = True
 
-    def __init__(self, identifier: str, settings: Settings, engine: Engine | None) -> None:
+    def __init__(self, identifier: str, settings: Settings, engine: SharedEngine | None) -> None:
         self.identifier = identifier
         self.settings = settings
         self.references = 0
@@ -52,7 +53,7 @@ class EmbeddedBackend:
         self._close_engine = weakref.finalize(self, _nothing if engine is None else engine.close)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> SharedEngine:
         """The engine; an AttributeError after the last client was closed, as in Chroma."""
         if self._engine is None:
             raise _ClosedError(
@@ -153,7 +154,7 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
         else:
             backend = OPEN.get(identifier)
             if backend is None:
-                backend = OPEN.setdefault(identifier, EmbeddedBackend(identifier, settings, Engine.open(None)))
+                backend = OPEN.setdefault(identifier, EmbeddedBackend(identifier, settings, SharedEngine.open(None)))
         if backend.settings != settings:
             raise ValueError(
                 f"An instance of Chroma already exists for {identifier} with different settings: "
@@ -166,10 +167,10 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
         return backend
 
 
-def _engine_of(path: Path, settings: Settings) -> Engine:
+def _engine_of(path: Path, settings: Settings) -> SharedEngine:
     """The engine of a directory, with what Chroma wrote there."""
     _import_what_chroma_wrote(path)
-    return Engine.open(path, durability=settings.chroma_nb_durability)
+    return SharedEngine.open(path, durability=settings.chroma_nb_durability)
 
 
 def _import_what_chroma_wrote(path: Path) -> None:

@@ -18,8 +18,10 @@ import numpy as np
 import orjson
 
 from chroma_nb.client.reembed import refuse_without_vectors
+from chroma_nb.dataframe_calls import arguments, replace_records, run
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import InternalError, _AlreadyExistsError
+from chroma_nb.types import Records
 
 _FIELDS = ("embeddings", "documents", "metadatas", "uris")
 #: Chroma gives vectors of cosine collections back rescaled: the last digits differ.
@@ -28,13 +30,15 @@ _VECTOR_TOLERANCE = 2e-6
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy did: the collection it made, how many records it holds, how many of them were written
-    now (the others were there from an earlier attempt), and the checksum both sides agree on."""
+    """What a copy did: the collection it made, how many records were copied, how many of them were written
+    now (the rest was there from an earlier attempt), the checksum both sides agree on, and how many others the
+    collection held before: such as the source has deleted since."""
 
     collection: Any
     records: int
     written: int
     checksum: str
+    others: int = 0
 
 
 def copy(
@@ -53,7 +57,7 @@ def copy(
     documents, metadatas and uris, vectors within float32. Call it again after an interruption: what has arrived is
     compared, not sent again. Raises UniqueConstraintError (also a ValueError) before writing over a record that
     differs, unless ``overwrite``; InternalError when the two sides differ at the end, for instance because
-    somebody wrote meanwhile.
+    somebody wrote meanwhile. Records that only the other side has stay there, and are counted (``others``).
 
     >>> import chroma_nb, tempfile
     >>> memory = chroma_nb.EphemeralClient()
@@ -70,10 +74,11 @@ def copy(
         raise ValueError("expected another place or another name for the copy, got the collection itself")
     ids: list[str] = source_collection.get(include=[])["ids"]
     size = min(batch_size, _largest_batch(target_client))
+    others = len(set(target.get(include=[])["ids"]).difference(ids)) if target.count() else 0
     with progress_bar(len(ids), description="copying", unit="record", shown=progress, leave=False) as bar:
         written = _transfer(source_collection, target, list(_slices(ids, size)), overwrite, bar)
-    checksum = _verify(source_collection, target, ids, size)
-    return Copied(target, len(ids), written, checksum)
+    checksum = _verify(source_collection, target, ids, size, others)
+    return Copied(target, len(ids), written, checksum, others)
 
 
 # --- Before ------------------------------------------------------------------------------------------------
@@ -170,14 +175,18 @@ def _column(values: list[Any]) -> list[Any] | None:
     return values if any(value is not None for value in values) else None
 
 
-def _add(target: Any, records: list[_Record]) -> None:
-    target.add(
+def _as_records(records: list[_Record]) -> Records:
+    return Records(
         ids=[record.id for record in records],
         embeddings=np.stack([record.vector for record in records]),
         documents=_column([record.document for record in records]),
         metadatas=_column([dict(record.metadata) if record.metadata else None for record in records]),
         uris=_column([record.uri for record in records]),
     )
+
+
+def _add(target: Any, records: list[_Record]) -> None:
+    target.add(**arguments(_as_records(records)))
 
 
 # --- During and after ---------------------------------------------------------------------------------------------
@@ -192,10 +201,11 @@ def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: boo
                 f"collection {target.name!r} holds other records under the same ids ({', '.join(differing[:3])}...); "
                 "give the copy another name=, or overwrite=True"
             )
-        if differing:
-            target.delete(ids=differing)  # an update would merge metadata
         missing = [record for one, record in records.items() if one not in there or one in differing]
-        if missing:
+        if differing:  # an update would merge metadata
+            old = _as_records([there[one] for one in differing])
+            run(target, replace_records(old, _as_records(missing)))
+        elif missing:
             _add(target, missing)
         written += len(missing)
         looked_at += len(ids)
@@ -203,13 +213,13 @@ def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: boo
     return written
 
 
-def _verify(source: Any, target: Any, ids: list[str], size: int) -> str:
-    """The checksum of the texts on both sides; InternalError when anything differs."""
+def _verify(source: Any, target: Any, ids: list[str], size: int, others: int) -> str:
+    """The checksum of the texts on both sides; InternalError when anything differs, ``others`` of the target aside."""
     counts = source.count(), target.count()
-    if counts != (len(ids), len(ids)):
+    if counts != (len(ids), len(ids) + others):
         raise InternalError(
-            f"expected {len(ids)} records on both sides of the copy, got {counts[0]} in the source and {counts[1]} in "
-            f"the copy {target.name!r}; was one of them written to meanwhile, or did the copy hold others before?"
+            f"expected {len(ids)} records in the source of the copy and {len(ids) + others} in the copy "
+            f"{target.name!r}, got {counts[0]} and {counts[1]}; was one of them written to meanwhile?"
         )
     digest = hashlib.blake2b(digest_size=16)
     for batch in _slices(ids, size):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import have_vectors
+from chroma_nb.types import Edits, Records, have_vectors
 
 #: Records looked at, and embedded, in one call.
 _BATCH = 256
@@ -43,12 +43,25 @@ def reembed(collection: Any) -> int:
     ids: list[str] = collection.get(include=[])["ids"]
     done = 0
     for start in range(0, len(ids), _BATCH):
-        got = collection.get(ids=ids[start : start + _BATCH], include=["embeddings", "documents"])
-        lost = np.flatnonzero(~have_vectors(got["embeddings"])).tolist()
-        given = [place for place in lost if got["documents"][place] is not None]
-        if given:
-            collection.update(
-                ids=[got["ids"][place] for place in given], documents=[got["documents"][place] for place in given]
-            )
-            done += len(given)
+        texts = _texts_without_vector(collection, ids[start : start + _BATCH])
+        if not texts:
+            continue
+        vectors = np.asarray(collection._embed(list(texts.values())), np.float32)
+        # Embedding takes its time: whoever wrote a record meanwhile has given it a vector, or another document.
+        now = _texts_without_vector(collection, list(texts))
+        rows = [row for row, (one, text) in enumerate(texts.items()) if now.get(one) == text]
+        if rows:
+            update = Records([list(texts)[row] for row in rows], vectors[rows])
+            if collection._edits_at_once:
+                collection._edit(Edits(update=update), embedded=True)
+            else:
+                collection.update(ids=update.ids, embeddings=update.embeddings)
+            done += len(rows)
     return done
+
+
+def _texts_without_vector(collection: Any, ids: list[str]) -> dict[str, str]:
+    """The documents of those of these records that have one, and no vector."""
+    got = collection.get(ids=ids, include=["embeddings", "documents"])
+    lost = np.flatnonzero(~have_vectors(got["embeddings"])).tolist()
+    return {got["ids"][place]: got["documents"][place] for place in lost if got["documents"][place] is not None}

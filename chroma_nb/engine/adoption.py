@@ -24,12 +24,12 @@ def adopt_database(engine: Engine, database: Database) -> None:
             (str(database["id"]), database["name"], database["tenant"]),
         )
 
-    engine.change(adopt)
+    engine.transactions.write(adopt)
 
 
 def adopt_tenant(engine: Engine, name: str) -> None:
     """Make the tenant where it is missing."""
-    engine.change(lambda connection: _insert_tenant(connection, name))
+    engine.transactions.write(lambda connection: _insert_tenant(connection, name))
 
 
 def _insert_tenant(connection: Connection, name: str) -> None:
@@ -60,7 +60,7 @@ def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set
         )
         return catalog.collection_by_id(connection, str(model.id)).model
 
-    return engine.change(adopt)
+    return engine.transactions.write(adopt)
 
 
 def _noted(model: CollectionModel) -> dict[str, Any]:
@@ -81,4 +81,4 @@ def _schema(model: CollectionModel) -> dict[str, Any] | None:
 def tenants(engine: Engine) -> list[str]:
     """The names of all tenants."""
     statement = "SELECT name FROM tenants ORDER BY name"
-    return engine.look(lambda connection: [name for (name,) in connection.execute(statement).fetchall()])
+    return engine.transactions.read(lambda connection: [name for (name,) in connection.execute(statement).fetchall()])

@@ -6,9 +6,11 @@ compressed.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import secrets
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -47,7 +49,8 @@ class JsonLinesFile:
         self._unfinished.replace(self.path)
 
     def discard(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # on a full disk, of what is not written yet
+            self._file.close()
         self._unfinished.unlink(missing_ok=True)
 
 
@@ -59,10 +62,17 @@ def read(path: str | os.PathLike[str], batch_size: int) -> Iterator[Records]:
     """The records of the file in batches; ValueError names the line that is none."""
     with _open(Path(path), "rb") as file:
         lines = enumerate(file, 1)
-        while batch := list(islice(lines, batch_size)):
+        while batch := _next(lines, batch_size, path):
             parsed = [_record(number, line) for number, line in batch if line.strip()]
             if parsed:
                 yield _records(parsed)
+
+
+def _next(lines: Iterator[tuple[int, bytes]], count: int, path: str | os.PathLike[str]) -> list[tuple[int, bytes]]:
+    try:
+        return list(islice(lines, count))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"expected {path} to be a whole gzip file: {error}") from error
 
 
 def _record(number: int, line: bytes) -> dict[str, Any]:
@@ -70,9 +80,33 @@ def _record(number: int, line: bytes) -> dict[str, Any]:
         record = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise ValueError(f"line {number} is not JSON: {error}") from error
-    if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+    if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not record["id"]:
         raise ValueError(f"expected line {number} to be an object with a text as its 'id', got {line[:60]!r}")
-    return {**record, "metadata": _metadata(number, record.get("metadata"))}
+    for name in ("document", "uri"):
+        if not isinstance(record.get(name), str | None):
+            raise ValueError(f"expected line {number} to have a text as its {name!r}, got {cells.short(record[name])}")
+    return {
+        **record,
+        "embedding": _embedding(number, record.get("embedding")),
+        "metadata": _metadata(number, record.get("metadata")),
+    }
+
+
+def _embedding(number: int, given: Any) -> Any:
+    """The numbers as an array of float32; None where there is no embedding."""
+    if given is None:
+        return None
+    try:
+        found = np.asarray(given)
+    except ValueError:  # lists of several lengths
+        found = np.asarray(None)
+    with np.errstate(over="ignore"):
+        vector = found.astype(np.float32) if found.dtype.kind in "iuf" else found
+    if vector.ndim != 1 or not len(vector) or vector.dtype != np.float32 or not np.isfinite(vector).all():
+        raise ValueError(
+            f"expected line {number} to have a list of finite numbers as its 'embedding', got {cells.short(given)}"
+        )
+    return vector
 
 
 def _metadata(number: int, metadata: Any) -> Any:
@@ -89,11 +123,15 @@ def _metadata(number: int, metadata: Any) -> Any:
 
 
 def _records(parsed: list[dict[str, Any]]) -> Records:
-    vectors = [record.get("embedding") for record in parsed]
+    vectors = [record["embedding"] for record in parsed]
     there = np.array([vector is not None for vector in vectors], np.bool_)
     lengths = {len(vector) for vector in vectors if vector is not None}
     if len(lengths) > 1:
-        raise ValueError(f"expected the embeddings to have one length, got {sorted(lengths)}")
+        some = {len(record["embedding"]): record["id"] for record in parsed if record["embedding"] is not None}
+        raise ValueError(
+            "expected the embeddings of a file to have one length, got "
+            + " and ".join(f"{length} ({some[length]!r})" for length in sorted(lengths))
+        )
     embeddings = None
     if lengths:
         embeddings = np.zeros((len(parsed), lengths.pop()), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,8 @@ class ParquetFile:
 
     def discard(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(Exception):  # on a full disk, of what is not written yet
+                self._writer.close()
         self._unfinished.unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from IPython.core.error import UsageError
 from chroma_nb.jupyter.command_line import Parser
 from chroma_nb.jupyter.commands import COMMANDS, command
 from chroma_nb.jupyter.session import Session, metadata_keys
+from chroma_nb.plain import plain
 
 _LINE = re.compile(r"^\s*(?:[\w., ]+=\s*)?%{1,2}chroma(?P<rest>\s.*|)$", re.DOTALL)
 #: An open ``--where`` at the end of the line: the quote and what stands in it.
@@ -87,7 +88,7 @@ def _columns(session: Session, words: list[str]) -> list[str]:
         frame: Any = session.variables.get(word)
         if is_frame(frame):
             arrow = getattr(frame, "column_names", None)
-            names = [str(name) for name in (arrow if isinstance(arrow, list) else frame.columns)]
+            names = [str(plain(name)) for name in (arrow if isinstance(arrow, list) else frame.columns)]
             return [f'"{name}"' if " " in name else name for name in names]
     return []
 

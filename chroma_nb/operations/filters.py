@@ -13,7 +13,8 @@ from chroma_nb.advice import advised
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.operations import filter_advice
 from chroma_nb.plain import PLAIN, plain_tree, shown
-from chroma_nb.query.conditions import DOCUMENT_KEY, MAX_DEPTH
+from chroma_nb.query.conditions import DOCUMENT_KEY
+from chroma_nb.query.expression import MAX_DEPTH
 from chroma_nb.query.operators import NUMBERS, Operator, of_documents, of_metadata
 from chroma_nb.query.parsing import Filter, read_filter
 from chroma_nb.types import Where, WhereDocument

@@ -37,7 +37,7 @@ from chroma_nb.operations.validate import (
     validate_n_results,
     validate_record_set_for_embedding,
 )
-from chroma_nb.plain import maybe_cast_one_to_many, plain, plain_list
+from chroma_nb.plain import DEEPEST, maybe_cast_one_to_many, plain, plain_list, plain_tree
 from chroma_nb.schema import (
     Schema,
     as_configuration,
@@ -426,24 +426,27 @@ def modify(
 def search(target: Target, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
     """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
     many = maybe_cast_one_to_many(searches) or []
-    written = (dict(one) if isinstance(one, Mapping) else one.to_dict() for one in many)
+    with _In(None):
+        written = [plain_tree(dict(one)) if isinstance(one, Mapping) else one.to_dict() for one in many]
     return requests.Search(
         *_place(target),
-        searches=tuple({**one, "rank": _embedded_rank(target, one.get("rank"))} for one in written),
+        searches=tuple({**one, "rank": _embedded_rank(target, one.get("rank"), DEEPEST)} for one in written),
         read_level=read_level,
     )
 
 
-def _embedded_rank(target: Target, rank: Any) -> Any:
+def _embedded_rank(target: Target, rank: Any, levels: int) -> Any:
     """The rank expression, as JSON, with vectors in place of texts."""
+    if levels <= 0:
+        raise ValueError("Expected a rank that can be sent, got one that is nested too deeply")
     if isinstance(rank, list):
-        return [_embedded_rank(target, part) for part in rank]
+        return [_embedded_rank(target, part, levels - 1) for part in rank]
     if not isinstance(rank, dict):
         return rank
     knn = rank.get("$knn")
     if isinstance(knn, dict) and isinstance(knn.get("query"), str):
         return {"$knn": {**knn, "query": _embedded_text(target, knn["query"], knn.get("key"))}}
-    return {name: part if name == "$knn" else _embedded_rank(target, part) for name, part in rank.items()}
+    return {name: part if name == "$knn" else _embedded_rank(target, part, levels - 1) for name, part in rank.items()}
 
 
 def _embedded_text(target: Target, text: str, key: Any) -> list[float]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chroma_nb import cells, dataframe
 from chroma_nb._optional import require
+from chroma_nb.plain import plain
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.plotly_text import escaped, told_apart
@@ -155,7 +156,7 @@ def _expected(ids: Any) -> frozenset[str]:
     for one in several:
         if not isinstance(one, str | Integral) and not cells.is_missing(one):
             raise ValueError(f"expected ids as texts or whole numbers, got {cells.short(one)}")
-    return frozenset(str(one) for one in several if isinstance(one, str | Integral))
+    return frozenset(str(plain(one)) for one in several if isinstance(one, str | Integral))
 
 
 def _unknown(name: str, collection: Any, asked: list[tuple[str, frozenset[str]]]) -> frozenset[str]:

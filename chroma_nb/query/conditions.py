@@ -6,53 +6,25 @@ read stands in ``parsing.py``; ``Where.from_dict`` reads the dicts of ``Search``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, NoReturn, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, cast
 
+from chroma_nb.plain import plain
+from chroma_nb.query.expression import MAX_DEPTH, Expression, Json, Write, as_dict, joined, plain_dict, type_error
 from chroma_nb.query.operators import OPERATORS, Operator
 from chroma_nb.types import LiteralValue
 
-Json: TypeAlias = dict[str, Any]
-E = TypeVar("E")
-
 #: The key under which a condition asks the document.
 DOCUMENT_KEY: Final = "#document"
-#: How deep Chroma's engine lets filters nest, the innermost term included.
-MAX_DEPTH: Final = 64
 
 
-def type_error(what: str, expected: str, got: Any) -> NoReturn:
-    """The TypeError of Chroma's for a value of another type."""
-    raise TypeError(f"{what} {expected}, got {type(got).__name__}")
-
-
-def as_dict(data: Any, name: str) -> Mapping[str, Any]:
-    """``data``; TypeError unless a dict."""
-    if not isinstance(data, dict):
-        raise TypeError(f"Expected dict for {name}, got {type(data).__name__}")
-    return data
-
-
-def joined(kind: type[E], attribute: str, terms: Iterable[Any]) -> E:
-    """One node over the terms; terms of the same kind give theirs, so that a chain stays flat."""
-    flat: list[Any] = []
-    for term in terms:
-        flat += getattr(term, attribute) if isinstance(term, kind) else [term]
-    return kind(flat)  # type: ignore[call-arg]  # every kind given here has the list as its one field
-
-
-@dataclass
-class Where:
+@dataclass(repr=False)
+class Where(Expression):
     """A condition on a record; ``&`` and ``|`` combine conditions.
 
     >>> ((K("year") > 1960) & (K("topic") == "moon")).to_dict()
     {'$and': [{'year': {'$gt': 1960}}, {'topic': {'$eq': 'moon'}}]}
     """
-
-    def to_dict(self) -> Json:
-        """The condition as ``where`` writes it."""
-        raise NotImplementedError("Subclasses must implement to_dict()")
 
     @staticmethod
     def from_dict(data: Json) -> Where:
@@ -61,7 +33,7 @@ class Where:
         >>> Where.from_dict({"year": {"$gt": 1960}})
         Gt(key='year', value=1960)
         """
-        return _where_from_dict(data, MAX_DEPTH)
+        return _where_from_dict(plain_dict(data, "Where"), MAX_DEPTH)
 
     def __and__(self, other: Where) -> And:
         return joined(And, "conditions", (self, other))
@@ -70,24 +42,24 @@ class Where:
         return joined(Or, "conditions", (self, other))
 
 
-@dataclass
+@dataclass(repr=False)
 class And(Where):
     """All conditions hold."""
 
     conditions: list[Where]
 
-    def to_dict(self) -> Json:
-        return {"$and": [condition.to_dict() for condition in self.conditions]}
+    def _form(self, write: Write) -> Json:
+        return {"$and": [write(condition) for condition in self.conditions]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Or(Where):
     """At least one condition holds."""
 
     conditions: list[Where]
 
-    def to_dict(self) -> Json:
-        return {"$or": [condition.to_dict() for condition in self.conditions]}
+    def _form(self, write: Write) -> Json:
+        return {"$or": [write(condition) for condition in self.conditions]}
 
 
 class Condition(Where):
@@ -102,12 +74,12 @@ class Condition(Where):
         """What the key is compared with."""
         return getattr(self, self.__match_args__[1])
 
-    def to_dict(self) -> Json:
+    def _form(self, write: Write) -> Json:
         key, operand = (getattr(self, name) for name in self.__match_args__[:2])
         return {key: {self.operator: operand}}
 
 
-@dataclass
+@dataclass(repr=False)
 class Eq(Condition):
     """The value equals the operand."""
 
@@ -116,7 +88,7 @@ class Eq(Condition):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Ne(Condition):
     """The value does not equal the operand."""
 
@@ -125,7 +97,7 @@ class Ne(Condition):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Gt(Condition):
     """The value is above the operand."""
 
@@ -134,7 +106,7 @@ class Gt(Condition):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Gte(Condition):
     """The value is not below the operand."""
 
@@ -143,7 +115,7 @@ class Gte(Condition):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Lt(Condition):
     """The value is below the operand."""
 
@@ -152,7 +124,7 @@ class Lt(Condition):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class Lte(Condition):
     """The value is not above the operand."""
 
@@ -161,7 +133,7 @@ class Lte(Condition):
     value: Any
 
 
-@dataclass
+@dataclass(repr=False)
 class In(Condition):
     """The value is one of the operands."""
 
@@ -170,7 +142,7 @@ class In(Condition):
     values: list[Any]
 
 
-@dataclass
+@dataclass(repr=False)
 class Nin(Condition):
     """The value is none of the operands."""
 
@@ -179,7 +151,7 @@ class Nin(Condition):
     values: list[Any]
 
 
-@dataclass
+@dataclass(repr=False)
 class Contains(Condition):
     """The document contains a text, or a list of metadata an element."""
 
@@ -188,7 +160,7 @@ class Contains(Condition):
     value: LiteralValue
 
 
-@dataclass
+@dataclass(repr=False)
 class NotContains(Condition):
     """The document does not contain a text, or a list of metadata an element."""
 
@@ -197,7 +169,7 @@ class NotContains(Condition):
     value: LiteralValue
 
 
-@dataclass
+@dataclass(repr=False)
 class Regex(Condition):
     """The pattern is found."""
 
@@ -206,7 +178,7 @@ class Regex(Condition):
     pattern: str
 
 
-@dataclass
+@dataclass(repr=False)
 class NotRegex(Condition):
     """The pattern is not found."""
 
@@ -215,7 +187,7 @@ class NotRegex(Condition):
     pattern: str
 
 
-@dataclass
+@dataclass(repr=False)
 class Asked(Condition):
     """A condition with an operator that Chroma has no class for."""
 
@@ -326,7 +298,7 @@ def name_of(key: Key | str) -> str:
     >>> name_of(K("year")), name_of("year")
     ('year', 'year')
     """
-    return key.name if isinstance(key, Key) else key
+    return cast(str, plain(key.name if isinstance(key, Key) else key))
 
 
 # --- From the dicts of Search ----------------------------------------------------------------------

@@ -14,10 +14,10 @@ from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import LARGEST, PLAIN, plain, plain_tree
-from chroma_nb.query.conditions import DOCUMENT_KEY, MAX_DEPTH, And, Or, Where, condition
+from chroma_nb.query.conditions import DOCUMENT_KEY, And, Or, Where, condition
+from chroma_nb.query.expression import MAX_DEPTH, Json
 from chroma_nb.query.operators import OPERATORS, Operator, of_documents, of_metadata
 
-Json: TypeAlias = dict[str, Any]
 #: What a part of a filter means, and the part as it was written: a copy of plain values.
 _Read: TypeAlias = tuple[Where, Json]
 _Refuse: TypeAlias = Callable[[str], NoReturn]

@@ -11,21 +11,18 @@ import numpy.typing as npt
 
 from chroma_nb.cells import unmasked
 from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
-from chroma_nb.query.conditions import MAX_DEPTH, Json, K, Key, as_dict, joined, name_of, type_error
+from chroma_nb.query.conditions import K, Key, name_of
+from chroma_nb.query.expression import MAX_DEPTH, Expression, Json, Write, as_dict, joined, plain_dict, type_error
 from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
 
 
-@dataclass
-class Rank:
+@dataclass(repr=False)
+class Rank(Expression):
     """A score for each record, lower first; arithmetic combines scores.
 
     >>> (Knn(query=[1.0, 2.0]) * 0.5 + 1).to_dict()["$sum"][1]
     {'$val': 1}
     """
-
-    def to_dict(self) -> Json:
-        """The score as it is sent."""
-        raise NotImplementedError("Subclasses must implement to_dict()")
 
     @staticmethod
     def from_dict(data: Json) -> Rank:
@@ -34,7 +31,7 @@ class Rank:
         >>> Rank.from_dict({"$sum": [{"$val": 1}, {"$val": 2}]})
         Sum(ranks=[Val(value=1), Val(value=2)])
         """
-        return _rank_from_dict(data, MAX_DEPTH)
+        return _rank_from_dict(plain_dict(data, "Rank"), MAX_DEPTH)
 
     def __add__(self, other: Rank | float) -> Sum:
         return joined(Sum, "ranks", (self, _rank(other)))
@@ -91,109 +88,109 @@ def _rank(value: Rank | float) -> Rank:
     return Val(value) if isinstance(value, int | float) else value
 
 
-@dataclass
+@dataclass(repr=False)
 class Abs(Rank):
     """The absolute value of a score."""
 
     rank: Rank
 
-    def to_dict(self) -> Json:
-        return {"$abs": self.rank.to_dict()}
+    def _form(self, write: Write) -> Json:
+        return {"$abs": write(self.rank)}
 
 
-@dataclass
+@dataclass(repr=False)
 class Exp(Rank):
     """e to the power of a score."""
 
     rank: Rank
 
-    def to_dict(self) -> Json:
-        return {"$exp": self.rank.to_dict()}
+    def _form(self, write: Write) -> Json:
+        return {"$exp": write(self.rank)}
 
 
-@dataclass
+@dataclass(repr=False)
 class Log(Rank):
     """The natural logarithm of a score."""
 
     rank: Rank
 
-    def to_dict(self) -> Json:
-        return {"$log": self.rank.to_dict()}
+    def _form(self, write: Write) -> Json:
+        return {"$log": write(self.rank)}
 
 
-@dataclass
+@dataclass(repr=False)
 class Sub(Rank):
     """The difference of two scores."""
 
     left: Rank
     right: Rank
 
-    def to_dict(self) -> Json:
-        return {"$sub": {"left": self.left.to_dict(), "right": self.right.to_dict()}}
+    def _form(self, write: Write) -> Json:
+        return {"$sub": {"left": write(self.left), "right": write(self.right)}}
 
 
-@dataclass
+@dataclass(repr=False)
 class Div(Rank):
     """The quotient of two scores."""
 
     left: Rank
     right: Rank
 
-    def to_dict(self) -> Json:
-        return {"$div": {"left": self.left.to_dict(), "right": self.right.to_dict()}}
+    def _form(self, write: Write) -> Json:
+        return {"$div": {"left": write(self.left), "right": write(self.right)}}
 
 
-@dataclass
+@dataclass(repr=False)
 class Sum(Rank):
     """The sum of scores."""
 
     ranks: list[Rank]
 
-    def to_dict(self) -> Json:
-        return {"$sum": [rank.to_dict() for rank in self.ranks]}
+    def _form(self, write: Write) -> Json:
+        return {"$sum": [write(rank) for rank in self.ranks]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Mul(Rank):
     """The product of scores."""
 
     ranks: list[Rank]
 
-    def to_dict(self) -> Json:
-        return {"$mul": [rank.to_dict() for rank in self.ranks]}
+    def _form(self, write: Write) -> Json:
+        return {"$mul": [write(rank) for rank in self.ranks]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Max(Rank):
     """The largest of scores."""
 
     ranks: list[Rank]
 
-    def to_dict(self) -> Json:
-        return {"$max": [rank.to_dict() for rank in self.ranks]}
+    def _form(self, write: Write) -> Json:
+        return {"$max": [write(rank) for rank in self.ranks]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Min(Rank):
     """The smallest of scores."""
 
     ranks: list[Rank]
 
-    def to_dict(self) -> Json:
-        return {"$min": [rank.to_dict() for rank in self.ranks]}
+    def _form(self, write: Write) -> Json:
+        return {"$min": [write(rank) for rank in self.ranks]}
 
 
-@dataclass
+@dataclass(repr=False)
 class Val(Rank):
     """The same score for all."""
 
     value: float
 
-    def to_dict(self) -> Json:
+    def _form(self, write: Write) -> Json:
         return {"$val": self.value}
 
 
-@dataclass
+@dataclass(repr=False)
 class Knn(Rank):
     """The distance to a query: a vector, a sparse vector, or a text to be embedded.
 
@@ -207,7 +204,7 @@ class Knn(Rank):
     default: float | None = None
     return_rank: bool = False
 
-    def to_dict(self) -> Json:
+    def _form(self, write: Write) -> Json:
         query: Any = self.query
         if isinstance(query, SparseVector):
             query = query.to_dict()
@@ -221,7 +218,7 @@ class Knn(Rank):
         return {"$knn": written}
 
 
-@dataclass
+@dataclass(repr=False)
 class Rrf(Rank):
     """Reciprocal rank fusion: minus the sum of weight / (k + rank) over several rankings.
 
@@ -234,11 +231,10 @@ class Rrf(Rank):
     weights: list[float] | None = None
     normalize: bool = False
 
-    def to_dict(self) -> Json:
-        """The score as it is sent; ValueError when ranks, k and weights do not fit."""
+    def _form(self, write: Write) -> Json:
         terms = [weight / (self.k + rank) for weight, rank in zip(self._weights(), self.ranks, strict=True)]
         total: Rank = terms[0] if len(terms) == 1 else Sum([*terms])
-        return (-total).to_dict()
+        return write(-total)
 
     def _weights(self) -> list[float]:
         if not self.ranks:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
-from chroma_nb.plain import maybe_cast_one_to_many
-from chroma_nb.query.conditions import Json, Key, Where, as_dict, name_of, type_error
+from chroma_nb.plain import maybe_cast_one_to_many, plain
+from chroma_nb.query.conditions import Key, Where, name_of
+from chroma_nb.query.expression import E, Json, plain_dict, type_error
 from chroma_nb.query.ranking import Rank
 from chroma_nb.types import OneOrMany
-
-E = TypeVar("E")
 
 
 @dataclass
@@ -30,12 +29,14 @@ class Limit:
 
     def to_dict(self) -> Json:
         """The limit as it is sent."""
-        return {"offset": self.offset} if self.limit is None else {"offset": self.offset, "limit": self.limit}
+        offset, limit = plain(self.offset), plain(self.limit)
+        return {"offset": offset} if limit is None else {"offset": offset, "limit": limit}
 
     @staticmethod
     def from_dict(data: Json) -> Limit:
         """The limit that a dict describes; TypeError or ValueError when it is none."""
-        offset, limit = as_dict(data, "Limit").get("offset", 0), data.get("limit")
+        data = plain_dict(data, "Limit")
+        offset, limit = data.get("offset", 0), data.get("limit")
         if not isinstance(offset, int):
             type_error("Limit offset", "must be an integer", offset)
         if offset < 0:
@@ -65,14 +66,15 @@ class Select:
     @staticmethod
     def from_dict(data: Json) -> Select:
         """The selection that a dict describes; TypeError or ValueError when it is none."""
-        keys = as_dict(data, "Select").get("keys", [])
+        data = plain_dict(data, "Select")
+        keys = data.get("keys", [])
         if not isinstance(keys, list | tuple | set):
             type_error("Select keys", "must be a list/tuple/set", keys)
         for key in keys:
             if not isinstance(key, str):
                 type_error("Select key", "must be a string", key)
         _refuse_unexpected(data, {"keys"}, "Select")
-        return Select(keys={*map(Key, dict.fromkeys(keys))})
+        return Select(keys={*map(Key, dict.fromkeys(map(plain, keys)))})
 
 
 def _names(keys: OneOrMany[Key | str]) -> list[str]:
@@ -96,7 +98,8 @@ class Aggregate:
     @staticmethod
     def from_dict(data: Json) -> Aggregate:
         """The aggregate that a dict describes; TypeError or ValueError when it is none."""
-        if not as_dict(data, "Aggregate"):
+        data = plain_dict(data, "Aggregate")
+        if not data:
             raise ValueError("Aggregate dict cannot be empty")
         if len(data) != 1:
             raise ValueError(f"Aggregate dict must contain exactly one operator, got {len(data)}")
@@ -114,7 +117,7 @@ class MinK(Aggregate):
     k: int
 
     def to_dict(self) -> Json:
-        return {"$min_k": {"keys": _names(self.keys), "k": self.k}}
+        return {"$min_k": {"keys": _names(self.keys), "k": plain(self.k)}}
 
 
 @dataclass
@@ -125,7 +128,7 @@ class MaxK(Aggregate):
     k: int
 
     def to_dict(self) -> Json:
-        return {"$max_k": {"keys": _names(self.keys), "k": self.k}}
+        return {"$max_k": {"keys": _names(self.keys), "k": plain(self.k)}}
 
 
 _AGGREGATES: Final[dict[str, type[MinK] | type[MaxK]]] = {"$min_k": MinK, "$max_k": MaxK}
@@ -150,7 +153,7 @@ def _keys_and_k(operator: str, operand: Any) -> tuple[list[Key | str], int]:
 
 
 def _keys(names: Iterable[Any]) -> list[Key | str]:
-    return [Key(name) if isinstance(name, str) else name for name in names]
+    return [Key(plain(name)) if isinstance(name, str) else name for name in names]
 
 
 @dataclass
@@ -173,7 +176,8 @@ class GroupBy:
     @staticmethod
     def from_dict(data: Json) -> GroupBy:
         """The grouping that a dict describes; TypeError or ValueError when it is none."""
-        if not as_dict(data, "GroupBy"):
+        data = plain_dict(data, "GroupBy")
+        if not data:
             return GroupBy()
         for name in ("keys", "aggregate"):
             if name not in data:

@@ -11,7 +11,7 @@ import pytest
 
 import chroma_nb
 from chroma_nb.client import copying
-from chroma_nb.errors import InternalError, UniqueConstraintError
+from chroma_nb.errors import InternalError, InvalidArgumentError, UniqueConstraintError
 
 COUNT = 57
 
@@ -111,9 +111,65 @@ def test_a_record_that_differs_is_not_written_over_unasked(source: Any, target: 
     assert "mine" not in copied.get("id4")["metadatas"][0]
 
 
-def test_records_that_were_there_before_are_noticed(source: Any, target: Any) -> None:
-    target.create_collection("source").add(ids=["stranger"], embeddings=[[0.0] * 6])
-    with pytest.raises(InternalError, match="58 in the copy"):
+def test_an_overwriting_copy_that_fails_has_lost_nothing(
+    source: Any, sync_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = chroma_nb.copy(source, sync_client, "twin").collection
+    copied.update(ids=["id4", "id5"], metadatas=[{"mine": True}] * 2)
+    before, add = contents(copied), type(copied).add
+
+    def refusing(to: Any, *arguments: Any, **fields: Any) -> None:
+        if "mine" not in str(fields["metadatas"]):  # what was there may be put back
+            raise KeyboardInterrupt
+        add(to, *arguments, **fields)
+
+    # Where the copy is one transaction, it fails in it; over HTTP, between two calls.
+    with monkeypatch.context() as patched:
+        patched.setattr(type(copied), "add", refusing)
+        patched.setattr(type(copied), "_edit", refusing_edit)
+        with pytest.raises(KeyboardInterrupt):
+            chroma_nb.copy(source, sync_client, "twin", overwrite=True)
+    after = contents(copied)
+    assert sorted(after["ids"]) == sorted(before["ids"])
+    assert copied.get(ids=["id4"])["metadatas"][0]["mine"] is True
+    assert chroma_nb.copy(source, sync_client, "twin", overwrite=True).written == 2
+
+
+def refusing_edit(to: Any, *arguments: Any, **fields: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_overwriting_copy_of_another_dimension_is_refused_and_deletes_nothing(sync_client: Any) -> None:
+    small = sync_client.create_collection("small", embedding_function=None)
+    small.add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]], documents=["one", "two"])
+    large = sync_client.create_collection("large", embedding_function=None)
+    large.add(ids=["a", "c"], embeddings=[[1, 0, 0], [0, 1, 0]], documents=["mine", "other"])
+    with pytest.raises(InvalidArgumentError, match="dimension of 3, got 2"):
+        chroma_nb.copy(small, sync_client, "large", overwrite=True)
+    got = large.get(include=["documents"])
+    assert dict(zip(got["ids"], got["documents"], strict=True)) == {"a": "mine", "c": "other"}
+
+
+def test_records_that_only_the_copy_has_stay_and_are_counted(source: Any, target: Any) -> None:
+    """So a copy that is made again every night goes on when the source has deleted some."""
+    copied = chroma_nb.copy(source, target).collection
+    source.delete(ids=["id3", "id9"])
+    source.add(ids=["new"], embeddings=[[1.0] * 6])
+    done = chroma_nb.copy(source, target)
+    assert (done.records, done.written, done.others) == (COUNT - 1, 1, 2)
+    assert copied.count() == COUNT + 1
+    assert chroma_nb.copy(source, target).written == 0
+
+
+def test_records_that_come_meanwhile_are_noticed(source: Any, target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = copying._add
+
+    def crowded(to: Any, records: list[Any]) -> None:
+        add(to, records)
+        to.add(ids=["stranger"], embeddings=[[0.0] * 6])
+
+    monkeypatch.setattr(copying, "_add", crowded)
+    with pytest.raises(InternalError, match="57 in the copy 'source', got 57 and 58"):
         chroma_nb.copy(source, target)
 
 

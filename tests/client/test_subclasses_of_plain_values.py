@@ -131,6 +131,40 @@ def test_a_table_stores_the_plain_value(collection: Any, value: Any) -> None:
     assert {type(one) for one in found["ids"]} == {str}
 
 
+# --- Names of columns, and ids as labels ---
+@pytest.mark.parametrize("text", TEXTS[:3], ids=_name)
+@pytest.mark.parametrize(
+    "given", ["a column", "named", "named in a list", "a table", "a dict a row", "a column of dicts"], ids=str
+)
+def test_the_name_of_a_column_is_plain(collection: Any, given: str, text: Any) -> None:
+    vectors = {"id": ["a", "b"], "embedding": [[1.0, 2.0]] * 2}
+    whole = pd.DataFrame({**vectors, "admin": [1, 2]})
+    frame, options = {
+        "a column": (pd.DataFrame({**vectors, text: [1, 2]}), {}),
+        "named": (whole, {"metadata": text}),
+        "named in a list": (whole, {"metadata": [text]}),
+        "a table": (pd.DataFrame(vectors), {"metadata": pd.DataFrame({text: [1, 2]})}),
+        "a dict a row": (pd.DataFrame(vectors), {"metadata": [{text: 1}, {text: 2}]}),
+        "a column of dicts": (pd.DataFrame({**vectors, "metadata": [{text: 1}, {text: 2}]}), {}),
+    }[given]
+    for call in ("add_df", "upsert_df", "sync"):
+        getattr(collection, call)(frame, **options)
+        assert collection.get()["metadatas"] == [{"admin": 1}, {"admin": 2}]
+    assert collection.to_df(columns=[text])[text].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="column 'admin': expected"):
+        collection.upsert_df(frame.assign(admin=[1j, 1j]).rename(columns={"admin": text}))
+
+
+@pytest.mark.parametrize("text", TEXTS[:3], ids=_name)
+def test_a_label_that_is_an_id_is_plain(collection: Any, text: Any) -> None:
+    labels = pd.Index(["b", text], dtype=object)
+    frame = pd.DataFrame({"id": ["admin", "b"], "embedding": [[1.0, 2.0]] * 2})
+    for documents in ({"b": "of b", text: "of admin"}, pd.Series(["of b", "of admin"], index=labels)):
+        collection.upsert_df(frame, document=documents)
+        assert collection.get()["documents"] == ["of admin", "of b"]
+        collection.delete(["admin", "b"])
+
+
 # --- Filters and numbers ---
 @pytest.mark.parametrize("value", VALUES, ids=_name)
 @pytest.mark.parametrize("call", ["get", "query", "delete"])
@@ -285,3 +319,33 @@ def test_what_contains_itself_ends() -> None:
     where["$and"] += [where, where]
     copied = plain_tree(where)
     assert copied["$and"][0] is copied
+
+
+def test_a_key_of_a_schema_is_plain() -> None:
+    schema = chroma_nb.Schema().create_index(chroma_nb.StringInvertedIndexConfig(), key=Role.ADMIN)
+    assert {type(key) for key in schema.serialize_to_json()["keys"]} == {str}
+
+
+def test_a_collection_is_found_by_its_id_as_text_and_by_no_value_that_equals_everything(sync_client: Any) -> None:
+    made = sync_client.create_collection("things", embedding_function=None)
+    assert sync_client.get_collection("things", None, id=str(made.id)).id == made.id
+    for foreign in (np.ma.masked, np.ma.array([1, 2]), Role.ADMIN, 1.5):
+        with pytest.raises(chroma_nb.errors.InvalidArgumentError, match="expected UUID"):
+            sync_client.get_collection("things", None, id=foreign)
+
+
+def test_a_message_can_be_printed_whatever_stands_in_it(local_client: Any) -> None:
+    half = "half \ud800"
+    collection = local_client.create_collection("things", embedding_function=None)
+    for refused in (
+        lambda: local_client.create_collection(half),
+        lambda: local_client.create_collection("other", metadata={"key": half}),
+        lambda: collection.modify(name=half),
+        lambda: collection.modify(metadata={"key": half}),
+        lambda: collection.add(ids="a", embeddings=[1, 2], metadatas={"key": half}),
+        lambda: collection.get(where={"key": {half: 1}}),
+        lambda: collection.get(include=[half]),
+    ):
+        with pytest.raises((ValueError, chroma_nb.errors.InvalidArgumentError), match="ud800") as caught:
+            refused()
+        str(caught.value).encode()

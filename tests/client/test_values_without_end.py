@@ -9,6 +9,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 from typing import Any
 
+import chromadb.base_types
 import pandas as pd
 import pytest
 
@@ -155,6 +156,31 @@ def test_a_cell_that_cannot_be_shown_is_a_bad_row_like_others(collection: Any, c
     assert len(str(caught.value)) < 500
     assert collection.count() == 1
     assert [one.row for one in collection.add_df(frame, on_error="skip").skipped] == [0]
+
+
+SPARSE = [
+    chroma_nb.SparseVector([1], [0.5]),
+    chromadb.base_types.SparseVector([1], [0.5]),
+    chroma_nb.SparseVector([1], [0.5]).to_dict(),
+    {"#type": "sparse_vector"},
+]
+
+
+@pytest.mark.parametrize("cell", SPARSE, ids=["ours", "chromas", "a dict", "half a dict"])
+@pytest.mark.parametrize("form", ["column", "column of dicts"])
+@pytest.mark.parametrize("call", ["add_df", "upsert_df", "update_df", "sync"])
+def test_a_sparse_vector_is_a_bad_cell_like_others(collection: Any, call: str, form: str, cell: Any) -> None:
+    column = pd.Series([cell, "fine"], dtype=object)
+    if form == "column of dicts":
+        column = pd.Series([{"k": cell}, {"k": 1}], dtype=object)
+    name = "metadata" if form == "column of dicts" else "c"
+    frame = pd.DataFrame({"id": ["x", "a"], "embedding": [[1.0, 2.0]] * 2, name: column})
+    with pytest.raises(ValueError, match=rf"row 0 \(id 'x'\): column '{name}': .*only Chroma's cloud stores"):
+        getattr(collection, call)(frame)
+    assert collection.get()["metadatas"] == [{"k": 1}]
+    report = getattr(collection, call)(frame, on_error="skip")
+    assert [one.row for one in report.skipped] == [0]
+    assert collection.get()["ids"] == ["a"]
 
 
 def test_a_cell_of_a_wild_list_or_dict_is_its_items(collection: Any) -> None:

@@ -11,6 +11,7 @@ from engine_samples import quick_directory
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 
 
@@ -25,7 +26,7 @@ def tmp_path() -> Iterator[Path]:
 @pytest.fixture(params=["memory", "disk"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """A new engine."""
-    engine = Engine.open(None if request.param == "memory" else tmp_path / "db")
+    engine = SharedEngine.open(None if request.param == "memory" else tmp_path / "db")
     yield engine
     engine.close()
 
@@ -33,7 +34,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def on_disk(tmp_path: Path) -> Iterator[Engine]:
     """A new engine with a directory."""
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     yield engine
     engine.close()
 

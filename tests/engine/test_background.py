@@ -13,6 +13,7 @@ from engine_samples import create, nearest, numbered, numbered_vector, records, 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index import hnsw
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 
 
@@ -77,7 +78,7 @@ def test_records_newer_than_the_graph_are_found_and_deleted_ones_are_not(engine:
 
 @pytest.mark.usefixtures("eager")
 def test_the_graph_of_a_reopened_directory_comes_from_its_cache(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 300))
     nearest(engine, collection, numbered_vector(3), 3)
@@ -90,7 +91,7 @@ def test_the_graph_of_a_reopened_directory_comes_from_its_cache(tmp_path, monkey
         raise AssertionError("built although it lies in the cache")
 
     monkeypatch.setattr(HnswIndex, "build", refuse)
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     nearest(engine, collection, numbered_vector(3), 3)
     assert engine.builder.wait(60)
     assert method(engine, collection) == "graph"
@@ -101,7 +102,7 @@ def test_the_graph_of_a_reopened_directory_comes_from_its_cache(tmp_path, monkey
 def test_closing_stops_a_build_and_joins_the_thread(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hnsw, "CHUNK", 50)
     before = len(graph_threads())
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine, ef_construction=400)
     given = vectors(20_000, 64)
     engine.add(collection, records([str(row) for row in range(len(given))], given))
@@ -156,7 +157,7 @@ def test_a_collection_deleted_during_its_build_harms_nobody(engine: Engine, monk
 @pytest.mark.usefixtures("eager")
 def test_an_engine_that_is_garbage_collected_ends_its_thread() -> None:
     before = set(graph_threads())
-    engine = Engine.open(None)
+    engine = SharedEngine.open(None)
     collection = create(engine)
     engine.add(collection, numbered(0, 200))
     nearest(engine, collection, numbered_vector(3), 3)

@@ -17,7 +17,7 @@ PLACE = ("default_tenant", "default_database")
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     connections = Connections(None, durability="power", read_only=False)
-    connection = connections.alone(lambda connection: connection)
+    connection = connections.outside_transactions(lambda connection: connection)
     migrations.apply(connection, None)
     yield connection
     connections.close()

@@ -8,6 +8,7 @@ from engine_samples import create, numbered
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory, grown
+from chroma_nb.engine.opening import SharedEngine
 
 
 def ints(*values: int) -> np.ndarray:
@@ -105,7 +106,7 @@ def test_arrays_grow_by_half() -> None:
 
 def test_following_and_loading_come_to_the_same(tmp_path) -> None:
     """One engine follows the other's changes, a third loads everything."""
-    writer, follower = Engine.open(tmp_path / "db"), Engine(tmp_path / "db", durability="process")
+    writer, follower = SharedEngine.open(tmp_path / "db"), Engine(tmp_path / "db", durability="process")
     collection = create(writer)
     writer.add(collection, numbered(0, 10))
     for turn in range(6):
@@ -116,7 +117,7 @@ def test_following_and_loading_come_to_the_same(tmp_path) -> None:
     follower.get(collection, None, None, None, None, ())
     loader = Engine(tmp_path / "db", durability="process")
     loader.get(collection, None, None, None, None, ())
-    (followed,), (loaded,) = follower._memories.values(), loader._memories.values()
+    (followed,), (loaded,) = follower.transactions.memories.values(), loader.transactions.memories.values()
     live = followed.live_rows()
     assert [followed.ids[row] for row in live] == [loaded.ids[row] for row in loaded.live_rows()]
     assert followed.slots[live].tolist() == loaded.slots[loaded.live_rows()].tolist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from uuid import UUID
 import numpy as np
 import orjson
 import pytest
-from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector
+from engine_samples import PLACE, agree, contents, create, index_state, nearest, numbered, numbered_vector
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import catalog
 from chroma_nb.engine.storage.sqlite import Durability
@@ -130,7 +132,7 @@ def test_a_small_collection_that_is_rewritten_often_stays_small(
 ) -> None:
     """300 records of 1,536 numbers, rewritten ten times in calls of any size."""
     live = 300 * 1536 * 4
-    engine = Engine.open(tmp_path / "db", durability=durability)
+    engine = SharedEngine.open(tmp_path / "db", durability=durability)
     collection = create(engine)
     given = numbered(0, 300, dimension=1536)
     engine.add(collection, given)
@@ -178,11 +180,11 @@ def test_a_graph_is_built_again_at_once_and_nothing_outdated_stays_in_the_cache(
         assert compact()
         assert engine.builder.wait(60)  # no query has asked
         if hnswlib:
-            assert engine.describe(collection)["index"].startswith(f"hnsw over {engine.count(collection)} ")
+            assert index_state(engine, collection).startswith(f"hnsw over {engine.count(collection)} ")
         if engine.directory is not None and hnswlib:
             sidecars = list((engine.directory / "cache").glob("*.json"))
             generations = {orjson.loads(path.read_bytes())["facts"]["generation"] for path in sidecars}
-            current = engine.look(lambda connection: catalog.collection_by_id(connection, str(collection))).generation
+            current = engine.transactions.read(partial(catalog.collection_by_id, ident=str(collection))).generation
             assert generations == {current}
             assert len(list((engine.directory / "cache").iterdir())) == 2
         assert nearest(engine, collection, numbered_vector(12, 1), 1) == ["r12"]
@@ -196,7 +198,7 @@ def test_a_collection_that_another_deletes_meanwhile_does_not_end_what_is_done_f
     """At every point where Python code runs between the call's own transactions."""
     ran: set[int] = set()
     for at in range(1, 60):
-        engine = Engine.open(tmp_path / str(at))
+        engine = SharedEngine.open(tmp_path / str(at))
         with_holes(engine)
         gone, last = create(engine, "gone"), create(engine, "last")
         for one in (gone, last):
@@ -209,14 +211,14 @@ def test_a_collection_that_another_deletes_meanwhile_does_not_end_what_is_done_f
                 ran.add(at)
                 engine.delete_collection("gone", *PLACE)
 
-        for name in ("read", "begin", "change", "alone"):
-            real = getattr(engine._connections, name)
+        for name in ("read", "begin", "write", "outside_transactions"):
+            real = getattr(engine.transactions.connections, name)
 
             def step(*args: Any, real: Any = real, meanwhile: Any = meanwhile, **more: Any) -> Any:
                 meanwhile()
                 return real(*args, **more)
 
-            monkeypatch.setattr(engine._connections, name, step)
+            monkeypatch.setattr(engine.transactions.connections, name, step)
         with contextlib.suppress(NotFoundError) if call in ("compact", "build_graph") else contextlib.nullcontext():
             report = getattr(engine, call)(*([gone] if call in ("compact", "build_graph") else []))
             assert call != "verify" or report == []
@@ -244,7 +246,7 @@ def test_a_graph_saved_for_a_collection_that_was_deleted_or_compacted_meanwhile_
         lambda engine, collection: engine.delete_collection("words", *PLACE),
         lambda engine, collection: engine.compact(collection),
     ):
-        engine = Engine.open(tmp_path / "db")
+        engine = SharedEngine.open(tmp_path / "db")
         collection = with_holes(engine)
         monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 1 << 40)  # nobody builds but this test
 
@@ -263,7 +265,7 @@ def test_a_graph_saved_for_a_collection_that_was_deleted_or_compacted_meanwhile_
 def test_what_a_dead_process_left_in_the_cache_is_swept(tmp_path: Path, hnswlib: bool) -> None:
     if not hnswlib:
         pytest.skip("there are no graphs")
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = with_holes(engine)
     assert engine.build_graph(collection)
     cache = tmp_path / "db" / "cache"
@@ -277,14 +279,14 @@ def test_what_a_dead_process_left_in_the_cache_is_swept(tmp_path: Path, hnswlib:
         (cache / f"stale{number}.hnsw").write_bytes(b"graph")
     for name in ("dead.hnsw", "dead.part"):
         (cache / name).write_bytes(b"half")
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     assert {path.name for path in cache.iterdir()} == kept
     engine.close()
 
 
 def test_a_read_only_database_is_not_compacted(on_disk: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     collection = with_holes(on_disk)
-    monkeypatch.setattr(on_disk._connections, "read_only", True)
+    monkeypatch.setattr(on_disk.transactions.connections, "read_only", True)
     before = sorted((path, path.stat().st_mtime_ns) for path in on_disk.directory.rglob("*"))
     for call in (on_disk.vacuum, lambda: on_disk.compact(collection)):
         with pytest.raises(InternalError, match="read-only here: get and query work"):
@@ -295,13 +297,13 @@ def test_a_read_only_database_is_not_compacted(on_disk: Engine, monkeypatch: pyt
 
 
 def test_what_a_dead_process_left_of_a_compaction_is_swept(tmp_path) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = with_holes(engine)
     engine.close()
     vectors = tmp_path / "db" / "vectors"
     for name in (f"{collection}.1.f32.abc.new", f"{collection}.7.f32", "00000000-0000-0000-0000-000000000000.0.f32"):
         (vectors / name).write_bytes(b"half")
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     assert [path.name for path in vectors.iterdir()] == [f"{collection}.0.f32"]
     assert engine.verify() == []
     engine.close()

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.types import Edited, Edits, Records
 
@@ -93,7 +94,7 @@ def applied(there: dict[str, list[Any]], done: Edits) -> tuple[dict[str, list[An
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_edits_do_what_the_oracle_says_for_everybody(tmp_path: Path, many: list[Edits]) -> None:
     path = tmp_path / str(next(COUNTER))
-    engine, memory = Engine.open(path), Engine.open(None)
+    engine, memory = SharedEngine.open(path), SharedEngine.open(None)
     follower = Engine(path, durability="power")  # as another process has it
     collection, twin = create(engine), create(memory)
     there: dict[str, list[Any]] = {}

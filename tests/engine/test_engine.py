@@ -14,6 +14,7 @@ from engine_samples import (
     agree,
     contents,
     create,
+    index_state,
     nearest,
     numbered,
     numbered_vector,
@@ -22,6 +23,7 @@ from engine_samples import (
 )
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.errors import ChromaError, InternalError, InvalidArgumentError, NotFoundError
 from chroma_nb.query.parsing import parse_where, parse_where_document
 from chroma_nb.types import Records
@@ -114,7 +116,7 @@ def test_a_deleted_record_leaves_no_trace_in_its_successor(engine: Engine) -> No
 
 
 def test_hundred_thousand_ids_and_values(tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db", durability="process")
+    engine = SharedEngine.open(tmp_path / "db", durability="process")
     collection, n = create(engine), 100_000
     ids = [f"r{number}" for number in range(n)]
     given = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
@@ -152,7 +154,7 @@ def test_query_finds_every_record_after_fifty_rounds_of_churn(engine: Engine, hn
         assert nearest(engine, collection, numbered_vector(changed[0]), len(live)) != []
         assert engine.builder.wait(60)
     if hnswlib:
-        assert engine.describe(collection)["index"].startswith("hnsw")
+        assert index_state(engine, collection).startswith("hnsw")
     assert agree(engine, collection) == {f"r{number}" for number in live}
     for number in sorted(live)[::5]:
         if space != "ip":
@@ -281,7 +283,7 @@ def test_a_collection_that_is_not_there(engine: Engine) -> None:
 
 
 def test_a_closed_engine_says_so(tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.close()
     with pytest.raises(ChromaError, match="closed; make a new one"):
@@ -327,18 +329,19 @@ def test_reset_deletes_everything_and_goes_on(engine: Engine) -> None:
 
 
 def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine, space="cosine")
     engine.add(collection, numbered(0, 20))
     engine.delete(collection, ["r3"], None)
     engine.update(collection, numbered(5, 2, version=1))
     before = contents(engine, collection)
     engine.close()
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     assert contents(engine, collection) == before
     assert list(agree(engine, collection)) != []
     assert nearest(engine, collection, numbered_vector(6, 1), 1) == ["r6"]
-    assert engine.describe(collection)["space"] == "cosine"
+    parameters = engine.transactions.read_collection(collection, lambda snapshot: snapshot.row.parameters)
+    assert parameters.space == "cosine"
     engine.close()
 
 
@@ -350,20 +353,12 @@ def test_settings_of_ours_are_kept_beside(engine: Engine) -> None:
     assert (settings["embedding_model"], settings["more"]) == ("int8", 1)
 
 
-def test_describe_tells_counts_and_the_types_of_metadata(engine: Engine) -> None:
-    collection = create(engine)
-    engine.add(collection, records(["a", "b"], [[1, 2], [3, 4]], metadatas=[{"x": 1, "y": "s"}, {"x": 2.5}]))
-    described = engine.describe(collection)
-    assert (described["count"], described["dimension"], described["space"]) == (2, 2, "l2")
-    assert set(described["metadata"]) == {"x", "y"}
-
-
 # --- The snapshot ------------------------------------------------------------------------------------------------
 
 
 def test_an_answer_is_of_one_moment(tmp_path: Path) -> None:
     """While others write: ids, vectors, texts and count of one answer belong together."""
-    engine = Engine.open(tmp_path / "db", durability="process")
+    engine = SharedEngine.open(tmp_path / "db", durability="process")
     collection = create(engine)
     engine.add(collection, numbered(0, 100))
     over = threading.Event()
@@ -391,7 +386,7 @@ def test_an_answer_is_of_one_moment(tmp_path: Path) -> None:
 
 
 def test_a_get_or_create_race_makes_one_collection(tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     ids: list[UUID] = []
     threads = [
         threading.Thread(
@@ -413,7 +408,7 @@ def test_a_get_or_create_race_makes_one_collection(tmp_path: Path) -> None:
 def test_the_files_are_readable_by_their_owner_only_also_in_a_directory_of_others(tmp_path):
     place = tmp_path / "shared"
     place.mkdir(mode=0o755)
-    engine = Engine.open(place)
+    engine = SharedEngine.open(place)
     model = engine.create_collection("words", "default_tenant", "default_database", None, None, None, False)
     engine.add(model.id, Records(ids=["a"], embeddings=np.ones((1, 2), np.float32)))
     files = [path for path in place.rglob("*") if path.is_file()]

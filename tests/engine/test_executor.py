@@ -9,8 +9,10 @@ import pytest
 from engine_samples import EVERYTHING, create, nearest, numbered, numbered_vector, records, vectors
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.filters import selection
 from chroma_nb.engine.index.hnsw import HnswIndex
-from chroma_nb.engine.search import executor, planner
+from chroma_nb.engine.opening import SharedEngine
+from chroma_nb.engine.search import planner
 from chroma_nb.query.parsing import parse_where, parse_where_document
 
 
@@ -113,7 +115,7 @@ def test_limit_and_offset_cut_what_matches(
     filled, limit: int | None, offset: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, collection, _ = filled
-    monkeypatch.setattr(executor, "_FIRST_BLOCK", 64)  # the filter is evaluated block by block
+    monkeypatch.setattr(selection, "_FIRST_BLOCK", 64)  # the filter is evaluated block by block
     where = parse_where({"even": True})
     every = engine.get(collection, None, where, None, None, ())["ids"]
     assert every == [f"r{row}" for row in range(0, 600, 2) if row % 10]
@@ -141,7 +143,7 @@ def test_explain_tells_how(filled, hnswlib: bool) -> None:
 def test_ef_search_that_the_user_set_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not HnswIndex.available():
         pytest.skip("hnswlib is not installed")
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     for name, given, expected in (("unset", {}, 200), ("set", {"ef_search": 37}, 37)):
         collection = create(engine, name, **given)
         engine.add(collection, numbered(0, 300))

@@ -11,17 +11,18 @@ import pytest
 from engine_samples import contents, create, numbered
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.storage import pending
 from chroma_nb.errors import InternalError
 
 
 def count(engine: Engine) -> int:
     statement = "SELECT count(*) FROM pending_vectors"
-    return int(engine.look(lambda connection: connection.execute(statement).fetchone())[0])
+    return int(engine.transactions.read(lambda connection: connection.execute(statement).fetchone())[0])
 
 
 def opened(path: Path, durability: str = "process") -> tuple[Engine, UUID]:
-    engine = Engine.open(path, durability=durability)  # type: ignore[arg-type]
+    engine = SharedEngine.open(path, durability=durability)  # type: ignore[arg-type]
     return engine, create(engine)
 
 
@@ -33,7 +34,7 @@ def test_rows_whose_file_was_lost_are_put_back_at_the_next_opening(tmp_path: Pat
     engine.close()
     (file,) = (tmp_path / "vectors").iterdir()
     file.unlink()
-    engine = Engine.open(tmp_path)
+    engine = SharedEngine.open(tmp_path)
     assert contents(engine, collection) == before
     assert engine.verify() == []
     assert count(engine) == 0
@@ -92,7 +93,7 @@ def test_without_room_to_put_them_back_reading_goes_on_and_writing_waits(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", full)
-        engine = Engine.open(tmp_path)
+        engine = SharedEngine.open(tmp_path)
         assert engine.get(collection, None, None, None, None, ())["ids"] == ["r0", "r1", "r2"]
         for write in (lambda: engine.delete(collection, ["r0"], None), lambda: engine.compact(collection)):
             with pytest.raises(InternalError, match="No space left"):
@@ -109,9 +110,9 @@ def test_rows_that_belong_nowhere_are_not_written(tmp_path: Path) -> None:
     engine.add(collection, numbered(0, 2))
     wrong = [(1 << 50, bytes(32)), (2, bytes(32)), (-1, bytes(32)), (0, bytes(31))]
     statement = "INSERT OR REPLACE INTO pending_vectors VALUES (1, ?, ?)"
-    engine.change(lambda connection: connection.executemany(statement, wrong))
+    engine.transactions.write(lambda connection: connection.executemany(statement, wrong))
     engine.close()
-    engine = Engine.open(tmp_path)
+    engine = SharedEngine.open(tmp_path)
     assert engine.verify() == []
     assert (next((tmp_path / "vectors").iterdir())).stat().st_size == 2 * 32
     engine.close()

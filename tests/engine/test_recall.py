@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from engine_samples import create, records
 
-from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.opening import SharedEngine
 
 N, D, K = 50_000, 32, 10
 
@@ -36,7 +36,7 @@ def right_answers(vectors: np.ndarray, queries: np.ndarray, space: str) -> np.nd
 
 
 def check_recall(vectors: np.ndarray, queries: np.ndarray, space: str) -> None:
-    engine = Engine.open(None)
+    engine = SharedEngine.open(None)
     # A cheap graph: links and ef_construction below Chroma's defaults, so that the test is quick and hard.
     collection = create(engine, space=space, ef_construction=60, max_neighbors=12)
     engine.add(collection, records([str(row) for row in range(len(vectors))], vectors))

@@ -23,8 +23,8 @@ from chroma_nb.errors import InternalError
 @pytest.fixture
 def connections(tmp_path: Path) -> Iterator[Connections]:
     connections = Connections(tmp_path / "a ?#%.sqlite3", durability="power", read_only=False)
-    connections.alone(lambda connection: connection.execute("PRAGMA journal_mode=WAL"))
-    connections.change(lambda connection: connection.execute("CREATE TABLE words (word TEXT)"))
+    connections.outside_transactions(lambda connection: connection.execute("PRAGMA journal_mode=WAL"))
+    connections.write(lambda connection: connection.execute("CREATE TABLE words (word TEXT)"))
     yield connections
     connections.close()
 
@@ -41,7 +41,7 @@ def words(connections: Connections) -> list[str]:
 
 
 def insert(connections: Connections, word: str) -> None:
-    connections.change(lambda connection: connection.execute("INSERT INTO words VALUES (?)", (word,)))
+    connections.write(lambda connection: connection.execute("INSERT INTO words VALUES (?)", (word,)))
 
 
 def test_a_transaction_is_committed_at_the_end_of_its_work(connections: Connections) -> None:
@@ -50,7 +50,7 @@ def test_a_transaction_is_committed_at_the_end_of_its_work(connections: Connecti
         assert words(connections) == []  # nobody sees it before
         return "done"
 
-    assert connections.change(work) == "done"
+    assert connections.write(work) == "done"
     assert words(connections) == ["a"]
 
 
@@ -61,7 +61,7 @@ def test_any_exception_undoes_the_transaction(connections: Connections, error: t
         raise error
 
     with pytest.raises(error):
-        connections.change(fail)
+        connections.write(fail)
     assert words(connections) == []
     insert(connections, "b")
     assert words(connections) == ["b"]
@@ -129,20 +129,21 @@ def test_a_reader_that_was_lost_on_its_way_is_closed_by_the_next_reading(connect
     ("pragma", "value"), [("trusted_schema", 0), ("foreign_keys", 1), ("secure_delete", 0), ("synchronous", 3)]
 )
 def test_pragmas_hold_for_every_connection(connections: Connections, pragma: str, value: int) -> None:
-    for ask in (connections.read, connections.alone):
+    for ask in (connections.read, connections.outside_transactions):
         assert ask(lambda connection: connection.execute(f"PRAGMA {pragma}").fetchone()) == (value,)
 
 
 def test_durability_process_syncs_less(tmp_path: Path) -> None:
     connections = Connections(tmp_path / "db", durability="process", read_only=False)
-    assert connections.alone(lambda connection: connection.execute("PRAGMA synchronous").fetchone()) == (1,)
+    found = connections.outside_transactions(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
+    assert found == (1,)
     connections.close()
 
 
 @pytest.mark.parametrize("path", ["db", None])
 def test_what_nobody_closed_is_closed_when_nobody_refers_to_it(tmp_path: Path, path: str | None) -> None:
     connections = Connections(None if path is None else tmp_path / path, durability="power", read_only=False)
-    opened = {connections.read(lambda reader: reader), connections.alone(lambda writer: writer)}
+    opened = {connections.read(lambda reader: reader), connections.outside_transactions(lambda writer: writer)}
     del connections
     gc.collect()
     for connection in opened:
@@ -152,7 +153,7 @@ def test_what_nobody_closed_is_closed_when_nobody_refers_to_it(tmp_path: Path, p
 
 def test_a_database_in_memory_is_one_connection(tmp_path: Path) -> None:
     connections = Connections(None, durability="power", read_only=False)
-    assert connections.read(lambda one: one) is connections.change(lambda other: other)
+    assert connections.read(lambda one: one) is connections.write(lambda other: other)
     connections.close()
 
 

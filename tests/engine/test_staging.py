@@ -12,11 +12,12 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
+from engine_samples import PLACE, agree, asked, contents, create, nearest, numbered, numbered_vector, records
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.storage import migrations
 from chroma_nb.engine.transactions import staging
 from chroma_nb.errors import InternalError, InvalidArgumentError, NotFoundError, VersionMismatchError
@@ -41,9 +42,9 @@ def begun(engine: Engine, collection: UUID) -> Any:
 
 def hidden_rows(engine: Engine) -> int:
     """Staged records that nobody has published."""
-    rows = engine.look(lambda connection: connection.execute("SELECT count(*) FROM records").fetchone())[0]
-    counted = engine.look(lambda connection: connection.execute("SELECT sum(record_count) FROM collections").fetchone())
-    return int(rows - counted[0])
+    return int(
+        asked(engine, "SELECT count(*) FROM records") - asked(engine, "SELECT sum(record_count) FROM collections")
+    )
 
 
 def files(engine: Engine) -> list[str]:
@@ -98,7 +99,7 @@ def test_an_id_that_is_there_at_the_end_keeps_the_meaning_of_the_call(on_disk: E
     assert {name: now[name] for name in before} == before
     on_disk.delete(collection, ["new", "bare", "bare with uri"], None)
 
-    twin = Engine.open(None)
+    twin = SharedEngine.open(None)
     same = create(twin)
     twin.add(same, numbered(0, 10))
     twin.upsert(same, piece)
@@ -146,7 +147,7 @@ def test_what_died_is_swept(sweeper: str, on_disk: Engine, collection: UUID, tmp
             begun(on_disk, collection)
         else:
             on_disk.close()
-            on_disk = Engine.open(tmp_path / "db")
+            on_disk = SharedEngine.open(tmp_path / "db")
     assert hidden_rows(on_disk) == 0
     assert contents(on_disk, collection) == before
     assert on_disk.verify() == []
@@ -238,7 +239,7 @@ def test_a_collection_that_is_deleted_takes_along_what_is_on_its_way(on_disk: En
     with pytest.raises(NotFoundError):
         on_disk.stage(session, numbered(200, 5))
     on_disk.abandon(session)
-    assert on_disk.look(lambda connection: connection.execute("SELECT count(*) FROM records").fetchone()) == (0,)
+    assert asked(on_disk, "SELECT count(*) FROM records") == 0
     session = begun(on_disk, create(on_disk))
     on_disk.stage(session, numbered(100, 5))
     on_disk.reset()
@@ -253,7 +254,7 @@ def test_what_was_removed_meanwhile_is_not_published(on_disk: Engine, collection
     on_disk.stage(session, numbered(100, 5))
     from chroma_nb.engine.transactions import staging
 
-    staging.remove(str(collection), session.name, on_disk.change)
+    staging.remove(str(collection), session.name, on_disk.transactions.write)
     with pytest.raises(InternalError, match="are not there any more"):
         on_disk.stage(session, numbered(105, 5))
     with pytest.raises(InternalError, match="are not there any more"):
@@ -272,7 +273,7 @@ def test_vectors_that_never_came_set_no_dimension(on_disk: Engine) -> None:
 
 
 def test_in_memory_nothing_is_staged() -> None:
-    engine = Engine.open(None)
+    engine = SharedEngine.open(None)
     assert engine.begin_staging(create(engine)) is None
     engine.close()
 
@@ -286,7 +287,7 @@ def test_an_earlier_version_refuses_the_directory_and_says_what_to_do(
     earlier = [one for one in migrations.scripts() if one[0] <= 3]
     monkeypatch.setattr(migrations, "scripts", lambda: earlier)
     with pytest.raises(VersionMismatchError, match=r"written by a newer chroma_nb .*this one knows 3.*upgrade"):
-        Engine.open(tmp_path / "db")
+        SharedEngine.open(tmp_path / "db")
 
 
 # --- Against an oracle -----------------------------------------------------------------------------------------
@@ -306,7 +307,7 @@ STEPS = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_comes_between_the_records_are_those_of_the_oracle(tmp_path: Path, steps: list[Any]) -> None:
     path = tmp_path / str(next(_COUNTER))
-    engine = Engine.open(path)
+    engine = SharedEngine.open(path)
     collection = create(engine)
     there: dict[str, int] = {}  # id -> version
     waiting: dict[str, int] = {}
@@ -333,7 +334,7 @@ def test_whatever_comes_between_the_records_are_those_of_the_oracle(tmp_path: Pa
         elif what == "reopen":
             session = None
             engine.close()
-            engine = Engine.open(path)
+            engine = SharedEngine.open(path)
         elif what == "vacuum":
             engine.vacuum()
         elif what in ("add", "upsert"):

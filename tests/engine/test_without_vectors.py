@@ -13,6 +13,7 @@ import pytest
 from engine_samples import PLACE, create, records, vectors
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.query.parsing import parse_where
@@ -24,7 +25,7 @@ LOST = None
 
 @pytest.fixture(params=["memory", "disk"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = Engine.open(None if request.param == "memory" else tmp_path / "db")
+    engine = SharedEngine.open(None if request.param == "memory" else tmp_path / "db")
     yield engine
     engine.close()
 
@@ -111,21 +112,21 @@ def test_whatever_is_done_with_them_all_but_a_search_finds_them(engine: Engine, 
 
 def test_they_are_the_same_to_another_engine_and_after_opening_again(tmp_path: Path) -> None:
     wanted = {f"r{number}": LOST if number % 3 else vector for number, vector in enumerate(vectors(90, DIMENSION))}
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.adopt(collection, adopted(list(wanted)[:60], wanted))
     check(engine, collection, {one: wanted[one] for one in list(wanted)[:60]})
-    engine._memories.clear()  # as another process, which loads what is there, and then follows
+    engine.transactions.memories.clear()  # as another process, which loads what is there, and then follows
     check(engine, collection, {one: wanted[one] for one in list(wanted)[:60]})
-    number = next(iter(engine._memories))
-    before = engine._memories[number].seq
+    number = next(iter(engine.transactions.memories))
+    before = engine.transactions.memories[number].seq
     engine.adopt(collection, adopted(list(wanted)[60:], wanted))
     wanted["r1"] = np.full(DIMENSION, 0.25, np.float32)
     engine.update(collection, records(["r1"], [wanted["r1"]]))
-    assert engine._memories[number].seq == before + 2
+    assert engine.transactions.memories[number].seq == before + 2
     check(engine, collection, wanted)
     engine.close()
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     check(engine, collection, wanted)
     engine.vacuum()
     check(engine, collection, wanted)

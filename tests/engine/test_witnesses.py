@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from engine_samples import create, records, vectors
 
-from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.query.parsing import parse_where
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not HnswIndex.available(), reason="hnswlib is no
 
 @pytest.fixture(params=["l2", "cosine", "ip"])
 def collection(request):
-    engine = Engine.open(None)
+    engine = SharedEngine.open(None)
     ident = create(engine, space=request.param)
     engine.add(
         ident, records([f"r{row}" for row in range(N)], vectors(N), metadatas=[{"half": row % 2} for row in range(N)])

@@ -20,6 +20,7 @@ from pathlib import Path
 from uuid import UUID
 from engine_samples import *
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 """
 
 

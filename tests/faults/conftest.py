@@ -11,6 +11,7 @@ from engine_samples import quick_directory
 from failing_steps import steps
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 
 __all__ = ["on_disk", "steps", "tmp_path"]
 
@@ -18,7 +19,7 @@ __all__ = ["on_disk", "steps", "tmp_path"]
 @pytest.fixture
 def on_disk(tmp_path: Path) -> Iterator[Engine]:
     """A new engine with a directory."""
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     yield engine
     engine.close()
 

@@ -110,11 +110,11 @@ def applied(model: Model, call: dict[str, Any]) -> Model:
         return {} if model is None else model
     if call["op"] == "drop":
         return None
-    new = dict(model or {})
+    new = {} if call["op"] == "sync" else dict(model or {})
     for ident in call["ids"]:
         if call["op"] == "delete":
             new.pop(ident, None)
-        elif call["op"] == "upsert" or (call["op"] == "update") == (ident in new):
+        elif call["op"] in ("upsert", "sync") or (call["op"] == "update") == (ident in new):
             new[ident] = call["seq"]
     return new
 

@@ -1,6 +1,7 @@
 """Loses power: replays the system calls of a writing process up to an instant, and keeps what a disk may have kept.
 
-A small ALICE. A child writes under strace (``record``); its trace becomes steps on files and folders (``steps``).
+A small ALICE. A child (``power_loads.py``) writes under strace (``record``); its trace becomes steps on files and
+folders.
 ``lose_power`` makes the directory that a loss of power after one of the steps may leave:
 
 * what a finished fsync or fdatasync of a file covers is there; so are the names that one of their folder covers;
@@ -8,7 +9,8 @@ A small ALICE. A child writes under strace (``record``); its trace becomes steps
   to the disk from one copy in memory: that it holds a later write but not an earlier one cannot be;
 * a file has the length it had after any of those steps. A length from after a truncation comes with the truncation:
   both are in the inode, so what was cut off is not seen again;
-* of later names each may be there or not; a rename happens wholly or not at all, as file systems promise.
+* of later names each may be there or not; a rename happens wholly or not at all, as file systems promise. A rename from
+  one folder to another is covered by a sync of the one that it leads to. A folder that holds something is not removed.
 
 How much is kept is a row of VARIANTS. The log of the calls lies beside the database: what it said was said.
 SQLite's ``-shm`` is written through a map and left out: whoever opens first makes it anew. Any other writing map, and
@@ -17,105 +19,35 @@ any system call that would escape the replay, is an error.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
+import posixpath
 import random
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import crash_test
+import power_loads
 from child_process import PATHS
-
-import chroma_nb
-from chroma_nb.engine import engine as engines
-from chroma_nb.engine.search import planner
-from chroma_nb.engine.storage import pending
+from power_loads import Load
 
 SECTOR = 512
+#: Other system calls than those asked for do not stop the process.
+STRACE = ("strace", "-f", "--seccomp-bpf")
 #: System calls that are replayed, ...
 REPLAYED = (
     *("openat", "open", "creat", "close", "lseek", "write", "writev", "pwrite64", "ftruncate", "fallocate"),
-    *("rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "fsync", "fdatasync"),
+    *("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "fsync", "fdatasync"),
 )
 #: ... and those that would write or move something unseen.
 UNSEEN = (
-    *("truncate", "pwritev", "pwritev2", "link", "linkat", "symlink", "symlinkat", "rmdir"),
+    *("truncate", "pwritev", "pwritev2", "link", "linkat", "symlink", "symlinkat"),
     *("copy_file_range", "sendfile", "mmap"),
 )
-
-
-# --- The child that writes --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Load:
-    """What the child does in ``base``; each session ends without closing, but the last."""
-
-    base: str = ""
-    durability: str = "power"
-    mapped: bool = True  # False: as on a network file system, with a rollback journal
-    sessions: int = 2
-    calls: int = 22
-    seed: int = 1
-
-    @property
-    def options(self) -> crash_test.Options:
-        """The same for the crash tester."""
-        return crash_test.Options(
-            seed=self.seed, batch=14, dimension=40, database=f"{self.base}/db", log=f"{self.base}/log"
-        )
-
-
-def write(load: Load, session: int) -> None:
-    """One session: random calls, among them what makes, renames and removes files."""
-    small_thresholds()
-    if not load.mapped:
-        engines.is_network_mount = lambda path: True  # type: ignore[attr-defined]
-    options = crash_test.replace(load.options, round=session)
-    settings = chroma_nb.Settings(chroma_nb_durability=load.durability)
-    client = chroma_nb.PersistentClient(options.database, settings)
-    writer = crash_test.Writer(options, client, 0)
-    for number in range(load.calls):
-        writer.step("drop" if (session, number) == (0, 6) else None)
-        if number % 8 == 3:
-            build_graphs()
-        if number % 8 == 5:
-            extra = client.create_collection(f"extra-{session}", embedding_function=None)
-            extra.add(ids=["a", "b"], embeddings=[[1.0] * 7, [2.0] * 7])
-        if number % 8 == 7:
-            client.delete_collection(f"extra-{session}")
-            client.vacuum()
-    if session + 1 < load.sessions:
-        os._exit(0)  # the kernel of a notebook dies like this
-    client.close()
-
-
-def small_thresholds() -> None:
-    """Graphs, compactions and syncs for collections of a few records."""
-    crash_test.small_thresholds()
-    planner.SMALLEST_WASTE = 15 * 40 * 4  # type: ignore[misc]
-    pending.LARGEST = 8_000  # type: ignore[misc]
-
-
-def build_graphs() -> None:
-    """Build and save the graph of every collection now."""
-    for engine in list(engines._OPEN.values()):
-        for model in engine.list_collections("default_tenant", "default_database"):
-            engine.build_graph(model.id)
-
-
-def wait_for_graphs() -> None:
-    """Wait for the background threads where there is something for them to read."""
-    for engine in list(engines._OPEN.values()):
-        if engine.directory is not None and list(engine.directory.glob("cache/*.json")):
-            engine.builder.wait(5)
 
 
 # --- Recording --------------------------------------------------------------------------------------------------
@@ -124,7 +56,7 @@ def wait_for_graphs() -> None:
 def why_not() -> str:
     """Why nothing can be recorded here; empty when it can."""
     try:
-        tried = subprocess.run(["strace", "-f", "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
+        tried = subprocess.run([*STRACE, "-o", os.devnull, "true"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return "strace is not installed"
     return f"strace may not trace here: {tried.stderr.strip()[-200:]}" if tried.returncode else ""
@@ -136,8 +68,8 @@ def record(load: Load) -> list[Step]:
     for session in range(load.sessions):
         with tempfile.NamedTemporaryFile("r", suffix=".strace") as trace:
             calls = ",".join((*REPLAYED, *UNSEEN))
-            tracer = ["strace", "-f", "-qq", "-y", "-xx", "-s", str(1 << 26), "-o", trace.name, "-e", f"trace={calls}"]
-            role = [__file__, "--load", json.dumps(asdict(load)), "--session", str(session)]
+            tracer = [*STRACE, "-qq", "-y", "-xx", "-s", str(1 << 26), "-o", trace.name, "-e", f"trace={calls}"]
+            role = [power_loads.__file__, "--load", json.dumps(asdict(load)), "--session", str(session)]
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS), "PYTHONDONTWRITEBYTECODE": "1"}
             done = subprocess.run(
                 [*tracer, sys.executable, *role], capture_output=True, text=True, env=environment, check=False
@@ -249,9 +181,10 @@ class Disk:
 
     def _call(self, name: str, arguments: list[str], result: int, begun: int) -> None:
         if name in ("openat", "open", "creat"):
-            self._opened(arguments[1:] if name == "openat" else arguments, result)
-        elif name in ("rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat"):
-            self._named(name, [inside for text in arguments if (inside := self._inside(_text(text))) is not None])
+            [parts], rest = self._paths(arguments)
+            self._opened(parts, rest, result)
+        elif name in ("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat"):
+            self._named(name, self._paths(arguments)[0])
         elif name == "close":
             self._closed(arguments[0])
         elif name in UNSEEN and name != "mmap":
@@ -271,6 +204,8 @@ class Disk:
             assert not written or inside[-1].endswith("-shm"), f"{inside} is written through a map"
             return
         number = int(found[1])
+        if self._find(inside) in self._folders and name == "lseek":
+            return  # a folder that is listed, by a copy of its descriptor
         file = self._open[number]
         if name in ("fsync", "fdatasync"):
             self.steps.append(Sync(file, begun))
@@ -296,8 +231,19 @@ class Disk:
         self._sizes[file] = size
         self.steps.append(Resize(file, size))
 
-    def _opened(self, arguments: list[str], number: int) -> None:
-        parts = self._inside(_text(arguments[0]))
+    def _paths(self, arguments: list[str]) -> tuple[list[list[str] | None], list[str]]:
+        """The paths that a call names, some of them relative to the folder before, and its other arguments."""
+        paths, rest, base = list[list[str] | None](), list[str](), ""
+        for argument in arguments:
+            if argument.startswith('"'):
+                paths.append(self._inside(posixpath.join(base, _bytes(argument.strip('"')).decode())))
+            elif found := _DESCRIPTOR.match(argument):
+                base = _bytes(found[2]).decode()
+            else:
+                rest.append(argument)
+        return paths, rest
+
+    def _opened(self, parts: list[str] | None, flags: list[str], number: int) -> None:
         if parts is None:
             return
         file = self._find(parts)
@@ -306,7 +252,7 @@ class Disk:
             assert folder is not None, parts
             file = self._made(folder, parts[-1])
             self._sizes[file] = 0
-        elif "O_TRUNC" in arguments[1] and self._sizes[file]:
+        elif flags and "O_TRUNC" in flags[0] and self._sizes[file]:
             self._resized(file, 0)
         self._open[number], self._offsets[number] = file, 0
 
@@ -315,22 +261,22 @@ class Disk:
         if found:
             self._open.pop(int(found[1]), None)
 
-    def _named(self, name: str, paths: list[list[str]]) -> None:
-        if not paths:
+    def _named(self, name: str, paths: list[list[str] | None]) -> None:
+        places = [(self._find(parts[:-1]), parts[-1]) for parts in paths if parts is not None]
+        if not places:
             return
-        folder = self._find(paths[0][:-1])
+        assert len(places) == len(paths), f"{name} into {self._base}, or out of it"
+        (folder, last), (target, new) = places[0], places[-1]
         assert folder is not None, paths
-        entries, last = self._folders[folder], paths[0][-1]
+        assert target is not None, paths
         if name.startswith("mkdir"):
             self._folders[self._made(folder, last, is_folder=True)] = {}
-        elif name.startswith("unlink"):
-            del entries[last]
+        elif name.startswith(("unlink", "rmdir")):
+            del self._folders[folder][last]
             self.steps.append(Name(folder, last, None))
         else:
-            assert paths[0][:-1] == paths[1][:-1], f"a rename between folders: {paths}"
-            file = entries.pop(last)
-            entries[paths[1][-1]] = file
-            self.steps.append(Name(folder, paths[1][-1], file, source=last))
+            file = self._folders[target][new] = self._folders[folder].pop(last)
+            self.steps.append(Name(target, new, file, source=last))
 
     def _made(self, folder: int, name: str, *, is_folder: bool = False) -> int:
         file, self._next = self._next, self._next + 1
@@ -357,10 +303,6 @@ class Disk:
 def resumed_close(resumed: object, name: str) -> bool:
     """Whether this is the end of a close: it counted at its beginning."""
     return resumed is not None and name == "close"
-
-
-def _text(argument: str) -> str:
-    return _bytes(argument.strip('"')).decode() if argument.startswith('"') else ""
 
 
 def _bytes(hexadecimal: str) -> bytes:
@@ -443,11 +385,14 @@ def _names_left(
         if not is_kept:
             continue
         if step.file is None:
-            entries.pop(step.name, None)
-        else:
-            entries[step.name] = step.file
-            if entries.get(step.source) == step.file:
-                del entries[step.source]
+            if step.name in entries and not folders.get(entries[step.name]):  # a file, or an empty folder
+                del entries[step.name]
+            continue
+        if step.source:
+            for inside in folders.values():  # where an earlier rename, if that is lost, has left it
+                for name in [name for name, file in inside.items() if file == step.file]:
+                    del inside[name]
+        entries[step.name] = step.file
     return folders
 
 
@@ -510,37 +455,6 @@ def _sector(content: bytearray, sector: int) -> bytes:
     return bytes(content[sector * SECTOR : (sector + 1) * SECTOR]).ljust(SECTOR, b"\0")
 
 
-# --- What may be there afterwards -------------------------------------------------------------------------------
-
-
-def prefixes(log: list[crash_test.Entry]) -> list[crash_test.Model]:
-    """The states after each of the calls, and before them all; the latest first."""
-    models: list[crash_test.Model] = [None]
-    for call, _ in log:
-        models.append(crash_test.applied(models[-1], call))
-    return models[::-1]
-
-
-#: What is promised -> the states that a log then allows.
-ALLOWED: dict[str, Callable[[list[crash_test.Entry]], list[crash_test.Model]]] = {
-    "power": crash_test.states,
-    "process": prefixes,
-}
-
-
-def examined(load: Load, directory: Path) -> Iterator[str]:
-    """What is wrong with what a loss of power left in ``directory``, one sentence each."""
-    options = crash_test.replace(load.options, database=str(directory / "db"), log=str(directory / "log"))
-    try:
-        with chroma_nb.PersistentClient(options.database) as client:
-            for collection in client.list_collections():
-                collection.get(limit=1)  # loads it: its graph may lie in the cache
-            wait_for_graphs()
-            yield from crash_test.verify(options, client, ALLOWED[load.durability])
-    except (chroma_nb.errors.ChromaError, OSError, ValueError) as error:
-        yield f"error: {type(error).__name__}: {error}"
-
-
 def instants(steps: Sequence[Step], amount: int, chance: random.Random) -> list[int]:
     """Numbers of steps after which the power goes: a third anywhere, a third beside syncs, a third beside names."""
     chosen: list[int] = []
@@ -549,16 +463,3 @@ def instants(steps: Sequence[Step], amount: int, chance: random.Random) -> list[
         share = (amount - len(chosen)) // (3 if kinds is Sync else 2 if kinds is Name else 1)
         chosen += [place + chance.randint(0, 1) for place in chance.sample(places, min(share, len(places)))]
     return sorted(chosen)
-
-
-def main() -> None:
-    """The child's command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--load", required=True)
-    parser.add_argument("--session", type=int, required=True)
-    given: Any = parser.parse_args()
-    write(Load(**json.loads(given.load)), given.session)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,9 +14,10 @@ from uuid import UUID
 import numpy as np
 import pytest
 from child_process import run
-from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector
+from engine_samples import PLACE, agree, contents, create, index_state, nearest, numbered, numbered_vector
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.stores import VectorStores
@@ -28,7 +29,7 @@ ROW = 8 * 4  # bytes of a vector
 @pytest.fixture
 def closed(tmp_path: Path) -> tuple[Path, UUID]:
     """A closed database of 40 records, and its collection."""
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 40))
     engine.close()
@@ -46,7 +47,7 @@ def reopened() -> Iterator[Callable[[Path], Engine]]:
     engines: list[Engine] = []
 
     def again(directory: Path) -> Engine:
-        engines.append(Engine.open(directory))
+        engines.append(SharedEngine.open(directory))
         return engines[-1]
 
     yield again
@@ -64,7 +65,7 @@ def test_an_empty_or_missing_database_beside_vectors_is_refused_and_nothing_touc
     database = directory / "chroma_nb.sqlite3"
     database.write_bytes(b"") if damage == "zero bytes" else database.unlink()
     with pytest.raises(InternalError, match=r"missing or empty.*restore it from a backup"):
-        Engine.open(directory)
+        SharedEngine.open(directory)
     assert vector_file(directory).read_bytes() == before
     assert not database.exists() or not database.stat().st_size
 
@@ -75,7 +76,7 @@ def test_a_truncated_database_is_an_error_that_says_so(closed, kept: int) -> Non
     os.truncate(directory / "chroma_nb.sqlite3", kept)
 
     def open_and_verify() -> None:
-        engine = Engine.open(directory)
+        engine = SharedEngine.open(directory)
         try:
             assert engine.verify() == []
         finally:
@@ -89,7 +90,7 @@ def test_garbage_instead_of_a_database_is_an_error_that_says_so(closed) -> None:
     directory, _ = closed
     (directory / "chroma_nb.sqlite3").write_bytes(random.Random(1).randbytes(8192))
     with pytest.raises(InternalError, match=r"not a database.*restore it from a backup"):
-        Engine.open(directory)
+        SharedEngine.open(directory)
 
 
 def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path) ->
     connection.commit()
     connection.close()
     with pytest.raises(InternalError, match="was not made by chroma_nb"):
-        Engine.open(directory)
+        SharedEngine.open(directory)
     connection = sqlite3.connect(database)
     assert connection.execute("SELECT * FROM songs").fetchall() == [("Yesterday",)]
     connection.close()
@@ -114,13 +115,13 @@ def test_a_database_of_a_newer_version_is_refused(closed) -> None:
     connection.execute("PRAGMA user_version=999")
     connection.close()
     with pytest.raises(VersionMismatchError, match="upgrade chroma-nb"):
-        Engine.open(directory)
+        SharedEngine.open(directory)
 
 
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InternalError, match="expected a directory"):
-        Engine.open(tmp_path / "notes.txt")
+        SharedEngine.open(tmp_path / "notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
@@ -249,7 +250,7 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
     monkeypatch.setattr(planner, "SHARE_OF_BUILD", 0.0)
     directory = tmp_path / "db"
-    engine = Engine.open(directory)
+    engine = SharedEngine.open(directory)
     collection = create(engine)
     engine.add(collection, numbered(0, 400))
     wait_for_graph(engine, collection)
@@ -274,7 +275,7 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.Monke
         graph.parent.rmdir()
     engine = reopened(directory)
     wait_for_graph(engine, collection)
-    assert engine.describe(collection)["index"].startswith("hnsw over 400")
+    assert index_state(engine, collection).startswith("hnsw over 400")
     assert nearest(engine, collection, numbered_vector(123), 1) == ["r123"]
     assert len(list((directory / "cache").glob("*.json"))) == 1
     assert engine.verify() == []
@@ -303,7 +304,7 @@ import random, shutil, signal
 from chroma_nb.errors import ChromaError
 whole, copy, rounds = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 chance = random.Random(5)
-engine = Engine.open(whole)
+engine = SharedEngine.open(whole)
 collection = create(engine)
 engine.add(collection, numbered(0, 60))
 engine.delete(collection, ["r9"], None)
@@ -327,7 +328,7 @@ for round in range(rounds):
         data[place : place + 16] = data[place : place + 16][::-1]
     file.write_bytes(data)
     try:
-        engine = Engine.open(copy)
+        engine = SharedEngine.open(copy)
         try:
             wrong = engine.verify()
             names = [model.id for model in engine.list_collections(*PLACE)]

@@ -16,11 +16,13 @@ import numpy as np
 import power_loss
 import pytest
 from child_process import finish, run, start
-from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
+from engine_samples import PLACE, agree, contents, create, index_state, nearest, numbered, numbered_vector, records
 
 import chroma_nb.engine.engine
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.locks import is_network_mount
+from chroma_nb.engine.opening import SharedEngine
+from chroma_nb.engine.storage import catalog
 from chroma_nb.engine.storage.room import RESERVE_NAME
 from chroma_nb.engine.storage.sqlite import Durability
 from chroma_nb.errors import InternalError
@@ -76,7 +78,7 @@ def texts(first: int, count: int, dimension: int, length: int) -> Records:
 
 
 def test_a_full_disk_refuses_the_write_and_nothing_else(small_disk: Path) -> None:
-    engine = Engine.open(small_disk / "db")
+    engine = SharedEngine.open(small_disk / "db")
     collection = create(engine)
     count = 0
 
@@ -98,7 +100,7 @@ def test_a_full_disk_refuses_the_write_and_nothing_else(small_disk: Path) -> Non
 
 
 def test_writing_goes_on_when_there_is_room_again(small_disk: Path) -> None:
-    engine = Engine.open(small_disk / "db")
+    engine = SharedEngine.open(small_disk / "db")
     collection, other = create(engine), create(engine, "other")
     engine.add(other, numbered(0, 2000, dimension=64))
     filler = fill_up(small_disk)
@@ -139,7 +141,7 @@ def test_room_is_made_from_inside_on_a_full_disk(
     delete, left = DELETIONS[name]
     dimension, length, batch = SHAPES[shape]
     with disk_of(tmp_path / "small", "8m") as disk:
-        engine = Engine.open(disk / "db", durability=durability)
+        engine = SharedEngine.open(disk / "db", durability=durability)
         engine.add(create(engine, "other"), texts(0, 20, dimension, length))
         words = create(engine)
         calls = (engine.add(words, texts(first, batch, dimension, length)) for first in range(0, 1 << 20, batch))
@@ -151,7 +153,7 @@ def test_room_is_made_from_inside_on_a_full_disk(
         if reopened:
             engine.close()
             fill_up(disk)
-            engine = Engine.open(disk / "db", durability=durability)
+            engine = SharedEngine.open(disk / "db", durability=durability)
         delete(engine, words, count)
         assert engine.verify() == []
         rest = left(count) if name != "delete all" else 0
@@ -163,7 +165,7 @@ def test_room_is_made_from_inside_on_a_full_disk(
         engine.add(words, texts(900_000, 5, dimension, length)) if name != "vacuum" else None
         engine.close()
         (disk / "filler").unlink()
-        engine = Engine.open(disk / "db", durability=durability)
+        engine = SharedEngine.open(disk / "db", durability=durability)
         engine.add(words, texts(950_000, 5, dimension, length))
         assert engine.verify() == []
         assert len(agree(engine, words)) == rest + (10 if name != "vacuum" else 5)
@@ -172,7 +174,7 @@ def test_room_is_made_from_inside_on_a_full_disk(
 
 def test_a_vacuum_without_room_for_copies_does_what_it_can_and_says_what_it_could_not(tmp_path: Path) -> None:
     with disk_of(tmp_path / "small", "16m") as disk:
-        engine = Engine.open(disk / "db")
+        engine = SharedEngine.open(disk / "db")
         large, small = create(engine, "large"), create(engine, "small")
         engine.add(large, numbered(0, 2000, dimension=768))
         engine.add(small, numbered(0, 300, dimension=768))
@@ -201,9 +203,42 @@ def test_a_vacuum_without_room_for_copies_does_what_it_can_and_says_what_it_coul
         engine.close()
 
 
+@pytest.mark.parametrize("ending", ["given up", "dead"])
+def test_records_on_their_way_in_that_filled_the_disk_give_their_room_back(tmp_path: Path, ending: str) -> None:
+    """By the call that fails; where its process died, by the next vacuum."""
+    with disk_of(tmp_path / "disk", "12m") as disk:
+        engine = SharedEngine.open(disk / "db")
+        collection = create(engine)
+        engine.add(collection, numbered(0, 2_000, dimension=64))
+        before = free(disk)
+        session = engine.begin_staging(collection)
+        assert session is not None
+
+        def stage_until_full() -> None:
+            for first in range(2_000, 100_000, 200):
+                engine.stage(session, texts(first, 200, 64, 400))
+
+        with pytest.raises(InternalError, match=r"(?i)no space left"):
+            stage_until_full()
+        fill_up(disk)
+        if ending == "given up":
+            engine.abandon(session)
+        else:
+            session.close()
+        freed = engine.vacuum()
+        (disk / "filler").unlink()
+        assert freed["complete"], freed["problems"]
+        assert not engine.transactions.read(
+            lambda connection: [row for row in catalog.all_collections(connection) if row.staged]
+        )
+        assert free(disk) >= before - (1 << 20)
+        assert len(agree(engine, collection)) == 2_000
+        engine.close()
+
+
 def test_on_a_full_disk_a_deletion_gives_its_room_back_at_once(tmp_path: Path) -> None:
     with disk_of(tmp_path / "small", "16m") as disk:
-        engine = Engine.open(disk / "db")
+        engine = SharedEngine.open(disk / "db")
         words = create(engine)
         for first in range(0, 1500, 50):
             engine.add(words, texts(first, 50, 8, 2000))
@@ -217,12 +252,12 @@ def test_on_a_full_disk_a_deletion_gives_its_room_back_at_once(tmp_path: Path) -
 
 def test_a_deletion_for_which_nothing_is_enough_says_so_and_smaller_ones_work(tmp_path: Path) -> None:
     with disk_of(tmp_path / "small", "24m") as disk:
-        engine = Engine.open(disk / "db")
+        engine = SharedEngine.open(disk / "db")
         words = create(engine)
         for first in range(0, 4000, 500):
             engine.add(words, texts(first, 500, 8, 2000))
         engine.close()
-        engine = Engine.open(disk / "db")
+        engine = SharedEngine.open(disk / "db")
         fill_up(disk)
         with pytest.raises(InternalError, match="delete fewer records in one call, or a whole collection"):
             engine.delete(words, [f"r{number}" for number in range(0, 4000, 2)], None)
@@ -237,7 +272,7 @@ def test_a_deletion_for_which_nothing_is_enough_says_so_and_smaller_ones_work(tm
 def test_no_addition_leaves_a_journal_that_could_never_be_emptied(tmp_path: Path) -> None:
     """It would fit the journal, but not once more the database: then no deletion could make room either."""
     with disk_of(tmp_path / "small", "16m") as disk:
-        engine = Engine.open(disk / "db")
+        engine = SharedEngine.open(disk / "db")
         words = create(engine)
         with pytest.raises(InternalError, match="no space left"):
             engine.add(words, texts(0, 2500, 8, 2000))
@@ -253,14 +288,14 @@ def test_a_database_is_opened_on_a_full_disk_though_nothing_was_held_back(tmp_pa
     """As one is that an earlier version wrote: a saved graph is given up for it."""
     pytest.importorskip("hnswlib")
     with disk_of(tmp_path / "small", "16m") as disk:
-        engine = Engine.open(disk / "db")
+        engine = SharedEngine.open(disk / "db")
         words = create(engine)
         engine.add(words, numbered(0, 3000, dimension=64))
         assert engine.build_graph(words)
         engine.close()
         (disk / "db" / RESERVE_NAME).unlink()
         fill_up(disk)
-        engine = Engine.open(disk / "db")
+        engine = SharedEngine.open(disk / "db")
         assert len(agree(engine, words)) == 3000
         engine.delete(words, [f"r{number}" for number in range(2000)], None)
         assert engine.verify() == []
@@ -275,7 +310,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk_too(name: str, durability: 
     import resource
     from test_disk import DELETIONS, texts
     delete, left = DELETIONS[sys.argv[2]]
-    engine = Engine.open(Path(sys.argv[1]), durability=sys.argv[3])
+    engine = SharedEngine.open(Path(sys.argv[1]), durability=sys.argv[3])
     collection = create(engine)
     engine.add(collection, texts(0, 20, 8, 500))
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
@@ -298,7 +333,7 @@ def test_a_limit_on_the_size_of_files_is_a_full_disk_too(name: str, durability: 
         engine.add(collection, texts(900_000, 5, 8, 500))
     engine.close()
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    engine = Engine.open(Path(sys.argv[1]))
+    engine = SharedEngine.open(Path(sys.argv[1]))
     engine.add(collection, texts(950_000, 5, 8, 500))
     assert engine.verify() == []
     engine.close()
@@ -310,13 +345,13 @@ def test_a_graph_that_cannot_be_saved_on_a_full_disk_is_a_warning(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("hnswlib")
-    engine = Engine.open(small_disk / "db")
+    engine = SharedEngine.open(small_disk / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 3000, dimension=64))
     (small_disk / "filler").write_bytes(bytes(int(2.2e6)))
     with pytest.warns(RuntimeWarning, match="will be rebuilt when it is needed again"):
         assert engine.build_graph(collection)
-    assert engine.describe(collection)["index"].startswith("hnsw")
+    assert index_state(engine, collection).startswith("hnsw")
     assert nearest(engine, collection, numbered_vector(7, dimension=64), 1) == ["r7"]
     assert list((small_disk / "db" / "cache").glob("*")) == []
     engine.close()
@@ -327,7 +362,7 @@ def test_a_graph_that_cannot_be_saved_on_a_full_disk_is_a_warning(
 WRITER = """
 from chroma_nb.errors import InternalError
 try:
-    engine = Engine.open(Path(sys.argv[1]))
+    engine = SharedEngine.open(Path(sys.argv[1]))
 except InternalError as error:
     assert "damaged" not in str(error), error
     print("not opened")
@@ -351,7 +386,7 @@ def test_a_disk_that_fails_from_some_moment_on_leaves_whole_calls(tmp_path: Path
     """Also when the process dies then: a commit whose sync failed does not come back over rows written since."""
     if reason := power_loss.why_not():
         pytest.skip(reason)
-    engine = Engine.open(tmp_path / "whole")
+    engine = SharedEngine.open(tmp_path / "whole")
     engine.add(create(engine), numbered(0, 30))
     engine.close()
     for number in range(1, 100, 1 if calls == "fdatasync" else 4):
@@ -360,7 +395,7 @@ def test_a_disk_that_fails_from_some_moment_on_leaves_whole_calls(tmp_path: Path
         strace = ("strace", "-f", "-qq", "-o", str(tmp_path / "trace"), "-e", f"trace={calls}", "-e", inject)
         said = run(WRITER, directory, prefix=strace).splitlines()
         assert set(said[:-1]) <= {"True"}
-        engine = Engine.open(directory)
+        engine = SharedEngine.open(directory)
         (model,) = engine.list_collections(*PLACE)
         assert engine.verify() == []
         left = agree(engine, model.id)
@@ -385,13 +420,13 @@ READER = """
 import shutil, traceback
 from chroma_nb.query.parsing import parse_where
 directory = Path(sys.argv[1])
-warm = Engine.open(directory.parent / "warm")  # everything is imported while this process may read it
+warm = SharedEngine.open(directory.parent / "warm")  # everything is imported while this process may read it
 other = create(warm)
 warm.add(other, numbered(0, 2))
 nearest(warm, other, numbered_vector(1), 1), contents(warm, other)
 warm.close()
 os.setuid(65534)
-engine = Engine.open(directory)
+engine = SharedEngine.open(directory)
 (model,) = engine.list_collections(*PLACE)
 assert len(agree(engine, model.id)) == 30
 assert nearest(engine, model.id, numbered_vector(7), 1) == ["r7"]
@@ -426,7 +461,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip("only root may become somebody else")
     directory = Path("/var/tmp") / f"chroma_nb-{os.getpid()}-{os.urandom(4).hex()}" / "db"
     directory.mkdir(parents=True)
-    engine = Engine.open(directory)
+    engine = SharedEngine.open(directory)
     engine.add(create(engine), numbered(0, 30))
     engine.close()
     yield directory
@@ -445,7 +480,7 @@ def test_a_read_only_directory_is_read_and_queried(published: Path) -> None:
 
 def test_a_read_only_directory_with_a_journal_left_behind_shows_what_is_committed(published: Path) -> None:
     killed = """
-    engine = Engine.open(Path(sys.argv[1]))
+    engine = SharedEngine.open(Path(sys.argv[1]))
     (model,) = engine.list_collections(*PLACE)
     engine.delete(model.id, ["r29"], None)
     engine.add(model.id, numbered(40, 1))
@@ -464,7 +499,7 @@ def test_a_reader_who_may_not_write_follows_one_who_may(published: Path) -> None
     assert reader.stdin is not None
     if (line := reader.stdout.readline().strip()) != "read":
         raise AssertionError(line + finish(reader))
-    engine = Engine.open(published)
+    engine = SharedEngine.open(published)
     (model,) = engine.list_collections(*PLACE)
     engine.add(model.id, numbered(500, 1))
     publish(published)
@@ -534,7 +569,7 @@ def test_the_journal_does_not_grow_for_ever(on_disk: Engine) -> None:
 
 
 def test_files_and_folders_are_their_owners_only(tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     engine.add(create(engine), numbered(0, 3))
     assert (tmp_path / "db").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "db" / "vectors").stat().st_mode & 0o777 == 0o700
@@ -575,7 +610,7 @@ def test_network_mounts_are_told_by_the_mount_table(path: str, expected: bool) -
 @pytest.fixture
 def on_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.setattr(chroma_nb.engine.engine, "is_network_mount", lambda path: True)
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     yield engine
     engine.close()
 
@@ -601,7 +636,7 @@ def test_a_network_mount_is_followed_by_another_process(on_the_network: Engine) 
     script = """
     import chroma_nb.engine.engine as module
     module.is_network_mount = lambda path: True
-    engine = Engine.open(Path(sys.argv[1]))
+    engine = SharedEngine.open(Path(sys.argv[1]))
     collection = UUID(sys.argv[2])
     engine.add(collection, numbered(100, 5))
     print(len(agree(engine, collection)))

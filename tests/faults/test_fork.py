@@ -60,7 +60,7 @@ def test_child_and_parent_both_go_on(place: str, tmp_path) -> None:
 def test_a_child_that_ends_normally_does_not_take_the_parents_locks_with_it(tmp_path) -> None:
     script = """
     import sqlite3
-    engine = Engine.open(Path(sys.argv[1]))
+    engine = SharedEngine.open(Path(sys.argv[1]))
     collection = create(engine)
     engine.add(collection, numbered(0, 5))
     for _ in range(3):
@@ -81,7 +81,7 @@ def test_a_child_that_ends_normally_does_not_take_the_parents_locks_with_it(tmp_
 def test_a_pool_of_workers_queries_what_the_parent_opened(place: str, tmp_path) -> None:
     script = """
     import multiprocessing
-    engine = Engine.open(None if sys.argv[1] == "memory" else Path(sys.argv[1]))
+    engine = SharedEngine.open(None if sys.argv[1] == "memory" else Path(sys.argv[1]))
     collection = create(engine)
     engine.add(collection, numbered(0, 50))
     def ask(number):
@@ -99,7 +99,7 @@ def test_a_pool_of_workers_queries_what_the_parent_opened(place: str, tmp_path) 
 def test_a_fork_while_other_threads_write_leaves_the_child_usable(tmp_path) -> None:
     script = """
     import signal, threading, time
-    engine = Engine.open(None if sys.argv[1] == "memory" else Path(sys.argv[1]))
+    engine = SharedEngine.open(None if sys.argv[1] == "memory" else Path(sys.argv[1]))
     collection = create(engine)
     engine.add(collection, numbered(0, 50))
     over = threading.Event()

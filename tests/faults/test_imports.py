@@ -303,7 +303,7 @@ def test_whoever_is_called_during_an_import_is_refused_at_once(
 
     def adding(*given: Any) -> None:
         with pytest.raises(InternalError, match="is being opened or imported by this thread") as caught:
-            chroma_import.Engine.open(place.target)
+            chroma_import.SharedEngine.open(place.target)
         said.append(str(caught.value))
         add(*given)
 

@@ -25,6 +25,7 @@ from engine_samples import PLACE, agree, contents, create, nearest, numbered, nu
 
 import chroma_nb.engine
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.query.parsing import parse_where
 
@@ -129,7 +130,7 @@ def check(caller: Caller, twin: Caller, number: int, before: dict[str, Any]) -> 
 @pytest.fixture(params=["memory", "disk"])
 def callers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Caller, Caller]]:
     """One who is interrupted, and a twin in memory who is not."""
-    engine, other = Engine.open(None if request.param == "memory" else tmp_path / "db"), Engine.open(None)
+    engine, other = SharedEngine.open(None if request.param == "memory" else tmp_path / "db"), SharedEngine.open(None)
     yield Caller(engine, create(engine)), Caller(other, create(other))
     engine.close()
     other.close()
@@ -201,12 +202,12 @@ def test_whoever_is_interrupted_goes_on_while_the_traceback_is_kept(callers: tup
             assert seen["version"] == number
     assert kept is not None
     assert engine.verify() == []
-    assert len(engine._connections._all) <= 3  # the writer's, this thread's reader, the graph's
-    assert not any(connection.in_transaction for connection in engine._connections._all)
+    assert len(engine.transactions.connections._all) <= 3  # the writer's, this thread's reader, the graph's
+    assert not any(connection.in_transaction for connection in engine.transactions.connections._all)
 
 
 def test_an_interrupt_while_waiting_for_another_writer_leaves_no_transaction_open(tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 5))
     taken, release = threading.Event(), threading.Event()
@@ -237,7 +238,7 @@ def test_an_interrupt_while_a_graph_is_put_in_place_harms_nobody(
 ) -> None:
     pytest.importorskip("hnswlib")
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 300))
     for number in (3, 30, 60, 90, 120):

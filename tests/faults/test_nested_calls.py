@@ -412,7 +412,7 @@ def test_a_finalizer_in_the_thread_that_builds_a_graph(tmp_path: Path, monkeypat
 
 def _row_and_memory(collection: Any) -> tuple[Any, Any]:
     engine = collection._client._backend.engine
-    return engine._read(collection.id, lambda reading: (reading.row, reading.memory))
+    return engine.transactions.read_collection(collection.id, lambda reading: (reading.row, reading.memory))
 
 
 # --- Callbacks that a call makes on purpose ---------------------------------------------------------------------------

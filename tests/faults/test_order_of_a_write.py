@@ -17,6 +17,7 @@ from engine_samples import PLACE, agree, contents, create, numbered, numbered_ve
 from failing_steps import Steps
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.errors import ChromaError, _DamagedError
 
@@ -46,7 +47,7 @@ OPERATIONS: dict[str, tuple[int, Operation]] = {
 
 def opened(directory: Path | None, count: int) -> tuple[Engine, UUID]:
     """An engine whose collection has ``count`` records, a replaced vector and a deleted record."""
-    engine = Engine.open(directory)
+    engine = SharedEngine.open(directory)
     collection, other = create(engine), create(engine, "other")
     engine.add(other, numbered(0, 2))
     if count:
@@ -111,7 +112,7 @@ def test_whatever_step_fails_the_state_is_that_of_before_or_after(
         if place == "disk":
             last = contents(engine, collection)
             engine.close()
-            engine = Engine.open(directory(number))
+            engine = SharedEngine.open(directory(number))
             assert contents(engine, collection) == last, where
             assert engine.verify() == [], where
         engine.close()
@@ -140,7 +141,7 @@ def test_the_first_rows_of_a_collection_sync_the_folder_too(steps: Steps, tmp_pa
 
 
 def test_durability_process_syncs_no_rows(steps: Steps, tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db", durability="process")
+    engine = SharedEngine.open(tmp_path / "db", durability="process")
     collection = create(engine)
     with steps.armed():
         engine.add(collection, numbered(0, 2))

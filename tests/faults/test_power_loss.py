@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import crash_test
+import power_loads
 import power_loss
 import pytest
-from engine_samples import quick_directory
-from power_loss import VARIANTS, Load, Name, Note, Resize, Step, Sync, Variant, Write, lose_power
+from engine_samples import asked, quick_directory
+from power_loads import Load
+from power_loss import VARIANTS, Name, Note, Resize, Step, Sync, Variant, Write, lose_power
 
 import chroma_nb
-from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
-from chroma_nb.engine.storage import pending
 
 #: What is promised -> the load that is to show it, in whatever directory.
 PROMISES = {
@@ -25,6 +28,13 @@ PROMISES = {
     "process": Load(durability="process"),
     "power, on a network mount": Load(durability="power", mapped=False),
     "process, on a network mount": Load(durability="process", mapped=False),
+}
+#: Where Chroma's files are put, as above. (What an import builds waits for the disk with either durability.)
+IMPORTS = {
+    "imports, power": Load(kind="imports", sessions=3, seed=2),
+    "conversions, process, on a network mount": Load(
+        kind="conversions", sessions=3, seed=3, durability="process", mapped=False
+    ),
 }
 #: Files whose syncs do nothing -> a load, which they are, and what must be found then.
 BROKEN: dict[str, tuple[str, Callable[[Name], bool], str]] = {
@@ -36,14 +46,15 @@ BROKEN: dict[str, tuple[str, Callable[[Name], bool], str]] = {
         "error",
     ),
     "the folders": ("power", lambda step: step.is_folder, "lost"),
+    "the folders of an import": ("imports, power", lambda step: step.is_folder, "lost"),
 }
 
 
 class Recordings:
     """The steps of each load, recorded once."""
 
-    def __init__(self, base: Path) -> None:
-        self._base = base
+    def __init__(self, base: Path, source: Path) -> None:
+        self._base, self._source = base, str(source)
         self._known: dict[str, tuple[Load, list[Step]]] = {}
 
     def of(self, name: str) -> tuple[Load, list[Step]]:
@@ -51,17 +62,27 @@ class Recordings:
         if name not in self._known:
             base = self._base / str(len(self._known))
             base.mkdir()
-            load = replace(PROMISES[name], base=str(base))
+            load = replace({**PROMISES, **IMPORTS}[name], base=str(base), source=self._source)
             self._known[name] = load, recorded(load)
         return self._known[name]
 
 
 @pytest.fixture(scope="module")
-def recordings() -> Iterator[Recordings]:
+def recordings(chromas: Path) -> Iterator[Recordings]:
     """What this module has recorded so far."""
     directory = quick_directory("power")
-    yield Recordings(directory)
+    yield Recordings(directory, chromas)
     shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def chromas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of Chroma."""
+    directory = tmp_path_factory.mktemp("chroma")
+    fixtures = Path(__file__).parents[1] / "interchange" / "fixtures"
+    with tarfile.open(fixtures / "chroma-1.0.20.tar.xz") as archive:
+        archive.extractall(directory, filter="data")
+    return directory / "chroma-1.0.20"
 
 
 def recorded(load: Load) -> list[Step]:
@@ -74,30 +95,60 @@ def recorded(load: Load) -> list[Step]:
 
 @pytest.fixture(autouse=True)
 def _small_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SMALLEST_GRAPH_BYTES", "SMALLEST_WASTE", "SHARE_OF_BUILD"):
-        monkeypatch.setattr(planner, name, getattr(planner, name))  # put back after the test
-    monkeypatch.setattr(pending, "LARGEST", pending.LARGEST)
-    power_loss.small_thresholds()
+    monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
+    for module, names in power_loads.THRESHOLDS.items():
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name))  # put back after the test
+    power_loads.small_thresholds()
 
 
 def found(load: Load, steps: Sequence[Step], amount: int, unsynced: frozenset[int] = frozenset()) -> list[str]:
     """What is wrong after losing power at ``amount`` instants, in each variant."""
     chance = random.Random(load.seed)
+    places = [(instant, name) for instant in power_loss.instants(steps, amount, chance) for name in VARIANTS]
+    return found_at(places, load, steps, chance, unsynced)
+
+
+def found_at(
+    places: Iterable[tuple[int, str]],
+    load: Load,
+    steps: Sequence[Step],
+    chance: random.Random,
+    unsynced: frozenset[int] = frozenset(),
+) -> list[str]:
+    """What is wrong after losing power at each instant, in its variant."""
     wrong = []
-    for instant in power_loss.instants(steps, amount, chance):
-        for name, variant in VARIANTS.items():
-            target = Path(load.base) / "left"
-            lose_power(steps[:instant], variant, chance, target, unsynced)
-            where = f"after step {instant} of {len(steps)}, {name} kept"
-            wrong += [f"{text} ({where})" for text in power_loss.examined(load, target)]
-            shutil.rmtree(target)
+    for instant, name in places:
+        target = Path(load.base) / "left"
+        lose_power(steps[:instant], VARIANTS[name], chance, target, unsynced)
+        where = f"after step {instant} of {len(steps)}, {name} kept"
+        wrong += [f"{text} ({where})" for text in power_loads.examined(load, target)]
+        shutil.rmtree(target)
     return wrong
+
+
+def moves(steps: Sequence[Step]) -> list[int]:
+    """The instants after files or folders were moved, but for those whose draft got its name."""
+    drafts = (".f32", ".json")
+    names = [(place, step) for place, step in enumerate(steps, 1) if isinstance(step, Name)]
+    return [place for place, step in names if step.source and not step.name.endswith(drafts)]
 
 
 @pytest.mark.parametrize("name", list(PROMISES))
 def test_what_was_promised_survives_a_loss_of_power(name: str, recordings: Recordings) -> None:
+    """Records that come one by one and in tables: all of a call or nothing, and nothing of what died on its way in."""
     load, steps = recordings.of(name)
-    assert found(load, steps, 6) == []
+    assert found(load, steps, 5) == []
+
+
+@pytest.mark.parametrize("name", list(IMPORTS))
+def test_a_loss_of_power_in_an_import_leaves_what_was_there_or_what_was_imported(
+    name: str, recordings: Recordings
+) -> None:
+    load, steps = recordings.of(name)
+    chance = random.Random(load.seed)
+    moved = [(instant, "anything") for instant in chance.choices(moves(steps), k=6)]
+    assert found_at(moved, load, steps, chance) + found(load, steps, 2) == []
 
 
 @pytest.mark.long
@@ -108,6 +159,18 @@ def test_what_was_promised_survives_losses_of_power_again_and_again(name: str, s
     assert found(load, recorded(load), 150) == []
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["imports", "conversions"])
+@pytest.mark.parametrize("seed", range(1, 13))
+def test_losses_of_power_in_imports_again_and_again(kind: str, seed: int, chromas: Path, tmp_path: Path) -> None:
+    """Each seed dies after another move of files."""
+    promise = list(PROMISES.values())[seed % len(PROMISES)]
+    load = replace(promise, base=str(tmp_path), seed=seed, kind=kind, sessions=3, source=str(chromas))
+    steps, chance = recorded(load), random.Random(seed)
+    moved = [(instant, name) for instant in moves(steps) * 4 for name in VARIANTS if not name.startswith("nothing")]
+    assert found_at(moved, load, steps, chance) + found(load, steps, 40) == []
+
+
 @pytest.mark.parametrize("name", list(BROKEN))
 def test_the_tester_sees_syncs_that_do_nothing(name: str, recordings: Recordings) -> None:
     """A tester that finds nothing must be one that could."""
@@ -115,18 +178,38 @@ def test_the_tester_sees_syncs_that_do_nothing(name: str, recordings: Recordings
     load, steps = recordings.of(promise)
     names = [step for step in steps if isinstance(step, Name)]
     unsynced = frozenset(step.file for step in names if step.file is not None and is_broken(step))
-    assert kind in {text.split(":")[0] for text in found(load, steps, 8, unsynced)}
+    amount = 8 if load.kind == "records" else 3
+    assert kind in {text.split(":")[0] for text in found(load, steps, amount, unsynced)}
 
 
 def test_the_load_makes_every_kind_of_file(recordings: Recordings) -> None:
     load, steps = recordings.of("power")
     names = [step for step in steps if isinstance(step, Name)]
-    assert {Path(step.name).suffix for step in names if step.file} >= {".f32", ".new", ".hnsw", ".json", ".part"}
-    assert {Path(step.name).suffix for step in names if step.file is None} >= {".f32", ".hnsw", ".json"}
+    made = {Path(step.name).suffix for step in names if step.file}
+    assert made >= {".f32", ".new", ".hnsw", ".json", ".part", ".reserve"}
+    removed = {Path(step.name).suffix for step in names if step.file is None}
+    assert removed >= {".f32", ".new", ".hnsw", ".json", ".reserve"}
     assert {Path(step.name).suffix for step in names if step.source} == {".f32", ".json"}
-    log = Path(load.base) / "log.0"
-    assert len(crash_test.read_log(log)) == load.calls * load.sessions
-    assert power_loss.said(steps) == log.read_bytes()
+    path = Path(load.base) / "log.0"
+    assert power_loss.said(steps) == path.read_bytes()
+    log = crash_test.read_log(path)
+    assert len(log) > load.calls * load.sessions
+    assert {call.get("way") for call, _ in log} == {None, "table", "embedded", "file", "fails", "stops"}
+    assert {call["op"] for call, _ in log} >= {"add", "upsert", "sync", "update", "delete", "drop"}
+
+
+def test_the_load_dies_while_records_are_staged(recordings: Recordings, tmp_path: Path) -> None:
+    load, steps = recordings.of("power")
+    notes = [(place, step.data) for place, step in enumerate(steps) if isinstance(step, Note)]
+    [(begun, died), *_] = [(one[0], two[0]) for one, two in pairwise(notes) if b'"stops"' in one[1]]
+    seen = 0
+    for instant in range(begun + 1, died, 3):
+        lose_power(steps[:instant], VARIANTS["everything"], random.Random(1), tmp_path / "left")
+        if power_loads.staged_ids(tmp_path / "left" / "db") and (seen := seen + 1) in (1, 5):
+            assert list(power_loads.examined(load, tmp_path / "left")) == []
+            assert not power_loads.staged_ids(tmp_path / "left" / "db")
+        shutil.rmtree(tmp_path / "left")
+    assert seen >= 5
 
 
 def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
@@ -149,7 +232,7 @@ def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
         with chroma_nb.PersistentClient(directory) as client:
             collection = client.get_collection("words-0", embedding_function=None)
             collection.get(limit=1)  # loads the collection, and then its graph
-            power_loss.wait_for_graphs()
+            power_loads.wait_for_graphs()
             told = [collection.explain(query_embeddings=[vectors[ident]], n_results=1) for ident in ids]
             found_first = [collection.query(query_embeddings=[vectors[ident]], n_results=1)["ids"] for ident in ids]
         asked += {one["method"] for one in told} == {"graph"}  # not where too much of it is dead
@@ -162,8 +245,8 @@ def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
 def test_on_a_network_mount_every_commit_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With synchronous=NORMAL a rollback journal may, rarely, be rolled back from what never reached the disk."""
     monkeypatch.setattr("chroma_nb.engine.engine.is_network_mount", lambda path: True)
-    engine = Engine.open(tmp_path / "db", durability="process")
-    assert engine.change(lambda connection: connection.execute("PRAGMA synchronous").fetchone()) == (3,)
+    engine = SharedEngine.open(tmp_path / "db", durability="process")
+    assert asked(engine, "PRAGMA synchronous") == 3
     engine.close()
 
 

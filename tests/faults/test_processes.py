@@ -16,8 +16,9 @@ import pytest
 from child_process import finish, run, start
 from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
 
-import chroma_nb.engine.engine
+import chroma_nb.engine.transactions.running
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.errors import InternalError, NotFoundError
 from chroma_nb.query.parsing import parse_where
@@ -34,7 +35,7 @@ def tell(process: subprocess.Popen[str], line: str) -> str:
 
 #: Does what it is told, line by line: a Python expression over ``engine`` and ``collection``.
 SERVANT = """
-engine = Engine.open(Path(sys.argv[1]))
+engine = SharedEngine.open(Path(sys.argv[1]))
 collection = UUID(sys.argv[2])
 for line in sys.stdin:
     try:
@@ -47,7 +48,7 @@ for line in sys.stdin:
 @pytest.fixture
 def shared(tmp_path: Path):
     """An engine, its collection and a process that has both open too."""
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 20))
     other = start(SERVANT, tmp_path / "db", collection)
@@ -105,7 +106,7 @@ def test_what_one_process_sweeps_is_not_the_copy_that_another_is_making(
     def disturbed(self: Compaction) -> None:
         copy(self)
         if sweeps == "opening":
-            run("Engine.open(Path(sys.argv[1])).close()", engine.directory)
+            run("SharedEngine.open(Path(sys.argv[1])).close()", engine.directory)
         else:
             assert "Error" not in tell(other, sweeps)
 
@@ -139,7 +140,7 @@ def test_a_record_deleted_last_and_added_by_the_other_process_is_not_taken_for_i
 
 
 WRITER = """
-engine = Engine.open(Path(sys.argv[1]))
+engine = SharedEngine.open(Path(sys.argv[1]))
 collection, me = UUID(sys.argv[2]), int(sys.argv[3])
 for round in range(12):
     first = me * 10_000 + 20 * round
@@ -153,7 +154,7 @@ for round in range(12):
 
 
 def test_three_writers_at_once_lose_nothing(tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     writers = [start(WRITER, tmp_path / "db", collection, me) for me in (1, 2, 3)]
     while any(writer.poll() is None for writer in writers):
@@ -175,7 +176,7 @@ def agree_while_others_write(engine: Engine, collection: UUID) -> None:
 
 
 def test_one_of_three_writers_is_killed_and_the_others_go_on(tmp_path: Path) -> None:
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     writers = [start(WRITER, tmp_path / "db", collection, me) for me in (1, 2, 3)]
     while engine.count(collection) < 100:
@@ -202,7 +203,7 @@ def test_twenty_first_opens_at_once(tmp_path: Path) -> None:
             os.read(gate, 1)  # until the parent lets all go at once
             status = 1
             try:
-                engine = Engine.open(Path(sys.argv[1]))
+                engine = SharedEngine.open(Path(sys.argv[1]))
                 model = engine.create_collection("words", *PLACE, None, None, None, True)
                 engine.add(model.id, numbered(number, 1))
                 engine.close()
@@ -212,7 +213,7 @@ def test_twenty_first_opens_at_once(tmp_path: Path) -> None:
         children.append(child)
     os.close(opened)
     assert not any(os.waitpid(child, 0)[1] for child in children)
-    engine = Engine.open(Path(sys.argv[1]))
+    engine = SharedEngine.open(Path(sys.argv[1]))
     (model,) = engine.list_collections(*PLACE)
     print(len(agree(engine, model.id)), engine.verify())
     """
@@ -224,14 +225,14 @@ def test_a_writer_that_hangs_is_named_in_the_error_of_the_others(
 ) -> None:
     engine, collection, other = shared
     tell(other, "setattr(sys.modules['chroma_nb.engine.storage.sqlite'], 'BUSY_TIMEOUT_SECONDS', 0.1)")
-    tell(other, "engine._connections._writer.execute('PRAGMA busy_timeout=100')")
+    tell(other, "engine.transactions.connections._writer.execute('PRAGMA busy_timeout=100')")
     entered, release = threading.Event(), threading.Event()
 
     def hold(connection: object) -> None:
         entered.set()
         release.wait(30)
 
-    holder = threading.Thread(target=engine.change, args=(hold,))
+    holder = threading.Thread(target=engine.transactions.write, args=(hold,))
     holder.start()
     entered.wait(10)
     answer = tell(other, "engine.add(collection, numbered(900, 1))")
@@ -249,7 +250,7 @@ def test_a_writer_that_hangs_is_named_in_the_error_of_the_others(
 
 @pytest.mark.parametrize("place", ["memory", "disk"])
 def test_eight_threads_add_query_delete_and_compact(place: str, tmp_path: Path) -> None:
-    engine = Engine.open(None if place == "memory" else tmp_path / "db")
+    engine = SharedEngine.open(None if place == "memory" else tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 50))
     wrong: list[BaseException] = []
@@ -281,7 +282,7 @@ def test_eight_threads_add_query_delete_and_compact(place: str, tmp_path: Path) 
 
 def test_a_reader_that_holds_a_generation_is_not_disturbed_by_its_compaction(tmp_path: Path) -> None:
     """The store is given back when the last reader is done, not when the generation is over."""
-    engine = Engine.open(tmp_path / "db")
+    engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.add(collection, numbered(0, 50))
     engine.delete(collection, ["r0"], None)
@@ -295,7 +296,7 @@ def test_a_reader_that_holds_a_generation_is_not_disturbed_by_its_compaction(tmp
             return reading.matrix[reading.memory.slots[reading.memory.live_rows()]].copy()
 
         try:
-            answers.append(engine._read(collection, operation))
+            answers.append(engine.transactions.read_collection(collection, operation))
         except InternalError as error:
             answers.append(error)
 
@@ -317,16 +318,16 @@ def test_a_reader_that_holds_a_generation_is_not_disturbed_by_its_compaction(tmp
 
 
 def test_a_folder_removed_and_made_again_is_a_new_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chroma_nb.engine.engine, "_LOOKED", 0.0)
+    monkeypatch.setattr(chroma_nb.engine.transactions.running, "TRUSTED_SECONDS", 0.0)
     directory = tmp_path / "db"
-    old = Engine.open(directory)
+    old = SharedEngine.open(directory)
     collection = create(old)
     old.add(collection, numbered(0, 5))
     shutil.rmtree(directory)
     for call in (lambda: old.count(collection), lambda: old.add(collection, numbered(9, 1))):
         with pytest.raises(InternalError, match="removed or replaced"):
             call()
-    new = Engine.open(directory)
+    new = SharedEngine.open(directory)
     assert new is not old
     fresh = create(new)
     new.add(fresh, numbered(0, 3))
@@ -342,7 +343,7 @@ def test_one_directory_is_one_engine_by_whatever_path(tmp_path: Path, monkeypatc
     (tmp_path / "db").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "db")
     monkeypatch.chdir(tmp_path)
-    engines = [Engine.open(path) for path in (tmp_path / "db", tmp_path / "link", Path("db"), Path("db/../db"))]
+    engines = [SharedEngine.open(path) for path in (tmp_path / "db", tmp_path / "link", Path("db"), Path("db/../db"))]
     assert len(set(map(id, engines))) == 1
     collection = create(engines[0])
     for engine in engines[:-1]:
@@ -357,7 +358,7 @@ def test_200_opens_and_closes_leave_no_descriptor_and_no_thread(tmp_path: Path) 
         return len(os.listdir("/proc/self/fd"))
 
     def once(number: int) -> None:
-        engine = Engine.open(tmp_path / "db")
+        engine = SharedEngine.open(tmp_path / "db")
         collection = engine.create_collection("words", *PLACE, None, None, None, True).id
         engine.upsert(collection, numbered(number, 2))
         nearest(engine, collection, numbered_vector(number), 1)
@@ -374,7 +375,7 @@ def test_200_opens_and_closes_leave_no_descriptor_and_no_thread(tmp_path: Path) 
 def test_nothing_below_the_path_is_open_or_mapped_after_close(tmp_path: Path) -> None:
     script = """
     directory = Path(sys.argv[1])
-    engine = Engine.open(directory)
+    engine = SharedEngine.open(directory)
     collection = create(engine)
     engine.add(collection, numbered(0, 50))
     engine.delete(collection, ["r3"], None)
@@ -400,7 +401,7 @@ def test_records_that_were_never_committed_are_seen_by_nobody(shared) -> None:
         assert tell(other, "engine.count(collection)") == "20"
         connection.execute("UPDATE collections SET record_count = 20")
 
-    engine.change(change)
+    engine.transactions.write(change)
     with pytest.raises(Exception, match="UTF-8"):
         engine.add(collection, records(["a", "b"], [[1.0] * 8, [2.0] * 8], documents=["fine", "\ud800"]))
     assert agree(engine, collection) == eval(tell(other, "agree(engine, collection)"))

@@ -14,6 +14,7 @@ import child_process
 import numpy as np
 import pandas as pd
 import pytest
+from engine_samples import asked
 from failing_steps import Steps
 
 import chroma_nb
@@ -114,7 +115,7 @@ def state(collection: Any) -> dict[str, Any]:
 def staged(client: Any) -> int:
     """Records that no reader counts."""
     engine = client._system.engine
-    rows = engine.look(lambda connection: connection.execute("SELECT count(*) FROM records").fetchone())[0]
+    rows = asked(engine, "SELECT count(*) FROM records")
     return int(rows) - sum(collection.count() for collection in client.list_collections())
 
 
@@ -160,6 +161,8 @@ DYING = """
 import itertools, shutil, signal, sqlite3
 sys.path.insert(0, sys.argv[3])
 import test_tables
+from engine_samples import asked
+
 import chroma_nb
 
 folder, name = Path(sys.argv[1]), sys.argv[2]
@@ -232,6 +235,8 @@ WRITING = """
 sys.path.insert(0, sys.argv[3])
 import pandas as pd
 import test_tables
+from engine_samples import asked
+
 import chroma_nb
 
 version = int(sys.argv[2])

@@ -12,7 +12,7 @@ from chroma_fixtures import unpack
 import chroma_nb
 from chroma_nb import doctor
 from chroma_nb.cli import main
-from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.errors import InternalError
 
 DATABASE = "chroma_nb.sqlite3"
@@ -91,7 +91,7 @@ def to_open(folder):
     yield lambda: chroma_nb.PersistentClient(folder)
     yield lambda: chroma_nb.Client(chroma_nb.Settings(is_persistent=True, persist_directory=str(folder)))
     yield lambda: chroma_nb.AdminClient(chroma_nb.Settings(is_persistent=True, persist_directory=str(folder)))
-    yield lambda: Engine.open(folder)
+    yield lambda: SharedEngine.open(folder)
     yield lambda: chroma_nb.serve(str(folder), port=0)
 
 

@@ -1,5 +1,6 @@
 """A Chroma directory whose index files are lost or damaged: every text comes, and the vectors that can be found."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -177,6 +178,38 @@ def test_a_provider_that_fails_costs_no_record_and_reembed_goes_on_later(lost, t
         assert collection.get(include=["documents", "metadatas", "uris"]) == before
     have, _ = vectors(tmp_path / "ours")
     assert set(texts) <= set(have)
+
+
+@pytest.mark.parametrize("way", ["directory", "server"])
+def test_what_is_written_while_reembed_embeds_stays(way, lost, tmp_path, monkeypatch):
+    chroma_nb.import_chroma(lost, tmp_path / "ours")
+    with contextlib.ExitStack() as stack:
+        client = writer = stack.enter_context(chroma_nb.PersistentClient(tmp_path / "ours"))
+        if way == "server":
+            server = stack.enter_context(chroma_nb.serve(client, port=0))
+            client = stack.enter_context(chroma_nb.HttpClient(port=server.port))
+        collection, theirs = client.get_collection("docs-l2"), writer.get_collection("docs-l2")
+        got = collection.get(include=["embeddings", "documents"])
+        there = chroma_nb.types.have_vectors(got["embeddings"]).tolist()
+        without = [
+            one
+            for one, text, given in zip(got["ids"], got["documents"], there, strict=True)
+            if text is not None and not given
+        ]
+        embed = Lengths.__call__
+
+        def meanwhile(self, input):
+            monkeypatch.setattr(Lengths, "__call__", embed)
+            theirs.update(ids=[without[0]], documents=["written meanwhile"])
+            theirs.delete(ids=[without[1]])
+            return embed(self, input)
+
+        monkeypatch.setattr(Lengths, "__call__", meanwhile)
+        assert chroma_nb.reembed(collection) == len(without) - 2
+        assert theirs.get(ids=without[:2])["documents"] == ["written meanwhile"]
+        vector = theirs.get(ids=without[:1], include=["embeddings"])["embeddings"][0].tolist()
+        assert vector == [len("written meanwhile")] * 24
+        assert chroma_nb.reembed(collection) == 0
 
 
 def test_an_interrupted_reembedding_leaves_what_was_there(lost, tmp_path, monkeypatch):

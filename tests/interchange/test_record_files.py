@@ -5,6 +5,7 @@ import datetime
 import decimal
 import gzip
 import json
+import subprocess
 import tracemalloc
 
 import numpy as np
@@ -149,7 +150,7 @@ def test_vectors_that_an_import_could_not_save_can_be_given_by_a_file(no_place_i
         ('{"id": "a", "embedding": [1]}\nnonsense\n', "line 2 is not JSON"),
         ('{"document": "no id"}\n', "expected line 1 to be an object with a text as its 'id'"),
         ("[1, 2]\n", "expected line 1 to be an object"),
-        ('{"id": "a", "embedding": [1]}\n{"id": "b", "embedding": [1, 2]}\n', "to have one length, got [1, 2]"),
+        ('{"id": "a", "embedding": [1]}\n{"id": "b", "embedding": [1, 2]}\n', "one length, got 1 ('a') and 2 ('b')"),
     ],
 )
 def test_a_line_that_is_no_record_is_named(text, words, client, tmp_path):
@@ -192,6 +193,118 @@ def test_writing_that_fails_leaves_no_file_and_keeps_the_old_one(form, birds, tm
         getattr(birds, f"to_{form}")(path)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     assert path.read_text() == "the old one"
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "jsonl.gz"])
+def test_on_a_full_disk_nothing_of_a_file_is_left(form, client, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("mounting is not permitted here")
+    try:
+        collection = client.create_collection("many", embedding_function=None)
+        vectors = np.random.default_rng(0).standard_normal((700, 64)).astype(np.float32)
+        collection.add(ids=[str(n) for n in range(700)], embeddings=vectors)
+        with pytest.raises(OSError, match="No space left"):
+            getattr(collection, f"to_{form.removesuffix('.gz')}")(small / f"many.{form}", batch_size=100)
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "-l", small], check=True)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, "many"])
+def test_a_batch_of_no_size_is_refused_and_changes_nothing(size, birds, client, tmp_path):
+    path = tmp_path / "birds.jsonl"
+    birds.to_jsonl(path)
+    kept, other = path.read_bytes(), client.create_collection("other", embedding_function=None)
+    table = birds.to_arrow()
+    for call in (
+        lambda: birds.to_jsonl(path, batch_size=size),
+        lambda: birds.to_parquet(tmp_path / "birds.parquet", batch_size=size),
+        lambda: birds.to_arrow(batch_size=size),
+        lambda: other.from_jsonl(path, batch_size=size),
+        lambda: other.from_arrow(table, batch_size=size),
+        lambda: other.from_parquet(path, batch_size=size),
+        lambda: list(birds.iter_df(page_size=size)),
+    ):
+        with pytest.raises(ValueError, match=r"expected (batch|page)_size of at least 1, got"):
+            call()
+    assert path.read_bytes() == kept
+    assert [entry.name for entry in tmp_path.iterdir()] == ["birds.jsonl"]
+    assert other.count() == 0
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl", "jsonl.gz"])
+def test_the_answer_counts_what_was_written_though_somebody_deletes_meanwhile(form, birds, tmp_path, monkeypatch):
+    original = type(birds).get
+
+    def get(self, *arguments, **named):
+        got = original(self, *arguments, **named)
+        if named.get("include") == []:
+            birds.delete(ids=["crow"])
+        return got
+
+    monkeypatch.setattr(type(birds), "get", get)
+    path = tmp_path / f"birds.{form}"
+    assert getattr(birds, f"to_{form.removesuffix('.gz')}")(path, batch_size=2) == 3
+
+
+def test_a_file_that_is_cut_short_is_an_error_that_says_so(client, birds, tmp_path):
+    whole, cut, none = (tmp_path / f"{name}.jsonl.gz" for name in ("whole", "cut", "none"))
+    birds.to_jsonl(whole)
+    cut.write_bytes(whole.read_bytes()[:-20])
+    none.write_bytes(b"not compressed")
+    other = client.create_collection("other", embedding_function=None)
+    for path in (cut, none):
+        with pytest.raises(ValueError, match=f"expected {path} to be a whole gzip file"):
+            other.from_jsonl(path, batch_size=1)
+    assert other.count() == 0
+
+
+# --- Over HTTP ----------------------------------------------------------------------------------------------
+@pytest.fixture
+def remote(client):
+    with chroma_nb.serve(client, port=0) as server, chroma_nb.HttpClient(port=server.port) as there:
+        yield there.create_collection("remote", embedding_function=None)
+
+
+def lines_of(path, *ids, end=""):
+    path.write_text("".join(json.dumps({"id": one, "embedding": [1.0, 2.0]}) + "\n" for one in ids) + end)
+    return path
+
+
+def test_over_http_an_id_that_occurs_twice_in_a_file_is_refused_too(remote, tmp_path):
+    with pytest.raises(chroma_nb.errors.DuplicateIDError, match=r"a in upsert\.; the 4 records before these are"):
+        remote.from_jsonl(lines_of(tmp_path / "twice.jsonl", "a", "b", "c", "d", "e", "a"), batch_size=2)
+    assert remote.get(include=[])["ids"] == ["a", "b", "c", "d"]
+
+
+def test_over_http_a_line_that_is_no_record_says_what_is_written(remote, tmp_path):
+    path = lines_of(tmp_path / "cut.jsonl", "a", "b", "c", end='{"id": "d", "embed')
+    with pytest.raises(ValueError, match=r"line 4 is not JSON: .*; the 2 records before these are written"):
+        remote.from_jsonl(path, batch_size=2)
+    assert remote.get(include=[])["ids"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 10])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("embedding", value) for value in ("text", 5, [1, "2"], [1, None], [], [[1, 2]], [[1], [1, 2]], {"a": 1})),
+        *(("embedding", value) for value in ([1e39, 1], [True, False])),
+        ("document", 5),
+        ("uri", ["a"]),
+        ("id", ""),
+    ],
+)
+def test_a_field_that_is_none_is_named_with_its_line(field, value, batch_size, client, tmp_path):
+    collection = client.create_collection("others", embedding_function=None)
+    bad = {"id": "b", "embedding": [1, 2], field: value}
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps({"id": "a", "embedding": [1, 2]}) + "\n" + json.dumps(bad))
+    with pytest.raises(ValueError, match=f"expected line 2 to .* as its '{field}', got"):
+        collection.from_jsonl(path, batch_size=batch_size)
+    assert collection.count() == 0
 
 
 def test_memory_holds_one_batch_at_a_time(client, tmp_path):

@@ -1,5 +1,6 @@
 """%chroma and %%chroma, on our collections and on chromadb's own."""
 
+import enum
 import subprocess
 import sys
 
@@ -688,3 +689,9 @@ def test_columns_whose_names_are_numbers_are_named_by_them(chroma, shell, client
     shell.user_ns["rows"] = pd.DataFrame([["p7", "a bad cab"]])
     chroma("add papers rows --id 0 --text 1")
     assert client.get_collection(shell.user_ns["papers"].name).get(ids=["p7"])["documents"] == ["a bad cab"]
+
+
+def test_ids_in_a_variable_may_be_members_of_an_enumeration(chroma, shell, papers):
+    first, second = papers.get(limit=2)["ids"]
+    shell.user_ns["wanted"] = list(enum.Enum("Id", {"ONE": first, "TWO": second}, type=str))
+    assert chroma("get papers {wanted}")["ids"] == [first, second]

@@ -1,5 +1,6 @@
 """duplicates, outliers, compare, evaluate: tables first."""
 
+import enum
 import json
 import math
 import pickle
@@ -281,3 +282,14 @@ def test_more_expected_than_asked_for_can_still_be_perfect():
 def test_what_cannot_be_evaluated_is_refused(collections, questions, message):
     with pytest.raises(ValueError, match=message):
         evaluate(collections, questions)
+
+
+def test_expected_ids_may_be_members_of_an_enumeration():
+    class Id(str, enum.Enum):
+        A = "a"
+
+    for expected in ({"q1": Id.A}, {"q1": [Id.A]}, pd.DataFrame({"query": ["q1"], "expected": [[Id.A]]})):
+        assert (
+            evaluate(GOOD, expected, per_question=True)["rank"].tolist()
+            == evaluate(GOOD, {"q1": "a"}, per_question=True)["rank"].tolist()
+        )

@@ -19,6 +19,7 @@ from strategies import documents, metadatas, plain_numbers, wheres
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import changelog
 from chroma_nb.query.parsing import parse_where
@@ -50,9 +51,12 @@ class Machine(RuleBasedStateMachine):
         self.model: dict[str, Row] = {}
         self.directory = quick_directory("machine")
         if self.place == "memory":
-            self.engines = [Engine.open(None)] * 2
+            self.engines = [SharedEngine.open(None)] * 2
         else:
-            self.engines = [Engine.open(self.directory / "db"), Engine(self.directory / "db", durability="process")]
+            self.engines = [
+                SharedEngine.open(self.directory / "db"),
+                Engine(self.directory / "db", durability="process"),
+            ]
         self.collection = create(self.engines[0], space=space)
 
     def teardown(self) -> None:
@@ -145,7 +149,10 @@ class Machine(RuleBasedStateMachine):
         if self.place == "disk":
             for engine in self.engines:
                 engine.close()
-            self.engines = [Engine.open(self.directory / "db"), Engine(self.directory / "db", durability="process")]
+            self.engines = [
+                SharedEngine.open(self.directory / "db"),
+                Engine(self.directory / "db", durability="process"),
+            ]
 
     # --- Asking -----------------------------------------------------------------------------------------------------
 

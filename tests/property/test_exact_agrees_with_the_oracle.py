@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from oracle import nearest
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 
 SPACES = ("l2", "cosine", "ip")
@@ -99,7 +100,7 @@ def test_every_answer_is_that_of_the_oracle(
     vectors = REGIMES[regime](random, n, dimension).astype(np.float32)
     others = REGIMES[regime](random, 2, dimension).astype(np.float32)
     queries = np.stack([*others, vectors[random.integers(n)], np.zeros(dimension, np.float32)])
-    engine = Engine.open(None)
+    engine = SharedEngine.open(None)
     collection = create(engine, space=space)
     engine.add(collection, records([f"r{row}" for row in range(n)], vectors))
     gone = np.flatnonzero(random.random(n) < deleted).tolist()
@@ -138,7 +139,7 @@ def test_ten_thousand_records(space: str, regime: str, monkeypatch: pytest.Monke
     n, k = 10_000, 10
     vectors = REGIMES[regime](random, n, 24).astype(np.float32)
     queries = np.concatenate([REGIMES[regime](random, 3, 24).astype(np.float32), vectors[[17]]])
-    engine = Engine.open(None)
+    engine = SharedEngine.open(None)
     collection = create(engine, space=space)
     engine.add(collection, records([f"r{row}" for row in range(n)], vectors))
     allowed = random.permutation(n)[:1500]
@@ -161,7 +162,7 @@ def test_ten_thousand_records(space: str, regime: str, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("space", SPACES)
 def test_equal_vectors_come_in_the_order_of_get(space: str) -> None:
-    engine = Engine.open(None)
+    engine = SharedEngine.open(None)
     collection = create(engine, space=space)
     engine.add(collection, records([f"r{row}" for row in range(6000)], np.full((6000, 5), 0.3, np.float32)))
     engine.delete(collection, ["r0", "r3"], None)

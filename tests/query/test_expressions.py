@@ -1,15 +1,25 @@
 """Search expressions: how they are built, what they are sent as, what is refused. Facts of Chroma 1.5.9."""
 
+import enum
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
 import pytest
 
+from chroma_nb.execution.expression import operator as e
 from chroma_nb.query.conditions import And, K, Where
 from chroma_nb.query.parsing import parse_where
 from chroma_nb.query.ranking import Knn, Rank, Rrf, Val
 from chroma_nb.query.search import Aggregate, GroupBy, Limit, MaxK, MinK, Search, Select
 from chroma_nb.types import SparseVector
+
+
+class Word(str, enum.Enum):
+    TOPIC = "topic"
+    GT = "$gt"
+
 
 A, B, C = K("a") == 1, K("b") > 2, K("c") != 3
 KNN = {"$knn": {"query": [1.0, 2.0], "key": "#embedding", "limit": 16}}
@@ -243,3 +253,127 @@ def test_a_grouping_survives_its_json() -> None:
     grouped = GroupBy([K("a"), "b"], MinK([K.SCORE], 3)).to_dict()
     assert GroupBy.from_dict(grouped).to_dict() == grouped
     assert GroupBy.from_dict({}).to_dict() == {}
+
+
+#: How an expression may use one part twice; forty times over there are 2**40 parts.
+TWICE: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+    "&": (A, lambda one: one & one),
+    "|": (A, lambda one: one | one),
+    "& of |": (A, lambda one: (one | B) & (one | C)),
+    "And": (A, lambda one: e.And([one, one])),
+    "+": (Val(1), lambda one: one + one),
+    "*": (Val(1), lambda one: one * one),
+    "-": (Val(1), lambda one: one - one),
+    "/": (Val(1), lambda one: one / one),
+    "max": (Val(1), lambda one: one.max(one)),
+    "min": (Val(1), lambda one: one.min(one)),
+    "* of +": (Val(1), lambda one: (one + 1) * (one + 2)),
+    "Rrf": (Val(1), lambda one: Rrf([one, one])),
+    "abs": (Val(1), lambda one: abs(one - one).exp().log()),
+}
+
+
+def _repeated(name: str, levels: int) -> Any:
+    expression, use = TWICE[name]
+    for _ in range(levels):
+        expression = use(expression)
+    return expression
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_an_expression_that_repeats_its_own_parts_without_end_is_refused_at_once(name: str) -> None:
+    part = "where" if isinstance(TWICE[name][0], Where) else "rank"
+    for refused in (
+        lambda: _repeated(name, 40).to_dict(),
+        lambda: Search(**{part: _repeated(name, 40)}).to_dict(),
+        lambda: Search(**{part: _repeated(name, 39) & A if part == "where" else abs(_repeated(name, 39))}).to_dict(),
+    ):
+        with pytest.raises(ValueError, match=r"^Expected at most 100,000 parts, got a value in which the same parts"):
+            refused()
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_an_expression_may_use_a_part_twice_and_is_shown_whole(name: str) -> None:
+    expression = _repeated(name, 3)
+    assert len(str(expression.to_dict())) > 2**3
+    assert "…" not in repr(expression)
+    assert eval(repr(expression), vars(e)) == expression  # as a dataclass shows itself
+
+
+def test_an_expression_that_repeats_its_parts_without_end_is_shown_in_few_words() -> None:
+    assert repr(_repeated("-", 40)) == "Sub(…)"
+
+
+@pytest.mark.parametrize("read", [Where.from_dict, Rank.from_dict, lambda one: Search(where=one)])
+def test_a_dict_that_repeats_its_parts_without_end_is_no_expression(read: Any) -> None:
+    for operator, leaf in (("$and", {"a": 1}), ("$sum", {"$val": 1})):
+        repeated: dict[str, Any] = leaf
+        for _ in range(40):
+            repeated = {operator: [repeated, repeated]}
+        with pytest.raises(ValueError, match=r"^Expected at most 100,000 parts"):
+            read(repeated)
+
+
+def test_many_conditions_that_differ_are_no_repetition() -> None:
+    many = {"$or": [{"a": place} for place in range(110_000)]}
+    assert len(Where.from_dict(many).to_dict()["$or"]) == 110_000
+
+
+def test_an_expression_that_contains_itself_is_refused() -> None:
+    for circle, parts in ((e.And([]), "conditions"), (e.Sum([]), "ranks")):
+        getattr(circle, parts).extend([circle, circle])
+        with pytest.raises(ValueError, match=r"^Circular reference detected\nThe expression contains itself"):
+            circle.to_dict()
+        assert repr(circle) == f"{type(circle).__name__}({parts}=[..., ...])"
+
+
+def test_a_condition_of_ones_own_class_is_written_by_its_own_method() -> None:
+    class Mine(Where):
+        def to_dict(self) -> dict[str, Any]:
+            return {"mine": {"$eq": 1}}
+
+    assert (Mine() & A).to_dict() == {"$and": [{"mine": {"$eq": 1}}, {"a": {"$eq": 1}}]}
+
+
+def _types(value: Any) -> set[type]:
+    if isinstance(value, dict):
+        return set(map(type, value)).union(*map(_types, value.values()))
+    return set().union(*map(_types, value)) if isinstance(value, list) else {type(value)}
+
+
+def test_members_of_enumerations_are_written_as_the_values_they_stand_for() -> None:
+    ok, topic = HTTPStatus.OK, Word.TOPIC
+    search = Search(
+        where=(K(topic) == topic) & (K("status").is_in([ok]) | (K("status") > np.float64(1))),
+        rank=Knn(query=topic, key=topic, limit=ok, default=ok) * ok + Val(ok),
+        group_by=GroupBy(keys=[topic], aggregate=MinK(keys=topic, k=ok)),
+        limit=Limit(ok, ok),
+        select=[topic],
+    )
+    assert search.to_dict() == {
+        "filter": {
+            "$and": [
+                {"topic": {"$eq": "topic"}},
+                {"$or": [{"status": {"$in": [200]}}, {"status": {"$gt": 1.0}}]},
+            ]
+        },
+        "rank": {
+            "$sum": [
+                {"$mul": [{"$knn": {"query": "topic", "key": "topic", "limit": 200, "default": 200}}, {"$val": 200}]},
+                {"$val": 200},
+            ]
+        },
+        "group_by": {"keys": ["topic"], "aggregate": {"$min_k": {"keys": ["topic"], "k": 200}}},
+        "limit": {"offset": 200, "limit": 200},
+        "select": {"keys": ["topic"]},
+    }
+    assert _types(search.to_dict()) == {str, int, float}
+    read = (
+        Where.from_dict({topic: {Word.GT: ok}}),
+        Rank.from_dict({"$knn": {"query": [1.0], "key": topic, "limit": ok}}),
+        Limit.from_dict({"offset": ok, "limit": ok}),
+        Select.from_dict({"keys": [topic]}),
+        GroupBy.from_dict({"keys": [topic], "aggregate": {"$max_k": {"keys": [topic], "k": ok}}}),
+    )
+    assert set().union(*[_types(one.to_dict()) for one in read]) <= {str, int, float}
+    assert "Word" not in repr(read)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.query.conditions import (
-    MAX_DEPTH,
     And,
     Contains,
     Eq,
@@ -22,6 +21,7 @@ from chroma_nb.query.conditions import (
     Or,
     Regex,
 )
+from chroma_nb.query.expression import MAX_DEPTH
 from chroma_nb.query.operators import OPERATORS, of_documents, of_metadata
 from chroma_nb.query.parsing import parse_where, parse_where_document
 

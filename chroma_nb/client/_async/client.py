@@ -25,6 +25,7 @@ from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncClientAPI
+from chroma_nb.operations.validate import check_collection_id
 from chroma_nb.plain import plain
 from chroma_nb.schema import Schema
 from chroma_nb.types import CollectionMetadata, CollectionModel, UserIdentity
@@ -275,7 +276,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         Collection(name=birds)
         """
         model = await self._server.get_collection(name, self.tenant, self.database)
-        if id is not None and model.id != id:
+        if id is not None and model.id != check_collection_id(id):
             raise _MissingError(f"Collection [{name}] with id [{id}] does not exist")
         return self._existing(model, embedding_function, data_loader)
 

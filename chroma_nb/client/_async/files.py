@@ -5,6 +5,7 @@ The formats themselves are in ``interchange``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -81,6 +82,7 @@ class AsyncFiles:
         nothing, however large the file is; ``batch_size`` rows are read at a time. Raises ValueError for a file that
         holds no records, DuplicateIDError for an id that occurs twice. Needs pyarrow.
         """
+        dataframe_calls.positive("batch_size", batch_size)
         total, batches = await blocking.run(parquet.read, path, batch_size)
         return await self._read(batches, total)
 
@@ -91,10 +93,12 @@ class AsyncFiles:
         embedded from their documents. All or nothing, as ``from_parquet``. Raises ValueError with the number of a line
         that is no record.
         """
+        dataframe_calls.positive("batch_size", batch_size)
         return await self._read(json_lines.read(path, batch_size), None)
 
     async def from_arrow(self, table: Any, *, batch_size: int = 5000) -> int:
         """Upsert the rows of a pyarrow.Table or RecordBatch, with the columns of ``from_parquet``; answers how many."""
+        dataframe_calls.positive("batch_size", batch_size)
         batches = (
             arrow.from_batch(table.slice(start, batch_size), start) for start in range(0, table.num_rows, batch_size)
         )
@@ -114,18 +118,21 @@ class AsyncFiles:
     async def _write(
         self: Any, file: Any, where: Any, where_document: Any, batch_size: int, dimension: int | None
     ) -> int:
+        written = 0
         try:
+            dataframe_calls.positive("batch_size", batch_size)
             ids = (await self.get(where=where, where_document=where_document, include=[]))["ids"]
             with progress_bar(len(ids), description="writing", unit="record") as bar:
                 for start in range(0, len(ids), batch_size):
                     got = await self.get(ids=ids[start : start + batch_size], include=_FIELDS)
                     await blocking.run(file.write, _records(got, dimension))
+                    written += len(got["ids"])  # somebody may delete meanwhile
                     bar.update(len(got["ids"]))
             await blocking.run(file.close)
         except BaseException:
             file.discard()
             raise
-        return len(ids)
+        return written
 
     async def _read(self: Any, batches: Iterable[Records], total: int | None) -> int:
         """Upsert the records of a file; at once where the collection can, else batch by batch."""
@@ -133,17 +140,19 @@ class AsyncFiles:
         if self._edits_at_once:
             calls = dataframe_calls.write_pieces("upsert", batches, total, bar=record_bar(None))
             return (await run_async(self, calls)).written
-        count = 0
+        count, seen = 0, set[str]()
         with progress_bar(total, description="reading", unit="record") as bar:
-            for batch in batches:
-                try:
+            try:
+                for batch in batches:
+                    dataframe_calls.refuse_repeated("upsert", seen, batch.ids)
                     await run_async(self, dataframe_calls.write_records("upsert", batch))
-                except Exception as error:
-                    if count:
-                        dataframe_calls.say_more(error, f"the {count} records before these are written")
-                    raise
-                count += len(batch)
-                bar.update(max(0, count - bar.done))  # embedding moves it, too
+                    count += len(batch)
+                    with contextlib.suppress(Exception):  # a bar must not keep the rest from being written
+                        bar.update(max(0, count - bar.done))  # embedding moves it, too
+            except Exception as error:
+                if count:
+                    dataframe_calls.say_more(error, f"the {count} records before these are written")
+                raise
         return count
 
 

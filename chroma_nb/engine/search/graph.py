@@ -17,8 +17,8 @@ from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
+from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search import planner
-from chroma_nb.engine.search.executor import Reading
 from chroma_nb.engine.storage import records
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.types import Matrix
@@ -37,17 +37,17 @@ class GraphSource:
     end: int
 
     @classmethod
-    def of(cls, reading: Reading) -> GraphSource | None:
-        """The snapshot of this reading; None when there is nothing to index."""
-        memory = reading.memory
-        if reading.vectors is None or not memory.searchable:
+    def of(cls, snapshot: Snapshot) -> GraphSource | None:
+        """What lives in this snapshot; None when there is nothing to index."""
+        memory = snapshot.memory
+        if snapshot.vectors is None or not memory.searchable:
             return None
-        row, slots = reading.row, np.sort(memory.searchable_slots(memory.live_rows()))
-        staged = records.first_slot(reading.connection, row.number, row.hidden)
+        row, slots = snapshot.row, np.sort(memory.searchable_slots(memory.live_rows()))
+        staged = records.first_slot(snapshot.connection, row.number, row.hidden)
         if staged is None:
-            return cls(row, slots, reading.matrix, row.next_slot)
+            return cls(row, slots, snapshot.matrix, row.next_slot)
         slots = slots[slots < staged]
-        return cls(row, slots, reading.matrix, staged) if len(slots) else None
+        return cls(row, slots, snapshot.matrix, staged) if len(slots) else None
 
     def load(self, cache: Path) -> HnswIndex | None:
         """The graph in the cache, when it is whole and not too far behind."""

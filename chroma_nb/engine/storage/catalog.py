@@ -11,7 +11,8 @@ from uuid import UUID
 import orjson
 
 from chroma_nb.engine.storage.sqlite import Connection
-from chroma_nb.errors import InternalError, _AlreadyExistsError, _DamagedError, _MissingError
+from chroma_nb.errors import InternalError, InvalidArgumentError, _AlreadyExistsError, _DamagedError, _MissingError
+from chroma_nb.plain import shown
 from chroma_nb.schema import IndexParameters, Unindexed
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenant
 
@@ -414,4 +415,5 @@ def _json(value: Any) -> bytes | None:
     try:
         return orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError) as error:
-        raise InternalError(f"cannot store {value!r} as JSON: {error}") from None
+        kind = InvalidArgumentError if "UTF-8" in str(error) else InternalError
+        raise kind(f"cannot store {shown(value, 200, repr)} as JSON: {error}") from None

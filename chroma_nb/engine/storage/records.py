@@ -17,6 +17,7 @@ import numpy.typing as npt
 import orjson
 
 from chroma_nb.errors import InvalidArgumentError, _DamagedError
+from chroma_nb.plain import shown
 
 #: Bits of ``records.key`` that hold the position; the rest is the collection's number.
 POSITION_BITS: Final = 40
@@ -71,7 +72,7 @@ def encode_metadata(metadata: Mapping[str, Any] | None) -> bytes | None:
     try:
         return orjson.dumps(metadata, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError as error:
-        raise InvalidArgumentError(f"cannot store metadata {metadata!r}: {error}") from None
+        raise InvalidArgumentError(f"cannot store metadata {shown(metadata, 200, repr)}: {error}") from None
 
 
 def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> list[dict[str, Any] | None]:

@@ -60,15 +60,22 @@ def switch(built: Path) -> None:
         (built / name).mkdir(mode=0o700, exist_ok=True)  # so that a name that is not there was moved
     _sync_below(built)
     try:
+        # A loss of power may keep names in any order, but for the syncs: the folders have their names before anything
+        # is moved, what is old has left before what is new comes (SQLite would take an old log for that of the new
+        # database), and the database comes when all else is there.
         built.rename(ready)
-        for name in _OLD:
-            if os.path.lexists(directory / name):
-                aside.mkdir(mode=0o700, exist_ok=True)
-                (directory / name).rename(aside / name)
-        if aside.exists():
+        old = [name for name in _OLD if os.path.lexists(directory / name)]
+        if old:
+            aside.mkdir(mode=0o700)
+        sync_directory(directory)
+        for name in old:
+            (directory / name).rename(aside / name)
+        if old:
             sync_directory(aside)
-        for name in _NEW:
+        for name in _NEW[:-1]:
             (ready / name).rename(directory / name)
+        sync_directory(directory)
+        (ready / FILE_NAME).rename(directory / FILE_NAME)
         sync_directory(directory)
     except BaseException:
         with contextlib.suppress(OSError):  # what cannot be put back now, the next opening puts back
@@ -92,6 +99,7 @@ def _settle(ready: Path) -> None:
         for name in _NEW[:-1]:
             if not os.path.lexists(ready / name) and os.path.lexists(directory / name):
                 (directory / name).rename(ready / name)
+        sync_directory(ready)  # else what is put back could be taken for what was to be moved away
         for name in reversed(_OLD):
             if os.path.lexists(aside / name):
                 (aside / name).rename(directory / name)
@@ -100,6 +108,7 @@ def _settle(ready: Path) -> None:
         sync_directory(directory)
         ready.rename(_named(ready, _BUILDING))
     elif (directory / FILE_NAME).exists():
+        sync_directory(directory)  # whoever moved it here may have died before
         shutil.rmtree(ready, ignore_errors=True)
 
 

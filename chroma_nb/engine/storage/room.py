@@ -117,7 +117,7 @@ class Room:
                 connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
 
         with contextlib.suppress(ChromaError):
-            self._connections.alone(restart)
+            self._connections.outside_transactions(restart)
 
     def give_up(self) -> None:
         """Remove the reserve: its room is there for whoever comes first."""
@@ -138,10 +138,10 @@ class Room:
             return
         with contextlib.suppress(ChromaError):  # the call itself is committed
             try:
-                self._connections.alone(without_free_pages)
+                self._connections.outside_transactions(without_free_pages)
             except _NoRoomError:
                 self.give_up()
-                self._connections.alone(without_free_pages)
+                self._connections.outside_transactions(without_free_pages)
         self.keep(look=True)
 
 

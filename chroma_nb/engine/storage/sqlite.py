@@ -109,7 +109,7 @@ class Connections:
         self._changing = 0  # the thread whose transaction the writer is in, while it is in one
         self.writing = threading.RLock()
         #: What readers hold: a database in memory has one connection, which everybody takes in turn.
-        self.turn: AbstractContextManager[Any] = self.writing if path is None else nullcontext()
+        self.one_at_a_time: AbstractContextManager[Any] = self.writing if path is None else nullcontext()
         self._writer = self._connect()
 
     def _own(self, connections: list[Connection]) -> None:
@@ -143,7 +143,7 @@ class Connections:
         return connection
 
     def begin(self) -> Connection:
-        """A connection inside a new read transaction, to be given to ``end`` by this thread, which holds ``turn``."""
+        """A connection inside a new read transaction, for this thread, which holds ``one_at_a_time``; see ``end``."""
         if self.path is None:
             return self._writer  # its catalog is forgotten by every transaction
         gate = self._gate
@@ -216,7 +216,7 @@ class Connections:
     def read(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` with a connection inside one read transaction; its answer."""
         try:
-            with self.turn:
+            with self.one_at_a_time:
                 connection = self.begin()
                 try:
                     return work(connection)
@@ -232,7 +232,7 @@ class Connections:
                 f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
             )
 
-    def change(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
+    def write(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
         """Do ``work`` inside one write transaction, committed at its end, undone by any exception; its answer.
 
         ``durable``: it survives a power cut, and with it all that came before, whatever the durability is.
@@ -282,7 +282,7 @@ class Connections:
                 connection.execute("COMMIT")
             self._unsettled = False
 
-    def alone(self, work: Callable[[Connection], T]) -> T:
+    def outside_transactions(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""
         try:
             with self.writing:
@@ -331,7 +331,7 @@ class Connections:
         self._gate = None
         self.writing = threading.RLock()
         if self.path is None:
-            self.turn = self.writing
+            self.one_at_a_time = self.writing
             return []
         self._last_close.detach()
         inherited, self._idle, self._lent = self._all, [], {}
@@ -367,7 +367,7 @@ class NestedConnections(Connections):
             return
         self.path = None
         self.read_only = False
-        self.turn = self.writing = outer.writing
+        self.one_at_a_time = self.writing = outer.writing
 
     def begin(self) -> Connection:
         """See ``Connections.begin``; InternalError inside a write transaction of a database in memory."""
@@ -377,17 +377,17 @@ class NestedConnections(Connections):
             raise InternalError(IN_THE_MIDDLE)
         return self._outer._writer
 
-    def change(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
-        """See ``Connections.change``; InternalError for a database in memory: the interrupted call may be reading."""
+    def write(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """See ``Connections.write``; InternalError for a database in memory: the interrupted call may be reading."""
         if self.path is None:
             raise InternalError(IN_THE_MIDDLE)
-        return super().change(work, durable=durable)
+        return super().write(work, durable=durable)
 
-    def alone(self, work: Callable[[Connection], T]) -> T:
-        """See ``Connections.alone``; InternalError for a database in memory."""
+    def outside_transactions(self, work: Callable[[Connection], T]) -> T:
+        """See ``Connections.outside_transactions``; InternalError for a database in memory."""
         if self.path is None:
             raise InternalError(IN_THE_MIDDLE)
-        return super().alone(work)
+        return super().outside_transactions(work)
 
     def explained(self, error: sqlite3.Error | OSError) -> ChromaError:
         """See ``Connections.explained``."""

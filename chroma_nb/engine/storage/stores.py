@@ -24,7 +24,7 @@ class VectorStores:
     def __init__(self, directory: Path | None, *, read_only: bool, mapped: bool) -> None:
         self._directory = None if directory is None else directory / "vectors"
         self._read_only = read_only
-        self._mapped = mapped
+        self.mapped = mapped
         self._open: dict[int, tuple[int, VectorStore]] = {}
         # In memory several generations may stand side by side: the catalog chooses.
         self._arrays: dict[tuple[int, int], MemoryVectors] = {}
@@ -42,7 +42,7 @@ class VectorStores:
             if held is not None and held[0] == row.generation:
                 return held[1]
             store = VectorFile(
-                self._path(row), row.dimension or 0, create=False, read_only=self._read_only, mapped=self._mapped
+                self._path(row), row.dimension or 0, create=False, read_only=self._read_only, mapped=self.mapped
             )
             return self._hold(row, store)
 
@@ -52,7 +52,7 @@ class VectorStores:
             array = self._arrays[row.number, row.generation] = MemoryVectors(dimension)
             return array
         with self._opening:
-            return self._hold(row, VectorFile(self._path(row), dimension, create=True, mapped=self._mapped))
+            return self._hold(row, VectorFile(self._path(row), dimension, create=True, mapped=self.mapped))
 
     def next(self, row: CollectionRow, dimension: int) -> VectorStore:
         """The store a compaction writes to: under a name of its own until it is finished."""
@@ -60,7 +60,7 @@ class VectorStores:
             return MemoryVectors(dimension)
         while True:
             name = f"{file_name(row.id, row.generation + 1)}.{os.urandom(8).hex()}{TEMPORARY}"
-            store = VectorFile(self._directory / name, dimension, create=True, mapped=self._mapped)
+            store = VectorFile(self._directory / name, dimension, create=True, mapped=self.mapped)
             if store.claim():
                 return store
             store.close()  # another process, sweeping, came between

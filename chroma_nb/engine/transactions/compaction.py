@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
-from chroma_nb.engine.search.executor import Reading
+from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, changelog, pending, records
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import TEMPORARY, VectorFile, VectorStore, file_name, sync_directory
@@ -29,13 +29,13 @@ Ints = npt.NDArray[np.int64]
 class Compaction:
     """A copy under way: its store, and which new slot each old one has."""
 
-    def __init__(self, reading: Reading, new_store: Callable[[CollectionRow, int], VectorStore]) -> None:
+    def __init__(self, snapshot: Snapshot, new_store: Callable[[CollectionRow, int], VectorStore]) -> None:
         """Note what lives in this snapshot; nothing is copied yet."""
-        memory = reading.memory
-        self.generation = reading.row.generation
-        self.store = new_store(reading.row, reading.store.dimension)
+        memory = snapshot.memory
+        self.generation = snapshot.row.generation
+        self.store = new_store(snapshot.row, snapshot.store.dimension)
         self._live = memory.slots[memory.live_rows()]
-        self._view = reading.matrix
+        self._view = snapshot.matrix
         self._new_slot = np.full(memory.next_slot, UNKNOWN, np.int64)
         self._copied = 0
 

@@ -17,6 +17,7 @@ import re
 import secrets
 import weakref
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -26,7 +27,7 @@ from chroma_nb.engine.storage import catalog, pending, records
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.engine.storage.vectors import TEMPORARY
-from chroma_nb.errors import InternalError
+from chroma_nb.errors import InternalError, _NoRoomError
 from chroma_nb.types import Records
 
 T = TypeVar("T")
@@ -128,13 +129,20 @@ def sweep(rows: Iterable[CollectionRow], folder: Path, change: Callable[[Callabl
 
 
 def remove(collection: str, name: str, change: Callable[[Callable[[Connection], bool]], bool]) -> None:
-    """Remove the records of a session, some in each transaction."""
-    while change(lambda connection: _remove_some(connection, collection, name)):
-        pass
+    """Remove the records of a session, some in each transaction: fewer where there is no room for its journal."""
+    most = _REMOVED_AT_ONCE
+    while most:
+        try:
+            if not change(partial(_remove_some, collection=collection, name=name, most=most)):
+                return
+        except _NoRoomError:
+            most //= 8
+            if not most:
+                raise
 
 
-def _remove_some(connection: Connection, collection: str, name: str) -> bool:
-    """Remove some records of a session; False when none are left."""
+def _remove_some(connection: Connection, collection: str, name: str, most: int) -> bool:
+    """Remove up to ``most`` records of a session; False when none are left."""
     row = catalog.find_collection_by_id(connection, collection)
     if row is None or name not in row.staged:
         return False
@@ -151,7 +159,7 @@ def _remove_some(connection: Connection, collection: str, name: str) -> bool:
             catalog.switch_generation(connection, row, row.generation + 1, 0)
         return False
     first, last = session["ranges"].pop()
-    start = max(first, last - _REMOVED_AT_ONCE + 1)
+    start = max(first, last - most + 1)
     records.delete_range(connection, row.number, start, last)
     if start > first:
         session["ranges"].append([first, start - 1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chroma_nb.engine.search.executor import Reading
+from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import records
 from chroma_nb.engine.storage.vectors import checksums_of
 
@@ -20,25 +20,25 @@ def without_vectors(count: int) -> str:
     )
 
 
-def findings(reading: Reading) -> Iterator[str]:
+def findings(snapshot: Snapshot) -> Iterator[str]:
     """Counts, slots and checksums compared; nothing when all is well."""
-    stored = list(records.checksums(reading.connection, reading.row.number, reading.row.hidden))
-    if len(stored) != reading.row.record_count:
-        yield f"{len(stored)} records, but the catalog counts {reading.row.record_count}"
+    stored = list(records.checksums(snapshot.connection, snapshot.row.number, snapshot.row.hidden))
+    if len(stored) != snapshot.row.record_count:
+        yield f"{len(stored)} records, but the catalog counts {snapshot.row.record_count}"
     if len({ident for ident, _, _ in stored}) != len(stored):  # the index does not look at records that were staged
         yield "an id is there twice"
-    for ident in records.unreadable(reading.connection, reading.row.number, reading.row.hidden):
+    for ident in records.unreadable(snapshot.connection, snapshot.row.number, snapshot.row.hidden):
         yield f"the metadata of record {ident!r} is not readable"
     slots = [slot for _, slot, _ in stored]
-    if len(set(slots)) != len(slots) or (slots and not 0 <= min(slots) <= max(slots) < reading.row.next_slot):
+    if len(set(slots)) != len(slots) or (slots and not 0 <= min(slots) <= max(slots) < snapshot.row.next_slot):
         yield "slots are named twice or lie beyond the vector file"
         return
     whole = [(ident, slot, crc) for ident, slot, crc in stored if crc is not None]
     if len(whole) < len(stored):
         yield without_vectors(len(stored) - len(whole))
-    if not reading.checked or not whole:
+    if not snapshot.on_disk or not whole:
         return
-    view = reading.matrix
+    view = snapshot.matrix
     for start in range(0, len(whole), _BLOCK):
         block = whole[start : start + _BLOCK]
         actual = checksums_of(view[[slot for _, slot, _ in block]])

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import orjson
 
 from chroma_nb.engine.memory.collection import UNKNOWN, Change, Metadatas
-from chroma_nb.engine.search.executor import Reading
+from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, changelog, pending, records
 from chroma_nb.engine.storage.vectors import VectorStore, checksums_of, norms_of
 from chroma_nb.engine.transactions import staging
@@ -31,7 +31,7 @@ _NOTHING_CLEARED: Mapping[str, Container[str]] = {}
 
 
 @dataclass
-class Writing(Reading):
+class Writing(Snapshot):
     """A collection inside one write transaction; ``open_store`` makes its first vector file."""
 
     open_store: Callable[[int], VectorStore]
@@ -55,7 +55,7 @@ class Writing(Reading):
 
     def update(self, given: Records) -> Change | None:
         """Existing records; ids that do not exist are passed over."""
-        self._check_dimension_of(given)
+        self.check_dimension(given.embeddings)
         rows, places = self._split(given)
         return self._write(_Batch(), _Batch.of(given, places[rows != UNKNOWN]), rows[rows != UNKNOWN])
 
@@ -94,13 +94,13 @@ class Writing(Reading):
     def stage(self, given: Records, session: Staging) -> None:
         """Write records that no reader counts; they belong to ``session``."""
         session.check(self.row)
-        self._check_dimension_of(given)
+        self.check_dimension(given.embeddings)
         first = self.row.next_position
         positions = np.arange(first, first + len(given))
         slots, norms, crcs = self._store_vectors(given.embeddings, self.row.next_slot)
         next_slot = self.row.next_slot + len(slots)
         self._insert(given, positions, slots, norms, crcs, staged=True)
-        if self.checked and self.vectors is not None:
+        if self.on_disk and self.vectors is not None:
             pending.settle(self.connection, self.row, self.vectors, next_slot, now=self.durable)
         catalog.advance(
             self.connection,
@@ -184,15 +184,6 @@ class Writing(Reading):
         rows = np.array([row_of.get(ident, UNKNOWN) for ident in given.ids], np.int64)
         return rows, np.arange(len(rows))
 
-    def _check_dimension_of(self, given: Records) -> None:
-        if given.embeddings is None:
-            return
-        dimension = given.embeddings.shape[1]
-        if self.row.dimension is not None and dimension != self.row.dimension:
-            raise InvalidArgumentError(
-                f"Collection expecting embedding with dimension of {self.row.dimension}, got {dimension}"
-            )
-
     def _write(
         self,
         fresh: _Batch,
@@ -209,7 +200,7 @@ class Writing(Reading):
         may have none.
         """
         for batch in (fresh, changed):
-            self._check_dimension_of(batch.records)
+            self.check_dimension(batch.records.embeddings)
         if not len(fresh.records) and not len(rows) and not len(removed):
             return None
         there = fresh.with_vector()
@@ -257,7 +248,7 @@ class Writing(Reading):
         return self._committed(change, np.concatenate([before, positions]), added=len(positions))
 
     def _committed(self, change: Change, touched: Ints, *, added: int) -> Change:
-        if self.checked and self.vectors is not None and change.next_slot > self.row.next_slot:
+        if self.on_disk and self.vectors is not None and change.next_slot > self.row.next_slot:
             pending.settle(self.connection, self.row, self.vectors, change.next_slot, now=self.durable)
         changelog.record(self.connection, self.row.number, change.seq, touched)
         catalog.advance(
@@ -296,9 +287,9 @@ class Writing(Reading):
         if self.vectors is None:
             self.vectors = self.open_store(rows.shape[1])
         self.vectors.write(first_slot, rows)
-        if self.checked and not self.durable:
+        if self.on_disk and not self.durable:
             pending.keep(self.connection, self.row.number, first_slot, rows)
-        crcs: Sequence[int] = checksums_of(rows) if self.checked else [0] * len(rows)
+        crcs: Sequence[int] = checksums_of(rows) if self.on_disk else [0] * len(rows)
         return np.arange(first_slot, first_slot + len(rows)), norms_of(rows), crcs
 
     def _insert(

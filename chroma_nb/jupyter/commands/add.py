@@ -13,6 +13,7 @@ from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
 from chroma_nb.jupyter.commands.options import target
 from chroma_nb.jupyter.session import Session
+from chroma_nb.plain import plain
 
 _PAGE = 5_000
 
@@ -95,7 +96,7 @@ def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Na
 
 def _known_columns(frame: Any, columns: dict[str, Any]) -> dict[str, Any]:
     """The columns by their own names, which may be numbers; one that is not there is told with a suggestion."""
-    names = {str(name): name for name in frame.columns}
+    names = {str(plain(name)): name for name in frame.columns}
 
     def known(word: str) -> Any:
         if word not in names:

@@ -18,6 +18,7 @@ from chroma_nb.jupyter.commands.options import (
     target,
 )
 from chroma_nb.jupyter.session import Session
+from chroma_nb.plain import plain
 
 
 def _arguments(parser: Parser) -> None:
@@ -52,7 +53,7 @@ def ids_of(session: Session, words: list[str]) -> list[str]:
     ids: list[str] = []
     for word in words:
         value = value_of(word, session)
-        ids += [value] if isinstance(value, str) else map(str, value)
+        ids += [value] if isinstance(value, str) else [str(plain(one)) for one in value]
     return ids
 
 

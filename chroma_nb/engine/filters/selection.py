@@ -1,0 +1,53 @@
+"""Which records a call means: by ids, by a filter, within limit and offset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from chroma_nb.engine.filters.evaluation import evaluate
+from chroma_nb.engine.memory.collection import Ints, Mask
+from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.query.conditions import Where
+
+#: Rows whose filter is evaluated first when only the first few matches are wanted; then four times as many.
+_FIRST_BLOCK: Final = 512
+
+
+def select(
+    snapshot: Snapshot, ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int = 0
+) -> Ints:
+    """The rows asked for, in get() order."""
+    end = None if limit is None else offset + limit
+    rows = None if ids is None else snapshot.memory.rows_of(ids)
+    if filter is None:
+        found = snapshot.memory.live_rows() if rows is None else rows
+    elif rows is not None or end is None:
+        found = np.flatnonzero(_matching(snapshot, filter, rows))
+    else:
+        found = _first_matches(snapshot, filter, end)
+    return found[offset:end]
+
+
+def _matching(snapshot: Snapshot, filter: Where, among: Ints | None) -> Mask:
+    """A mask over rows: live, matching, and in ``among`` when it is given."""
+    alive = snapshot.memory.alive
+    if among is not None:
+        alive = np.zeros(snapshot.memory.rows, np.bool_)
+        alive[among] = True
+    return evaluate(filter, snapshot.columns, snapshot.documents, alive)
+
+
+def _first_matches(snapshot: Snapshot, filter: Where, wanted: int) -> Ints:
+    memory = snapshot.memory
+    found: list[Ints] = []
+    count, stop, block = 0, 0, _FIRST_BLOCK
+    while stop < memory.rows and count < wanted:
+        start, stop = stop, min(stop + block, memory.rows)
+        block *= 4
+        mask = evaluate(filter, snapshot.columns, snapshot.documents, memory.alive, start, stop)
+        found.append(np.flatnonzero(mask) + start)
+        count += len(found[-1])
+    return np.concatenate(found) if found else np.empty(0, np.int64)

@@ -1,0 +1,142 @@
+"""A collection inside one transaction: SQLite's snapshot and the memory that is at its seq."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Final
+
+import numpy as np
+
+from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.memory.collection import CollectionInMemory, Float64, Ints
+from chroma_nb.engine.memory.columns import Columns
+from chroma_nb.engine.storage import records
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.vectors import VectorStore
+from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
+from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
+from chroma_nb.types import Matrix
+
+
+@dataclass
+class Snapshot:
+    """One consistent look at a collection. ``on_disk``: its vectors have checksums, its writes are durable."""
+
+    connection: sqlite3.Connection
+    row: CollectionRow
+    memory: CollectionInMemory
+    vectors: VectorStore | None
+    on_disk: bool
+
+    @property
+    def store(self) -> VectorStore:
+        """The vectors of a collection that has some."""
+        if self.vectors is None:
+            raise InternalError(f"collection [{self.row.name}] has no vectors yet")
+        return self.vectors
+
+    @property
+    def matrix(self) -> Matrix:
+        """The vectors by slot, holes included; shape (slots, dimension)."""
+        return self.store.view(self.memory.next_slot)
+
+    def check_dimension(self, vectors: Matrix | None) -> None:
+        """InvalidArgumentError unless ``vectors``, shape (n, dimension), are of the collection's dimension."""
+        if vectors is not None and self.row.dimension not in (None, vectors.shape[1]):
+            raise InvalidArgumentError(
+                f"Collection expecting embedding with dimension of {self.row.dimension}, got {vectors.shape[1]}"
+            )
+
+    # --- texts and metadata --------------------------------------------------------------------------------
+
+    def documents(self, rows: Ints) -> Sequence[str | None]:
+        """The documents of rows, ascending."""
+        return [document for _, document in self._fetch(rows, ("document",))]
+
+    def columns(self) -> Columns:
+        """The metadata columns, built on first use."""
+        return self.memory.columns(lambda: records.metadatas(self.connection, self.row.number, self.row.hidden))
+
+    def texts(self, rows: Ints, include: Sequence[str], *, checksums: bool = False) -> dict[str, list[Any]]:
+        """Column -> its values for ``rows``, ascending; the columns that ``include`` asks for, and "crc"."""
+        fields = _fields(tuple(include), checksums)
+        if not fields:
+            return {}
+        if not len(rows):
+            return {field: [] for field in fields}
+        if fields == ("metadata",) and len(rows) == self.memory.live:
+            stored = records.metadatas(self.connection, self.row.number, self.row.hidden)
+            return {"metadata": list(chain.from_iterable(stored))}
+        found = self._fetch(rows, fields)
+        texts = {field: [record[place] for record in found] for place, field in enumerate(fields, 1)}
+        if "metadata" in texts:
+            texts["metadata"] = records.decode_metadata(texts["metadata"])
+        return texts
+
+    def _fetch(self, rows: Ints, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        whole = len(rows) == self.memory.live and not self.row.hidden
+        positions = self.memory.positions[rows]
+        return records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
+
+    # --- vectors ---------------------------------------------------------------------------------------------
+
+    def embeddings(self, rows: Ints) -> Float64:
+        """The vectors of rows, shape (rows, dimension); NaN for records that have lost theirs."""
+        if not len(rows):
+            return np.empty(0)
+        if self.memory.searchable < self.memory.live:
+            return self._embeddings_that_are_there(rows)
+        slots, view = self.memory.slots[rows], self.matrix
+        first, last = int(slots[0]), int(slots[-1])
+        if last - first + 1 == len(slots) and (len(slots) == 1 or bool((np.diff(slots) == 1).all())):
+            return _as_float64(view[first : last + 1])
+        return _as_float64(view[slots])
+
+    def _embeddings_that_are_there(self, rows: Ints) -> Float64:
+        there = self.memory.has_vector(rows)
+        embeddings = np.full((len(rows), self.row.dimension or 0), np.nan)
+        if there.any():
+            embeddings[there] = self.matrix[self.memory.slots[rows[there]]]
+        return embeddings
+
+    def exact_index(self) -> ExactIndex:
+        """The norms a scan needs, taken from the records on first use."""
+        memory = self.memory
+        if memory.exact is None:
+            exact = ExactIndex(self.row.parameters.space, self.store.dimension)
+            _, _, slots, norms = records.header_columns(self.connection, self.row.number, self.row.hidden)
+            exact.extend(slots, norms, memory.next_slot)
+            memory.exact = exact
+        return memory.exact
+
+    def check_vectors(self, rows: Ints, expected: Sequence[int]) -> None:
+        """Compare the vectors of ``rows`` with their checksums; InternalError names the first that differs."""
+        view, slots = self.matrix, self.memory.slots[rows]
+        for row, slot, crc in zip(rows.tolist(), slots.tolist(), expected, strict=True):
+            if zlib.crc32(view[slot]) != crc:
+                raise _DamagedError(
+                    f"the vector of record {self.memory.ids[row]!r} in collection [{self.row.name}] does not match "
+                    "its checksum: the vector file is damaged; client.verify() lists every such record, "
+                    "add them again or restore a backup"
+                )
+
+
+def _as_float64(vectors: Matrix) -> Float64:
+    wide = np.empty(vectors.shape)
+    smallest = rows_worth_a_thread(8 * vectors.shape[1])
+    in_parts(len(vectors), smallest, lambda start, stop: np.copyto(wide[start:stop], vectors[start:stop]))
+    return wide
+
+
+@lru_cache(maxsize=256)
+def _fields(include: tuple[str, ...], checksums: bool) -> tuple[str, ...]:
+    return tuple(field for name, field in _COLUMNS if name in include) + (("crc",) if checksums else ())
+
+
+#: include's names -> columns, in the order records.fetch wants them.
+_COLUMNS: Final = (("documents", "document"), ("uris", "uri"), ("metadatas", "metadata"))

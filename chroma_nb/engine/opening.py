@@ -1,0 +1,201 @@
+"""Which databases are open in this process: found by directory, shared by their clients, carried through a fork.
+
+Here is also what a call does that comes in the middle of another call of its thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chroma_nb._reentry import is_running
+from chroma_nb.engine import threads
+from chroma_nb.engine.engine import EVERY, Engine
+from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.locks import first_open
+from chroma_nb.engine.nested import NestedEngine
+from chroma_nb.engine.storage import directory, refusals, sqlite
+from chroma_nb.engine.storage.room import give_up_reserve
+from chroma_nb.engine.storage.sqlite import Durability
+from chroma_nb.errors import InternalError, _NoRoomError
+
+T = TypeVar("T")
+Q = TypeVar("Q")
+
+#: The engines of this process by the device and inode of their directory; several clients share one.
+OPEN: dict[tuple[int, int], SharedEngine] = {}
+_OPENING = threading.RLock()
+#: Connections that a forked child inherited: referenced for ever, used and closed never.
+_INHERITED: list[Any] = []
+
+
+class SharedEngine(Engine):
+    """An engine that the clients of one process share. ``open`` counts them, ``close`` gives one back.
+
+    >>> engine = SharedEngine.open(None)
+    >>> engine.serve(lambda engine, tenant: engine.get_tenant(tenant), "default_tenant")
+    {'name': 'default_tenant'}
+    >>> engine.close()
+    """
+
+    def __init__(self, path: Path | None, *, durability: Durability = "power") -> None:
+        """See ``open``, which is what clients use."""
+        self._references = 1
+        #: Threads that are in ``serve``. A hint: an interrupt may leave one behind.
+        self._serving: set[int] = set()
+        #: The thread whose call, when it is over, closes this engine.
+        self._closed_by: int | None = None
+        super().__init__(path, durability=durability)
+
+    @classmethod
+    def open(cls, path: Path | None, *, durability: Durability = "power") -> SharedEngine:
+        """The engine of a directory (made when it is not there), or a new one in memory.
+
+        A directory that is open in this process already gives the same engine; each ``open`` is given
+        back by one ``close``. Raises InternalError when the directory is not ours or is damaged.
+        """
+        if path is None:
+            return cls(None, durability=durability)
+        try:
+            return cls._shared(path.absolute(), durability)  # a later chdir must not move the database
+        except OSError as error:
+            raise refusals.explained(error, path, cannot="open") from error
+
+    @classmethod
+    def _shared(cls, path: Path, durability: Durability) -> SharedEngine:
+        with _OPENING:
+            directory.make(path)
+            key = directory.identity(path)
+            shared = OPEN.get(key)
+            if shared is not None:
+                shared._references += 1  # first of all: a close() in the middle of this sees it
+                if not shared.transactions.closed and shared.transactions.is_there():
+                    return shared
+                shared.close()
+
+            def make() -> SharedEngine:
+                directory.refuse_lost(path)
+                directory.make_database_private(path)
+                try:
+                    return cls(path, durability=durability)
+                except _NoRoomError:
+                    if not (give_up_reserve(path) or graph_files.clear(path / "cache")):
+                        raise
+                    return cls(path, durability=durability)
+
+            engine = OPEN[key] = first_open(path, make)
+            return engine
+
+    @staticmethod
+    def is_open(path: Path) -> bool:
+        """Whether the database in this directory is open in this process."""
+        shared = OPEN.get(directory.identity(path))
+        return shared is not None and shared.transactions.is_there()
+
+    @classmethod
+    def alone(cls, path: Path, work: Callable[[], T]) -> T:
+        """Do ``work`` on a directory, which is there, while nobody opens it; InternalError when it is open here."""
+        with _OPENING:
+            if cls.is_open(path):
+                raise InternalError(f"{path} is in use in this process; close its clients, and try again")
+            return first_open(path, work)
+
+    def close(self) -> None:
+        """Give one reference back; the last one closes the files and ends the background thread.
+
+        In the middle of a call of this thread: when that call is over.
+        """
+        with _OPENING:
+            self._references -= 1
+            if self._references > 0 or self.transactions.closed:
+                return
+            keys = [key for key, engine in OPEN.items() if engine is self]
+            for key in keys:
+                del OPEN[key]
+            if self._references > 0:  # opened again, by a signal handler, between these lines
+                OPEN.update(dict.fromkeys(keys, self))
+                return
+        me = threading.get_ident()
+        if threads.THIS.ours and self._serving:  # a finalizer that was run in a thread of ours
+            self._closed_by = next(iter(self._serving))
+        elif me in self._serving and is_running(SharedEngine.serve.__code__):
+            self._closed_by = me
+        else:
+            super().close()
+
+    # --- calls, and calls in the middle of a call ------------------------------------------------------------
+
+    def serve(self, work: Callable[[Engine, Q], T], request: Q) -> T:
+        """``work(engine, request)``: a call of a client, which may come in the middle of another one.
+
+        A call in the middle is done as if it came from another process (see ``NestedEngine``), so that the outer
+        call is not disturbed. What would have to wait for the outer call (a write in the middle of a write; with a
+        database in memory, any write) raises InternalError before anything is touched.
+        """
+        me = threading.get_ident()
+        if threads.THIS.ours or (me in self._serving and is_running(SharedEngine.serve.__code__)):
+            return self._serve_apart(work, request)
+        self._serving.add(me)
+        try:
+            return work(self, request)
+        finally:
+            self._serving.discard(me)
+            if self._closed_by == me:
+                self._closed_by = None
+                super().close()
+
+    def _serve_apart(self, work: Callable[[Engine, Q], T], request: Q) -> T:
+        self.transactions.check_open()
+        connections = self.transactions.connections
+        if self.directory is None and threads.THIS.ours:
+            # Whoever holds the connection may be waiting for this thread. (A thread of ours is never interrupted.)
+            if not connections.writing.acquire(blocking=False):
+                raise InternalError(sqlite.IN_THE_MIDDLE)
+            try:
+                return self._serve_nested(work, request)
+            finally:
+                connections.writing.release()
+        with connections.one_at_a_time:  # nobody changes a database in memory meanwhile
+            return self._serve_nested(work, request)
+
+    def _serve_nested(self, work: Callable[[Engine, Q], T], request: Q) -> T:
+        nested = NestedEngine(self)
+        try:
+            return work(nested, request)
+        finally:
+            nested.close()
+
+
+# --- Forks ----------------------------------------------------------------------------------------------------
+#: The engines that wait for a fork to be over; one fork at a time.
+_PAUSED: list[Engine] = []
+_FORKING = threading.Lock()
+
+
+def _before_fork() -> None:
+    # Nobody may be using SQLite right now: the child inherits its locks as they stand.
+    _FORKING.acquire()
+    for engine in list(EVERY):
+        engine.transactions.connections.pause()
+        _PAUSED.append(engine)
+
+
+def _in_parent() -> None:
+    while _PAUSED:
+        _PAUSED.pop().transactions.connections.resume()
+    _FORKING.release()
+
+
+def _in_forked_child() -> None:
+    global _OPENING, _FORKING
+    _OPENING, _FORKING = threading.RLock(), threading.Lock()
+    _PAUSED.clear()
+    for engine in list(EVERY):
+        _INHERITED.extend(engine.after_fork())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_forked_child)

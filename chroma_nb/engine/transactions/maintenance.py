@@ -1,0 +1,262 @@
+"""What is done to a database besides its calls: compaction, vacuum, verification, graphs, and files nobody names."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.memory.collection import CollectionInMemory
+from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.engine.search import planner
+from chroma_nb.engine.search.background import GraphBuilder
+from chroma_nb.engine.search.graph import GraphSource
+from chroma_nb.engine.storage import catalog, directory, migrations
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.room import truncated_journal
+from chroma_nb.engine.storage.sqlite import Connection
+from chroma_nb.engine.transactions import staging, verification
+from chroma_nb.engine.transactions.compaction import Compaction
+from chroma_nb.engine.transactions.running import Transactions
+from chroma_nb.errors import ChromaError, InternalError, _MissingError, _NoRoomError
+
+
+class Maintenance:
+    """The upkeep of one database. ``cache`` is the directory of saved graphs, None for a database in memory."""
+
+    def __init__(self, transactions: Transactions, builder: Callable[[], GraphBuilder], cache: Path | None) -> None:
+        """``builder`` gives the builder of graphs there is now: a forked child makes its own."""
+        self._transactions = transactions
+        self._builder = builder
+        self._cache = cache
+
+    # --- compaction -------------------------------------------------------------------------------------------
+
+    def compact_if_worth_it(self, row: CollectionRow, memory: CollectionInMemory) -> None:
+        """Compact a collection most of whose vector file is nobody's; without room the next write tries again."""
+        if planner.worth_compacting(live=memory.live, dead=memory.dead_slots, dimension=row.dimension or 0):
+            with contextlib.suppress(ChromaError, OSError):
+                self.compact(UUID(row.id))
+
+    def compact(self, collection_id: UUID) -> bool:
+        """Copy the live vectors of a collection into a new file; False without vectors, or when another came first.
+
+        Its graph, whose labels are slots, is of no use then: the saved one is removed, and one that was in use is
+        built again by the background thread at once.
+        """
+        transactions, stores = self._transactions, self._transactions.stores
+        had_graph = False
+
+        def begin(snapshot: Snapshot) -> Compaction | None:
+            nonlocal had_graph
+            had_graph = snapshot.memory.graph is not None
+            # A copy would not know of what is on its way in.
+            waits = snapshot.vectors is None or snapshot.row.staged_json is not None
+            return None if waits else Compaction(snapshot, stores.next)
+
+        def finish(connection: Connection) -> CollectionRow | None:
+            row = catalog.collection_by_id(connection, str(collection_id))
+            if row.staged_json is not None:
+                return None
+            memory = transactions.refreshed(connection, row)
+            if memory is None or not copy.finish(connection, row, memory, stores.current(row)):
+                return None
+            stores.adopt(row, copy.store)
+            return row
+
+        transactions.connections.check_writable()
+        transactions.restore_pending()
+        begun = transactions.read_collection(collection_id, begin)
+        if begun is None:
+            return False
+        copy = begun
+        try:
+            copy.copy()
+            row = transactions.write(finish, durable=True)
+        except BaseException:
+            copy.abandon()
+            raise
+        if row is None:
+            copy.abandon()
+            return False
+        stores.forget(row.number, before=row.generation + 1)
+        if self._cache is not None:
+            had_graph |= graph_files.drop(self._cache, row.id, before=row.generation + 1)
+
+        def tell(now: Snapshot) -> None:
+            self._builder().compacted(now.row, now.memory, at_once=had_graph)
+
+        with contextlib.suppress(ChromaError):  # deleted meanwhile
+            transactions.read_collection(collection_id, tell)
+        return True
+
+    # --- vacuum -------------------------------------------------------------------------------------------------
+
+    def vacuum(self) -> dict[str, Any]:
+        """Compact every vector file and the database, and leave no deleted text in any file.
+
+        Returns the collections compacted, the bytes before and after, and whether all of it could be done
+        (``complete``); if not, ``problems`` says what could not, in a sentence each. On a full disk it does what
+        the room allows, the smallest copies first: each makes room for the next.
+        """
+        connections, room = self._transactions.connections, self._transactions.room
+        connections.check_writable()
+        before = directory.bytes_below(self._transactions.directory)
+        problems, compacted = [], set()
+        try:
+            self.sweep_staged(self._transactions.write)
+        except _NoRoomError as error:
+            problems.append(f"what calls that failed had written of their records was not removed: {error}")
+        rows = self._transactions.read(catalog.all_collections)
+        self.sweep(keep_previous=False)
+        room.give_back()
+        for row in sorted(rows, key=lambda row: row.record_count * (row.dimension or 0)):
+            try:
+                if row.next_slot > row.record_count and self._compacted(row):
+                    compacted.add(row.id)
+            except _MissingError:  # deleted meanwhile
+                continue
+            except InternalError as error:  # no room, or damaged: the others go on
+                problems.append(f"collection [{row.name}] was not compacted: {error}")
+        try:
+            try:
+                problems += connections.outside_transactions(_vacuumed)
+            except _NoRoomError:
+                room.give_up()
+                problems += connections.outside_transactions(_vacuumed)
+        except _NoRoomError as error:
+            problems.append(f"the database was not packed, and deleted text may be left in it: {error}")
+        self.sweep(keep_previous=False)
+        room.give_back()
+        return {
+            "compacted": [row.name for row in rows if row.id in compacted],
+            "bytes_before": before,
+            "bytes_after": directory.bytes_below(self._transactions.directory),
+            "complete": not problems,
+            "problems": problems,
+        }
+
+    def _compacted(self, row: CollectionRow) -> bool:
+        """As ``compact``; without room, once more in place of the reserve and of what the compaction outdates."""
+        try:
+            return self.compact(UUID(row.id))
+        except _NoRoomError:
+            self._transactions.room.give_up()
+            self.sweep(keep_previous=False)
+            if self._cache is not None:
+                graph_files.drop(self._cache, row.id)
+            return self.compact(UUID(row.id))
+
+    def verify(self) -> list[str]:
+        """Check everything stored; returns what is wrong, one sentence each."""
+
+        def check(connection: Connection) -> tuple[list[str], list[CollectionRow]]:
+            found = [text for (text,) in connection.execute("PRAGMA integrity_check").fetchall()]
+            return found, catalog.all_collections(connection)
+
+        def findings(snapshot: Snapshot) -> list[str]:
+            return list(verification.findings(snapshot))
+
+        found, rows = self._transactions.read(check)
+        wrong = [f"the database: {text}" for text in found if text != "ok"]
+        for row in rows:
+            try:
+                of_collection = self._transactions.read_collection(UUID(row.id), findings)
+            except _MissingError:  # deleted meanwhile
+                continue
+            except InternalError as error:
+                of_collection = [str(error)]
+            wrong += [f"collection [{row.name}]: {finding}" for finding in of_collection]
+        return wrong
+
+    # --- graphs (called by the background thread) -------------------------------------------------------------------
+
+    def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
+        """Load the collection's graph from its cache file, or build it; True when one is in place."""
+        source = self._transactions.read_collection(collection_id, GraphSource.of)
+        if source is None:
+            return False
+        graph = None if self._cache is None else source.load(self._cache)
+        fresh = graph is None
+        graph = graph or source.build(cancelled)
+        memory = self._transactions.memories.get(source.row.number)
+        if graph is None or memory is None:
+            return False
+        witnesses = source.witnesses()
+        if not memory.lock.write(lambda: source.publish(graph, witnesses, memory)):
+            return False
+        if fresh and self._cache is not None and not self._transactions.connections.read_only:
+            with contextlib.suppress(ChromaError):  # it is in place, saved or not
+                if not self._transactions.durable:  # a graph must not outlive the commits that gave it its slots
+                    self._transactions.write(migrations.renumber, durable=True)
+                graph_files.save(graph, self._cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
+                self._drop_if_outdated(self._cache, source.row)
+        return True
+
+    def _drop_if_outdated(self, cache: Path, row: CollectionRow) -> None:
+        """Remove a graph that was saved for a collection that was deleted or compacted meanwhile."""
+
+        def generation(connection: Connection) -> int | None:
+            found = connection.execute("SELECT generation FROM collections WHERE id = ?", (row.id,)).fetchone()
+            return None if found is None else int(found[0])
+
+        if self._transactions.read(generation) != row.generation:
+            graph_files.drop(cache, row.id, before=row.generation + 1)
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def discard(self, delete: Callable[[Connection], list[CollectionRow]]) -> None:
+        """Delete collections in one transaction, then remove their files and give the database's pages back."""
+        transactions = self._transactions
+        rows = transactions.room.freeing(lambda work: transactions.write(work, durable=True), delete)
+        for row in rows:
+            transactions.memories.pop(row.number, None)
+            transactions.stores.forget(row.number)
+        if self._cache is not None and rows:
+            with contextlib.suppress(ChromaError):  # the call is committed: what stays is swept another time
+                self.sweep()
+            transactions.room.give_back()
+
+    def sweep(self, *, keep_previous: bool = True) -> None:
+        """Remove the files that belong to no collection: of deletions, compactions and processes that died."""
+
+        def sweep(connection: Connection) -> None:
+            rows = catalog.all_collections(connection)
+            self._transactions.stores.sweep(rows, keep_previous=keep_previous)
+            if self._cache is not None:
+                graph_files.sweep(self._cache, {row.id: row.generation for row in rows})
+
+        self._transactions.connections.write(sweep)
+
+    def sweep_if_needed(self) -> None:
+        """As ``sweep``, when there is a file that no collection names, or a saved graph."""
+        if self._transactions.stores.orphans() or (self._cache is not None and graph_files.exist(self._cache)):
+            self.sweep()
+
+    def sweep_staged(self, write: Callable[[Callable[[Connection], bool]], bool]) -> None:
+        """Remove what calls staged whose process or object has ended."""
+        at = self._transactions.directory
+        if at is not None:
+            staged = self._transactions.connections.read(catalog.with_staged)
+            staging.sweep(staged, at / "vectors", partial(self._transactions.room.freeing, write))
+
+    def drop_what_is_derived(self) -> None:
+        """Make room of what can be made again: saved graphs, and older generations of vectors."""
+        if self._cache is not None:
+            graph_files.clear(self._cache)
+        self.sweep(keep_previous=False)
+
+
+def _vacuumed(connection: Connection) -> list[str]:
+    """Pack the database and leave no deleted text in it; what could not be done."""
+    connection.execute("PRAGMA secure_delete=ON")
+    try:
+        connection.execute("VACUUM")
+        busy = truncated_journal(connection)
+    finally:
+        connection.execute("PRAGMA secure_delete=OFF")
+    return ["the journal, which may hold deleted text, was not emptied: another process is reading"] if busy else []

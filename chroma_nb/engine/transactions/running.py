@@ -1,0 +1,227 @@
+"""Who may run when: the read and write transactions of one database, and its collections in memory beside them."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+from uuid import UUID
+
+from chroma_nb.engine.memory import loading
+from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory
+from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.engine.storage import catalog, pending, sqlite
+from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.directory import identity
+from chroma_nb.engine.storage.room import Room
+from chroma_nb.engine.storage.sqlite import Connection, Connections, Durability
+from chroma_nb.engine.storage.stores import VectorStores
+from chroma_nb.engine.storage.vectors import LostVectors, VectorStore
+from chroma_nb.engine.transactions.writing import Writing
+from chroma_nb.errors import InternalError, _ClosedError, _DamagedError
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 100
+#: Attempts after which a file that is not there is not a matter of a compaction elsewhere.
+_ATTEMPTS_FOR_FILE: Final = 3
+#: Seconds for which a reader trusts that the directory is still there: asking costs a system call.
+TRUSTED_SECONDS: Final = 0.05
+#: What Chroma says before the name of a collection that is not there, on some paths.
+GETTING: Final = "Error getting collection: "
+
+
+class Transactions:
+    """Runs work in transactions. ``directory`` is None for a database in memory.
+
+    ``loaded`` is told of a collection that was read into memory whole, ``written`` of one that a call has changed,
+    after the commit.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None,
+        durability: Durability,
+        connections: Connections,
+        stores: VectorStores,
+        room: Room,
+        *,
+        loaded: Callable[[CollectionRow, CollectionInMemory], None],
+        written: Callable[[CollectionRow, CollectionInMemory], None],
+    ) -> None:
+        self.directory = directory
+        self.connections = connections
+        self.stores = stores
+        self.room = room
+        self.memories: dict[int, CollectionInMemory] = {}
+        self.closed = False
+        #: Whether rows of vector files that no sync covers were found when the directory was opened.
+        self.has_pending = False
+        self.durable = durability == "power"
+        self._loaded, self._written = loaded, written
+        self._seen_there = 0.0
+        self._identity = None if directory is None else identity(directory / sqlite.FILE_NAME)
+
+    # --- whether it can run at all --------------------------------------------------------------------------
+
+    def is_there(self) -> bool:
+        """Whether the directory that was opened is still the one under its name."""
+        if self.directory is None:
+            return True
+        try:
+            return identity(self.directory / sqlite.FILE_NAME) == self._identity
+        except OSError:
+            return False
+
+    def check_open(self, *, writing: bool = True) -> None:
+        """Raise when the database is closed or its directory is gone; readers look for that now and then."""
+        if self.closed:
+            raise _ClosedError("this client is closed; make a new one")
+        if not writing and time.monotonic() - self._seen_there < TRUSTED_SECONDS:
+            return
+        if not self.is_there():
+            raise InternalError(
+                f"{self.directory} was removed or replaced while it was open; "
+                "make a new client to go on (nothing was written)"
+            )
+        self._seen_there = time.monotonic()
+
+    def restore_pending(self) -> None:
+        """Put rows that were pending when the directory was opened on the disk; else nothing may be written."""
+        if self.has_pending:
+            self.connections.write(
+                lambda connection: pending.restore(connection, catalog.all_collections(connection), self.stores)
+            )
+            self.has_pending = False
+
+    # --- the database ---------------------------------------------------------------------------------------
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` in a read transaction; returns what it returns."""
+        self.check_open(writing=False)
+        return self.connections.read(work)
+
+    def write(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
+        """Do ``work`` in a write transaction: committed at its end, undone by any exception; returns what it returns.
+
+        ``durable``: before files are removed or made that a loss of the commit would contradict.
+        """
+        self.check_open()
+        if self.has_pending:
+            self.restore_pending()
+        return self.connections.write(work, durable=durable)
+
+    # --- one collection ---------------------------------------------------------------------------------------
+
+    def read_collection(self, collection_id: UUID, work: Callable[[Snapshot], T], context: str = "") -> T:
+        """Do ``work`` in one read transaction, with the collection in memory at the same seq."""
+        self.check_open(writing=False)
+        ident = str(collection_id)
+        for attempt in range(_ATTEMPTS):
+            with self.connections.one_at_a_time:
+                connection = self.connections.begin()
+                try:
+                    row = catalog.known_collection(connection, ident, context)
+                    memory = self.refreshed(connection, row)
+                    if memory is None:
+                        continue  # another thread is ahead of our snapshot: take a newer one
+                    store = self._store_to_read(row, last=attempt >= _ATTEMPTS_FOR_FILE)
+                    try:
+                        memory.lock.acquire_reading()
+                        if memory.seq != row.seq or memory.generation != row.generation:
+                            continue
+                        return work(Snapshot(connection, row, memory, store, self.directory is not None))
+                    finally:
+                        memory.lock.release_reading()
+                except FileNotFoundError:
+                    continue  # compacted meanwhile: the catalog names another file
+                except (sqlite3.Error, OSError) as error:
+                    raise sqlite.explained(error, self.connections.path) from error
+                finally:
+                    self.connections.end(connection)
+        raise InternalError(f"collection [{ident}] changed {_ATTEMPTS} times while it was read; try again")
+
+    def _store_to_read(self, row: CollectionRow, *, last: bool) -> VectorStore | None:
+        """The vectors of a collection; when they are lost, at the ``last`` look, what says so to whom needs them."""
+        try:
+            return self.stores.current(row) if row.has_vectors else None
+        except FileNotFoundError:
+            if not last:
+                raise
+            return LostVectors(row.dimension or 0, self.stores.lost(row))
+
+    def write_collection(
+        self,
+        collection_id: UUID,
+        work: Callable[[Writing], Change | None],
+        context: str = GETTING,
+        *,
+        deletes: bool = False,
+    ) -> None:
+        """Do ``work`` in one write transaction, then let memory follow. ``deletes``: it only makes room."""
+
+        def write(connection: Connection) -> tuple[CollectionRow, CollectionInMemory, Change | None]:
+            writing = self.writing(connection, str(collection_id), context)
+            change = work(writing)
+            if not deletes:
+                self.room.check(connection)
+            return writing.row, writing.memory, change
+
+        # In memory the lock is kept to the end: whoever holds another lock of the engine must hold it too, since a
+        # call in the middle of this one asks for it.
+        with self.connections.one_at_a_time:
+            row, memory, change = self.room.freeing(self.write, write) if deletes else self.write(write)
+            if change is not None:
+                memory.lock.write(lambda: memory.follow(row.seq, change))
+                self.room.keep()
+                self._written(row, memory)
+
+    def writing(self, connection: Connection, ident: str, context: str = GETTING) -> Writing:
+        """A collection inside the write transaction of ``connection``."""
+        row = catalog.collection_by_id(connection, ident, context)
+        memory = self.refreshed(connection, row)
+        if memory is None:
+            raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
+        try:
+            store = self.stores.current(row) if row.has_vectors else None
+        except FileNotFoundError as error:
+            raise self.stores.lost(row) from error
+        return Writing(
+            connection,
+            row,
+            memory,
+            store,
+            self.directory is not None,
+            open_store=lambda dimension: self.stores.first(row, dimension),
+            durable=self.durable,
+        )
+
+    # --- collections in memory ----------------------------------------------------------------------------------
+
+    def refreshed(self, connection: sqlite3.Connection, row: CollectionRow) -> CollectionInMemory | None:
+        """The collection in memory at the seq of ``connection``'s snapshot; None when it is ahead."""
+        memory = self.memories.get(row.number)
+        if memory is None:
+            memory = self.memories.setdefault(row.number, CollectionInMemory(row.number))
+        if memory.seq == row.seq and memory.generation == row.generation:
+            return memory
+        return memory.lock.write(lambda: self._advanced(connection, row, memory))
+
+    def _advanced(
+        self, connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory
+    ) -> CollectionInMemory | None:
+        """``memory``, whose writing lock is held, at the seq of ``row``; None when it is ahead."""
+        if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
+            return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
+        try:
+            loaded = loading.advance(connection, row, memory)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise _DamagedError(
+                f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
+                "restore it from a backup"
+            ) from error
+        if loaded:
+            self._loaded(row, memory)
+        return memory
