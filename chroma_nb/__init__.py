@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chroma_nb.config import get_settings as get_settings
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
-    from chroma_nb.jupyter.widgets import browse as browse
+    from chroma_nb.jupyter.widgets.browse import browse as browse
     from chroma_nb.jupyter.widgets.explorer import explore as explore
     from chroma_nb.projection.compare import compare as compare
     from chroma_nb.projection.drift import drift as drift
@@ -61,7 +61,7 @@ _HOME: dict[str, str] = {
         ),
         "chroma_nb.client.factory",
     ),
-    "browse": "chroma_nb.jupyter.widgets",
+    "browse": "chroma_nb.jupyter.widgets.browse",
     "cached": "chroma_nb.embedding_functions.cache",
     "copy": "chroma_nb.client.copying",
     "models": "chroma_nb.embedding_functions",

@@ -145,7 +145,8 @@ _PROVIDERS = {
 #: What Chroma's clients take and answer; it stands wherever they do.
 _OF_THE_API = {
     "config": "Component DEFAULT_DATABASE DEFAULT_TENANT Settings System",
-    "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction",
+    "embedding_functions.base": "DataLoader EmbeddingFunction",
+    "embedding_functions.default": "DefaultEmbeddingFunction",
     "errors": "ChromaAuthError ChromaError",
     "operations.embed": _CONFLICTS,
     "operations.expressions": "Search",
@@ -172,8 +173,8 @@ PATHS: dict[str, dict[str, str]] = {
         "fastapi functions models rust segment shared_system_client types",
         "client._sync.collection": "Collection",
         "client.not_offered": "AttachedFunction",
-        "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
-        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.base": "DataLoader EmbeddingFunction SparseEmbeddingFunction validate_embedding_function "
+        "validate_sparse_embedding_function",
         "operations.async_protocols": _ASYNC_SERVER_API,
         "operations.expressions": f"{_EXPRESSIONS.removesuffix(' Where')} Search Where:SearchWhere",
         "operations.protocols": _SERVER_API,
@@ -259,8 +260,8 @@ PATHS: dict[str, dict[str, str]] = {
         "client.collection_common": "CollectionCommon",
         "client.collection_configuration": "load_collection_configuration_from_json overwrite_collection_configuration",
         "client.not_offered": "validation_context",
-        "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
-        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.base": "DataLoader EmbeddingFunction SparseEmbeddingFunction validate_embedding_function "
+        "validate_sparse_embedding_function",
         "operations.async_protocols": "AsyncServerAPI",
         "operations.protocols": "ServerAPI",
         "operations.validate": _VALIDATORS,
@@ -292,8 +293,9 @@ PATHS: dict[str, dict[str, str]] = {
     "api/types.py": {
         "backends.http.codec": _WIRE,
         "config": "is_thin_client",
-        "embedding_functions.base": "D DataLoader DefaultEmbeddingFunction EmbeddingFunction L SparseEmbeddingFunction "
-        "normalize_embeddings validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction normalize_embeddings "
+        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.default": "DefaultEmbeddingFunction",
         "operations.expressions": "Key",
         "operations.validate": _VALIDATORS,
         "results": f"{_RESULTS} SearchResultRow",
