@@ -155,6 +155,7 @@ class EmbeddingFunction(Protocol[D]):
     ``get_config`` and ``build_from_config``, and registered, a collection remembers the function:
 
     >>> from chroma_nb.embedding_functions.registry import register_embedding_function
+    >>> from chroma_nb.types import Documents
     >>> @register_embedding_function
     ... class Lengths(EmbeddingFunction[Documents]):
     ...     def __init__(self) -> None: ...
