@@ -2,7 +2,7 @@
 
 ``Here:There`` is our name and Chroma's, where they differ.
 
-``python -m chroma_nb.client._generate_paths`` writes the files, ``--check`` tells whether they are current. Nothing is
+``python tests/meta/generate_paths.py`` writes the files, ``--check`` tells whether they are current. Nothing is
 defined in them, and nothing here imports them.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parents[2] / "chroma_nb"
 
 _VALIDATORS = (
     "is_document is_image maybe_cast_one_to_many normalize_base_record_set normalize_insert_record_set "
@@ -403,7 +403,7 @@ def _head(path: str) -> str:
     name_of_a_class = "# ruff: noqa: N999\n" if Path(path).name[0].isupper() else ""
     return (
         f'{name_of_a_class}"""Chroma\'s path ``chromadb.{chroma_path}``.\n\n'
-        'Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.\n"""\n\n'
+        'Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.\n"""\n\n'
     )
 
 
@@ -444,7 +444,7 @@ def main(arguments: list[str]) -> int:
     stale = [path for path in PATHS if not _is_current(path)]
     for path in stale:
         if "--check" in arguments:
-            sys.stderr.write(f"chroma_nb/{path} is not current; run: python -m chroma_nb.client._generate_paths\n")
+            sys.stderr.write(f"chroma_nb/{path} is not current; run: python tests/meta/generate_paths.py\n")
         else:
             (PACKAGE / path).parent.mkdir(parents=True, exist_ok=True)
             (PACKAGE / path).write_text(text(path), encoding="utf-8")
