@@ -10,6 +10,7 @@ interrupt in one would come out as SQLite's refusal. A file SQLite finds damaged
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -274,6 +275,33 @@ def _sorted_out(found: Salvage) -> dict[str, list[Row]]:
 def is_uuid(value: object) -> bool:
     """Whether this is a UUID in its usual spelling, and so safe as the name of a folder."""
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def scalar(text: object, integer: object, number: object, flag: object) -> str | int | float | bool | None:
+    """The one value of a row; None when it is of none of the kinds its column is for."""
+    if isinstance(text, str):
+        return text
+    if isinstance(flag, int):
+        return bool(flag)
+    if isinstance(integer, int):
+        return integer
+    return float(number) if isinstance(number, int | float) else None
+
+
+def json_object(text: object) -> dict[str, Any] | None:
+    """The JSON object in a text; None when there is none, or an empty one."""
+    if not isinstance(text, str):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and value else None
+
+
+def shown(value: object) -> str:
+    """Something out of a file, for a message: short, and without control characters."""
+    return ascii(value)[:60]
 
 
 def _embedding(row_id: int, values: Row) -> Row | None:

@@ -15,12 +15,8 @@ from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.identity import place
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from chroma_nb.embedding_functions.base import (
-    DataLoader,
-    DefaultEmbeddingFunction,
-    EmbeddingFunction,
-    validate_embedding_function,
-)
+from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction, validate_embedding_function
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
 from chroma_nb.operations import prepare, requests

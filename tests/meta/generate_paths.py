@@ -2,7 +2,7 @@
 
 ``Here:There`` is our name and Chroma's, where they differ.
 
-``python -m chroma_nb.client._generate_paths`` writes the files, ``--check`` tells whether they are current. Nothing is
+``python tests/meta/generate_paths.py`` writes the files, ``--check`` tells whether they are current. Nothing is
 defined in them, and nothing here imports them.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parents[2] / "chroma_nb"
 
 _VALIDATORS = (
     "is_document is_image maybe_cast_one_to_many normalize_base_record_set normalize_insert_record_set "
@@ -145,7 +145,8 @@ _PROVIDERS = {
 #: What Chroma's clients take and answer; it stands wherever they do.
 _OF_THE_API = {
     "config": "Component DEFAULT_DATABASE DEFAULT_TENANT Settings System",
-    "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction",
+    "embedding_functions.base": "DataLoader EmbeddingFunction",
+    "embedding_functions.default": "DefaultEmbeddingFunction",
     "errors": "ChromaAuthError ChromaError",
     "operations.embed": _CONFLICTS,
     "operations.expressions": "Search",
@@ -172,8 +173,8 @@ PATHS: dict[str, dict[str, str]] = {
         "fastapi functions models rust segment shared_system_client types",
         "client._sync.collection": "Collection",
         "client.not_offered": "AttachedFunction",
-        "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
-        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.base": "DataLoader EmbeddingFunction SparseEmbeddingFunction validate_embedding_function "
+        "validate_sparse_embedding_function",
         "operations.async_protocols": _ASYNC_SERVER_API,
         "operations.expressions": f"{_EXPRESSIONS.removesuffix(' Where')} Search Where:SearchWhere",
         "operations.protocols": _SERVER_API,
@@ -259,8 +260,8 @@ PATHS: dict[str, dict[str, str]] = {
         "client.collection_common": "CollectionCommon",
         "client.collection_configuration": "load_collection_configuration_from_json overwrite_collection_configuration",
         "client.not_offered": "validation_context",
-        "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
-        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.base": "DataLoader EmbeddingFunction SparseEmbeddingFunction validate_embedding_function "
+        "validate_sparse_embedding_function",
         "operations.async_protocols": "AsyncServerAPI",
         "operations.protocols": "ServerAPI",
         "operations.validate": _VALIDATORS,
@@ -292,8 +293,9 @@ PATHS: dict[str, dict[str, str]] = {
     "api/types.py": {
         "backends.http.codec": _WIRE,
         "config": "is_thin_client",
-        "embedding_functions.base": "D DataLoader DefaultEmbeddingFunction EmbeddingFunction L SparseEmbeddingFunction "
-        "normalize_embeddings validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction normalize_embeddings "
+        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.default": "DefaultEmbeddingFunction",
         "operations.expressions": "Key",
         "operations.validate": _VALIDATORS,
         "results": f"{_RESULTS} SearchResultRow",
@@ -401,7 +403,7 @@ def _head(path: str) -> str:
     name_of_a_class = "# ruff: noqa: N999\n" if Path(path).name[0].isupper() else ""
     return (
         f'{name_of_a_class}"""Chroma\'s path ``chromadb.{chroma_path}``.\n\n'
-        'Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.\n"""\n\n'
+        'Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.\n"""\n\n'
     )
 
 
@@ -442,7 +444,7 @@ def main(arguments: list[str]) -> int:
     stale = [path for path in PATHS if not _is_current(path)]
     for path in stale:
         if "--check" in arguments:
-            sys.stderr.write(f"chroma_nb/{path} is not current; run: python -m chroma_nb.client._generate_paths\n")
+            sys.stderr.write(f"chroma_nb/{path} is not current; run: python tests/meta/generate_paths.py\n")
         else:
             (PACKAGE / path).parent.mkdir(parents=True, exist_ok=True)
             (PACKAGE / path).write_text(text(path), encoding="utf-8")
