@@ -20,7 +20,7 @@ from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, differe
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.storage import directory, replacing
 from chroma_nb.engine.storage.sqlite import FILE_NAME
-from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
+from chroma_nb.errors import _ClosedError, _MissingError, _ResetRefusedError, refused
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import R, Request
@@ -64,7 +64,7 @@ class EmbeddedBackend:
         """The answer to ``request``. NotImplementedError for what Chroma has in its cloud only."""
         engine = self.engine
         if isinstance(request, r.Reset) and not self.settings.allow_reset:
-            raise AuthorizationError("Reset is disabled by config")
+            raise _ResetRefusedError("Reset is disabled by config")
         return cast(R, engine.serve(HANDLERS[type(request)], request))
 
     def share(self) -> None:
@@ -355,7 +355,7 @@ def _filter(request: r.Get | r.Query | r.Delete) -> Expression | None:
 
 def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:
     def refuse(engine: Engine, request: Any) -> NoReturn:
-        raise NotImplementedError(what)
+        raise refused(NotImplementedError(what), 501, "ChromaError")
 
     return refuse
 

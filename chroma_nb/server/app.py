@@ -37,39 +37,17 @@ log = logging.getLogger("chroma_nb.server")
 
 
 # --- Errors -> JSON ---------------------------------------------------------------------------------------------
-_NAMES = {kind: name for name, kind in errors.error_types.items()}
-#: Statuses whose errors Chroma's server does not name.
-_UNNAMED = {409, 422, 501}
-
-
 def error_answer(error: Exception) -> tuple[int, str, str]:
-    """``(status, name, message)`` of an error, as Chroma's server would say it.
+    """``(status, name, message)`` of an error, as Chroma's server would say it: the first two are attributes of it.
 
     >>> error_answer(errors.NotFoundError("Collection [x] does not exist"))
     (404, 'NotFoundError', 'Collection [x] does not exist')
     """
-    if isinstance(error, NotImplementedError):
-        return 501, "ChromaError", str(error)
-    if isinstance(error, errors.ChromaError):
-        reset = isinstance(error, errors.AuthorizationError) and "Reset" in error.message()
-        status = 403 if reset else error.code()
-        unnamed = reset or status in _UNNAMED
-        name = "ChromaError" if unnamed else next((_NAMES[one] for one in type(error).__mro__ if one in _NAMES), "")
-        return status, name or "ChromaError", error.message()
-    if isinstance(error, ValueError | TypeError | OverflowError) and _from_an_argument_check(error):
-        return 400, "InvalidArgumentError", str(error)
-    return 500, "InternalError", "the server failed on this request; its log has the details under the trace id"
-
-
-#: Where arguments are checked with Python's own classes; the same class from elsewhere is a failure of ours.
-_ARGUMENT_CHECKS = ("chroma_nb.operations.", "chroma_nb.where", "chroma_nb.schema", "chroma_nb.types")
-
-
-def _from_an_argument_check(error: Exception) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_ARGUMENT_CHECKS)
+    name = getattr(error, "wire_name", None)
+    if name is None:
+        return 500, "InternalError", "the server failed on this request; its log has the details under the trace id"
+    message = error.message() if isinstance(error, errors.ChromaError) else str(error)
+    return getattr(error, "status", 400), name, message
 
 
 # --- One HTTP request ------------------------------------------------------------------------------------------
@@ -103,10 +81,7 @@ class _StatusError(errors.ChromaError, metaclass=errors.ShownAs, shown=errors.Ch
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        self._status = status
-
-    def code(self) -> int:
-        return self._status
+        self.status = status
 
 
 def _path_values(kind: type[ops.Request[Any]], parameters: Mapping[str, str]) -> Values:

@@ -89,7 +89,7 @@ def _plain(kind: type[ops.Request[Any]]) -> Build:
 
 def _reset(values: Values, context: Context) -> ops.Reset:
     if not context.allow_reset:
-        raise errors.AuthorizationError("Reset is disabled by config")
+        raise errors._ResetRefusedError("Reset is disabled by config")
     return ops.Reset()
 
 

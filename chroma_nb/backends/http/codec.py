@@ -23,6 +23,7 @@ import orjson
 
 from chroma_nb import errors
 from chroma_nb.operations import requests as ops
+from chroma_nb.operations import validate
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
@@ -442,7 +443,7 @@ def encode(request: ops.Request[Any], facts: ServerFacts) -> Call:
 def decode(request: ops.Request[R], reply: Reply) -> R:
     """The answer to ``request`` in ``reply``, or the error it tells of, raised."""
     if not 200 <= reply.status < 300:
-        raise error_of(reply)
+        raise error_of(reply, request)
     codec = CODECS[type(request)]
     answer: R
     try:
@@ -456,12 +457,6 @@ def decode(request: ops.Request[R], reply: Reply) -> R:
 
 
 # --- Errors ---------------------------------------------------------------------------------------------------
-class _NotOfferedError(errors.ChromaError, NotImplementedError, metaclass=errors.ShownAs, shown=NotImplementedError):
-    """The server does not have this call."""
-
-    status = 501
-
-
 #: Names that say little on the wire ("ChromaError"): the status tells which class is meant.
 _BY_STATUS: dict[int, type[errors.ChromaError]] = {
     400: errors.InvalidArgumentError,
@@ -474,7 +469,7 @@ _BY_STATUS: dict[int, type[errors.ChromaError]] = {
     415: errors.InvalidArgumentError,
     422: errors.InvalidArgumentError,
     429: errors.RateLimitError,
-    501: _NotOfferedError,
+    501: errors._NotOfferedError,
 }
 #: Where this package raises a child that is a ValueError too, the child.
 _CHILDREN: dict[type[errors.ChromaError], type[errors.ChromaError]] = {
@@ -483,8 +478,34 @@ _CHILDREN: dict[type[errors.ChromaError], type[errors.ChromaError]] = {
 }
 
 
-def error_of(reply: Reply) -> errors.ChromaError:
+#: Requests that give something a name, and the check of it.
+_NAMED: dict[type[ops.Request[Any]], tuple[str, Callable[[Any], object]]] = {
+    ops.CreateTenant: ("name", validate.check_tenant_name),
+    ops.CreateDatabase: ("name", validate.check_database_name),
+    ops.CreateCollection: ("name", validate.check_collection_name),
+    ops.ModifyCollection: ("new_name", validate.check_collection_name),
+    ops.Fork: ("new_name", validate.check_collection_name),
+}
+
+
+def _is_badly_named(request: ops.Request[Any]) -> bool:
+    """Whether the name that ``request`` gives is none that Chroma allows."""
+    if type(request) not in _NAMED:
+        return False
+    field_name, check = _NAMED[type(request)]
+    name = getattr(request, field_name)
+    try:
+        if name is not None:
+            check(name)
+    except errors._InvalidNameError:
+        return True
+    return False
+
+
+def error_of(reply: Reply, request: ops.Request[Any] | None = None) -> errors.ChromaError:
     """The exception a reply tells of: by its name, else by its status; with the server's trace id.
+
+    Of a bad argument no server says which but in words: that it is the name is told by the ``request``.
 
     >>> error_of(Reply(404, {}, b'{"error":"NotFoundError","message":"Collection [x] does not exist"}'))
     NotFoundError('Collection [x] does not exist')
@@ -494,7 +515,7 @@ def error_of(reply: Reply) -> errors.ChromaError:
     if kind is None:
         kind = errors.InternalError if reply.status >= 500 else errors.ChromaError
     kind = _CHILDREN.get(kind, kind)
-    if kind is errors.InvalidArgumentError and "Expected a name" in message:
+    if kind is errors.InvalidArgumentError and request is not None and _is_badly_named(request):
         kind = errors._InvalidNameError
     error = kind(message)
     error.trace_id = reply.headers.get("chroma-trace-id")
@@ -517,7 +538,7 @@ def check_remote(request: ops.Request[Any]) -> None:
     if type(request) in CODECS:
         return
     call = type(request).__name__.lower()
-    raise _NotOfferedError(
+    raise errors._NotOfferedError(
         f"{call} works on a local directory only and has no form on Chroma's wire, got it on a client of a server; "
         f"open the directory with PersistentClient on the server's machine (while the server is stopped or beside it) "
         f"and call {call} there"
