@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -13,14 +14,15 @@ import pytest
 
 import chroma_nb
 from chroma_nb import errors
-from chroma_nb.backends import embedded
+from chroma_nb.backends import endpoints
 from chroma_nb.backends.http.codec import Reply, decode
+from chroma_nb.backends.wire.fields import BodyError
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.errors import refused
 from chroma_nb.interchange import chroma_sqlite
 from chroma_nb.operations import requests as ops
 from chroma_nb.operations import validate
-from chroma_nb.server import app, auth, bodies
+from chroma_nb.server import app, auth
 
 D = "/api/v2/tenants/default_tenant/databases/default_database"
 
@@ -53,7 +55,7 @@ SAID: list[tuple[type[Exception], int, str]] = [
     (errors._DamagedError, 500, "InternalError"),
     (chroma_sqlite.ChromaDirectoryError, 400, "ChromaError"),
     (auth._ForeignHostError, 403, "AuthError"),
-    (bodies.BodyError, 422, "ChromaError"),
+    (BodyError, 422, "ChromaError"),
 ]
 #: What is no answer to a caller: the server's log has it.
 UNSAID = [
@@ -91,7 +93,9 @@ def test_an_error_of_pythons_own_is_said_only_where_a_check_marked_it(kind: type
 def moved(function: Any) -> Any:
     """The same function, as if another module defined it, on a line of its own."""
     names = vars(inspect.getmodule(function)) | {"__name__": "elsewhere", "__file__": "elsewhere.py"}
-    made = FunctionType(function.__code__.replace(co_filename="elsewhere.py", co_firstlineno=1), names)
+    made = FunctionType(
+        function.__code__.replace(co_filename="elsewhere.py", co_firstlineno=1), names, closure=function.__closure__
+    )
     made.__defaults__, made.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
     return made
 
@@ -150,13 +154,9 @@ def test_moved_checks_change_no_answer(http: httpx.Client, collection: Any, monk
     assert [status for status, _ in before] == [400, 400, 403, 501]
     for name in ("_storable", "_storable_list", "_storable_scalar", "_wide_int", "check_collection_name"):
         monkeypatch.setattr(validate, name, moved(getattr(validate, name)))
-    row = ops.ForkCount
-    monkeypatch.setitem(embedded.HANDLERS, row, moved_with_cells(embedded.HANDLERS[row]))
+    row = endpoints.ENDPOINTS[ops.ForkCount]
+    monkeypatch.setitem(endpoints.ENDPOINTS, ops.ForkCount, replace(row, handler=moved(row.handler)))
     assert answers(http, path) == before
-
-
-def moved_with_cells(function: Any) -> Any:
-    return FunctionType(function.__code__, vars(embedded) | {"__name__": "elsewhere"}, closure=function.__closure__)
 
 
 # --- Names, over the wire ------------------------------------------------------------------------------------------
