@@ -42,14 +42,19 @@ class EmbeddedBackend:
     def engine(self) -> Engine:
         """The engine; an AttributeError after the last client was closed, as in Chroma."""
         if self._engine is None:
-            raise _ClosedError(
-                f"The last client of {self.identifier} was closed, so it answers no more; open a new client"
-            )
+            raise self._closed()
         return self._engine
+
+    def _closed(self) -> _ClosedError:
+        return _ClosedError(
+            f"The last client of {self.identifier} was closed, so it answers no more; open a new client"
+        )
 
     def handle(self, request: Request[R]) -> R:
         """The answer to ``request``. NotImplementedError for what Chroma has in its cloud only."""
-        engine = self.engine
+        engine = self._engine
+        if engine is None:
+            raise self._closed()
         if isinstance(request, Reset) and not self.settings.allow_reset:
             raise _ResetRefusedError("Reset is disabled by config")
         return cast(R, engine.serve(ENDPOINTS[type(request)].handler, request))

@@ -12,10 +12,9 @@ table of the package.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
-from uuid import UUID
 
 from chroma_nb.backends.wire import answers, fields
 from chroma_nb.backends.wire.answers import Answer
@@ -25,7 +24,7 @@ from chroma_nb.errors import refused
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, Edited, Edits, Matrix, ReadLevel, Tenant, UserIdentity
+from chroma_nb.types import CollectionModel, Database, Edited, Edits, ReadLevel, Tenant, UserIdentity
 from chroma_nb.where import And, Expression, parse_where, parse_where_document
 
 if TYPE_CHECKING:
@@ -109,11 +108,20 @@ def _delete_database(engine: Engine, request: r.DeleteDatabase) -> None:
 
 
 def _list_databases(engine: Engine, request: r.ListDatabases) -> list[Database]:
-    return engine.list_databases(validate.check_name_is_str(request.tenant, "tenant"), *_limits(request))
+    return engine.list_databases(
+        validate.check_name_is_str(request.tenant, "tenant"),
+        validate.check_limit(request.limit),
+        validate.check_limit(request.offset, "offset"),
+    )
 
 
 def _list_collections(engine: Engine, request: r.ListCollections) -> list[CollectionModel]:
-    return engine.list_collections(request.tenant, request.database, *_limits(request))
+    return engine.list_collections(
+        request.tenant,
+        request.database,
+        validate.check_limit(request.limit),
+        validate.check_limit(request.offset, "offset"),
+    )
 
 
 def _count_collections(engine: Engine, request: r.CountCollections) -> int:
@@ -202,11 +210,27 @@ def _count(engine: Engine, request: r.Count) -> int:
 
 def _get(engine: Engine, request: r.Get) -> GetResult:
     ids = validate.check_query_ids(request.ids)
-    return engine.get(request.collection_id, ids, _filter(request), *_limits(request), request.include)
+    return engine.get(
+        request.collection_id,
+        ids,
+        _filter(request),
+        validate.check_limit(request.limit),
+        validate.check_limit(request.offset, "offset"),
+        request.include,
+    )
 
 
-def _query(engine: Engine, request: r.Query) -> QueryResult:
-    return engine.query(*_query_arguments(request))
+def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | dict[str, Any]:
+    """The answer of a query, or how it is found."""
+    query, ask = (request.query, engine.explain) if isinstance(request, r.Explain) else (request, engine.query)
+    return ask(
+        query.collection_id,
+        query.query_embeddings,
+        validate.check_limit(query.n_results, "n_results"),
+        validate.check_query_ids(query.ids),
+        _filter(query),
+        query.include,
+    )
 
 
 def _record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> str:
@@ -214,25 +238,6 @@ def _record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> 
     if noted is None:
         engine.update_settings(request.id, {"embedding_model": request.embedding_model})
     return str(noted or request.embedding_model)
-
-
-def _explain(engine: Engine, request: r.Explain) -> dict[str, Any]:
-    return engine.explain(*_query_arguments(request.query))
-
-
-def _query_arguments(request: r.Query) -> tuple[UUID, Matrix, int, list[str] | None, Expression | None, Sequence[str]]:
-    return (
-        request.collection_id,
-        request.query_embeddings,
-        validate.check_n_results(request.n_results),
-        validate.check_query_ids(request.ids),
-        _filter(request),
-        request.include,
-    )
-
-
-def _limits(request: r.Get | r.ListCollections | r.ListDatabases) -> tuple[int | None, int | None]:
-    return validate.check_limit(request.limit), validate.check_limit(request.offset, "offset")
 
 
 def _filter(request: r.Get | r.Query | r.Delete) -> Expression | None:
@@ -511,5 +516,5 @@ ENDPOINTS: dict[type[r.Request[Any]], Endpoint] = {
     r.RecordEmbeddingModel: Endpoint(_record_embedding_model),
     r.Vacuum: Endpoint(lambda engine, request: engine.vacuum()),
     r.Verify: Endpoint(lambda engine, request: engine.verify()),
-    r.Explain: Endpoint(_explain),
+    r.Explain: Endpoint(_query),
 }

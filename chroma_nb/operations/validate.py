@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Val
 from dataclasses import replace
 from itertools import chain
 from operator import index, methodcaller
-from typing import Any, Final, TypeAlias, TypedDict, TypeGuard, cast
+from typing import Any, Final, TypeAlias, TypedDict, TypeGuard, cast, overload
 from uuid import UUID
 
 import numpy as np
@@ -1147,8 +1147,12 @@ def check_collection_id(id: Any) -> UUID:
         ) from None
 
 
+@overload
+def check_limit(limit: int, argument: str = "limit") -> int: ...
+@overload
+def check_limit(limit: int | None, argument: str = "limit") -> int | None: ...
 def check_limit(limit: Any, argument: str = "limit") -> int | None:
-    """A limit or offset; TypeError unless an integer, OverflowError unless from 0 to 2**32 - 1.
+    """A limit, an offset or a number of results; TypeError unless an integer, OverflowError unless from 0 to 2**32 - 1.
 
     >>> check_limit(10)
     10
@@ -1164,11 +1168,6 @@ def check_limit(limit: Any, argument: str = "limit") -> int | None:
     if not 0 <= value <= _UINT32_MAX:
         raise refused(OverflowError("out of range integral type conversion attempted"))
     return value
-
-
-def check_n_results(n_results: int) -> int:
-    """The number of results; OverflowError unless it fits 32 bits."""
-    return cast(int, check_limit(n_results, "n_results"))
 
 
 def check_query_ids(ids: Any) -> list[str] | None:
