@@ -13,6 +13,7 @@ import pytest
 from chroma_nb import errors
 from chroma_nb.backends.endpoints import ENDPOINTS
 from chroma_nb.backends.http.codec import Reply, ServerFacts, decode, encode, error_of
+from chroma_nb.backends.wire.encoding import dumps
 from chroma_nb.operations import requests as ops
 from chroma_nb.types import Records, SparseVector
 
@@ -152,3 +153,9 @@ def test_what_may_be_sent_twice() -> None:
     assert repeatable(replace(create, get_or_create=True))
     assert not repeatable(ops.Reset())
     assert not repeatable(ops.Fork(**PLACE, new_name="x"))
+
+
+@pytest.mark.parametrize("metadata", [{1: "a"}, {"a": {2: "b"}}, {"a": [{None: "b"}]}, {1: 2**70}])
+def test_a_key_that_is_no_text_is_refused_and_not_made_one(metadata: dict[object, object]) -> None:
+    with pytest.raises(TypeError, match="expected metadata with str keys"):
+        dumps({"metadatas": [metadata]})

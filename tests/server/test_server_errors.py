@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from types import FunctionType
 from typing import Any
+from uuid import UUID
 
 import httpx
 import orjson
@@ -197,6 +198,9 @@ PLACE = {"tenant": "t", "database": "d"}
         (ops.CreateDatabase("ab", "t"), True),
         (ops.CreateCollection("-", **PLACE), True),
         (ops.CreateCollection("abc", **PLACE), False),
+        (ops.CreateCollection(5, **PLACE), False),  # type: ignore[arg-type]  # what a caller may write
+        (ops.ModifyCollection(UUID(int=1), **PLACE, new_metadata={"a": 1}), False),
+        (ops.ModifyCollection(UUID(int=1), **PLACE, new_name="-"), True),
         (ops.GetCollection("-", **PLACE), False),
     ],
 )

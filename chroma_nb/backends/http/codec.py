@@ -7,7 +7,7 @@ Sending, splitting and repeating stand in ``exchange.py`` and ``transport.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -151,13 +151,18 @@ _CHILDREN: dict[type[errors.ChromaError], type[errors.ChromaError]] = {
 def _is_badly_named(request: ops.Request[Any]) -> bool:
     """Whether a name that ``request`` gives is none that Chroma allows."""
     body = _route(request).body
-    for field in () if body is None else body.fields:
-        name = getattr(request, field.key, None)
-        if field.kind.check is not None and name is not None:
-            try:
-                field.kind.check(name)
-            except errors._InvalidNameError:
-                return True
+    checks = [] if body is None else [(field.kind.check, field.key) for field in body.fields]
+    return any(check is not None and _is_refused(check, getattr(request, key)) for check, key in checks)
+
+
+def _is_refused(check: Callable[[Any], object], name: Any) -> bool:
+    try:
+        if name is not None:
+            check(name)
+    except errors._InvalidNameError:
+        return True
+    except TypeError:  # it is no text: not a matter of names
+        pass
     return False
 
 

@@ -24,6 +24,12 @@ def _wire_value(value: object) -> object:
     raise TypeError(f"expected a value that JSON can carry, got {type(value).__name__}")
 
 
+def _has_text_keys(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return {str}.issuperset(map(type, value)) and all(map(_has_text_keys, value.values()))
+    return all(map(_has_text_keys, value)) if isinstance(value, list | tuple) else True
+
+
 def dumps(value: object) -> bytes:
     """``value`` as JSON; arrays, UUIDs and sparse vectors included.
 
@@ -33,8 +39,8 @@ def dumps(value: object) -> bytes:
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
     try:
         return orjson.dumps(value, default=_wire_value, option=options)
-    except orjson.JSONEncodeError as error:
-        if "key must be str" in str(error):  # the standard library would make it one in silence
+    except orjson.JSONEncodeError:
+        if not _has_text_keys(value):  # the standard library would make texts of them in silence
             raise TypeError("expected metadata with str keys, got a key of another type") from None
         # orjson refuses integers beyond 64 bits and lone surrogates; the standard library sends both,
         # and the server says what it thinks of them.
