@@ -5,8 +5,8 @@ reads calls and writes replies by the same routes, and its OpenAPI document is d
 request class (``operations/requests.py``), a handler and a row here, and, for an answer of a new form, a row in
 ``wire/answers.py``.
 
-Handlers check the values of a request and call the engine they are given; this module loads none. It is the one long
-table of the package.
+Handlers check the values of a request and call the engine they are given; this module loads none. It is long because
+the table and the handlers that its rows name stand in one place.
 """
 
 from __future__ import annotations
