@@ -3,7 +3,7 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.backends.http.codec import (
+from chroma_nb.backends.wire.encoding import (
     convert_list_embeddings_to_np,
     convert_np_embeddings_to_list,
     deserialize_metadata,

@@ -48,6 +48,8 @@ _EXPRESSIONS: Final = {"length(vector)": "vector"}
 _NEEDED: Final = ("collections", "segments", "embeddings")
 #: The file's own words for what it is; the check itself is SQLite's.
 _MAGIC: Final = b"SQLite format 3\x00"
+#: SQLite's codes for a lock that others hold.
+_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -174,7 +176,7 @@ def _checked(connection: sqlite3.Connection, problems: list[str]) -> ChromaSqlit
             if verdict != "ok":
                 raise _Malformed(str(verdict).replace("\n", " "))
     except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "busy" in str(error):
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:  # without what extends the code
             raise
         raise _Malformed(str(error)) from error
     except sqlite3.DatabaseError as error:

@@ -157,7 +157,7 @@ _OF_THE_API = {
 #: As much for the modules of Chroma's that hold the root object below its clients.
 _OF_A_SERVER = {
     **_OF_THE_API,
-    "backends.http.codec": _WIRE,
+    "backends.wire.encoding": _WIRE,
     "client.collection_configuration": "create_collection_configuration_to_json "
     "create_collection_configuration_to_json_str update_collection_configuration_to_json "
     "update_collection_configuration_to_json_str",
@@ -291,7 +291,7 @@ PATHS: dict[str, dict[str, str]] = {
         "operations.protocols": "ServerAPI",
     },
     "api/types.py": {
-        "backends.http.codec": _WIRE,
+        "backends.wire.encoding": _WIRE,
         "config": "is_thin_client",
         "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction normalize_embeddings "
         "validate_embedding_function validate_sparse_embedding_function",

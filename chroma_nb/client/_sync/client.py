@@ -109,11 +109,11 @@ class Client(SharedSystemClient, ClientAPI):
         Where the disk has no room for copies it does what it can: ``complete`` is False then, and ``problems`` says
         in sentences what could not be done.
         """
-        return self._server.handle(requests.Vacuum())
+        return self._server._backend.handle(requests.Vacuum())
 
     def verify(self) -> list[str]:
         """Check everything stored; the list says what is wrong, and is empty when nothing is."""
-        return self._server.handle(requests.Verify())
+        return self._server._backend.handle(requests.Verify())
 
     def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
         """Work in another tenant's database from now on.
@@ -212,7 +212,7 @@ class Client(SharedSystemClient, ClientAPI):
         (Collection(name=birds), 'cosine')
         """
         request = self._creation(name, schema, configuration, metadata, embedding_function, get_or_create)
-        model = self._server.handle(request)
+        model = self._server._backend.handle(request)
         return Collection(self._server, model, embedding_function, data_loader)
 
     @reference_order.also_in_order(reference_order.CREATE_COLLECTION, when=reference_order.is_configuration)
@@ -237,7 +237,7 @@ class Client(SharedSystemClient, ClientAPI):
         {'year': 2024}
         """
         request = self._creation(name, schema, configuration, metadata, embedding_function, True)
-        model = self._server.handle(request)
+        model = self._server._backend.handle(request)
         return self._existing(model, embedding_function, data_loader)
 
     @reference_order.also_in_order(reference_order.GET_COLLECTION, when=reference_order.is_id)

@@ -85,7 +85,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         target = self._target
         request = blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
         self._record_model(target)
-        return self._client.handle(request)
+        return self._client._backend.handle(request)
 
     def update(
         self,
@@ -114,7 +114,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         target = self._target
         request = blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
         self._record_model(target)
-        return self._client.handle(request)
+        return self._client._backend.handle(request)
 
     def upsert(
         self,
@@ -140,7 +140,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         target = self._target
         request = blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
         self._record_model(target)
-        return self._client.handle(request)
+        return self._client._backend.handle(request)
 
     def delete(
         self,
@@ -163,7 +163,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         {'deleted': 1}
         """
         request = prepare.delete(self._target, ids, where, where_document, limit)
-        return {"deleted": self._client.handle(request)}
+        return {"deleted": self._client._backend.handle(request)}
 
     # --- Writing what is computed already: the tables of ``frames`` and the files of ``files`` ---
 
@@ -187,24 +187,24 @@ class Collection(CollectionCommon[Server], Frames, Files):
     def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
         self._record_embedding(embedded)
-        return self._client.handle(requests.Edit(self.id, edits))
+        return self._client._backend.handle(requests.Edit(self.id, edits))
 
     def _begin_staging(self) -> Any:
         """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
-        return self._client.handle(requests.BeginStaging(self.id))
+        return self._client._backend.handle(requests.BeginStaging(self.id))
 
     def _stage(self, session: Any, records: Records) -> None:
         """Write some records that no reader counts yet."""
-        return self._client.handle(requests.Stage(session, records))
+        return self._client._backend.handle(requests.Stage(session, records))
 
     def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
         """Let them count, and write ``edits`` with them."""
         self._record_embedding(embedded)
-        return self._client.handle(requests.Publish(session, edits, update))
+        return self._client._backend.handle(requests.Publish(session, edits, update))
 
     def _abandon_staging(self, session: Any) -> None:
         """Remove them."""
-        return self._client.handle(requests.AbandonStaging(session))
+        return self._client._backend.handle(requests.AbandonStaging(session))
 
     def _record_embedding(self, embedded: bool) -> None:
         target = self._target
@@ -216,7 +216,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     def count(self, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> int:
         """How many records there are. ``read_level`` matters to a distributed server only."""
-        return self._client.handle(requests.Count(*self._place, read_level=read_level))
+        return self._client._backend.handle(requests.Count(*self._place, read_level=read_level))
 
     def get(
         self,
@@ -244,7 +244,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         array([[1., 0.]])
         """
         request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
-        result = self._client.handle(request)
+        result = self._client._backend.handle(request)
         result.where_document = where_document
         return blocking.run(self._with_data, result, include)
 
@@ -295,7 +295,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
             where_document,
             include,
         )
-        result = self._client.handle(request)
+        result = self._client._backend.handle(request)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
         return blocking.run(self._with_data, result, include)
@@ -328,7 +328,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
             where_document,
             ["distances"],
         )
-        return self._client.handle(requests.Explain(query))
+        return self._client._backend.handle(requests.Explain(query))
 
     # --- The collection itself ---
 
@@ -337,7 +337,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         variant = target.variant()
         if variant is not None and self._model.embedding_model is None:
             try:
-                self._recorded(self._client.handle(requests.RecordEmbeddingModel(self.id, variant)))
+                self._recorded(self._client._backend.handle(requests.RecordEmbeddingModel(self.id, variant)))
             except NotImplementedError:  # a server keeps no such note; this handle does
                 self._recorded(variant)
 
@@ -361,7 +361,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ('small-birds', {'year': 2024})
         """
         request = prepare.modify(self._target, name, metadata, configuration, register_embedding_function)
-        self._client.handle(request)
+        self._client._backend.handle(request)
         self._modified(request)
 
     # --- What Chroma has in its cloud only ---
@@ -369,20 +369,20 @@ class Collection(CollectionCommon[Server], Frames, Files):
     def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = blocking.run(prepare.search, self._target, searches, read_level)
-        return self._client.handle(request)
+        return self._client._backend.handle(request)
 
     def fork(self, new_name: str) -> Collection:
         """A copy under another name. Chroma's cloud only: NotImplementedError elsewhere."""
-        model = self._client.handle(requests.Fork(*self._place, new_name=new_name))
+        model = self._client._backend.handle(requests.Fork(*self._place, new_name=new_name))
         return Collection(self._client, model, self._embedding_function, self._data_loader)
 
     def fork_count(self) -> int:
         """How many forks there are. Chroma's cloud only: NotImplementedError elsewhere."""
-        return self._client.handle(requests.ForkCount(*self._place))
+        return self._client._backend.handle(requests.ForkCount(*self._place))
 
     def get_indexing_status(self) -> IndexingStatus:
         """How much is indexed. Chroma's cloud only: NotImplementedError elsewhere."""
-        return self._client.handle(requests.GetIndexingStatus(*self._place))
+        return self._client._backend.handle(requests.GetIndexingStatus(*self._place))
 
     def attach_function(
         self, function: str, name: str, output_collection: str, params: dict[str, Any] | None = None
@@ -395,13 +395,13 @@ class Collection(CollectionCommon[Server], Frames, Files):
             output_collection=output_collection,
             params=params,
         )
-        return self._client.handle(request)
+        return self._client._backend.handle(request)
 
     def get_attached_function(self, name: str) -> Any:
         """What is known of a function attached. Not in this process: NotImplementedError."""
-        return self._client.handle(requests.GetAttachedFunction(*self._place, name=name))
+        return self._client._backend.handle(requests.GetAttachedFunction(*self._place, name=name))
 
     def detach_function(self, name: str, delete_output_collection: bool = False) -> bool:
         """Detach a function. Not in this process: NotImplementedError."""
         request = requests.DetachFunction(*self._place, name=name, delete_output_collection=delete_output_collection)
-        return self._client.handle(request)
+        return self._client._backend.handle(request)

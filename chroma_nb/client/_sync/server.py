@@ -18,7 +18,6 @@ from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.protocols import ServerAPI
-from chroma_nb.operations.requests import R, Request
 from chroma_nb.operations.validate import embedding_matrix, embedding_rows, normalize_metadatas
 from chroma_nb.plain import plain_list
 from chroma_nb.results import DeleteResult, GetResult, QueryResult
@@ -43,10 +42,6 @@ class Server(ServerAPI):
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def handle(self, request: Request[R]) -> R:
-        """The answer to ``request``."""
-        return self._backend.handle(request)
-
     @property
     def edits_at_once(self) -> bool:
         """Whether the backend takes many changes in one transaction."""
@@ -62,46 +57,46 @@ class Server(ServerAPI):
         return self._backend.settings
 
     def heartbeat(self) -> int:
-        return self.handle(requests.Heartbeat())
+        return self._backend.handle(requests.Heartbeat())
 
     def get_version(self) -> str:
-        return self.handle(requests.GetVersion())
+        return self._backend.handle(requests.GetVersion())
 
     def get_max_batch_size(self) -> int:
-        return self.handle(requests.GetMaxBatchSize())
+        return self._backend.handle(requests.GetMaxBatchSize())
 
     def get_user_identity(self) -> UserIdentity:
-        return self.handle(requests.GetUserIdentity())
+        return self._backend.handle(requests.GetUserIdentity())
 
     def reset(self) -> bool:
-        return self.handle(requests.Reset())
+        return self._backend.handle(requests.Reset())
 
     # --- Tenants and databases ---
 
     def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        return self.handle(requests.CreateDatabase(name, tenant))
+        return self._backend.handle(requests.CreateDatabase(name, tenant))
 
     def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
-        return self.handle(requests.GetDatabase(name, tenant))
+        return self._backend.handle(requests.GetDatabase(name, tenant))
 
     def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        return self.handle(requests.DeleteDatabase(name, tenant))
+        return self._backend.handle(requests.DeleteDatabase(name, tenant))
 
     def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
     ) -> Sequence[Database]:
-        return self.handle(requests.ListDatabases(tenant, limit, offset))
+        return self._backend.handle(requests.ListDatabases(tenant, limit, offset))
 
     def create_tenant(self, name: str) -> None:
-        return self.handle(requests.CreateTenant(name))
+        return self._backend.handle(requests.CreateTenant(name))
 
     def get_tenant(self, name: str) -> Tenant:
-        return self.handle(requests.GetTenant(name))
+        return self._backend.handle(requests.GetTenant(name))
 
     # --- Collections ---
 
     def count_collections(self, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> int:
-        return self.handle(requests.CountCollections(tenant, database))
+        return self._backend.handle(requests.CountCollections(tenant, database))
 
     def list_collections(
         self,
@@ -110,7 +105,7 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> Sequence[CollectionModel]:
-        return self.handle(requests.ListCollections(tenant, database, limit, offset))
+        return self._backend.handle(requests.ListCollections(tenant, database, limit, offset))
 
     def create_collection(
         self,
@@ -132,7 +127,7 @@ class Server(ServerAPI):
             get_or_create=get_or_create,
             register=register_embedding_function,
         )
-        return self.handle(request)
+        return self._backend.handle(request)
 
     def get_or_create_collection(
         self,
@@ -148,17 +143,17 @@ class Server(ServerAPI):
     def get_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
-        return self.handle(requests.GetCollection(name, tenant, database))
+        return self._backend.handle(requests.GetCollection(name, tenant, database))
 
     def get_collection_by_id(
         self, collection_id: UUID, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
-        return self.handle(requests.GetCollectionById(collection_id, tenant, database))
+        return self._backend.handle(requests.GetCollectionById(collection_id, tenant, database))
 
     def delete_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> None:
-        return self.handle(requests.DeleteCollection(name, tenant, database))
+        return self._backend.handle(requests.DeleteCollection(name, tenant, database))
 
     def _modify(
         self,
@@ -170,7 +165,7 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> None:
         place = (id, tenant, database)
-        return self.handle(requests.ModifyCollection(*place, new_name, new_metadata, new_configuration))
+        return self._backend.handle(requests.ModifyCollection(*place, new_name, new_metadata, new_configuration))
 
     # --- Records: Chroma's names, for programs that reach below a collection. Arguments are not checked here. ---
 
@@ -181,13 +176,13 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
         read_level: ReadLevel = ReadLevel.INDEX_AND_WAL,
     ) -> int:
-        return self.handle(requests.Count(collection_id, tenant, database, read_level))
+        return self._backend.handle(requests.Count(collection_id, tenant, database, read_level))
 
     def _peek(
         self, collection_id: UUID, n: int = 10, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> GetResult:
         include = ("metadatas", "documents", "embeddings")
-        return self.handle(requests.Get(collection_id, tenant, database, limit=n, include=include))
+        return self._backend.handle(requests.Get(collection_id, tenant, database, limit=n, include=include))
 
     def _get(
         self,
@@ -202,7 +197,9 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> GetResult:
         place = (collection_id, tenant, database)
-        return self.handle(requests.Get(*place, ids, where, where_document, limit, offset, tuple(include)))
+        return self._backend.handle(
+            requests.Get(*place, ids, where, where_document, limit, offset, tuple(include))
+        )
 
     def _query(
         self,
@@ -217,7 +214,9 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> QueryResult:
         place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
-        return self.handle(requests.Query(*place, vectors, n_results, ids, where, where_document, tuple(include)))
+        return self._backend.handle(
+            requests.Query(*place, vectors, n_results, ids, where, where_document, tuple(include))
+        )
 
     def _delete(
         self,
@@ -230,7 +229,7 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> DeleteResult:
         place = (collection_id, tenant, database)
-        return {"deleted": self.handle(requests.Delete(*place, ids, where, where_document, limit))}
+        return {"deleted": self._backend.handle(requests.Delete(*place, ids, where, where_document, limit))}
 
     def _add(
         self,
@@ -244,7 +243,7 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> bool:
         records = _records(ids, embeddings, metadatas, documents, uris)
-        self.handle(requests.Add(collection_id, tenant, database, records))
+        self._backend.handle(requests.Add(collection_id, tenant, database, records))
         return True
 
     def _update(
@@ -259,7 +258,7 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> bool:
         records = _records(ids, embeddings, metadatas, documents, uris)
-        self.handle(requests.Update(collection_id, tenant, database, records))
+        self._backend.handle(requests.Update(collection_id, tenant, database, records))
         return True
 
     def _upsert(
@@ -274,7 +273,7 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> bool:
         records = _records(ids, embeddings, metadatas, documents, uris)
-        self.handle(requests.Upsert(collection_id, tenant, database, records))
+        self._backend.handle(requests.Upsert(collection_id, tenant, database, records))
         return True
 
 
