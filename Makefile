@@ -33,7 +33,7 @@ lint: $(TEST_READY) ## style, types, layers, and that the sync client is the asy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m chroma_nb.client._generate_sync --check
+	$(BIN)/python tests/meta/generate_sync.py --check
 
 # pytest comes last, so that its closing line closes the run.
 check: lint

@@ -11,6 +11,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from chroma_nb import _above
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
     from chroma_nb.config import Settings as Settings
     from chroma_nb.config import configure as configure
     from chroma_nb.config import get_settings as get_settings
+    from chroma_nb.drop_in import install_as_chromadb as install_as_chromadb
+    from chroma_nb.drop_in import uninstall_as_chromadb as uninstall_as_chromadb
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
-    from chroma_nb.jupyter.widgets import browse as browse
+    from chroma_nb.jupyter.widgets.browse import browse as browse
     from chroma_nb.jupyter.widgets.explorer import explore as explore
     from chroma_nb.projection.compare import compare as compare
     from chroma_nb.projection.drift import drift as drift
@@ -61,7 +65,7 @@ _HOME: dict[str, str] = {
         ),
         "chroma_nb.client.factory",
     ),
-    "browse": "chroma_nb.jupyter.widgets",
+    "browse": "chroma_nb.jupyter.widgets.browse",
     "cached": "chroma_nb.embedding_functions.cache",
     "copy": "chroma_nb.client.copying",
     "models": "chroma_nb.embedding_functions",
@@ -75,7 +79,6 @@ _HOME: dict[str, str] = {
     "import_chroma": "chroma_nb.backends.chroma_import",
     "export_chroma": "chroma_nb.client.chroma_export",
     "reembed": "chroma_nb.client.reembed",
-    # Not above, for type checkers: the notebook side imports this package and must not depend on the drop-in.
     **dict.fromkeys(("install_as_chromadb", "uninstall_as_chromadb"), "chroma_nb.drop_in"),
     "Collection": "chroma_nb.client._sync.collection",
     **dict.fromkeys(
@@ -132,6 +135,35 @@ _HOME: dict[str, str] = {
 _MODULES = ("api", "auth", "base_types", "config", "errors", "execution", "types", "utils")
 
 __all__ = ["__version__", *sorted(_HOME)]
+
+#: What lower layers ask for by name, since they must not import it.
+_above.provide(
+    {
+        **dict.fromkeys(("client_html", "collection_html", "result_html"), "chroma_nb.jupyter.formatters"),
+        **dict.fromkeys(("types.CollectionConfiguration", "types.Schema"), "chroma_nb.schema"),
+        **dict.fromkeys(
+            ("types.collection_configuration_to_json", "types.load_collection_configuration_from_json"),
+            "chroma_nb.client.collection_configuration",
+        ),
+        **dict.fromkeys(
+            (
+                "types.BaseModelJSONSerializable",
+                "types.CollectionAndSegments",
+                "types.Configurable",
+                "types.ConfigurationInternal",
+                "types.LogRecord",
+                "types.MetadataEmbeddingRecord",
+                "types.OperationRecord",
+                "types.RequestVersionContext",
+                "types.Segment",
+                "types.VectorEmbeddingRecord",
+                "types.VectorQuery",
+                "types.VectorQueryResult",
+            ),
+            "chroma_nb.client.not_offered",
+        ),
+    }
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,6 @@
 """Settings of a client, Chroma's names and defaults; nothing is read at import.
 
-How one collection is indexed is ``schema.py``. Precedence: arguments, environment variables (any
+How one collection is indexed is ``schema/``. Precedence: arguments, environment variables (any
 case), the file given as ``_env_file`` (never asked for by itself), defaults.
 """
 

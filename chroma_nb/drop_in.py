@@ -22,10 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-import chroma_nb
 from chroma_nb.client.not_offered import absent
 
 NAME: Final = "chromadb"
+#: The package that is given under that name: this module's own, loaded before it.
+_PACKAGE: Final = sys.modules[__name__.partition(".")[0]]
 #: The version of Chroma whose API is spoken; programs compare it.
 VERSION: Final = "1.5.9"
 #: Chroma's paths that are ours, by their first part below the package.
@@ -148,12 +149,12 @@ class _TopModule(ModuleType):
         if f"{NAME}.{name}" in _ONLY_THERE:
             return _only_there(f"{NAME}.{name}")
         try:
-            return getattr(chroma_nb, name)
+            return getattr(_PACKAGE, name)
         except AttributeError:
             raise AttributeError(f"module {NAME!r} has no attribute {name!r}") from None
 
     def __dir__(self) -> Iterable[str]:
-        return sorted({*super().__dir__(), *dir(chroma_nb)})
+        return sorted({*super().__dir__(), *dir(_PACKAGE)})
 
 
 class _AbsentModule(ModuleType):
@@ -221,7 +222,8 @@ class _Finder(importlib.abc.MetaPathFinder):
         parts = below.split(".")
         if any(".".join(parts[: n + 1]) in _ABSENT for n in range(len(parts))):
             return _MadeLoader(_AbsentModule)
-        ours = f"chroma_nb.{below}"
+        # Which module this is, the program's import statement says: no import of our own leads there.
+        ours = f"{_PACKAGE.__name__}.{below}"
         if parts[0] in _OURS and importlib.util.find_spec(ours) is not None:
             return _AliasLoader(ours)
         return None
@@ -232,6 +234,10 @@ class _Finder(importlib.abc.MetaPathFinder):
             yield _ChromaDistribution()
 
 
+def _folder() -> Path:
+    return Path(__file__).parent
+
+
 class _ChromaDistribution(importlib.metadata.Distribution):
     """The distribution "chromadb" while the drop-in is in."""
 
@@ -239,7 +245,7 @@ class _ChromaDistribution(importlib.metadata.Distribution):
         return _METADATA if filename == "METADATA" else None
 
     def locate_file(self, path: Any) -> Any:
-        return Path(chroma_nb.__file__).parent / path
+        return _folder() / path
 
 
 # --- Child processes ------------------------------------------------------------------------------------
@@ -265,7 +271,7 @@ class _Children:
         (package / "__init__.py").write_text(_CHILD_PACKAGE)
         (about / "METADATA").write_text(_METADATA)
         # Ours second, for a child whose Python does not have chroma_nb installed; multiprocessing hands on sys.path.
-        entries = [str(cls.folder), str(Path(chroma_nb.__file__).resolve().parent.parent)]
+        entries = [str(cls.folder), str(_folder().resolve().parent)]
         os.environ["PYTHONPATH"] = os.pathsep.join([*entries, *_entries()])
         sys.path.insert(0, str(cls.folder))
         atexit.register(cls.end)

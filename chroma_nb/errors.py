@@ -28,7 +28,7 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 #: What finds a class again in another process: a function and its arguments.
 _Found: TypeAlias = tuple[Callable[..., type[Any]], tuple[Any, ...]]
@@ -85,8 +85,12 @@ copyreg.pickle(ShownAs, _found)  # type: ignore[arg-type]  # what is found is a 
 class ChromaError(Exception):
     """The base of every error of this package; ``trace_id`` is set when a server gave one."""
 
-    status: ClassVar[int] = 400
+    #: The HTTP status of a reply that tells of it.
+    status: int = 400
+    #: What Chroma's server calls it in such a reply: this, where it has no name for it.
     wire_name: ClassVar[str] = "ChromaError"
+    #: What Chroma's class calls itself.
+    chroma_name: ClassVar[str] = "ChromaError"
     trace_id: str | None = None
 
     def code(self) -> int:
@@ -100,7 +104,7 @@ class ChromaError(Exception):
     @classmethod
     def name(cls) -> str:
         """Chroma's name of this error."""
-        return cls.wire_name
+        return cls.chroma_name
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = type(self)
@@ -111,21 +115,21 @@ class ChromaError(Exception):
 class InvalidDimensionException(ChromaError):
     """A vector's length does not fit the collection. Kept for old code: 1.5.9 raises InvalidArgumentError."""
 
-    wire_name = "InvalidDimension"
+    chroma_name = wire_name = "InvalidDimension"
 
 
 class IDAlreadyExistsError(ChromaError):
     """A record with this id exists."""
 
     status = 409
-    wire_name = "IDAlreadyExists"
+    chroma_name = "IDAlreadyExists"
 
 
 class ChromaAuthError(ChromaError):
     """The server refuses these credentials."""
 
     status = 403
-    wire_name = "AuthError"
+    chroma_name = wire_name = "AuthError"
 
     def message(self) -> str:
         return "Forbidden"
@@ -134,80 +138,81 @@ class ChromaAuthError(ChromaError):
 class DuplicateIDError(ChromaError):
     """One call names the same id twice."""
 
-    wire_name = "DuplicateID"
+    chroma_name = wire_name = "DuplicateID"
 
 
 class InvalidArgumentError(ChromaError):
     """A value that the engine cannot take."""
 
-    wire_name = "InvalidArgument"
+    chroma_name = "InvalidArgument"
+    wire_name = "InvalidArgumentError"
 
 
 class InvalidUUIDError(ChromaError):
     """A text that should be a UUID is not."""
 
-    wire_name = "InvalidUUID"
+    chroma_name = wire_name = "InvalidUUID"
 
 
 class InvalidHTTPVersion(ChromaError):
     """The server speaks another version of HTTP."""
 
-    wire_name = "InvalidHTTPVersion"
+    chroma_name = wire_name = "InvalidHTTPVersion"
 
 
 class AuthorizationError(ChromaError):
     """Not allowed, or not known who asks."""
 
     status = 401
-    wire_name = "AuthorizationError"
+    chroma_name = wire_name = "AuthorizationError"
 
 
 class NotFoundError(ChromaError):
     """What was named does not exist."""
 
     status = 404
-    wire_name = "NotFoundError"
+    chroma_name = wire_name = "NotFoundError"
 
 
 class UniqueConstraintError(ChromaError):
     """The name is taken."""
 
     status = 409
-    wire_name = "UniqueConstraintError"
+    chroma_name = "UniqueConstraintError"
 
 
 class BatchSizeExceededError(ChromaError):
     """More records in one call than the server takes."""
 
     status = 413
-    wire_name = "BatchSizeExceededError"
+    chroma_name = wire_name = "BatchSizeExceededError"
 
 
 class VersionMismatchError(ChromaError):
     """The other side speaks another version."""
 
     status = 500
-    wire_name = "VersionMismatchError"
+    chroma_name = wire_name = "VersionMismatchError"
 
 
 class InternalError(ChromaError):
     """The engine could not do what was asked, for a reason of its own."""
 
     status = 500
-    wire_name = "InternalError"
+    chroma_name = wire_name = "InternalError"
 
 
 class RateLimitError(ChromaError):
     """Too many requests; try again later."""
 
     status = 429
-    wire_name = "RateLimitError"
+    chroma_name = wire_name = "RateLimitError"
 
 
 class QuotaError(ChromaError):
     """A limit of the account is reached."""
 
-    wire_name = "QuotaError"
+    chroma_name = wire_name = "QuotaError"
 
 
 #: The name an error has on the wire -> its class.
@@ -253,6 +258,39 @@ class _AlreadyExistsError(InternalError, UniqueConstraintError, ValueError, meta
     """A name that is taken; 1.5.9's embedded engine calls it InternalError."""
 
     status = 409
+    wire_name = "ChromaError"
+
+
+class _ResetRefusedError(AuthorizationError, metaclass=ShownAs, shown=AuthorizationError):
+    """A reset where none is allowed: 403 from Chroma's server, 401 by Chroma's class."""
+
+    status = 403
+    wire_name = "ChromaError"
+
+    def code(self) -> int:
+        return AuthorizationError.status
+
+
+class _NotOfferedError(ChromaError, NotImplementedError, metaclass=ShownAs, shown=NotImplementedError):
+    """The server does not have this call."""
+
+    status = 501
+
+
+# --- Refusals with Python's own classes --------------------------------------------------------------------
+E = TypeVar("E", bound=Exception)
+
+
+def refused(error: E, status: int = 400, wire_name: str = "InvalidArgumentError") -> E:
+    """``error``, of one of Python's own classes, marked as meant for the caller: a server says it with this status.
+
+    What a check raises without this mark is a failure of ours to a server, and its message stays in the log.
+
+    >>> refused(TypeError("argument 'ids': expected str, got int")).status
+    400
+    """
+    vars(error).update(status=status, wire_name=wire_name)
+    return error
 
 
 # --- Our own engine ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import numpy as np
 from chroma_nb import dataframe, dataframe_calls
 from chroma_nb._optional import require
 from chroma_nb.cells import unmasked
-from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.types import Matrix, Vector
 

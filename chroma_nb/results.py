@@ -7,13 +7,13 @@ HTML is made in ``jupyter/``.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from chroma_nb import dataframe
+from chroma_nb._above import from_above
 from chroma_nb.types import WhereDocument
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class _Result(dict[str, Any]):
         return dataframe.to_frame(self, columns=columns, query_texts=self.query_texts)
 
     def _repr_html_(self) -> str:
-        # Named, not imported: the notebook is above us, and only IPython calls this.
-        html: str = importlib.import_module("chroma_nb.jupyter.formatters").result_html(self)
+        html: str = from_above("result_html")(self)
         return html
 
 

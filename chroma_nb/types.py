@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 from uuid import UUID
@@ -16,6 +15,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb._above import from_above
 from chroma_nb.plain import plain_list
 
 T = TypeVar("T")
@@ -456,37 +456,11 @@ class Edited:
 
 
 # --- Names of Chroma's ``types`` that live above us -----------------------------------------------------
-#: Chroma's name -> the module that has it.
-_ELSEWHERE: Final = {
-    "CollectionConfiguration": "chroma_nb.schema",
-    "Schema": "chroma_nb.schema",
-    **dict.fromkeys(
-        ("collection_configuration_to_json", "load_collection_configuration_from_json"),
-        "chroma_nb.client.collection_configuration",
-    ),
-    **dict.fromkeys(
-        (
-            "BaseModelJSONSerializable",
-            "CollectionAndSegments",
-            "Configurable",
-            "ConfigurationInternal",
-            "LogRecord",
-            "MetadataEmbeddingRecord",
-            "OperationRecord",
-            "RequestVersionContext",
-            "Segment",
-            "VectorEmbeddingRecord",
-            "VectorQuery",
-            "VectorQueryResult",
-        ),
-        "chroma_nb.client.not_offered",
-    ),
-}
-
 if not TYPE_CHECKING:  # a checker would believe in any name
 
     def __getattr__(name: str) -> Any:
-        # Named, not imported: they are above us, and only programs written for Chroma ask here.
-        if name in _ELSEWHERE:
-            return getattr(import_module(_ELSEWHERE[name]), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Schema and its like: asked for by programs written for Chroma only
+        try:
+            return from_above(f"types.{name}")
+        except KeyError:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

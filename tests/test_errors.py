@@ -86,7 +86,12 @@ def shown(error: BaseException) -> str:
         (errors._ReadOnlyError, "chroma_nb.errors.InternalError", {errors.InternalError}),
         (errors._DamagedError, "chroma_nb.errors.InternalError", {errors.InternalError}),
         (errors._ClosedError, "AttributeError", {AttributeError}),
-        (codec._NotOfferedError, "NotImplementedError", {NotImplementedError}),
+        (
+            errors._ResetRefusedError,
+            "chroma_nb.errors.AuthorizationError",
+            {errors.AuthorizationError},
+        ),
+        (errors._NotOfferedError, "NotImplementedError", {NotImplementedError}),
         (auth._ForeignHostError, "chroma_nb.errors.ChromaAuthError", {errors.ChromaAuthError}),
         (app._StatusError, "chroma_nb.errors.ChromaError", {ChromaError}),
         (transport._kind("ConnectError", ValueError), "httpx.ConnectError", {httpx.ConnectError, ValueError}),

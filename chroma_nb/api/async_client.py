@@ -1,6 +1,6 @@
 """Chroma's path ``chromadb.api.async_client``.
 
-Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
 from chroma_nb.client._async.admin import AsyncAdminClient
@@ -9,7 +9,8 @@ from chroma_nb.client._async.collection import AsyncCollection
 from chroma_nb.client.identity import maybe_set_tenant_and_database
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Component, Settings, System
-from chroma_nb.embedding_functions.base import DataLoader, DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.errors import ChromaAuthError, ChromaError
 from chroma_nb.operations.async_protocols import AsyncAdminAPI, AsyncBaseAPI, AsyncClientAPI, AsyncServerAPI
 from chroma_nb.operations.embed import (

@@ -1,9 +1,9 @@
 """Chroma's path ``chromadb.api.rust``.
 
-Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.backends.http.codec import (
+from chroma_nb.backends.wire.encoding import (
     convert_list_embeddings_to_np,
     convert_np_embeddings_to_list,
     deserialize_metadata,
@@ -21,7 +21,8 @@ from chroma_nb.client.collection_configuration import (
 )
 from chroma_nb.client.not_offered import AttachedFunction, BaseHTTPClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Component, Settings, System
-from chroma_nb.embedding_functions.base import DataLoader, DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.errors import ChromaAuthError, ChromaError
 from chroma_nb.operations.embed import (
     validate_embedding_function_conflict_on_create,

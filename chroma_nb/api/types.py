@@ -1,9 +1,9 @@
 """Chroma's path ``chromadb.api.types``.
 
-Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.backends.http.codec import (
+from chroma_nb.backends.wire.encoding import (
     convert_list_embeddings_to_np,
     convert_np_embeddings_to_list,
     deserialize_metadata,
@@ -16,7 +16,6 @@ from chroma_nb.config import is_thin_client
 from chroma_nb.embedding_functions.base import (
     D,
     DataLoader,
-    DefaultEmbeddingFunction,
     EmbeddingFunction,
     L,
     SparseEmbeddingFunction,
@@ -24,6 +23,7 @@ from chroma_nb.embedding_functions.base import (
     validate_embedding_function,
     validate_sparse_embedding_function,
 )
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embeddings import validate_embeddings
 from chroma_nb.operations.filters import FilterSet, validate_filter_set, validate_where, validate_where_document
 from chroma_nb.operations.validate import (

@@ -30,7 +30,8 @@ from chroma_nb.engine.storage import directory, replacing, sqlite
 from chroma_nb.engine.storage.replacing import RECORD_FOLDER
 from chroma_nb.engine.storage.sqlite import FILE_NAME as OUR_FILE
 from chroma_nb.errors import ChromaError, InternalError
-from chroma_nb.interchange.chroma_directory import ChromaCollection, ChromaDirectory, fingerprint
+from chroma_nb.interchange.chroma_contents import ChromaCollection, ChromaDirectory
+from chroma_nb.interchange.chroma_directory import fingerprint
 from chroma_nb.interchange.chroma_parquet import is_from_before_04, read_chroma
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME as CHROMA_FILE
 from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError, NothingOfChromasError, is_uuid

@@ -1,38 +1,24 @@
 """The engine in this process as a backend, and the registry of the places that are open.
 
-``operations`` and ``engine`` meet here and nowhere else: each request class has one row in HANDLERS. No decisions
-about data are made here, and no files are opened but by the engine.
+What the engine does for a request is told by its row in ``endpoints.py``. No decisions about data are made here, and
+no files are opened but by the engine.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, cast
-from uuid import UUID
+from typing import Any, cast
 
-from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, differences, secret_names
-from chroma_nb.engine.engine import Engine
+from chroma_nb.backends.endpoints import ENDPOINTS
+from chroma_nb.config import Settings, differences, secret_names
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.storage import directory, replacing
 from chroma_nb.engine.storage.sqlite import FILE_NAME
-from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
-from chroma_nb.operations import requests as r
-from chroma_nb.operations import validate
-from chroma_nb.operations.requests import R, Request
-from chroma_nb.query.conditions import Where
-from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, Edited, Edits, Matrix, Tenant, UserIdentity
-
-#: The version of Chroma whose API is spoken.
-API_VERSION = "1.5.9"
-#: Any batch is taken; programs that split theirs by this number keep it in memory, so it is not infinite.
-MAX_BATCH_SIZE = 1_000_000
+from chroma_nb.errors import _ClosedError, _MissingError, _ResetRefusedError
+from chroma_nb.operations.requests import R, Request, Reset
 
 
 class EmbeddedBackend:
@@ -56,17 +42,22 @@ class EmbeddedBackend:
     def engine(self) -> SharedEngine:
         """The engine; an AttributeError after the last client was closed, as in Chroma."""
         if self._engine is None:
-            raise _ClosedError(
-                f"The last client of {self.identifier} was closed, so it answers no more; open a new client"
-            )
+            raise self._closed()
         return self._engine
+
+    def _closed(self) -> _ClosedError:
+        return _ClosedError(
+            f"The last client of {self.identifier} was closed, so it answers no more; open a new client"
+        )
 
     def handle(self, request: Request[R]) -> R:
         """The answer to ``request``. NotImplementedError for what Chroma has in its cloud only."""
-        engine = self.engine
-        if isinstance(request, r.Reset) and not self.settings.allow_reset:
-            raise AuthorizationError("Reset is disabled by config")
-        return cast(R, engine.serve(HANDLERS[type(request)], request))
+        engine = self._engine
+        if engine is None:
+            raise self._closed()
+        if isinstance(request, Reset) and not self.settings.allow_reset:
+            raise _ResetRefusedError("Reset is disabled by config")
+        return cast(R, engine.serve(ENDPOINTS[type(request)].handler, request))
 
     def share(self) -> None:
         """Take a reference for one client more."""
@@ -183,223 +174,3 @@ def _import_what_chroma_wrote(path: Path) -> None:
         from chroma_nb.backends.chroma_import import import_on_first_open
 
         import_on_first_open(path)
-
-
-# --- Requests --------------------------------------------------------------------------------------------------
-def _reset(engine: Engine, request: r.Reset) -> bool:
-    engine.reset()
-    return True
-
-
-def _create_tenant(engine: Engine, request: r.CreateTenant) -> None:
-    engine.create_tenant(validate.check_tenant_name(request.name))
-
-
-def _get_tenant(engine: Engine, request: r.GetTenant) -> Tenant:
-    return engine.get_tenant(validate.check_name_is_str(request.name))
-
-
-def _create_database(engine: Engine, request: r.CreateDatabase) -> None:
-    engine.create_database(validate.check_database_name(request.name), _str(request.tenant, "tenant"))
-
-
-def _get_database(engine: Engine, request: r.GetDatabase) -> Database:
-    return engine.get_database(validate.check_database_name(request.name), _str(request.tenant, "tenant"))
-
-
-def _delete_database(engine: Engine, request: r.DeleteDatabase) -> None:
-    engine.delete_database(_str(request.name, "name"), _str(request.tenant, "tenant"))
-
-
-def _list_databases(engine: Engine, request: r.ListDatabases) -> list[Database]:
-    return engine.list_databases(_str(request.tenant, "tenant"), *_limits(request))
-
-
-def _list_collections(engine: Engine, request: r.ListCollections) -> list[CollectionModel]:
-    return engine.list_collections(request.tenant, request.database, *_limits(request))
-
-
-def _count_collections(engine: Engine, request: r.CountCollections) -> int:
-    return engine.count_collections(request.tenant, request.database)
-
-
-def _create_collection(engine: Engine, request: r.CreateCollection) -> CollectionModel:
-    return engine.create_collection(
-        validate.check_collection_name(request.name),
-        request.tenant,
-        request.database,
-        validate.check_collection_metadata(request.metadata),
-        request.configuration,
-        request.schema,
-        request.get_or_create,
-    )
-
-
-def _get_collection(engine: Engine, request: r.GetCollection) -> CollectionModel:
-    return engine.get_collection(_str(request.name, "name"), request.tenant, request.database)
-
-
-def _get_collection_by_id(engine: Engine, request: r.GetCollectionById) -> CollectionModel:
-    return engine.get_collection_by_id(validate.check_collection_id(request.id), request.tenant, request.database)
-
-
-def _modify_collection(engine: Engine, request: r.ModifyCollection) -> None:
-    name = request.new_name
-    engine.modify_collection(
-        request.id,
-        request.tenant,
-        request.database,
-        None if name is None else validate.check_collection_name(name, "new_name"),
-        validate.check_collection_metadata(request.new_metadata, "new_metadata", updating=True),
-        request.new_configuration,
-    )
-
-
-def _delete_collection(engine: Engine, request: r.DeleteCollection) -> None:
-    engine.delete_collection(_str(request.name, "name"), request.tenant, request.database)
-
-
-def _add(engine: Engine, request: r.Add) -> None:
-    engine.add(request.collection_id, validate.check_records(request.records, updating=False))
-
-
-def _update(engine: Engine, request: r.Update) -> None:
-    engine.update(request.collection_id, validate.check_records(request.records, updating=True))
-
-
-def _upsert(engine: Engine, request: r.Upsert) -> None:
-    engine.upsert(request.collection_id, validate.check_records(request.records, updating=True))
-
-
-def _edit(engine: Engine, request: r.Edit) -> Edited:
-    return engine.edit(request.id, _checked(request.edits))
-
-
-def _stage(engine: Engine, request: r.Stage) -> None:
-    engine.stage(request.session, validate.check_records(request.records, updating=True))
-
-
-def _publish(engine: Engine, request: r.Publish) -> Edited:
-    return engine.publish(request.session, _checked(request.edits), update=request.update)
-
-
-def _checked(edits: Edits) -> Edits:
-    update = validate.check_records(edits.update, updating=True)
-    add = validate.check_records(edits.add, updating=False)
-    upsert = validate.check_records(edits.upsert, updating=True)
-    return replace(edits, update=update, add=add, upsert=upsert)
-
-
-def _delete(engine: Engine, request: r.Delete) -> int:
-    return engine.delete(
-        request.collection_id,
-        validate.check_query_ids(request.ids),
-        _filter(request),
-        validate.check_limit(request.limit),
-    )
-
-
-def _count(engine: Engine, request: r.Count) -> int:
-    return engine.count(request.collection_id)
-
-
-def _get(engine: Engine, request: r.Get) -> GetResult:
-    ids = validate.check_query_ids(request.ids)
-    return engine.get(request.collection_id, ids, _filter(request), *_limits(request), request.include)
-
-
-def _query(engine: Engine, request: r.Query) -> QueryResult:
-    return engine.query(*_query_arguments(request))
-
-
-def _record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> str:
-    noted = engine.settings_of(request.id).get("embedding_model")
-    if noted is None:
-        engine.update_settings(request.id, {"embedding_model": request.embedding_model})
-    return str(noted or request.embedding_model)
-
-
-def _explain(engine: Engine, request: r.Explain) -> dict[str, Any]:
-    return engine.explain(*_query_arguments(request.query))
-
-
-def _query_arguments(request: r.Query) -> tuple[UUID, Matrix, int, list[str] | None, Where | None, Sequence[str]]:
-    return (
-        request.collection_id,
-        request.query_embeddings,
-        validate.check_n_results(request.n_results),
-        validate.check_query_ids(request.ids),
-        _filter(request),
-        request.include,
-    )
-
-
-def _str(value: str, argument: str) -> str:
-    return validate.check_name_is_str(value, argument)
-
-
-def _limits(request: r.Get | r.ListCollections | r.ListDatabases) -> tuple[int | None, int | None]:
-    return validate.check_limit(request.limit), validate.check_limit(request.offset, "offset")
-
-
-def _filter(request: r.Get | r.Query | r.Delete) -> Where | None:
-    """The condition of a request; InvalidArgumentError for what Chroma's engine refuses."""
-    return None if request.filter is None else request.filter.condition
-
-
-def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:
-    def refuse(engine: Engine, request: Any) -> NoReturn:
-        raise NotImplementedError(what)
-
-    return refuse
-
-
-_ATTACHED_FUNCTIONS = _in_the_cloud_only(
-    "Attached functions are only supported when connecting to a Chroma server via HttpClient. "
-    "The Rust bindings (embedded mode) do not support attached function operations."
-)
-
-#: Request class -> what answers it.
-HANDLERS: Mapping[type[Request[Any]], Callable[[Engine, Any], Any]] = {
-    r.Heartbeat: lambda engine, request: time.time_ns(),
-    r.GetVersion: lambda engine, request: API_VERSION,
-    r.GetMaxBatchSize: lambda engine, request: MAX_BATCH_SIZE,
-    r.GetUserIdentity: lambda engine, request: UserIdentity("", DEFAULT_TENANT, [DEFAULT_DATABASE]),
-    r.Reset: _reset,
-    r.CreateTenant: _create_tenant,
-    r.GetTenant: _get_tenant,
-    r.CreateDatabase: _create_database,
-    r.GetDatabase: _get_database,
-    r.DeleteDatabase: _delete_database,
-    r.ListDatabases: _list_databases,
-    r.ListCollections: _list_collections,
-    r.CountCollections: _count_collections,
-    r.CreateCollection: _create_collection,
-    r.GetCollection: _get_collection,
-    r.GetCollectionById: _get_collection_by_id,
-    r.ModifyCollection: _modify_collection,
-    r.DeleteCollection: _delete_collection,
-    r.Add: _add,
-    r.Update: _update,
-    r.Upsert: _upsert,
-    r.Edit: _edit,
-    r.BeginStaging: lambda engine, request: engine.begin_staging(request.id),
-    r.Stage: _stage,
-    r.Publish: _publish,
-    r.AbandonStaging: lambda engine, request: engine.abandon(request.session),
-    r.Delete: _delete,
-    r.Count: _count,
-    r.Get: _get,
-    r.Query: _query,
-    r.Search: _in_the_cloud_only("Search is not implemented for Local Chroma"),
-    r.Fork: _in_the_cloud_only("Collection forking is not implemented for Local Chroma"),
-    r.ForkCount: _in_the_cloud_only("Fork count is not implemented for Local Chroma"),
-    r.GetIndexingStatus: _in_the_cloud_only("Indexing status is not implemented for Local Chroma"),
-    r.AttachFunction: _ATTACHED_FUNCTIONS,
-    r.GetAttachedFunction: _ATTACHED_FUNCTIONS,
-    r.DetachFunction: _ATTACHED_FUNCTIONS,
-    r.RecordEmbeddingModel: _record_embedding_model,
-    r.Vacuum: lambda engine, request: engine.vacuum(),
-    r.Verify: lambda engine, request: engine.verify(),
-    r.Explain: _explain,
-}

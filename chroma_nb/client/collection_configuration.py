@@ -1,7 +1,7 @@
 """Chroma's functions between configurations and JSON, with live embedding functions: built, and registered.
 
 Chroma's programs call them by these names and with these arguments. What needs no embedding function stands in
-``schema.py``, which is where the client itself goes.
+``schema/``, which is where the client itself goes.
 """
 
 from __future__ import annotations

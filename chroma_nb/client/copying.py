@@ -20,6 +20,7 @@ import orjson
 from chroma_nb.client.reembed import refuse_without_vectors
 from chroma_nb.dataframe_calls import arguments, replace_records, run
 from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.embedding_functions.registry import known_embedding_functions
 from chroma_nb.errors import InternalError, _AlreadyExistsError
 from chroma_nb.types import Records
 
@@ -117,7 +118,11 @@ def _embedding_function(source: Any, client: Any) -> Any:
         return None
     library = type(client).__module__.partition(".")[0]
     try:
-        known = import_module(f"{library}.utils.embedding_functions").known_embedding_functions
+        known = (
+            known_embedding_functions
+            if library == "chroma_nb"
+            else import_module(f"{library}.utils.embedding_functions").known_embedding_functions
+        )
         return known[stored["name"]].build_from_config(stored["config"])
     except Exception as error:  # noqa: BLE001  # another library's constructor may raise anything
         warnings.warn(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import re
 from typing import Any, ClassVar, Self
 
+from chroma_nb._above import from_above
 from chroma_nb.backends.embedded import OPEN, EmbeddedBackend
 
 _MADE_BY_CONNECT = ("_server", "_admin_client")
@@ -53,8 +53,7 @@ class SharedSystemClient:
         return f"{type(self).__name__}({', '.join([repr(place), *names])})"
 
     def _repr_html_(self) -> str:
-        # Named, not imported: the notebook is above us, and only IPython calls this.
-        html: str = importlib.import_module("chroma_nb.jupyter.formatters").client_html(self)
+        html: str = from_above("client_html")(self)
         return html
 
     @staticmethod

@@ -6,24 +6,19 @@ client's.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
 from chroma_nb._optional import require
 from chroma_nb.plain import shown
-from chroma_nb.types import Documents, Embeddable, Embeddings, Space, SparseVector, SparseVectors, URIs
-
-if TYPE_CHECKING:
-    from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
+from chroma_nb.types import Embeddable, Embeddings, Space, SparseVector, SparseVectors, URIs
 
 D = TypeVar("D", contravariant=True)
 L = TypeVar("L", covariant=True)
@@ -160,6 +155,7 @@ class EmbeddingFunction(Protocol[D]):
     ``get_config`` and ``build_from_config``, and registered, a collection remembers the function:
 
     >>> from chroma_nb.embedding_functions.registry import register_embedding_function
+    >>> from chroma_nb.types import Documents
     >>> @register_embedding_function
     ... class Lengths(EmbeddingFunction[Documents]):
     ...     def __init__(self) -> None: ...
@@ -289,62 +285,6 @@ class DataLoader(Protocol[L]):
     """Loads what uris point to: ``(uris) -> list of images``."""
 
     def __call__(self, uris: URIs) -> L: ...
-
-
-class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
-    """all-MiniLM-L6-v2: what embeds when nothing else is named. 384 numbers per text, of length 1.
-
-    Offline from the first minute: the model comes with the package, unless Chroma's own is in its cache folder.
-    A collection stores it as ``{"type": "known", "name": "default", "config": {}}``. ``model`` names an ONNX file of
-    the model, ``variant`` the one to stay with: see ``ONNXMiniLM_L6_V2``.
-
-    >>> vectors = DefaultEmbeddingFunction()(["a cat"])
-    >>> len(vectors), vectors[0].shape
-    (1, (384,))
-    """
-
-    def __init__(self, *, model: str | os.PathLike[str] | None = None, variant: str | None = None) -> None:
-        self._model, self._variant = model, variant
-
-    def __call__(self, input: Documents) -> Embeddings:
-        return self._minilm()(input)
-
-    def _minilm(self) -> ONNXMiniLM_L6_V2:
-        from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
-
-        return ONNXMiniLM_L6_V2(model=self._model, variant=self._variant)
-
-    def for_collection(self, embedding_model: str | None, *, cache: Path | None = None) -> EmbeddingFunction[Documents]:
-        """This function, staying with the variant that a collection was made with (None: not yet known).
-
-        ``cache`` is a file in which its vectors are remembered.
-        """
-        own = DefaultEmbeddingFunction(model=self._model, variant=embedding_model)
-        if cache is None:
-            return own
-        from chroma_nb.embedding_functions.cache import cached_if_possible
-
-        return cached_if_possible(own, cache)
-
-    @property
-    def embedding_model(self) -> str:
-        """The variant of the model that embeds: "fp32", "int8", or the digest of another file."""
-        return self._minilm().embedding_model
-
-    @staticmethod
-    def name() -> str:
-        return "default"
-
-    def get_config(self) -> Config:
-        return {}
-
-    @staticmethod
-    def build_from_config(config: Config) -> DefaultEmbeddingFunction:
-        return DefaultEmbeddingFunction()
-
-    def max_tokens(self) -> int:
-        """How many tokens of a text the model reads."""
-        return 256
 
 
 def validate_embedding_function(embedding_function: EmbeddingFunction[Any] | EmbeddingFunction[Embeddable]) -> None:

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import chroma_nb.embedding_functions.models as models
 from chroma_nb._optional import require
 from chroma_nb._processors import may_use_threads, usable_processors
-from chroma_nb.embedding_functions import models
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
 from chroma_nb.embedding_functions.batches import batches_by_length, distinct, in_batches, texts_of
 from chroma_nb.embedding_functions.progress import Progress, progress_bar

@@ -14,7 +14,8 @@ from chroma_nb.embedding_functions.stand_ins import STAND_INS
 
 C = TypeVar("C", bound=type)
 
-_HERE = "chroma_nb.embedding_functions"
+#: Where the classes of ``STAND_INS`` are.
+STAND_INS_MODULE = "chroma_nb.embedding_functions.stand_ins"
 
 
 class Registry(MutableMapping[str, Any]):
@@ -53,53 +54,31 @@ class Registry(MutableMapping[str, Any]):
         return f"Registry({sorted(self._classes)})"
 
 
-#: Registered name -> module and class, for those that embed.
-PROVIDERS: dict[str, tuple[str, str]] = {
-    "chroma_langchain": ("chroma_langchain", "ChromaLangchainEmbeddingFunction"),
-    "cohere": ("cohere", "CohereEmbeddingFunction"),
-    "default": ("base", "DefaultEmbeddingFunction"),
-    "google_gemini": ("google_genai", "GoogleGeminiEmbeddingFunction"),
-    "google_genai": ("google_genai", "GoogleGeminiEmbeddingFunction"),
-    "huggingface": ("huggingface", "HuggingFaceEmbeddingFunction"),
-    "huggingface_server": ("huggingface", "HuggingFaceEmbeddingServer"),
-    "jina": ("jina", "JinaEmbeddingFunction"),
+#: Registered name -> module and class, for those that embed. Names of modules are written in full: who looks for
+#: what imports a module finds them.
+PROVIDERS: dict[str, str] = {
+    "chroma_langchain": "chroma_nb.embedding_functions.chroma_langchain:ChromaLangchainEmbeddingFunction",
+    "cohere": "chroma_nb.embedding_functions.cohere:CohereEmbeddingFunction",
+    "default": "chroma_nb.embedding_functions.default:DefaultEmbeddingFunction",
+    "google_gemini": "chroma_nb.embedding_functions.google_genai:GoogleGeminiEmbeddingFunction",
+    "google_genai": "chroma_nb.embedding_functions.google_genai:GoogleGeminiEmbeddingFunction",
+    "huggingface": "chroma_nb.embedding_functions.huggingface:HuggingFaceEmbeddingFunction",
+    "huggingface_server": "chroma_nb.embedding_functions.huggingface:HuggingFaceEmbeddingServer",
+    "jina": "chroma_nb.embedding_functions.jina:JinaEmbeddingFunction",
     # the name that Chroma's bridge to LangChain stores, though it is registered by the longer one
-    "langchain": ("chroma_langchain", "ChromaLangchainEmbeddingFunction"),
-    "ollama": ("ollama", "OllamaEmbeddingFunction"),
-    "onnx_mini_lm_l6_v2": ("onnx_minilm", "ONNXMiniLM_L6_V2"),
-    "open_clip": ("open_clip", "OpenCLIPEmbeddingFunction"),
-    "openai": ("openai", "OpenAIEmbeddingFunction"),
-    "sentence_transformer": ("sentence_transformer", "SentenceTransformerEmbeddingFunction"),
-    "voyageai": ("voyageai", "VoyageAIEmbeddingFunction"),
-}
-
-#: Public name -> the module here that defines it.
-CLASSES: dict[str, str] = {
-    **{class_name: module for module, class_name in PROVIDERS.values()},
-    **{row.class_name: "stand_ins" for row in STAND_INS},
-    "ChromaLangchainPassthroughDataLoader": "image_loader",
-    "EmbeddingFunction": "base",
-    "GoogleGenaiEmbeddingFunction": "google_genai",
-    "ImageLoader": "image_loader",
-    "JinaQueryConfig": "jina",
-    "NomicQueryConfig": "stand_ins",
-    "SparseEmbeddingFunction": "base",
-    "cached": "cache",
-    "config_to_embedding_function": "registry",
-    "create_langchain_embedding": "chroma_langchain",
-    "get_builtins": "registry",
-    "known_embedding_functions": "registry",
-    "register_embedding_function": "registry",
-    "register_sparse_embedding_function": "registry",
-    "sparse_known_embedding_functions": "registry",
+    "langchain": "chroma_nb.embedding_functions.chroma_langchain:ChromaLangchainEmbeddingFunction",
+    "ollama": "chroma_nb.embedding_functions.ollama:OllamaEmbeddingFunction",
+    "onnx_mini_lm_l6_v2": "chroma_nb.embedding_functions.onnx_minilm:ONNXMiniLM_L6_V2",
+    "open_clip": "chroma_nb.embedding_functions.open_clip:OpenCLIPEmbeddingFunction",
+    "openai": "chroma_nb.embedding_functions.openai:OpenAIEmbeddingFunction",
+    "sentence_transformer": "chroma_nb.embedding_functions.sentence_transformer:SentenceTransformerEmbeddingFunction",
+    "voyageai": "chroma_nb.embedding_functions.voyageai:VoyageAIEmbeddingFunction",
 }
 
 
 def _rows(*, sparse: bool) -> dict[str, str]:
-    rows = {row.name: f"{_HERE}.stand_ins:{row.class_name}" for row in STAND_INS if row.sparse == sparse}
-    if not sparse:
-        rows |= {name: f"{_HERE}.{module}:{class_name}" for name, (module, class_name) in PROVIDERS.items()}
-    return rows
+    rows = {row.name: f"{STAND_INS_MODULE}:{row.class_name}" for row in STAND_INS if row.sparse == sparse}
+    return rows if sparse else rows | PROVIDERS
 
 
 known_embedding_functions = Registry(_rows(sparse=False))
@@ -108,7 +87,7 @@ sparse_known_embedding_functions = Registry(_rows(sparse=True))
 
 def get_builtins() -> set[str]:
     """The names of the classes that Chroma brings."""
-    return {class_name for _, class_name in PROVIDERS.values()} | {row.class_name for row in STAND_INS}
+    return {row.partition(":")[2] for row in PROVIDERS.values()} | {row.class_name for row in STAND_INS}
 
 
 def _register(registry: Registry, cls: C) -> C:

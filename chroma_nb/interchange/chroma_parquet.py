@@ -22,18 +22,16 @@ import numpy.typing as npt
 from chroma_nb._optional import require
 from chroma_nb.interchange import arrow
 from chroma_nb.interchange.chroma_configuration import stored_configuration
-from chroma_nb.interchange.chroma_directory import (
+from chroma_nb.interchange.chroma_contents import (
     DEFAULT_DATABASE,
     DEFAULT_TENANT,
     NIL,
-    PARQUET_FILES,
     ChromaCollection,
     ChromaDatabase,
     ChromaDirectory,
-    fingerprint,
     named_apart,
-    read_directory,
 )
+from chroma_nb.interchange.chroma_directory import PARQUET_FILES, fingerprint, read_directory
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME, ChromaDirectoryError, NothingOfChromasError, is_uuid
 from chroma_nb.types import Records
 

@@ -10,6 +10,7 @@ interrupt in one would come out as SQLite's refusal. A file SQLite finds damaged
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -47,6 +48,8 @@ _EXPRESSIONS: Final = {"length(vector)": "vector"}
 _NEEDED: Final = ("collections", "segments", "embeddings")
 #: The file's own words for what it is; the check itself is SQLite's.
 _MAGIC: Final = b"SQLite format 3\x00"
+#: SQLite's codes for a lock that others hold.
+_BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -173,7 +176,7 @@ def _checked(connection: sqlite3.Connection, problems: list[str]) -> ChromaSqlit
             if verdict != "ok":
                 raise _Malformed(str(verdict).replace("\n", " "))
     except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "busy" in str(error):
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY:  # without what extends the code
             raise
         raise _Malformed(str(error)) from error
     except sqlite3.DatabaseError as error:
@@ -274,6 +277,33 @@ def _sorted_out(found: Salvage) -> dict[str, list[Row]]:
 def is_uuid(value: object) -> bool:
     """Whether this is a UUID in its usual spelling, and so safe as the name of a folder."""
     return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def scalar(text: object, integer: object, number: object, flag: object) -> str | int | float | bool | None:
+    """The one value of a row; None when it is of none of the kinds its column is for."""
+    if isinstance(text, str):
+        return text
+    if isinstance(flag, int):
+        return bool(flag)
+    if isinstance(integer, int):
+        return integer
+    return float(number) if isinstance(number, int | float) else None
+
+
+def json_object(text: object) -> dict[str, Any] | None:
+    """The JSON object in a text; None when there is none, or an empty one."""
+    if not isinstance(text, str):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and value else None
+
+
+def shown(value: object) -> str:
+    """Something out of a file, for a message: short, and without control characters."""
+    return ascii(value)[:60]
 
 
 def _embedding(row_id: int, values: Row) -> Row | None:

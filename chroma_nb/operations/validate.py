@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Val
 from dataclasses import replace
 from itertools import chain
 from operator import index, methodcaller
-from typing import Any, Final, TypeAlias, TypedDict, TypeGuard, cast
+from typing import Any, Final, TypeAlias, TypedDict, TypeGuard, cast, overload
 from uuid import UUID
 
 import numpy as np
@@ -25,7 +25,7 @@ import numpy.typing as npt
 from chroma_nb import advice
 from chroma_nb.advice import advised
 from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
-from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError
+from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError, refused
 from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
@@ -484,8 +484,8 @@ def check_records(records: Records, *, updating: bool) -> Records:
 def _check_ids(ids: Sequence[str]) -> None:
     if set(map(type, ids)) - {str}:
         position, foreign = next((place, id_) for place, id_ in enumerate(ids) if type(id_) is not str)
-        raise TypeError(
-            f"argument 'ids': expected str, got {type(foreign).__name__}\n{advice.for_id(foreign, position)}"
+        raise refused(
+            TypeError(f"argument 'ids': expected str, got {type(foreign).__name__}\n{advice.for_id(foreign, position)}")
         )
     if "" in ids:
         raise InvalidArgumentError("Empty ID, ID must have at least one character")
@@ -505,9 +505,11 @@ def _strings(values: Sequence[Any] | None, name: str) -> Sequence[str | None] | 
     texts = list(map(plain, values))
     for position, value in enumerate(texts):
         if type(value) not in _TEXT_OR_NONE:
-            raise TypeError(
-                f"argument '{name}': '{type(values[position]).__name__}' object cannot be converted to 'PyString'\n"
-                f"It stands at position {position}: {advice.for_text(values[position])}."
+            raise refused(
+                TypeError(
+                    f"argument '{name}': '{type(values[position]).__name__}' object cannot be converted to 'PyString'\n"
+                    f"It stands at position {position}: {advice.for_text(values[position])}."
+                )
             )
     return texts
 
@@ -581,7 +583,7 @@ def _storable(metadata: Mapping[str, Any], updating: bool, argument: str, place:
         value = plain(value)
         try:
             if value is None and not updating:
-                raise TypeError(f"argument '{argument}': {_NO_VALUE}")
+                raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}"))
             if isinstance(value, list):
                 stored[key] = _storable_list(key, plain_list(value), argument)
             elif value is None or (type(value) is float and not math.isfinite(value)):
@@ -592,7 +594,7 @@ def _storable(metadata: Mapping[str, Any], updating: bool, argument: str, place:
                 stored[key] = _storable_scalar(value, argument)
         except TypeError as error:
             where = f"{advice.at(*place)}, " if place else ""
-            raise TypeError(f"{error}\n{where}{advice.for_entry(key, value)}.") from None
+            raise refused(TypeError(f"{error}\n{where}{advice.for_entry(key, value)}.")) from None
     return stored
 
 
@@ -614,14 +616,14 @@ def _storable_scalar(value: Any, argument: str) -> str | int | float | bool:
         return _wide_int(value, argument)
     if type(value) in (str, bool, int, float):
         return value  # type: ignore[no-any-return]  # one of the four
-    raise TypeError(f"argument '{argument}': {_NO_VALUE}, got a {type(value).__name__}")
+    raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}, got a {type(value).__name__}"))
 
 
 def _wide_int(value: int, argument: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise TypeError(f"argument '{argument}': {_NO_VALUE}: the integer is too large") from None
+        raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}: the integer is too large")) from None
 
 
 def check_collection_name(name: Any, argument: str = "name") -> str:
@@ -632,7 +634,7 @@ def check_collection_name(name: Any, argument: str = "name") -> str:
     """
     name = plain(name)
     if type(name) is not str:
-        raise TypeError(f"argument '{argument}': expected str, got {type(name).__name__}")
+        raise refused(TypeError(f"argument '{argument}': expected str, got {type(name).__name__}"))
     if not _NAME.fullmatch(name):
         raise _InvalidNameError(
             f"Validation error: {argument}: Expected a name containing 3-512 characters from [a-zA-Z0-9._-], "
@@ -667,13 +669,13 @@ def check_collection_metadata(metadata: Any, argument: str = "metadata", *, upda
     if metadata is None:
         return None
     if not isinstance(metadata, dict):
-        raise TypeError(f"argument '{argument}': expected a dict, got {type(metadata).__name__}")
+        raise refused(TypeError(f"argument '{argument}': expected a dict, got {type(metadata).__name__}"))
     metadata = collection_metadata(metadata)
     if not metadata:
         raise InvalidArgumentError(f"Validation error: {argument}: Metadata cannot be empty")
     for key in metadata:
         if type(key) is not str:
-            raise TypeError(f"argument '{argument}': expected str as key, got {type(key).__name__}")
+            raise refused(TypeError(f"argument '{argument}': expected str as key, got {type(key).__name__}"))
         if not key:
             raise InvalidArgumentError(f"Validation error: {argument}: Metadata key cannot be empty")
         if key[0] in "#$":
@@ -720,7 +722,7 @@ def check_database_name(name: Any) -> str:
     """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
     name = plain(name)
     if type(name) is not str:
-        raise TypeError(f"argument 'name': expected str, got {type(name).__name__}")
+        raise refused(TypeError(f"argument 'name': expected str, got {type(name).__name__}"))
     if len(name) < 3:
         raise _InvalidNameError("database name must be at least 3 characters")
     return name
@@ -730,7 +732,7 @@ def check_tenant_name(name: Any) -> str:
     """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
     name = plain(name)
     if type(name) is not str:
-        raise TypeError(f"argument 'name': expected str, got {type(name).__name__}")
+        raise refused(TypeError(f"argument 'name': expected str, got {type(name).__name__}"))
     if len(name) < 3:
         raise _InvalidNameError("Validation error: name: Validation error: length below 3 characters")
     return name
@@ -740,7 +742,7 @@ def check_name_is_str(name: Any, argument: str = "name") -> str:
     """The name under which something is looked up; TypeError unless a str."""
     name = plain(name)
     if type(name) is not str:
-        raise TypeError(f"argument '{argument}': expected str, got {type(name).__name__}")
+        raise refused(TypeError(f"argument '{argument}': expected str, got {type(name).__name__}"))
     return name
 
 
@@ -756,8 +758,12 @@ def check_collection_id(id: Any) -> UUID:
         ) from None
 
 
+@overload
+def check_limit(limit: int, argument: str = "limit") -> int: ...
+@overload
+def check_limit(limit: int | None, argument: str = "limit") -> int | None: ...
 def check_limit(limit: Any, argument: str = "limit") -> int | None:
-    """A limit or offset; TypeError unless an integer, OverflowError unless from 0 to 2**32 - 1.
+    """A limit, an offset or a number of results; TypeError unless an integer, OverflowError unless from 0 to 2**32 - 1.
 
     >>> check_limit(10)
     10
@@ -767,17 +773,12 @@ def check_limit(limit: Any, argument: str = "limit") -> int | None:
     try:
         value: int = int(index(plain(limit)))
     except (AttributeError, TypeError):
-        raise TypeError(
-            f"argument '{argument}': '{type(limit).__name__}' object cannot be interpreted as an integer"
+        raise refused(
+            TypeError(f"argument '{argument}': '{type(limit).__name__}' object cannot be interpreted as an integer")
         ) from None
     if not 0 <= value <= _UINT32_MAX:
-        raise OverflowError("out of range integral type conversion attempted")
+        raise refused(OverflowError("out of range integral type conversion attempted"))
     return value
-
-
-def check_n_results(n_results: int) -> int:
-    """The number of results; OverflowError unless it fits 32 bits."""
-    return cast(int, check_limit(n_results, "n_results"))
 
 
 def check_query_ids(ids: Any) -> list[str] | None:
@@ -785,9 +786,9 @@ def check_query_ids(ids: Any) -> list[str] | None:
     if ids is None:
         return None
     if isinstance(ids, str):
-        raise TypeError("argument 'ids': Can't extract `str` to `Vec`\nWrite a list: [id].")
+        raise refused(TypeError("argument 'ids': Can't extract `str` to `Vec`\nWrite a list: [id]."))
     checked: list[str] = plain_list(list(ids))
     foreign = set(map(type, checked)) - {str}
     if foreign:
-        raise TypeError(f"argument 'ids': expected str, got {foreign.pop().__name__}")
+        raise refused(TypeError(f"argument 'ids': expected str, got {foreign.pop().__name__}"))
     return checked

@@ -1,6 +1,6 @@
 """Chroma's REST API v2 over any backend, as an ASGI app: HTTP request -> operation -> HTTP answer.
 
-The waist turned outward: methods and paths come from the client's codec table, every call ends in one
+The waist turned outward: the routes are those of ``backends/endpoints.py``, every call ends in one
 ``backend.handle``. Nothing is embedded and no uri is loaded here. How it is run stands in ``serving.py``.
 """
 
@@ -22,11 +22,12 @@ import orjson
 from chroma_nb import errors
 from chroma_nb._optional import require
 from chroma_nb.backends.base import Backend
-from chroma_nb.backends.http.codec import API_PATH, CODECS, TENANT, dumps
+from chroma_nb.backends.endpoints import API_PATH, ENDPOINTS, TENANT, Route
+from chroma_nb.backends.wire import answers
+from chroma_nb.backends.wire.encoding import dumps
 from chroma_nb.operations import requests as ops
 from chroma_nb.server.auth import Gate
-from chroma_nb.server.bodies import read_body
-from chroma_nb.server.calls import OPERATIONS, Context, Operation, Values, collection_json
+from chroma_nb.server.calls import Context, Values, request_of
 from chroma_nb.server.limits import Limits
 from chroma_nb.server.openapi import document
 
@@ -37,39 +38,17 @@ log = logging.getLogger("chroma_nb.server")
 
 
 # --- Errors -> JSON ---------------------------------------------------------------------------------------------
-_NAMES = {kind: name for name, kind in errors.error_types.items()}
-#: Statuses whose errors Chroma's server does not name.
-_UNNAMED = {409, 422, 501}
-
-
 def error_answer(error: Exception) -> tuple[int, str, str]:
-    """``(status, name, message)`` of an error, as Chroma's server would say it.
+    """``(status, name, message)`` of an error, as Chroma's server would say it: the first two are attributes of it.
 
     >>> error_answer(errors.NotFoundError("Collection [x] does not exist"))
     (404, 'NotFoundError', 'Collection [x] does not exist')
     """
-    if isinstance(error, NotImplementedError):
-        return 501, "ChromaError", str(error)
-    if isinstance(error, errors.ChromaError):
-        reset = isinstance(error, errors.AuthorizationError) and "Reset" in error.message()
-        status = 403 if reset else error.code()
-        unnamed = reset or status in _UNNAMED
-        name = "ChromaError" if unnamed else next((_NAMES[one] for one in type(error).__mro__ if one in _NAMES), "")
-        return status, name or "ChromaError", error.message()
-    if isinstance(error, ValueError | TypeError | OverflowError) and _from_an_argument_check(error):
-        return 400, "InvalidArgumentError", str(error)
-    return 500, "InternalError", "the server failed on this request; its log has the details under the trace id"
-
-
-#: Where arguments are checked with Python's own classes; the same class from elsewhere is a failure of ours.
-_ARGUMENT_CHECKS = tuple(f"chroma_nb.{name}" for name in ("operations.", "query.", "embeddings", "schema", "types"))
-
-
-def _from_an_argument_check(error: Exception) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_ARGUMENT_CHECKS)
+    name = getattr(error, "wire_name", None)
+    if name is None:
+        return 500, "InternalError", "the server failed on this request; its log has the details under the trace id"
+    message = error.message() if isinstance(error, errors.ChromaError) else str(error)
+    return getattr(error, "status", 400), name, message
 
 
 # --- One HTTP request ------------------------------------------------------------------------------------------
@@ -85,7 +64,6 @@ class Answer:
 
 #: What an endpoint does, in a worker thread: scope and body -> answer.
 Work = Callable[["Scope", bytes | None], Answer]
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 def _error(error: Exception) -> Answer:
@@ -103,15 +81,11 @@ class _StatusError(errors.ChromaError, metaclass=errors.ShownAs, shown=errors.Ch
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
-        self._status = status
-
-    def code(self) -> int:
-        return self._status
+        self.status = status
 
 
-def _path_values(kind: type[ops.Request[Any]], parameters: Mapping[str, str]) -> Values:
-    names = CODECS[kind].parameters
-    values: Values = {names.get(name, name): unquote(value) for name, value in parameters.items()}
+def _path_values(route: Route, parameters: Mapping[str, str]) -> Values:
+    values: Values = {route.field_of(name): unquote(value) for name, value in parameters.items()}
     for name in ("collection_id", "id"):
         if name in values:
             values[name] = _uuid(values[name])
@@ -125,19 +99,6 @@ def _uuid(text: str) -> UUID:
         raise errors.InvalidArgumentError("Collection ID is not a valid UUIDv4") from None
 
 
-def _query_values(names: tuple[str, ...], query: bytes) -> Values:
-    given = dict(parse_qsl(query.decode("latin-1")))
-    values: Values = {name: given.get(name) for name in names}
-    for name in ("limit", "offset"):
-        if values.get(name) is not None:
-            if not str(values[name]).isascii() or not str(values[name]).isdigit() or int(values[name]) >= 2**32:
-                raise errors.InvalidArgumentError(
-                    f"Failed to deserialize query string: {name}: expected a non-negative integer below 2**32"
-                )
-            values[name] = int(values[name])
-    return values
-
-
 def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
@@ -145,16 +106,17 @@ def _parsed(body: bytes) -> Any:
         raise errors.InvalidArgumentError(f"Failed to parse the request body as JSON: {error}") from None
 
 
-def _call(kind: type[ops.Request[Any]], operation: Operation, context: Context) -> Work:
+def _call(kind: type[ops.Request[Any]], route: Route, context: Context) -> Work:
     """Parse, ask the backend, encode: all in a worker thread."""
 
     def work(scope: Scope, body: bytes | None) -> Answer:
-        values = _path_values(kind, scope["path_params"]) | _query_values(operation.query, scope["query_string"])
-        if operation.body is not None:
+        values = _path_values(route, scope["path_params"])
+        values |= route.query.read(dict(parse_qsl(scope["query_string"].decode("latin-1"))))
+        if route.body is not None:
             # The path has the last word: a body cannot name another place.
-            values = read_body(operation.body, _parsed(body or b"")) | values
-        answer = context.backend.handle(operation.build(values, context))
-        return Answer(operation.status, dumps(operation.answer(answer)))
+            values = route.body.read(_parsed(body or b"")) | values
+        answer = context.backend.handle(request_of(kind, values, context))
+        return Answer(route.status, dumps(route.answer.write(answer)))
 
     return work
 
@@ -189,36 +151,40 @@ class Server:
 
     def _routes(self) -> ASGIApp:
         routing = require("starlette.routing", feature="the server", package="starlette")
-        own: list[tuple[str, str, Work]] = [
-            ("GET", API_PATH, self._heartbeat),
-            ("GET", API_PATH + "/healthcheck", self._health),
-            ("GET", API_PATH + CODECS[ops.GetMaxBatchSize].path, self._facts),
-            ("PATCH", API_PATH + TENANT, self._update_tenant),
-            ("GET", API_PATH + "/collections/{crn}", self._collection_by_crn),
-            ("GET", "/openapi.json", _openapi),
-            ("GET", "/docs", _docs),
-        ]
-        v1 = [(method, "/api/v1/{rest:path}", _v1) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")]
-        calls = [
-            (codec.method, API_PATH + codec.path, _call(kind, OPERATIONS[kind], self._context))
-            for kind, codec in ({kind: CODECS[kind] for kind in _OFTEN} | CODECS).items()
-            if kind is not ops.GetMaxBatchSize
-        ]
-        takes_body = {
-            API_PATH + CODECS[kind].path for kind, operation in OPERATIONS.items() if operation.body is not None
-        }
+        often = {kind: ENDPOINTS[kind] for kind in _OFTEN}
+        works: dict[tuple[str, str], Work] = {}
+        with_body = set()
+        for kind, endpoint in (often | ENDPOINTS).items():
+            if (route := endpoint.route) is not None:
+                works[route.method, API_PATH + route.path] = _call(kind, route, self._context)
+                if route.body is not None:
+                    with_body.add((route.method, API_PATH + route.path))
+        works |= self._own_works()
         routes = [
-            routing.Route(
-                path, _Endpoint(self, path, work, method in _WITH_BODY and path in takes_body), methods=[method]
-            )
-            for method, path, work in (*calls, *own, *v1)
+            routing.Route(path, _Endpoint(self, path, work, (method, path) in with_body), methods=[method])
+            for (method, path), work in works.items()
         ]
         router: ASGIApp = routing.Router(routes=routes, redirect_slashes=False, default=_no_such_path)
         return router
 
     # What is more than one request to the backend, or none.
+    def _own_works(self) -> dict[tuple[str, str], Work]:
+        v1 = dict.fromkeys(
+            [(method, "/api/v1/{rest:path}") for method in ("GET", "POST", "PUT", "PATCH", "DELETE")], _v1
+        )
+        return {
+            ("GET", API_PATH): self._heartbeat,
+            ("GET", API_PATH + "/healthcheck"): self._health,
+            ("GET", API_PATH + "/pre-flight-checks"): self._facts,
+            ("PATCH", API_PATH + TENANT): self._update_tenant,
+            ("GET", API_PATH + "/collections/{crn}"): self._collection_by_crn,
+            ("GET", "/openapi.json"): _openapi,
+            ("GET", "/docs"): _docs,
+            **v1,
+        }
+
     def _heartbeat(self, scope: Scope, body: bytes | None) -> Answer:
-        return Answer(200, dumps({"nanosecond heartbeat": self._context.backend.handle(ops.Heartbeat())}))
+        return Answer(200, dumps(answers.HEARTBEAT.write(self._context.backend.handle(ops.Heartbeat()))))
 
     def _health(self, scope: Scope, body: bytes | None) -> Answer:
         ready = not self.stopping
@@ -229,7 +195,7 @@ class Server:
     def _facts(self, scope: Scope, body: bytes | None) -> Answer:
         offered = self._context.backend.handle(ops.GetMaxBatchSize())
         size = min(offered, self._limits.batch) if offered > 0 else self._limits.batch
-        return Answer(200, dumps({"max_batch_size": size, "supports_base64_encoding": True}))
+        return Answer(200, dumps(answers.BATCH_SIZE.write(size)))
 
     def _update_tenant(self, scope: Scope, body: bytes | None) -> Answer:
         # A resource name means something in Chroma's Cloud only; their own server takes and forgets it too.
@@ -242,7 +208,7 @@ class Server:
             raise errors.InvalidArgumentError("Expected a resource name of the form tenant:database:collection")
         tenant, database, name = parts
         model = self._context.backend.handle(ops.GetCollection(name, tenant, database))
-        return Answer(200, dumps(collection_json(model)))
+        return Answer(200, dumps(answers.COLLECTION.write(model)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,26 +1,23 @@
-"""The OpenAPI document of the server, drawn from its tables."""
+"""The OpenAPI document of the server, drawn from the table of endpoints."""
 
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any
 
-from chroma_nb.backends.http.codec import API_PATH, CODECS
+from chroma_nb.backends.endpoints import API_PATH, ENDPOINTS, Route
+from chroma_nb.backends.wire.fields import Body
 from chroma_nb.operations import requests as ops
-from chroma_nb.server.bodies import KINDS, Field
-from chroma_nb.server.calls import OPERATIONS
 
 _ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
 
 
-@cache
 def document() -> dict[str, Any]:
     """Every path with its method, parameters, body and answers."""
     paths: dict[str, dict[str, Any]] = {}
-    for kind in OPERATIONS:
-        codec = CODECS[kind]
-        paths.setdefault(API_PATH + codec.path, {})[codec.method.lower()] = _call(kind)
+    for kind, endpoint in ENDPOINTS.items():
+        if (route := endpoint.route) is not None:
+            paths.setdefault(API_PATH + route.path, {})[route.method.lower()] = _call(kind, route)
     paths[API_PATH + "/healthcheck"] = {
         "get": {
             "operationId": "healthcheck",
@@ -49,39 +46,35 @@ def document() -> dict[str, Any]:
     }
 
 
-def _call(kind: type[ops.Request[Any]]) -> dict[str, Any]:
-    operation, codec = OPERATIONS[kind], CODECS[kind]
+def _call(kind: type[ops.Request[Any]], route: Route) -> dict[str, Any]:
     parts = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)}", codec.path)
+        for name in re.findall(r"{(\w+)}", route.path)
     ]
-    query = [
-        {"name": name, "in": "query", "schema": {"type": "string" if name == "read_level" else "integer"}}
-        for name in operation.query
-    ]
+    query = [{"name": field.name, "in": "query", "schema": field.kind.schema} for field in route.query.fields]
     described: dict[str, Any] = {
         "operationId": re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(),
         "parameters": parts + query,
         "responses": {
-            str(operation.status): _answer("done"),
+            str(route.status): _answer("done"),
             "4XX": _answer("refused", _ERROR),
             "500": _answer("failed", _ERROR),
         },
     }
-    if operation.body is not None:
+    if route.body is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _body(operation.body)}},
+            "content": {"application/json": {"schema": _body(route.body)}},
         }
     return described
 
 
-def _body(fields: tuple[Field, ...]) -> dict[str, Any]:
+def _body(body: Body) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {field.name: KINDS[field.kind].schema for field in fields},
+        "properties": {field.name: field.kind.schema for field in body.fields},
     }
-    required = [field.name for field in fields if field.required]
+    required = [field.name for field in body.fields if field.required]
     return schema | {"required": required} if required else schema
 
 

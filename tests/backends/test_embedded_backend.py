@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma_nb.backends.embedded import HANDLERS, EmbeddedBackend, open_embedded
+from chroma_nb.backends.embedded import EmbeddedBackend, open_embedded
+from chroma_nb.backends.endpoints import ENDPOINTS
 from chroma_nb.config import Settings
 from chroma_nb.errors import AuthorizationError, DuplicateIDError, InvalidArgumentError, _ClosedError
 from chroma_nb.operations import requests as r
@@ -44,7 +45,7 @@ def leaves(kind: type[Any]) -> set[type[Any]]:
 
 def test_every_request_has_a_handler() -> None:
     # Subscripted generics (CollectionRequest[None]) are no classes of their own.
-    assert set(HANDLERS) == {leaf for leaf in leaves(r.Request) if leaf.__module__ == r.__name__}
+    assert set(ENDPOINTS) == {leaf for leaf in leaves(r.Request) if leaf.__module__ == r.__name__}
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import orjson
 import pytest
 
 from chroma_nb import errors
-from chroma_nb.backends.embedded import HANDLERS
-from chroma_nb.backends.http.codec import CODECS, Reply, ServerFacts, check_remote, decode, encode, error_of
+from chroma_nb.backends.endpoints import ENDPOINTS
+from chroma_nb.backends.http.codec import Reply, ServerFacts, decode, encode, error_of
+from chroma_nb.backends.wire.encoding import dumps
 from chroma_nb.operations import requests as ops
 from chroma_nb.query.parsing import Filter
-from chroma_nb.server.calls import OPERATIONS
 from chroma_nb.types import Records, SparseVector
 
 ID = UUID("11111111-2222-4333-8444-555555555555")
@@ -30,9 +30,8 @@ def _all_requests() -> set[type]:
 
 def test_every_operation_is_answered_by_the_engine_and_travels_unless_it_is_local() -> None:
     local = {kind for kind in _all_requests() if issubclass(kind, ops.LocalRequest)}
-    assert set(HANDLERS) == _all_requests()
-    assert set(CODECS) == _all_requests() - local
-    assert set(OPERATIONS) == set(CODECS)
+    assert set(ENDPOINTS) == _all_requests()
+    assert {kind for kind, endpoint in ENDPOINTS.items() if endpoint.route is None} == local
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_every_operation_is_answered_by_the_engine_and_travels_unless_it_is_loca
 )
 def test_a_local_extra_says_that_it_is_local(request_: ops.Request[object]) -> None:
     with pytest.raises(errors.ChromaError, match="works on a local directory only") as caught:
-        check_remote(request_)
+        encode(request_, BASE64)
     assert isinstance(caught.value, NotImplementedError)
 
 
@@ -155,3 +154,9 @@ def test_what_may_be_sent_twice() -> None:
     assert repeatable(replace(create, get_or_create=True))
     assert not repeatable(ops.Reset())
     assert not repeatable(ops.Fork(**PLACE, new_name="x"))
+
+
+@pytest.mark.parametrize("metadata", [{1: "a"}, {"a": {2: "b"}}, {"a": [{None: "b"}]}, {1: 2**70}])
+def test_a_key_that_is_no_text_is_refused_and_not_made_one(metadata: dict[object, object]) -> None:
+    with pytest.raises(TypeError, match="expected metadata with str keys"):
+        dumps({"metadatas": [metadata]})

@@ -13,7 +13,7 @@ import pytest
 
 import chroma_nb
 from chroma_nb.embedding_functions import OllamaEmbeddingFunction, models, onnx_minilm
-from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
 
 CHROMAS_VIEW = {"type": "known", "name": "default", "config": {}}

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import chroma_nb.embedding_functions.cache as cache_module
-from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.embedding_functions.base import EmbeddingFunction
 from chroma_nb.embedding_functions.cache import cached, default_path
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.registry import known_embedding_functions, register_embedding_function
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from chroma_nb.embedding_functions import models, onnx_minilm
-from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.onnx_minilm import MAX_TOKENS, ONNXMiniLM_L6_V2, choose_model, open_model
 
 VOCABULARY = models.data_file("vocab.txt").read_text().splitlines()
@@ -368,7 +368,7 @@ def test_importing_the_package_loads_no_model_library_and_a_fork_says_nothing(ho
     script = textwrap.dedent(
         """
         import os, sys
-        from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
+        from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
         heavy = {"onnxruntime", "tokenizers", "tqdm", "httpx", "pandas", "PIL"} & set(sys.modules)
         assert not heavy, heavy
         vectors = DefaultEmbeddingFunction()([f"text {i}" for i in range(40)])

@@ -15,8 +15,9 @@ from calls_in_a_call import interrupted, lines_of, spread, watchdog
 
 import chroma_nb
 from chroma_nb.embedding_functions import ImageLoader, onnx_minilm
-from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.embedding_functions.base import EmbeddingFunction
 from chroma_nb.embedding_functions.cache import VectorCache, cached
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.projection.background import Background
 
 

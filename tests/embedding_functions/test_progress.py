@@ -15,7 +15,7 @@ import pytest
 
 import chroma_nb
 from chroma_nb.embedding_functions import onnx_minilm, progress
-from chroma_nb.embedding_functions.base import DefaultEmbeddingFunction
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.progress import progress_bar
 
 

@@ -8,11 +8,13 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 from chroma_fixtures import expected, unpack
 
+from chroma_nb.interchange import chroma_sqlite
 from chroma_nb.interchange.chroma_directory import read_directory
 from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError
 
@@ -347,3 +349,24 @@ def test_random_damage_never_breaks_the_reader(seed, tmp_path):
     except ChromaDirectoryError:
         # The only way in which it may give up: nothing at all can be read.
         pass
+
+
+def test_a_file_that_others_hold_is_not_taken_for_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = chroma_sqlite._connect
+
+    def impatient(path: Path, mode: str) -> sqlite3.Connection:
+        connection = connect(path, mode)
+        connection.execute("PRAGMA busy_timeout=0")
+        return connection
+
+    monkeypatch.setattr(chroma_sqlite, "_connect", impatient)
+    monkeypatch.setattr(chroma_sqlite, "_salvaged", lambda *given: pytest.fail("read page by page"))
+    holder = sqlite3.connect(tmp_path / chroma_sqlite.FILE_NAME, isolation_level=None)
+    holder.execute("CREATE TABLE collections (id)")
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(sqlite3.OperationalError) as caught, chroma_sqlite.open_chroma_sqlite(tmp_path):
+            pass
+    finally:
+        holder.close()
+    assert caught.value.sqlite_errorcode == sqlite3.SQLITE_BUSY

@@ -89,7 +89,7 @@ OUT_OF_RANGE = "out of range integral type conversion attempted"
         (v.check_limit, -1, OverflowError, OUT_OF_RANGE),
         (v.check_limit, 2**32, OverflowError, OUT_OF_RANGE),
         (v.check_limit, "1", TypeError, "argument 'limit': 'str' object cannot be interpreted as an integer"),
-        (v.check_n_results, 2**40, OverflowError, OUT_OF_RANGE),
+        (v.check_limit, 2**40, OverflowError, OUT_OF_RANGE),
         (v.check_query_ids, [5], TypeError, "argument 'ids': expected str, got int"),
         (v.check_collection_id, "x", InvalidArgumentError,
          "Validation error: collection_id: Invalid collection ID format, expected UUID"),

@@ -1,13 +1,14 @@
 # ruff: noqa: N999
 """Chroma's path ``chromadb.api.models.AsyncCollection``.
 
-Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
 from chroma_nb.client._async.collection import AsyncCollection
 from chroma_nb.client.collection_common import CollectionCommon
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Component, Settings, System
-from chroma_nb.embedding_functions.base import DataLoader, DefaultEmbeddingFunction, EmbeddingFunction
+from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.errors import ChromaAuthError, ChromaError
 from chroma_nb.operations.async_protocols import AsyncServerAPI
 from chroma_nb.operations.embed import (

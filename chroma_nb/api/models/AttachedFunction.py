@@ -1,7 +1,7 @@
 # ruff: noqa: N999
 """Chroma's path ``chromadb.api.models.AttachedFunction``.
 
-Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
 from chroma_nb.client.not_offered import AttachedFunction

@@ -1,7 +1,7 @@
 # ruff: noqa: N999
 """Chroma's path ``chromadb.api.models.CollectionCommon``.
 
-Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
 from chroma_nb.client.collection_common import CollectionCommon
@@ -13,12 +13,12 @@ from chroma_nb.client.not_offered import validation_context
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Component, Settings, System
 from chroma_nb.embedding_functions.base import (
     DataLoader,
-    DefaultEmbeddingFunction,
     EmbeddingFunction,
     SparseEmbeddingFunction,
     validate_embedding_function,
     validate_sparse_embedding_function,
 )
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embeddings import validate_embeddings
 from chroma_nb.errors import ChromaAuthError, ChromaError
 from chroma_nb.operations.async_protocols import AsyncServerAPI

@@ -1,6 +1,6 @@
 """Chroma's path ``chromadb.auth.utils``.
 
-Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
 from chroma_nb.client.identity import maybe_set_tenant_and_database

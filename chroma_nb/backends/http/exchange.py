@@ -16,7 +16,6 @@ from chroma_nb.backends.http.codec import (
     Call,
     Reply,
     ServerFacts,
-    check_remote,
     decode,
     encode,
     error_of,
@@ -71,7 +70,6 @@ Conversation: TypeAlias = Generator[Step, Outcome, R]
 
 def converse(request: ops.Request[R], server: Acquaintance) -> Conversation[R]:
     """Ask the server for ``request``; the generator's return value is the answer."""
-    check_remote(request)
     if isinstance(request, ops.Add | ops.Update | ops.Upsert):
         yield from _write(request, server)
         return None  # type: ignore[return-value]  # R is None for these three

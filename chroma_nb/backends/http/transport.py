@@ -22,8 +22,9 @@ from weakref import WeakKeyDictionary
 
 from chroma_nb._optional import require
 from chroma_nb._reentry import is_running
+from chroma_nb.backends.endpoints import API_PATH
 from chroma_nb.backends.http.auth import SecretHeaders, auth_headers, basic
-from chroma_nb.backends.http.codec import API_PATH, Call, Reply
+from chroma_nb.backends.http.codec import Call, Reply
 from chroma_nb.backends.http.exchange import Acquaintance, Failure, Outcome, Pause, Progress, Step, converse
 from chroma_nb.config import Settings, secret_names
 from chroma_nb.embedding_functions.progress import progress_bar

@@ -15,12 +15,8 @@ from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.identity import place
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from chroma_nb.embedding_functions.base import (
-    DataLoader,
-    DefaultEmbeddingFunction,
-    EmbeddingFunction,
-    validate_embedding_function,
-)
+from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction, validate_embedding_function
+from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
 from chroma_nb.operations import prepare, requests
@@ -124,11 +120,11 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         Where the disk has no room for copies it does what it can: ``complete`` is False then, and ``problems`` says
         in sentences what could not be done.
         """
-        return await self._server.handle(requests.Vacuum())
+        return await self._server._backend.handle(requests.Vacuum())
 
     async def verify(self) -> list[str]:
         """Check everything stored; the list says what is wrong, and is empty when nothing is."""
-        return await self._server.handle(requests.Verify())
+        return await self._server._backend.handle(requests.Verify())
 
     async def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
         """Work in another tenant's database from now on.
@@ -227,7 +223,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         (Collection(name=birds), 'cosine')
         """
         request = self._creation(name, schema, configuration, metadata, embedding_function, get_or_create)
-        model = await self._server.handle(request)
+        model = await self._server._backend.handle(request)
         return AsyncCollection(self._server, model, embedding_function, data_loader)
 
     @reference_order.also_in_order(reference_order.CREATE_COLLECTION, when=reference_order.is_configuration)
@@ -252,7 +248,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         {'year': 2024}
         """
         request = self._creation(name, schema, configuration, metadata, embedding_function, True)
-        model = await self._server.handle(request)
+        model = await self._server._backend.handle(request)
         return self._existing(model, embedding_function, data_loader)
 
     @reference_order.also_in_order(reference_order.GET_COLLECTION, when=reference_order.is_id)

@@ -82,7 +82,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         target = self._target
         request = await blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
         await self._record_model(target)
-        return await self._client.handle(request)
+        return await self._client._backend.handle(request)
 
     async def update(
         self,
@@ -111,7 +111,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         target = self._target
         request = await blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
         await self._record_model(target)
-        return await self._client.handle(request)
+        return await self._client._backend.handle(request)
 
     async def upsert(
         self,
@@ -137,7 +137,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         target = self._target
         request = await blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
         await self._record_model(target)
-        return await self._client.handle(request)
+        return await self._client._backend.handle(request)
 
     async def delete(
         self,
@@ -160,7 +160,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         {'deleted': 1}
         """
         request = prepare.delete(self._target, ids, where, where_document, limit)
-        return {"deleted": await self._client.handle(request)}
+        return {"deleted": await self._client._backend.handle(request)}
 
     # --- Writing what is computed already: the tables of ``frames`` and the files of ``files`` ---
 
@@ -184,24 +184,24 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
         await self._record_embedding(embedded)
-        return await self._client.handle(requests.Edit(self.id, edits))
+        return await self._client._backend.handle(requests.Edit(self.id, edits))
 
     async def _begin_staging(self) -> Any:
         """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
-        return await self._client.handle(requests.BeginStaging(self.id))
+        return await self._client._backend.handle(requests.BeginStaging(self.id))
 
     async def _stage(self, session: Any, records: Records) -> None:
         """Write some records that no reader counts yet."""
-        return await self._client.handle(requests.Stage(session, records))
+        return await self._client._backend.handle(requests.Stage(session, records))
 
     async def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
         """Let them count, and write ``edits`` with them."""
         await self._record_embedding(embedded)
-        return await self._client.handle(requests.Publish(session, edits, update))
+        return await self._client._backend.handle(requests.Publish(session, edits, update))
 
     async def _abandon_staging(self, session: Any) -> None:
         """Remove them."""
-        return await self._client.handle(requests.AbandonStaging(session))
+        return await self._client._backend.handle(requests.AbandonStaging(session))
 
     async def _record_embedding(self, embedded: bool) -> None:
         target = self._target
@@ -213,7 +213,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     async def count(self, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> int:
         """How many records there are. ``read_level`` matters to a distributed server only."""
-        return await self._client.handle(requests.Count(*self._place, read_level=read_level))
+        return await self._client._backend.handle(requests.Count(*self._place, read_level=read_level))
 
     async def get(
         self,
@@ -241,7 +241,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         array([[1., 0.]])
         """
         request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
-        result = await self._client.handle(request)
+        result = await self._client._backend.handle(request)
         result.where_document = where_document
         return await blocking.run(self._with_data, result, include)
 
@@ -292,7 +292,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             where_document,
             include,
         )
-        result = await self._client.handle(request)
+        result = await self._client._backend.handle(request)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
         return await blocking.run(self._with_data, result, include)
@@ -325,7 +325,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             where_document,
             ["distances"],
         )
-        return await self._client.handle(requests.Explain(query))
+        return await self._client._backend.handle(requests.Explain(query))
 
     # --- The collection itself ---
 
@@ -334,7 +334,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         variant = target.variant()
         if variant is not None and self._model.embedding_model is None:
             try:
-                self._recorded(await self._client.handle(requests.RecordEmbeddingModel(self.id, variant)))
+                self._recorded(await self._client._backend.handle(requests.RecordEmbeddingModel(self.id, variant)))
             except NotImplementedError:  # a server keeps no such note; this handle does
                 self._recorded(variant)
 
@@ -358,7 +358,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ('small-birds', {'year': 2024})
         """
         request = prepare.modify(self._target, name, metadata, configuration, register_embedding_function)
-        await self._client.handle(request)
+        await self._client._backend.handle(request)
         self._modified(request)
 
     # --- What Chroma has in its cloud only ---
@@ -366,20 +366,20 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     async def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = await blocking.run(prepare.search, self._target, searches, read_level)
-        return await self._client.handle(request)
+        return await self._client._backend.handle(request)
 
     async def fork(self, new_name: str) -> AsyncCollection:
         """A copy under another name. Chroma's cloud only: NotImplementedError elsewhere."""
-        model = await self._client.handle(requests.Fork(*self._place, new_name=new_name))
+        model = await self._client._backend.handle(requests.Fork(*self._place, new_name=new_name))
         return AsyncCollection(self._client, model, self._embedding_function, self._data_loader)
 
     async def fork_count(self) -> int:
         """How many forks there are. Chroma's cloud only: NotImplementedError elsewhere."""
-        return await self._client.handle(requests.ForkCount(*self._place))
+        return await self._client._backend.handle(requests.ForkCount(*self._place))
 
     async def get_indexing_status(self) -> IndexingStatus:
         """How much is indexed. Chroma's cloud only: NotImplementedError elsewhere."""
-        return await self._client.handle(requests.GetIndexingStatus(*self._place))
+        return await self._client._backend.handle(requests.GetIndexingStatus(*self._place))
 
     async def attach_function(
         self, function: str, name: str, output_collection: str, params: dict[str, Any] | None = None
@@ -392,13 +392,13 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             output_collection=output_collection,
             params=params,
         )
-        return await self._client.handle(request)
+        return await self._client._backend.handle(request)
 
     async def get_attached_function(self, name: str) -> Any:
         """What is known of a function attached. Not in this process: NotImplementedError."""
-        return await self._client.handle(requests.GetAttachedFunction(*self._place, name=name))
+        return await self._client._backend.handle(requests.GetAttachedFunction(*self._place, name=name))
 
     async def detach_function(self, name: str, delete_output_collection: bool = False) -> bool:
         """Detach a function. Not in this process: NotImplementedError."""
         request = requests.DetachFunction(*self._place, name=name, delete_output_collection=delete_output_collection)
-        return await self._client.handle(request)
+        return await self._client._backend.handle(request)

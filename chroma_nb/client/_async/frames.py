@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chroma_nb import dataframe_calls
+from chroma_nb._above import from_above
 from chroma_nb.cells import Dates
 from chroma_nb.dataframe import OnError
 from chroma_nb.dataframe_calls import Synced, Written, run_async
@@ -170,8 +170,7 @@ class AsyncFrames:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         # Not _repr_html_: programs look whether a collection has one, and Chroma's has none.
-        # Named, not imported: the notebook is above us, and only IPython calls this.
-        return {"text/html": importlib.import_module("chroma_nb.jupyter.formatters").collection_html(self)}
+        return {"text/html": from_above("collection_html")(self)}
 
 
 def _options(

@@ -16,7 +16,6 @@ from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncServerAPI
-from chroma_nb.operations.requests import R, Request
 from chroma_nb.operations.validate import normalize_metadatas
 from chroma_nb.plain import plain_list
 from chroma_nb.query.parsing import written
@@ -42,10 +41,6 @@ class AsyncServer(AsyncServerAPI):
     def __init__(self, backend: AsyncBackend) -> None:
         self._backend = backend
 
-    async def handle(self, request: Request[R]) -> R:
-        """The answer to ``request``."""
-        return await self._backend.handle(request)
-
     @property
     def edits_at_once(self) -> bool:
         """Whether the backend takes many changes in one transaction."""
@@ -61,46 +56,46 @@ class AsyncServer(AsyncServerAPI):
         return self._backend.settings
 
     async def heartbeat(self) -> int:
-        return await self.handle(requests.Heartbeat())
+        return await self._backend.handle(requests.Heartbeat())
 
     async def get_version(self) -> str:
-        return await self.handle(requests.GetVersion())
+        return await self._backend.handle(requests.GetVersion())
 
     async def get_max_batch_size(self) -> int:
-        return await self.handle(requests.GetMaxBatchSize())
+        return await self._backend.handle(requests.GetMaxBatchSize())
 
     async def get_user_identity(self) -> UserIdentity:
-        return await self.handle(requests.GetUserIdentity())
+        return await self._backend.handle(requests.GetUserIdentity())
 
     async def reset(self) -> bool:
-        return await self.handle(requests.Reset())
+        return await self._backend.handle(requests.Reset())
 
     # --- Tenants and databases ---
 
     async def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        return await self.handle(requests.CreateDatabase(name, tenant))
+        return await self._backend.handle(requests.CreateDatabase(name, tenant))
 
     async def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
-        return await self.handle(requests.GetDatabase(name, tenant))
+        return await self._backend.handle(requests.GetDatabase(name, tenant))
 
     async def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        return await self.handle(requests.DeleteDatabase(name, tenant))
+        return await self._backend.handle(requests.DeleteDatabase(name, tenant))
 
     async def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
     ) -> Sequence[Database]:
-        return await self.handle(requests.ListDatabases(tenant, limit, offset))
+        return await self._backend.handle(requests.ListDatabases(tenant, limit, offset))
 
     async def create_tenant(self, name: str) -> None:
-        return await self.handle(requests.CreateTenant(name))
+        return await self._backend.handle(requests.CreateTenant(name))
 
     async def get_tenant(self, name: str) -> Tenant:
-        return await self.handle(requests.GetTenant(name))
+        return await self._backend.handle(requests.GetTenant(name))
 
     # --- Collections ---
 
     async def count_collections(self, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> int:
-        return await self.handle(requests.CountCollections(tenant, database))
+        return await self._backend.handle(requests.CountCollections(tenant, database))
 
     async def list_collections(
         self,
@@ -109,7 +104,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> Sequence[CollectionModel]:
-        return await self.handle(requests.ListCollections(tenant, database, limit, offset))
+        return await self._backend.handle(requests.ListCollections(tenant, database, limit, offset))
 
     async def create_collection(
         self,
@@ -131,7 +126,7 @@ class AsyncServer(AsyncServerAPI):
             get_or_create=get_or_create,
             register=register_embedding_function,
         )
-        return await self.handle(request)
+        return await self._backend.handle(request)
 
     async def get_or_create_collection(
         self,
@@ -147,17 +142,17 @@ class AsyncServer(AsyncServerAPI):
     async def get_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
-        return await self.handle(requests.GetCollection(name, tenant, database))
+        return await self._backend.handle(requests.GetCollection(name, tenant, database))
 
     async def get_collection_by_id(
         self, collection_id: UUID, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
-        return await self.handle(requests.GetCollectionById(collection_id, tenant, database))
+        return await self._backend.handle(requests.GetCollectionById(collection_id, tenant, database))
 
     async def delete_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> None:
-        return await self.handle(requests.DeleteCollection(name, tenant, database))
+        return await self._backend.handle(requests.DeleteCollection(name, tenant, database))
 
     async def _modify(
         self,
@@ -169,7 +164,7 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> None:
         place = (id, tenant, database)
-        return await self.handle(requests.ModifyCollection(*place, new_name, new_metadata, new_configuration))
+        return await self._backend.handle(requests.ModifyCollection(*place, new_name, new_metadata, new_configuration))
 
     # --- Records: Chroma's names, for programs that reach below a collection. Arguments are not checked here. ---
 
@@ -180,13 +175,13 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
         read_level: ReadLevel = ReadLevel.INDEX_AND_WAL,
     ) -> int:
-        return await self.handle(requests.Count(collection_id, tenant, database, read_level))
+        return await self._backend.handle(requests.Count(collection_id, tenant, database, read_level))
 
     async def _peek(
         self, collection_id: UUID, n: int = 10, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> GetResult:
         include = ("metadatas", "documents", "embeddings")
-        return await self.handle(requests.Get(collection_id, tenant, database, limit=n, include=include))
+        return await self._backend.handle(requests.Get(collection_id, tenant, database, limit=n, include=include))
 
     async def _get(
         self,
@@ -201,7 +196,7 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> GetResult:
         place = (collection_id, tenant, database)
-        return await self.handle(
+        return await self._backend.handle(
             requests.Get(*place, ids, written(where, where_document), limit, offset, tuple(include))
         )
 
@@ -218,7 +213,7 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> QueryResult:
         place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
-        return await self.handle(
+        return await self._backend.handle(
             requests.Query(*place, vectors, n_results, ids, written(where, where_document), tuple(include))
         )
 
@@ -233,7 +228,9 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> DeleteResult:
         place = (collection_id, tenant, database)
-        return {"deleted": await self.handle(requests.Delete(*place, ids, written(where, where_document), limit))}
+        return {
+            "deleted": await self._backend.handle(requests.Delete(*place, ids, written(where, where_document), limit))
+        }
 
     async def _add(
         self,
@@ -247,7 +244,7 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> bool:
         records = _records(ids, embeddings, metadatas, documents, uris)
-        await self.handle(requests.Add(collection_id, tenant, database, records))
+        await self._backend.handle(requests.Add(collection_id, tenant, database, records))
         return True
 
     async def _update(
@@ -262,7 +259,7 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> bool:
         records = _records(ids, embeddings, metadatas, documents, uris)
-        await self.handle(requests.Update(collection_id, tenant, database, records))
+        await self._backend.handle(requests.Update(collection_id, tenant, database, records))
         return True
 
     async def _upsert(
@@ -277,7 +274,7 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> bool:
         records = _records(ids, embeddings, metadatas, documents, uris)
-        await self.handle(requests.Upsert(collection_id, tenant, database, records))
+        await self._backend.handle(requests.Upsert(collection_id, tenant, database, records))
         return True
 
 

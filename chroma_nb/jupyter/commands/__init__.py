@@ -17,23 +17,23 @@ from chroma_nb.jupyter.session import Session
 
 #: Name -> the module that holds it and what it is for, in the order of the overview.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "connect": ("connect", "open a database, or choose a client of the notebook"),
-    "list": ("list_collections", "the collections and their counts"),
-    "use": ("use", "choose the collection that the next commands mean"),
-    "create": ("create", "make a collection"),
-    "add": ("add", "add a DataFrame, a list of texts, or the lines of a cell"),
-    "get": ("get", "records by id or filter"),
-    "query": ("query", "the records nearest to a text or vector"),
-    "peek": ("peek", "the first records"),
-    "map": ("draw_map", "a live map: lasso, search, table"),
-    "browse": ("browse", "page, search and edit records in a live view"),
-    "count": ("count", "how many records"),
-    "delete": ("delete", "delete records or a collection"),
-    "copy": ("copy_collection", "copy a collection, or a part of it"),
-    "model": ("model", "what embeds a collection's texts; Chroma's own model downloaded"),
-    "dropin": ("dropin", "import chromadb gives chroma_nb from here on"),
-    "save": ("save", "keep a command under a name"),
-    "run": ("run", "run a saved command"),
+    "connect": ("chroma_nb.jupyter.commands.connect", "open a database, or choose a client of the notebook"),
+    "list": ("chroma_nb.jupyter.commands.list_collections", "the collections and their counts"),
+    "use": ("chroma_nb.jupyter.commands.use", "choose the collection that the next commands mean"),
+    "create": ("chroma_nb.jupyter.commands.create", "make a collection"),
+    "add": ("chroma_nb.jupyter.commands.add", "add a DataFrame, a list of texts, or the lines of a cell"),
+    "get": ("chroma_nb.jupyter.commands.get", "records by id or filter"),
+    "query": ("chroma_nb.jupyter.commands.query", "the records nearest to a text or vector"),
+    "peek": ("chroma_nb.jupyter.commands.peek", "the first records"),
+    "map": ("chroma_nb.jupyter.commands.draw_map", "a live map: lasso, search, table"),
+    "browse": ("chroma_nb.jupyter.commands.browse", "page, search and edit records in a live view"),
+    "count": ("chroma_nb.jupyter.commands.count", "how many records"),
+    "delete": ("chroma_nb.jupyter.commands.delete", "delete records or a collection"),
+    "copy": ("chroma_nb.jupyter.commands.copy_collection", "copy a collection, or a part of it"),
+    "model": ("chroma_nb.jupyter.commands.model", "what embeds a collection's texts; Chroma's own model downloaded"),
+    "dropin": ("chroma_nb.jupyter.commands.dropin", "import chromadb gives chroma_nb from here on"),
+    "save": ("chroma_nb.jupyter.commands.save", "keep a command under a name"),
+    "run": ("chroma_nb.jupyter.commands.run", "run a saved command"),
 }
 
 
@@ -42,7 +42,7 @@ def command(name: str) -> Command:
     if name not in COMMANDS:
         hint = suggestion(name, COMMANDS) or "; %chroma lists them"
         raise UsageError(f"%chroma has no command {name!r}{hint}")
-    found: Command = import_module(f"chroma_nb.jupyter.commands.{COMMANDS[name][0]}").COMMAND
+    found: Command = import_module(COMMANDS[name][0]).COMMAND
     return found
 
 
@@ -58,7 +58,8 @@ def dispatch(session: Session, words: list[str], cell: str | None = None) -> Any
     if cell is not None and not chosen.takes_cell:
         raise UsageError(f"%%chroma {chosen.name} takes no text below it; write %chroma {chosen.name}")
     if chosen.raw:
-        return chosen.run(session, argparse.Namespace(words=words[1:]), cell)
+        # its words are another command: it is handed what looks that up, and what runs it
+        return chosen.run(session, argparse.Namespace(words=words[1:], command=command, dispatch=dispatch), cell)
     arguments = Parser(chosen, session).read(words[1:])
     return _delivered(session, chosen.run(session, arguments, cell), arguments)
 

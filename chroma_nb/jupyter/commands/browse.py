@@ -10,7 +10,7 @@ from IPython.core.error import UsageError
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters, only_target
 from chroma_nb.jupyter.session import Session
-from chroma_nb.jupyter.widgets import browse
+from chroma_nb.jupyter.widgets.browse import browse
 
 
 def _arguments(parser: Parser) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from IPython.core.error import UsageError
 
+from chroma_nb.client.factory import EphemeralClient, HttpClient, PersistentClient
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion, value_of
 from chroma_nb.jupyter.markup import counted
 from chroma_nb.jupyter.session import Session, is_client
@@ -75,19 +76,17 @@ def _refuse_other_variable(session: Session, name: str) -> None:
 
 
 def _open(session: Session, target: str, place: dict[str, Any]) -> Any:
-    import chroma_nb
-
     if target == "memory":
-        return chroma_nb.EphemeralClient(**place)
+        return EphemeralClient(**place)
     parts = urlsplit(target)
     if parts.scheme in ("http", "https"):
         if parts.username or parts.password:
             raise UsageError("no password in a cell, please: make the client in Python and connect its variable")
         port = parts.port or (443 if parts.scheme == "https" else 8000)
-        return chroma_nb.HttpClient(host=parts.hostname or "", port=port, ssl=parts.scheme == "https", **place)
+        return HttpClient(host=parts.hostname or "", port=port, ssl=parts.scheme == "https", **place)
     if parts.scheme and "//" in target:
         raise UsageError(f"expected memory, a directory, http://… or a client's variable, got {target!r}")
-    return chroma_nb.PersistentClient(path=target, **place)
+    return PersistentClient(path=target, **place)
 
 
 def _list(session: Session) -> None:

@@ -6,6 +6,7 @@ import argparse
 
 from IPython.core.error import UsageError
 
+from chroma_nb.drop_in import install_as_chromadb, uninstall_as_chromadb
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.session import Session
 
@@ -16,16 +17,14 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
-    import chroma_nb
-
     if arguments.undo:
         if arguments.children:
             raise UsageError("%chroma dropin: --undo takes everything back, child processes too; give it alone")
-        chroma_nb.uninstall_as_chromadb()
+        uninstall_as_chromadb()
         session.say("import chromadb finds again what it found before.")
         return
     try:
-        chroma_nb.install_as_chromadb(children=arguments.children)
+        install_as_chromadb(children=arguments.children)
     except RuntimeError as error:  # another chromadb is in use: the message says which, and what to do
         raise UsageError(str(error)) from None
     also = ", also in processes that this one starts" if arguments.children else ""

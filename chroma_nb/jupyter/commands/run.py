@@ -8,7 +8,6 @@ from typing import Any
 from IPython.core.error import UsageError
 
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
-from chroma_nb.jupyter.commands import dispatch
 from chroma_nb.jupyter.session import Session
 
 
@@ -24,7 +23,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> A
     if name not in session.saved:
         raise UsageError(f"nothing is saved as {name!r}{suggestion(name, session.saved)}")
     words, text = session.saved[name]
-    return dispatch(session, [*words, *more], text if cell is None else cell)
+    return arguments.dispatch(session, [*words, *more], text if cell is None else cell)
 
 
 COMMAND = Command(

@@ -7,7 +7,6 @@ import argparse
 from IPython.core.error import UsageError
 
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
-from chroma_nb.jupyter.commands import command
 from chroma_nb.jupyter.session import Session
 
 
@@ -23,7 +22,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
         return
     name, *words = arguments.words
     if words:
-        if command(words[0]).raw:
+        if arguments.command(words[0]).raw:
             raise UsageError(f"%chroma {words[0]} cannot be saved")
         session.saved[name] = (words, cell)
         session.say(f"Saved {name}; %chroma run {name}")

@@ -1,6 +1,6 @@
 """Chroma's path ``chromadb.utils.embedding_functions.cohere_embedding_function``.
 
-Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.
+Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
 from chroma_nb.embedding_functions.cohere import CohereEmbeddingFunction

@@ -2,7 +2,7 @@
 
 ``Here:There`` is our name and Chroma's, where they differ.
 
-``python -m chroma_nb.client._generate_paths`` writes the files, ``--check`` tells whether they are current. Nothing is
+``python tests/meta/generate_paths.py`` writes the files, ``--check`` tells whether they are current. Nothing is
 defined in them, and nothing here imports them.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parents[2] / "chroma_nb"
 
 _VALIDATORS = (
     "is_document is_image normalize_base_record_set normalize_insert_record_set "
@@ -145,7 +145,8 @@ _PROVIDERS = {
 #: What Chroma's clients take and answer; it stands wherever they do.
 _OF_THE_API = {
     "config": "Component DEFAULT_DATABASE DEFAULT_TENANT Settings System",
-    "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction",
+    "embedding_functions.base": "DataLoader EmbeddingFunction",
+    "embedding_functions.default": "DefaultEmbeddingFunction",
     "errors": "ChromaAuthError ChromaError",
     "operations.embed": _CONFLICTS,
     "query.search": "Search",
@@ -156,7 +157,7 @@ _OF_THE_API = {
 #: As much for the modules of Chroma's that hold the root object below its clients.
 _OF_A_SERVER = {
     **_OF_THE_API,
-    "backends.http.codec": _WIRE,
+    "backends.wire.encoding": _WIRE,
     "client.collection_configuration": "create_collection_configuration_to_json "
     "create_collection_configuration_to_json_str update_collection_configuration_to_json "
     "update_collection_configuration_to_json_str",
@@ -172,8 +173,8 @@ PATHS: dict[str, dict[str, str]] = {
         "fastapi functions models rust segment shared_system_client types",
         "client._sync.collection": "Collection",
         "client.not_offered": "AttachedFunction",
-        "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
-        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.base": "DataLoader EmbeddingFunction SparseEmbeddingFunction validate_embedding_function "
+        "validate_sparse_embedding_function",
         "operations.async_protocols": _ASYNC_SERVER_API,
         "operations.protocols": _SERVER_API,
         "operations.validate": "validate_sparse_vectors",
@@ -261,8 +262,8 @@ PATHS: dict[str, dict[str, str]] = {
         "client.collection_common": "CollectionCommon",
         "client.collection_configuration": "load_collection_configuration_from_json overwrite_collection_configuration",
         "client.not_offered": "validation_context",
-        "embedding_functions.base": "DataLoader DefaultEmbeddingFunction EmbeddingFunction SparseEmbeddingFunction "
-        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.base": "DataLoader EmbeddingFunction SparseEmbeddingFunction validate_embedding_function "
+        "validate_sparse_embedding_function",
         "operations.async_protocols": "AsyncServerAPI",
         "operations.protocols": "ServerAPI",
         "embeddings": "validate_embeddings",
@@ -295,14 +296,15 @@ PATHS: dict[str, dict[str, str]] = {
         "operations.protocols": "ServerAPI",
     },
     "api/types.py": {
-        "backends.http.codec": _WIRE,
+        "backends.wire.encoding": _WIRE,
         "config": "is_thin_client",
-        "embedding_functions.base": "D DataLoader DefaultEmbeddingFunction EmbeddingFunction L SparseEmbeddingFunction "
-        "normalize_embeddings validate_embedding_function validate_sparse_embedding_function",
-        "query.conditions": "Key",
+        "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction normalize_embeddings "
+        "validate_embedding_function validate_sparse_embedding_function",
+        "embedding_functions.default": "DefaultEmbeddingFunction",
         "embeddings": "validate_embeddings",
-        "plain": "maybe_cast_one_to_many",
         "operations.filters": _FILTER_CHECKS,
+        "plain": "maybe_cast_one_to_many",
+        "query.conditions": "Key",
         "operations.validate": _VALIDATORS,
         "results": f"{_RESULTS} SearchResultRow",
         "schema": f"{_SCHEMA} {_INDEX_NAMES}",
@@ -416,7 +418,7 @@ def _head(path: str) -> str:
     name_of_a_class = "# ruff: noqa: N999\n" if Path(path).name[0].isupper() else ""
     return (
         f'{name_of_a_class}"""Chroma\'s path ``chromadb.{chroma_path}``.\n\n'
-        'Generated from the table in ``chroma_nb/client/_generate_paths.py``; nothing is defined here.\n"""\n\n'
+        'Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.\n"""\n\n'
     )
 
 
@@ -457,7 +459,7 @@ def main(arguments: list[str]) -> int:
     stale = [path for path in PATHS if not _is_current(path)]
     for path in stale:
         if "--check" in arguments:
-            sys.stderr.write(f"chroma_nb/{path} is not current; run: python -m chroma_nb.client._generate_paths\n")
+            sys.stderr.write(f"chroma_nb/{path} is not current; run: python tests/meta/generate_paths.py\n")
         else:
             (PACKAGE / path).parent.mkdir(parents=True, exist_ok=True)
             (PACKAGE / path).write_text(text(path), encoding="utf-8")

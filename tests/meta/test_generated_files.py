@@ -6,21 +6,21 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import generate_paths
+import generate_sync
 import pytest
-
-from chroma_nb.client import _generate_paths, _generate_sync
 
 
 def test_the_synchronous_client_is_current(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _generate_sync.main(["--check"]) == 0, capsys.readouterr().out
+    assert generate_sync.main(["--check"]) == 0, capsys.readouterr().out
 
 
 def test_every_file_of_the_client_is_generated() -> None:
-    client = Path(_generate_sync.PACKAGE, "client")
+    client = Path(generate_sync.PACKAGE, "client")
     by_hand = {f"client/_async/{path.name}" for path in (client / "_async").glob("*.py")}
-    assert by_hand == {source for source in _generate_sync.FILES if source.startswith("client/")}
+    assert by_hand == {source for source in generate_sync.FILES if source.startswith("client/")}
     generated = {f"client/_sync/{path.name}" for path in (client / "_sync").glob("*.py")}
-    assert generated == {target for target in _generate_sync.FILES.values() if target.startswith("client/")}
+    assert generated == {target for target in generate_sync.FILES.values() if target.startswith("client/")}
 
 
 @pytest.mark.parametrize(
@@ -34,30 +34,30 @@ def test_every_file_of_the_client_is_generated() -> None:
     ],
 )
 def test_a_line_becomes_synchronous(asynchronous: str, expected: str) -> None:
-    text = _generate_sync.synchronous(asynchronous, "x.py", set())
-    assert text == _generate_sync.HEADER.format(source="x.py") + expected
+    text = generate_sync.synchronous(asynchronous, "x.py", set())
+    assert text == generate_sync.HEADER.format(source="x.py") + expected
 
 
 def test_nothing_asynchronous_is_left() -> None:
-    for path, text in _generate_sync.generate().items():
+    for path, text in generate_sync.generate().items():
         code = [line for line in text.splitlines() if not line.lstrip().startswith(("#", '"""'))]
         assert not [line for line in code if "await " in line or "async def" in line or "Async" in line], path
 
 
 def test_a_substitution_that_nothing_uses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(_generate_sync.SUBSTITUTIONS, r"\bno such word\b", "")
+    monkeypatch.setitem(generate_sync.SUBSTITUTIONS, r"\bno such word\b", "")
     with pytest.raises(SystemExit, match="no such word"):
-        _generate_sync.generate()
+        generate_sync.generate()
 
 
 def test_a_stale_file_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(_generate_sync, "HEADER", "# another header\n")
-    assert _generate_sync.main(["--check"]) == 1
+    monkeypatch.setattr(generate_sync, "HEADER", "# another header\n")
+    assert generate_sync.main(["--check"]) == 1
     assert "client/_sync/client.py is not current" in capsys.readouterr().out
 
 
 # --- Chroma's paths --------------------------------------------------------------------------------------------------
-PATHS = sorted(_generate_paths.PATHS)
+PATHS = sorted(generate_paths.PATHS)
 #: Packages of which the re-exports are a part; what else stands in them is ours.
 PACKAGES = ("api", "auth", "execution", "utils")
 
@@ -67,11 +67,11 @@ def module_at(path: str) -> Any:
 
 
 def test_chroma_s_paths_are_current(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _generate_paths.main(["--check"]) == 0, capsys.readouterr().err
+    assert generate_paths.main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_every_file_at_chroma_s_paths_is_in_the_table() -> None:
-    package = _generate_paths.PACKAGE
+    package = generate_paths.PACKAGE
     found = {str(path.relative_to(package)) for name in PACKAGES for path in (package / name).rglob("*.py")}
     assert found | {"base_types.py"} == set(PATHS)
 
@@ -79,7 +79,7 @@ def test_every_file_at_chroma_s_paths_is_in_the_table() -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_offers_the_very_objects(path: str) -> None:
     module = module_at(path)
-    for home, names in _generate_paths.PATHS[path].items():
+    for home, names in generate_paths.PATHS[path].items():
         for entry in names.split():
-            here, there = _generate_paths.here_and_there(entry)
+            here, there = generate_paths.here_and_there(entry)
             assert getattr(module, there) is getattr(importlib.import_module(f"chroma_nb.{home}"), here)

@@ -1,22 +1,23 @@
-"""JSON bodies -> the values of a request, strictly: what does not fit is refused by name.
+"""The fields of a request: what a client writes, and what a server reads. What does not fit is refused by name.
 
-``KINDS`` describes each kind of field once, for reading and for the OpenAPI document. What values
-mean is checked below, by the backend.
+A kind describes both, and the field in the OpenAPI document. What values mean is checked below, by the backend.
 """
 
 from __future__ import annotations
 
 import binascii
+import operator
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.backends.wire.encoding import packed
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
-from chroma_nb.types import Records, SparseVector
+from chroma_nb.types import ReadLevel, Records, SparseVector
 
 _U32 = 2**32
 
@@ -36,15 +37,26 @@ def _wrong(name: str, expected: str, value: object) -> BodyError:
 
 # --- Kinds of fields --------------------------------------------------------------------------------------
 Reader = Callable[[str, Any], Any]
+#: Value, and whether the server takes vectors as base64 -> what is written as JSON.
+Writer = Callable[[Any, bool], Any]
 Schema = dict[str, Any]
+
+
+def _as_it_is(value: Any, takes_base64: bool) -> Any:
+    return value
 
 
 @dataclass(frozen=True)
 class Kind:
-    """How a field is read, and what OpenAPI calls it."""
+    """How a field is read and written, and what OpenAPI calls it.
+
+    ``check`` raises for a name that Chroma does not allow.
+    """
 
     read: Reader
     schema: Schema
+    write: Writer = _as_it_is
+    check: Callable[[Any], object] | None = None
 
 
 def _is(kind: type, expected: str) -> Reader:
@@ -67,6 +79,25 @@ def _natural(name: str, value: Any) -> int:
     return value
 
 
+def _digits(name: str, value: str) -> int:
+    """A number in the query string."""
+    if not value.isascii() or not value.isdigit() or int(value) >= _U32:
+        raise InvalidArgumentError(
+            f"Failed to deserialize query string: {name}: expected a non-negative integer below 2**32"
+        )
+    return int(value)
+
+
+def _read_level(name: str, value: Any) -> ReadLevel:
+    if type(value) is not str:
+        raise _wrong(name, "a string", value)
+    try:
+        return ReadLevel(value or ReadLevel.INDEX_AND_WAL)
+    except ValueError:
+        expected = ", ".join(f"`{one.value}`" for one in ReadLevel)
+        raise InvalidArgumentError(f"{name}: unknown variant `{value}`, expected one of {expected}") from None
+
+
 def _list_of(item: Callable[[Any], bool], expected: str) -> Reader:
     def read(name: str, value: Any) -> list[Any]:
         if type(value) is not list:
@@ -77,6 +108,10 @@ def _list_of(item: Callable[[Any], bool], expected: str) -> Reader:
         return value
 
     return read
+
+
+def _objects(name: str, value: Any) -> tuple[dict[str, Any], ...]:
+    return tuple(_list_of(lambda item: type(item) is dict, "objects")(name, value))
 
 
 def _text(value: Any) -> bool:
@@ -226,69 +261,136 @@ def _all_vectors(name: str, value: Any) -> SomeVectors:
     return SomeVectors(len(matrix), matrix, None)
 
 
-# --- The tables -----------------------------------------------------------------------------------------------
+def _written_vectors(vectors: SomeVectors, takes_base64: bool) -> Any:
+    if vectors.matrix is None:
+        return None
+    matrix = np.ascontiguousarray(vectors.matrix, dtype="<f4")
+    rows: list[Any]
+    if takes_base64:
+        rows = [packed(row) for row in matrix]
+    elif vectors.present is None:
+        return matrix
+    else:
+        rows = list(matrix)
+    if vectors.present is not None:
+        rows = [row if given else None for row, given in zip(rows, vectors.present, strict=True)]
+    return rows
+
+
+def _written_queries(matrix: Any, takes_base64: bool) -> Any:
+    """As numbers, also to servers that take base64 in writes."""
+    return np.ascontiguousarray(matrix, dtype=np.float32)
+
+
+# --- The kinds ------------------------------------------------------------------------------------------------
 def _array(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-_STRING: Schema = {"type": "string"}
-_VECTOR: Schema = {
+_STRING: Final[Schema] = {"type": "string"}
+_OBJECT: Final[Schema] = {"type": "object"}
+_VECTOR: Final[Schema] = {
     "oneOf": [
         _array({"type": "number", "format": "float"}),
         {"type": "string", "description": "base64 of little-endian float32"},
     ]
 }
+_INCLUDABLE: Final = ("distances", "documents", "embeddings", "metadatas", "uris")
 
-KINDS: Mapping[str, Kind] = {
-    "string": Kind(_is(str, "a string"), _STRING),
-    "bool": Kind(_is(bool, "a boolean"), {"type": "boolean"}),
-    "u32": Kind(_natural, {"type": "integer", "format": "int32", "minimum": 0}),
-    "strings": Kind(_list_of(_text, "strings"), _array(_STRING)),
-    "strings_or_nulls": Kind(_list_of(_text_or_none, "strings or nulls"), _array({"type": ["string", "null"]})),
-    "object": Kind(_is(dict, "an object"), {"type": "object"}),
-    "objects": Kind(_list_of(lambda item: type(item) is dict, "objects"), _array({"type": "object"})),
-    "filter": Kind(_anything, {"type": "object"}),
-    "metadata": Kind(_metadata, {"type": "object"}),
-    "metadata_update": Kind(_metadata_update, {"type": "object"}),
-    "metadatas": Kind(_list_of_metadata(_metadata), _array({"type": ["object", "null"]})),
-    "metadata_updates": Kind(_list_of_metadata(_metadata_update), _array({"type": ["object", "null"]})),
-    "vectors": Kind(_all_vectors, _array(_VECTOR)),
-    "vectors_or_nulls": Kind(_some_vectors, _array({"oneOf": [*_VECTOR["oneOf"], {"type": "null"}]})),
-    "query_vectors": Kind(_query_vectors, _array(_VECTOR["oneOf"][0])),
-    "include": Kind(
-        _one_of("distances", "documents", "embeddings", "metadatas", "uris"),
-        _array({"type": "string", "enum": ["distances", "documents", "embeddings", "metadatas", "uris"]}),
-    ),
-}
+STRING: Final = Kind(_is(str, "a string"), _STRING)
+BOOL: Final = Kind(_is(bool, "a boolean"), {"type": "boolean"})
+NATURAL: Final = Kind(_natural, {"type": "integer", "format": "int32", "minimum": 0})
+#: Where True is 1.
+NUMBER: Final = Kind(_natural, NATURAL.schema, lambda value, takes_base64: int(value))
+#: In the query string.
+DIGITS: Final = Kind(_digits, {"type": "integer"}, lambda value, takes_base64: operator.index(value))
+READ_LEVEL: Final = Kind(_read_level, _STRING, lambda level, takes_base64: level.value)
+STRINGS: Final = Kind(_list_of(_text, "strings"), _array(_STRING))
+STRINGS_OR_NULLS: Final = Kind(_list_of(_text_or_none, "strings or nulls"), _array({"type": ["string", "null"]}))
+OBJECT: Final = Kind(_is(dict, "an object"), _OBJECT)
+OBJECTS: Final = Kind(_objects, _array(_OBJECT))
+FILTER: Final = Kind(_anything, _OBJECT)
+METADATA: Final = Kind(_metadata, _OBJECT)
+METADATA_UPDATE: Final = Kind(_metadata_update, _OBJECT)
+METADATAS: Final = Kind(_list_of_metadata(_metadata), _array({"type": ["object", "null"]}))
+METADATA_UPDATES: Final = Kind(_list_of_metadata(_metadata_update), METADATAS.schema)
+VECTORS: Final = Kind(_all_vectors, _array(_VECTOR), _written_vectors)
+VECTORS_OR_NULLS: Final = Kind(
+    _some_vectors, _array({"oneOf": [*_VECTOR["oneOf"], {"type": "null"}]}), _written_vectors
+)
+QUERY_VECTORS: Final = Kind(_query_vectors, _array(_VECTOR["oneOf"][0]), _written_queries)
+INCLUDE: Final = Kind(_one_of(*_INCLUDABLE), _array({"type": "string", "enum": list(_INCLUDABLE)}))
 
 
+# --- Fields and bodies ----------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Field:
-    """One field of a body; null and absence are the same, and ``default``."""
+    """One field of a body or of a query string; null and absence are the same, and ``default``.
+
+    ``attribute`` is its name in the request, where that is another one.
+    """
 
     name: str
-    kind: str
+    kind: Kind
     required: bool = False
     default: Any = None
+    attribute: str = ""
+    #: Whether a client writes null, or nothing, for None.
+    null: bool = True
+
+    @property
+    def key(self) -> str:
+        """Its name in the request."""
+        return self.attribute or self.name
+
+    def read(self, value: Any) -> Any:
+        """The value that JSON, or a query string, holds."""
+        if value is not None:
+            return self.kind.read(self.name, value)
+        if self.required:
+            raise BodyError(f"Failed to deserialize the JSON body into the target type: missing field `{self.name}`")
+        return self.default
 
 
-def read_body(fields: Sequence[Field], body: Any) -> dict[str, Any]:
-    """The values of ``fields`` in a parsed body. Unknown fields are passed over, as Chroma does.
+class Body:
+    """The fields of a JSON body; each is a field of the request.
 
-    >>> read_body([Field("name", "string", required=True), Field("limit", "u32")], {"name": "x"})
+    >>> Body(Field("name", STRING, required=True), Field("limit", NATURAL)).read({"name": "x"})
     {'name': 'x', 'limit': None}
     """
-    if type(body) is not dict:
-        raise _wrong("body", "an object", body)
-    return {field.name: _read_field(field, body.get(field.name)) for field in fields}
+
+    def __init__(self, *fields: Field) -> None:
+        self.fields = fields
+
+    def read(self, body: Any) -> dict[str, Any]:
+        """The arguments of the request in a parsed body. Unknown fields are passed over, as Chroma does."""
+        if type(body) is not dict:
+            raise _wrong("body", "an object", body)
+        return {field.key: field.read(body.get(field.name)) for field in self.fields}
+
+    def write(self, request: Any, takes_base64: bool) -> dict[str, Any]:
+        """What stands in the body of ``request``."""
+        values = self._values(request)
+        return {
+            field.name: None if (value := values[field.key]) is None else field.kind.write(value, takes_base64)
+            for field in self.fields
+            if field.null or values[field.key] is not None
+        }
+
+    def _values(self, request: Any) -> dict[str, Any]:
+        return {field.key: getattr(request, field.key) for field in self.fields}
 
 
-def _read_field(field: Field, value: Any) -> Any:
-    if value is not None:
-        return KINDS[field.kind].read(field.name, value)
-    if field.required:
-        raise BodyError(f"Failed to deserialize the JSON body into the target type: missing field `{field.name}`")
-    return field.default
+class RecordsBody(Body):
+    """The records of a write: each field is one of theirs."""
+
+    def read(self, body: Any) -> dict[str, Any]:
+        return {"records": records(super().read(body))}
+
+    def _values(self, request: Any) -> dict[str, Any]:
+        held: Records = request.records
+        vectors = None if held.embeddings is None else SomeVectors(len(held), held.embeddings, held.has_embedding)
+        return {field.key: vectors if field.name == "embeddings" else getattr(held, field.key) for field in self.fields}
 
 
 # --- Records -------------------------------------------------------------------------------------------------

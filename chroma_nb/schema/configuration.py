@@ -1,0 +1,295 @@
+"""The configuration of a collection: as callers write it, as it is sent, and as it changes.
+
+``CollectionConfiguration`` and its like, the dicts of JSON that mean the same, and the ``hnsw:*`` metadata of older
+programs. A ``Schema`` says the same in another form; what the engine makes of both is ``resolving.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypedDict, cast
+
+from chroma_nb.plain import plain_tree
+from chroma_nb.schema.embedding_function import Build, describe_embedding_function, warn_of_space
+from chroma_nb.schema.parameters import HNSW_DEFAULTS, LEGACY_NAMES, SPACES, Json
+from chroma_nb.types import CollectionMetadata, Space
+
+
+class HNSWConfiguration(TypedDict, total=False):
+    """Parameters of the graph. Of the older reference: ``M`` instead of ``max_neighbors`` works too."""
+
+    space: Space
+    ef_construction: int
+    max_neighbors: int
+    ef_search: int
+    num_threads: int
+    batch_size: int
+    sync_threshold: int
+    resize_factor: float
+
+
+CreateHNSWConfiguration = HNSWConfiguration
+
+
+class UpdateHNSWConfiguration(TypedDict, total=False):
+    """What of the graph may change."""
+
+    ef_search: int
+    num_threads: int
+    batch_size: int
+    sync_threshold: int
+    resize_factor: float
+
+
+class SpannConfiguration(TypedDict, total=False):
+    """Parameters of Chroma's distributed index; of these only ``space`` counts here, as in a local Chroma."""
+
+    search_nprobe: int
+    write_nprobe: int
+    space: Space
+    ef_construction: int
+    ef_search: int
+    max_neighbors: int
+    reassign_neighbor_count: int
+    split_threshold: int
+    merge_threshold: int
+
+
+CreateSpannConfiguration = SpannConfiguration
+
+
+class UpdateSpannConfiguration(TypedDict, total=False):
+    """What of the distributed index may change."""
+
+    search_nprobe: int
+    ef_search: int
+
+
+class CollectionConfiguration(TypedDict, total=False):
+    """The configuration of a collection, with its live embedding function.
+
+    Written as in the older reference it works too:
+    ``CollectionConfiguration(hnsw_configuration=HNSWConfiguration(space="cosine"))``.
+    """
+
+    hnsw: HNSWConfiguration | None
+    spann: SpannConfiguration | None
+    embedding_function: Any
+
+
+CreateCollectionConfiguration = CollectionConfiguration
+
+
+class UpdateCollectionConfiguration(TypedDict, total=False):
+    """What of a configuration may change."""
+
+    hnsw: UpdateHNSWConfiguration | None
+    spann: UpdateSpannConfiguration | None
+    embedding_function: Any
+
+
+def as_configuration(configuration: Any) -> Json:
+    """A configuration as 1.5.9 writes it, from that or from the object of the older reference; a copy.
+
+    >>> as_configuration({"hnsw_configuration": {"space": "ip", "M": 8}})
+    {'hnsw': {'space': 'ip', 'max_neighbors': 8}}
+    """
+    if configuration is None:
+        return {}
+    if not isinstance(configuration, Mapping):
+        if not hasattr(configuration, "to_json"):
+            raise ValueError(
+                f"Expected configuration to be a dict such as {{'hnsw': {{'space': 'cosine'}}}}, "
+                f"got {type(configuration).__name__}"
+            )
+        configuration = configuration.to_json()
+    written: Json = plain_tree(
+        {key: dict(value) if isinstance(value, Mapping) else value for key, value in configuration.items()}
+    )
+    written.pop("_type", None)
+    if "hnsw_configuration" in written:
+        old = written.pop("hnsw_configuration") or {}
+        old = old if isinstance(old, Mapping) else old.to_json()
+        written["hnsw"] = {_OLD_NAMES.get(key, key): value for key, value in old.items() if key != "_type"}
+    return written
+
+
+_OLD_NAMES: Final = {"M": "max_neighbors"}
+
+
+def create_collection_configuration_to_json(
+    configuration: Any,
+    metadata: CollectionMetadata | None = None,
+    *,
+    register: Callable[[type], Any] | None = None,
+) -> Json:
+    """A configuration for ``create_collection`` as it is sent.
+
+    The space is the configuration's, else the metadata's (by leaving it out here), else the embedding
+    function's default. ``register`` is called with the class of a function that can be stored.
+    Raises ValueError when both hnsw and spann are given.
+
+    >>> create_collection_configuration_to_json({"hnsw": {"space": "ip"}})
+    {'hnsw': {'space': 'ip'}, 'spann': None, 'embedding_function': {'type': 'legacy'}}
+    """
+    written = as_configuration(configuration)
+    hnsw, spann, function = written.get("hnsw"), written.get("spann"), written.get("embedding_function")
+    if hnsw is not None and spann is not None:
+        raise ValueError("hnsw and spann cannot both be provided")
+    described: Json = {"type": "legacy"} if function is None else describe_embedding_function(function, register)
+    if function is not None and described["type"] == "known":
+        index = hnsw if hnsw is not None else spann
+        named = (metadata or {}).get("hnsw:space") if isinstance(metadata, Mapping) else None
+        if index is None and named is None:
+            hnsw = index = {}
+        if isinstance(index, dict) and index.get("space") is None:
+            index["space"] = function.default_space()
+        warn_of_space(function, index.get("space") if isinstance(index, dict) else named)
+    return {"hnsw": hnsw, "spann": spann, "embedding_function": described}
+
+
+def load_collection_configuration_from_json(
+    configuration_json: Mapping[str, Any], build: Build
+) -> CollectionConfiguration:
+    """A configuration with its live embedding function, which ``build`` makes.
+
+    Raises ValueError when the function cannot be built.
+    """
+    if configuration_json.get("hnsw") is not None and configuration_json.get("spann") is not None:
+        raise ValueError("hnsw and spann cannot both be provided")
+    stored = configuration_json.get("embedding_function")
+    function = build(stored) if stored is not None and stored.get("type") != "legacy" else None
+    return CollectionConfiguration(
+        hnsw=configuration_json.get("hnsw"), spann=configuration_json.get("spann"), embedding_function=function
+    )
+
+
+def update_collection_configuration_to_json(
+    configuration: Any, *, register: Callable[[type], Any] | None = None
+) -> Json:
+    """A configuration for ``modify`` as it is sent; empty when it changes nothing.
+
+    >>> update_collection_configuration_to_json({"hnsw": {"ef_search": 50}})
+    {'hnsw': {'ef_search': 50}, 'spann': None, 'embedding_function': None}
+    """
+    written = as_configuration(configuration)
+    hnsw, spann, function = written.get("hnsw"), written.get("spann"), written.get("embedding_function")
+    if hnsw is None and spann is None and function is None:
+        return {}
+    described = None if function is None else describe_embedding_function(function, register)
+    return {"hnsw": hnsw, "spann": spann, "embedding_function": described}
+
+
+def overwritten(configuration_json: Mapping[str, Any], update: Mapping[str, Any]) -> Json:
+    """The configuration a handle shows after its own ``modify``: the update merged in as it was written.
+
+    Another handle shows what the engine made of it (``updated``); Chroma differs so, too.
+    """
+    function = update.get("embedding_function") or configuration_json.get("embedding_function") or {"type": "legacy"}
+    return {
+        "hnsw": overwrite_hnsw_configuration(configuration_json.get("hnsw"), update.get("hnsw")),
+        "spann": overwrite_spann_configuration(configuration_json.get("spann"), update.get("spann")),
+        "embedding_function": function,
+    }
+
+
+def overwrite_hnsw_configuration(
+    existing_hnsw_config: Json | None, update_hnsw_config: Mapping[str, Any] | None
+) -> Json | None:
+    """The graph's parameters with those of an update that may change; None stays None.
+
+    >>> overwrite_hnsw_configuration({"space": "ip"}, {"space": "l2", "ef_search": 50})
+    {'space': 'ip', 'ef_search': 50}
+    """
+    return _merged(existing_hnsw_config, update_hnsw_config, UpdateHNSWConfiguration)
+
+
+def overwrite_spann_configuration(
+    existing_spann_config: Json | None, update_spann_config: Mapping[str, Any] | None
+) -> Json | None:
+    """As ``overwrite_hnsw_configuration``, for the distributed index."""
+    return _merged(existing_spann_config, update_spann_config, UpdateSpannConfiguration)
+
+
+def _merged(stored: Json | None, change: Mapping[str, Any] | None, allowed: type) -> Json | None:
+    if stored is None or change is None:
+        return stored
+    return {**stored, **{key: value for key, value in change.items() if key in allowed.__annotations__}}
+
+
+# --- Configurations as dicts of any origin: Chroma's words ------------------------------------------
+def json_to_create_hnsw_configuration(json_map: Mapping[str, Any]) -> CreateHNSWConfiguration:
+    """The graph's parameters in ``json_map``; other keys are dropped. ValueError for a space that is none."""
+    return cast(CreateHNSWConfiguration, _picked(json_map, HNSWConfiguration.__annotations__))
+
+
+def json_to_create_spann_configuration(json_map: Mapping[str, Any]) -> CreateSpannConfiguration:
+    """The distributed index's parameters in ``json_map`` that Chroma reads. ValueError for a space that is none."""
+    return cast(CreateSpannConfiguration, _picked(json_map, _SPANN_READ))
+
+
+def json_to_update_hnsw_configuration(json_map: Mapping[str, Any]) -> UpdateHNSWConfiguration:
+    """What of the graph may change, picked from ``json_map``."""
+    return cast(UpdateHNSWConfiguration, _picked(json_map, UpdateHNSWConfiguration.__annotations__))
+
+
+def json_to_update_spann_configuration(json_map: Mapping[str, Any]) -> UpdateSpannConfiguration:
+    """What of the distributed index may change, picked from ``json_map``."""
+    return cast(UpdateSpannConfiguration, _picked(json_map, UpdateSpannConfiguration.__annotations__))
+
+
+_SPANN_READ: Final = ("search_nprobe", "write_nprobe", "space", "ef_construction", "ef_search", "max_neighbors")
+
+
+def _picked(json_map: Mapping[str, Any], allowed: Iterable[str]) -> Json:
+    picked = {key: json_map[key] for key in allowed if key in json_map}
+    if picked.get("space", SPACES[0]) not in SPACES:
+        raise ValueError(f"not a valid space: {picked['space']}")
+    return picked
+
+
+def populate_create_hnsw_defaults(config: CreateHNSWConfiguration, ef: Any = None) -> CreateHNSWConfiguration:
+    """``config`` itself, with a default wherever it says nothing; the space is that of ``ef``, or l2.
+
+    >>> populate_create_hnsw_defaults({"space": "ip"})["max_neighbors"]
+    16
+    """
+    defaults = HNSW_DEFAULTS if ef is None else {**HNSW_DEFAULTS, "space": ef.default_space()}
+    filled = cast(Json, config)
+    filled.update({key: value for key, value in defaults.items() if filled.get(key) is None})
+    return config
+
+
+def create_collection_configuration_from_legacy_metadata_dict(
+    metadata: Mapping[str, Any],
+) -> CreateCollectionConfiguration:
+    """The configuration that ``hnsw:*`` metadata means, defaults filled in.
+
+    >>> create_collection_configuration_from_legacy_metadata_dict({"hnsw:space": "cosine"})["hnsw"]["space"]
+    'cosine'
+    """
+    hnsw = json_to_create_hnsw_configuration(_without_prefix(metadata))
+    return CreateCollectionConfiguration(hnsw=populate_create_hnsw_defaults(hnsw))
+
+
+def update_collection_configuration_from_legacy_update_metadata(
+    metadata: Mapping[str, Any],
+) -> UpdateCollectionConfiguration:
+    """The change that ``hnsw:*`` metadata means.
+
+    >>> update_collection_configuration_from_legacy_update_metadata({"hnsw:search_ef": 50, "hnsw:M": 8})
+    {'hnsw': {'ef_search': 50}}
+    """
+    return UpdateCollectionConfiguration(hnsw=json_to_update_hnsw_configuration(_without_prefix(metadata)))
+
+
+create_collection_configuration_from_legacy_collection_metadata = (
+    create_collection_configuration_from_legacy_metadata_dict
+)
+update_collection_configuration_from_legacy_collection_metadata = (
+    update_collection_configuration_from_legacy_update_metadata
+)
+
+
+def _without_prefix(metadata: Mapping[str, Any]) -> Json:
+    return {LEGACY_NAMES[key]: value for key, value in metadata.items() if key in LEGACY_NAMES}

@@ -1,0 +1,82 @@
+"""What a filter may use: only what the schema of the collection says is indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.query.conditions import And, Condition, Or, Where
+from chroma_nb.query.operators import OPERATORS
+from chroma_nb.schema.index_configurations import DOCUMENT_KEY
+
+#: Type of an operand -> its name in Chroma's sentence, and its index in a schema.
+_FILTERED: Final[dict[type, tuple[Literal["Str", "Int", "Float", "Bool"], str, str]]] = {
+    str: ("Str", "string", "string_inverted_index"),
+    int: ("Int", "int", "int_inverted_index"),
+    float: ("Float", "float", "float_inverted_index"),
+    bool: ("Bool", "bool", "bool_inverted_index"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unindexed:
+    """What a schema keeps out of its indexes, and what therefore no filter may ask.
+
+    ``types`` are the types of operands that are not indexed by default, ``keys`` are keys with their own such types,
+    ``documents`` says whether the texts are not.
+    """
+
+    types: frozenset[type]
+    keys: Mapping[str, frozenset[type]]
+    documents: bool
+
+    @staticmethod
+    def of(serialized_schema: Mapping[str, Any] | None) -> Unindexed | None:
+        """What the schema keeps out; None when that is nothing.
+
+        >>> from chroma_nb.schema.resolving import resolve
+        >>> Unindexed.of(resolve().serialized_schema) is None
+        True
+        """
+        schema = serialized_schema or {}
+        types = _unindexed_types(schema, "")
+        keys = {key: _unindexed_types(schema, key) for key in schema.get("keys") or {}}
+        documents = not _enabled(schema, DOCUMENT_KEY, "string", "fts_index")
+        if not (types or documents or any(keys.values())):
+            return None
+        return Unindexed(types, keys, documents)
+
+    def refuse(self, condition: Where) -> None:
+        """InvalidArgumentError when the condition asks for what is not indexed."""
+        if isinstance(condition, And | Or):
+            for term in condition.conditions:
+                self.refuse(term)
+        elif isinstance(condition, Condition):
+            if condition.key == DOCUMENT_KEY and OPERATORS[condition.operator].document:
+                if self.documents:
+                    raise InvalidArgumentError("Cannot filter using full-text search because FTS indexing is disabled")
+                return
+            operand = condition.operand
+            kind = type(operand[0] if isinstance(operand, list) else operand)
+            if kind in self.keys.get(condition.key, self.types):
+                raise InvalidArgumentError(
+                    f"Cannot filter using metadata key '{condition.key}' with type '{_FILTERED[kind][0]}' because "
+                    "indexing is disabled"
+                )
+
+
+def _unindexed_types(schema: Mapping[str, Any], key: str) -> frozenset[type]:
+    return frozenset(
+        kind for kind, (_, value_type, index) in _FILTERED.items() if not _enabled(schema, key, value_type, index)
+    )
+
+
+def _enabled(schema: Mapping[str, Any], key: str, value_type: str, index: str) -> bool:
+    """Whether the index is on for the key, or by default where the schema does not name it."""
+    for place in ((schema.get("keys") or {}).get(key), schema.get("defaults")):
+        found = ((place or {}).get(value_type) or {}).get(index)
+        if found is not None:
+            return bool(found.get("enabled", True))
+    return True

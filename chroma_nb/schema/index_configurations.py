@@ -1,0 +1,247 @@
+"""The configurations of single indexes: of vectors (HNSW, SPANN), sparse vectors, texts, numbers and bools.
+
+Fields are given by keyword and checked one by one. Which index belongs to which type of value is ``value_types.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, TypeAlias
+
+from chroma_nb.plain import plain, shown
+from chroma_nb.schema.embedding_function import DEFAULT_EMBEDDING_FUNCTION
+from chroma_nb.schema.parameters import SPACES, Json
+from chroma_nb.types import Space
+
+#: Keys of a schema that stand for a record's text and vector.
+DOCUMENT_KEY: Final = "#document"
+EMBEDDING_KEY: Final = "#embedding"
+
+
+def _optional_int(name: str, value: Any) -> int | None:
+    if value is None or isinstance(value, int):
+        return None if value is None else int(value)
+    try:
+        if isinstance(value, str) or (isinstance(value, float) and value.is_integer()):
+            return int(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{name}: expected an int, got {shown(value, show=repr)}")
+
+
+def _optional_float(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: expected a float, got {shown(value, show=repr)}") from None
+
+
+def _optional_bool(name: str, value: Any) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    raise ValueError(f"{name}: expected a bool, got {shown(value, show=repr)}")
+
+
+def _optional_space(name: str, value: Any) -> Any:
+    if value is None or value in SPACES:
+        return value
+    raise ValueError(f"{name}: expected one of {', '.join(SPACES)}, got {shown(value, show=repr)}")
+
+
+def _optional_function(name: str, value: Any) -> Any:
+    if value is None or callable(value):
+        return value
+    raise ValueError(f"{name} must be callable or None")
+
+
+def _optional_source_key(name: str, value: Any) -> str | None:
+    key = getattr(value, "name", value)
+    if key is None:
+        return None
+    if not isinstance(key, str):
+        raise ValueError(f"{name} must be str or Key, got {type(value).__name__}")
+    if key.startswith("#") and key != DOCUMENT_KEY:
+        raise ValueError(
+            f"{name} cannot begin with '#'. The only valid key starting with '#' is Key.DOCUMENT or '#document'."
+        )
+    return key
+
+
+_Check: TypeAlias = Callable[[str, Any], Any]
+_INT: Final[dict[str, _Check]] = dict.fromkeys(
+    (
+        "ef_construction",
+        "max_neighbors",
+        "ef_search",
+        "num_threads",
+        "batch_size",
+        "sync_threshold",
+        "search_nprobe",
+        "write_nprobe",
+        "reassign_neighbor_count",
+        "split_threshold",
+        "merge_threshold",
+    ),
+    _optional_int,
+)
+
+
+@dataclass(init=False)
+class IndexConfig:
+    """Base of the configurations of an index: fields by keyword, each checked, unknown ones a ValueError."""
+
+    #: How each field is checked.
+    _checks: ClassVar[dict[str, _Check]] = {}
+    #: Fields of Chroma's that are accepted and dropped, as Chroma does.
+    _dropped: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, **values: Any) -> None:
+        known = {one.name: one.default for one in fields(self)}
+        unknown = [name for name in values if name not in known and name not in self._dropped]
+        if unknown:
+            raise ValueError(_unknown_fields(type(self).__name__, unknown))
+        for name, default in known.items():
+            check = self._checks[name]
+            object.__setattr__(self, name, check(name, plain(values.get(name, default))))
+
+    def model_dump(self, *, exclude_none: bool = False) -> Json:
+        """The fields as a dict."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        plain = {
+            name: value.model_dump(exclude_none=exclude_none) if isinstance(value, IndexConfig) else value
+            for name, value in values.items()
+        }
+        return {name: value for name, value in plain.items() if not (exclude_none and value is None)}
+
+
+def _unknown_fields(name: str, unknown: list[str]) -> str:
+    if len(unknown) == 1:
+        return f"{unknown[0]!r} is not a valid field for {name}. "
+    return f"Invalid fields for {name}: {', '.join(map(repr, unknown))}. "
+
+
+@dataclass(init=False)
+class FtsIndexConfig(IndexConfig):
+    """Full-text search over documents; nothing to set."""
+
+
+@dataclass(init=False)
+class StringInvertedIndexConfig(IndexConfig):
+    """Filters on strings; nothing to set."""
+
+
+@dataclass(init=False)
+class IntInvertedIndexConfig(IndexConfig):
+    """Filters on integers; nothing to set."""
+
+
+@dataclass(init=False)
+class FloatInvertedIndexConfig(IndexConfig):
+    """Filters on floats; nothing to set."""
+
+
+@dataclass(init=False)
+class BoolInvertedIndexConfig(IndexConfig):
+    """Filters on bools; nothing to set."""
+
+
+@dataclass(init=False)
+class HnswIndexConfig(IndexConfig):
+    """Parameters of the graph; None means the default.
+
+    >>> HnswIndexConfig(ef_search=50).ef_search
+    50
+    """
+
+    _checks: ClassVar[dict[str, _Check]] = {**_INT, "resize_factor": _optional_float}
+
+    ef_construction: int | None = None
+    max_neighbors: int | None = None
+    ef_search: int | None = None
+    num_threads: int | None = None
+    batch_size: int | None = None
+    sync_threshold: int | None = None
+    resize_factor: float | None = None
+
+
+@dataclass(init=False)
+class SpannIndexConfig(IndexConfig):
+    """Parameters of Chroma's distributed index; accepted, and without effect in a local collection."""
+
+    _checks: ClassVar[dict[str, _Check]] = _INT
+    _dropped: ClassVar[frozenset[str]] = frozenset(
+        {
+            "search_rng_factor",
+            "search_rng_epsilon",
+            "nreplica_count",
+            "write_rng_factor",
+            "write_rng_epsilon",
+            "num_samples_kmeans",
+            "initial_lambda",
+            "num_centers_to_merge_to",
+            "center_drift_threshold",
+            "quantize",
+        }
+    )
+
+    search_nprobe: int | None = None
+    write_nprobe: int | None = None
+    ef_construction: int | None = None
+    ef_search: int | None = None
+    max_neighbors: int | None = None
+    reassign_neighbor_count: int | None = None
+    split_threshold: int | None = None
+    merge_threshold: int | None = None
+
+
+def _optional_config(kind: type[IndexConfig]) -> _Check:
+    def check(name: str, value: Any) -> Any:
+        if value is None or isinstance(value, kind):
+            return value
+        if isinstance(value, Mapping):
+            return kind(**value)
+        raise ValueError(f"{name}: expected a {kind.__name__}, got {type(value).__name__}")
+
+    return check
+
+
+@dataclass(init=False)
+class VectorIndexConfig(IndexConfig):
+    """Distance, embedding function and index of a collection's vectors.
+
+    >>> VectorIndexConfig(space="cosine", hnsw=HnswIndexConfig(ef_search=50)).space
+    'cosine'
+    """
+
+    _checks: ClassVar[dict[str, _Check]] = {
+        "space": _optional_space,
+        "embedding_function": _optional_function,
+        "source_key": _optional_source_key,
+        "hnsw": _optional_config(HnswIndexConfig),
+        "spann": _optional_config(SpannIndexConfig),
+    }
+
+    space: Space | None = None
+    embedding_function: Any = DEFAULT_EMBEDDING_FUNCTION
+    source_key: str | None = None
+    hnsw: HnswIndexConfig | None = None
+    spann: SpannIndexConfig | None = None
+
+
+@dataclass(init=False)
+class SparseVectorIndexConfig(IndexConfig):
+    """A sparse vector under one metadata key; a local collection has none."""
+
+    _checks: ClassVar[dict[str, _Check]] = {
+        "embedding_function": _optional_function,
+        "source_key": _optional_source_key,
+        "bm25": _optional_bool,
+    }
+    _dropped: ClassVar[frozenset[str]] = frozenset({"algorithm"})
+
+    embedding_function: Any = None
+    source_key: str | None = None
+    bm25: bool | None = None
