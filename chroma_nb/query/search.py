@@ -53,6 +53,7 @@ class Limit:
 class Select:
     """Which fields come back: metadata keys, and fields of the record by their "#" names.
 
+    >>> from chroma_nb.query.conditions import K
     >>> Select(keys={K.DOCUMENT}).to_dict()
     {'keys': ['#document']}
     """
@@ -160,6 +161,7 @@ def _keys(names: Iterable[Any]) -> list[Key | str]:
 class GroupBy:
     """Records grouped by metadata keys, of each group those the aggregate leaves.
 
+    >>> from chroma_nb.query.conditions import K
     >>> GroupBy(keys=K("topic"), aggregate=MinK(keys=K.SCORE, k=3)).to_dict()
     {'keys': ['topic'], 'aggregate': {'$min_k': {'keys': ['#score'], 'k': 3}}}
     """
@@ -195,6 +197,8 @@ class GroupBy:
 class Search:
     """One hybrid search: filter, ranking, grouping, limit, selection; each as object, dict, or by a method.
 
+    >>> from chroma_nb.query.conditions import K
+    >>> from chroma_nb.query.ranking import Knn
     >>> Search().where(K("topic") == "moon").rank(Knn(query=[1.0])).limit(5).to_dict()["limit"]
     {'offset': 0, 'limit': 5}
     """

@@ -36,9 +36,9 @@ class Unindexed:
     def of(serialized_schema: Mapping[str, Any] | None) -> Unindexed | None:
         """What the schema keeps out; None when that is nothing.
 
-        >>> from chroma_nb.schema.resolving import resolve
-        >>> Unindexed.of(resolve().serialized_schema) is None
-        True
+        >>> off = {"string": {"string_inverted_index": {"enabled": False}}}
+        >>> Unindexed.of({"keys": {"secret": off}}).keys
+        {'secret': frozenset({<class 'str'>})}
         """
         schema = serialized_schema or {}
         types = _unindexed_types(schema, "")
