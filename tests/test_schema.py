@@ -470,6 +470,13 @@ def test_everything_is_filterable_by_default_and_without_a_schema() -> None:
         refuse(schema, parse_where_document({"$regex": "x"}))
 
 
+def test_a_key_without_a_name_says_nothing_of_the_others() -> None:
+    off = {"keys": {"": {"string": {"string_inverted_index": {"enabled": False}}}}}
+    refuse(off, parse_where({"k": "x"}))
+    with pytest.raises(InvalidArgumentError, match="metadata key '' with type 'Str'"):
+        refuse(off, parse_where({"": "x"}))
+
+
 def test_a_document_filter_is_refused_without_full_text_search() -> None:
     with pytest.raises(InvalidArgumentError, match="FTS indexing is disabled"):
         refuse(OFF, parse_where_document({"$contains": "x"}))

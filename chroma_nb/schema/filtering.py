@@ -41,7 +41,7 @@ class Unindexed:
         {'secret': frozenset({<class 'str'>})}
         """
         schema = serialized_schema or {}
-        types = _unindexed_types(schema, "")
+        types = _unindexed_types({"defaults": schema.get("defaults")}, "")
         keys = {key: _unindexed_types(schema, key) for key in schema.get("keys") or {}}
         documents = not _enabled(schema, DOCUMENT_KEY, "string", "fts_index")
         if not (types or documents or any(keys.values())):
