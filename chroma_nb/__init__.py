@@ -126,7 +126,9 @@ _HOME: dict[str, str] = {
         ),
         "chroma_nb.schema",
     ),
-    **dict.fromkeys(("K", "Key", "Knn", "Rrf", "Search"), "chroma_nb.operations.expressions"),
+    **dict.fromkeys(("K", "Key"), "chroma_nb.query.conditions"),
+    **dict.fromkeys(("Knn", "Rrf"), "chroma_nb.query.ranking"),
+    "Search": "chroma_nb.query.search",
 }
 
 #: Modules that Chroma's users reach as attributes of the package.

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 #: The types of plain values.
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
@@ -51,6 +53,15 @@ def plain_list(values: Any) -> Any:
             return values
         values = list.copy(values)
     return values if set(map(type, values)) <= PLAIN else list(map(plain, values))
+
+
+def maybe_cast_one_to_many(target: T | list[T] | None) -> list[T] | None:
+    """A list stays as it is, None too; anything else becomes a list of one.
+
+    >>> maybe_cast_one_to_many("a")
+    ['a']
+    """
+    return target if target is None or isinstance(target, list) else [target]
 
 
 def plain_tree(value: Any) -> Any:

@@ -7,8 +7,9 @@ import pytest
 
 from chroma_nb import schema as s
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.schema import IndexParameters, Schema, check_filter_allowed, resolve, updated
-from chroma_nb.where import parse_where, parse_where_document
+from chroma_nb.query.conditions import Where
+from chroma_nb.query.parsing import parse_where, parse_where_document
+from chroma_nb.schema import IndexParameters, Schema, Unindexed, resolve, updated
 
 KNOWN_DEFAULT = {"type": "known", "name": "default", "config": {}}
 LEGACY = {"type": "legacy"}
@@ -432,6 +433,12 @@ OFF = stored(
 )
 
 
+def refuse(schema: dict[str, Any] | None, condition: Where) -> None:
+    unindexed = Unindexed.of(schema)
+    if unindexed is not None:
+        unindexed.refuse(condition)
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [
@@ -448,24 +455,31 @@ OFF = stored(
 )
 def test_filtering_on_what_is_not_indexed_is_refused(where: dict[str, Any], said: str) -> None:
     with pytest.raises(InvalidArgumentError, match=said):
-        check_filter_allowed(parse_where(where), OFF)
+        refuse(OFF, parse_where(where))
 
 
 @pytest.mark.parametrize("where", [{"t": "x"}, {"i": 1.5}, {"s": {"$gt": 0.5}}])
 def test_other_keys_and_types_stay_filterable(where: dict[str, Any]) -> None:
-    check_filter_allowed(parse_where(where), OFF)
+    refuse(OFF, parse_where(where))
 
 
 def test_everything_is_filterable_by_default_and_without_a_schema() -> None:
     everything = parse_where({"$and": [{"a": "x"}, {"b": 1}, {"c": 1.5}, {"d": True}]})
     for schema in (resolve().serialized_schema, None):
-        check_filter_allowed(everything, schema)
-        check_filter_allowed(parse_where_document({"$regex": "x"}), schema)
+        refuse(schema, everything)
+        refuse(schema, parse_where_document({"$regex": "x"}))
+
+
+def test_a_key_without_a_name_says_nothing_of_the_others() -> None:
+    off = {"keys": {"": {"string": {"string_inverted_index": {"enabled": False}}}}}
+    refuse(off, parse_where({"k": "x"}))
+    with pytest.raises(InvalidArgumentError, match="metadata key '' with type 'Str'"):
+        refuse(off, parse_where({"": "x"}))
 
 
 def test_a_document_filter_is_refused_without_full_text_search() -> None:
     with pytest.raises(InvalidArgumentError, match="FTS indexing is disabled"):
-        check_filter_allowed(parse_where_document({"$contains": "x"}), OFF)
+        refuse(OFF, parse_where_document({"$contains": "x"}))
 
 
 def test_serialising_a_default_schema_warns_of_nothing() -> None:

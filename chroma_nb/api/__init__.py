@@ -36,47 +36,29 @@ from chroma_nb.operations.embed import (
     validate_embedding_function_conflict_on_create,
     validate_embedding_function_conflict_on_get,
 )
-from chroma_nb.operations.expressions import (
-    Abs,
-    Aggregate,
+from chroma_nb.operations.protocols import AdminAPI, BaseAPI, ClientAPI, ServerAPI
+from chroma_nb.operations.validate import validate_sparse_vectors
+from chroma_nb.query.conditions import (
     And,
     Contains,
-    Div,
     Eq,
-    Exp,
-    GroupBy,
     Gt,
     Gte,
     In,
     K,
     Key,
-    Knn,
-    Limit,
-    Log,
     Lt,
     Lte,
-    Max,
-    MaxK,
-    Min,
-    MinK,
-    Mul,
     Ne,
     Nin,
     NotContains,
     NotRegex,
     Or,
-    Rank,
     Regex,
-    Rrf,
-    Search,
-    Select,
-    Sub,
-    Sum,
-    Val,
 )
-from chroma_nb.operations.expressions import Where as SearchWhere
-from chroma_nb.operations.protocols import AdminAPI, BaseAPI, ClientAPI, ServerAPI
-from chroma_nb.operations.validate import validate_sparse_vectors
+from chroma_nb.query.conditions import Where as SearchWhere
+from chroma_nb.query.ranking import Abs, Div, Exp, Knn, Log, Max, Min, Mul, Rank, Rrf, Sub, Sum, Val
+from chroma_nb.query.search import Aggregate, GroupBy, Limit, MaxK, MinK, Search, Select
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult, SearchResultRow
 from chroma_nb.schema import (
     BOOL_INVERTED_INDEX_NAME,

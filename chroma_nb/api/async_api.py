@@ -13,7 +13,7 @@ from chroma_nb.operations.embed import (
     validate_embedding_function_conflict_on_create,
     validate_embedding_function_conflict_on_get,
 )
-from chroma_nb.operations.expressions import Search
+from chroma_nb.query.search import Search
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.schema import CreateCollectionConfiguration, Schema, UpdateCollectionConfiguration
 from chroma_nb.types import (

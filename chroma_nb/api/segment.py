@@ -28,15 +28,10 @@ from chroma_nb.operations.embed import (
     validate_embedding_function_conflict_on_create,
     validate_embedding_function_conflict_on_get,
 )
-from chroma_nb.operations.expressions import Limit, Search
+from chroma_nb.operations.filters import validate_where, validate_where_document
 from chroma_nb.operations.protocols import ServerAPI
-from chroma_nb.operations.validate import (
-    validate_batch,
-    validate_metadata,
-    validate_update_metadata,
-    validate_where,
-    validate_where_document,
-)
+from chroma_nb.operations.validate import validate_batch, validate_metadata, validate_update_metadata
+from chroma_nb.query.search import Limit, Search
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.schema import CreateCollectionConfiguration, Schema, UpdateCollectionConfiguration
 from chroma_nb.types import (

@@ -24,16 +24,15 @@ from chroma_nb.embedding_functions.base import (
     validate_sparse_embedding_function,
 )
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
-from chroma_nb.operations.expressions import Key
+from chroma_nb.embeddings import validate_embeddings
+from chroma_nb.operations.filters import FilterSet, validate_filter_set, validate_where, validate_where_document
 from chroma_nb.operations.validate import (
     META_KEY_CHROMA_DOCUMENT,
     BaseRecordSet,
-    FilterSet,
     InsertRecordSet,
     get_default_embeddable_record_set_fields,
     is_document,
     is_image,
-    maybe_cast_one_to_many,
     normalize_base_record_set,
     normalize_insert_record_set,
     normalize_metadata,
@@ -41,8 +40,6 @@ from chroma_nb.operations.validate import (
     validate_base_record_set,
     validate_batch,
     validate_documents,
-    validate_embeddings,
-    validate_filter_set,
     validate_ids,
     validate_images,
     validate_include,
@@ -55,9 +52,9 @@ from chroma_nb.operations.validate import (
     validate_record_set_for_embedding,
     validate_sparse_vectors,
     validate_update_metadata,
-    validate_where,
-    validate_where_document,
 )
+from chroma_nb.plain import maybe_cast_one_to_many
+from chroma_nb.query.conditions import Key
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult, SearchResultRow
 from chroma_nb.schema import (
     BOOL_INVERTED_INDEX_NAME,

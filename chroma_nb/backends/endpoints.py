@@ -23,9 +23,9 @@ from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.errors import refused
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
+from chroma_nb.query.conditions import Where
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import CollectionModel, Database, Edited, Edits, ReadLevel, Tenant, UserIdentity
-from chroma_nb.where import And, Expression, parse_where, parse_where_document
 
 if TYPE_CHECKING:
     from chroma_nb.engine.engine import Engine
@@ -240,16 +240,9 @@ def _record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> 
     return str(noted or request.embedding_model)
 
 
-def _filter(request: r.Get | r.Query | r.Delete) -> Expression | None:
-    """Both filters of ``request`` as one."""
-    terms: list[Expression] = []
-    if request.where is not None:
-        terms.append(parse_where(request.where))
-    if request.where_document is not None:
-        terms.append(parse_where_document(request.where_document))
-    if len(terms) > 1:
-        return And(tuple(terms))
-    return terms[0] if terms else None
+def _filter(request: r.Get | r.Query | r.Delete) -> Where | None:
+    """The condition of a request; InvalidArgumentError for what Chroma's engine refuses."""
+    return None if request.filter is None else request.filter.condition
 
 
 def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:

@@ -36,9 +36,9 @@ from chroma_nb.engine.transactions.running import GETTING, Transactions
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
+from chroma_nb.query.conditions import Where
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Edited, Edits, Matrix, Records, Tenant
-from chroma_nb.where import Expression
 
 
 class Engine:
@@ -370,7 +370,7 @@ class Engine:
             session.close()
 
     def delete(
-        self, collection_id: UUID, ids: Sequence[str] | None, filter: Expression | None, limit: int | None = None
+        self, collection_id: UUID, ids: Sequence[str] | None, filter: Where | None, limit: int | None = None
     ) -> int:
         """Delete records; answers how many ids were asked for (no filter) or how many matched."""
         matched = 0
@@ -393,7 +393,7 @@ class Engine:
         self,
         collection_id: UUID,
         ids: Sequence[str] | None,
-        filter: Expression | None,
+        filter: Where | None,
         limit: int | None,
         offset: int | None,
         include: Sequence[str],
@@ -412,7 +412,7 @@ class Engine:
         query_embeddings: Matrix,
         n_results: int,
         ids: Sequence[str] | None,
-        filter: Expression | None,
+        filter: Where | None,
         include: Sequence[str],
     ) -> QueryResult:
         """The nearest records to each query vector, nearest first."""
@@ -432,7 +432,7 @@ class Engine:
         query_embeddings: Matrix,
         n_results: int,
         ids: Sequence[str] | None,
-        filter: Expression | None,
+        filter: Where | None,
         include: Sequence[str],
     ) -> dict[str, Any]:
         """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
@@ -491,7 +491,6 @@ def _journal_in_file(connection: Connection) -> None:
     connection.execute("PRAGMA journal_mode=DELETE")
 
 
-def _check_filter(filter: Expression | None, row: CollectionRow) -> None:
-    schema = None if filter is None else row.schema
-    if filter is not None and schema is not None:
-        schemas.check_filter_allowed(filter, schema)
+def _check_filter(filter: Where | None, row: CollectionRow) -> None:
+    if filter is not None and (unindexed := row.unindexed) is not None:
+        unindexed.refuse(filter)

@@ -16,9 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from chroma_nb.errors import ChromaError
+from chroma_nb.query.conditions import DOCUMENT_KEY
+from chroma_nb.query.operators import OPERATORS, SCALARS, Operator
 
 Filter: TypeAlias = dict[str, Any]
 #: Gives a variable's value, or raises KeyError.
@@ -57,25 +60,26 @@ def compile_where(text: str, lookup: Lookup | None = None) -> Compiled:
 
 
 # --- Words ------------------------------------------------------------------------------------------------
-_TOKEN = re.compile(
-    r"""\s*(?:
+_PATTERN = r"""\s*(?:
       (?P<number>[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?(?![\w.]))
     | (?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
     | (?P<quoted>`[^`]+`)
     | (?P<variable>:[^\W\d]\w*|\{\s*[^\W\d]\w*\s*\})
     | (?P<word>[^\W\d][\w.\-]*)
-    | (?P<sign><=|>=|<>|!=|==|[=<>(),])
-    )""",
-    re.VERBOSE,
-)
-_SIGNS = {"=": "$eq", "==": "$eq", "!=": "$ne", "<>": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
-_OPPOSITE = {
-    "$eq": "$ne", "$lt": "$gte", "$lte": "$gt", "$in": "$nin", "$contains": "$not_contains",
-    "$regex": "$not_regex", "$and": "$or",
-}  # fmt: skip
-_OPPOSITE |= {other: one for one, other in _OPPOSITE.items()}
-_KEYWORDS = {"and", "or", "not", "in", "between", "contains", "matches", "like", "is", "null", "true", "false"}
-_DOCUMENT = "#document"
+    | (?P<sign>SIGNS|[(),])
+    )"""
+_KEYWORDS = frozenset({"and", "or", "not", "between", "like", "is", "null", "true", "false"})
+_OPPOSITE = {"$and": "$or", "$or": "$and"}
+
+
+def _is_word(sign: str) -> bool:
+    return sign[0].isalpha()
+
+
+@lru_cache
+def _token_pattern(signs: frozenset[str]) -> re.Pattern[str]:
+    longest_first = sorted((sign for sign in signs if not _is_word(sign)), key=lambda sign: (-len(sign), sign))
+    return re.compile(_PATTERN.replace("SIGNS", "|".join(map(re.escape, longest_first))), re.VERBOSE)
 
 
 @dataclass(frozen=True)
@@ -83,24 +87,23 @@ class _Token:
     kind: str
     text: str
     position: int
-
-    @property
-    def keyword(self) -> str | None:
-        word = self.text.lower()
-        return word if self.kind == "word" and word in _KEYWORDS else None
+    keyword: str | None = None
 
 
-def _tokens(text: str) -> list[_Token]:
+def _tokens(text: str, signs: frozenset[str]) -> list[_Token]:
     tokens: list[_Token] = []
+    pattern, keywords = _token_pattern(signs), _KEYWORDS | signs
     at = 0
     while text[at:].strip():
-        match = _TOKEN.match(text, at)
+        match = pattern.match(text, at)
         if match is None:
             at += len(text[at:]) - len(text[at:].lstrip())
             what = "a quotation that does not end" if text[at] in "'\"`" else f"{text[at]!r}"
             raise WhereTextError(f"unexpected {what}", text, at)
         kind = str(match.lastgroup)
-        tokens.append(_Token(kind, match[kind], match.start(kind)))
+        word = match[kind].lower()
+        keyword = word if kind == "word" and word in keywords else None
+        tokens.append(_Token(kind, match[kind], match.start(kind), keyword))
         at = match.end()
     return [*tokens, _Token("end", "", len(text))]
 
@@ -114,7 +117,8 @@ class _Parser:
 
     def __init__(self, text: str, lookup: Lookup | None) -> None:
         self._text, self._lookup = text, lookup
-        self._left = _tokens(text)[::-1]
+        self._signs = {sign: row for row in OPERATORS.values() for sign in row.signs}
+        self._left = _tokens(text, frozenset(self._signs))[::-1]
         self._depth = 0
 
     def parse(self) -> Filter:
@@ -163,7 +167,7 @@ class _Parser:
             raise self._error("the filter is nested too deeply")
         try:
             if self._accept("not"):
-                return _negated(self._single())
+                return self._negated(self._single())
             if self._accept("("):
                 inner = self._either()
                 self._expect(")", "')'")
@@ -182,43 +186,55 @@ class _Parser:
         negative = self._accept("not")
         operator = self._take()
         test = self._comparison(key, operator)
-        return _negated(test) if negative else test
+        return self._negated(test) if negative else test
 
     def _document_test(self) -> Filter:
         negative = self._accept("not")
         operator = self._take()
-        names = {"contains": "$contains", "matches": "$regex"}
-        if operator.keyword not in names:
-            raise self._error(
-                "expected contains or matches after document; a key called document: `document`", operator
-            )
+        row = self._operator(operator)
+        if row is None or not row.document:
+            signs = " or ".join(row.signs[0] for row in OPERATORS.values() if row.document and row.signs)
+            raise self._error(f"expected {signs} after document; a key called document: `document`", operator)
         token = self._next
         operand = self._value()
         if not isinstance(operand, str):
             raise self._error("expected a text", token)
-        test = {_DOCUMENT: {names[operator.keyword]: operand}}
-        return _negated(test) if negative else test
+        test = {DOCUMENT_KEY: {row.name: operand}}
+        return self._negated(test) if negative else test
+
+    def _operator(self, token: _Token) -> Operator | None:
+        return self._signs.get(token.keyword or token.text) if token.keyword or token.kind == "sign" else None
 
     def _comparison(self, key: str, operator: _Token) -> Filter:
-        if operator.kind == "sign" and operator.text in _SIGNS:
-            name = _SIGNS[operator.text]
+        row = self._operator(operator)
+        if row is not None and row.many:
+            return {key: {row.name: self._list()}}
+        if row is not None and row.metadata:
             token = self._next
             value = self._value()
-            if name in ("$lt", "$lte", "$gt", "$gte") and (isinstance(value, str | bool | list)):
-                raise self._error(f"{operator.text} compares numbers, got {value!r}", token)
-            if isinstance(value, list):
+            if isinstance(value, list) and row.kinds == SCALARS:
                 raise self._error("expected one value; for several: in (…)", token)
-            return {key: {name: value}}
-        if operator.keyword == "in":
-            return {key: {"$in": self._list()}}
-        if operator.keyword == "contains":
-            return {key: {"$contains": self._value()}}
+            if not isinstance(value, tuple(row.kinds)) or (isinstance(value, bool) and bool not in row.kinds):
+                kind = "texts" if str in row.kinds else "numbers"
+                raise self._error(f"{operator.text} compares {kind}, got {value!r}", token)
+            return {key: {row.name: value}}
         if operator.keyword == "between":
             low = self._number()
             if not self._accept("and"):
                 raise self._error("expected 'and' and the upper bound")
             return {"$and": [{key: {"$gte": low}}, {key: {"$lte": self._number()}}]}
         raise self._error(_operator_message(operator), operator)
+
+    def _negated(self, test: Filter) -> Filter:
+        """The opposite, with ``not`` carried to the comparisons."""
+        (key, operand), *_ = test.items()
+        if key in _OPPOSITE:
+            return {_OPPOSITE[key]: [self._negated(term) for term in operand]}
+        (name, value), *_ = operand.items()
+        row = OPERATORS[name]
+        if row.opposite is None:
+            raise self._error(f"there is no opposite of {row.signs[0]}")
+        return {key: {row.opposite: value}}
 
     def _number(self) -> int | float:
         token = self._next
@@ -280,7 +296,10 @@ def _operator_message(operator: _Token) -> str:
         return "there is no like; for documents: document contains 'text' or document matches 'pattern'"
     if operator.keyword == "is":
         return "there is no null: a filter cannot ask whether a key exists"
-    return f"expected = != < <= > >= in, between or contains, got {operator.text or 'the end'!r}"
+    signs = [row.signs[0] for row in OPERATORS.values() if row.metadata and row.signs]
+    words = [sign for sign in signs if _is_word(sign)]
+    expected = f"{' '.join(sign for sign in signs if not _is_word(sign))} {', '.join(words)} or between"
+    return f"expected {expected}, got {operator.text or 'the end'!r}"
 
 
 def _unquoted(text: str) -> str:
@@ -297,15 +316,6 @@ def _plain(value: Any) -> Any:
             values.sort(key=repr)
         return None if any(one is None or isinstance(one, list) for one in values) else values
     return value if isinstance(value, str | int | float) else None
-
-
-def _negated(test: Filter) -> Filter:
-    """The opposite, with ``not`` carried to the comparisons."""
-    (key, operand), *_ = test.items()
-    if key in ("$and", "$or"):
-        return {_OPPOSITE[key]: [_negated(term) for term in operand]}
-    (operator, value), *_ = operand.items()
-    return {key: {_OPPOSITE[operator]: value}}
 
 
 # --- Two filters ------------------------------------------------------------------------------------------
@@ -329,7 +339,7 @@ def _speaks_of(term: Filter) -> set[str]:
     (key, operand), *_ = term.items()
     if key in ("$and", "$or"):
         return {what for inner in operand for what in _speaks_of(inner)}
-    return {"document" if key == _DOCUMENT else "metadata"}
+    return {"document" if key == DOCUMENT_KEY else "metadata"}
 
 
 def _bare(term: Filter) -> Filter:

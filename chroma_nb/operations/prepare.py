@@ -13,22 +13,18 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
+from chroma_nb.advice import notes_of
 from chroma_nb.by_label import beside_ids
+from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
-from chroma_nb.operations.advice import notes_of
 from chroma_nb.operations.embed import Target
+from chroma_nb.operations.filters import check_sendable, checked_filter
 from chroma_nb.operations.validate import (
     as_column,
-    check_plain_where,
-    check_plain_where_document,
     check_records,
-    check_sendable,
     check_uris,
     collection_metadata,
-    embedding_matrix,
-    embedding_rows,
-    maybe_cast_one_to_many,
     normal_and_valid_metadatas,
     normalize_metadata,
     validate_base_record_set,
@@ -41,7 +37,7 @@ from chroma_nb.operations.validate import (
     validate_n_results,
     validate_record_set_for_embedding,
 )
-from chroma_nb.plain import DEEPEST, plain, plain_list, plain_tree
+from chroma_nb.plain import DEEPEST, maybe_cast_one_to_many, plain, plain_list, plain_tree
 from chroma_nb.schema import (
     Schema,
     as_configuration,
@@ -151,14 +147,15 @@ def delete(
         if ids is None and where is None and where_document is None:
             raise ValueError("At least one of ids, where, or where_document must be provided")
         limit = plain(limit)
-        _check_delete_limit(limit, filtered=where is not None or where_document is not None)
+        filtered = where is not None or where_document is not None
+        _check_delete_limit(limit, filtered=filtered)
         ids = _texts(ids)
         if ids is not None:
             validate_ids(ids)
-        where, where_document = plain_tree(where), plain_tree(where_document)
-        _check_filters(where, where_document)
-    check_sendable(where)
-    return requests.Delete(*_place(target), ids=ids, where=where, where_document=where_document, limit=limit)
+        asked = checked_filter(where, where_document) if filtered else None
+    if asked is not None:
+        check_sendable(asked)
+    return requests.Delete(*_place(target), ids=ids, filter=asked, limit=limit)
 
 
 def get(
@@ -172,21 +169,21 @@ def get(
 ) -> requests.Get:
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     include = list(include) if include is _GET_FIELDS else include
+    filtered = where is not None or where_document is not None
     with _In("get"):
         ids = _texts(ids)
         if ids is not None:
             validate_ids(ids)
-        where, where_document = plain_tree(where), plain_tree(where_document)
-        _check_filters(where, where_document)
+        asked = checked_filter(where, where_document) if filtered else None
         validate_include(include, dissalowed=["distances"])
         if "data" in include and target.data_loader is None:
             raise ValueError(_NO_LOADER)
-    check_sendable(where)
+    if asked is not None:
+        check_sendable(asked)
     return requests.Get(
         *_place(target),
         ids=ids,
-        where=where,
-        where_document=where_document,
+        filter=asked,
         limit=limit,
         offset=offset,
         include=_asked_fields(include),
@@ -207,16 +204,17 @@ def query(
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     include = list(include) if include is _QUERY_FIELDS else include
+    filtered = where is not None or where_document is not None
     with _In("query"):
         fields = _base_fields(query_embeddings, query_texts, query_images, query_uris)
         validate_base_record_set(fields)
-        where, where_document = plain_tree(where), plain_tree(where_document)
-        _check_filters(where, where_document)
+        asked = checked_filter(where, where_document) if filtered else None
         validate_include(include)
         validate_n_results(n_results)
         if fields["embeddings"] is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
-    check_sendable(where)
+    if asked is not None:
+        check_sendable(asked)
     vectors = _vectors(target, fields, _EMBEDDABLE, "query")
     if vectors is None:
         raise AssertionError("a query without vectors passed the checks")
@@ -225,8 +223,7 @@ def query(
         query_embeddings=vectors,
         n_results=n_results,
         ids=_texts(ids),
-        where=where,
-        where_document=where_document,
+        filter=asked,
         include=_asked_fields(include),
     )
 
@@ -323,13 +320,6 @@ def _vectors(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str
         function = target.function()
     values = target.data_loader(uris=fields["uris"]) if name == "uris" else fields[name]
     return embed.run(function, values, is_query=call == "query")
-
-
-def _check_filters(where: Any, where_document: Any) -> None:
-    if where is not None:
-        check_plain_where(where)
-    if where_document is not None:
-        check_plain_where_document(where_document)
 
 
 def _check_delete_limit(limit: Any, *, filtered: bool) -> None:

@@ -1,8 +1,7 @@
 """The Chroma API as data: every operation is a frozen dataclass, every backend handles them.
 
 ``Request[R]`` says what the answer's type is: ``Backend.handle(request: Request[R]) -> R``.
-Requests hold values that are checked and embedded already (``prepare.py``); filters stay the
-dicts of the API, so that they can be sent as they are. Nothing here does I/O.
+Requests hold values that are checked and embedded already (``prepare.py``). Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from chroma_nb.plain import PLAIN, plain, plain_tree
+from chroma_nb.query.parsing import Filter
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     CollectionMetadata,
@@ -35,7 +35,7 @@ R = TypeVar("R")
 
 
 #: What stands in a request as it is: plain already, or looked at where it was made.
-_AS_IT_IS: Final = PLAIN | {UUID, np.ndarray, Records, ReadLevel}
+_AS_IT_IS: Final = PLAIN | {UUID, np.ndarray, Records, ReadLevel, Filter}
 
 
 class Request(Generic[R]):
@@ -188,6 +188,20 @@ class CollectionRequest(Request[R]):
     database: str
 
 
+class Filtered(CollectionRequest[R]):
+    """An operation on the records that a filter leaves; ``where`` and ``where_document`` are as they were written."""
+
+    filter: Filter | None
+
+    @property
+    def where(self) -> Where | None:
+        return None if self.filter is None else self.filter.where
+
+    @property
+    def where_document(self) -> WhereDocument | None:
+        return None if self.filter is None else self.filter.where_document
+
+
 @dataclass(frozen=True)
 class Add(CollectionRequest[None]):
     """Ids that exist already are left as they are, silently."""
@@ -208,12 +222,11 @@ class Upsert(CollectionRequest[None]):
 
 
 @dataclass(frozen=True)
-class Delete(CollectionRequest[int]):
+class Delete(Filtered[int]):
     """Answers the number of ids asked for (ids only) or of records matched (with a filter)."""
 
     ids: list[str] | None = None
-    where: Where | None = None
-    where_document: WhereDocument | None = None
+    filter: Filter | None = None
     limit: int | None = None
 
 
@@ -223,26 +236,24 @@ class Count(CollectionRequest[int]):
 
 
 @dataclass(frozen=True)
-class Get(CollectionRequest[GetResult]):
+class Get(Filtered[GetResult]):
     """``include`` never holds "data" (the client loads it); the answer's "data" is None."""
 
     ids: list[str] | None = None
-    where: Where | None = None
-    where_document: WhereDocument | None = None
+    filter: Filter | None = None
     limit: int | None = None
     offset: int | None = None
     include: tuple[str, ...] = ("metadatas", "documents")
 
 
 @dataclass(frozen=True)
-class Query(CollectionRequest[QueryResult]):
+class Query(Filtered[QueryResult]):
     """``query_embeddings`` is a float32 array of shape (queries, dimension)."""
 
     query_embeddings: Matrix
     n_results: int = 10
     ids: list[str] | None = None
-    where: Where | None = None
-    where_document: WhereDocument | None = None
+    filter: Filter | None = None
     include: tuple[str, ...] = ("metadatas", "documents", "distances")
 
 

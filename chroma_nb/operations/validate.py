@@ -10,7 +10,6 @@ stands in ``advice.py`` and goes along as a note.
 from __future__ import annotations
 
 import ipaddress
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
@@ -23,16 +22,15 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.cells import unmasked
+from chroma_nb import advice
+from chroma_nb.advice import advised
+from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError, refused
-from chroma_nb.operations import advice
-from chroma_nb.operations.advice import advised
-from chroma_nb.plain import PLAIN, plain, plain_list, plain_tree, shown
+from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
     TYPE_KEY,
     Documents,
-    Embedding,
     Embeddings,
     IDs,
     Image,
@@ -44,20 +42,15 @@ from chroma_nb.types import (
     Records,
     SparseVector,
     SparseVectors,
-    T,
     UpdateMetadata,
     URIs,
-    Where,
-    WhereDocument,
 )
-from chroma_nb.where import DOCUMENT_OPERATORS, MAX_DEPTH, OPERATORS
 
 #: The metadata key under which Chroma stores the document.
 META_KEY_CHROMA_DOCUMENT: Final = "chroma:document"
 
 _EMBEDDABLE: Final = ("images", "documents", "uris")
 _INCLUDABLE: Final = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
-_DTYPES: Final = frozenset(map(np.dtype, (np.float16, np.float32, np.float64, np.int32, np.int64)))
 
 
 class BaseRecordSet(TypedDict):
@@ -78,13 +71,6 @@ class InsertRecordSet(TypedDict):
     documents: Documents | None
     images: Images | None
     uris: URIs | None
-
-
-class FilterSet(TypedDict):
-    """The two filters of one call."""
-
-    where: Where | None
-    where_document: WhereDocument | None
 
 
 #: Kinds of array that hold texts or objects, and not a vector or an image.
@@ -114,101 +100,6 @@ def as_column(target: Any) -> Any:
         if callable(getattr(type(target), method, None)):
             return getattr(target, method)()
     return target
-
-
-def maybe_cast_one_to_many(target: T | list[T] | None) -> list[T] | None:
-    """A list stays as it is, None too; anything else becomes a list of one.
-
-    >>> maybe_cast_one_to_many("a")
-    ['a']
-    """
-    return target if target is None or isinstance(target, list) else [target]
-
-
-def normalize_embeddings(target: Any) -> Embeddings | None:
-    """One embedding or many, in lists or arrays, as a list of arrays.
-
-    >>> normalize_embeddings([1.0, 2.0])
-    [array([1., 2.], dtype=float32)]
-    """
-    rows = embedding_rows(target)
-    return None if rows is None else list(rows)
-
-
-def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
-    """As ``normalize_embeddings``, but rows of equal length stay, or become, one two-dimensional array."""
-    if target is None:
-        return None
-    if isinstance(target, list) and any(isinstance(row, np.ma.MaskedArray) for row in target):
-        target = [unmasked(row) for row in target]
-    target = unmasked(target)  # what is hidden becomes NaN, which is refused in Chroma's words
-    if len(target) == 0:
-        raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {shown(target)}")
-    if isinstance(target, np.ndarray):
-        array = _unmasked(target)
-        if array.ndim == 1:
-            return array[np.newaxis]
-        if array.ndim == 2:
-            return array
-    elif isinstance(target, list):
-        first = target[0]
-        if _is_number(first):
-            return _float32(target)[np.newaxis]
-        if isinstance(first, np.ndarray):
-            return [_unmasked(row) for row in target] if np.ma.MaskedArray in map(type, target) else target
-        if isinstance(first, list) and first and _is_number(first[0]):
-            return _rows_of_lists(target)
-        if isinstance(first, list) and not first:
-            raise ValueError(_empty_embedding(0))
-    raise advised(
-        ValueError(
-            "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of "
-            f"numpy arrays, got {shown(target)}"
-        ),
-        advice.for_embeddings(target),
-    )
-
-
-def _unmasked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What a masked array hides is NaN, which is refused: it stands for no number. Others stay as they are."""
-    if not isinstance(array, np.ma.MaskedArray):
-        return array
-    shown_only = np.ma.filled(np.ma.asarray(array, np.float32), np.nan) if np.ma.is_masked(array) else array
-    return np.asarray(shown_only)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _float32(values: Any) -> npt.NDArray[np.float32]:
-    """An array of float32; what does not fit becomes infinite, which the engine refuses with its own words."""
-    with np.errstate(over="ignore"):
-        return np.asarray(values, dtype=np.float32)
-
-
-def _rows_of_lists(rows: list[Any]) -> npt.NDArray[np.float32] | list[Embedding]:
-    if set(map(type, rows)) == {list} and len(set(map(len, rows))) == 1:
-        return _float32(rows)
-    return [_float32(row) for row in rows]
-
-
-def embedding_matrix(rows: npt.NDArray[Any] | Sequence[Embedding]) -> Matrix:
-    """Checked rows as one contiguous float32 array; an array that is one already is not copied.
-
-    Raises InvalidArgumentError when the rows differ in length.
-
-    >>> embedding_matrix([np.array([1.0, 2.0]), np.array([3.0, 4.0])]).shape
-    (2, 2)
-    """
-    if not isinstance(rows, np.ndarray):
-        if len({row.shape for row in rows}) != 1:
-            raise advised(
-                InvalidArgumentError("Inconsistent dimensions in provided embeddings"), advice.for_dimensions(rows)
-            )
-        rows = np.concatenate(rows).reshape(len(rows), -1) if len(rows) > 1 else rows[0][np.newaxis]
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(rows, dtype=np.float32)
 
 
 def normalize_metadata(metadata: Metadata | None) -> Metadata | None:
@@ -394,49 +285,6 @@ def _duplicates_sentence(twice: Sequence[str]) -> str:
     return f"Expected IDs to be unique, found {len(twice)} duplicated IDs: {examples}"
 
 
-def validate_embeddings(embeddings: Any) -> Any:
-    """ValueError unless arrays of float16, float32, float64, int32 or int64, none empty.
-
-    >>> len(validate_embeddings([np.array([1.0, 2.0])]))
-    1
-    """
-    if not isinstance(embeddings, list | np.ndarray):
-        raise ValueError(f"Expected embeddings to be a list, got {type(embeddings).__name__}")
-    if len(embeddings) == 0:
-        raise ValueError(f"Expected embeddings to be a list with at least one item, got {len(embeddings)} embeddings")
-    if isinstance(embeddings, np.ndarray) and embeddings.ndim == 2:
-        _check_embedding(embeddings[0], 0)  # the rows of an array differ in nothing that is checked
-        return embeddings
-    if not all(isinstance(row, np.ndarray) for row in embeddings):
-        kinds = sorted({type(row).__name__ for row in embeddings})
-        raise ValueError(f"Expected each embedding in the embeddings to be a numpy array, got {kinds}")
-    for position, row in enumerate(embeddings):
-        _check_embedding(row, position)
-    return embeddings
-
-
-def _check_embedding(row: npt.NDArray[Any], position: int) -> None:
-    if row.ndim != 1:
-        raise ValueError(f"Expected a 1-dimensional array, got a {row.ndim}-dimensional array {shown(row)}")
-    if row.size == 0:
-        raise ValueError(_empty_embedding(position))
-    if row.dtype not in _DTYPES:
-        raise advised(
-            ValueError(
-                "Expected each value in the embedding to be a int or float, got an embedding with "
-                f"{row.dtype} - {shown(row)}"
-            ),
-            advice.for_dtype(row.dtype),
-        )
-
-
-def _empty_embedding(position: int) -> str:
-    return (
-        "Expected each embedding in the embeddings to be a 1-dimensional numpy array with at least 1 int/float value. "
-        f"Got a 1-dimensional numpy array with no values at pos {position}"
-    )
-
-
 def validate_metadata(metadata: Metadata | None) -> Metadata | None:
     """ValueError or TypeError unless None or a non-empty dict of str to scalars or lists of one type.
 
@@ -602,243 +450,6 @@ def validate_n_results(n_results: int) -> int:
     if plain(n_results) <= 0:
         raise TypeError(f"Number of requested results {shown(n_results)}, cannot be negative, or zero.")
     return n_results
-
-
-# --- Filters -------------------------------------------------------------------------------------------------
-def validate_filter_set(filter_set: FilterSet) -> None:
-    """``validate_where`` and ``validate_where_document`` of what is given."""
-    if filter_set["where"] is not None:
-        validate_where(filter_set["where"])
-    if filter_set["where_document"] is not None:
-        validate_where_document(filter_set["where_document"])
-
-
-def validate_where(where: Where) -> None:
-    """ValueError unless a filter on metadata in Chroma's form; what its engine refuses is ``where.py``'s.
-
-    >>> validate_where({"$and": [{"year": {"$gt": 1960}}, {"topic": "moon"}]})
-    """
-    check_plain_where(plain_tree(where))
-
-
-def check_plain_where(where: Any) -> None:
-    """``validate_where`` of plain values."""
-    pending: list[tuple[Any, int]] = [(where, 1)]
-    while pending:
-        term, level = pending.pop()
-        if level > MAX_DEPTH:
-            raise InvalidArgumentError(f"Invalid where clause: nested more than {MAX_DEPTH} levels deep")
-        key, value = _where_entry(term)
-        if key in ("$and", "$or"):
-            terms = _where_terms(value)
-            pending += [(term, level + 1) for term in reversed(terms)]
-        elif isinstance(value, dict):
-            _check_condition(key, value)
-
-
-def _where_entry(where: Any) -> tuple[str, Any]:
-    if not isinstance(where, dict):
-        raise advised(ValueError(f"Expected where to be a dict, got {shown(where)}"), advice.for_filter(where))
-    if len(where) != 1:
-        raise advised(
-            ValueError(f"Expected where to have exactly one operator, got {shown(where)}"), advice.for_several(where)
-        )
-    ((key, value),) = where.items()
-    if not isinstance(key, str):
-        raise ValueError(f"Expected where key to be a str, got {shown(key)}")
-    if key in ("$contains", "$not_contains"):
-        raise advised(
-            ValueError(f"Expected where key to be a metadata field name or a logical operator ($and, $or), got {key}"),
-            f"Documents are asked by where_document={{'{key}': …}}.",
-        )
-    if key not in ("$and", "$or", "$in", "$nin") and not isinstance(value, str | int | float | dict):
-        raise advised(
-            ValueError(f"Expected where value to be a str, int, float, or operator expression, got {shown(value)}"),
-            advice.for_operand("$eq", value),
-        )
-    return key, value
-
-
-def _where_terms(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise advised(
-            ValueError(f"Expected where value for $and or $or to be a list of where expressions, got {shown(value)}"),
-            advice.for_junction(value),
-        )
-    if len(value) <= 1:
-        raise advised(
-            ValueError(
-                "Expected where value for $and or $or to be a list with at least two where expressions, "
-                f"got {shown(value)}"
-            ),
-            advice.for_junction(value),
-        )
-    return value
-
-
-#: The order in which Chroma names the operators.
-_WHERE_OPERATORS: Final = ("$gt", "$gte", "$lt", "$lte", "$ne", "$eq", "$in", "$nin", "$contains", "$not_contains")
-
-
-def _check_condition(key: str, condition: dict[Any, Any]) -> None:
-    if len(condition) != 1:
-        raise advised(
-            ValueError(f"Expected operator expression to have exactly one operator, got {shown(condition)}"),
-            advice.for_several_operators(key, condition),
-        )
-    ((operator, operand),) = condition.items()
-    if operator not in OPERATORS:
-        raise advised(
-            ValueError(f"Expected where operator to be one of {', '.join(_WHERE_OPERATORS)}, got {shown(operator)}"),
-            advice.for_operator(operator, OPERATORS),
-        )
-    reason = _reason_against(key, operator, operand)
-    if reason is not None:
-        raise advised(ValueError(f"Expected {reason}"), advice.for_operand(operator, operand))
-    if isinstance(operand, list) and not _are_of_one_type(operand):
-        raise advised(
-            ValueError(
-                "Expected where operand value to be a non-empty list, and all values to be of the same type "
-                f"got {shown(operand)}"
-            ),
-            advice.for_operands(operand),
-        )
-
-
-def _reason_against(key: str, operator: str, operand: Any) -> str | None:
-    """Why the operator cannot have this operand, in Chroma's words; None when it can."""
-    if operator in ("$gt", "$gte", "$lt", "$lte") and not isinstance(operand, int | float):
-        return f"operand value to be an int or a float for operator {operator}, got {shown(operand)}"
-    if operator in ("$in", "$nin") and not isinstance(operand, list):
-        return f"operand value to be an list for operator {operator}, got {shown(operand)}"
-    if operator in ("$contains", "$not_contains"):
-        if key == "#document" and not isinstance(operand, str):
-            return f"operand value to be a str for operator {operator} on #document, got {shown(operand)}"
-        if not isinstance(operand, str | int | float):
-            return f"operand value to be a str, int, float, or bool for operator {operator}, got {shown(operand)}"
-    if not isinstance(operand, str | int | float | list):
-        return f"where operand value to be a str, int, float, bool, or list of those type, got {shown(operand)}"
-    return None
-
-
-def _are_of_one_type(values: list[Any]) -> bool:
-    if len(set(map(type, values))) <= 1:
-        return bool(values)
-    first = type(values[0])
-    return all(isinstance(value, first) for value in values)
-
-
-def validate_where_document(where_document: WhereDocument) -> None:
-    """ValueError unless a filter on documents in Chroma's form.
-
-    >>> validate_where_document({"$not_contains": "moon"})
-    """
-    check_plain_where_document(plain_tree(where_document))
-
-
-def check_plain_where_document(where_document: Any) -> None:
-    """``validate_where_document`` of plain values."""
-    pending: list[tuple[Any, int]] = [(where_document, 1)]
-    while pending:
-        term, level = pending.pop()
-        if level > MAX_DEPTH:
-            raise InvalidArgumentError(f"Invalid where document clause: nested more than {MAX_DEPTH} levels deep")
-        operator, operand = _where_document_entry(term)
-        if operator in ("$and", "$or"):
-            pending += [(term, level + 1) for term in reversed(_where_document_terms(operand))]
-        elif not isinstance(operand, str):
-            raise advised(
-                ValueError(
-                    f"Expected where document operand value for operator {operator} to be a str, got {shown(operand)}"
-                ),
-                f"{{'$or': [{{'{operator}': …}}, {{'{operator}': …}}]}} asks for one of several."
-                if isinstance(operand, list | tuple | set)
-                else None,
-            )
-        elif not operand:
-            raise ValueError(f"Expected where document operand value for operator {operator} to be a non-empty str")
-
-
-def _where_document_entry(where_document: Any) -> tuple[str, Any]:
-    if not isinstance(where_document, dict):
-        raise advised(
-            ValueError(f"Expected where document to be a dictionary, got {shown(where_document)}"),
-            f"Write {{'$contains': {shown(where_document, 60)!r}}}."
-            if isinstance(where_document, str)
-            else advice.for_filter(where_document),
-        )
-    if len(where_document) != 1:
-        raise advised(
-            ValueError(f"Expected where document to have exactly one operator, got {shown(where_document)}"),
-            advice.for_several(where_document),
-        )
-    ((operator, operand),) = where_document.items()
-    allowed = (*DOCUMENT_OPERATORS, "$and", "$or")
-    if operator not in allowed:
-        raise advised(
-            ValueError(f"Expected where document operator to be one of {', '.join(allowed)}, got {shown(operator)}"),
-            advice.for_operator(operator, allowed),
-        )
-    return operator, operand
-
-
-def _where_document_terms(operand: Any) -> list[Any]:
-    if not isinstance(operand, list):
-        raise advised(
-            ValueError(
-                "Expected document value for $and or $or to be a list of where document expressions, "
-                f"got {shown(operand)}"
-            ),
-            advice.for_junction(operand),
-        )
-    if len(operand) <= 1:
-        raise advised(
-            ValueError(
-                "Expected document value for $and or $or to be a list with at least two where document expressions, "
-                f"got {shown(operand)}"
-            ),
-            advice.for_junction(operand),
-        )
-    return operand
-
-
-def check_sendable(where: Any) -> None:
-    """TypeError for what JSON cannot carry in a filter that passed the checks, ValueError for circles, as in Chroma.
-
-    InvalidArgumentError for operands that are lists in lists without end.
-    """
-    if where is None:
-        return
-    pending: list[tuple[Any, int]] = [(where, 1)]
-    while pending:
-        term, level = pending.pop()
-        kind = type(term)
-        if kind in PLAIN:
-            continue
-        if not issubclass(kind, dict | list | tuple):
-            raise TypeError(
-                f"Object of type {kind.__name__} is not JSON serializable\n{advice.for_operand('$eq', term)}"
-            )
-        items = dict.values(term) if issubclass(kind, dict) else term
-        if not PLAIN.issuperset(map(type, items)):
-            if level > _DEEPEST:
-                raise _endless(where)
-            pending += [(item, level + 1) for item in items]
-
-
-#: Deeper than filters may be, each level a dict and a list, and one operand more.
-_DEEPEST: Final = 2 * MAX_DEPTH + 4
-
-
-def _endless(where: Any) -> Exception:
-    """What is said of a filter that contains itself, or of lists in lists."""
-    try:
-        json.dumps(where)
-    except ValueError as error:
-        return ValueError(f"{error}\nThe filter contains itself: write an operand that is a str, a number or a bool.")
-    except RecursionError:
-        pass
-    return InvalidArgumentError("Invalid where clause: an operand is a list in a list, nested too deeply")
 
 
 # --- What the engine refuses ---------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ from chroma_nb.schema.embedding_function import (
     describe_embedding_function,
 )
 from chroma_nb.schema.filtering import (
-    check_filter_allowed,
+    Unindexed,
 )
 from chroma_nb.schema.index_configurations import (
     DOCUMENT_KEY,
@@ -173,7 +173,7 @@ __all__ = [
     "VectorIndexConfig",
     "VectorIndexType",
     "as_configuration",
-    "check_filter_allowed",
+    "Unindexed",
     "create_collection_configuration_from_legacy_collection_metadata",
     "create_collection_configuration_from_legacy_metadata_dict",
     "create_collection_configuration_to_json",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.query.conditions import And, Condition, Or, Where
+from chroma_nb.query.operators import OPERATORS
 from chroma_nb.schema.index_configurations import DOCUMENT_KEY
-from chroma_nb.where import And, Comparison, DocumentTest, Expression, Or
 
 #: Type of an operand -> its name in Chroma's sentence, and its index in a schema.
 _FILTERED: Final[dict[type, tuple[Literal["Str", "Int", "Float", "Bool"], str, str]]] = {
@@ -18,29 +20,57 @@ _FILTERED: Final[dict[type, tuple[Literal["Str", "Int", "Float", "Bool"], str, s
 }
 
 
-def check_filter_allowed(expression: Expression, serialized_schema: Mapping[str, Any] | None) -> None:
-    """InvalidArgumentError when the filter asks for what the schema says is not indexed.
+@dataclass(frozen=True, slots=True)
+class Unindexed:
+    """What a schema keeps out of its indexes, and what therefore no filter may ask.
 
-    >>> from chroma_nb.schema.resolving import resolve
-    >>> from chroma_nb.where import parse_where
-    >>> check_filter_allowed(parse_where({"year": 1969}), resolve().serialized_schema)
+    ``types`` are the types of operands that are not indexed by default, ``keys`` are keys with their own such types,
+    ``documents`` says whether the texts are not.
     """
-    if not serialized_schema:
-        return
-    match expression:
-        case And(terms) | Or(terms):
-            for term in terms:
-                check_filter_allowed(term, serialized_schema)
-        case Comparison(key, _, operand):
-            kind = type(operand[0] if isinstance(operand, tuple | list) else operand)
-            name, value_type, index = _FILTERED[kind]
-            if not _enabled(serialized_schema, key, value_type, index):
+
+    types: frozenset[type]
+    keys: Mapping[str, frozenset[type]]
+    documents: bool
+
+    @staticmethod
+    def of(serialized_schema: Mapping[str, Any] | None) -> Unindexed | None:
+        """What the schema keeps out; None when that is nothing.
+
+        >>> off = {"string": {"string_inverted_index": {"enabled": False}}}
+        >>> Unindexed.of({"keys": {"secret": off}}).keys
+        {'secret': frozenset({<class 'str'>})}
+        """
+        schema = serialized_schema or {}
+        types = _unindexed_types({"defaults": schema.get("defaults")}, "")
+        keys = {key: _unindexed_types(schema, key) for key in schema.get("keys") or {}}
+        documents = not _enabled(schema, DOCUMENT_KEY, "string", "fts_index")
+        if not (types or documents or any(keys.values())):
+            return None
+        return Unindexed(types, keys, documents)
+
+    def refuse(self, condition: Where) -> None:
+        """InvalidArgumentError when the condition asks for what is not indexed."""
+        if isinstance(condition, And | Or):
+            for term in condition.conditions:
+                self.refuse(term)
+        elif isinstance(condition, Condition):
+            if condition.key == DOCUMENT_KEY and OPERATORS[condition.operator].document:
+                if self.documents:
+                    raise InvalidArgumentError("Cannot filter using full-text search because FTS indexing is disabled")
+                return
+            operand = condition.operand
+            kind = type(operand[0] if isinstance(operand, list) else operand)
+            if kind in self.keys.get(condition.key, self.types):
                 raise InvalidArgumentError(
-                    f"Cannot filter using metadata key '{key}' with type '{name}' because indexing is disabled"
+                    f"Cannot filter using metadata key '{condition.key}' with type '{_FILTERED[kind][0]}' because "
+                    "indexing is disabled"
                 )
-        case DocumentTest():
-            if not _enabled(serialized_schema, DOCUMENT_KEY, "string", "fts_index"):
-                raise InvalidArgumentError("Cannot filter using full-text search because FTS indexing is disabled")
+
+
+def _unindexed_types(schema: Mapping[str, Any], key: str) -> frozenset[type]:
+    return frozenset(
+        kind for kind, (_, value_type, index) in _FILTERED.items() if not _enabled(schema, key, value_type, index)
+    )
 
 
 def _enabled(schema: Mapping[str, Any], key: str, value_type: str, index: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from chroma_nb import errors
 from chroma_nb.backends.base import Backend
 from chroma_nb.operations import requests as ops
+from chroma_nb.query.parsing import written
 from chroma_nb.server.limits import Limits, check_batch, check_filter, check_result_rows
 
 Values: TypeAlias = dict[str, Any]
@@ -49,10 +50,12 @@ def _write(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
     return kind(**values) if len(values["records"]) else ops.Count(**_place(values))
 
 
-def _filtered(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
-    check_filter(values["where"], context.limits)
-    check_filter(values["where_document"], context.limits)
-    return kind(**values)
+def _filtered(kind: Callable[..., ops.Request[Any]], values: Values, context: Context) -> ops.Request[Any]:
+    rest = dict(values)
+    where, where_document = rest.pop("where"), rest.pop("where_document")
+    check_filter(where, context.limits)
+    check_filter(where_document, context.limits)
+    return kind(**rest, filter=written(where, where_document))
 
 
 def _delete(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:

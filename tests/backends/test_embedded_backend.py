@@ -14,6 +14,7 @@ from chroma_nb.backends.endpoints import ENDPOINTS
 from chroma_nb.config import Settings
 from chroma_nb.errors import AuthorizationError, DuplicateIDError, InvalidArgumentError, _ClosedError
 from chroma_nb.operations import requests as r
+from chroma_nb.query.parsing import Filter
 from chroma_nb.types import Records
 
 PLACE = ("default_tenant", "default_database")
@@ -73,13 +74,15 @@ def test_any_batch_is_taken_and_the_number_reported_is_large(backend: EmbeddedBa
 
 def test_both_filters_hold_together(backend: EmbeddedBackend, birds: tuple[uuid.UUID, str, str]) -> None:
     where, where_document = {"g": {"$gt": 10}}, {"$contains": "l"}
-    found = backend.handle(r.Get(*birds, where=where, where_document=where_document))
+    found = backend.handle(r.Get(*birds, filter=Filter(where, where_document)))
     assert found["ids"] == ["crow"]
     near = backend.handle(
-        r.Query(*birds, np.zeros((1, 2), np.float32), 3, None, where, {"$not_contains": "brown"}, ("distances",))
+        r.Query(
+            *birds, np.zeros((1, 2), np.float32), 3, None, Filter(where, {"$not_contains": "brown"}), ("distances",)
+        )
     )
     assert near["ids"] == [["crow", "jay"]]
-    assert backend.handle(r.Delete(*birds, where=where, where_document=where_document)) == 1
+    assert backend.handle(r.Delete(*birds, filter=Filter(where, where_document))) == 1
 
 
 def test_what_the_engine_refuses_is_refused_to_a_server_too(
@@ -93,7 +96,7 @@ def test_what_the_engine_refuses_is_refused_to_a_server_too(
     with pytest.raises(DuplicateIDError):
         backend.handle(r.Add(*birds, Records(["owl", "owl"], np.vstack([vector, vector]))))
     with pytest.raises(InvalidArgumentError):
-        backend.handle(r.Get(*birds, where={"g": {"$near": 1}}))
+        backend.handle(r.Get(*birds, filter=Filter({"g": {"$near": 1}})))
     with pytest.raises(OverflowError):
         backend.handle(r.Get(*birds, limit=-1))
     assert backend.handle(r.Count(*birds)) == 3

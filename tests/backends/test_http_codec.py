@@ -15,6 +15,7 @@ from chroma_nb.backends.endpoints import ENDPOINTS
 from chroma_nb.backends.http.codec import Reply, ServerFacts, decode, encode, error_of
 from chroma_nb.backends.wire.encoding import dumps
 from chroma_nb.operations import requests as ops
+from chroma_nb.query.parsing import Filter
 from chroma_nb.types import Records, SparseVector
 
 ID = UUID("11111111-2222-4333-8444-555555555555")
@@ -24,7 +25,7 @@ BASE64 = ServerFacts(max_batch_size=5461, takes_base64=True)
 
 def _all_requests() -> set[type]:
     classes = {kind for _, kind in inspect.getmembers(ops, inspect.isclass) if issubclass(kind, ops.Request)}
-    return classes - {ops.Request, ops.CollectionRequest, ops.LocalRequest}
+    return classes - {ops.Request, ops.CollectionRequest, ops.Filtered, ops.LocalRequest}
 
 
 def test_every_operation_is_answered_by_the_engine_and_travels_unless_it_is_local() -> None:
@@ -148,7 +149,7 @@ def test_what_may_be_sent_twice() -> None:
     delete = ops.Delete(**PLACE, ids=["a"])
     create = ops.CreateCollection("c", "t", "d")
     assert repeatable(delete)
-    assert not repeatable(replace(delete, where={"a": 1}))
+    assert not repeatable(replace(delete, filter=Filter({"a": 1})))
     assert not repeatable(create)
     assert repeatable(replace(create, get_or_create=True))
     assert not repeatable(ops.Reset())

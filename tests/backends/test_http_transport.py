@@ -19,6 +19,7 @@ from chroma_nb.backends.http.transport import AsyncHttpBackend, HttpBackend, end
 from chroma_nb.config import Settings
 from chroma_nb.jupyter.formatters import client_html
 from chroma_nb.operations import requests as ops
+from chroma_nb.query.parsing import Filter
 from chroma_nb.results import IndexingStatus
 from chroma_nb.types import Records
 
@@ -323,7 +324,7 @@ def test_records_written_to_chromas_server_come_back(chroma_backend: Any, place:
     )
     got = chroma_backend.handle(ops.Get(**at, ids=["a", "b"], include=("embeddings",)))
     assert (got["embeddings"] == vectors[[1, 1]]).all()
-    assert chroma_backend.handle(ops.Delete(**at, where={"k": {"$gt": 2}})) == 1
+    assert chroma_backend.handle(ops.Delete(**at, filter=Filter({"k": {"$gt": 2}}))) == 1
     assert chroma_backend.handle(ops.Count(**at)) == 2
 
 

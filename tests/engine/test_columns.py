@@ -9,7 +9,7 @@ import pytest
 
 from chroma_nb.engine.filters.evaluation import evaluate
 from chroma_nb.engine.memory.columns import Columns
-from chroma_nb.where import parse_where
+from chroma_nb.query.parsing import parse_where
 
 
 def columns_of(*metadatas: Any) -> Columns:
@@ -20,7 +20,9 @@ def columns_of(*metadatas: Any) -> Columns:
 
 def rows(columns: Columns, where: dict[str, Any]) -> list[int]:
     alive = np.ones(len(columns), bool)
-    return np.flatnonzero(evaluate(parse_where(where), columns, lambda rows: [None] * len(rows), alive)).tolist()
+    return np.flatnonzero(
+        evaluate(parse_where(where), lambda: columns, lambda rows: [None] * len(rows), alive)
+    ).tolist()
 
 
 def test_a_key_may_hold_other_types_from_record_to_record():

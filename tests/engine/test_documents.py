@@ -6,18 +6,19 @@ import sys
 
 import pytest
 
-from chroma_nb.engine.filters.documents import OPERATORS, compile_test
+from chroma_nb.engine.filters.documents import MATCHES, compile_match
 from chroma_nb.engine.filters.regex import compile_pattern
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.where import DOCUMENT_OPERATORS, DocumentTest
+from chroma_nb.query.conditions import DOCUMENT_KEY, condition
+from chroma_nb.query.operators import of_documents
 
 
 def passes(operator: str, operand: str, text: str | None) -> bool:
-    return compile_test(DocumentTest(operator, operand))(text)
+    return compile_match(condition(operator, DOCUMENT_KEY, operand))(text)
 
 
 def test_every_operator_of_the_grammar_has_a_meaning():
-    assert OPERATORS.keys() == DOCUMENT_OPERATORS.keys()
+    assert MATCHES.keys() == {row.opposite if row.negative else row.name for row in of_documents()}
 
 
 @pytest.mark.parametrize("needle", ["a", "%", "_", "*", "'", '"', "\n", "é", "a%_'\"\né"])

@@ -13,7 +13,7 @@ from chroma_nb.engine.filters import selection
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
-from chroma_nb.where import parse_where, parse_where_document
+from chroma_nb.query.parsing import parse_where, parse_where_document
 
 
 @pytest.fixture

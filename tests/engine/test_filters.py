@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma_nb.engine.filters.evaluation import OPERATORS, evaluate
+from chroma_nb.engine.filters.evaluation import TESTS, evaluate
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.where import OPERATORS as GRAMMAR
-from chroma_nb.where import And, Or, parse_where, parse_where_document
+from chroma_nb.query.conditions import And, Or
+from chroma_nb.query.operators import of_metadata
+from chroma_nb.query.parsing import parse_where, parse_where_document
 
 METADATAS: list[Any] = [
     {"k": 1},
@@ -33,15 +34,12 @@ METADATAS: list[Any] = [
 def rows(where: dict[str, Any], metadatas: list[Any] = METADATAS) -> list[int]:
     columns = Columns()
     columns.extend(metadatas)
-    mask = evaluate(parse_where(where), columns, lambda rows: [None] * len(rows), np.ones(len(metadatas), bool))
+    mask = evaluate(parse_where(where), lambda: columns, lambda rows: [None] * len(rows), np.ones(len(metadatas), bool))
     return np.flatnonzero(mask).tolist()
 
 
 def test_every_operator_of_the_grammar_has_a_meaning():
-    assert OPERATORS.keys() == GRAMMAR.keys()
-    assert {name for name, row in OPERATORS.items() if row.negated} == {
-        name for name, row in GRAMMAR.items() if row.negative
-    }
+    assert TESTS.keys() == {row.opposite if row.negative else row.name for row in of_metadata()}
 
 
 @pytest.mark.parametrize(
@@ -151,10 +149,17 @@ def test_documents_are_fetched_only_where_metadata_leaves_a_doubt(columns):
     moon, early = parse_where_document({"$contains": "moon"}), parse_where({"n": {"$lt": 2}})
     alive = np.array([True, True, True, True, False, True])
 
-    assert evaluate(And((moon, early)), columns, texts, alive).tolist() == [True, *[False] * 5]
+    assert evaluate(And([moon, early]), lambda: columns, texts, alive).tolist() == [True, *[False] * 5]
     assert texts.asked == [0, 1]
     texts.asked.clear()
-    assert evaluate(Or((moon, early)), columns, texts, alive).tolist() == [True, True, False, True, False, False]
+    assert evaluate(Or([moon, early]), lambda: columns, texts, alive).tolist() == [
+        True,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
     assert texts.asked == [2, 3, 5]
 
 
@@ -162,7 +167,7 @@ def test_a_document_is_fetched_once_for_several_tests(columns):
     texts = Texts(["moon", "sun", None, "moon and sun", "", "star"])
     where = parse_where_document({"$or": [{"$contains": "moon"}, {"$and": [{"$contains": "sun"}, {"$regex": "^s"}]}]})
 
-    assert evaluate(where, columns, texts, np.ones(6, bool)).tolist() == [True, True, False, True, False, False]
+    assert evaluate(where, lambda: columns, texts, np.ones(6, bool)).tolist() == [True, True, False, True, False, False]
     assert texts.asked == [0, 1, 2, 3, 4, 5]
 
 
@@ -170,19 +175,19 @@ def test_a_filter_on_metadata_and_documents_in_one_tree(columns):
     texts = Texts(["moon", "sun", None, "moon", "moon", "sun"])
     where = parse_where({"$and": [{"$or": [{"n": 5}, {"#document": {"$contains": "moon"}}]}, {"n": {"$gt": 1}}]})
 
-    assert evaluate(where, columns, texts, np.ones(6, bool)).tolist() == [False, False, False, True, True, True]
+    assert evaluate(where, lambda: columns, texts, np.ones(6, bool)).tolist() == [False, False, False, True, True, True]
 
 
 def test_a_part_of_the_rows_can_be_asked_for(columns):
     texts = Texts(["moon"] * 6)
-    where = And((parse_where({"n": {"$ne": 3}}), parse_where_document({"$contains": "oo"})))
+    where = And([parse_where({"n": {"$ne": 3}}), parse_where_document({"$contains": "oo"})])
 
-    assert evaluate(where, columns, texts, np.ones(6, bool), 2, 5).tolist() == [True, False, True]
+    assert evaluate(where, lambda: columns, texts, np.ones(6, bool), 2, 5).tolist() == [True, False, True]
     assert texts.asked == [2, 4]
 
 
 def test_a_pattern_that_is_none_is_refused_where_no_document_would_be_read(columns):
-    where = And((parse_where({"n": 99}), parse_where_document({"$regex": "("})))
+    where = And([parse_where({"n": 99}), parse_where_document({"$regex": "("})])
 
     with pytest.raises(InvalidArgumentError, match="Regex syntax errror"):
-        evaluate(where, columns, Texts([]), np.ones(6, bool))
+        evaluate(where, lambda: columns, Texts([]), np.ones(6, bool))

@@ -16,8 +16,8 @@ from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.query.parsing import parse_where
 from chroma_nb.types import Records
-from chroma_nb.where import parse_where
 
 DIMENSION = 8
 LOST = None

@@ -10,7 +10,7 @@ from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
-from chroma_nb.where import parse_where
+from chroma_nb.query.parsing import parse_where
 
 N, K = 900, 10
 

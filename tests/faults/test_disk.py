@@ -26,8 +26,8 @@ from chroma_nb.engine.storage import catalog
 from chroma_nb.engine.storage.room import RESERVE_NAME
 from chroma_nb.engine.storage.sqlite import Durability
 from chroma_nb.errors import InternalError
+from chroma_nb.query.parsing import parse_where
 from chroma_nb.types import Records
-from chroma_nb.where import parse_where
 
 # --- Full --------------------------------------------------------------------------------------------------------
 
@@ -418,7 +418,7 @@ def test_a_disk_that_fails_from_some_moment_on_leaves_whole_calls(tmp_path: Path
 
 READER = """
 import shutil, traceback
-from chroma_nb.where import parse_where
+from chroma_nb.query.parsing import parse_where
 directory = Path(sys.argv[1])
 warm = SharedEngine.open(directory.parent / "warm")  # everything is imported while this process may read it
 other = create(warm)

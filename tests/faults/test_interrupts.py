@@ -27,7 +27,7 @@ import chroma_nb.engine
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
-from chroma_nb.where import parse_where
+from chroma_nb.query.parsing import parse_where
 
 #: The engine, and the context managers it may use.
 SOURCES = str(Path(chroma_nb.engine.__file__).parent), contextlib.__file__

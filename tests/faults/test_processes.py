@@ -21,7 +21,7 @@ from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.errors import InternalError, NotFoundError
-from chroma_nb.where import parse_where
+from chroma_nb.query.parsing import parse_where
 
 
 def tell(process: subprocess.Popen[str], line: str) -> str:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chroma_nb import where
 from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
+from chroma_nb.query.parsing import parse_where
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
 )
 def test_a_filter_compiles_to_chromas(text, expected):
     assert compile_where(text) == Compiled(expected, None)
-    where.parse_where(expected)
+    parse_where(expected)
 
 
 @pytest.mark.parametrize(

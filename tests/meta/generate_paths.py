@@ -14,14 +14,15 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "chroma_nb"
 
 _VALIDATORS = (
-    "is_document is_image maybe_cast_one_to_many normalize_base_record_set normalize_insert_record_set "
+    "is_document is_image normalize_base_record_set normalize_insert_record_set "
     "normalize_metadata normalize_metadatas validate_base_record_set validate_batch validate_documents "
-    "validate_embeddings validate_filter_set validate_ids validate_images validate_include "
+    "validate_ids validate_images validate_include "
     "validate_insert_record_set validate_metadata validate_metadatas validate_n_results "
     "validate_record_set_contains_any validate_record_set_contains_one validate_record_set_for_embedding "
-    "validate_sparse_vectors validate_update_metadata validate_where validate_where_document "
-    "BaseRecordSet FilterSet InsertRecordSet META_KEY_CHROMA_DOCUMENT get_default_embeddable_record_set_fields"
+    "validate_sparse_vectors validate_update_metadata "
+    "BaseRecordSet InsertRecordSet META_KEY_CHROMA_DOCUMENT get_default_embeddable_record_set_fields"
 )
+_FILTER_CHECKS = "FilterSet validate_filter_set validate_where validate_where_document"
 _SCHEMA = (
     "BoolInvertedIndexConfig BoolInvertedIndexType BoolValueType Cmek CmekProvider DOCUMENT_KEY EMBEDDING_KEY "
     "FloatInvertedIndexConfig FloatInvertedIndexType FloatListValueType FloatValueType FtsIndexConfig FtsIndexType "
@@ -81,10 +82,9 @@ _WIRE = (
 )
 _SERVER_API = "AdminAPI BaseAPI ClientAPI ServerAPI"
 _ASYNC_SERVER_API = "AsyncAdminAPI AsyncBaseAPI AsyncClientAPI AsyncServerAPI"
-_EXPRESSIONS = (
-    "Abs Aggregate And Contains Div Eq Exp GroupBy Gt Gte In K Key Knn Limit Log Lt Lte Max MaxK Min MinK Mul Ne Nin "
-    "NotContains NotRegex Or Rank Regex Rrf Select Sub Sum Val Where"
-)
+_CONDITIONS = "And Contains Eq Gt Gte In K Key Lt Lte Ne Nin NotContains NotRegex Or Regex"
+_RANKS = "Abs Div Exp Knn Log Max Min Mul Rank Rrf Sub Sum Val"
+_SEARCH_PARTS = "Aggregate GroupBy Limit MaxK MinK Select"
 
 #: Chroma's module of a provider -> module below embedding_functions -> its classes.
 _PROVIDERS = {
@@ -149,7 +149,7 @@ _OF_THE_API = {
     "embedding_functions.default": "DefaultEmbeddingFunction",
     "errors": "ChromaAuthError ChromaError",
     "operations.embed": _CONFLICTS,
-    "operations.expressions": "Search",
+    "query.search": "Search",
     "results": _RESULTS,
     "schema": "CreateCollectionConfiguration Schema UpdateCollectionConfiguration",
     "types": f"{_RECORD_WORDS} {_INCLUDES} CollectionModel Database ReadLevel Tenant UserIdentity",
@@ -176,9 +176,11 @@ PATHS: dict[str, dict[str, str]] = {
         "embedding_functions.base": "DataLoader EmbeddingFunction SparseEmbeddingFunction validate_embedding_function "
         "validate_sparse_embedding_function",
         "operations.async_protocols": _ASYNC_SERVER_API,
-        "operations.expressions": f"{_EXPRESSIONS.removesuffix(' Where')} Search Where:SearchWhere",
         "operations.protocols": _SERVER_API,
         "operations.validate": "validate_sparse_vectors",
+        "query.conditions": f"{_CONDITIONS} Where:SearchWhere",
+        "query.ranking": _RANKS,
+        "query.search": f"{_SEARCH_PARTS} Search",
         "results": f"{_RESULTS} SearchResultRow",
         "schema": f"{_SCHEMA} {_INDEX_NAMES} CreateCollectionConfiguration UpdateCollectionConfiguration",
         "types": f"{_OF_THE_API['types']} SPARSE_VECTOR_TYPE_VALUE Space SparseVector SparseVectors TYPE_KEY",
@@ -240,7 +242,7 @@ PATHS: dict[str, dict[str, str]] = {
         "client._async.collection": "AsyncCollection",
         "client.collection_common": "CollectionCommon",
         "operations.async_protocols": "AsyncServerAPI",
-        "operations.validate": "maybe_cast_one_to_many",
+        "plain": "maybe_cast_one_to_many",
     },
     "api/models/AttachedFunction.py": {
         "client.not_offered": "AttachedFunction",
@@ -252,7 +254,7 @@ PATHS: dict[str, dict[str, str]] = {
         "client.collection_common": "CollectionCommon",
         "client.not_offered": "AttachedFunction",
         "operations.protocols": "ServerAPI",
-        "operations.validate": "maybe_cast_one_to_many",
+        "plain": "maybe_cast_one_to_many",
         "types": f"{_OF_THE_API['types']} Function",
     },
     "api/models/CollectionCommon.py": {
@@ -264,6 +266,9 @@ PATHS: dict[str, dict[str, str]] = {
         "validate_sparse_embedding_function",
         "operations.async_protocols": "AsyncServerAPI",
         "operations.protocols": "ServerAPI",
+        "embeddings": "validate_embeddings",
+        "plain": "maybe_cast_one_to_many",
+        "operations.filters": _FILTER_CHECKS,
         "operations.validate": _VALIDATORS,
         "schema": "CollectionConfiguration CreateCollectionConfiguration DOCUMENT_KEY EMBEDDING_KEY Schema "
         "SparseVectorIndexConfig UpdateCollectionConfiguration",
@@ -279,10 +284,10 @@ PATHS: dict[str, dict[str, str]] = {
         "client._sync.server": "Server:SegmentAPI",
         "client.not_offered": "AttachedFunction CountPlan Filter GetPlan KNN KNNPlan Projection Scan",
         "errors": "InvalidDimensionException NotFoundError VersionMismatchError",
-        "operations.expressions": "Limit Search",
         "operations.protocols": "ServerAPI",
-        "operations.validate": "validate_batch validate_metadata validate_update_metadata validate_where "
-        "validate_where_document",
+        "operations.filters": "validate_where validate_where_document",
+        "operations.validate": "validate_batch validate_metadata validate_update_metadata",
+        "query.search": "Limit Search",
     },
     "api/shared_system_client.py": {
         "client.not_offered": "BaseHTTPClient ClientStartEvent ProductTelemetryClient",
@@ -296,7 +301,10 @@ PATHS: dict[str, dict[str, str]] = {
         "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction normalize_embeddings "
         "validate_embedding_function validate_sparse_embedding_function",
         "embedding_functions.default": "DefaultEmbeddingFunction",
-        "operations.expressions": "Key",
+        "embeddings": "validate_embeddings",
+        "operations.filters": _FILTER_CHECKS,
+        "plain": "maybe_cast_one_to_many",
+        "query.conditions": "Key",
         "operations.validate": _VALIDATORS,
         "results": f"{_RESULTS} SearchResultRow",
         "schema": f"{_SCHEMA} {_INDEX_NAMES}",
@@ -343,19 +351,26 @@ PATHS: dict[str, dict[str, str]] = {
     "execution/__init__.py": {"execution": "expression"},
     "execution/expression/__init__.py": {
         "execution.expression": "operator plan",
-        "operations.expressions": f"{_EXPRESSIONS} Search Where:SearchWhere",
+        "query.conditions": f"{_CONDITIONS} Where:SearchWhere",
+        "query.ranking": _RANKS,
+        "query.search": f"{_SEARCH_PARTS} Search",
     },
     "execution/expression/operator.py": {
         "client.not_offered": "Filter KNN Projection RequestVersionContext Scan Segment",
         "embedding_functions.base": "normalize_embeddings",
-        "operations.expressions": _EXPRESSIONS,
-        "operations.validate": "maybe_cast_one_to_many validate_embeddings",
+        "embeddings": "validate_embeddings",
+        "plain": "maybe_cast_one_to_many",
+        "query.conditions": f"{_CONDITIONS} Where",
+        "query.ranking": _RANKS,
+        "query.search": _SEARCH_PARTS,
         "types": "Collection Embeddings IDs Include LiteralValue OneOrMany SPARSE_VECTOR_TYPE_VALUE SparseVector "
         "TYPE_KEY",
     },
     "execution/expression/plan.py": {
         "client.not_offered": "CountPlan Filter GetPlan KNN KNNPlan Projection Scan",
-        "operations.expressions": "GroupBy Key Limit Rank Search Select Where",
+        "query.conditions": "Key Where",
+        "query.ranking": "Rank",
+        "query.search": "GroupBy Limit Search Select",
     },
     "utils/__init__.py": {
         "config": "get_class",

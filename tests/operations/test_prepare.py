@@ -12,7 +12,8 @@ import pytest
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import prepare
 from chroma_nb.operations.embed import Target
-from chroma_nb.operations.expressions import Knn, Search, Val
+from chroma_nb.query.ranking import Knn, Val
+from chroma_nb.query.search import Search
 from chroma_nb.schema import Schema, resolve
 from chroma_nb.types import CollectionModel
 

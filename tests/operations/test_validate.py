@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chroma_nb import embeddings as e
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
+from chroma_nb.operations import filters as f
 from chroma_nb.operations import validate as v
 from chroma_nb.types import Records, SparseVector
 
@@ -54,25 +56,25 @@ OUT_OF_RANGE = "out of range integral type conversion attempted"
          "Expected include item to be one of documents, embeddings, metadatas, distances, uris, data, got bogus"),
         (v.validate_n_results, 1.5, ValueError, "Expected requested number of results to be a int, got 1.5"),
         (v.validate_n_results, 0, TypeError, "Number of requested results 0, cannot be negative, or zero."),
-        (v.embedding_rows, [], ValueError, "Expected Embeddings to be non-empty list or numpy array, got []"),
-        (v.embedding_rows, [True], ValueError,
+        (e.embedding_rows, [], ValueError, "Expected Embeddings to be non-empty list or numpy array, got []"),
+        (e.embedding_rows, [True], ValueError,
          ("Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of numpy "
          "arrays, got [True]")),
-        (v.validate_embeddings, np.zeros((1, 2), dtype=np.uint8), ValueError,
+        (e.validate_embeddings, np.zeros((1, 2), dtype=np.uint8), ValueError,
          "Expected each value in the embedding to be a int or float, got an embedding with uint8 - [0 0]"),
-        (v.validate_embeddings, [np.float32(1)], ValueError,
+        (e.validate_embeddings, [np.float32(1)], ValueError,
          "Expected each embedding in the embeddings to be a numpy array, got ['float32']"),
-        (v.validate_where, "s", ValueError, "Expected where to be a dict, got s"),
-        (v.validate_where, {}, ValueError, "Expected where to have exactly one operator, got {}"),
-        (v.validate_where, {"$and": [{"k": 1}, {"$or": [{"k": 1}, {"k": None}]}]}, ValueError,
+        (f.validate_where, "s", ValueError, "Expected where to be a dict, got s"),
+        (f.validate_where, {}, ValueError, "Expected where to have exactly one operator, got {}"),
+        (f.validate_where, {"$and": [{"k": 1}, {"$or": [{"k": 1}, {"k": None}]}]}, ValueError,
          "Expected where value to be a str, int, float, or operator expression, got None"),
-        (v.validate_where, {"k": {"$in": []}}, ValueError,
+        (f.validate_where, {"k": {"$in": []}}, ValueError,
          "Expected where operand value to be a non-empty list, and all values to be of the same type got []"),
-        (v.validate_where, {"#document": {"$contains": 1}}, ValueError,
+        (f.validate_where, {"#document": {"$contains": 1}}, ValueError,
          "Expected operand value to be a str for operator $contains on #document, got 1"),
-        (v.validate_where_document, {"$contains": ""}, ValueError,
+        (f.validate_where_document, {"$contains": ""}, ValueError,
          "Expected where document operand value for operator $contains to be a non-empty str"),
-        (v.validate_where_document, {"$and": [{"$contains": "a"}]}, ValueError,
+        (f.validate_where_document, {"$and": [{"$contains": "a"}]}, ValueError,
          ("Expected document value for $and or $or to be a list with at least two where document expressions, "
          "got [{'$contains': 'a'}]")),
         (v.check_collection_name, 5, TypeError, "argument 'name': expected str, got int"),
@@ -135,19 +137,19 @@ def test_a_bad_name_is_a_value_error_too(name: str) -> None:
     ],
 )
 def test_embeddings_become_one_contiguous_float32_array(given: Any, shape: tuple[int, int]) -> None:
-    matrix = v.embedding_matrix(v.validate_embeddings(v.embedding_rows(given)))
+    matrix = e.embedding_matrix(e.validate_embeddings(e.embedding_rows(given)))
     assert (matrix.shape, matrix.dtype, matrix.flags.c_contiguous) == (shape, np.float32, True)
 
 
 def test_a_float32_array_is_not_copied() -> None:
     given = np.zeros((3, 2), dtype=np.float32)
-    assert v.embedding_matrix(v.embedding_rows(given)) is given
+    assert e.embedding_matrix(e.embedding_rows(given)) is given
 
 
 @pytest.mark.parametrize("given", [[[1, 2], [3]], [np.zeros(2), np.zeros(3)]])
 def test_rows_of_different_length_are_the_engines_complaint(given: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="Inconsistent dimensions in provided embeddings"):
-        v.embedding_matrix(v.validate_embeddings(v.embedding_rows(given)))
+        e.embedding_matrix(e.validate_embeddings(e.embedding_rows(given)))
 
 
 @pytest.mark.parametrize("given", [[[]], [np.array([])], np.zeros((2, 0)), [[1, [2]]], [[1, 2], None], [[1, "x"]],
@@ -155,12 +157,12 @@ def test_rows_of_different_length_are_the_engines_complaint(given: Any) -> None:
                                    [np.zeros(2), [1, 2]]])  # fmt: skip
 def test_what_is_no_embedding_is_a_value_error(given: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # numpy says some of it
-        v.embedding_matrix(v.validate_embeddings(v.embedding_rows(given)))
+        e.embedding_matrix(e.validate_embeddings(e.embedding_rows(given)))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300])
 def test_vectors_that_are_not_finite_are_refused(value: float) -> None:
-    matrix = v.embedding_matrix(v.embedding_rows([[1.0, 2.0], [value, 1.0]]))
+    matrix = e.embedding_matrix(e.embedding_rows([[1.0, 2.0], [value, 1.0]]))
     with pytest.raises(InvalidArgumentError, match="Embeddings must not contain NaN or Infinity values"):
         v.check_finite(matrix)
     v.check_finite(matrix, np.array([True, False]))
@@ -292,7 +294,7 @@ def test_a_sparse_vector_in_dict_form_becomes_one_and_the_dict_stays() -> None:
 
 # --- Filters that hurt ---
 @pytest.mark.parametrize(
-    ("check", "term"), [(v.validate_where, {"k": 1}), (v.validate_where_document, {"$regex": "x"})]
+    ("check", "term"), [(f.validate_where, {"k": 1}), (f.validate_where_document, {"$regex": "x"})]
 )
 def test_filters_nested_without_end_are_refused(check: Any, term: dict[str, Any]) -> None:
     loop: dict[str, Any] = {"$and": [term]}
@@ -307,5 +309,5 @@ def test_filters_nested_without_end_are_refused(check: Any, term: dict[str, Any]
 
 def test_a_long_value_is_cut_in_the_message() -> None:
     with pytest.raises(ValueError, match="same type") as caught:
-        v.validate_where({"k": {"$in": [1, "x"] * 100_000}})
+        f.validate_where({"k": {"$in": [1, "x"] * 100_000}})
     assert len(str(caught.value)) < 2_000

@@ -15,18 +15,19 @@ from strategies import documents, metadatas, plain_numbers, where_documents, whe
 
 from chroma_nb.engine.filters.evaluation import evaluate
 from chroma_nb.engine.memory.columns import Columns
-from chroma_nb.where import And, Expression, parse_where, parse_where_document
+from chroma_nb.query.conditions import And, Where
+from chroma_nb.query.parsing import parse_where, parse_where_document
 
 records = st.lists(st.tuples(metadatas(), documents), max_size=12)
 
 
-def tree(where: dict[str, Any] | None, where_document: dict[str, Any] | None) -> Expression | None:
+def tree(where: dict[str, Any] | None, where_document: dict[str, Any] | None) -> Where | None:
     terms = []
     if where is not None:
         terms.append(parse_where(where))
     if where_document is not None:
         terms.append(parse_where_document(where_document))
-    return And(tuple(terms)) if len(terms) == 2 else terms[0] if terms else None
+    return And(terms) if len(terms) == 2 else terms[0] if terms else None
 
 
 @settings(max_examples=300, deadline=None)
@@ -40,7 +41,9 @@ def test_the_mask_is_what_the_oracle_says_of_every_record(records, where, where_
     alive = np.array(data.draw(st.lists(st.booleans(), min_size=len(records), max_size=len(records))), bool)
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(records))] * 2)))
 
-    mask = evaluate(tree(where, where_document), columns, lambda rows: [texts[row] for row in rows], alive, start, stop)
+    mask = evaluate(
+        tree(where, where_document), lambda: columns, lambda rows: [texts[row] for row in rows], alive, start, stop
+    )
 
     assert mask.tolist() == [
         bool(alive[row]) and matches(where, where_document, *records[row]) for row in range(start, stop)
@@ -67,7 +70,7 @@ def test_replaced_and_cleared_rows_count_as_they_are_now(first, changes, where):
             columns.replace(np.array([row % len(now)]), [metadata])
             now[row % len(now)] = metadata
 
-    mask = evaluate(parse_where(where), columns, lambda rows: [None] * len(rows), np.ones(len(now), bool))
+    mask = evaluate(parse_where(where), lambda: columns, lambda rows: [None] * len(rows), np.ones(len(now), bool))
 
     assert mask.tolist() == [matches(where, None, metadata, None) for metadata in now]
 

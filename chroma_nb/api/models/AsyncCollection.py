@@ -15,8 +15,8 @@ from chroma_nb.operations.embed import (
     validate_embedding_function_conflict_on_create,
     validate_embedding_function_conflict_on_get,
 )
-from chroma_nb.operations.expressions import Search
-from chroma_nb.operations.validate import maybe_cast_one_to_many
+from chroma_nb.plain import maybe_cast_one_to_many
+from chroma_nb.query.search import Search
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.schema import CreateCollectionConfiguration, Schema, UpdateCollectionConfiguration
 from chroma_nb.types import (

@@ -19,23 +19,22 @@ from chroma_nb.embedding_functions.base import (
     validate_sparse_embedding_function,
 )
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
+from chroma_nb.embeddings import validate_embeddings
 from chroma_nb.errors import ChromaAuthError, ChromaError
 from chroma_nb.operations.async_protocols import AsyncServerAPI
 from chroma_nb.operations.embed import (
     validate_embedding_function_conflict_on_create,
     validate_embedding_function_conflict_on_get,
 )
-from chroma_nb.operations.expressions import Search
+from chroma_nb.operations.filters import FilterSet, validate_filter_set, validate_where, validate_where_document
 from chroma_nb.operations.protocols import ServerAPI
 from chroma_nb.operations.validate import (
     META_KEY_CHROMA_DOCUMENT,
     BaseRecordSet,
-    FilterSet,
     InsertRecordSet,
     get_default_embeddable_record_set_fields,
     is_document,
     is_image,
-    maybe_cast_one_to_many,
     normalize_base_record_set,
     normalize_insert_record_set,
     normalize_metadata,
@@ -43,8 +42,6 @@ from chroma_nb.operations.validate import (
     validate_base_record_set,
     validate_batch,
     validate_documents,
-    validate_embeddings,
-    validate_filter_set,
     validate_ids,
     validate_images,
     validate_include,
@@ -57,9 +54,9 @@ from chroma_nb.operations.validate import (
     validate_record_set_for_embedding,
     validate_sparse_vectors,
     validate_update_metadata,
-    validate_where,
-    validate_where_document,
 )
+from chroma_nb.plain import maybe_cast_one_to_many
+from chroma_nb.query.search import Search
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.schema import (
     DOCUMENT_KEY,

@@ -13,10 +13,12 @@ from uuid import UUID
 from chroma_nb.backends.base import AsyncBackend
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from chroma_nb.embedding_functions.registry import register_embedding_function
+from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncServerAPI
-from chroma_nb.operations.validate import embedding_matrix, embedding_rows, normalize_metadatas
+from chroma_nb.operations.validate import normalize_metadatas
 from chroma_nb.plain import plain_list
+from chroma_nb.query.parsing import written
 from chroma_nb.results import DeleteResult, GetResult, QueryResult
 from chroma_nb.schema import Schema
 from chroma_nb.types import (
@@ -195,7 +197,7 @@ class AsyncServer(AsyncServerAPI):
     ) -> GetResult:
         place = (collection_id, tenant, database)
         return await self._backend.handle(
-            requests.Get(*place, ids, where, where_document, limit, offset, tuple(include))
+            requests.Get(*place, ids, written(where, where_document), limit, offset, tuple(include))
         )
 
     async def _query(
@@ -212,7 +214,7 @@ class AsyncServer(AsyncServerAPI):
     ) -> QueryResult:
         place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
         return await self._backend.handle(
-            requests.Query(*place, vectors, n_results, ids, where, where_document, tuple(include))
+            requests.Query(*place, vectors, n_results, ids, written(where, where_document), tuple(include))
         )
 
     async def _delete(
@@ -226,7 +228,9 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> DeleteResult:
         place = (collection_id, tenant, database)
-        return {"deleted": await self._backend.handle(requests.Delete(*place, ids, where, where_document, limit))}
+        return {
+            "deleted": await self._backend.handle(requests.Delete(*place, ids, written(where, where_document), limit))
+        }
 
     async def _add(
         self,

@@ -16,10 +16,12 @@ from uuid import UUID
 from chroma_nb.backends.base import Backend
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from chroma_nb.embedding_functions.registry import register_embedding_function
+from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.protocols import ServerAPI
-from chroma_nb.operations.validate import embedding_matrix, embedding_rows, normalize_metadatas
+from chroma_nb.operations.validate import normalize_metadatas
 from chroma_nb.plain import plain_list
+from chroma_nb.query.parsing import written
 from chroma_nb.results import DeleteResult, GetResult, QueryResult
 from chroma_nb.schema import Schema
 from chroma_nb.types import (
@@ -198,7 +200,7 @@ class Server(ServerAPI):
     ) -> GetResult:
         place = (collection_id, tenant, database)
         return self._backend.handle(
-            requests.Get(*place, ids, where, where_document, limit, offset, tuple(include))
+            requests.Get(*place, ids, written(where, where_document), limit, offset, tuple(include))
         )
 
     def _query(
@@ -215,7 +217,7 @@ class Server(ServerAPI):
     ) -> QueryResult:
         place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
         return self._backend.handle(
-            requests.Query(*place, vectors, n_results, ids, where, where_document, tuple(include))
+            requests.Query(*place, vectors, n_results, ids, written(where, where_document), tuple(include))
         )
 
     def _delete(
@@ -229,7 +231,9 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> DeleteResult:
         place = (collection_id, tenant, database)
-        return {"deleted": self._backend.handle(requests.Delete(*place, ids, where, where_document, limit))}
+        return {
+            "deleted": self._backend.handle(requests.Delete(*place, ids, written(where, where_document), limit))
+        }
 
     def _add(
         self,

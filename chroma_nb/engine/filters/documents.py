@@ -9,22 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from chroma_nb.where import DocumentTest
+from chroma_nb.query.conditions import Condition
+from chroma_nb.query.operators import OPERATORS
 
 #: Whether a document passes. None is a record without a document.
 DocumentMatch = Callable[[str | None], bool]
 
 
-def compile_test(test: DocumentTest) -> DocumentMatch:
-    """``test`` as a function of a document; without one, only the negative tests hold.
+def compile_match(condition: Condition) -> DocumentMatch:
+    """``condition`` as a function of a document; without one, only the negative operators hold.
 
     Raises InvalidArgumentError for a pattern that is none.
 
-    >>> contains = compile_test(DocumentTest("$contains", "fold"))
+    >>> from chroma_nb.query.conditions import K
+    >>> contains = compile_match(K.DOCUMENT.contains("fold"))
     >>> contains("protein folding"), contains("Fold"), contains(None)
     (True, False, False)
     """
-    return OPERATORS[test.operator](test.operand)
+    row = OPERATORS[condition.operator]
+    if not (row.negative and row.opposite):
+        return MATCHES[row.name](condition.operand)
+    match = MATCHES[row.opposite](condition.operand)
+    return lambda text: not match(text)
 
 
 def _contains(needle: str) -> DocumentMatch:
@@ -38,18 +44,5 @@ def _matches(pattern: str) -> DocumentMatch:
     return lambda text: text is not None and search(text)
 
 
-def _not(operator: Callable[[str], DocumentMatch]) -> Callable[[str], DocumentMatch]:
-    def compiled(operand: str) -> DocumentMatch:
-        test = operator(operand)
-        return lambda text: not test(text)
-
-    return compiled
-
-
-#: One row per operator of documents.
-OPERATORS: Final[dict[str, Callable[[str], DocumentMatch]]] = {
-    "$contains": _contains,
-    "$not_contains": _not(_contains),
-    "$regex": _matches,
-    "$not_regex": _not(_matches),
-}
+#: What an operator means for documents: a function of the operand for each that is not the negative of another.
+MATCHES: Final[dict[str, Callable[[str], DocumentMatch]]] = {"$contains": _contains, "$regex": _matches}

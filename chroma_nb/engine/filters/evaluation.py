@@ -1,6 +1,7 @@
-"""What a filter means: a ``where`` tree and the columns -> a mask of rows.
+"""What a filter means: a condition and the columns -> a mask of rows.
 
-The grammar stands in ``where.py``, the test of a document in ``documents.py``.
+Conditions and the table of operators stand in ``query/``, what is asked of documents in ``documents.py``. Here is one
+function for each operator on metadata; that of a negative operator is the opposite of another's.
 
 - A missing key fails every positive operator and satisfies ``$ne``, ``$nin`` and ``$not_contains``.
 - ``True`` is not 1, and ``"1"`` is not 1; 1 and 1.0 are the same number, compared without rounding.
@@ -11,19 +12,22 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine.filters.documents import DocumentMatch, compile_test
+from chroma_nb.engine.filters.documents import DocumentMatch, compile_match
 from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns, Mask, Rows
-from chroma_nb.where import And, Comparison, DocumentTest, Expression, Or
+from chroma_nb.query.conditions import DOCUMENT_KEY, And, Condition, Or, Where
+from chroma_nb.query.operators import OPERATORS
 
 #: Rows -> their documents, in the order asked for.
 DocumentSource = Callable[[Rows], Sequence[str | None]]
+#: A test of the cells of one key: a mask of them.
+Test = Callable[[Cells], Mask]
 
 _INT64 = np.iinfo(np.int64)
 #: So many documents are fetched at a time.
@@ -31,119 +35,139 @@ _DOCUMENTS_AT_ONCE = 10_000
 
 
 def evaluate(
-    expression: Expression,
-    columns: Columns,
+    condition: Where,
+    columns: Callable[[], Columns],
     documents: DocumentSource,
     alive: Mask,
     start: int = 0,
     stop: int | None = None,
 ) -> Mask:
-    """Which of the rows from ``start`` to ``stop`` are alive and satisfy ``expression``.
+    """Which of the rows from ``start`` to ``stop`` are alive and satisfy ``condition``.
 
-    ``alive`` covers all rows. Metadata is looked at first; documents are fetched only for the rows that
-    it leaves in doubt.
+    ``alive`` covers all rows. Metadata is looked at first; documents are fetched only for the rows that it leaves in
+    doubt, and ``columns`` is called only when there is a condition on metadata. A pattern that is none is refused even
+    where no document would be read.
 
+    >>> from chroma_nb.query.conditions import K
     >>> columns = Columns()
     >>> columns.extend([{"year": 2020}, {"year": 2024.5}, None])
-    >>> evaluate(Comparison("year", "$gt", 2020), columns, lambda rows: [], np.ones(3, bool)).tolist()
+    >>> evaluate(K("year") > 2020, lambda: columns, lambda rows: [], np.ones(3, bool)).tolist()
     [False, True, False]
     """
     stop = len(alive) if stop is None else stop
-    tests = {test: compile_test(test) for test in _document_tests(expression)}
-    return _Evaluation(columns, documents, tests, start, stop).narrow(expression, alive[start:stop].copy())
+    return _compiled(condition).narrow(alive[start:stop].copy(), _Rows(columns, documents, start, stop))
 
 
-@dataclass(frozen=True)
-class _Evaluation:
-    columns: Columns
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows that are asked: from ``start`` to ``stop``."""
+
+    columns: Callable[[], Columns]
     documents: DocumentSource
-    tests: Mapping[DocumentTest, DocumentMatch]
     start: int
     stop: int
 
-    def narrow(self, expression: Expression, candidates: Mask) -> Mask:
-        """Those of ``candidates`` that satisfy ``expression``."""
-        if not candidates.any():
-            return candidates
-        if _subjects(expression) == _DOCUMENTS:
-            return self._read(self._match(expression), candidates)
-        match expression:
-            case And(terms):
-                for term in _cheap_first(terms, And):
-                    candidates = self.narrow(term, candidates)
-                return candidates
-            case Or(terms):
-                found = np.zeros(len(candidates), np.bool_)
-                for term in _cheap_first(terms, Or):
-                    found |= self.narrow(term, candidates & ~found)
-                return found
-            case Comparison(key, name, operand):
-                row = OPERATORS[name]
-                mask = self.columns.test(key, row.compile(operand), self.start, self.stop)
-                return candidates & ~mask if row.negated else candidates & mask
-        raise TypeError(f"expected a where expression, got {type(expression).__name__}")
 
-    def _match(self, expression: Expression) -> DocumentMatch:
-        """An expression that is only about documents, as one function of a document."""
-        match expression:
-            case And(terms) | Or(terms):
-                matches = [self._match(term) for term in terms]
-                combine = all if isinstance(expression, And) else any
-                return lambda text: combine(match(text) for match in matches)
-            case DocumentTest():
-                return self.tests[expression]
-        raise TypeError(f"expected a test of documents, got {type(expression).__name__}")
+class _Node(Protocol):
+    """A condition that is ready to be evaluated."""
 
-    def _read(self, match: DocumentMatch, candidates: Mask) -> Mask:
+    @property
+    def reads_documents(self) -> bool:
+        """Whether any part is about documents, which are read from the database."""
+        ...
+
+    def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
+        """Those of ``candidates`` that satisfy the condition."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _OfKey:
+    """A condition on one metadata key."""
+
+    key: str
+    test: Test
+    negative: bool
+    reads_documents: ClassVar[bool] = False
+
+    def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
+        mask = rows.columns().test(self.key, self.test, rows.start, rows.stop)
+        return candidates & ~mask if self.negative else candidates & mask
+
+
+@dataclass(frozen=True, slots=True)
+class _OfDocuments:
+    """Whatever is asked of the document alone, so that each is fetched once."""
+
+    match: DocumentMatch
+    reads_documents: ClassVar[bool] = True
+
+    def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
         found = np.zeros(len(candidates), np.bool_)
         places = np.flatnonzero(candidates)
         for first in range(0, len(places), _DOCUMENTS_AT_ONCE):
             part = places[first : first + _DOCUMENTS_AT_ONCE]
-            found[part] = np.fromiter(map(match, self.documents(part + self.start)), np.bool_, len(part))
+            found[part] = np.fromiter(map(self.match, rows.documents(part + rows.start)), np.bool_, len(part))
         return found
 
 
-_METADATA: Final = frozenset({Comparison})
-_DOCUMENTS: Final = frozenset({DocumentTest})
+@dataclass(frozen=True, slots=True)
+class _All:
+    nodes: Sequence[_Node]
+    reads_documents: bool
+
+    def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
+        for node in self.nodes:
+            if not candidates.any():
+                break
+            candidates = node.narrow(candidates, rows)
+        return candidates
 
 
-def asks_metadata(expression: Expression) -> bool:
-    """Whether any part of ``expression`` is about metadata: the columns are needed."""
-    return _subjects(expression) != _DOCUMENTS
+@dataclass(frozen=True, slots=True)
+class _Any:
+    nodes: Sequence[_Node]
+    reads_documents: bool
+
+    def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
+        found = np.zeros(len(candidates), np.bool_)
+        for node in self.nodes:
+            left = candidates & ~found
+            if not left.any():
+                break
+            found |= node.narrow(left, rows)
+        return found
 
 
-def _subjects(expression: Expression) -> frozenset[type]:
-    """What an expression is about: metadata, documents or both."""
-    if isinstance(expression, And | Or):
-        return frozenset().union(*map(_subjects, expression.terms))
-    return frozenset({type(expression)})
+def _compiled(condition: Where) -> _Node:
+    if isinstance(condition, And | Or):
+        return _junction(isinstance(condition, And), list(map(_compiled, condition.conditions)))
+    if not isinstance(condition, Condition):
+        raise TypeError(f"expected a condition, got {type(condition).__name__}")
+    row = OPERATORS[condition.operator]
+    if row.document and condition.key == DOCUMENT_KEY:
+        return _OfDocuments(compile_match(condition))
+    meant = row.opposite if row.negative and row.opposite else row.name
+    return _OfKey(condition.key, TESTS[meant](condition.operand), row.negative)
 
 
-def _cheap_first(terms: Sequence[Expression], junction: type[And] | type[Or]) -> list[Expression]:
-    """Terms about metadata, then those about documents as one (each text is fetched once), then the mixed ones."""
-    about = [(_subjects(term), term) for term in terms]
-    of_documents = tuple(term for subjects, term in about if subjects == _DOCUMENTS)
-    return [
-        *(term for subjects, term in about if subjects == _METADATA),
-        *([junction(of_documents)] if of_documents else []),
-        *(term for subjects, term in about if len(subjects) > 1),
-    ]
+def _junction(every: bool, nodes: Sequence[_Node]) -> _Node:
+    """Nodes that read metadata only come first, then all about documents as one, then those that read both."""
+    matches = [node.match for node in nodes if isinstance(node, _OfDocuments)]
+    of_documents = [_OfDocuments(_combined(all if every else any, matches))] if matches else []
+    if len(matches) == len(nodes):
+        return of_documents[0]
+    of_metadata = [node for node in nodes if not node.reads_documents]
+    of_both = [node for node in nodes if node.reads_documents and not isinstance(node, _OfDocuments)]
+    ordered = (*of_metadata, *of_documents, *of_both)
+    return (_All if every else _Any)(ordered, len(of_metadata) < len(nodes))
 
 
-def _document_tests(expression: Expression) -> Iterator[DocumentTest]:
-    """Every test of documents: a pattern that is none is refused even where no document would be read."""
-    match expression:
-        case DocumentTest():
-            yield expression
-        case And(terms) | Or(terms):
-            for term in terms:
-                yield from _document_tests(term)
+def _combined(combine: Callable[[Iterable[bool]], bool], matches: Sequence[DocumentMatch]) -> DocumentMatch:
+    return lambda text: combine(match(text) for match in matches)
 
 
 # --- Operators ----------------------------------------------------------------------------------------
-Test = Callable[[Cells], Mask]
-
-
 def _none(cells: Cells) -> Mask:
     return np.zeros(len(cells), np.bool_)
 
@@ -283,24 +307,13 @@ def _contains(operand: Any) -> Test:
     return test
 
 
-@dataclass(frozen=True)
-class Operator:
-    """How ``{key: {operator: operand}}`` is tested: ``compile`` gives the positive form."""
-
-    compile: Callable[[Any], Test]
-    negated: bool = False
-
-
-#: One row per operator of metadata.
-OPERATORS: Final[dict[str, Operator]] = {
-    "$eq": Operator(_equal),
-    "$ne": Operator(_equal, negated=True),
-    "$gt": Operator(_Order(operator.gt, round_up=False)),
-    "$gte": Operator(_Order(operator.ge, round_up=True)),
-    "$lt": Operator(_Order(operator.lt, round_up=True)),
-    "$lte": Operator(_Order(operator.le, round_up=False)),
-    "$in": Operator(_is_in),
-    "$nin": Operator(_is_in, negated=True),
-    "$contains": Operator(_contains),
-    "$not_contains": Operator(_contains, negated=True),
+#: What an operator means for metadata: a function of the operand for each that is not the negative of another.
+TESTS: Final[dict[str, Callable[[Any], Test]]] = {
+    "$eq": _equal,
+    "$gt": _Order(operator.gt, round_up=False),
+    "$gte": _Order(operator.ge, round_up=True),
+    "$lt": _Order(operator.lt, round_up=True),
+    "$lte": _Order(operator.le, round_up=False),
+    "$in": _is_in,
+    "$contains": _contains,
 }

@@ -7,18 +7,17 @@ from typing import Final
 
 import numpy as np
 
-from chroma_nb.engine.filters.evaluation import asks_metadata, evaluate
+from chroma_nb.engine.filters.evaluation import evaluate
 from chroma_nb.engine.memory.collection import Ints, Mask
-from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.where import Expression
+from chroma_nb.query.conditions import Where
 
 #: Rows whose filter is evaluated first when only the first few matches are wanted; then four times as many.
 _FIRST_BLOCK: Final = 512
 
 
 def select(
-    snapshot: Snapshot, ids: Sequence[str] | None, filter: Expression | None, limit: int | None, offset: int = 0
+    snapshot: Snapshot, ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int = 0
 ) -> Ints:
     """The rows asked for, in get() order."""
     end = None if limit is None else offset + limit
@@ -32,28 +31,23 @@ def select(
     return found[offset:end]
 
 
-def _matching(snapshot: Snapshot, filter: Expression, among: Ints | None) -> Mask:
+def _matching(snapshot: Snapshot, filter: Where, among: Ints | None) -> Mask:
     """A mask over rows: live, matching, and in ``among`` when it is given."""
     alive = snapshot.memory.alive
     if among is not None:
         alive = np.zeros(snapshot.memory.rows, np.bool_)
         alive[among] = True
-    return evaluate(filter, _columns(snapshot, filter), snapshot.documents, alive)
+    return evaluate(filter, snapshot.columns, snapshot.documents, alive)
 
 
-def _first_matches(snapshot: Snapshot, filter: Expression, wanted: int) -> Ints:
-    columns, memory = _columns(snapshot, filter), snapshot.memory
+def _first_matches(snapshot: Snapshot, filter: Where, wanted: int) -> Ints:
+    memory = snapshot.memory
     found: list[Ints] = []
     count, stop, block = 0, 0, _FIRST_BLOCK
     while stop < memory.rows and count < wanted:
         start, stop = stop, min(stop + block, memory.rows)
         block *= 4
-        mask = evaluate(filter, columns, snapshot.documents, memory.alive, start, stop)
+        mask = evaluate(filter, snapshot.columns, snapshot.documents, memory.alive, start, stop)
         found.append(np.flatnonzero(mask) + start)
         count += len(found[-1])
     return np.concatenate(found) if found else np.empty(0, np.int64)
-
-
-def _columns(snapshot: Snapshot, filter: Expression) -> Columns:
-    """The metadata columns; none for a filter that is about documents only."""
-    return snapshot.columns() if asks_metadata(filter) else Columns()

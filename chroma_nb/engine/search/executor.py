@@ -13,8 +13,8 @@ from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.memory.collection import UNKNOWN, Float64, Ints, Mask
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search import planner
+from chroma_nb.query.conditions import Where
 from chroma_nb.types import Matrix, Vector
-from chroma_nb.where import Expression
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Search:
     steps: dict[str, Any] = field(default_factory=dict)
 
     def neighbours(
-        self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Expression | None
+        self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Where | None
     ) -> list[tuple[Ints, Float64]]:
         """(rows, distances) of the nearest records to each query, nearest first."""
         memory = self.snapshot.memory
@@ -56,7 +56,7 @@ class Search:
             self.steps["without_vector"] = memory.live - memory.searchable
         return [(memory.row_of_slot[slots], distances) for slots, distances in found]
 
-    def _allowed(self, ids: Sequence[str] | None, filter: Expression | None) -> Ints | None:
+    def _allowed(self, ids: Sequence[str] | None, filter: Where | None) -> Ints | None:
         """The slots that may be answered; None: all."""
         if ids is None and filter is None:
             return None

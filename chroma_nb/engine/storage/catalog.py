@@ -13,7 +13,7 @@ import orjson
 from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.errors import InternalError, InvalidArgumentError, _AlreadyExistsError, _DamagedError, _MissingError
 from chroma_nb.plain import shown
-from chroma_nb.schema import IndexParameters
+from chroma_nb.schema import IndexParameters, Unindexed
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenant
 
 _COLUMNS: Final = (
@@ -69,6 +69,11 @@ class CollectionRow(NamedTuple):
     @property
     def schema(self) -> dict[str, Any] | None:
         return _parsed(self.schema_json)
+
+    @property
+    def unindexed(self) -> Unindexed | None:
+        """What the schema keeps out of its indexes; None when that is nothing."""
+        return None if self.schema_json is None else _unindexed(self.schema_json)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -140,6 +145,11 @@ def _uuid(text: str) -> UUID:
 
 def _damaged(what: object) -> _DamagedError:
     return _DamagedError(f"what is stored about a collection is damaged ({what}); restore the database from a backup")
+
+
+@lru_cache(maxsize=256)
+def _unindexed(schema: bytes) -> Unindexed | None:
+    return Unindexed.of(_parsed(schema))
 
 
 @lru_cache(maxsize=256)

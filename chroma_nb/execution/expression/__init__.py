@@ -4,46 +4,27 @@ Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined
 """
 
 from chroma_nb.execution.expression import operator, plan
-from chroma_nb.operations.expressions import (
-    Abs,
-    Aggregate,
+from chroma_nb.query.conditions import (
     And,
     Contains,
-    Div,
     Eq,
-    Exp,
-    GroupBy,
     Gt,
     Gte,
     In,
     K,
     Key,
-    Knn,
-    Limit,
-    Log,
     Lt,
     Lte,
-    Max,
-    MaxK,
-    Min,
-    MinK,
-    Mul,
     Ne,
     Nin,
     NotContains,
     NotRegex,
     Or,
-    Rank,
     Regex,
-    Rrf,
-    Search,
-    Select,
-    Sub,
-    Sum,
-    Val,
-    Where,
 )
-from chroma_nb.operations.expressions import Where as SearchWhere
+from chroma_nb.query.conditions import Where as SearchWhere
+from chroma_nb.query.ranking import Abs, Div, Exp, Knn, Log, Max, Min, Mul, Rank, Rrf, Sub, Sum, Val
+from chroma_nb.query.search import Aggregate, GroupBy, Limit, MaxK, MinK, Search, Select
 
 __all__ = [
     "Abs",
@@ -83,7 +64,6 @@ __all__ = [
     "Sub",
     "Sum",
     "Val",
-    "Where",
     "operator",
     "plan",
 ]

@@ -5,45 +5,29 @@ Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined
 
 from chroma_nb.client.not_offered import KNN, Filter, Projection, RequestVersionContext, Scan, Segment
 from chroma_nb.embedding_functions.base import normalize_embeddings
-from chroma_nb.operations.expressions import (
-    Abs,
-    Aggregate,
+from chroma_nb.embeddings import validate_embeddings
+from chroma_nb.plain import maybe_cast_one_to_many
+from chroma_nb.query.conditions import (
     And,
     Contains,
-    Div,
     Eq,
-    Exp,
-    GroupBy,
     Gt,
     Gte,
     In,
     K,
     Key,
-    Knn,
-    Limit,
-    Log,
     Lt,
     Lte,
-    Max,
-    MaxK,
-    Min,
-    MinK,
-    Mul,
     Ne,
     Nin,
     NotContains,
     NotRegex,
     Or,
-    Rank,
     Regex,
-    Rrf,
-    Select,
-    Sub,
-    Sum,
-    Val,
     Where,
 )
-from chroma_nb.operations.validate import maybe_cast_one_to_many, validate_embeddings
+from chroma_nb.query.ranking import Abs, Div, Exp, Knn, Log, Max, Min, Mul, Rank, Rrf, Sub, Sum, Val
+from chroma_nb.query.search import Aggregate, GroupBy, Limit, MaxK, MinK, Select
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
     TYPE_KEY,

@@ -4,7 +4,9 @@ Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined
 """
 
 from chroma_nb.client.not_offered import KNN, CountPlan, Filter, GetPlan, KNNPlan, Projection, Scan
-from chroma_nb.operations.expressions import GroupBy, Key, Limit, Rank, Search, Select, Where
+from chroma_nb.query.conditions import Key, Where
+from chroma_nb.query.ranking import Rank
+from chroma_nb.query.search import GroupBy, Limit, Search, Select
 
 __all__ = [
     "CountPlan",

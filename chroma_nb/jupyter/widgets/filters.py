@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from chroma_nb.jupyter.markup import plain
+from chroma_nb.query.conditions import DOCUMENT_KEY
+from chroma_nb.query.operators import OPERATORS, Operator
 
 #: What the builder calls the document, which no metadata key can be called.
-DOCUMENT: Final = "#document"
+DOCUMENT: Final = DOCUMENT_KEY
 #: Values of a key that are offered.
 _OFFERED = 50
 
@@ -30,33 +32,20 @@ class Key:
     element: str = "mixed"
 
 
-@dataclass(frozen=True)
-class Operation:
-    """What a key can be asked: the words for it, Chroma's operator, the kinds of key it goes with."""
-
-    label: str
-    operator: str
-    kinds: frozenset[str]
-    many: bool = False
+_NUMBERS: Final = frozenset({"int", "float", "number"})
 
 
-_NUMBERS = frozenset({"int", "float", "number"})
-_SCALARS = _NUMBERS | {"text", "mixed"}
-
-OPERATIONS: Final = (
-    Operation("is", "$eq", _SCALARS | {"bool"}),
-    Operation("is not", "$ne", _SCALARS | {"bool"}),
-    Operation("≥", "$gte", _NUMBERS | {"mixed"}),
-    Operation("≤", "$lte", _NUMBERS | {"mixed"}),
-    Operation(">", "$gt", _NUMBERS | {"mixed"}),
-    Operation("<", "$lt", _NUMBERS | {"mixed"}),
-    Operation("is one of", "$in", _SCALARS, many=True),
-    Operation("is none of", "$nin", _SCALARS, many=True),
-    Operation("contains", "$contains", frozenset({"list", "mixed", "document"})),
-    Operation("does not contain", "$not_contains", frozenset({"list", "mixed", "document"})),
-    Operation("matches", "$regex", frozenset({"document"})),
-    Operation("does not match", "$not_regex", frozenset({"document"})),
-)
+def _goes_with(row: Operator, kind: str) -> bool:
+    """Whether a key of this kind can be asked with the operator."""
+    if kind == "document":
+        return row.document
+    if row.metadata == "element":
+        return kind in ("list", "mixed")
+    if kind == "bool":
+        return bool in row.kinds and not row.many  # there are but two to be one of
+    return row.metadata == "value" and (
+        kind == "mixed" or (kind == "text" and str in row.kinds) or (kind in _NUMBERS and int in row.kinds)
+    )
 
 
 def operations(kind: str) -> list[str]:
@@ -65,7 +54,7 @@ def operations(kind: str) -> list[str]:
     >>> operations("bool")
     ['is', 'is not']
     """
-    return [row.label for row in OPERATIONS if kind in row.kinds]
+    return [row.label for row in OPERATORS.values() if _goes_with(row, kind)]
 
 
 @dataclass(frozen=True)
@@ -171,15 +160,16 @@ def _joined(operator: str, terms: list[dict[str, Any]]) -> dict[str, Any] | None
 
 def _condition(row: FilterRow, keys: Mapping[str, Key]) -> dict[str, Any]:
     key = Key(row.key, "document") if row.key == DOCUMENT else keys.get(row.key) or Key(row.key, "mixed")
-    found = next((one for one in OPERATIONS if one.label == row.operation and key.kind in one.kinds), None)
+    asked = (one for one in OPERATORS.values() if one.label == row.operation and _goes_with(one, key.kind))
+    found = next(asked, None)
     if found is None:
         raise ValueError(f"{row.key!r} cannot be asked {row.operation!r}; it can: {', '.join(operations(key.kind))}")
     if row.key == DOCUMENT:
-        return {found.operator: row.value}
+        return {found.name: row.value}
     kind = key.element if key.kind == "list" else key.kind
     texts = next(csv.reader([row.value], skipinitialspace=True)) if found.many else [row.value]
     values = [typed(key.name, kind, text) for text in texts]
-    return {row.key: {found.operator: values if found.many else values[0]}}
+    return {row.key: {found.name: values if found.many else values[0]}}
 
 
 def typed(key: str, kind: str, text: str) -> Any:

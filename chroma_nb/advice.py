@@ -20,13 +20,9 @@ from uuid import UUID
 
 import numpy as np
 
-from chroma_nb.plain import PLAIN, SHOWN, plain, shown
-from chroma_nb.where import OPERATORS
+from chroma_nb.plain import PLAIN, plain, shown
 
 E = TypeVar("E", bound=BaseException)
-
-#: So much of a value stands in an advice.
-_BRIEF: Final = 200
 
 
 def advised(error: E, advice: str | None) -> E:
@@ -87,7 +83,8 @@ def remedy(value: Any) -> str:
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
 
-def _a(value: Any) -> str:
+def with_article(value: Any) -> str:
+    """The name of its type, with a or an."""
     name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
@@ -95,14 +92,14 @@ def _a(value: Any) -> str:
 def for_value(value: Any) -> str:
     """What is wrong with a metadata value, or with one item of a list, and what to do."""
     if type(value) is not list:
-        return f"got {_a(value)}: {remedy(value)}"
+        return f"got {with_article(value)}: {remedy(value)}"
     if not value:
         return "an empty list holds nothing: leave the key out"
     foreign = next((place for place, item in enumerate(value) if type(item) not in PLAIN or item is None), None)
     if foreign is not None:
         item = value[foreign]
         words = "a list in metadata holds no lists" if isinstance(item, list) else remedy(item)
-        return f"item {foreign} of the list is {_a(item)}: {words}"
+        return f"item {foreign} of the list is {with_article(item)}: {words}"
     kinds = sorted({type(item).__name__ for item in value})
     return f"the list holds {' and '.join(kinds)}: make all of one type"
 
@@ -115,10 +112,10 @@ def for_metadata(metadata: Any) -> str:
 def for_entry(key: Any, value: Any) -> str:
     """Which key of the metadata is wrong, and what to do."""
     if not isinstance(key, str):
-        return f"key {_quoted(key)}: str(…) makes it one"
+        return f"key {quoted(key)}: str(…) makes it one"
     if key == _RESERVED:
         return "give the key another name; documents go into documents="
-    return f"key {_quoted(key)}: {for_value(value)}"
+    return f"key {quoted(key)}: {for_value(value)}"
 
 
 _RESERVED: Final = "chroma:document"
@@ -131,7 +128,7 @@ def at(position: int, ids: Any) -> str:
     "Record 0 (id 'a')"
     """
     known = isinstance(ids, list) and position < len(ids)
-    return f"Record {position} (id {_quoted(ids[position])})" if known else f"Record {position}"
+    return f"Record {position} (id {quoted(ids[position])})" if known else f"Record {position}"
 
 
 def located(error: E, place: str) -> E:
@@ -141,7 +138,8 @@ def located(error: E, place: str) -> E:
     return error
 
 
-def _quoted(value: Any) -> str:
+def quoted(value: Any) -> str:
+    """A text in quotation marks, cut when long; anything else as it shows itself."""
     text = shown(value, longest=60)
     return repr(text) if isinstance(value, str) else text
 
@@ -150,7 +148,7 @@ def _quoted(value: Any) -> str:
 def for_list(value: Any, example: str) -> str:
     """How what is given instead of a list becomes one."""
     if isinstance(value, str):
-        return f"Write a list: [{_quoted(value)}]."
+        return f"Write a list: [{quoted(value)}]."
     if value is None or isinstance(value, type):
         return f"Write a list, such as {example}."
     if isinstance(value, np.ndarray) or _is_tensor(value):
@@ -163,11 +161,11 @@ def for_list(value: Any, example: str) -> str:
 def for_id(value: Any, position: int) -> str:
     """What to do about an id that is no str."""
     if isinstance(value, np.ndarray) or (isinstance(value, Iterable) and not isinstance(value, bytes | Mapping)):
-        return f"Write a list of str as ids: got {_a(value)} at position {position}; list(…) makes a list."
+        return f"Write a list of str as ids: got {with_article(value)} at position {position}; list(…) makes a list."
     words = "every record needs an id" if value is None else ".decode() makes it one"
     if not isinstance(value, bytes | None):
         words = "str(…) makes it one"
-    return f"The id at position {position} is {_a(value)}: ids are str; {words}."
+    return f"The id at position {position} is {with_article(value)}: ids are str; {words}."
 
 
 def _is_nan(value: Any) -> bool:
@@ -179,14 +177,14 @@ def for_duplicates(ids: Sequence[str], twice: Sequence[str]) -> str:
     """Where the first id that occurs twice stands."""
     first = twice[0]
     places = [str(place) for place in islice((place for place, id_ in enumerate(ids) if id_ == first), 3)]
-    return f"{_quoted(first)} stands at positions {' and '.join(places[:2])}{' and more' if places[2:] else ''}."
+    return f"{quoted(first)} stands at positions {' and '.join(places[:2])}{' and more' if places[2:] else ''}."
 
 
 def for_document(document: Any, position: int) -> str:
     """What to do about a document that is no str."""
     if document is None or _is_nan(document):
         return f"The document at position {position} is missing: leave the record out, or give its embedding."
-    return f"The document at position {position} is {_a(document)}: str(…) makes it one."
+    return f"The document at position {position} is {with_article(document)}: str(…) makes it one."
 
 
 def for_text(value: Any) -> str:
@@ -261,86 +259,3 @@ def for_dtype(dtype: Any) -> str | None:
     if dtype.kind == "O":
         return "The array holds Python objects: np.array(list(…), dtype=np.float32) makes one of numbers."
     return None
-
-
-# --- Filters -----------------------------------------------------------------------------------------------------
-def for_several(where: Any) -> str:
-    """How several conditions in one dict are written."""
-    if not isinstance(where, dict):
-        return ""
-    if not where:
-        return "An empty filter asks nothing: leave the argument out."
-    return f"Write them as {_joined([{key: value} for key, value in where.items()])}"
-
-
-def for_several_operators(key: str, condition: Mapping[Any, Any]) -> str:
-    """How several operators on one key are written."""
-    if not condition:
-        return f"Write an operator for {_quoted(key)}: one of {', '.join(OPERATORS)}."
-    return f"Write them as {_joined([{key: {name: operand}} for name, operand in condition.items()])}"
-
-
-def _joined(terms: list[Any]) -> str:
-    whole = shown({"$and": terms}, SHOWN)
-    return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one entry a dict'
-
-
-def for_operand(operator: str, operand: Any) -> str:
-    """What makes of an operand one that can be asked for."""
-    if operator in ("$in", "$nin"):
-        return for_list(operand, "[1, 2]")
-    if operator in ("$gt", "$gte", "$lt", "$lte") and isinstance(operand, str | datetime.date):
-        return "Order is of numbers only: store dates as numbers, such as .timestamp(), to compare them."
-    if operand is None:
-        return "No record holds None: leave the condition out."
-    if isinstance(operand, list):
-        return f"Write {{'$in': {shown(operand, 60)}}} to ask for one of several values."
-    if isinstance(operand, list | tuple | set | frozenset | np.ndarray):
-        return "Write {'$in': […]} with a list to ask for one of several values."
-    return f"Got {_a(operand)}: {remedy(operand)}."
-
-
-def for_operands(operands: list[Any]) -> str:
-    """What is wrong with the list of ``$in`` or ``$nin``."""
-    words = for_value(operands).replace("leave the key out", "leave the condition out")
-    return f"{words[0].upper()}{words[1:]}."
-
-
-def for_operator(operator: Any, allowed: Collection[str]) -> str:
-    """Which operator may have been meant."""
-    name = shown(operator, 30)
-    if f"${name}" in allowed:
-        return f"Operators begin with $: write ${name}."
-    if name in _MEANT:
-        return f"Write {_MEANT[name]}."
-    if name in ("$regex", "$not_regex"):
-        return f"{name} asks documents: where_document={{'{name}': …}}."
-    if name in ("$and", "$or"):
-        return f"{name} takes whole conditions: {{'{name}': [{{'key': …}}, {{'key': …}}]}}."
-    return ""
-
-
-_MEANT: Final = {
-    "==": "$eq", "=": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte",
-    "$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "$nin",
-}  # fmt: skip
-
-
-def for_filter(where: Any) -> str:
-    """What to write instead of something that is no dict."""
-    if isinstance(where, list | tuple):
-        return "Write one dict: {'$and': […]} joins several."
-    if isinstance(where, Mapping):
-        return "dict(…) makes it a dict."
-    if callable(getattr(where, "to_dict", None)):
-        return "Its .to_dict() is a filter."
-    return ""
-
-
-def for_junction(terms: Any) -> str:
-    """What to do about a list of conditions that is none, or too short."""
-    if isinstance(terms, list):
-        return "Write the one condition alone, without the list." if terms else "Leave the filter out."
-    if isinstance(terms, dict):
-        return f"Write a list: {shown([{key: value} for key, value in terms.items()], _BRIEF)}"
-    return for_list(terms, "[{'key': 1}, {'key': 2}]")

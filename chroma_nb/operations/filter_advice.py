@@ -1,0 +1,98 @@
+"""What to do about a filter that is refused: one sentence after Chroma's own, as in ``advice.py``."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from chroma_nb.advice import for_list, for_value, quoted, remedy, with_article
+from chroma_nb.plain import SHOWN, shown
+from chroma_nb.query.operators import NUMBERS, OPERATORS, of_metadata
+
+#: So much of a value stands in an advice.
+_BRIEF: Final = 200
+
+
+def for_several(where: Any) -> str:
+    """How several conditions in one dict are written."""
+    if not isinstance(where, dict):
+        return ""
+    if not where:
+        return "An empty filter asks nothing: leave the argument out."
+    return f"Write them as {_joined([{key: value} for key, value in where.items()])}"
+
+
+def for_several_operators(key: str, condition: Mapping[Any, Any]) -> str:
+    """How several operators on one key are written."""
+    if not condition:
+        return f"Write an operator for {quoted(key)}: one of {', '.join(row.name for row in of_metadata())}."
+    return f"Write them as {_joined([{key: {name: operand}} for name, operand in condition.items()])}"
+
+
+def _joined(terms: list[Any]) -> str:
+    whole = shown({"$and": terms}, SHOWN)
+    return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one entry a dict'
+
+
+def for_operand(operator: str, operand: Any) -> str:
+    """What makes of an operand one that can be asked for."""
+    row = OPERATORS[operator]
+    if row.many:
+        return for_list(operand, "[1, 2]")
+    if row.kinds <= NUMBERS and isinstance(operand, str | datetime.date):
+        return "Order is of numbers only: store dates as numbers, such as .timestamp(), to compare them."
+    if operand is None:
+        return "No record holds None: leave the condition out."
+    if isinstance(operand, list):
+        return f"Write {{'$in': {shown(operand, 60)}}} to ask for one of several values."
+    if isinstance(operand, list | tuple | set | frozenset | np.ndarray):
+        return "Write {'$in': […]} with a list to ask for one of several values."
+    return f"Got {with_article(operand)}: {remedy(operand)}."
+
+
+def for_operands(operands: list[Any]) -> str:
+    """What is wrong with the list of ``$in`` or ``$nin``."""
+    words = for_value(operands).replace("leave the key out", "leave the condition out")
+    return f"{words[0].upper()}{words[1:]}."
+
+
+def for_operator(operator: Any, allowed: Collection[str]) -> str:
+    """Which operator may have been meant."""
+    name = shown(operator, 30)
+    if f"${name}" in allowed:
+        return f"Operators begin with $: write ${name}."
+    meant = _MEANT.get(name) or next((row.name for row in OPERATORS.values() if name in row.signs), None)
+    if meant in allowed:
+        return f"Write {meant}."
+    if name in OPERATORS and not OPERATORS[name].metadata:
+        return f"{name} asks documents: where_document={{'{name}': …}}."
+    if name in ("$and", "$or"):
+        return f"{name} takes whole conditions: {{'{name}': [{{'key': …}}, {{'key': …}}]}}."
+    return ""
+
+
+#: What some write for an operator, besides its signs in SQL.
+_MEANT: Final = {"$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "$nin"}
+
+
+def for_filter(where: Any) -> str:
+    """What to write instead of something that is no dict."""
+    if isinstance(where, list | tuple):
+        return "Write one dict: {'$and': […]} joins several."
+    if isinstance(where, Mapping):
+        return "dict(…) makes it a dict."
+    if callable(getattr(where, "to_dict", None)):
+        return "Its .to_dict() is a filter."
+    return ""
+
+
+def for_junction(terms: Any) -> str:
+    """What to do about a list of conditions that is none, or too short."""
+    if isinstance(terms, list):
+        return "Write the one condition alone, without the list." if terms else "Leave the filter out."
+    if isinstance(terms, dict):
+        return f"Write a list: {shown([{key: value} for key, value in terms.items()], _BRIEF)}"
+    return for_list(terms, "[{'key': 1}, {'key': 2}]")

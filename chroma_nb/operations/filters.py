@@ -1,0 +1,289 @@
+"""Filters as arguments: Chroma's checks of its Python side, with its sentences, public under their Chroma names.
+
+What Chroma's engine refuses stands in ``query/parsing.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any, Final, TypedDict
+
+from chroma_nb.advice import advised
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.operations import filter_advice
+from chroma_nb.plain import PLAIN, plain_tree, shown
+from chroma_nb.query.conditions import DOCUMENT_KEY
+from chroma_nb.query.expression import MAX_DEPTH
+from chroma_nb.query.operators import NUMBERS, Operator, of_documents, of_metadata
+from chroma_nb.query.parsing import Filter, read_filter
+from chroma_nb.types import Where, WhereDocument
+
+
+class FilterSet(TypedDict):
+    """The two filters of one call."""
+
+    where: Where | None
+    where_document: WhereDocument | None
+
+
+def validate_filter_set(filter_set: FilterSet) -> None:
+    """``validate_where`` and ``validate_where_document`` of what is given."""
+    if filter_set["where"] is not None:
+        validate_where(filter_set["where"])
+    if filter_set["where_document"] is not None:
+        validate_where_document(filter_set["where_document"])
+
+
+def validate_where(where: Where) -> None:
+    """ValueError unless a filter on metadata in Chroma's form; what its engine refuses stands in ``query/parsing.py``.
+
+    >>> validate_where({"$and": [{"year": {"$gt": 1960}}, {"topic": "moon"}]})
+    """
+    check_plain_where(plain_tree(where))
+
+
+def check_plain_where(where: Any) -> None:
+    """``validate_where`` of plain values."""
+    pending: list[tuple[Any, int]] = [(where, 1)]
+    while pending:
+        term, level = pending.pop()
+        if level > MAX_DEPTH:
+            raise InvalidArgumentError(f"Invalid where clause: nested more than {MAX_DEPTH} levels deep")
+        key, value = _where_entry(term)
+        if key in ("$and", "$or"):
+            terms = _where_terms(value)
+            pending += [(term, level + 1) for term in reversed(terms)]
+        elif isinstance(value, dict):
+            _check_condition(key, value)
+
+
+def _where_entry(where: Any) -> tuple[str, Any]:
+    if not isinstance(where, dict):
+        raise advised(ValueError(f"Expected where to be a dict, got {shown(where)}"), filter_advice.for_filter(where))
+    if len(where) != 1:
+        raise advised(
+            ValueError(f"Expected where to have exactly one operator, got {shown(where)}"),
+            filter_advice.for_several(where),
+        )
+    ((key, value),) = where.items()
+    if not isinstance(key, str):
+        raise ValueError(f"Expected where key to be a str, got {shown(key)}")
+    if key in ("$contains", "$not_contains"):
+        raise advised(
+            ValueError(f"Expected where key to be a metadata field name or a logical operator ($and, $or), got {key}"),
+            f"Documents are asked by where_document={{'{key}': …}}.",
+        )
+    if key not in ("$and", "$or", "$in", "$nin") and not isinstance(value, str | int | float | dict):
+        raise advised(
+            ValueError(f"Expected where value to be a str, int, float, or operator expression, got {shown(value)}"),
+            filter_advice.for_operand("$eq", value),
+        )
+    return key, value
+
+
+def _where_terms(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise advised(
+            ValueError(f"Expected where value for $and or $or to be a list of where expressions, got {shown(value)}"),
+            filter_advice.for_junction(value),
+        )
+    if len(value) <= 1:
+        raise advised(
+            ValueError(
+                "Expected where value for $and or $or to be a list with at least two where expressions, "
+                f"got {shown(value)}"
+            ),
+            filter_advice.for_junction(value),
+        )
+    return value
+
+
+#: The order in which Chroma names the operators; what it does not know comes after.
+_NAMED_FIRST: Final = ("$gt", "$gte", "$lt", "$lte", "$ne", "$eq")
+
+
+def _named(operators: Collection[str]) -> str:
+    known = [name for name in _NAMED_FIRST if name in operators]
+    return ", ".join([*known, *(name for name in operators if name not in known)])
+
+
+def _check_condition(key: str, condition: dict[Any, Any]) -> None:
+    if len(condition) != 1:
+        raise advised(
+            ValueError(f"Expected operator expression to have exactly one operator, got {shown(condition)}"),
+            filter_advice.for_several_operators(key, condition),
+        )
+    ((operator, operand),) = condition.items()
+    allowed = {row.name: row for row in of_metadata()}
+    if operator not in allowed:
+        raise advised(
+            ValueError(f"Expected where operator to be one of {_named(allowed)}, got {shown(operator)}"),
+            filter_advice.for_operator(operator, allowed),
+        )
+    reason = _reason_against(key, allowed[operator], operand)
+    if reason is not None:
+        raise advised(ValueError(f"Expected {reason}"), filter_advice.for_operand(operator, operand))
+    if isinstance(operand, list) and not _are_of_one_type(operand):
+        raise advised(
+            ValueError(
+                "Expected where operand value to be a non-empty list, and all values to be of the same type "
+                f"got {shown(operand)}"
+            ),
+            filter_advice.for_operands(operand),
+        )
+
+
+def _reason_against(key: str, row: Operator, operand: Any) -> str | None:
+    """Why the operator cannot have this operand, in Chroma's words; None when it can."""
+    if row.kinds <= NUMBERS and not isinstance(operand, int | float):
+        return f"operand value to be an int or a float for operator {row.name}, got {shown(operand)}"
+    if row.many and not isinstance(operand, list):
+        return f"operand value to be an list for operator {row.name}, got {shown(operand)}"
+    if row.document:
+        if key == DOCUMENT_KEY and not isinstance(operand, str):
+            return f"operand value to be a str for operator {row.name} on {DOCUMENT_KEY}, got {shown(operand)}"
+        if not isinstance(operand, str | int | float):
+            return f"operand value to be a str, int, float, or bool for operator {row.name}, got {shown(operand)}"
+    if not isinstance(operand, str | int | float | list):
+        return f"where operand value to be a str, int, float, bool, or list of those type, got {shown(operand)}"
+    return None
+
+
+def _are_of_one_type(values: list[Any]) -> bool:
+    if len(set(map(type, values))) <= 1:
+        return bool(values)
+    first = type(values[0])
+    return all(isinstance(value, first) for value in values)
+
+
+def validate_where_document(where_document: WhereDocument) -> None:
+    """ValueError unless a filter on documents in Chroma's form.
+
+    >>> validate_where_document({"$not_contains": "moon"})
+    """
+    check_plain_where_document(plain_tree(where_document))
+
+
+def check_plain_where_document(where_document: Any) -> None:
+    """``validate_where_document`` of plain values."""
+    pending: list[tuple[Any, int]] = [(where_document, 1)]
+    while pending:
+        term, level = pending.pop()
+        if level > MAX_DEPTH:
+            raise InvalidArgumentError(f"Invalid where document clause: nested more than {MAX_DEPTH} levels deep")
+        operator, operand = _where_document_entry(term)
+        if operator in ("$and", "$or"):
+            pending += [(term, level + 1) for term in reversed(_where_document_terms(operand))]
+        elif not isinstance(operand, str):
+            raise advised(
+                ValueError(
+                    f"Expected where document operand value for operator {operator} to be a str, got {shown(operand)}"
+                ),
+                f"{{'$or': [{{'{operator}': …}}, {{'{operator}': …}}]}} asks for one of several."
+                if isinstance(operand, list | tuple | set)
+                else None,
+            )
+        elif not operand:
+            raise ValueError(f"Expected where document operand value for operator {operator} to be a non-empty str")
+
+
+def _where_document_entry(where_document: Any) -> tuple[str, Any]:
+    if not isinstance(where_document, dict):
+        raise advised(
+            ValueError(f"Expected where document to be a dictionary, got {shown(where_document)}"),
+            f"Write {{'$contains': {shown(where_document, 60)!r}}}."
+            if isinstance(where_document, str)
+            else filter_advice.for_filter(where_document),
+        )
+    if len(where_document) != 1:
+        raise advised(
+            ValueError(f"Expected where document to have exactly one operator, got {shown(where_document)}"),
+            filter_advice.for_several(where_document),
+        )
+    ((operator, operand),) = where_document.items()
+    allowed = (*(row.name for row in of_documents()), "$and", "$or")
+    if operator not in allowed:
+        raise advised(
+            ValueError(f"Expected where document operator to be one of {', '.join(allowed)}, got {shown(operator)}"),
+            filter_advice.for_operator(operator, allowed),
+        )
+    return operator, operand
+
+
+def _where_document_terms(operand: Any) -> list[Any]:
+    if not isinstance(operand, list):
+        raise advised(
+            ValueError(
+                "Expected document value for $and or $or to be a list of where document expressions, "
+                f"got {shown(operand)}"
+            ),
+            filter_advice.for_junction(operand),
+        )
+    if len(operand) <= 1:
+        raise advised(
+            ValueError(
+                "Expected document value for $and or $or to be a list with at least two where document expressions, "
+                f"got {shown(operand)}"
+            ),
+            filter_advice.for_junction(operand),
+        )
+    return operand
+
+
+def checked_filter(where: Any, where_document: Any) -> Filter:
+    """The filter of a call that has one, read and checked; raises what Chroma's Python side does.
+
+    One pass over what nobody refuses. Only for the rest all of Chroma's checks are run, which know the class and the
+    words; what they take and Chroma's engine does not is refused by the engine (``Filter.condition``).
+    """
+    try:
+        return read_filter(where, where_document)
+    except InvalidArgumentError:
+        pass  # perhaps refused by nobody: a subclass of dict, say
+    written = Filter(plain_tree(where), plain_tree(where_document))
+    if written.where is not None:
+        check_plain_where(written.where)
+    if written.where_document is not None:
+        check_plain_where_document(written.where_document)
+    return written
+
+
+def check_sendable(filter: Filter) -> None:
+    """TypeError for what JSON cannot carry in a filter that passed the checks, ValueError for circles, as in Chroma.
+
+    InvalidArgumentError for operands that are lists in lists without end.
+    """
+    if filter.known is not None or filter.where is None:
+        return
+    where = filter.where
+    pending: list[tuple[Any, int]] = [(where, 1)]
+    while pending:
+        term, level = pending.pop()
+        kind = type(term)
+        if kind in PLAIN:
+            continue
+        if not issubclass(kind, dict | list | tuple):
+            raise TypeError(
+                f"Object of type {kind.__name__} is not JSON serializable\n{filter_advice.for_operand('$eq', term)}"
+            )
+        items = dict.values(term) if issubclass(kind, dict) else term
+        if not PLAIN.issuperset(map(type, items)):
+            if level > _DEEPEST:
+                raise _endless(where)
+            pending += [(item, level + 1) for item in items]
+
+
+#: Deeper than filters may be, each level a dict and a list, and one operand more.
+_DEEPEST: Final = 2 * MAX_DEPTH + 4
+
+
+def _endless(where: Any) -> Exception:
+    """What is said of a filter that contains itself, or of lists in lists."""
+    try:
+        json.dumps(where)
+    except ValueError as error:
+        return ValueError(f"{error}\nThe filter contains itself: write an operand that is a str, a number or a bool.")
+    except RecursionError:
+        pass
+    return InvalidArgumentError("Invalid where clause: an operand is a list in a list, nested too deeply")

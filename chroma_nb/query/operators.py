@@ -1,0 +1,77 @@
+"""The operators of filters, one row each: what they ask, what they take, and how they are written.
+
+What an operator means is one function more, in ``engine/filters/evaluation.py`` for metadata and in
+``engine/filters/documents.py`` for documents. Everything else is read from here: parsing, the checks of arguments and
+what they advise, ``--where`` of the magics and the filter builder of the browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+#: Types of operands, by exact type: bool is no int.
+SCALARS: Final = frozenset({str, int, float, bool})
+NUMBERS: Final = frozenset({int, float})
+TEXT: Final = frozenset({str})
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What an operator asks and takes.
+
+    ``metadata`` says what it looks at under a key: the value, an element of a list, or nothing; ``document`` whether
+    it can be asked of the document, where its operand is a str. ``kinds`` are the types of its operand under a key;
+    with ``many`` the operand is a list of values of one of them. ``opposite`` is what ``not`` makes of it. A
+    ``negative`` operator holds exactly where its opposite does not, so also where the key or the document is missing.
+    ``signs`` are how ``--where`` writes it, ``label`` is how the filter builder does.
+    """
+
+    name: str
+    metadata: Literal["value", "element"] | None
+    document: bool
+    kinds: frozenset[type]
+    label: str
+    signs: tuple[str, ...] = ()
+    opposite: str | None = None
+    negative: bool = False
+    many: bool = False
+
+
+#: Every operator by its name, in the order in which they are offered.
+OPERATORS: Final[dict[str, Operator]] = {
+    row.name: row
+    for row in (
+        Operator("$eq", "value", False, SCALARS, "is", ("=", "=="), opposite="$ne"),
+        Operator("$ne", "value", False, SCALARS, "is not", ("!=", "<>"), opposite="$eq", negative=True),
+        Operator("$gte", "value", False, NUMBERS, "≥", (">=",), opposite="$lt"),
+        Operator("$lte", "value", False, NUMBERS, "≤", ("<=",), opposite="$gt"),
+        Operator("$gt", "value", False, NUMBERS, ">", (">",), opposite="$lte"),
+        Operator("$lt", "value", False, NUMBERS, "<", ("<",), opposite="$gte"),
+        Operator("$in", "value", False, SCALARS, "is one of", ("in",), opposite="$nin", many=True),
+        Operator("$nin", "value", False, SCALARS, "is none of", opposite="$in", negative=True, many=True),
+        Operator("$contains", "element", True, SCALARS, "contains", ("contains",), opposite="$not_contains"),
+        Operator("$not_contains", "element", True, SCALARS, "does not contain", opposite="$contains", negative=True),
+        Operator("$regex", None, True, TEXT, "matches", ("matches",), opposite="$not_regex"),
+        Operator("$not_regex", None, True, TEXT, "does not match", opposite="$regex", negative=True),
+    )
+}
+
+
+def of_metadata() -> Iterator[Operator]:
+    """The operators that a metadata key can be asked with.
+
+    >>> "$regex" in [row.name for row in of_metadata()]
+    False
+    """
+    return (row for row in OPERATORS.values() if row.metadata)
+
+
+def of_documents() -> Iterator[Operator]:
+    """The operators that a document can be asked with.
+
+    >>> [row.name for row in of_documents()]
+    ['$contains', '$not_contains', '$regex', '$not_regex']
+    """
+    return (row for row in OPERATORS.values() if row.document)

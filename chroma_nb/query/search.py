@@ -1,0 +1,277 @@
+"""Searches: a filter, a ranking, and what comes back, as objects and as JSON.
+
+Built here, executed only where a backend can (Chroma's cloud): ``collection.get`` and ``query`` take dicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from chroma_nb.plain import maybe_cast_one_to_many, plain
+from chroma_nb.query.conditions import Key, Where, name_of
+from chroma_nb.query.expression import E, Json, plain_dict, type_error
+from chroma_nb.query.ranking import Rank
+from chroma_nb.types import OneOrMany
+
+
+@dataclass
+class Limit:
+    """Which of the ranked records come back.
+
+    >>> Limit(offset=10, limit=5).to_dict()
+    {'offset': 10, 'limit': 5}
+    """
+
+    offset: int = 0
+    limit: int | None = None
+
+    def to_dict(self) -> Json:
+        """The limit as it is sent."""
+        offset, limit = plain(self.offset), plain(self.limit)
+        return {"offset": offset} if limit is None else {"offset": offset, "limit": limit}
+
+    @staticmethod
+    def from_dict(data: Json) -> Limit:
+        """The limit that a dict describes; TypeError or ValueError when it is none."""
+        data = plain_dict(data, "Limit")
+        offset, limit = data.get("offset", 0), data.get("limit")
+        if not isinstance(offset, int):
+            type_error("Limit offset", "must be an integer", offset)
+        if offset < 0:
+            raise ValueError(f"Limit offset must be non-negative, got {offset}")
+        if limit is not None and not isinstance(limit, int):
+            type_error("Limit limit", "must be an integer", limit)
+        if limit is not None and limit <= 0:
+            raise ValueError(f"Limit limit must be positive, got {limit}")
+        _refuse_unexpected(data, {"offset", "limit"}, "Limit")
+        return Limit(offset=offset, limit=limit)
+
+
+@dataclass
+class Select:
+    """Which fields come back: metadata keys, and fields of the record by their "#" names.
+
+    >>> from chroma_nb.query.conditions import K
+    >>> Select(keys={K.DOCUMENT}).to_dict()
+    {'keys': ['#document']}
+    """
+
+    keys: set[Key | str] = field(default_factory=set)
+
+    def to_dict(self) -> Json:
+        """The selection as it is sent."""
+        return {"keys": list(dict.fromkeys(map(name_of, self.keys)))}
+
+    @staticmethod
+    def from_dict(data: Json) -> Select:
+        """The selection that a dict describes; TypeError or ValueError when it is none."""
+        data = plain_dict(data, "Select")
+        keys = data.get("keys", [])
+        if not isinstance(keys, list | tuple | set):
+            type_error("Select keys", "must be a list/tuple/set", keys)
+        for key in keys:
+            if not isinstance(key, str):
+                type_error("Select key", "must be a string", key)
+        _refuse_unexpected(data, {"keys"}, "Select")
+        return Select(keys={*map(Key, dict.fromkeys(map(plain, keys)))})
+
+
+def _names(keys: OneOrMany[Key | str]) -> list[str]:
+    return [name_of(key) for key in cast("list[Key | str]", maybe_cast_one_to_many(keys))]
+
+
+def _refuse_unexpected(data: Mapping[str, Any], allowed: set[str], name: str) -> None:
+    unexpected = set(data) - allowed
+    if unexpected:
+        raise ValueError(f"Unexpected keys in {name} dict: {unexpected}")
+
+
+@dataclass
+class Aggregate:
+    """Which records of a group stay."""
+
+    def to_dict(self) -> Json:
+        """The aggregate as it is sent."""
+        raise NotImplementedError("Subclasses must implement to_dict()")
+
+    @staticmethod
+    def from_dict(data: Json) -> Aggregate:
+        """The aggregate that a dict describes; TypeError or ValueError when it is none."""
+        data = plain_dict(data, "Aggregate")
+        if not data:
+            raise ValueError("Aggregate dict cannot be empty")
+        if len(data) != 1:
+            raise ValueError(f"Aggregate dict must contain exactly one operator, got {len(data)}")
+        ((operator, operand),) = data.items()
+        if operator not in _AGGREGATES:
+            raise ValueError(f"Unknown aggregate operator: {operator}")
+        return _AGGREGATES[operator](*_keys_and_k(operator, operand))
+
+
+@dataclass
+class MinK(Aggregate):
+    """The ``k`` records with the smallest values of the keys."""
+
+    keys: OneOrMany[Key | str]
+    k: int
+
+    def to_dict(self) -> Json:
+        return {"$min_k": {"keys": _names(self.keys), "k": plain(self.k)}}
+
+
+@dataclass
+class MaxK(Aggregate):
+    """The ``k`` records with the largest values of the keys."""
+
+    keys: OneOrMany[Key | str]
+    k: int
+
+    def to_dict(self) -> Json:
+        return {"$max_k": {"keys": _names(self.keys), "k": plain(self.k)}}
+
+
+_AGGREGATES: Final[dict[str, type[MinK] | type[MaxK]]] = {"$min_k": MinK, "$max_k": MaxK}
+
+
+def _keys_and_k(operator: str, operand: Any) -> tuple[list[Key | str], int]:
+    if not isinstance(operand, dict):
+        type_error(operator, "requires a dict", operand)
+    for name in ("keys", "k"):
+        if name not in operand:
+            raise ValueError(f"{operator} requires '{name}' field")
+    keys, k = operand["keys"], operand["k"]
+    if not isinstance(keys, list | tuple):
+        type_error(f"{operator} keys", "must be a list", keys)
+    if not keys:
+        raise ValueError(f"{operator} keys cannot be empty")
+    if not isinstance(k, int):
+        type_error(f"{operator} k", "must be an integer", k)
+    if k <= 0:
+        raise ValueError(f"{operator} k must be positive, got {k}")
+    return _keys(keys), k
+
+
+def _keys(names: Iterable[Any]) -> list[Key | str]:
+    return [Key(plain(name)) if isinstance(name, str) else name for name in names]
+
+
+@dataclass
+class GroupBy:
+    """Records grouped by metadata keys, of each group those the aggregate leaves.
+
+    >>> from chroma_nb.query.conditions import K
+    >>> GroupBy(keys=K("topic"), aggregate=MinK(keys=K.SCORE, k=3)).to_dict()
+    {'keys': ['topic'], 'aggregate': {'$min_k': {'keys': ['#score'], 'k': 3}}}
+    """
+
+    keys: OneOrMany[Key | str] = field(default_factory=list)
+    aggregate: Aggregate | None = None
+
+    def to_dict(self) -> Json:
+        """The grouping as it is sent; empty when there is none."""
+        if not self.keys or self.aggregate is None:
+            return {}
+        return {"keys": _names(self.keys), "aggregate": self.aggregate.to_dict()}
+
+    @staticmethod
+    def from_dict(data: Json) -> GroupBy:
+        """The grouping that a dict describes; TypeError or ValueError when it is none."""
+        data = plain_dict(data, "GroupBy")
+        if not data:
+            return GroupBy()
+        for name in ("keys", "aggregate"):
+            if name not in data:
+                raise ValueError(f"GroupBy requires '{name}' field")
+        keys, aggregate = data["keys"], data["aggregate"]
+        if not isinstance(keys, list | tuple):
+            type_error("GroupBy keys", "must be a list", keys)
+        if not keys:
+            raise ValueError("GroupBy keys cannot be empty")
+        if not isinstance(aggregate, dict):
+            type_error("GroupBy aggregate", "must be a dict", aggregate)
+        return GroupBy(keys=_keys(keys), aggregate=Aggregate.from_dict(aggregate))
+
+
+class Search:
+    """One hybrid search: filter, ranking, grouping, limit, selection; each as object, dict, or by a method.
+
+    >>> from chroma_nb.query.conditions import K
+    >>> from chroma_nb.query.ranking import Knn
+    >>> Search().where(K("topic") == "moon").rank(Knn(query=[1.0])).limit(5).to_dict()["limit"]
+    {'offset': 0, 'limit': 5}
+    """
+
+    def __init__(
+        self,
+        where: Where | Json | None = None,
+        rank: Rank | Json | None = None,
+        group_by: GroupBy | Json | None = None,
+        limit: Limit | Json | int | None = None,
+        select: Select | Json | list[str] | set[str] | None = None,
+    ) -> None:
+        if isinstance(limit, int):
+            limit = {"limit": limit, "offset": 0}
+        if isinstance(select, list | set):
+            select = {"keys": list(select)}
+        self._where = None if where is None else _part("where", "", Where, where)
+        self._rank = None if rank is None else _part("rank", "", Rank, rank)
+        self._group_by = GroupBy() if group_by is None else _part("group_by", "", GroupBy, group_by)
+        self._limit = Limit() if limit is None else _part("limit", "int, ", Limit, limit)
+        self._select = Select() if select is None else _part("select", "list, set, ", Select, select)
+
+    def __repr__(self) -> str:
+        return f"Search({self.to_dict()})"
+
+    def to_dict(self) -> Json:
+        """The search as it is sent."""
+        return {
+            "filter": None if self._where is None else self._where.to_dict(),
+            "rank": None if self._rank is None else self._rank.to_dict(),
+            "group_by": self._group_by.to_dict(),
+            "limit": self._limit.to_dict(),
+            "select": self._select.to_dict(),
+        }
+
+    def where(self, where: Where | Json | None) -> Search:
+        """This search with another filter."""
+        return self._with(where=where)
+
+    def rank(self, rank_expr: Rank | Json | None) -> Search:
+        """This search with another ranking."""
+        return self._with(rank=rank_expr)
+
+    def group_by(self, group_by: GroupBy | Json | None) -> Search:
+        """This search with another grouping."""
+        return self._with(group_by=group_by)
+
+    def limit(self, limit: int, offset: int = 0) -> Search:
+        """This search with another limit."""
+        return self._with(limit=Limit(offset=offset, limit=limit))
+
+    def select(self, *keys: Key | str) -> Search:
+        """This search answering these fields."""
+        return self._with(select=Select(keys=set(keys)))
+
+    def select_all(self) -> Search:
+        """This search answering document, embedding, metadata and score."""
+        return self.select(Key.DOCUMENT, Key.EMBEDDING, Key.METADATA, Key.SCORE)
+
+    def _with(self, **changes: Any) -> Search:
+        parts = {
+            "where": self._where,
+            "rank": self._rank,
+            "group_by": self._group_by,
+            "limit": self._limit,
+            "select": self._select,
+        }
+        return Search(**{**parts, **changes})
+
+
+def _part(name: str, also: str, kind: type[E], value: Any) -> E:
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, dict):
+        return cast(E, cast(Any, kind).from_dict(value))
+    raise TypeError(f"{name} must be a {kind.__name__} object, dict, {also}or None, got {type(value).__name__}")
