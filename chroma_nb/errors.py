@@ -128,6 +128,7 @@ class ChromaAuthError(ChromaError):
     wire_name = "AuthError"
 
     def message(self) -> str:
+        """What a server says of it."""
         return "Forbidden"
 
 

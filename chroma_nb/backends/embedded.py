@@ -355,6 +355,7 @@ def _filter(request: r.Get | r.Query | r.Delete) -> Expression | None:
 
 def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:
     def refuse(engine: Engine, request: Any) -> NoReturn:
+        """Raise NotImplementedError, saying what would be needed."""
         raise NotImplementedError(what)
 
     return refuse

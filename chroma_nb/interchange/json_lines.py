@@ -43,10 +43,12 @@ class JsonLinesFile:
             self._file.write(orjson.dumps(line, option=_OPTIONS))
 
     def close(self) -> None:
+        """Finish the file, and give it its name."""
         self._file.close()
         self._unfinished.replace(self.path)
 
     def discard(self) -> None:
+        """Give up: what was written is removed."""
         self._file.close()
         self._unfinished.unlink(missing_ok=True)
 

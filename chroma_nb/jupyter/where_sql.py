@@ -86,6 +86,7 @@ class _Token:
 
     @property
     def keyword(self) -> str | None:
+        """The keyword that the token is, in small letters, or None."""
         word = self.text.lower()
         return word if self.kind == "word" and word in _KEYWORDS else None
 
@@ -118,6 +119,7 @@ class _Parser:
         self._depth = 0
 
     def parse(self) -> Filter:
+        """The filter that the text is. Raises the syntax error with the place."""
         if self._next.kind == "end":
             raise self._error("expected a filter such as year > 2020, got nothing")
         result = self._either()

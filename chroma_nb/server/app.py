@@ -106,6 +106,7 @@ class _StatusError(errors.ChromaError, metaclass=errors.ShownAs, shown=errors.Ch
         self._status = status
 
     def code(self) -> int:
+        """The HTTP status."""
         return self._status
 
 
@@ -149,6 +150,7 @@ def _call(kind: type[ops.Request[Any]], operation: Operation, context: Context) 
     """Parse, ask the backend, encode: all in a worker thread."""
 
     def work(scope: Scope, body: bytes | None) -> Answer:
+        """Read the request, ask the backend, write the answer."""
         values = _path_values(kind, scope["path_params"]) | _query_values(operation.query, scope["query_string"])
         if operation.body is not None:
             # The path has the last word: a body cannot name another place.
@@ -251,6 +253,7 @@ class Server:
         status = 0
 
         async def traced(message: Message) -> None:
+            """Send a message on, and note the status for the log."""
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]

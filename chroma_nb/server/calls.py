@@ -95,6 +95,7 @@ def _reset(values: Values, context: Context) -> ops.Reset:
 
 def _write(kind: type[ops.Add] | type[ops.Update] | type[ops.Upsert]) -> Build:
     def build(values: Values, context: Context) -> ops.Request[Any]:
+        """The request of a write, within the limits."""
         check_batch(len(values["ids"]), context.limits)
         place = {name: values[name] for name in ("collection_id", "tenant", "database")}
         written = records(values)
@@ -106,6 +107,7 @@ def _write(kind: type[ops.Add] | type[ops.Update] | type[ops.Upsert]) -> Build:
 
 def _filtered(kind: type[ops.Request[Any]]) -> Build:
     def build(values: Values, context: Context) -> ops.Request[Any]:
+        """The request of a call with filters, within the limits."""
         check_filter(values["where"], context.limits)
         check_filter(values["where_document"], context.limits)
         return kind(**values)

@@ -158,12 +158,14 @@ class _ProgressBar:
         self._told = 0
 
     def show(self, progress: Progress) -> None:
+        """Move the bar to what is written by now."""
         if self._bar is None:
             self._bar = progress_bar(progress.total, description="writing", unit="record", leave=False)
         self._bar.update(progress.written - self._told)
         self._told = progress.written
 
     def close(self) -> None:
+        """Take the bar away, if there is one."""
         if self._bar is not None:
             self._bar.close()
 

@@ -56,48 +56,61 @@ class AsyncServer(AsyncServerAPI):
     # --- The server itself ---
 
     def get_settings(self) -> Settings:
+        """The settings this was made with."""
         return self._backend.settings
 
     async def heartbeat(self) -> int:
+        """Nanoseconds since the epoch, from whoever answers requests."""
         return await self.handle(requests.Heartbeat())
 
     async def get_version(self) -> str:
+        """The version of Chroma whose API is spoken."""
         return await self.handle(requests.GetVersion())
 
     async def get_max_batch_size(self) -> int:
+        """The most records that one call should carry."""
         return await self.handle(requests.GetMaxBatchSize())
 
     async def get_user_identity(self) -> UserIdentity:
+        """Who the other side says we are."""
         return await self.handle(requests.GetUserIdentity())
 
     async def reset(self) -> bool:
+        """Delete everything, where the settings allow it."""
         return await self.handle(requests.Reset())
 
     # --- Tenants and databases ---
 
     async def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Make a database."""
         return await self.handle(requests.CreateDatabase(name, tenant))
 
     async def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
+        """The database of this name."""
         return await self.handle(requests.GetDatabase(name, tenant))
 
     async def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Delete a database and its collections."""
         return await self.handle(requests.DeleteDatabase(name, tenant))
 
     async def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
     ) -> Sequence[Database]:
+        """The databases of a tenant."""
         return await self.handle(requests.ListDatabases(tenant, limit, offset))
 
     async def create_tenant(self, name: str) -> None:
+        """Make a tenant."""
         return await self.handle(requests.CreateTenant(name))
 
     async def get_tenant(self, name: str) -> Tenant:
+        """The tenant of this name."""
         return await self.handle(requests.GetTenant(name))
 
     # --- Collections ---
 
     async def count_collections(self, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> int:
+        """How many collections there are in the database."""
         return await self.handle(requests.CountCollections(tenant, database))
 
     async def list_collections(
@@ -107,6 +120,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> Sequence[CollectionModel]:
+        """What is known of the collections, in the order they were created."""
         return await self.handle(requests.ListCollections(tenant, database, limit, offset))
 
     async def create_collection(
@@ -119,6 +133,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
+        """Make a collection."""
         request = prepare.create_collection(
             name=name,
             tenant=tenant,
@@ -140,21 +155,25 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
+        """The collection of this name, made if it is not there."""
         return await self.create_collection(name, schema, configuration, metadata, True, tenant, database)
 
     async def get_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
+        """What is known of the collection of this name."""
         return await self.handle(requests.GetCollection(name, tenant, database))
 
     async def get_collection_by_id(
         self, collection_id: UUID, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
+        """What is known of the collection of this id."""
         return await self.handle(requests.GetCollectionById(collection_id, tenant, database))
 
     async def delete_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> None:
+        """Delete a collection and everything in it."""
         return await self.handle(requests.DeleteCollection(name, tenant, database))
 
     async def _modify(

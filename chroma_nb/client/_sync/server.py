@@ -59,48 +59,61 @@ class Server(ServerAPI):
     # --- The server itself ---
 
     def get_settings(self) -> Settings:
+        """The settings this was made with."""
         return self._backend.settings
 
     def heartbeat(self) -> int:
+        """Nanoseconds since the epoch, from whoever answers requests."""
         return self.handle(requests.Heartbeat())
 
     def get_version(self) -> str:
+        """The version of Chroma whose API is spoken."""
         return self.handle(requests.GetVersion())
 
     def get_max_batch_size(self) -> int:
+        """The most records that one call should carry."""
         return self.handle(requests.GetMaxBatchSize())
 
     def get_user_identity(self) -> UserIdentity:
+        """Who the other side says we are."""
         return self.handle(requests.GetUserIdentity())
 
     def reset(self) -> bool:
+        """Delete everything, where the settings allow it."""
         return self.handle(requests.Reset())
 
     # --- Tenants and databases ---
 
     def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Make a database."""
         return self.handle(requests.CreateDatabase(name, tenant))
 
     def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
+        """The database of this name."""
         return self.handle(requests.GetDatabase(name, tenant))
 
     def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Delete a database and its collections."""
         return self.handle(requests.DeleteDatabase(name, tenant))
 
     def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
     ) -> Sequence[Database]:
+        """The databases of a tenant."""
         return self.handle(requests.ListDatabases(tenant, limit, offset))
 
     def create_tenant(self, name: str) -> None:
+        """Make a tenant."""
         return self.handle(requests.CreateTenant(name))
 
     def get_tenant(self, name: str) -> Tenant:
+        """The tenant of this name."""
         return self.handle(requests.GetTenant(name))
 
     # --- Collections ---
 
     def count_collections(self, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> int:
+        """How many collections there are in the database."""
         return self.handle(requests.CountCollections(tenant, database))
 
     def list_collections(
@@ -110,6 +123,7 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> Sequence[CollectionModel]:
+        """What is known of the collections, in the order they were created."""
         return self.handle(requests.ListCollections(tenant, database, limit, offset))
 
     def create_collection(
@@ -122,6 +136,7 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
+        """Make a collection."""
         request = prepare.create_collection(
             name=name,
             tenant=tenant,
@@ -143,21 +158,25 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
+        """The collection of this name, made if it is not there."""
         return self.create_collection(name, schema, configuration, metadata, True, tenant, database)
 
     def get_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
+        """What is known of the collection of this name."""
         return self.handle(requests.GetCollection(name, tenant, database))
 
     def get_collection_by_id(
         self, collection_id: UUID, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
+        """What is known of the collection of this id."""
         return self.handle(requests.GetCollectionById(collection_id, tenant, database))
 
     def delete_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> None:
+        """Delete a collection and everything in it."""
         return self.handle(requests.DeleteCollection(name, tenant, database))
 
     def _modify(

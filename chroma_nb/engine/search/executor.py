@@ -336,6 +336,7 @@ class Reading:
         place = {row: index for index, row in enumerate(every.tolist())}
 
         def per_query(field: str) -> list[list[Any]] | None:
+            """One field of the records found, a list per query; None when it was not asked for."""
             if field not in texts:
                 return None
             column = texts[field]
