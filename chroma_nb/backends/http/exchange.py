@@ -117,6 +117,7 @@ def _bounds(sizes: list[int], max_size: int, max_bytes: int) -> list[int]:
 
 def _part(records: Records, rows: slice) -> Records:
     def cut(field: Any) -> Any:
+        """The rows of one field; None stays None."""
         return None if field is None else field[rows]
 
     part = Records(
