@@ -285,7 +285,7 @@ def test_a_provider_may_write_to_the_collection_itself(call, collection, provide
     call(collection, table(), tmp_path)
     own = [name for name in collection.get(include=[])["ids"] if name.startswith("own")]
     assert len(own) == provider.calls
-    assert collection._client.handle(chroma_nb.operations.requests.Verify()) == []
+    assert collection._client._backend.handle(chroma_nb.operations.requests.Verify()) == []
 
 
 def test_what_uris_point_to_is_loaded_and_embedded(local_client, provider):
