@@ -163,7 +163,7 @@ def test_a_provider_that_fails_leaves_the_collection_as_it_was(call, error, coll
     provider.fails_at = None
     call(collection, table(), tmp_path)
     assert state(collection) != before
-    assert client.handle(chroma_nb.operations.requests.Verify()) == []
+    assert client._backend.handle(chroma_nb.operations.requests.Verify()) == []
 
 
 @CALL
