@@ -110,6 +110,7 @@ def _to_list(value: Any) -> list[Any]:
 
 def _one_of(*allowed: str) -> Callable[[Any], str]:
     def convert(value: Any) -> str:
+        """The value as a str, when it is one of those allowed; ValueError otherwise."""
         if value in allowed:
             return str(value)
         raise ValueError(f"one of {', '.join(allowed)}")
@@ -119,6 +120,7 @@ def _one_of(*allowed: str) -> Callable[[Any], str]:
 
 def _member_of(enum: type[Enum]) -> Callable[[Any], Enum]:
     def convert(value: Any) -> Enum:
+        """The member of the enum that the value names; ValueError otherwise."""
         try:
             return enum(value)
         except ValueError:
@@ -145,6 +147,7 @@ def _to_durability(value: Any) -> str:
 
 def _fields() -> dict[str, _Field]:
     def optional(convert: Callable[[Any], Any], default: Any = None) -> _Field:
+        """A field that may be None."""
         return _Field(default, convert, optional=True)
 
     open_paths = {f"{version}{path}": ["GET"] for version in APIVersion for path in ("", "/heartbeat", "/version")}

@@ -202,6 +202,7 @@ def records_at(records: Records, places: Sequence[int]) -> Records:
     whole = len(places) == len(records)
 
     def picked(values: Sequence[Any] | None) -> Sequence[Any] | None:
+        """The values of these records; None when none of them has one."""
         found = values if whole or values is None else [values[place] for place in places]
         return found if found is not None and any(value is not None for value in found) else None
 
@@ -318,6 +319,7 @@ def _records(
     keep = [row for row in range(len(ids)) if row not in bad]
 
     def kept(values: list[Any] | None) -> list[Any] | None:
+        """The values of the rows that are kept; None stays None."""
         return values if values is None or not bad else [values[row] for row in keep]
 
     if has_vector is not None and vectors is not None and bad:

@@ -101,6 +101,7 @@ def _version(name: str) -> str | None:
 
 def _packages(names: tuple[str, ...]) -> Callable[[Path], Finding]:
     def look(directory: Path) -> Finding:
+        """Which of these packages are installed, and in which version."""
         found = {name: _version(name) for name in names}
         missing = [name for name, version in found.items() if version is None]
         if missing:

@@ -180,11 +180,13 @@ class _AliasLoader(importlib.abc.Loader):
         self._ours = ours
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Our module itself, not a new one."""
         module = importlib.import_module(self._ours)
         self._spec, self._module_loader = module.__spec__, getattr(module, "__loader__", None)
         return module
 
     def exec_module(self, module: ModuleType) -> None:
+        """Nothing to run: the module is loaded already. Its own spec and loader are put back."""
         # The import system has just written Chroma's name over the module's own papers.
         module.__spec__, module.__loader__ = self._spec, self._module_loader
 
@@ -196,9 +198,11 @@ class _MadeLoader(importlib.abc.Loader):
         self._kind = kind
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """A new module of the class given."""
         return self._kind(spec.name, f"Chroma's {spec.name}, in chroma_nb's place.")
 
     def exec_module(self, module: ModuleType) -> None:
+        """Nothing to run."""
         return None
 
 
@@ -208,6 +212,10 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
+        """How ``chromadb`` or a module below it is loaded; None for any other name.
+
+        Raises ModuleNotFoundError for one that Chroma has not.
+        """
         if fullname != NAME and not fullname.startswith(f"{NAME}."):
             return None
         loader = self._loader(fullname.removeprefix(NAME).removeprefix("."))
@@ -242,9 +250,11 @@ class _ChromaDistribution(importlib.metadata.Distribution):
     """The distribution "chromadb" while the drop-in is in."""
 
     def read_text(self, filename: str) -> str | None:
+        """The metadata; no other file is there."""
         return _METADATA if filename == "METADATA" else None
 
     def locate_file(self, path: Any) -> Any:
+        """Where a file of the package would be."""
         return _folder() / path
 
 
@@ -262,6 +272,7 @@ class _Children:
 
     @classmethod
     def begin(cls) -> None:
+        """Make the folder and put it first on PYTHONPATH; once per process."""
         if cls.folder is not None:
             return
         cls.folder, cls.owner = Path(tempfile.mkdtemp(prefix="chroma_nb-drop-in-")), os.getpid()
@@ -278,6 +289,7 @@ class _Children:
 
     @classmethod
     def end(cls) -> None:
+        """Remove the folder, and take it off PYTHONPATH."""
         if cls.folder is None or cls.owner != os.getpid():
             return
         atexit.unregister(cls.end)

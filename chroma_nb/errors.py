@@ -132,6 +132,7 @@ class ChromaAuthError(ChromaError):
     chroma_name = wire_name = "AuthError"
 
     def message(self) -> str:
+        """What a server says of it."""
         return "Forbidden"
 
 

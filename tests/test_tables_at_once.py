@@ -164,7 +164,7 @@ def test_a_provider_that_fails_leaves_the_collection_as_it_was(call, error, coll
     provider.fails_at = None
     call(collection, table(), tmp_path)
     assert state(collection) != before
-    assert client.handle(chroma_nb.operations.requests.Verify()) == []
+    assert client._backend.handle(chroma_nb.operations.requests.Verify()) == []
 
 
 @CALL
@@ -286,7 +286,7 @@ def test_a_provider_may_write_to_the_collection_itself(call, collection, provide
     call(collection, table(), tmp_path)
     own = [name for name in collection.get(include=[])["ids"] if name.startswith("own")]
     assert len(own) == provider.calls
-    assert collection._client.handle(chroma_nb.operations.requests.Verify()) == []
+    assert collection._client._backend.handle(chroma_nb.operations.requests.Verify()) == []
 
 
 def test_what_uris_point_to_is_loaded_and_embedded(local_client, provider):

@@ -152,6 +152,7 @@ def import_on_first_open(path: Path) -> None:
         return
 
     def work() -> ImportReport | None:
+        """Import what is there, unless it was imported before; done while nobody else opens the directory."""
         writable = os.access(path, os.W_OK | os.X_OK)
         if writable:
             replacing.settle(path)
@@ -195,6 +196,7 @@ def _tidy(path: Path) -> None:
     """Remove what dead imports left beside a database, which none of it has anything to do with."""
 
     def work() -> None:
+        """Finish or undo what an import that was broken off left behind."""
         if (path / OUR_FILE).exists():
             replacing.settle(path)
             replacing.sweep(path)
@@ -345,6 +347,7 @@ def _some(batch: Records, places: np.ndarray[Any, np.dtype[np.intp]]) -> Records
     """Some of the records, without their vectors."""
 
     def chosen(values: Any) -> Any:
+        """The values at the chosen places; None stays None."""
         return None if values is None else [values[place] for place in places.tolist()]
 
     return Records(

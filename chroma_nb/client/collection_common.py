@@ -25,7 +25,9 @@ from chroma_nb.types import CollectionMetadata, CollectionModel, Include
 
 
 class _Server(Protocol):
-    def get_settings(self) -> Settings: ...
+    def get_settings(self) -> Settings:
+        """The settings of the client."""
+        ...
 
 
 ServerT = TypeVar("ServerT", bound=_Server)

@@ -38,8 +38,11 @@ def also_in_order(parameters: tuple[str, ...], *, when: Callable[[Any], bool]) -
     """
 
     def decorate(method: F) -> F:
+        """``method``, which also takes its arguments in the order of the older reference."""
+
         @wraps(method)
         def either(*args: Any, **kwargs: Any) -> Any:
+            """Call the method with its arguments by name, in whichever order they came."""
             if len(args) > 2 and when(args[2]):
                 given = dict(zip(parameters, args[2:], strict=False))
                 twice = sorted(given.keys() & kwargs.keys())

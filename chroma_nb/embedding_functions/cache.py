@@ -117,6 +117,7 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
         return self._through(input, "document")
 
     def embed_query(self, input: D) -> Embeddings:
+        """Vectors for questions, remembered apart from those of documents where the model tells them apart."""
         return self._through(input, "query")
 
     def _through(self, input: D, kind: str) -> Embeddings:
@@ -150,15 +151,19 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
         return getattr(self.embedding_function, "embedding_model", None)
 
     def get_config(self) -> Config:
+        """The configuration of the function inside."""
         return self.embedding_function.get_config()
 
     def default_space(self) -> Space:
+        """The space a new collection gets when none is named: that of the function inside."""
         return self.embedding_function.default_space()
 
     def supported_spaces(self) -> list[Space]:
+        """The spaces in which the vectors of the function inside mean something."""
         return self.embedding_function.supported_spaces()
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
+        """Raise ValueError when the function inside cannot change from one configuration to the other."""
         self.embedding_function.validate_config_update(old_config, new_config)
 
     def __repr__(self) -> str:
@@ -215,6 +220,7 @@ class VectorCache:
         found: dict[str, _Vector] = {}
 
         def find(connection: sqlite3.Connection) -> None:
+            """Look up every text."""
             for text in texts:
                 row = connection.execute(FIND, (model, text_hash(text))).fetchone()
                 if row is not None:
@@ -228,6 +234,7 @@ class VectorCache:
         rows = [(model, text_hash(text), np.asarray(vector, "<f4").tobytes()) for text, vector in vectors.items()]
 
         def keep(connection: sqlite3.Connection) -> None:
+            """Insert the rows and drop the oldest, in one transaction."""
             with connection:
                 connection.executemany(KEEP, rows)
                 count, last = connection.execute(SPAN).fetchone()

@@ -61,9 +61,11 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "langchain"
 
     def get_config(self) -> Config:
+        """The name of the LangChain class, as Chroma stores it; the function cannot be built from it."""
         return {
             "embedding_function_class": type(self.embedding_function).__name__,
             "note": "This is a placeholder config. You will need to recreate the langchain embedding function.",
@@ -71,6 +73,7 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
 
     @staticmethod
     def build_from_config(config: Config) -> NoReturn:
+        """Raises NotImplementedError: LangChain's object is not stored."""
         raise NotImplementedError(f"a LangChain embedding function cannot be built from its configuration; {HOW}")
 
     def is_legacy(self) -> bool:
@@ -78,4 +81,5 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
         return False
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
+        """Raises NotImplementedError, as in Chroma."""
         raise NotImplementedError(f"the configuration of a LangChain embedding function cannot be updated; {HOW}")

@@ -52,6 +52,7 @@ class CohereEmbeddingFunction(Configured[Embeddable]):
                 return [self._image(post, image) for image in items]
 
             def ask(batch: Sequence[str]) -> Any:
+                """The vectors of one batch, from one request."""
                 return rows_of(post(self._body(texts=list(batch), input_type="search_document")), "embeddings")
 
             return embed_in_batches(texts_of(items), size=BATCH, ask=ask, provider="Cohere")
@@ -66,11 +67,14 @@ class CohereEmbeddingFunction(Configured[Embeddable]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "cohere"
 
     def default_space(self) -> Space:
+        """The space a new collection gets when none is named: ip for the models that are made for it, else cosine."""
         return "ip" if SPACES.get(self.model_name) == "ip" else "cosine"
 
     def supported_spaces(self) -> list[Space]:
+        """The spaces in which vectors of this model mean something."""
         only = SPACES.get(self.model_name)
         return EmbeddingFunction.supported_spaces(self) if only is None else [only]

@@ -34,6 +34,7 @@ class Key:
     omitted_if_none: bool = False
 
     def accepts(self, value: Any) -> bool:
+        """Whether a configuration may have this value here."""
         if value is None:
             return not self.required
         if self.kind is float:
@@ -65,21 +66,25 @@ class Configured(EmbeddingFunction[D]):
     keys: ClassVar[Mapping[str, Key]]
 
     def default_space(self) -> Space:
+        """The space a new collection gets when none is named."""
         return "cosine"
 
     def get_config(self) -> Config:
+        """What is needed to build this function again, as JSON; never a secret."""
         values = {name: getattr(self, name) for name in self.keys}
         omitted = {name for name, key in self.keys.items() if key.omitted_if_none and values[name] is None}
         return {name: value for name, value in values.items() if name not in omitted}
 
     @classmethod
     def build_from_config(cls, config: Config) -> Self:
+        """The function that ``get_config`` described. Raises ValueError for another configuration."""
         cls.validate_config(config)
         cls.check_stored(config)
         return cls(**config)
 
     @classmethod
     def validate_config(cls, config: Config) -> None:
+        """Raise ValueError when ``config`` is not one of this class."""
         check_config(config, cls.keys, cls.__name__)
 
     @classmethod
@@ -87,6 +92,7 @@ class Configured(EmbeddingFunction[D]):
         """Raise ValueError for what a class takes from its caller but not from a file."""
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
+        """Raise ValueError when the update changes what is fixed, such as the model."""
         for name, key in self.keys.items():
             if key.fixed and name in new_config and new_config[name] != old_config.get(name, getattr(self, name)):
                 what = name.replace("_", " ")

@@ -56,13 +56,16 @@ class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "default"
 
     def get_config(self) -> Config:
+        """Empty, as Chroma's: the variant of the model is noted by the collection."""
         return {}
 
     @staticmethod
     def build_from_config(config: Config) -> DefaultEmbeddingFunction:
+        """The default function, whatever ``config`` says."""
         return DefaultEmbeddingFunction()
 
     def max_tokens(self) -> int:

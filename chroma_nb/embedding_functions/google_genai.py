@@ -64,6 +64,7 @@ class GoogleGeminiEmbeddingFunction(Configured[Documents]):
         with self._api().session() as post:
 
             def ask(batch: Sequence[str]) -> list[Any]:
+                """The vectors of one batch, from one request."""
                 answer = post({"requests": [self._request(text) for text in batch]})
                 return [rows_of(row, "values") for row in rows_of(answer, "embeddings")]
 
@@ -93,6 +94,7 @@ class GoogleGeminiEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "google_gemini"
 
 

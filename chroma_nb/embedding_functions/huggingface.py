@@ -54,6 +54,7 @@ class HuggingFaceEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "huggingface"
 
 
@@ -82,9 +83,11 @@ class HuggingFaceEmbeddingServer(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "huggingface_server"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
+        """Raise ValueError when a key would be sent to an address that only the stored configuration names."""
         if config.get("api_key_env_var") or os.environ.get(USUAL_VARIABLE):
             check_hosts(config["url"], ("huggingface.cloud",), cls.__name__)

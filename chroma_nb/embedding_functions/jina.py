@@ -70,6 +70,7 @@ class JinaEmbeddingFunction(Configured[Embeddable]):
         return self._embed(input, self._options())
 
     def embed_query(self, input: Embeddable) -> Embeddings:
+        """Vectors for questions, embedded as ``query_config`` says."""
         return self._embed(input, {**self._options(), **(self.query_config or {})})
 
     def _options(self) -> Config:
@@ -80,6 +81,7 @@ class JinaEmbeddingFunction(Configured[Embeddable]):
         with Api("Jina", API_URL, self._key).session() as post:
 
             def ask(batch: Sequence[Any]) -> list[Any]:
+                """The vectors of one batch, from one request."""
                 return indexed(post({"input": list(batch), "model": self.model_name, **options}))
 
             texts_only = not any(is_image(item) for item in items)
@@ -92,6 +94,7 @@ class JinaEmbeddingFunction(Configured[Embeddable]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "jina"
 
 

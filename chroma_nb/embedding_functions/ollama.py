@@ -38,6 +38,7 @@ class OllamaEmbeddingFunction(Configured[Documents]):
         with Api("Ollama", f"{self._base()}/api/embed", timeout=self.timeout).session() as post:
 
             def ask(batch: Sequence[str]) -> Any:
+                """The vectors of one batch, from one request."""
                 return rows_of(post({"model": self.model_name, "input": list(batch)}), "embeddings")
 
             return embed_in_batches(texts, size=BATCH, ask=ask, provider="Ollama")
@@ -51,4 +52,5 @@ class OllamaEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "ollama"

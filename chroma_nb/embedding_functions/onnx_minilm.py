@@ -320,9 +320,11 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "onnx_mini_lm_l6_v2"
 
     def default_space(self) -> Space:
+        """The space a new collection gets when none is named: cosine."""
         return "cosine"
 
     def max_tokens(self) -> int:
@@ -330,15 +332,18 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
         return MAX_TOKENS
 
     def get_config(self) -> Config:
+        """The providers of onnxruntime that were asked for; the model file is not stored."""
         return {"preferred_providers": self._preferred_providers}
 
     @staticmethod
     def build_from_config(config: Config) -> ONNXMiniLM_L6_V2:
+        """The function that ``get_config`` described. Raises ValueError for another configuration."""
         ONNXMiniLM_L6_V2.validate_config(config)
         return ONNXMiniLM_L6_V2(preferred_providers=config.get("preferred_providers"))
 
     @staticmethod
     def validate_config(config: Config) -> None:
+        """Raise ValueError when ``config`` is not one of this class."""
         unknown = set(config) - {"preferred_providers"}
         if unknown:
             raise ValueError(f"Expected only preferred_providers in the configuration, got {sorted(unknown)}")

@@ -67,10 +67,12 @@ class OpenCLIPEmbeddingFunction(Configured[Embeddable]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "open_clip"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
+        """Raise ValueError when the stored configuration names a path instead of a model."""
         for name in ("model_name", "checkpoint"):
             value = config[name]
             # open_clip reads "hf-hub:" and "local-dir:" names as places, and a checkpoint that is a file as a file

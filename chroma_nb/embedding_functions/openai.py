@@ -27,6 +27,7 @@ class _Headers(dict[str, str]):
     """Headers as they are sent; those that carry a secret stay out of a pickle."""
 
     def shown(self) -> dict[str, str]:
+        """The headers that are no secret."""
         return {name: value for name, value in self.items() if not any(word in name.lower() for word in SECRET_HEADERS)}
 
     def __deepcopy__(self, memo: object) -> _Headers:
@@ -93,6 +94,7 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
         with self._api().session() as post:
 
             def ask(batch: Sequence[str]) -> list[Any]:
+                """The vectors of one batch, from one request."""
                 return indexed(post(self._body(batch)))
 
             return embed_in_batches(texts, size=BATCH, ask=ask, provider="OpenAI")
@@ -115,8 +117,10 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "openai"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
+        """Raise ValueError when a key would be sent to an address that only the stored configuration names."""
         check_hosts(config.get("api_base"), HOSTS, cls.__name__)

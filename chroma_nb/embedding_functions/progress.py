@@ -26,9 +26,18 @@ class Progress(Protocol):
     """What a bar can do; use it in a ``with``."""
 
     @property
-    def done(self) -> int: ...
-    def update(self, n: int) -> None: ...
-    def close(self) -> None: ...
+    def done(self) -> int:
+        """How many are done."""
+        ...
+
+    def update(self, n: int) -> None:
+        """``n`` more are done."""
+        ...
+
+    def close(self) -> None:
+        """Take the bar away, or leave it as it is."""
+        ...
+
     def __enter__(self) -> Progress: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -64,6 +73,7 @@ class _Bar:
         self._due = time.monotonic() + delay
 
     def update(self, n: int) -> None:
+        """``n`` more are done; the bar is shown when it is time."""
         self.done += n
         if self._bar is not None:
             self._attempt(lambda: self._bar.update(n))
@@ -71,6 +81,7 @@ class _Bar:
             self._bar = self._attempt(self._shown)
 
     def close(self) -> None:
+        """Close the bar, if there is one."""
         if self._bar is not None:
             self._attempt(self._bar.close)
 
@@ -119,10 +130,12 @@ class _Stream:
         self._stream = stream
 
     def write(self, text: str) -> None:
+        """Write, if that is possible."""
         with suppress(Exception):
             self._stream.write(text)
 
     def flush(self) -> None:
+        """Flush, if that is possible."""
         with suppress(Exception):
             self._stream.flush()
 
@@ -145,6 +158,7 @@ class _Part:
 
     @property
     def done(self) -> int:
+        """How many are done, of the whole."""
         return self._outer.done
 
     def close(self) -> None:

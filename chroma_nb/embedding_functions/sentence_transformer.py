@@ -66,10 +66,12 @@ class SentenceTransformerEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "sentence_transformer"
 
     @classmethod
     def build_from_config(cls, config: Config) -> Self:
+        """The function that ``get_config`` described. Raises ValueError for another configuration."""
         cls.validate_config(config)
         cls.check_stored(config)
         arguments = dict(config)
@@ -77,6 +79,7 @@ class SentenceTransformerEmbeddingFunction(Configured[Documents]):
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
+        """Raise ValueError when the stored configuration names a path instead of a model, or other arguments."""
         if not HUB_NAME.fullmatch(config["model_name"]):
             raise ValueError(
                 f"the stored configuration names the model {config['model_name']!r}, which looks like a path; to use "

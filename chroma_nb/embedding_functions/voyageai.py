@@ -47,6 +47,7 @@ class VoyageAIEmbeddingFunction(Configured[Documents]):
         with Api("Voyage AI", API_URL, self._key).session() as post:
 
             def ask(batch: Sequence[str]) -> list[Any]:
+                """The vectors of one batch, from one request."""
                 return indexed(post(self._body(batch)))
 
             return embed_in_batches(texts, size=BATCH, ask=ask, provider="Voyage AI")
@@ -57,4 +58,5 @@ class VoyageAIEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
+        """The name under which the class is registered and stored."""
         return "voyageai"

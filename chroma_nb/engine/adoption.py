@@ -18,6 +18,7 @@ def adopt_database(engine: Engine, database: Database) -> None:
     """Make ``database`` and its tenant where they are missing; it keeps its id."""
 
     def adopt(connection: Connection) -> None:
+        """Insert the tenant and the database, unless they are there."""
         _insert_tenant(connection, database["tenant"])
         connection.execute(
             "INSERT OR IGNORE INTO databases (id, name, tenant) VALUES (?, ?, ?)",
@@ -44,6 +45,7 @@ def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set
     """
 
     def adopt(connection: Connection) -> CollectionModel:
+        """Insert the collection with its own id."""
         row = catalog.create_collection(
             connection,
             name=model.name,

@@ -168,7 +168,9 @@ class TableInMemory:
         self._batches.append(to_batch(records, self._columns))
 
     def close(self) -> None:
+        """Make the table of what was written."""
         self.table = pyarrow().Table.from_batches(self._batches, schema=self._columns)
 
     def discard(self) -> None:
+        """Give up: what was written is removed."""
         self._batches.clear()

@@ -40,10 +40,12 @@ class StoredConfiguration:
 
     @property
     def space(self) -> str:
+        """The distance: l2, cosine or ip."""
         return str(self.json["hnsw"]["space"])
 
     @property
     def max_neighbors(self) -> int:
+        """Neighbours per element of the graph, hnswlib's M."""
         return int(self.json["hnsw"]["max_neighbors"])
 
 

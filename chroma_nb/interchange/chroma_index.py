@@ -46,6 +46,7 @@ class Layout:
 
     @property
     def label_offset(self) -> int:
+        """Where in an element its label begins, in bytes."""
         return self.row_bytes - _LABEL_BYTES
 
 
@@ -86,6 +87,7 @@ class SegmentFiles:
         self._open.callback(os.close, self._folder)
 
     def close(self) -> None:
+        """Close the files."""
         self._open.close()
 
     def size(self, name: str) -> int | None:

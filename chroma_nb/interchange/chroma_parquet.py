@@ -237,6 +237,7 @@ class _CollectionRows:
         return None
 
     def batches(self, size: int) -> Iterator[Records]:
+        """All records, at most ``size`` at a time."""
         unusable = 0
         self.lost.clear()
         for batch in self._file.of(self._collection, ("id", "document", "metadata", "embedding"), size):

@@ -36,6 +36,7 @@ class _Fields:
     hidden: bool = False
 
     def put(self, key: str, value: Any) -> None:
+        """Set what a key of the metadata means; None removes it."""
         if key == DOCUMENT_KEY:
             self.document = value if isinstance(value, str) else None
         elif key == URI_KEY:
@@ -130,6 +131,7 @@ class CollectionReader:
             self.problems.append(no_folder)
 
     def close(self) -> None:
+        """Close the files of the index."""
         if self._files is not None:
             self._files.close()
 
@@ -233,6 +235,10 @@ class CollectionReader:
     # Reading
 
     def batches(self, size: int) -> Iterator[Records]:
+        """All records, at most ``size`` at a time, in Chroma's order.
+
+        What could not be read is added to ``problems``.
+        """
         unreadable = 0
         for start in range(0, len(self.ids), size):
             ids = self.ids[start : start + size]

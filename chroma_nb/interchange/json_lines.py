@@ -45,6 +45,7 @@ class JsonLinesFile:
             self._file.write(orjson.dumps(line, option=_OPTIONS))
 
     def close(self) -> None:
+        """Finish the file, and give it its name."""
         self._file.close()
         self._unfinished.replace(self.path)
 

@@ -34,12 +34,14 @@ class ParquetFile:
         self._writer = self._parquet.ParquetWriter(str(self._unfinished), self._columns, compression="zstd")
 
     def close(self) -> None:
+        """Finish the file, and give it its name."""
         if self._writer is None:
             self._begin(int(self._about.get("dimension") or 0))
         self._writer.close()
         self._unfinished.replace(self.path)
 
     def discard(self) -> None:
+        """Give up: what was written is removed."""
         if self._writer is not None:
             with contextlib.suppress(Exception):  # on a full disk, of what is not written yet
                 self._writer.close()

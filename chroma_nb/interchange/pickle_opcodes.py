@@ -59,6 +59,7 @@ class _Walk:
         self.memo: dict[int, Any] = {}
 
     def take(self, size: int) -> bytes:
+        """The next ``size`` bytes."""
         piece = self.data[self.at : self.at + size]
         if len(piece) < size:
             raise _Refused(f"ends at byte {len(self.data):,} in the middle of a value")
@@ -66,11 +67,13 @@ class _Walk:
         return piece
 
     def pop(self) -> Any:
+        """The top of the stack, taken off it."""
         if not self.stack:
             raise _Refused("takes a value that was never given")
         return self.stack.pop()
 
     def top_dict(self) -> dict[Any, Any]:
+        """The dict on top of the stack."""
         if not self.stack or type(self.stack[-1]) is not dict:
             raise _Refused("fills something that is not a table")
         table: dict[Any, Any] = self.stack[-1]
@@ -102,6 +105,7 @@ def _fixed(layout: str) -> Callable[[_Walk], int]:
     form = struct.Struct(layout)
 
     def read(walk: _Walk) -> int:
+        """The number that follows."""
         number: int = form.unpack(walk.take(form.size))[0]
         return number
 
@@ -113,6 +117,7 @@ _byte, _pair, _quad, _signed, _octet = map(_fixed, ("<B", "<H", "<I", "<i", "<Q"
 
 def _skip(size: int) -> Callable[[_Walk], None]:
     def skip(walk: _Walk) -> None:
+        """Pass over the bytes that follow."""
         walk.take(size)
 
     return skip
@@ -132,6 +137,7 @@ def _constant(make: Callable[[], Any]) -> Callable[[_Walk], None]:
 
 def _put(read: Callable[[_Walk], int]) -> Callable[[_Walk], None]:
     def put(walk: _Walk) -> None:
+        """Remember the top of the stack under the number that follows."""
         index = read(walk)
         if not walk.stack:
             raise _Refused("remembers a value that was never given")
@@ -142,6 +148,7 @@ def _put(read: Callable[[_Walk], int]) -> Callable[[_Walk], None]:
 
 def _get(read: Callable[[_Walk], int]) -> Callable[[_Walk], None]:
     def get(walk: _Walk) -> None:
+        """Push what was remembered under the number that follows."""
         index = read(walk)
         if index not in walk.memo:
             raise _Refused("refers to a value that was never given")

@@ -61,6 +61,7 @@ class Pages:
         self.free_list_trunk = int.from_bytes(header[32:36], "big")
 
     def page(self, number: int) -> bytes:
+        """The bytes of a page, counted from 1."""
         if not 1 <= number <= self.count:
             raise _Damaged(f"page {number} is outside the file")
         return os.pread(self._descriptor, self.size, (number - 1) * self.size)
@@ -197,6 +198,7 @@ class _Reader:
         return kind, _children(page, start, self.pages.usable) if kind == _INTERIOR else []
 
     def leaf(self, number: int, page: bytes) -> Iterator[tuple[int, bytes]]:
+        """Row id and bytes of every row in a leaf page that can be read."""
         start = 100 if number == 1 else 0
         count = int.from_bytes(page[start + 3 : start + 5], "big")
         pointers = start + 8

@@ -138,6 +138,7 @@ def filled(text: str, session: Session) -> str:
         return text
 
     def replacement(match: re.Match[str]) -> str:
+        """The variable's value as text; the word itself when there is no such variable."""
         names = session.variables
         return str(names[match[1]]) if match[1] in names else match[0]
 

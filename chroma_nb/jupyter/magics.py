@@ -66,6 +66,7 @@ def _matcher(session: Session) -> Any:
 
     @context_matcher(identifier="chroma_nb")  # type: ignore[untyped-decorator]
     def chroma(context: CompletionContext) -> SimpleMatcherResult:
+        """What IPython completes in a line of %chroma."""
         token, choices = complete(session, context.line_with_cursor[: context.cursor_position])
         completions = [SimpleCompletion(text=choice, type="chroma") for choice in choices]
         return {"completions": completions, "suppress": bool(completions), "matched_fragment": token, "ordered": True}

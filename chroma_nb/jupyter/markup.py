@@ -245,6 +245,7 @@ def _png(pixels: Any) -> bytes:
     lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1).tobytes()
 
     def chunk(name: bytes, content: bytes) -> bytes:
+        """One chunk of the file: length, name, content, checksum."""
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)

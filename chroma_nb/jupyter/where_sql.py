@@ -122,6 +122,7 @@ class _Parser:
         self._depth = 0
 
     def parse(self) -> Filter:
+        """The filter that the text is. Raises the syntax error with the place."""
         if self._next.kind == "end":
             raise self._error("expected a filter such as year > 2020, got nothing")
         result = self._either()

@@ -11,7 +11,9 @@ Batch: TypeAlias = tuple[IDs, Embeddings | None, Metadatas | None, Documents | N
 
 
 class _HasMaxBatchSize(Protocol):
-    def get_max_batch_size(self) -> int: ...
+    def get_max_batch_size(self) -> int:
+        """The most records that one call should carry."""
+        ...
 
 
 def create_batches(
@@ -31,6 +33,7 @@ def create_batches(
     size = api.get_max_batch_size()
 
     def cut(values: Any, start: int) -> Any:
+        """The values of one batch; None stays None."""
         return None if values is None else values[start : start + size]
 
     return [

@@ -84,34 +84,46 @@ class Reset(Request[bool]):
 # --- Tenants and databases ----------------------------------------------------------------------------
 @dataclass(frozen=True)
 class CreateTenant(Request[None]):
+    """Make a tenant."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class GetTenant(Request[Tenant]):
+    """The tenant of this name."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class CreateDatabase(Request[None]):
+    """Make a database in a tenant."""
+
     name: str
     tenant: str
 
 
 @dataclass(frozen=True)
 class GetDatabase(Request[Database]):
+    """The database of this name."""
+
     name: str
     tenant: str
 
 
 @dataclass(frozen=True)
 class DeleteDatabase(Request[None]):
+    """Delete a database and its collections."""
+
     name: str
     tenant: str
 
 
 @dataclass(frozen=True)
 class ListDatabases(Request[list[Database]]):
+    """The databases of a tenant; at most ``limit``, after the first ``offset``."""
+
     tenant: str
     limit: int | None = None
     offset: int | None = None
@@ -120,6 +132,8 @@ class ListDatabases(Request[list[Database]]):
 # --- Collections --------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class ListCollections(Request[list[CollectionModel]]):
+    """The collections of a database in the order they were created; at most ``limit``, after the first ``offset``."""
+
     tenant: str
     database: str
     limit: int | None = None
@@ -128,6 +142,8 @@ class ListCollections(Request[list[CollectionModel]]):
 
 @dataclass(frozen=True)
 class CountCollections(Request[int]):
+    """How many collections a database has."""
+
     tenant: str
     database: str
 
@@ -147,6 +163,8 @@ class CreateCollection(Request[CollectionModel]):
 
 @dataclass(frozen=True)
 class GetCollection(Request[CollectionModel]):
+    """The collection of this name."""
+
     name: str
     tenant: str
     database: str
@@ -154,6 +172,8 @@ class GetCollection(Request[CollectionModel]):
 
 @dataclass(frozen=True)
 class GetCollectionById(Request[CollectionModel]):
+    """The collection of this id."""
+
     id: UUID
     tenant: str
     database: str
@@ -173,6 +193,8 @@ class ModifyCollection(Request[None]):
 
 @dataclass(frozen=True)
 class DeleteCollection(Request[None]):
+    """Delete a collection and everything in it."""
+
     name: str
     tenant: str
     database: str
@@ -218,6 +240,8 @@ class Update(CollectionRequest[None]):
 
 @dataclass(frozen=True)
 class Upsert(CollectionRequest[None]):
+    """Ids that exist already are updated, the others added."""
+
     records: Records
 
 
@@ -232,6 +256,8 @@ class Delete(Filtered[int]):
 
 @dataclass(frozen=True)
 class Count(CollectionRequest[int]):
+    """How many records there are."""
+
     read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
 
 
@@ -268,21 +294,25 @@ class Search(CollectionRequest[SearchResult]):
 
 @dataclass(frozen=True)
 class Fork(CollectionRequest[CollectionModel]):
+    """Make a copy of the collection under another name; a server's only."""
+
     new_name: str
 
 
 @dataclass(frozen=True)
 class ForkCount(CollectionRequest[int]):
-    pass
+    """How many forks the collection has; a server's only."""
 
 
 @dataclass(frozen=True)
 class GetIndexingStatus(CollectionRequest[IndexingStatus]):
-    pass
+    """How far the index of the collection has come; a server's only."""
 
 
 @dataclass(frozen=True)
 class AttachFunction(CollectionRequest[dict[str, Any]]):
+    """Let a function run on what is written to the collection; a server's only."""
+
     function_id: str
     name: str
     output_collection: str
@@ -291,11 +321,15 @@ class AttachFunction(CollectionRequest[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class GetAttachedFunction(CollectionRequest[dict[str, Any]]):
+    """What is known of an attached function; a server's only."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class DetachFunction(CollectionRequest[bool]):
+    """Take an attached function away, on request with the collection it writes; a server's only."""
+
     name: str
     delete_output_collection: bool = False
 

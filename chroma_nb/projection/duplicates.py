@@ -111,6 +111,7 @@ def _drawn(frame: pandas.DataFrame, collection: Any, where: Where | None, **usua
     from chroma_nb.projection.drawn_frame import DrawnFrame  # loads pandas
 
     def draw(method: str = "auto", **options: Any) -> Any:
+        """The map of the collection with these records marked, as a plotly figure."""
         return project(collection, method, where=where).figure(**{**usual, **options})
 
     return DrawnFrame.of(frame, draw)
@@ -129,6 +130,7 @@ def _connected(rows: Any, close: Any) -> list[int]:
     owner = list(range(len(rows)))
 
     def root(one: int) -> int:
+        """The representative of a group, found by halving the path."""
         while owner[one] != one:
             owner[one] = owner[owner[one]]
             one = owner[one]

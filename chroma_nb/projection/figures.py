@@ -60,7 +60,9 @@ class Map(Protocol):
     name: str
 
     @property
-    def labels(self) -> Labels: ...
+    def labels(self) -> Labels:
+        """A label per record."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,7 @@ def star_traces(star: Star, coordinates: Matrix, number: int) -> list[Any]:
     group = f"query-{number}"
 
     def axes(spots: Matrix) -> dict[str, Any]:
+        """The columns of the coordinates by the names of their axes."""
         return {axis: np.ascontiguousarray(spots[:, column]) for column, axis in enumerate("xyz"[:dims])}
 
     lines = kind(

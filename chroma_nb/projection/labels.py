@@ -173,6 +173,7 @@ def _merged(density: npt.NDArray[np.float64], top: npt.NDArray[np.int64]) -> npt
     flat, owner = density.ravel(), {int(one): int(one) for one in np.unique(top)}
 
     def root(one: int) -> int:
+        """The representative of a group."""
         while owner[one] != one:
             one = owner[one]
         return one

@@ -375,6 +375,7 @@ def of_records(
     points = neighbours.prepared(records.embeddings, metric)
 
     def work(report: Callable[[str, float], None]) -> Matrix:
+        """The coordinates; ``report`` is told the stage and the share that is done."""
         near = None
         if reducer.needs_neighbours:
             warming = Background(lambda report: reducers.warm_umap()).start()
@@ -416,6 +417,7 @@ def _with_progress(work: Callable[[Callable[[str, float], None]], Matrix], metho
     with progress_bar(100, description=f"map by {method}", unit="%") as bar:
 
         def report(stage: str, share: float) -> None:
+            """Move the bar to this share of this stage."""
             nonlocal done
             start, width = shares[stage]
             now = max(done, int(start + width * share))

@@ -129,6 +129,7 @@ def _with_vectors(page: dict[str, Any], there: Any) -> dict[str, Any]:
     """The records of an answer that have a vector."""
 
     def kept(values: Any) -> Any:
+        """The values of the records that have a vector; None stays None."""
         return None if values is None else [value for value, given in zip(values, there, strict=True) if given]
 
     return {name: kept(page.get(name)) for name in ("ids", "embeddings", "documents", "metadatas")}

@@ -212,6 +212,7 @@ def _reporting(report: Report) -> Iterator[None]:
     usual, thread = layouts.tqdm, threading.get_ident()
 
     def epochs(steps: Any, *arguments: Any, **options: Any) -> Any:
+        """UMAP's loop over epochs, which reports each of this thread's."""
         if threading.get_ident() != thread:
             return usual(steps, *arguments, **options)
         return _counted(steps, report)

@@ -40,12 +40,15 @@ class StoredEmbeddingFunction:
         )
 
     def name(self) -> str:
+        """The stored name."""
         return self.stored_name
 
     def get_config(self) -> Json:
+        """The stored configuration; a copy."""
         return dict(self.config)
 
     def is_legacy(self) -> bool:
+        """False: it has a name and a configuration."""
         return False
 
     def default_space(self) -> Space | None:
@@ -53,6 +56,7 @@ class StoredEmbeddingFunction:
         return "l2" if self.stored_name == "default" else None
 
     def supported_spaces(self) -> list[Space]:
+        """All spaces: which of them the function supports is unknown here."""
         return ["cosine", "l2", "ip"]
 
 

@@ -199,6 +199,7 @@ class SpannIndexConfig(IndexConfig):
 
 def _optional_config(kind: type[IndexConfig]) -> _Check:
     def check(name: str, value: Any) -> Any:
+        """A configuration, of an object or of the dict that means one."""
         if value is None or isinstance(value, kind):
             return value
         if isinstance(value, Mapping):

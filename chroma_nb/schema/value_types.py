@@ -48,74 +48,100 @@ SPANN_INDEX_NAME: Final = "spann_index"
 
 @dataclass
 class FtsIndexType:
+    """The full-text index: whether it is on, and its configuration."""
+
     enabled: bool
     config: FtsIndexConfig
 
 
 @dataclass
 class VectorIndexType:
+    """The index of vectors: whether it is on, and its configuration."""
+
     enabled: bool
     config: VectorIndexConfig
 
 
 @dataclass
 class SparseVectorIndexType:
+    """The index of sparse vectors: whether it is on, and its configuration."""
+
     enabled: bool
     config: SparseVectorIndexConfig
 
 
 @dataclass
 class StringInvertedIndexType:
+    """The index of strings: whether it is on, and its configuration."""
+
     enabled: bool
     config: StringInvertedIndexConfig
 
 
 @dataclass
 class IntInvertedIndexType:
+    """The index of integers: whether it is on, and its configuration."""
+
     enabled: bool
     config: IntInvertedIndexConfig
 
 
 @dataclass
 class FloatInvertedIndexType:
+    """The index of floats: whether it is on, and its configuration."""
+
     enabled: bool
     config: FloatInvertedIndexConfig
 
 
 @dataclass
 class BoolInvertedIndexType:
+    """The index of bools: whether it is on, and its configuration."""
+
     enabled: bool
     config: BoolInvertedIndexConfig
 
 
 @dataclass
 class StringValueType:
+    """The indexes of texts; None where a schema says nothing of it."""
+
     fts_index: FtsIndexType | None = None
     string_inverted_index: StringInvertedIndexType | None = None
 
 
 @dataclass
 class FloatListValueType:
+    """The index of vectors; None where a schema says nothing of it."""
+
     vector_index: VectorIndexType | None = None
 
 
 @dataclass
 class SparseVectorValueType:
+    """The index of sparse vectors; None where a schema says nothing of it."""
+
     sparse_vector_index: SparseVectorIndexType | None = None
 
 
 @dataclass
 class IntValueType:
+    """The index of integers; None where a schema says nothing of it."""
+
     int_inverted_index: IntInvertedIndexType | None = None
 
 
 @dataclass
 class FloatValueType:
+    """The index of floats; None where a schema says nothing of it."""
+
     float_inverted_index: FloatInvertedIndexType | None = None
 
 
 @dataclass
 class BoolValueType:
+    """The index of bools; None where a schema says nothing of it."""
+
     bool_inverted_index: BoolInvertedIndexType | None = None
 
 

@@ -217,6 +217,7 @@ class Server:
         status = 0
 
         async def traced(message: Message) -> None:
+            """Send a message on, and note the status for the log."""
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]

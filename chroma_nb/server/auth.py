@@ -90,6 +90,7 @@ class _ForeignHostError(ChromaAuthError, metaclass=ShownAs, shown=ChromaAuthErro
     """A request that came by way of a web page or a name that is not ours."""
 
     def message(self) -> str:
+        """What the client is told."""
         return str(self.args[0])
 
 

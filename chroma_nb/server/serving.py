@@ -180,11 +180,13 @@ def _uvicorn_server(app: Server, limits: Limits, started: Callable[[], None], st
         """Tells when it has started; turns readiness off before it stops."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            """Begin to listen, and note the event loop."""
             await super().startup(sockets)
             self.loop = asyncio.get_running_loop()
             started()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Let requests that run know that they should end, then stop."""
             app.stopping = True
             await super().shutdown(sockets)
             for connection in list(self.server_state.connections):
@@ -219,7 +221,10 @@ def _patient_protocol(app: Server, limits: Limits) -> type[Any]:
     base = require("uvicorn.protocols.http.h11_impl", feature="the server", package="uvicorn").H11Protocol
 
     class PatientProtocol(base):  # type: ignore[misc, valid-type]  # the module is loaded on use
+        """uvicorn's protocol, with limits on how long a head may take to come and an answer to be taken."""
+
         def connection_made(self, transport: asyncio.Transport) -> None:
+            """A client has connected: its head is waited for, for a time."""
             self._timers: dict[str, asyncio.TimerHandle] = {}
             super().connection_made(transport)
             if app.stopping:  # accepted before, seen after all connections were told
@@ -231,23 +236,28 @@ def _patient_protocol(app: Server, limits: Limits) -> type[Any]:
             self._watch_head()
 
         def data_received(self, data: bytes) -> None:
+            """More of a request has come."""
             super().data_received(data)
             self._watch_head()
 
         def eof_received(self) -> bool:
+            """The client sends no more; whether the connection stays open for an answer."""
             # Who sends no more may still wait for the answer to a request that is complete.
             return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
 
         def pause_writing(self) -> None:
+            """The client takes no more for now: it is waited for, for a time."""
             super().pause_writing()
             # close() would wait until all is taken.
             self._timers["answer"] = self.loop.call_later(limits.answer_idle_seconds, self.transport.abort)
 
         def resume_writing(self) -> None:
+            """The client takes more again."""
             super().resume_writing()
             self._forget("answer")
 
         def connection_lost(self, error: Exception | None) -> None:
+            """The connection is gone: nothing is waited for any more."""
             self._forget("head")
             self._forget("answer")
             super().connection_lost(error)

@@ -11,6 +11,7 @@ import pytest
 from calls_in_a_call import interrupted, lines_of, spread, watchdog
 
 import chroma_nb
+from chroma_nb.backends.http import exchange, transport
 from chroma_nb.config import Settings
 from chroma_nb.errors import ChromaError
 
@@ -107,15 +108,15 @@ def test_at_every_line_of_a_call_another_works(client: Any, step: int) -> None:
 
 
 def test_a_call_in_a_call_in_a_call_works(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    send, told, versions = client._system._send, [], []
+    send, told, versions = transport._Line.send, [], []
 
-    def calling(call: Any, connections: Any) -> Any:
+    def calling(line: Any, call: Any) -> Any:
         if len(told) < 3:
             told.append("asked")
             versions.append(client.get_version())
-        return send(call, connections)
+        return send(line, call)
 
-    monkeypatch.setattr(client._system, "_send", calling)
+    monkeypatch.setattr(transport._Line, "send", calling)
     with watchdog(60):
         assert client.count_collections() == 1
     assert versions == ["1.5.9"] * 3
@@ -141,21 +142,19 @@ def test_a_client_that_is_closed_in_the_middle_of_its_call_finishes_it_and_close
 def test_a_write_in_batches_is_finished_though_its_client_is_closed_meanwhile(
     server: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chroma_nb.backends.http import exchange
-
     whole = exchange.batches
     monkeypatch.setattr(exchange, "batches", lambda records, size: whole(records, 2))
     other = chroma_nb.HttpClient(port=server.port)
     handle, sent = birds(other), []
-    send = other._system._send
+    send = transport._Line.send
 
-    def closing(call: Any, connections: Any) -> Any:
+    def closing(line: Any, call: Any) -> Any:
         sent.append(call)
         if len(sent) == 3:
             other.close()
-        return send(call, connections)
+        return send(line, call)
 
-    monkeypatch.setattr(other._system, "_send", closing)
+    monkeypatch.setattr(transport._Line, "send", closing)
     handle.add(ids=[f"b{n}" for n in range(8)], embeddings=[[n, 1] for n in range(8)])
     assert birds(client).count() == 10
     assert other._system._connections.is_closed

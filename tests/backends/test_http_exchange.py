@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chroma_nb import errors
+from chroma_nb.backends.http._async import conversation as async_conversation
+from chroma_nb.backends.http._sync import conversation
 from chroma_nb.backends.http.codec import Call, Reply
-from chroma_nb.backends.http.exchange import Acquaintance, Failure, Pause, Progress, batches, converse
+from chroma_nb.backends.http.exchange import Failure, KnownServer, batches
 from chroma_nb.operations import requests as ops
 from chroma_nb.types import Records
 
@@ -23,18 +27,47 @@ DONE = Reply(201, {}, b"{}")
 BUSY = Reply(503, {}, b"")
 
 
-def talk(request: ops.Request[Any], outcomes: list[Any], server: Acquaintance | None = None) -> tuple[list[Any], Any]:
-    """What is done when the calls have these outcomes, and the answer or the error."""
-    conversation, done, outcome = converse(request, server or Acquaintance()), [], None
+class Line:
+    """Notes what is done; the calls have the ``outcomes``."""
+
+    def __init__(self, outcomes: list[Any]) -> None:
+        self.outcomes, self.calls, self.pauses, self.written = outcomes, [], [], []
+
+    def send(self, call: Call) -> Any:
+        self.calls.append(call)
+        return self.outcomes.pop(0)
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    def progress(self, written: int, total: int) -> None:
+        self.written.append(written)
+
+
+class AwaitedLine(Line):
+    async def send(self, call: Call) -> Any:
+        return super().send(call)
+
+    async def pause(self, seconds: float) -> None:
+        super().pause(seconds)
+
+
+def talk(request: ops.Request[Any], outcomes: list[Any], server: KnownServer | None = None) -> tuple[Line, Any]:
+    """What is done when the calls have these outcomes, and the answer or the error: the same awaited or not."""
+    facts = server.facts if server else None
+    awaited = AwaitedLine(list(outcomes))
+    result = answer(lambda: asyncio.run(async_conversation.ask(request, KnownServer(facts), awaited)))
+    line = Line(list(outcomes))
+    assert repr(result) == repr(answer(lambda: conversation.ask(request, server or KnownServer(), line)))
+    assert (line.calls, line.pauses, line.written) == (awaited.calls, awaited.pauses, awaited.written)
+    return line, result
+
+
+def answer(ask: Callable[[], Any]) -> Any:
     try:
-        while True:
-            step = conversation.send(outcome)
-            done.append(step)
-            outcome = outcomes.pop(0) if isinstance(step, Call) else None
-    except StopIteration as end:
-        return done, end.value
+        return ask()
     except Exception as error:  # noqa: BLE001
-        return done, error
+        return error
 
 
 def add(count: int) -> ops.Add:
@@ -42,12 +75,12 @@ def add(count: int) -> ops.Add:
     return ops.Add(**PLACE, records=Records(ids, np.ones((count, 2), np.float32), documents=ids))
 
 
-def targets(done: list[Any]) -> list[str]:
-    return [step.target.rpartition("/")[2] for step in done if isinstance(step, Call)]
+def targets(line: Line) -> list[str]:
+    return [call.target.rpartition("/")[2] for call in line.calls]
 
 
 def test_a_write_asks_for_the_servers_facts_once() -> None:
-    server = Acquaintance()
+    server = KnownServer()
     first, _ = talk(add(1), [FACTS, DONE], server)
     second, _ = talk(add(1), [DONE], server)
     assert targets(first) == ["pre-flight-checks", "add"]
@@ -56,9 +89,9 @@ def test_a_write_asks_for_the_servers_facts_once() -> None:
 
 def test_a_write_beyond_the_servers_maximum_goes_in_batches_in_order() -> None:
     done, _ = talk(add(5), [FACTS, DONE, DONE, DONE])
-    sent = [orjson.loads(step.body)["ids"] for step in done if isinstance(step, Call) and step.body]
+    sent = [orjson.loads(call.body)["ids"] for call in done.calls if call.body]
     assert sent == [["r0", "r1"], ["r2", "r3"], ["r4"]]
-    assert [step.written for step in done if isinstance(step, Progress)] == [2, 4, 5]
+    assert done.written == [2, 4, 5]
 
 
 def test_a_batch_that_fails_tells_what_was_written_before_it() -> None:
@@ -80,8 +113,7 @@ def test_a_repeatable_call_is_repeated_and_at_last_given_up(status: int) -> None
     trouble = Reply(status, {}, b"")
     done, answer = talk(ops.GetVersion(), [trouble, trouble, Reply(200, {}, b'"1.0.0"')])
     assert answer == "1.0.0"
-    pauses = [step.seconds for step in done if isinstance(step, Pause)]
-    assert pauses == sorted(pauses)
+    assert done.pauses == sorted(done.pauses)
     done, error = talk(ops.GetVersion(), [trouble] * 9)
     assert isinstance(error, errors.ChromaError)
     assert len(targets(done)) == 3
@@ -99,15 +131,15 @@ def test_a_call_that_is_not_repeatable_is_repeated_only_when_it_cannot_have_arri
 def test_an_answer_that_did_not_come_in_time_is_not_waited_for_again() -> None:
     done, error = talk(ops.GetVersion(), [Failure(TimeoutError("late"), final=True)])
     assert isinstance(error, TimeoutError)
-    assert len(done) == 1
+    assert len(done.calls) == 1
 
 
 def test_retry_after_is_obeyed_within_reason() -> None:
     done, _ = talk(ops.GetVersion(), [Reply(429, {"retry-after": "3"}, b""), Reply(200, {}, b'"x"')])
-    assert [step.seconds for step in done if isinstance(step, Pause)] == [3.0]
+    assert done.pauses == [3.0]
     done, error = talk(ops.GetVersion(), [Reply(429, {"retry-after": "3600"}, b"")])
     assert isinstance(error, errors.RateLimitError)
-    assert len(done) == 1
+    assert len(done.calls) == 1
 
 
 @given(st.lists(st.text(max_size=30), max_size=40), st.integers(1, 10), st.integers(1, 400))

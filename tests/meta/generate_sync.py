@@ -15,6 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "chroma_nb"
 
 #: What is written by hand -> what is generated.
 FILES = {
+    "backends/http/_async/__init__.py": "backends/http/_sync/__init__.py",
+    "backends/http/_async/conversation.py": "backends/http/_sync/conversation.py",
     "client/_async/__init__.py": "client/_sync/__init__.py",
     "client/_async/admin.py": "client/_sync/admin.py",
     "client/_async/blocking.py": "client/_sync/blocking.py",

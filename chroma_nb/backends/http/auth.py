@@ -155,6 +155,7 @@ class _ProviderOfSettings(ClientAuthProvider):
         self._headers = SecretHeaders(type(self)._headers_of(system.settings))
 
     def authenticate(self) -> ClientAuthHeaders:
+        """The headers that the settings ask for, each value hidden in a SecretStr."""
         return {name: SecretStr(value) for name, value in self._headers.items()}
 
 

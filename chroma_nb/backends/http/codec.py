@@ -1,7 +1,7 @@
 """What each operation is on the wire of Chroma's REST API v2: request -> call, reply -> answer or error.
 
 Functions of values: no socket is known here. How an operation travels is told by its row in ``endpoints.py``.
-Sending, splitting and repeating stand in ``exchange.py`` and ``transport.py``.
+What is said in which order stands in ``_async/conversation.py``, what is split and repeated in ``exchange.py``.
 """
 
 from __future__ import annotations

@@ -1,37 +1,27 @@
-"""What is said to a server, and in which order: facts first, writes in batches, failures repeated.
+"""Decisions about what is said to a server: what is repeated and when, and how writes go in batches.
 
-A conversation is a generator: it yields what is to be done (``Call``, ``Pause``, ``Progress``) and is
-told the outcome. It does nothing itself, so the sync and the async transport drive the same one.
+Nothing is sent here; ``_async/conversation.py`` does, by these rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
-from chroma_nb.backends.http.codec import (
-    PRE_FLIGHT,
-    Call,
-    Reply,
-    ServerFacts,
-    decode,
-    encode,
-    error_of,
-    server_facts,
-)
+from chroma_nb.backends.http.codec import Call, Reply, ServerFacts
 from chroma_nb.operations import requests as ops
 from chroma_nb.types import Records, UpdateMetadata
 
-R = TypeVar("R")
-
 #: Chroma's server refuses bodies above 40 MiB unless configured otherwise.
-MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_BODY_BYTES: Final = 32 * 1024 * 1024
 #: A server that asks for more patience than this gets its error raised.
-LONGEST_PAUSE = 30.0
+LONGEST_PAUSE: Final = 30.0
 #: The pauses before the second, third, … attempt.
-DELAYS = (0.1, 0.4)
+DELAYS: Final = (0.1, 0.4)
+
+Write: TypeAlias = ops.Add | ops.Update | ops.Upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,55 +33,14 @@ class Failure:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """So many of the records of one call are written."""
-
-    written: int
-    total: int
+Outcome: TypeAlias = Reply | Failure
 
 
 @dataclass
-class Acquaintance:
+class KnownServer:
     """What one backend has learnt of its server; asked once."""
 
     facts: ServerFacts | None = None
-
-
-Step: TypeAlias = Call | Pause | Progress
-Outcome: TypeAlias = Reply | Failure | None
-Conversation: TypeAlias = Generator[Step, Outcome, R]
-
-
-def converse(request: ops.Request[R], server: Acquaintance) -> Conversation[R]:
-    """Ask the server for ``request``; the generator's return value is the answer."""
-    if isinstance(request, ops.Add | ops.Update | ops.Upsert):
-        yield from _write(request, server)
-        return None  # type: ignore[return-value]  # R is None for these three
-    if isinstance(request, ops.GetMaxBatchSize):
-        facts = yield from _facts(server)
-        return -1 if facts.max_batch_size is None else facts.max_batch_size  # type: ignore[return-value]
-    reply = yield from _reply(encode(request, server.facts or ServerFacts()))
-    return decode(request, reply)
-
-
-# --- One call, repeated where that is safe ----------------------------------------------------------------------
-def _reply(call: Call) -> Conversation[Reply]:
-    for delay in (*DELAYS, None):
-        outcome = yield call
-        wait = None if delay is None else pause_before_repeating(call, outcome, delay)
-        if wait is not None:
-            yield Pause(wait)
-        elif isinstance(outcome, Failure):
-            raise outcome.error
-        elif isinstance(outcome, Reply):
-            return outcome
-    raise AssertionError("the last attempt returns or raises")
 
 
 def pause_before_repeating(call: Call, outcome: Outcome, delay: float) -> float | None:
@@ -107,9 +56,7 @@ def pause_before_repeating(call: Call, outcome: Outcome, delay: float) -> float 
     """
     if isinstance(outcome, Failure):
         return delay if outcome.unreached or (call.repeatable and not outcome.final) else None
-    if isinstance(outcome, Reply) and (
-        outcome.status == 429 or (call.repeatable and outcome.status in {502, 503, 504})
-    ):
+    if outcome.status == 429 or (call.repeatable and outcome.status in {502, 503, 504}):
         wait = max(delay, _retry_after(outcome))
         return wait if wait <= LONGEST_PAUSE else None
     return None
@@ -123,35 +70,9 @@ def _retry_after(reply: Reply) -> float:
         return 0.0
 
 
-def _facts(server: Acquaintance) -> Conversation[ServerFacts]:
-    if server.facts is None:
-        reply = yield from _reply(PRE_FLIGHT)
-        if reply.status >= 400 and reply.status != 404:
-            raise error_of(reply)
-        server.facts = server_facts(reply)
-    return server.facts
-
-
 # --- Writes -------------------------------------------------------------------------------------------------------
-def _write(request: ops.Add | ops.Update | ops.Upsert, server: Acquaintance) -> Conversation[None]:
-    facts = yield from _facts(server)
-    total = len(request.records)
-    written = 0
-    for batch in batches(request.records, facts.max_batch_size):
-        part = replace(request, records=batch)
-        try:
-            reply = yield from _reply(encode(part, facts))
-            decode(part, reply)
-        except Exception as error:
-            if written:
-                error.args = (f"{error}; {_what_was_written(request, written)}",)
-            raise
-        written += len(batch)
-        if written < total or len(batch) < total:
-            yield Progress(written, total)
-
-
-def _what_was_written(request: ops.Add | ops.Update | ops.Upsert, written: int) -> str:
+def what_was_written(request: Write, written: int) -> str:
+    """What to say when a batch of a write fails after ``written`` records."""
     ids, call = request.records.ids, type(request).__name__.lower()
     return (
         f"the call was sent in batches: {written} of its {len(ids)} records, up to id {ids[written - 1]!r}, "
@@ -196,6 +117,7 @@ def _bounds(sizes: list[int], max_size: int, max_bytes: int) -> list[int]:
 
 def _part(records: Records, rows: slice) -> Records:
     def cut(field: Any) -> Any:
+        """The rows of one field; None stays None."""
         return None if field is None else field[rows]
 
     part = Records(

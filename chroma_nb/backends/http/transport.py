@@ -1,7 +1,7 @@
-"""The sockets: a conversation is driven over httpx, synchronously or not.
+"""The sockets: calls are carried by httpx, synchronously or not.
 
-No decisions here: what is sent and repeated stands in ``exchange.py``, what it looks like in
-``codec.py``. A backend owns its connections; nothing is shared between backends.
+No decisions here: what is said in which order stands in ``_async/conversation.py``, what is repeated in
+``exchange.py``, what it looks like in ``codec.py``. A backend owns its connections; nothing is shared between backends.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import random
 import ssl
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from threading import get_ident
@@ -23,9 +23,11 @@ from weakref import WeakKeyDictionary
 from chroma_nb._optional import require
 from chroma_nb._reentry import is_running
 from chroma_nb.backends.endpoints import API_PATH
+from chroma_nb.backends.http._async import conversation as async_conversation
+from chroma_nb.backends.http._sync import conversation
 from chroma_nb.backends.http.auth import SecretHeaders, auth_headers, basic
 from chroma_nb.backends.http.codec import Call, Reply
-from chroma_nb.backends.http.exchange import Acquaintance, Failure, Outcome, Pause, Progress, Step, converse
+from chroma_nb.backends.http.exchange import Failure, KnownServer, Outcome
 from chroma_nb.config import Settings, secret_names
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import ChromaError, ShownAs, _ClosedError
@@ -146,9 +148,9 @@ def _place(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _seconds(pause: Pause) -> float:
+def _apart(seconds: float) -> float:
     # Clients that failed together should not come back together.
-    return pause.seconds * random.uniform(1.0, 1.25)  # noqa: S311
+    return seconds * random.uniform(1.0, 1.25)  # noqa: S311
 
 
 class _ProgressBar:
@@ -158,13 +160,15 @@ class _ProgressBar:
         self._bar: Any = None
         self._told = 0
 
-    def show(self, progress: Progress) -> None:
+    def progress(self, written: int, total: int) -> None:
+        """See ``Line``."""
         if self._bar is None:
-            self._bar = progress_bar(progress.total, description="writing", unit="record", leave=False)
-        self._bar.update(progress.written - self._told)
-        self._told = progress.written
+            self._bar = progress_bar(total, description="writing", unit="record", leave=False)
+        self._bar.update(written - self._told)
+        self._told = written
 
     def close(self) -> None:
+        """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
 
@@ -178,7 +182,7 @@ class _HttpParts:
         self.settings = settings
         self._endpoint = endpoint(settings)
         self._place = _place(self._endpoint.url)
-        self._server = Acquaintance()
+        self._server = KnownServer()
         self._closed = False
         self.identifier = self._endpoint.url
 
@@ -291,35 +295,11 @@ class HttpBackend(_HttpParts):
                 _close(self._connections, self._process)
 
     def _converse(self, request: Request[R], connections: httpx.Client) -> R:
-        conversation, bar = converse(request, self._server), _ProgressBar()
+        line = _Line(connections, self._endpoint.url, self._check_open)
         try:
-            step = next(conversation)
-            while True:
-                step = conversation.send(self._take(step, bar, connections))
-        except StopIteration as end:
-            answer: R = end.value
-            return answer
+            return conversation.ask(request, self._server, line)
         finally:
-            bar.close()
-
-    def _take(self, step: Step, bar: _ProgressBar, connections: httpx.Client) -> Outcome:
-        if isinstance(step, Call):
-            return self._send(step, connections)
-        if isinstance(step, Pause):
-            time.sleep(_seconds(step))
-        else:
-            bar.show(step)
-        return None
-
-    def _send(self, call: Call, connections: httpx.Client) -> Reply | Failure:
-        httpx = require("httpx", feature="HttpClient")
-        if connections.is_closed:  # by another thread, between two steps of this call
-            self._check_open()
-        try:
-            url = self._endpoint.url + call.target
-            return _reply(connections.request(call.method, url, content=call.body))
-        except httpx.RequestError as error:
-            return _failure(error, self._place)
+            line.close()
 
     def close(self) -> None:
         """Close the connections, after a call that this thread is in the middle of; harmless when closed already."""
@@ -334,6 +314,28 @@ def _close(connections: httpx.Client, process: int) -> None:
     """Close them where they were opened: a forked child must not say goodbye on its parent's sockets."""
     if process == os.getpid():
         connections.close()
+
+
+class _Line(_ProgressBar):
+    """Carries the calls of one request."""
+
+    def __init__(self, connections: httpx.Client, url: str, check_open: Callable[[], None]) -> None:
+        super().__init__()
+        self._connections, self._url, self._check_open = connections, url, check_open
+
+    def send(self, call: Call) -> Outcome:
+        """See ``conversation.Line``."""
+        httpx = require("httpx", feature="HttpClient")
+        if self._connections.is_closed:  # by another thread, between two calls of this request
+            self._check_open()
+        try:
+            return _reply(self._connections.request(call.method, self._url + call.target, content=call.body))
+        except httpx.RequestError as error:
+            return _failure(error, _place(self._url))
+
+    def pause(self, seconds: float) -> None:
+        """See ``conversation.Line``."""
+        time.sleep(_apart(seconds))
 
 
 class AsyncHttpBackend(_HttpParts):
@@ -353,33 +355,11 @@ class AsyncHttpBackend(_HttpParts):
     async def handle(self, request: Request[R]) -> R:
         """Ask the server for ``request``."""
         self._check_open()
-        conversation, bar = converse(request, self._server), _ProgressBar()
+        line = _AsyncLine(self._connections(), self._endpoint.url)
         try:
-            step = next(conversation)
-            while True:
-                step = conversation.send(await self._take(step, bar))
-        except StopIteration as end:
-            answer: R = end.value
-            return answer
+            return await async_conversation.ask(request, self._server, line)
         finally:
-            bar.close()
-
-    async def _take(self, step: Step, bar: _ProgressBar) -> Outcome:
-        if isinstance(step, Call):
-            return await self._send(step)
-        if isinstance(step, Pause):
-            await asyncio.sleep(_seconds(step))
-        else:
-            bar.show(step)
-        return None
-
-    async def _send(self, call: Call) -> Reply | Failure:
-        httpx = require("httpx", feature="AsyncHttpClient")
-        url = self._endpoint.url + call.target
-        try:
-            return _reply(await self._connections().request(call.method, url, content=call.body))
-        except httpx.RequestError as error:
-            return _failure(error, self._place)
+            line.close()
 
     async def close(self) -> None:
         """Close the connections of this event loop; those of loops that ended are gone with them."""
@@ -392,3 +372,23 @@ class AsyncHttpBackend(_HttpParts):
         """Let go of every connection without waiting."""
         self._closed = True
         self._by_loop.clear()
+
+
+class _AsyncLine(_ProgressBar):
+    """Carries the calls of one request."""
+
+    def __init__(self, connections: httpx.AsyncClient, url: str) -> None:
+        super().__init__()
+        self._connections, self._url = connections, url
+
+    async def send(self, call: Call) -> Outcome:
+        """See ``conversation.Line``."""
+        httpx = require("httpx", feature="AsyncHttpClient")
+        try:
+            return _reply(await self._connections.request(call.method, self._url + call.target, content=call.body))
+        except httpx.RequestError as error:
+            return _failure(error, _place(self._url))
+
+    async def pause(self, seconds: float) -> None:
+        """See ``conversation.Line``."""
+        await asyncio.sleep(_apart(seconds))

@@ -61,6 +61,7 @@ class Kind:
 
 def _is(kind: type, expected: str) -> Reader:
     def read(name: str, value: Any) -> Any:
+        """The value, which must be of the kind."""
         if type(value) is not kind:
             raise _wrong(name, expected, value)
         return value
@@ -100,6 +101,7 @@ def _read_level(name: str, value: Any) -> ReadLevel:
 
 def _list_of(item: Callable[[Any], bool], expected: str) -> Reader:
     def read(name: str, value: Any) -> list[Any]:
+        """The list, whose items must all be of the kind."""
         if type(value) is not list:
             raise _wrong(name, f"a list of {expected}", value)
         for index, member in enumerate(value):
@@ -124,6 +126,7 @@ def _text_or_none(value: Any) -> bool:
 
 def _one_of(*allowed: str) -> Reader:
     def read(name: str, value: Any) -> tuple[str, ...]:
+        """The members, which must all be allowed."""
         for member in _list_of(_text, "strings")(name, value):
             if member not in allowed:
                 raise BodyError(
@@ -168,6 +171,7 @@ def _metadata_value(name: str, value: Any) -> Any:
 
 def _list_of_metadata(one: Reader) -> Reader:
     def read(name: str, value: Any) -> list[dict[str, Any] | None]:
+        """The list of metadata, each an object or null."""
         if type(value) is not list:
             raise _wrong(name, "a list of objects", value)
         return [None if item is None else one(f"{name}[{index}]", item) for index, item in enumerate(value)]

@@ -53,6 +53,7 @@ class AsyncServer(AsyncServerAPI):
     # --- The server itself ---
 
     def get_settings(self) -> Settings:
+        """The settings this was made with."""
         return self._backend.settings
 
     async def heartbeat(self) -> int:
@@ -116,6 +117,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
+        """Make a collection."""
         request = prepare.create_collection(
             name=name,
             tenant=tenant,
@@ -137,6 +139,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
+        """The collection of this name, made if it is not there."""
         return await self.create_collection(name, schema, configuration, metadata, True, tenant, database)
 
     async def get_collection(

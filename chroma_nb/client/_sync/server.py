@@ -56,6 +56,7 @@ class Server(ServerAPI):
     # --- The server itself ---
 
     def get_settings(self) -> Settings:
+        """The settings this was made with."""
         return self._backend.settings
 
     def heartbeat(self) -> int:
@@ -119,6 +120,7 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
+        """Make a collection."""
         request = prepare.create_collection(
             name=name,
             tenant=tenant,
@@ -140,6 +142,7 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
+        """The collection of this name, made if it is not there."""
         return self.create_collection(name, schema, configuration, metadata, True, tenant, database)
 
     def get_collection(

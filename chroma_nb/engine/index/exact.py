@@ -248,6 +248,7 @@ def _products(vectors: Matrix, reference: Float32) -> Float32:
     products = np.empty((1, len(vectors)), np.float32)
 
     def part(start: int, stop: int) -> None:
+        """The products of some rows."""
         np.vecdot(vectors[start:stop], reference, out=products[0, start:stop])
 
     in_parts(len(vectors), rows_worth_a_thread(4 * vectors.shape[1]), part)
@@ -259,6 +260,7 @@ def _products_of(vectors: Matrix, slots: Slots, reference: Float32) -> Float32:
     products = np.empty((1, len(slots)), np.float32)
 
     def part(start: int, stop: int) -> None:
+        """The products of some of the rows named, copied block by block."""
         block = np.empty((min(_COPIED, stop - start), vectors.shape[1]), np.float32)
         for first in range(start, stop, _COPIED):
             some = slots[first : min(first + _COPIED, stop)]

@@ -123,6 +123,7 @@ def drop(directory: Path, collection_id: str, *, before: int | None = None) -> b
     """Drop the graphs of a collection, those of generations ``before`` one if that is given; whether there was one."""
 
     def unwanted(_: Path, facts: Facts) -> bool:
+        """Whether a file is of this collection, and of a generation before ``before`` where that is given."""
         return facts["collection"] == collection_id and (before is None or facts["generation"] < before)
 
     return _remove(directory, unwanted)
@@ -276,6 +277,7 @@ def _examine(file: BinaryIO, parameters: IndexParameters, dimension: int) -> _Co
     digest = hashlib.sha256()
 
     def read(amount: int) -> bytes:
+        """The next bytes; the file is refused when it has fewer."""
         data = file.read(amount)
         _demand(len(data) == amount, "file too short")
         digest.update(data)

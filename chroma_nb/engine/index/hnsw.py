@@ -270,6 +270,7 @@ class _Groups:
         self._sorted: tuple[Slots, Slots] | None = None
 
     def add(self, slots: Slots, labels: Slots) -> None:
+        """Note which label stands for each of the slots."""
         self._reach(int(max(slots.max(), labels.max())) + 1 if len(slots) else 0)
         before = self._members[np.unique(labels)]
         self.live += len(slots)
@@ -300,9 +301,11 @@ class _Groups:
         return gone
 
     def live_slots(self) -> Slots:
+        """The slots that have a label."""
         return np.flatnonzero(self._label >= 0)
 
     def label_of(self, slots: Slots) -> Slots:
+        """The label of each slot."""
         return self._label[slots]
 
     def is_live(self, labels: Slots) -> npt.NDArray[np.bool_]:

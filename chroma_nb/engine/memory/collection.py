@@ -93,14 +93,17 @@ class CollectionInMemory:
 
     @property
     def positions(self) -> Ints:
+        """Row -> position."""
         return self._positions[: self._rows]
 
     @property
     def slots(self) -> Ints:
+        """Row -> slot."""
         return self._slots[: self._rows]
 
     @property
     def alive(self) -> Mask:
+        """Row -> whether its record lives."""
         return self._alive[: self._rows]
 
     @property
@@ -110,6 +113,7 @@ class CollectionInMemory:
 
     @property
     def dead_slots(self) -> int:
+        """How many slots of the vector file belong to no live record."""
         return self.next_slot - self.live
 
     @property

@@ -238,16 +238,19 @@ class _Column:
         return cells
 
     def put_ints(self, cells: Rows, values: Values) -> None:
+        """Set integers in these cells."""
         if self._ints is None:
             self._ints = np.zeros(len(self._tags), np.int64)
         self._ints[cells] = np.array(values, np.int64)
 
     def put_floats(self, cells: Rows, values: Values) -> None:
+        """Set floats in these cells."""
         if self._floats is None:
             self._floats = np.zeros(len(self._tags), np.float64)
         self._floats[cells] = np.array(values, np.float64)
 
     def put_strings(self, cells: Rows, values: Values) -> None:
+        """Set strings in these cells; each different text is kept once."""
         if self._codes is None:
             self._codes = np.zeros(len(self._tags), np.int32)
         self._codes[cells] = self._vocabulary.encode(values)
@@ -258,6 +261,7 @@ class _Column:
             ]
 
     def put_lists(self, cells: Rows, values: Values) -> None:
+        """Set lists in these cells."""
         for cell, value in zip(cells.tolist(), values, strict=True):
             self._lists[cell] = value
 

@@ -99,6 +99,7 @@ def _known_columns(frame: Any, columns: dict[str, Any]) -> dict[str, Any]:
     names = {str(plain(name)): name for name in frame.columns}
 
     def known(word: str) -> Any:
+        """The column that a word names; UsageError with a suggestion when there is none."""
         if word not in names:
             hint = suggestion(word, names) or f"; there are: {', '.join(names)}"
             raise UsageError(f"%chroma add: there is no column {word!r}{hint}")

@@ -1,4 +1,7 @@
-"""``browse(collection)`` and ``browse(client)`` as widgets. What they show is decided in ``browser_state.py``."""
+"""The widgets of ``browse(collection)`` and ``browse(client)``: their parts, their buttons, and what stays when saved.
+
+What they show is decided in ``browser_state.py``; a change of records is made by ``changes.py``.
+"""
 
 from __future__ import annotations
 
@@ -251,6 +254,7 @@ class Browser(Filling, _Shown):
 
     def _do_and_show(self, step: Callable[[], str | None]) -> None:
         def both() -> str | None:
+            """Do the step, then show the page as it is now."""
             said = step()
             self._show()
             return said
@@ -270,6 +274,7 @@ class Browser(Filling, _Shown):
         """Another question; where it cannot be answered the old one stays."""
 
         def ask() -> None:
+            """Ask the question that the form holds, unless it is being filled."""
             if self._filling:
                 return
             before, number = self.state.question, self.state.number

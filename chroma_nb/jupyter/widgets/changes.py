@@ -88,6 +88,7 @@ class Changes:
         made = self._now(id)
 
         def undo() -> None:
+            """Delete the record again; ValueError when somebody changed it meanwhile."""
             self._must_be(id, made)
             self._collection.delete(ids=[id])
 
@@ -110,6 +111,7 @@ class Changes:
         after = self._now(seen.id)
 
         def undo() -> None:
+            """Put back what was there; ValueError when somebody changed the record meanwhile."""
             self._must_be(seen.id, after)
             if before is not None and after is not None:
                 self._restore(after, before)
@@ -129,6 +131,7 @@ class Changes:
         self._collection.delete(ids=[record.id for record in gone])
 
         def undo() -> None:
+            """Add the records again; ValueError when one of their ids is taken."""
             back = [one.id for one in read_records(self._collection, [record.id for record in gone])]
             if back:
                 raise ValueError(f"there is a record {back[0]!r} again; nothing was changed")

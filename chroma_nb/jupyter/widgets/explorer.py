@@ -373,16 +373,19 @@ class Explorer(Filling):
         said = 0.0
 
         def tell(stage: str, share: float) -> None:
+            """Show how far the map is, not too often."""
             nonlocal said
             if (now := time.monotonic()) - said >= _PAUSE:
                 said = now
                 self.progress.value, self.progress.description = share, stage.capitalize()
 
         def end(fit: Background[Matrix]) -> None:
+            """Take over the map, while nothing else changes the state."""
             with self.state.lock:
                 finish(fit)
 
         def finish(fit: Background[Matrix]) -> None:
+            """Show the map, or what went wrong."""
             self.working.layout.display = "none"
             if fit.error is None:
                 self._try(self.state.refit)

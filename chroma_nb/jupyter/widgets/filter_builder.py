@@ -166,6 +166,7 @@ class _Row:
 
     @property
     def value(self) -> FilterRow:
+        """What the row says now."""
         return FilterRow(self.key.value, self.operation.value, self.operand.value, self.joint.value)
 
     def begins(self) -> None:

@@ -127,6 +127,7 @@ def map_figure() -> Any:
                 self._to_page.send(said, buffers)
 
         def set_state(self, sync_data: dict[str, Any]) -> None:
+            """Take over what the front end says, one message at a time."""
             with self._turn:
                 super().set_state(sync_data)
                 moved = (sync_data.get("_js2py_relayout") or {}).get("relayout_data") or {}
@@ -139,6 +140,7 @@ def map_figure() -> Any:
             self._trait_values["_widget_layout"] = deepcopy(self._layout)
 
         def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+            """What the front end is sent."""
             with self._turn:
                 if key is None and self._is_made:
                     self._follow()

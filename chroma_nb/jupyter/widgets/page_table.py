@@ -130,6 +130,7 @@ def columns(keys: Sequence[str], page: Page, marks: Sequence[Marks] = ()) -> lis
         span = (high - low) or 1.0
 
         def distance(page: Page, row: int) -> Html:
+            """The distance, with a bar."""
             value = (page.distances or [])[row]
             return number(value) + bar((value - low) / span)
 
@@ -151,6 +152,7 @@ def _all_numbers(page: Page, key: str) -> bool:
 
 def _value_of(key: str) -> Callable[[Page, int], Html]:
     def cell(page: Page, row: int) -> Html:
+        """The record's value of the key, or a dash."""
         value = (page.metadatas[row] or {}).get(key)
         return '<span class="dim">–</span>' if value is None else _titled(plain(value))
 

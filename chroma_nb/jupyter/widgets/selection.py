@@ -92,6 +92,7 @@ class Selection:
         self._listeners.append(entry)
 
         def stop() -> None:
+            """Tell this listener no more."""
             if entry in self._listeners:
                 self._listeners.remove(entry)
 

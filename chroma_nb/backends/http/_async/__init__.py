@@ -1,0 +1,1 @@
+"""The conversation with a server: written here, its synchronous form generated from it."""
