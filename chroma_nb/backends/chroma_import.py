@@ -35,7 +35,8 @@ from chroma_nb.interchange.chroma_parquet import is_from_before_04, read_chroma
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME as CHROMA_FILE
 from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError, NothingOfChromasError, is_uuid
 from chroma_nb.operations import validate
-from chroma_nb.types import CollectionModel, Database, Records
+from chroma_nb.records import Records
+from chroma_nb.types import CollectionModel, Database
 
 _BATCH: Final = 5000
 #: Directories whose changed Chroma files this process has spoken of already.
@@ -307,7 +308,7 @@ def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection
         if batch.has_embedding is None:
             engine.add(model.id, batch)
         else:
-            lost = _some(batch, np.flatnonzero(~batch.has_embedding))
+            lost = batch.take(np.flatnonzero(~batch.has_embedding))
             _write_lost(staging / RECORD_FOLDER, model, lost)
             without += lost.ids
             engine.adopt(model.id, batch)
@@ -340,28 +341,12 @@ def _allowed_name(collection: ChromaCollection) -> str:
         return name
 
 
-def _some(batch: Records, places: np.ndarray[Any, np.dtype[np.intp]]) -> Records:
-    """Some of the records, without their vectors."""
-
-    def chosen(values: Any) -> Any:
-        return None if values is None else [values[place] for place in places.tolist()]
-
-    return Records(
-        ids=chosen(batch.ids),
-        documents=chosen(batch.documents),
-        metadatas=chosen(batch.metadatas),
-        uris=chosen(batch.uris),
-    )
-
-
 def _write_lost(folder: Path, model: CollectionModel, records: Records) -> None:
     """Records whose vector is gone, in a file that ``collection.from_jsonl`` takes."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    nothing = [None] * len(records)
-    columns = (records.ids, records.documents or nothing, records.metadatas or nothing, records.uris or nothing)
     with (folder / f"{model.id}.without-vectors.jsonl").open("ab") as file:
-        for one, document, metadata, uri in zip(*columns, strict=True):
-            line = {"id": one, "document": document, "metadata": metadata, "uri": uri}
+        for one in records.rows():
+            line = {"id": one.id, "document": one.document, "metadata": one.metadata, "uri": one.uri}
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 

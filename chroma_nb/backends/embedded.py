@@ -25,8 +25,9 @@ from chroma_nb.errors import AuthorizationError, _ClosedError, _MissingError
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import R, Request
+from chroma_nb.records import Edited, Edits
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, Edited, Edits, Matrix, Tenant, UserIdentity
+from chroma_nb.types import CollectionModel, Database, Matrix, Tenant, UserIdentity
 from chroma_nb.where import And, Expression, parse_where, parse_where_document
 
 #: The version of Chroma whose API is spoken.

@@ -36,8 +36,9 @@ from chroma_nb.engine.transactions.running import GETTING, Transactions
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
+from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Edited, Edits, Matrix, Records, Tenant
+from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Matrix, Tenant
 from chroma_nb.where import Expression
 
 

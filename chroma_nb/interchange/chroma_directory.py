@@ -30,7 +30,8 @@ from chroma_nb.interchange.chroma_sqlite import (
     is_uuid,
     open_chroma_sqlite,
 )
-from chroma_nb.types import Matrix, Records
+from chroma_nb.records import Records
+from chroma_nb.types import Matrix
 
 DOCUMENT_KEY: Final = "chroma:document"
 URI_KEY: Final = "chroma:uri"

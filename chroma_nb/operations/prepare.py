@@ -42,13 +42,14 @@ from chroma_nb.operations.validate import (
     validate_record_set_for_embedding,
 )
 from chroma_nb.plain import DEEPEST, plain, plain_list, plain_tree
+from chroma_nb.records import Records
 from chroma_nb.schema import (
     Schema,
     as_configuration,
     create_collection_configuration_to_json,
     update_collection_configuration_to_json,
 )
-from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Matrix, ReadLevel, Records
+from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Matrix, ReadLevel
 
 #: What is embedded, in the order in which Chroma names it.
 _EMBEDDABLE: Final = ("images", "documents", "uris")

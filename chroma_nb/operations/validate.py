@@ -28,6 +28,7 @@ from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNam
 from chroma_nb.operations import advice
 from chroma_nb.operations.advice import advised
 from chroma_nb.plain import PLAIN, plain, plain_list, plain_tree, shown
+from chroma_nb.records import Records
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
     TYPE_KEY,
@@ -41,7 +42,6 @@ from chroma_nb.types import (
     Matrix,
     Metadata,
     Metadatas,
-    Records,
     SparseVector,
     SparseVectors,
     T,

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
-from chroma_nb.types import Records, SparseVector
+from chroma_nb.records import Records
+from chroma_nb.types import SparseVector
 
 _U32 = 2**32
 

@@ -14,8 +14,9 @@ from chroma_nb import errors
 from chroma_nb.backends.embedded import HANDLERS
 from chroma_nb.backends.http.codec import CODECS, Reply, ServerFacts, check_remote, decode, encode, error_of
 from chroma_nb.operations import requests as ops
+from chroma_nb.records import Records
 from chroma_nb.server.calls import OPERATIONS
-from chroma_nb.types import Records, SparseVector
+from chroma_nb.types import SparseVector
 
 ID = UUID("11111111-2222-4333-8444-555555555555")
 PLACE = {"collection_id": ID, "tenant": "t", "database": "d"}

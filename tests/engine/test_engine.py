@@ -25,7 +25,7 @@ from engine_samples import (
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.errors import ChromaError, InternalError, InvalidArgumentError, NotFoundError
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 from chroma_nb.where import parse_where, parse_where_document
 
 # --- Records ---------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.storage import migrations
 from chroma_nb.engine.transactions import staging
 from chroma_nb.errors import InternalError, InvalidArgumentError, NotFoundError, VersionMismatchError
-from chroma_nb.types import Edits
+from chroma_nb.records import Edits
 from chroma_nb.where import parse_where
 
 EVERY_SECOND = parse_where({"number": {"$in": list(range(0, 1000, 2))}})

@@ -16,7 +16,7 @@ from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 from chroma_nb.where import parse_where
 
 DIMENSION = 8

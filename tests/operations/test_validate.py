@@ -9,7 +9,8 @@ import pytest
 
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import validate as v
-from chroma_nb.types import Records, SparseVector
+from chroma_nb.records import Records
+from chroma_nb.types import SparseVector
 
 OUT_OF_RANGE = "out of range integral type conversion attempted"
 

@@ -22,7 +22,7 @@ from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import changelog
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 from chroma_nb.where import parse_where
 
 Row = tuple[tuple[float, ...], str | None, dict[str, Any] | None]

@@ -23,13 +23,13 @@ import orjson
 
 from chroma_nb import errors
 from chroma_nb.operations import requests as ops
+from chroma_nb.records import Records
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
     TYPE_KEY,
     CollectionModel,
     Database,
-    Records,
     SparseVector,
     Tenant,
     UserIdentity,

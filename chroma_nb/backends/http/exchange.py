@@ -23,7 +23,8 @@ from chroma_nb.backends.http.codec import (
     server_facts,
 )
 from chroma_nb.operations import requests as ops
-from chroma_nb.types import Records, UpdateMetadata
+from chroma_nb.records import Records
+from chroma_nb.types import UpdateMetadata
 
 R = TypeVar("R")
 
@@ -168,7 +169,7 @@ def batches(records: Records, max_size: int | None, max_bytes: int = MAX_BODY_BY
         yield records
         return
     for start, stop in pairwise(bounds):
-        yield _part(records, slice(start, stop))
+        yield records.slice(start, stop)
 
 
 def _sizes(records: Records) -> list[int]:
@@ -194,18 +195,3 @@ def _bounds(sizes: list[int], max_size: int, max_bytes: int) -> list[int]:
             bytes_so_far = 0
         bytes_so_far += size
     return [*bounds, len(sizes)]
-
-
-def _part(records: Records, rows: slice) -> Records:
-    def cut(field: Any) -> Any:
-        return None if field is None else field[rows]
-
-    part = Records(
-        ids=records.ids[rows],
-        embeddings=cut(records.embeddings),
-        documents=cut(records.documents),
-        metadatas=cut(records.metadatas),
-        uris=cut(records.uris),
-        has_embedding=cut(records.has_embedding),
-    )
-    return part
