@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from chroma_nb import constraints
 from chroma_nb.backends.reembedding import Reembedding
 from chroma_nb.embedding_functions.progress import progress_bar, say
 from chroma_nb.engine import adoption
@@ -34,7 +35,6 @@ from chroma_nb.interchange.chroma_directory import ChromaCollection, ChromaDirec
 from chroma_nb.interchange.chroma_parquet import is_from_before_04, read_chroma
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME as CHROMA_FILE
 from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError, NothingOfChromasError, is_uuid
-from chroma_nb.operations import validate
 from chroma_nb.records import Records
 from chroma_nb.types import CollectionModel, Database
 
@@ -305,13 +305,11 @@ def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection
     for batch in collection.batches(_BATCH):
         if reembedding is not None:
             batch = reembedding.filled(batch)
-        if batch.has_embedding is None:
-            engine.add(model.id, batch)
-        else:
+        if batch.has_embedding is not None:
             lost = batch.take(np.flatnonzero(~batch.has_embedding))
             _write_lost(staging / RECORD_FOLDER, model, lost)
             without += lost.ids
-            engine.adopt(model.id, batch)
+        engine.adopt(model.id, batch)
         bar.update(len(batch))
     collection.lost[:] = without
     if reembedding is None:
@@ -334,7 +332,7 @@ def _embedding_model(collection: ChromaCollection) -> str | None:
 def _allowed_name(collection: ChromaCollection) -> str:
     """The collection's name, or one by its id when a damaged or old file has one that could not be used."""
     try:
-        return validate.check_collection_name(collection.name)
+        return constraints.check_collection_name(collection.name)
     except ValueError:
         name = f"collection-{collection.id.hex[:8]}"
         collection.problems.append(f"its name {ascii(collection.name)[:60]} cannot be used; it is called {name!r}")

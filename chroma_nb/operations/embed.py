@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from chroma_nb import advice
+from chroma_nb.advice import advised, notes_of
 from chroma_nb.cells import unmasked
-from chroma_nb.operations import advice
-from chroma_nb.operations.advice import advised, notes_of
 from chroma_nb.operations.validate import embedding_matrix, embedding_rows, validate_embeddings
 from chroma_nb.schema import DEFAULT_EMBEDDING_FUNCTION, EMBEDDING_KEY
 from chroma_nb.types import CollectionModel, Matrix

@@ -13,19 +13,17 @@ from typing import Any, Final
 
 import numpy.typing as npt
 
+from chroma_nb.advice import notes_of
 from chroma_nb.by_label import beside_ids
+from chroma_nb.constraints import check_records, check_uris, collection_metadata
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
-from chroma_nb.operations.advice import notes_of
 from chroma_nb.operations.embed import Target
 from chroma_nb.operations.validate import (
     as_column,
     check_plain_where,
     check_plain_where_document,
-    check_records,
     check_sendable,
-    check_uris,
-    collection_metadata,
     embedding_matrix,
     embedding_rows,
     maybe_cast_one_to_many,
