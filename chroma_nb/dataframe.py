@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import array
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -25,7 +25,8 @@ from chroma_nb import by_label, cells
 from chroma_nb._optional import require
 from chroma_nb.cells import ABSENT, Dates, is_missing, short, unmasked
 from chroma_nb.plain import plain
-from chroma_nb.types import Matrix, Records, have_vectors
+from chroma_nb.records import Records, have_vectors
+from chroma_nb.types import Matrix
 
 if TYPE_CHECKING:
     import pandas
@@ -194,33 +195,7 @@ class FrameRecords:
             raise ValueError(_bad_rows_message(more))
         kept = [place for place, name in enumerate(self.records.ids) if name not in bad]
         skipped = sorted([*self.skipped, *more], key=lambda one: one.row)
-        return replace(self, records=records_at(self.records, kept), skipped=skipped)
-
-
-def records_at(records: Records, places: Sequence[int]) -> Records:
-    """The records at these places, in their order; a field of which they have nothing is None."""
-    whole = len(places) == len(records)
-
-    def picked(values: Sequence[Any] | None) -> Sequence[Any] | None:
-        """The values of these records; None when none of them has one."""
-        found = values if whole or values is None else [values[place] for place in places]
-        return found if found is not None and any(value is not None for value in found) else None
-
-    vectors, has = records.embeddings, records.has_embedding
-    if not whole:
-        index = np.asarray(places, np.intp)
-        vectors = None if vectors is None else vectors[index]
-        has = None if has is None else has[index]
-    if has is not None and not has.any():
-        vectors = None
-    return Records(
-        ids=records.ids if whole else [records.ids[place] for place in places],
-        embeddings=vectors,
-        documents=picked(records.documents),
-        metadatas=picked(records.metadatas),
-        uris=picked(records.uris),
-        has_embedding=None if vectors is None or has is None or has.all() else has,
-    )
+        return replace(self, records=self.records.take(kept).pruned(), skipped=skipped)
 
 
 def from_frame(
@@ -269,7 +244,7 @@ def from_frame(
     if skipped and on_error == "raise":
         raise ValueError(_bad_rows_message(skipped))
     return FrameRecords(
-        _records(ids, documents, uris, vectors, has_vector, metadatas, set(bad)), skipped, columns.ids_are_row_numbers
+        _records(ids, documents, uris, vectors, has_vector, metadatas, bad), skipped, columns.ids_are_row_numbers
     )
 
 
@@ -314,26 +289,16 @@ def _records(
     vectors: Matrix | None,
     has_vector: npt.NDArray[np.bool_] | None,
     metadatas: list[dict[str, Any] | None] | None,
-    bad: set[int],
+    bad: Collection[int],
 ) -> Records:
-    keep = [row for row in range(len(ids)) if row not in bad]
-
-    def kept(values: list[Any] | None) -> list[Any] | None:
-        """The values of the rows that are kept; None stays None."""
-        return values if values is None or not bad else [values[row] for row in keep]
-
-    if has_vector is not None and vectors is not None and bad:
-        vectors, has_vector = vectors[keep], has_vector[keep]
-    if has_vector is not None and not has_vector.any():
-        vectors = has_vector = None
-    return Records(
-        ids=ids if not bad else [ids[row] for row in keep],
-        embeddings=vectors,
-        documents=kept(documents),
-        metadatas=kept(metadatas),
-        uris=kept(uris),
-        has_embedding=None if has_vector is None or has_vector.all() else has_vector,
-    )
+    """The rows that are not bad."""
+    found = Records(ids, vectors, documents, metadatas, uris, has_embedding=has_vector)
+    if bad:
+        found = found.take([row for row in range(len(ids)) if row not in bad])
+    has = found.has_embedding
+    if has is None or not has.any():
+        return replace(found, embeddings=None, has_embedding=None)
+    return replace(found, has_embedding=None) if has.all() else found
 
 
 class _Columns:

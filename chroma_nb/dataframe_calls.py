@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb import cells, dataframe
-from chroma_nb.dataframe import BadRow, records_at
+from chroma_nb.dataframe import BadRow
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
-from chroma_nb.types import Edited, Edits, IDs, Matrix, Metadata, Records
+from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Edited, Edits, Records
+from chroma_nb.types import IDs, Matrix, Metadata
 
 if TYPE_CHECKING:
     import pandas
@@ -321,7 +322,7 @@ def write_records(verb: Verb, records: Records, *, bar: Bar | None = None) -> Ca
     if (yield from _takes_edits()):
         records = yield Call("_checked", {"call": verb, "records": records})
         # In one piece where no memory is gained by several.
-        whole = _has_vector(records).all() and _size(records) <= MEMORY_BUDGET
+        whole = records.with_vector().all() and records.nbytes <= MEMORY_BUDGET
         pieces = iter([records]) if whole else _pieces(records)
         return (yield from write_pieces(verb, pieces, len(records), bar=bar, checked=True))
     with _shown(bar, len(records), verb) as shown:
@@ -354,7 +355,7 @@ def _write_pieces(gathered: _Gathered, pieces: Iterable[Records], checked: bool)
             piece = yield Call("_checked", {"call": gathered.verb, "records": piece})
             refuse_repeated(gathered.verb, seen, piece.ids)
         waiting.append(piece)
-        size += _size(piece)
+        size += piece.nbytes
         if size > MEMORY_BUDGET and (yield from gathered.begin_staging()):
             for one in waiting:
                 yield from gathered.embed(one)
@@ -398,7 +399,7 @@ class _Gathered:
         self.embedded |= made is not piece
         self.count += len(piece)
         self._ready.append(made)
-        self._size += _size(made)
+        self._size += made.nbytes
         if self._size > MEMORY_BUDGET and (yield from self.begin_staging()):
             yield from self.stage()
 
@@ -422,7 +423,7 @@ class _Gathered:
             yield from self.stage()
             arguments = {"session": self._session, "edits": edits, "update": self.verb == "upsert"}
             return (yield Call("_publish", {**arguments, "embedded": self.embedded}))  # type: ignore[no-any-return]
-        rows = joined_records(self._ready)
+        rows = self._joined()
         if self.verb == "update":
             rows = _rows_that_say_something(rows)
             self.count = len(rows)
@@ -433,70 +434,32 @@ class _Gathered:
         }
         return (yield Call("_edit", {"edits": fields[self.verb], "embedded": self.embedded}))  # type: ignore[no-any-return]
 
+    def _joined(self) -> Records:
+        try:
+            return Records.concat(self._ready)
+        except InvalidArgumentError as error:
+            say_more(error, "nothing was written")
+            raise
+
 
 def _pieces(records: Records, most_bytes: int | None = None) -> Iterator[Records]:
     """The records in order, at most ``_BATCH`` at a time, and about so many bytes."""
     size = _BATCH
     if most_bytes is not None and len(records):
-        size = max(1, min(_BATCH, most_bytes * len(records) // max(1, _size(records))))
-    for start in range(0, len(records), size):
-        yield records_at(records, range(start, min(start + size, len(records))))
-
-
-def _size(records: Records) -> int:
-    """About the bytes that vectors and texts of records take."""
-    found = 0 if records.embeddings is None else records.embeddings.nbytes
-    for texts in (records.ids, records.documents, records.uris):
-        found += sum(map(len, filter(None, texts or ())))
-    for metadata in filter(None, records.metadatas or ()):
-        found += sum(len(key) + (len(value) if isinstance(value, str | list) else 8) for key, value in metadata.items())
-    return found
+        size = max(1, min(_BATCH, most_bytes * len(records) // max(1, records.nbytes)))
+    return map(Records.pruned, records.pieces(size))
 
 
 def _need_content(verb: Verb, records: Records) -> None:
     """ValueError that names a record which has nothing to be found by; an update needs nothing."""
-    count = len(records)
-    has = _has_vector(records) | np.array(_present(records.documents, count), bool)
+    has = records.with_vector() | np.array(records.given("documents"), bool)
     if verb == "add":
-        has |= np.array(_present(records.uris, count), bool)
+        has |= np.array(records.given("uris"), bool)
     if verb != "update" and not has.all():
         raise ValueError(
             "expected an embedding or a document for every record, got neither for "
             f"{records.ids[int(np.argmin(has))]!r} in {verb}; give it one, or leave it out"
         )
-
-
-def joined_records(parts: Sequence[Records]) -> Records:
-    """Records end to end. InvalidArgumentError when their vectors are of several dimensions."""
-    if len(parts) == 1:
-        return parts[0]
-    count = sum(map(len, parts))
-
-    def end_to_end(fields: list[Sequence[Any] | None]) -> list[Any] | None:
-        if not any(one is not None for one in fields):
-            return None
-        return [value for part, one in zip(parts, fields, strict=True) for value in one or [None] * len(part)]
-
-    found = Records(
-        ids=[name for part in parts for name in part.ids],
-        documents=end_to_end([part.documents for part in parts]),
-        metadatas=end_to_end([part.metadatas for part in parts]),
-        uris=end_to_end([part.uris for part in parts]),
-    )
-    dimensions = sorted({part.embeddings.shape[1] for part in parts if part.embeddings is not None})
-    if len(dimensions) > 1:
-        raise InvalidArgumentError(
-            f"expected embeddings of one dimension, got {' and '.join(map(str, dimensions))}; nothing was written"
-        )
-    if not dimensions:
-        return found
-    vectors, has, start = np.zeros((count, dimensions[0]), np.float32), np.zeros(count, np.bool_), 0
-    for part in parts:
-        if part.embeddings is not None:
-            vectors[start : start + len(part)] = part.embeddings
-            has[start : start + len(part)] = _has_vector(part)
-        start += len(part)
-    return replace(found, embeddings=vectors, has_embedding=None if has.all() else has)
 
 
 def _takes_edits() -> Calls[bool]:
@@ -511,7 +474,7 @@ def _written(verb: Verb, rows: int, written: int) -> Written:
 
 def _only_uris(records: Records) -> dict[str, str]:
     """The ids that ``upsert`` cannot take, which loads nothing from uris, and why."""
-    has, document = _has_vector(records), _present(records.documents, len(records))
+    has, document = records.with_vector(), records.given("documents")
     reason = "upsert needs a document or an embedding, and the row has only a uri"
     return {
         name: reason for name, vector, text in zip(records.ids, has, document, strict=True) if not vector and not text
@@ -522,17 +485,17 @@ def _without_known_row_numbers(verb: Verb, records: Records) -> Calls[Records]:
     """The records that are not there. ValueError when one is that ``add`` would pass over, or another would change."""
     there_already: set[str] = set()
     for start in range(0, len(records), _BATCH):
-        some = records_at(records, range(start, min(start + _BATCH, len(records))))
+        some = records.slice(start, start + _BATCH).pruned()
         include = [] if verb == "add" else _parts_of(some)
         known = yield Call("get", {"ids": some.ids, "include": include})
         if verb == "add":
             _refuse_row_numbers(known["ids"])
         else:
             at = {name: place for place, name in enumerate(some.ids)}
-            there = records_at(some, [at[name] for name in known["ids"]])
+            there = some.take([at[name] for name in known["ids"]]).pruned()
             _refuse_row_numbers(plan_sync(there, known, delete=False, keep_keys=True).update.ids)
             there_already.update(known["ids"])
-    return records_at(records, [row for row, name in enumerate(records.ids) if name not in there_already])
+    return records.take([row for row, name in enumerate(records.ids) if name not in there_already]).pruned()
 
 
 def _refuse_row_numbers(ids: IDs) -> None:
@@ -581,11 +544,11 @@ def _with_vectors(verb: Verb, records: Records, shown: _Shown) -> Calls[Records]
     The records themselves where nothing is embedded. A collection that cannot embed apart from writing does so then.
     """
     count = len(records)
-    has, document = _has_vector(records), _present(records.documents, count)
+    has, document = records.with_vector(), records.given("documents")
     of_texts = [row for row in range(count) if document[row] and not has[row]]
     of_uris = []
     if verb == "add":
-        uri = _present(records.uris, count)
+        uri = records.given("uris")
         of_uris = [row for row in range(count) if uri[row] and not document[row] and not has[row]]
     if not (of_texts or of_uris) or (yield Attribute("_embed")) is None:
         return records
@@ -635,31 +598,16 @@ def _filled_in(records: Records, has: npt.NDArray[np.bool_], made: Mapping[int, 
     return replace(records, embeddings=vectors, has_embedding=None if has.all() else has)
 
 
-def _has_vector(records: Records) -> npt.NDArray[np.bool_]:
-    if records.embeddings is None:
-        return np.zeros(len(records), np.bool_)
-    return np.ones(len(records), np.bool_) if records.has_embedding is None else records.has_embedding
-
-
-def _present(values: Sequence[Any] | None, count: int) -> list[bool]:
-    return [False] * count if values is None else [value is not None for value in values]
-
-
 def _rows_that_say_something(records: Records) -> Records:
     """The records without those that would change nothing."""
-    count = len(records)
-    parts = (_has_vector(records).tolist(), *(_present(values, count) for values in _texts_of(records)))
-    return records_at(records, [row for row, given in enumerate(zip(*parts, strict=True)) if any(given)])
-
-
-def _texts_of(records: Records) -> tuple[Sequence[Any] | None, ...]:
-    return records.documents, records.uris, records.metadatas
+    parts = (records.with_vector().tolist(), *map(records.given, COLUMNS))
+    return records.take([row for row, given in enumerate(zip(*parts, strict=True)) if any(given)]).pruned()
 
 
 # --- By the public methods, in batches --------------------------------------------------------------------
 def _send(verb: Verb, records: Records, shown: _Shown, call: str | None = None) -> Calls[Written]:
     """Write the records by the collection's own method, in batches. ``call``: what the user called."""
-    batches = [batch for rows in _alike(verb, records) for batch in _batches(records_at(records, rows))]
+    batches = [batch for rows in _alike(verb, records) for batch in _batches(records.take(rows).pruned())]
     total, sent, written = sum(map(len, batches)), 0, 0
     last = ""
     for batch in batches:
@@ -695,13 +643,10 @@ def _alike(verb: Verb, records: Records) -> list[list[int]]:
     An addition keeps its order, which is the order of get, so only neighbours are grouped; an update
     is split by every field, since it takes no None, and rows that say nothing are dropped.
     """
-    count = len(records)
-    vector = _has_vector(records).tolist()
-    document = _present(records.documents, count)
+    vector = records.with_vector().tolist()
+    document = records.given("documents")
     if verb == "update":
-        kinds = list(
-            zip(vector, document, _present(records.uris, count), _present(records.metadatas, count), strict=True)
-        )
+        kinds = list(zip(vector, document, records.given("uris"), records.given("metadatas"), strict=True))
         groups: dict[tuple[bool, ...], list[int]] = {}
         for row, kind in enumerate(kinds):
             groups.setdefault(kind, []).append(row)
@@ -715,20 +660,13 @@ def _alike(verb: Verb, records: Records) -> list[list[int]]:
 
 def _batches(records: Records) -> Iterator[Records]:
     size = _BATCH if records.embeddings is not None or records.documents is None else _BATCH_TO_EMBED
-    for start in range(0, len(records), size):
-        yield records_at(records, range(start, min(start + size, len(records))))
+    return map(Records.pruned, records.pieces(size))
 
 
 def arguments(records: Records) -> dict[str, Any]:
     """The keyword arguments by which a collection's methods take these records."""
-    fields = {
-        "ids": records.ids,
-        "embeddings": records.embeddings,
-        "documents": records.documents,
-        "metadatas": records.metadatas,
-        "uris": records.uris,
-    }
-    return {name: values for name, values in fields.items() if values is not None}
+    fields = {name: values for name in FIELDS if (values := getattr(records, name)) is not None}
+    return {"ids": records.ids, **fields}
 
 
 # --- Sync -----------------------------------------------------------------------------------------------
@@ -740,8 +678,8 @@ class SyncPlan:
     is taken away, while the rest of the record stays.
     """
 
-    add: Records = field(default_factory=lambda: Records(ids=[]))
-    update: Records = field(default_factory=lambda: Records(ids=[]))
+    add: Records = NO_RECORDS
+    update: Records = NO_RECORDS
     without_document: IDs = field(default_factory=list)
     without_uri: IDs = field(default_factory=list)
     delete: IDs = field(default_factory=list)
@@ -782,7 +720,7 @@ def plan_sync(
             changes.append(change)
     known = {*wanted.ids, *unread}
     return SyncPlan(
-        add=records_at(wanted, add),
+        add=wanted.take(add).pruned(),
         update=_changed_records(wanted, changes),
         without_document=[wanted.ids[change.row] for change in changes if change.no_document],
         without_uri=[wanted.ids[change.row] for change in changes if change.no_uri],
@@ -848,7 +786,7 @@ def _embeddings_differ(wanted: Records, current: Mapping[str, Any], there: Mappi
     vectors = current.get("embeddings")
     if wanted.embeddings is None or vectors is None or not len(vectors):
         return differs
-    given = _has_vector(wanted)
+    given = wanted.with_vector()
     rows = np.array([row for row, record in enumerate(wanted.ids) if record in there and given[row]], np.intp)
     for start in range(0, len(rows), _BATCH):
         some = rows[start : start + _BATCH]
@@ -863,7 +801,7 @@ def _changed_records(wanted: Records, changes: list[_Change]) -> Records:
     vectors = has = None
     # A new document goes with its embedding where the frame has one; else the collection embeds it.
     if wanted.embeddings is not None:
-        given = _has_vector(wanted)
+        given = wanted.with_vector()
         vectors = wanted.embeddings[np.asarray(rows, np.intp)]
         has = np.array([given[c.row] and (c.embedding or c.document is not None) for c in changes], bool)
         if has.all():
@@ -910,10 +848,16 @@ def sync(
     )
 
 
+def without_empty_metadata(records: Records) -> Records:
+    """Empty metadata is none, in files and for Chroma's methods."""
+    if records.metadatas is None:
+        return records
+    return replace(records, metadatas=[one or None for one in records.metadatas])
+
+
 def _new_without_content(records: Records, known: frozenset[str]) -> dict[str, str]:
     """The ids that are new and cannot be added, and why."""
-    count = len(records)
-    parts = (_has_vector(records).tolist(), _present(records.documents, count), _present(records.uris, count))
+    parts = (records.with_vector().tolist(), records.given("documents"), records.given("uris"))
     return {
         name: f"the record {name!r} is new and has no document, embedding or uri to be found by; fill one of them"
         for name, *given in zip(records.ids, *parts, strict=True)
@@ -950,7 +894,7 @@ def apply(plan: SyncPlan, bar: Bar | None = None) -> Calls[tuple[Edited, int]]:
         else:
             added = yield from _with_vectors("add", add, later)
             done = yield from _apply_in_batches(replace(plan, update=changed, add=added), shown)
-    return done, int(_has_vector(changed).sum())
+    return done, int(changed.with_vector().sum())
 
 
 def _write_additions(gathered: _Gathered, add: Records, edits: Edits) -> Calls[Edited]:
@@ -964,9 +908,9 @@ def _apply_in_batches(plan: SyncPlan, shown: _Shown) -> Calls[Edited]:
     cleared = {*plan.without_document, *plan.without_uri}
     kept = [row for row, name in enumerate(plan.update.ids) if name not in cleared]
     again = [row for row, name in enumerate(plan.update.ids) if name in cleared]
-    replaced = yield from _carried_over(plan, records_at(plan.update, again))
+    replaced = yield from _carried_over(plan, plan.update.take(again).pruned())
     quiet = _Shown(None, 0)
-    updated = yield from _send("update", records_at(plan.update, kept), quiet, "sync")
+    updated = yield from _send("update", plan.update.take(kept).pruned(), quiet, "sync")
     shown.reach(len(kept))
     added = yield from _send("add", plan.add, quiet, "sync")
     shown.reach(len(kept) + len(plan.add))
@@ -983,19 +927,13 @@ def _carried_over(plan: SyncPlan, update: Records) -> Calls[list[tuple[Records, 
     found = []
     without_document, without_uri = set(plan.without_document), set(plan.without_uri)
     for start in range(0, len(update), _BATCH_TO_REPLACE):
-        some = records_at(update, range(start, min(start + _BATCH_TO_REPLACE, len(update))))
+        some = update.slice(start, start + _BATCH_TO_REPLACE).pruned()
         stored = yield Call("get", {"ids": some.ids, "include": ["documents", "metadatas", "uris", "embeddings"]})
         at = {name: row for row, name in enumerate(some.ids)}
         rows = [at[name] for name in stored["ids"]]
-        old = Records(
-            ids=stored["ids"],
-            embeddings=np.asarray(stored["embeddings"], np.float32),
-            documents=stored["documents"],
-            metadatas=[one or None for one in stored["metadatas"]],
-            uris=stored["uris"],
-        )
         if rows:
-            found.append((old, _laid_over(old, records_at(some, rows), without_document, without_uri)))
+            old = without_empty_metadata(Records.of_result(stored))
+            found.append((old, _laid_over(old, some.take(rows).pruned(), without_document, without_uri)))
     return found
 
 
@@ -1012,7 +950,7 @@ def _laid_over(old: Records, new: Records, without_document: set[str], without_u
         merged = {key: value for key, value in {**(one or {}), **(other or {})}.items() if value is not None}
         metadatas.append(merged or None)
     vectors = old.embeddings
-    has = _has_vector(new)
+    has = new.with_vector()
     if vectors is not None and new.embeddings is not None and has.any():
         vectors = vectors.copy()
         vectors[has] = new.embeddings[has]
@@ -1039,7 +977,7 @@ def replace_records(old: Records, new: Records) -> Calls[None]:
         yield Call("add", arguments(new))
     except BaseException as error:
         try:
-            yield Call("add", arguments(records_at(old, range(len(old)))))
+            yield Call("add", arguments(old.pruned()))
         except Exception:  # noqa: BLE001  # the first error is the one to tell
             if isinstance(error, Exception):
                 some = ", ".join(map(repr, old.ids[:5])) + (", …" if len(old) > 5 else "")
@@ -1078,10 +1016,4 @@ def _state(wanted: Records, page_size: int | None) -> Calls[dict[str, Any]]:
 
 def _parts_of(records: Records) -> list[str]:
     """What ``get`` has to include to compare with these records."""
-    parts = {
-        "documents": records.documents,
-        "metadatas": records.metadatas,
-        "uris": records.uris,
-        "embeddings": records.embeddings,
-    }
-    return [name for name, values in parts.items() if values is not None]
+    return [name for name in (*COLUMNS, "embeddings") if getattr(records, name) is not None]

@@ -6,7 +6,7 @@ Chroma's public names keep Chroma's spelling. Nothing here touches a file or a s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, TypeVar
@@ -391,68 +391,6 @@ Position: TypeAlias = int
 Slot: TypeAlias = int
 #: A collection's change counter.
 Seq: TypeAlias = int
-
-
-@dataclass(frozen=True)
-class Records:
-    """The records of one call, checked and ready to write or send.
-
-    Every field is None (absent from the call) or as long as ``ids``. ``embeddings`` is a float32
-    array of shape (n, dimension); in an update, rows where ``has_embedding`` is False carry none
-    (``has_embedding`` None: all rows carry one). A None inside ``documents``, ``metadatas`` or
-    ``uris`` means "nothing given for this record".
-    """
-
-    ids: IDs
-    embeddings: Matrix | None = None
-    documents: Sequence[str | None] | None = None
-    metadatas: Sequence[UpdateMetadata | None] | None = None
-    uris: Sequence[str | None] | None = None
-    has_embedding: npt.NDArray[np.bool_] | None = field(default=None)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
-def have_vectors(embeddings: Any) -> npt.NDArray[np.bool_]:
-    """Which rows of an answer's ``embeddings`` are vectors: those of records that have lost theirs are NaN (or None).
-
-    >>> have_vectors(np.array([[1.0, 2.0], [np.nan, np.nan]]))
-    array([ True, False])
-    """
-    if isinstance(embeddings, np.ndarray) and embeddings.ndim == 2 and embeddings.dtype != object:
-        return np.asarray(~np.isnan(embeddings[:, 0])) if embeddings.shape[1] else np.zeros(len(embeddings), np.bool_)
-    return np.array(
-        [row is not None and len(row) > 0 and row[0] is not None and not np.isnan(row[0]) for row in embeddings],
-        np.bool_,
-    )
-
-
-@dataclass(frozen=True)
-class Edits:
-    """Everything that one call changes in a collection, of which all is done or nothing.
-
-    First ``delete``, then ``update`` (ids that do not exist are passed over), then ``add`` (ids that exist are passed
-    over; each record carries a vector). ``upsert`` stands in the place of both: ids that exist are updated, the others
-    added. ``without_document`` and ``without_uri`` are ids of ``update`` whose document or uri is taken away; the rest
-    of the record stays, its vector too.
-    """
-
-    delete: IDs = field(default_factory=list)
-    update: Records = field(default_factory=lambda: Records(ids=[]))
-    add: Records = field(default_factory=lambda: Records(ids=[]))
-    upsert: Records = field(default_factory=lambda: Records(ids=[]))
-    without_document: IDs = field(default_factory=list)
-    without_uri: IDs = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Edited:
-    """How many records were deleted, updated and added."""
-
-    deleted: int = 0
-    updated: int = 0
-    added: int = 0
 
 
 # --- Names of Chroma's ``types`` that live above us -----------------------------------------------------

@@ -13,7 +13,8 @@ from uuid import UUID
 import numpy as np
 
 from chroma_nb.engine.engine import Engine
-from chroma_nb.types import Matrix, Records
+from chroma_nb.records import Records
+from chroma_nb.types import Matrix
 
 PLACE = ("default_tenant", "default_database")
 EVERYTHING = ("embeddings", "documents", "metadatas", "uris")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from chroma_nb import dataframe, dataframe_calls
 from chroma_nb.dataframe import from_frame, get_result_to_df, query_result_to_dfs, to_frame
 from chroma_nb.dataframe_calls import plan_sync, read, run, sync, write
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from chroma_nb import constraints
 from chroma_nb.backends.reembedding import Reembedding
 from chroma_nb.embedding_functions.progress import progress_bar, say
 from chroma_nb.engine import adoption
@@ -35,8 +36,8 @@ from chroma_nb.interchange.chroma_directory import fingerprint
 from chroma_nb.interchange.chroma_parquet import is_from_before_04, read_chroma
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME as CHROMA_FILE
 from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError, NothingOfChromasError, is_uuid
-from chroma_nb.operations import validate
-from chroma_nb.types import CollectionModel, Database, Records
+from chroma_nb.records import Records
+from chroma_nb.types import CollectionModel, Database
 
 _BATCH: Final = 5000
 #: Directories whose changed Chroma files this process has spoken of already.
@@ -307,13 +308,11 @@ def _fill_collection(engine: Engine, staging: Path, collection: ChromaCollection
     for batch in collection.batches(_BATCH):
         if reembedding is not None:
             batch = reembedding.filled(batch)
-        if batch.has_embedding is None:
-            engine.add(model.id, batch)
-        else:
-            lost = _some(batch, np.flatnonzero(~batch.has_embedding))
+        if batch.has_embedding is not None:
+            lost = batch.take(np.flatnonzero(~batch.has_embedding))
             _write_lost(staging / RECORD_FOLDER, model, lost)
             without += lost.ids
-            engine.adopt(model.id, batch)
+        engine.adopt(model.id, batch)
         bar.update(len(batch))
     collection.lost[:] = without
     if reembedding is None:
@@ -336,36 +335,19 @@ def _embedding_model(collection: ChromaCollection) -> str | None:
 def _allowed_name(collection: ChromaCollection) -> str:
     """The collection's name, or one by its id when a damaged or old file has one that could not be used."""
     try:
-        return validate.check_collection_name(collection.name)
+        return constraints.check_collection_name(collection.name)
     except ValueError:
         name = f"collection-{collection.id.hex[:8]}"
         collection.problems.append(f"its name {ascii(collection.name)[:60]} cannot be used; it is called {name!r}")
         return name
 
 
-def _some(batch: Records, places: np.ndarray[Any, np.dtype[np.intp]]) -> Records:
-    """Some of the records, without their vectors."""
-
-    def chosen(values: Any) -> Any:
-        """The values at the chosen places; None stays None."""
-        return None if values is None else [values[place] for place in places.tolist()]
-
-    return Records(
-        ids=chosen(batch.ids),
-        documents=chosen(batch.documents),
-        metadatas=chosen(batch.metadatas),
-        uris=chosen(batch.uris),
-    )
-
-
 def _write_lost(folder: Path, model: CollectionModel, records: Records) -> None:
     """Records whose vector is gone, in a file that ``collection.from_jsonl`` takes."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    nothing = [None] * len(records)
-    columns = (records.ids, records.documents or nothing, records.metadatas or nothing, records.uris or nothing)
     with (folder / f"{model.id}.without-vectors.jsonl").open("ab") as file:
-        for one, document, metadata, uri in zip(*columns, strict=True):
-            line = {"id": one, "document": document, "metadata": metadata, "uri": uri}
+        for one in records.rows():
+            line = {"id": one.id, "document": one.document, "metadata": one.metadata, "uri": one.uri}
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
+from chroma_nb import constraints
 from chroma_nb.backends.wire import answers, fields
 from chroma_nb.backends.wire.answers import Answer
 from chroma_nb.backends.wire.fields import Body, Field, Kind, RecordsBody
@@ -24,8 +25,9 @@ from chroma_nb.errors import refused
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.query.conditions import Where
+from chroma_nb.records import Edited
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, Edited, Edits, ReadLevel, Tenant, UserIdentity
+from chroma_nb.types import CollectionModel, Database, ReadLevel, Tenant, UserIdentity
 
 if TYPE_CHECKING:
     from chroma_nb.engine.engine import Engine
@@ -82,7 +84,7 @@ def _reset(engine: Engine, request: r.Reset) -> bool:
 
 
 def _create_tenant(engine: Engine, request: r.CreateTenant) -> None:
-    engine.create_tenant(validate.check_tenant_name(request.name))
+    engine.create_tenant(request.name)
 
 
 def _get_tenant(engine: Engine, request: r.GetTenant) -> Tenant:
@@ -90,14 +92,12 @@ def _get_tenant(engine: Engine, request: r.GetTenant) -> Tenant:
 
 
 def _create_database(engine: Engine, request: r.CreateDatabase) -> None:
-    engine.create_database(
-        validate.check_database_name(request.name), validate.check_name_is_str(request.tenant, "tenant")
-    )
+    engine.create_database(request.name, validate.check_name_is_str(request.tenant, "tenant"))
 
 
 def _get_database(engine: Engine, request: r.GetDatabase) -> Database:
     return engine.get_database(
-        validate.check_database_name(request.name), validate.check_name_is_str(request.tenant, "tenant")
+        constraints.check_database_name(request.name), validate.check_name_is_str(request.tenant, "tenant")
     )
 
 
@@ -130,10 +130,10 @@ def _count_collections(engine: Engine, request: r.CountCollections) -> int:
 
 def _create_collection(engine: Engine, request: r.CreateCollection) -> CollectionModel:
     return engine.create_collection(
-        validate.check_collection_name(request.name),
+        request.name,
         request.tenant,
         request.database,
-        validate.check_collection_metadata(request.metadata),
+        request.metadata,
         request.configuration,
         request.schema,
         request.get_or_create,
@@ -149,13 +149,12 @@ def _get_collection_by_id(engine: Engine, request: r.GetCollectionById) -> Colle
 
 
 def _modify_collection(engine: Engine, request: r.ModifyCollection) -> None:
-    name = request.new_name
     engine.modify_collection(
         request.id,
         request.tenant,
         request.database,
-        None if name is None else validate.check_collection_name(name, "new_name"),
-        validate.check_collection_metadata(request.new_metadata, "new_metadata", updating=True),
+        request.new_name,
+        request.new_metadata,
         request.new_configuration,
     )
 
@@ -165,34 +164,27 @@ def _delete_collection(engine: Engine, request: r.DeleteCollection) -> None:
 
 
 def _add(engine: Engine, request: r.Add) -> None:
-    engine.add(request.collection_id, validate.check_records(request.records, updating=False))
+    engine.add(request.collection_id, request.records)
 
 
 def _update(engine: Engine, request: r.Update) -> None:
-    engine.update(request.collection_id, validate.check_records(request.records, updating=True))
+    engine.update(request.collection_id, request.records)
 
 
 def _upsert(engine: Engine, request: r.Upsert) -> None:
-    engine.upsert(request.collection_id, validate.check_records(request.records, updating=True))
+    engine.upsert(request.collection_id, request.records)
 
 
 def _edit(engine: Engine, request: r.Edit) -> Edited:
-    return engine.edit(request.id, _checked(request.edits))
+    return engine.edit(request.id, request.edits)
 
 
 def _stage(engine: Engine, request: r.Stage) -> None:
-    engine.stage(request.session, validate.check_records(request.records, updating=True))
+    engine.stage(request.session, request.records)
 
 
 def _publish(engine: Engine, request: r.Publish) -> Edited:
-    return engine.publish(request.session, _checked(request.edits), update=request.update)
-
-
-def _checked(edits: Edits) -> Edits:
-    update = validate.check_records(edits.update, updating=True)
-    add = validate.check_records(edits.add, updating=False)
-    upsert = validate.check_records(edits.upsert, updating=True)
-    return replace(edits, update=update, add=add, upsert=upsert)
+    return engine.publish(request.session, request.edits, update=request.update)
 
 
 def _delete(engine: Engine, request: r.Delete) -> int:
@@ -270,9 +262,9 @@ def _name(check: Callable[[Any], object]) -> Kind:
     return replace(fields.STRING, check=check)
 
 
-_TENANT_NAME: Final = _name(validate.check_tenant_name)
-_DATABASE_NAME: Final = _name(validate.check_database_name)
-_COLLECTION_NAME: Final = _name(validate.check_collection_name)
+_TENANT_NAME: Final = _name(constraints.check_tenant_name)
+_DATABASE_NAME: Final = _name(constraints.check_database_name)
+_COLLECTION_NAME: Final = _name(constraints.check_collection_name)
 
 _PAGE: Final = Body(Field("limit", fields.DIGITS, null=False), Field("offset", fields.DIGITS, null=False))
 _FILTER: Final = (

@@ -13,7 +13,8 @@ import numpy as np
 
 from chroma_nb.embedding_functions.registry import known_embedding_functions
 from chroma_nb.operations import embed
-from chroma_nb.types import CollectionModel, Matrix, Records
+from chroma_nb.records import Records
+from chroma_nb.types import CollectionModel, Matrix
 
 #: Documents that a function is given at a time.
 _AT_ONCE: Final = 256

@@ -22,9 +22,8 @@ from chroma_nb.dataframe_calls import arguments, replace_records, run
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.embedding_functions.registry import known_embedding_functions
 from chroma_nb.errors import InternalError, _AlreadyExistsError
-from chroma_nb.types import Records
+from chroma_nb.records import FIELDS, Record, Records
 
-_FIELDS = ("embeddings", "documents", "metadatas", "uris")
 #: Chroma gives vectors of cosine collections back rescaled: the last digits differ.
 _VECTOR_TOLERANCE = 2e-6
 
@@ -144,54 +143,30 @@ def _slices(ids: list[str], size: int) -> Iterator[list[str]]:
 
 
 # --- Records of either library ---------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Record:
-    """One record, comparable whatever library it comes from."""
-
-    id: str
-    vector: Any
-    document: str | None
-    metadata: dict[str, Any] | None
-    uri: str | None
-
-    def text(self) -> bytes:
-        """All but the vector, in one canonical form."""
-        values = [self.id, self.document, self.metadata or None, self.uri]
-        return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
-
-    def same(self, other: _Record) -> bool:
-        """Whether both hold the same, the vectors within float32."""
-        if self.text() != other.text():
-            return False
-        scale = float(np.abs(self.vector).max(initial=0.0))
-        return self.vector.shape == other.vector.shape and bool(
-            (np.abs(self.vector - other.vector) <= _VECTOR_TOLERANCE * scale).all()
-        )
+def _canonical(record: Record) -> bytes:
+    """All but the vector, in one canonical form."""
+    values = [record.id, record.document, record.metadata or None, record.uri]
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
 
 
-def _read(collection: Any, ids: list[str]) -> dict[str, _Record]:
-    got = collection.get(ids=ids, include=list(_FIELDS))
-    refuse_without_vectors(got["ids"], got["embeddings"], collection.name)
-    columns = (got["ids"], got["embeddings"], got["documents"], got["metadatas"], got["uris"])
-    return {row[0]: _Record(row[0], np.asarray(row[1], np.float32), *row[2:]) for row in zip(*columns, strict=True)}
-
-
-def _column(values: list[Any]) -> list[Any] | None:
-    return values if any(value is not None for value in values) else None
-
-
-def _as_records(records: list[_Record]) -> Records:
-    return Records(
-        ids=[record.id for record in records],
-        embeddings=np.stack([record.vector for record in records]),
-        documents=_column([record.document for record in records]),
-        metadatas=_column([dict(record.metadata) if record.metadata else None for record in records]),
-        uris=_column([record.uri for record in records]),
+def _same(one: Record, other: Record) -> bool:
+    """Whether both hold the same, the vectors within float32."""
+    if _canonical(one) != _canonical(other):
+        return False
+    scale = float(np.abs(one.embedding).max(initial=0.0))
+    return one.embedding.shape == other.embedding.shape and bool(
+        (np.abs(one.embedding - other.embedding) <= _VECTOR_TOLERANCE * scale).all()
     )
 
 
-def _add(target: Any, records: list[_Record]) -> None:
-    target.add(**arguments(_as_records(records)))
+def _read(collection: Any, ids: list[str]) -> dict[str, Record]:
+    got = collection.get(ids=ids, include=list(FIELDS))
+    refuse_without_vectors(got["ids"], got["embeddings"], collection.name)
+    return {record.id: record for record in Records.of_result(got).rows()}
+
+
+def _add(target: Any, records: list[Record]) -> None:
+    target.add(**arguments(Records.of(records).pruned()))
 
 
 # --- During and after ---------------------------------------------------------------------------------------------
@@ -200,7 +175,7 @@ def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: boo
     for ids in batches:
         records = _read(source, ids)
         there = _read(target, ids) if maybe_there else {}
-        differing = [one for one, record in there.items() if one in records and not record.same(records[one])]
+        differing = [one for one, record in there.items() if one in records and not _same(record, records[one])]
         if differing and not overwrite:
             raise _AlreadyExistsError(
                 f"collection {target.name!r} holds other records under the same ids ({', '.join(differing[:3])}...); "
@@ -208,8 +183,8 @@ def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: boo
             )
         missing = [record for one, record in records.items() if one not in there or one in differing]
         if differing:  # an update would merge metadata
-            old = _as_records([there[one] for one in differing])
-            run(target, replace_records(old, _as_records(missing)))
+            old = Records.of([there[one] for one in differing]).pruned()
+            run(target, replace_records(old, Records.of(missing).pruned()))
         elif missing:
             _add(target, missing)
         written += len(missing)
@@ -229,12 +204,12 @@ def _verify(source: Any, target: Any, ids: list[str], size: int, others: int) ->
     digest = hashlib.blake2b(digest_size=16)
     for batch in _slices(ids, size):
         here, there = _read(source, batch), _read(target, batch)
-        wrong = [one for one in batch if one not in here or one not in there or not here[one].same(there[one])]
+        wrong = [one for one in batch if one not in here or one not in there or not _same(here[one], there[one])]
         if wrong:
             raise InternalError(
                 f"{len(wrong)} records differ between {source.name!r} and its copy, first id {wrong[0]!r}; "
                 "was one of them written to meanwhile? call copy again with overwrite=True"
             )
         for one in batch:
-            digest.update(here[one].text())
+            digest.update(_canonical(here[one]))
     return digest.hexdigest()

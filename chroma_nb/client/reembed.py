@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import Edits, Records, have_vectors
+from chroma_nb.records import Edits, Records, have_vectors
 
 #: Records looked at, and embedded, in one call.
 _BATCH = 256

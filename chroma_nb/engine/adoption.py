@@ -1,6 +1,6 @@
 """Databases and collections that existed elsewhere, taken over as they were: same id, same configuration.
 
-For imports. Records come in by ``Engine.add``, as any others.
+For imports. Records come in by ``Engine.adopt``.
 """
 
 from __future__ import annotations

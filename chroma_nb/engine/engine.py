@@ -18,6 +18,15 @@ from typing import Any
 from uuid import UUID
 
 from chroma_nb import schema as schemas
+from chroma_nb.constraints import (
+    check_adopted,
+    check_collection_metadata,
+    check_collection_name,
+    check_database_name,
+    check_edits,
+    check_records,
+    check_tenant_name,
+)
 from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.locks import is_network_mount
 from chroma_nb.engine.memory.collection import Change, CollectionInMemory
@@ -37,8 +46,9 @@ from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
 from chroma_nb.query.conditions import Where
+from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Edited, Edits, Matrix, Records, Tenant
+from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Matrix, Tenant
 
 
 class Engine:
@@ -136,6 +146,7 @@ class Engine:
 
     def create_tenant(self, name: str) -> None:
         """Raises InternalError (also a ValueError) when it exists."""
+        name = check_tenant_name(name)
         self.transactions.write(lambda connection: catalog.create_tenant(connection, name))
 
     def get_tenant(self, name: str) -> Tenant:
@@ -144,6 +155,7 @@ class Engine:
 
     def create_database(self, name: str, tenant: str) -> None:
         """Raises InternalError (also a ValueError) when it exists."""
+        name = check_database_name(name)
         self.transactions.write(lambda connection: catalog.create_database(connection, name, tenant))
 
     def get_database(self, name: str, tenant: str) -> Database:
@@ -173,8 +185,9 @@ class Engine:
         """Make a collection; with ``get_or_create`` an existing one is answered as it is.
 
         Raises InternalError (also a ValueError) when the name is taken, InvalidArgumentError when
-        configuration, schema and metadata do not make sense together.
+        configuration, schema and metadata do not make sense together, or one of them cannot be stored.
         """
+        name, metadata = check_collection_name(name), check_collection_metadata(metadata)
 
         def find(connection: Connection) -> CollectionRow | None:
             return catalog.find_collection(connection, name, tenant, database) if get_or_create else None
@@ -230,6 +243,8 @@ class Engine:
         new_configuration: dict[str, Any] | None,
     ) -> None:
         """Rename, replace the metadata, change the configuration; None leaves a part as it is."""
+        new_name = None if new_name is None else check_collection_name(new_name, "new_name")
+        new_metadata = check_collection_metadata(new_metadata, "new_metadata", updating=True)
 
         def modify(connection: Connection) -> None:
             row = catalog.collection_by_id(connection, str(id))
@@ -239,12 +254,11 @@ class Engine:
                 configuration, schema = resolved.configuration_json, resolved.serialized_schema
                 is_set = resolved.ef_search_is_set or settings.get("ef_search_is_set", False)
                 settings = {**settings, "ef_search_is_set": is_set}
-            kept = None if new_metadata is None else {k: v for k, v in new_metadata.items() if v is not None}
             catalog.modify_collection(
                 connection,
                 row,
                 name=new_name,
-                metadata=kept or None,
+                metadata=new_metadata or None,
                 replace_metadata=new_metadata is not None,
                 configuration=configuration,
                 schema=schema,
@@ -291,22 +305,27 @@ class Engine:
 
     def add(self, collection_id: UUID, given: Records) -> None:
         """Add records; ids that exist are left as they are."""
+        given = check_records(given, updating=False)
         self.transactions.write_collection(collection_id, lambda writing: writing.add(given))
 
     def adopt(self, collection_id: UUID, given: Records) -> None:
         """Add records as they were elsewhere, those that have lost their vector too."""
+        given = check_adopted(given)
         self.transactions.write_collection(collection_id, lambda writing: writing.adopt(given))
 
     def update(self, collection_id: UUID, given: Records) -> None:
         """Update records; ids that do not exist are passed over."""
+        given = check_records(given, updating=True)
         self.transactions.write_collection(collection_id, lambda writing: writing.update(given))
 
     def upsert(self, collection_id: UUID, given: Records) -> None:
         """Update the records that exist, add the others."""
+        given = check_records(given, updating=True)
         self.transactions.write_collection(collection_id, lambda writing: writing.upsert(given))
 
     def edit(self, collection_id: UUID, edits: Edits) -> Edited:
         """Delete, update and add records in one transaction; how many of each."""
+        edits = check_edits(edits)
         done = Edited()
 
         def operation(writing: Writing) -> Change | None:
@@ -328,6 +347,7 @@ class Engine:
 
     def stage(self, session: Staging, given: Records) -> None:
         """Write a piece, which no reader counts yet, in a transaction of its own."""
+        given = check_records(given, updating=True)
 
         def write(connection: Connection) -> int:
             writing = self.transactions.writing(connection, str(session.collection))
@@ -343,7 +363,7 @@ class Engine:
 
         An id that exists is passed over, or with ``update`` changed.
         """
-        ident = str(session.collection)
+        edits, ident = check_edits(edits), str(session.collection)
 
         def write(connection: Connection) -> Edited:
             writing = self.transactions.writing(connection, ident)

@@ -14,7 +14,7 @@ import orjson
 
 from chroma_nb import cells
 from chroma_nb._optional import require
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 ID: Final = "id"
 EMBEDDING: Final = "embedding"
@@ -43,17 +43,15 @@ def schema(dimension: int, about: Mapping[str, Any] | None = None) -> Any:
 def to_batch(records: Records, columns: Any) -> Any:
     """A pyarrow.RecordBatch with the columns of ``schema``."""
     pa = pyarrow()
-    count = len(records)
-    nothing = [None] * count
     vectors = np.ascontiguousarray(records.embeddings, np.float32)
     dimension = columns.field(EMBEDDING).type.list_size
     missing = None if records.has_embedding is None else pa.array(~records.has_embedding)
     arrays = [
         pa.array(records.ids, pa.string()),
         pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimension, mask=missing),
-        pa.array(records.documents or nothing, pa.string()),
-        pa.array(records.uris or nothing, pa.string()),
-        pa.array([_encoded(one) for one in records.metadatas or nothing], pa.string()),
+        pa.array(records.column("documents"), pa.string()),
+        pa.array(records.column("uris"), pa.string()),
+        pa.array([_encoded(one) for one in records.column("metadatas")], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=columns)
 

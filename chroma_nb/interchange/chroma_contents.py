@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 NIL: Final = "00000000-0000-0000-0000-000000000000"
 DEFAULT_TENANT: Final = "default_tenant"

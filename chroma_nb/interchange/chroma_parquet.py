@@ -33,7 +33,7 @@ from chroma_nb.interchange.chroma_contents import (
 )
 from chroma_nb.interchange.chroma_directory import PARQUET_FILES, fingerprint, read_directory
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME, ChromaDirectoryError, NothingOfChromasError, is_uuid
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 _COLLECTIONS, _EMBEDDINGS = PARQUET_FILES
 #: The columns that are read, per file.

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from chroma_nb.interchange.chroma_configuration import StoredConfiguration
 from chroma_nb.interchange.chroma_index import SegmentFiles, SegmentVectors
 from chroma_nb.interchange.chroma_sqlite import ChromaSqlite, json_object, scalar, shown
-from chroma_nb.types import Matrix, Records
+from chroma_nb.records import Records
+from chroma_nb.types import Matrix
 
 DOCUMENT_KEY: Final = "chroma:document"
 URI_KEY: Final = "chroma:uri"

@@ -20,7 +20,7 @@ import numpy as np
 import orjson
 
 from chroma_nb import cells
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
@@ -35,14 +35,9 @@ class JsonLinesFile:
 
     def write(self, records: Records) -> None:
         """Append a batch."""
-        nothing = [None] * len(records)
-        vectors: Any = nothing if records.embeddings is None else records.embeddings
-        if records.has_embedding is not None:
-            vectors = [vector if there else None for vector, there in zip(vectors, records.has_embedding, strict=True)]
-        columns = (records.documents or nothing, records.metadatas or nothing, records.uris or nothing)
-        for one, vector, document, metadata, uri in zip(records.ids, vectors, *columns, strict=True):
-            line = {"id": one, "document": document, "metadata": metadata, "uri": uri, "embedding": vector}
-            self._file.write(orjson.dumps(line, option=_OPTIONS))
+        for one in records.rows():
+            line = {"id": one.id, "document": one.document, "metadata": one.metadata, "uri": one.uri}
+            self._file.write(orjson.dumps({**line, "embedding": one.embedding}, option=_OPTIONS))
 
     def close(self) -> None:
         """Finish the file, and give it its name."""

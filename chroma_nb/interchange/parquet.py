@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chroma_nb.interchange import arrow
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 
 class ParquetFile:

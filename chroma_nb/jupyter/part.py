@@ -7,14 +7,11 @@ afterwards, there is ``chroma_nb.copy``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from chroma_nb.client.reembed import refuse_without_vectors
-
-#: What a copied record consists of, as ``include`` of ``get``.
-FIELDS: Final = ("embeddings", "documents", "metadatas", "uris")
 
 
 def new_like(source: Any, client: Any, name: str) -> Any:

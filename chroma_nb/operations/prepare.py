@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from chroma_nb.advice import notes_of
 from chroma_nb.by_label import beside_ids
+from chroma_nb.constraints import check_records, check_uris, collection_metadata
 from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
@@ -22,9 +23,6 @@ from chroma_nb.operations.embed import Target
 from chroma_nb.operations.filters import check_sendable, checked_filter
 from chroma_nb.operations.validate import (
     as_column,
-    check_records,
-    check_uris,
-    collection_metadata,
     normal_and_valid_metadatas,
     normalize_metadata,
     validate_base_record_set,
@@ -38,13 +36,14 @@ from chroma_nb.operations.validate import (
     validate_record_set_for_embedding,
 )
 from chroma_nb.plain import DEEPEST, maybe_cast_one_to_many, plain, plain_list, plain_tree
+from chroma_nb.records import Records
 from chroma_nb.schema import (
     Schema,
     as_configuration,
     create_collection_configuration_to_json,
     update_collection_configuration_to_json,
 )
-from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Matrix, ReadLevel, Records
+from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Matrix, ReadLevel
 
 #: What is embedded, in the order in which Chroma names it.
 _EMBEDDABLE: Final = ("images", "documents", "uris")

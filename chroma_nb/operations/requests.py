@@ -15,16 +15,14 @@ import numpy as np
 
 from chroma_nb.plain import PLAIN, plain, plain_tree
 from chroma_nb.query.parsing import Filter
+from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     CollectionMetadata,
     CollectionModel,
     Database,
-    Edited,
-    Edits,
     Matrix,
     ReadLevel,
-    Records,
     Tenant,
     UserIdentity,
     Where,

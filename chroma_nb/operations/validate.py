@@ -1,31 +1,27 @@
 """What arguments may be: Chroma's validators with their sentences, and what its engine refuses.
 
 First come the checks of Chroma's Python side (ValueError, TypeError), public under their Chroma names;
-``prepare.py`` adds the call's name to what they say. Then the checks that need no state but belong to
-the engine (InvalidArgumentError and the errors of Chroma's bindings): the embedded backend calls those,
-so a server gets them too. Nothing here changes what it is given. What to do about what is refused
-stands in ``advice.py`` and goes along as a note.
+``prepare.py`` adds the call's name to what they say. Then what the calls of the engine take (the errors of Chroma's
+bindings): the embedded backend asks that, so a server gets it too. What may be stored is the engine's to check, see
+``constraints.py``. Nothing here changes what it is given. What to do about what is refused stands in ``advice.py``
+and goes along as a note.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import math
-import re
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import chain
-from operator import index, methodcaller
-from typing import Any, Final, TypeAlias, TypedDict, TypeGuard, cast, overload
+from operator import index
+from typing import Any, Final, TypedDict, TypeGuard, cast, overload
 from uuid import UUID
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb import advice
 from chroma_nb.advice import advised
+from chroma_nb.constraints import DOCUMENT_KEY, occurring_twice, repeated
 from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
-from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError, refused
+from chroma_nb.errors import InvalidArgumentError, refused
 from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
@@ -36,10 +32,8 @@ from chroma_nb.types import (
     Image,
     Images,
     Include,
-    Matrix,
     Metadata,
     Metadatas,
-    Records,
     SparseVector,
     SparseVectors,
     UpdateMetadata,
@@ -47,7 +41,7 @@ from chroma_nb.types import (
 )
 
 #: The metadata key under which Chroma stores the document.
-META_KEY_CHROMA_DOCUMENT: Final = "chroma:document"
+META_KEY_CHROMA_DOCUMENT: Final = DOCUMENT_KEY
 
 _EMBEDDABLE: Final = ("images", "documents", "uris")
 _INCLUDABLE: Final = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
@@ -144,10 +138,6 @@ def normal_and_valid_metadatas(metadatas: Any) -> tuple[Metadatas | None, bool]:
         except AttributeError as error:
             raise advised(error, f"Record {position}: {advice.for_metadata(metadata)}.") from None
     return normal, False
-
-
-def _all_values(metadatas: Iterable[Any]) -> Iterable[Any]:
-    return chain.from_iterable(map(methodcaller("values"), filter(None, metadatas)))
 
 
 def normalize_base_record_set(
@@ -267,22 +257,9 @@ def validate_ids(ids: IDs) -> IDs:
             if not isinstance(id_, str):
                 raise advised(ValueError(f"Expected ID to be a str, got {shown(id_)}"), advice.for_id(id_, position))
     if len(set(plain_list(ids))) != len(ids):
-        twice = _twice(plain_list(ids))
-        raise advised(DuplicateIDError(_duplicates_sentence(twice)), advice.for_duplicates(plain_list(ids), twice))
+        ids = plain_list(ids)
+        raise advised(repeated(ids), advice.for_duplicates(ids, occurring_twice(ids)))
     return ids
-
-
-def _twice(ids: Sequence[str]) -> list[str]:
-    """The ids that occur more than once."""
-    seen: set[str] = set()
-    return list(dict.fromkeys(id_ for id_ in ids if id_ in seen or seen.add(id_)))  # type: ignore[func-returns-value]  # the idiom of "not seen before"
-
-
-def _duplicates_sentence(twice: Sequence[str]) -> str:
-    if len(twice) < 10:
-        return f"Expected IDs to be unique, found duplicates of: {', '.join(map(shown, twice))}"
-    examples = f"{', '.join(map(shown, twice[:5]))}, ..., {', '.join(map(shown, twice[-5:]))}"
-    return f"Expected IDs to be unique, found {len(twice)} duplicated IDs: {examples}"
 
 
 def validate_metadata(metadata: Metadata | None) -> Metadata | None:
@@ -350,14 +327,11 @@ def _are_plainly_valid(metadatas: list[Any]) -> bool:
     """Whether a look at the sets of types and keys, instead of at each value, shows that nothing is wrong."""
     if not set(map(type, metadatas)) <= {dict, type(None)} or {} in metadatas:
         return False
-    keys = _all_keys(metadatas)
+    given = list(filter(None, metadatas))
+    keys = set(chain.from_iterable(given))
     if META_KEY_CHROMA_DOCUMENT in keys or not set(map(type, keys)) <= {str}:
         return False
-    return set(map(type, _all_values(metadatas))) <= PLAIN
-
-
-def _all_keys(metadatas: Iterable[Any]) -> set[Any]:
-    return set(chain.from_iterable(filter(None, metadatas)))
+    return set(map(type, chain.from_iterable(map(dict.values, given)))) <= PLAIN
 
 
 def _check_list_value(key: str, value: list[Any]) -> None:
@@ -452,290 +426,8 @@ def validate_n_results(n_results: int) -> int:
     return n_results
 
 
-# --- What the engine refuses ---------------------------------------------------------------------------------
-_INT64: Final = (-(2**63), 2**63 - 1)
+# --- What the engine's calls take ---------------------------------------------------------------------------------
 _UINT32_MAX: Final = 2**32 - 1
-_NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
-_NO_VALUE: Final = "Cannot convert Python object to MetadataValue"
-
-
-def check_records(records: Records, *, updating: bool) -> Records:
-    """The records as they are to be stored: numbers in their ranges, values that cannot be kept left out.
-
-    Integers beyond 64 bits become floats; metadata that is NaN or infinite is stored as missing, as in
-    Chroma. ``updating`` (update and upsert) allows None in metadata, which deletes the key.
-
-    Raises InvalidArgumentError for an empty id, vectors that are not finite, keys that are empty or
-    begin with "#" or "$"; TypeError for what has no form in storage; DuplicateIDError.
-    """
-    ids = plain_list(records.ids)
-    _check_ids(ids)
-    if records.embeddings is not None:
-        check_finite(records.embeddings, records.has_embedding)
-    return replace(
-        records,
-        ids=ids,
-        uris=_strings(records.uris, "uris"),
-        documents=_strings(records.documents, "documents"),
-        metadatas=None if records.metadatas is None else _storable_metadatas(ids, records.metadatas, updating),
-    )
-
-
-def _check_ids(ids: Sequence[str]) -> None:
-    if set(map(type, ids)) - {str}:
-        position, foreign = next((place, id_) for place, id_ in enumerate(ids) if type(id_) is not str)
-        raise refused(
-            TypeError(f"argument 'ids': expected str, got {type(foreign).__name__}\n{advice.for_id(foreign, position)}")
-        )
-    if "" in ids:
-        raise InvalidArgumentError("Empty ID, ID must have at least one character")
-    if len(set(ids)) != len(ids):
-        raise DuplicateIDError(_duplicates_sentence(_twice(ids)))
-
-
-def check_uris(uris: Sequence[Any] | None) -> None:
-    """TypeError unless all are str or None."""
-    _strings(uris, "uris")
-
-
-def _strings(values: Sequence[Any] | None, name: str) -> Sequence[str | None] | None:
-    """The texts, plain; TypeError unless all are str or None."""
-    if values is None or set(map(type, values)) <= _TEXT_OR_NONE:
-        return values
-    texts = list(map(plain, values))
-    for position, value in enumerate(texts):
-        if type(value) not in _TEXT_OR_NONE:
-            raise refused(
-                TypeError(
-                    f"argument '{name}': '{type(values[position]).__name__}' object cannot be converted to 'PyString'\n"
-                    f"It stands at position {position}: {advice.for_text(values[position])}."
-                )
-            )
-    return texts
-
-
-_TEXT_OR_NONE: Final = frozenset({str, type(None)})
-
-
-def check_finite(embeddings: Matrix, present: npt.NDArray[np.bool_] | None = None) -> None:
-    """InvalidArgumentError when a vector holds NaN or infinity; ``present`` says which rows count."""
-    if present is not None:
-        embeddings = embeddings[present]
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = embeddings.sum()
-    # A sum that is not finite may be one that overflowed: only then each number is looked at.
-    if not np.isfinite(total) and not np.isfinite(embeddings).all():
-        raise InvalidArgumentError("Validation error: embeddings: Embeddings must not contain NaN or Infinity values")
-
-
-def _storable_metadatas(
-    ids: Sequence[str], metadatas: Sequence[UpdateMetadata | None], updating: bool
-) -> Sequence[UpdateMetadata | None]:
-    keys = _all_keys(metadatas)
-    if set(map(type, keys)) - {str}:
-        metadatas = [normalize_metadata(metadata) for metadata in metadatas]
-        keys = _all_keys(metadatas)
-    if not all(map(_is_key, keys)):
-        position, key = next(
-            (place, key) for place, one in enumerate(metadatas) for key in one or () if not _is_key(key)
-        )
-        raise InvalidArgumentError(
-            f"Validation error: metadatas: Invalid metadata at index {position}\n{advice.at(position, ids)}, "
-            f"key {shown(key, 60)!r}: a key is a str that is not empty and does not begin with '#' or '$'."
-        )
-    if _are_storable(metadatas):
-        return metadatas
-    return [
-        _storable(metadata, updating, "metadatas", (position, ids)) if metadata else metadata
-        for position, metadata in enumerate(metadatas)
-    ]
-
-
-def _is_key(key: Any) -> bool:
-    return type(key) is str and key != META_KEY_CHROMA_DOCUMENT and key[:1] not in ("", "#", "$")
-
-
-def _are_storable(metadatas: Iterable[Any]) -> bool:
-    """Whether all values are strings, bools, finite floats and integers of 64 bits, by a look at all together."""
-    values = list(_all_values(metadatas))
-    kinds = set(map(type, values))
-    if not kinds <= {str, int, float, bool}:
-        return False
-    if int in kinds:
-        integers = [value for value in values if type(value) is int]
-        if not (_is_int64(min(integers)) and _is_int64(max(integers))):
-            return False
-    return float not in kinds or math.isfinite(sum([value for value in values if type(value) is float]))
-
-
-def _is_int64(value: int) -> bool:
-    """Whether a plain int fits. (``in range(…)`` would walk the range for a subclass of int.)"""
-    return _INT64[0] <= value <= _INT64[1]
-
-
-#: The position of a record among these ids; None for the metadata of a collection.
-_Place: TypeAlias = tuple[int, Sequence[str]] | None
-
-
-def _storable(metadata: Mapping[str, Any], updating: bool, argument: str, place: _Place = None) -> dict[str, Any]:
-    stored: dict[str, Any] = {}
-    for key, value in metadata.items():
-        value = plain(value)
-        try:
-            if value is None and not updating:
-                raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}"))
-            if isinstance(value, list):
-                stored[key] = _storable_list(key, plain_list(value), argument)
-            elif value is None or (type(value) is float and not math.isfinite(value)):
-                # NaN and infinity have no form in JSON: Chroma stores them as missing, whatever was there before.
-                if updating:
-                    stored[key] = None
-            else:
-                stored[key] = _storable_scalar(value, argument)
-        except TypeError as error:
-            where = f"{advice.at(*place)}, " if place else ""
-            raise refused(TypeError(f"{error}\n{where}{advice.for_entry(key, value)}.")) from None
-    return stored
-
-
-def _storable_list(key: str, values: list[Any], argument: str) -> list[Any]:
-    if not values:
-        raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} is empty")
-    stored = [_storable_scalar(value, argument) for value in values]
-    if float in set(map(type, stored)):
-        if not all(isinstance(value, int | float) and math.isfinite(value) for value in stored):
-            raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} holds NaN or infinity")
-        return [float(value) for value in stored]
-    if len(set(map(type, stored))) != 1:
-        raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} holds several types")
-    return stored
-
-
-def _storable_scalar(value: Any, argument: str) -> str | int | float | bool:
-    if type(value) is int and not _is_int64(value):
-        return _wide_int(value, argument)
-    if type(value) in (str, bool, int, float):
-        return value  # type: ignore[no-any-return]  # one of the four
-    raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}, got a {type(value).__name__}"))
-
-
-def _wide_int(value: int, argument: str) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}: the integer is too large")) from None
-
-
-def check_collection_name(name: Any, argument: str = "name") -> str:
-    """The name; InvalidArgumentError (also a ValueError) unless Chroma allows it, TypeError unless a str.
-
-    >>> check_collection_name("papers-2024")
-    'papers-2024'
-    """
-    name = plain(name)
-    if type(name) is not str:
-        raise refused(TypeError(f"argument '{argument}': expected str, got {type(name).__name__}"))
-    if not _NAME.fullmatch(name):
-        raise _InvalidNameError(
-            f"Validation error: {argument}: Expected a name containing 3-512 characters from [a-zA-Z0-9._-], "
-            f"starting and ending with a character in [a-zA-Z0-9]. Got: {shown(name)}"
-        )
-    if ".." in name:
-        raise _InvalidNameError(
-            f"Validation error: {argument}: Expected a name that does not contains two consecutive periods (..). "
-            f"Got {name}"
-        )
-    if _is_ip_address(name):
-        raise _InvalidNameError(
-            f"Validation error: {argument}: Expected a name that is not a valid ip address. Got {name}"
-        )
-    return name
-
-
-def _is_ip_address(name: str) -> bool:
-    try:
-        ipaddress.IPv4Address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def check_collection_metadata(metadata: Any, argument: str = "metadata", *, updating: bool = False) -> Any:
-    """The metadata of a collection as it is stored; None stays None.
-
-    Raises InvalidArgumentError when it is empty or a key is empty or begins with "#" or "$", TypeError
-    unless a dict of str to str, int, float or bool. ``updating`` leaves out keys whose value is None.
-    """
-    if metadata is None:
-        return None
-    if not isinstance(metadata, dict):
-        raise refused(TypeError(f"argument '{argument}': expected a dict, got {type(metadata).__name__}"))
-    metadata = collection_metadata(metadata)
-    if not metadata:
-        raise InvalidArgumentError(f"Validation error: {argument}: Metadata cannot be empty")
-    for key in metadata:
-        if type(key) is not str:
-            raise refused(TypeError(f"argument '{argument}': expected str as key, got {type(key).__name__}"))
-        if not key:
-            raise InvalidArgumentError(f"Validation error: {argument}: Metadata key cannot be empty")
-        if key[0] in "#$":
-            raise InvalidArgumentError(
-                f"Validation error: {argument}: Metadata key cannot start with '#' or '$': {shown(key)}"
-            )
-    for key, value in metadata.items():
-        if isinstance(value, list):
-            raise InvalidArgumentError(
-                f"Validation error: {argument}: the metadata of a collection holds no lists, got one under {key!r}"
-            )
-    return {key: value for key, value in _storable(metadata, updating, argument).items() if value is not None}
-
-
-def collection_metadata(metadata: Any) -> Any:
-    """The metadata of a collection as plain values; what is no dict as it is.
-
-    Chroma's bindings take more here than in the metadata of records: what numpy's numbers and Decimal
-    stand for is stored.
-
-    >>> collection_metadata({"year": np.int64(1969), "mean": np.float32(0.5)})
-    {'year': 1969, 'mean': 0.5}
-    """
-    if not isinstance(metadata, dict):
-        return metadata
-    return {plain(key): _as_number(plain_tree(value)) for key, value in dict.items(metadata)}
-
-
-def _as_number(value: Any) -> Any:
-    if type(value) in PLAIN or isinstance(value, list | dict):
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    for method, convert in (("__index__", index), ("__float__", float)):
-        if hasattr(type(value), method):
-            try:
-                return plain(convert(value))
-            except (TypeError, ValueError, OverflowError):
-                continue
-    return value
-
-
-def check_database_name(name: Any) -> str:
-    """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
-    name = plain(name)
-    if type(name) is not str:
-        raise refused(TypeError(f"argument 'name': expected str, got {type(name).__name__}"))
-    if len(name) < 3:
-        raise _InvalidNameError("database name must be at least 3 characters")
-    return name
-
-
-def check_tenant_name(name: Any) -> str:
-    """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
-    name = plain(name)
-    if type(name) is not str:
-        raise refused(TypeError(f"argument 'name': expected str, got {type(name).__name__}"))
-    if len(name) < 3:
-        raise _InvalidNameError("Validation error: name: Validation error: length below 3 characters")
-    return name
 
 
 def check_name_is_str(name: Any, argument: str = "name") -> str:

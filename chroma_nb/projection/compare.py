@@ -13,7 +13,8 @@ from chroma_nb.projection.colours import SCALE
 from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.plotly_text import escaped, folded
 from chroma_nb.projection.projection import Projection, of_records
-from chroma_nb.projection.reading import MapRecords, picked, read, space
+from chroma_nb.projection.reading import read, space
+from chroma_nb.records import Records
 from chroma_nb.types import Matrix
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def compare(
         raise ValueError(f"expected records that are in both, got none: {a.name!r} and {b.name!r} share no id")
     maps = [of_records(one, records, method, seed=seed) for one, records in ((a, first), (b, second))]
     near = [
-        neighbours.exact(records.embeddings, min(k + 1, len(first)), space(one)).rows[:, 1:]
+        neighbours.exact(records.matrix, min(k + 1, len(first)), space(one)).rows[:, 1:]
         for one, records in ((a, first), (b, second))
     ]
     overlap = np.array([np.intersect1d(*rows).size for rows in zip(*near, strict=True)], np.float32)
@@ -130,10 +131,10 @@ def compare(
     return Comparison(maps[0], maps[1], overlap, moved, k)
 
 
-def _shared(first: MapRecords, second: MapRecords) -> tuple[MapRecords, MapRecords]:
+def _shared(first: Records, second: Records) -> tuple[Records, Records]:
     place = {one: row for row, one in enumerate(second.ids)}
     rows = [row for row, one in enumerate(first.ids) if one in place]
-    return picked(first, rows), picked(second, [place[first.ids[row]] for row in rows])
+    return first.take(rows), second.take([place[first.ids[row]] for row in rows])
 
 
 def aligned(points: Matrix, target: Matrix) -> Matrix:

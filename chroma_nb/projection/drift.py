@@ -20,7 +20,8 @@ from chroma_nb._optional import require
 from chroma_nb.projection import neighbours, reducers
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.projection import Projection, of_records
-from chroma_nb.projection.reading import MapRecords, check, drawn, joined, read_id_list, read_ids, space
+from chroma_nb.projection.reading import check, drawn, read_id_list, read_ids, space
+from chroma_nb.records import Records
 from chroma_nb.types import Where
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Drift:
 
     name: str
     measures: dict[str, Measure]
-    records: MapRecords
+    records: Records
     batches: list[str]
     scores: Floats
     nearest: Rows
@@ -117,7 +118,7 @@ class Drift:
                 "score": self.scores,
                 "distance": self.distances,
                 "nearest": [ids[row] for row in self.nearest],
-                "document": self.records.documents,
+                "document": self.records.column("documents"),
             }
         )
         return frame.iloc[np.lexsort((-self.distances, -self.scores))].reset_index(drop=True)
@@ -180,9 +181,9 @@ def drift(
     """
     reducers.check(method)
     sides, second = _read(collection, before, after, sample, seed)
-    records = joined(sides)
+    records = Records.concat(sides)
     metric = space(collection)
-    points = neighbours.prepared(records.embeddings, metric).astype(np.float64)
+    points = neighbours.prepared(records.matrix, metric).astype(np.float64)
     if not np.isfinite(points).all():
         raise ValueError("expected vectors of finite numbers, got some with NaN or infinity")
     deals = _dealt(len(sides[0]), len(sides[1]), seed)
@@ -213,7 +214,7 @@ def drift(
 # --- Two batches ----------------------------------------------------------------------------------------
 def _read(
     collection: Any, before: Where | None, after: Any, sample: int | None, seed: int
-) -> tuple[tuple[MapRecords, MapRecords], Any]:
+) -> tuple[tuple[Records, Records], Any]:
     """The records of both batches, and the second collection if there is one."""
     check(collection, sample)
     if not (before is None or isinstance(before, Mapping)):
@@ -237,7 +238,7 @@ def _read(
         if not len(part):
             reason = others if asked is None else f"no record matches {asked!r}"
             raise ValueError(f"expected records before and after, got none {side}: {reason}")
-    widths = [part.embeddings.shape[1] for part in sides]
+    widths = [part.matrix.shape[1] for part in sides]
     if widths[0] != widths[1]:
         raise ValueError(
             f"expected vectors of one embedding model, got {widths[0]} dimensions before and {widths[1]} after; "

@@ -9,7 +9,8 @@ import numpy as np
 from chroma_nb._optional import require
 from chroma_nb.projection import neighbours
 from chroma_nb.projection.projection import project
-from chroma_nb.projection.reading import MapRecords, read, space
+from chroma_nb.projection.reading import read, space
+from chroma_nb.records import Records
 from chroma_nb.types import Where
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None 
             "group": [number for number, rows in enumerate(groups) for _ in rows],
             "id": [records.ids[row] for row in order],
             "similarity": np.minimum(best[order], 1) if order else np.empty(0, np.float32),
-            "document": [records.documents[row] for row in order],
+            "document": records.take(order).column("documents"),
         }
     )
     drawn = {records.ids[row]: f"group {number}" for number, rows in enumerate(groups) for row in rows}
@@ -93,7 +94,7 @@ def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pan
             "distance": apart[order],
             "score": scores[order],
             "nearest": [records.ids[near.rows[row, 1]] for row in order],
-            "document": [records.documents[row] for row in order],
+            "document": records.take(order).column("documents"),
         }
     )
     chosen = set(order.tolist())
@@ -118,10 +119,10 @@ def _drawn(frame: pandas.DataFrame, collection: Any, where: Where | None, **usua
 
 
 def _near(
-    collection: Any, records: MapRecords, where: Where | None, metric: str, k: int = _LOOKED_AT
+    collection: Any, records: Records, where: Where | None, metric: str, k: int = _LOOKED_AT
 ) -> neighbours.Neighbours:
     if metric != "l2" and space(collection) != metric:  # the collection's own search orders otherwise
-        return neighbours.exact(records.embeddings, k, metric)
+        return neighbours.exact(records.matrix, k, metric)
     return neighbours.find(collection, records, k, metric, where)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.projection.reading import MapRecords
+from chroma_nb.records import Records
 from chroma_nb.types import Matrix, Where
 
 #: Beyond as many records the collection's search is asked, which may have a graph: all pairs cost more from there.
@@ -139,7 +139,7 @@ def prepared(embeddings: Matrix, space: str) -> Matrix:
 
 def searched(
     collection: Any,
-    records: MapRecords,
+    records: Records,
     k: int,
     space: str = "l2",
     where: Where | None = None,
@@ -150,7 +150,7 @@ def searched(
     count, k = len(records), min(k, len(records))
     rows, distances = np.full((count, k), -1, np.int32), np.zeros((count, k), np.float32)
     for start in range(0, count, _QUERIES):
-        batch = records.embeddings[start : start + _QUERIES]
+        batch = records.matrix[start : start + _QUERIES]
         answer = collection.query(query_embeddings=batch, n_results=k, where=where, include=["distances"])
         for row, (ids, apart) in enumerate(zip(answer["ids"], answer["distances"], strict=True), start):
             hits = [(place[one], far) for one, far in zip(ids, apart, strict=True) if place.get(one, row) != row]
@@ -173,7 +173,7 @@ def _as_distances(given: Matrix, space: str) -> Matrix:
 
 def find(
     collection: Any,
-    records: MapRecords,
+    records: Records,
     k: int,
     space: str = "l2",
     where: Where | None = None,
@@ -182,5 +182,5 @@ def find(
 ) -> Neighbours:
     """The neighbours of each record by the cheaper way; ``whole`` says that records are all that match ``where``."""
     if not whole or len(records) <= EXACT_LIMIT:
-        return exact(records.embeddings, k, space, report)
+        return exact(records.matrix, k, space, report)
     return searched(collection, records, k, space, where, report)

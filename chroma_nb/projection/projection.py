@@ -19,7 +19,8 @@ from chroma_nb.dataframe import ids_among
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
-from chroma_nb.projection.reading import MapRecords, read, read_id_list, read_ids, space
+from chroma_nb.projection.reading import read, read_id_list, read_ids, space
+from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.types import Matrix, Metadata, Where
 
@@ -207,12 +208,13 @@ class Projection:
         if len(fresh) and len(records):
             coordinates = np.concatenate([coordinates, _beside(fresh, records, coordinates, space(collection))])
         elif len(fresh):
-            coordinates = reducers.pca(fresh.embeddings, dims=self.dims)
+            coordinates = reducers.pca(fresh.matrix, dims=self.dims)
+        whole = Records.concat([records, fresh])
         result = Projection(
-            records.ids + fresh.ids,
+            whole.ids,
             coordinates,
-            records.documents + fresh.documents,
-            records.metadatas + fresh.metadatas,
+            whole.column("documents"),
+            whole.column("metadatas"),
             method=self.method,
             collection=collection,
             where=self.where,
@@ -337,7 +339,7 @@ def project(
 
 def of_records(
     collection: Any,
-    records: MapRecords,
+    records: Records,
     method: str = "auto",
     dims: int = 2,
     *,
@@ -349,12 +351,12 @@ def of_records(
 ) -> Projection:
     """As ``project``, of records that were read already; ``whole`` says that they are all that match ``where``."""
     metric = space(collection)
-    reducer = reducers.choose(method, records.embeddings)
+    reducer = reducers.choose(method, records.matrix)
     result = Projection(
         records.ids,
         np.zeros((len(records), dims), np.float32),
-        records.documents,
-        records.metadatas,
+        records.column("documents"),
+        records.column("metadatas"),
         method=reducer.name,
         collection=collection,
         where=where,
@@ -362,17 +364,15 @@ def of_records(
     )
     result.whole = whole
     if not reducer.slow:
-        points = neighbours.prepared(records.embeddings, metric)
+        points = neighbours.prepared(records.matrix, metric)
         result.coordinates = reducer.reduce(points, None, dims, seed, lambda share: None)
         return result
     places = coordinates_cache.directories(collection) if cache else []
-    name = coordinates_cache.key(
-        records.ids, records.embeddings, method=reducer.name, dims=dims, seed=seed, space=metric
-    )
+    name = coordinates_cache.key(records.ids, records.matrix, method=reducer.name, dims=dims, seed=seed, space=metric)
     if (found := coordinates_cache.load(places, name, (len(records), dims))) is not None:
         result.coordinates = found
         return result
-    points = neighbours.prepared(records.embeddings, metric)
+    points = neighbours.prepared(records.matrix, metric)
 
     def work(report: Callable[[str, float], None]) -> Matrix:
         """The coordinates; ``report`` is told the stage and the share that is done."""
@@ -437,9 +437,9 @@ def _weighted(spots: Matrix, distances: Sequence[float]) -> Matrix:
     return placed
 
 
-def _beside(new: MapRecords, old: MapRecords, coordinates: Matrix, metric: str) -> Matrix:
+def _beside(new: Records, old: Records, coordinates: Matrix, metric: str) -> Matrix:
     """The new records among the old ones, by exact neighbours."""
-    together = neighbours.prepared(np.concatenate([old.embeddings, new.embeddings]), metric)
+    together = neighbours.prepared(np.concatenate([old.matrix, new.matrix]), metric)
     known, fresh = together[: len(old)], together[len(old) :]
     half = np.einsum("ij,ij->i", known, known) / 2
     count = min(_PLACED_BY, len(known))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from chroma_nb.types import Matrix, Metadata, Where, have_vectors
+from chroma_nb.records import Records
+from chroma_nb.types import Where
 
 #: Records asked for in one call.
 PAGE = 10_000
@@ -20,22 +21,9 @@ IDS_PER_CALL = 5_000
 Fields: TypeAlias = list[Any]
 
 
-@dataclass(frozen=True)
-class MapRecords:
-    """Records with their vectors: ``embeddings`` is float32 of shape (n, dimension)."""
-
-    ids: list[str]
-    embeddings: Matrix
-    documents: list[str | None]
-    metadatas: list[Metadata | None]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
 def read(
     collection: Any, *, where: Where | None = None, sample: int | None = None, seed: int = 42, text: bool = True
-) -> MapRecords:
+) -> Records:
     """The records that match ``where``, all or ``sample`` of them drawn by ``seed``.
 
     >>> import chroma_nb
@@ -70,39 +58,19 @@ def drawn(ids: list[str], sample: int | None, random: np.random.Generator) -> li
     return [ids[row] for row in np.sort(random.choice(len(ids), size=sample, replace=False))]
 
 
-def read_ids(collection: Any, ids: Sequence[str], text: bool = True) -> MapRecords:
+def read_ids(collection: Any, ids: Sequence[str], text: bool = True) -> Records:
     """The records of these ids, in this order; those that are gone are left out."""
     include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
     parts = (ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL))
     records = _joined(collection.get(ids=list(part), include=include) for part in parts)
     place = {one: row for row, one in enumerate(records.ids)}
     rows = [place[one] for one in ids if one in place]
-    return picked(records, rows)
+    return records.take(rows)
 
 
 def read_id_list(collection: Any, where: Where | None = None) -> list[str]:
     """The ids that match ``where``."""
     return [one for page in _pages(collection, where, []) for one in page["ids"]]
-
-
-def picked(records: MapRecords, rows: Sequence[int]) -> MapRecords:
-    """Some of the records, in the order of ``rows``."""
-    return MapRecords(
-        [records.ids[row] for row in rows],
-        records.embeddings[np.asarray(rows, np.intp)],
-        [records.documents[row] for row in rows],
-        [records.metadatas[row] for row in rows],
-    )
-
-
-def joined(parts: Sequence[MapRecords]) -> MapRecords:
-    """The records of several, one after another; an id may come twice."""
-    return MapRecords(
-        [one for part in parts for one in part.ids],
-        np.concatenate([part.embeddings for part in parts]),
-        [one for part in parts for one in part.documents],
-        [one for part in parts for one in part.metadatas],
-    )
 
 
 def space(collection: Any) -> str:
@@ -125,34 +93,18 @@ def _pages(collection: Any, where: Where | None, include: list[str]) -> Iterator
         offset += PAGE
 
 
-def _with_vectors(page: dict[str, Any], there: Any) -> dict[str, Any]:
-    """The records of an answer that have a vector."""
-
-    def kept(values: Any) -> Any:
-        """The values of the records that have a vector; None stays None."""
-        return None if values is None else [value for value, given in zip(values, there, strict=True) if given]
-
-    return {name: kept(page.get(name)) for name in ("ids", "embeddings", "documents", "metadatas")}
-
-
-def _joined(pages: Iterator[dict[str, Any]]) -> MapRecords:
-    ids: list[str] = []
-    blocks: list[Matrix] = []
-    documents: list[str | None] = []
-    metadatas: list[Metadata | None] = []
+def _joined(pages: Iterable[Mapping[str, Any]]) -> Records:
+    """The records of several answers, without those that have lost their vector."""
+    parts: list[Records] = []
     lost = 0
     for page in pages:
-        if page["ids"]:
-            there = have_vectors(page["embeddings"]) if page.get("embeddings") is not None else None
-            if there is not None and not there.all():
-                lost += int((~there).sum())
-                page = _with_vectors(page, there)
-        count = len(page["ids"])
-        ids += page["ids"]
-        if count:
-            blocks.append(np.asarray(page["embeddings"], np.float32).reshape(count, -1))
-        documents += page.get("documents") or [None] * count
-        metadatas += page.get("metadatas") or [None] * count
+        found = Records.of_result(page)
+        if found.has_embedding is not None:
+            there = np.flatnonzero(found.has_embedding)
+            lost += len(found) - len(there)
+            found = replace(found.take(there), has_embedding=None)
+        if len(found):
+            parts.append(found)
     if lost:
         warnings.warn(
             f"{lost:,} records have no vector, since it was lost before they were imported, and are left out; "
@@ -160,8 +112,7 @@ def _joined(pages: Iterator[dict[str, Any]]) -> MapRecords:
             UserWarning,
             stacklevel=4,
         )
-    embeddings = np.concatenate(blocks) if len(blocks) > 1 else (blocks or [np.empty((0, 0), np.float32)])[0]
-    records = MapRecords(ids, np.ascontiguousarray(embeddings), documents, metadatas)
-    first = {one: row for row, one in reversed(list(enumerate(ids)))}
+    records = Records.concat(parts) if parts else Records([], np.empty((0, 0), np.float32))
+    first = {one: row for row, one in reversed(list(enumerate(records.ids)))}
     # A record can come twice when another process writes between two pages.
-    return records if len(first) == len(ids) else picked(records, sorted(first.values()))
+    return records if len(first) == len(records) else records.take(sorted(first.values()))

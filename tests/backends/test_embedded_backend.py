@@ -15,7 +15,7 @@ from chroma_nb.config import Settings
 from chroma_nb.errors import AuthorizationError, DuplicateIDError, InvalidArgumentError, _ClosedError
 from chroma_nb.operations import requests as r
 from chroma_nb.query.parsing import Filter
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 PLACE = ("default_tenant", "default_database")
 

@@ -16,7 +16,8 @@ from chroma_nb.backends.http.codec import Reply, ServerFacts, decode, encode, er
 from chroma_nb.backends.wire.encoding import dumps
 from chroma_nb.operations import requests as ops
 from chroma_nb.query.parsing import Filter
-from chroma_nb.types import Records, SparseVector
+from chroma_nb.records import Records
+from chroma_nb.types import SparseVector
 
 ID = UUID("11111111-2222-4333-8444-555555555555")
 PLACE = {"collection_id": ID, "tenant": "t", "database": "d"}

@@ -19,7 +19,7 @@ from chroma_nb.backends.http._sync import conversation
 from chroma_nb.backends.http.codec import Call, Reply
 from chroma_nb.backends.http.exchange import Failure, KnownServer, batches
 from chroma_nb.operations import requests as ops
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 PLACE = {"collection_id": UUID(int=1), "tenant": "t", "database": "d"}
 FACTS = Reply(200, {}, b'{"max_batch_size":2,"supports_base64_encoding":true}')

@@ -20,8 +20,8 @@ from chroma_nb.config import Settings
 from chroma_nb.jupyter.formatters import client_html
 from chroma_nb.operations import requests as ops
 from chroma_nb.query.parsing import Filter
+from chroma_nb.records import Records
 from chroma_nb.results import IndexingStatus
-from chroma_nb.types import Records
 
 COLLECTION_ID = UUID("11111111-2222-4333-8444-555555555555")
 IN = {"collection_id": COLLECTION_ID, "tenant": "t", "database": "d"}

@@ -178,7 +178,7 @@ def test_a_copy_that_went_wrong_is_noticed(source: Any, target: Any, monkeypatch
 
     def careless(to: Any, records: list[Any]) -> None:
         add(to, records)
-        to.update(ids=[records[0].id], documents=["typo"], embeddings=[records[0].vector])
+        to.update(ids=[records[0].id], documents=["typo"], embeddings=[records[0].embedding])
 
     monkeypatch.setattr(copying, "_add", careless)
     with pytest.raises(InternalError, match="records differ"):

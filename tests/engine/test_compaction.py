@@ -24,7 +24,7 @@ from chroma_nb.engine.storage import catalog
 from chroma_nb.engine.storage.sqlite import Durability
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.errors import InternalError, NotFoundError
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 
 def with_holes(engine: Engine):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import Edited, Edits, Records
+from chroma_nb.records import Edited, Edits, Records
 
 IDS = "abcdefgh"
 TEXT = st.none() | st.sampled_from(["one", "two", ""])

@@ -26,7 +26,7 @@ from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.errors import ChromaError, InternalError, InvalidArgumentError, NotFoundError
 from chroma_nb.query.parsing import parse_where, parse_where_document
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 # --- Records ---------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from chroma_nb.engine.storage import migrations
 from chroma_nb.engine.transactions import staging
 from chroma_nb.errors import InternalError, InvalidArgumentError, NotFoundError, VersionMismatchError
 from chroma_nb.query.parsing import parse_where
-from chroma_nb.types import Edits
+from chroma_nb.records import Edits
 
 EVERY_SECOND = parse_where({"number": {"$in": list(range(0, 1000, 2))}})
 

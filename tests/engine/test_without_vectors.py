@@ -17,7 +17,7 @@ from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.query.parsing import parse_where
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 DIMENSION = 8
 LOST = None

@@ -27,7 +27,7 @@ from chroma_nb.engine.storage.room import RESERVE_NAME
 from chroma_nb.engine.storage.sqlite import Durability
 from chroma_nb.errors import InternalError
 from chroma_nb.query.parsing import parse_where
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 # --- Full --------------------------------------------------------------------------------------------------------
 

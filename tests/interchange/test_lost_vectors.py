@@ -13,6 +13,7 @@ from chroma_fixtures import expected, unpack
 import chroma_nb
 from chroma_nb.cli import main
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.records import have_vectors
 from chroma_nb.utils.embedding_functions import register_embedding_function
 
 EVERYTHING = ["embeddings", "documents", "metadatas", "uris"]
@@ -133,7 +134,7 @@ def vectors(path):
     """Which records of the collection with the function have a vector, and the ids of all that have a document."""
     with chroma_nb.PersistentClient(path) as client:
         got = client.get_collection("docs-l2").get(include=EVERYTHING)
-        there = chroma_nb.types.have_vectors(got["embeddings"]).tolist()
+        there = have_vectors(got["embeddings"]).tolist()
         have = {one: row for one, row, given in zip(got["ids"], got["embeddings"], there, strict=True) if given}
         return have, {one: text for one, text in zip(got["ids"], got["documents"], strict=True) if text is not None}
 
@@ -190,7 +191,7 @@ def test_what_is_written_while_reembed_embeds_stays(way, lost, tmp_path, monkeyp
             client = stack.enter_context(chroma_nb.HttpClient(port=server.port))
         collection, theirs = client.get_collection("docs-l2"), writer.get_collection("docs-l2")
         got = collection.get(include=["embeddings", "documents"])
-        there = chroma_nb.types.have_vectors(got["embeddings"]).tolist()
+        there = have_vectors(got["embeddings"]).tolist()
         without = [
             one
             for one, text, given in zip(got["ids"], got["documents"], there, strict=True)
@@ -283,7 +284,7 @@ def test_frames_files_and_servers_know_that_there_is_no_vector(lost, tmp_path):
                 query_embeddings=[[0] * 24], n_results=5
             )
             assert chroma_nb.reembed(there) == len(set(texts) - set(have))
-        assert chroma_nb.types.have_vectors(collection.get(ids=list(texts), include=["embeddings"])["embeddings"]).all()
+        assert have_vectors(collection.get(ids=list(texts), include=["embeddings"])["embeddings"]).all()
         client.delete_collection("copied-here")
 
 

@@ -12,7 +12,7 @@ from chroma_nb.jupyter.widgets.browser_state import BrowserState, Order
 from chroma_nb.jupyter.widgets.changes import Changes
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, compiled, observe, operations
 from chroma_nb.jupyter.widgets.selection import Selection
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chroma_nb import constraints
 from chroma_nb import embeddings as e
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import filters as f
 from chroma_nb.operations import validate as v
-from chroma_nb.types import Records, SparseVector
+from chroma_nb.records import Records
+from chroma_nb.types import SparseVector
 
 OUT_OF_RANGE = "out of range integral type conversion attempted"
 
@@ -77,15 +79,15 @@ OUT_OF_RANGE = "out of range integral type conversion attempted"
         (f.validate_where_document, {"$and": [{"$contains": "a"}]}, ValueError,
          ("Expected document value for $and or $or to be a list with at least two where document expressions, "
          "got [{'$contains': 'a'}]")),
-        (v.check_collection_name, 5, TypeError, "argument 'name': expected str, got int"),
-        (v.check_collection_name, "ab", InvalidArgumentError,
+        (constraints.check_collection_name, 5, TypeError, "argument 'name': expected str, got int"),
+        (constraints.check_collection_name, "ab", InvalidArgumentError,
          ("Validation error: name: Expected a name containing 3-512 characters from [a-zA-Z0-9._-], "
          "starting and ending with a character in [a-zA-Z0-9]. Got: ab")),
-        (v.check_collection_name, "a..b", InvalidArgumentError,
+        (constraints.check_collection_name, "a..b", InvalidArgumentError,
          "Validation error: name: Expected a name that does not contains two consecutive periods (..). Got a..b"),
-        (v.check_collection_name, "1.2.3.4", InvalidArgumentError,
+        (constraints.check_collection_name, "1.2.3.4", InvalidArgumentError,
          "Validation error: name: Expected a name that is not a valid ip address. Got 1.2.3.4"),
-        (v.check_database_name, "ab", InvalidArgumentError, "database name must be at least 3 characters"),
+        (constraints.check_database_name, "ab", InvalidArgumentError, "database name must be at least 3 characters"),
         (v.check_limit, -1, OverflowError, OUT_OF_RANGE),
         (v.check_limit, 2**32, OverflowError, OUT_OF_RANGE),
         (v.check_limit, "1", TypeError, "argument 'limit': 'str' object cannot be interpreted as an integer"),
@@ -93,16 +95,17 @@ OUT_OF_RANGE = "out of range integral type conversion attempted"
         (v.check_query_ids, [5], TypeError, "argument 'ids': expected str, got int"),
         (v.check_collection_id, "x", InvalidArgumentError,
          "Validation error: collection_id: Invalid collection ID format, expected UUID"),
-        (v.check_collection_metadata, {}, InvalidArgumentError, "Validation error: metadata: Metadata cannot be empty"),
-        (v.check_collection_metadata, {"": 1}, InvalidArgumentError,
+        (constraints.check_collection_metadata, {}, InvalidArgumentError,
+         "Validation error: metadata: Metadata cannot be empty"),
+        (constraints.check_collection_metadata, {"": 1}, InvalidArgumentError,
          "Validation error: metadata: Metadata key cannot be empty"),
-        (v.check_collection_metadata, {"#b": 1}, InvalidArgumentError,
+        (constraints.check_collection_metadata, {"#b": 1}, InvalidArgumentError,
          "Validation error: metadata: Metadata key cannot start with '#' or '$': #b"),
-        (v.check_collection_metadata, {"a": None}, TypeError,
+        (constraints.check_collection_metadata, {"a": None}, TypeError,
          "argument 'metadata': Cannot convert Python object to MetadataValue"),
-        (v.check_collection_metadata, {"a": [1]}, InvalidArgumentError,
+        (constraints.check_collection_metadata, {"a": [1]}, InvalidArgumentError,
          "Validation error: metadata: the metadata of a collection holds no lists, got one under 'a'"),
-        (v.check_collection_metadata, "abc", TypeError, "argument 'metadata': expected a dict, got str"),
+        (constraints.check_collection_metadata, "abc", TypeError, "argument 'metadata': expected a dict, got str"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_chromas_words(check: Any, value: Any, error: type[Exception], said: str) -> None:
@@ -113,13 +116,13 @@ def test_what_is_wrong_is_said_in_chromas_words(check: Any, value: Any, error: t
 
 @pytest.mark.parametrize("name", ["abc", "ABC", "1.2.3", "a--b", "a_b-c.d", "a" * 512])
 def test_names_that_chroma_allows(name: str) -> None:
-    assert v.check_collection_name(name) == name
+    assert constraints.check_collection_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["abc\n", "a b", "Ünï", "日本語コレ", "abc-", "-abc", "a/b", "a" * 513, "", "'; DROP"])
 def test_a_bad_name_is_a_value_error_too(name: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        v.check_collection_name(name)
+        constraints.check_collection_name(name)
     assert isinstance(caught.value, ValueError)
 
 
@@ -164,12 +167,12 @@ def test_what_is_no_embedding_is_a_value_error(given: Any) -> None:
 def test_vectors_that_are_not_finite_are_refused(value: float) -> None:
     matrix = e.embedding_matrix(e.embedding_rows([[1.0, 2.0], [value, 1.0]]))
     with pytest.raises(InvalidArgumentError, match="Embeddings must not contain NaN or Infinity values"):
-        v.check_finite(matrix)
-    v.check_finite(matrix, np.array([True, False]))
+        constraints.check_finite(matrix)
+    constraints.check_finite(matrix, np.array([True, False]))
 
 
 def test_large_vectors_whose_sum_overflows_are_fine() -> None:
-    v.check_finite(np.full((10, 10), 3e38, dtype=np.float32))
+    constraints.check_finite(np.full((10, 10), 3e38, dtype=np.float32))
 
 
 # --- Records as they are stored ---
@@ -191,7 +194,7 @@ def records(**fields: Any) -> Records:
     ],
 )
 def test_metadata_is_stored_as_plain_values_in_their_range(given: Any, stored: Any) -> None:
-    (found,) = v.check_records(records(metadatas=[given]), updating=False).metadatas
+    (found,) = constraints.check_records(records(metadatas=[given]), updating=False).metadatas
     assert found == stored
     if stored:
         assert [type(value) for value in found.values()] == [type(value) for value in stored.values()]
@@ -199,13 +202,13 @@ def test_metadata_is_stored_as_plain_values_in_their_range(given: Any, stored: A
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_cannot_be_stored_takes_the_place_of_what_was_there(value: float) -> None:
-    (found,) = v.check_records(records(metadatas=[{"v": value, "w": 1}]), updating=True).metadatas
+    (found,) = constraints.check_records(records(metadatas=[{"v": value, "w": 1}]), updating=True).metadatas
     assert found == {"v": None, "w": 1}
 
 
 def test_checking_changes_nothing_it_was_given() -> None:
     given = {"v": 2**70, "w": math.nan}
-    v.check_records(records(metadatas=[given]), updating=False)
+    constraints.check_records(records(metadatas=[given]), updating=False)
     assert given["v"] == 2**70
     assert len(given) == 2
 
@@ -233,16 +236,16 @@ def test_checking_changes_nothing_it_was_given() -> None:
 )
 def test_what_the_engine_refuses(fields: dict[str, Any], error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
-        v.check_records(records(**fields), updating=False)
+        constraints.check_records(records(**fields), updating=False)
 
 
 def test_none_in_an_update_stays_to_delete_the_key() -> None:
-    (found,) = v.check_records(records(metadatas=[{"a": None, "b": 1}]), updating=True).metadatas
+    (found,) = constraints.check_records(records(metadatas=[{"a": None, "b": 1}]), updating=True).metadatas
     assert found == {"a": None, "b": 1}
 
 
 def test_none_in_the_metadata_of_a_collection_leaves_the_key_out_of_an_update() -> None:
-    assert v.check_collection_metadata({"a": None, "b": 1}, "new_metadata", updating=True) == {"b": 1}
+    assert constraints.check_collection_metadata({"a": None, "b": 1}, "new_metadata", updating=True) == {"b": 1}
 
 
 @pytest.mark.parametrize("limit", [0, 2**32 - 1, True, np.int64(1)])

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chroma_nb.projection import neighbours, reading
+from chroma_nb.records import Records
 
 
 def distances(points, space):
@@ -66,7 +67,7 @@ def test_a_neighbour_the_search_did_not_find_is_minus_one():
         def query(self, **asked):
             return {"ids": [["a"], ["b", "gone"]], "distances": [[0.0], [0.0, 4.0]]}
 
-    records = reading.MapRecords(["a", "b"], np.zeros((2, 1), np.float32), [None] * 2, [None] * 2)
+    records = Records(["a", "b"], np.zeros((2, 1), np.float32))
     assert neighbours.searched(Blind(), records, 2).rows.tolist() == [[0, -1], [1, -1]]
 
 

@@ -23,7 +23,7 @@ from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import changelog
 from chroma_nb.query.parsing import parse_where
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 Row = tuple[tuple[float, ...], str | None, dict[str, Any] | None]
 

@@ -12,7 +12,8 @@ from typing import Any, Final, TypeAlias
 
 from chroma_nb.backends.http.codec import Call, Reply, ServerFacts
 from chroma_nb.operations import requests as ops
-from chroma_nb.types import Records, UpdateMetadata
+from chroma_nb.records import Records
+from chroma_nb.types import UpdateMetadata
 
 #: Chroma's server refuses bodies above 40 MiB unless configured otherwise.
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
@@ -87,7 +88,7 @@ def batches(records: Records, max_size: int | None, max_bytes: int = MAX_BODY_BY
         yield records
         return
     for start, stop in pairwise(bounds):
-        yield _part(records, slice(start, stop))
+        yield records.slice(start, stop)
 
 
 def _sizes(records: Records) -> list[int]:
@@ -113,19 +114,3 @@ def _bounds(sizes: list[int], max_size: int, max_bytes: int) -> list[int]:
             bytes_so_far = 0
         bytes_so_far += size
     return [*bounds, len(sizes)]
-
-
-def _part(records: Records, rows: slice) -> Records:
-    def cut(field: Any) -> Any:
-        """The rows of one field; None stays None."""
-        return None if field is None else field[rows]
-
-    part = Records(
-        ids=records.ids[rows],
-        embeddings=cut(records.embeddings),
-        documents=cut(records.documents),
-        metadatas=cut(records.metadatas),
-        uris=cut(records.uris),
-        has_embedding=cut(records.has_embedding),
-    )
-    return part

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from chroma_nb.backends.wire.encoding import packed
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
-from chroma_nb.types import ReadLevel, Records, SparseVector
+from chroma_nb.records import Records
+from chroma_nb.types import ReadLevel, SparseVector
 
 _U32 = 2**32
 

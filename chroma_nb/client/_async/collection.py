@@ -16,14 +16,13 @@ from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import Target
+from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     ID,
     URI,
     CollectionMetadata,
     Document,
-    Edited,
-    Edits,
     Embedding,
     Image,
     Include,
@@ -32,7 +31,6 @@ from chroma_nb.types import (
     OneOrMany,
     PyEmbedding,
     ReadLevel,
-    Records,
     Where,
     WhereDocument,
 )

@@ -19,6 +19,7 @@ from chroma_nb.operations.async_protocols import AsyncServerAPI
 from chroma_nb.operations.validate import normalize_metadatas
 from chroma_nb.plain import plain_list
 from chroma_nb.query.parsing import written
+from chroma_nb.records import Records
 from chroma_nb.results import DeleteResult, GetResult, QueryResult
 from chroma_nb.schema import Schema
 from chroma_nb.types import (
@@ -27,7 +28,6 @@ from chroma_nb.types import (
     Database,
     Matrix,
     ReadLevel,
-    Records,
     Tenant,
     UserIdentity,
     Where,

@@ -11,17 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from chroma_nb import dataframe_calls
 from chroma_nb.client._sync import blocking
 from chroma_nb.dataframe_calls import run
 from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
-from chroma_nb.types import Records, Where, WhereDocument, have_vectors
+from chroma_nb.records import Records
+from chroma_nb.types import Where, WhereDocument
 
 _FIELDS = ["embeddings", "documents", "metadatas", "uris"]
 
@@ -128,7 +126,7 @@ class Files:
             with progress_bar(len(ids), description="writing", unit="record") as bar:
                 for start in range(0, len(ids), batch_size):
                     got = self.get(ids=ids[start : start + batch_size], include=_FIELDS)
-                    blocking.run(file.write, _records(got, dimension))
+                    blocking.run(file.write, Records.of_result(got))
                     written += len(got["ids"])  # somebody may delete meanwhile
                     bar.update(len(got["ids"]))
             blocking.run(file.close)
@@ -139,7 +137,7 @@ class Files:
 
     def _read(self: Any, batches: Iterable[Records], total: int | None) -> int:
         """Upsert the records of a file; at once where the collection can, else batch by batch."""
-        batches = (_without_empty_metadata(batch) for batch in batches if len(batch))
+        batches = (dataframe_calls.without_empty_metadata(batch) for batch in batches if len(batch))
         if self._edits_at_once:
             calls = dataframe_calls.write_pieces("upsert", batches, total, bar=record_bar(None))
             return (run(self, calls)).written
@@ -157,22 +155,3 @@ class Files:
                     dataframe_calls.say_more(error, f"the {count} records before these are written")
                 raise
         return count
-
-
-def _records(got: Any, dimension: int | None) -> Records:
-    count = len(got["ids"])
-    vectors = np.asarray(got["embeddings"], np.float32).reshape(count, dimension or 0)
-    there = have_vectors(vectors)
-    return Records(
-        got["ids"],
-        vectors,
-        got["documents"],
-        got["metadatas"],
-        got["uris"],
-        has_embedding=None if there.all() else there,
-    )
-
-
-def _without_empty_metadata(batch: Records) -> Records:
-    """Empty metadata is none, in files."""
-    return batch if batch.metadatas is None else replace(batch, metadatas=[one or None for one in batch.metadatas])

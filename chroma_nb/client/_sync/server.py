@@ -22,6 +22,7 @@ from chroma_nb.operations.protocols import ServerAPI
 from chroma_nb.operations.validate import normalize_metadatas
 from chroma_nb.plain import plain_list
 from chroma_nb.query.parsing import written
+from chroma_nb.records import Records
 from chroma_nb.results import DeleteResult, GetResult, QueryResult
 from chroma_nb.schema import Schema
 from chroma_nb.types import (
@@ -30,7 +31,6 @@ from chroma_nb.types import (
     Database,
     Matrix,
     ReadLevel,
-    Records,
     Tenant,
     UserIdentity,
     Where,

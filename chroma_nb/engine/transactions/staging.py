@@ -28,7 +28,7 @@ from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.engine.storage.vectors import TEMPORARY
 from chroma_nb.errors import InternalError, _NoRoomError
-from chroma_nb.types import Records
+from chroma_nb.records import Records
 
 T = TypeVar("T")
 

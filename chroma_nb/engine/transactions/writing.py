@@ -7,7 +7,7 @@ Whatever fails before the commit leaves garbage beyond the committed slots and n
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from chroma_nb.engine.storage.vectors import VectorStore, checksums_of, norms_of
 from chroma_nb.engine.transactions import staging
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import Edited, Edits, Matrix, Records
+from chroma_nb.records import NO_RECORDS, Edited, Edits, Records
+from chroma_nb.types import Matrix
 
 Ints = npt.NDArray[np.int64]
 _NONE: Ints = np.empty(0, np.int64)
@@ -43,46 +44,46 @@ class Writing(Snapshot):
         """New records; ids that exist are passed over."""
         existing = self.memory.row_of
         if existing.keys().isdisjoint(given.ids):
-            return self._write(_Batch.of(given), _Batch())
-        fresh = [place for place, ident in enumerate(given.ids) if ident not in existing]
-        return self._write(_Batch.of(given, np.array(fresh, np.int64)), _Batch())
+            return self._write(given)
+        return self._write(given.take([place for place, ident in enumerate(given.ids) if ident not in existing]))
 
     def adopt(self, given: Records) -> Change | None:
         """New records, those too that have no vector: ``get`` finds them, a search does not."""
         if given.has_embedding is not None and not given.has_embedding.any():
             given = replace(given, embeddings=None, has_embedding=None)  # whose dimension says nothing
-        return self._write(_Batch.of(given), _Batch(), without_vectors=True)
+        return self._write(given, without_vectors=True)
 
     def update(self, given: Records) -> Change | None:
         """Existing records; ids that do not exist are passed over."""
         self.check_dimension(given.embeddings)
-        rows, places = self._split(given)
-        return self._write(_Batch(), _Batch.of(given, places[rows != UNKNOWN]), rows[rows != UNKNOWN])
+        rows = self._rows_of(given)
+        known = rows != UNKNOWN
+        return self._write(NO_RECORDS, given.take(np.flatnonzero(known)), rows[known])
 
     def upsert(self, given: Records) -> Change | None:
         """Existing records updated, the others added in the order of ``ids``."""
-        rows, places = self._split(given)
+        rows = self._rows_of(given)
         known = rows != UNKNOWN
-        return self._write(_Batch.of(given, places[~known]), _Batch.of(given, places[known]), rows[known])
+        return self._write(given.take(np.flatnonzero(~known)), given.take(np.flatnonzero(known)), rows[known])
 
     def delete(self, rows: Ints) -> Change | None:
         """Delete the records in these rows (ascending)."""
-        return self._write(_Batch(), _Batch(), removed=rows)
+        return self._write(removed=rows)
 
     def edit(self, edits: Edits) -> tuple[Change | None, Edited]:
         """Deletions, changes and additions in one; and how many of each there were."""
         if len(edits.upsert):
-            known = self._split(edits.upsert)[0] != UNKNOWN
+            known = self._rows_of(edits.upsert) != UNKNOWN
             return self.upsert(edits.upsert), Edited(updated=int(known.sum()), added=int((~known).sum()))
         removed = self.memory.rows_of(edits.delete)
         gone = {self.memory.ids[row] for row in removed.tolist()}
-        rows, places = self._split(edits.update)
+        rows = self._rows_of(edits.update)
         known = rows != UNKNOWN if not gone else (rows != UNKNOWN) & ~np.isin(rows, removed)
         existing = self.memory.row_of
         fresh = [place for place, ident in enumerate(edits.add.ids) if ident not in existing or ident in gone]
         change = self._write(
-            _Batch.of(edits.add, np.array(fresh, np.int64)),
-            _Batch.of(edits.update, places[known]),
+            edits.add.take(fresh),
+            edits.update.take(np.flatnonzero(known)),
             rows[known],
             removed=removed,
             cleared={"document": frozenset(edits.without_document), "uri": frozenset(edits.without_uri)},
@@ -178,16 +179,15 @@ class Writing(Snapshot):
 
     # --- how ---------------------------------------------------------------------------------------------
 
-    def _split(self, given: Records) -> tuple[Ints, Ints]:
-        """The row of each given id (UNKNOWN: none), and the places 0..n-1."""
+    def _rows_of(self, given: Records) -> Ints:
+        """The row of each given id (UNKNOWN: none)."""
         row_of = self.memory.row_of
-        rows = np.array([row_of.get(ident, UNKNOWN) for ident in given.ids], np.int64)
-        return rows, np.arange(len(rows))
+        return np.array([row_of.get(ident, UNKNOWN) for ident in given.ids], np.int64)
 
     def _write(
         self,
-        fresh: _Batch,
-        changed: _Batch,
+        fresh: Records = NO_RECORDS,
+        changed: Records = NO_RECORDS,
         rows: Ints = _NONE,
         *,
         removed: Ints = _NONE,
@@ -199,26 +199,26 @@ class Writing(Snapshot):
         ``cleared``: the ids among ``changed`` whose document or uri is taken away. ``without_vectors``: a fresh record
         may have none.
         """
-        for batch in (fresh, changed):
-            self.check_dimension(batch.records.embeddings)
-        if not len(fresh.records) and not len(rows) and not len(removed):
+        for given in (fresh, changed):
+            self.check_dimension(given.embeddings)
+        if not fresh.ids and not len(rows) and not len(removed):
             return None
         there = fresh.with_vector()
         if not without_vectors and not there.all():
             raise InvalidArgumentError(
-                f"expected an embedding for every new record, got none for {fresh.records.ids[int(there.argmin())]!r}; "
+                f"expected an embedding for every new record, got none for {fresh.ids[int(there.argmin())]!r}; "
                 "give embeddings or documents"
             )
         number, first_position, slot = self.row.number, self.row.next_position, self.row.next_slot
         if len(removed):  # first: an id may be deleted and added again
             records.delete(self.connection, number, self.memory.positions[removed])
-        positions = np.arange(first_position, first_position + len(fresh.records))
-        slots, norms, crcs = self._store_new(fresh.records, there, slot)
-        decoded = self._insert(fresh.records, positions, slots, norms, crcs)
+        positions = np.arange(first_position, first_position + len(fresh.ids))
+        slots, norms, crcs = self._store_new(fresh, there, slot)
+        decoded = self._insert(fresh, positions, slots, norms, crcs)
         slot += len(slots)
         with_vector = changed.with_vector()
         moved_slots, moved_norms, moved_crcs = self._store_vectors(
-            None if changed.records.embeddings is None else changed.records.embeddings[with_vector], slot
+            None if changed.embeddings is None else changed.embeddings[with_vector], slot
         )
         slot += len(moved_slots)
         moved = rows[with_vector] if len(moved_slots) else _NONE
@@ -228,12 +228,12 @@ class Writing(Snapshot):
                 moved_slots.tolist(), moved_norms.tolist(), moved_crcs, touched[with_vector].tolist(), strict=True
             )
             records.update_vectors(self.connection, number, renewed)
-        rewritten, metadatas = self._rewrite(changed.records, rows, touched, cleared)
+        rewritten, metadatas = self._rewrite(changed, rows, touched, cleared)
         change = Change(
             seq=self.row.seq + 1,
             next_slot=slot,
             positions=positions,
-            ids=fresh.records.ids,
+            ids=fresh.ids,
             slots=slots,
             norms=norms,
             metadatas=decoded,
@@ -373,38 +373,3 @@ def _first_metadatas(
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """``old`` with ``new`` laid over it; None deletes a key."""
     return {key: value for key, value in {**old, **new}.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Some of the records of a call."""
-
-    records: Records = field(default_factory=lambda: Records(ids=[]))
-
-    @classmethod
-    def of(cls, given: Records, places: Ints | None = None) -> _Batch:
-        if places is None or len(places) == len(given):
-            return cls(given)
-        chosen = places.tolist()
-
-        def some(values: Sequence[Any] | None) -> list[Any] | None:
-            return None if values is None else [values[place] for place in chosen]
-
-        return cls(
-            Records(
-                ids=[given.ids[place] for place in chosen],
-                embeddings=None if given.embeddings is None else given.embeddings[places],
-                documents=some(given.documents),
-                metadatas=some(given.metadatas),
-                uris=some(given.uris),
-                has_embedding=None if given.has_embedding is None else given.has_embedding[places],
-            )
-        )
-
-    def with_vector(self) -> npt.NDArray[np.bool_]:
-        """Which of the records carry a vector."""
-        if self.records.embeddings is None:
-            return np.zeros(len(self.records), np.bool_)
-        if self.records.has_embedding is None:
-            return np.ones(len(self.records), np.bool_)
-        return self.records.has_embedding

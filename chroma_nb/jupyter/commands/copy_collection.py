@@ -10,6 +10,7 @@ from chroma_nb.jupyter import part
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
 from chroma_nb.jupyter.session import Session
+from chroma_nb.records import FIELDS
 
 _PAGE = 1_000
 
@@ -27,7 +28,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
     where = filters(compiled(session, arguments.where))
     copy = part.new_like(source, client, arguments.copy)
     written = 0
-    while added := part.add(copy, source.get(include=list(part.FIELDS), limit=_PAGE, offset=written, **where)):
+    while added := part.add(copy, source.get(include=list(FIELDS), limit=_PAGE, offset=written, **where)):
         written += added
     session.say(f"Copied {written:,} records of {source.name} to {copy.name}.")
 

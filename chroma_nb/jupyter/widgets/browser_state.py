@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from chroma_nb._optional import require
 from chroma_nb.cells import is_missing
 from chroma_nb.jupyter import part
-from chroma_nb.jupyter.widgets.changes import Changes, Record, read_records
+from chroma_nb.jupyter.widgets.changes import Changes, read_records
 from chroma_nb.jupyter.widgets.filters import FilterRow, Key, both, compiled, observe
 from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.records import FIELDS, Record
 from chroma_nb.results import GetResult
 
 if TYPE_CHECKING:
@@ -399,7 +400,7 @@ class BrowserState:
     def to_collection(self, client: Any, name: str, rows: Rows = "all") -> int:
         """Make a collection of what is shown, with its embeddings; how many records. It must be new."""
         target = part.new_like(self.collection, client, name)
-        return sum(part.add(target, batch) for batch in self.batches(rows, include=part.FIELDS))
+        return sum(part.add(target, batch) for batch in self.batches(rows, include=FIELDS))
 
 
 def _column(found: Mapping[str, Any], name: str) -> list[Any]:

@@ -13,43 +13,20 @@ from typing import Any
 import numpy as np
 
 from chroma_nb import dataframe_calls
-from chroma_nb.types import Records, have_vectors
+from chroma_nb.records import FIELDS, Record, Records
 
 #: Records deleted at once; all of them are kept for the undo.
 DELETED_AT_ONCE = 1_000
 #: Changes that can be taken back.
 _REMEMBERED = 20
-_FIELDS = ("embeddings", "documents", "metadatas", "uris")
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """A record with everything it has."""
-
-    id: str
-    embedding: Any = None
-    document: str | None = None
-    metadata: Mapping[str, Any] | None = None
-    uri: str | None = None
-
-    def same_text(self, other: Record | None) -> bool:
-        """Whether document, uri and metadata are the same, values and types."""
-        return other is not None and _text(self) == _text(other)
-
-
-def _text(record: Record) -> tuple[Any, ...]:
-    return record.document, record.uri, {key: (type(value), value) for key, value in (record.metadata or {}).items()}
 
 
 def read_records(collection: Any, ids: Sequence[str]) -> list[Record]:
     """The records with these ids that are there, in the order of ``ids``."""
     if not ids:
         return []
-    found = collection.get(ids=list(ids), include=list(_FIELDS))
-    columns = [found[name] if found[name] is not None else [None] * len(found["ids"]) for name in _FIELDS]
-    there = have_vectors(columns[0])
-    columns[0] = [row if given else None for row, given in zip(columns[0], there, strict=True)]
-    records = {row[0]: Record(*row) for row in zip(found["ids"], *columns, strict=True)}
+    found = collection.get(ids=list(ids), include=list(FIELDS))
+    records = {record.id: record for record in Records.of_result(found).rows()}
     return [records[one] for one in ids if one in records]
 
 
@@ -184,15 +161,7 @@ class Changes:
                 self._add_alike(some)
 
     def _add_alike(self, records: Sequence[Record]) -> None:
-        columns = {
-            "embeddings": [record.embedding for record in records],
-            "documents": [record.document for record in records],
-            "metadatas": [dict(record.metadata) if record.metadata else None for record in records],
-            "uris": [record.uri for record in records],
-        }
-        # Chroma takes no list in which nothing is said.
-        given = {name: values for name, values in columns.items() if any(value is not None for value in values)}
-        self._collection.add(ids=[record.id for record in records], **given)
+        self._collection.add(**dataframe_calls.arguments(Records.of(records).pruned()))
 
 
 def _difference(old: Record, new: Record) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from chroma_nb.jupyter.markup import Html, escape, facts, number, plain, shortened, visible
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
-from chroma_nb.jupyter.widgets.changes import Record
 from chroma_nb.jupyter.widgets.page_table import part
+from chroma_nb.records import Record
 
 #: Characters of a document that are shown; numbers of an embedding; neighbours.
 _DOCUMENT, _NUMBERS, NEIGHBOURS = 20_000, 6, 5

@@ -1,0 +1,281 @@
+"""Records: ids with any of embeddings, documents, metadatas and uris, as columns; and one record as a row.
+
+What a call writes, what a file or a frame holds and what ``get`` returns are these columns. Whoever needs some of the
+records, or several lots as one, asks here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.types import IDs, Matrix, UpdateMetadata
+
+#: A field of texts or metadata.
+Column: TypeAlias = Literal["documents", "metadatas", "uris"]
+COLUMNS: Final[tuple[Column, ...]] = ("documents", "metadatas", "uris")
+#: All fields, as ``include`` of ``get`` names them.
+FIELDS: Final = ("embeddings", *COLUMNS)
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One record with everything it has."""
+
+    id: str
+    embedding: Any = None
+    document: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    uri: str | None = None
+
+    def same_text(self, other: Record | None) -> bool:
+        """Whether document, uri and metadata are the same, values and types; no metadata and empty ones are."""
+        return other is not None and _text(self) == _text(other)
+
+
+def _text(record: Record) -> tuple[Any, ...]:
+    return record.document, record.uri, {key: (type(value), value) for key, value in (record.metadata or {}).items()}
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records as columns.
+
+    Every field is None (not given) or as long as ``ids``. ``embeddings`` is a float32 array of shape (n, dimension);
+    rows where ``has_embedding`` is False hold no vector (``has_embedding`` None: all rows hold one). A None inside
+    ``documents``, ``metadatas`` or ``uris`` means "nothing given for this record".
+    """
+
+    ids: IDs
+    embeddings: Matrix | None = None
+    documents: Sequence[str | None] | None = None
+    metadatas: Sequence[UpdateMetadata | None] | None = None
+    uris: Sequence[str | None] | None = None
+    has_embedding: npt.NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def of_result(cls, found: Mapping[str, Any]) -> Records:
+        """What ``get`` returned, of this library or another. A vector that a record has lost is none.
+
+        >>> Records.of_result({"ids": ["a"], "documents": ["one"], "embeddings": [[1, 2]]}).matrix
+        array([[1., 2.]], dtype=float32)
+        """
+        vectors = has = None
+        if found.get("embeddings") is not None:
+            has = have_vectors(found["embeddings"])
+            vectors = _matrix(found["embeddings"], has)
+        return cls(
+            list(found["ids"]),
+            vectors,
+            found.get("documents"),
+            found.get("metadatas"),
+            found.get("uris"),
+            None if has is None or has.all() else has,
+        )
+
+    @classmethod
+    def of(cls, rows: Sequence[Record]) -> Records:
+        """These records, as columns; all that have a vector have one of the same length."""
+        has = np.array([one.embedding is not None for one in rows], np.bool_)
+        given = [one.embedding for one in rows if one.embedding is not None]
+        return cls(
+            [one.id for one in rows],
+            _matrix([one.embedding for one in rows], has) if given else None,
+            [one.document for one in rows],
+            [one.metadata or None for one in rows],
+            [one.uri for one in rows],
+            has_embedding=None if not given or has.all() else has,
+        )
+
+    def rows(self) -> Iterator[Record]:
+        """One record after the other."""
+        vectors: Iterable[Any] = [None] * len(self)
+        if self.embeddings is not None:
+            vectors = self.embeddings if self.has_embedding is None else self._vectors_or_none(self.has_embedding)
+        return map(Record, self.ids, vectors, *map(self.column, COLUMNS))
+
+    def _vectors_or_none(self, has: npt.NDArray[np.bool_]) -> Iterable[Any]:
+        return [row if given else None for row, given in zip(self.matrix, has.tolist(), strict=True)]
+
+    # --- What is there ---
+
+    @property
+    def matrix(self) -> Matrix:
+        """The embeddings of records that were given some."""
+        if self.embeddings is None:
+            raise AssertionError("these records were given no embeddings")
+        return self.embeddings
+
+    def with_vector(self) -> npt.NDArray[np.bool_]:
+        """Which of the records have a vector."""
+        if self.embeddings is None:
+            return np.zeros(len(self.ids), np.bool_)
+        return np.ones(len(self.ids), np.bool_) if self.has_embedding is None else self.has_embedding
+
+    def column(self, name: Column) -> Sequence[Any]:
+        """A field; where it was not given, a None for each record."""
+        values: Sequence[Any] | None = getattr(self, name)
+        return [None] * len(self.ids) if values is None else values
+
+    def given(self, name: Column) -> list[bool]:
+        """Which of the records have something in this field."""
+        values: Sequence[Any] | None = getattr(self, name)
+        return [False] * len(self.ids) if values is None else [value is not None for value in values]
+
+    @property
+    def nbytes(self) -> int:
+        """About the bytes that vectors and texts take."""
+        found = 0 if self.embeddings is None else self.embeddings.nbytes
+        for texts in (self.ids, self.documents, self.uris):
+            found += sum(map(len, filter(None, texts or ())))
+        for metadata in filter(None, self.metadatas or ()):
+            found += sum(map(len, metadata)) + sum(
+                [len(value) if isinstance(value, str | list) else 8 for value in metadata.values()]
+            )
+        return found
+
+    # --- Some of them, or more ---
+
+    def take(self, places: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Records:
+        """The records at these places, in this order; the very same where that is all of them.
+
+        >>> Records(["a", "b"], documents=["one", "two"]).take([1]).documents
+        ['two']
+        """
+        index = np.asarray(places, np.intp)
+        if len(index) == len(self.ids) and bool((index == np.arange(len(index))).all()):
+            return self
+        chosen = index.tolist()
+        texts: list[Any] = [
+            None if values is None else [values[at] for at in chosen]
+            for values in (self.documents, self.metadatas, self.uris)
+        ]
+        has = None if self.has_embedding is None else self.has_embedding[index]
+        vectors = None if self.embeddings is None else self.embeddings[index]
+        return Records([self.ids[at] for at in chosen], vectors, texts[0], texts[1], texts[2], has)
+
+    def slice(self, start: int, stop: int) -> Records:
+        """The records from one place to before another; of the vectors no copy is made."""
+        if start <= 0 and stop >= len(self.ids):
+            return self
+        columns = (self.embeddings, self.documents, self.metadatas, self.uris, self.has_embedding)
+        some: list[Any] = [None if values is None else values[start:stop] for values in columns]
+        return Records(self.ids[start:stop], *some)
+
+    def pieces(self, size: int) -> Iterator[Records]:
+        """The records in order, at most ``size`` at a time."""
+        for start in range(0, len(self.ids), size):
+            yield self.slice(start, start + size)
+
+    def pruned(self) -> Records:
+        """The same records, without fields in which nothing is given: Chroma's methods take none such.
+
+        >>> Records(["a"], documents=[None], uris=["file:a"]).pruned().documents is None
+        True
+        """
+        vectors, has = self.embeddings, self.has_embedding
+        if has is not None and not has.any():
+            vectors = None
+        texts: list[Any] = [
+            None if values is None or values.count(None) == len(values) else values
+            for values in (self.documents, self.metadatas, self.uris)
+        ]
+        has = None if vectors is None or has is None or has.all() else has
+        return Records(self.ids, vectors, texts[0], texts[1], texts[2], has)
+
+    @staticmethod
+    def concat(parts: Sequence[Records]) -> Records:
+        """Records one lot after another. InvalidArgumentError when their vectors are of several dimensions.
+
+        >>> Records.concat([Records(["a"]), Records(["b"], documents=["two"])]).documents
+        [None, 'two']
+        """
+        parts = [part for part in parts if len(part)]
+        if len(parts) < 2:
+            return parts[0] if parts else NO_RECORDS
+        texts: list[Any] = [
+            [value for part in parts for value in part.column(name)]
+            if any(getattr(part, name) is not None for part in parts)
+            else None
+            for name in COLUMNS
+        ]
+        found = Records([one for part in parts for one in part.ids], None, texts[0], texts[1], texts[2])
+        dimensions = sorted({part.embeddings.shape[1] for part in parts if part.embeddings is not None})
+        if len(dimensions) > 1:
+            raise InvalidArgumentError(
+                f"expected embeddings of one dimension, got {' and '.join(map(str, dimensions))}"
+            )
+        if not dimensions:
+            return found
+        vectors, start = np.zeros((len(found), dimensions[0]), np.float32), 0
+        for part in parts:
+            if part.embeddings is not None:
+                vectors[start : start + len(part)] = part.embeddings
+            start += len(part)
+        has = np.concatenate([part.with_vector() for part in parts])
+        return replace(found, embeddings=vectors, has_embedding=None if has.all() else has)
+
+
+def have_vectors(embeddings: Any) -> npt.NDArray[np.bool_]:
+    """Which rows of an answer's ``embeddings`` are vectors: those of records that have lost theirs are NaN (or None).
+
+    >>> have_vectors(np.array([[1.0, 2.0], [np.nan, np.nan]]))
+    array([ True, False])
+    """
+    if isinstance(embeddings, np.ndarray) and embeddings.ndim == 2 and embeddings.dtype != object:
+        return np.asarray(~np.isnan(embeddings[:, 0])) if embeddings.shape[1] else np.zeros(len(embeddings), np.bool_)
+    return np.array(
+        [row is not None and len(row) > 0 and row[0] is not None and not np.isnan(row[0]) for row in embeddings],
+        np.bool_,
+    )
+
+
+def _matrix(rows: Any, has: npt.NDArray[np.bool_]) -> Matrix:
+    """Vectors as one array of float32, in which those that a record does not have are zeros (or NaN, as they were)."""
+    if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype != object:
+        return np.ascontiguousarray(rows, np.float32)
+    given = [row for row, there in zip(rows, has.tolist(), strict=True) if there]
+    if len(given) == len(has):
+        return np.asarray(given, np.float32).reshape(len(given), -1 if given else 0)
+    vectors = np.zeros((len(has), len(given[0]) if given else 0), np.float32)
+    vectors[has] = given or vectors[has]
+    return vectors
+
+
+# --- Several changes at once --------------------------------------------------------------------------------------
+NO_RECORDS: Final = Records([])
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Everything that one call changes in a collection, of which all is done or nothing.
+
+    First ``delete``, then ``update`` (ids that do not exist are passed over), then ``add`` (ids that exist are passed
+    over; each record carries a vector). ``upsert`` stands in the place of both: ids that exist are updated, the others
+    added. ``without_document`` and ``without_uri`` are ids of ``update`` whose document or uri is taken away; the rest
+    of the record stays, its vector too.
+    """
+
+    delete: IDs = field(default_factory=list)
+    update: Records = NO_RECORDS
+    add: Records = NO_RECORDS
+    upsert: Records = NO_RECORDS
+    without_document: IDs = field(default_factory=list)
+    without_uri: IDs = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Edited:
+    """How many records were deleted, updated and added."""
+
+    deleted: int = 0
+    updated: int = 0
+    added: int = 0
