@@ -385,14 +385,6 @@ class Operation(Enum):
 
 
 # --- Inside -----------------------------------------------------------------------------------------
-#: A record's place in get() order and row of the metadata columns; given once, never reused.
-Position: TypeAlias = int
-#: A row of the vector file and label in the graph; a new one for every version of a vector.
-Slot: TypeAlias = int
-#: A collection's change counter.
-Seq: TypeAlias = int
-
-
 @dataclass(frozen=True)
 class Records:
     """The records of one call, checked and ready to write or send.

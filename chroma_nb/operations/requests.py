@@ -8,7 +8,7 @@ dicts of the API, so that they can be sent as they are. Nothing here does I/O.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -356,4 +356,3 @@ class Explain(LocalRequest[dict[str, Any]]):
     """Run the query and tell how: plan, candidates, exactness, milliseconds."""
 
     query: Query
-    options: Mapping[str, Any] = field(default_factory=dict)

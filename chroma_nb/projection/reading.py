@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from chroma_nb.types import Matrix, Metadata, Where, have_vectors
 PAGE = 10_000
 #: Ids in one call: servers and SQLite limit the length of a request.
 IDS_PER_CALL = 5_000
-
-Fields: TypeAlias = list[Any]
 
 
 @dataclass(frozen=True)

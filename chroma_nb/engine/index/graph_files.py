@@ -88,7 +88,7 @@ def load(
     dimension: int,
     slots_limit: int,
 ) -> HnswIndex | None:
-    """The newest graph that fits, with ``seq`` and ``covers`` as they were saved; None when there is none.
+    """The newest graph that fits, with ``covers`` as it was saved; None when there is none.
 
     ``slots_limit``: no slot is as high. A damaged file is removed if that is allowed.
     """
@@ -247,7 +247,7 @@ def _restore(path: Path, facts: Facts, parameters: IndexParameters, dimension: i
         raise _OddFileError("graph does not match its checksum")
     slots, labels = _live(contents, facts)
     index = HnswIndex.load(path, parameters, dimension, (contents.labels, contents.fingerprints), slots, labels)
-    index.seq, index.covers = facts["seq"], facts["covers"]
+    index.covers = facts["covers"]
     return index
 
 

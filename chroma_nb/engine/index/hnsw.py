@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from chroma_nb._optional import require
 from chroma_nb._processors import usable_processors
-from chroma_nb.engine.index.base import IndexParameters, Neighbours, SlotMask, Slots, VectorSource
+from chroma_nb.engine.index.base import IndexParameters, Slots, VectorSource
 from chroma_nb.types import Matrix
 
 #: So many vectors are added between two looks at ``cancelled``; hnswlib holds no lock in between.
@@ -42,8 +42,6 @@ class HnswIndex:
         self.dimension = dimension
         #: Every live slot below is in the index.
         self.covers = 0
-        #: The collection's change counter when the index was saved; 0 for one that was built here.
-        self.seq = 0
         self._lock = threading.Lock()
         self._graph = _new_graph(parameters, dimension)
         self._capacity = 0
@@ -120,20 +118,17 @@ class HnswIndex:
             for label in self._groups.remove(slots).tolist():
                 self._graph.mark_deleted(label)
 
-    def query(self, queries: Matrix, k: int, ef: int, allowed: SlotMask | None = None) -> Neighbours | None:
-        """The ``k`` nearest live slots to each query, among ``allowed`` if given (one bool per slot).
+    def query(self, queries: Matrix, k: int, ef: int) -> Slots | None:
+        """Of each query the ``k`` slots that the graph finds nearest, shape (queries, k); -1 where it found fewer.
 
-        Of shape (queries, k), nearest first, -1 and infinity where fewer were found. None when the graph
-        cannot answer: then the search has to be exact.
+        None when the graph cannot tell: then the search has to be exact.
         """
         inside = self._inside(queries)
         with self._lock:
             if not self._whole:
                 return None
-            candidates = None if allowed is None else self._groups.labels_of(allowed)
-            reachable = self._groups.live_labels if candidates is None else int(candidates.sum())
-            found = self._search(inside, min(k, reachable), max(ef, k), candidates)
-            return None if found is None else self._groups.expand(found, k, allowed)
+            found = self._search(inside, min(k, self._groups.live_labels), max(ef, k))
+            return None if found is None else self._groups.expand(found, k)
 
     def save(self, path: Path) -> tuple[Slots, Slots]:
         """Write the graph to ``path``; returns the live slots and the labels they stand behind."""
@@ -210,20 +205,16 @@ class HnswIndex:
         if len(labels):
             self._graph.add_items(vectors, labels, num_threads=1)
 
-    def _search(self, queries: Matrix, k: int, ef: int, candidates: SlotMask | None) -> Neighbours | None:
+    def _search(self, queries: Matrix, k: int, ef: int) -> Slots | None:
+        """The labels of the ``k`` nearest vectors."""
         if k == 0:
-            return np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32)
+            return np.zeros((len(queries), 0), np.int64)
         self._graph.set_ef(ef)
         try:
-            if candidates is None:
-                labels, distances = self._graph.knn_query(queries, k=k)
-            else:
-                # A filter is Python: more threads would only wait for one another.
-                admit = candidates.tobytes().__getitem__
-                labels, distances = self._graph.knn_query(queries, k=k, num_threads=1, filter=admit)
+            labels, _ = self._graph.knn_query(queries, k=k)
         except RuntimeError:
             return None  # "Cannot return the results in a contiguous 2D array": fewer reached than asked for
-        return labels.astype(np.int64), distances
+        return np.asarray(labels, np.int64)
 
 
 def unit(vectors: Matrix) -> Matrix:
@@ -312,45 +303,28 @@ class _Groups:
         live[real] = self._members[labels[real]] > 0
         return live
 
-    def labels_of(self, allowed: SlotMask) -> SlotMask:
-        """Which labels have an allowed slot; as long as the highest label needs."""
-        allowed = allowed[: len(self._label)]
-        labels = self._label[: len(allowed)][allowed]
-        mask = np.zeros(len(self._label), np.bool_)
-        mask[labels[labels >= 0]] = True
-        return mask
-
-    def expand(self, found: Neighbours, k: int, allowed: SlotMask | None) -> Neighbours:
-        """Labels -> slots, at most ``k`` a query and padded to ``k``."""
-        labels, distances = found
+    def expand(self, labels: Slots, k: int) -> Slots:
+        """Labels of each query -> slots, at most ``k`` and padded to ``k``."""
         slots = np.full((len(labels), k), -1, np.int64)
-        padded = np.full((len(labels), k), np.inf, np.float32)
         if not self._twins:
             slots[:, : labels.shape[1]] = labels
-            padded[:, : labels.shape[1]] = distances
-            return slots, padded
+            return slots
         for row in range(len(labels)):
             filled = 0
-            for label, distance in zip(labels[row].tolist(), distances[row].tolist(), strict=True):
-                group = self._group(label, allowed)[: k - filled]
+            for label in labels[row].tolist():
+                group = self._group(label)[: k - filled]
                 slots[row, filled : filled + len(group)] = group
-                padded[row, filled : filled + len(group)] = distance
                 filled += len(group)
-        return slots, padded
+        return slots
 
-    def _group(self, label: int, allowed: SlotMask | None) -> Slots:
+    def _group(self, label: int) -> Slots:
         """The live slots of a label, ascending."""
         if self._sorted is None:
             slots = self.live_slots()
             order = np.argsort(self._label[slots], kind="stable")
             self._sorted = self._label[slots][order], slots[order]
         labels, slots = self._sorted
-        group: Slots = slots[np.searchsorted(labels, label) : np.searchsorted(labels, label, side="right")]
-        if allowed is None:
-            return group
-        group = group[group < len(allowed)]
-        group = group[allowed[group]]
-        return group
+        return slots[np.searchsorted(labels, label) : np.searchsorted(labels, label, side="right")]
 
     def _reach(self, size: int) -> None:
         if size > len(self._label):

@@ -147,15 +147,6 @@ class Lists:
         held: Rows = cells[codes == vocabulary.find((type(element), element))]
         return held
 
-    def kinds(self, cells: Rows) -> dict[str, int]:
-        """How many of these cells hold a list of which type."""
-        counts: dict[str, int] = {}
-        for cell in cells.tolist():
-            value = self._lists[cell]
-            name = f"list[{type(value[0]).__name__}]" if value else "list"
-            counts[name] = counts.get(name, 0) + 1
-        return counts
-
 
 @dataclass(frozen=True, slots=True)
 class Cells:
@@ -304,7 +295,6 @@ _PUT: Final[dict[int, Callable[[_Column, Rows, Values], None]]] = {
     STRING: _Column.put_strings,
     LIST: _Column.put_lists,
 }
-_NAMES: Final = {INT: "int", FLOAT: "float", FALSE: "bool", TRUE: "bool", STRING: "str", OTHER: "other"}
 
 
 class Columns:
@@ -315,8 +305,8 @@ class Columns:
 
     >>> columns = Columns()
     >>> columns.extend([{"year": 2020}, None, {"year": 2021, "tags": ["a"]}])
-    >>> columns.describe(np.ones(3, bool))
-    {'year': {'int': 2}, 'tags': {'list[str]': 1}}
+    >>> columns.test("year", lambda cells: cells.ints > 2020, 0, 3).tolist()
+    [False, False, True]
     """
 
     def __init__(self) -> None:
@@ -344,21 +334,6 @@ class Columns:
         """These rows have no metadata any more."""
         for column in self._columns.values():
             column.clear(rows)
-
-    def describe(self, alive: Mask) -> dict[str, dict[str, int]]:
-        """For each key: how many of the rows in ``alive`` hold a value of which type."""
-        described: dict[str, dict[str, int]] = {}
-        for key, column in self._columns.items():
-            tags = column.stretch(0, column.cells).tags
-            tags = np.where(alive[column.places], tags, np.uint8(ABSENT))
-            counts: dict[str, int] = {}
-            for tag, count in enumerate(np.bincount(tags, minlength=_TAGS).tolist()):
-                if count and tag in _NAMES:
-                    counts[_NAMES[tag]] = counts.get(_NAMES[tag], 0) + count
-            counts |= column.stretch(0, 0).lists.kinds(np.flatnonzero(tags == LIST))
-            if counts:
-                described[key] = counts
-        return described
 
     def test(self, key: str, test: Callable[[Cells], Mask], start: int, stop: int) -> Mask:
         """``test`` applied to the values of ``key``: a mask of the rows from ``start`` to ``stop``.

@@ -127,7 +127,7 @@ class Search:
         wanted = min(k, memory.searchable if allowed is None else len(allowed))
         watched = exact.scores(memory.witnesses.vectors, memory.witnesses.slots, queries)
         found: list[tuple[Ints, Float64] | None] = []
-        for query, slots, seen in zip(queries, asked[0], watched, strict=True):
+        for query, slots, seen in zip(queries, asked, watched, strict=True):
             near = slots[slots != UNKNOWN]
             near = near[memory.row_of_slot[near] != UNKNOWN]
             candidates = np.concatenate([near, tail]) if len(tail) else near

@@ -184,10 +184,6 @@ class VectorFile:
                 raise _DamagedError(f"{self.path} ended at byte {offset} while it was read")
             offset += count
 
-    def present(self) -> int:
-        """Rows that the file holds, committed or not."""
-        return os.fstat(self._open_descriptor()).st_size // self._row_bytes
-
     def claim(self) -> bool:
         """Say, until it is closed, that it is being written; False when another was about to remove it."""
         return locks.claim(self._open_descriptor()) and self.is_linked()
