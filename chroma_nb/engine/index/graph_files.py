@@ -24,8 +24,8 @@ import numpy.typing as npt
 import orjson
 
 from chroma_nb.engine import locks
-from chroma_nb.engine.index.base import IndexParameters, Slots
-from chroma_nb.engine.index.hnsw import Fingerprints, Hashes, HnswIndex, breadth, links
+from chroma_nb.engine.arrays import Ints, Mask, Slots
+from chroma_nb.engine.index.hnsw import Fingerprints, GraphParameters, Hashes, HnswIndex, breadth, links
 from chroma_nb.engine.storage.vectors import sync_directory
 
 _FORMAT: Final = 1
@@ -84,7 +84,7 @@ def load(
     directory: Path,
     collection_id: str,
     generation: int,
-    parameters: IndexParameters,
+    parameters: GraphParameters,
     dimension: int,
     slots_limit: int,
 ) -> HnswIndex | None:
@@ -134,7 +134,7 @@ def clear(directory: Path) -> bool:
 
 
 # --- Sidecars -------------------------------------------------------------------------------------------
-def _identity(parameters: IndexParameters, dimension: int, collection_id: str, generation: int) -> Facts:
+def _identity(parameters: GraphParameters, dimension: int, collection_id: str, generation: int) -> Facts:
     """What must be equal for a file to be of use."""
     return {
         "format": _FORMAT,
@@ -235,12 +235,12 @@ class _Contents:
     """What an examined file holds, in the file's order."""
 
     labels: Slots
-    marked: npt.NDArray[np.bool_]
+    marked: Mask
     fingerprints: Hashes
     sha256: str
 
 
-def _restore(path: Path, facts: Facts, parameters: IndexParameters, dimension: int) -> HnswIndex:
+def _restore(path: Path, facts: Facts, parameters: GraphParameters, dimension: int) -> HnswIndex:
     with _open_regular(path) as file:
         contents = _examine(file, parameters, dimension)
     if contents.sha256 != facts["sha256"]:
@@ -268,7 +268,7 @@ def _live(contents: _Contents, facts: Facts) -> tuple[Slots, Slots]:
     return slots, labels
 
 
-def _examine(file: BinaryIO, parameters: IndexParameters, dimension: int) -> _Contents:
+def _examine(file: BinaryIO, parameters: GraphParameters, dimension: int) -> _Contents:
     """Read a graph from the start and demand that no number in it leads hnswlib astray."""
     most = links(parameters)
     element = np.dtype([("links", "<u4", (1 + 2 * most,)), ("vector", "<f4", (dimension,)), ("label", "<u8")])
@@ -325,7 +325,7 @@ def _demand_header(header: Any, element: np.dtype[Any], most: int, ef_constructi
     _demand(math.isclose(float(header["multiplier"]), 1 / math.log(most), rel_tol=1e-9), "wrong multiplier")
 
 
-def _demand_level0(lists: npt.NDArray[np.uint32], count: int) -> npt.NDArray[np.bool_]:
+def _demand_level0(lists: npt.NDArray[np.uint32], count: int) -> Mask:
     """Ground-level links of some elements: (count and mark, link, …). Returns which are marked as deleted."""
     amounts, flags = lists[:, 0] & np.uint32(0xFFFF), lists[:, 0] >> np.uint32(16)
     _demand(bool((flags <= 1).all()), "unknown flags")
@@ -339,7 +339,7 @@ def _demand_links(targets: npt.NDArray[np.uint32], amounts: npt.NDArray[Any], co
     _demand(bool((targets[used] < count).all()), "a link to nowhere")
 
 
-def _demand_upper(words: npt.NDArray[np.uint32], count: int, most: int) -> npt.NDArray[np.int64]:
+def _demand_upper(words: npt.NDArray[np.uint32], count: int, most: int) -> Ints:
     """Links above the ground: per element the bytes of its lists (0 for most), then the lists. Returns the levels."""
     width = 1 + most
     levels = np.zeros(count, np.int64)

@@ -1,8 +1,11 @@
 """The HNSW graph: everything that knows hnswlib.
 
 What hnswlib must not be asked is never asked: to overwrite a label, to reuse one, to add while it is
-searched, for more than it can reach. Labels are slots, a deletion is a mark, and an answer that it refuses
+searched, for more than it can reach. Labels are slots, a deletion is a mark, and where it refuses the result
 is None, which means "search exactly".
+
+It shares no protocol with ``exact.py``: a graph proposes slots, and the exact index measures, merges and checks
+them. Whoever searches needs both.
 """
 
 from __future__ import annotations
@@ -12,15 +15,15 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
 from chroma_nb._processors import usable_processors
-from chroma_nb.engine.index.base import IndexParameters, Slots, VectorSource
-from chroma_nb.types import Matrix
+from chroma_nb.engine.arrays import Mask, Slots
+from chroma_nb.types import Matrix, Space
 
 #: So many vectors are added between two looks at ``cancelled``; hnswlib holds no lock in between.
 CHUNK: Final = 2_000
@@ -28,7 +31,24 @@ CHUNK: Final = 2_000
 _SPACES: Final = {"l2": "l2", "ip": "ip", "cosine": "ip"}
 _SEED: Final = 100
 
+#: A number for the bytes of each vector.
 Hashes: TypeAlias = npt.NDArray[np.uint64]
+
+
+class GraphParameters(Protocol):
+    """What a graph is built with: Chroma's ``hnsw`` configuration has these and more."""
+
+    @property
+    def space(self) -> Space:
+        """l2, cosine or ip."""
+
+    @property
+    def max_neighbors(self) -> int:
+        """Links per vector and level (M)."""
+
+    @property
+    def ef_construction(self) -> int:
+        """Candidates looked at when a vector is linked."""
 
 
 class HnswIndex:
@@ -37,7 +57,7 @@ class HnswIndex:
     Queries, marks and appends may come from several threads; they take turns.
     """
 
-    def __init__(self, parameters: IndexParameters, dimension: int) -> None:
+    def __init__(self, parameters: GraphParameters, dimension: int) -> None:
         self.parameters = parameters
         self.dimension = dimension
         #: Every live slot below is in the index.
@@ -63,8 +83,8 @@ class HnswIndex:
     @classmethod
     def build(
         cls,
-        parameters: IndexParameters,
-        vectors: VectorSource,
+        parameters: GraphParameters,
+        vectors: Callable[[Slots], Matrix],
         slots: Slots,
         dimension: int,
         cancelled: Callable[[], bool] = lambda: False,
@@ -141,7 +161,7 @@ class HnswIndex:
     def load(
         cls,
         path: Path,
-        parameters: IndexParameters,
+        parameters: GraphParameters,
         dimension: int,
         contents: tuple[Slots, Hashes],
         slots: Slots,
@@ -230,12 +250,12 @@ _MOST_LINKS: Final = 512
 _MOST_CANDIDATES: Final = 10_000
 
 
-def links(parameters: IndexParameters) -> int:
+def links(parameters: GraphParameters) -> int:
     """M as hnswlib is given it: with one link it would divide by log(1), with very many memory would not do."""
     return min(max(2, parameters.max_neighbors), _MOST_LINKS)
 
 
-def breadth(parameters: IndexParameters) -> int:
+def breadth(parameters: GraphParameters) -> int:
     """ef_construction as hnswlib is given it, which raises it to M."""
     return max(min(parameters.ef_construction, _MOST_CANDIDATES), links(parameters))
 
@@ -244,7 +264,7 @@ def _hnswlib() -> Any:
     return require("hnswlib", feature="The approximate index", extra="hnsw")
 
 
-def _new_graph(parameters: IndexParameters, dimension: int) -> Any:
+def _new_graph(parameters: GraphParameters, dimension: int) -> Any:
     return _hnswlib().Index(space=_SPACES[parameters.space], dim=dimension)
 
 
@@ -296,7 +316,7 @@ class _Groups:
     def label_of(self, slots: Slots) -> Slots:
         return self._label[slots]
 
-    def is_live(self, labels: Slots) -> npt.NDArray[np.bool_]:
+    def is_live(self, labels: Slots) -> Mask:
         """Whether a label has live slots; -1 has none."""
         live = np.zeros(len(labels), np.bool_)
         real = labels >= 0

@@ -17,10 +17,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Rows = npt.NDArray[np.int64]
+from chroma_nb.engine.arrays import Float64, Ints, Mask, Rows
+
 #: Values of one column: as they came, or as an array of one type.
 Values = Sequence[Any] | npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
 
 # What a cell holds. The tags are ours alone: nothing on disk depends on them.
 ABSENT: Final = 0
@@ -100,7 +100,7 @@ class Vocabulary:
         found[[codes[value] for value in values if value in codes]] = True
         return found
 
-    def keep(self, used: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    def keep(self, used: Ints) -> npt.NDArray[np.int32]:
         """Forget all numbers but ``used`` (ascending); returns old number -> new number."""
         values = list(self._codes)
         self._codes = {values[code]: new for new, code in enumerate(used.tolist())}
@@ -157,8 +157,8 @@ class Cells:
 
     first: int
     tags: npt.NDArray[np.uint8]
-    ints: npt.NDArray[np.int64] | None
-    floats: npt.NDArray[np.float64] | None
+    ints: Ints | None
+    floats: Float64 | None
     codes: npt.NDArray[np.int32] | None
     vocabulary: Vocabulary
     lists: Lists
@@ -176,8 +176,8 @@ class _Column:
         self._cell_of_row: dict[int, int] = {}
         self._cells = rows if dense else 0
         self._tags = np.zeros(self._cells, np.uint8)
-        self._ints: npt.NDArray[np.int64] | None = None
-        self._floats: npt.NDArray[np.float64] | None = None
+        self._ints: Ints | None = None
+        self._floats: Float64 | None = None
         self._codes: npt.NDArray[np.int32] | None = None
         self._vocabulary = Vocabulary()
         self._lists = Lists()

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from chroma_nb.engine.arrays import Float64, Ints, Mask
 from chroma_nb.engine.filters.selection import select
-from chroma_nb.engine.memory.collection import UNKNOWN, Float64, Ints, Mask
+from chroma_nb.engine.memory.collection import UNKNOWN
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search import planner
 from chroma_nb.types import Matrix, Vector
