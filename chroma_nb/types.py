@@ -384,15 +384,6 @@ class Operation(Enum):
     DELETE = "DELETE"
 
 
-# --- Inside -----------------------------------------------------------------------------------------
-#: A record's place in get() order and row of the metadata columns; given once, never reused.
-Position: TypeAlias = int
-#: A row of the vector file and label in the graph; a new one for every version of a vector.
-Slot: TypeAlias = int
-#: A collection's change counter.
-Seq: TypeAlias = int
-
-
 # --- Names of Chroma's ``types`` that live above us -----------------------------------------------------
 if not TYPE_CHECKING:  # a checker would believe in any name
 

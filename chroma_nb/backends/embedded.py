@@ -1,4 +1,4 @@
-"""The engine in this process as a backend, and the registry of the places that are open.
+"""The engine in this process as a backend, shared by the clients that gave the same path.
 
 What the engine does for a request is told by its row in ``endpoints.py``. No decisions about data are made here, and
 no files are opened but by the engine.
@@ -7,13 +7,13 @@ no files are opened but by the engine.
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from pathlib import Path
 from typing import Any, cast
 
 from chroma_nb.backends.endpoints import ENDPOINTS
 from chroma_nb.config import Settings, differences, secret_names
+from chroma_nb.engine import opening
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.storage import directory, replacing
 from chroma_nb.engine.storage.sqlite import FILE_NAME
@@ -22,9 +22,10 @@ from chroma_nb.operations.requests import R, Request, Reset
 
 
 class EmbeddedBackend:
-    """Answers requests from an engine in this process; shared by the clients of one place.
+    """Runs requests in an engine of this process, shared by the clients of one place.
 
-    ``open_embedded`` makes them. ``share`` takes one client's reference, ``close`` gives it back.
+    ``open_embedded`` makes them. The engine counts: one reference for the backend, which takes over that of whoever
+    opened it, and one for each client, taken by ``share`` and given back by ``close``.
     """
 
     edits_at_once = True
@@ -32,11 +33,19 @@ class EmbeddedBackend:
     def __init__(self, identifier: str, settings: Settings, engine: SharedEngine | None) -> None:
         self.identifier = identifier
         self.settings = settings
-        self.references = 0
         self._engine = engine
         self._directory = None if engine is None else engine.directory
-        # Holds the engine, not self: a backend that no client and no registry knows any more closes its engine.
-        self._close_engine = weakref.finalize(self, _nothing if engine is None else engine.close)
+        self._holder = object()
+        if engine is not None:
+            engine.share(self._holder)
+            engine.close()
+            # Holds the engine, not self: a backend that no client and no cache knows any more releases its engine.
+            weakref.finalize(self, engine.release, self._holder)
+
+    @property
+    def references(self) -> int:
+        """How many clients have it."""
+        return 0 if self._engine is None else self._engine.references(self._holder) - 1
 
     @property
     def engine(self) -> SharedEngine:
@@ -61,23 +70,40 @@ class EmbeddedBackend:
 
     def share(self) -> None:
         """Take a reference for one client more."""
-        with _OPEN_LOCK:
-            self.references += 1
+        engine = self._engine
+        if engine is not None:
+            engine.share(self._holder)
+            if self._engine is None:  # stopped between these lines, by a signal handler
+                engine.release(self._holder)
 
     def close(self) -> None:
-        """Give one client's reference back; the last one closes the engine."""
-        with _OPEN_LOCK:
-            self.references -= 1
-            if self.references <= 0:
-                self.stop()
+        """Give one client's reference back; with the last one it stops."""
+        with opening.LOCK:
+            engine = self._engine
+            if engine is None:
+                return
+            engine.close(self._holder)
+            if self.references > 0:
+                return
+            self._leave()
+            if engine.references(self._holder) > 1:  # shared again, by a signal handler, between these lines
+                self._engine = engine
+                SYSTEMS.setdefault(self.identifier, self)
+                return
+        engine.release(self._holder)
 
     def stop(self) -> None:
-        """Close the engine, whoever else uses it. What was ephemeral is gone."""
-        with _OPEN_LOCK:
-            if OPEN.get(self.identifier) is self:
-                del OPEN[self.identifier]
-            self._engine = None
-        self._close_engine()
+        """Release the engine, whoever else uses this backend. What was ephemeral is gone."""
+        engine = self._engine
+        with opening.LOCK:
+            self._leave()
+        if engine is not None:
+            engine.release(self._holder)
+
+    def _leave(self) -> None:
+        if SYSTEMS.get(self.identifier) is self:
+            del SYSTEMS[self.identifier]
+        self._engine = None
 
     # --- Copies: in this process the place is shared, in another it is opened again. ---
 
@@ -101,10 +127,6 @@ class EmbeddedBackend:
         return _opened_again, (kept, self._engine is None)
 
 
-def _nothing() -> None:
-    """What closes an engine that was never open."""
-
-
 def _opened_again(kept: dict[str, Any], closed: bool) -> EmbeddedBackend:
     """The backend of a pickled client or collection: of its own, so that it agrees with any other of that place."""
     settings = Settings().copy(update=kept)
@@ -119,10 +141,10 @@ def _opened_again(kept: dict[str, Any], closed: bool) -> EmbeddedBackend:
     return EmbeddedBackend(str(path), settings, _engine_of(path, settings))
 
 
-#: Identifier ("ephemeral", or the path as it was given) -> the backend its clients share. A client that is garbage
-#: collected does not end what it shared: that takes close(), clear_system_cache(), or the end of the process.
-OPEN: dict[str, EmbeddedBackend] = {}
-_OPEN_LOCK = threading.RLock()
+#: Chroma's cache of systems: identifier ("ephemeral", or the path as it was given) -> the backend its clients share,
+#: with the settings they must agree on. It keeps alive what a garbage-collected client shared; programs may remove
+#: entries. Which directories are open, and for whom, is not said here but in the engine's registry (``opening.py``).
+SYSTEMS: dict[str, EmbeddedBackend] = {}
 
 
 def open_embedded(settings: Settings) -> EmbeddedBackend:
@@ -133,19 +155,8 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
     ValueError when the place is open with other settings.
     """
     identifier = str(settings.persist_directory) if settings.is_persistent else "ephemeral"
-    with _OPEN_LOCK:
-        if settings.is_persistent:
-            engine = _engine_of(Path(identifier).absolute(), settings)  # a later chdir does not move it
-            # Looked for after all that takes time: a client may have been made meanwhile, by this thread, too.
-            backend = OPEN.get(identifier)
-            if backend is not None and engine is backend._engine:
-                engine.close()  # the reference just taken: clients of one backend share one
-            else:
-                backend = OPEN[identifier] = EmbeddedBackend(identifier, settings, engine)
-        else:
-            backend = OPEN.get(identifier)
-            if backend is None:
-                backend = OPEN.setdefault(identifier, EmbeddedBackend(identifier, settings, SharedEngine.open(None)))
+    with opening.LOCK:
+        backend = _persistent(identifier, settings) if settings.is_persistent else _ephemeral(identifier, settings)
         if backend.settings != settings:
             raise ValueError(
                 f"An instance of Chroma already exists for {identifier} with different settings: "
@@ -156,6 +167,24 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
         if backend._engine is None:  # its last client was closed in the middle of this (by a signal handler)
             return open_embedded(settings)
         return backend
+
+
+def _persistent(path: str, settings: Settings) -> EmbeddedBackend:
+    engine = _engine_of(Path(path).absolute(), settings)  # a later chdir does not move it
+    # Looked for after all that takes time: a client may have been made meanwhile, by this thread, too.
+    backend = SYSTEMS.get(path)
+    if backend is not None and backend._engine is engine:
+        engine.close()  # the reference just taken: the backend has its own
+    else:
+        backend = SYSTEMS[path] = EmbeddedBackend(path, settings, engine)
+    return backend
+
+
+def _ephemeral(identifier: str, settings: Settings) -> EmbeddedBackend:
+    backend = SYSTEMS.get(identifier)
+    if backend is None:  # setdefault: a signal handler may have made one since
+        backend = SYSTEMS.setdefault(identifier, EmbeddedBackend(identifier, settings, SharedEngine.open(None)))
+    return backend
 
 
 def _engine_of(path: Path, settings: Settings) -> SharedEngine:

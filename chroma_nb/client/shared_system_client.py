@@ -7,7 +7,7 @@ import re
 from typing import Any, ClassVar, Self
 
 from chroma_nb._above import from_above
-from chroma_nb.backends.embedded import OPEN, EmbeddedBackend
+from chroma_nb.backends.embedded import SYSTEMS, EmbeddedBackend
 
 _MADE_BY_CONNECT = ("_server", "_admin_client")
 
@@ -15,7 +15,7 @@ _MADE_BY_CONNECT = ("_server", "_admin_client")
 class SharedSystemClient:
     """A client whose backend may be shared; ``_system`` is that backend, ``_identifier`` the name of its place."""
 
-    _identifier_to_system: ClassVar[dict[str, EmbeddedBackend]] = OPEN
+    _identifier_to_system: ClassVar[dict[str, EmbeddedBackend]] = SYSTEMS
     _backend: Any
     _closed: bool = False
 
@@ -62,4 +62,4 @@ class SharedSystemClient:
 
         Clients that exist go on working with what they have.
         """
-        OPEN.clear()
+        SYSTEMS.clear()

@@ -1,10 +1,11 @@
-"""Which databases are open in this process: found by directory, shared by their clients, carried through a fork.
+"""Which directories are open in this process, and who has them open: one registry, carried through a fork.
 
 Here is also what a call does that comes in the middle of another call of its thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -25,15 +26,18 @@ from chroma_nb.errors import InternalError, _NoRoomError
 T = TypeVar("T")
 Q = TypeVar("Q")
 
-#: The engines of this process by the device and inode of their directory; several clients share one.
+#: The directories that are open in this process, by device and inode. Whoever has one open is noted in its engine.
 OPEN: dict[tuple[int, int], SharedEngine] = {}
-_OPENING = threading.RLock()
+#: Held while directories are opened and closed. A forked child makes its own: read it from this module.
+LOCK = threading.RLock()
 #: Connections that a forked child inherited: referenced for ever, used and closed never.
 _INHERITED: list[Any] = []
 
 
 class SharedEngine(Engine):
-    """An engine that the clients of one process share. ``open`` counts them, ``close`` gives one back.
+    """An engine that the clients of one process share. ``open`` and ``share`` take a reference, ``close`` drops one.
+
+    A reference belongs to a holder, which can ask how many it has and drop them all.
 
     >>> engine = SharedEngine.open(None)
     >>> engine.serve(lambda engine, tenant: engine.get_tenant(tenant), "default_tenant")
@@ -43,7 +47,8 @@ class SharedEngine(Engine):
 
     def __init__(self, path: Path | None, *, durability: Durability = "power") -> None:
         """See ``open``, which is what clients use."""
-        self._references = 1
+        #: The holder of each reference. A list: a signal handler finds it before or after each of its methods.
+        self._references: list[object] = [None]
         #: Threads that are in ``serve``. A hint: an interrupt may leave one behind.
         self._serving: set[int] = set()
         #: The thread whose call, when it is over, closes this engine.
@@ -54,8 +59,8 @@ class SharedEngine(Engine):
     def open(cls, path: Path | None, *, durability: Durability = "power") -> SharedEngine:
         """The engine of a directory (made when it is not there), or a new one in memory.
 
-        A directory that is open in this process already gives the same engine; each ``open`` is given
-        back by one ``close``. Raises InternalError when the directory is not ours or is damaged.
+        A directory that is open in this process already gives the same engine; each ``open`` takes a reference for
+        the holder None. Raises InternalError when the directory is not ours or is damaged.
         """
         if path is None:
             return cls(None, durability=durability)
@@ -66,12 +71,12 @@ class SharedEngine(Engine):
 
     @classmethod
     def _shared(cls, path: Path, durability: Durability) -> SharedEngine:
-        with _OPENING:
+        with LOCK:
             directory.make(path)
             key = directory.identity(path)
             shared = OPEN.get(key)
             if shared is not None:
-                shared._references += 1  # first of all: a close() in the middle of this sees it
+                shared.share(None)  # first of all: a close() in the middle of this sees it
                 if not shared.transactions.closed and shared.transactions.is_there():
                     return shared
                 shared.close()
@@ -98,24 +103,38 @@ class SharedEngine(Engine):
     @classmethod
     def alone(cls, path: Path, work: Callable[[], T]) -> T:
         """Do ``work`` on a directory, which is there, while nobody opens it; InternalError when it is open here."""
-        with _OPENING:
+        with LOCK:
             if cls.is_open(path):
                 raise InternalError(f"{path} is in use in this process; close its clients, and try again")
             return first_open(path, work)
 
-    def close(self) -> None:
-        """Give one reference back; the last one closes the files and ends the background thread.
+    def share(self, holder: object) -> None:
+        """Take a reference more."""
+        self._references.append(holder)
+
+    def references(self, holder: object) -> int:
+        """How many references ``holder`` has."""
+        return self._references.count(holder)
+
+    def release(self, holder: object) -> None:
+        """Drop every reference of ``holder``."""
+        while self.references(holder):
+            self.close(holder)
+
+    def close(self, holder: object = None) -> None:
+        """Drop a reference of ``holder``; the last one of all closes the files and ends the background thread.
 
         In the middle of a call of this thread: when that call is over.
         """
-        with _OPENING:
-            self._references -= 1
-            if self._references > 0 or self.transactions.closed:
+        with LOCK:
+            with contextlib.suppress(ValueError):  # dropped already
+                self._references.remove(holder)
+            if self._references or self.transactions.closed:
                 return
             keys = [key for key, engine in OPEN.items() if engine is self]
             for key in keys:
                 del OPEN[key]
-            if self._references > 0:  # opened again, by a signal handler, between these lines
+            if self._references:  # opened again, by a signal handler, between these lines
                 OPEN.update(dict.fromkeys(keys, self))
                 return
         me = threading.get_ident()
@@ -190,8 +209,8 @@ def _in_parent() -> None:
 
 
 def _in_forked_child() -> None:
-    global _OPENING, _FORKING
-    _OPENING, _FORKING = threading.RLock(), threading.Lock()
+    global LOCK, _FORKING
+    LOCK, _FORKING = threading.RLock(), threading.Lock()
     _PAUSED.clear()
     for engine in list(EVERY):
         _INHERITED.extend(engine.after_fork())

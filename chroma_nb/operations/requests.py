@@ -7,7 +7,7 @@ Requests hold values that are checked and embedded already (``prepare.py``). Not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -399,4 +399,3 @@ class Explain(LocalRequest[dict[str, Any]]):
     """Run the query and tell how: plan, candidates, exactness, milliseconds."""
 
     query: Query
-    options: Mapping[str, Any] = field(default_factory=dict)

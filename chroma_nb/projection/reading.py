@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from inspect import iscoroutinefunction
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +17,6 @@ from chroma_nb.types import Where
 PAGE = 10_000
 #: Ids in one call: servers and SQLite limit the length of a request.
 IDS_PER_CALL = 5_000
-
-Fields: TypeAlias = list[Any]
 
 
 def read(

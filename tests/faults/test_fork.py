@@ -130,3 +130,34 @@ def test_a_fork_while_other_threads_write_leaves_the_child_usable(tmp_path) -> N
     """
     assert run(script, "memory") == "[] 0"
     assert run(script, tmp_path / "db") == "[] 8"
+
+
+def test_a_child_forked_while_another_thread_opens_a_directory_can_open_one(tmp_path) -> None:
+    script = """
+    import signal, threading, chroma_nb
+    from chroma_nb.engine.storage import directory
+    make, reached, forked = directory.make, threading.Event(), threading.Event()
+    def slow(path):
+        if path.name == "slow":
+            reached.set()
+            forked.wait(20)
+        make(path)
+    directory.make = slow
+    thread = threading.Thread(target=lambda: chroma_nb.PersistentClient(sys.argv[1] + "/slow").close())
+    thread.start()
+    reached.wait(20)
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # a child that hangs dies of it
+        status = 1
+        try:
+            chroma_nb.PersistentClient(sys.argv[1] + "/other").create_collection("birds", embedding_function=None)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    forked.set()
+    thread.join()
+    print("opened")
+    """
+    assert run(script, tmp_path) == "opened"

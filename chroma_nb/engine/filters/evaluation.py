@@ -19,8 +19,9 @@ from typing import Any, ClassVar, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.engine.arrays import Float64, Ints, Mask, Rows
 from chroma_nb.engine.filters.documents import DocumentMatch, compile_match
-from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns, Mask, Rows
+from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns
 from chroma_nb.query.conditions import DOCUMENT_KEY, And, Condition, Or, Where
 from chroma_nb.query.operators import OPERATORS
 
@@ -202,7 +203,7 @@ class _Order:
 
         return test
 
-    def ints(self, values: npt.NDArray[np.int64], operand: float) -> Mask:
+    def ints(self, values: Ints, operand: float) -> Mask:
         """``values`` against ``operand``, which may be a fraction or beyond 64 bits."""
         if operand > _INT64.max or operand < _INT64.min:  # infinities too: the same for every value
             return np.full(len(values), self.compare(0, operand), np.bool_)
@@ -211,7 +212,7 @@ class _Order:
             return np.zeros(len(values), np.bool_)
         return np.asarray(self.compare(values, np.int64(bound)))
 
-    def floats(self, values: npt.NDArray[np.float64], operand: float) -> Mask:
+    def floats(self, values: Float64, operand: float) -> Mask:
         """``values`` against ``operand``, which may be an integer that no float is equal to."""
         try:
             bound = float(operand)
@@ -271,9 +272,7 @@ def _is_in(operands: Sequence[Any]) -> Test:
     return test
 
 
-def _both_kinds(
-    integers: Sequence[int], fractions: Sequence[float]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _both_kinds(integers: Sequence[int], fractions: Sequence[float]) -> tuple[Ints, Float64]:
     """The integers, and the floats, that are equal to one of these (64 bits, finite); the floats ascending."""
     ints = np.array(integers, np.int64)
     floats = np.array(fractions, np.float64)

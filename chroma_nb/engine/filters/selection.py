@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from chroma_nb.engine.arrays import Ints, Mask
 from chroma_nb.engine.filters.evaluation import evaluate
-from chroma_nb.engine.memory.collection import Ints, Mask
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.query.conditions import Where
 

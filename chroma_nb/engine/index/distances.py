@@ -13,11 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from chroma_nb.engine.arrays import Float64
 from chroma_nb.types import Space
-
-Float64 = npt.NDArray[np.float64]
 
 
 def squared_l2(rows: Float64, query: Float64) -> Float64:

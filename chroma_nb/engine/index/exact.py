@@ -14,14 +14,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.engine.arrays import Float32, Float64, Mask, Slots
 from chroma_nb.engine.index.distances import DISTANCES
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.types import Matrix, Vector
-
-Slots = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 
 _U: Final = 2.0**-24
 _UNDERFLOW: Final = 2.0**-126

@@ -24,8 +24,8 @@ import numpy.typing as npt
 import orjson
 
 from chroma_nb.engine import locks
-from chroma_nb.engine.index.base import IndexParameters, Slots
-from chroma_nb.engine.index.hnsw import Fingerprints, Hashes, HnswIndex, breadth, links
+from chroma_nb.engine.arrays import Ints, Mask, Slots
+from chroma_nb.engine.index.hnsw import Fingerprints, GraphParameters, Hashes, HnswIndex, breadth, links
 from chroma_nb.engine.storage.vectors import sync_directory
 
 _FORMAT: Final = 1
@@ -84,11 +84,11 @@ def load(
     directory: Path,
     collection_id: str,
     generation: int,
-    parameters: IndexParameters,
+    parameters: GraphParameters,
     dimension: int,
     slots_limit: int,
 ) -> HnswIndex | None:
-    """The newest graph that fits, with ``seq`` and ``covers`` as they were saved; None when there is none.
+    """The newest graph that fits, with ``covers`` as it was saved; None when there is none.
 
     ``slots_limit``: no slot is as high. A damaged file is removed if that is allowed.
     """
@@ -135,7 +135,7 @@ def clear(directory: Path) -> bool:
 
 
 # --- Sidecars -------------------------------------------------------------------------------------------
-def _identity(parameters: IndexParameters, dimension: int, collection_id: str, generation: int) -> Facts:
+def _identity(parameters: GraphParameters, dimension: int, collection_id: str, generation: int) -> Facts:
     """What must be equal for a file to be of use."""
     return {
         "format": _FORMAT,
@@ -236,19 +236,19 @@ class _Contents:
     """What an examined file holds, in the file's order."""
 
     labels: Slots
-    marked: npt.NDArray[np.bool_]
+    marked: Mask
     fingerprints: Hashes
     sha256: str
 
 
-def _restore(path: Path, facts: Facts, parameters: IndexParameters, dimension: int) -> HnswIndex:
+def _restore(path: Path, facts: Facts, parameters: GraphParameters, dimension: int) -> HnswIndex:
     with _open_regular(path) as file:
         contents = _examine(file, parameters, dimension)
     if contents.sha256 != facts["sha256"]:
         raise _OddFileError("graph does not match its checksum")
     slots, labels = _live(contents, facts)
     index = HnswIndex.load(path, parameters, dimension, (contents.labels, contents.fingerprints), slots, labels)
-    index.seq, index.covers = facts["seq"], facts["covers"]
+    index.covers = facts["covers"]
     return index
 
 
@@ -269,7 +269,7 @@ def _live(contents: _Contents, facts: Facts) -> tuple[Slots, Slots]:
     return slots, labels
 
 
-def _examine(file: BinaryIO, parameters: IndexParameters, dimension: int) -> _Contents:
+def _examine(file: BinaryIO, parameters: GraphParameters, dimension: int) -> _Contents:
     """Read a graph from the start and demand that no number in it leads hnswlib astray."""
     most = links(parameters)
     element = np.dtype([("links", "<u4", (1 + 2 * most,)), ("vector", "<f4", (dimension,)), ("label", "<u8")])
@@ -327,7 +327,7 @@ def _demand_header(header: Any, element: np.dtype[Any], most: int, ef_constructi
     _demand(math.isclose(float(header["multiplier"]), 1 / math.log(most), rel_tol=1e-9), "wrong multiplier")
 
 
-def _demand_level0(lists: npt.NDArray[np.uint32], count: int) -> npt.NDArray[np.bool_]:
+def _demand_level0(lists: npt.NDArray[np.uint32], count: int) -> Mask:
     """Ground-level links of some elements: (count and mark, link, …). Returns which are marked as deleted."""
     amounts, flags = lists[:, 0] & np.uint32(0xFFFF), lists[:, 0] >> np.uint32(16)
     _demand(bool((flags <= 1).all()), "unknown flags")
@@ -341,7 +341,7 @@ def _demand_links(targets: npt.NDArray[np.uint32], amounts: npt.NDArray[Any], co
     _demand(bool((targets[used] < count).all()), "a link to nowhere")
 
 
-def _demand_upper(words: npt.NDArray[np.uint32], count: int, most: int) -> npt.NDArray[np.int64]:
+def _demand_upper(words: npt.NDArray[np.uint32], count: int, most: int) -> Ints:
     """Links above the ground: per element the bytes of its lists (0 for most), then the lists. Returns the levels."""
     width = 1 + most
     levels = np.zeros(count, np.int64)

@@ -1,8 +1,11 @@
 """The HNSW graph: everything that knows hnswlib.
 
 What hnswlib must not be asked is never asked: to overwrite a label, to reuse one, to add while it is
-searched, for more than it can reach. Labels are slots, a deletion is a mark, and an answer that it refuses
+searched, for more than it can reach. Labels are slots, a deletion is a mark, and where it refuses the result
 is None, which means "search exactly".
+
+It shares no protocol with ``exact.py``: a graph proposes slots, and the exact index measures, merges and checks
+them. Whoever searches needs both.
 """
 
 from __future__ import annotations
@@ -12,15 +15,15 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
 from chroma_nb._processors import usable_processors
-from chroma_nb.engine.index.base import IndexParameters, Neighbours, SlotMask, Slots, VectorSource
-from chroma_nb.types import Matrix
+from chroma_nb.engine.arrays import Mask, Slots
+from chroma_nb.types import Matrix, Space
 
 #: So many vectors are added between two looks at ``cancelled``; hnswlib holds no lock in between.
 CHUNK: Final = 2_000
@@ -28,7 +31,24 @@ CHUNK: Final = 2_000
 _SPACES: Final = {"l2": "l2", "ip": "ip", "cosine": "ip"}
 _SEED: Final = 100
 
+#: A number for the bytes of each vector.
 Hashes: TypeAlias = npt.NDArray[np.uint64]
+
+
+class GraphParameters(Protocol):
+    """What a graph is built with: Chroma's ``hnsw`` configuration has these and more."""
+
+    @property
+    def space(self) -> Space:
+        """l2, cosine or ip."""
+
+    @property
+    def max_neighbors(self) -> int:
+        """Links per vector and level (M)."""
+
+    @property
+    def ef_construction(self) -> int:
+        """Candidates looked at when a vector is linked."""
 
 
 class HnswIndex:
@@ -37,13 +57,11 @@ class HnswIndex:
     Queries, marks and appends may come from several threads; they take turns.
     """
 
-    def __init__(self, parameters: IndexParameters, dimension: int) -> None:
+    def __init__(self, parameters: GraphParameters, dimension: int) -> None:
         self.parameters = parameters
         self.dimension = dimension
         #: Every live slot below is in the index.
         self.covers = 0
-        #: The collection's change counter when the index was saved; 0 for one that was built here.
-        self.seq = 0
         self._lock = threading.Lock()
         self._graph = _new_graph(parameters, dimension)
         self._capacity = 0
@@ -65,8 +83,8 @@ class HnswIndex:
     @classmethod
     def build(
         cls,
-        parameters: IndexParameters,
-        vectors: VectorSource,
+        parameters: GraphParameters,
+        vectors: Callable[[Slots], Matrix],
         slots: Slots,
         dimension: int,
         cancelled: Callable[[], bool] = lambda: False,
@@ -120,20 +138,17 @@ class HnswIndex:
             for label in self._groups.remove(slots).tolist():
                 self._graph.mark_deleted(label)
 
-    def query(self, queries: Matrix, k: int, ef: int, allowed: SlotMask | None = None) -> Neighbours | None:
-        """The ``k`` nearest live slots to each query, among ``allowed`` if given (one bool per slot).
+    def query(self, queries: Matrix, k: int, ef: int) -> Slots | None:
+        """Of each query the ``k`` slots that the graph finds nearest, shape (queries, k); -1 where it found fewer.
 
-        Of shape (queries, k), nearest first, -1 and infinity where fewer were found. None when the graph
-        cannot answer: then the search has to be exact.
+        None when the graph cannot tell: then the search has to be exact.
         """
         inside = self._inside(queries)
         with self._lock:
             if not self._whole:
                 return None
-            candidates = None if allowed is None else self._groups.labels_of(allowed)
-            reachable = self._groups.live_labels if candidates is None else int(candidates.sum())
-            found = self._search(inside, min(k, reachable), max(ef, k), candidates)
-            return None if found is None else self._groups.expand(found, k, allowed)
+            found = self._search(inside, min(k, self._groups.live_labels), max(ef, k))
+            return None if found is None else self._groups.expand(found, k)
 
     def save(self, path: Path) -> tuple[Slots, Slots]:
         """Write the graph to ``path``; returns the live slots and the labels they stand behind."""
@@ -146,7 +161,7 @@ class HnswIndex:
     def load(
         cls,
         path: Path,
-        parameters: IndexParameters,
+        parameters: GraphParameters,
         dimension: int,
         contents: tuple[Slots, Hashes],
         slots: Slots,
@@ -210,20 +225,16 @@ class HnswIndex:
         if len(labels):
             self._graph.add_items(vectors, labels, num_threads=1)
 
-    def _search(self, queries: Matrix, k: int, ef: int, candidates: SlotMask | None) -> Neighbours | None:
+    def _search(self, queries: Matrix, k: int, ef: int) -> Slots | None:
+        """The labels of the ``k`` nearest vectors."""
         if k == 0:
-            return np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32)
+            return np.zeros((len(queries), 0), np.int64)
         self._graph.set_ef(ef)
         try:
-            if candidates is None:
-                labels, distances = self._graph.knn_query(queries, k=k)
-            else:
-                # A filter is Python: more threads would only wait for one another.
-                admit = candidates.tobytes().__getitem__
-                labels, distances = self._graph.knn_query(queries, k=k, num_threads=1, filter=admit)
+            labels, _ = self._graph.knn_query(queries, k=k)
         except RuntimeError:
             return None  # "Cannot return the results in a contiguous 2D array": fewer reached than asked for
-        return labels.astype(np.int64), distances
+        return np.asarray(labels, np.int64)
 
 
 def unit(vectors: Matrix) -> Matrix:
@@ -239,12 +250,12 @@ _MOST_LINKS: Final = 512
 _MOST_CANDIDATES: Final = 10_000
 
 
-def links(parameters: IndexParameters) -> int:
+def links(parameters: GraphParameters) -> int:
     """M as hnswlib is given it: with one link it would divide by log(1), with very many memory would not do."""
     return min(max(2, parameters.max_neighbors), _MOST_LINKS)
 
 
-def breadth(parameters: IndexParameters) -> int:
+def breadth(parameters: GraphParameters) -> int:
     """ef_construction as hnswlib is given it, which raises it to M."""
     return max(min(parameters.ef_construction, _MOST_CANDIDATES), links(parameters))
 
@@ -253,7 +264,7 @@ def _hnswlib() -> Any:
     return require("hnswlib", feature="The approximate index", extra="hnsw")
 
 
-def _new_graph(parameters: IndexParameters, dimension: int) -> Any:
+def _new_graph(parameters: GraphParameters, dimension: int) -> Any:
     return _hnswlib().Index(space=_SPACES[parameters.space], dim=dimension)
 
 
@@ -308,52 +319,35 @@ class _Groups:
         """The label of each slot."""
         return self._label[slots]
 
-    def is_live(self, labels: Slots) -> npt.NDArray[np.bool_]:
+    def is_live(self, labels: Slots) -> Mask:
         """Whether a label has live slots; -1 has none."""
         live = np.zeros(len(labels), np.bool_)
         real = labels >= 0
         live[real] = self._members[labels[real]] > 0
         return live
 
-    def labels_of(self, allowed: SlotMask) -> SlotMask:
-        """Which labels have an allowed slot; as long as the highest label needs."""
-        allowed = allowed[: len(self._label)]
-        labels = self._label[: len(allowed)][allowed]
-        mask = np.zeros(len(self._label), np.bool_)
-        mask[labels[labels >= 0]] = True
-        return mask
-
-    def expand(self, found: Neighbours, k: int, allowed: SlotMask | None) -> Neighbours:
-        """Labels -> slots, at most ``k`` a query and padded to ``k``."""
-        labels, distances = found
+    def expand(self, labels: Slots, k: int) -> Slots:
+        """Labels of each query -> slots, at most ``k`` and padded to ``k``."""
         slots = np.full((len(labels), k), -1, np.int64)
-        padded = np.full((len(labels), k), np.inf, np.float32)
         if not self._twins:
             slots[:, : labels.shape[1]] = labels
-            padded[:, : labels.shape[1]] = distances
-            return slots, padded
+            return slots
         for row in range(len(labels)):
             filled = 0
-            for label, distance in zip(labels[row].tolist(), distances[row].tolist(), strict=True):
-                group = self._group(label, allowed)[: k - filled]
+            for label in labels[row].tolist():
+                group = self._group(label)[: k - filled]
                 slots[row, filled : filled + len(group)] = group
-                padded[row, filled : filled + len(group)] = distance
                 filled += len(group)
-        return slots, padded
+        return slots
 
-    def _group(self, label: int, allowed: SlotMask | None) -> Slots:
+    def _group(self, label: int) -> Slots:
         """The live slots of a label, ascending."""
         if self._sorted is None:
             slots = self.live_slots()
             order = np.argsort(self._label[slots], kind="stable")
             self._sorted = self._label[slots][order], slots[order]
         labels, slots = self._sorted
-        group: Slots = slots[np.searchsorted(labels, label) : np.searchsorted(labels, label, side="right")]
-        if allowed is None:
-            return group
-        group = group[group < len(allowed)]
-        group = group[allowed[group]]
-        return group
+        return slots[np.searchsorted(labels, label) : np.searchsorted(labels, label, side="right")]
 
     def _reach(self, size: int) -> None:
         if size > len(self._label):

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from chroma_nb.engine.arrays import Slots
 from chroma_nb.types import Matrix
-
-Slots = npt.NDArray[np.int64]
 
 #: One of so many records is a witness ...
 _ONE_OF: Final = 50

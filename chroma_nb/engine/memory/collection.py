@@ -15,15 +15,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.engine.arrays import Float64, Ints, Mask
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.engine.locks import ReadersWriterLock
 from chroma_nb.engine.memory.columns import Columns
 
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-Float64 = npt.NDArray[np.float64]
 Metadatas = Sequence[Mapping[str, Any] | None]
 
 UNKNOWN: Final = -1

@@ -17,10 +17,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Rows = npt.NDArray[np.int64]
+from chroma_nb.engine.arrays import Float64, Ints, Mask, Rows
+
 #: Values of one column: as they came, or as an array of one type.
 Values = Sequence[Any] | npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
 
 # What a cell holds. The tags are ours alone: nothing on disk depends on them.
 ABSENT: Final = 0
@@ -100,7 +100,7 @@ class Vocabulary:
         found[[codes[value] for value in values if value in codes]] = True
         return found
 
-    def keep(self, used: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    def keep(self, used: Ints) -> npt.NDArray[np.int32]:
         """Forget all numbers but ``used`` (ascending); returns old number -> new number."""
         values = list(self._codes)
         self._codes = {values[code]: new for new, code in enumerate(used.tolist())}
@@ -147,15 +147,6 @@ class Lists:
         held: Rows = cells[codes == vocabulary.find((type(element), element))]
         return held
 
-    def kinds(self, cells: Rows) -> dict[str, int]:
-        """How many of these cells hold a list of which type."""
-        counts: dict[str, int] = {}
-        for cell in cells.tolist():
-            value = self._lists[cell]
-            name = f"list[{type(value[0]).__name__}]" if value else "list"
-            counts[name] = counts.get(name, 0) + 1
-        return counts
-
 
 @dataclass(frozen=True, slots=True)
 class Cells:
@@ -166,8 +157,8 @@ class Cells:
 
     first: int
     tags: npt.NDArray[np.uint8]
-    ints: npt.NDArray[np.int64] | None
-    floats: npt.NDArray[np.float64] | None
+    ints: Ints | None
+    floats: Float64 | None
     codes: npt.NDArray[np.int32] | None
     vocabulary: Vocabulary
     lists: Lists
@@ -185,8 +176,8 @@ class _Column:
         self._cell_of_row: dict[int, int] = {}
         self._cells = rows if dense else 0
         self._tags = np.zeros(self._cells, np.uint8)
-        self._ints: npt.NDArray[np.int64] | None = None
-        self._floats: npt.NDArray[np.float64] | None = None
+        self._ints: Ints | None = None
+        self._floats: Float64 | None = None
         self._codes: npt.NDArray[np.int32] | None = None
         self._vocabulary = Vocabulary()
         self._lists = Lists()
@@ -308,7 +299,6 @@ _PUT: Final[dict[int, Callable[[_Column, Rows, Values], None]]] = {
     STRING: _Column.put_strings,
     LIST: _Column.put_lists,
 }
-_NAMES: Final = {INT: "int", FLOAT: "float", FALSE: "bool", TRUE: "bool", STRING: "str", OTHER: "other"}
 
 
 class Columns:
@@ -319,8 +309,8 @@ class Columns:
 
     >>> columns = Columns()
     >>> columns.extend([{"year": 2020}, None, {"year": 2021, "tags": ["a"]}])
-    >>> columns.describe(np.ones(3, bool))
-    {'year': {'int': 2}, 'tags': {'list[str]': 1}}
+    >>> columns.test("year", lambda cells: cells.ints > 2020, 0, 3).tolist()
+    [False, False, True]
     """
 
     def __init__(self) -> None:
@@ -348,21 +338,6 @@ class Columns:
         """These rows have no metadata any more."""
         for column in self._columns.values():
             column.clear(rows)
-
-    def describe(self, alive: Mask) -> dict[str, dict[str, int]]:
-        """For each key: how many of the rows in ``alive`` hold a value of which type."""
-        described: dict[str, dict[str, int]] = {}
-        for key, column in self._columns.items():
-            tags = column.stretch(0, column.cells).tags
-            tags = np.where(alive[column.places], tags, np.uint8(ABSENT))
-            counts: dict[str, int] = {}
-            for tag, count in enumerate(np.bincount(tags, minlength=_TAGS).tolist()):
-                if count and tag in _NAMES:
-                    counts[_NAMES[tag]] = counts.get(_NAMES[tag], 0) + count
-            counts |= column.stretch(0, 0).lists.kinds(np.flatnonzero(tags == LIST))
-            if counts:
-                described[key] = counts
-        return described
 
     def test(self, key: str, test: Callable[[Cells], Mask], start: int, stop: int) -> Mask:
         """``test`` applied to the values of ``key``: a mask of the rows from ``start`` to ``stop``.

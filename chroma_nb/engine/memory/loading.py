@@ -6,6 +6,7 @@ import sqlite3
 
 import numpy as np
 
+from chroma_nb.engine.arrays import Positions
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory
 from chroma_nb.engine.storage import changelog, records
@@ -33,7 +34,7 @@ def _load(connection: sqlite3.Connection, row: CollectionRow, memory: Collection
 
 
 def _change(
-    connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory, positions: changelog.Positions
+    connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory, positions: Positions
 ) -> Change:
     """What happened to the records at ``positions``, told from what SQLite holds of them now."""
     found = records.headers_at(connection, row.number, positions)

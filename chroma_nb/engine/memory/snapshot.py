@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from chroma_nb.engine.arrays import Float64, Ints
 from chroma_nb.engine.index.exact import ExactIndex
-from chroma_nb.engine.memory.collection import CollectionInMemory, Float64, Ints
+from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.storage import records
 from chroma_nb.engine.storage.catalog import CollectionRow

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from chroma_nb.engine.arrays import Float64, Ints, Mask
 from chroma_nb.engine.filters.selection import select
-from chroma_nb.engine.memory.collection import UNKNOWN, Float64, Ints, Mask
+from chroma_nb.engine.memory.collection import UNKNOWN
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search import planner
 from chroma_nb.query.conditions import Where
@@ -127,7 +128,7 @@ class Search:
         wanted = min(k, memory.searchable if allowed is None else len(allowed))
         watched = exact.scores(memory.witnesses.vectors, memory.witnesses.slots, queries)
         found: list[tuple[Ints, Float64] | None] = []
-        for query, slots, seen in zip(queries, asked[0], watched, strict=True):
+        for query, slots, seen in zip(queries, asked, watched, strict=True):
             near = slots[slots != UNKNOWN]
             near = near[memory.row_of_slot[near] != UNKNOWN]
             candidates = np.concatenate([near, tail]) if len(tail) else near

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from chroma_nb.engine.arrays import Slots
 from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
@@ -32,7 +32,7 @@ class GraphSource:
     """
 
     row: CollectionRow
-    slots: npt.NDArray[np.int64]
+    slots: Slots
     vectors: Matrix
     end: int
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chroma_nb.engine.memory.collection import Float64, Ints
+from chroma_nb.engine.arrays import Float64, Ints
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.results import GetResult, QueryResult
 

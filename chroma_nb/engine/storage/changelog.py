@@ -11,14 +11,13 @@ import sqlite3
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+
+from chroma_nb.engine.arrays import Positions
 
 #: Calls remembered per collection.
 KEPT: Final = 1_000
 #: A call that touches more records than this is not logged: loading anew is as fast.
 LARGEST: Final = 65_536
-
-Positions = npt.NDArray[np.int64]
 
 
 def record(connection: sqlite3.Connection, collection: int, seq: int, positions: Positions) -> None:

@@ -13,9 +13,9 @@ from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from chroma_nb.engine.arrays import Float64, Positions
 from chroma_nb.errors import InvalidArgumentError, _DamagedError
 from chroma_nb.plain import shown
 
@@ -25,7 +25,6 @@ _POSITION: Final = (1 << POSITION_BITS) - 1
 #: The norm of a record without a vector: one that no vector has.
 NO_VECTOR: Final = -1.0
 
-Positions = npt.NDArray[np.int64]
 #: Ranges of positions, first and last, that no reader counts: see ``staging.py``.
 Hidden = Sequence[tuple[int, int]]
 
@@ -154,7 +153,7 @@ def metadatas(
 
 def header_columns(
     connection: sqlite3.Connection, collection: int, hidden: Hidden = ()
-) -> tuple[Positions, list[str], Positions, npt.NDArray[np.float64]]:
+) -> tuple[Positions, list[str], Positions, Float64]:
     """Positions, ids, slots and norms of a whole collection, in get() order: what opening reads."""
     rows: list[tuple[Any, ...]] = []
     for bounds in _visible(collection, hidden):

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb.engine import locks
+from chroma_nb.engine.arrays import Float64
 from chroma_nb.engine.storage import refusals
 from chroma_nb.errors import InternalError, _DamagedError
 from chroma_nb.types import Matrix
@@ -184,10 +184,6 @@ class VectorFile:
                 raise _DamagedError(f"{self.path} ended at byte {offset} while it was read")
             offset += count
 
-    def present(self) -> int:
-        """Rows that the file holds, committed or not."""
-        return os.fstat(self._open_descriptor()).st_size // self._row_bytes
-
     def claim(self) -> bool:
         """Say, until it is closed, that it is being written; False when another was about to remove it."""
         return locks.claim(self._open_descriptor()) and self.is_linked()
@@ -254,7 +250,7 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def norms_of(rows: Matrix) -> npt.NDArray[np.float64]:
+def norms_of(rows: Matrix) -> Float64:
     """Euclidean norms, computed in float64."""
     norms = np.empty(len(rows))
     for start in range(0, len(rows), 4096):

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from chroma_nb.engine.arrays import Ints
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, changelog, pending, records
@@ -23,7 +23,6 @@ from chroma_nb.errors import InternalError
 from chroma_nb.types import Matrix
 
 _CHUNK: Final = 4096
-Ints = npt.NDArray[np.int64]
 
 
 class Compaction:

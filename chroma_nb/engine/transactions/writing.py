@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
+from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask
 from chroma_nb.engine.memory.collection import UNKNOWN, Change, Metadatas
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, changelog, pending, records
@@ -24,8 +24,6 @@ from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.records import NO_RECORDS, Edited, Edits, Records
 from chroma_nb.types import Matrix
 
-Ints = npt.NDArray[np.int64]
-_NONE: Ints = np.empty(0, np.int64)
 #: Staged records laid over existing ones at a time.
 _KNOWN_AT_ONCE = 5_000
 _NOTHING_CLEARED: Mapping[str, Container[str]] = {}
@@ -188,9 +186,9 @@ class Writing(Snapshot):
         self,
         fresh: Records = NO_RECORDS,
         changed: Records = NO_RECORDS,
-        rows: Ints = _NONE,
+        rows: Ints = EMPTY,
         *,
-        removed: Ints = _NONE,
+        removed: Ints = EMPTY,
         cleared: Mapping[str, Container[str]] = _NOTHING_CLEARED,
         without_vectors: bool = False,
     ) -> Change | None:
@@ -221,7 +219,7 @@ class Writing(Snapshot):
             None if changed.embeddings is None else changed.embeddings[with_vector], slot
         )
         slot += len(moved_slots)
-        moved = rows[with_vector] if len(moved_slots) else _NONE
+        moved = rows[with_vector] if len(moved_slots) else EMPTY
         touched = self.memory.positions[rows]
         if len(moved):
             renewed = zip(
@@ -262,9 +260,7 @@ class Writing(Snapshot):
         )
         return change
 
-    def _store_new(
-        self, given: Records, there: npt.NDArray[np.bool_], first_slot: int
-    ) -> tuple[Ints, npt.NDArray[np.float64], Sequence[int]]:
+    def _store_new(self, given: Records, there: Mask, first_slot: int) -> tuple[Ints, Float64, Sequence[int]]:
         """Slots, norms and checksums of new records, in which those that are not ``there`` have rows of NaN."""
         if there.all():
             return self._store_vectors(given.embeddings, first_slot)
@@ -279,11 +275,9 @@ class Writing(Snapshot):
         norms[~there] = records.NO_VECTOR
         return slots, norms, crcs
 
-    def _store_vectors(
-        self, rows: Matrix | None, first_slot: int
-    ) -> tuple[Ints, npt.NDArray[np.float64], Sequence[int]]:
+    def _store_vectors(self, rows: Matrix | None, first_slot: int) -> tuple[Ints, Float64, Sequence[int]]:
         if rows is None or not len(rows):
-            return _NONE, np.empty(0), ()
+            return EMPTY, np.empty(0), ()
         if self.vectors is None:
             self.vectors = self.open_store(rows.shape[1])
         self.vectors.write(first_slot, rows)
@@ -297,7 +291,7 @@ class Writing(Snapshot):
         given: Records,
         positions: Ints,
         slots: Ints,
-        norms: npt.NDArray[np.float64],
+        norms: Float64,
         crcs: Sequence[int],
         *,
         staged: bool = False,
@@ -343,7 +337,7 @@ class Writing(Snapshot):
         )
         chosen = np.flatnonzero(given_some)
         if not len(chosen):
-            return _NONE, ()
+            return EMPTY, ()
         order = chosen[np.argsort(positions[chosen])]
         at = positions[order]
         stored = records.fetch(self.connection, self.row.number, at, ("uri", "metadata"))
