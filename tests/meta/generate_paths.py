@@ -351,7 +351,7 @@ PATHS: dict[str, dict[str, str]] = {
     "execution/__init__.py": {"execution": "expression"},
     "execution/expression/__init__.py": {
         "execution.expression": "operator plan",
-        "query.conditions": f"{_CONDITIONS} Where:SearchWhere",
+        "query.conditions": f"{_CONDITIONS} Where Where:SearchWhere",
         "query.ranking": _RANKS,
         "query.search": f"{_SEARCH_PARTS} Search",
     },

@@ -21,6 +21,7 @@ from chroma_nb.query.conditions import (
     NotRegex,
     Or,
     Regex,
+    Where,
 )
 from chroma_nb.query.conditions import Where as SearchWhere
 from chroma_nb.query.ranking import Abs, Div, Exp, Knn, Log, Max, Min, Mul, Rank, Rrf, Sub, Sum, Val
@@ -64,6 +65,7 @@ __all__ = [
     "Sub",
     "Sum",
     "Val",
+    "Where",
     "operator",
     "plan",
 ]
