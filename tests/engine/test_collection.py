@@ -7,7 +7,7 @@ import pytest
 from engine_samples import create, numbered
 
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory, grown
+from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory, enlarged
 from chroma_nb.engine.memory.columns import INT, TRUE
 from chroma_nb.engine.opening import SharedEngine
 
@@ -86,7 +86,7 @@ def test_an_id_may_be_removed_and_added_in_one_change(memory: CollectionInMemory
 def test_slots_that_no_record_names_belong_to_nobody(memory: CollectionInMemory) -> None:
     memory.apply(Change(seq=2, next_slot=9, positions=ints(7), ids=["d"], slots=ints(8), norms=np.ones(1)))
     assert memory.row_of_slot.tolist() == [0, 1, 2, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 3]
-    assert memory.dead_slots == 5
+    assert (memory.next_slot, memory.live) == (9, 4)
 
 
 def test_a_change_that_is_interrupted_leaves_nothing_known(memory: CollectionInMemory) -> None:
@@ -98,8 +98,8 @@ def test_a_change_that_is_interrupted_leaves_nothing_known(memory: CollectionInM
 
 def test_arrays_grow_by_half() -> None:
     array = np.arange(10)
-    assert grown(array, 10) is array
-    larger = grown(array, 11)
+    assert enlarged(array, 10) is array
+    larger = enlarged(array, 11)
     assert len(larger) == 15
     assert larger[:10].tolist() == array.tolist()
 

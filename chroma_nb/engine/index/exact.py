@@ -69,24 +69,21 @@ class ExactIndex:
     def prepare(self, vectors: Matrix) -> None:
         """Bring bias and scale up to the slots known."""
         with self._preparing:
-            self._derive(vectors)
-
-    def _derive(self, vectors: Matrix) -> None:
-        done = len(self._bias) if self.distance.bias_is_half_square else len(self._scale)
-        if done >= self.slots:
-            return
-        norms = self._norms[done : self.slots]
-        if self.distance.scale_is_inverse_norm:
-            inverse = np.divide(1.0, norms, out=np.zeros(len(norms)), where=norms > 0)
-            with np.errstate(over="ignore"):
-                self._scale = np.concatenate([self._scale, inverse.astype(np.float32)])
-        if self.distance.bias_is_half_square:
-            if done == 0:
-                self._centre = _far_centre(vectors[: self.slots])
-            half = self._half_squares(vectors, done, norms)
-            self._largest_bias = max(self._largest_bias, float(np.abs(half).max(initial=0.0)))
-            with np.errstate(over="ignore"):
-                self._bias = np.concatenate([self._bias, half.astype(np.float32)])
+            done = len(self._bias) if self.distance.bias_is_half_square else len(self._scale)
+            if done >= self.slots:
+                return
+            norms = self._norms[done : self.slots]
+            if self.distance.scale_is_inverse_norm:
+                inverse = np.divide(1.0, norms, out=np.zeros(len(norms)), where=norms > 0)
+                with np.errstate(over="ignore"):
+                    self._scale = np.concatenate([self._scale, inverse.astype(np.float32)])
+            if self.distance.bias_is_half_square:
+                if done == 0:
+                    self._centre = _far_centre(vectors[: self.slots])
+                half = self._half_squares(vectors, done, norms)
+                self._largest_bias = max(self._largest_bias, float(np.abs(half).max(initial=0.0)))
+                with np.errstate(over="ignore"):
+                    self._bias = np.concatenate([self._bias, half.astype(np.float32)])
 
     def _half_squares(self, vectors: Matrix, first: int, norms: Float64) -> Float64:
         if self._centre is None:
@@ -120,7 +117,7 @@ class ExactIndex:
                 return [self._gather(vectors, query, k, order, among) for query in queries]
             self.prepare(vectors)
             vectors = vectors[: self.slots]
-            references = np.stack([self._reference(query) for query in queries])
+            references = self._references(queries)
             if len(queries) == 1:
                 products = _products(vectors, references[0])
                 return self._decide(vectors, queries, references, products, k, order, dead)
@@ -139,14 +136,15 @@ class ExactIndex:
         ``prepare``.
         """
         with np.errstate(all="ignore"):
-            references = np.stack([self._reference(query) for query in queries])
+            references = self._references(queries)
             products = np.vecdot(vectors, references[0])[None] if len(queries) == 1 else references @ vectors.T
             return self._scores(products, slots)
 
-    def _reference(self, query: Vector) -> Float32:
+    def _references(self, queries: Matrix) -> Float32:
+        """The queries as seen from the centre."""
         if self._centre is None:
-            return np.ascontiguousarray(query, np.float32)
-        return np.asarray(query.astype(np.float64) - self._centre, np.float32)
+            return np.ascontiguousarray(queries, np.float32)
+        return np.asarray(queries.astype(np.float64) - self._centre, np.float32)
 
     def _scores(self, products: Float32, slots: Slots | None = None) -> Float32:
         if self.distance.bias_is_half_square:
@@ -159,7 +157,7 @@ class ExactIndex:
         if len(among) <= max(_GATHERED // 4, 4 * k):
             return self._nearest(vectors, query, among, k, order)
         self.prepare(vectors)
-        reference = self._reference(query)
+        reference = self._references(query[None])[0]
         products = _products_of(vectors, among, reference)
         return self._decide(vectors, query[None], reference[None], products, k, order, None, among)[0]
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.engine.arrays import Float64, Ints, Mask
+from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
@@ -59,21 +60,25 @@ class CollectionInMemory:
         self.number = number
         self.lock = ReadersWriterLock()
         self.generation = UNKNOWN
-        self.forget()
+        self.clear()
 
-    def forget(self) -> None:
-        """Know nothing; the next call loads."""
+    def clear(self) -> None:
+        """Hold no records, at no seq: the next call loads."""
         self.seq = UNKNOWN
         self.ids: list[str] = []
         self.row_of: dict[str, int] = {}
         self.live = 0
         self.searchable = 0
-        self._rows = 0
-        self._positions = np.empty(0, np.int64)
-        self._slots = np.empty(0, np.int64)
-        self._alive = np.empty(0, np.bool_)
-        self._row_of_slot = np.empty(0, np.int64)
+        #: Rows, dead ones included.
+        self.rows = 0
         self.next_slot = 0
+        # By row. Each array is the used part of one that has room for more.
+        self.positions: Ints = EMPTY
+        self.slots: Ints = EMPTY
+        self.alive: Mask = np.empty(0, np.bool_)
+        #: Slot -> row; UNKNOWN where no live record has its vector. Row order is get() order.
+        self.row_of_slot: Ints = EMPTY
+        self._room = _Room(self.positions, self.slots, self.alive, self.row_of_slot)
         self._columns: Columns | None = None
         self._columns_behind: list[Change] = []
         self._columns_lock = threading.Lock()
@@ -82,37 +87,7 @@ class CollectionInMemory:
         self.witnesses: Witnesses | None = None
         self.exact_seconds = 0.0
 
-    # --- looking -----------------------------------------------------------------------------------
-
-    @property
-    def rows(self) -> int:
-        """Rows, dead ones included."""
-        return self._rows
-
-    @property
-    def positions(self) -> Ints:
-        """Row -> position."""
-        return self._positions[: self._rows]
-
-    @property
-    def slots(self) -> Ints:
-        """Row -> slot."""
-        return self._slots[: self._rows]
-
-    @property
-    def alive(self) -> Mask:
-        """Row -> whether its record lives."""
-        return self._alive[: self._rows]
-
-    @property
-    def row_of_slot(self) -> Ints:
-        """Slot -> row; UNKNOWN where no live record has its vector. Row order is get() order."""
-        return self._row_of_slot[: self.next_slot]
-
-    @property
-    def dead_slots(self) -> int:
-        """How many slots of the vector file belong to no live record."""
-        return self.next_slot - self.live
+    # --- reading -----------------------------------------------------------------------------------
 
     @property
     def index_state(self) -> str:
@@ -125,27 +100,27 @@ class CollectionInMemory:
 
     def has_vector(self, rows: Ints) -> Mask:
         """Which of these live records have a vector: those of an import may have lost theirs."""
-        return np.asarray(self._row_of_slot[self._slots[rows]] != UNKNOWN)
+        return np.asarray(self.row_of_slot[self.slots[rows]] != UNKNOWN)
 
     def searchable_slots(self, rows: Ints) -> Ints:
         """The slots of those of these live records that have a vector."""
-        slots = self._slots[rows]
-        return slots if self.searchable == self.live else slots[self._row_of_slot[slots] != UNKNOWN]
+        slots = self.slots[rows]
+        return slots if self.searchable == self.live else slots[self.row_of_slot[slots] != UNKNOWN]
 
     def live_rows(self) -> Ints:
         """The rows of live records, in get() order."""
-        return np.arange(self._rows) if self.live == self._rows else np.flatnonzero(self.alive)
+        return np.arange(self.rows) if self.live == self.rows else np.flatnonzero(self.alive)
 
     def rows_of(self, ids: Sequence[str]) -> Ints:
         """The rows of those ids that exist, ascending."""
-        found = sorted(row for row in map(self.row_of.get, ids) if row is not None)
-        return np.array(found, np.int64)
+        found = np.fromiter(map(self.row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
+        return np.sort(found[found != UNKNOWN])
 
     def rows_at(self, positions: Ints) -> Ints:
         """The row of each position; UNKNOWN where there is none."""
-        if not self._rows:
+        if not self.rows:
             return np.full(len(positions), UNKNOWN, np.int64)
-        places = np.minimum(np.searchsorted(self.positions, positions), self._rows - 1)
+        places = np.minimum(np.searchsorted(self.positions, positions), self.rows - 1)
         return np.where((self.positions[places] == positions) & self.alive[places], places, UNKNOWN)
 
     def columns(self, stored: Callable[[], Iterable[Metadatas]]) -> Columns:
@@ -157,7 +132,8 @@ class CollectionInMemory:
             if self._columns is None:
                 self._columns = self._made_columns(stored())
             try:
-                self._bring_up(self._columns)
+                if self._columns_behind:
+                    self._bring_up(self._columns)
             except BaseException:  # half of a change may be in: an interrupt must not put it in twice
                 self._columns, self._columns_behind = None, []
                 raise
@@ -190,17 +166,14 @@ class CollectionInMemory:
 
     # --- changing (under the writing side of the lock) -------------------------------------------------
 
-    def follow(self, seq: int, change: Change) -> None:
-        """Apply a change that was made at ``seq``, unless a reader has brought this collection further already."""
-        if self.seq == seq:
-            self.apply(change)
-
     def apply(self, change: Change) -> None:
         """Advance to ``change.seq``."""
         self.seq = UNKNOWN  # an interrupt from here on means: load anew
-        self._remove(change.removed_rows)  # first: an id may be removed and added again
+        if len(change.removed_rows):  # first: an id may be removed and added again
+            self._remove(change.removed_rows)
         self._append(change)
-        self._move(change)
+        if len(change.moved_rows):
+            self._move(change)
         if self._columns is not None:
             self._columns_behind.append(change)
             if sum(map(len, self._columns_behind)) > MOST_BEHIND:
@@ -209,60 +182,77 @@ class CollectionInMemory:
         self.seq = change.seq
 
     def _append(self, change: Change) -> None:
-        first, count = self._rows, len(change.positions)
+        first, count = self.rows, len(change.positions)
         end = first + count
-        self._positions = grown(self._positions, end)
-        self._slots = grown(self._slots, end)
-        self._alive = grown(self._alive, end)
-        self._row_of_slot = grown(self._row_of_slot, change.next_slot)
-        self._row_of_slot[self.next_slot : change.next_slot] = UNKNOWN
+        if end > len(self._room.positions) or change.next_slot > len(self._room.row_of_slot):
+            self._room = self._room.enlarged(end, change.next_slot)
+        room = self._room
+        self.positions, self.slots, self.alive = room.positions[:end], room.slots[:end], room.alive[:end]
+        self.row_of_slot = room.row_of_slot[: change.next_slot]
+        self.row_of_slot[self.next_slot :] = UNKNOWN
         rows = np.arange(first, end)
-        self._positions[first:end] = change.positions
-        self._slots[first:end] = change.slots
-        self._alive[first:end] = True
-        self._settle(change.slots, rows, change.norms)
+        self.positions[first:] = change.positions
+        self.slots[first:] = change.slots
+        self.alive[first:] = True
+        self._assign(change.slots, rows, change.norms)
         self.ids.extend(change.ids)
         self.row_of.update(zip(change.ids, rows.tolist(), strict=True))
         self.live += count
-        self._rows = end
+        self.rows = end
         if self.exact is not None and change.next_slot > self.next_slot:
             slots = np.concatenate([change.slots, change.moved_slots])
             self.exact.extend(slots, np.concatenate([change.norms, change.moved_norms]), change.next_slot)
         self.next_slot = change.next_slot
 
     def _move(self, change: Change) -> None:
-        if not len(change.moved_rows):
-            return
-        self._bury(self._slots[change.moved_rows])
-        self._slots[change.moved_rows] = change.moved_slots
-        self._settle(change.moved_slots, change.moved_rows, change.moved_norms)
+        self._free(self.slots[change.moved_rows])
+        self.slots[change.moved_rows] = change.moved_slots
+        self._assign(change.moved_slots, change.moved_rows, change.moved_norms)
 
-    def _settle(self, slots: Ints, rows: Ints, norms: Float64) -> None:
-        """Note whose vectors lie in these slots: nobody's where the norm says that there is none."""
+    def _assign(self, slots: Ints, rows: Ints, norms: Float64) -> None:
+        """The vectors of ``rows`` are in ``slots``; a norm below 0 says that a record has none."""
         there = norms >= 0
         if not there.all():
             slots, rows = slots[there], rows[there]
-        self._row_of_slot[slots] = rows
+        self.row_of_slot[slots] = rows
         self.searchable += len(slots)
 
     def _remove(self, rows: Ints) -> None:
-        if not len(rows):
-            return
-        self._bury(self._slots[rows])
-        self._alive[rows] = False
+        self._free(self.slots[rows])
+        self.alive[rows] = False
         for row in rows.tolist():
             del self.row_of[self.ids[row]]
             self.ids[row] = ""
         self.live -= len(rows)
 
-    def _bury(self, slots: Ints) -> None:
-        self.searchable -= int((self._row_of_slot[slots] != UNKNOWN).sum())
-        self._row_of_slot[slots] = UNKNOWN
+    def _free(self, slots: Ints) -> None:
+        """These slots hold no live record's vector any more."""
+        self.searchable -= int((self.row_of_slot[slots] != UNKNOWN).sum())
+        self.row_of_slot[slots] = UNKNOWN
         if self.graph is not None:
             self.graph.mark(slots)
 
 
-def grown(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+@dataclass(frozen=True)
+class _Room:
+    """The arrays of a collection with room for more rows and slots, so that appending costs its own length."""
+
+    positions: Ints
+    slots: Ints
+    alive: Mask
+    row_of_slot: Ints
+
+    def enlarged(self, rows: int, slots: int) -> _Room:
+        """With room for as many rows and slots."""
+        return _Room(
+            enlarged(self.positions, rows),
+            enlarged(self.slots, rows),
+            enlarged(self.alive, rows),
+            enlarged(self.row_of_slot, slots),
+        )
+
+
+def enlarged(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     """``array`` with room for ``size`` elements: itself, or a copy half as large again."""
     if size <= len(array):
         return array

@@ -26,7 +26,7 @@ def advance(connection: sqlite3.Connection, row: CollectionRow, memory: Collecti
 
 def _load(connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory) -> None:
     positions, ids, slots, norms = records.header_columns(connection, row.number, row.hidden)
-    memory.forget()
+    memory.clear()
     memory.generation = row.generation
     if row.dimension is not None:
         memory.exact = ExactIndex(row.parameters.space, row.dimension)

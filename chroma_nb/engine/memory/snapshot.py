@@ -44,7 +44,8 @@ class Snapshot:
     @property
     def matrix(self) -> Matrix:
         """The vectors by slot, holes included; shape (slots, dimension)."""
-        return self.store.view(self.memory.next_slot)
+        vectors = self.store if self.vectors is None else self.vectors
+        return vectors.view(self.memory.next_slot)
 
     def check_dimension(self, vectors: Matrix | None) -> None:
         """InvalidArgumentError unless ``vectors``, shape (n, dimension), are of the collection's dimension."""
@@ -68,13 +69,14 @@ class Snapshot:
         fields = _fields(tuple(include), checksums)
         if not fields:
             return {}
-        if not len(rows):
-            return {field: [] for field in fields}
         if fields == ("metadata",) and len(rows) == self.memory.live:
             stored = records.metadatas(self.connection, self.row.number, self.row.hidden)
             return {"metadata": list(chain.from_iterable(stored))}
-        found = self._fetch(rows, fields)
-        texts = {field: [record[place] for record in found] for place, field in enumerate(fields, 1)}
+        found = self._fetch(rows, fields) if len(rows) else []
+        if not found:
+            return {field: [] for field in fields}
+        _, *columns = zip(*found, strict=True)
+        texts = dict(zip(fields, map(list, columns), strict=True))
         if "metadata" in texts:
             texts["metadata"] = records.decode_metadata(texts["metadata"])
         return texts

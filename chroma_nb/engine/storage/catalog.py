@@ -86,11 +86,6 @@ class CollectionRow(NamedTuple):
         return _parameters(self.configuration_json, self.settings_json)
 
     @property
-    def has_vectors(self) -> bool:
-        """Whether there is a vector file: not before the first vector, whose dimension it has."""
-        return self.next_slot > 0 and self.dimension is not None
-
-    @property
     def model(self) -> CollectionModel:
         """What the client sees."""
         return CollectionModel(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import orjson
@@ -79,7 +79,11 @@ def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> 
 
     Keys that begin with "chroma:" are kept and never shown, as in Chroma; ``hidden``: show them.
     """
-    return _decoded(b",".join([b"null" if one is None else one for one in stored]), len(stored), hidden)
+    if None in stored:
+        whole = [b"null" if metadata is None else metadata for metadata in stored]
+    else:
+        whole = cast("list[bytes]", stored)  # without a look at each: most records have metadata
+    return _decoded(b",".join(whole), len(stored), hidden)
 
 
 def _decoded(joined: bytes, count: int, hidden: bool = False) -> list[dict[str, Any] | None]:
@@ -116,9 +120,9 @@ def _visible(collection: int, hidden: Hidden) -> Iterator[tuple[int, int]]:
     yield first, last
 
 
-def _keys(collection: int, positions: Iterable[int]) -> str:
+def _keys(collection: int, positions: Positions) -> str:
     base = collection << POSITION_BITS
-    return orjson.dumps([base | int(position) for position in positions]).decode()
+    return orjson.dumps((positions | base).tolist()).decode()
 
 
 def insert(
@@ -170,8 +174,8 @@ def headers_at(connection: sqlite3.Connection, collection: int, positions: Posit
     return [Header(values[0] & _POSITION, *values[1:]) for values in rows]
 
 
-#: So many records are asked for by parameters; more by a list in JSON.
-_FEW: Final = 16
+#: So many records are selected by a parameter for each; more by a list in JSON.
+_MOST_PARAMETERS: Final = 16
 #: The columns get() may ask for -> SQL. One statement for each combination, so that only these are read.
 _FIELDS: Final = ("document", "uri", "metadata", "crc")
 _SELECTS: Final = {
@@ -207,9 +211,9 @@ def fetch(
     base = collection << POSITION_BITS
     if len(positions) == 1:
         return connection.execute(one, (base | int(positions[0]),)).fetchall()
-    if len(positions) <= _FEW:
-        keys = [base | position for position in positions.tolist()]
-        return connection.execute(few, keys + [-1] * (_FEW - len(keys))).fetchall()
+    if len(positions) <= _MOST_PARAMETERS:
+        keys = (positions | base).tolist()
+        return connection.execute(few, keys + [-1] * (_MOST_PARAMETERS - len(keys))).fetchall()
     first, last = int(positions[0]), int(positions[-1])
     if last - first + 1 == len(positions):
         return connection.execute(stretch, (base | first, base | last)).fetchall()

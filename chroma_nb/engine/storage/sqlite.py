@@ -253,7 +253,8 @@ class Connections:
 
     def _changed(self, work: Callable[[Connection], T]) -> T:
         self._changing = threading.get_ident()
-        self._settle()
+        if self._unsettled:
+            self._overwrite_failed_commit()
         try:
             with self._writer as connection:  # leaving it undoes what is not committed
                 connection.execute("BEGIN IMMEDIATE")
@@ -265,22 +266,22 @@ class Connections:
                 self._unsettled = False
                 return answer
         except sqlite3.Error:
-            with contextlib.suppress(sqlite3.Error):  # else the next change tries, before it touches anything
-                self._settle()
+            if self._unsettled:
+                with contextlib.suppress(sqlite3.Error):  # else the next change tries, before it touches anything
+                    self._overwrite_failed_commit()
             raise
 
-    def _settle(self) -> None:
+    def _overwrite_failed_commit(self) -> None:
         """Overwrite the pages that a commit that failed may have left in the journal.
 
         When only syncing them failed they are whole: after the death of all processes SQLite would take them for
         committed, and by then others may lie in the rows of vectors that they name.
         """
-        if self._unsettled:
-            with self._writer as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(_WRITE_NOTHING)
-                connection.execute("COMMIT")
-            self._unsettled = False
+        with self._writer as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_WRITE_NOTHING)
+            connection.execute("COMMIT")
+        self._unsettled = False
 
     def outside_transactions(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""

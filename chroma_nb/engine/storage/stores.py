@@ -30,8 +30,13 @@ class VectorStores:
         self._arrays: dict[tuple[int, int], MemoryVectors] = {}
         self._opening = threading.RLock()
 
-    def current(self, row: CollectionRow) -> VectorStore:
-        """The store of a collection's current generation. FileNotFoundError: compacted meanwhile, or lost."""
+    def current(self, row: CollectionRow) -> VectorStore | None:
+        """The store of a collection's current generation; None before its first vector, whose dimension it has.
+
+        FileNotFoundError: compacted meanwhile, or lost.
+        """
+        if row.dimension is None or row.next_slot == 0:
+            return None
         if self._directory is None:
             return self._arrays[row.number, row.generation]
         held = self._open.get(row.number)
@@ -42,7 +47,7 @@ class VectorStores:
             if held is not None and held[0] == row.generation:
                 return held[1]
             store = VectorFile(
-                self._path(row), row.dimension or 0, create=False, read_only=self._read_only, mapped=self.mapped
+                self._path(row), row.dimension, create=False, read_only=self._read_only, mapped=self.mapped
             )
             return self._hold(row, store)
 

@@ -98,6 +98,7 @@ class VectorFile:
         """
         self.path = path
         self.dimension = dimension
+        self._row_bytes = 4 * dimension
         self._mapped = mapped
         self._view = np.empty((0, dimension), np.float32)
         self._new = create
@@ -115,17 +116,14 @@ class VectorFile:
         self._close_descriptor = weakref.finalize(self, os.close, self._descriptor)
         self._close_descriptor.atexit = False
 
-    @property
-    def _row_bytes(self) -> int:
-        return 4 * self.dimension
-
     def write(self, first_slot: int, rows: Matrix) -> None:
         """Put ``rows`` at the slots from ``first_slot`` on; raises InternalError when the disk is full."""
         data = bytes_of(rows)
         offset = first_slot * self._row_bytes
+        descriptor = self._open_descriptor() if self._descriptor is None else self._descriptor
         try:
             while data:
-                written = os.pwrite(self._open_descriptor(), data[: 1 << 30], offset)
+                written = os.pwrite(descriptor, data[: 1 << 30], offset)
                 data, offset = data[written:], offset + written
         except OSError as error:
             raise refusals.explained(error, self.path, cannot="write") from error
@@ -142,8 +140,9 @@ class VectorFile:
 
     def sync(self, *, names: bool = False) -> None:
         """Return when the rows, and (with ``names``, or a new file) the names of file and folder, are on the disk."""
+        descriptor = self._open_descriptor() if self._descriptor is None else self._descriptor
         try:
-            getattr(os, "fdatasync", os.fsync)(self._open_descriptor())
+            getattr(os, "fdatasync", os.fsync)(descriptor)
             if self._new or names:
                 sync_directory(self.path.parent)
                 sync_directory(self.path.parent.parent)  # the folder itself may be new as well
@@ -193,6 +192,7 @@ class VectorFile:
         return os.fstat(self._open_descriptor()).st_nlink > 0
 
     def _open_descriptor(self) -> int:
+        """The descriptor; InternalError when it was closed."""
         if self._descriptor is None:
             raise InternalError(f"{self.path} was closed")
         return self._descriptor
@@ -261,5 +261,4 @@ def norms_of(rows: Matrix) -> Float64:
 
 def checksums_of(rows: Matrix) -> list[int]:
     """crc32 of each row's bytes (little-endian float32)."""
-    data, size = bytes_of(rows), 4 * rows.shape[1]
-    return [zlib.crc32(data[start : start + size]) for start in range(0, len(data), size)]
+    return list(map(zlib.crc32, np.ascontiguousarray(rows, "<f4")))

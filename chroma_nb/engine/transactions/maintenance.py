@@ -38,7 +38,8 @@ class Maintenance:
 
     def compact_if_worth_it(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """Compact a collection most of whose vector file is nobody's; without room the next write tries again."""
-        if planner.worth_compacting(live=memory.live, dead=memory.dead_slots, dimension=row.dimension or 0):
+        dead = memory.next_slot - memory.live
+        if planner.worth_compacting(live=memory.live, dead=dead, dimension=row.dimension or 0):
             with contextlib.suppress(ChromaError, OSError):
                 self.compact(UUID(row.id))
 
@@ -62,8 +63,8 @@ class Maintenance:
             row = catalog.collection_by_id(connection, str(collection_id))
             if row.staged_json is not None:
                 return None
-            memory = transactions.refreshed(connection, row)
-            if memory is None or not copy.finish(connection, row, memory, stores.current(row)):
+            memory, source = transactions.refreshed(connection, row), stores.current(row)
+            if memory is None or source is None or not copy.finish(connection, row, memory, source):
                 return None
             stores.adopt(row, copy.store)
             return row

@@ -146,7 +146,7 @@ class Transactions:
     def _store_to_read(self, row: CollectionRow, *, last: bool) -> VectorStore | None:
         """The vectors of a collection; when they are lost, at the ``last`` look, what says so to whom needs them."""
         try:
-            return self.stores.current(row) if row.has_vectors else None
+            return self.stores.current(row)
         except FileNotFoundError:
             if not last:
                 raise
@@ -173,8 +173,13 @@ class Transactions:
         # call in the middle of this one asks for it.
         with self.connections.one_at_a_time:
             row, memory, change = self.room.freeing(self.write, write) if deletes else self.write(write)
+
+            def apply() -> None:
+                if change is not None and memory.seq == row.seq:  # else a reader has brought it further already
+                    memory.apply(change)
+
             if change is not None:
-                memory.lock.write(lambda: memory.follow(row.seq, change))
+                memory.lock.write(apply)
                 self.room.keep()
                 self._written(row, memory)
 
@@ -185,7 +190,7 @@ class Transactions:
         if memory is None:
             raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
         try:
-            store = self.stores.current(row) if row.has_vectors else None
+            store = self.stores.current(row)
         except FileNotFoundError as error:
             raise self.stores.lost(row) from error
         return Writing(

@@ -319,7 +319,9 @@ class Writing(Snapshot):
     def _rewrite(
         self, given: Records, rows: Ints, positions: Ints, cleared: Mapping[str, Container[str]]
     ) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
-        """Update texts and metadata of existing records; answers which metadata changed, and to what."""
+        """Update texts and metadata of existing records; returns which metadata changed, and to what."""
+        if not len(rows):
+            return EMPTY, ()
         nothing: list[None] = [None] * len(rows)
         clear = {name: [ident in ids for ident in given.ids] for name, ids in cleared.items()}
         for name, texts in (("document", given.documents), ("uri", given.uris)):
