@@ -135,6 +135,8 @@ def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
     """As ``normalize_embeddings``, but rows of equal length stay, or become, one two-dimensional array."""
     if target is None:
         return None
+    if type(target) is list and set(map(type, target)) == {list} and (rows := _rows_of_lists(target)) is not None:
+        return rows
     if isinstance(target, list) and any(isinstance(row, np.ma.MaskedArray) for row in target):
         target = [unmasked(row) for row in target]
     target = unmasked(target)  # what is hidden becomes NaN, which is refused in Chroma's words
@@ -153,7 +155,7 @@ def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
         if isinstance(first, np.ndarray):
             return [_unmasked(row) for row in target] if np.ma.MaskedArray in map(type, target) else target
         if isinstance(first, list) and first and _is_number(first[0]):
-            return _rows_of_lists(target)
+            return [_float32(row) for row in target]
         if isinstance(first, list) and not first:
             raise ValueError(_empty_embedding(0))
     raise advised(
@@ -183,10 +185,12 @@ def _float32(values: Any) -> npt.NDArray[np.float32]:
         return np.asarray(values, dtype=np.float32)
 
 
-def _rows_of_lists(rows: list[Any]) -> npt.NDArray[np.float32] | list[Embedding]:
-    if set(map(type, rows)) == {list} and len(set(map(len, rows))) == 1:
-        return _float32(rows)
-    return [_float32(row) for row in rows]
+def _rows_of_lists(rows: list[list[Any]]) -> npt.NDArray[np.float32] | None:
+    """Lists of numbers, all of one length, as an array; None when they are something else."""
+    if len(set(map(len, rows))) != 1 or not rows[0] or type(rows[0][0]) not in (int, float):
+        return None
+    with np.errstate(over="ignore"):
+        return np.asarray(rows, dtype=np.float32)
 
 
 def embedding_matrix(rows: npt.NDArray[Any] | Sequence[Embedding]) -> Matrix:
@@ -239,8 +243,10 @@ def normalize_metadatas(metadatas: Metadata | list[Metadata] | None) -> Metadata
 
 def normal_and_valid_metadatas(metadatas: Any) -> tuple[Metadatas | None, bool]:
     """As ``normalize_metadatas``, and whether a quick look has shown them to be valid."""
-    many = maybe_cast_one_to_many(metadatas)
-    if many is None or _are_plainly_valid(many):
+    if metadatas is None:
+        return None, True
+    many: list[Any] = metadatas if isinstance(metadatas, list) else [metadatas]
+    if _are_plainly_valid(many):
         return many, True
     normal: list[Any] = []
     for position, metadata in enumerate(list.copy(many)):
@@ -288,9 +294,8 @@ def validate_lengths(record_set: Mapping[str, Any]) -> None:
     given = {name: len(values) for name, values in record_set.items() if values is not None}
     if not given:
         raise ValueError(f"At least one of one of {', '.join(record_set)} must be provided")
-    empty = [name for name, length in given.items() if length == 0]
-    if empty:
-        raise ValueError(f"Non-empty lists are required for {empty}")
+    if 0 in given.values():
+        raise ValueError(f"Non-empty lists are required for {[name for name, length in given.items() if length == 0]}")
     if len(set(given.values())) > 1:
         lengths = ", ".join(f"{name}: {length}" for name, length in given.items())
         raise advised(ValueError(f"Unequal lengths for fields: {lengths}"), advice.for_lengths(given))
@@ -367,8 +372,8 @@ def validate_ids(ids: IDs) -> IDs:
         for position, id_ in enumerate(ids):
             if not isinstance(id_, str):
                 raise advised(ValueError(f"Expected ID to be a str, got {shown(id_)}"), advice.for_id(id_, position))
-    if len(set(plain_list(ids))) != len(ids):
         ids = plain_list(ids)
+    if len(set(ids)) != len(ids):
         raise advised(repeated(ids), advice.for_duplicates(ids, occurring_twice(ids)))
     return ids
 
@@ -384,7 +389,8 @@ def validate_embeddings(embeddings: Any) -> Any:
     if len(embeddings) == 0:
         raise ValueError(f"Expected embeddings to be a list with at least one item, got {len(embeddings)} embeddings")
     if isinstance(embeddings, np.ndarray) and embeddings.ndim == 2:
-        _check_embedding(embeddings[0], 0)  # the rows of an array differ in nothing that is checked
+        if not embeddings.shape[1] or embeddings.dtype not in _DTYPES:
+            _check_embedding(embeddings[0], 0)  # the rows of an array differ in nothing that is checked
         return embeddings
     if not all(isinstance(row, np.ndarray) for row in embeddings):
         kinds = sorted({type(row).__name__ for row in embeddings})

@@ -196,9 +196,11 @@ class CollectionInMemory:
     def apply(self, change: Change) -> None:
         """Advance to ``change.seq``."""
         self.seq = UNKNOWN  # an interrupt from here on means: load anew
-        self._remove(change.removed_rows)  # first: an id may be removed and added again
+        if len(change.removed_rows):  # first: an id may be removed and added again
+            self._remove(change.removed_rows)
         self._append(change)
-        self._move(change)
+        if len(change.moved_rows):
+            self._move(change)
         if self._columns is not None:
             self._columns_behind.append(change)
             if sum(map(len, self._columns_behind)) > MOST_BEHIND:
@@ -229,8 +231,6 @@ class CollectionInMemory:
         self.next_slot = change.next_slot
 
     def _move(self, change: Change) -> None:
-        if not len(change.moved_rows):
-            return
         self._bury(self._slots[change.moved_rows])
         self._slots[change.moved_rows] = change.moved_slots
         self._settle(change.moved_slots, change.moved_rows, change.moved_norms)
@@ -244,8 +244,6 @@ class CollectionInMemory:
         self.searchable += len(slots)
 
     def _remove(self, rows: Ints) -> None:
-        if not len(rows):
-            return
         self._bury(self._slots[rows])
         self._alive[rows] = False
         for row in rows.tolist():
