@@ -101,10 +101,11 @@ def cells(column: Any, dates: Dates = "iso", problems: dict[int, str] | None = N
     """
     dtype = column.dtype
     problems = {} if problems is None else problems
-    if type(dtype).__name__ == "CategoricalDtype":
+    kind = type(dtype).__name__
+    if kind == "CategoricalDtype":
         return _decoded(column, dates, problems)
     found: list[Any]
-    if is_arrow(dtype):
+    if kind == "ArrowDtype":
         found = column.array.__arrow_array__().to_pylist()
     elif isinstance(dtype, np.dtype) and dtype.kind in "iufb":
         with np.errstate(over="ignore"):  # of a long double: infinite then, and refused
@@ -304,18 +305,29 @@ def short(cell: Any) -> str:
 # --- Texts that cannot be written -------------------------------------------------------------------------
 def check_encodable(values: list[Any], what: str, problems: dict[int, str]) -> None:
     """Half of a surrogate pair cannot be stored: Python's text may hold one, UTF-8 may not."""
-    if not {str, list} & (kinds := set(map(type, values))):
+    kinds = set(map(type, values))
+    if kinds == {str} and _is_utf8(values):
+        return
+    if not {str, list} & kinds:
         return
     texts = {row: one for row, one in enumerate(values) if isinstance(one, str)}
     if list in kinds:
         lists = {row: one for row, one in enumerate(values) if isinstance(one, list) and set(map(type, one)) == {str}}
         texts |= {row: "".join(one) for row, one in lists.items()}
+    if _is_utf8(texts.values()):
+        return
+    for row, text in texts.items():
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            problems.setdefault(row, f"{what} holds a lone surrogate, which cannot be written as UTF-8")
+
+
+def _is_utf8(texts: Iterable[str]) -> bool:
+    """Whether all of the texts can be written."""
     try:
-        "".join(texts.values()).encode()
+        "".join(texts).encode()
     except UnicodeEncodeError:
-        for row, text in texts.items():
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                problems.setdefault(row, f"{what} holds a lone surrogate, which cannot be written as UTF-8")
+        return False
+    return True
 
 
 # --- Dicts ------------------------------------------------------------------------------------------------
@@ -376,11 +388,7 @@ def _are_plain_dicts(given: list[Any]) -> bool:
     keys = {key for row in given if row for key in row}
     if not all(type(key) is str and key_problem(key) is None for key in keys):
         return False
-    try:
-        "".join([*keys, *by_kind.get(str, ())]).encode()
-    except UnicodeEncodeError:
-        return False
-    return all(_are_plain(by_kind[kind]) for kind in kinds)
+    return _is_utf8([*keys, *by_kind.get(str, ())]) and all(_are_plain(by_kind[kind]) for kind in kinds)
 
 
 def _entries(cell: Any, row: int, problems: dict[int, str]) -> Iterable[tuple[Any, Any]]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from operator import index, methodcaller
+from operator import index, itemgetter, methodcaller
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -33,37 +33,24 @@ _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
 _NO_VALUE: Final = "Cannot convert Python object to MetadataValue"
 
 
-def check_records(records: Records, *, updating: bool) -> Records:
+def check_records(records: Records, *, updating: bool, foreign: bool = False) -> Records:
     """The records as they are to be stored: numbers in their ranges, values that cannot be kept left out.
 
     Integers beyond 64 bits become floats; metadata that is NaN or infinite is stored as missing, as in
     Chroma. ``updating`` (update and upsert) allows None in metadata, which deletes the key.
+    ``foreign``: records of another database, whose ids may be empty and whose keys may begin with anything.
 
     Raises InvalidArgumentError for an empty id, vectors that are not finite, keys that are empty or
     begin with "#" or "$"; TypeError for what has no form in storage; DuplicateIDError.
     """
-    ids = _checked_ids(records.ids)
-    if records.embeddings is not None:
-        check_finite(records.embeddings, records.has_embedding)
-    uris, documents = _texts(records.uris, "uris"), _texts(records.documents, "documents")
-    metadatas = records.metadatas
+    ids, vectors, metadatas = _checked_ids(records.ids, foreign), records.embeddings, records.metadatas
+    if vectors is not None:
+        check_finite(vectors, records.has_embedding)
+    uris = None if records.uris is None else _texts(records.uris, "uris")
+    documents = None if records.documents is None else _texts(records.documents, "documents")
     if metadatas is not None:
-        metadatas = _with_text_keys(metadatas)
-        _check_keys(ids, metadatas)
-        metadatas = _storable_metadatas(ids, metadatas, updating)
-    return Records(ids, records.embeddings, documents, metadatas, uris, records.has_embedding)
-
-
-def check_adopted(records: Records) -> Records:
-    """Records of another database as they are to be stored: as ``check_records``, but its ids and keys are its own."""
-    ids = _checked_ids(records.ids, empty=True)
-    if records.embeddings is not None:
-        check_finite(records.embeddings, records.has_embedding)
-    uris, documents = _texts(records.uris, "uris"), _texts(records.documents, "documents")
-    metadatas = records.metadatas
-    if metadatas is not None:
-        metadatas = _storable_metadatas(ids, _with_text_keys(metadatas), updating=False)
-    return Records(ids, records.embeddings, documents, metadatas, uris, records.has_embedding)
+        metadatas = _storable_metadatas(ids, metadatas, updating, foreign)
+    return Records(ids, vectors, documents, metadatas, uris, records.has_embedding)
 
 
 def check_edits(edits: Edits) -> Edits:
@@ -77,15 +64,15 @@ def check_edits(edits: Edits) -> Edits:
     )
 
 
-def _checked_ids(given: Any, *, empty: bool = False) -> IDs:
+def _checked_ids(given: Any, foreign: bool) -> IDs:
     """The ids, plain; TypeError unless all are str, DuplicateIDError when one occurs twice."""
-    ids: IDs = plain_list(given)
+    ids: IDs = given if type(given) is list and set(map(type, given)) == {str} else plain_list(given)
     if set(map(type, ids)) - {str}:
-        position, foreign = next((place, id_) for place, id_ in enumerate(ids) if type(id_) is not str)
+        position, wrong = next((place, id_) for place, id_ in enumerate(ids) if type(id_) is not str)
         raise refused(
-            TypeError(f"argument 'ids': expected str, got {type(foreign).__name__}\n{advice.for_id(foreign, position)}")
+            TypeError(f"argument 'ids': expected str, got {type(wrong).__name__}\n{advice.for_id(wrong, position)}")
         )
-    if not empty and "" in ids:
+    if not foreign and "" in ids:
         raise InvalidArgumentError("Empty ID, ID must have at least one character")
     if len(set(ids)) != len(ids):
         raise repeated(ids)
@@ -107,14 +94,14 @@ def repeated(ids: Sequence[str]) -> DuplicateIDError:
     return DuplicateIDError(f"Expected IDs to be unique, found {len(twice)} duplicated IDs: {examples}")
 
 
-def check_uris(uris: Sequence[Any] | None) -> None:
+def check_uris(uris: Sequence[Any]) -> None:
     """TypeError unless all are str or None."""
     _texts(uris, "uris")
 
 
-def _texts(values: Sequence[Any] | None, name: str) -> Sequence[str | None] | None:
+def _texts(values: Sequence[Any], name: str) -> Sequence[str | None]:
     """The texts, plain; TypeError unless all are str or None."""
-    if values is None or set(map(type, values)) <= _TEXT_OR_NONE:
+    if set(map(type, values)) <= _TEXT_OR_NONE:
         return values
     texts = list(map(plain, values))
     for position, value in enumerate(texts):
@@ -146,30 +133,15 @@ def check_finite(embeddings: Matrix, present: npt.NDArray[np.bool_] | None = Non
 _Metadatas: TypeAlias = Sequence[UpdateMetadata | None]
 
 
-def _with_text_keys(metadatas: _Metadatas) -> _Metadatas:
-    """The metadatas, in which a key of a subclass of str is a str."""
-    if set(map(type, chain.from_iterable(filter(None, metadatas)))) <= {str}:
-        return metadatas
-    return [one and {plain(key): value for key, value in one.items()} for one in metadatas]
-
-
-def _check_keys(ids: IDs, metadatas: _Metadatas) -> None:
+def _storable_metadatas(ids: IDs, metadatas: _Metadatas, updating: bool, foreign: bool) -> _Metadatas:
     keys = set(chain.from_iterable(filter(None, metadatas)))
-    if not all(map(_is_key, keys)):
-        position, key = next(
-            (place, key) for place, one in enumerate(metadatas) for key in one or () if not _is_key(key)
-        )
-        raise InvalidArgumentError(
-            f"Validation error: metadatas: Invalid metadata at index {position}\n{advice.at(position, ids)}, "
-            f"key {shown(key, 60)!r}: a key is a str that is not empty and does not begin with '#' or '$'."
-        )
-
-
-def _is_key(key: Any) -> bool:
-    return type(key) is str and key != DOCUMENT_KEY and key[:1] not in ("", "#", "$")
-
-
-def _storable_metadatas(ids: IDs, metadatas: _Metadatas, updating: bool) -> _Metadatas:
+    if not set(map(type, keys)) <= {str}:
+        metadatas = [one and {plain(key): value for key, value in one.items()} for one in metadatas]
+        keys = set(chain.from_iterable(filter(None, metadatas)))
+    # A look at all keys, then at all values together; at each only where something is to be said or changed.
+    plainly = set(map(type, keys)) <= {str} and _RESERVED.isdisjoint(map(_BEGINNING, keys))
+    if not foreign and (not plainly or DOCUMENT_KEY in keys):
+        _check_keys(ids, metadatas)
     if _are_storable(metadatas):
         return metadatas
     return [
@@ -178,8 +150,24 @@ def _storable_metadatas(ids: IDs, metadatas: _Metadatas, updating: bool) -> _Met
     ]
 
 
+#: What keys must not begin with; an empty one begins with nothing.
+_RESERVED: Final = frozenset({"", "#", "$"})
+_BEGINNING: Final = itemgetter(slice(0, 1))
+
+
+def _check_keys(ids: IDs, metadatas: _Metadatas) -> None:
+    """InvalidArgumentError that names the first key that is none."""
+    for position, metadata in enumerate(metadatas):
+        for key in metadata or ():
+            if type(key) is not str or key == DOCUMENT_KEY or key[:1] in _RESERVED:
+                raise InvalidArgumentError(
+                    f"Validation error: metadatas: Invalid metadata at index {position}\n{advice.at(position, ids)}, "
+                    f"key {shown(key, 60)!r}: a key is a str that is not empty and does not begin with '#' or '$'."
+                )
+
+
 def _are_storable(metadatas: _Metadatas) -> bool:
-    """Whether all values are strings, bools, finite floats and integers of 64 bits, by a look at all together."""
+    """Whether all values are strings, bools, finite floats and integers of 64 bits."""
     values = list(chain.from_iterable(map(methodcaller("values"), filter(None, metadatas))))
     kinds = set(map(type, values))
     if not kinds <= {str, int, float, bool}:

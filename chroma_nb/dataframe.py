@@ -73,6 +73,8 @@ def is_frame(value: object) -> bool:
     False
     """
     kind = type(value)
+    if kind is list or kind is str:  # what most calls are given
+        return False
     if _is_plan(kind):
         return True
     if (
@@ -228,8 +230,9 @@ def from_frame(
     >>> found.records.documents, found.records.metadatas
     (['one'], [{'year': 2020}])
     """
-    _one_of("on_error", on_error, ("raise", "skip"))
-    _one_of("dates", dates, ("iso", "epoch"))
+    for name, value, allowed in (("on_error", on_error, ("raise", "skip")), ("dates", dates, ("iso", "epoch"))):
+        if value not in allowed:
+            raise ValueError(f"expected {name} to be one of {', '.join(map(repr, allowed))}, got {value!r}")
     table = to_pandas(frame)
     bad: dict[int, str] = {}
     columns = _Columns(table, bad, id=id, document=document, embedding=embedding, uri=uri)
@@ -240,17 +243,12 @@ def from_frame(
     metadatas = _metadatas(len(table), columns.metadata(metadata), metadata is not None, dates, bad)
     if not partial:
         _need_content(len(table), documents, uris, has_vector, bad)
-    skipped = [BadRow(row, ids[row] or None, reason) for row, reason in sorted(bad.items())]
+    skipped = [BadRow(row, ids[row] or None, reason) for row, reason in sorted(bad.items())] if bad else []
     if skipped and on_error == "raise":
         raise ValueError(_bad_rows_message(skipped))
     return FrameRecords(
         _records(ids, documents, uris, vectors, has_vector, metadatas, bad), skipped, columns.ids_are_row_numbers
     )
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"expected {name} to be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
 def _bad_rows_message(skipped: list[BadRow]) -> str:
@@ -386,7 +384,7 @@ class _Columns:
         """The columns of metadata, each with its name, in the table's order."""
         if wanted is None:
             used = {name for name in _OF_HITS if name in self._labels and is_of_hits(self._table, name)}
-            used.update(name for names in self._named.values() for name in names)
+            used.update(*self._named.values())
             return [(name, self._table[name]) for name in self._labels if name not in used]
         if isinstance(wanted, Mapping) or is_frame(wanted):
             table = self._beside(wanted, "metadata")
@@ -475,7 +473,8 @@ def _vectors(column: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.b
     else:
         found = column.tolist()
     present = np.ones(len(found), bool)
-    if set(map(type, found)) != {np.ndarray}:
+    kinds = set(map(type, found))
+    if kinds != {np.ndarray} and not (kinds == {list} and min(map(len, found))):  # where none is missing
         found = [_shown(cell) for cell in found]
         present = np.fromiter((not is_missing(cell) for cell in found), bool, len(found))
     rows = _stack(found if present.all() else [cell for cell, there in zip(found, present, strict=True) if there])
@@ -506,7 +505,7 @@ def _stack(vectors: list[Any]) -> Matrix | None:
         if len(shapes) > 1 or not kinds <= {"f", "i", "u"} or vectors[0].ndim != 1 or not len(vectors[0]):
             return None
         return np.concatenate(vectors, dtype=np.float32, casting="unsafe").reshape(len(vectors), -1)
-    if not all(isinstance(one, list | tuple) for one in vectors):
+    if not (set(map(type, vectors)) == {list} or all(isinstance(one, list | tuple) for one in vectors)):
         return None
     try:
         rows = np.array(vectors)
@@ -678,7 +677,9 @@ def _metadatas(
     if not keys:
         return rows
     for row, of_row in enumerate(zip(*values, strict=True)):
-        found = {key: cell for key, cell in zip(keys, of_row, strict=True) if cell is not ABSENT}
+        found = dict(zip(keys, of_row, strict=True))
+        if type(ABSENT) in map(type, of_row):
+            found = {key: cell for key, cell in found.items() if cell is not ABSENT}
         for key in found.keys() & (rows[row] or {}).keys():
             bad.setdefault(row, f"the key {key!r} is in the column 'metadata' and is a column of its own; rename one")
         rows[row] = {**(rows[row] or {}), **found} or None

@@ -18,6 +18,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -65,8 +66,16 @@ class Attribute:
     name: str
 
 
-#: Yields calls, is sent their answers, returns a T.
-Calls: TypeAlias = Generator[Call | Attribute, Any, T]
+@dataclass(frozen=True)
+class Work:
+    """Something to be computed that takes long for many records: off the event loop where there is one."""
+
+    compute: Callable[[], Any]
+
+
+Step: TypeAlias = Call | Attribute | Work
+#: Yields steps, is sent their answers, returns a T.
+Calls: TypeAlias = Generator[Step, Any, T]
 
 
 def run(collection: Any, calls: Calls[T]) -> T:
@@ -100,9 +109,7 @@ async def run_async(collection: Any, calls: Calls[T]) -> T:
             step = next(calls)
             while True:
                 try:
-                    answer = _answer(collection, step)
-                    if inspect.isawaitable(answer):
-                        answer = await answer
+                    answer = await _awaited(collection, step)
                 except BaseException as error:  # noqa: BLE001  # as above
                     step = calls.throw(error)
                 else:
@@ -111,10 +118,21 @@ async def run_async(collection: Any, calls: Calls[T]) -> T:
             return end.value  # type: ignore[no-any-return]
 
 
-def _answer(collection: Any, step: Call | Attribute) -> Any:
+def _answer(collection: Any, step: Step) -> Any:
+    if isinstance(step, Work):
+        return step.compute()
     if isinstance(step, Attribute):
         return getattr(collection, step.name, None)
     return getattr(collection, step.method)(**step.arguments)
+
+
+async def _awaited(collection: Any, step: Step) -> Any:
+    if isinstance(step, Work):
+        from asyncio import to_thread
+
+        return await to_thread(step.compute)
+    answer = _answer(collection, step)
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 # --- Out ------------------------------------------------------------------------------------------------
@@ -140,7 +158,7 @@ def read(
     if page_size is None:
         whole = yield Call("get", {**arguments, "limit": limit, "offset": offset or None})
         yield from _warn_of_unknown(columns, whole)
-        return dataframe.to_frame(whole, columns=columns)
+        return (yield Work(partial(dataframe.to_frame, whole, columns=columns)))  # type: ignore[no-any-return]
     positive("page_size", page_size)
     pages: list[Mapping[str, Any]] = []
     fetched = 0
@@ -151,8 +169,9 @@ def read(
         fetched += len(page["ids"])
         if len(page["ids"]) < size:
             break
-    yield from _warn_of_unknown(columns, _joined(pages))
-    return dataframe.to_frame(_joined(pages), columns=columns)
+    joined = yield Work(partial(_joined, pages))
+    yield from _warn_of_unknown(columns, joined)
+    return (yield Work(partial(dataframe.to_frame, joined, columns=columns)))  # type: ignore[no-any-return]
 
 
 def _warn_of_unknown(columns: Sequence[str] | None, found: Mapping[str, Any]) -> Calls[None]:
@@ -189,7 +208,7 @@ def page(
     found = yield Call("get", {"where": where, "include": fields_of(columns), "limit": limit, "offset": offset})
     if offset == 0:
         yield from _warn_of_unknown(columns, found)
-    return dataframe.to_frame(found, columns=columns) if found["ids"] else None
+    return (yield Work(partial(dataframe.to_frame, found, columns=columns))) if found["ids"] else None
 
 
 def frames(
@@ -304,7 +323,7 @@ def write(verb: Verb, frame: Any, *, bar: Bar | None = None, **columns: Any) -> 
     collection, but not change a record that is there: the next frame, or this one in another order, has the same
     numbers for other rows.
     """
-    found = dataframe.from_frame(frame, partial=verb == "update", **columns)
+    found = yield Work(partial(dataframe.from_frame, frame, partial=verb == "update", **columns))
     if verb == "upsert":
         found = found.without(_only_uris(found.records), columns.get("on_error", "raise"))
     records = found.records
@@ -316,16 +335,19 @@ def write(verb: Verb, frame: Any, *, bar: Bar | None = None, **columns: Any) -> 
 
 def write_records(verb: Verb, records: Records, *, bar: Bar | None = None) -> Calls[Written]:
     """Write records of which some have a vector and some are to be embedded."""
-    if not len(records):
+    count = len(records.ids)
+    if not count:
         return Written(0)
-    _need_content(verb, records)
-    if (yield from _takes_edits()):
+    complete = records.with_vector().all()
+    if not complete:
+        yield Work(partial(_need_content, verb, records))
+    if (yield Attribute("_edits_at_once")) is True:
+        if complete and records.nbytes <= MEMORY_BUDGET:  # nothing to embed, and no memory is gained by pieces
+            done: Edited = yield Call("_edit", {"edits": _edits(verb, records, Edits()), "embedded": False})
+            return _written(verb, count, done.added + done.updated)
         records = yield Call("_checked", {"call": verb, "records": records})
-        # In one piece where no memory is gained by several.
-        whole = records.with_vector().all() and records.nbytes <= MEMORY_BUDGET
-        pieces = iter([records]) if whole else _pieces(records)
-        return (yield from write_pieces(verb, pieces, len(records), bar=bar, checked=True))
-    with _shown(bar, len(records), verb) as shown:
+        return (yield from write_pieces(verb, _pieces(records), count, bar=bar, checked=True))
+    with _shown(bar, count, verb) as shown:
         ready = yield from _with_vectors(verb, records, shown)
         return (yield from _send(verb, ready, shown))
 
@@ -427,12 +449,7 @@ class _Gathered:
         if self.verb == "update":
             rows = _rows_that_say_something(rows)
             self.count = len(rows)
-        fields: dict[Verb, Edits] = {
-            "add": replace(edits, add=rows),
-            "upsert": replace(edits, upsert=rows),
-            "update": replace(edits, update=rows),
-        }
-        return (yield Call("_edit", {"edits": fields[self.verb], "embedded": self.embedded}))  # type: ignore[no-any-return]
+        return (yield Call("_edit", {"edits": _edits(self.verb, rows, edits), "embedded": self.embedded}))  # type: ignore[no-any-return]
 
     def _joined(self) -> Records:
         try:
@@ -440,6 +457,12 @@ class _Gathered:
         except InvalidArgumentError as error:
             say_more(error, "nothing was written")
             raise
+
+
+def _edits(verb: Verb, records: Records, others: Edits) -> Edits:
+    """``others``, and these records added, upserted or updated with them."""
+    fields: dict[str, Any] = {verb: records}
+    return replace(others, **fields)
 
 
 def _pieces(records: Records, most_bytes: int | None = None) -> Iterator[Records]:
@@ -543,13 +566,7 @@ def _with_vectors(verb: Verb, records: Records, shown: _Shown) -> Calls[Records]
 
     The records themselves where nothing is embedded. A collection that cannot embed apart from writing does so then.
     """
-    count = len(records)
-    has, document = records.with_vector(), records.given("documents")
-    of_texts = [row for row in range(count) if document[row] and not has[row]]
-    of_uris = []
-    if verb == "add":
-        uri = records.given("uris")
-        of_uris = [row for row in range(count) if uri[row] and not document[row] and not has[row]]
+    of_texts, of_uris = yield Work(partial(_to_embed, verb, records))
     if not (of_texts or of_uris) or (yield Attribute("_embed")) is None:
         return records
     if of_uris and (yield Attribute("_data_loader")) is None:
@@ -567,7 +584,18 @@ def _with_vectors(verb: Verb, records: Records, shown: _Shown) -> Calls[Records]
             made.update(zip(some, _rows_of(answer, len(some)), strict=True))
             done += len(some)
             shown.reach(done)
-    return _filled_in(records, has, made)
+    return (yield Work(partial(_filled_in, records, records.with_vector(), made)))  # type: ignore[no-any-return]
+
+
+def _to_embed(verb: Verb, records: Records) -> tuple[list[int], list[int]]:
+    """The rows to be embedded from their documents, and those from what their uris point to."""
+    has, document = records.with_vector().tolist(), records.given("documents")
+    of_texts = [row for row, text in enumerate(document) if text and not has[row]]
+    if verb != "add":
+        return of_texts, []
+    return of_texts, [
+        row for row, uri in enumerate(records.given("uris")) if uri and not document[row] and not has[row]
+    ]
 
 
 def _rows_of(answer: Any, count: int) -> Matrix:
@@ -607,7 +635,7 @@ def _rows_that_say_something(records: Records) -> Records:
 # --- By the public methods, in batches --------------------------------------------------------------------
 def _send(verb: Verb, records: Records, shown: _Shown, call: str | None = None) -> Calls[Written]:
     """Write the records by the collection's own method, in batches. ``call``: what the user called."""
-    batches = [batch for rows in _alike(verb, records) for batch in _batches(records.take(rows).pruned())]
+    batches: list[Records] = yield Work(partial(_batches_of_alike, verb, records))
     total, sent, written = sum(map(len, batches)), 0, 0
     last = ""
     for batch in batches:
@@ -630,6 +658,10 @@ def _send(verb: Verb, records: Records, shown: _Shown, call: str | None = None) 
         with contextlib.suppress(Exception):  # a bar must not keep the rest from being written
             shown.reach(sent)
     return _written(verb, total, written)
+
+
+def _batches_of_alike(verb: Verb, records: Records) -> list[Records]:
+    return [batch for rows in _alike(verb, records) for batch in _batches(records.take(rows).pruned())]
 
 
 def say_more(error: Exception, text: str) -> None:
@@ -830,11 +862,12 @@ def sync(
     Everything is computed and embedded before anything is changed, and then changed at once. Where the collection
     cannot take a part away (over HTTP, chromadb's own), the record is deleted and added again, whole.
     """
-    found = dataframe.from_frame(frame, partial=True, **columns)
+    found = yield Work(partial(dataframe.from_frame, frame, partial=True, **columns))
     current = yield from _state(found.records, page_size)
     known = frozenset(current["ids"])
     found = found.without(_new_without_content(found.records, known), columns.get("on_error", "raise"))
-    plan = plan_sync(found.records, current, delete=delete, unread=[bad.id for bad in found.skipped])
+    unread = [bad.id for bad in found.skipped]
+    plan = yield Work(partial(plan_sync, found.records, current, delete=delete, unread=unread))
     if found.ids_are_row_numbers:
         _refuse_row_numbers(plan.update.ids or plan.delete)
     done, embedded = yield from apply(plan, bar)

@@ -32,6 +32,8 @@ def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
     """As ``normalize_embeddings``, but rows of equal length stay, or become, one two-dimensional array."""
     if target is None:
         return None
+    if type(target) is list and set(map(type, target)) == {list} and (rows := _rows_of_lists(target)) is not None:
+        return rows
     if isinstance(target, list) and any(isinstance(row, np.ma.MaskedArray) for row in target):
         target = [unmasked(row) for row in target]
     target = unmasked(target)  # what is hidden becomes NaN, which is refused in Chroma's words
@@ -50,7 +52,7 @@ def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
         if isinstance(first, np.ndarray):
             return [_unmasked(row) for row in target] if np.ma.MaskedArray in map(type, target) else target
         if isinstance(first, list) and first and _is_number(first[0]):
-            return _rows_of_lists(target)
+            return [_float32(row) for row in target]
         if isinstance(first, list) and not first:
             raise ValueError(_empty_embedding(0))
     raise advised(
@@ -80,10 +82,12 @@ def _float32(values: Any) -> npt.NDArray[np.float32]:
         return np.asarray(values, dtype=np.float32)
 
 
-def _rows_of_lists(rows: list[Any]) -> npt.NDArray[np.float32] | list[Embedding]:
-    if set(map(type, rows)) == {list} and len(set(map(len, rows))) == 1:
-        return _float32(rows)
-    return [_float32(row) for row in rows]
+def _rows_of_lists(rows: list[list[Any]]) -> npt.NDArray[np.float32] | None:
+    """Lists of numbers, all of one length, as an array; None when they are something else."""
+    if len(set(map(len, rows))) != 1 or not rows[0] or type(rows[0][0]) not in (int, float):
+        return None
+    with np.errstate(over="ignore"):
+        return np.asarray(rows, dtype=np.float32)
 
 
 def embedding_matrix(rows: npt.NDArray[Any] | Sequence[Embedding]) -> Matrix:
@@ -115,7 +119,8 @@ def validate_embeddings(embeddings: Any) -> Any:
     if len(embeddings) == 0:
         raise ValueError(f"Expected embeddings to be a list with at least one item, got {len(embeddings)} embeddings")
     if isinstance(embeddings, np.ndarray) and embeddings.ndim == 2:
-        _check_embedding(embeddings[0], 0)  # the rows of an array differ in nothing that is checked
+        if not embeddings.shape[1] or embeddings.dtype not in _DTYPES:
+            _check_embedding(embeddings[0], 0)  # the rows of an array differ in nothing that is checked
         return embeddings
     if not all(isinstance(row, np.ndarray) for row in embeddings):
         kinds = sorted({type(row).__name__ for row in embeddings})

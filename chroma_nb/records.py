@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from operator import methodcaller
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -136,10 +138,10 @@ class Records:
         found = 0 if self.embeddings is None else self.embeddings.nbytes
         for texts in (self.ids, self.documents, self.uris):
             found += sum(map(len, filter(None, texts or ())))
-        for metadata in filter(None, self.metadatas or ()):
-            found += sum(map(len, metadata)) + sum(
-                [len(value) if isinstance(value, str | list) else 8 for value in metadata.values()]
-            )
+        metadatas = list(filter(None, self.metadatas or ()))
+        found += sum(map(len, chain.from_iterable(metadatas)))
+        for value in chain.from_iterable(map(methodcaller("values"), metadatas)):
+            found += len(value) if isinstance(value, str | list) else 8
         return found
 
     # --- Some of them, or more ---

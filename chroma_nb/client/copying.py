@@ -160,9 +160,9 @@ def _same(one: Record, other: Record) -> bool:
 
 
 def _read(collection: Any, ids: list[str]) -> dict[str, Record]:
-    got = collection.get(ids=ids, include=list(FIELDS))
-    refuse_without_vectors(got["ids"], got["embeddings"], collection.name)
-    return {record.id: record for record in Records.of_result(got).rows()}
+    found = Records.of_result(collection.get(ids=ids, include=list(FIELDS)))
+    refuse_without_vectors(found, collection.name)
+    return {record.id: record for record in found.rows()}
 
 
 def _add(target: Any, records: list[Record]) -> None:

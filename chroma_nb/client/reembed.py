@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,13 @@ from chroma_nb.records import Edits, Records, have_vectors
 _BATCH = 256
 
 
-def refuse_without_vectors(ids: Sequence[str], embeddings: Any, name: str) -> None:
+def refuse_without_vectors(records: Records, name: str) -> None:
     """InvalidArgumentError when records that shall be written elsewhere have lost their vector: none takes them."""
-    lost = np.flatnonzero(~have_vectors(embeddings)).tolist()
+    lost = np.flatnonzero(~records.with_vector()).tolist()
     if lost:
         raise InvalidArgumentError(
             f"expected records with vectors to copy, got {len(lost):,} without one in collection {name!r}, the first "
-            f"{ids[lost[0]]!r}: they were lost before it was imported; embed them from their documents first, "
+            f"{records.ids[lost[0]]!r}: they were lost before it was imported; embed them from their documents first, "
             "chroma_nb.reembed(collection), or delete them"
         )
 

@@ -19,7 +19,6 @@ from uuid import UUID
 
 from chroma_nb import schema as schemas
 from chroma_nb.constraints import (
-    check_adopted,
     check_collection_metadata,
     check_collection_name,
     check_database_name,
@@ -310,7 +309,7 @@ class Engine:
 
     def adopt(self, collection_id: UUID, given: Records) -> None:
         """Add records as they were elsewhere, those that have lost their vector too."""
-        given = check_adopted(given)
+        given = check_records(given, updating=False, foreign=True)
         self.transactions.write_collection(collection_id, lambda writing: writing.adopt(given))
 
     def update(self, collection_id: UUID, given: Records) -> None:
@@ -333,7 +332,7 @@ class Engine:
             change, done = writing.edit(edits)
             return change
 
-        only_deletes = not (len(edits.update) or len(edits.add) or len(edits.upsert))
+        only_deletes = not (edits.update.ids or edits.add.ids or edits.upsert.ids)
         self.transactions.write_collection(collection_id, operation, deletes=only_deletes)
         return done
 

@@ -6,12 +6,11 @@ afterwards, there is ``chroma_nb.copy``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from chroma_nb.client.reembed import refuse_without_vectors
+from chroma_nb.dataframe_calls import arguments, without_empty_metadata
+from chroma_nb.records import Records
 
 
 def new_like(source: Any, client: Any, name: str) -> Any:
@@ -37,14 +36,9 @@ def new_like(source: Any, client: Any, name: str) -> Any:
     return client.create_collection(name, **{part: given for part, given in made.items() if given or part[0] == "e"})
 
 
-def add(target: Any, page: Mapping[str, Any]) -> int:
-    """Write an answer of ``get`` that includes ``FIELDS``; how many records."""
-    if not page["ids"]:
-        return 0
-    columns = {"documents": page["documents"], "metadatas": [one or None for one in page["metadatas"]]}
-    columns["uris"] = page.get("uris") or []
-    # Chroma takes no list in which nothing is said.
-    said = {name: list(values) for name, values in columns.items() if any(one is not None for one in values)}
-    refuse_without_vectors(page["ids"], page["embeddings"], target.name)
-    target.add(ids=page["ids"], embeddings=np.asarray(page["embeddings"], np.float32), **said)
-    return len(page["ids"])
+def add(target: Any, records: Records) -> int:
+    """Write records with everything they have; how many."""
+    if records.ids:
+        refuse_without_vectors(records, target.name)
+        target.add(**arguments(without_empty_metadata(records).pruned()))
+    return len(records)

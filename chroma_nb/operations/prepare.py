@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.advice import notes_of
@@ -35,7 +36,7 @@ from chroma_nb.operations.validate import (
     validate_n_results,
     validate_record_set_for_embedding,
 )
-from chroma_nb.plain import DEEPEST, maybe_cast_one_to_many, plain, plain_list, plain_tree
+from chroma_nb.plain import DEEPEST, PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree
 from chroma_nb.records import Records
 from chroma_nb.schema import (
     Schema,
@@ -97,11 +98,8 @@ def add(
     uris: Any = None,
 ) -> requests.Add:
     """The request of ``collection.add``: every record gets a vector, given or embedded."""
-    with _In("add"):
-        fields = _checked_fields(ids, embeddings, metadatas, documents, images, uris)
-        if fields["embeddings"] is None:
-            validate_record_set_for_embedding(fields, _EMBEDDABLE)
-    return requests.Add(*_place(target), _records(target, fields, _EMBEDDABLE, "add"))
+    records = _records(target, "add", _EMBEDDABLE, ids, embeddings, metadatas, documents, images, uris)
+    return requests.Add(*_place(target), records)
 
 
 def update(
@@ -114,11 +112,8 @@ def update(
     uris: Any = None,
 ) -> requests.Update:
     """The request of ``collection.update``: new documents or images are embedded, other changes need no vector."""
-    with _In("update"):
-        fields = _checked_fields(ids, embeddings, metadatas, documents, images, uris)
-        if fields["embeddings"] is None and (fields["documents"] is not None or fields["images"] is not None):
-            validate_record_set_for_embedding(fields, _EMBEDDABLE[:2])
-    return requests.Update(*_place(target), _records(target, fields, _EMBEDDABLE[:2], "update"))
+    records = _records(target, "update", _EMBEDDABLE[:2], ids, embeddings, metadatas, documents, images, uris)
+    return requests.Update(*_place(target), records)
 
 
 def upsert(
@@ -131,11 +126,8 @@ def upsert(
     uris: Any = None,
 ) -> requests.Upsert:
     """The request of ``collection.upsert``: every record gets a vector, given or embedded."""
-    with _In("upsert"):
-        fields = _checked_fields(ids, embeddings, metadatas, documents, images, uris)
-        if fields["embeddings"] is None:
-            validate_record_set_for_embedding(fields, _EMBEDDABLE[:2])
-    return requests.Upsert(*_place(target), _records(target, fields, _EMBEDDABLE[:2], "upsert"))
+    records = _records(target, "upsert", _EMBEDDABLE[:2], ids, embeddings, metadatas, documents, images, uris)
+    return requests.Upsert(*_place(target), records)
 
 
 def delete(
@@ -210,13 +202,16 @@ def query(
         asked = checked_filter(where, where_document) if filtered else None
         validate_include(include)
         validate_n_results(n_results)
-        if fields["embeddings"] is None:
+        rows = fields["embeddings"]
+        if rows is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
+            name, function = _embedded_field(target, fields, _EMBEDDABLE)
     if asked is not None:
         check_sendable(asked)
-    vectors = _vectors(target, fields, _EMBEDDABLE, "query")
-    if vectors is None:
-        raise AssertionError("a query without vectors passed the checks")
+    if rows is None:
+        vectors = _made_vectors(target, function, fields, name, is_query=True)
+    else:
+        vectors = _given_vectors(rows, "query")
     return requests.Query(
         *_place(target),
         query_embeddings=vectors,
@@ -258,67 +253,88 @@ def _place(target: Target) -> tuple[Any, str, str]:
 
 def _base_fields(embeddings: Any, documents: Any, images: Any, uris: Any) -> dict[str, Any]:
     return {
-        "embeddings": embedding_rows(as_column(embeddings)),
+        "embeddings": embedding_rows(embeddings if type(embeddings) in _UNLABELLED else as_column(embeddings)),
         "documents": _texts(documents),
-        "images": maybe_cast_one_to_many(as_column(images)),
+        "images": None if images is None else maybe_cast_one_to_many(as_column(images)),
         "uris": _texts(uris),
     }
 
 
 def _texts(given: Any) -> Any:
     """One text or many as a list of plain str; what is no text stays for the checks."""
+    if given is None or (type(given) is list and set(map(type, given)) <= PLAIN):
+        return given
     return plain_list(maybe_cast_one_to_many(as_column(given)))
 
 
-def _checked_fields(
-    ids: Any, embeddings: Any, metadatas: Any, documents: Any, images: Any, uris: Any
-) -> dict[str, Any]:
+#: What has no labels of its own and is no column of another library.
+_UNLABELLED: Final = frozenset({list, tuple, dict, str, np.ndarray, type(None)})
+
+
+def _checked_fields(ids: Any, **given: Any) -> dict[str, Any]:
     """The fields as lists, vectors as rows, in the order in which Chroma names them."""
-    metadatas, valid = normal_and_valid_metadatas(as_column(beside_ids(ids, metadatas, "metadatas")))
-    base = _base_fields(
-        beside_ids(ids, embeddings, "embeddings"),
-        beside_ids(ids, documents, "documents"),
-        beside_ids(ids, images, "images"),
-        beside_ids(ids, uris, "uris"),
-    )
-    fields = {
-        "ids": _texts(ids),
-        "metadatas": metadatas,
-        **base,
-    }
+    for name, values in given.items():
+        if type(values) not in _UNLABELLED:
+            given[name] = beside_ids(ids, values, name)
+    metadatas = given.pop("metadatas")
+    metadatas, valid = normal_and_valid_metadatas(metadatas if type(metadatas) in _UNLABELLED else as_column(metadatas))
+    fields = {"ids": _texts(ids), "metadatas": metadatas, **_base_fields(**given)}
     validate_base_record_set(fields)
     validate_ids(fields["ids"])
     if not valid:
-        validate_metadatas_of(fields["ids"], metadatas)
+        validate_metadatas_of(fields["ids"], fields["metadatas"])
     return fields
 
 
-def _records(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str], call: str) -> Records:
-    check_uris(fields["uris"])  # what is said of them names no call, as in Chroma
-    return Records(
-        ids=fields["ids"],
-        embeddings=_vectors(target, fields, embeddable, call),
-        documents=fields["documents"],
-        metadatas=fields["metadatas"],
-        uris=fields["uris"],
-    )
-
-
-def _vectors(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str], call: str) -> Matrix | None:
-    """The vectors given, or else those of the field that can be embedded, or None where there is none."""
-    rows: npt.NDArray[Any] | list[Any] | None = fields["embeddings"]
-    if rows is not None:
-        with _In(call):
-            return embedding_matrix(rows)
-    name = next((name for name in embeddable if fields[name] is not None), None)
-    if name is None:
-        return None
+def _records(
+    target: Target,
+    call: str,
+    embeddable: Sequence[str],
+    ids: Any,
+    embeddings: Any,
+    metadatas: Any,
+    documents: Any,
+    images: Any,
+    uris: Any,
+) -> Records:
+    """The records that a call writes: its arguments checked, and what can be embedded embedded where it has to be."""
+    function = name = None
     with _In(call):
-        if name == "uris" and target.data_loader is None:
-            raise ValueError(_NO_LOADER)
-        function = target.function()
+        fields = _checked_fields(
+            ids, metadatas=metadatas, embeddings=embeddings, documents=documents, images=images, uris=uris
+        )
+        rows = fields["embeddings"]
+        if rows is None and (call != "update" or fields["documents"] is not None or fields["images"] is not None):
+            validate_record_set_for_embedding(fields, embeddable)
+            name, function = _embedded_field(target, fields, embeddable)
+    if fields["uris"] is not None:
+        check_uris(fields["uris"])  # what is said of them names no call, as in Chroma
+    vectors = None
+    if rows is not None:
+        vectors = _given_vectors(rows, call)
+    elif name is not None:
+        vectors = _made_vectors(target, function, fields, name, is_query=False)
+    return Records(fields["ids"], vectors, fields["documents"], fields["metadatas"], fields["uris"])
+
+
+def _embedded_field(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str]) -> tuple[str, Any]:
+    """Which field is embedded, and by what. ValueError when there is no function, or no loader for uris."""
+    name = next(name for name in embeddable if fields[name] is not None)
+    if name == "uris" and target.data_loader is None:
+        raise ValueError(_NO_LOADER)
+    return name, target.function()
+
+
+def _made_vectors(target: Target, function: Any, fields: Mapping[str, Any], name: str, *, is_query: bool) -> Matrix:
     values = target.data_loader(uris=fields["uris"]) if name == "uris" else fields[name]
-    return embed.run(function, values, is_query=call == "query")
+    return embed.run(function, values, is_query=is_query)
+
+
+def _given_vectors(rows: npt.NDArray[Any] | list[Any], call: str) -> Matrix:
+    if type(rows) is np.ndarray and rows.dtype == np.float32 and rows.flags.c_contiguous:
+        return rows
+    with _In(call):
+        return embedding_matrix(rows)
 
 
 def _check_delete_limit(limit: Any, *, filtered: bool) -> None:

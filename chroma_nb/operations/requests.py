@@ -33,7 +33,7 @@ R = TypeVar("R")
 
 
 #: What stands in a request as it is: plain already, or looked at where it was made.
-_AS_IT_IS: Final = PLAIN | {UUID, np.ndarray, Records, ReadLevel, Filter}
+_AS_IT_IS: Final = PLAIN | {UUID, np.ndarray, Records, Edits, ReadLevel, Filter}
 
 
 class Request(Generic[R]):

@@ -128,8 +128,10 @@ def normalize_metadatas(metadatas: Metadata | list[Metadata] | None) -> Metadata
 
 def normal_and_valid_metadatas(metadatas: Any) -> tuple[Metadatas | None, bool]:
     """As ``normalize_metadatas``, and whether a quick look has shown them to be valid."""
-    many = maybe_cast_one_to_many(metadatas)
-    if many is None or _are_plainly_valid(many):
+    if metadatas is None:
+        return None, True
+    many: list[Any] = metadatas if isinstance(metadatas, list) else [metadatas]
+    if _are_plainly_valid(many):
         return many, True
     normal: list[Any] = []
     for position, metadata in enumerate(list.copy(many)):
@@ -177,9 +179,8 @@ def validate_lengths(record_set: Mapping[str, Any]) -> None:
     given = {name: len(values) for name, values in record_set.items() if values is not None}
     if not given:
         raise ValueError(f"At least one of one of {', '.join(record_set)} must be provided")
-    empty = [name for name, length in given.items() if length == 0]
-    if empty:
-        raise ValueError(f"Non-empty lists are required for {empty}")
+    if 0 in given.values():
+        raise ValueError(f"Non-empty lists are required for {[name for name, length in given.items() if length == 0]}")
     if len(set(given.values())) > 1:
         lengths = ", ".join(f"{name}: {length}" for name, length in given.items())
         raise advised(ValueError(f"Unequal lengths for fields: {lengths}"), advice.for_lengths(given))
@@ -256,8 +257,8 @@ def validate_ids(ids: IDs) -> IDs:
         for position, id_ in enumerate(ids):
             if not isinstance(id_, str):
                 raise advised(ValueError(f"Expected ID to be a str, got {shown(id_)}"), advice.for_id(id_, position))
-    if len(set(plain_list(ids))) != len(ids):
         ids = plain_list(ids)
+    if len(set(ids)) != len(ids):
         raise advised(repeated(ids), advice.for_duplicates(ids, occurring_twice(ids)))
     return ids
 

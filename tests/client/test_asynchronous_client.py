@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
+import pandas
 import pytest
 
 import chroma_nb
+from chroma_nb import dataframe
 from chroma_nb.backends import opening
 from chroma_nb.backends.embedded import EmbeddedBackend, open_embedded
 from chroma_nb.client._async.admin import AsyncAdminClient
@@ -24,6 +27,8 @@ SETTINGS = Settings(chroma_api_impl="chromadb.api.async_fastapi.AsyncFastAPI", a
 
 class Awaited:
     """An embedded backend whose answers are awaited."""
+
+    edits_at_once = False
 
     def __init__(self, settings: Settings) -> None:
         self._backend: EmbeddedBackend = open_embedded(settings)
@@ -92,6 +97,44 @@ def test_embedding_keeps_no_event_loop_waiting() -> None:
     asyncio.run(embed())
     assert len(function.seen) == 2
     assert threading.get_ident() not in function.seen
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda birds, frame: birds.add(frame),
+        lambda birds, frame: birds.upsert_df(frame),
+        lambda birds, frame: birds.sync(frame),
+        lambda birds, frame: birds.to_df(),
+    ],
+    ids=["add", "upsert_df", "sync", "to_df"],
+)
+def test_an_event_loop_goes_on_while_a_table_is_converted(
+    call: Callable[[Any, Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted = []
+
+    async def life() -> None:
+        loop = asyncio.get_running_loop()
+
+        def while_the_loop_goes_on(convert: Callable[..., Any]) -> Callable[..., Any]:
+            def converting(*given: Any, **named: Any) -> Any:
+                went_on = threading.Event()
+                loop.call_soon_threadsafe(went_on.set)
+                converted.append(went_on.wait(10))  # in the loop's own thread nobody would set it
+                return convert(*given, **named)
+
+            return converting
+
+        async with await AsyncClient.create(settings=SETTINGS) as client:
+            birds = await client.create_collection("birds", embedding_function=None)
+            await birds.add(ids="crow", embeddings=[0, 1])
+            for name in ("from_frame", "to_frame"):
+                monkeypatch.setattr(dataframe, name, while_the_loop_goes_on(getattr(dataframe, name)))
+            await call(birds, pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]]}))
+
+    asyncio.run(life())
+    assert converted == [True]
 
 
 def test_the_synchronous_client_embeds_where_it_is_called() -> None:

@@ -79,7 +79,8 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             return await self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = await blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
-        await self._record_model(target)
+        if target.asked:
+            await self._record_model(target)
         return await self._client._backend.handle(request)
 
     async def update(
@@ -108,7 +109,8 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             return await self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = await blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
-        await self._record_model(target)
+        if target.asked:
+            await self._record_model(target)
         return await self._client._backend.handle(request)
 
     async def upsert(
@@ -134,7 +136,8 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             return await self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = await blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
-        await self._record_model(target)
+        if target.asked:
+            await self._record_model(target)
         return await self._client._backend.handle(request)
 
     async def delete(
@@ -181,8 +184,9 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
-        await self._record_embedding(embedded)
-        return await self._client._backend.handle(requests.Edit(self.id, edits))
+        if embedded:
+            await self._record_embedding()
+        return await self._client._backend.handle(requests.Edit(self._model.id, edits))
 
     async def _begin_staging(self) -> Any:
         """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
@@ -194,17 +198,17 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     async def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
         """Let them count, and write ``edits`` with them."""
-        await self._record_embedding(embedded)
+        if embedded:
+            await self._record_embedding()
         return await self._client._backend.handle(requests.Publish(session, edits, update))
 
     async def _abandon_staging(self, session: Any) -> None:
         """Remove them."""
         return await self._client._backend.handle(requests.AbandonStaging(session))
 
-    async def _record_embedding(self, embedded: bool) -> None:
+    async def _record_embedding(self) -> None:
         target = self._target
-        if embedded:
-            target.function()
+        target.function()
         await self._record_model(target)
 
     # --- Reading ---

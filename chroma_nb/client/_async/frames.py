@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from chroma_nb import dataframe_calls
@@ -162,7 +163,7 @@ class AsyncFrames:
 
     async def _write_frame(self, verb: dataframe_calls.Verb, frame: Any, *others: Any) -> None:
         """``add(df)`` and its like: the columns as they are called, nothing beside them."""
-        if any(other is not None for other in others):
+        if set(map(type, others)) != {NoneType}:
             raise ValueError(
                 f"expected nothing beside a DataFrame; {verb}_df(df, embedding=…, document=…) names columns"
             )

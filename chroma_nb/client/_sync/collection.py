@@ -82,7 +82,8 @@ class Collection(CollectionCommon[Server], Frames, Files):
             return self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
-        self._record_model(target)
+        if target.asked:
+            self._record_model(target)
         return self._client._backend.handle(request)
 
     def update(
@@ -111,7 +112,8 @@ class Collection(CollectionCommon[Server], Frames, Files):
             return self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
-        self._record_model(target)
+        if target.asked:
+            self._record_model(target)
         return self._client._backend.handle(request)
 
     def upsert(
@@ -137,7 +139,8 @@ class Collection(CollectionCommon[Server], Frames, Files):
             return self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
-        self._record_model(target)
+        if target.asked:
+            self._record_model(target)
         return self._client._backend.handle(request)
 
     def delete(
@@ -184,8 +187,9 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
-        self._record_embedding(embedded)
-        return self._client._backend.handle(requests.Edit(self.id, edits))
+        if embedded:
+            self._record_embedding()
+        return self._client._backend.handle(requests.Edit(self._model.id, edits))
 
     def _begin_staging(self) -> Any:
         """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
@@ -197,17 +201,17 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
         """Let them count, and write ``edits`` with them."""
-        self._record_embedding(embedded)
+        if embedded:
+            self._record_embedding()
         return self._client._backend.handle(requests.Publish(session, edits, update))
 
     def _abandon_staging(self, session: Any) -> None:
         """Remove them."""
         return self._client._backend.handle(requests.AbandonStaging(session))
 
-    def _record_embedding(self, embedded: bool) -> None:
+    def _record_embedding(self) -> None:
         target = self._target
-        if embedded:
-            target.function()
+        target.function()
         self._record_model(target)
 
     # --- Reading ---

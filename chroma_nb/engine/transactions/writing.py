@@ -24,6 +24,7 @@ from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.records import NO_RECORDS, Edited, Edits, Records
 from chroma_nb.types import Matrix
 
+_NO_NORMS: Float64 = np.empty(0)
 #: Staged records laid over existing ones at a time.
 _KNOWN_AT_ONCE = 5_000
 _NOTHING_CLEARED: Mapping[str, Container[str]] = {}
@@ -40,10 +41,7 @@ class Writing(Snapshot):
 
     def add(self, given: Records) -> Change | None:
         """New records; ids that exist are passed over."""
-        existing = self.memory.row_of
-        if existing.keys().isdisjoint(given.ids):
-            return self._write(given)
-        return self._write(given.take([place for place, ident in enumerate(given.ids) if ident not in existing]))
+        return self._write(self._fresh(given))
 
     def adopt(self, given: Records) -> Change | None:
         """New records, those too that have no vector: ``get`` finds them, a search does not."""
@@ -70,23 +68,22 @@ class Writing(Snapshot):
 
     def edit(self, edits: Edits) -> tuple[Change | None, Edited]:
         """Deletions, changes and additions in one; and how many of each there were."""
-        if len(edits.upsert):
+        if edits.upsert.ids:
             known = self._rows_of(edits.upsert) != UNKNOWN
             return self.upsert(edits.upsert), Edited(updated=int(known.sum()), added=int((~known).sum()))
-        removed = self.memory.rows_of(edits.delete)
-        gone = {self.memory.ids[row] for row in removed.tolist()}
-        rows = self._rows_of(edits.update)
+        removed = self.memory.rows_of(edits.delete) if edits.delete else EMPTY
+        gone = set(map(self.memory.ids.__getitem__, removed.tolist()))
+        rows = self._rows_of(edits.update) if edits.update.ids else EMPTY
         known = rows != UNKNOWN if not gone else (rows != UNKNOWN) & ~np.isin(rows, removed)
-        existing = self.memory.row_of
-        fresh = [place for place, ident in enumerate(edits.add.ids) if ident not in existing or ident in gone]
+        fresh = self._fresh(edits.add, gone)
         change = self._write(
-            edits.add.take(fresh),
-            edits.update.take(np.flatnonzero(known)),
+            fresh,
+            edits.update if known.all() else edits.update.take(np.flatnonzero(known)),
             rows[known],
             removed=removed,
             cleared={"document": frozenset(edits.without_document), "uri": frozenset(edits.without_uri)},
         )
-        return change, Edited(len(removed), int(known.sum()), len(fresh))
+        return change, Edited(len(removed), int(known.sum()), len(fresh.ids))
 
     # --- records that come by pieces: see staging.py -------------------------------------------------------
 
@@ -177,6 +174,13 @@ class Writing(Snapshot):
 
     # --- how ---------------------------------------------------------------------------------------------
 
+    def _fresh(self, given: Records, gone: Container[str] = ()) -> Records:
+        """Those of the records whose ids are not there, or are ``gone``."""
+        existing = self.memory.row_of
+        if existing.keys().isdisjoint(given.ids):
+            return given
+        return given.take([place for place, ident in enumerate(given.ids) if ident not in existing or ident in gone])
+
     def _rows_of(self, given: Records) -> Ints:
         """The row of each given id (UNKNOWN: none)."""
         row_of = self.memory.row_of
@@ -198,11 +202,12 @@ class Writing(Snapshot):
         may have none.
         """
         for given in (fresh, changed):
-            self.check_dimension(given.embeddings)
+            if given.embeddings is not None:
+                self.check_dimension(given.embeddings)
         if not fresh.ids and not len(rows) and not len(removed):
             return None
         there = fresh.with_vector()
-        if not without_vectors and not there.all():
+        if not (without_vectors or there.all()):
             raise InvalidArgumentError(
                 f"expected an embedding for every new record, got none for {fresh.ids[int(there.argmin())]!r}; "
                 "give embeddings or documents"
@@ -214,19 +219,14 @@ class Writing(Snapshot):
         slots, norms, crcs = self._store_new(fresh, there, slot)
         decoded = self._insert(fresh, positions, slots, norms, crcs)
         slot += len(slots)
-        with_vector = changed.with_vector()
-        moved_slots, moved_norms, moved_crcs = self._store_vectors(
-            None if changed.embeddings is None else changed.embeddings[with_vector], slot
-        )
-        slot += len(moved_slots)
-        moved = rows[with_vector] if len(moved_slots) else EMPTY
-        touched = self.memory.positions[rows]
-        if len(moved):
-            renewed = zip(
-                moved_slots.tolist(), moved_norms.tolist(), moved_crcs, touched[with_vector].tolist(), strict=True
-            )
-            records.update_vectors(self.connection, number, renewed)
-        rewritten, metadatas = self._rewrite(changed, rows, touched, cleared)
+        touched = EMPTY
+        moved: tuple[Ints, Ints, Float64] = (EMPTY, EMPTY, _NO_NORMS)
+        rewritten: tuple[Ints, Sequence[Mapping[str, Any] | None]] = (EMPTY, ())
+        if len(rows):
+            touched = self.memory.positions[rows]
+            moved = self._move(changed, rows, touched, slot)
+            slot += len(moved[1])
+            rewritten = self._rewrite(changed, rows, touched, cleared)
         change = Change(
             seq=self.row.seq + 1,
             next_slot=slot,
@@ -235,15 +235,28 @@ class Writing(Snapshot):
             slots=slots,
             norms=norms,
             metadatas=decoded,
-            moved_rows=moved,
-            moved_slots=moved_slots,
-            moved_norms=moved_norms,
-            rewritten_rows=rewritten,
-            rewritten_metadatas=metadatas,
+            moved_rows=moved[0],
+            moved_slots=moved[1],
+            moved_norms=moved[2],
+            rewritten_rows=rewritten[0],
+            rewritten_metadatas=rewritten[1],
             removed_rows=removed,
         )
-        before = np.sort(np.concatenate([touched, self.memory.positions[removed]]))
-        return self._committed(change, np.concatenate([before, positions]), added=len(positions))
+        if len(removed):
+            touched = np.concatenate([touched, self.memory.positions[removed]])
+        return self._committed(change, np.concatenate([np.sort(touched), positions]), added=len(positions))
+
+    def _move(self, changed: Records, rows: Ints, positions: Ints, first_slot: int) -> tuple[Ints, Ints, Float64]:
+        """New vectors of existing records, in new slots; which rows have one, the slots and the norms."""
+        if changed.embeddings is None:
+            return EMPTY, EMPTY, _NO_NORMS
+        there = changed.with_vector()
+        slots, norms, crcs = self._store_vectors(changed.embeddings[there], first_slot)
+        if not len(slots):
+            return EMPTY, slots, norms
+        renewed = zip(slots.tolist(), norms.tolist(), crcs, positions[there].tolist(), strict=True)
+        records.update_vectors(self.connection, self.row.number, renewed)
+        return rows[there], slots, norms
 
     def _committed(self, change: Change, touched: Ints, *, added: int) -> Change:
         if self.on_disk and self.vectors is not None and change.next_slot > self.row.next_slot:
@@ -277,7 +290,7 @@ class Writing(Snapshot):
 
     def _store_vectors(self, rows: Matrix | None, first_slot: int) -> tuple[Ints, Float64, Sequence[int]]:
         if rows is None or not len(rows):
-            return EMPTY, np.empty(0), ()
+            return EMPTY, _NO_NORMS, ()
         if self.vectors is None:
             self.vectors = self.open_store(rows.shape[1])
         self.vectors.write(first_slot, rows)
@@ -297,10 +310,12 @@ class Writing(Snapshot):
         staged: bool = False,
     ) -> Sequence[Mapping[str, Any] | None]:
         """Write new records; answers the metadata that readers will see."""
-        if not len(given):
+        if not given.ids:
             return ()
-        nothing: list[None] = [None] * len(given)
-        metadatas = _first_metadatas(given.metadatas or nothing, given.uris, keep=staged)
+        nothing: list[None] = [None] * len(given.ids)
+        metadatas: Metadatas = nothing
+        if given.metadatas is not None or given.uris is not None:
+            metadatas = _first_metadatas(given.column("metadatas"), given.uris, keep=staged)
         records.insert(
             self.connection,
             self.row.number,
@@ -360,9 +375,10 @@ def _first_metadatas(
 
     ``keep``: the None stays, as in a staged record, which may yet change another; it reads as missing.
     """
-    given = given if keep else [one if one is None or None not in one.values() else _merged({}, one) for one in given]
+    if not keep:
+        given = [(_merged({}, one) if one and None in one.values() else one) or None for one in given]
     if uris is None:
-        return [one or None for one in given]
+        return [one or None for one in given] if keep else given
     return [one or (None if uri is None else {}) for one, uri in zip(given, uris, strict=True)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from IPython.core.error import UsageError
 
@@ -10,7 +11,7 @@ from chroma_nb.jupyter import part
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
 from chroma_nb.jupyter.session import Session
-from chroma_nb.records import FIELDS
+from chroma_nb.records import FIELDS, Records
 
 _PAGE = 1_000
 
@@ -28,9 +29,13 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
     where = filters(compiled(session, arguments.where))
     copy = part.new_like(source, client, arguments.copy)
     written = 0
-    while added := part.add(copy, source.get(include=list(FIELDS), limit=_PAGE, offset=written, **where)):
+    while added := part.add(copy, _page(source, where, written)):
         written += added
     session.say(f"Copied {written:,} records of {source.name} to {copy.name}.")
+
+
+def _page(source: Any, where: dict[str, Any], offset: int) -> Records:
+    return Records.of_result(source.get(include=list(FIELDS), limit=_PAGE, offset=offset, **where))
 
 
 COMMAND = Command(

@@ -19,7 +19,7 @@ from chroma_nb.jupyter import part
 from chroma_nb.jupyter.widgets.changes import Changes, read_records
 from chroma_nb.jupyter.widgets.filters import FilterRow, Key, both, compiled, observe
 from chroma_nb.jupyter.widgets.selection import Selection
-from chroma_nb.records import FIELDS, Record
+from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Record, Records
 from chroma_nb.results import GetResult
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ PAGE_SIZE, SAMPLE = 20, 200
 SORTED, NEAREST, COUNTED = 100_000, 200, 1_000
 #: Records of one call of an export.
 _BATCH = 1_000
-_SHOWN = ("documents", "metadatas", "uris")
 
 #: What an export takes.
 Rows: TypeAlias = Literal["all", "page", "selected"]
@@ -212,18 +211,17 @@ class BrowserState:
         start = self.number * self.page_size
         ids = listing.ids if listing.ids is not None else listing.counted
         if ids is None:
-            found = self.collection.get(limit=self.page_size, offset=start, include=list(_SHOWN), **filters)
-            return self._page(found, listing)
-        return self._page(self._by_id(ids[start : start + self.page_size], _SHOWN), listing)
+            found = self.collection.get(limit=self.page_size, offset=start, include=list(COLUMNS), **filters)
+            return self._page(Records.of_result(found), listing)
+        return self._page(self._by_id(ids[start : start + self.page_size], COLUMNS), listing)
 
-    def _page(self, found: Mapping[str, Any], listing: _Listing) -> Page:
-        ids = list(found["ids"])
-        columns = {name: _column(found, name) for name in _SHOWN}
-        distances = None if listing.distances is None else [listing.distances[one] for one in ids]
+    def _page(self, found: Records, listing: _Listing) -> Page:
         return Page(
-            ids=ids,
-            **columns,
-            distances=distances,
+            ids=found.ids,
+            documents=list(found.column("documents")),
+            metadatas=list(found.column("metadatas")),
+            uris=list(found.column("uris")),
+            distances=None if listing.distances is None else [listing.distances[one] for one in found.ids],
             number=self.number,
             size=self.page_size,
             total=listing.total,
@@ -231,15 +229,13 @@ class BrowserState:
             note=listing.note,
         )
 
-    def _by_id(self, ids: Sequence[str], include: Sequence[str]) -> dict[str, Any]:
-        """The records with these ids in this order; Chroma answers in its own."""
+    def _by_id(self, ids: Sequence[str], include: Sequence[str]) -> Records:
+        """The records with these ids in this order; Chroma returns them in its own."""
         if not ids:
-            return {"ids": [], **{name: [] for name in include}}
-        found = self.collection.get(ids=list(ids), include=list(include))
-        at = {one: row for row, one in enumerate(found["ids"])}
-        rows = [at[one] for one in ids if one in at]
-        columns = {name: [found[name][row] for row in rows] for name in include if found[name] is not None}
-        return {"ids": [found["ids"][row] for row in rows], **columns}
+            return NO_RECORDS
+        found = Records.of_result(self.collection.get(ids=list(ids), include=list(include)))
+        at = {one: row for row, one in enumerate(found.ids)}
+        return found.take([at[one] for one in ids if one in at])
 
     # --- What the question finds ---
     def _found(self, filters: dict[str, Any]) -> _Listing:
@@ -339,8 +335,8 @@ class BrowserState:
         return done
 
     # --- Taking it along ---
-    def batches(self, rows: Rows = "all", include: Sequence[str] = _SHOWN) -> Iterator[dict[str, Any]]:
-        """The records that the question finds, in the order shown, as answers of ``get``; or the page, or the selected.
+    def batches(self, rows: Rows = "all", include: Sequence[str] = COLUMNS) -> Iterator[Records]:
+        """The records that the question finds, in the order shown; or the page, or the selected.
 
         A search by meaning and an order stop where the pages stop (see ``Page.note``).
         """
@@ -358,22 +354,20 @@ class BrowserState:
             return
         offset = 0
         while True:
-            found = self.collection.get(limit=_BATCH, offset=offset, include=list(include), **filters)
-            if found["ids"]:
-                yield {"ids": list(found["ids"]), **{name: found[name] for name in include}}
-            offset += len(found["ids"])
-            if len(found["ids"]) < _BATCH:
+            found = Records.of_result(
+                self.collection.get(limit=_BATCH, offset=offset, include=list(include), **filters)
+            )
+            if len(found):
+                yield found
+            offset += len(found)
+            if len(found) < _BATCH:
                 return
 
     def to_df(self, rows: Rows = "all") -> pandas.DataFrame:
         """What is shown as a DataFrame: all that the question finds, in its order, the page, or the selected."""
-        whole: dict[str, list[Any]] = {"ids": [], **{name: [] for name in _SHOWN}}
-        for batch in self.batches(rows):
-            for name, column in whole.items():
-                column.extend(batch["ids"] if name == "ids" else _column(batch, name))
-        if not any(uri is not None for uri in whole["uris"]):
-            del whole["uris"]
-        frame = GetResult(whole).to_df()
+        whole = Records.concat(list(self.batches(rows)))
+        columns: dict[str, Any] = {name: whole.column(name) for name in COLUMNS}
+        frame = GetResult({"ids": whole.ids, **columns}).to_df()
         distances = self._listing.distances if self._listing is not None and rows != "selected" else None
         if distances is not None and "distance" not in frame:
             frame.insert(1, "distance", [distances[one] for one in frame["id"]])
@@ -401,11 +395,6 @@ class BrowserState:
         """Make a collection of what is shown, with its embeddings; how many records. It must be new."""
         target = part.new_like(self.collection, client, name)
         return sum(part.add(target, batch) for batch in self.batches(rows, include=FIELDS))
-
-
-def _column(found: Mapping[str, Any], name: str) -> list[Any]:
-    values = found.get(name)
-    return [None] * len(found["ids"]) if values is None else list(values)
 
 
 def _write_new(path: Path, write: Any) -> None:

@@ -16,7 +16,7 @@ from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
 from chroma_nb.projection.reading import IDS_PER_CALL
-from chroma_nb.records import FIELDS
+from chroma_nb.records import FIELDS, Records
 
 #: Rows of one page of the table, searches drawn at a time, records that the type of a key is learned from.
 ROWS, SEARCHES, SAMPLE = 10, 4, 200
@@ -236,7 +236,8 @@ class ExplorerState:
             raise ValueError("expected a name for the new collection, got none")
         target = part.new_like(self.collection, self.client, name)
         for start in range(0, len(ids), _BATCH):
-            part.add(target, self.collection.get(ids=ids[start : start + _BATCH], include=list(FIELDS)))
+            found = self.collection.get(ids=ids[start : start + _BATCH], include=list(FIELDS))
+            part.add(target, Records.of_result(found))
         return target
 
     def delete(self, confirmed: int) -> int:
