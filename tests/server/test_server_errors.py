@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 import chroma_nb
-from chroma_nb import errors
+from chroma_nb import constraints, errors
 from chroma_nb.backends import endpoints
 from chroma_nb.backends.http.codec import Reply, decode
 from chroma_nb.backends.wire.fields import BodyError
@@ -109,11 +109,11 @@ CHECKS: list[tuple[Any, tuple[Any, ...]]] = [
     (validate.check_query_ids, ("a",)),
     (validate.check_query_ids, ([1],)),
     (validate.check_name_is_str, (5,)),
-    (validate.check_tenant_name, (5,)),
-    (validate.check_database_name, (5,)),
-    (validate.check_collection_name, (5,)),
-    (validate.check_collection_metadata, ([],)),
-    (validate.check_collection_metadata, ({1: 2},)),
+    (constraints.check_tenant_name, (5,)),
+    (constraints.check_database_name, (5,)),
+    (constraints.check_collection_name, (5,)),
+    (constraints.check_collection_metadata, ([],)),
+    (constraints.check_collection_metadata, ({1: 2},)),
     (validate._check_ids, ([1],)),
     (validate._strings, ([1], "documents")),
     (validate._storable_scalar, (object(), "metadatas")),
