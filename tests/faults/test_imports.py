@@ -227,6 +227,8 @@ SOURCES = (
 )
 
 
+# An interrupt between the making of a temporary directory and its block leaves it to the collector.
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
 @pytest.mark.parametrize("places", ["replaced", "in place"], indirect=True)
 def test_an_interrupt_at_any_line_of_an_import_comes_out_as_one(places: Callable[[], Place]) -> None:
     lines = 0
@@ -299,7 +301,7 @@ def test_whoever_is_called_during_an_import_is_refused_at_once(
     places: Callable[[], Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A signal handler, a finalizer or a progress bar that opens the same directory would wait for itself."""
-    place, said, add = places(), [], chroma_import.Engine.add
+    place, said, add = places(), [], chroma_import.Engine.adopt
 
     def adding(*given: Any) -> None:
         with pytest.raises(InternalError, match="is being opened or imported by this thread") as caught:
@@ -307,7 +309,7 @@ def test_whoever_is_called_during_an_import_is_refused_at_once(
         said.append(str(caught.value))
         add(*given)
 
-    monkeypatch.setattr(chroma_import.Engine, "add", adding)
+    monkeypatch.setattr(chroma_import.Engine, "adopt", adding)
     place.do()
     monkeypatch.undo()
     assert len(said) > 1

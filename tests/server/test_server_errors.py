@@ -114,11 +114,11 @@ CHECKS: list[tuple[Any, tuple[Any, ...]]] = [
     (constraints.check_collection_name, (5,)),
     (constraints.check_collection_metadata, ([],)),
     (constraints.check_collection_metadata, ({1: 2},)),
-    (validate._check_ids, ([1],)),
-    (validate._strings, ([1], "documents")),
-    (validate._storable_scalar, (object(), "metadatas")),
-    (validate._storable_scalar, (WIDE, "metadatas")),
-    (validate._storable, ({"a": None}, False, "metadatas")),
+    (constraints._checked_ids, ([1],)),
+    (constraints._texts, ([1], "documents")),
+    (constraints._storable_scalar, (object(), "metadatas")),
+    (constraints._storable_scalar, (WIDE, "metadatas")),
+    (constraints._storable, ({"a": None}, False, "metadatas")),
 ]
 
 
