@@ -114,7 +114,7 @@ CHECKS: list[tuple[Any, tuple[Any, ...]]] = [
     (constraints.check_collection_name, (5,)),
     (constraints.check_collection_metadata, ([],)),
     (constraints.check_collection_metadata, ({1: 2},)),
-    (constraints._checked_ids, ([1],)),
+    (constraints._checked_ids, ([1], False)),
     (constraints._texts, ([1], "documents")),
     (constraints._storable_scalar, (object(), "metadatas")),
     (constraints._storable_scalar, (WIDE, "metadatas")),
@@ -153,8 +153,8 @@ def test_moved_checks_change_no_answer(http: httpx.Client, collection: Any, monk
     path = f"{D}/collections/{collection.id}"
     before = answers(http, path)
     assert [status for status, _ in before] == [400, 400, 403, 501]
-    for name in ("_storable", "_storable_list", "_storable_scalar", "_wide_int", "check_collection_name"):
-        monkeypatch.setattr(validate, name, moved(getattr(validate, name)))
+    for name in ("_storable", "_storable_list", "_storable_scalar", "_wide_int"):
+        monkeypatch.setattr(constraints, name, moved(getattr(constraints, name)))
     row = endpoints.ENDPOINTS[ops.ForkCount]
     monkeypatch.setitem(endpoints.ENDPOINTS, ops.ForkCount, replace(row, handler=moved(row.handler)))
     assert answers(http, path) == before
