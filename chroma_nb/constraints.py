@@ -156,7 +156,7 @@ _BEGINNING: Final = itemgetter(slice(0, 1))
 
 
 def _check_keys(ids: IDs, metadatas: _Metadatas) -> None:
-    """InvalidArgumentError that names the first key that is none."""
+    """InvalidArgumentError that names the first key that metadata cannot have."""
     for position, metadata in enumerate(metadatas):
         for key in metadata or ():
             if type(key) is not str or key == DOCUMENT_KEY or key[:1] in _RESERVED:
@@ -327,19 +327,18 @@ def _as_number(value: Any) -> Any:
 
 def check_database_name(name: Any) -> str:
     """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
-    name = plain(name)
-    if type(name) is not str:
-        raise refused(TypeError(f"argument 'name': expected str, got {type(name).__name__}"))
-    if len(name) < 3:
-        raise _InvalidNameError("database name must be at least 3 characters")
-    return name
+    return _checked_length(name, "database name must be at least 3 characters")
 
 
 def check_tenant_name(name: Any) -> str:
     """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
+    return _checked_length(name, "Validation error: name: Validation error: length below 3 characters")
+
+
+def _checked_length(name: Any, too_short: str) -> str:
     name = plain(name)
     if type(name) is not str:
         raise refused(TypeError(f"argument 'name': expected str, got {type(name).__name__}"))
     if len(name) < 3:
-        raise _InvalidNameError("Validation error: name: Validation error: length below 3 characters")
+        raise _InvalidNameError(too_short)
     return name

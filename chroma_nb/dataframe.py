@@ -394,7 +394,7 @@ class _Columns:
             return [("metadata", self._beside(wanted, "metadata"))]
         for name in names:
             if not self._is_label(name) or name not in self._labels:
-                raise ValueError(f"expected metadata= to name columns, got {name!r}, which is none")
+                raise ValueError(f"expected metadata= to name columns, got {name!r}, which is not one")
         return [(name, self._table[name]) for name in names]
 
     def _read_ids(self, bad: dict[int, str]) -> list[str]:

@@ -251,7 +251,7 @@ def _joined(pages: list[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def positive(name: str, number: Any) -> None:
-    """ValueError for a size that is none."""
+    """ValueError unless a whole number of at least 1."""
     if not isinstance(number, int | np.integer) or number < 1:
         raise ValueError(f"expected {name} of at least 1, got {cells.short(number)}")
 

@@ -52,7 +52,7 @@ def check_plain_where(where: Any) -> None:
             raise InvalidArgumentError(f"Invalid where clause: nested more than {MAX_DEPTH} levels deep")
         key, value = _where_entry(term)
         if key in ("$and", "$or"):
-            terms = _where_terms(value)
+            terms = _junction_terms(value, "where", "where")
             pending += [(term, level + 1) for term in reversed(terms)]
         elif isinstance(value, dict):
             _check_condition(key, value)
@@ -82,16 +82,19 @@ def _where_entry(where: Any) -> tuple[str, Any]:
     return key, value
 
 
-def _where_terms(value: Any) -> list[Any]:
+def _junction_terms(value: Any, what: str, expressions: str) -> list[Any]:
+    """The terms of $and or $or; ``what`` and ``expressions`` are Chroma's words for the filter."""
     if not isinstance(value, list):
         raise advised(
-            ValueError(f"Expected where value for $and or $or to be a list of where expressions, got {shown(value)}"),
+            ValueError(
+                f"Expected {what} value for $and or $or to be a list of {expressions} expressions, got {shown(value)}"
+            ),
             filter_advice.for_junction(value),
         )
     if len(value) <= 1:
         raise advised(
             ValueError(
-                "Expected where value for $and or $or to be a list with at least two where expressions, "
+                f"Expected {what} value for $and or $or to be a list with at least two {expressions} expressions, "
                 f"got {shown(value)}"
             ),
             filter_advice.for_junction(value),
@@ -174,7 +177,7 @@ def check_plain_where_document(where_document: Any) -> None:
             raise InvalidArgumentError(f"Invalid where document clause: nested more than {MAX_DEPTH} levels deep")
         operator, operand = _where_document_entry(term)
         if operator in ("$and", "$or"):
-            pending += [(term, level + 1) for term in reversed(_where_document_terms(operand))]
+            pending += [(term, level + 1) for term in reversed(_junction_terms(operand, "document", "where document"))]
         elif not isinstance(operand, str):
             raise advised(
                 ValueError(
@@ -209,26 +212,6 @@ def _where_document_entry(where_document: Any) -> tuple[str, Any]:
             filter_advice.for_operator(operator, allowed),
         )
     return operator, operand
-
-
-def _where_document_terms(operand: Any) -> list[Any]:
-    if not isinstance(operand, list):
-        raise advised(
-            ValueError(
-                "Expected document value for $and or $or to be a list of where document expressions, "
-                f"got {shown(operand)}"
-            ),
-            filter_advice.for_junction(operand),
-        )
-    if len(operand) <= 1:
-        raise advised(
-            ValueError(
-                "Expected document value for $and or $or to be a list with at least two where document expressions, "
-                f"got {shown(operand)}"
-            ),
-            filter_advice.for_junction(operand),
-        )
-    return operand
 
 
 def checked_filter(where: Any, where_document: Any) -> Filter:

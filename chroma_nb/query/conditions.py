@@ -28,7 +28,7 @@ class Where(Expression):
 
     @staticmethod
     def from_dict(data: Json) -> Where:
-        """The condition that a dict describes; TypeError or ValueError when it is none.
+        """The condition that a dict describes; TypeError or ValueError when it describes none.
 
         >>> Where.from_dict({"year": {"$gt": 1960}})
         Gt(key='year', value=1960)

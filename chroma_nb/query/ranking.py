@@ -26,7 +26,7 @@ class Rank(Expression):
 
     @staticmethod
     def from_dict(data: Json) -> Rank:
-        """The score that a dict describes; TypeError or ValueError when it is none.
+        """The score that a dict describes; TypeError or ValueError when it describes none.
 
         >>> Rank.from_dict({"$sum": [{"$val": 1}, {"$val": 2}]})
         Sum(ranks=[Val(value=1), Val(value=2)])

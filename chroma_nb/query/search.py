@@ -34,7 +34,7 @@ class Limit:
 
     @staticmethod
     def from_dict(data: Json) -> Limit:
-        """The limit that a dict describes; TypeError or ValueError when it is none."""
+        """The limit that a dict describes; TypeError or ValueError when it describes none."""
         data = plain_dict(data, "Limit")
         offset, limit = data.get("offset", 0), data.get("limit")
         if not isinstance(offset, int):
@@ -66,7 +66,7 @@ class Select:
 
     @staticmethod
     def from_dict(data: Json) -> Select:
-        """The selection that a dict describes; TypeError or ValueError when it is none."""
+        """The selection that a dict describes; TypeError or ValueError when it describes none."""
         data = plain_dict(data, "Select")
         keys = data.get("keys", [])
         if not isinstance(keys, list | tuple | set):
@@ -98,7 +98,7 @@ class Aggregate:
 
     @staticmethod
     def from_dict(data: Json) -> Aggregate:
-        """The aggregate that a dict describes; TypeError or ValueError when it is none."""
+        """The aggregate that a dict describes; TypeError or ValueError when it describes none."""
         data = plain_dict(data, "Aggregate")
         if not data:
             raise ValueError("Aggregate dict cannot be empty")
@@ -177,7 +177,7 @@ class GroupBy:
 
     @staticmethod
     def from_dict(data: Json) -> GroupBy:
-        """The grouping that a dict describes; TypeError or ValueError when it is none."""
+        """The grouping that a dict describes; TypeError or ValueError when it describes none."""
         data = plain_dict(data, "GroupBy")
         if not data:
             return GroupBy()

@@ -219,12 +219,12 @@ def _merged(stored: Json | None, change: Mapping[str, Any] | None, allowed: type
 
 # --- Configurations as dicts of any origin: Chroma's words ------------------------------------------
 def json_to_create_hnsw_configuration(json_map: Mapping[str, Any]) -> CreateHNSWConfiguration:
-    """The graph's parameters in ``json_map``; other keys are dropped. ValueError for a space that is none."""
+    """The graph's parameters in ``json_map``; other keys are dropped. ValueError for an unknown space."""
     return cast(CreateHNSWConfiguration, _picked(json_map, HNSWConfiguration.__annotations__))
 
 
 def json_to_create_spann_configuration(json_map: Mapping[str, Any]) -> CreateSpannConfiguration:
-    """The distributed index's parameters in ``json_map`` that Chroma reads. ValueError for a space that is none."""
+    """The distributed index's parameters in ``json_map`` that Chroma reads. ValueError for an unknown space."""
     return cast(CreateSpannConfiguration, _picked(json_map, _SPANN_READ))
 
 

@@ -19,6 +19,7 @@ from chroma_nb.backends import endpoints
 from chroma_nb.backends.http.codec import Reply, decode
 from chroma_nb.backends.wire.fields import BodyError
 from chroma_nb.client.shared_system_client import SharedSystemClient
+from chroma_nb.engine import engine
 from chroma_nb.errors import refused
 from chroma_nb.interchange import chroma_sqlite
 from chroma_nb.operations import requests as ops
@@ -155,6 +156,7 @@ def test_moved_checks_change_no_answer(http: httpx.Client, collection: Any, monk
     assert [status for status, _ in before] == [400, 400, 403, 501]
     for name in ("_storable", "_storable_list", "_storable_scalar", "_wide_int"):
         monkeypatch.setattr(constraints, name, moved(getattr(constraints, name)))
+    monkeypatch.setattr(engine, "check_collection_name", moved(constraints.check_collection_name))
     row = endpoints.ENDPOINTS[ops.ForkCount]
     monkeypatch.setitem(endpoints.ENDPOINTS, ops.ForkCount, replace(row, handler=moved(row.handler)))
     assert answers(http, path) == before

@@ -19,7 +19,7 @@ DocumentMatch = Callable[[str | None], bool]
 def compile_match(condition: Condition) -> DocumentMatch:
     """``condition`` as a function of a document; without one, only the negative operators hold.
 
-    Raises InvalidArgumentError for a pattern that is none.
+    Raises InvalidArgumentError for an invalid pattern.
 
     >>> from chroma_nb.query.conditions import K
     >>> contains = compile_match(K.DOCUMENT.contains("fold"))

@@ -46,7 +46,7 @@ def evaluate(
     """Which of the rows from ``start`` to ``stop`` are alive and satisfy ``condition``.
 
     ``alive`` covers all rows. Metadata is looked at first; documents are fetched only for the rows that it leaves in
-    doubt, and ``columns`` is called only when there is a condition on metadata. A pattern that is none is refused even
+    doubt, and ``columns`` is called only when there is a condition on metadata. An invalid pattern is refused even
     where no document would be read.
 
     >>> from chroma_nb.query.conditions import K

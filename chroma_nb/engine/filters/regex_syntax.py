@@ -28,7 +28,7 @@ _LAST: Final = sys.maxunicode
 
 
 def refuse(reason: str) -> NoReturn:
-    """Raise what Chroma raises for a pattern that is none."""
+    """Raise what Chroma raises for an invalid pattern."""
     raise InvalidArgumentError(f"Regex syntax errror: {reason}")  # (sic)
 
 
