@@ -177,12 +177,12 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def load_ipython_extension(shell: Any) -> None:
+def load_ipython_extension(shell: object) -> None:
     """``%load_ext chroma_nb``: the magics ``%chroma`` and ``%%chroma``, displays, ``df.chroma``."""
     import_module("chroma_nb.jupyter.extension").load(shell)
 
 
-def unload_ipython_extension(shell: Any) -> None:
+def unload_ipython_extension(shell: object) -> None:
     """``%unload_ext chroma_nb``: everything as it was before."""
     import_module("chroma_nb.jupyter.extension").unload(shell)
 

@@ -6,11 +6,14 @@ import importlib
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 #: What a package imports only to know that it is there, and seldom uses: loaded at its first use instead.
 #: plotly asks for nbformat, whose check of web addresses builds 39 grammars: two thirds of a first map.
 _SELDOM_USED: Final = {"plotly": "nbformat"}
+
+#: A value of a package that has no types, or wrong ones.
+Untyped: TypeAlias = Any
 
 
 class MissingPackageError(ImportError):

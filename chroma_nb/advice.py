@@ -38,7 +38,7 @@ def notes_of(error: BaseException) -> str:
 
 
 # --- A value that is no str, int, float or bool ----------------------------------------------------------------
-def _is_tensor(value: Any) -> bool:
+def _is_tensor(value: object) -> bool:
     """Of another library: torch, jax, tensorflow, cupy."""
     kind = type(value)
     if isinstance(value, np.ndarray | np.generic):
@@ -68,7 +68,7 @@ _REMEDIES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
 _MISSING: Final = ("NaTType", "NAType")
 
 
-def remedy(value: Any) -> str:
+def remedy(value: object) -> str:
     """What makes of ``value`` something that can be stored or asked for.
 
     >>> remedy((1, 2)), remedy(b"x")
@@ -83,13 +83,13 @@ def remedy(value: Any) -> str:
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
 
-def with_article(value: Any) -> str:
+def with_article(value: object) -> str:
     """The name of its type, with a or an."""
     name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
-def for_value(value: Any) -> str:
+def for_value(value: object) -> str:
     """What is wrong with a metadata value, or with one item of a list, and what to do."""
     if type(value) is not list:
         return f"got {with_article(value)}: {remedy(value)}"
@@ -104,12 +104,12 @@ def for_value(value: Any) -> str:
     return f"the list holds {' and '.join(kinds)}: make all of one type"
 
 
-def for_metadata(metadata: Any) -> str:
+def for_metadata(metadata: object) -> str:
     """What to write instead of something that is no dict."""
     return remedy(metadata) if isinstance(metadata, Mapping) else "write a dict such as {'key': 1}, or None"
 
 
-def for_entry(key: Any, value: Any) -> str:
+def for_entry(key: object, value: object) -> str:
     """Which key of the metadata is wrong, and what to do."""
     if not isinstance(key, str):
         return f"key {quoted(key)}: str(…) makes it one"
@@ -138,14 +138,14 @@ def located(error: E, place: str) -> E:
     return error
 
 
-def quoted(value: Any) -> str:
+def quoted(value: object) -> str:
     """A text in quotation marks, cut when long; anything else as it shows itself."""
     text = shown(value, longest=60)
     return repr(text) if isinstance(value, str) else text
 
 
 # --- Lists and fields --------------------------------------------------------------------------------------------
-def for_list(value: Any, example: str) -> str:
+def for_list(value: object, example: str) -> str:
     """How what is given instead of a list becomes one."""
     if isinstance(value, str):
         return f"Write a list: [{quoted(value)}]."
@@ -158,7 +158,7 @@ def for_list(value: Any, example: str) -> str:
     return f"Write a list, such as {example}."
 
 
-def for_id(value: Any, position: int) -> str:
+def for_id(value: object, position: int) -> str:
     """What to do about an id that is no str."""
     if isinstance(value, np.ndarray) or (isinstance(value, Iterable) and not isinstance(value, bytes | Mapping)):
         return f"Write a list of str as ids: got {with_article(value)} at position {position}; list(…) makes a list."
@@ -168,7 +168,7 @@ def for_id(value: Any, position: int) -> str:
     return f"The id at position {position} is {with_article(value)}: ids are str; {words}."
 
 
-def _is_nan(value: Any) -> bool:
+def _is_nan(value: object) -> bool:
     """Whether it is a float that is no number."""
     return isinstance(value, float) and math.isnan(plain(value))
 
@@ -180,14 +180,14 @@ def for_duplicates(ids: Sequence[str], twice: Sequence[str]) -> str:
     return f"{quoted(first)} stands at positions {' and '.join(places[:2])}{' and more' if places[2:] else ''}."
 
 
-def for_document(document: Any, position: int) -> str:
+def for_document(document: object, position: int) -> str:
     """What to do about a document that is no str."""
     if document is None or _is_nan(document):
         return f"The document at position {position} is missing: leave the record out, or give its embedding."
     return f"The document at position {position} is {with_article(document)}: str(…) makes it one."
 
 
-def for_text(value: Any) -> str:
+def for_text(value: object) -> str:
     """What makes a str, or nothing, of a document or uri that is neither."""
     if _is_nan(value) or type(value).__name__ in _MISSING:
         return "write None where there is none"
@@ -215,7 +215,7 @@ def for_lengths(lengths: Mapping[str, int]) -> str:
 _EMBEDDINGS_ARE: Final = "Write a list of lists of numbers, or one numpy array of shape (records, dimension)"
 
 
-def for_embeddings(target: Any) -> str:
+def for_embeddings(target: object) -> str:
     """What makes embeddings of what was given instead."""
     if isinstance(target, str | bytes):
         return f"{_EMBEDDINGS_ARE}; texts go into documents= (query_texts= in a query)."
@@ -243,7 +243,7 @@ def for_embeddings(target: Any) -> str:
 _AS_ARRAY: Final = "np.asarray(…) makes one of a tensor (torch: .detach().cpu().numpy())"
 
 
-def for_answer(answer: Any) -> str:
+def for_answer(answer: object) -> str:
     """What an embedding function has to return instead; a coroutine is closed, as nobody awaits it."""
     if isawaitable(answer):
         if iscoroutine(answer):

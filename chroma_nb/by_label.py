@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence, ValuesView
-from typing import Any
 
 import numpy as np
 
-from chroma_nb.cells import unmasked
+from chroma_nb._optional import Untyped
+from chroma_nb.cells import Cell, unmasked
 from chroma_nb.plain import plain
 
 #: How a column of another library becomes a list.
 _LISTING = ("to_pylist", "to_list")
 
 
-def as_series(values: Any) -> Any:
+def as_series(values: object) -> Untyped:
     """A pandas Series, or one of a library like it; a dict as the Series of its keys; None for what has no labels."""
-    pd: Any = sys.modules.get("pandas")
+    pd = sys.modules.get("pandas")
     if pd is not None and isinstance(values, pd.Series):
         return values
     if isinstance(values, Mapping):
@@ -34,7 +34,7 @@ def as_series(values: Any) -> Any:
     return None
 
 
-def as_list(values: Any, what: str) -> list[Any]:
+def as_list(values: Cell, what: str) -> list[Cell]:
     """What has no labels, as a list: None where a masked array hides a value. TypeError for what is not several."""
     if isinstance(values, np.ndarray):
         if values.ndim != 1:
@@ -56,7 +56,9 @@ def as_list(values: Any, what: str) -> list[Any]:
 
 
 # --- Rows of a frame ------------------------------------------------------------------------------------
-def rows_of_frame(labels: Any, index: Any, ids: Callable[[], Sequence[str]], id_name: Any, what: str) -> Any:
+def rows_of_frame(
+    labels: Untyped, index: Untyped, ids: Callable[[], Sequence[str]], id_name: object, what: str
+) -> Untyped:
     """Where in ``labels``, the index of what was given, each row of the frame stands; None where all stand in order.
 
     By the labels of the frame's own index; by the ids where these are the labels, or where the index has the name of
@@ -69,7 +71,7 @@ def rows_of_frame(labels: Any, index: Any, ids: Callable[[], Sequence[str]], id_
     if found is None or (found < 0).any():
         place = places(labels, what, set(ids()))
         # A row without an id is no record: whatever stands there is left out.
-        without: list[Any] = [one for one in ids() if one and one not in place]
+        without: list[Cell] = [one for one in ids() if one and one not in place]
         if not without:
             return np.array([place.get(one, 0) for one in ids()], np.intp)
         if not place and found is not None:
@@ -84,7 +86,7 @@ def rows_of_frame(labels: Any, index: Any, ids: Callable[[], Sequence[str]], id_
     return found
 
 
-def _positions(labels: Any, index: Any) -> Any:
+def _positions(labels: Untyped, index: Untyped) -> Untyped:
     """The place of each label of ``index``, -1 for none; None where the two cannot be compared."""
     if labels.nlevels != index.nlevels:
         return None
@@ -96,7 +98,7 @@ def _positions(labels: Any, index: Any) -> Any:
     return np.where(found < 0, -1, first[found]) if len(first) else found
 
 
-def places(labels: Any, what: str, wanted: set[str]) -> dict[str, int]:
+def places(labels: Untyped, what: str, wanted: set[str]) -> dict[str, int]:
     """Where each of the ids stands among the labels, as far as it does. ValueError where one stands twice."""
     place: dict[str, int] = {}
     for position, label in enumerate(labels.tolist()):
@@ -107,28 +109,28 @@ def places(labels: Any, what: str, wanted: set[str]) -> dict[str, int]:
     return place
 
 
-def _counts_from_zero(index: Any) -> bool:
+def _counts_from_zero(index: Untyped) -> bool:
     """Whether it is the index that pandas makes. That of a slice (``series[4:]``, ``series[::2]``) names rows."""
     return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
 
 
-def _twice(what: str, label: Any) -> str:
+def _twice(what: str, label: object) -> str:
     return f"the {what} is matched by its index: expected one value for {label!r}, got two"
 
 
-def _some(labels: list[Any]) -> str:
+def _some(labels: list[Cell]) -> str:
     shown = ", ".join(map(repr, labels[:3])) or "none"
     return shown + (f" and {len(labels) - 3:,} more" if len(labels) > 3 else "")
 
 
 # --- Beside ids -----------------------------------------------------------------------------------------
-def beside_ids(ids: Any, values: Any, what: str) -> Any:
+def beside_ids(ids: object, values: object, what: str) -> Untyped:
     """Values for ``add`` and its like, in the order of the ids, where a Series would say otherwise by its index.
 
     A Series beside a Series of ids is matched with its index, as columns of a frame are; beside a list of ids it is
     matched with these where they are its labels, and else goes by position. Anything else comes back as it is.
     """
-    pd: Any = sys.modules.get("pandas")
+    pd = sys.modules.get("pandas")
     if pd is None or not isinstance(values, pd.Series) or not hasattr(ids, "__len__"):
         return values
     what = f"Series given as {what}"
@@ -148,7 +150,7 @@ def beside_ids(ids: Any, values: Any, what: str) -> Any:
 
 
 # --- Records in order -----------------------------------------------------------------------------------
-def of_records(values: Any, ids: Sequence[str], what: str) -> list[Any]:
+def of_records(values: object, ids: Sequence[str], what: str) -> list[Cell]:
     """One value for each record: of a Series or dict by id, or by row number (as ``to_df()`` counts), else by place.
 
     A record that a Series or dict does not name has None. ValueError where nothing fits, or where the labels could be
@@ -188,7 +190,7 @@ def of_records(values: Any, ids: Sequence[str], what: str) -> list[Any]:
     )
 
 
-def _row_numbers(labels: Any, count: int) -> list[int] | None:
+def _row_numbers(labels: Untyped, count: int) -> list[int] | None:
     """Where the rows 0 to ``count`` - 1 stand among the labels; None where these are something else."""
     found = labels.tolist()
     if len(found) != count or not all(type(label) is int for label in found) or set(found) != set(range(count)):

@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from chroma_nb._optional import Untyped
 from chroma_nb.plain import plain, shown
-from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY
+from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Array, Json
 
 #: How a date is written, since a metadata value is text, a number or a bool: as ISO 8601 text, or
 #: as seconds since 1970 (a time without zone counts as UTC), which ``$gt`` and ``$lt`` can compare.
 Dates: TypeAlias = Literal["iso", "epoch"]
+#: What a table, a dict or a file holds in one place: a value of any library's, to be looked at.
+Cell: TypeAlias = Any
 
 _INT64: Final = (-(2**63), 2**63 - 1)
 #: The key under which Chroma keeps the document.
@@ -36,7 +38,7 @@ class _Absent:
         return "ABSENT"
 
 
-ABSENT: Any = _Absent()
+ABSENT: object = _Absent()
 
 
 class BadCell(ValueError):
@@ -49,7 +51,7 @@ class BadCell(ValueError):
 
 
 # --- Missing --------------------------------------------------------------------------------------------
-def is_missing(cell: Any) -> bool:
+def is_missing(cell: object) -> bool:
     """None, NaN, NA, NaT, and what a masked array hides.
 
     >>> is_missing(None), is_missing(float("nan")), is_missing(np.ma.masked), is_missing("")
@@ -62,7 +64,7 @@ def is_missing(cell: Any) -> bool:
         return number != number
     if isinstance(cell, str | int | list | tuple | dict | np.ndarray):
         return False
-    pd: Any = sys.modules.get("pandas")
+    pd = sys.modules.get("pandas")
     if pd is None:
         return isinstance(cell, float | np.floating | np.datetime64 | np.timedelta64) and bool(cell != cell)
     try:
@@ -71,7 +73,7 @@ def is_missing(cell: Any) -> bool:
         return True
 
 
-def unmasked(values: Any) -> Any:
+def unmasked(values: object) -> Cell:
     """A masked array as a plain one: NaN where a number was hidden, None where anything else was; others as they are.
 
     >>> unmasked(np.ma.array([1, 2], mask=[False, True])).tolist()
@@ -90,7 +92,7 @@ def unmasked(values: Any) -> Any:
 
 
 # --- Columns --------------------------------------------------------------------------------------------
-def cells(column: Any, dates: Dates = "iso", problems: dict[int, str] | None = None) -> list[Any]:
+def cells(column: Untyped, dates: Dates = "iso", problems: dict[int, str] | None = None) -> list[Cell]:
     """A column (a pandas Series) as metadata values, ABSENT where a cell is empty.
 
     A cell that is no value stays as it is, and ``problems`` says of its row why.
@@ -104,7 +106,7 @@ def cells(column: Any, dates: Dates = "iso", problems: dict[int, str] | None = N
     kind = type(dtype).__name__
     if kind == "CategoricalDtype":
         return _decoded(column, dates, problems)
-    found: list[Any]
+    found: list[Cell]
     if kind == "ArrowDtype":
         found = column.array.__arrow_array__().to_pylist()
     elif isinstance(dtype, np.dtype) and dtype.kind in "iufb":
@@ -127,7 +129,7 @@ def cells(column: Any, dates: Dates = "iso", problems: dict[int, str] | None = N
     return found
 
 
-def _decoded(column: Any, dates: Dates, problems: dict[int, str]) -> list[Any]:
+def _decoded(column: Untyped, dates: Dates, problems: dict[int, str]) -> list[Cell]:
     """A categorical column: each category is converted, and checked, once."""
     of_categories: dict[int, str] = {}
     values = [*cells(column.dtype.categories.to_series(), dates, of_categories), ABSENT]  # the code of a missing is -1
@@ -138,12 +140,12 @@ def _decoded(column: Any, dates: Dates, problems: dict[int, str]) -> list[Any]:
     return [values[code] for code in codes.tolist()]
 
 
-def is_arrow(dtype: Any) -> bool:
+def is_arrow(dtype: object) -> bool:
     """Whether pandas keeps this column in Arrow's memory."""
     return type(dtype).__name__ == "ArrowDtype"
 
 
-def _are_plain(values: list[Any]) -> bool:
+def _are_plain(values: list[Cell]) -> bool:
     """Whether all are values already, of one kind: seen by a look at all together."""
     kinds = set(map(type, values))
     if kinds <= {str, bool}:
@@ -154,7 +156,7 @@ def _are_plain(values: list[Any]) -> bool:
 
 
 # --- Values ---------------------------------------------------------------------------------------------
-def value(cell: Any, dates: Dates = "iso") -> Any:
+def value(cell: Cell, dates: Dates = "iso") -> Cell:
     """A cell as a metadata value: text, whole number, number, bool, list of one of them, or ABSENT.
 
     Raises BadCell for anything else. An empty list is a missing cell: Chroma has no form for it.
@@ -181,7 +183,7 @@ def value(cell: Any, dates: Dates = "iso") -> Any:
     raise _no_value(cell)
 
 
-def _no_value(cell: Any) -> BadCell:
+def _no_value(cell: object) -> BadCell:
     if type(cell).__name__ == "SparseVector" or (  # ours or Chroma's
         type(cell) is dict and plain(cell.get(TYPE_KEY)) == SPARSE_VECTOR_TYPE_VALUE
     ):
@@ -210,7 +212,7 @@ _REMEDIES: Final[tuple[tuple[Any, str, str], ...]] = (
 )
 
 
-def _int(cell: Any, dates: Dates) -> int:
+def _int(cell: object, dates: Dates) -> int:
     number: int = plain(cell)
     if not _INT64[0] <= number <= _INT64[1]:
         reason = f"expected a whole number of at most 64 bits, got {shown(number, 60)}"
@@ -218,7 +220,7 @@ def _int(cell: Any, dates: Dates) -> int:
     return number
 
 
-def _float(cell: Any, dates: Dates) -> float:
+def _float(cell: object, dates: Dates) -> float:
     number = float(cell) if isinstance(cell, np.generic) else plain(cell)
     if not np.isfinite(number):
         reason = "expected a finite number, got infinity, which Chroma cannot store"
@@ -238,9 +240,9 @@ def _date(cell: datetime.date, dates: Dates) -> str | float:
     return _datetime(datetime.datetime(cell.year, cell.month, cell.day), dates)
 
 
-def _numpy_scalar(cell: Any, dates: Dates) -> Any:
+def _numpy_scalar(cell: Cell, dates: Dates) -> Cell:
     if cell.dtype.kind in "mM":
-        pd: Any = sys.modules.get("pandas")
+        pd = sys.modules.get("pandas")
         if pd is None:
             return value(cell.astype(f"{cell.dtype.kind}8[us]").item(), dates)
         return value((pd.Timestamp if cell.dtype.kind == "M" else pd.Timedelta)(cell), dates)
@@ -251,7 +253,7 @@ def _numpy_scalar(cell: Any, dates: Dates) -> Any:
     return value(cell.item(), dates)
 
 
-def _list(cell: Any, dates: Dates) -> Any:
+def _list(cell: Cell, dates: Dates) -> Cell:
     for kind in (list, tuple):
         if issubclass(type(cell), kind):
             cell = list(kind.__iter__(cell))  # none of a subclass's own methods is called
@@ -271,14 +273,14 @@ def _list(cell: Any, dates: Dates) -> Any:
     return values
 
 
-def _array(cell: npt.NDArray[Any], dates: Dates) -> Any:
+def _array(cell: Array, dates: Dates) -> Cell:
     if cell.ndim == 0:  # a scalar in the dress of an array
         return value(cell.item() if cell.dtype.kind == "O" else cell[()], dates)
     return _list(list(unmasked(cell)), dates)
 
 
 #: From the most special to the most general: bool is an int, datetime is a date, float64 a float.
-_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any, Dates], Any]], ...]] = (
+_CONVERSIONS: Final[tuple[tuple[Any, Callable[[Cell, Dates], Cell]], ...]] = (
     (bool, lambda cell, dates: cell),
     (np.generic, _numpy_scalar),
     (str, lambda cell, dates: plain(cell)),
@@ -293,7 +295,7 @@ _CONVERSIONS: Final[tuple[tuple[Any, Callable[[Any, Dates], Any]], ...]] = (
 )
 
 
-def short(cell: Any) -> str:
+def short(cell: object) -> str:
     """A value as a message shows it, with its type."""
     name = type(cell).__name__
     text = shown(cell, 40, repr)
@@ -303,7 +305,7 @@ def short(cell: Any) -> str:
 
 
 # --- Texts that cannot be written -------------------------------------------------------------------------
-def check_encodable(values: list[Any], what: str, problems: dict[int, str]) -> None:
+def check_encodable(values: list[Cell], what: str, problems: dict[int, str]) -> None:
     """Half of a surrogate pair cannot be stored: Python's text may hold one, UTF-8 may not."""
     kinds = set(map(type, values))
     if kinds == {str} and _is_utf8(values):
@@ -331,7 +333,7 @@ def _is_utf8(texts: Iterable[str]) -> bool:
 
 
 # --- Dicts ------------------------------------------------------------------------------------------------
-def key_problem(key: Any) -> str | None:
+def key_problem(key: object) -> str | None:
     """Why this cannot be a metadata key; None when it can."""
     if not isinstance(key, str):
         return f"expected a text as key, got {short(key)}"
@@ -342,7 +344,7 @@ def key_problem(key: Any) -> str | None:
     return None
 
 
-def dicts(rows: Iterable[Any], dates: Dates, problems: dict[int, str]) -> list[dict[str, Any] | None]:
+def dicts(rows: Iterable[Cell], dates: Dates, problems: dict[int, str]) -> list[Json | None]:
     """Cells that each hold the whole metadata of a record, with every value checked as in a column of its own.
 
     A row is a dict, an Arrow map (a list of pairs) or a missing cell; None comes back where nothing is left.
@@ -353,9 +355,9 @@ def dicts(rows: Iterable[Any], dates: Dates, problems: dict[int, str]) -> list[d
     given = list(rows)
     if _are_plain_dicts(given):
         return [dict(one) if one else None for one in given]
-    found: list[dict[str, Any] | None] = []
+    found: list[Json | None] = []
     for row, cell in enumerate(given):
-        one: dict[str, Any] = {}
+        one: Json = {}
         for key, inner in _entries(cell, row, problems):
             reason = key_problem(key)
             if reason is None:
@@ -376,7 +378,7 @@ def dicts(rows: Iterable[Any], dates: Dates, problems: dict[int, str]) -> list[d
     return found
 
 
-def _are_plain_dicts(given: list[Any]) -> bool:
+def _are_plain_dicts(given: list[Cell]) -> bool:
     """Whether nothing has to be changed or refused, by a look at all keys and all values together."""
     if not set(map(type, given)) <= {dict, type(None)}:
         return False
@@ -391,7 +393,7 @@ def _are_plain_dicts(given: list[Any]) -> bool:
     return _is_utf8([*keys, *by_kind.get(str, ())]) and all(_are_plain(by_kind[kind]) for kind in kinds)
 
 
-def _entries(cell: Any, row: int, problems: dict[int, str]) -> Iterable[tuple[Any, Any]]:
+def _entries(cell: Cell, row: int, problems: dict[int, str]) -> Iterable[tuple[Any, Cell]]:
     if is_missing(cell):
         return ()
     if issubclass(type(cell), dict):
@@ -404,7 +406,7 @@ def _entries(cell: Any, row: int, problems: dict[int, str]) -> Iterable[tuple[An
     return ()
 
 
-def _texts(metadata: Mapping[str, Any]) -> Iterable[str]:
+def _texts(metadata: Mapping[str, object]) -> Iterable[str]:
     for one in metadata.values():
         if isinstance(one, str):
             yield one

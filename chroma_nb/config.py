@@ -47,13 +47,13 @@ _WORDS: Final = {
 }
 
 
-def _to_str(value: Any) -> str:
+def _to_str(value: object) -> str:
     if isinstance(value, str | os.PathLike):
         return os.fspath(value)
     raise ValueError("a str")
 
 
-def _to_bool(value: Any) -> bool:
+def _to_bool(value: object) -> bool:
     if isinstance(value, bool):
         return value
     word = _WORDS.get(str(value).strip().lower()) if isinstance(value, str | int) else None
@@ -62,7 +62,7 @@ def _to_bool(value: Any) -> bool:
     return word
 
 
-def _to_bool_or_str(value: Any) -> bool | str:
+def _to_bool_or_str(value: object) -> bool | str:
     """A switch, or a path: the certificates that a TLS connection is checked with."""
     try:
         return _to_bool(value)
@@ -70,7 +70,7 @@ def _to_bool_or_str(value: Any) -> bool | str:
         return _to_str(value)
 
 
-def _to_int(value: Any) -> int:
+def _to_int(value: object) -> int:
     if isinstance(value, str | int) or (isinstance(value, float) and value.is_integer()):
         try:
             return int(value)
@@ -79,7 +79,7 @@ def _to_int(value: Any) -> int:
     raise ValueError("an int")
 
 
-def _to_float(value: Any) -> float:
+def _to_float(value: object) -> float:
     if isinstance(value, str | int | float):
         try:
             return float(value)
@@ -88,7 +88,7 @@ def _to_float(value: Any) -> float:
     raise ValueError("a float")
 
 
-def _json_of(value: Any, kind: type, name: str) -> Any:
+def _json_of(value: object, kind: type, name: str) -> Any:
     """The value itself, or what it says in JSON: environment variables are text."""
     if isinstance(value, str):
         try:
@@ -100,16 +100,16 @@ def _json_of(value: Any, kind: type, name: str) -> Any:
     return value
 
 
-def _to_dict(value: Any) -> dict[str, Any]:
+def _to_dict(value: object) -> dict[str, object]:
     return dict(_json_of(value, Mapping, "a dict"))
 
 
-def _to_list(value: Any) -> list[Any]:
+def _to_list(value: object) -> list[object]:
     return list(_json_of(value, list, "a list"))
 
 
-def _one_of(*allowed: str) -> Callable[[Any], str]:
-    def convert(value: Any) -> str:
+def _one_of(*allowed: str) -> Callable[[object], str]:
+    def convert(value: object) -> str:
         """The value as a str, when it is one of those allowed; ValueError otherwise."""
         if value in allowed:
             return str(value)
@@ -118,8 +118,8 @@ def _one_of(*allowed: str) -> Callable[[Any], str]:
     return convert
 
 
-def _member_of(enum: type[Enum]) -> Callable[[Any], Enum]:
-    def convert(value: Any) -> Enum:
+def _member_of(enum: type[Enum]) -> Callable[[object], Enum]:
+    def convert(value: object) -> Enum:
         """The member of the enum that the value names; ValueError otherwise."""
         try:
             return enum(value)
@@ -133,12 +133,12 @@ def _member_of(enum: type[Enum]) -> Callable[[Any], Enum]:
 class _Field:
     """A setting: its default, how a value becomes its type, whether None is one."""
 
-    default: Any
-    convert: Callable[[Any], Any]
+    default: object
+    convert: Callable[[object], object]
     optional: bool = False
 
 
-def _to_durability(value: Any) -> str:
+def _to_durability(value: object) -> str:
     """What an acknowledged call survives: the loss of power, or (faster for single records) of the process."""
     if value not in ("power", "process"):
         raise ValueError("'power' or 'process'")
@@ -146,7 +146,7 @@ def _to_durability(value: Any) -> str:
 
 
 def _fields() -> dict[str, _Field]:
-    def optional(convert: Callable[[Any], Any], default: Any = None) -> _Field:
+    def optional(convert: Callable[[object], object], default: object = None) -> _Field:
         """A field that may be None."""
         return _Field(default, convert, optional=True)
 
@@ -209,7 +209,7 @@ _USER_IN_URL: Final = re.compile(r"//[^/@\s]+@")
 _MASK: Final = "**********"
 
 
-def _masked(name: str, value: Any) -> Any:
+def _masked(name: str, value: object) -> object:
     """The value as it may be shown."""
     if value is None or isinstance(value, bool) or value == "":
         return value
@@ -280,14 +280,14 @@ class Settings:
     """
 
     __hash__: ClassVar[None]  # type: ignore[assignment]  # mutable, so not hashable
-    _values: dict[str, Any]
+    _values: dict[str, object]
 
     def __init__(
         self,
         *,
         _env_file: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
         _env_file_encoding: str | None = None,
-        **values: Any,
+        **values: object,
     ) -> None:
         asked = _read_env_files(_env_file, _env_file_encoding or "utf-8")
         asked |= {name.lower(): text for name, text in os.environ.items()}
@@ -307,7 +307,7 @@ class Settings:
                 pass
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name not in self._values:
             raise ValueError(f'"{type(self).__name__}" object has no field "{name}"')
         self._values[name] = _converted(name, value)
@@ -346,7 +346,7 @@ class Settings:
 
     dict = model_dump
 
-    def copy(self, *, update: Mapping[str, Any] | None = None) -> Settings:
+    def copy(self, *, update: Mapping[str, object] | None = None) -> Settings:
         """Another object with the same settings, save those in ``update``."""
         twin = object.__new__(type(self))
         changed = {name: _converted(name, value) for name, value in (update or {}).items()}
@@ -361,11 +361,11 @@ class Settings:
     def __deepcopy__(self, memo: object) -> Settings:
         return self.copy()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return _restored, (self.model_dump(),)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> object:
         """What pydantic asks about a field of this type, as of Chroma's: an object of it stays, a dict makes one."""
         schema = require("pydantic_core", feature="Settings in a pydantic model").core_schema
         made = schema.no_info_after_validator_function(
@@ -378,11 +378,11 @@ class Settings:
         )
 
 
-def _restored(values: dict[str, Any]) -> Settings:
+def _restored(values: dict[str, object]) -> Settings:
     return Settings().copy(update=values)
 
 
-def _converted(name: str, value: Any) -> Any:
+def _converted(name: str, value: object) -> object:
     field = _FIELDS.get(name)
     if field is None or (value is None and field.optional):
         return value

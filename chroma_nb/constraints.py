@@ -11,20 +11,19 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from operator import index, itemgetter, methodcaller
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb import advice
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError, refused
 from chroma_nb.plain import PLAIN, plain, plain_list, plain_tree, shown
 from chroma_nb.records import Edits, Records
-from chroma_nb.types import IDs, Matrix, UpdateMetadata
+from chroma_nb.types import Fields, IDs, Json, Mask, Matrix, UpdateMetadata
 
 #: The metadata key under which Chroma stores the document.
 DOCUMENT_KEY: Final = "chroma:document"
@@ -64,7 +63,7 @@ def check_edits(edits: Edits) -> Edits:
     )
 
 
-def _checked_ids(given: Any, foreign: bool) -> IDs:
+def _checked_ids(given: object, foreign: bool) -> IDs:
     """The ids, plain; TypeError unless all are str, DuplicateIDError when one occurs twice."""
     ids: IDs = given if type(given) is list and set(map(type, given)) == {str} else plain_list(given)
     if set(map(type, ids)) - {str}:
@@ -94,7 +93,7 @@ def repeated(ids: Sequence[str]) -> DuplicateIDError:
     return DuplicateIDError(f"Expected IDs to be unique, found {len(twice)} duplicated IDs: {examples}")
 
 
-def check_uris(uris: Sequence[Any]) -> None:
+def check_uris(uris: Sequence[object]) -> None:
     """TypeError unless all are str or None."""
     _texts(uris, "uris")
 
@@ -118,7 +117,7 @@ def _texts(values: Sequence[Any], name: str) -> Sequence[str | None]:
 _TEXT_OR_NONE: Final = frozenset({str, type(None)})
 
 
-def check_finite(embeddings: Matrix, present: npt.NDArray[np.bool_] | None = None) -> None:
+def check_finite(embeddings: Matrix, present: Mask | None = None) -> None:
     """InvalidArgumentError when a vector holds NaN or infinity; ``present`` says which rows count."""
     if present is not None:
         embeddings = embeddings[present]
@@ -183,8 +182,8 @@ def _are_storable(metadatas: _Metadatas) -> bool:
 _Place: TypeAlias = tuple[int, Sequence[str]] | None
 
 
-def _storable(metadata: Mapping[str, Any], updating: bool, argument: str, place: _Place = None) -> dict[str, Any]:
-    stored: dict[str, Any] = {}
+def _storable(metadata: Fields, updating: bool, argument: str, place: _Place = None) -> Json:
+    stored: Json = {}
     for key, value in metadata.items():
         value = plain(value)
         try:
@@ -204,7 +203,7 @@ def _storable(metadata: Mapping[str, Any], updating: bool, argument: str, place:
     return stored
 
 
-def _storable_list(key: str, values: list[Any], argument: str) -> list[Any]:
+def _storable_list(key: str, values: list[object], argument: str) -> list[Any]:
     if not values:
         raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} is empty")
     stored = [_storable_scalar(value, argument) for value in values]
@@ -233,7 +232,7 @@ def _wide_int(value: int, argument: str) -> float:
 
 
 # --- Names, and the metadata of collections ------------------------------------------------------------------------
-def check_collection_name(name: Any, argument: str = "name") -> str:
+def check_collection_name(name: object, argument: str = "name") -> str:
     """The name; InvalidArgumentError (also a ValueError) unless Chroma allows it, TypeError unless a str.
 
     >>> check_collection_name("papers-2024")
@@ -297,7 +296,7 @@ def check_collection_metadata(metadata: Any, argument: str = "metadata", *, upda
     return {key: value for key, value in _storable(metadata, updating, argument).items() if value is not None}
 
 
-def collection_metadata(metadata: Any) -> Any:
+def collection_metadata(metadata: object) -> Any:
     """The metadata of a collection as plain values; what is no dict as it is.
 
     Chroma's bindings take more here than in the metadata of records: what numpy's numbers and Decimal
@@ -325,12 +324,12 @@ def _as_number(value: Any) -> Any:
     return value
 
 
-def check_database_name(name: Any) -> str:
+def check_database_name(name: object) -> str:
     """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
     return _checked_length(name, "database name must be at least 3 characters")
 
 
-def check_tenant_name(name: Any) -> str:
+def check_tenant_name(name: object) -> str:
     """The name; InvalidArgumentError unless it has three characters, TypeError unless a str."""
     return _checked_length(name, "Validation error: name: Validation error: length below 3 characters")
 

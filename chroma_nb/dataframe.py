@@ -16,17 +16,17 @@ import array
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb import by_label, cells
-from chroma_nb._optional import require
-from chroma_nb.cells import ABSENT, Dates, is_missing, short, unmasked
+from chroma_nb._optional import Untyped, require
+from chroma_nb.cells import ABSENT, Cell, Dates, is_missing, short, unmasked
 from chroma_nb.plain import plain
 from chroma_nb.records import Records, have_vectors
-from chroma_nb.types import Matrix
+from chroma_nb.types import Array, Columns, Fields, Json, Mask, Matrix, Metadata
 
 if TYPE_CHECKING:
     import pandas
@@ -43,7 +43,7 @@ _HIT_COLUMNS = ("query", "query_text", "rank", "distance")
 #: Where a frame of ours remembers which of its columns are not metadata (``DataFrame.attrs``).
 _ATTRIBUTE = "chroma_nb"
 #: What the cells of such a column are: one that holds anything else was overwritten, and is the person's own.
-_OF_HITS: dict[str, Callable[[Any], bool]] = {
+_OF_HITS: dict[str, Callable[[Cell], bool]] = {
     "query": lambda cell: type(cell) is int,
     "query_text": lambda cell: isinstance(cell, str),
     "rank": lambda cell: type(cell) is int,
@@ -55,7 +55,7 @@ _OF_HITS: dict[str, Callable[[Any], bool]] = {
 # --- Recognising a table ------------------------------------------------------------------------------
 #: What makes an Arrow table of a table that lacks Arrow's protocol: of a Hugging Face Dataset (its ``data`` does not
 #: know of ``select`` and ``shuffle``), a DuckDB relation, Ibis, a pyarrow dataset, Spark.
-_TO_ARROW: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+_TO_ARROW: tuple[tuple[str, Callable[[Untyped], Untyped]], ...] = (
     ("with_format", lambda frame: frame.with_format("arrow")[:]),
     ("to_arrow_table", lambda frame: frame.to_arrow_table()),
     ("to_pyarrow", lambda frame: frame.to_pyarrow()),
@@ -93,7 +93,7 @@ def _is_plan(kind: type) -> bool:
     return hasattr(kind, "collect") and hasattr(kind, "collect_schema")
 
 
-def to_pandas(frame: Any) -> pandas.DataFrame:
+def to_pandas(frame: Untyped) -> pandas.DataFrame:
     """``frame`` as a pandas DataFrame; a foreign table comes over as Arrow columns, a lazy one is run.
 
     >>> import pyarrow
@@ -112,7 +112,7 @@ def to_pandas(frame: Any) -> pandas.DataFrame:
     return result  # type: ignore[no-any-return]
 
 
-def _from_foreign(pd: Any, frame: Any) -> Any:
+def _from_foreign(pd: ModuleType, frame: Untyped) -> Untyped:
     if not is_frame(frame):
         hint = ""
         if isinstance(frame, Mapping) and frame and all(map(is_frame, frame.values())):
@@ -135,7 +135,7 @@ def _from_foreign(pd: Any, frame: Any) -> Any:
     )
 
 
-def _from_arrow(pd: Any, frame: Any, table: Any) -> Any:
+def _from_arrow(pd: ModuleType, frame: Untyped, table: Untyped) -> Untyped:
     """By way of Arrow columns: a whole number beside a missing one stays whole."""
     if isinstance(table, pd.DataFrame):
         return table
@@ -143,7 +143,7 @@ def _from_arrow(pd: Any, frame: Any, table: Any) -> Any:
     return arrow.table(table).to_pandas(types_mapper=pd.ArrowDtype)
 
 
-def ids_among(values: Any) -> list[str]:
+def ids_among(values: Cell) -> list[str]:
     """Ids, as they may be given where several are meant: a list, a Series of them, or a table of records.
 
     >>> ids_among(["a", "b"])
@@ -201,13 +201,13 @@ class FrameRecords:
 
 
 def from_frame(
-    frame: Any,
+    frame: object,
     *,
     id: ColumnOrValues | None = None,
     document: ColumnOrValues | None = None,
     embedding: ColumnOrValues | None = None,
     uri: ColumnOrValues | None = None,
-    metadata: Any = None,
+    metadata: object = None,
     on_error: OnError = "raise",
     dates: Dates = "iso",
     partial: bool = False,
@@ -260,9 +260,9 @@ def _bad_rows_message(skipped: list[BadRow]) -> str:
 
 def _need_content(
     rows: int,
-    documents: list[Any] | None,
-    uris: list[Any] | None,
-    has_vector: npt.NDArray[np.bool_] | None,
+    documents: list[Cell] | None,
+    uris: list[Cell] | None,
+    has_vector: Mask | None,
     bad: dict[int, str],
 ) -> None:
     """Chroma wants something to find each record by."""
@@ -282,11 +282,11 @@ def _need_content(
 
 def _records(
     ids: list[str],
-    documents: list[Any] | None,
-    uris: list[Any] | None,
+    documents: list[Cell] | None,
+    uris: list[Cell] | None,
     vectors: Matrix | None,
-    has_vector: npt.NDArray[np.bool_] | None,
-    metadatas: list[dict[str, Any] | None] | None,
+    has_vector: Mask | None,
+    metadatas: list[Json | None] | None,
     bad: Collection[int],
 ) -> Records:
     """The rows that are not bad."""
@@ -302,13 +302,13 @@ def _records(
 class _Columns:
     """Which column of a table, or what beside it, is which part of the record."""
 
-    def __init__(self, table: Any, bad: dict[int, str], id: Any, **given: Any) -> None:
+    def __init__(self, table: Untyped, bad: dict[int, str], id: Cell, **given: Cell) -> None:
         self._table = table
         self._labels = dict.fromkeys(table.columns.tolist())
         #: The columns that are a part, by their names.
-        self._named: dict[str, list[Any]] = {}
+        self._named: dict[str, list[Cell]] = {}
         #: The values of a part, as a column or, of embeddings, as an array or a table.
-        self._values: dict[str, Any] = {}
+        self._values: Json = {}
         self._find("id", id)
         #: The ids of the rows; what stands beside the table may be matched by them.
         self.ids: list[str] = self._read_ids(bad)
@@ -316,7 +316,7 @@ class _Columns:
             self._find(part, one)
         self.ids_are_row_numbers = "id" not in self._values and _is_row_numbers(table.index)
 
-    def _find(self, part: str, given: Any) -> None:
+    def _find(self, part: str, given: Cell) -> None:
         """Find the columns or values of one part; nothing, when the table has none."""
         if given is None:
             names = [part] if part in self._labels else []
@@ -333,14 +333,14 @@ class _Columns:
         elif given is not None:
             self._values[part] = self._beside(given, part)
 
-    def _is_label(self, given: Any) -> bool:
+    def _is_label(self, given: object) -> bool:
         """Whether this is the name of one column: a text, a number, or whatever is one here."""
         try:
             return given in self._labels or bool(np.isscalar(given))
         except TypeError:  # it cannot be hashed: values
             return False
 
-    def _names(self, part: str, given: Any) -> list[Any]:
+    def _names(self, part: str, given: Cell) -> list[Cell]:
         """The names of columns that ``given`` is; none when it is values."""
         if self._is_label(given):
             return [given]
@@ -351,7 +351,7 @@ class _Columns:
         names = all(np.isscalar(name) and not is_missing(name) for name in several)
         return list(several) if names and len(several) else []
 
-    def _beside(self, given: Any, part: str, what: str = "") -> Any:
+    def _beside(self, given: object, part: str, what: str = "") -> Untyped:
         """Values that are given beside the table, in the order of its rows."""
         pd = require("pandas", feature="a DataFrame")
         what = what or f"Series given as {part}"
@@ -369,18 +369,18 @@ class _Columns:
             return self._as_long(given, part)
         return self._as_long(pd.Series(by_label.as_list(given, f"{part}="), dtype=object), part)
 
-    def _as_long(self, values: Any, part: str) -> Any:
+    def _as_long(self, values: Cell, part: str) -> Untyped:
         if len(values) != len(self._table):
             raise ValueError(f"expected one {part} a row, {len(self._table)} in all, got {len(values)}")
         return values
 
-    def _in_order(self, values: Any, what: str) -> Any:
+    def _in_order(self, values: Cell, what: str) -> Untyped:
         """The rows of a Series or DataFrame that belong to the rows of the table, by its index."""
         name = self._named.get("id", [None])[0]
         rows = by_label.rows_of_frame(values.index, self._table.index, lambda: self.ids, name, what)
         return values if rows is None else values.take(rows)
 
-    def metadata(self, wanted: Any) -> list[tuple[str, Any]]:
+    def metadata(self, wanted: Cell) -> list[tuple[str, Cell]]:
         """The columns of metadata, each with its name, in the table's order."""
         if wanted is None:
             used = {name for name in _OF_HITS if name in self._labels and is_of_hits(self._table, name)}
@@ -438,7 +438,7 @@ class _Columns:
         return values
 
     @np.errstate(over="ignore")  # what float32 cannot hold becomes infinite, and a bad row
-    def embeddings(self, bad: dict[int, str]) -> tuple[Matrix | None, npt.NDArray[np.bool_] | None]:
+    def embeddings(self, bad: dict[int, str]) -> tuple[Matrix | None, Mask | None]:
         """One row of float32 a record, and which of them hold a vector."""
         found = self._values.get("embedding")
         if found is None:
@@ -450,7 +450,7 @@ class _Columns:
         return _rows_of_array(found, bad)
 
 
-def _is_row_numbers(index: Any) -> bool:
+def _is_row_numbers(index: Untyped) -> bool:
     """Whether nobody chose this index: a range, or 0 to n-1 in another order, as sorting leaves it."""
     pd = require("pandas", feature="a DataFrame")
     if index.name is not None:
@@ -463,7 +463,7 @@ def _is_row_numbers(index: Any) -> bool:
 
 
 # --- Vectors --------------------------------------------------------------------------------------------
-def _vectors(column: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+def _vectors(column: Untyped, bad: dict[int, str]) -> tuple[Matrix, Mask]:
     """A column of vectors as one array, without a Python float where the cells are arrays or Arrow."""
     if cells.is_arrow(column.dtype):
         flat = _arrow_vectors(column)
@@ -487,7 +487,7 @@ def _vectors(column: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.b
     return _finite(vectors, present, bad)
 
 
-def _shown(cell: Any) -> Any:
+def _shown(cell: object) -> Cell:
     """A vector as an array or list: what is hidden of it is NaN, and one that is hidden wholly is missing."""
     if isinstance(cell, np.ma.MaskedArray):
         return None if cell.size and np.ma.getmaskarray(cell).all() else unmasked(cell)
@@ -496,7 +496,7 @@ def _shown(cell: Any) -> Any:
     return cell
 
 
-def _stack(vectors: list[Any]) -> Matrix | None:
+def _stack(vectors: list[Cell]) -> Matrix | None:
     """Vectors of one length as an array; None when they are not."""
     if not vectors:
         return np.zeros((0, 0), np.float32)
@@ -514,11 +514,9 @@ def _stack(vectors: list[Any]) -> Matrix | None:
     return rows.astype(np.float32) if rows.ndim == 2 and rows.shape[1] and rows.dtype.kind in "fiu" else None
 
 
-def _stack_each(
-    vectors: list[Any], present: npt.NDArray[np.bool_], bad: dict[int, str]
-) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+def _stack_each(vectors: list[Cell], present: Mask, bad: dict[int, str]) -> tuple[Matrix, Mask]:
     """As ``_stack``, row by row: those unlike the most common length are bad."""
-    rows: dict[int, npt.NDArray[Any]] = {}
+    rows: dict[int, Array] = {}
     for row, cell in enumerate(vectors):
         if present[row]:
             found = _numbers(cell)
@@ -537,7 +535,7 @@ def _stack_each(
     return np.array(list(rows.values()), np.float32).reshape(len(rows), length), there
 
 
-def _numbers(cell: Any) -> npt.NDArray[Any] | None:
+def _numbers(cell: object) -> Array | None:
     """A vector as an array; None for what is none, or is ragged."""
     if not isinstance(cell, list | tuple | np.ndarray):
         return None
@@ -547,7 +545,7 @@ def _numbers(cell: Any) -> npt.NDArray[Any] | None:
         return None
 
 
-def _rows_of_array(values: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+def _rows_of_array(values: Cell, bad: dict[int, str]) -> tuple[Matrix, Mask]:
     """A two-dimensional array; a row that a masked one hides wholly has no vector."""
     present = np.ones(len(values), bool)
     if isinstance(values, np.ma.MaskedArray):
@@ -562,12 +560,12 @@ def _rows_of_array(values: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArra
     return _finite(np.ascontiguousarray(values, np.float32), present, bad)
 
 
-def _objects(rows: list[Any], present: npt.NDArray[np.bool_]) -> Any:
+def _objects(rows: list[Cell], present: Mask) -> Cell:
     pd = require("pandas", feature="a DataFrame")
     return pd.Series([list(row) if there else None for row, there in zip(rows, present, strict=True)], dtype=object)
 
 
-def _wide(table: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+def _wide(table: Untyped, bad: dict[int, str]) -> tuple[Matrix, Mask]:
     """A column for each dimension."""
     vectors = np.empty(table.shape, np.float32)
     for place, name in enumerate(table.columns):
@@ -585,7 +583,7 @@ def _wide(table: Any, bad: dict[int, str]) -> tuple[Matrix, npt.NDArray[np.bool_
     return _finite(vectors, np.ones(len(vectors), bool), bad)
 
 
-def _is_numeric(dtype: Any) -> bool:
+def _is_numeric(dtype: Untyped) -> bool:
     """Whether all cells are whole numbers, numbers or missing."""
     if cells.is_arrow(dtype):
         pa = require("pyarrow", feature="an Arrow column")
@@ -594,9 +592,7 @@ def _is_numeric(dtype: Any) -> bool:
     return isinstance(plain, np.dtype) and plain.kind in "iuf"
 
 
-def _finite(
-    vectors: Matrix, present: npt.NDArray[np.bool_], bad: dict[int, str]
-) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+def _finite(vectors: Matrix, present: Mask, bad: dict[int, str]) -> tuple[Matrix, Mask]:
     """Mark the rows that hold NaN or infinity: no distance to them exists."""
     if vectors.size and not np.isfinite(vectors.sum(dtype=np.float64)):
         for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
@@ -604,7 +600,7 @@ def _finite(
     return vectors, present
 
 
-def _arrow_vectors(column: Any) -> tuple[Matrix, npt.NDArray[np.bool_]] | None:
+def _arrow_vectors(column: Untyped) -> tuple[Matrix, Mask] | None:
     """An Arrow column of lists of one length as an array; None when it is something else."""
     pa = require("pyarrow", feature="an Arrow column")
     compute = require("pyarrow.compute", feature="an Arrow column")
@@ -630,7 +626,7 @@ def _arrow_vectors(column: Any) -> tuple[Matrix, npt.NDArray[np.bool_]] | None:
 
 
 # --- Metadata -------------------------------------------------------------------------------------------
-def is_of_hits(table: Any, name: str) -> bool:
+def is_of_hits(table: Untyped, name: str) -> bool:
     """Whether a column says of a hit where it stood in an answer, and nothing of the record."""
     if name not in table.attrs.get(_ATTRIBUTE, ()):
         return False
@@ -640,14 +636,14 @@ def is_of_hits(table: Any, name: str) -> bool:
     return all(cell is ABSENT or _OF_HITS[name](cell) for cell in cells.cells(column))
 
 
-def mark_hits(frame: Any, names: Iterable[str]) -> None:
+def mark_hits(frame: Untyped, names: Iterable[str]) -> None:
     """Have a frame remember that these columns are not metadata."""
     frame.attrs[_ATTRIBUTE] = list(dict.fromkeys([*frame.attrs.get(_ATTRIBUTE, ()), *names]))
 
 
 def _metadatas(
-    count: int, columns: list[tuple[Any, Any]], chosen: bool, dates: Dates, bad: dict[int, str]
-) -> list[dict[str, Any] | None] | None:
+    count: int, columns: list[tuple[Cell, Cell]], chosen: bool, dates: Dates, bad: dict[int, str]
+) -> list[Json | None] | None:
     """One dict a row; None for a row without any key, None for a table without metadata columns.
 
     A column of dicts is all of the metadata where it is called that, or was ``chosen``.
@@ -655,8 +651,8 @@ def _metadatas(
     if not columns:
         return None
     keys: list[str] = []
-    values: list[list[Any]] = []
-    rows: list[dict[str, Any] | None] = [None] * count
+    values: list[list[Cell]] = []
+    rows: list[Json | None] = [None] * count
     for name, column in columns:
         problems: dict[int, str] = {}
         if (chosen or name == "metadata") and (whole := _dict_cells(column)) is not None:
@@ -686,7 +682,7 @@ def _metadatas(
     return rows
 
 
-def _dict_cells(column: Any) -> list[Any] | None:
+def _dict_cells(column: Untyped) -> list[Cell] | None:
     """The cells of a column of dicts, as of Chroma's own helper functions; None for another column."""
     if cells.is_arrow(column.dtype):
         pa = require("pyarrow", feature="an Arrow column")
@@ -696,13 +692,13 @@ def _dict_cells(column: Any) -> list[Any] | None:
         return column.array.__arrow_array__().to_pylist()  # type: ignore[no-any-return]
     if column.dtype != object:
         return None
-    found: list[Any] = column.tolist()
+    found: list[Cell] = column.tolist()
     return found if any(isinstance(cell, Mapping) for cell in found) else None
 
 
 # --- Records -> table -----------------------------------------------------------------------------------
 def to_frame(
-    result: Mapping[str, Any],
+    result: Columns,
     *,
     columns: Sequence[str] | None = None,
     query_texts: Sequence[str] | None = None,
@@ -721,7 +717,7 @@ def to_frame(
     """
     pd = require("pandas", feature="to_df()")
     hits = "distances" in result or bool(result["ids"] and isinstance(result["ids"][0], list))
-    parts: dict[str, Any] = _hit_parts(result, query_texts) if hits else {}
+    parts: Json = _hit_parts(result, query_texts) if hits else {}
     flat = _flatten(result) if hits else result
     parts["id"] = flat["ids"]
     if flat.get("distances") is not None:
@@ -743,23 +739,23 @@ def to_frame(
     return frame  # type: ignore[no-any-return]
 
 
-def _hit_parts(result: Mapping[str, Any], query_texts: Sequence[str] | None) -> dict[str, Any]:
+def _hit_parts(result: Columns, query_texts: Sequence[str] | None) -> Json:
     counts = [len(ids) for ids in result["ids"]]
     numbers = np.repeat(np.arange(len(counts)), counts)
-    parts: dict[str, Any] = {"query": numbers}
+    parts: Json = {"query": numbers}
     if query_texts is not None:
         parts["query_text"] = [query_texts[number] for number in numbers.tolist()]
     parts["rank"] = np.concatenate([np.arange(1, count + 1) for count in counts] or [np.arange(0)])
     return parts
 
 
-def _flatten(result: Mapping[str, Any]) -> dict[str, Any]:
+def _flatten(result: Columns) -> Json:
     """A query's lists of lists end to end."""
     fields = ("ids", "distances", "documents", "uris", "metadatas", "data", "embeddings")
     return {name: [one for many in result[name] for one in many] for name in fields if result.get(name) is not None}
 
 
-def _text_column(pd: Any, values: Sequence[str | None]) -> Any:
+def _text_column(pd: ModuleType, values: Sequence[str | None]) -> Untyped:
     """Text, with missing cells. pandas 3 has a type for it; in pandas 2 ``str`` would write 'None'."""
     try:
         return pd.Series(values, dtype="str" if int(pd.__version__.split(".")[0]) >= 3 else object)
@@ -767,14 +763,14 @@ def _text_column(pd: Any, values: Sequence[str | None]) -> Any:
         return pd.Series(values, dtype=object)
 
 
-def _rows(embeddings: Any) -> list[Any]:
+def _rows(embeddings: Cell) -> list[Cell]:
     """Each vector as a view of one float32 array; None for a record that has lost its own."""
     there = have_vectors(embeddings).tolist()
     vectors = np.ascontiguousarray(embeddings, np.float32) if isinstance(embeddings, np.ndarray) else embeddings
     return [np.asarray(row, np.float32) if given else None for row, given in zip(vectors, there, strict=True)]
 
 
-def _metadata_columns(pd: Any, metadatas: Sequence[Mapping[str, Any] | None] | None, hits: bool) -> dict[str, Any]:
+def _metadata_columns(pd: ModuleType, metadatas: Sequence[Metadata | None] | None, hits: bool) -> Json:
     if metadatas is None:
         return {}
     taken = {*_RECORD_COLUMNS, *(_HIT_COLUMNS if hits else ())}
@@ -788,7 +784,7 @@ def _column_name(key: str, taken: Iterable[str]) -> str:
     return METADATA_PREFIX + key if key in taken or key.startswith(METADATA_PREFIX) else key
 
 
-def _metadata_column(pd: Any, values: list[Any]) -> Any:
+def _metadata_column(pd: ModuleType, values: list[Cell]) -> Untyped:
     """A column of the values' own type; of Python objects when the types differ."""
     present = [value for value in values if value is not ABSENT and value is not None]
     kinds = set(map(type, present))
@@ -801,33 +797,33 @@ def _metadata_column(pd: Any, values: list[Any]) -> Any:
     return pd.Series([None if value is ABSENT else value for value in values], dtype=object)
 
 
-def _absent(values: list[Any]) -> npt.NDArray[np.bool_]:
+def _absent(values: list[Cell]) -> Mask:
     return np.array([value is ABSENT or value is None for value in values], bool)
 
 
-def _filled(values: list[Any], filler: Any) -> list[Any]:
+def _filled(values: list[Cell], filler: object) -> list[Cell]:
     return [filler if value is ABSENT or value is None else value for value in values]
 
 
-def _int_column(pd: Any, values: list[Any], full: bool) -> Any:
+def _int_column(pd: ModuleType, values: list[Cell], full: bool) -> Untyped:
     numbers = np.array(_filled(values, 0), np.int64)
     return pd.Series(numbers if full else pd.arrays.IntegerArray(numbers, _absent(values)))
 
 
-def _bool_column(pd: Any, values: list[Any], full: bool) -> Any:
+def _bool_column(pd: ModuleType, values: list[Cell], full: bool) -> Untyped:
     flags = np.array(_filled(values, False), bool)
     return pd.Series(flags if full else pd.arrays.BooleanArray(flags, _absent(values)))
 
 
-def _float_column(pd: Any, values: list[Any], full: bool) -> Any:
+def _float_column(pd: ModuleType, values: list[Cell], full: bool) -> Untyped:
     return pd.Series(np.array(_filled(values, np.nan), np.float64))
 
 
-def _str_column(pd: Any, values: list[Any], full: bool) -> Any:
+def _str_column(pd: ModuleType, values: list[Cell], full: bool) -> Untyped:
     return _text_column(pd, _filled(values, None))
 
 
-_COLUMNS: dict[type, Callable[[Any, list[Any], bool], Any]] = {
+_COLUMNS: dict[type, Callable[[ModuleType, list[Cell], bool], Untyped]] = {
     bool: _bool_column,
     int: _int_column,
     float: _float_column,
@@ -853,7 +849,7 @@ def keys_among(columns: Sequence[str]) -> list[str]:
     return [name for name in column_names(columns) if name not in _RECORD_COLUMNS]
 
 
-def _picked(pd: Any, made: dict[str, Any], columns: Sequence[str], rows: int) -> Any:
+def _picked(pd: ModuleType, made: Json, columns: Sequence[str], rows: int) -> Untyped:
     """The wanted columns; one that no record has is empty."""
     empty = pd.Series([None] * rows, dtype=object)
     picked = {name: made.get(name, made.get(name.removeprefix(METADATA_PREFIX), empty)) for name in columns}
@@ -861,7 +857,7 @@ def _picked(pd: Any, made: dict[str, Any], columns: Sequence[str], rows: int) ->
 
 
 # --- Chroma's own helper functions (chromadb.utils.results) ---------------------------------------------
-def get_result_to_df(get_result: Mapping[str, Any]) -> pandas.DataFrame:
+def get_result_to_df(get_result: Columns) -> pandas.DataFrame:
     """Chroma's function of this name: the id as index, one column an included field.
 
     ``GetResult.to_df()`` is the richer form.
@@ -874,7 +870,7 @@ def get_result_to_df(get_result: Mapping[str, Any]) -> pandas.DataFrame:
     return _plain_frame(get_result["ids"], {name: get_result.get(name) for name in get_result["included"]})
 
 
-def query_result_to_dfs(query_result: Mapping[str, Any]) -> list[pandas.DataFrame]:
+def query_result_to_dfs(query_result: Columns) -> list[pandas.DataFrame]:
     """Chroma's function of this name: one frame a query, as ``get_result_to_df``."""
     return [
         _plain_frame(
@@ -889,7 +885,7 @@ def query_result_to_dfs(query_result: Mapping[str, Any]) -> list[pandas.DataFram
     ]
 
 
-def _plain_frame(ids: list[str], fields: Mapping[str, Any]) -> pandas.DataFrame:
+def _plain_frame(ids: list[str], fields: Fields) -> pandas.DataFrame:
     pd = require("pandas", feature="a DataFrame")
     columns = {
         name.rstrip("s"): [list(map(float, row)) for row in values] if name == "embeddings" else values

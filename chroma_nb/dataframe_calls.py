@@ -23,13 +23,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb import cells, dataframe
+from chroma_nb.collection import Cursor, can_embed, can_load, edits_at_once, embeds_for_calls, values_by_key
 from chroma_nb.dataframe import BadRow
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Edited, Edits, Records
-from chroma_nb.types import IDs, Matrix, Metadata
+from chroma_nb.types import Columns, Fields, IDs, Json, Mask, Matrix, Metadata, Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -56,29 +56,23 @@ class Call:
     """One call of a collection: its method and the keyword arguments."""
 
     method: str
-    arguments: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """An attribute of a collection; None where it has none."""
-
-    name: str
+    arguments: Options
 
 
 @dataclass(frozen=True)
 class Work:
     """Something to be computed that takes long for many records: off the event loop where there is one."""
 
-    compute: Callable[[], Any]
+    compute: Callable[[], object]
 
 
-Step: TypeAlias = Call | Attribute | Work
-#: Yields steps, is sent their answers, returns a T.
+#: A call of a collection, something to be computed, or a function of the collection that asks nobody.
+Step: TypeAlias = Call | Work | Callable[[object], object]
+#: Yields steps, is sent what they return, returns a T.
 Calls: TypeAlias = Generator[Step, Any, T]
 
 
-def run(collection: Any, calls: Calls[T]) -> T:
+def run(collection: object, calls: Calls[T]) -> T:
     """Make the calls on a collection whose methods return their answer.
 
     >>> class Two:
@@ -102,7 +96,7 @@ def run(collection: Any, calls: Calls[T]) -> T:
             return end.value  # type: ignore[no-any-return]
 
 
-async def run_async(collection: Any, calls: Calls[T]) -> T:
+async def run_async(collection: object, calls: Calls[T]) -> T:
     """Make the calls on a collection whose methods are awaited."""
     with contextlib.closing(calls):
         try:
@@ -118,15 +112,16 @@ async def run_async(collection: Any, calls: Calls[T]) -> T:
             return end.value  # type: ignore[no-any-return]
 
 
-def _answer(collection: Any, step: Step) -> Any:
+def _answer(collection: object, step: Step) -> object:
     if isinstance(step, Work):
         return step.compute()
-    if isinstance(step, Attribute):
-        return getattr(collection, step.name, None)
-    return getattr(collection, step.method)(**step.arguments)
+    if isinstance(step, Call):
+        answer: object = getattr(collection, step.method)(**step.arguments)
+        return answer
+    return step(collection)
 
 
-async def _awaited(collection: Any, step: Step) -> Any:
+async def _awaited(collection: object, step: Step) -> object:
     if isinstance(step, Work):
         from asyncio import to_thread
 
@@ -137,8 +132,8 @@ async def _awaited(collection: Any, step: Step) -> Any:
 
 # --- Out ------------------------------------------------------------------------------------------------
 def read(
-    where: dict[str, Any] | None = None,
-    where_document: dict[str, Any] | None = None,
+    where: Where | None = None,
+    where_document: WhereDocument | None = None,
     ids: IDs | None = None,
     limit: int | None = None,
     offset: int = 0,
@@ -160,21 +155,23 @@ def read(
         yield from _warn_of_unknown(columns, whole)
         return (yield Work(partial(dataframe.to_frame, whole, columns=columns)))  # type: ignore[no-any-return]
     positive("page_size", page_size)
-    pages: list[Mapping[str, Any]] = []
-    fetched = 0
-    while limit is None or fetched < limit:
-        size = page_size if limit is None else min(page_size, limit - fetched)
-        page = yield Call("get", {**arguments, "limit": size, "offset": offset + fetched})
-        pages.append(page)
-        fetched += len(page["ids"])
-        if len(page["ids"]) < size:
-            break
+    pages = yield from _pages(Cursor(page_size, limit, offset), arguments)
     joined = yield Work(partial(_joined, pages))
     yield from _warn_of_unknown(columns, joined)
     return (yield Work(partial(dataframe.to_frame, joined, columns=columns)))  # type: ignore[no-any-return]
 
 
-def _warn_of_unknown(columns: Sequence[str] | None, found: Mapping[str, Any]) -> Calls[None]:
+def _pages(cursor: Cursor, arguments: Options) -> Calls[list[Columns]]:
+    """The answers of ``get``, one page after another."""
+    pages: list[Columns] = []
+    for limit, offset in cursor:
+        page = yield Call("get", {**arguments, "limit": limit, "offset": offset})
+        cursor.passed(len(page["ids"]))
+        pages.append(page)
+    return pages
+
+
+def _warn_of_unknown(columns: Sequence[str] | None, found: Columns) -> Calls[None]:
     """A warning for each column that is a key of no record, with what was perhaps meant.
 
     A key that only the records found lack is an empty column. Others are looked at a page at a time, as far as needed.
@@ -182,17 +179,17 @@ def _warn_of_unknown(columns: Sequence[str] | None, found: Mapping[str, Any]) ->
     if columns is None:
         return
     unknown = dict.fromkeys(dataframe.keys_among(columns))
-    known: set[str] = set()
-    page: Mapping[str, Any] = found
-    offset = 0
-    while True:
-        known.update(key for metadata in page.get("metadatas") or () for key in metadata or ())
+    known = set(values_by_key(found.get("metadatas") or ()))
+    cursor = Cursor(_BATCH)
+    for limit, offset in cursor:
         unknown = {name: None for name in unknown if name.removeprefix(dataframe.METADATA_PREFIX) not in known}
-        if not unknown or (page is not found and len(page["ids"]) < _BATCH):
-            break
-        page = yield Call("get", {"include": ["metadatas"], "limit": _BATCH, "offset": offset})
-        offset += _BATCH
-    if offset > _BATCH or (page is not found and page["ids"]):
+        if not unknown:
+            return
+        page = yield Call("get", {"include": ["metadatas"], "limit": limit, "offset": offset})
+        known.update(values_by_key(page["metadatas"] or ()))
+        cursor.passed(len(page["ids"]))
+    unknown = {name: None for name in unknown if name.removeprefix(dataframe.METADATA_PREFIX) not in known}
+    if cursor.read:
         for name in unknown:
             close = difflib.get_close_matches(name, sorted(known), 1)
             there = ", ".join(map(repr, sorted(known)[:12])) or "none"
@@ -200,9 +197,7 @@ def _warn_of_unknown(columns: Sequence[str] | None, found: Mapping[str, Any]) ->
             warnings.warn(f"no record has the metadata key {name!r}, its column is empty{hint}", stacklevel=5)
 
 
-def page(
-    where: dict[str, Any] | None, columns: Sequence[str] | None, limit: int, offset: int
-) -> Calls[pandas.DataFrame | None]:
+def page(where: Where | None, columns: Sequence[str] | None, limit: int, offset: int) -> Calls[pandas.DataFrame | None]:
     """One page of the records as a table; None when there is no such page."""
     positive("page_size", limit)
     found = yield Call("get", {"where": where, "include": fields_of(columns), "limit": limit, "offset": offset})
@@ -212,13 +207,17 @@ def page(
 
 
 def frames(
-    collection: Any, where: dict[str, Any] | None = None, columns: Sequence[str] | None = None, page_size: int = 1_000
+    collection: object,
+    where: Where | None = None,
+    columns: Sequence[str] | None = None,
+    page_size: int = 1_000,
 ) -> Iterator[pandas.DataFrame]:
     """The records as tables of at most ``page_size`` rows, fetched one after the other."""
-    offset = 0
-    while (frame := run(collection, page(where, columns, page_size, offset))) is not None:
-        yield frame
-        offset += page_size
+    cursor = Cursor(page_size)
+    for limit, offset in cursor:
+        if (frame := run(collection, page(where, columns, limit, offset))) is not None:
+            cursor.passed(len(frame))
+            yield frame
 
 
 def fields_of(columns: Sequence[str] | None) -> list[str]:
@@ -237,11 +236,11 @@ def fields_of(columns: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _joined(pages: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _joined(pages: list[Columns]) -> Json:
     """Pages of get end to end."""
     if len(pages) == 1:
         return dict(pages[0])
-    whole: dict[str, Any] = {}
+    whole: Json = {}
     for name in ("ids", "documents", "metadatas", "uris", "data"):
         parts = [one.get(name) for one in pages]
         whole[name] = None if parts[0] is None else [value for part in parts for value in part or ()]
@@ -316,7 +315,7 @@ def _skipped_text(skipped: list[BadRow]) -> list[str]:
     return [f"{len(skipped)} skipped: " + ", ".join(map(str, skipped[:3])) + more]
 
 
-def write(verb: Verb, frame: Any, *, bar: Bar | None = None, **columns: Any) -> Calls[Written]:
+def write(verb: Verb, frame: object, *, bar: Bar | None = None, **columns: Any) -> Calls[Written]:
     """Write the rows of a frame as ``add``, ``upsert`` or ``update`` would.
 
     ``columns`` are the options of ``dataframe.from_frame``. A frame whose ids are only its row numbers may fill a
@@ -341,7 +340,7 @@ def write_records(verb: Verb, records: Records, *, bar: Bar | None = None) -> Ca
     complete = records.with_vector().all()
     if not complete:
         yield Work(partial(_need_content, verb, records))
-    if (yield Attribute("_edits_at_once")) is True:
+    if (yield edits_at_once):
         if complete and records.nbytes <= MEMORY_BUDGET:  # nothing to embed, and no memory is gained by pieces
             done: Edited = yield Call("_edit", {"edits": _edits(verb, records, Edits()), "embedded": False})
             return _written(verb, count, done.added + done.updated)
@@ -461,7 +460,7 @@ class _Gathered:
 
 def _edits(verb: Verb, records: Records, others: Edits) -> Edits:
     """``others``, and these records added, upserted or updated with them."""
-    fields: dict[str, Any] = {verb: records}
+    fields: Options = {verb: records}
     return replace(others, **fields)
 
 
@@ -483,11 +482,6 @@ def _need_content(verb: Verb, records: Records) -> None:
             "expected an embedding or a document for every record, got neither for "
             f"{records.ids[int(np.argmin(has))]!r} in {verb}; give it one, or leave it out"
         )
-
-
-def _takes_edits() -> Calls[bool]:
-    """Whether the collection writes everything in one transaction: one of ours, in this process."""
-    return (yield Attribute("_edits_at_once")) is True
 
 
 def _written(verb: Verb, rows: int, written: int) -> Written:
@@ -567,17 +561,17 @@ def _with_vectors(verb: Verb, records: Records, shown: _Shown) -> Calls[Records]
     The records themselves where nothing is embedded. A collection that cannot embed apart from writing does so then.
     """
     of_texts, of_uris = yield Work(partial(_to_embed, verb, records))
-    if not (of_texts or of_uris) or (yield Attribute("_embed")) is None:
+    if not (of_texts or of_uris) or not (yield can_embed):
         return records
-    if of_uris and (yield Attribute("_data_loader")) is None:
+    if of_uris and not (yield can_load):
         raise ValueError(f"You must set a data loader on the collection if loading from URIs. in {verb}.")
-    ours = isinstance((yield Attribute("_edits_at_once")), bool)
+    ours = yield embeds_for_calls
     made: dict[int, Matrix] = {}
     done = 0
     for field_values, rows in ((records.documents, of_texts), (records.uris, of_uris)):
         for start in range(0, len(rows), _BATCH_TO_EMBED):
             some = rows[start : start + _BATCH_TO_EMBED]
-            values: Any = [(field_values or ())[row] for row in some]
+            values: object = [(field_values or ())[row] for row in some]
             if rows is of_uris:
                 values = yield Call("_data_loader", {"uris": values})
             answer = yield Call("_embed", {"input": values, "call": verb} if ours else {"input": values})
@@ -598,7 +592,7 @@ def _to_embed(verb: Verb, records: Records) -> tuple[list[int], list[int]]:
     ]
 
 
-def _rows_of(answer: Any, count: int) -> Matrix:
+def _rows_of(answer: object, count: int) -> Matrix:
     """What an embedding function made, as one array."""
     rows = np.asarray(answer, np.float32)
     if rows.ndim != 2 or len(rows) != count:
@@ -606,7 +600,7 @@ def _rows_of(answer: Any, count: int) -> Matrix:
     return rows
 
 
-def _filled_in(records: Records, has: npt.NDArray[np.bool_], made: Mapping[int, Matrix]) -> Records:
+def _filled_in(records: Records, has: Mask, made: Mapping[int, Matrix]) -> Records:
     dimensions = {len(row) for row in made.values()}
     if records.embeddings is not None and has.any():
         dimensions.add(records.embeddings.shape[1])
@@ -695,7 +689,7 @@ def _batches(records: Records) -> Iterator[Records]:
     return map(Records.pruned, records.pieces(size))
 
 
-def arguments(records: Records) -> dict[str, Any]:
+def arguments(records: Records) -> Json:
     """The keyword arguments by which a collection's methods take these records."""
     fields = {name: values for name in FIELDS if (values := getattr(records, name)) is not None}
     return {"ids": records.ids, **fields}
@@ -720,7 +714,7 @@ class SyncPlan:
 
 def plan_sync(
     wanted: Records,
-    current: Mapping[str, Any],
+    current: Fields,
     *,
     delete: bool,
     unread: Iterable[str | None] = (),
@@ -779,9 +773,7 @@ class _Change:
         return not (given or self.embedding or self.no_document or self.no_uri)
 
 
-def _change(
-    wanted: Records, row: int, current: Mapping[str, Any], at: int, embedding: bool, keep_keys: bool
-) -> _Change:
+def _change(wanted: Records, row: int, current: Fields, at: int, embedding: bool, keep_keys: bool) -> _Change:
     texts: list[str | None] = []
     gone: list[bool] = []
     for values, name in ((wanted.documents, "documents"), (wanted.uris, "uris")):
@@ -812,7 +804,7 @@ def _same(one: Any, other: Any) -> bool:
     return not isinstance(one, list) or type(one[0]) is type(other[0])
 
 
-def _embeddings_differ(wanted: Records, current: Mapping[str, Any], there: Mapping[str, int]) -> npt.NDArray[np.bool_]:
+def _embeddings_differ(wanted: Records, current: Fields, there: Mapping[str, int]) -> Mask:
     """Which rows have another embedding than stored, beyond what float32 and a stored direction may change."""
     differs = np.zeros(len(wanted), bool)
     vectors = current.get("embeddings")
@@ -849,7 +841,7 @@ def _changed_records(wanted: Records, changes: list[_Change]) -> Records:
 
 
 def sync(
-    frame: Any, *, delete: bool = False, bar: Bar | None = None, page_size: int | None = None, **columns: Any
+    frame: object, *, delete: bool = False, bar: Bar | None = None, page_size: int | None = None, **columns: Any
 ) -> Calls[Synced]:
     """Make the collection equal to the frame, doing only what is needed.
 
@@ -906,7 +898,7 @@ def apply(plan: SyncPlan, bar: Bar | None = None) -> Calls[tuple[Edited, int]]:
     update, add = plan.update, plan.add
     if not (len(update) or len(add) or plan.delete):
         return Edited(), 0
-    at_once = yield from _takes_edits()
+    at_once = yield edits_at_once
     if at_once:
         update = (yield Call("_checked", {"call": "update", "records": update})) if len(update) else update
         add = (yield Call("_checked", {"call": "add", "records": add})) if len(add) else add
@@ -973,7 +965,7 @@ def _carried_over(plan: SyncPlan, update: Records) -> Calls[list[tuple[Records, 
 def _laid_over(old: Records, new: Records, without_document: set[str], without_uri: set[str]) -> Records:
     """``old`` records as an update by ``new`` would leave them, without some documents and uris."""
 
-    def texts(before: Sequence[Any] | None, after: Sequence[Any] | None, gone: set[str]) -> list[Any]:
+    def texts(before: Sequence[object] | None, after: Sequence[object] | None, gone: set[str]) -> list[Any]:
         nothing = [None] * len(old)
         triples = zip(old.ids, before or nothing, after or nothing, strict=True)
         return [None if name in gone else one if other is None else other for name, one, other in triples]
@@ -1001,7 +993,7 @@ def replace_records(old: Records, new: Records) -> Calls[None]:
 
     In one transaction where the collection can; elsewhere the old ones are put back after a failure, if possible.
     """
-    if (yield from _takes_edits()):
+    if (yield edits_at_once):
         checked = yield Call("_checked", {"call": "add", "records": new})
         yield Call("_edit", {"edits": Edits(delete=old.ids, add=checked), "embedded": False})
         return
@@ -1032,19 +1024,13 @@ class _Later(_Shown):
         self._shown.reach(self._before + done)
 
 
-def _state(wanted: Records, page_size: int | None) -> Calls[dict[str, Any]]:
+def _state(wanted: Records, page_size: int | None) -> Calls[Json]:
     """What the collection holds, of the parts the frame speaks of."""
     include = _parts_of(wanted)
     if page_size is None:
         return dict((yield Call("get", {"include": include})))
-    pages: list[Mapping[str, Any]] = []
-    offset = 0
-    while True:
-        found = yield Call("get", {"include": include, "limit": page_size, "offset": offset})
-        pages.append(found)
-        offset += len(found["ids"])
-        if len(found["ids"]) < page_size:
-            return _joined(pages)
+    pages = yield from _pages(Cursor(page_size), {"include": include})
+    return (yield Work(partial(_joined, pages)))  # type: ignore[no-any-return]
 
 
 def _parts_of(records: Records) -> list[str]:

@@ -145,7 +145,7 @@ class _TopModule(ModuleType):
 
     __version__ = VERSION
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if f"{NAME}.{name}" in _ONLY_THERE:
             return _only_there(f"{NAME}.{name}")
         try:
@@ -160,7 +160,7 @@ class _TopModule(ModuleType):
 class _AbsentModule(ModuleType):
     """A module of Chroma's insides: imports, and every name in it is a class that says why it cannot be used."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         value = absent(self.__name__, name)
@@ -168,7 +168,7 @@ class _AbsentModule(ModuleType):
         return value
 
 
-def _only_there(full_name: str) -> Any:
+def _only_there(full_name: str) -> object:
     module, name = _ONLY_THERE[full_name]
     return getattr(importlib.import_module(module), name)
 

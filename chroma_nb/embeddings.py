@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb import advice
 from chroma_nb.advice import advised
 from chroma_nb.cells import unmasked
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import shown
-from chroma_nb.types import Embedding, Embeddings, Matrix
+from chroma_nb.types import Array, Embedding, Embeddings, Float32, Matrix
 
 _DTYPES: Final = frozenset(map(np.dtype, (np.float16, np.float32, np.float64, np.int32, np.int64)))
 
 
-def normalize_embeddings(target: Any) -> Embeddings | None:
+def normalize_embeddings(target: object) -> Embeddings | None:
     """One embedding or many, in lists or arrays, as a list of arrays.
 
     >>> normalize_embeddings([1.0, 2.0])
@@ -28,7 +27,7 @@ def normalize_embeddings(target: Any) -> Embeddings | None:
     return None if rows is None else list(rows)
 
 
-def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
+def embedding_rows(target: Any) -> Array | list[Embedding] | None:
     """As ``normalize_embeddings``, but rows of equal length stay, or become, one two-dimensional array."""
     if target is None:
         return None
@@ -64,7 +63,7 @@ def embedding_rows(target: Any) -> npt.NDArray[Any] | list[Embedding] | None:
     )
 
 
-def _unmasked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _unmasked(array: Array) -> Array:
     """What a masked array hides is NaN, which is refused: it stands for no number. Others stay as they are."""
     if not isinstance(array, np.ma.MaskedArray):
         return array
@@ -72,17 +71,17 @@ def _unmasked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(shown_only)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _float32(values: Any) -> npt.NDArray[np.float32]:
+def _float32(values: object) -> Float32:
     """An array of float32; what does not fit becomes infinite, which the engine refuses with its own words."""
     with np.errstate(over="ignore"):
         return np.asarray(values, dtype=np.float32)
 
 
-def _rows_of_lists(rows: list[list[Any]]) -> npt.NDArray[np.float32] | None:
+def _rows_of_lists(rows: list[list[Any]]) -> Matrix | None:
     """Lists of numbers, all of one length, as an array; None when they are something else."""
     if len(set(map(len, rows))) != 1 or not rows[0] or type(rows[0][0]) not in (int, float):
         return None
@@ -90,7 +89,7 @@ def _rows_of_lists(rows: list[list[Any]]) -> npt.NDArray[np.float32] | None:
         return np.asarray(rows, dtype=np.float32)
 
 
-def embedding_matrix(rows: npt.NDArray[Any] | Sequence[Embedding]) -> Matrix:
+def embedding_matrix(rows: Array | Sequence[Embedding]) -> Matrix:
     """Checked rows as one contiguous float32 array; an array that is one already is not copied.
 
     Raises InvalidArgumentError when the rows differ in length.
@@ -108,7 +107,7 @@ def embedding_matrix(rows: npt.NDArray[Any] | Sequence[Embedding]) -> Matrix:
         return np.ascontiguousarray(rows, dtype=np.float32)
 
 
-def validate_embeddings(embeddings: Any) -> Any:
+def validate_embeddings(embeddings: object) -> Any:
     """ValueError unless arrays of float16, float32, float64, int32 or int64, none empty.
 
     >>> len(validate_embeddings([np.array([1.0, 2.0])]))
@@ -130,7 +129,7 @@ def validate_embeddings(embeddings: Any) -> Any:
     return embeddings
 
 
-def _check_embedding(row: npt.NDArray[Any], position: int) -> None:
+def _check_embedding(row: Array, position: int) -> None:
     if row.ndim != 1:
         raise ValueError(f"Expected a 1-dimensional array, got a {row.ndim}-dimensional array {shown(row)}")
     if row.size == 0:

@@ -56,7 +56,7 @@ class ShownAs(type):
             made.__module__, made.__name__, made.__qualname__ = shown.__module__, shown.__name__, shown.__qualname__
         return made
 
-    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> None:
+    def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: object) -> None:
         super().__init__(name, bases, namespace)
 
 

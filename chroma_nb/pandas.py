@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from chroma_nb import dataframe, dataframe_calls
 from chroma_nb._optional import require
 from chroma_nb.cells import unmasked
+from chroma_nb.collection import Client, Collection
+from chroma_nb.dataframe import ColumnOrValues
+from chroma_nb.embedding_functions.base import AnyEmbeddingFunction
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.types import Matrix, Vector
@@ -35,8 +39,14 @@ class ChromaAccessor:
         return "df.chroma: to_collection(collection), search(query)"
 
     def to_collection(
-        self, collection: Any, *, client: Any = None, delete: bool = False, progress: bool | None = None, **columns: Any
-    ) -> Any:
+        self,
+        collection: Collection | str,
+        *,
+        client: Client | None = None,
+        delete: bool = False,
+        progress: bool | None = None,
+        **columns: ColumnOrValues,
+    ) -> Collection:
         """Make a collection equal to this DataFrame, and return it.
 
         ``collection`` is a collection, or the name of one of ``client``, made where there is none. Only
@@ -59,7 +69,12 @@ class ChromaAccessor:
         return collection
 
     def search(
-        self, query: Any, n_results: int = 10, *, embedding_function: Any = None, **columns: Any
+        self,
+        query: npt.ArrayLike,
+        n_results: int = 10,
+        *,
+        embedding_function: AnyEmbeddingFunction | None = None,
+        **columns: ColumnOrValues,
     ) -> pandas.DataFrame:
         """The rows nearest to a text or vector, nearest first, with a column ``distance`` (1 - cosine).
 
@@ -95,7 +110,7 @@ class ChromaAccessor:
         dataframe.mark_hits(found, ["distance"])
         return found
 
-    def _embedded(self, texts: Sequence[str], embedding_function: Any) -> Matrix:
+    def _embedded(self, texts: Sequence[str], embedding_function: AnyEmbeddingFunction | None) -> Matrix:
         """A vector for each text; those embedded before by the same function are remembered."""
         known = _remembered(self._frame, embedding_function)
         new = [text for text in dict.fromkeys(texts) if text not in known]
@@ -107,10 +122,10 @@ class ChromaAccessor:
 
 #: id of a living DataFrame -> the function that embedded its texts, and their vectors. pandas makes a new
 #: accessor at each use, so it cannot remember them.
-_EMBEDDED: dict[int, tuple[Any, dict[str, Vector]]] = {}
+_EMBEDDED: dict[int, tuple[AnyEmbeddingFunction | None, dict[str, Vector]]] = {}
 
 
-def _remembered(frame: Any, embedding_function: Any) -> dict[str, Vector]:
+def _remembered(frame: object, embedding_function: AnyEmbeddingFunction | None) -> dict[str, Vector]:
     """Text -> vector for one DataFrame and function; forgotten with the DataFrame."""
     if id(frame) not in _EMBEDDED:
         weakref.finalize(frame, _EMBEDDED.pop, id(frame), None)

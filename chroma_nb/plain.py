@@ -18,14 +18,14 @@ T = TypeVar("T")
 #: The types of plain values.
 PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 #: Base -> what copies its value out of a subclass. (Nothing can be a subclass of bool.)
-_COPIES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
+_COPIES: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
     (str, str.__str__),
     (int, int.__int__),
     (float, float.__float__),
 )
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """The str, int or float that ``value`` is a subclass of; anything else as it is.
 
     >>> from http import HTTPStatus
@@ -123,7 +123,7 @@ def _size(value: Any, levels: int, known: dict[int, int]) -> int:
 _KEYS: Final = frozenset({str})
 
 
-def _copy(value: Any, levels: int, made: _Made) -> Any:
+def _copy(value: Any, levels: int, made: _Made) -> object:
     kind = type(value)
     if kind in PLAIN:
         return value
@@ -141,7 +141,7 @@ def _copy(value: Any, levels: int, made: _Made) -> Any:
         items = made[id(value)] = list.copy(value)
         items[:] = [_copy(item, levels - 1, made) for item in items]
         return items
-    copied: dict[Any, Any] = {}
+    copied: dict[Any, object] = {}
     made[id(value)] = copied
     for key, item in list(dict.items(value)):
         copied[plain(key)] = _copy(item, levels - 1, made)
@@ -153,7 +153,7 @@ def _copy(value: Any, levels: int, made: _Made) -> Any:
 SHOWN: Final = 1_000
 
 
-def shown(value: Any, longest: int = SHOWN, show: Callable[[Any], str] = str) -> str:
+def shown(value: object, longest: int = SHOWN, show: Callable[[object], str] = str) -> str:
     """The value for a message: whole when short, else its beginning. Never an error of the value's own.
 
     ``show`` is str or repr.
@@ -169,7 +169,7 @@ def shown(value: Any, longest: int = SHOWN, show: Callable[[Any], str] = str) ->
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
-def _beginning(value: Any, longest: int) -> Any:
+def _beginning(value: Any, longest: int) -> object:
     """As much of a long value as a message can show, so that no text of all of it is made."""
     kind = type(value)
     if kind in (str, bytes):
@@ -181,7 +181,7 @@ def _beginning(value: Any, longest: int) -> Any:
 _CONTAINERS: Final = frozenset({list, tuple, dict, set, frozenset})
 
 
-def _cut(value: Any, left: list[int], within: tuple[int, ...]) -> Any:
+def _cut(value: Any, left: list[int], within: tuple[int, ...]) -> object:
     """A container with the parts that a message reaches: each takes a letter of it at least.
 
     Parts that stand in each other many times would otherwise be written out, which may never end.
@@ -210,5 +210,5 @@ class _Itself:
         return "[...]" if self._kind is list else "{...}" if self._kind is dict else "(...)"
 
 
-def _while_any(items: Iterable[Any], left: list[int]) -> Iterator[Any]:
+def _while_any(items: Iterable[object], left: list[int]) -> Iterator[Any]:
     return takewhile(lambda _: left[0] > 0, items)

@@ -6,7 +6,7 @@ records, or several lots as one, asks here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import methodcaller
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import IDs, Matrix, UpdateMetadata
+from chroma_nb.types import Columns, IDs, Mask, Matrix, Metadata, UpdateMetadata, Vector
 
 #: A field of texts or metadata.
 Column: TypeAlias = Literal["documents", "metadatas", "uris"]
@@ -32,7 +32,7 @@ class Record:
     id: str
     embedding: Any = None
     document: str | None = None
-    metadata: Mapping[str, Any] | None = None
+    metadata: Metadata | None = None
     uri: str | None = None
 
     def same_text(self, other: Record | None) -> bool:
@@ -40,7 +40,7 @@ class Record:
         return other is not None and _text(self) == _text(other)
 
 
-def _text(record: Record) -> tuple[Any, ...]:
+def _text(record: Record) -> tuple[object, ...]:
     return record.document, record.uri, {key: (type(value), value) for key, value in (record.metadata or {}).items()}
 
 
@@ -58,13 +58,13 @@ class Records:
     documents: Sequence[str | None] | None = None
     metadatas: Sequence[UpdateMetadata | None] | None = None
     uris: Sequence[str | None] | None = None
-    has_embedding: npt.NDArray[np.bool_] | None = None
+    has_embedding: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @classmethod
-    def of_result(cls, found: Mapping[str, Any]) -> Records:
+    def of_result(cls, found: Columns) -> Records:
         """What ``get`` returned, of this library or another. A vector that a record has lost is none.
 
         >>> Records.of_result({"ids": ["a"], "documents": ["one"], "embeddings": [[1, 2]]}).matrix
@@ -104,7 +104,7 @@ class Records:
             vectors = self.embeddings if self.has_embedding is None else self._vectors_or_none(self.has_embedding)
         return map(Record, self.ids, vectors, *map(self.column, COLUMNS))
 
-    def _vectors_or_none(self, has: npt.NDArray[np.bool_]) -> Iterable[Any]:
+    def _vectors_or_none(self, has: Mask) -> Iterable[Any]:
         return [row if given else None for row, given in zip(self.matrix, has.tolist(), strict=True)]
 
     # --- What is there ---
@@ -116,7 +116,7 @@ class Records:
             raise AssertionError("these records were given no embeddings")
         return self.embeddings
 
-    def with_vector(self) -> npt.NDArray[np.bool_]:
+    def with_vector(self) -> Mask:
         """Which of the records have a vector."""
         if self.embeddings is None:
             return np.zeros(len(self.ids), np.bool_)
@@ -226,7 +226,7 @@ class Records:
         return replace(found, embeddings=vectors, has_embedding=None if has.all() else has)
 
 
-def have_vectors(embeddings: Any) -> npt.NDArray[np.bool_]:
+def have_vectors(embeddings: Matrix | Sequence[Vector | Sequence[float | None] | None]) -> Mask:
     """Which rows of an answer's ``embeddings`` are vectors: those of records that have lost theirs are NaN (or None).
 
     >>> have_vectors(np.array([[1.0, 2.0], [np.nan, np.nan]]))
@@ -240,7 +240,7 @@ def have_vectors(embeddings: Any) -> npt.NDArray[np.bool_]:
     )
 
 
-def _matrix(rows: Any, has: npt.NDArray[np.bool_]) -> Matrix:
+def _matrix(rows: Any, has: Mask) -> Matrix:
     """Vectors as one array of float32, in which those that a record does not have are zeros (or NaN, as they were)."""
     if isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.dtype != object:
         return np.ascontiguousarray(rows, np.float32)

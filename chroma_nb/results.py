@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from chroma_nb import dataframe
 from chroma_nb._above import from_above
-from chroma_nb.types import WhereDocument
+from chroma_nb.types import Json, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -74,7 +74,7 @@ class SearchResultRow(TypedDict, total=False):
     id: str
     document: str | None
     embedding: list[float] | None
-    metadata: dict[str, Any] | None
+    metadata: Json | None
     score: float | None
 
 
@@ -97,7 +97,7 @@ class SearchResult(dict[str, Any]):
         return [list(_rows(ids, dict(zip(columns, fields, strict=True)))) for ids, *fields in each_search]
 
 
-def _rows(ids: Sequence[str], columns: dict[str, Sequence[Any] | None]) -> Iterator[SearchResultRow]:
+def _rows(ids: Sequence[str], columns: dict[str, Sequence[object] | None]) -> Iterator[SearchResultRow]:
     for id_, *values in zip(ids, *(column or repeat(None) for column in columns.values()), strict=False):
         found = {name: value for name, value in zip(columns, values, strict=True) if value is not None}
         yield cast(SearchResultRow, {"id": id_, **found})

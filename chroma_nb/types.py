@@ -22,6 +22,25 @@ T = TypeVar("T")
 #: One value or a list of them: what Chroma's calls accept wherever a list is meant.
 OneOrMany: TypeAlias = T | list[T]
 
+# --- What has no type of its own --------------------------------------------------------------------
+#: Arrays of any shape: of whatever there is in them, of floats, of whole numbers, of what numpy's searches and sorts
+#: return, of yes and no.
+Array: TypeAlias = npt.NDArray[Any]
+Float32: TypeAlias = npt.NDArray[np.float32]
+Float64: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Int32: TypeAlias = npt.NDArray[np.int32]
+Indices: TypeAlias = npt.NDArray[np.intp]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+#: An object of JSON: a configuration, a schema, the body of a request.
+Json: TypeAlias = dict[str, Any]
+#: Keyword arguments by name.
+Options: TypeAlias = dict[str, Any]
+#: What ``get`` and ``query`` return, ours and chromadb's: lists by name, "ids" and what was included.
+Columns: TypeAlias = Mapping[str, Any]
+#: What is read by name: the fields of a configuration, the variables of a notebook, the parts of a row.
+Fields: TypeAlias = Mapping[str, Any]
+
 # --- A record: an id, and any of embedding, document, uri, metadata -------------------------------
 #: The user's name of a record; unique in its collection.
 ID: TypeAlias = str
@@ -34,7 +53,7 @@ URI: TypeAlias = str
 URIs: TypeAlias = list[URI]
 ImageDType: TypeAlias = np.uint | np.int64 | np.float64
 #: An image as an array of shape (height, width, channels).
-Image: TypeAlias = npt.NDArray[Any]
+Image: TypeAlias = Array
 Images: TypeAlias = list[Image]
 #: What an embedding function takes.
 Embeddable: TypeAlias = Documents | Images
@@ -45,11 +64,11 @@ PyVector: TypeAlias = Sequence[float] | Sequence[int]
 PyEmbedding: TypeAlias = PyVector
 PyEmbeddings: TypeAlias = list[PyEmbedding]
 #: A vector: a one-dimensional array of float32.
-Vector: TypeAlias = npt.NDArray[Any]
+Vector: TypeAlias = Array
 Embedding: TypeAlias = Vector
 Embeddings: TypeAlias = list[Embedding]
 #: Vectors as the rows of one contiguous float32 array of shape (n, dimension).
-Matrix: TypeAlias = npt.NDArray[np.float32]
+Matrix: TypeAlias = Float32
 
 #: The entry by which JSON says that a dict is a sparse vector.
 TYPE_KEY: Final = "#type"
@@ -108,13 +127,13 @@ class SparseVector:
                     f"found indices[{position}]={index} <= indices[{position - 1}]={before}"
                 )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """As it is sent; the labels are called "tokens" there."""
-        form: dict[str, Any] = {TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE, "indices": self.indices, "values": self.values}
+        form: Json = {TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE, "indices": self.indices, "values": self.values}
         return form if self.labels is None else {**form, "tokens": self.labels}
 
     @classmethod
-    def from_dict(cls, d: Mapping[str, Any]) -> SparseVector:
+    def from_dict(cls, d: Fields) -> SparseVector:
         """The vector that ``to_dict`` wrote; ValueError when it is something else."""
         if d.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
             raise ValueError(f"Expected {TYPE_KEY}='{SPARSE_VECTOR_TYPE_VALUE}', got {d.get(TYPE_KEY)}")
@@ -148,18 +167,18 @@ def normalize_sparse_vector(
 MetadataListValue: TypeAlias = list[str | int | float | bool]
 #: A metadata value: a scalar, or a non-empty list of scalars of one type.
 MetadataValue: TypeAlias = str | int | float | bool | list[str] | list[int] | list[float] | list[bool] | None
-Metadata: TypeAlias = Mapping[str, Any]
+Metadata: TypeAlias = Fields
 Metadatas: TypeAlias = list[Metadata]
 #: In an update, ``None`` as a value deletes the key.
-UpdateMetadata: TypeAlias = Mapping[str, Any]
-CollectionMetadata: TypeAlias = dict[str, Any]
-UpdateCollectionMetadata: TypeAlias = dict[str, Any]
+UpdateMetadata: TypeAlias = Fields
+CollectionMetadata: TypeAlias = Json
+UpdateCollectionMetadata: TypeAlias = Json
 
 # --- Asking ---------------------------------------------------------------------------------------
 #: A filter on metadata, as Chroma writes it: ``{"year": {"$gt": 2020}}``.
-Where: TypeAlias = dict[str, Any]
+Where: TypeAlias = Json
 #: A filter on documents: ``{"$contains": "word"}``.
-WhereDocument: TypeAlias = dict[str, Any]
+WhereDocument: TypeAlias = Json
 LiteralValue: TypeAlias = str | int | float | bool
 LogicalOperator: TypeAlias = Literal["$and", "$or"]
 WhereOperator: TypeAlias = Literal["$gt", "$gte", "$lt", "$lte", "$ne", "$eq"]
@@ -274,7 +293,7 @@ class UserIdentity:
     user_id: str
     tenant: str | None = None
     databases: list[str] | None = None
-    attributes: dict[str, Any] | None = None
+    attributes: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -288,8 +307,8 @@ class CollectionModel:
 
     id: UUID
     name: str
-    configuration_json: dict[str, Any]
-    serialized_schema: dict[str, Any] | None
+    configuration_json: Json
+    serialized_schema: Json | None
     metadata: CollectionMetadata | None
     dimension: int | None
     tenant: str
@@ -298,7 +317,7 @@ class CollectionModel:
     log_position: int = 0
     embedding_model: str | None = None
 
-    def get(self, key: str, default: Any = None) -> Any:
+    def get(self, key: str, default: object = None) -> Any:
         """The field called ``key``, as Chroma's model offers it."""
         return getattr(self, key, default)
 

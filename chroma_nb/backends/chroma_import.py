@@ -115,7 +115,7 @@ def import_chroma(
 
 def _import_by_hand(source: Path, target: Path, *, replace: bool, reembed: bool) -> ImportReport:
     """What ``import_chroma`` does with ``target`` locked."""
-    replacing.settle(target)
+    replacing.finish_switches(target)
     if not replace:
         directory.refuse_lost(target)
     if (target / OUR_FILE).exists():
@@ -156,7 +156,7 @@ def import_on_first_open(path: Path) -> None:
         """Import what is there, unless it was imported before; done while nobody else opens the directory."""
         writable = os.access(path, os.W_OK | os.X_OK)
         if writable:
-            replacing.settle(path)
+            replacing.finish_switches(path)
         if (path / OUR_FILE).exists():  # put back, or another process was faster
             replacing.sweep(path)
             return None
@@ -199,7 +199,7 @@ def _tidy(path: Path) -> None:
     def work() -> None:
         """Finish or undo what an import that was broken off left behind."""
         if (path / OUR_FILE).exists():
-            replacing.settle(path)
+            replacing.finish_switches(path)
             replacing.sweep(path)
 
     if replacing.unfinished(path) and os.access(path, os.W_OK | os.X_OK) and not SharedEngine.is_open(path):

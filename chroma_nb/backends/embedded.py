@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from chroma_nb.backends.endpoints import ENDPOINTS
 from chroma_nb.config import Settings, differences, secret_names
@@ -19,6 +19,7 @@ from chroma_nb.engine.storage import directory, replacing
 from chroma_nb.engine.storage.sqlite import FILE_NAME
 from chroma_nb.errors import _ClosedError, _MissingError, _ResetRefusedError
 from chroma_nb.operations.requests import R, Request, Reset
+from chroma_nb.types import Json
 
 
 class EmbeddedBackend:
@@ -113,7 +114,7 @@ class EmbeddedBackend:
     def __deepcopy__(self, memo: object) -> EmbeddedBackend:
         return self
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         if not self.settings.is_persistent:
             raise TypeError(
                 "cannot pickle a client or a collection of a store in memory: it is in this process only, and another "
@@ -127,7 +128,7 @@ class EmbeddedBackend:
         return _opened_again, (kept, self._engine is None)
 
 
-def _opened_again(kept: dict[str, Any], closed: bool) -> EmbeddedBackend:
+def _opened_again(kept: Json, closed: bool) -> EmbeddedBackend:
     """The backend of a pickled client or collection: of its own, so that it agrees with any other of that place."""
     settings = Settings().copy(update=kept)
     path = Path(settings.persist_directory)

@@ -27,7 +27,7 @@ from chroma_nb.operations import validate
 from chroma_nb.query.conditions import Where
 from chroma_nb.records import Edited
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, ReadLevel, Tenant, UserIdentity
+from chroma_nb.types import CollectionModel, Database, Json, ReadLevel, Tenant, UserIdentity
 
 if TYPE_CHECKING:
     from chroma_nb.engine.engine import Engine
@@ -38,11 +38,11 @@ API_VERSION = "1.5.9"
 MAX_BATCH_SIZE = 1_000_000
 
 
-def _always(request: Any) -> bool:
+def _always(request: object) -> bool:
     return True
 
 
-def _never(request: Any) -> bool:
+def _never(request: object) -> bool:
     return False
 
 
@@ -212,7 +212,7 @@ def _get(engine: Engine, request: r.Get) -> GetResult:
     )
 
 
-def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | dict[str, Any]:
+def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
     """The answer of a query, or how it is found."""
     query, ask = (request.query, engine.explain) if isinstance(request, r.Explain) else (request, engine.query)
     return ask(
@@ -238,7 +238,7 @@ def _filter(request: r.Get | r.Query | r.Delete) -> Where | None:
 
 
 def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:
-    def refuse(engine: Engine, request: Any) -> NoReturn:
+    def refuse(engine: Engine, request: object) -> NoReturn:
         raise refused(NotImplementedError(what), 501, "ChromaError")
 
     return refuse
@@ -291,7 +291,7 @@ def _names_records(request: r.Delete) -> bool:
 
 
 # --- The table -----------------------------------------------------------------------------------------------
-ENDPOINTS: dict[type[r.Request[Any]], Endpoint] = {
+ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     # The server itself
     r.Heartbeat: Endpoint(lambda engine, request: time.time_ns(), Route("GET", "/heartbeat", answers.HEARTBEAT)),
     r.GetVersion: Endpoint(lambda engine, request: API_VERSION, Route("GET", "/version", answers.TEXT)),

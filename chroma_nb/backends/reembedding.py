@@ -7,7 +7,7 @@ that are left. What cannot be embedded is imported without a vector, and ``probl
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Reembedding:
         self._model = model
         self._lost = lost
         self._dimension = model.dimension
-        self._function: Any = None
+        self._function: object = None
         stored = model.configuration_json.get("embedding_function") or {}
         if stored.get("type") != "known":
             self._give_up(
@@ -67,7 +67,7 @@ class Reembedding:
             self.done += len(some)
         return replace(batch, embeddings=vectors, has_embedding=None if there.all() else there)
 
-    def _made(self, documents: list[Any]) -> Matrix | None:
+    def _made(self, documents: list[object]) -> Matrix | None:
         """A vector for each document; None when there are none, which ``problems`` then explains."""
         try:
             made = embed.run(self._function, documents, is_query=False)

@@ -103,7 +103,7 @@ def _make_place(admin: Any, tenant: str, database: str) -> None:
         admin.create_database(database, tenant)
 
 
-def _found(find: Callable[..., Any], *names: str) -> bool:
+def _found(find: Callable[..., object], *names: str) -> bool:
     try:
         find(*names)
     except Exception as error:

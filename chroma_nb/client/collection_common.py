@@ -9,7 +9,11 @@ from uuid import UUID
 
 from chroma_nb.client.embedding_model import described, embedding_cache
 from chroma_nb.config import Settings
-from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction, validate_embedding_function
+from chroma_nb.embedding_functions.base import (
+    AnyDataLoader,
+    AnyEmbeddingFunction,
+    validate_embedding_function,
+)
 from chroma_nb.embedding_functions.registry import config_to_embedding_function, known_embedding_functions
 from chroma_nb.operations.embed import Target
 from chroma_nb.operations.requests import ModifyCollection
@@ -21,7 +25,7 @@ from chroma_nb.schema import (
     overwritten,
     updated,
 )
-from chroma_nb.types import CollectionMetadata, CollectionModel, Include
+from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Json
 
 
 class _Server(Protocol):
@@ -39,15 +43,15 @@ class CollectionCommon(Generic[ServerT]):
 
     _client: ServerT
     _model: CollectionModel
-    _embedding_function: EmbeddingFunction[Any] | None
-    _data_loader: DataLoader[Any] | None
+    _embedding_function: AnyEmbeddingFunction | None
+    _data_loader: AnyDataLoader | None
 
     def __init__(
         self,
         client: ServerT,
         model: CollectionModel,
-        embedding_function: EmbeddingFunction[Any] | None = None,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = None,
+        data_loader: AnyDataLoader | None = None,
     ) -> None:
         if embedding_function is not None:
             validate_embedding_function(embedding_function)
@@ -83,7 +87,7 @@ class CollectionCommon(Generic[ServerT]):
         return self._model.database
 
     @property
-    def configuration_json(self) -> dict[str, Any]:
+    def configuration_json(self) -> Json:
         """How it is indexed, as JSON: hnsw, spann, embedding_function."""
         return self._model.configuration_json
 
@@ -95,7 +99,7 @@ class CollectionCommon(Generic[ServerT]):
     def _target(self) -> Target:
         return Target(self._model, self._embedding_function, self._data_loader, known_embedding_functions, self._bind)
 
-    def _bind(self, function: Any) -> Any:
+    def _bind(self, function: object) -> object:
         """``function``; one that comes in variants stays with the collection's, and remembers beside the data."""
         if not hasattr(function, "for_collection"):
             return function
@@ -146,13 +150,13 @@ class CollectionCommon(Generic[ServerT]):
         vars(twin).update(vars(self))
         return twin
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         twin = self.__copy__()
         # The function and the loader stay the same: they may be a model in memory, or hold connections.
         twin._client, twin._model = copy.deepcopy((self._client, self._model), memo)
         return twin
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Json:
         """What a pickle keeps. A function that cannot be pickled is built from the stored configuration when needed."""
         function = self._embedding_function
         if function is not None and not _can_be_pickled(function):
@@ -191,7 +195,7 @@ class CollectionCommon(Generic[ServerT]):
         return result
 
 
-def _can_be_pickled(function: Any) -> bool:
+def _can_be_pickled(function: object) -> bool:
     from multiprocessing.reduction import ForkingPickler  # as another process would be sent it
 
     try:
@@ -201,12 +205,12 @@ def _can_be_pickled(function: Any) -> bool:
     return True
 
 
-def _loaded(load: DataLoader[Any], result: GetResult | QueryResult) -> Any:
+def _loaded(load: AnyDataLoader, result: GetResult | QueryResult) -> object:
     return load(result["uris"]) if isinstance(result, GetResult) else [load(uris) for uris in result["uris"]]
 
 
-def _reconfigured(model: CollectionModel, configuration: dict[str, Any]) -> dict[str, Any]:
-    changed: dict[str, Any] = {"configuration_json": overwritten(model.configuration_json, configuration)}
+def _reconfigured(model: CollectionModel, configuration: Json) -> Json:
+    changed: Json = {"configuration_json": overwritten(model.configuration_json, configuration)}
     if model.configuration_json.get("hnsw") is not None and model.serialized_schema is not None:
         after = updated(model.configuration_json, model.serialized_schema, configuration)
         changed["serialized_schema"] = after.serialized_schema

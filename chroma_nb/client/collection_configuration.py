@@ -16,7 +16,6 @@ from chroma_nb.embedding_functions.registry import config_to_embedding_function,
 from chroma_nb.schema import (
     CollectionConfiguration,
     CreateCollectionConfiguration,
-    Json,
     UpdateCollectionConfiguration,
     describe_embedding_function,
     json_to_create_hnsw_configuration,
@@ -26,13 +25,13 @@ from chroma_nb.schema import (
     overwrite_hnsw_configuration,
     overwrite_spann_configuration,
 )
-from chroma_nb.types import CollectionMetadata
+from chroma_nb.types import CollectionMetadata, Fields, Json
 
 _TWO_INDEXES = "hnsw and spann cannot both be provided"
 
 
 # --- From JSON --------------------------------------------------------------------------------------------
-def load_collection_configuration_from_json(config_json_map: Mapping[str, Any]) -> CollectionConfiguration:
+def load_collection_configuration_from_json(config_json_map: Mapping[str, object]) -> CollectionConfiguration:
     """The configuration with its embedding function, built; ValueError when that cannot be.
 
     >>> load_collection_configuration_from_json({"hnsw": {"space": "ip"}})["hnsw"]
@@ -47,7 +46,7 @@ def load_collection_configuration_from_json_str(config_json_str: str) -> Collect
     return load_collection_configuration_from_json(json.loads(config_json_str))
 
 
-def load_create_collection_configuration_from_json(json_map: Mapping[str, Any]) -> CreateCollectionConfiguration:
+def load_create_collection_configuration_from_json(json_map: Fields) -> CreateCollectionConfiguration:
     """What of ``json_map`` a configuration for ``create_collection`` may hold; ValueError as Chroma raises it."""
     _refuse_two_indexes(json_map)
     loaded = CreateCollectionConfiguration()
@@ -60,7 +59,7 @@ def load_create_collection_configuration_from_json(json_map: Mapping[str, Any]) 
     return loaded
 
 
-def load_update_collection_configuration_from_json(json_map: Mapping[str, Any]) -> UpdateCollectionConfiguration:
+def load_update_collection_configuration_from_json(json_map: Fields) -> UpdateCollectionConfiguration:
     """What of ``json_map`` a configuration for ``modify`` may hold; ValueError as Chroma raises it."""
     _refuse_two_indexes(json_map)
     loaded = UpdateCollectionConfiguration()
@@ -78,24 +77,24 @@ def load_update_collection_configuration_from_json_str(json_str: str) -> UpdateC
     return load_update_collection_configuration_from_json(json.loads(json_str))
 
 
-def _built(json_map: Mapping[str, Any]) -> Any:
+def _built(json_map: Fields) -> object:
     _warn_of_legacy(json_map)
     stored = json_map.get("embedding_function")
     return None if stored is None or stored.get("type") == "legacy" else config_to_embedding_function(stored)
 
 
-def _warn_of_legacy(json_map: Mapping[str, Any]) -> None:
+def _warn_of_legacy(json_map: Fields) -> None:
     if (json_map.get("embedding_function") or {}).get("type") == "legacy":
         warnings.warn("legacy embedding function config", DeprecationWarning, stacklevel=3)
 
 
-def _refuse_two_indexes(configuration: Mapping[str, Any]) -> None:
+def _refuse_two_indexes(configuration: Mapping[str, object]) -> None:
     if configuration.get("hnsw") is not None and configuration.get("spann") is not None:
         raise ValueError(_TWO_INDEXES)
 
 
 # --- To JSON ----------------------------------------------------------------------------------------------
-def collection_configuration_to_json(config: Mapping[str, Any]) -> Json:
+def collection_configuration_to_json(config: Mapping[str, object]) -> Json:
     """The configuration as it is stored.
 
     >>> collection_configuration_to_json({"hnsw": {"space": "ip"}})
@@ -108,31 +107,31 @@ def collection_configuration_to_json(config: Mapping[str, Any]) -> Json:
     return {"hnsw": config.get("hnsw"), "spann": config.get("spann"), "embedding_function": described}
 
 
-def collection_configuration_to_json_str(config: Mapping[str, Any]) -> str:
+def collection_configuration_to_json_str(config: Mapping[str, object]) -> str:
     """As ``collection_configuration_to_json``, as text."""
     return json.dumps(collection_configuration_to_json(config))
 
 
 def create_collection_configuration_to_json(
-    config: Mapping[str, Any], metadata: CollectionMetadata | None = None
+    config: Mapping[str, object], metadata: CollectionMetadata | None = None
 ) -> Json:
     """The configuration for ``create_collection`` as it is sent; ValueError when it names two indexes."""
     return schema.create_collection_configuration_to_json(config, metadata, register=register_embedding_function)
 
 
 def create_collection_configuration_to_json_str(
-    config: Mapping[str, Any], metadata: CollectionMetadata | None = None
+    config: Mapping[str, object], metadata: CollectionMetadata | None = None
 ) -> str:
     """As ``create_collection_configuration_to_json``, as text."""
     return json.dumps(create_collection_configuration_to_json(config, metadata))
 
 
-def update_collection_configuration_to_json(config: Mapping[str, Any]) -> Json:
+def update_collection_configuration_to_json(config: Mapping[str, object]) -> Json:
     """The configuration for ``modify`` as it is sent; empty when it changes nothing."""
     return schema.update_collection_configuration_to_json(config, register=register_embedding_function)
 
 
-def update_collection_configuration_to_json_str(config: Mapping[str, Any]) -> str:
+def update_collection_configuration_to_json_str(config: Mapping[str, object]) -> str:
     """As ``update_collection_configuration_to_json``, as text."""
     return json.dumps(update_collection_configuration_to_json(config))
 
@@ -155,9 +154,7 @@ def overwrite_embedding_function(existing_embedding_function: Any, update_embedd
     return update_embedding_function
 
 
-def overwrite_collection_configuration(
-    existing_config: Mapping[str, Any], update_config: Mapping[str, Any]
-) -> CollectionConfiguration:
+def overwrite_collection_configuration(existing_config: Fields, update_config: Fields) -> CollectionConfiguration:
     """The configuration after an update.
 
     >>> before = {"hnsw": {"space": "ip", "ef_search": 10}, "spann": None, "embedding_function": None}

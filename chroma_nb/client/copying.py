@@ -7,22 +7,21 @@ was broken off is continued by calling it again.
 from __future__ import annotations
 
 import hashlib
-import inspect
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 import orjson
 
 from chroma_nb.client.reembed import refuse_without_vectors
+from chroma_nb.collection import Client, Collection, index, offers, slices, stored_function
 from chroma_nb.dataframe_calls import arguments, replace_records, run
-from chroma_nb.embedding_functions.progress import progress_bar
+from chroma_nb.embedding_functions.progress import Progress, progress_bar
 from chroma_nb.embedding_functions.registry import known_embedding_functions
 from chroma_nb.errors import InternalError, _AlreadyExistsError
 from chroma_nb.records import FIELDS, Record, Records
+from chroma_nb.types import Fields, Json
 
 #: Chroma gives vectors of cosine collections back rescaled: the last digits differ.
 _VECTOR_TOLERANCE = 2e-6
@@ -34,7 +33,7 @@ class Copied:
     now (the rest was there from an earlier attempt), the checksum both sides agree on, and how many others the
     collection held before: such as the source has deleted since."""
 
-    collection: Any
+    collection: Collection
     records: int
     written: int
     checksum: str
@@ -42,8 +41,8 @@ class Copied:
 
 
 def copy(
-    source_collection: Any,
-    target_client: Any,
+    source_collection: Collection,
+    target_client: Client,
     name: str | None = None,
     *,
     batch_size: int = 1000,
@@ -76,16 +75,15 @@ def copy(
     size = min(batch_size, _largest_batch(target_client))
     others = len(set(target.get(include=[])["ids"]).difference(ids)) if target.count() else 0
     with progress_bar(len(ids), description="copying", unit="record", shown=progress, leave=False) as bar:
-        written = _transfer(source_collection, target, list(_slices(ids, size)), overwrite, bar)
+        written = _transfer(source_collection, target, list(slices(ids, size)), overwrite, bar)
     checksum = _verify(source_collection, target, ids, size, others)
     return Copied(target, len(ids), written, checksum, others)
 
 
 # --- Before ------------------------------------------------------------------------------------------------
-def _check_sides(source: Any, target: Any, batch_size: int) -> None:
+def _check_sides(source: object, target: object, batch_size: int) -> None:
     for side, method, what in ((source, "get", "collection"), (target, "get_or_create_collection", "client")):
-        call = getattr(side, method, None)
-        if call is None or inspect.iscoroutinefunction(call):
+        if not offers(side, method):
             raise TypeError(
                 f"expected a {what} of chroma_nb or chromadb that is not async, got {type(side).__name__}; "
                 "make one with HttpClient, PersistentClient or EphemeralClient"
@@ -94,7 +92,7 @@ def _check_sides(source: Any, target: Any, batch_size: int) -> None:
         raise ValueError(f"expected a batch_size of at least 1, got {batch_size}")
 
 
-def _target(source: Any, client: Any, name: str) -> Any:
+def _target(source: Collection, client: Client, name: str) -> Collection:
     return client.get_or_create_collection(
         name,
         metadata=source.metadata or None,
@@ -103,26 +101,25 @@ def _target(source: Any, client: Any, name: str) -> Any:
     )
 
 
-def _configuration(source: Any) -> dict[str, Any]:
-    stored = source.configuration_json or {}
-    if stored.get("hnsw"):
-        return {"hnsw": dict(stored["hnsw"])}
-    return {"hnsw": {"space": (stored.get("spann") or {}).get("space", "l2")}}
+def _configuration(source: Collection) -> Json:
+    kind, settings = index(source)
+    return {"hnsw": dict(settings) if kind == "hnsw" else {"space": settings.get("space", "l2")}}
 
 
-def _embedding_function(source: Any, client: Any) -> Any:
+def _embedding_function(source: Collection, client: Client) -> object:
     """The source's embedding function as the target's library has it; None when it cannot be taken along."""
-    stored = (source.configuration_json or {}).get("embedding_function") or {}
+    stored = stored_function(source)
     if stored.get("type") != "known":
         return None
     library = type(client).__module__.partition(".")[0]
     try:
-        known = (
+        known: Fields = (
             known_embedding_functions
             if library == "chroma_nb"
             else import_module(f"{library}.utils.embedding_functions").known_embedding_functions
         )
-        return known[stored["name"]].build_from_config(stored["config"])
+        built: object = known[str(stored["name"])].build_from_config(stored["config"])
+        return built
     except Exception as error:  # noqa: BLE001  # another library's constructor may raise anything
         warnings.warn(
             f"the embedding function {stored['name']!r} of {source.name!r} cannot be built here "
@@ -132,14 +129,9 @@ def _embedding_function(source: Any, client: Any) -> Any:
         return None
 
 
-def _largest_batch(client: Any) -> int:
+def _largest_batch(client: Client) -> int:
     size = int(client.get_max_batch_size())
     return size if size > 0 else 1000
-
-
-def _slices(ids: list[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
 
 
 # --- Records of either library ---------------------------------------------------------------------------------
@@ -159,18 +151,18 @@ def _same(one: Record, other: Record) -> bool:
     )
 
 
-def _read(collection: Any, ids: list[str]) -> dict[str, Record]:
+def _read(collection: Collection, ids: list[str]) -> dict[str, Record]:
     found = Records.of_result(collection.get(ids=ids, include=list(FIELDS)))
     refuse_without_vectors(found, collection.name)
     return {record.id: record for record in found.rows()}
 
 
-def _add(target: Any, records: list[Record]) -> None:
+def _add(target: Collection, records: list[Record]) -> None:
     target.add(**arguments(Records.of(records).pruned()))
 
 
 # --- During and after ---------------------------------------------------------------------------------------------
-def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: bool, bar: Any) -> int:
+def _transfer(source: Collection, target: Collection, batches: list[list[str]], overwrite: bool, bar: Progress) -> int:
     written, looked_at, maybe_there = 0, 0, target.count() > 0
     for ids in batches:
         records = _read(source, ids)
@@ -193,7 +185,7 @@ def _transfer(source: Any, target: Any, batches: list[list[str]], overwrite: boo
     return written
 
 
-def _verify(source: Any, target: Any, ids: list[str], size: int, others: int) -> str:
+def _verify(source: Collection, target: Collection, ids: list[str], size: int, others: int) -> str:
     """The checksum of the texts on both sides; InternalError when anything differs, ``others`` of the target aside."""
     counts = source.count(), target.count()
     if counts != (len(ids), len(ids) + others):
@@ -202,7 +194,7 @@ def _verify(source: Any, target: Any, ids: list[str], size: int, others: int) ->
             f"{target.name!r}, got {counts[0]} and {counts[1]}; was one of them written to meanwhile?"
         )
     digest = hashlib.blake2b(digest_size=16)
-    for batch in _slices(ids, size):
+    for batch in slices(ids, size):
         here, there = _read(source, batch), _read(target, batch)
         wrong = [one for one in batch if one not in here or one not in there or not _same(here[one], there[one])]
         if wrong:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from chroma_nb.config import Settings
 from chroma_nb.operations.embed import is_default, name_of
@@ -17,7 +16,7 @@ MINILM = ("default", "onnx_mini_lm_l6_v2")
 MODEL_NAME = "all-MiniLM-L6-v2"
 
 
-def described(model: CollectionModel, embedding_function: Any) -> str | None:
+def described(model: CollectionModel, embedding_function: object) -> str | None:
     """What embeds texts in a collection: the stored function, else the one of the handle."""
     stored = model.configuration_json.get("embedding_function") or {}
     name, config = stored.get("name"), stored.get("config") or {}
@@ -30,7 +29,7 @@ def described(model: CollectionModel, embedding_function: Any) -> str | None:
     return f"{name}: {detail}" if name and detail else name
 
 
-def embedding_cache(settings: Settings, embedding_function: Any) -> Path | None:
+def embedding_cache(settings: Settings, embedding_function: object) -> Path | None:
     """The file beside the data in which the default function's vectors are remembered; None where there is none.
 
     There is none for a store in memory or behind a server, in a directory that cannot be written, and when the

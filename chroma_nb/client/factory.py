@@ -12,7 +12,15 @@ from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from chroma_nb.plain import plain
 
 if TYPE_CHECKING:
+    from chroma_nb import collection as protocols
     from chroma_nb.client._async.client import AsyncClient as _AsyncClient
+    from chroma_nb.client._sync.collection import Collection
+
+    def _ours_is_any_collection(collection: Collection) -> protocols.Collection:
+        return collection
+
+    def _ours_is_any_client(client: _Client) -> protocols.Client:
+        return client
 
 
 def EphemeralClient(  # noqa: N802  # Chroma's name

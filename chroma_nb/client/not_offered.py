@@ -86,7 +86,7 @@ class NotOffered(type):
     NotImplementedError: chromadb.segment.SegmentManager belongs to the insides of Chroma's own engine...
     """
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> NoReturn:
+    def __call__(cls, *args: object, **kwargs: object) -> NoReturn:
         cls._refuse()
 
     def __getattr__(cls, name: str) -> Any:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chroma_nb.collection import Collection, edits_at_once, slices
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.records import Edits, Records, have_vectors
+
+if TYPE_CHECKING:
+    from chroma_nb.client._sync.collection import Collection as SyncCollection
 
 #: Records looked at, and embedded, in one call.
 _BATCH = 256
@@ -24,7 +28,7 @@ def refuse_without_vectors(records: Records, name: str) -> None:
         )
 
 
-def reembed(collection: Any) -> int:
+def reembed(collection: SyncCollection) -> int:
     """Embed the records of ``collection`` that have no vector from their documents; answers how many.
 
     By the collection's embedding function, or the one that its handle was given
@@ -41,8 +45,8 @@ def reembed(collection: Any) -> int:
     """
     ids: list[str] = collection.get(include=[])["ids"]
     done = 0
-    for start in range(0, len(ids), _BATCH):
-        texts = _texts_without_vector(collection, ids[start : start + _BATCH])
+    for some in slices(ids, _BATCH):
+        texts = _texts_without_vector(collection, some)
         if not texts:
             continue
         vectors = np.asarray(collection._embed(list(texts.values())), np.float32)
@@ -51,7 +55,7 @@ def reembed(collection: Any) -> int:
         rows = [row for row, (one, text) in enumerate(texts.items()) if now.get(one) == text]
         if rows:
             update = Records([list(texts)[row] for row in rows], vectors[rows])
-            if collection._edits_at_once:
+            if edits_at_once(collection):
                 collection._edit(Edits(update=update), embedded=True)
             else:
                 collection.update(ids=update.ids, embeddings=update.embeddings)
@@ -59,7 +63,7 @@ def reembed(collection: Any) -> int:
     return done
 
 
-def _texts_without_vector(collection: Any, ids: list[str]) -> dict[str, str]:
+def _texts_without_vector(collection: Collection, ids: list[str]) -> dict[str, str]:
     """The documents of those of these records that have one, and no vector."""
     got = collection.get(ids=ids, include=["embeddings", "documents"])
     lost = np.flatnonzero(~have_vectors(got["embeddings"])).tolist()

@@ -20,12 +20,12 @@ CREATE_COLLECTION = ("configuration", "metadata", "embedding_function", "data_lo
 GET_COLLECTION = ("id", "embedding_function", "data_loader")
 
 
-def is_configuration(value: Any) -> bool:
+def is_configuration(value: object) -> bool:
     """Whether ``value``, where 1.5.9 has a Schema, is a configuration: a dict, or the reference's object for one."""
     return isinstance(value, Mapping) or (hasattr(value, "to_json") and not isinstance(value, Schema))
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: object) -> bool:
     """Whether ``value``, where 1.5.9 has an embedding function, is the reference's ``id`` of a collection."""
     return isinstance(value, UUID)
 
@@ -41,7 +41,7 @@ def also_in_order(parameters: tuple[str, ...], *, when: Callable[[Any], bool]) -
         """``method``, which also takes its arguments in the order of the older reference."""
 
         @wraps(method)
-        def either(*args: Any, **kwargs: Any) -> Any:
+        def either(*args: object, **kwargs: object) -> Any:
             """Call the method with its arguments by name, in whichever order they came."""
             if len(args) > 2 and when(args[2]):
                 given = dict(zip(parameters, args[2:], strict=False))

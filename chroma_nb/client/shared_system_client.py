@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from chroma_nb._above import from_above
 from chroma_nb.backends.embedded import SYSTEMS, EmbeddedBackend
+from chroma_nb.types import Json
 
 _MADE_BY_CONNECT = ("_server", "_admin_client")
 
@@ -25,10 +26,10 @@ class SharedSystemClient:
 
     # --- Copies: clients of their own, whose close() is theirs. What a pickle keeps of a place, its backend says. ---
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Json:
         return {name: value for name, value in vars(self).items() if name not in _MADE_BY_CONNECT}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Json) -> None:
         vars(self).update(state)
         if not self._closed:
             self._backend.share()

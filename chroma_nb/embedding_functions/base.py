@@ -18,13 +18,13 @@ import numpy as np
 
 from chroma_nb._optional import require
 from chroma_nb.plain import shown
-from chroma_nb.types import Embeddable, Embeddings, Space, SparseVector, SparseVectors, URIs
+from chroma_nb.types import Embeddable, Embeddings, Json, Matrix, Options, Space, SparseVector, SparseVectors, URIs
 
 D = TypeVar("D", contravariant=True)
 L = TypeVar("L", covariant=True)
 
 #: The JSON object that a collection keeps about its embedding function.
-Config: TypeAlias = dict[str, Any]
+Config: TypeAlias = Json
 
 #: The kinds of number that a vector may be made of.
 NUMBER_TYPES = (np.float16, np.float32, np.float64, np.int32, np.int64)
@@ -32,7 +32,7 @@ NUMBER_TYPES = (np.float16, np.float32, np.float64, np.int32, np.int64)
 TRIES = 3
 
 
-def normalize_embeddings(result: Any) -> Embeddings:
+def normalize_embeddings(result: object) -> Embeddings:
     """The vectors in ``result`` as a list of one-dimensional float32 arrays.
 
     ``result`` is one vector or many: numbers in a list, lists in a list, arrays in a list, or an array of one or
@@ -44,7 +44,7 @@ def normalize_embeddings(result: Any) -> Embeddings:
     return [_vector(row, position) for position, row in enumerate(_rows(result))]
 
 
-def _rows(result: Any) -> Sequence[Any]:
+def _rows(result: object) -> Sequence[object]:
     if not isinstance(result, (list, tuple, np.ndarray)):
         raise _no_embeddings(result)
     if isinstance(result, np.ndarray) and result.ndim not in (1, 2):
@@ -56,7 +56,7 @@ def _rows(result: Any) -> Sequence[Any]:
     return result  # type: ignore[return-value]  # a two-dimensional array is a sequence of its rows
 
 
-def _no_embeddings(result: Any) -> Exception:
+def _no_embeddings(result: object) -> Exception:
     """What to raise for a result that holds none: Chroma's class and words, and what to do."""
     import inspect
 
@@ -79,7 +79,7 @@ def _no_embeddings(result: Any) -> Exception:
     )
 
 
-def _vector(row: Any, position: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _vector(row: object, position: int) -> Matrix:
     try:
         array = np.asarray(row)
     except ValueError as error:
@@ -99,7 +99,7 @@ def _vector(row: Any, position: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return array.astype(np.float32, copy=False)
 
 
-def normalize_sparse_vectors(result: Any) -> SparseVectors:
+def normalize_sparse_vectors(result: object) -> SparseVectors:
     """``result`` if it is a non-empty list of SparseVector; else ValueError."""
     if not isinstance(result, list):
         raise ValueError(f"Expected sparse vectors to be a list, got {type(result).__name__}")
@@ -111,21 +111,21 @@ def normalize_sparse_vectors(result: Any) -> SparseVectors:
     return result
 
 
-def _check_results(cls: type, check: Callable[[Any], Any]) -> None:
+def _check_results(cls: type, check: Callable[[object], object]) -> None:
     """Let the ``__call__`` that ``cls`` defines pass its result through ``check``; an inherited one already does."""
     call = cls.__dict__.get("__call__")
     if call is None:
         return
 
     # No functools.wraps: Chroma looks at the signature, and accepts any parameter name in a subclass.
-    def checked(self: Any, input: Any) -> Any:
+    def checked(self: object, input: object) -> object:
         return check(call(self, input))
 
     checked.__doc__ = call.__doc__
     cls.__call__ = checked  # type: ignore[method-assign]
 
 
-def _with_retries(call: Callable[[Any], Any], input: Any, retry_kwargs: dict[str, Any]) -> Any:
+def _with_retries(call: Callable[[Any], object], input: object, retry_kwargs: Options) -> object:
     if retry_kwargs:
         tenacity = require("tenacity", feature="embed_with_retries() with arguments")
         return tenacity.retry(**retry_kwargs)(call)(input)
@@ -137,7 +137,7 @@ def _with_retries(call: Callable[[Any], Any], input: Any, retry_kwargs: dict[str
     return call(input)
 
 
-def _not_implemented(cls: type, method: str) -> Any:
+def _not_implemented(cls: type, method: str) -> object:
     """NotImplemented, said aloud: Chroma's way to let an incomplete class work, without being stored."""
     warnings.warn(
         f"{cls.__name__} has no {method}, so a collection cannot remember it; define {method}",
@@ -180,15 +180,15 @@ class EmbeddingFunction(Protocol[D]):
         """Vectors for questions, where a model tells them from documents; as ``__call__`` otherwise."""
         return self.__call__(input)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         _check_results(cls, normalize_embeddings)
 
-    def embed_with_retries(self, input: D, **retry_kwargs: Any) -> Embeddings:
+    def embed_with_retries(self, input: D, **retry_kwargs: object) -> Embeddings:
         """As ``__call__``, again when it fails: three times, or as ``tenacity.retry`` takes ``retry_kwargs``."""
         return cast(Embeddings, _with_retries(self.__call__, input, retry_kwargs))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         _not_implemented(type(self), "__init__")
 
     @staticmethod
@@ -205,9 +205,9 @@ class EmbeddingFunction(Protocol[D]):
         return ["cosine", "l2", "ip"]
 
     @staticmethod
-    def build_from_config(config: Config) -> EmbeddingFunction[Any]:
+    def build_from_config(config: Config) -> AnyEmbeddingFunction:
         """The function that ``get_config`` described."""
-        return cast("EmbeddingFunction[Any]", _not_implemented(EmbeddingFunction, "build_from_config()"))
+        return cast("AnyEmbeddingFunction", _not_implemented(EmbeddingFunction, "build_from_config()"))
 
     def get_config(self) -> Config:
         """What is needed to build this function again, as JSON; never a secret."""
@@ -243,16 +243,16 @@ class SparseEmbeddingFunction(Protocol[D]):
         """Vectors for questions, where a model tells them from documents; as ``__call__`` otherwise."""
         return self.__call__(input)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         _check_results(cls, normalize_sparse_vectors)
 
-    def embed_with_retries(self, input: D, **retry_kwargs: Any) -> SparseVectors:
+    def embed_with_retries(self, input: D, **retry_kwargs: object) -> SparseVectors:
         """As ``__call__``, again when it fails: three times, or as ``tenacity.retry`` takes ``retry_kwargs``."""
         return cast(SparseVectors, _with_retries(self.__call__, input, retry_kwargs))
 
     @abstractmethod
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
 
     @staticmethod
     @abstractmethod
@@ -287,7 +287,12 @@ class DataLoader(Protocol[L]):
     def __call__(self, uris: URIs) -> L: ...
 
 
-def validate_embedding_function(embedding_function: EmbeddingFunction[Any] | EmbeddingFunction[Embeddable]) -> None:
+#: An embedding function whatever it takes, a data loader whatever it gives.
+AnyEmbeddingFunction: TypeAlias = EmbeddingFunction[Any]
+AnyDataLoader: TypeAlias = DataLoader[Any]
+
+
+def validate_embedding_function(embedding_function: AnyEmbeddingFunction | EmbeddingFunction[Embeddable]) -> None:
     """Raise ValueError unless the parameters of ``__call__`` are called self and input, as Chroma demands."""
     _check_call(
         embedding_function,
@@ -302,7 +307,7 @@ def validate_sparse_embedding_function(sparse_vector_function: SparseEmbeddingFu
     _check_call(sparse_vector_function, SparseEmbeddingFunction, "")
 
 
-def _check_call(function: Any, protocol: type[Any], note: str) -> None:
+def _check_call(function: object, protocol: type[Any], note: str) -> None:
     import inspect
 
     found = inspect.signature(type(function).__call__).parameters.keys()
@@ -315,7 +320,7 @@ def _check_call(function: Any, protocol: type[Any], note: str) -> None:
         )
 
 
-def _advice(function: Any, base: str) -> str:
+def _advice(function: object, base: str) -> str:
     """What to write in place of something that is no embedding function."""
     kind = function if isinstance(function, type) else type(function)
     name = getattr(function, "__name__", kind.__name__)

@@ -6,17 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from chroma_nb.types import Indices
 
 
-def items_of(input: Any) -> list[Any]:
+def items_of(input: object) -> list[Any]:
     """What is to be embedded as a list; a single text is one item, not its letters."""
     if isinstance(input, (bytes, dict)) or not isinstance(input, Iterable):
         raise ValueError(f"Expected texts to be a list of str, got {type(input).__name__}")
     return [input] if isinstance(input, str) else list(input)
 
 
-def texts_of(input: Any) -> list[str]:
+def texts_of(input: object) -> list[str]:
     """The texts in ``input``: a str, or any iterable of them (list, Series, array, generator).
 
     Raises ValueError naming the first thing that is not a text, or no text that can be encoded.
@@ -50,7 +51,7 @@ def _check_encodable(text: str, position: int) -> None:
         ) from None
 
 
-def distinct(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp] | None]:
+def distinct(texts: Sequence[str]) -> tuple[list[str], Indices | None]:
     """The distinct texts in order, and for each text its place among them (None: all were distinct).
 
     >>> distinct(["a", "b", "a"])
@@ -64,7 +65,7 @@ def distinct(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp] | No
     return list(places), np.fromiter((places[text] for text in texts), np.intp, len(texts))
 
 
-def in_batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def in_batches(items: Sequence[object], size: int) -> Iterator[Sequence[Any]]:
     """Consecutive pieces of at most ``size``.
 
     >>> list(in_batches("abcde", 2))

@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chroma_nb._reentry import is_running
-from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
+from chroma_nb.embedding_functions.base import AnyEmbeddingFunction, Config, EmbeddingFunction
 from chroma_nb.embedding_functions.batches import distinct, in_batches, items_of
 from chroma_nb.embedding_functions.progress import progress_bar
-from chroma_nb.types import Embeddings, Space
+from chroma_nb.types import Embeddings, Json, Matrix, Space
 
 D = TypeVar("D", contravariant=True)
 
@@ -55,7 +55,7 @@ KEEP = "INSERT OR IGNORE INTO vectors (model, text, vector) VALUES (?, ?, ?)"
 SPAN = "SELECT coalesce(max(number), 0) - coalesce(min(number), 1) + 1, coalesce(max(number), 0) FROM vectors"
 DROP = "DELETE FROM vectors WHERE number <= ?"
 
-_Vector = np.ndarray[Any, np.dtype[np.float32]]
+_Vector = Matrix
 
 
 def default_path() -> Path:
@@ -90,7 +90,7 @@ def cached(
         )
     vectors = VectorCache(default_path() if path is None else Path(path).expanduser(), max_vectors)
     # A class of its own, so that type(result).name() is that of ``ef`` wherever a class is asked.
-    names: dict[str, Any] = {"registered_class": type(ef)}
+    names: Json = {"registered_class": type(ef)}
     for name in ("name", "build_from_config", "validate_config"):
         names[name] = staticmethod(getattr(type(ef), name))
     made: type[CachedEmbeddingFunction[D]] = type("CachedEmbeddingFunction", (CachedEmbeddingFunction,), names)
@@ -140,7 +140,7 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
 
     def for_collection(self, embedding_model: str | None, *, cache: Path | None = None) -> EmbeddingFunction[D]:
         """The function inside bound to a collection, remembered in the same file as before."""
-        inner: Any = self.embedding_function
+        inner: object = self.embedding_function
         if not hasattr(inner, "for_collection"):
             return self
         return type(self)(inner.for_collection(embedding_model), self._vectors)
@@ -182,12 +182,12 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
         return cached_if_possible, (self.embedding_function, vectors.path.absolute(), vectors.max_vectors)
 
 
-def _same_for_questions(ef: Any) -> bool:
+def _same_for_questions(ef: object) -> bool:
     """Whether ``ef`` embeds a question as it does a document, so that one vector serves both."""
     return getattr(type(ef), "embed_query", None) is EmbeddingFunction.embed_query
 
 
-def model_hash(ef: EmbeddingFunction[Any], kind: str) -> bytes:
+def model_hash(ef: AnyEmbeddingFunction, kind: str) -> bytes:
     """What tells one model from another: name, configuration, and the variant where a name covers several."""
     # numpy's and Python's own reprs are stable; JSON would refuse what a class may have in its configuration
     described = (ef.name(), sorted(ef.get_config().items()), getattr(ef, "embedding_model", None), kind)
@@ -229,7 +229,7 @@ class VectorCache:
         self._work(find)
         return found
 
-    def put(self, model: bytes, vectors: Mapping[str, Any]) -> None:
+    def put(self, model: bytes, vectors: Mapping[str, object]) -> None:
         """Keep ``vectors``, and drop the oldest when there are too many."""
         rows = [(model, text_hash(text), np.asarray(vector, "<f4").tobytes()) for text, vector in vectors.items()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from chroma_nb._optional import Untyped
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
 from chroma_nb.embedding_functions.batches import texts_of
 from chroma_nb.types import Embeddable
@@ -16,7 +17,7 @@ HOW = (
 )
 
 
-def create_langchain_embedding(langchain_embedding_fn: Any) -> ChromaLangchainEmbeddingFunction:
+def create_langchain_embedding(langchain_embedding_fn: Untyped) -> ChromaLangchainEmbeddingFunction:
     """``langchain_embedding_fn``, anything with LangChain's ``embed_documents`` and ``embed_query``, as ours."""
     return ChromaLangchainEmbeddingFunction(embedding_function=langchain_embedding_fn)
 
@@ -28,7 +29,7 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
     Raises ValueError when ``embedding_function`` lacks LangChain's two methods.
     """
 
-    def __init__(self, embedding_function: Any) -> None:
+    def __init__(self, embedding_function: Untyped) -> None:
         for method in ("embed_documents", "embed_query"):
             if not callable(getattr(embedding_function, method, None)):
                 raise ValueError(
@@ -41,7 +42,7 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
         """LangChain's own: vectors of documents, as lists of numbers."""
         return self.embedding_function.embed_documents(list(documents))  # type: ignore[no-any-return]
 
-    def embed_query(self, input: Any) -> Any:
+    def embed_query(self, input: object) -> Any:
         """The vector of one question (LangChain's own), or the vectors of a list of them."""
         if isinstance(input, str):
             return self.embedding_function.embed_query(input)
@@ -53,7 +54,7 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
             raise ValueError("The provided embedding function does not support image embeddings.")
         return self.embedding_function.embed_image(uris)  # type: ignore[no-any-return]
 
-    def __call__(self, input: Any) -> Any:
+    def __call__(self, input: object) -> Any:
         # what ChromaLangchainPassthroughDataLoader gives
         if isinstance(input, tuple) and len(input) == 2 and isinstance(input[0], str) and input[0] == "images":
             return self.embed_image(list(input[1]))

@@ -10,7 +10,7 @@ from chroma_nb.embedding_functions.batches import items_of, texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key
 from chroma_nb.embedding_functions.image_loader import all_images, data_url
 from chroma_nb.embedding_functions.providers import Api, embed_in_batches, find_key, matrix, rows_of
-from chroma_nb.types import Embeddable, Embeddings, Space
+from chroma_nb.types import Embeddable, Embeddings, Json, Space
 
 API_URL = "https://api.cohere.com/v1/embed"
 #: Texts a request, at most.
@@ -51,7 +51,7 @@ class CohereEmbeddingFunction(Configured[Embeddable]):
             if images:
                 return [self._image(post, image) for image in items]
 
-            def ask(batch: Sequence[str]) -> Any:
+            def ask(batch: Sequence[str]) -> object:
                 """The vectors of one batch, from one request."""
                 return rows_of(post(self._body(texts=list(batch), input_type="search_document")), "embeddings")
 
@@ -62,7 +62,7 @@ class CohereEmbeddingFunction(Configured[Embeddable]):
         answer = post(self._body(images=[data_url(image)], input_type="image"))
         return matrix(rows_of(answer, "embeddings"), 1, "Cohere")[0]
 
-    def _body(self, **fields: Any) -> dict[str, Any]:
+    def _body(self, **fields: object) -> Json:
         return {"model": self.model_name, **fields}
 
     @staticmethod

@@ -11,11 +11,11 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
-from chroma_nb.types import Space
+from chroma_nb.types import Json, Space
 
 D = TypeVar("D", contravariant=True)
 
@@ -33,7 +33,7 @@ class Key:
     #: Whether it is left out of the configuration when it is None.
     omitted_if_none: bool = False
 
-    def accepts(self, value: Any) -> bool:
+    def accepts(self, value: object) -> bool:
         """Whether a configuration may have this value here."""
         if value is None:
             return not self.required
@@ -42,7 +42,7 @@ class Key:
         return isinstance(value, self.kind) and (self.kind is bool or not isinstance(value, bool))
 
 
-def check_config(config: Any, keys: Mapping[str, Key], owner: str) -> None:
+def check_config(config: object, keys: Mapping[str, Key], owner: str) -> None:
     """Raise ValueError unless ``config`` holds every required key, no unknown one, and values of the right types."""
     if not isinstance(config, Mapping):
         raise ValueError(f"Expected the configuration of {owner} to be an object, got {type(config).__name__}")
@@ -98,7 +98,7 @@ class Configured(EmbeddingFunction[D]):
                 what = name.replace("_", " ")
                 raise ValueError(f"The {what} cannot be changed after the embedding function has been initialized.")
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Json:
         """All but a model that was loaded, which is loaded again."""
         return {
             name: value

@@ -10,7 +10,7 @@ from chroma_nb._optional import require
 from chroma_nb.embedding_functions.batches import texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key
 from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, rows_of
-from chroma_nb.types import Documents, Embeddings
+from chroma_nb.types import Documents, Embeddings, Json
 
 API_BASE = "https://generativelanguage.googleapis.com/v1beta"
 #: Texts a request, at most.
@@ -77,7 +77,7 @@ class GoogleGeminiEmbeddingFunction(Configured[Documents]):
     def _model(self) -> str:
         return self.model_name.removeprefix("models/")
 
-    def _request(self, text: str) -> dict[str, Any]:
+    def _request(self, text: str) -> Json:
         options = {"taskType": self.task_type, "outputDimensionality": self.dimension}
         return {
             "model": f"models/{self._model()}",

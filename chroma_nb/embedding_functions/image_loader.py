@@ -142,12 +142,12 @@ def _limited(response: Any, url: str) -> bytes:
 
 
 # --- Images for providers -----------------------------------------------------------------------------
-def is_image(item: Any) -> bool:
+def is_image(item: object) -> bool:
     """Whether ``item`` is an image: an array of at least two dimensions."""
     return isinstance(item, np.ndarray) and item.ndim >= 2
 
 
-def all_images(items: Sequence[Any]) -> bool:
+def all_images(items: Sequence[object]) -> bool:
     """Whether ``items`` are images; ValueError when they are texts and images mixed."""
     images = [is_image(item) for item in items]
     if any(images) and not all(images):

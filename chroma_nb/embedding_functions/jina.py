@@ -80,7 +80,7 @@ class JinaEmbeddingFunction(Configured[Embeddable]):
         items = items_of(input)
         with Api("Jina", API_URL, self._key).session() as post:
 
-            def ask(batch: Sequence[Any]) -> list[Any]:
+            def ask(batch: Sequence[object]) -> list[Any]:
                 """The vectors of one batch, from one request."""
                 return indexed(post({"input": list(batch), "model": self.model_name, **options}))
 

@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import chroma_nb.embedding_functions.models as models
-from chroma_nb._optional import require
+from chroma_nb._optional import Untyped, require
 from chroma_nb._processors import may_use_threads, usable_processors
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
 from chroma_nb.embedding_functions.batches import batches_by_length, distinct, in_batches, texts_of
 from chroma_nb.embedding_functions.progress import Progress, progress_bar
-from chroma_nb.types import Documents, Embeddings, Matrix, Space
+from chroma_nb.types import Documents, Embeddings, Ints, Matrix, Space
 
 DIMENSION = 384
 #: The model reads this many tokens of a text; two of them are [CLS] and [SEP].
@@ -48,7 +47,7 @@ UNSUITED_PROVIDERS = {"CoreMLExecutionProvider", "AzureExecutionProvider"}
 MODEL_VARIABLE = "CHROMA_NB_MODEL"
 _TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
-Ids = npt.NDArray[np.int64]
+Ids = Ints
 
 
 # --- Arithmetic -----------------------------------------------------------------------------------------
@@ -62,7 +61,7 @@ def pad(encoded: Sequence[Sequence[int]]) -> tuple[Ids, Ids]:
     return ids, mask
 
 
-def pool(hidden: npt.NDArray[np.float32], mask: Ids) -> Matrix:
+def pool(hidden: Matrix, mask: Ids) -> Matrix:
     """The mean of the tokens' vectors, of length 1 (a vector of length 0 stays one)."""
     weights = mask[..., np.newaxis]
     means = np.sum(hidden * weights, axis=1) / np.clip(weights.sum(1), 1e-9, None)
@@ -76,8 +75,8 @@ def pool(hidden: npt.NDArray[np.float32], mask: Ids) -> Matrix:
 class MiniLM:
     """One opened model file; shared by all who name the same file and providers."""
 
-    session: Any
-    tokenizer: Any
+    session: Untyped
+    tokenizer: Untyped
     workers: int
     variant: str = ""
     truncation_said: bool = field(default=False)
@@ -350,7 +349,7 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
         _check_providers(config.get("preferred_providers"))
 
 
-def _check_providers(providers: Any) -> None:
+def _check_providers(providers: object) -> None:
     if not providers:
         return
     if not isinstance(providers, list) or not all(isinstance(provider, str) for provider in providers):

@@ -53,7 +53,7 @@ class OpenCLIPEmbeddingFunction(Configured[Embeddable]):
                 bar.update(1)
             return vectors
 
-    def _vector(self, part: Any) -> Any:
+    def _vector(self, part: object) -> Any:
         torch = require("torch", feature="OpenCLIPEmbeddingFunction")
         model, prepare, tokenizer = self._loaded
         with torch.no_grad():

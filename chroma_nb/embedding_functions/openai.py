@@ -10,7 +10,7 @@ from chroma_nb.embedding_functions.base import Config
 from chroma_nb.embedding_functions.batches import texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key, check_hosts
 from chroma_nb.embedding_functions.providers import Api, embed_in_batches, find_key, indexed
-from chroma_nb.types import Documents, Embeddings
+from chroma_nb.types import Documents, Embeddings, Json
 
 API_BASE = "https://api.openai.com/v1"
 #: Where a stored configuration may send a key.
@@ -99,8 +99,8 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
 
             return embed_in_batches(texts, size=BATCH, ask=ask, provider="OpenAI")
 
-    def _body(self, texts: Sequence[str]) -> dict[str, Any]:
-        body: dict[str, Any] = {"model": self.model_name, "input": list(texts), "encoding_format": "float"}
+    def _body(self, texts: Sequence[str]) -> Json:
+        body: Json = {"model": self.model_name, "input": list(texts), "encoding_format": "float"}
         if self.dimensions is not None and "text-embedding-3" in self.model_name:
             body["dimensions"] = self.dimensions
         return body

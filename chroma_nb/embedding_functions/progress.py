@@ -14,9 +14,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol, TextIO
 
-from chroma_nb._optional import require
+from chroma_nb._optional import Untyped, require
 
 #: Seconds of work before a bar is shown.
 DELAY = 1.0
@@ -68,7 +68,7 @@ class _Bar:
     def __init__(self, total: int | None, description: str, unit: str, delay: float, shown: bool, leave: bool) -> None:
         self._total, self._description, self._unit, self._leave = total, description, unit, leave
         self.done = 0
-        self._bar: Any = None
+        self._bar: Untyped = None
         self._allowed = shown and os.environ.get("CHROMA_NB_PROGRESS", "1") != "0"
         self._due = time.monotonic() + delay
 
@@ -85,7 +85,7 @@ class _Bar:
         if self._bar is not None:
             self._attempt(self._bar.close)
 
-    def _attempt(self, step: Callable[[], Any]) -> Any:
+    def _attempt(self, step: Callable[[], object]) -> object:
         """Do something with the bar; one that fails, in whatever way, is given up."""
         try:
             return step()
@@ -95,7 +95,7 @@ class _Bar:
                 bar.disable = True  # else it would try once more when it is collected
             return None
 
-    def _shown(self) -> Any:
+    def _shown(self) -> object:
         if sys.stderr is None:  # under pythonw, in a daemon
             return None
         with warnings.catch_warnings():
@@ -126,7 +126,7 @@ class _Bar:
 class _Stream:
     """stderr as tqdm may use it, also from its own thread: a write that fails is no error."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
@@ -139,7 +139,7 @@ class _Stream:
         with suppress(Exception):
             self._stream.flush()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
     def __eq__(self, other: object) -> bool:  # by which tqdm knows stderr, and takes the width of the terminal

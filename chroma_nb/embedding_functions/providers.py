@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,13 @@ from chroma_nb._optional import require
 from chroma_nb.embedding_functions.batches import distinct, in_batches
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import ChromaAuthError, ChromaError, QuotaError, RateLimitError
-from chroma_nb.types import Matrix
+from chroma_nb.types import Json, Matrix
+
+if TYPE_CHECKING:
+    import httpx
+
+#: JSON that a provider sent, of which nothing is known.
+Answer: TypeAlias = Any
 
 #: Answers after which it is worth asking again.
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
@@ -92,7 +98,7 @@ class Api:
     timeout: float = 60.0
 
     @contextmanager
-    def session(self) -> Iterator[Callable[[Any], Any]]:
+    def session(self) -> Iterator[Callable[[Json], Answer]]:
         """A function that posts JSON and answers with JSON; connections are kept while the session lasts."""
         httpx = require("httpx", feature=f"embedding with {self.provider}")
         headers = dict(self.headers)
@@ -102,7 +108,7 @@ class Api:
         with httpx.Client(headers=headers, timeout=self.timeout) as client:
             yield lambda body: self._json(self._post(client, body, httpx.TransportError))
 
-    def _post(self, client: Any, body: Any, unreachable: type[Exception]) -> Any:
+    def _post(self, client: httpx.Client, body: Json, unreachable: type[Exception]) -> httpx.Response:
         """The provider's answer, asked for again while it is busy or cannot be reached."""
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
@@ -122,13 +128,13 @@ class Api:
             time.sleep(wait)
         raise AssertionError("the last try answers or raises")
 
-    def _json(self, response: Any) -> Any:
+    def _json(self, response: httpx.Response) -> Answer:
         try:
             return response.json()
         except ValueError:
             raise ChromaError(f"{self.provider} answered with something that is not JSON") from None
 
-    def _fail(self, response: Any) -> NoReturn:
+    def _fail(self, response: httpx.Response) -> NoReturn:
         error = QuotaError if _quota_is_used_up(response) else FAILURES.get(response.status_code, ChromaError)
         words = self._without_key(_words(response))[:QUOTED]
         hint = f"; is {self.key.variable} right?" if error is ChromaAuthError and self.key.variable else ""
@@ -139,7 +145,7 @@ class Api:
         return words.replace(secret, "***") if secret else words
 
 
-def _quota_is_used_up(response: Any) -> bool:
+def _quota_is_used_up(response: httpx.Response) -> bool:
     """Whether waiting is of no use, though the status says to try again."""
     return "insufficient_quota" in response.text
 
@@ -153,7 +159,7 @@ def _wait(attempt: int, retry_after: str | None) -> float:
     return min(max(wanted, 0.0), LONGEST_WAIT)
 
 
-def _words(response: Any) -> str:
+def _words(response: httpx.Response) -> str:
     """What the provider says about its refusal, wherever in its answer it says so."""
     try:
         said = response.json()
@@ -166,14 +172,14 @@ def _words(response: Any) -> str:
 
 
 def embed_in_batches(
-    texts: Sequence[str], *, size: int, ask: Callable[[Sequence[str]], Any], provider: str
-) -> list[Any]:
+    texts: Sequence[str], *, size: int, ask: Callable[[Sequence[str]], Answer], provider: str
+) -> list[Answer]:
     """The vectors of ``texts``, each distinct one asked for once, ``size`` at a time.
 
     Raises ValueError when an answer does not hold one vector for each text.
     """
     asked, places = distinct(texts)
-    vectors: list[Any] = []
+    vectors: list[Answer] = []
     with progress_bar(len(asked), description=f"embedding ({provider})", unit="text") as bar:
         for batch in in_batches(asked, size):
             vectors.extend(matrix(ask(batch), len(batch), provider))
@@ -181,7 +187,7 @@ def embed_in_batches(
     return vectors if places is None else [vectors[place].copy() for place in places]
 
 
-def matrix(rows: Any, expected: int, provider: str) -> Matrix:
+def matrix(rows: object, expected: int, provider: str) -> Matrix:
     """``rows`` as float32; ValueError unless they are ``expected`` vectors of one length."""
     try:
         vectors = np.asarray(rows, np.float32)
@@ -192,7 +198,7 @@ def matrix(rows: Any, expected: int, provider: str) -> Matrix:
     return vectors
 
 
-def rows_of(answer: Any, *names: str) -> Any:
+def rows_of(answer: object, *names: str) -> Answer:
     """``answer[names[0]][names[1]]...``; ValueError when a provider's answer has another shape."""
     for name in names:
         if not isinstance(answer, Mapping) or name not in answer:
@@ -201,7 +207,7 @@ def rows_of(answer: Any, *names: str) -> Any:
     return answer
 
 
-def indexed(answer: Any) -> list[Any]:
+def indexed(answer: object) -> list[Answer]:
     """The vectors of an answer ``{"data": [{"index": 0, "embedding": [...]}, ...]}``, in order."""
     rows = rows_of(answer, "data")
     return [rows_of(row, "embedding") for row in sorted(rows, key=lambda row: rows_of(row, "index"))]

@@ -9,8 +9,9 @@ import importlib
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, TypeVar, overload
 
-from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
+from chroma_nb.embedding_functions.base import AnyEmbeddingFunction, Config, SparseEmbeddingFunction
 from chroma_nb.embedding_functions.stand_ins import STAND_INS
+from chroma_nb.types import Json
 
 C = TypeVar("C", bound=type)
 
@@ -26,16 +27,16 @@ class Registry(MutableMapping[str, Any]):
     """
 
     def __init__(self, rows: dict[str, str]) -> None:
-        self._classes: dict[str, Any] = dict(rows)
+        self._classes: Json = dict(rows)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> object:
         value = self._classes[name]
         if isinstance(value, str):
             module, _, attribute = value.partition(":")
             value = self._classes[name] = getattr(importlib.import_module(module), attribute)
         return value
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         self._classes[name] = value
 
     def __delitem__(self, name: str) -> None:
@@ -127,7 +128,7 @@ def register_sparse_embedding_function(ef_class: Any = None) -> Any:
     return _register(sparse_known_embedding_functions, ef_class)
 
 
-def config_to_embedding_function(config: Config) -> EmbeddingFunction[Any]:
+def config_to_embedding_function(config: Config) -> AnyEmbeddingFunction:
     """The embedding function that a collection stored: ``{"name": ..., "config": {...}}``.
 
     The name must be registered and the configuration is checked by its class before anything is built.

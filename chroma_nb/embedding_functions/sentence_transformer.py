@@ -42,7 +42,7 @@ class SentenceTransformerEmbeddingFunction(Configured[Documents]):
         model_name: str = "all-MiniLM-L6-v2",
         device: str = "cpu",
         normalize_embeddings: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         for name, value in kwargs.items():
             if not isinstance(value, (str, int, float, bool, list, dict, tuple)):

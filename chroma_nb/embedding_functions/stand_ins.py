@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NoReturn, TypedDict
 
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
-from chroma_nb.types import Space
+from chroma_nb.types import Fields, Json, Options, Space
 
 
 class NomicQueryConfig(TypedDict):
@@ -34,20 +34,20 @@ class StandIn:
     #: What the class of chromadb needs, as pip knows it.
     package: str
     #: Parameters in order, with their defaults; those not in ``hidden`` are the configuration.
-    parameters: Mapping[str, Any]
+    parameters: Fields
     #: Parameters that are never stored.
     hidden: tuple[str, ...] = ("api_key",)
     #: Parameters that are stored only when they are given.
     omitted_if_none: tuple[str, ...] = ()
     #: What is stored beside the parameters.
-    stored: Mapping[str, Any] = field(default_factory=dict)
+    stored: Fields = field(default_factory=dict)
     space: Space = "cosine"
     sparse: bool = False
     #: The base address, where it speaks OpenAI's API.
     openai_base: str | None = None
 
 
-def _key(variable: str, **parameters: Any) -> dict[str, Any]:
+def _key(variable: str, **parameters: object) -> Json:
     return {**parameters, "api_key_env_var": variable}
 
 
@@ -244,7 +244,7 @@ STAND_INS = (
 )
 
 
-def _arguments(row: StandIn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Config:
+def _arguments(row: StandIn, args: tuple[object, ...], kwargs: Options) -> Config:
     """The configuration that a call of the class makes, with Chroma's rules for arguments."""
     named = [name for name in row.parameters if name != "kwargs"]
     if len(args) > len(named):
@@ -281,10 +281,10 @@ class _Kept:
     row: ClassVar[StandIn]
     _config: Config
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         self._config = _arguments(self.row, args, kwargs)
 
-    def __call__(self, input: Any) -> NoReturn:
+    def __call__(self, input: object) -> NoReturn:
         _refuse(self.row)
 
     def get_config(self) -> Config:

@@ -5,13 +5,11 @@ For imports. Records come in by ``Engine.adopt``.
 
 from __future__ import annotations
 
-from typing import Any
-
 from chroma_nb import schema as schemas
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.storage import catalog
 from chroma_nb.engine.storage.sqlite import Connection
-from chroma_nb.types import CollectionModel, Database
+from chroma_nb.types import CollectionModel, Database, Json
 
 
 def adopt_database(engine: Engine, database: Database) -> None:
@@ -65,11 +63,11 @@ def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set
     return engine.transactions.write(adopt)
 
 
-def _noted(model: CollectionModel) -> dict[str, Any]:
+def _noted(model: CollectionModel) -> Json:
     return {} if model.embedding_model is None else {"embedding_model": model.embedding_model}
 
 
-def _schema(model: CollectionModel) -> dict[str, Any] | None:
+def _schema(model: CollectionModel) -> Json | None:
     if model.serialized_schema is not None:
         try:
             schemas.Schema.deserialize_from_json(model.serialized_schema)

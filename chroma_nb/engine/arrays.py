@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Ints: TypeAlias = npt.NDArray[np.int64]
-Float32: TypeAlias = npt.NDArray[np.float32]
-Float64: TypeAlias = npt.NDArray[np.float64]
-#: One bool for each row, slot or cell.
-Mask: TypeAlias = npt.NDArray[np.bool_]
+from chroma_nb.types import Float32, Float64, Ints, Mask
+
+__all__ = ["EMPTY", "Float32", "Float64", "Ints", "Mask", "Positions", "Rows", "Slots"]
 
 #: Where records stand among those in memory, in get() order: see ``memory/collection.py``.
 Rows: TypeAlias = Ints

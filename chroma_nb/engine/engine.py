@@ -1,7 +1,7 @@
 """The engine: one database, in a directory or in memory; one method per operation.
 
 The decisions are elsewhere: who may run when in ``transactions/running.py``, in which order a write happens in
-``transactions/writing.py``, what a filter means in ``filters/``, how a query is answered in ``search/``. Which
+``transactions/writing.py``, what a filter means in ``filters/``, how a query is run in ``search/``. Which
 directories are open in this process stands in ``opening.py``, calls in the middle of a call in ``nested.py``.
 """
 
@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from chroma_nb import schema as schemas
@@ -28,7 +27,7 @@ from chroma_nb.constraints import (
 )
 from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.locks import is_network_mount
-from chroma_nb.engine.memory.collection import Change, CollectionInMemory
+from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.background import GraphBuilder
 from chroma_nb.engine.search.executor import Search
@@ -47,7 +46,7 @@ from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
 from chroma_nb.query.conditions import Where
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Matrix, Tenant
+from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Json, Matrix, Tenant
 
 
 class Engine:
@@ -177,11 +176,11 @@ class Engine:
         tenant: str,
         database: str,
         metadata: CollectionMetadata | None,
-        configuration: dict[str, Any] | None,
-        schema: dict[str, Any] | None,
+        configuration: Json | None,
+        schema: Json | None,
         get_or_create: bool,
     ) -> CollectionModel:
-        """Make a collection; with ``get_or_create`` an existing one is answered as it is.
+        """Make a collection; with ``get_or_create`` an existing one is returned as it is.
 
         Raises InternalError (also a ValueError) when the name is taken, InvalidArgumentError when
         configuration, schema and metadata do not make sense together, or one of them cannot be stored.
@@ -239,7 +238,7 @@ class Engine:
         database: str,
         new_name: str | None,
         new_metadata: CollectionMetadata | None,
-        new_configuration: dict[str, Any] | None,
+        new_configuration: Json | None,
     ) -> None:
         """Rename, replace the metadata, change the configuration; None leaves a part as it is."""
         new_name = None if new_name is None else check_collection_name(new_name, "new_name")
@@ -287,11 +286,11 @@ class Engine:
 
         self.maintenance.discard(clear)
 
-    def settings_of(self, collection_id: UUID) -> dict[str, Any]:
+    def settings_of(self, collection_id: UUID) -> Json:
         """What we keep about a collection in addition to Chroma's fields."""
         return self.transactions.read(partial(catalog.collection_by_id, ident=str(collection_id))).settings
 
-    def update_settings(self, collection_id: UUID, settings: dict[str, Any]) -> None:
+    def update_settings(self, collection_id: UUID, settings: Json) -> None:
         """Lay ``settings`` over what we keep about a collection."""
 
         def update(connection: Connection) -> None:
@@ -327,10 +326,10 @@ class Engine:
         edits = check_edits(edits)
         done = Edited()
 
-        def operation(writing: Writing) -> Change | None:
+        def operation(writing: Writing) -> Delta | None:
             nonlocal done
-            change, done = writing.edit(edits)
-            return change
+            delta, done = writing.edit(edits)
+            return delta
 
         only_deletes = not (edits.update.ids or edits.add.ids or edits.upsert.ids)
         self.transactions.write_collection(collection_id, operation, deletes=only_deletes)
@@ -391,10 +390,10 @@ class Engine:
     def delete(
         self, collection_id: UUID, ids: Sequence[str] | None, filter: Where | None, limit: int | None = None
     ) -> int:
-        """Delete records; answers how many ids were asked for (no filter) or how many matched."""
+        """Delete records; returns how many ids were given (no filter) or how many matched."""
         matched = 0
 
-        def operation(writing: Writing) -> Change | None:
+        def operation(writing: Writing) -> Delta | None:
             nonlocal matched
             _check_filter(filter, writing.row)
             rows = select(writing, ids, filter, limit)
@@ -453,11 +452,11 @@ class Engine:
         ids: Sequence[str] | None,
         filter: Where | None,
         include: Sequence[str],
-    ) -> dict[str, Any]:
+    ) -> Json:
         """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
         started = time.perf_counter()
 
-        def operation(snapshot: Snapshot) -> dict[str, Any]:
+        def operation(snapshot: Snapshot) -> Json:
             _check_filter(filter, snapshot.row)
             loaded = time.perf_counter()
             search = Search(snapshot)
@@ -475,7 +474,7 @@ class Engine:
 
     # --- maintenance: see Maintenance ---------------------------------------------------------------------------
 
-    def vacuum(self) -> dict[str, Any]:
+    def vacuum(self) -> Json:
         """Compact every vector file and the database, and leave no deleted text in any file."""
         return self.maintenance.vacuum()
 

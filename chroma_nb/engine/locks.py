@@ -56,7 +56,7 @@ class ReadersWriterLock:
             self._last_has_left = None
 
     def write(self, change: Callable[[], T]) -> T:
-        """Do ``change`` alone, with no reader and no other writer; its answer."""
+        """Do ``change`` alone, with no reader and no other writer; returns what it returns."""
         with self._entrance:
             waiting = None
             with self._leaving:

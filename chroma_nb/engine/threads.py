@@ -26,7 +26,7 @@ _pool: ThreadPoolExecutor | None = None
 
 
 class _This(threading.local):
-    """The thread that looks at it: whether it belongs to the engine.
+    """About the current thread: whether it belongs to the engine.
 
     Others' code runs in such threads, too: finalizers, where the collector happens to run.
     """

@@ -7,14 +7,15 @@ is JSON text, because its types may differ from record to record and must come b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import orjson
 
 from chroma_nb import cells
-from chroma_nb._optional import require
+from chroma_nb._optional import Untyped, require
 from chroma_nb.records import Records
+from chroma_nb.types import Fields, Json
 
 ID: Final = "id"
 EMBEDDING: Final = "embedding"
@@ -22,13 +23,13 @@ TEXTS: Final = ("document", "uri")
 METADATA: Final = "metadata"
 
 
-def pyarrow(submodule: str = "") -> Any:
+def pyarrow(submodule: str = "") -> Untyped:
     """pyarrow, or the error that says how to install it."""
     name = f"pyarrow.{submodule}" if submodule else "pyarrow"
     return require(name, feature="Arrow tables and Parquet files", package="pyarrow")
 
 
-def schema(dimension: int, about: Mapping[str, Any] | None = None) -> Any:
+def schema(dimension: int, about: Fields | None = None) -> Untyped:
     """The columns of records with vectors of this dimension; ``about`` says of which collection, as JSON."""
     pa = pyarrow()
     fields = [
@@ -40,7 +41,7 @@ def schema(dimension: int, about: Mapping[str, Any] | None = None) -> Any:
     return pa.schema(fields, metadata=None if about is None else {b"chroma_nb": orjson.dumps(about)})
 
 
-def to_batch(records: Records, columns: Any) -> Any:
+def to_batch(records: Records, columns: Untyped) -> Untyped:
     """A pyarrow.RecordBatch with the columns of ``schema``."""
     pa = pyarrow()
     vectors = np.ascontiguousarray(records.embeddings, np.float32)
@@ -56,11 +57,11 @@ def to_batch(records: Records, columns: Any) -> Any:
     return pa.RecordBatch.from_arrays(arrays, schema=columns)
 
 
-def _encoded(metadata: Mapping[str, Any] | None) -> str | None:
+def _encoded(metadata: Mapping[str, object] | None) -> str | None:
     return None if metadata is None else orjson.dumps(metadata).decode()
 
 
-def from_batch(batch: Any, first: int = 0) -> Records:
+def from_batch(batch: Untyped, first: int = 0) -> Records:
     """The records of a pyarrow.RecordBatch or Table.
 
     ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` (JSON text, a struct or a map) may be.
@@ -88,7 +89,7 @@ def from_batch(batch: Any, first: int = 0) -> Records:
     )
 
 
-def _embeddings(column: Any) -> tuple[Any, Any]:
+def _embeddings(column: Untyped) -> tuple[Untyped, Untyped]:
     """An array of shape (n, dimension), and where rows have a vector (None: all)."""
     if hasattr(column, "combine_chunks"):
         column = column.combine_chunks()
@@ -107,13 +108,13 @@ def _embeddings(column: Any) -> tuple[Any, Any]:
     return embeddings, None if there.all() else there
 
 
-def _metadatas(batch: Any, first: int) -> list[dict[str, Any] | None] | None:
+def _metadatas(batch: Untyped, first: int) -> list[Json | None] | None:
     others = [name for name in batch.schema.names if name not in (ID, EMBEDDING, METADATA, *TEXTS)]
     if not others and METADATA not in batch.schema.names:
         return None
     own = batch.column(METADATA).to_pylist() if METADATA in batch.schema.names else [None] * batch.num_rows
     found = _checked([_decoded(one, first + row) for row, one in enumerate(own)], METADATA, first)
-    merged: list[dict[str, Any]] = [dict(one or {}) for one in found]
+    merged: list[Json] = [dict(one or {}) for one in found]
     for name in others:
         if reason := cells.key_problem(name):
             raise ValueError(f"expected column names that can be metadata keys, got {name!r}: {reason}; rename it")
@@ -128,7 +129,7 @@ def _metadatas(batch: Any, first: int) -> list[dict[str, Any] | None] | None:
     return [one or None for one in merged]
 
 
-def _checked(rows: list[Any], column: str | None, first: int) -> list[dict[str, Any] | None]:
+def _checked(rows: list[Untyped], column: str | None, first: int) -> list[Json | None]:
     problems: dict[int, str] = {}
     found = cells.dicts(rows, "iso", problems)
     if problems:
@@ -138,7 +139,7 @@ def _checked(rows: list[Any], column: str | None, first: int) -> list[dict[str, 
     return found
 
 
-def _decoded(metadata: Any, row: int) -> Any:
+def _decoded(metadata: object, row: int) -> Untyped:
     """The metadata of a row as a dict, as the list of pairs that a map is, or None."""
     given = metadata
     if isinstance(given, str):
@@ -156,10 +157,10 @@ def _decoded(metadata: Any, row: int) -> Any:
 class TableInMemory:
     """A pyarrow.Table being gathered; ``table`` after ``close``."""
 
-    def __init__(self, about: Mapping[str, Any]) -> None:
+    def __init__(self, about: Fields) -> None:
         self._columns = schema(int(about.get("dimension") or 0), about)
-        self._batches: list[Any] = []
-        self.table: Any = None
+        self._batches: list[Untyped] = []
+        self.table: Untyped = None
 
     def write(self, records: Records) -> None:
         """Append a batch."""

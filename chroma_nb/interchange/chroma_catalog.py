@@ -6,11 +6,11 @@ What is not of the right kind is left out and named. The records of a collection
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 from chroma_nb.interchange.chroma_contents import DEFAULT_DATABASE, DEFAULT_TENANT, NIL, ChromaDatabase
 from chroma_nb.interchange.chroma_sqlite import ChromaSqlite, is_uuid, scalar, shown
+from chroma_nb.types import Json
 
 
 class Catalog:
@@ -46,7 +46,7 @@ class Catalog:
                 found.setdefault(collection, {})[scope] = identity
         return found
 
-    def _read_collections(self) -> Iterator[dict[str, Any]]:
+    def _read_collections(self) -> Iterator[Json]:
         columns = ("id", "name", "topic", "dimension", "database_id", "config_json_str", "schema_str")
         seen = set()
         for values in self._database.rows("collections", columns, "ORDER BY rowid"):
@@ -59,7 +59,7 @@ class Catalog:
         if self._database.salvaged:
             yield from self._nameless(seen)
 
-    def _nameless(self, seen: set[str]) -> Iterator[dict[str, Any]]:
+    def _nameless(self, seen: set[str]) -> Iterator[Json]:
         """Collections of a damaged file of which only segments are left."""
         for collection in self.segments:
             if collection not in seen and is_uuid(collection):
@@ -79,7 +79,7 @@ class Catalog:
         return DEFAULT_TENANT, DEFAULT_DATABASE
 
 
-def collection_metadata(database: ChromaSqlite, collection: str) -> dict[str, Any] | None:
+def collection_metadata(database: ChromaSqlite, collection: str) -> Json | None:
     """The metadata of a collection; None when it has none."""
     columns = ("key", "str_value", "int_value", "float_value", "bool_value")
     found = {}

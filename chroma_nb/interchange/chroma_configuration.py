@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chroma_nb.types import Fields, Json
+
 SPACES: Final = ("l2", "cosine", "ip")
-_DEFAULTS: Final[dict[str, Any]] = {
+_DEFAULTS: Final[Json] = {
     "space": "l2",
     "ef_construction": 100,
     "ef_search": 100,
@@ -35,7 +37,7 @@ _LEGACY_NAMES: Final = {
 class StoredConfiguration:
     """``json`` has the keys hnsw, spann, embedding_function; ``ef_search_set``: somebody chose ef_search."""
 
-    json: dict[str, Any]
+    json: Json
     ef_search_set: bool
 
     @property
@@ -50,7 +52,7 @@ class StoredConfiguration:
 
 
 def stored_configuration(
-    metadata: Mapping[str, Any] | None, config: Mapping[str, Any] | None, schema: Mapping[str, Any] | None
+    metadata: Mapping[str, object] | None, config: Mapping[str, object] | None, schema: Fields | None
 ) -> StoredConfiguration:
     """The configuration of a collection from its metadata, its ``config_json_str`` and its ``schema_str``.
 
@@ -77,7 +79,7 @@ def stored_configuration(
     )
 
 
-def _is_usable(value: Any, default: Any) -> bool:
+def _is_usable(value: object, default: object) -> bool:
     if isinstance(value, bool):
         return False
     if isinstance(default, float):
@@ -87,7 +89,7 @@ def _is_usable(value: Any, default: Any) -> bool:
     return isinstance(value, str)
 
 
-def _written(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+def _written(config: Mapping[str, object], schema: Mapping[str, object]) -> tuple[Json, Any]:
     """The HNSW parameters as some version wrote them, by our names, and the embedding function's entry."""
     vector = _at(schema, "keys", "#embedding", "float_list", "vector_index", "config")
     if vector:
@@ -103,12 +105,12 @@ def _written(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[dict
     return {}, _function(config)
 
 
-def _function(holder: Mapping[str, Any]) -> Any:
+def _function(holder: Mapping[str, object]) -> Any:
     function = holder.get("embedding_function")
     return dict(function) if isinstance(function, Mapping) else None
 
 
-def _at(tree: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+def _at(tree: Mapping[str, object], *path: str) -> Fields:
     """The table at the end of the path; an empty one where something else is."""
     for key in path:
         inner = tree.get(key)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from chroma_nb.records import Records
+from chroma_nb.types import Json
 
 NIL: Final = "00000000-0000-0000-0000-000000000000"
 DEFAULT_TENANT: Final = "default_tenant"
@@ -51,10 +52,10 @@ class ChromaCollection:
     name: str
     tenant: str
     database: str
-    metadata: dict[str, Any] | None
+    metadata: Json | None
     dimension: int | None
-    configuration: dict[str, Any]
-    schema: dict[str, Any] | None
+    configuration: Json
+    schema: Json | None
     ef_search_set: bool
     ids: list[str] = field(repr=False)
     lost: list[str] = field(default_factory=list)

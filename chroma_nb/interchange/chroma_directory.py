@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from chroma_nb.interchange.chroma_catalog import Catalog, collection_metadata
@@ -20,6 +20,7 @@ from chroma_nb.interchange.chroma_configuration import stored_configuration
 from chroma_nb.interchange.chroma_contents import ChromaCollection, ChromaDirectory, named_apart
 from chroma_nb.interchange.chroma_records import CollectionReader
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME, ChromaSqlite, is_uuid, json_object, open_chroma_sqlite
+from chroma_nb.types import Json
 
 #: What a Chroma before 0.4 kept: its collections, their records.
 PARQUET_FILES: Final = ("chroma-collections.parquet", "chroma-embeddings.parquet")
@@ -75,7 +76,7 @@ def fingerprint(folder: Path) -> str:
     return "\n".join(parts)
 
 
-def _read_collection(folder: Path, database: ChromaSqlite, catalog: Catalog, row: dict[str, Any]) -> ChromaCollection:
+def _read_collection(folder: Path, database: ChromaSqlite, catalog: Catalog, row: Json) -> ChromaCollection:
     tenant, place = catalog.place_of(row.get("database_id"))
     metadata = collection_metadata(database, row["id"])
     schema = json_object(row.get("schema_str"))

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb.interchange.pickle_opcodes import IndexMetadata, parse_index_metadata
-from chroma_nb.types import Matrix
+from chroma_nb.types import Float32, Ints, Mask, Matrix
 
 #: persistence version, offset of level 0, capacity, count, bytes per row, label offset, vector offset, …
 _HEADER: Final = struct.Struct("<iQQQQQQiIQQQdQ")
@@ -153,7 +152,7 @@ class SegmentVectors:
         """The last log entry the folder knows of, where it says so."""
         return self.names.max_seq_id
 
-    def vectors(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Matrix:
+    def vectors(self, rows: Sequence[int] | Ints) -> Matrix:
         """The vectors of these rows, in this order: shape (n, dimension), at their original length."""
         layout = self._layout
         if layout is None or not len(rows):
@@ -240,7 +239,7 @@ class SegmentVectors:
         )
         return layout_without_header(self.dimension, max_neighbors, data_bytes)
 
-    def _read_labels(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def _read_labels(self) -> tuple[Ints, Mask]:
         """The label of every row, and which rows hold no usable vector."""
         layout = self._layout
         self._deleted = np.zeros(layout.rows if layout else 0, np.bool_)
@@ -268,7 +267,7 @@ class SegmentVectors:
         labels[labels > np.iinfo(np.int64).max] = 0
         return labels.astype(np.int64), unusable
 
-    def _unusable(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    def _unusable(self, vectors: Matrix) -> Mask:
         with np.errstate(over="ignore", invalid="ignore"):
             damaged = np.asarray(~np.isfinite(vectors).all(axis=1))
             if self._cosine:
@@ -277,7 +276,7 @@ class SegmentVectors:
                 damaged = damaged | ~((np.abs(length - 1) < 1e-3) | (length < 1e-6))
         return damaged
 
-    def _read_lengths(self) -> npt.NDArray[np.float32]:
+    def _read_lengths(self) -> Float32:
         """Per row, what a stored vector is multiplied with to have its original length."""
         lengths = np.ones(len(self.labels), np.float32)
         if not self._cosine or not len(lengths):

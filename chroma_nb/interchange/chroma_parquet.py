@@ -17,7 +17,6 @@ from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb._optional import require
 from chroma_nb.interchange import arrow
@@ -34,6 +33,7 @@ from chroma_nb.interchange.chroma_contents import (
 from chroma_nb.interchange.chroma_directory import PARQUET_FILES, fingerprint, read_directory
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME, ChromaDirectoryError, NothingOfChromasError, is_uuid
 from chroma_nb.records import Records
+from chroma_nb.types import Json, Mask, Matrix
 
 _COLLECTIONS, _EMBEDDINGS = PARQUET_FILES
 #: The columns that are read, per file.
@@ -101,7 +101,7 @@ def _read_parquet(folder: Path) -> Iterator[ChromaDirectory]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[object]:
     """The file as pyarrow reads it, when it is a file and has the columns that are read."""
     parquet = require("pyarrow.parquet", feature="the directory of a Chroma before 0.4", package="pyarrow")
     try:
@@ -257,7 +257,7 @@ class _CollectionRows:
         if unusable:
             self.problems.append(f"{unusable:,} values of metadata are not what Chroma writes and were left out")
 
-    def _embeddings(self, column: Any) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def _embeddings(self, column: Any) -> tuple[Matrix, Mask]:
         """The vectors as Chroma's index had them, float32, and which rows have one."""
         lengths = np.array([length or 0 for length in column.value_lengths().to_pylist()])
         there = lengths == (self.dimension or -1)
@@ -274,7 +274,7 @@ class _CollectionRows:
         """Nothing: the file belongs to the directory."""
 
 
-def _metadata(text: object) -> tuple[dict[str, Any] | None, int]:
+def _metadata(text: object) -> tuple[Json | None, int]:
     """The metadata that Chroma kept as JSON, and how many values of it are none of the kinds it has.
 
     >>> _metadata('{"n": 1, "deep": {}}')

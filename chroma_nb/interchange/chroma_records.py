@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb.interchange.chroma_configuration import StoredConfiguration
 from chroma_nb.interchange.chroma_index import SegmentFiles, SegmentVectors
 from chroma_nb.interchange.chroma_sqlite import ChromaSqlite, json_object, scalar, shown
 from chroma_nb.records import Records
-from chroma_nb.types import Matrix
+from chroma_nb.types import Json, Mask, Matrix
 
 DOCUMENT_KEY: Final = "chroma:document"
 URI_KEY: Final = "chroma:uri"
@@ -33,10 +32,10 @@ class _Fields:
 
     document: str | None = None
     uri: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
     hidden: bool = False
 
-    def put(self, key: str, value: Any) -> None:
+    def put(self, key: str, value: object) -> None:
         """Set what a key of the metadata means; None removes it."""
         if key == DOCUMENT_KEY:
             self.document = value if isinstance(value, str) else None
@@ -49,7 +48,7 @@ class _Fields:
         else:
             self.metadata[key] = value
 
-    def shown(self) -> dict[str, Any] | None:
+    def shown(self) -> Json | None:
         """The metadata as Chroma answers it: {} rather than None when there are hidden keys."""
         return self.metadata if self.metadata or self.hidden else None
 
@@ -80,7 +79,7 @@ class _Log:
             if isinstance(name, str):
                 yield operation, name, text
 
-    def vector(self, number: int) -> npt.NDArray[np.float32]:
+    def vector(self, number: int) -> Matrix:
         """The vector of the entry at ``number``."""
         columns = ("vector", "encoding")
         [(vector, encoding)] = [
@@ -261,7 +260,7 @@ class CollectionReader:
             if problem not in self.problems:
                 self.problems.append(problem)
 
-    def _embeddings(self, ids: list[str], sources: list[int]) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+    def _embeddings(self, ids: list[str], sources: list[int]) -> tuple[Matrix, Mask]:
         numbers = np.asarray(sources, np.int64)
         embeddings = np.zeros((len(numbers), self.dimension or 0), np.float32)
         synced = numbers > 0
@@ -269,7 +268,7 @@ class CollectionReader:
             embeddings[synced] = self._vectors.vectors(numbers[synced] - 1)
         for place in np.flatnonzero(numbers < 0).tolist():
             embeddings[place] = self._log.vector(-sources[place])
-        there: npt.NDArray[np.bool_] = (numbers != 0) & np.isfinite(embeddings).all(axis=1)
+        there: Mask = (numbers != 0) & np.isfinite(embeddings).all(axis=1)
         for place in np.flatnonzero((numbers != 0) & ~there).tolist():
             embeddings[place] = 0
             if ids[place] not in self.lost:

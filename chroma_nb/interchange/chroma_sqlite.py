@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 from chroma_nb.errors import ChromaError
 from chroma_nb.interchange.sqlite_pages import Row, Salvage, salvage
+from chroma_nb.types import Json
 
 FILE_NAME: Final = "chroma.sqlite3"
 #: Every table and column that is read; a version that lacks a column has None there.
@@ -70,7 +71,7 @@ class ChromaSqlite:
     problems: list[str] = field(default_factory=list)
     salvaged: bool = False
 
-    def rows(self, table: str, columns: Sequence[str], tail: str = "", values: Sequence[Any] = ()) -> Iterator[Any]:
+    def rows(self, table: str, columns: Sequence[str], tail: str = "", values: Sequence[object] = ()) -> Iterator[Any]:
         """Rows of ``table``; ``tail`` is a constant such as ``WHERE topic = ?``. A table that is absent has none."""
         present = self.columns.get(table)
         if present is None:
@@ -290,7 +291,7 @@ def scalar(text: object, integer: object, number: object, flag: object) -> str |
     return float(number) if isinstance(number, int | float) else None
 
 
-def json_object(text: object) -> dict[str, Any] | None:
+def json_object(text: object) -> Json | None:
     """The JSON object in a text; None when there is none, or an empty one."""
     if not isinstance(text, str):
         return None

@@ -21,6 +21,7 @@ import orjson
 
 from chroma_nb import cells
 from chroma_nb.records import Records
+from chroma_nb.types import Json
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
 
@@ -71,7 +72,7 @@ def _next(lines: Iterator[tuple[int, bytes]], count: int, path: str | os.PathLik
         raise ValueError(f"expected {path} to be a whole gzip file: {error}") from error
 
 
-def _record(number: int, line: bytes) -> dict[str, Any]:
+def _record(number: int, line: bytes) -> Json:
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -88,7 +89,7 @@ def _record(number: int, line: bytes) -> dict[str, Any]:
     }
 
 
-def _embedding(number: int, given: Any) -> Any:
+def _embedding(number: int, given: object) -> Any:
     """The numbers as an array of float32; None where there is no embedding."""
     if given is None:
         return None
@@ -105,7 +106,7 @@ def _embedding(number: int, given: Any) -> Any:
     return vector
 
 
-def _metadata(number: int, metadata: Any) -> Any:
+def _metadata(number: int, metadata: object) -> Any:
     """Checked as a cell of a table is; None under a key stays, which deletes the key."""
     if not isinstance(metadata, dict):
         if metadata is None:
@@ -118,7 +119,7 @@ def _metadata(number: int, metadata: Any) -> Any:
     return {**{key: None for key, value in metadata.items() if value is None}, **(found or {})} or None
 
 
-def _records(parsed: list[dict[str, Any]]) -> Records:
+def _records(parsed: list[Json]) -> Records:
     vectors = [record["embedding"] for record in parsed]
     there = np.array([vector is not None for vector in vectors], np.bool_)
     lengths = {len(vector) for vector in vectors if vector is not None}

@@ -5,23 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from chroma_nb._optional import Untyped
 from chroma_nb.interchange import arrow
 from chroma_nb.records import Records
+from chroma_nb.types import Fields
 
 
 class ParquetFile:
     """A file being written; it has its name only when it is complete. ``close`` ends it, ``discard`` gives it up."""
 
-    def __init__(self, path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | os.PathLike[str], about: Fields) -> None:
         self.path = Path(path)
         self._parquet = arrow.pyarrow("parquet")
         self._unfinished = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         self._about = about
-        self._writer: Any = None
+        self._writer: Untyped = None
 
     def write(self, records: Records) -> None:
         """Append a batch."""

@@ -54,9 +54,9 @@ class _Walk:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
-        self.stack: list[Any] = []
-        self.marks: list[list[Any]] = []
-        self.memo: dict[int, Any] = {}
+        self.stack: list[object] = []
+        self.marks: list[list[object]] = []
+        self.memo: dict[int, object] = {}
 
     def take(self, size: int) -> bytes:
         """The next ``size`` bytes."""
@@ -66,20 +66,20 @@ class _Walk:
         self.at += size
         return piece
 
-    def pop(self) -> Any:
+    def pop(self) -> object:
         """The top of the stack, taken off it."""
         if not self.stack:
             raise _Refused("takes a value that was never given")
         return self.stack.pop()
 
-    def top_dict(self) -> dict[Any, Any]:
+    def top_dict(self) -> dict[Any, object]:
         """The dict on top of the stack."""
         if not self.stack or type(self.stack[-1]) is not dict:
             raise _Refused("fills something that is not a table")
-        table: dict[Any, Any] = self.stack[-1]
+        table: dict[Any, object] = self.stack[-1]
         return table
 
-    def items(self) -> list[Any]:
+    def items(self) -> list[object]:
         """What was pushed since the last mark; the stack is the one below it again."""
         if not self.marks:
             raise _Refused("closes a group that was never opened")
@@ -87,7 +87,7 @@ class _Walk:
         return items
 
 
-def _fill(table: dict[Any, Any], items: list[Any]) -> None:
+def _fill(table: dict[Any, object], items: list[object]) -> None:
     for key, value in zip(items[::2], items[1::2], strict=False):
         if not isinstance(key, _SCALARS) or not isinstance(value, (*_SCALARS, dict)):
             raise _Refused("holds a value of a kind this file never holds")
@@ -131,7 +131,7 @@ def _string(read: Callable[[_Walk], int]) -> Callable[[_Walk], None]:
     return lambda walk: _text(walk, read(walk))
 
 
-def _constant(make: Callable[[], Any]) -> Callable[[_Walk], None]:
+def _constant(make: Callable[[], object]) -> Callable[[_Walk], None]:
     return lambda walk: walk.stack.append(make())
 
 
@@ -184,7 +184,7 @@ def _long(walk: _Walk) -> None:
     walk.stack.append(int.from_bytes(walk.take(_byte(walk)), "little", signed=True))
 
 
-def _name(walk: _Walk, module: Any, name: Any) -> None:
+def _name(walk: _Walk, module: object, name: object) -> None:
     if (module, name) != _PERSISTENT_DATA:
         raise _Refused(f"names {str(module)[:80]}.{str(name)[:80]}, which has no place in it; nothing was run")
     walk.stack.append(_PERSISTENT_DATA)
@@ -272,7 +272,7 @@ def _run(walk: _Walk) -> str | None:
     return f"ends at byte {len(data):,} before its end"
 
 
-def _fields(walk: _Walk) -> dict[Any, Any]:
+def _fields(walk: _Walk) -> dict[Any, object]:
     """The outermost table; groups left open by a file cut short are closed with what they hold."""
     while walk.marks:
         items, walk.stack = walk.stack, walk.marks.pop()
@@ -285,7 +285,7 @@ def _fields(walk: _Walk) -> dict[Any, Any]:
     return tables[-1] if tables else {}
 
 
-def _interpret(fields: dict[Any, Any], problem: str | None) -> IndexMetadata:
+def _interpret(fields: dict[Any, object], problem: str | None) -> IndexMetadata:
     forward = _table(fields.get("id_to_label"), str, int)
     forward = {name: label for name, label in forward.items() if 0 <= label <= _LARGEST_LABEL}
     backward = _table(fields.get("label_to_id"), int, str)
@@ -313,7 +313,7 @@ def _interpret(fields: dict[Any, Any], problem: str | None) -> IndexMetadata:
     )
 
 
-def _table(value: Any, key_type: type, value_type: type) -> dict[Any, Any]:
+def _table(value: object, key_type: type, value_type: type) -> dict[Any, Any]:
     if type(value) is not dict:
         return {}
     return {key: item for key, item in value.items() if type(key) is key_type and type(item) is value_type}

@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, SupportsInt
 
 from IPython.core.error import UsageError
 
@@ -31,7 +31,7 @@ class Command:
     summary: str
     examples: tuple[str, ...]
     arguments: Callable[[Parser], None]
-    run: Callable[[Session, argparse.Namespace, str | None], Any]
+    run: Callable[[Session, argparse.Namespace, str | None], object]
     takes_cell: bool = False
     #: The words are handed over unread, as ``arguments.words``: they are another command.
     raw: bool = False
@@ -103,7 +103,7 @@ class Parser(argparse.ArgumentParser):
         hint = suggestion(unknown[1], self._option_string_actions) if unknown else ""
         raise UsageError(f"{self.prog}: {message}{hint or f'; {self.prog} -h shows how it is used'}")
 
-    def value(self, word: str) -> Any:
+    def value(self, word: str) -> object:
         """A word of the line: itself, or the value of the variable it names; ``{name}`` inside is replaced."""
         return value_of(word, self._session)
 
@@ -115,7 +115,7 @@ class Parser(argparse.ArgumentParser):
         """A whole number of at least 1, or a variable that holds one."""
         value = self.value(word)
         try:
-            number = int(value)
+            number = int(value) if isinstance(value, str | SupportsInt) else 0
         except (TypeError, ValueError):
             number = 0
         if number < 1 or isinstance(value, float):
@@ -123,7 +123,7 @@ class Parser(argparse.ArgumentParser):
         return number
 
 
-def value_of(word: str, session: Session) -> Any:
+def value_of(word: str, session: Session) -> object:
     """A word, with the notebook's variables put in; an undefined one that is the whole word is an error."""
     if not session.settings.variables:
         return word

@@ -5,12 +5,13 @@ A completion never raises and never waits for more than one small read of the co
 
 from __future__ import annotations
 
+import argparse
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from IPython.core.error import UsageError
 
+from chroma_nb.collection import Collection, collection_names
 from chroma_nb.jupyter.command_line import Parser
 from chroma_nb.jupyter.commands import COMMANDS, command
 from chroma_nb.jupyter.session import Session, metadata_keys
@@ -66,7 +67,7 @@ def _after(session: Session, words: list[str], begun: str) -> list[str]:
     return choices
 
 
-def _of_option(session: Session, words: list[str], option: Any) -> list[str]:
+def _of_option(session: Session, words: list[str], option: argparse.Action) -> list[str]:
     """What may follow an option that takes a value."""
     if option.choices is not None:
         return list(option.choices)
@@ -85,10 +86,11 @@ def _columns(session: Session, words: list[str]) -> list[str]:
     from chroma_nb.dataframe import is_frame
 
     for word in words[1:]:
-        frame: Any = session.variables.get(word)
+        frame = session.variables.get(word)
         if is_frame(frame):
             arrow = getattr(frame, "column_names", None)
-            names = [str(plain(name)) for name in (arrow if isinstance(arrow, list) else frame.columns)]
+            found = arrow if isinstance(arrow, list) else getattr(frame, "columns", ())
+            names = [str(plain(name)) for name in found]
             return [f'"{name}"' if " " in name else name for name in names]
     return []
 
@@ -109,7 +111,7 @@ _OPTION_VALUES: dict[str, Callable[[Session, list[str]], list[str]]] = {
 
 def _collections(session: Session) -> list[str]:
     try:
-        names = session.collection_names(session.client())
+        names = collection_names(session.client())
     except UsageError:
         names = []
     return list(dict.fromkeys([*names, *session.collection_variables()]))
@@ -130,7 +132,7 @@ def _saved(session: Session) -> list[str]:
 
 
 #: What the first word of a command may be, where it is not a collection.
-_FIRST_WORDS: dict[str, Any] = {
+_FIRST_WORDS: dict[str, Callable[[Session], list[str]]] = {
     "connect": _clients,
     "create": lambda session: [],
     "list": lambda session: [],
@@ -154,13 +156,13 @@ def _in_where(session: Session, words: list[str], text: str) -> tuple[str, list[
     return begun, _starting(begun, [*(_key(key) for key in keys), "document"])
 
 
-def _named_collection(session: Session, words: list[str]) -> Any:
+def _named_collection(session: Session, words: list[str]) -> Collection:
     """The collection of a line that is still being written."""
     names = _collections(session)
     return session.collection(words[1] if len(words) > 1 and words[1] in names else None)
 
 
-def _flat(values: list[Any]) -> list[Any]:
+def _flat(values: Iterable[object]) -> list[object]:
     return [one for value in values for one in (value if isinstance(value, list) else [value])]
 
 
@@ -168,7 +170,7 @@ def _key(key: str) -> str:
     return key if re.fullmatch(_KEY, key) else f"`{key}`"
 
 
-def written(value: Any) -> str:
+def written(value: object) -> str:
     """A value as a filter has it.
 
     >>> written("it's"), written(True), written(2020)

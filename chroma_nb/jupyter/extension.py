@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
+from chroma_nb._optional import Untyped
 from chroma_nb.jupyter.formatters import FORMATTERS
 from chroma_nb.jupyter.magics import ChromaMagics
 
@@ -14,11 +14,11 @@ _KINDS = ("line", "cell")
 class Extension:
     """What was registered in one shell, and what stood there before."""
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Untyped) -> None:
         self._shell = shell
         self._magics = ChromaMagics(shell)
-        self._previous_magics: dict[str, Any] = {}
-        self._previous_formatters: dict[tuple[str, str], Any] = {}
+        self._previous_magics: dict[str, Untyped] = {}
+        self._previous_formatters: dict[tuple[str, str], Untyped] = {}
         self._gave_accessor = False
 
     def load(self) -> None:
@@ -48,10 +48,10 @@ class Extension:
         if self._gave_accessor:
             sys.modules["chroma_nb.pandas"].unregister()
 
-    def _html(self) -> Any:
+    def _html(self) -> Untyped:
         return self._shell.display_formatter.formatters["text/html"]
 
-    def _register_accessor(self, info: Any = None) -> None:
+    def _register_accessor(self, info: object = None) -> None:
         """Give DataFrames their ``.chroma`` once somebody has loaded pandas; never load it."""
         if "pandas" in sys.modules and not hasattr(sys.modules["pandas"].DataFrame, "chroma"):
             from chroma_nb import pandas
@@ -60,7 +60,7 @@ class Extension:
             self._gave_accessor = True
 
 
-def _restore(formatter: Any, place: tuple[str, str], previous: Any) -> None:
+def _restore(formatter: Untyped, place: tuple[str, str], previous: Untyped | None) -> None:
     """Undo for_type_by_name, which keeps the types that are imported and those that are not apart."""
     module, name = place
     kind = getattr(sys.modules.get(module), name, None)
@@ -76,14 +76,14 @@ def _restore(formatter: Any, place: tuple[str, str], previous: Any) -> None:
 _LOADED: dict[int, Extension] = {}
 
 
-def load(shell: Any) -> None:
+def load(shell: Untyped) -> None:
     """Load into a shell; a second time does nothing."""
     if id(shell) not in _LOADED:
         _LOADED[id(shell)] = Extension(shell)
         _LOADED[id(shell)].load()
 
 
-def unload(shell: Any) -> None:
+def unload(shell: Untyped) -> None:
     """Take out of a shell; nothing where it was not loaded."""
     if (extension := _LOADED.pop(id(shell), None)) is not None:
         extension.unload()

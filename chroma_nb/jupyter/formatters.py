@@ -6,11 +6,22 @@ chromadb's. A display never raises: what cannot be read is said in its place.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 from chroma_nb._optional import MissingPackageError, require
+from chroma_nb.collection import (
+    Client,
+    Collection,
+    collection_names,
+    embedding_model,
+    explanation,
+    index,
+    offers,
+    opened,
+    stored_function,
+    values_by_key,
+)
 from chroma_nb.jupyter.markup import (
     Html,
     Marks,
@@ -31,6 +42,9 @@ from chroma_nb.jupyter.markup import (
     visible,
     words,
 )
+from chroma_nb.types import Columns, Matrix, Metadata
+
+T = TypeVar("T")
 
 #: Rows of an answer that are shown, records that the card looks at, its metadata keys, collections of a client.
 ROWS, SAMPLE, KEYS, COLLECTIONS = 20, 100, 30, 30
@@ -38,7 +52,7 @@ _RESULT_KEYS = {"ids", "documents", "metadatas", "embeddings", "included"}
 
 
 # --- Answers --------------------------------------------------------------------------------------------
-def result_html(result: Mapping[str, Any]) -> Html:
+def result_html(result: Columns) -> Html:
     """An answer of ``get`` (one table) or ``query`` (one table a query, side by side)."""
     if not isinstance(result.get("ids"), list):
         return block(f"<pre>{escape(dict(result), 2_000)}</pre>")
@@ -49,12 +63,12 @@ def result_html(result: Mapping[str, Any]) -> Html:
     return block(_records_table(counted(count, "record"), result, marks), _more(count))
 
 
-def is_result(value: Mapping[str, Any]) -> bool:
+def is_result(value: Columns) -> bool:
     """Whether a plain dict is an answer of Chroma's ``get`` or ``query``."""
     return value.keys() >= _RESULT_KEYS
 
 
-def _query_tables(result: Mapping[str, Any]) -> Html:
+def _query_tables(result: Columns) -> Html:
     texts: Sequence[str] | None = getattr(result, "query_texts", None)
     always = _document_marks(getattr(result, "where_document", None))
     parts = []
@@ -72,11 +86,11 @@ def _query_tables(result: Mapping[str, Any]) -> Html:
     return side_by_side(parts)
 
 
-def _of_query(field: Sequence[Any] | None, query: int) -> Any:
+def _of_query(field: Sequence[Sequence[T] | None] | None, query: int) -> Sequence[T] | None:
     return None if field is None else field[query]
 
 
-def _records_table(caption: str, records: Mapping[str, Any], marks: Sequence[Marks]) -> Html:
+def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Html:
     """Records, one a line, with the fields there are."""
     columns: dict[str, Callable[[int], Html]] = {"id": lambda row: escape(records["ids"][row], 80)}
     distances = records.get("distances")
@@ -102,11 +116,11 @@ def _shares(distances: Sequence[float]) -> list[float]:
     return [(distance - low) / span if span else 0.0 for distance in distances]
 
 
-def _image(pixels: Any, name: str) -> Html:
+def _image(pixels: object, name: str) -> Html:
     return "" if pixels is None else thumbnail(pixels, f"image of {name}")
 
 
-def _document_marks(where_document: Any) -> list[Marks]:
+def _document_marks(where_document: object) -> list[Marks]:
     """The marks of a filter on documents: what it contains, what its pattern matches."""
     if not isinstance(where_document, dict):
         return []
@@ -146,10 +160,10 @@ def _more(count: int) -> Html:
 
 
 # --- A collection ----------------------------------------------------------------------------------------
-def collection_html(collection: Any) -> Html:
+def collection_html(collection: Collection) -> Html:
     """A card: what the collection is, its metadata keys, three of its records."""
     title = f"Collection {collection.name}"
-    if inspect.iscoroutinefunction(collection.count):
+    if not offers(collection, "count"):
         return block(facts(title, _configuration_facts(collection)))
     try:
         count = collection.count()
@@ -169,58 +183,51 @@ def collection_html(collection: Any) -> Html:
     )
 
 
-def _search_method(collection: Any, vectors: Any) -> list[tuple[str, Html]]:
+def _search_method(collection: Collection, vectors: Matrix | None) -> list[tuple[str, Html]]:
     """How a search is answered now, where the collection can say: by an exact scan, or a graph."""
-    if vectors is None or not len(vectors) or not hasattr(collection, "explain"):
+    if vectors is None or not len(vectors):
         return []
     try:
-        plan = collection.explain(query_embeddings=[vectors[0]], n_results=1)
+        plan = explanation(collection, query_embeddings=[vectors[0]], n_results=1)
     except NotImplementedError:  # a server has no words for it
         return []
-    return [("search", escape(f"{plan['method']}: {plan['reason']}"))]
+    return [] if plan is None else [("search", escape(f"{plan['method']}: {plan['reason']}"))]
 
 
-def _configuration_facts(collection: Any) -> list[tuple[str, Html]]:
-    configuration = getattr(collection, "configuration_json", None) or {}
-    index = next((name for name in ("hnsw", "spann") if configuration.get(name)), None)
-    settings = configuration.get(index) or {}
+def _configuration_facts(collection: Collection) -> list[tuple[str, Html]]:
+    kind, settings = index(collection)
     tuned = {name: value for name, value in settings.items() if name != "space" and value is not None}
     pairs = [
-        ("space", escape(settings.get("space", "l2"))),
+        ("space", escape(str(settings.get("space", "l2")))),
         ("embedding model", escape(_model(collection))),
-        ("index", f"{escape(index or 'exact')} {chips(tuned)}"),
+        ("index", f"{escape(kind or 'exact')} {chips(tuned)}"),
     ]
     if collection.metadata:
         pairs.append(("metadata", chips(dict(collection.metadata))))
     return pairs
 
 
-def _model(collection: Any) -> str:
+def _model(collection: Collection) -> str:
     """What embeds; our collections know the variant of the model too."""
-    return getattr(collection, "embedding_model", None) or model_name(
-        (getattr(collection, "configuration_json", None) or {}).get("embedding_function")
-    )
+    return embedding_model(collection) or model_name(stored_function(collection))
 
 
-def model_name(configuration: Any) -> str:
+def model_name(configuration: object) -> str:
     """The name of an embedding function from its stored configuration, and its model where it says so.
 
     >>> model_name({"name": "openai", "config": {"model_name": "small", "api_key_env_var": "KEY"}})
     'openai (small)'
     """
-    if not isinstance(configuration, dict) or not configuration.get("name"):
+    if not isinstance(configuration, Mapping) or not configuration.get("name"):
         return "none: embeddings are given"
     inner = configuration.get("config") or {}
     model = inner.get("model_name") or inner.get("model")
     return f"{configuration['name']} ({model})" if model else str(configuration["name"])
 
 
-def _keys_table(metadatas: Sequence[Mapping[str, Any] | None], count: int) -> Html:
+def _keys_table(metadatas: Sequence[Metadata | None], count: int) -> Html:
     """Which metadata keys there are, of which types, in how many of the records looked at: the most frequent ones."""
-    keys: dict[str, list[Any]] = {}
-    for metadata in metadatas:
-        for key, value in (metadata or {}).items():
-            keys.setdefault(key, []).append(value)
+    keys = values_by_key(metadatas)
     if not keys:
         return ""
     looked_at = f"first {len(metadatas)}" if len(metadatas) < count else f"{count:,}"
@@ -237,20 +244,20 @@ def _keys_table(metadatas: Sequence[Mapping[str, Any] | None], count: int) -> Ht
     return shown + (f'<div class="dim">and {len(keys) - KEYS:,} more keys</div>' if len(keys) > KEYS else "")
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return f"list of {_kind(value[0])}" if isinstance(value, list) and value else type(value).__name__
 
 
 # --- A client --------------------------------------------------------------------------------------------
-def client_html(client: Any) -> Html:
+def client_html(client: Client) -> Html:
     """A card: where the client is, and its collections with their counts."""
     title = type(client).__name__
     where = [(name, escape(getattr(client, name))) for name in ("tenant", "database") if hasattr(client, name)]
-    if inspect.iscoroutinefunction(client.list_collections):
+    if not offers(client, "list_collections"):
         return block(facts(title, where))
     try:
-        names = sorted(one if isinstance(one, str) else one.name for one in client.list_collections())
-        rows = [[escape(name), f"{_count(client, name):,}"] for name in names[:COLLECTIONS]]
+        names = collection_names(client)
+        rows = [[escape(name), f"{opened(client, name).count():,}"] for name in names[:COLLECTIONS]]
     except Exception as error:  # noqa: BLE001  # a display never raises
         return block(facts(title, [*where, ("cannot be read", escape(_message(error), 300))]))
     more = f'<div class="dim">and {len(names) - COLLECTIONS:,} more</div>' if len(names) > COLLECTIONS else ""
@@ -258,27 +265,21 @@ def client_html(client: Any) -> Html:
     return block(facts(title, where), listed, more)
 
 
-def _count(client: Any, name: str) -> int:
-    """The count without the embedding function, which get_collection would load."""
-    counted: int = client.get_collection(name, embedding_function=None).count()
-    return counted
-
-
 def _message(error: Exception) -> str:
     return visible(error) or type(error).__name__
 
 
 # --- chromadb's own objects ------------------------------------------------------------------------------
-def _dict_html(value: Any) -> Html | None:
+def _dict_html(value: Columns) -> Html | None:
     """An answer of chromadb is a plain dict; any other dict is displayed as before."""
     if hasattr(type(value), "_repr_html_"):
-        html: Html | None = value._repr_html_()
+        html: Html | None = getattr(value, "_repr_html_")()  # noqa: B009  # it has its own
         return html
     return result_html(value) if is_result(value) else None
 
 
 #: Module and class of an object that has no display of its own -> its display.
-FORMATTERS: dict[tuple[str, str], Callable[[Any], Html | None]] = {
+FORMATTERS: dict[tuple[str, str], Callable[..., Html | None]] = {
     ("chromadb.api.models.Collection", "Collection"): collection_html,
     ("chromadb.api.models.AsyncCollection", "AsyncCollection"): collection_html,
     ("chromadb.api.client", "Client"): client_html,

@@ -5,18 +5,22 @@ A mistake of the person is a short UsageError. What a command does stands in ``c
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import Bool, Enum, Int
 
+from chroma_nb._optional import Untyped
 from chroma_nb.jupyter.command_line import split
 from chroma_nb.jupyter.commands import dispatch
 from chroma_nb.jupyter.completion import complete
 from chroma_nb.jupyter.scope import seen_by_the_caller
 from chroma_nb.jupyter.session import Session
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 
 @magics_class
@@ -32,14 +36,14 @@ class ChromaMagics(Magics):
     confirm = Bool(True, help="Whether %chroma delete asks where --yes is not given.").tag(config=True)
     short_errors = Bool(True, help="Whether errors are one line; off, the whole traceback.").tag(config=True)
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.session = Session(shell.user_ns, self)
         self.matcher = _matcher(self.session)
 
     @no_var_expand
     @line_cell_magic
-    def chroma(self, line: str, cell: str | None = None) -> Any:
+    def chroma(self, line: str, cell: str | None = None) -> object:
         """Chroma collections: ``%chroma COMMAND …``, or ``%%chroma COMMAND …`` with texts below.
 
         %chroma                                         the commands; each explains itself: %chroma query -h
@@ -61,7 +65,7 @@ class ChromaMagics(Magics):
             raise UsageError(_short(error)) from None
 
 
-def _matcher(session: Session) -> Any:
+def _matcher(session: Session) -> Untyped:
     """What IPython asks at a press of Tab, in a line or the first line of a cell."""
 
     @context_matcher(identifier="chroma_nb")  # type: ignore[untyped-decorator]

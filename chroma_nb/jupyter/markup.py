@@ -12,11 +12,12 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from chroma_nb.errors import ChromaError
+from chroma_nb.types import Array, Fields
 
 #: Text that is HTML already. Everything else goes through ``escape``.
 Html: TypeAlias = str
@@ -82,7 +83,7 @@ def visible(value: object) -> str:
 
 
 def escape(value: object, limit: int | None = None) -> Html:
-    """Any value as HTML text that is safe between tags and in quoted attributes.
+    """A value as HTML text that is safe between tags and in quoted attributes.
 
     >>> escape('<b title="x">')
     '&lt;b title=&quot;x&quot;&gt;'
@@ -145,7 +146,7 @@ def facts(caption: str, pairs: Iterable[tuple[str, Html]]) -> Html:
     return f"<table><caption>{escape(caption, 200)}</caption><tbody>{rows}</tbody></table>"
 
 
-def chips(values: dict[str, Any] | None, limit: int = 12) -> Html:
+def chips(values: Fields | None, limit: int = 12) -> Html:
     """Metadata as small labels, keys in alphabetical order."""
     if not values:
         return ""
@@ -156,7 +157,7 @@ def chips(values: dict[str, Any] | None, limit: int = 12) -> Html:
     return shown + (f'<span class="dim">+{len(values) - limit}</span>' if len(values) > limit else "")
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A metadata value as one reads it: text without quotes, lists with commas."""
     if isinstance(value, list):
         return ", ".join(map(plain, value))
@@ -223,7 +224,7 @@ def _marked(text: str, marks: Sequence[Marks]) -> Html:
     return "".join([*parts, escape(text[at:])])
 
 
-def thumbnail(pixels: Any, alt: str) -> Html:
+def thumbnail(pixels: object, alt: str) -> Html:
     """An image (array of height, width and perhaps 1, 3 or 4 channels) in small; "" for anything else."""
     array = np.asarray(pixels)
     if array.ndim == 2:
@@ -238,7 +239,7 @@ def thumbnail(pixels: Any, alt: str) -> Html:
     return f'<img loading="lazy" alt="{escape(alt, 80)}" src="data:image/png;base64,{png}">'
 
 
-def _png(pixels: Any) -> bytes:
+def _png(pixels: Array) -> bytes:
     """The few lines of PNG that are needed: the same bytes on every machine with the same zlib."""
     height, width, channels = pixels.shape
     colour = {1: 0, 3: 2, 4: 6}[channels]

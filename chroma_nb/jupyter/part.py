@@ -6,14 +6,14 @@ afterwards, there is ``chroma_nb.copy``.
 
 from __future__ import annotations
 
-from typing import Any
-
 from chroma_nb.client.reembed import refuse_without_vectors
+from chroma_nb.collection import Client, Collection, embedding_function, index
 from chroma_nb.dataframe_calls import arguments, without_empty_metadata
 from chroma_nb.records import Records
+from chroma_nb.types import Options
 
 
-def new_like(source: Any, client: Any, name: str) -> Any:
+def new_like(source: Collection, client: Client, name: str) -> Collection:
     """A new collection of the space, model and metadata of ``source``; an error where there is one of this name.
 
     >>> import chroma_nb
@@ -24,11 +24,9 @@ def new_like(source: Any, client: Any, name: str) -> Any:
     ({'by': 'me'}, 'cosine')
     >>> client.close()
     """
-    configuration = source.configuration_json or {}
-    space = next((configuration[kind]["space"] for kind in ("hnsw", "spann") if configuration.get(kind)), None)
-    nameless = (configuration.get("embedding_function") or {"type": "legacy"}).get("type") == "legacy"
-    made: dict[str, Any] = {
-        "embedding_function": None if nameless else source.configuration.get("embedding_function"),
+    space = index(source)[1].get("space")
+    made: Options = {
+        "embedding_function": embedding_function(source),
         "configuration": None if space is None else {"hnsw": {"space": space}},
         # Chroma refuses metadata in which nothing is said; the space in old metadata is the configuration's now.
         "metadata": {key: value for key, value in (source.metadata or {}).items() if not key.startswith("hnsw:")},
@@ -36,7 +34,7 @@ def new_like(source: Any, client: Any, name: str) -> Any:
     return client.create_collection(name, **{part: given for part, given in made.items() if given or part[0] == "e"})
 
 
-def add(target: Any, records: Records) -> int:
+def add(target: Collection, records: Records) -> int:
     """Write records with everything they have; how many."""
     if records.ids:
         refuse_without_vectors(records, target.name)

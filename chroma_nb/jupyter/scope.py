@@ -10,27 +10,26 @@ import inspect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FrameType
-from typing import Any
 
 #: Whose frames stand between the one who wrote the magic and its command.
 _BETWEEN = frozenset(("IPython", "chroma_nb", "decorator", "traitlets", "contextlib"))
 
 
-class Scope(Mapping[str, Any]):
+class Scope(Mapping[str, object]):
     """Variables from the inside out; a local one that has no value yet hides those of the same name."""
 
     def __init__(
-        self, functions: Sequence[Mapping[str, Any]], outside: Sequence[Mapping[str, Any]], local: frozenset[str]
+        self, functions: Sequence[Mapping[str, object]], outside: Sequence[Mapping[str, object]], local: frozenset[str]
     ) -> None:
         self._layers = [*functions, *outside]
         #: The names that are local where the magic stands, with a value or without.
         self.local = local
         #: The variables of the functions alone.
-        self.of_functions: dict[str, Any] = {}
+        self.of_functions: dict[str, object] = {}
         for layer in reversed(functions):
             self.of_functions.update(layer)
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> object:
         for place, layer in enumerate(self._layers):
             if name in layer:
                 return layer[name]
@@ -50,7 +49,7 @@ class Scope(Mapping[str, Any]):
         return not hidden and any(name in layer for layer in self._layers)
 
 
-def seen_by_the_caller(notebook: dict[str, Any]) -> Mapping[str, Any]:
+def seen_by_the_caller(notebook: dict[str, object]) -> Mapping[str, object]:
     """The variables where the magic was written: ``notebook`` itself, where that is a cell and no function."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:
@@ -80,3 +79,11 @@ def _around(frame: FrameType) -> Iterator[FrameType]:
 
 def _contains(code: CodeType, inner: CodeType) -> bool:
     return any(one is inner or _contains(one, inner) for one in code.co_consts if isinstance(one, CodeType))
+
+
+def notebook_variables() -> list[object]:
+    """What the variables of the notebook hold; nothing outside of one."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    return [] if shell is None else list(shell.user_ns.values())

@@ -22,8 +22,9 @@ from typing import Any, TypeAlias
 from chroma_nb.errors import ChromaError
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.operators import OPERATORS, SCALARS, Operator
+from chroma_nb.types import Json
 
-Filter: TypeAlias = dict[str, Any]
+Filter: TypeAlias = Json
 #: Gives a variable's value, or raises KeyError.
 Lookup: TypeAlias = Callable[[str], Any]
 
@@ -307,7 +308,7 @@ def _unquoted(text: str) -> str:
     return text[1:-1].replace(text[0] * 2, text[0])
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A variable's value as Chroma takes it, or None."""
     if hasattr(value, "tolist"):  # an array, a number of numpy's, a column of a DataFrame
         value = value.tolist()

@@ -19,7 +19,7 @@ from chroma_nb.advice import advised, notes_of
 from chroma_nb.cells import unmasked
 from chroma_nb.embeddings import embedding_matrix, embedding_rows, validate_embeddings
 from chroma_nb.schema import DEFAULT_EMBEDDING_FUNCTION, EMBEDDING_KEY
-from chroma_nb.types import CollectionModel, Matrix
+from chroma_nb.types import CollectionModel, Fields, Json, Matrix
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Target:
     """
 
     model: CollectionModel
-    embedding_function: Any = None
+    embedding_function: object = None
     data_loader: Any = None
-    known: Mapping[str, Any] = field(default_factory=dict)
-    bind: Callable[[Any], Any] = lambda function: function
+    known: Fields = field(default_factory=dict)
+    bind: Callable[[object], object] = lambda function: function
     #: The functions that were asked for, of which a call has at most one.
     asked: list[Any] = field(default_factory=list, compare=False)
 
-    def function(self) -> Any:
+    def function(self) -> object:
         """The function that embeds: see ``choose``."""
         self.asked.append(self.bind(choose(self.embedding_function, self.model, self.known)))
         return self.asked[-1]
@@ -52,7 +52,7 @@ class Target:
         return found
 
 
-def choose(embedding_function: Any, model: CollectionModel, known: Mapping[str, Any]) -> Any:
+def choose(embedding_function: object, model: CollectionModel, known: Mapping[str, object]) -> object:
     """The embedding function of a handle on a collection.
 
     In this order: the handle's, when it is not the default one; the one stored in the configuration; the
@@ -74,12 +74,12 @@ def choose(embedding_function: Any, model: CollectionModel, known: Mapping[str, 
     return embedding_function
 
 
-def is_default(embedding_function: Any) -> bool:
+def is_default(embedding_function: object) -> bool:
     """Whether it is Chroma's default function, which is the one meant where nobody chose."""
     return bool(name_of(embedding_function) == "default")
 
 
-def name_of(embedding_function: Any) -> Any:
+def name_of(embedding_function: Any) -> object:
     """The name it is registered by; NotImplemented when it has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # an incomplete class says so when it is asked
@@ -89,12 +89,12 @@ def name_of(embedding_function: Any) -> Any:
             return NotImplemented
 
 
-def _names_the_default(stored: Mapping[str, Any], embedding_function: Any) -> bool:
+def _names_the_default(stored: Mapping[str, object], embedding_function: object) -> bool:
     """Whether the stored one is the default that the handle has already, perhaps with a model of its own."""
     return embedding_function is not None and stored.get("name") == "default"
 
 
-def _of_schema(serialized_schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _of_schema(serialized_schema: Fields | None) -> Json | None:
     schema = serialized_schema or {}
     for value_types in ((schema.get("keys") or {}).get(EMBEDDING_KEY), schema.get("defaults")):
         index = ((value_types or {}).get("float_list") or {}).get("vector_index")
@@ -108,7 +108,7 @@ def _of_schema(serialized_schema: Mapping[str, Any] | None) -> dict[str, Any] | 
     return None
 
 
-def build(stored: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+def build(stored: Fields, known: Fields) -> object:
     """The function that a collection stored as ``{"name": …, "config": …}``.
 
     Raises ValueError when no class is registered under the name or its class refuses the configuration.
@@ -129,7 +129,7 @@ def build(stored: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
         raise ValueError(f"Could not build embedding function {name} from config {config}: {error}") from error
 
 
-def run(function: Any, values: list[Any], *, is_query: bool) -> Matrix:
+def run(function: Any, values: list[object], *, is_query: bool) -> Matrix:
     """What the function makes of the values: one row for each.
 
     Raises ValueError when the answer is not that; what the function itself raises is left as it is.
@@ -149,11 +149,11 @@ def run(function: Any, values: list[Any], *, is_query: bool) -> Matrix:
     return embedding_matrix(rows)
 
 
-def _named(function: Any) -> str:
+def _named(function: object) -> str:
     return type(function).__name__
 
 
-def _rows(answer: Any) -> Any:
+def _rows(answer: object) -> object:
     """The answer as arrays; more is accepted than from a caller, as in Chroma: tuples, tensors, numbers of any type."""
     if isinstance(answer, np.ndarray):
         return embedding_rows(_as_float32(answer))
@@ -168,7 +168,7 @@ def _rows(answer: Any) -> Any:
     return [_as_float32(np.asarray(unmasked(row))) for row in rows]
 
 
-def _as_float32(array: Any) -> Any:
+def _as_float32(array: Any) -> object:
     """An array of numbers of another type or byte order; others as they are."""
     if array.dtype.kind not in "biuf" or array.dtype in _TAKEN:
         return array
@@ -180,7 +180,7 @@ _TAKEN: Final = frozenset(map(np.dtype, (np.float16, np.float32, np.float64, np.
 
 
 # --- Conflicts -----------------------------------------------------------------------------------------------
-def validate_embedding_function_conflict_on_create(embedding_function: Any, configuration_ef: Any) -> None:
+def validate_embedding_function_conflict_on_create(embedding_function: object, configuration_ef: object) -> None:
     """ValueError when the argument and the configuration name two functions."""
     if embedding_function is None or configuration_ef is None or is_default(embedding_function):
         return
@@ -192,9 +192,7 @@ def validate_embedding_function_conflict_on_create(embedding_function: Any, conf
         )
 
 
-def validate_embedding_function_conflict_on_get(
-    embedding_function: Any, persisted_ef_config: Mapping[str, Any] | None
-) -> None:
+def validate_embedding_function_conflict_on_get(embedding_function: object, persisted_ef_config: Fields | None) -> None:
     """ValueError when the argument is another function than the collection's stored one."""
     if embedding_function is None or persisted_ef_config is None or is_default(embedding_function):
         return
@@ -207,7 +205,7 @@ def validate_embedding_function_conflict_on_get(
         )
 
 
-def validate_embedding_function_update(embedding_function: Any, persisted_ef_config: Mapping[str, Any] | None) -> None:
+def validate_embedding_function_update(embedding_function: Any, persisted_ef_config: Fields | None) -> None:
     """ValueError when a collection cannot change from its stored function to this one."""
     stored = None if persisted_ef_config is None else persisted_ef_config.get("name")
     if embedding_function is None or stored is None:

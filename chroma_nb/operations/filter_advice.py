@@ -16,7 +16,7 @@ from chroma_nb.query.operators import NUMBERS, OPERATORS, of_metadata
 _BRIEF: Final = 200
 
 
-def for_several(where: Any) -> str:
+def for_several(where: object) -> str:
     """How several conditions in one dict are written."""
     if not isinstance(where, dict):
         return ""
@@ -25,19 +25,19 @@ def for_several(where: Any) -> str:
     return f"Write them as {_joined([{key: value} for key, value in where.items()])}"
 
 
-def for_several_operators(key: str, condition: Mapping[Any, Any]) -> str:
+def for_several_operators(key: str, condition: Mapping[Any, object]) -> str:
     """How several operators on one key are written."""
     if not condition:
         return f"Write an operator for {quoted(key)}: one of {', '.join(row.name for row in of_metadata())}."
     return f"Write them as {_joined([{key: {name: operand}} for name, operand in condition.items()])}"
 
 
-def _joined(terms: list[Any]) -> str:
+def _joined(terms: list[object]) -> str:
     whole = shown({"$and": terms}, SHOWN)
     return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one entry a dict'
 
 
-def for_operand(operator: str, operand: Any) -> str:
+def for_operand(operator: str, operand: object) -> str:
     """What makes of an operand one that can be asked for."""
     row = OPERATORS[operator]
     if row.many:
@@ -53,13 +53,13 @@ def for_operand(operator: str, operand: Any) -> str:
     return f"Got {with_article(operand)}: {remedy(operand)}."
 
 
-def for_operands(operands: list[Any]) -> str:
+def for_operands(operands: list[object]) -> str:
     """What is wrong with the list of ``$in`` or ``$nin``."""
     words = for_value(operands).replace("leave the key out", "leave the condition out")
     return f"{words[0].upper()}{words[1:]}."
 
 
-def for_operator(operator: Any, allowed: Collection[str]) -> str:
+def for_operator(operator: object, allowed: Collection[str]) -> str:
     """Which operator may have been meant."""
     name = shown(operator, 30)
     if f"${name}" in allowed:
@@ -78,7 +78,7 @@ def for_operator(operator: Any, allowed: Collection[str]) -> str:
 _MEANT: Final = {"$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "$nin"}
 
 
-def for_filter(where: Any) -> str:
+def for_filter(where: object) -> str:
     """What to write instead of something that is no dict."""
     if isinstance(where, list | tuple):
         return "Write one dict: {'$and': […]} joins several."
@@ -89,7 +89,7 @@ def for_filter(where: Any) -> str:
     return ""
 
 
-def for_junction(terms: Any) -> str:
+def for_junction(terms: object) -> str:
     """What to do about a list of conditions that is none, or too short."""
     if isinstance(terms, list):
         return "Write the one condition alone, without the list." if terms else "Leave the filter out."

@@ -43,7 +43,7 @@ def validate_where(where: Where) -> None:
     check_plain_where(plain_tree(where))
 
 
-def check_plain_where(where: Any) -> None:
+def check_plain_where(where: object) -> None:
     """``validate_where`` of plain values."""
     pending: list[tuple[Any, int]] = [(where, 1)]
     while pending:
@@ -58,7 +58,7 @@ def check_plain_where(where: Any) -> None:
             _check_condition(key, value)
 
 
-def _where_entry(where: Any) -> tuple[str, Any]:
+def _where_entry(where: object) -> tuple[str, Any]:
     if not isinstance(where, dict):
         raise advised(ValueError(f"Expected where to be a dict, got {shown(where)}"), filter_advice.for_filter(where))
     if len(where) != 1:
@@ -111,7 +111,7 @@ def _named(operators: Collection[str]) -> str:
     return ", ".join([*known, *(name for name in operators if name not in known)])
 
 
-def _check_condition(key: str, condition: dict[Any, Any]) -> None:
+def _check_condition(key: str, condition: dict[object, object]) -> None:
     if len(condition) != 1:
         raise advised(
             ValueError(f"Expected operator expression to have exactly one operator, got {shown(condition)}"),
@@ -137,7 +137,7 @@ def _check_condition(key: str, condition: dict[Any, Any]) -> None:
         )
 
 
-def _reason_against(key: str, row: Operator, operand: Any) -> str | None:
+def _reason_against(key: str, row: Operator, operand: object) -> str | None:
     """Why the operator cannot have this operand, in Chroma's words; None when it can."""
     if row.kinds <= NUMBERS and not isinstance(operand, int | float):
         return f"operand value to be an int or a float for operator {row.name}, got {shown(operand)}"
@@ -153,7 +153,7 @@ def _reason_against(key: str, row: Operator, operand: Any) -> str | None:
     return None
 
 
-def _are_of_one_type(values: list[Any]) -> bool:
+def _are_of_one_type(values: list[object]) -> bool:
     if len(set(map(type, values))) <= 1:
         return bool(values)
     first = type(values[0])
@@ -168,7 +168,7 @@ def validate_where_document(where_document: WhereDocument) -> None:
     check_plain_where_document(plain_tree(where_document))
 
 
-def check_plain_where_document(where_document: Any) -> None:
+def check_plain_where_document(where_document: object) -> None:
     """``validate_where_document`` of plain values."""
     pending: list[tuple[Any, int]] = [(where_document, 1)]
     while pending:
@@ -191,7 +191,7 @@ def check_plain_where_document(where_document: Any) -> None:
             raise ValueError(f"Expected where document operand value for operator {operator} to be a non-empty str")
 
 
-def _where_document_entry(where_document: Any) -> tuple[str, Any]:
+def _where_document_entry(where_document: object) -> tuple[str, Any]:
     if not isinstance(where_document, dict):
         raise advised(
             ValueError(f"Expected where document to be a dictionary, got {shown(where_document)}"),
@@ -261,7 +261,7 @@ def check_sendable(filter: Filter) -> None:
 _DEEPEST: Final = 2 * MAX_DEPTH + 4
 
 
-def _endless(where: Any) -> Exception:
+def _endless(where: object) -> Exception:
     """What is said of a filter that contains itself, or of lists in lists."""
     try:
         json.dumps(where)

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb.advice import notes_of
 from chroma_nb.by_label import beside_ids
@@ -44,7 +43,7 @@ from chroma_nb.schema import (
     create_collection_configuration_to_json,
     update_collection_configuration_to_json,
 )
-from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Matrix, ReadLevel
+from chroma_nb.types import Array, CollectionMetadata, CollectionModel, Fields, Include, Json, Matrix, ReadLevel
 
 #: What is embedded, in the order in which Chroma names it.
 _EMBEDDABLE: Final = ("images", "documents", "uris")
@@ -68,7 +67,7 @@ class _In:
     def __enter__(self) -> None:
         """Nothing to prepare."""
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
         notes = notes_of(error)
@@ -90,12 +89,12 @@ _RENAMED: Final = (OverflowError, ValueError, TypeError, AttributeError)
 # --- Records -------------------------------------------------------------------------------------------------
 def add(
     target: Target,
-    ids: Any,
-    embeddings: Any = None,
-    metadatas: Any = None,
-    documents: Any = None,
-    images: Any = None,
-    uris: Any = None,
+    ids: object,
+    embeddings: object = None,
+    metadatas: object = None,
+    documents: object = None,
+    images: object = None,
+    uris: object = None,
 ) -> requests.Add:
     """The request of ``collection.add``: every record gets a vector, given or embedded."""
     records = _records(target, "add", _EMBEDDABLE, ids, embeddings, metadatas, documents, images, uris)
@@ -104,12 +103,12 @@ def add(
 
 def update(
     target: Target,
-    ids: Any,
-    embeddings: Any = None,
-    metadatas: Any = None,
-    documents: Any = None,
-    images: Any = None,
-    uris: Any = None,
+    ids: object,
+    embeddings: object = None,
+    metadatas: object = None,
+    documents: object = None,
+    images: object = None,
+    uris: object = None,
 ) -> requests.Update:
     """The request of ``collection.update``: new documents or images are embedded, other changes need no vector."""
     records = _records(target, "update", _EMBEDDABLE[:2], ids, embeddings, metadatas, documents, images, uris)
@@ -118,12 +117,12 @@ def update(
 
 def upsert(
     target: Target,
-    ids: Any,
-    embeddings: Any = None,
-    metadatas: Any = None,
-    documents: Any = None,
-    images: Any = None,
-    uris: Any = None,
+    ids: object,
+    embeddings: object = None,
+    metadatas: object = None,
+    documents: object = None,
+    images: object = None,
+    uris: object = None,
 ) -> requests.Upsert:
     """The request of ``collection.upsert``: every record gets a vector, given or embedded."""
     records = _records(target, "upsert", _EMBEDDABLE[:2], ids, embeddings, metadatas, documents, images, uris)
@@ -131,7 +130,7 @@ def upsert(
 
 
 def delete(
-    target: Target, ids: Any = None, where: Any = None, where_document: Any = None, limit: Any = None
+    target: Target, ids: Any = None, where: object = None, where_document: Any = None, limit: Any = None
 ) -> requests.Delete:
     """The request of ``collection.delete``."""
     with _In("delete"):
@@ -183,14 +182,14 @@ def get(
 
 def query(
     target: Target,
-    query_embeddings: Any = None,
-    query_texts: Any = None,
-    query_images: Any = None,
-    query_uris: Any = None,
-    ids: Any = None,
+    query_embeddings: object = None,
+    query_texts: object = None,
+    query_images: object = None,
+    query_uris: object = None,
+    ids: object = None,
     n_results: int = 10,
-    where: Any = None,
-    where_document: Any = None,
+    where: object = None,
+    where_document: object = None,
     include: Any = _QUERY_FIELDS,
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
@@ -240,7 +239,7 @@ def _list(values: Sequence[Any] | None) -> Any:
     return values if values is None or isinstance(values, list) else list(values)
 
 
-def vectors(target: Target, values: list[Any], call: str) -> Matrix:
+def vectors(target: Target, values: list[object], call: str) -> Matrix:
     """A vector for each of the values, by the collection's embedding function."""
     with _In(call):
         function = target.function()
@@ -251,7 +250,7 @@ def _place(target: Target) -> tuple[Any, str, str]:
     return target.model.id, target.model.tenant, target.model.database
 
 
-def _base_fields(embeddings: Any, documents: Any, images: Any, uris: Any) -> dict[str, Any]:
+def _base_fields(embeddings: object, documents: object, images: object, uris: object) -> Json:
     return {
         "embeddings": embedding_rows(embeddings if type(embeddings) in _UNLABELLED else as_column(embeddings)),
         "documents": _texts(documents),
@@ -260,7 +259,7 @@ def _base_fields(embeddings: Any, documents: Any, images: Any, uris: Any) -> dic
     }
 
 
-def _texts(given: Any) -> Any:
+def _texts(given: object) -> Any:
     """One text or many as a list of plain str; what is no text stays for the checks."""
     if given is None or (type(given) is list and set(map(type, given)) <= PLAIN):
         return given
@@ -271,7 +270,7 @@ def _texts(given: Any) -> Any:
 _UNLABELLED: Final = frozenset({list, tuple, dict, str, np.ndarray, type(None)})
 
 
-def _checked_fields(ids: Any, **given: Any) -> dict[str, Any]:
+def _checked_fields(ids: object, **given: object) -> Json:
     """The fields as lists, vectors as rows, in the order in which Chroma names them."""
     for name, values in given.items():
         if type(values) not in _UNLABELLED:
@@ -290,12 +289,12 @@ def _records(
     target: Target,
     call: str,
     embeddable: Sequence[str],
-    ids: Any,
-    embeddings: Any,
-    metadatas: Any,
-    documents: Any,
-    images: Any,
-    uris: Any,
+    ids: object,
+    embeddings: object,
+    metadatas: object,
+    documents: object,
+    images: object,
+    uris: object,
 ) -> Records:
     """The records that a call writes: its arguments checked, and what can be embedded embedded where it has to be."""
     function = name = None
@@ -317,7 +316,7 @@ def _records(
     return Records(fields["ids"], vectors, fields["documents"], fields["metadatas"], fields["uris"])
 
 
-def _embedded_field(target: Target, fields: Mapping[str, Any], embeddable: Sequence[str]) -> tuple[str, Any]:
+def _embedded_field(target: Target, fields: Fields, embeddable: Sequence[str]) -> tuple[str, Any]:
     """Which field is embedded, and by what. ValueError when there is no function, or no loader for uris."""
     name = next(name for name in embeddable if fields[name] is not None)
     if name == "uris" and target.data_loader is None:
@@ -325,19 +324,19 @@ def _embedded_field(target: Target, fields: Mapping[str, Any], embeddable: Seque
     return name, target.function()
 
 
-def _made_vectors(target: Target, function: Any, fields: Mapping[str, Any], name: str, *, is_query: bool) -> Matrix:
+def _made_vectors(target: Target, function: object, fields: Fields, name: str, *, is_query: bool) -> Matrix:
     values = target.data_loader(uris=fields["uris"]) if name == "uris" else fields[name]
     return embed.run(function, values, is_query=is_query)
 
 
-def _given_vectors(rows: npt.NDArray[Any] | list[Any], call: str) -> Matrix:
+def _given_vectors(rows: Array | list[Any], call: str) -> Matrix:
     if type(rows) is np.ndarray and rows.dtype == np.float32 and rows.flags.c_contiguous:
         return rows
     with _In(call):
         return embedding_matrix(rows)
 
 
-def _check_delete_limit(limit: Any, *, filtered: bool) -> None:
+def _check_delete_limit(limit: object, *, filtered: bool) -> None:
     if limit is None:
         return
     if not isinstance(limit, int) or isinstance(limit, bool):
@@ -362,7 +361,7 @@ def create_collection(
     tenant: str,
     database: str,
     schema: Schema | None = None,
-    configuration: Any = None,
+    configuration: object = None,
     metadata: CollectionMetadata | None = None,
     embedding_function: Any = None,
     get_or_create: bool = False,
@@ -391,7 +390,7 @@ def create_collection(
     )
 
 
-def _schema_json(schema: Any) -> dict[str, Any] | None:
+def _schema_json(schema: object) -> Json | None:
     if schema is None:
         return None
     if not isinstance(schema, Schema):
@@ -399,7 +398,7 @@ def _schema_json(schema: Any) -> dict[str, Any] | None:
     return schema.serialize_to_json()
 
 
-def check_embedding_function(model: CollectionModel, embedding_function: Any) -> None:
+def check_embedding_function(model: CollectionModel, embedding_function: object) -> None:
     """ValueError when the function is another than the one the collection stored."""
     embed.validate_embedding_function_conflict_on_get(
         embedding_function, model.configuration_json.get("embedding_function")
@@ -410,7 +409,7 @@ def modify(
     target: Target,
     name: Any = None,
     metadata: Any = None,
-    configuration: Any = None,
+    configuration: object = None,
     register: Callable[[type], Any] | None = None,
 ) -> requests.ModifyCollection:
     """The request of ``collection.modify``.
@@ -450,7 +449,7 @@ def search(target: Target, searches: Any, read_level: ReadLevel = ReadLevel.INDE
     )
 
 
-def _embedded_rank(target: Target, rank: Any, levels: int) -> Any:
+def _embedded_rank(target: Target, rank: object, levels: int) -> Any:
     """The rank expression, as JSON, with vectors in place of texts."""
     if levels <= 0:
         raise ValueError("Expected a rank that can be sent, got one that is nested too deeply")
@@ -464,7 +463,7 @@ def _embedded_rank(target: Target, rank: Any, levels: int) -> Any:
     return {name: part if name == "$knn" else _embedded_rank(target, part, levels - 1) for name, part in rank.items()}
 
 
-def _embedded_text(target: Target, text: str, key: Any) -> list[float]:
+def _embedded_text(target: Target, text: str, key: object) -> list[float]:
     if key != "#embedding":
         raise ValueError(
             f"Cannot embed string query for key '{key}': no embedding function configured for this key in the "

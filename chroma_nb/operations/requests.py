@@ -6,9 +6,8 @@ Requests hold values that are checked and embedded already (``prepare.py``). Not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -21,6 +20,8 @@ from chroma_nb.types import (
     CollectionMetadata,
     CollectionModel,
     Database,
+    Fields,
+    Json,
     Matrix,
     ReadLevel,
     Tenant,
@@ -51,6 +52,10 @@ class Request(Generic[R]):
                 object.__setattr__(self, name, plain_tree(value))
             elif not PLAIN.issuperset(map(type, value)):
                 object.__setattr__(self, name, tuple(map(plain, value)))
+
+
+#: A request, whatever its answer.
+AnyRequest: TypeAlias = Request[Any]
 
 
 # --- The server itself ------------------------------------------------------------------------------
@@ -154,8 +159,8 @@ class CreateCollection(Request[CollectionModel]):
     tenant: str
     database: str
     metadata: CollectionMetadata | None = None
-    configuration: dict[str, Any] | None = None
-    schema: dict[str, Any] | None = None
+    configuration: Json | None = None
+    schema: Json | None = None
     get_or_create: bool = False
 
 
@@ -186,7 +191,7 @@ class ModifyCollection(Request[None]):
     database: str
     new_name: str | None = None
     new_metadata: CollectionMetadata | None = None
-    new_configuration: dict[str, Any] | None = None
+    new_configuration: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -286,7 +291,7 @@ class Query(Filtered[QueryResult]):
 class Search(CollectionRequest[SearchResult]):
     """``searches`` are Search expressions as JSON."""
 
-    searches: tuple[Mapping[str, Any], ...]
+    searches: tuple[Fields, ...]
     read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
 
 
@@ -314,7 +319,7 @@ class AttachFunction(CollectionRequest[dict[str, Any]]):
     function_id: str
     name: str
     output_collection: str
-    params: Mapping[str, Any] | None = None
+    params: Fields | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ and goes along as a note.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Iterable, Iterator, KeysView, ValuesView
 from itertools import chain
 from operator import index
 from typing import Any, Final, TypedDict, TypeGuard, cast, overload
@@ -28,6 +28,7 @@ from chroma_nb.types import (
     TYPE_KEY,
     Documents,
     Embeddings,
+    Fields,
     IDs,
     Image,
     Images,
@@ -78,7 +79,7 @@ def get_default_embeddable_record_set_fields() -> set[str]:
     return set(_EMBEDDABLE)
 
 
-def as_column(target: Any) -> Any:
+def as_column(target: object) -> Any:
     """A column of a table, an array of texts or an iterator as the list it stands for; anything else as it is.
 
     Chroma takes each of them for one value, and refuses it; as it does tuples, which stay refused.
@@ -126,7 +127,7 @@ def normalize_metadatas(metadatas: Metadata | list[Metadata] | None) -> Metadata
     return normal_and_valid_metadatas(metadatas)[0]
 
 
-def normal_and_valid_metadatas(metadatas: Any) -> tuple[Metadatas | None, bool]:
+def normal_and_valid_metadatas(metadatas: object) -> tuple[Metadatas | None, bool]:
     """As ``normalize_metadatas``, and whether a quick look has shown them to be valid."""
     if metadatas is None:
         return None, True
@@ -143,7 +144,7 @@ def normal_and_valid_metadatas(metadatas: Any) -> tuple[Metadatas | None, bool]:
 
 
 def normalize_base_record_set(
-    embeddings: Any = None, documents: Any = None, images: Any = None, uris: Any = None
+    embeddings: object = None, documents: Any = None, images: Any = None, uris: Any = None
 ) -> BaseRecordSet:
     """The four fields, each a list or None.
 
@@ -159,7 +160,12 @@ def normalize_base_record_set(
 
 
 def normalize_insert_record_set(
-    ids: Any, embeddings: Any, metadatas: Any = None, documents: Any = None, images: Any = None, uris: Any = None
+    ids: object,
+    embeddings: Any,
+    metadatas: Any = None,
+    documents: object = None,
+    images: object = None,
+    uris: object = None,
 ) -> InsertRecordSet:
     """The six fields, each a list or None.
 
@@ -174,7 +180,7 @@ def normalize_insert_record_set(
 
 
 # --- Record sets -------------------------------------------------------------------------------------------
-def validate_lengths(record_set: Mapping[str, Any]) -> None:
+def validate_lengths(record_set: Fields) -> None:
     """ValueError unless all fields that are given are equally long and not empty."""
     given = {name: len(values) for name, values in record_set.items() if values is not None}
     if not given:
@@ -186,7 +192,7 @@ def validate_lengths(record_set: Mapping[str, Any]) -> None:
         raise advised(ValueError(f"Unequal lengths for fields: {lengths}"), advice.for_lengths(given))
 
 
-def validate_base_record_set(record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any]) -> None:
+def validate_base_record_set(record_set: BaseRecordSet | InsertRecordSet | Fields) -> None:
     """ValueError unless the fields fit together and hold what they should; uris are left to the engine."""
     validate_lengths(record_set)
     if record_set["embeddings"] is not None:
@@ -197,7 +203,7 @@ def validate_base_record_set(record_set: BaseRecordSet | InsertRecordSet | Mappi
         validate_images(record_set["images"])
 
 
-def validate_insert_record_set(record_set: InsertRecordSet | Mapping[str, Any]) -> None:
+def validate_insert_record_set(record_set: InsertRecordSet | Fields) -> None:
     """``validate_base_record_set``, and the ids and metadatas."""
     validate_base_record_set(record_set)
     validate_ids(record_set["ids"])
@@ -206,7 +212,7 @@ def validate_insert_record_set(record_set: InsertRecordSet | Mapping[str, Any]) 
 
 
 def validate_record_set_for_embedding(
-    record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any], embeddable_fields: Iterable[str] | None = None
+    record_set: BaseRecordSet | InsertRecordSet | Fields, embeddable_fields: Iterable[str] | None = None
 ) -> None:
     """ValueError unless exactly one of the embeddable fields is given, and no embeddings."""
     if record_set["embeddings"] is not None:
@@ -215,7 +221,7 @@ def validate_record_set_for_embedding(
 
 
 def validate_record_set_contains_any(
-    record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any], contains_any: Iterable[str]
+    record_set: BaseRecordSet | InsertRecordSet | Fields, contains_any: Iterable[str]
 ) -> None:
     """ValueError unless one of the fields, or several, are given."""
     if _given(record_set, contains_any) == 0:
@@ -223,20 +229,20 @@ def validate_record_set_contains_any(
 
 
 def validate_record_set_contains_one(
-    record_set: BaseRecordSet | InsertRecordSet | Mapping[str, Any], contains_one: Iterable[str]
+    record_set: BaseRecordSet | InsertRecordSet | Fields, contains_one: Iterable[str]
 ) -> None:
     """ValueError unless exactly one of the fields is given."""
     if _given(record_set, contains_one) != 1:
         raise ValueError(f"Exactly one of {', '.join(contains_one)} must be provided")
 
 
-def _given(record_set: Mapping[str, Any], names: Iterable[str]) -> int:
+def _given(record_set: Fields, names: Iterable[str]) -> int:
     if any(name not in record_set for name in names):
         raise ValueError(f"Invalid field in contains: {', '.join(names)}, available fields: {', '.join(record_set)}")
     return sum(record_set[name] is not None for name in names)
 
 
-def validate_batch(batch: tuple[Any, ...], limits: Mapping[str, Any]) -> None:
+def validate_batch(batch: tuple[Any, ...], limits: Fields) -> None:
     """ValueError when the batch, whose first item is its ids, is larger than ``limits["max_batch_size"]``."""
     if len(batch[0]) > limits["max_batch_size"]:
         raise ValueError(f"Batch size {len(batch[0])} exceeds maximum batch size {limits['max_batch_size']}")
@@ -287,7 +293,7 @@ def validate_metadata(metadata: Metadata | None) -> Metadata | None:
     return metadata
 
 
-def _check_entry(key: Any, value: Any) -> None:
+def _check_entry(key: object, value: object) -> None:
     if key == META_KEY_CHROMA_DOCUMENT:
         raise ValueError(f"Expected metadata to not contain the reserved key {META_KEY_CHROMA_DOCUMENT}")
     if not isinstance(key, str):
@@ -311,7 +317,7 @@ def validate_metadatas(metadatas: Metadatas) -> Metadatas:
     return validate_metadatas_of(None, metadatas)
 
 
-def validate_metadatas_of(ids: Any, metadatas: Metadatas) -> Metadatas:
+def validate_metadatas_of(ids: object, metadatas: Metadatas) -> Metadatas:
     """``validate_metadatas``; what is noted of an error says which of the records of these ids it is."""
     if not isinstance(metadatas, list):
         raise ValueError(f"Expected metadatas to be a list, got {shown(metadatas)}")
@@ -335,7 +341,7 @@ def _are_plainly_valid(metadatas: list[Any]) -> bool:
     return set(map(type, chain.from_iterable(map(dict.values, given)))) <= PLAIN
 
 
-def _check_list_value(key: str, value: list[Any]) -> None:
+def _check_list_value(key: str, value: list[object]) -> None:
     if not value:
         raise ValueError(f"Expected metadata list value for key '{key}' to be non-empty")
     kinds = set(map(type, value))
@@ -346,7 +352,7 @@ def _check_list_value(key: str, value: list[Any]) -> None:
         )
 
 
-def validate_documents(documents: Any, nullable: bool = False) -> None:
+def validate_documents(documents: object, nullable: bool = False) -> None:
     """ValueError unless a non-empty list of str; ``nullable`` allows None among them."""
     if not isinstance(documents, list):
         raise ValueError(f"Expected documents to be a list, got {type(documents).__name__}")
@@ -362,17 +368,17 @@ def validate_documents(documents: Any, nullable: bool = False) -> None:
             )
 
 
-def is_image(target: Any) -> TypeGuard[Image]:
+def is_image(target: object) -> TypeGuard[Image]:
     """Whether it is an array of at least two dimensions."""
     return isinstance(target, np.ndarray) and target.ndim >= 2
 
 
-def is_document(target: Any) -> TypeGuard[str]:
+def is_document(target: object) -> TypeGuard[str]:
     """Whether it is a str."""
     return isinstance(target, str)
 
 
-def validate_images(images: Any) -> None:
+def validate_images(images: object) -> None:
     """ValueError unless a non-empty list of arrays of at least two dimensions."""
     if not isinstance(images, list):
         raise ValueError(f"Expected images to be a list, got {type(images).__name__}")
@@ -431,7 +437,7 @@ def validate_n_results(n_results: int) -> int:
 _UINT32_MAX: Final = 2**32 - 1
 
 
-def check_name_is_str(name: Any, argument: str = "name") -> str:
+def check_name_is_str(name: object, argument: str = "name") -> str:
     """The name under which something is looked up; TypeError unless a str."""
     name = plain(name)
     if type(name) is not str:
@@ -439,7 +445,7 @@ def check_name_is_str(name: Any, argument: str = "name") -> str:
     return name
 
 
-def check_collection_id(id: Any) -> UUID:
+def check_collection_id(id: object) -> UUID:
     """The id; InvalidArgumentError unless a UUID or the text of one."""
     if isinstance(id, UUID):
         return id
@@ -455,7 +461,7 @@ def check_collection_id(id: Any) -> UUID:
 def check_limit(limit: int, argument: str = "limit") -> int: ...
 @overload
 def check_limit(limit: int | None, argument: str = "limit") -> int | None: ...
-def check_limit(limit: Any, argument: str = "limit") -> int | None:
+def check_limit(limit: object, argument: str = "limit") -> int | None:
     """A limit, an offset or a number of results; TypeError unless an integer, OverflowError unless from 0 to 2**32 - 1.
 
     >>> check_limit(10)

@@ -9,10 +9,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeGuard
 
 import numpy as np
-import numpy.typing as npt
+
+from chroma_nb.types import Float64, Indices
 
 #: Okabe and Ito's palette without black and yellow, which vanish on a dark or a white page.
 PALETTE: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6BB1")
@@ -26,15 +27,13 @@ _FEW_NUMBERS: Final = 12
 #: pandas' empty cells and what numpy masks, by the names of their types: pandas is not loaded for this.
 _MISSING: Final = ("NAType", "NaTType", "MaskedConstant")
 
-Rows = npt.NDArray[np.intp]
-
 
 @dataclass(frozen=True)
 class Group:
     """Records of one colour: what they are called, which rows they are, and how they look."""
 
     name: str
-    rows: Rows
+    rows: Indices
     colour: str
     shape: str
 
@@ -43,12 +42,12 @@ class Group:
 class Scale:
     """Records coloured by number: rows, their values, and the rows without one."""
 
-    rows: Rows
-    values: npt.NDArray[np.float64]
-    missing: Rows
+    rows: Indices
+    values: Float64
+    missing: Indices
 
 
-def coloured(values: Sequence[Any]) -> list[Group] | Scale:
+def coloured(values: Sequence[object]) -> list[Group] | Scale:
     """Groups for categories, a scale for numbers.
 
     >>> [(group.name, len(group.rows)) for group in coloured(["a", "b", None, "a"])]
@@ -58,9 +57,10 @@ def coloured(values: Sequence[Any]) -> list[Group] | Scale:
     """
     there = [not _missing(value) for value in values]
     known = [value for value, is_there in zip(values, there, strict=True) if is_there]
-    if known and all(is_number(value) for value in known) and not _few_whole(known):
+    numbers = [float(value) for value in known if is_number(value)]
+    if numbers and len(numbers) == len(known) and not _few_whole(known):
         rows = np.flatnonzero(there)
-        return Scale(rows, np.array([float(value) for value in known]), np.flatnonzero(np.logical_not(there)))
+        return Scale(rows, np.array(numbers), np.flatnonzero(np.logical_not(there)))
     return _groups([_text(value) if is_there else None for value, is_there in zip(values, there, strict=True)])
 
 
@@ -81,27 +81,27 @@ def _groups(names: Sequence[str | None]) -> list[Group]:
     return groups
 
 
-def _missing(value: Any) -> bool:
+def _missing(value: object) -> bool:
     if isinstance(value, (float, np.floating)):
         return math.isnan(value)
     return value is None or type(value).__name__ in _MISSING
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float | np.number]:
     """Whether a value is a finite number, Python's or numpy's; a bool is none.
 
     >>> is_number(np.float32(1)), is_number(True), is_number(float("nan"))
     (True, False, False)
     """
-    is_kind = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    return is_kind and math.isfinite(value)
+    kinds = (int, float, np.integer, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _few_whole(values: Sequence[Any]) -> bool:
+def _few_whole(values: Sequence[object]) -> bool:
     return all(isinstance(value, (int, np.integer)) for value in values) and len(set(values)) <= _FEW_NUMBERS
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
     return ("true" if value else "false") if isinstance(value, (bool, np.bool_)) else str(value)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chroma_nb._optional import require
+from chroma_nb.collection import Collection, space
 from chroma_nb.projection import neighbours, reducers
 from chroma_nb.projection.colours import SCALE
 from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.plotly_text import escaped, folded
 from chroma_nb.projection.projection import Projection, of_records
-from chroma_nb.projection.reading import read, space
+from chroma_nb.projection.reading import read
 from chroma_nb.records import Records
 from chroma_nb.types import Matrix
 
 if TYPE_CHECKING:
     import pandas
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Comparison:
 
     def to_df(self) -> pandas.DataFrame:
         """One row a record, the most changed first: id, overlap, moved (in widths of the map), document."""
-        pd: Any = require("pandas", feature="a comparison")
+        pd = require("pandas", feature="a comparison")
         frame: pandas.DataFrame = pd.DataFrame(
             {
                 "id": self.first.ids,
@@ -56,7 +58,7 @@ class Comparison:
         order = np.lexsort((-self.moved, self.overlap))
         return frame.iloc[order].reset_index(drop=True)
 
-    def figure(self, height: int = 520) -> Any:
+    def figure(self, height: int = 520) -> Figure:
         """The two maps beside each other, coloured by how many neighbours stayed. One figure: a selection is shared."""
         subplots = require("plotly.subplots", feature="the figure of a comparison")
         go = require("plotly.graph_objects", feature="the figure of a comparison")
@@ -100,7 +102,7 @@ class Comparison:
 
 
 def compare(
-    a: Any, b: Any, method: str = "auto", *, k: int = 10, sample: int | None = None, seed: int = 42
+    a: Collection, b: Collection, method: str = "auto", *, k: int = 10, sample: int | None = None, seed: int = 42
 ) -> Comparison:
     """What two collections make of the records (by id) that both hold: other models, settings, versions.
 

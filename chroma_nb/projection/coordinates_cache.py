@@ -13,10 +13,11 @@ import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from chroma_nb.collection import Collection, directory
 from chroma_nb.types import Matrix
 
 #: Maps kept in one directory; the ones not used for longest go first.
@@ -24,7 +25,7 @@ MOST: Final = 32
 _VERSION: Final = 1
 
 
-def key(ids: Sequence[str], embeddings: Matrix, **parameters: Any) -> str:
+def key(ids: Sequence[str], embeddings: Matrix, **parameters: object) -> str:
     """What names a map: its records, their vectors and how it is made.
 
     >>> vectors = np.zeros((1, 2), np.float32)
@@ -39,14 +40,10 @@ def key(ids: Sequence[str], embeddings: Matrix, **parameters: Any) -> str:
     return content.hexdigest()
 
 
-def directories(collection: Any) -> list[Path]:
+def directories(collection: Collection) -> list[Path]:
     """Where a map of this collection may be kept: beside it if it is ours and on disk, else for the user."""
-    places = []
-    if type(collection).__module__.startswith("chroma_nb."):
-        settings = collection._client.get_settings()
-        if settings.is_persistent:
-            places.append(Path(settings.persist_directory) / "cache")
-    return [*places, _user_directory()]
+    own = directory(collection)
+    return [_user_directory()] if own is None else [own / "cache", _user_directory()]
 
 
 def _user_directory() -> Path:

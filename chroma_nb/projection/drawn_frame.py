@@ -6,11 +6,14 @@ Loads pandas, so the functions that answer one import it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import pandas as pd
 
-Draw = Callable[..., Any]
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+Draw: TypeAlias = "Callable[..., Figure]"
 
 
 class DrawnFrame(pd.DataFrame):
@@ -35,7 +38,7 @@ class DrawnFrame(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
-    def figure(self, **options: Any) -> Any:
+    def figure(self, **options: object) -> Figure:
         """The picture as a plotly figure; the function that made the table says which options there are."""
         if self._draw is None:
             raise ValueError("this table was stored and loaded: it has no collection to draw; ask for it once more")

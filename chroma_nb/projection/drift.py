@@ -11,26 +11,25 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb._optional import require
+from chroma_nb.collection import Collection, space
 from chroma_nb.projection import neighbours, reducers
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.projection import Projection, of_records
-from chroma_nb.projection.reading import check, drawn, read_id_list, read_ids, space
+from chroma_nb.projection.reading import check, drawn, read_id_list, read_ids
 from chroma_nb.records import Records
-from chroma_nb.types import Where
+from chroma_nb.types import Float64, Indices, Mask, Where
 
 if TYPE_CHECKING:
     import pandas
+    from plotly.graph_objects import Figure
 
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 #: One column a way to deal the records out, True for "before"; the first column is how they lie.
-Deals = npt.NDArray[np.bool_]
+Deals: TypeAlias = Mask
 
 _SIDES: Final = ("before", "after")
 _COLOURS: Final = dict(zip(_SIDES, PALETTE, strict=False))
@@ -58,8 +57,8 @@ class Contrast:
     """For each record: the share of its own batch among its neighbours over that by chance, and the row of its
     nearest record in the other batch."""
 
-    scores: Floats
-    nearest: Rows
+    scores: Float64
+    nearest: Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +73,10 @@ class Drift:
     measures: dict[str, Measure]
     records: Records
     batches: list[str]
-    scores: Floats
-    nearest: Rows
-    distances: Floats
-    collection: Any
+    scores: Float64
+    nearest: Indices
+    distances: Float64
+    collection: Collection
     single: bool
     method: str
     seed: int
@@ -104,7 +103,7 @@ class Drift:
         chance: 1 is ordinary; missing for a batch of one), distance to the nearest record of the other batch (cosine,
         or Euclidean where the collection's is l2), nearest (the id of that one), document.
         """
-        pd: Any = require("pandas", feature="a table of drift")
+        pd = require("pandas", feature="a table of drift")
         if not per_record:
             before, after = (self.batches.count(side) for side in _SIDES)
             rows = [{"measure": name, **vars(one)} for name, one in self.measures.items()]
@@ -132,7 +131,7 @@ class Drift:
             made.collection = None
         return made
 
-    def figure(self, **options: Any) -> Any:
+    def figure(self, **options: object) -> Figure:
         """The map of both batches in two colours; options as of ``Projection.figure``."""
         figure = self.projection.figure(**{"color": self.batches, **options})
         if "color" not in options:  # else the larger batch would have the first colour
@@ -142,9 +141,9 @@ class Drift:
 
 
 def drift(
-    collection: Any,
+    collection: Collection,
     before: Where | None = None,
-    after: Any = None,
+    after: Where | Collection | None = None,
     *,
     method: str = "auto",
     sample: int | None = 2_000,
@@ -213,8 +212,8 @@ def drift(
 
 # --- Two batches ----------------------------------------------------------------------------------------
 def _read(
-    collection: Any, before: Where | None, after: Any, sample: int | None, seed: int
-) -> tuple[tuple[Records, Records], Any]:
+    collection: Collection, before: Where | None, after: Where | Collection | None, sample: int | None, seed: int
+) -> tuple[tuple[Records, Records], Collection | None]:
     """The records of both batches, and the second collection if there is one."""
     check(collection, sample)
     if not (before is None or isinstance(before, Mapping)):
@@ -222,9 +221,10 @@ def _read(
             f"expected before to be a where filter, got {type(before).__name__}; "
             "a second collection is given by name: drift(collection, after=other)"
         )
-    second = None if after is None or isinstance(after, Mapping) else after
-    if second is not None:
-        check(second, sample)
+    second: Collection | None = None
+    if after is not None and not isinstance(after, Mapping):
+        check(after, sample)
+        second = after
         ids = read_id_list(collection, before), read_id_list(second)
     else:
         ids = _parted(collection, before, after)
@@ -247,7 +247,7 @@ def _read(
     return sides, second
 
 
-def _parted(collection: Any, before: Where | None, after: Where | None) -> tuple[list[str], list[str]]:
+def _parted(collection: Collection, before: Where | None, after: Where | None) -> tuple[list[str], list[str]]:
     """The ids of either filter; a filter that is missing is all the other records."""
     if before is None and after is None:
         raise ValueError('expected a where filter that parts the records, such as {"year": {"$lt": 2025}}, got none')
@@ -267,7 +267,7 @@ def _dealt(before: int, after: int, seed: int) -> Deals:
     return np.ascontiguousarray(deals.T)
 
 
-def _tested(values: Floats) -> Measure:
+def _tested(values: Float64) -> Measure:
     """The first value among those of batches dealt out by chance.
 
     The p-value counts the batches as they are among them, so it is never 0: Phipson and Smyth, "Permutation
@@ -280,7 +280,7 @@ def _tested(values: Floats) -> Measure:
 
 
 # --- Measures -------------------------------------------------------------------------------------------
-def centroid_shifts(points: Floats, deals: Deals, metric: str) -> tuple[Floats, Floats]:
+def centroid_shifts(points: Float64, deals: Deals, metric: str) -> tuple[Float64, Float64]:
     """For each deal the distance of the two means: in the collection's space, and over the spread within.
 
     >>> line = np.array([[0.0], [2.0], [10.0], [12.0]])
@@ -308,12 +308,12 @@ def centroid_shifts(points: Floats, deals: Deals, metric: str) -> tuple[Floats, 
     return ((first - second) ** 2).sum(axis=1) / 2, in_spreads
 
 
-def _of_length_one(vectors: Floats) -> Floats:
+def _of_length_one(vectors: Float64) -> Float64:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
-def bandwidth(points: Floats, seed: int = 42) -> float:
+def bandwidth(points: Float64, seed: int = 42) -> float:
     """The median distance of two records, of at most 1,000 drawn by ``seed``: Gretton et al. 2012, section 8.
 
     Where more than half of the pairs are equal, the median of the others.
@@ -330,7 +330,7 @@ def bandwidth(points: Floats, seed: int = 42) -> float:
     return 1.0  # all are equal: any bandwidth says so
 
 
-def mmd2(points: Floats, deals: Deals, width: float) -> Floats:
+def mmd2(points: Float64, deals: Deals, width: float) -> Float64:
     """For each deal the squared maximum mean discrepancy, unbiased; NaN where a batch is one record.
 
     With the kernel k(x, y) = exp(-|x - y|² / 2 width²): the mean k within either batch, pairs of a record with
@@ -356,11 +356,11 @@ def mmd2(points: Floats, deals: Deals, width: float) -> Floats:
     outside = whole - 2 * either + inside
     # k(x, x) is 1: the sum over a batch holds as many of these as it has records.
     within = (inside - before) / (before * (before - 1)) + (outside - after) / (after * (after - 1))
-    found: Floats = within - 2 * (either - inside) / (before * after)
+    found: Float64 = within - 2 * (either - inside) / (before * after)
     return found
 
 
-def contrast(points: Floats, is_before: npt.NDArray[np.bool_]) -> Contrast:
+def contrast(points: Float64, is_before: Mask) -> Contrast:
     """How much each record's neighbourhood is of its own batch. Equally near ones are all counted, in no order.
 
     >>> line = np.array([[0.0], [1.0], [2.0], [7.0], [8.0], [9.0]])
@@ -387,15 +387,15 @@ def _blocks(count: int) -> Iterator[slice]:
     return (slice(start, min(start + _ROWS, count)) for start in range(0, count, _ROWS))
 
 
-def _squared(points: Floats, others: Floats) -> Floats:
+def _squared(points: Float64, others: Float64) -> Float64:
     """Squared Euclidean distances; equal points are 0 apart, whatever the rounding."""
     lengths = np.einsum("ij,ij->i", points, points)[:, None] + np.einsum("ij,ij->i", others, others)
-    gaps: Floats = lengths - 2 * (points @ others.T)
+    gaps: Float64 = lengths - 2 * (points @ others.T)
     gaps[gaps <= _ROUNDING * lengths] = 0
     return gaps
 
 
-def classifier_auc(points: Floats, is_before: npt.NDArray[np.bool_], seed: int = 42) -> float:
+def classifier_auc(points: Float64, is_before: Mask, seed: int = 42) -> float:
     """The area under the ROC curve of a logistic regression that tells the batches apart, on records it has not seen.
 
     The mean over five folds (fewer where a batch has fewer records); NaN for a batch of one. A two-sample test

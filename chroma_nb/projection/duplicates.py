@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chroma_nb._optional import require
+from chroma_nb.collection import Collection, space
 from chroma_nb.projection import neighbours
 from chroma_nb.projection.projection import project
-from chroma_nb.projection.reading import read, space
+from chroma_nb.projection.reading import read
 from chroma_nb.records import Records
-from chroma_nb.types import Where
+from chroma_nb.types import Int32, Mask, Where
 
 if TYPE_CHECKING:
     import pandas
+    from plotly.graph_objects import Figure
 
 #: Neighbours looked at: of more copies than these, each is still chained to the next.
 _LOOKED_AT = 16
 
 
-def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None = None) -> pandas.DataFrame:
+def duplicates(collection: Collection, threshold: float = 0.95, *, where: Where | None = None) -> pandas.DataFrame:
     """Groups of records whose vectors are nearly the same, the largest first: one row a record.
 
     ``threshold`` is the least cosine similarity of two records of a pair, whatever the collection's own distance;
@@ -50,7 +52,7 @@ def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None 
         members.setdefault(one, []).append(row)
     groups = sorted((rows for rows in members.values() if len(rows) > 1), key=lambda rows: (-len(rows), rows))
     order = [row for rows in groups for row in rows]
-    pd: Any = require("pandas", feature="duplicates")
+    pd = require("pandas", feature="duplicates")
     frame: pandas.DataFrame = pd.DataFrame(
         {
             "group": [number for number, rows in enumerate(groups) for _ in rows],
@@ -64,7 +66,7 @@ def duplicates(collection: Any, threshold: float = 0.95, *, where: Where | None 
     return _drawn(frame, collection, where, color=drawn, size=sizes or None)
 
 
-def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pandas.DataFrame:
+def outliers(collection: Collection, n: int = 20, *, where: Where | None = None) -> pandas.DataFrame:
     """The ``n`` records that are farthest from their neighbours, the loneliest first.
 
     Columns: id, distance (the mean to its ten nearest: cosine, or Euclidean where the collection's is l2), score
@@ -87,7 +89,7 @@ def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pan
     order = np.argsort(-apart, kind="stable")[:n] if near.rows.shape[1] > 1 else np.empty(0, np.intp)
     usual = float(np.median(apart)) if len(apart) else 0.0
     scores = apart / usual if usual > 0 else np.where(apart > 0, np.inf, 1.0)
-    pd: Any = require("pandas", feature="outliers")
+    pd = require("pandas", feature="outliers")
     frame: pandas.DataFrame = pd.DataFrame(
         {
             "id": [records.ids[row] for row in order],
@@ -107,11 +109,11 @@ def outliers(collection: Any, n: int = 20, *, where: Where | None = None) -> pan
     )
 
 
-def _drawn(frame: pandas.DataFrame, collection: Any, where: Where | None, **usual: Any) -> pandas.DataFrame:
+def _drawn(frame: pandas.DataFrame, collection: Collection, where: Where | None, **usual: object) -> pandas.DataFrame:
     """``frame``, whose figure is the map of the collection with these options, or others."""
     from chroma_nb.projection.drawn_frame import DrawnFrame  # loads pandas
 
-    def draw(method: str = "auto", **options: Any) -> Any:
+    def draw(method: str = "auto", **options: object) -> Figure:
         """The map of the collection with these records marked, as a plotly figure."""
         return project(collection, method, where=where).figure(**{**usual, **options})
 
@@ -119,14 +121,14 @@ def _drawn(frame: pandas.DataFrame, collection: Any, where: Where | None, **usua
 
 
 def _near(
-    collection: Any, records: Records, where: Where | None, metric: str, k: int = _LOOKED_AT
+    collection: Collection, records: Records, where: Where | None, metric: str, k: int = _LOOKED_AT
 ) -> neighbours.Neighbours:
     if metric != "l2" and space(collection) != metric:  # the collection's own search orders otherwise
         return neighbours.exact(records.matrix, k, metric)
     return neighbours.find(collection, records, k, metric, where)
 
 
-def _connected(rows: Any, close: Any) -> list[int]:
+def _connected(rows: Int32, close: Mask) -> list[int]:
     """For each record the first record of its group."""
     owner = list(range(len(rows)))
 

@@ -6,21 +6,21 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from inspect import iscoroutinefunction
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from chroma_nb import cells, dataframe
 from chroma_nb._optional import require
+from chroma_nb.collection import Collection, by_ids, offers
 from chroma_nb.plain import plain
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.plotly_text import escaped, told_apart
-from chroma_nb.projection.reading import IDS_PER_CALL
-from chroma_nb.types import Where
+from chroma_nb.types import Options, Where
 
 if TYPE_CHECKING:
     import pandas
+    from plotly.graph_objects import Figure
 
 _QUESTIONS_PER_CALL: Final = 100
 
@@ -54,7 +54,12 @@ MEASURES: Final[dict[str, Callable[[Sequence[str], frozenset[str], int], float]]
 
 
 def evaluate(
-    collections: Any, questions: Any, k: int = 10, *, where: Where | None = None, per_question: bool = False
+    collections: Collection | Sequence[Collection] | Mapping[str, Collection],
+    questions: object,
+    k: int = 10,
+    *,
+    where: Where | None = None,
+    per_question: bool = False,
 ) -> pandas.DataFrame:
     """recall@k, MRR and nDCG of one collection, or of several side by side, one row each, the best first.
 
@@ -75,15 +80,16 @@ def evaluate(
     if k < 1:
         raise ValueError(f"expected k to be a number of results from 1, got {k!r}")
     asked = _questions(questions)
-    if any(iscoroutinefunction(one.query) for one in _named(collections).values()):
+    named = _named(collections)
+    if not all(offers(one, "query") for one in named.values()):
         raise TypeError("expected collections that answer at once, got one of an asynchronous client")
-    rows: list[dict[str, Any]] = []
-    for name, one in _named(collections).items():
+    rows: list[Options] = []
+    for name, one in named.items():
         unknown = _unknown(name, one, asked)
         rows += _rows(name, one, asked, k, where, unknown)
     from chroma_nb.projection.drawn_frame import DrawnFrame  # loads pandas
 
-    pd: Any = require("pandas", feature="an evaluation")
+    pd = require("pandas", feature="an evaluation")
     frame: pandas.DataFrame = pd.DataFrame(rows)
     if per_question:
         frame["rank"] = frame["rank"].astype("Int64")
@@ -96,7 +102,7 @@ def evaluate(
     return DrawnFrame.of(result, partial(_bars, {name: (result["collection"], result[name]) for name in MEASURES}, ""))
 
 
-def _bars(groups: Mapping[str, tuple[Iterable[str], Iterable[float]]], title: str, height: int = 420) -> Any:
+def _bars(groups: Mapping[str, tuple[Iterable[str], Iterable[float]]], title: str, height: int = 420) -> Figure:
     """Bars beside each other: group -> what stands below its bars, and their heights, from 0 to 1."""
     go = require("plotly.graph_objects", feature="the figure of an evaluation")
     bars = [
@@ -117,10 +123,10 @@ def _bars(groups: Mapping[str, tuple[Iterable[str], Iterable[float]]], title: st
     return figure
 
 
-def _named(collections: Any) -> dict[str, Any]:
+def _named(collections: Collection | Sequence[Collection] | Mapping[str, Collection]) -> dict[str, Collection]:
     if isinstance(collections, Mapping):
         named = dict(collections)
-    elif isinstance(collections, (list, tuple)):
+    elif isinstance(collections, Sequence):
         named = {one.name: one for one in collections}
         if len(named) < len(collections):
             raise ValueError('expected collections of different names; give them others: {"small": a, "large": b}')
@@ -131,26 +137,35 @@ def _named(collections: Any) -> dict[str, Any]:
     return named
 
 
-def _questions(questions: Any) -> list[tuple[str, frozenset[str]]]:
+def _questions(questions: object) -> list[tuple[str, frozenset[str]]]:
     if dataframe.is_frame(questions):
         table = dataframe.to_pandas(questions)
         if missing := [name for name in ("query", "expected") if name not in table]:
             raise ValueError(f"expected the columns 'query' and 'expected', got no {missing[0]!r}")
-        pairs: Iterable[tuple[Any, Any]] = zip(table["query"].tolist(), table["expected"].tolist(), strict=True)
-    else:  # a Series holds the questions in its index
-        pairs = questions.items() if hasattr(questions, "items") else questions
-    found = [(text, _expected(ids)) for text, ids in pairs]
-    if not found:
-        raise ValueError("expected at least one question, got none")
-    for row, (text, ids) in enumerate(found):
+        pairs: Iterable[tuple[object, object]] = zip(table["query"].tolist(), table["expected"].tolist(), strict=True)
+    else:
+        pairs = _pairs(questions)
+    found: list[tuple[str, frozenset[str]]] = []
+    for row, (text, ids) in enumerate(pairs):
         if not isinstance(text, str):
             raise ValueError(f"expected a text as question {row} (from 0), got {text!r}")
+        found.append((text, _expected(ids)))
+    if not found:
+        raise ValueError("expected at least one question, got none")
+    for text, ids in found:
         if not ids:
             raise ValueError(f"expected an id for the question {text!r}, got none")
     return found
 
 
-def _expected(ids: Any) -> frozenset[str]:
+def _pairs(questions: object) -> Iterable[tuple[object, object]]:
+    """Questions with their ids: of a dict, of a Series, which holds the questions in its index, or as they come."""
+    items = getattr(questions, "items", None)
+    pairs: Iterable[tuple[object, object]] = questions if items is None else items()  # type: ignore[assignment]
+    return pairs
+
+
+def _expected(ids: object) -> frozenset[str]:
     """The ids of one question: one, several or (a missing cell) none; whole numbers as the text they are as ids."""
     several = [ids] if isinstance(ids, str) or not isinstance(ids, Iterable) else list(ids)
     for one in several:
@@ -159,15 +174,12 @@ def _expected(ids: Any) -> frozenset[str]:
     return frozenset(str(plain(one)) for one in several if isinstance(one, str | Integral))
 
 
-def _unknown(name: str, collection: Any, asked: list[tuple[str, frozenset[str]]]) -> frozenset[str]:
+def _unknown(name: str, collection: Collection, asked: list[tuple[str, frozenset[str]]]) -> frozenset[str]:
     """The expected ids that the collection does not hold; a warning names some of them."""
     expected = list(dict.fromkeys(one for _, ids in asked for one in sorted(ids)))
-    get = getattr(collection, "get", None)
-    if get is None:
+    if not offers(collection, "get"):  # what answers questions is enough
         return frozenset()
-    there: set[str] = set()
-    for start in range(0, len(expected), IDS_PER_CALL):
-        there.update(get(ids=expected[start : start + IDS_PER_CALL], include=[])["ids"])
+    there = {one for page in by_ids(collection, expected) for one in page["ids"]}
     unknown = [one for one in expected if one not in there]
     if unknown:
         some = ", ".join(map(repr, unknown[:3])) + (", …" if len(unknown) > 3 else "")
@@ -181,12 +193,12 @@ def _unknown(name: str, collection: Any, asked: list[tuple[str, frozenset[str]]]
 
 def _rows(
     name: str,
-    collection: Any,
+    collection: Collection,
     asked: list[tuple[str, frozenset[str]]],
     k: int,
     where: Where | None,
     unknown: frozenset[str],
-) -> Iterable[dict[str, Any]]:
+) -> Iterable[Options]:
     for start in range(0, len(asked), _QUESTIONS_PER_CALL):
         part = asked[start : start + _QUESTIONS_PER_CALL]
         answer = collection.query(query_texts=[text for text, _ in part], n_results=k, where=where, include=[])

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from chroma_nb import by_label
 from chroma_nb._optional import require
 from chroma_nb.projection import colours
-from chroma_nb.projection.colours import GREY, PALETTE, SCALE, Group, Rows, Scale
+from chroma_nb.projection.colours import GREY, PALETTE, SCALE, Group, Scale
 from chroma_nb.projection.labels import Labels
 from chroma_nb.projection.plotly_text import escaped, folded, told_apart
-from chroma_nb.types import Matrix, Metadata
+from chroma_nb.types import Indices, Mask, Matrix, Metadata, Options
+
+if TYPE_CHECKING:
+    from plotly.basedatatypes import BaseTraceType
+    from plotly.graph_objects import Figure
 
 #: Up to as many points a hover carries text; beyond, it would be most of what is sent: id and colour only.
 HOVER_TEXTS: Final = 20_000
@@ -30,7 +35,7 @@ DRAWN: Final = 200_000
 _INK: Final = "#767676"
 #: Of every figure: nothing of its own that a dark or a light page would show, and no button of plotly's that sends
 #: the chart, documents and all, to its makers, wherever the figure is shown.
-PLAIN: Final[dict[str, Any]] = {
+PLAIN: Final[Options] = {
     "template": "none",
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
@@ -48,6 +53,12 @@ _SEED: Final = 42
 NO_CLOUD: Final = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 #: Of the first query, the second, …
 STAR_COLOURS: Final = ("#D62728", "#6A3D9A", "#1B9E77", "#B15928")
+
+
+#: What gives colours or sizes: a metadata key ("label" for the regions), values by id, or nothing.
+By: TypeAlias = str | Mapping[str, object] | None
+#: The same as it may be given: values also as a Series by id, or one for each record in the order of the map.
+Given: TypeAlias = By | Sequence[object]
 
 
 class Map(Protocol):
@@ -78,15 +89,15 @@ class Star:
 class Drawing:
     """A figure, and for each of its first traces the rows of the map that its points are."""
 
-    figure: Any
-    rows: list[Rows]
+    figure: Figure
+    rows: list[Indices]
 
 
 def draw(
     projection: Map,
     *,
-    color: str | Sequence[Any] | Mapping[str, Any] | None = "label",
-    size: str | Sequence[float] | Mapping[str, float] | float | None = None,
+    color: Given = "label",
+    size: Given | float = None,
     hover: Sequence[str] | str = (),
     labels: bool = True,
     stars: Sequence[Star] = (),
@@ -133,7 +144,7 @@ def draw(
 
 
 # --- Points ---------------------------------------------------------------------------------------------
-def column(projection: Map, name: str | Sequence[Any] | Mapping[str, Any] | None) -> tuple[list[Any] | None, str]:
+def column(projection: Map, name: Given) -> tuple[Sequence[object] | None, str]:
     """A value per record, by key or as given, and what it is called."""
     count = len(projection.ids)
     if name is None:
@@ -149,7 +160,7 @@ def column(projection: Map, name: str | Sequence[Any] | Mapping[str, Any] | None
     return [(metadata or {}).get(name) for metadata in projection.metadatas], name
 
 
-def by_id(projection: Map, values: Any) -> str | Mapping[str, Any] | None:
+def by_id(projection: Map, values: Given) -> By:
     """What gives colours or sizes, so that it can be kept while the map changes: values become values by id."""
     if values is None or isinstance(values, str | Mapping):
         return values
@@ -175,7 +186,7 @@ def _hovered(projection: Map, hover: Sequence[str] | str) -> list[str]:
     return asked
 
 
-def _parts(found: list[Group] | Scale, name: str) -> list[tuple[str, Rows, dict[str, Any]]]:
+def _parts(found: list[Group] | Scale, name: str) -> list[tuple[str, Indices, Options]]:
     """Name, rows and marker of each trace."""
     if isinstance(found, Scale):
         bar = {"title": {"text": escaped(name, 40)}, "thickness": 12}
@@ -189,7 +200,7 @@ def _parts(found: list[Group] | Scale, name: str) -> list[tuple[str, Rows, dict[
     return [(escaped(name, 28), group.rows, marker) for name, group, marker in zip(names, found, markers, strict=True)]
 
 
-def _points(go: Any, spots: Matrix, texts: list[str], name: str, marker: dict[str, Any]) -> Any:
+def _points(go: ModuleType, spots: Matrix, texts: list[str], name: str, marker: Options) -> BaseTraceType:
     axes = dict(zip("xyz", (np.ascontiguousarray(spots[:, axis]) for axis in range(spots.shape[1])), strict=False))
     kind = go.Scattergl if spots.shape[1] == 2 else go.Scatter3d
     marker = {"opacity": 0.8, **marker}
@@ -201,7 +212,7 @@ def _point_size(count: int, dims: int) -> float:
     return float(np.clip(10 - 1.6 * np.log10(max(count, 1)), 2.5, 9)) * (0.6 if dims == 3 else 1)
 
 
-def _sizes(projection: Map, size: str | Sequence[float] | Mapping[str, float] | float | None) -> Any:
+def _sizes(projection: Map, size: Given | float) -> float | Matrix | None:
     """None, one size, or one per record between 4 and 18 pixels; records without a number are the smallest."""
     if size is None or isinstance(size, int | float | np.number):
         return size
@@ -213,16 +224,17 @@ def _sizes(projection: Map, size: str | Sequence[float] | Mapping[str, float] | 
     low, high = np.nanmin(numbers), np.nanmax(numbers)
     # By area: the eye compares areas, not diameters.
     share = np.nan_to_num((numbers - low) / (high - low if high > low else 1))
-    return (4 + 14 * np.sqrt(share)).astype(np.float32)
+    pixels: Matrix = (4 + 14 * np.sqrt(share)).astype(np.float32)
+    return pixels
 
 
-def _of_rows(sizes: Any, rows: Rows, default: float) -> Any:
+def _of_rows(sizes: float | Matrix | None, rows: Indices, default: float) -> float | Matrix:
     if sizes is None:
         return default
     return sizes[rows] if isinstance(sizes, np.ndarray) else sizes
 
 
-def _shown(count: int, limit: int) -> Any:
+def _shown(count: int, limit: int) -> Mask | None:
     """Which rows are drawn: None for all."""
     if count <= limit:
         return None
@@ -231,7 +243,9 @@ def _shown(count: int, limit: int) -> Any:
     return chosen
 
 
-def _hover(projection: Map, values: list[Any] | None, name: str, hover: Sequence[str], shown: Any) -> list[str]:
+def _hover(
+    projection: Map, values: Sequence[object] | None, name: str, hover: Sequence[str], shown: Mask | None
+) -> list[str]:
     """What is read over a point: id, document, the value that gives the colour, more keys."""
     count = len(projection.ids) if shown is None else int(shown.sum())
     brief = count > HOVER_TEXTS
@@ -252,7 +266,7 @@ def _hover(projection: Map, values: list[Any] | None, name: str, hover: Sequence
     return texts
 
 
-def _density(go: Any, coordinates: Matrix) -> Any:
+def _density(go: ModuleType, coordinates: Matrix) -> BaseTraceType:
     """How many points lie where, beneath a sample of them."""
     counts, x, y = np.histogram2d(coordinates[:, 0], coordinates[:, 1], bins=160)
     return go.Heatmap(
@@ -269,7 +283,7 @@ def _density(go: Any, coordinates: Matrix) -> Any:
 
 
 # --- Queries --------------------------------------------------------------------------------------------
-def star_traces(star: Star, coordinates: Matrix, number: int) -> list[Any]:
+def star_traces(star: Star, coordinates: Matrix, number: int) -> list[BaseTraceType]:
     """A query as a star, with lines to its hits."""
     go = require("plotly.graph_objects", feature="the figure of a map")
     dims = len(star.spot)
@@ -280,7 +294,7 @@ def star_traces(star: Star, coordinates: Matrix, number: int) -> list[Any]:
     name = escaped(star.text, 40)
     group = f"query-{number}"
 
-    def axes(spots: Matrix) -> dict[str, Any]:
+    def axes(spots: Matrix) -> Options:
         """The columns of the coordinates by the names of their axes."""
         return {axis: np.ascontiguousarray(spots[:, column]) for column, axis in enumerate("xyz"[:dims])}
 
@@ -294,7 +308,7 @@ def star_traces(star: Star, coordinates: Matrix, number: int) -> list[Any]:
         connectgaps=False,
         uid=f"chroma-nb-query-{number}-lines",
     )
-    marker: dict[str, Any] = {"color": colour, "line": {"color": "white", "width": 1}}
+    marker: Options = {"color": colour, "line": {"color": "white", "width": 1}}
     marker |= {"symbol": "star", "size": 18} if dims == 2 else {"symbol": "diamond", "size": 8}
     point = kind(
         **axes(np.asarray(star.spot, np.float32)[None, :]),
@@ -310,11 +324,9 @@ def star_traces(star: Star, coordinates: Matrix, number: int) -> list[Any]:
 
 
 # --- Around the points ----------------------------------------------------------------------------------
-def _layout(
-    projection: Map, dims: int, title: str | None, width: int | None, height: int, groups: int
-) -> dict[str, Any]:
-    bare: dict[str, Any] = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
-    axes: dict[str, Any]
+def _layout(projection: Map, dims: int, title: str | None, width: int | None, height: int, groups: int) -> Options:
+    bare: Options = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
+    axes: Options
     if dims == 2:
         # One unit is as long in both directions: distances on the map may be compared.
         axes = {"xaxis": bare, "yaxis": {**bare, "scaleanchor": "x", "scaleratio": 1}}
@@ -335,7 +347,7 @@ def _layout(
     }
 
 
-def _write_names(go: Any, figure: Any, projection: Map) -> None:
+def _write_names(go: ModuleType, figure: Figure, projection: Map) -> None:
     found = projection.labels
     spots = [(spot, name) for spot, name in zip(found.centres, found.names, strict=True)]
     if projection.coordinates.shape[1] == 3:
@@ -384,7 +396,7 @@ def apart(spots: Sequence[tuple[Matrix, str]], coordinates: Matrix) -> list[tupl
     return placed
 
 
-def html_page(figure: Any, plotlyjs: Literal["inside", "linked"]) -> str:
+def html_page(figure: Figure, plotlyjs: Literal["inside", "linked"]) -> str:
     """A figure as a page of its own, the same bytes for the same figure."""
     if plotlyjs not in ("inside", "linked"):
         raise ValueError(f"expected plotlyjs to be 'inside' or 'linked', got {plotlyjs!r}")

@@ -11,13 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb._optional import require
-from chroma_nb.types import Matrix, Metadata
+from chroma_nb.types import Float64, Int32, Ints, Matrix, Metadata
 
 if TYPE_CHECKING:
     import pandas
@@ -42,7 +41,7 @@ _EMPTY: Final = frozenset(
 )
 _WORD: Final = re.compile(r"[^\W\d_]{3,}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2}")
 
-Clusters = npt.NDArray[np.int32]
+Clusters: TypeAlias = Int32
 
 
 @dataclass
@@ -87,7 +86,7 @@ class Labels:
 
     def to_df(self) -> pandas.DataFrame:
         """One row a region: name, records, and where it is."""
-        pd: Any = require("pandas", feature="a DataFrame of labels")
+        pd = require("pandas", feature="a DataFrame of labels")
         counts = np.bincount(self.clusters[self.clusters >= 0], minlength=len(self.names))
         axes = {axis: self.centres[:, column] for column, axis in enumerate("xyz"[: self.centres.shape[1]])}
         frame: pandas.DataFrame = pd.DataFrame({"label": self.names, "records": counts[: len(self.names)], **axes})
@@ -129,7 +128,7 @@ def hills(coordinates: Matrix) -> Clusters:
     return _by_size(summit[flat], max(3.0, _SMALLEST * count))
 
 
-def _blurred(density: npt.NDArray[np.float64], sigma: float = 1.2) -> npt.NDArray[np.float64]:
+def _blurred(density: Float64, sigma: float = 1.2) -> Float64:
     steps = np.arange(-3, 4)
     kernel = np.exp(-((steps / sigma) ** 2) / 2)
     for axis in range(density.ndim):
@@ -141,7 +140,7 @@ def _shifts(dims: int) -> list[tuple[int, ...]]:
     return [step for step in itertools.product((-1, 0, 1), repeat=dims) if any(step)]
 
 
-def _climbed(density: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def _climbed(density: Float64) -> Ints:
     """For each cell the top that uphill steps lead to."""
     numbers = np.arange(density.size).reshape(density.shape)
     best, target = density.copy(), numbers.copy()
@@ -158,7 +157,7 @@ def _climbed(density: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return top
 
 
-def _merged(density: npt.NDArray[np.float64], top: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _merged(density: Float64, top: Ints) -> Ints:
     """Hills that are hardly separated become one."""
     saddles: dict[tuple[int, int], float] = {}
     grid = top.reshape(density.shape)
@@ -188,7 +187,7 @@ def _merged(density: npt.NDArray[np.float64], top: npt.NDArray[np.int64]) -> npt
     return roots[top]
 
 
-def _by_size(summits: npt.NDArray[np.int64], smallest: float) -> Clusters:
+def _by_size(summits: Ints, smallest: float) -> Clusters:
     found, inverse, counts = np.unique(summits, return_inverse=True, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     number = np.full(len(found), -1, np.int32)
@@ -246,7 +245,7 @@ def _telling(words: Counter[str], everywhere: Counter[str], average: float) -> s
 
 def _common(metadatas: Sequence[Metadata | None], clusters: Clusters, number: int, share: float) -> str:
     rows = np.flatnonzero(clusters == number)[:_DOCUMENTS].tolist()
-    pairs: Counter[tuple[str, Any]] = Counter(
+    pairs: Counter[tuple[str, str]] = Counter(
         (key, value) for row in rows for key, value in (metadatas[row] or {}).items() if isinstance(value, str)
     )
     if not pairs or max(pairs.values()) < share * len(rows):

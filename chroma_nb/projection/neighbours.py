@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from chroma_nb.collection import Collection
 from chroma_nb.records import Records
-from chroma_nb.types import Matrix, Where
+from chroma_nb.types import Int32, Matrix, Where
 
 #: Beyond as many records the collection's search is asked, which may have a graph: all pairs cost more from there.
 EXACT_LIMIT: Final = 120_000
@@ -35,7 +35,7 @@ class Neighbours:
     A row of -1 is a neighbour that the search did not find.
     """
 
-    rows: npt.NDArray[np.int32]
+    rows: Int32
     distances: Matrix
 
 
@@ -66,7 +66,7 @@ def exact(embeddings: Matrix, k: int, space: str = "l2", report: Report = lambda
     return Neighbours(rows, distances)
 
 
-def _nearest(points: Matrix, k: int, report: Report) -> npt.NDArray[np.int32]:
+def _nearest(points: Matrix, k: int, report: Report) -> Int32:
     """The ``k`` nearest of each point in no order, (n, k), by the digits of float32; each point among its own.
 
     Half a squared distance is a product of two vectors, (-p, p·p/2, 1) and (q, 1, q·q/2), and as good for one side as
@@ -92,7 +92,7 @@ def _nearest(points: Matrix, k: int, report: Report) -> npt.NDArray[np.int32]:
     return rows
 
 
-def _keep_nearest(rows: npt.NDArray[np.int32], far: Matrix, apart: Matrix, first: int) -> None:
+def _keep_nearest(rows: Int32, far: Matrix, apart: Matrix, first: int) -> None:
     """Put what is nearer into ``rows`` and ``far``; ``apart`` is of shape (records, others), ``first`` their number."""
     k = rows.shape[1]
     nearer = apart < far.max(axis=1)[:, None]
@@ -138,7 +138,7 @@ def prepared(embeddings: Matrix, space: str) -> Matrix:
 
 
 def searched(
-    collection: Any,
+    collection: Collection,
     records: Records,
     k: int,
     space: str = "l2",
@@ -172,7 +172,7 @@ def _as_distances(given: Matrix, space: str) -> Matrix:
 
 
 def find(
-    collection: Any,
+    collection: Collection,
     records: Records,
     k: int,
     space: str = "l2",

@@ -22,7 +22,7 @@ _SILENT: Final = {
 
 
 def escaped(value: object, limit: int = SHOWN) -> str:
-    """Any value as plotly text that shows what it is and does nothing.
+    """A value as plotly text that shows what it is and does nothing.
 
     >>> escaped("<b>5 $</b>")
     '&lt;b&gt;5 &#36;&lt;/b&gt;'

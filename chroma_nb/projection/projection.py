@@ -14,18 +14,21 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from chroma_nb.collection import Collection, space
 from chroma_nb.dataframe import ids_among
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
-from chroma_nb.projection.reading import read, read_id_list, read_ids, space
+from chroma_nb.projection.reading import read, read_id_list, read_ids
 from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.types import Matrix, Metadata, Where
 
 if TYPE_CHECKING:
     import pandas
+    from plotly.graph_objects import Figure
 
 #: Neighbours by whose weights a query or a new record is placed.
 _PLACED_BY = 15
@@ -59,7 +62,7 @@ class Projection:
         metadatas: Sequence[Metadata | None],
         *,
         method: str = "pca",
-        collection: Any = None,
+        collection: Collection | None = None,
         where: Where | None = None,
         name: str = "",
     ) -> None:
@@ -116,7 +119,7 @@ class Projection:
         return len(named)
 
     # --- As a picture ---
-    def figure(self, **options: Any) -> Any:
+    def figure(self, **options: Any) -> Figure:
         """The map as a plotly figure; see ``chroma_nb.projection.figures.draw`` for the options.
 
         ``color`` and ``size`` name a metadata key (or "label"), or give values: a Series or dict by id, anything else
@@ -144,7 +147,7 @@ class Projection:
         path: str | PathLike[str] | None = None,
         *,
         plotlyjs: Literal["inside", "linked"] = "inside",
-        **options: Any,
+        **options: object,
     ) -> str:
         """The map as one HTML page, written to ``path`` if given.
 
@@ -160,7 +163,7 @@ class Projection:
     def place(
         self,
         query_texts: Sequence[str] | str | None = None,
-        query_embeddings: Any = None,
+        query_embeddings: npt.ArrayLike | None = None,
         n_results: int = 5,
     ) -> Placed:
         """Where queries lie on the map: the mean of their nearest records there, weighted by nearness.
@@ -174,7 +177,7 @@ class Projection:
             raise ValueError("expected either query_texts or query_embeddings")
         if not len(self):
             raise ValueError("this map is empty: there is nothing to place a query by")
-        asked = {"query_texts": texts} if texts else {"query_embeddings": np.atleast_2d(query_embeddings)}
+        asked = {"query_texts": texts} if texts else {"query_embeddings": np.atleast_2d(np.asarray(query_embeddings))}
         total = collection.count()
         wanted = min(max(1, total), _QUERY_LIMIT, math.ceil(max(_PLACED_BY, n_results) * max(1, total / len(self))))
         answer = collection.query(**asked, n_results=wanted, where=self.where, include=["distances"])
@@ -247,7 +250,7 @@ class Projection:
     #: Whether the map was made of all records that matched, not of a sample.
     whole: bool = True
 
-    def _need_collection(self, purpose: str) -> Any:
+    def _need_collection(self, purpose: str) -> Collection:
         if self.collection is None:
             raise ValueError(f"{purpose} needs the collection; give it: Projection.load(path, collection)")
         return self.collection
@@ -273,7 +276,7 @@ class Projection:
             np.savez_compressed(file, **parts)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for one
 
     @classmethod
-    def load(cls, path: str | PathLike[str], collection: Any = None) -> Projection:
+    def load(cls, path: str | PathLike[str], collection: Collection | None = None) -> Projection:
         """A map that ``save`` wrote; ``collection`` is needed to place queries and to refresh it."""
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -303,7 +306,7 @@ class Projection:
 
 
 def project(
-    collection: Any,
+    collection: Collection,
     method: str = "auto",
     dims: int = 2,
     *,
@@ -338,7 +341,7 @@ def project(
 
 
 def of_records(
-    collection: Any,
+    collection: Collection,
     records: Records,
     method: str = "auto",
     dims: int = 2,

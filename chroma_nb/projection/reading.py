@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from inspect import iscoroutinefunction
-from typing import Any
 
 import numpy as np
 
+from chroma_nb.collection import Collection, by_ids, offers, pages
 from chroma_nb.records import Records
-from chroma_nb.types import Where
+from chroma_nb.types import Columns, Where
 
 #: Records asked for in one call.
 PAGE = 10_000
-#: Ids in one call: servers and SQLite limit the length of a request.
-IDS_PER_CALL = 5_000
 
 
 def read(
-    collection: Any, *, where: Where | None = None, sample: int | None = None, seed: int = 42, text: bool = True
+    collection: Collection, *, where: Where | None = None, sample: int | None = None, seed: int = 42, text: bool = True
 ) -> Records:
     """The records that match ``where``, all or ``sample`` of them drawn by ``seed``.
 
@@ -33,17 +30,16 @@ def read(
     check(collection, sample)
     include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
     if sample is None:
-        return _joined(_pages(collection, where, include))
+        return _joined(pages(collection, PAGE, where=where, include=include))
     ids = drawn(read_id_list(collection, where), sample, np.random.default_rng(seed))
     return read_ids(collection, ids, text=text)
 
 
-def check(collection: Any, sample: int | None = None) -> None:
+def check(collection: object, sample: int | None = None) -> None:
     """TypeError unless this is a collection whose methods answer at once; ValueError for a sample of none."""
     if sample is not None and sample < 1:
         raise ValueError(f"expected sample to be a whole number of records from 1, got {sample!r}")
-    get = getattr(collection, "get", None)
-    if not (callable(get) and hasattr(collection, "configuration_json")) or iscoroutinefunction(get):
+    if not (offers(collection, "get") and hasattr(collection, "configuration_json")):
         raise TypeError(
             f"expected a collection, got {type(collection).__name__}; one of an asynchronous client is not taken"
         )
@@ -56,42 +52,21 @@ def drawn(ids: list[str], sample: int | None, random: np.random.Generator) -> li
     return [ids[row] for row in np.sort(random.choice(len(ids), size=sample, replace=False))]
 
 
-def read_ids(collection: Any, ids: Sequence[str], text: bool = True) -> Records:
+def read_ids(collection: Collection, ids: Sequence[str], text: bool = True) -> Records:
     """The records of these ids, in this order; those that are gone are left out."""
     include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
-    parts = (ids[start : start + IDS_PER_CALL] for start in range(0, len(ids), IDS_PER_CALL))
-    records = _joined(collection.get(ids=list(part), include=include) for part in parts)
+    records = _joined(by_ids(collection, ids, include))
     place = {one: row for row, one in enumerate(records.ids)}
     rows = [place[one] for one in ids if one in place]
     return records.take(rows)
 
 
-def read_id_list(collection: Any, where: Where | None = None) -> list[str]:
+def read_id_list(collection: Collection, where: Where | None = None) -> list[str]:
     """The ids that match ``where``."""
-    return [one for page in _pages(collection, where, []) for one in page["ids"]]
+    return [one for page in pages(collection, PAGE, where=where) for one in page["ids"]]
 
 
-def space(collection: Any) -> str:
-    """The collection's distance: "l2", "cosine" or "ip"."""
-    # Not ``configuration``: chromadb's warns there of a collection without an embedding function.
-    configuration = collection.configuration_json or {}
-    for part in ("hnsw", "spann"):
-        if isinstance(found := configuration.get(part), dict) and found.get("space"):
-            return str(found["space"])
-    return str((collection.metadata or {}).get("hnsw:space", "l2"))
-
-
-def _pages(collection: Any, where: Where | None, include: list[str]) -> Iterator[dict[str, Any]]:
-    offset = 0
-    while True:
-        page = collection.get(where=where, limit=PAGE, offset=offset, include=include)
-        yield page
-        if len(page["ids"]) < PAGE:
-            return
-        offset += PAGE
-
-
-def _joined(pages: Iterable[Mapping[str, Any]]) -> Records:
+def _joined(pages: Iterable[Columns]) -> Records:
     """The records of several answers, without those that have lost their vector."""
     parts: list[Records] = []
     lost = 0

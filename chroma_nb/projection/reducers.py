@@ -6,12 +6,12 @@ umap-learn and scikit-learn are loaded by the methods that need them.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from chroma_nb._optional import require
 from chroma_nb.projection.neighbours import Neighbours, Report, exact
 from chroma_nb.types import Matrix
 
+T = TypeVar("T")
 #: Neighbours that UMAP looks at, the record itself included.
 N_NEIGHBOURS: Final = 15
 #: Below as many records UMAP has nothing to tell that PCA does not.
@@ -208,23 +209,24 @@ def _reporting(report: Report) -> Iterator[None]:
     umap-learn shows its epochs by a tqdm bar and calls nobody back, so for the time of the fit that name
     in its module stands for the bar of this thread; other threads get their own bar as ever.
     """
-    layouts: Any = require("umap.layouts", feature="a UMAP map", package="umap-learn")
+    layouts = require("umap.layouts", feature="a UMAP map", package="umap-learn")
     usual, thread = layouts.tqdm, threading.get_ident()
 
-    def epochs(steps: Any, *arguments: Any, **options: Any) -> Any:
+    def epochs(steps: Sequence[T], *arguments: object, **options: object) -> Iterable[T]:
         """UMAP's loop over epochs, which reports each of this thread's."""
         if threading.get_ident() != thread:
-            return usual(steps, *arguments, **options)
+            bar: Iterable[T] = usual(steps, *arguments, **options)
+            return bar
         return _counted(steps, report)
 
-    layouts.tqdm = epochs
+    layouts.tqdm = epochs  # type: ignore[attr-defined]  # a module has what it has
     try:
         yield
     finally:
-        layouts.tqdm = usual
+        layouts.tqdm = usual  # type: ignore[attr-defined]
 
 
-def _counted(steps: Any, report: Report) -> Iterator[Any]:
+def _counted(steps: Sequence[T], report: Report) -> Iterator[T]:
     for done, step in enumerate(steps):
         report(done / len(steps))
         yield step

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
 
 from chroma_nb.plain import plain
-from chroma_nb.query.expression import MAX_DEPTH, Expression, Json, Write, as_dict, joined, plain_dict, type_error
+from chroma_nb.query.expression import MAX_DEPTH, Expression, Write, as_dict, joined, plain_dict, type_error
 from chroma_nb.query.operators import OPERATORS, Operator
-from chroma_nb.types import LiteralValue
+from chroma_nb.types import Json, LiteralValue
 
 #: The key under which a condition asks the document.
 DOCUMENT_KEY: Final = "#document"
@@ -202,7 +202,7 @@ _CLASSES: Final[dict[str, type[Any]]] = {
 }
 
 
-def condition(operator: str, key: str, operand: Any) -> Condition:
+def condition(operator: str, key: str, operand: object) -> Condition:
     """The condition that ``{key: {operator: operand}}`` means.
 
     >>> condition("$in", "topic", ["moon", "mars"])
@@ -240,23 +240,23 @@ class Key:
     def __ne__(self, value: object) -> Ne:  # type: ignore[override]  # a condition, as Chroma's
         return Ne(self.name, value)
 
-    def __gt__(self, value: Any) -> Gt:
+    def __gt__(self, value: object) -> Gt:
         return Gt(self.name, value)
 
-    def __ge__(self, value: Any) -> Gte:
+    def __ge__(self, value: object) -> Gte:
         return Gte(self.name, value)
 
-    def __lt__(self, value: Any) -> Lt:
+    def __lt__(self, value: object) -> Lt:
         return Lt(self.name, value)
 
-    def __le__(self, value: Any) -> Lte:
+    def __le__(self, value: object) -> Lte:
         return Lte(self.name, value)
 
-    def is_in(self, values: list[Any]) -> In:
+    def is_in(self, values: list[object]) -> In:
         """The value is one of these."""
         return In(self.name, values)
 
-    def not_in(self, values: list[Any]) -> Nin:
+    def not_in(self, values: list[object]) -> Nin:
         """The value is none of these."""
         return Nin(self.name, values)
 
@@ -279,7 +279,7 @@ class Key:
         return NotContains(self.name, value)
 
 
-def _check_asked_of_document(operator: str, key: str, operand: Any) -> None:
+def _check_asked_of_document(operator: str, key: str, operand: object) -> None:
     if key == DOCUMENT_KEY and not isinstance(operand, str):
         raise TypeError(f"{operator} on {DOCUMENT_KEY} requires a string pattern")
 

@@ -8,32 +8,32 @@ from reprlib import recursive_repr
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, cast
 
 from chroma_nb.plain import LARGEST, plain_tree, too_many_parts
+from chroma_nb.types import Json
 
-Json: TypeAlias = dict[str, Any]
 E = TypeVar("E")
 
 #: How deep expressions in dicts may nest, the innermost included: as deep as Chroma's engine lets filters.
 MAX_DEPTH: Final = 64
 
 
-def type_error(what: str, expected: str, got: Any) -> NoReturn:
+def type_error(what: str, expected: str, got: object) -> NoReturn:
     """The TypeError of Chroma's for a value of another type."""
     raise TypeError(f"{what} {expected}, got {type(got).__name__}")
 
 
-def as_dict(data: Any, name: str) -> dict[str, Any]:
+def as_dict(data: object, name: str) -> Json:
     """``data``; TypeError unless a dict."""
     if not isinstance(data, dict):
         raise TypeError(f"Expected dict for {name}, got {type(data).__name__}")
     return data
 
 
-def plain_dict(data: Any, name: str) -> dict[str, Any]:
+def plain_dict(data: object, name: str) -> Json:
     """A dict with all that stands in it plain: a copy, as for filters."""
-    return cast("dict[str, Any]", plain_tree(as_dict(data, name)))
+    return cast("Json", plain_tree(as_dict(data, name)))
 
 
-def joined(kind: type[E], attribute: str, terms: Iterable[Any]) -> E:
+def joined(kind: type[E], attribute: str, terms: Iterable[object]) -> E:
     """One node over the terms; terms of the same kind give theirs, so that a chain stays flat."""
     flat: list[Any] = []
     for term in terms:
@@ -86,7 +86,7 @@ class _Found(dict[int, int]):
     again = circle = False
 
 
-def _size(node: Any, found: _Found) -> int:
+def _size(node: object, found: _Found) -> int:
     """How many nodes an expression has, written out; what contains itself counts once."""
     if not isinstance(node, Expression):
         return sum([_size(one, found) for one in node]) if isinstance(node, list) and _are_nodes(node) else 0
@@ -99,6 +99,6 @@ def _size(node: Any, found: _Found) -> int:
     return found[id(node)]
 
 
-def _are_nodes(values: list[Any]) -> bool:
+def _are_nodes(values: list[object]) -> bool:
     """Whether a list holds nodes, by its first: a list of numbers may be long."""
     return bool(values) and isinstance(values[0], Expression)

@@ -15,8 +15,9 @@ from typing import Any, Final, NoReturn, TypeAlias, cast
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import LARGEST, PLAIN, plain, plain_tree
 from chroma_nb.query.conditions import DOCUMENT_KEY, And, Or, Where, condition
-from chroma_nb.query.expression import MAX_DEPTH, Json
+from chroma_nb.query.expression import MAX_DEPTH
 from chroma_nb.query.operators import OPERATORS, Operator, of_documents, of_metadata
+from chroma_nb.types import Json
 
 #: What a part of a filter means, and the part as it was written: a copy of plain values.
 _Read: TypeAlias = tuple[Where, Json]
@@ -51,7 +52,7 @@ class Filter:
         return _both(where, None if self.where_document is None else parse_where_document(self.where_document))
 
 
-def read_filter(where: Any, where_document: Any) -> Filter:
+def read_filter(where: object, where_document: object) -> Filter:
     """The filter of a call, checked and read in one pass; later changes of what was given have no effect.
 
     At least one of the two is given. Takes what Chroma's Python side and its engine both take; for anything else, and
@@ -64,14 +65,14 @@ def read_filter(where: Any, where_document: Any) -> Filter:
     return Filter(text, document_text, _both(asked, asked_of_document))
 
 
-def written(where: Any, where_document: Any) -> Filter | None:
+def written(where: object, where_document: object) -> Filter | None:
     """The filter of a call whose arguments are not checked: a copy of plain values; None when neither is given."""
     if where is None and where_document is None:
         return None
     return Filter(plain_tree(where), plain_tree(where_document))
 
 
-def parse_where(where: Any, *, max_depth: int = MAX_DEPTH) -> Where:
+def parse_where(where: object, *, max_depth: int = MAX_DEPTH) -> Where:
     """The condition of a filter on metadata.
 
     Raises InvalidArgumentError for what Chroma's engine refuses: unknown operators, operands that are
@@ -86,7 +87,7 @@ def parse_where(where: Any, *, max_depth: int = MAX_DEPTH) -> Where:
     return _Parser(_refuse_where, False).parse(where, max_depth)[0]
 
 
-def parse_where_document(where_document: Any, *, max_depth: int = MAX_DEPTH) -> Where:
+def parse_where_document(where_document: object, *, max_depth: int = MAX_DEPTH) -> Where:
     """The condition of a filter on documents; refuses as ``parse_where`` does.
 
     >>> parse_where_document({"$or": [{"$contains": "moon"}, {"$regex": "^Mars"}]})
@@ -116,7 +117,7 @@ class _Parser:
         self._strict = strict
         self._left = LARGEST if strict else sys.maxsize
 
-    def parse(self, source: Any, levels: int = MAX_DEPTH) -> _Read:
+    def parse(self, source: object, levels: int = MAX_DEPTH) -> _Read:
         """A filter, or one of its terms."""
         if levels <= 0:
             self._refuse("it is nested too deeply")
@@ -143,10 +144,10 @@ class _Parser:
         read = [self.parse(term, levels) for term in terms]
         return junction([term for term, _ in read]), {name: [written for _, written in read]}
 
-    def _is_list(self, value: Any) -> bool:
+    def _is_list(self, value: object) -> bool:
         return type(value) is list or (not self._strict and isinstance(value, list | tuple))
 
-    def _asked_of_key(self, key: str, value: Any) -> _Read:
+    def _asked_of_key(self, key: str, value: object) -> _Read:
         if key[:1] == "$":
             self._refuse(f"{key!r} is neither $and, $or nor a key of metadata")
         if type(value) is not dict:
@@ -163,7 +164,7 @@ class _Parser:
         operand, written = self._text(name, given) if of_document else self._operand(row, given)
         return condition(name, key, operand), {key: {name: written}}
 
-    def _asked_of_document(self, name: str, given: Any) -> _Read:
+    def _asked_of_document(self, name: str, given: object) -> _Read:
         row = OPERATORS.get(name)
         if row is None or not row.document:
             self._refuse(f"unknown operator {_brief(name)}; there are {_names(of_documents())}")
@@ -172,13 +173,13 @@ class _Parser:
             self._refuse(f"{name} takes a str that is not empty")
         return condition(name, DOCUMENT_KEY, text), {name: written}
 
-    def _text(self, name: str, given: Any) -> tuple[str, str]:
+    def _text(self, name: str, given: object) -> tuple[str, str]:
         text = plain(given)
         if type(text) is not str:
             self._refuse(f"{name} takes a str, got {_brief(given)}")
         return text, text
 
-    def _operand(self, row: Operator, given: Any) -> tuple[Any, Any]:
+    def _operand(self, row: Operator, given: object) -> tuple[Any, Any]:
         """The operand within the ranges of Chroma's engine, and as it was written, in plain values."""
         if row.many:
             return self._operands(row, given)
@@ -199,7 +200,7 @@ class _Parser:
             return written, written
         return list(map(self._in_range, written)), written
 
-    def _in_range(self, value: Any) -> Any:
+    def _in_range(self, value: object) -> Any:
         """A plain operand within the ranges of Chroma's engine.
 
         Its numbers are JSON numbers: integers beyond 64 bits become floats, those that fit only unsigned
@@ -228,7 +229,7 @@ def _kind_names(row: Operator) -> str:
     return ", ".join(sorted(kind.__name__ for kind in row.kinds))
 
 
-def _brief(value: Any) -> str:
+def _brief(value: object) -> str:
     """A value for a message: type and, of scalars, the beginning."""
     value = plain(value)
     if isinstance(value, str | float | bool | None):

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb.cells import unmasked
 from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
 from chroma_nb.query.conditions import K, Key, name_of
-from chroma_nb.query.expression import MAX_DEPTH, Expression, Json, Write, as_dict, joined, plain_dict, type_error
-from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
+from chroma_nb.query.expression import MAX_DEPTH, Expression, Write, as_dict, joined, plain_dict, type_error
+from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Array, Json, SparseVector
 
 
 @dataclass(repr=False)
@@ -198,14 +197,14 @@ class Knn(Rank):
     ``return_rank`` the score is the place, 0, 1, 2…, instead of the distance.
     """
 
-    query: str | list[float] | SparseVector | npt.NDArray[Any]
+    query: str | list[float] | SparseVector | Array
     key: Key | str = K.EMBEDDING
     limit: int = 16
     default: float | None = None
     return_rank: bool = False
 
     def _form(self, write: Write) -> Json:
-        query: Any = self.query
+        query: object = self.query
         if isinstance(query, SparseVector):
             query = query.to_dict()
         elif isinstance(query, np.ndarray):
@@ -267,19 +266,19 @@ def _rank_from_dict(data: Any, levels: int) -> Rank:
     return build(kind, operator, operand, levels - 1)
 
 
-def _val_from_dict(kind: type[Any], operator: str, operand: Any, levels: int) -> Rank:
+def _val_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
     if not isinstance(operand, int | float):
         type_error(operator, "requires a number", operand)
     return Val(operand)
 
 
-def _one_from_dict(kind: type[Any], operator: str, operand: Any, levels: int) -> Rank:
+def _one_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
     if not isinstance(operand, dict):
         type_error(operator, "requires a rank dict", operand)
     return cast(Rank, kind(_rank_from_dict(operand, levels)))
 
 
-def _two_from_dict(kind: type[Any], operator: str, operand: Any, levels: int) -> Rank:
+def _two_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
     if not isinstance(operand, dict):
         type_error(operator, "requires a dict with 'left' and 'right'", operand)
     if "left" not in operand or "right" not in operand:
@@ -287,7 +286,7 @@ def _two_from_dict(kind: type[Any], operator: str, operand: Any, levels: int) ->
     return cast(Rank, kind(_rank_from_dict(operand["left"], levels), _rank_from_dict(operand["right"], levels)))
 
 
-def _many_from_dict(kind: type[Any], operator: str, operand: Any, levels: int) -> Rank:
+def _many_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
     if not isinstance(operand, list | tuple):
         type_error(operator, "requires a list", operand)
     if len(operand) < 2:
@@ -295,7 +294,7 @@ def _many_from_dict(kind: type[Any], operator: str, operand: Any, levels: int) -
     return cast(Rank, joined(kind, "ranks", [_rank_from_dict(part, levels) for part in operand]))
 
 
-def _knn_from_dict(kind: type[Any], operator: str, operand: Any, levels: int) -> Rank:
+def _knn_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
     if not isinstance(operand, dict):
         type_error(operator, "requires a dict", operand)
     if "query" not in operand:
@@ -313,7 +312,7 @@ def _knn_from_dict(kind: type[Any], operator: str, operand: Any, levels: int) ->
     return Knn(_query_from_dict(operator, operand["query"]), key, limit, operand.get("default"), return_rank)
 
 
-def _query_from_dict(operator: str, query: Any) -> Any:
+def _query_from_dict(operator: str, query: object) -> Any:
     if isinstance(query, dict):
         if query.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
             raise ValueError(f"Expected dict with {TYPE_KEY}='{SPARSE_VECTOR_TYPE_VALUE}', got {query}")

@@ -5,15 +5,15 @@ Built here, executed only where a backend can (Chroma's cloud): ``collection.get
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from chroma_nb.plain import maybe_cast_one_to_many, plain
 from chroma_nb.query.conditions import Key, Where, name_of
-from chroma_nb.query.expression import E, Json, plain_dict, type_error
+from chroma_nb.query.expression import E, plain_dict, type_error
 from chroma_nb.query.ranking import Rank
-from chroma_nb.types import OneOrMany
+from chroma_nb.types import Fields, Json, OneOrMany
 
 
 @dataclass
@@ -82,7 +82,7 @@ def _names(keys: OneOrMany[Key | str]) -> list[str]:
     return [name_of(key) for key in cast("list[Key | str]", maybe_cast_one_to_many(keys))]
 
 
-def _refuse_unexpected(data: Mapping[str, Any], allowed: set[str], name: str) -> None:
+def _refuse_unexpected(data: Fields, allowed: set[str], name: str) -> None:
     unexpected = set(data) - allowed
     if unexpected:
         raise ValueError(f"Unexpected keys in {name} dict: {unexpected}")
@@ -135,7 +135,7 @@ class MaxK(Aggregate):
 _AGGREGATES: Final[dict[str, type[MinK] | type[MaxK]]] = {"$min_k": MinK, "$max_k": MaxK}
 
 
-def _keys_and_k(operator: str, operand: Any) -> tuple[list[Key | str], int]:
+def _keys_and_k(operator: str, operand: object) -> tuple[list[Key | str], int]:
     if not isinstance(operand, dict):
         type_error(operator, "requires a dict", operand)
     for name in ("keys", "k"):
@@ -269,7 +269,7 @@ class Search:
         return Search(**{**parts, **changes})
 
 
-def _part(name: str, also: str, kind: type[E], value: Any) -> E:
+def _part(name: str, also: str, kind: type[E], value: object) -> E:
     if isinstance(value, kind):
         return value
     if isinstance(value, dict):

@@ -66,7 +66,6 @@ from chroma_nb.schema.index_configurations import (
 from chroma_nb.schema.parameters import (
     SPACES,
     IndexParameters,
-    Json,
 )
 from chroma_nb.schema.resolving import (
     Resolved,
@@ -147,7 +146,6 @@ __all__ = [
     "IntInvertedIndexConfig",
     "IntInvertedIndexType",
     "IntValueType",
-    "Json",
     "Resolved",
     "SPACES",
     "SPANN_INDEX_NAME",

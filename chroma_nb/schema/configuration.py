@@ -11,8 +11,8 @@ from typing import Any, Final, TypedDict, cast
 
 from chroma_nb.plain import plain_tree
 from chroma_nb.schema.embedding_function import Build, describe_embedding_function, warn_of_space
-from chroma_nb.schema.parameters import HNSW_DEFAULTS, LEGACY_NAMES, SPACES, Json
-from chroma_nb.types import CollectionMetadata, Space
+from chroma_nb.schema.parameters import HNSW_DEFAULTS, LEGACY_NAMES, SPACES
+from chroma_nb.types import CollectionMetadata, Fields, Json, Space
 
 
 class HNSWConfiguration(TypedDict, total=False):
@@ -118,7 +118,7 @@ _OLD_NAMES: Final = {"M": "max_neighbors"}
 
 
 def create_collection_configuration_to_json(
-    configuration: Any,
+    configuration: object,
     metadata: CollectionMetadata | None = None,
     *,
     register: Callable[[type], Any] | None = None,
@@ -148,9 +148,7 @@ def create_collection_configuration_to_json(
     return {"hnsw": hnsw, "spann": spann, "embedding_function": described}
 
 
-def load_collection_configuration_from_json(
-    configuration_json: Mapping[str, Any], build: Build
-) -> CollectionConfiguration:
+def load_collection_configuration_from_json(configuration_json: Fields, build: Build) -> CollectionConfiguration:
     """A configuration with its live embedding function, which ``build`` makes.
 
     Raises ValueError when the function cannot be built.
@@ -165,7 +163,7 @@ def load_collection_configuration_from_json(
 
 
 def update_collection_configuration_to_json(
-    configuration: Any, *, register: Callable[[type], Any] | None = None
+    configuration: object, *, register: Callable[[type], Any] | None = None
 ) -> Json:
     """A configuration for ``modify`` as it is sent; empty when it changes nothing.
 
@@ -180,7 +178,7 @@ def update_collection_configuration_to_json(
     return {"hnsw": hnsw, "spann": spann, "embedding_function": described}
 
 
-def overwritten(configuration_json: Mapping[str, Any], update: Mapping[str, Any]) -> Json:
+def overwritten(configuration_json: Fields, update: Fields) -> Json:
     """The configuration a handle shows after its own ``modify``: the update merged in as it was written.
 
     Another handle shows what the engine made of it (``updated``); Chroma differs so, too.
@@ -193,9 +191,7 @@ def overwritten(configuration_json: Mapping[str, Any], update: Mapping[str, Any]
     }
 
 
-def overwrite_hnsw_configuration(
-    existing_hnsw_config: Json | None, update_hnsw_config: Mapping[str, Any] | None
-) -> Json | None:
+def overwrite_hnsw_configuration(existing_hnsw_config: Json | None, update_hnsw_config: Fields | None) -> Json | None:
     """The graph's parameters with those of an update that may change; None stays None.
 
     >>> overwrite_hnsw_configuration({"space": "ip"}, {"space": "l2", "ef_search": 50})
@@ -205,13 +201,13 @@ def overwrite_hnsw_configuration(
 
 
 def overwrite_spann_configuration(
-    existing_spann_config: Json | None, update_spann_config: Mapping[str, Any] | None
+    existing_spann_config: Json | None, update_spann_config: Fields | None
 ) -> Json | None:
     """As ``overwrite_hnsw_configuration``, for the distributed index."""
     return _merged(existing_spann_config, update_spann_config, UpdateSpannConfiguration)
 
 
-def _merged(stored: Json | None, change: Mapping[str, Any] | None, allowed: type) -> Json | None:
+def _merged(stored: Json | None, change: Fields | None, allowed: type) -> Json | None:
     if stored is None or change is None:
         return stored
     return {**stored, **{key: value for key, value in change.items() if key in allowed.__annotations__}}
@@ -228,12 +224,12 @@ def json_to_create_spann_configuration(json_map: Mapping[str, Any]) -> CreateSpa
     return cast(CreateSpannConfiguration, _picked(json_map, _SPANN_READ))
 
 
-def json_to_update_hnsw_configuration(json_map: Mapping[str, Any]) -> UpdateHNSWConfiguration:
+def json_to_update_hnsw_configuration(json_map: Fields) -> UpdateHNSWConfiguration:
     """What of the graph may change, picked from ``json_map``."""
     return cast(UpdateHNSWConfiguration, _picked(json_map, UpdateHNSWConfiguration.__annotations__))
 
 
-def json_to_update_spann_configuration(json_map: Mapping[str, Any]) -> UpdateSpannConfiguration:
+def json_to_update_spann_configuration(json_map: Fields) -> UpdateSpannConfiguration:
     """What of the distributed index may change, picked from ``json_map``."""
     return cast(UpdateSpannConfiguration, _picked(json_map, UpdateSpannConfiguration.__annotations__))
 
@@ -241,7 +237,7 @@ def json_to_update_spann_configuration(json_map: Mapping[str, Any]) -> UpdateSpa
 _SPANN_READ: Final = ("search_nprobe", "write_nprobe", "space", "ef_construction", "ef_search", "max_neighbors")
 
 
-def _picked(json_map: Mapping[str, Any], allowed: Iterable[str]) -> Json:
+def _picked(json_map: Fields, allowed: Iterable[str]) -> Json:
     picked = {key: json_map[key] for key in allowed if key in json_map}
     if picked.get("space", SPACES[0]) not in SPACES:
         raise ValueError(f"not a valid space: {picked['space']}")
@@ -261,7 +257,7 @@ def populate_create_hnsw_defaults(config: CreateHNSWConfiguration, ef: Any = Non
 
 
 def create_collection_configuration_from_legacy_metadata_dict(
-    metadata: Mapping[str, Any],
+    metadata: Fields,
 ) -> CreateCollectionConfiguration:
     """The configuration that ``hnsw:*`` metadata means, defaults filled in.
 
@@ -273,7 +269,7 @@ def create_collection_configuration_from_legacy_metadata_dict(
 
 
 def update_collection_configuration_from_legacy_update_metadata(
-    metadata: Mapping[str, Any],
+    metadata: Fields,
 ) -> UpdateCollectionConfiguration:
     """The change that ``hnsw:*`` metadata means.
 
@@ -291,5 +287,5 @@ update_collection_configuration_from_legacy_collection_metadata = (
 )
 
 
-def _without_prefix(metadata: Mapping[str, Any]) -> Json:
+def _without_prefix(metadata: Fields) -> Json:
     return {LEGACY_NAMES[key]: value for key, value in metadata.items() if key in LEGACY_NAMES}

@@ -13,8 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import shown
-from chroma_nb.schema.parameters import Json
-from chroma_nb.types import Space
+from chroma_nb.types import Json, Space
 
 #: Builds the live embedding function from ``{"name": …, "config": …}``.
 Build: TypeAlias = Callable[[Json], Any]
@@ -33,7 +32,7 @@ class StoredEmbeddingFunction:
     stored_name: str
     config: Json = field(default_factory=dict, hash=False)
 
-    def __call__(self, input: Any) -> Any:
+    def __call__(self, input: object) -> Any:
         raise TypeError(
             f"the embedding function {self.stored_name!r} is only named by this schema; "
             "add documents through the collection, which builds it"
@@ -77,7 +76,7 @@ def describe_embedding_function(function: Any, register: Callable[[type], Any] |
     return described
 
 
-def warn_of_space(function: Any, space: Any) -> None:
+def warn_of_space(function: Any, space: object) -> None:
     """Warn when the function does not support the space."""
     supported = function.supported_spaces()
     if space not in supported:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.query.conditions import And, Condition, Or, Where
 from chroma_nb.query.operators import OPERATORS
 from chroma_nb.schema.index_configurations import DOCUMENT_KEY
+from chroma_nb.types import Fields
 
 #: Type of an operand -> its name in Chroma's sentence, and its index in a schema.
 _FILTERED: Final[dict[type, tuple[Literal["Str", "Int", "Float", "Bool"], str, str]]] = {
@@ -33,7 +34,7 @@ class Unindexed:
     documents: bool
 
     @staticmethod
-    def of(serialized_schema: Mapping[str, Any] | None) -> Unindexed | None:
+    def of(serialized_schema: Fields | None) -> Unindexed | None:
         """What the schema keeps out; None when that is nothing.
 
         >>> off = {"string": {"string_inverted_index": {"enabled": False}}}
@@ -67,13 +68,13 @@ class Unindexed:
                 )
 
 
-def _unindexed_types(schema: Mapping[str, Any], key: str) -> frozenset[type]:
+def _unindexed_types(schema: Fields, key: str) -> frozenset[type]:
     return frozenset(
         kind for kind, (_, value_type, index) in _FILTERED.items() if not _enabled(schema, key, value_type, index)
     )
 
 
-def _enabled(schema: Mapping[str, Any], key: str, value_type: str, index: str) -> bool:
+def _enabled(schema: Fields, key: str, value_type: str, index: str) -> bool:
     """Whether the index is on for the key, or by default where the schema does not name it."""
     for place in ((schema.get("keys") or {}).get(key), schema.get("defaults")):
         found = ((place or {}).get(value_type) or {}).get(index)

@@ -11,15 +11,15 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from chroma_nb.plain import plain, shown
 from chroma_nb.schema.embedding_function import DEFAULT_EMBEDDING_FUNCTION
-from chroma_nb.schema.parameters import SPACES, Json
-from chroma_nb.types import Space
+from chroma_nb.schema.parameters import SPACES
+from chroma_nb.types import Json, Space
 
 #: Keys of a schema that stand for a record's text and vector.
 DOCUMENT_KEY: Final = "#document"
 EMBEDDING_KEY: Final = "#embedding"
 
 
-def _optional_int(name: str, value: Any) -> int | None:
+def _optional_int(name: str, value: object) -> int | None:
     if value is None or isinstance(value, int):
         return None if value is None else int(value)
     try:
@@ -39,25 +39,25 @@ def _optional_float(name: str, value: Any) -> float | None:
         raise ValueError(f"{name}: expected a float, got {shown(value, show=repr)}") from None
 
 
-def _optional_bool(name: str, value: Any) -> bool | None:
+def _optional_bool(name: str, value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     raise ValueError(f"{name}: expected a bool, got {shown(value, show=repr)}")
 
 
-def _optional_space(name: str, value: Any) -> Any:
+def _optional_space(name: str, value: object) -> Any:
     if value is None or value in SPACES:
         return value
     raise ValueError(f"{name}: expected one of {', '.join(SPACES)}, got {shown(value, show=repr)}")
 
 
-def _optional_function(name: str, value: Any) -> Any:
+def _optional_function(name: str, value: object) -> Any:
     if value is None or callable(value):
         return value
     raise ValueError(f"{name} must be callable or None")
 
 
-def _optional_source_key(name: str, value: Any) -> str | None:
+def _optional_source_key(name: str, value: object) -> str | None:
     key = getattr(value, "name", value)
     if key is None:
         return None
@@ -98,7 +98,7 @@ class IndexConfig:
     #: Fields of Chroma's that are accepted and dropped, as Chroma does.
     _dropped: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, **values: object) -> None:
         known = {one.name: one.default for one in fields(self)}
         unknown = [name for name in values if name not in known and name not in self._dropped]
         if unknown:
@@ -198,7 +198,7 @@ class SpannIndexConfig(IndexConfig):
 
 
 def _optional_config(kind: type[IndexConfig]) -> _Check:
-    def check(name: str, value: Any) -> Any:
+    def check(name: str, value: object) -> Any:
         """A configuration, of an object or of the dict that means one."""
         if value is None or isinstance(value, kind):
             return value
@@ -243,6 +243,6 @@ class SparseVectorIndexConfig(IndexConfig):
     }
     _dropped: ClassVar[frozenset[str]] = frozenset({"algorithm"})
 
-    embedding_function: Any = None
+    embedding_function: object = None
     source_key: str | None = None
     bm25: bool | None = None

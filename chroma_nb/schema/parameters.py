@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import shown
-from chroma_nb.types import Space
-
-Json: TypeAlias = dict[str, Any]
+from chroma_nb.types import Fields, Json, Space
 
 SPACES: Final = ("cosine", "l2", "ip")
 HNSW_DEFAULTS: Final[Json] = {
@@ -57,7 +55,7 @@ class IndexParameters:
     ef_search_is_set: bool = False
 
     @classmethod
-    def of(cls, configuration_json: Mapping[str, Any], ef_search_is_set: bool) -> IndexParameters:
+    def of(cls, configuration_json: Fields, ef_search_is_set: bool) -> IndexParameters:
         """The parameters a collection's configuration names."""
         hnsw = configuration_json.get("hnsw") or configuration_json.get("spann") or {}
         named = {
@@ -69,7 +67,7 @@ class IndexParameters:
 
 
 # --- Parameters in JSON ---------------------------------------------------------------------------
-def _natural(value: Any) -> bool:
+def _natural(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64
 
 
@@ -77,7 +75,7 @@ def _at_least_two(value: Any) -> bool:
     return _natural(value) and value >= 2
 
 
-def _number(value: Any) -> bool:
+def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -89,7 +87,7 @@ _EXPECTED: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
 _NATURAL: Final = ("an integer of at least 0", _natural)
 
 
-def legacy_parameters(metadata: Mapping[str, Any]) -> Json:
+def legacy_parameters(metadata: Fields) -> Json:
     """The parameters that ``hnsw:*`` keys of the metadata name; InvalidArgumentError for an unknown one."""
     found: Json = {}
     for key, value in metadata.items():
@@ -108,7 +106,7 @@ def legacy_parameters(metadata: Mapping[str, Any]) -> Json:
     return found
 
 
-def parse_parameters(written: Any, what: str, allowed: tuple[str, ...]) -> Json | None:
+def parse_parameters(written: object, what: str, allowed: tuple[str, ...]) -> Json | None:
     """The parameters that a JSON object gives, checked; None among them counts as not given.
 
     ``what`` is the object's name. Raises InvalidArgumentError for a parameter that is unknown or means nothing.

@@ -7,7 +7,6 @@ anything or builds an embedding function.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -19,11 +18,11 @@ from chroma_nb.schema.parameters import (
     HNSW_DEFAULTS,
     SHOWN,
     UPDATABLE,
-    Json,
     legacy_parameters,
     parse_parameters,
 )
 from chroma_nb.schema.schema import Schema
+from chroma_nb.types import Fields, Json
 
 _DEFAULT_FUNCTION: Final[Json] = {"type": "known", "name": "default", "config": {}}
 
@@ -42,9 +41,9 @@ class Resolved:
 
 
 def resolve(
-    metadata: Mapping[str, Any] | None = None,
-    configuration: Mapping[str, Any] | None = None,
-    schema: Mapping[str, Any] | None = None,
+    metadata: Fields | None = None,
+    configuration: Fields | None = None,
+    schema: Fields | None = None,
 ) -> Resolved:
     """What a new collection is to be, from its metadata, configuration and schema as JSON.
 
@@ -74,9 +73,7 @@ def resolve(
     return _resolved(hnsw, config.get("embedding_function"), own, ef_search_is_set=asked.get("ef_search") is not None)
 
 
-def updated(
-    configuration_json: Mapping[str, Any], serialized_schema: Mapping[str, Any] | None, update: Mapping[str, Any]
-) -> Resolved:
+def updated(configuration_json: Fields, serialized_schema: Fields | None, update: Fields) -> Resolved:
     """What a collection is after ``modify(configuration=…)``, whose JSON is ``update``.
 
     ``ef_search_is_set`` of the answer tells of this update alone. Raises InvalidArgumentError for
@@ -134,7 +131,7 @@ def _resolved(hnsw: Json, function: Json | None, schema: Json, *, ef_search_is_s
     return Resolved(shown, schema, "ef_search" in hnsw if ef_search_is_set is None else ef_search_is_set)
 
 
-def _parse_configuration(configuration: Mapping[str, Any]) -> tuple[Json | None, Json | None, Json | None]:
+def _parse_configuration(configuration: Fields) -> tuple[Json | None, Json | None, Json | None]:
     """The parameters of hnsw and of spann, and the embedding function."""
     hnsw = parse_parameters(configuration.get("hnsw"), "hnsw", tuple(HNSW_DEFAULTS))
     spann = parse_parameters(configuration.get("spann"), "spann", tuple(SpannConfiguration.__annotations__))
@@ -169,14 +166,14 @@ def _vector_places(schema: Json) -> list[Json]:
     ]
 
 
-def _vector_config(schema: Mapping[str, Any]) -> Json:
+def _vector_config(schema: Fields) -> Json:
     place: Any = schema
     for name in ("keys", EMBEDDING_KEY, "float_list", "vector_index", "config"):
         place = place.get(name) or {}
     return cast(Json, place)
 
 
-def _filled_schema(schema: Mapping[str, Any]) -> Json:
+def _filled_schema(schema: Fields) -> Json:
     """A schema as it is stored: checked, the vector index as HNSW with all parameters; a copy.
 
     Raises InvalidArgumentError when it has not the form of one, and for what a local collection has not.

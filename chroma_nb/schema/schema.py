@@ -6,7 +6,7 @@ Every change is checked against what Chroma allows. What the engine makes of a s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TypeAlias, cast
@@ -27,7 +27,6 @@ from chroma_nb.schema.index_configurations import (
     StringInvertedIndexConfig,
     VectorIndexConfig,
 )
-from chroma_nb.schema.parameters import Json
 from chroma_nb.schema.value_types import (
     INDEX_OF,
     INDEXES,
@@ -36,6 +35,7 @@ from chroma_nb.schema.value_types import (
     value_types_from_json,
     value_types_to_json,
 )
+from chroma_nb.types import Fields, Json
 
 
 class CmekProvider(str, Enum):
@@ -74,7 +74,7 @@ class Cmek:
         return {self.provider.value: self.resource}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Cmek:
+    def from_dict(cls, data: Fields) -> Cmek:
         """The key that ``to_dict`` wrote; ValueError for anything else."""
         if "gcp" not in data:
             raise ValueError(f"Unsupported or missing CMEK provider in data: {data}")
@@ -107,7 +107,7 @@ class Schema:
         put(self.keys[DOCUMENT_KEY], StringInvertedIndexConfig(), False)
         put(self.keys[EMBEDDING_KEY], VectorIndexConfig(source_key=DOCUMENT_KEY), True)
 
-    def create_index(self, config: IndexConfig | None = None, key: Any = None) -> Schema:
+    def create_index(self, config: IndexConfig | None = None, key: object = None) -> Schema:
         """Turn an index on, for ``key`` (a str or Key) or by default; answers this schema.
 
         A vector index is global, full-text search is for ``#document``, a sparse index needs a key of
@@ -123,7 +123,7 @@ class Schema:
         put(self._value_types(key), cast(IndexConfig, config), True)
         return self
 
-    def delete_index(self, config: IndexConfig | None = None, key: Any = None) -> Schema:
+    def delete_index(self, config: IndexConfig | None = None, key: object = None) -> Schema:
         """Turn an index off, for ``key`` (a str or Key) or by default; answers this schema.
 
         Vector and sparse indexes cannot be turned off. Raises ValueError then.
@@ -149,7 +149,7 @@ class Schema:
         return written
 
     @classmethod
-    def deserialize_from_json(cls, json_data: Mapping[str, Any], *, build: Build | None = None) -> Schema:
+    def deserialize_from_json(cls, json_data: Fields, *, build: Build | None = None) -> Schema:
         """The schema that ``serialize_to_json`` wrote.
 
         ``build`` makes the embedding functions live; without it they are StoredEmbeddingFunctions.
@@ -205,7 +205,7 @@ def _key_name(key: Any) -> str | None:
 _Refusals: TypeAlias = tuple[tuple[Callable[[Any, str | None], bool], str], ...]
 
 
-def _refuse(refusals: _Refusals, config: Any, key: str | None) -> None:
+def _refuse(refusals: _Refusals, config: object, key: str | None) -> None:
     for applies, sentence in refusals:
         if applies(config, key):
             raise ValueError(sentence.format(key=key))

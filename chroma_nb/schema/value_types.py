@@ -6,7 +6,6 @@ A ``ValueTypes`` stands in a ``Schema`` for one metadata key, or for all keys th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ from chroma_nb.schema.index_configurations import (
     StringInvertedIndexConfig,
     VectorIndexConfig,
 )
-from chroma_nb.schema.parameters import Json
+from chroma_nb.types import Fields, Json
 
 #: What the types of values and the indexes are called in a schema's JSON.
 STRING_VALUE_NAME: Final = "string"
@@ -276,7 +275,7 @@ def _sparse_description(function: Any) -> Json:
     return {"type": "known", "name": function.name(), "config": function.get_config()}
 
 
-def value_types_from_json(written: Mapping[str, Any], build: Build | None) -> ValueTypes:
+def value_types_from_json(written: Fields, build: Build | None) -> ValueTypes:
     """The indexes that ``value_types_to_json`` wrote; ``build`` makes the embedding functions live."""
     value_types = ValueTypes()
     for row in INDEXES:
@@ -292,7 +291,7 @@ def value_types_from_json(written: Mapping[str, Any], build: Build | None) -> Va
     return value_types
 
 
-def _config_from_json(written: Mapping[str, Any], build: Build | None) -> Json:
+def _config_from_json(written: Fields, build: Build | None) -> Json:
     values = dict(written)
     stored = values.get("embedding_function")
     if stored is not None:

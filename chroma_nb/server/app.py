@@ -106,7 +106,7 @@ def _parsed(body: bytes) -> Any:
         raise errors.InvalidArgumentError(f"Failed to parse the request body as JSON: {error}") from None
 
 
-def _call(kind: type[ops.Request[Any]], route: Route, context: Context) -> Work:
+def _call(kind: type[ops.AnyRequest], route: Route, context: Context) -> Work:
     """Parse, ask the backend, encode: all in a worker thread."""
 
     def work(scope: Scope, body: bytes | None) -> Answer:
@@ -136,7 +136,7 @@ class _Endpoint:
 # --- The app ------------------------------------------------------------------------------------------------------
 _PIECE = 1024 * 1024
 #: Routes are tried one after the other; these calls are most of a server's day.
-_OFTEN: tuple[type[ops.Request[Any]], ...] = (ops.Query, ops.Get, ops.Add, ops.Upsert, ops.Count)
+_OFTEN: tuple[type[ops.AnyRequest], ...] = (ops.Query, ops.Get, ops.Add, ops.Upsert, ops.Count)
 
 
 class Server:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from chroma_nb import errors
 from chroma_nb.backends.base import Backend
 from chroma_nb.operations import requests as ops
 from chroma_nb.query.parsing import written
 from chroma_nb.server.limits import Limits, check_batch, check_filter, check_result_rows
+from chroma_nb.types import Json
 
-Values: TypeAlias = dict[str, Any]
-Kind: TypeAlias = type[ops.Request[Any]]
+Values: TypeAlias = Json
+Kind: TypeAlias = type[ops.AnyRequest]
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Context:
     allow_reset: bool
 
 
-def request_of(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
+def request_of(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     """The request of this class that ``values`` make, once they are looked at."""
     look = _LOOKED_AT.get(kind)
     return kind(**values) if look is None else look(kind, values, context)
 
 
-def _reset(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
+def _reset(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     if not context.allow_reset:
         raise errors._ResetRefusedError("Reset is disabled by config")
     return kind(**values)
@@ -44,13 +45,13 @@ def _place(values: Values) -> Values:
     return {name: values[name] for name in ("collection_id", "tenant", "database")}
 
 
-def _write(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
+def _write(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     check_batch(len(values["records"]), context.limits)
     # A write of nothing only asks whether the collection is there.
     return kind(**values) if len(values["records"]) else ops.Count(**_place(values))
 
 
-def _filtered(kind: Callable[..., ops.Request[Any]], values: Values, context: Context) -> ops.Request[Any]:
+def _filtered(kind: Callable[..., ops.AnyRequest], values: Values, context: Context) -> ops.AnyRequest:
     rest = dict(values)
     where, where_document = rest.pop("where"), rest.pop("where_document")
     check_filter(where, context.limits)
@@ -58,7 +59,7 @@ def _filtered(kind: Callable[..., ops.Request[Any]], values: Values, context: Co
     return kind(**rest, filter=written(where, where_document))
 
 
-def _delete(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
+def _delete(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     if values["where"] is None and values["where_document"] is None:
         if values["limit"] is not None:
             raise errors.InvalidArgumentError("limit can only be specified when a where clause is provided")
@@ -67,7 +68,7 @@ def _delete(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
     return _filtered(kind, values, context)
 
 
-def _query(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
+def _query(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     vectors, wanted = values["query_embeddings"], values["n_results"]
     if not len(vectors):
         raise errors.InvalidArgumentError("Expected at least one query embedding, got an empty list")
@@ -78,7 +79,7 @@ def _query(kind: Kind, values: Values, context: Context) -> ops.Request[Any]:
     return _filtered(kind, values | {"n_results": wanted}, context)
 
 
-_LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.Request[Any]]] = {
+_LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Reset: _reset,
     ops.Add: _write,
     ops.Update: _write,

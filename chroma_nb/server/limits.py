@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from chroma_nb.errors import BatchSizeExceededError, InvalidArgumentError
 
@@ -43,7 +42,7 @@ def check_batch(size: int, limits: Limits) -> None:
         )
 
 
-def check_filter(where: Any, limits: Limits) -> None:
+def check_filter(where: object, limits: Limits) -> None:
     """Refuse a filter that is nested too deep or holds too many operands; walks without recursion."""
     todo, operands = [(where, 1)], 0
     while todo:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from chroma_nb.backends.endpoints import API_PATH, ENDPOINTS, Route
 from chroma_nb.backends.wire.fields import Body
 from chroma_nb.operations import requests as ops
+from chroma_nb.types import Json
 
 _ERROR = {"$ref": "#/components/schemas/ErrorResponse"}
 
 
-def document() -> dict[str, Any]:
+def document() -> Json:
     """Every path with its method, parameters, body and answers."""
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, Json] = {}
     for kind, endpoint in ENDPOINTS.items():
         if (route := endpoint.route) is not None:
             paths.setdefault(API_PATH + route.path, {})[route.method.lower()] = _call(kind, route)
@@ -46,13 +46,13 @@ def document() -> dict[str, Any]:
     }
 
 
-def _call(kind: type[ops.Request[Any]], route: Route) -> dict[str, Any]:
+def _call(kind: type[ops.AnyRequest], route: Route) -> Json:
     parts = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     query = [{"name": field.name, "in": "query", "schema": field.kind.schema} for field in route.query.fields]
-    described: dict[str, Any] = {
+    described: Json = {
         "operationId": re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower(),
         "parameters": parts + query,
         "responses": {
@@ -69,8 +69,8 @@ def _call(kind: type[ops.Request[Any]], route: Route) -> dict[str, Any]:
     return described
 
 
-def _body(body: Body) -> dict[str, Any]:
-    schema: dict[str, Any] = {
+def _body(body: Body) -> Json:
+    schema: Json = {
         "type": "object",
         "properties": {field.name: field.kind.schema for field in body.fields},
     }
@@ -78,5 +78,5 @@ def _body(body: Body) -> dict[str, Any]:
     return schema | {"required": required} if required else schema
 
 
-def _answer(description: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+def _answer(description: str, schema: Json | None = None) -> Json:
     return {"description": description, "content": {"application/json": {"schema": schema or {}}}}

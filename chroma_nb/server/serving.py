@@ -20,7 +20,7 @@ from chroma_nb.server.limits import Limits
 
 
 def serve(
-    source: Any = "./chroma",
+    source: object = "./chroma",
     *,
     host: str = "127.0.0.1",
     port: int = 8000,

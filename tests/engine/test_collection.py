@@ -7,7 +7,7 @@ import pytest
 from engine_samples import create, numbered
 
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory, enlarged
+from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta, enlarged
 from chroma_nb.engine.memory.columns import INT, TRUE
 from chroma_nb.engine.opening import SharedEngine
 
@@ -21,7 +21,7 @@ def memory() -> CollectionInMemory:
     """Records a, b, c at positions 0, 1, 2 and slots 0, 1, 2."""
     memory = CollectionInMemory(1)
     memory.apply(
-        Change(seq=1, next_slot=3, positions=ints(0, 1, 2), ids=["a", "b", "c"], slots=ints(0, 1, 2), norms=np.ones(3))
+        Delta(seq=1, next_slot=3, positions=ints(0, 1, 2), ids=["a", "b", "c"], slots=ints(0, 1, 2), norms=np.ones(3))
     )
     return memory
 
@@ -33,14 +33,14 @@ def test_rows_are_in_the_order_of_insertion(memory: CollectionInMemory) -> None:
 
 
 def test_a_replaced_vector_leaves_a_hole(memory: CollectionInMemory) -> None:
-    memory.apply(Change(seq=2, next_slot=4, moved_rows=ints(1), moved_slots=ints(3), moved_norms=np.ones(1)))
+    memory.apply(Delta(seq=2, next_slot=4, moved_rows=ints(1), moved_slots=ints(3), moved_norms=np.ones(1)))
     assert memory.slots.tolist() == [0, 3, 2]
     assert memory.row_of_slot.tolist() == [0, UNKNOWN, 2, 1]
     assert memory.dead_mask().tolist() == [False, True, False, False]
 
 
 def test_a_removed_record_keeps_its_row(memory: CollectionInMemory) -> None:
-    memory.apply(Change(seq=2, next_slot=3, removed_rows=ints(1)))
+    memory.apply(Delta(seq=2, next_slot=3, removed_rows=ints(1)))
     assert memory.live_rows().tolist() == [0, 2]
     assert memory.rows_of(["b"]).tolist() == []
     assert memory.rows_at(ints(0, 1, 2, 3)).tolist() == [0, UNKNOWN, 2, UNKNOWN]
@@ -53,8 +53,8 @@ def test_the_columns_are_those_of_the_records_whatever_the_pieces_and_the_holes(
 ) -> None:
     memory = CollectionInMemory(1)
     six = {"positions": ints(*range(6)), "slots": ints(*range(6)), "norms": np.ones(6)}
-    memory.apply(Change(seq=1, next_slot=6, ids=list("abcdef"), **six))
-    memory.apply(Change(seq=2, next_slot=6, removed_rows=ints(*gone)))
+    memory.apply(Delta(seq=1, next_slot=6, ids=list("abcdef"), **six))
+    memory.apply(Delta(seq=2, next_slot=6, removed_rows=ints(*gone)))
     kept = [row for row in range(6) if row not in gone]
     stored = [{"n": row, **({"odd": True} if row % 2 else {})} for row in kept]
     columns = memory.columns(lambda: [stored[start : start + piece] for start in range(0, len(stored), piece)])
@@ -68,7 +68,7 @@ def test_the_columns_are_those_of_the_records_whatever_the_pieces_and_the_holes(
 
 def test_an_id_may_be_removed_and_added_in_one_change(memory: CollectionInMemory) -> None:
     memory.apply(
-        Change(
+        Delta(
             seq=3,
             next_slot=4,
             positions=ints(3),
@@ -84,13 +84,13 @@ def test_an_id_may_be_removed_and_added_in_one_change(memory: CollectionInMemory
 
 
 def test_slots_that_no_record_names_belong_to_nobody(memory: CollectionInMemory) -> None:
-    memory.apply(Change(seq=2, next_slot=9, positions=ints(7), ids=["d"], slots=ints(8), norms=np.ones(1)))
+    memory.apply(Delta(seq=2, next_slot=9, positions=ints(7), ids=["d"], slots=ints(8), norms=np.ones(1)))
     assert memory.row_of_slot.tolist() == [0, 1, 2, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 3]
     assert (memory.next_slot, memory.live) == (9, 4)
 
 
 def test_a_change_that_is_interrupted_leaves_nothing_known(memory: CollectionInMemory) -> None:
-    broken = Change(seq=2, next_slot=4, positions=ints(3), ids=["d", "e"], slots=ints(3), norms=np.ones(1))
+    broken = Delta(seq=2, next_slot=4, positions=ints(3), ids=["d", "e"], slots=ints(3), norms=np.ones(1))
     with pytest.raises(ValueError, match="zip"):
         memory.apply(broken)
     assert memory.seq == UNKNOWN

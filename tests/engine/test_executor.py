@@ -45,7 +45,7 @@ def test_each_method_finds_the_same(filled, hnswlib: bool, monkeypatch: pytest.M
     ways = (
         {"GATHER_SHARE": 2.0, "FILTER_SHARE": 2.0},
         {"GATHER_SHARE": 0.0, "FILTER_SHARE": 2.0},
-        {"GATHER_SHARE": 0.0, "FILTER_SHARE": 0.0, "LARGEST_SHARE": 9.0, "FEW": 0},
+        {"GATHER_SHARE": 0.0, "FILTER_SHARE": 0.0, "LARGEST_SHARE": 9.0, "ALWAYS_EXACT": 0},
     )
     for way in ways:
         with monkeypatch.context() as patch:
@@ -61,7 +61,7 @@ def test_a_filter_that_disagrees_with_the_graph_is_answered_all_the_same(
     engine: Engine, hnswlib: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All allowed records lie far from the query: a graph alone would come back with few."""
-    for name, value in {"FEW": 0, "LARGEST_SHARE": 9.0}.items():
+    for name, value in {"ALWAYS_EXACT": 0, "LARGEST_SHARE": 9.0}.items():
         monkeypatch.setattr(planner, name, value)
     collection = create(engine)
     near, far = vectors(500, 8) * 0.01, vectors(200, 8, seed=1) + 100

@@ -62,9 +62,9 @@ def test_more_candidates_than_results_are_asked_for_when_a_filter_stands_behind(
 
 
 def test_few_allowed_records_are_looked_at_whatever_their_share() -> None:
-    assert method(live=10_000, allowed=planner.FEW) == "scan"
+    assert method(live=10_000, allowed=planner.ALWAYS_EXACT) == "scan"
     assert method(live=10_000, allowed=1_200) == "gather"
-    assert method(live=10_000, allowed=planner.FEW + 1) == "graph, then filter"
+    assert method(live=10_000, allowed=planner.ALWAYS_EXACT + 1) == "graph, then filter"
 
 
 def test_a_graph_is_worth_building_when_searching_has_cost_its_share() -> None:

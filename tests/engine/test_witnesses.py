@@ -47,7 +47,7 @@ def lost(monkeypatch):
 
 @pytest.mark.parametrize("filter", [None, parse_where({"half": 1})])
 def test_what_a_lost_graph_missed_is_found(collection, lost, filter, monkeypatch):
-    monkeypatch.setattr(planner, "FEW", 0)
+    monkeypatch.setattr(planner, "ALWAYS_EXACT", 0)
     engine, ident = collection
     exact = answers(engine, ident, filter)
     assert engine.build_graph(ident)

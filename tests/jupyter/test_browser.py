@@ -3,6 +3,7 @@
 import threading
 import uuid
 
+import httpx
 import ipywidgets
 import pytest
 
@@ -35,6 +36,75 @@ def test_pages_turn_by_their_buttons_and_by_number(client, words):
     assert len(browser._lines.children) == 5
     browser.number.value = 1
     assert browser.page.ids[0] == "r00"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What is asked of a server from now on: the last part of each request's address."""
+    asked, request = [], httpx.Client.request
+
+    def noted(connections, method, url, **options):
+        asked.append(str(url).rsplit("/", 1)[-1].partition("?")[0])
+        return request(connections, method, url, **options)
+
+    monkeypatch.setattr(httpx.Client, "request", noted)
+    return asked
+
+
+@pytest.fixture(params=[45, 450])
+def served(request):
+    """A server's collection of 45 or 450 records: fewer than the keys are learned from, and more."""
+    with (
+        chroma_nb.EphemeralClient() as store,
+        chroma_nb.serve(store, port=0) as server,
+        chroma_nb.HttpClient(port=server.port) as client,
+    ):
+        collection = client.create_collection(f"served-{uuid.uuid4().hex[:6]}", embedding_function=None)
+        count = request.param
+        metadatas = [{"n": n} for n in range(count)]
+        collection.add(
+            ids=[f"r{n:03}" for n in range(count)], embeddings=[[n, 1.0] for n in range(count)], metadatas=metadatas
+        )
+        yield collection
+        client.delete_collection(collection.name)
+
+
+def test_a_page_turn_is_one_request(served, asked):
+    browser = chroma_nb.browse(served)
+    asked.clear()
+    browser.next.click()
+    assert (asked, browser.page.ids[0]) == (["get"], "r020")
+    browser.last.click()
+    browser.previous.click()
+    browser.number.value = 1
+    assert (asked, browser.page.ids[0]) == (["get"] * 4, "r000")
+
+
+def test_opening_and_refreshing_ask_for_keys_page_and_at_most_the_count(served, asked):
+    counted = ["get", "count", "get"] if served.count() > 200 else ["get", "get"]
+    asked.clear()
+    browser = chroma_nb.browse(served)
+    assert asked == counted
+    served.add(ids=["new"], embeddings=[[0.0, 1.0]])
+    asked.clear()
+    browser.refresh()
+    assert asked == counted
+    assert browser.page.total == served.count()
+
+
+def test_pages_of_a_filter_are_one_request_each(served, asked):
+    browser = chroma_nb.browse(served, where={"n": {"$lt": 44}})
+    asked.clear()
+    browser.next.click()
+    browser.last.click()
+    assert (asked, browser.page.position) == (["get"] * 2, "41–44 of 44")
+
+
+def test_a_page_whose_records_others_deleted_gives_way_to_the_last_that_is_there(served, asked):
+    browser = chroma_nb.browse(served)
+    served.delete(ids=served.get(include=[], offset=10)["ids"])
+    browser.last.click()
+    assert (browser.page.position, browser.page.number, "10 records" in browser.title.value) == ("1–10 of 10", 0, True)
 
 
 def test_the_table_is_a_table_with_caption_and_heads(browser):

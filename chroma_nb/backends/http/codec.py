@@ -77,7 +77,7 @@ def _json(reply: Reply) -> Any:
 
 
 # --- Encode, decode -----------------------------------------------------------------------------------------
-def _route(request: ops.Request[Any]) -> Route:
+def _route(request: ops.AnyRequest) -> Route:
     """How ``request`` travels; an error that says so where only a local engine can do it."""
     route = ENDPOINTS[type(request)].route
     if route is not None:
@@ -148,14 +148,14 @@ _CHILDREN: dict[type[errors.ChromaError], type[errors.ChromaError]] = {
 }
 
 
-def _is_badly_named(request: ops.Request[Any]) -> bool:
+def _is_badly_named(request: ops.AnyRequest) -> bool:
     """Whether a name that ``request`` gives is none that Chroma allows."""
     body = _route(request).body
     checks = [] if body is None else [(field.kind.check, field.key) for field in body.fields]
     return any(check is not None and _is_refused(check, getattr(request, key)) for check, key in checks)
 
 
-def _is_refused(check: Callable[[Any], object], name: Any) -> bool:
+def _is_refused(check: Callable[[Any], object], name: object) -> bool:
     try:
         if name is not None:
             check(name)
@@ -166,7 +166,7 @@ def _is_refused(check: Callable[[Any], object], name: Any) -> bool:
     return False
 
 
-def error_of(reply: Reply, request: ops.Request[Any] | None = None) -> errors.ChromaError:
+def error_of(reply: Reply, request: ops.AnyRequest | None = None) -> errors.ChromaError:
     """The exception a reply tells of: by its name, else by its status; with the server's trace id.
 
     Of a bad argument no server says which but in words: that it is the name is told by the ``request``.

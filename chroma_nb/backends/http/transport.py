@@ -29,9 +29,11 @@ from chroma_nb.backends.http.auth import SecretHeaders, auth_headers, basic
 from chroma_nb.backends.http.codec import Call, Reply
 from chroma_nb.backends.http.exchange import Failure, KnownServer, Outcome
 from chroma_nb.config import Settings, secret_names
+from chroma_nb.embedding_functions.progress import Progress as Bar
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import ChromaError, ShownAs, _ClosedError
 from chroma_nb.operations.requests import R, Request
+from chroma_nb.types import Json
 
 if TYPE_CHECKING:
     import httpx
@@ -157,7 +159,7 @@ class _ProgressBar:
     """A bar for writes in batches that take longer than a second."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        self._bar: Bar | None = None
         self._told = 0
 
     def progress(self, written: int, total: int) -> None:
@@ -197,7 +199,7 @@ class _HttpParts:
         """The headers every request carries; their values do not show."""
         return self._endpoint.headers
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> Json:
         httpx, at = require("httpx", feature="a client of a server"), self._endpoint
         return {
             "headers": dict(at.headers),
@@ -240,7 +242,7 @@ class _HttpParts:
         return _made_again, (type(self), kept, secrets, self._closed)
 
 
-def _made_again(kind: type[_HttpParts], kept: dict[str, Any], secrets: list[str], closed: bool) -> _HttpParts:
+def _made_again(kind: type[_HttpParts], kept: Json, secrets: list[str], closed: bool) -> _HttpParts:
     """The backend of a pickled client: nothing is asked before it is used."""
     settings = Settings().copy(update=kept)
     if missing := [name for name in secrets if not getattr(settings, name, None)]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +13,7 @@ import numpy as np
 from chroma_nb.backends.wire.encoding import deserialize_metadata, optional
 from chroma_nb.operations import requests as ops
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
-from chroma_nb.types import CollectionModel, Database, Tenant, UserIdentity
+from chroma_nb.types import CollectionModel, Database, Fields, Json, Tenant, UserIdentity
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Answer:
 
 
 # --- Written by the server ---------------------------------------------------------------------------------
-def _same(answer: Any) -> Any:
+def _same(answer: object) -> Any:
     return answer
 
 
-def _nothing(answer: Any) -> dict[str, Any]:
+def _nothing(answer: object) -> Json:
     return {}
 
 
-def _written_collection(model: CollectionModel) -> dict[str, Any]:
+def _written_collection(model: CollectionModel) -> Json:
     """What is known of a collection, as Chroma's server says it."""
     wire = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
     wire["schema"] = wire.pop("serialized_schema")
@@ -42,11 +42,11 @@ def _written_collection(model: CollectionModel) -> dict[str, Any]:
     return wire
 
 
-def _written_database(database: Database) -> dict[str, Any]:
+def _written_database(database: Database) -> Json:
     return {"id": str(database["id"]), "name": database["name"], "tenant": database["tenant"]}
 
 
-def _written_identity(identity: UserIdentity) -> dict[str, Any]:
+def _written_identity(identity: UserIdentity) -> Json:
     return {"user_id": identity.user_id, "tenant": identity.tenant, "databases": identity.databases}
 
 
@@ -57,22 +57,22 @@ def _vectors(embeddings: Any) -> Any:
     return np.ascontiguousarray(embeddings, dtype=np.float32)
 
 
-def _result(result: GetResult | QueryResult, embeddings: Any) -> dict[str, Any]:
+def _result(result: GetResult | QueryResult, embeddings: object) -> Json:
     wire = {key: value for key, value in result.items() if key not in {"included", "data"}}
     return wire | {"embeddings": embeddings, "include": result["included"]}
 
 
-def _written_get(result: GetResult) -> dict[str, Any]:
+def _written_get(result: GetResult) -> Json:
     return _result(result, _vectors(result["embeddings"]))
 
 
-def _written_query(result: QueryResult) -> dict[str, Any]:
+def _written_query(result: QueryResult) -> Json:
     embeddings = result["embeddings"]
     return _result(result, None if embeddings is None else [_vectors(one) for one in embeddings])
 
 
 # --- Read by the client ------------------------------------------------------------------------------------
-def _read_collection(answer: Mapping[str, Any]) -> CollectionModel:
+def _read_collection(answer: Fields) -> CollectionModel:
     return CollectionModel(
         id=UUID(answer["id"]),
         name=answer["name"],
@@ -88,24 +88,24 @@ def _read_collection(answer: Mapping[str, Any]) -> CollectionModel:
     )
 
 
-def _read_database(answer: Mapping[str, Any]) -> Database:
+def _read_database(answer: Fields) -> Database:
     return Database(id=UUID(answer["id"]), name=answer["name"], tenant=answer["tenant"])
 
 
-def _read_identity(answer: Mapping[str, Any]) -> UserIdentity:
+def _read_identity(answer: Fields) -> UserIdentity:
     return UserIdentity(
         user_id=answer.get("user_id", ""), tenant=answer.get("tenant"), databases=answer.get("databases")
     )
 
 
-def _matrix(rows: list[Any]) -> Any:
+def _matrix(rows: list[object]) -> Any:
     """Rows of numbers as float64 holding float32 values, as a local engine answers them."""
     if any(row is None for row in rows):
         return rows
     return np.array(rows, dtype=np.float32).astype(np.float64)
 
 
-def _read_get(answer: Mapping[str, Any], request: ops.Get) -> GetResult:
+def _read_get(answer: Fields, request: ops.Get) -> GetResult:
     embeddings = answer.get("embeddings")
     return GetResult(
         ids=answer["ids"],
@@ -118,7 +118,7 @@ def _read_get(answer: Mapping[str, Any], request: ops.Get) -> GetResult:
     )
 
 
-def _read_query(answer: Mapping[str, Any], request: ops.Query) -> QueryResult:
+def _read_query(answer: Fields, request: ops.Query) -> QueryResult:
     return QueryResult(
         ids=answer["ids"],
         embeddings=optional(_matrix, answer.get("embeddings")),
@@ -131,12 +131,12 @@ def _read_query(answer: Mapping[str, Any], request: ops.Query) -> QueryResult:
     )
 
 
-def _read_search(answer: dict[str, Any]) -> SearchResult:
+def _read_search(answer: Json) -> SearchResult:
     metadatas = optional(lambda batch: optional(deserialize_metadata, batch), answer.get("metadatas"))
     return SearchResult(answer | {"metadatas": metadatas})
 
 
-def _read_indexing_status(answer: Mapping[str, Any]) -> IndexingStatus:
+def _read_indexing_status(answer: Fields) -> IndexingStatus:
     return IndexingStatus(**{one.name: answer[one.name] for one in dataclasses.fields(IndexingStatus)})
 
 

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
-from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
+from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Array, Fields, Json, SparseVector
 
 
 def _wire_value(value: object) -> object:
@@ -48,12 +47,12 @@ def dumps(value: object) -> bytes:
 
 
 # --- Vectors as text, metadata as JSON: also Chroma's own functions for it --------------------------------
-def packed(row: npt.NDArray[Any]) -> str:
+def packed(row: Array) -> str:
     """A contiguous array of little-endian float32 as base64."""
     return binascii.b2a_base64(row.data, newline=False).decode("ascii")
 
 
-def pack_embedding_safely(embedding: Sequence[float] | npt.NDArray[Any]) -> str:
+def pack_embedding_safely(embedding: Sequence[float] | Array) -> str:
     """A vector as base64 of little-endian float32; what float32 cannot hold becomes infinite.
 
     >>> pack_embedding_safely([1.0, -2.0])
@@ -79,17 +78,17 @@ def optional_base64_strings_to_embeddings(b64_strings: Iterable[str | None] | No
     )
 
 
-def convert_np_embeddings_to_list(embeddings: Iterable[npt.NDArray[Any]]) -> list[Any]:
+def convert_np_embeddings_to_list(embeddings: Iterable[Array]) -> list[Any]:
     """Vectors as lists."""
     return [row.tolist() for row in embeddings]
 
 
-def convert_list_embeddings_to_np(embeddings: Iterable[Sequence[float]]) -> list[npt.NDArray[Any]]:
+def convert_list_embeddings_to_np(embeddings: Iterable[Sequence[float]]) -> list[Array]:
     """Vectors as arrays."""
     return [np.array(row) for row in embeddings]
 
 
-def serialize_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def serialize_metadata(metadata: Fields | None) -> Json | None:
     """Metadata with its sparse vectors as JSON objects.
 
     >>> serialize_metadata({"n": 1, "v": SparseVector([2], [0.5])})
@@ -100,7 +99,7 @@ def serialize_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] | N
     return {key: value.to_dict() if isinstance(value, SparseVector) else value for key, value in metadata.items()}
 
 
-def deserialize_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def deserialize_metadata(metadata: Fields | None) -> Json | None:
     """The metadata that ``serialize_metadata`` wrote."""
     return None if metadata is None else {key: _metadata_value(value) for key, value in metadata.items()}
 

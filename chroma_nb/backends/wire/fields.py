@@ -8,17 +8,16 @@ from __future__ import annotations
 import binascii
 import operator
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb.backends.wire.encoding import packed
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
 from chroma_nb.records import Records
-from chroma_nb.types import ReadLevel, SparseVector
+from chroma_nb.types import Fields, Json, Mask, Matrix, ReadLevel, SparseVector
 
 _U32 = 2**32
 
@@ -40,10 +39,10 @@ def _wrong(name: str, expected: str, value: object) -> BodyError:
 Reader = Callable[[str, Any], Any]
 #: Value, and whether the server takes vectors as base64 -> what is written as JSON.
 Writer = Callable[[Any, bool], Any]
-Schema = dict[str, Any]
+Schema = Json
 
 
-def _as_it_is(value: Any, takes_base64: bool) -> Any:
+def _as_it_is(value: object, takes_base64: bool) -> Any:
     return value
 
 
@@ -61,7 +60,7 @@ class Kind:
 
 
 def _is(kind: type, expected: str) -> Reader:
-    def read(name: str, value: Any) -> Any:
+    def read(name: str, value: object) -> Any:
         """The value, which must be of the kind."""
         if type(value) is not kind:
             raise _wrong(name, expected, value)
@@ -70,7 +69,7 @@ def _is(kind: type, expected: str) -> Reader:
     return read
 
 
-def _natural(name: str, value: Any) -> int:
+def _natural(name: str, value: object) -> int:
     if type(value) is not int:
         raise _wrong(name, "a non-negative integer below 2**32", value)
     if not 0 <= value < _U32:
@@ -90,7 +89,7 @@ def _digits(name: str, value: str) -> int:
     return int(value)
 
 
-def _read_level(name: str, value: Any) -> ReadLevel:
+def _read_level(name: str, value: object) -> ReadLevel:
     if type(value) is not str:
         raise _wrong(name, "a string", value)
     try:
@@ -101,7 +100,7 @@ def _read_level(name: str, value: Any) -> ReadLevel:
 
 
 def _list_of(item: Callable[[Any], bool], expected: str) -> Reader:
-    def read(name: str, value: Any) -> list[Any]:
+    def read(name: str, value: object) -> list[Any]:
         """The list, whose items must all be of the kind."""
         if type(value) is not list:
             raise _wrong(name, f"a list of {expected}", value)
@@ -113,15 +112,15 @@ def _list_of(item: Callable[[Any], bool], expected: str) -> Reader:
     return read
 
 
-def _objects(name: str, value: Any) -> tuple[dict[str, Any], ...]:
+def _objects(name: str, value: object) -> tuple[Json, ...]:
     return tuple(_list_of(lambda item: type(item) is dict, "objects")(name, value))
 
 
-def _text(value: Any) -> bool:
+def _text(value: object) -> bool:
     return type(value) is str
 
 
-def _text_or_none(value: Any) -> bool:
+def _text_or_none(value: object) -> bool:
     return value is None or type(value) is str
 
 
@@ -139,24 +138,24 @@ def _one_of(*allowed: str) -> Reader:
     return read
 
 
-def _anything(name: str, value: Any) -> Any:
+def _anything(name: str, value: object) -> Any:
     return value
 
 
-def _metadata(name: str, value: Any) -> dict[str, Any]:
+def _metadata(name: str, value: object) -> Json:
     if type(value) is not dict:
         raise _wrong(name, "an object", value)
     return {key: _metadata_value(f"{name}.{key}", item) for key, item in value.items()}
 
 
-def _metadata_update(name: str, value: Any) -> dict[str, Any]:
+def _metadata_update(name: str, value: object) -> Json:
     """As ``_metadata``; null as a value deletes the key."""
     if type(value) is not dict:
         raise _wrong(name, "an object", value)
     return {key: None if item is None else _metadata_value(f"{name}.{key}", item) for key, item in value.items()}
 
 
-def _metadata_value(name: str, value: Any) -> Any:
+def _metadata_value(name: str, value: object) -> Any:
     if type(value) in (str, int, float, bool):
         # JSON knows integers of any length; beyond 64 bits they are floats, as in Chroma.
         return float(value) if type(value) is int and not -(2**63) <= value < 2**63 else value
@@ -171,7 +170,7 @@ def _metadata_value(name: str, value: Any) -> Any:
 
 
 def _list_of_metadata(one: Reader) -> Reader:
-    def read(name: str, value: Any) -> list[dict[str, Any] | None]:
+    def read(name: str, value: object) -> list[Json | None]:
         """The list of metadata, each an object or null."""
         if type(value) is not list:
             raise _wrong(name, "a list of objects", value)
@@ -181,7 +180,7 @@ def _list_of_metadata(one: Reader) -> Reader:
 
 
 # --- Vectors ------------------------------------------------------------------------------------------------
-def _numbers(name: str, rows: list[Any]) -> npt.NDArray[np.float32]:
+def _numbers(name: str, rows: list[Any]) -> Matrix:
     if not rows:
         return np.empty((0, 0), np.float32)
     for index, row in enumerate(rows):
@@ -201,7 +200,7 @@ def _numbers(name: str, rows: list[Any]) -> npt.NDArray[np.float32]:
         return _finite(name, matrix.astype(np.float32))
 
 
-def _base64(name: str, rows: list[str]) -> npt.NDArray[np.float32]:
+def _base64(name: str, rows: list[str]) -> Matrix:
     try:
         packed = [binascii.a2b_base64(row, strict_mode=True) for row in rows]
     except ValueError as error:  # binascii.Error is one
@@ -218,13 +217,13 @@ def _base64(name: str, rows: list[str]) -> npt.NDArray[np.float32]:
     return _finite(name, np.frombuffer(b"".join(packed), "<f4").reshape(len(rows), size // 4).astype(np.float32))
 
 
-def _finite(name: str, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _finite(name: str, matrix: Matrix) -> Matrix:
     if not np.isfinite(matrix).all():
         raise InvalidArgumentError(f"Validation error: {name}: Embeddings must not contain NaN or Infinity values")
     return matrix
 
 
-def _matrix(name: str, value: Any) -> npt.NDArray[np.float32]:
+def _matrix(name: str, value: object) -> Matrix:
     if type(value) is not list:
         raise _wrong(name, "a list of vectors", value)
     if value and all(type(row) is str for row in value):
@@ -232,7 +231,7 @@ def _matrix(name: str, value: Any) -> npt.NDArray[np.float32]:
     return _numbers(name, value)
 
 
-def _query_vectors(name: str, value: Any) -> npt.NDArray[np.float32]:
+def _query_vectors(name: str, value: object) -> Matrix:
     if type(value) is not list:
         raise _wrong(name, "a list of vectors", value)
     return _numbers(name, value)
@@ -243,11 +242,11 @@ class SomeVectors:
     """Vectors of the rows that have one; the other rows hold zeros."""
 
     rows: int
-    matrix: npt.NDArray[np.float32] | None
-    present: npt.NDArray[np.bool_] | None
+    matrix: Matrix | None
+    present: Mask | None
 
 
-def _some_vectors(name: str, value: Any) -> SomeVectors:
+def _some_vectors(name: str, value: object) -> SomeVectors:
     if type(value) is not list:
         raise _wrong(name, "a list of vectors or nulls", value)
     present = np.array([row is not None for row in value], dtype=np.bool_)
@@ -261,7 +260,7 @@ def _some_vectors(name: str, value: Any) -> SomeVectors:
     return SomeVectors(len(value), matrix, present)
 
 
-def _all_vectors(name: str, value: Any) -> SomeVectors:
+def _all_vectors(name: str, value: object) -> SomeVectors:
     matrix = _matrix(name, value)
     return SomeVectors(len(matrix), matrix, None)
 
@@ -282,7 +281,7 @@ def _written_vectors(vectors: SomeVectors, takes_base64: bool) -> Any:
     return rows
 
 
-def _written_queries(matrix: Any, takes_base64: bool) -> Any:
+def _written_queries(matrix: object, takes_base64: bool) -> Any:
     """As numbers, also to servers that take base64 in writes."""
     return np.ascontiguousarray(matrix, dtype=np.float32)
 
@@ -338,7 +337,7 @@ class Field:
     name: str
     kind: Kind
     required: bool = False
-    default: Any = None
+    default: object = None
     attribute: str = ""
     #: Whether a client writes null, or nothing, for None.
     null: bool = True
@@ -348,7 +347,7 @@ class Field:
         """Its name in the request."""
         return self.attribute or self.name
 
-    def read(self, value: Any) -> Any:
+    def read(self, value: object) -> Any:
         """The value that JSON, or a query string, holds."""
         if value is not None:
             return self.kind.read(self.name, value)
@@ -367,13 +366,13 @@ class Body:
     def __init__(self, *fields: Field) -> None:
         self.fields = fields
 
-    def read(self, body: Any) -> dict[str, Any]:
+    def read(self, body: object) -> Json:
         """The arguments of the request in a parsed body. Unknown fields are passed over, as Chroma does."""
         if type(body) is not dict:
             raise _wrong("body", "an object", body)
         return {field.key: field.read(body.get(field.name)) for field in self.fields}
 
-    def write(self, request: Any, takes_base64: bool) -> dict[str, Any]:
+    def write(self, request: object, takes_base64: bool) -> Json:
         """What stands in the body of ``request``."""
         values = self._values(request)
         return {
@@ -382,24 +381,24 @@ class Body:
             if field.null or values[field.key] is not None
         }
 
-    def _values(self, request: Any) -> dict[str, Any]:
+    def _values(self, request: object) -> Json:
         return {field.key: getattr(request, field.key) for field in self.fields}
 
 
 class RecordsBody(Body):
     """The records of a write: each field is one of theirs."""
 
-    def read(self, body: Any) -> dict[str, Any]:
+    def read(self, body: object) -> Json:
         return {"records": records(super().read(body))}
 
-    def _values(self, request: Any) -> dict[str, Any]:
+    def _values(self, request: Any) -> Json:
         held: Records = request.records
         vectors = None if held.embeddings is None else SomeVectors(len(held), held.embeddings, held.has_embedding)
         return {field.key: vectors if field.name == "embeddings" else getattr(held, field.key) for field in self.fields}
 
 
 # --- Records -------------------------------------------------------------------------------------------------
-def records(values: Mapping[str, Any]) -> Records:
+def records(values: Fields) -> Records:
     """The records in the values of a write's body, all fields of one length, ids unique."""
     ids: list[str] = values["ids"]
     vectors: SomeVectors = values["embeddings"] or SomeVectors(len(ids), None, None)

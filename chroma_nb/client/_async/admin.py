@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from chroma_nb.backends.opening import open_async_backend
 from chroma_nb.client._async.server import AsyncServer
@@ -35,7 +34,7 @@ class AsyncAdminClient(SharedSystemClient, AsyncAdminAPI):
 
     # end async only
     @classmethod
-    def from_system(cls, system: Any) -> AsyncAdminClient:
+    def from_system(cls, system: object) -> AsyncAdminClient:
         """An admin client of the place that another client has open (its ``_system``)."""
         client = cls.__new__(cls)
         client._backend = system

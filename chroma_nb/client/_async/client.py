@@ -15,7 +15,7 @@ from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.identity import place
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction, validate_embedding_function
+from chroma_nb.embedding_functions.base import AnyDataLoader, AnyEmbeddingFunction, validate_embedding_function
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
@@ -24,10 +24,10 @@ from chroma_nb.operations.async_protocols import AsyncClientAPI
 from chroma_nb.operations.validate import check_collection_id
 from chroma_nb.plain import plain
 from chroma_nb.schema import Schema
-from chroma_nb.types import CollectionMetadata, CollectionModel, UserIdentity
+from chroma_nb.types import CollectionMetadata, CollectionModel, Json, UserIdentity
 
 #: What embeds in a collection when nothing else is named.
-DEFAULT_EMBEDDING_FUNCTION: EmbeddingFunction[Any] = DefaultEmbeddingFunction()
+DEFAULT_EMBEDDING_FUNCTION: AnyEmbeddingFunction = DefaultEmbeddingFunction()
 
 
 class AsyncClient(SharedSystemClient, AsyncClientAPI):
@@ -114,7 +114,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         """
         return await self._server.reset()
 
-    async def vacuum(self) -> dict[str, Any]:
+    async def vacuum(self) -> Json:
         """Give the space of deleted records back and leave no deleted text in any file; tells what was freed.
 
         Where the disk has no room for copies it does what it can: ``complete`` is False then, and ``problems`` says
@@ -200,10 +200,10 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         self,
         name: str,
         schema: Schema | None = None,
-        configuration: Any = None,
+        configuration: object = None,
         metadata: CollectionMetadata | None = None,
-        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: AnyDataLoader | None = None,
         get_or_create: bool = False,
     ) -> AsyncCollection:
         """Make a collection.
@@ -231,10 +231,10 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         self,
         name: str,
         schema: Schema | None = None,
-        configuration: Any = None,
+        configuration: object = None,
         metadata: CollectionMetadata | None = None,
-        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: AnyDataLoader | None = None,
     ) -> AsyncCollection:
         """The collection of this name, made if it is not there.
 
@@ -255,8 +255,8 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
     async def get_collection(
         self,
         name: str,
-        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: AnyDataLoader | None = None,
         *,
         id: UUID | None = None,
     ) -> AsyncCollection:
@@ -279,8 +279,8 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
     async def get_collection_by_id(
         self,
         id: UUID,
-        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: AnyDataLoader | None = None,
     ) -> AsyncCollection:
         """The collection of this id. Raises as ``get_collection`` does."""
         model = await self._server.get_collection_by_id(id, self.tenant, self.database)
@@ -290,9 +290,9 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         self,
         name: str,
         schema: Schema | None,
-        configuration: Any,
+        configuration: object,
         metadata: CollectionMetadata | None,
-        embedding_function: EmbeddingFunction[Any] | None,
+        embedding_function: AnyEmbeddingFunction | None,
         get_or_create: bool,
     ) -> requests.CreateCollection:
         if embedding_function is not None:
@@ -310,7 +310,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         )
 
     def _existing(
-        self, model: CollectionModel, embedding_function: EmbeddingFunction[Any] | None, loader: DataLoader[Any] | None
+        self, model: CollectionModel, embedding_function: AnyEmbeddingFunction | None, loader: AnyDataLoader | None
     ) -> AsyncCollection:
         prepare.check_embedding_function(model, embedding_function)
         return AsyncCollection(self._server, model, embedding_function, loader)

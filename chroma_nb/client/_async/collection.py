@@ -26,6 +26,7 @@ from chroma_nb.types import (
     Embedding,
     Image,
     Include,
+    Json,
     Matrix,
     Metadata,
     OneOrMany,
@@ -174,7 +175,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """The records, checked as the arguments of ``call`` before anything is embedded."""
         return prepare.checked(call, records)
 
-    async def _embed(self, input: list[Any], call: str = "add") -> Matrix:
+    async def _embed(self, input: list[object], call: str = "add") -> Matrix:
         """A vector for each document, by the embedding function that ``add`` would take; Chroma's name for it."""
         target = self._target
         found = await blocking.run(prepare.vectors, target, input, call)
@@ -192,17 +193,17 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
         return await self._client._backend.handle(requests.BeginStaging(self.id))
 
-    async def _stage(self, session: Any, records: Records) -> None:
+    async def _stage(self, session: object, records: Records) -> None:
         """Write some records that no reader counts yet."""
         return await self._client._backend.handle(requests.Stage(session, records))
 
-    async def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
+    async def _publish(self, session: object, edits: Edits, *, update: bool, embedded: bool) -> Edited:
         """Let them count, and write ``edits`` with them."""
         if embedded:
             await self._record_embedding()
         return await self._client._backend.handle(requests.Publish(session, edits, update))
 
-    async def _abandon_staging(self, session: Any) -> None:
+    async def _abandon_staging(self, session: object) -> None:
         """Remove them."""
         return await self._client._backend.handle(requests.AbandonStaging(session))
 
@@ -309,7 +310,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         n_results: int = 10,
         where: Where | None = None,
         where_document: WhereDocument | None = None,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """How ``query`` with these arguments is answered: the plan, how many candidates, whether exact, how long.
 
         For an embedded client; a server has no words for it (NotImplementedError).
@@ -344,7 +345,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         self,
         name: str | None = None,
         metadata: CollectionMetadata | None = None,
-        configuration: Any = None,
+        configuration: object = None,
     ) -> None:
         """Rename the collection, replace its metadata, or change its configuration.
 
@@ -365,7 +366,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     # --- What Chroma has in its cloud only ---
 
-    async def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
+    async def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = await blocking.run(prepare.search, self._target, searches, read_level)
         return await self._client._backend.handle(request)
@@ -384,7 +385,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         return await self._client._backend.handle(requests.GetIndexingStatus(*self._place))
 
     async def attach_function(
-        self, function: str, name: str, output_collection: str, params: dict[str, Any] | None = None
+        self, function: str, name: str, output_collection: str, params: Json | None = None
     ) -> Any:
         """Let a server run a function over the records. Not in this process: NotImplementedError."""
         request = requests.AttachFunction(

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from chroma_nb.backends.opening import open_backend
 from chroma_nb.client._sync.server import Server
@@ -29,7 +28,7 @@ class AdminClient(SharedSystemClient, AdminAPI):
         self._server = Server(self._backend)
 
     @classmethod
-    def from_system(cls, system: Any) -> AdminClient:
+    def from_system(cls, system: object) -> AdminClient:
         """An admin client of the place that another client has open (its ``_system``)."""
         client = cls.__new__(cls)
         client._backend = system

@@ -18,7 +18,7 @@ from chroma_nb.client._sync.server import Server
 from chroma_nb.client.identity import place
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from chroma_nb.embedding_functions.base import DataLoader, EmbeddingFunction, validate_embedding_function
+from chroma_nb.embedding_functions.base import AnyDataLoader, AnyEmbeddingFunction, validate_embedding_function
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
@@ -27,10 +27,10 @@ from chroma_nb.operations.protocols import ClientAPI
 from chroma_nb.operations.validate import check_collection_id
 from chroma_nb.plain import plain
 from chroma_nb.schema import Schema
-from chroma_nb.types import CollectionMetadata, CollectionModel, UserIdentity
+from chroma_nb.types import CollectionMetadata, CollectionModel, Json, UserIdentity
 
 #: What embeds in a collection when nothing else is named.
-DEFAULT_EMBEDDING_FUNCTION: EmbeddingFunction[Any] = DefaultEmbeddingFunction()
+DEFAULT_EMBEDDING_FUNCTION: AnyEmbeddingFunction = DefaultEmbeddingFunction()
 
 
 class Client(SharedSystemClient, ClientAPI):
@@ -103,7 +103,7 @@ class Client(SharedSystemClient, ClientAPI):
         """
         return self._server.reset()
 
-    def vacuum(self) -> dict[str, Any]:
+    def vacuum(self) -> Json:
         """Give the space of deleted records back and leave no deleted text in any file; tells what was freed.
 
         Where the disk has no room for copies it does what it can: ``complete`` is False then, and ``problems`` says
@@ -189,10 +189,10 @@ class Client(SharedSystemClient, ClientAPI):
         self,
         name: str,
         schema: Schema | None = None,
-        configuration: Any = None,
+        configuration: object = None,
         metadata: CollectionMetadata | None = None,
-        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: AnyDataLoader | None = None,
         get_or_create: bool = False,
     ) -> Collection:
         """Make a collection.
@@ -220,10 +220,10 @@ class Client(SharedSystemClient, ClientAPI):
         self,
         name: str,
         schema: Schema | None = None,
-        configuration: Any = None,
+        configuration: object = None,
         metadata: CollectionMetadata | None = None,
-        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: AnyDataLoader | None = None,
     ) -> Collection:
         """The collection of this name, made if it is not there.
 
@@ -244,8 +244,8 @@ class Client(SharedSystemClient, ClientAPI):
     def get_collection(
         self,
         name: str,
-        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: AnyDataLoader | None = None,
         *,
         id: UUID | None = None,
     ) -> Collection:
@@ -268,8 +268,8 @@ class Client(SharedSystemClient, ClientAPI):
     def get_collection_by_id(
         self,
         id: UUID,
-        embedding_function: EmbeddingFunction[Any] | None = DEFAULT_EMBEDDING_FUNCTION,
-        data_loader: DataLoader[Any] | None = None,
+        embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
+        data_loader: AnyDataLoader | None = None,
     ) -> Collection:
         """The collection of this id. Raises as ``get_collection`` does."""
         model = self._server.get_collection_by_id(id, self.tenant, self.database)
@@ -279,9 +279,9 @@ class Client(SharedSystemClient, ClientAPI):
         self,
         name: str,
         schema: Schema | None,
-        configuration: Any,
+        configuration: object,
         metadata: CollectionMetadata | None,
-        embedding_function: EmbeddingFunction[Any] | None,
+        embedding_function: AnyEmbeddingFunction | None,
         get_or_create: bool,
     ) -> requests.CreateCollection:
         if embedding_function is not None:
@@ -299,7 +299,7 @@ class Client(SharedSystemClient, ClientAPI):
         )
 
     def _existing(
-        self, model: CollectionModel, embedding_function: EmbeddingFunction[Any] | None, loader: DataLoader[Any] | None
+        self, model: CollectionModel, embedding_function: AnyEmbeddingFunction | None, loader: AnyDataLoader | None
     ) -> Collection:
         prepare.check_embedding_function(model, embedding_function)
         return Collection(self._server, model, embedding_function, loader)

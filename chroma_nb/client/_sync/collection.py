@@ -29,6 +29,7 @@ from chroma_nb.types import (
     Embedding,
     Image,
     Include,
+    Json,
     Matrix,
     Metadata,
     OneOrMany,
@@ -177,7 +178,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """The records, checked as the arguments of ``call`` before anything is embedded."""
         return prepare.checked(call, records)
 
-    def _embed(self, input: list[Any], call: str = "add") -> Matrix:
+    def _embed(self, input: list[object], call: str = "add") -> Matrix:
         """A vector for each document, by the embedding function that ``add`` would take; Chroma's name for it."""
         target = self._target
         found = blocking.run(prepare.vectors, target, input, call)
@@ -195,17 +196,17 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
         return self._client._backend.handle(requests.BeginStaging(self.id))
 
-    def _stage(self, session: Any, records: Records) -> None:
+    def _stage(self, session: object, records: Records) -> None:
         """Write some records that no reader counts yet."""
         return self._client._backend.handle(requests.Stage(session, records))
 
-    def _publish(self, session: Any, edits: Edits, *, update: bool, embedded: bool) -> Edited:
+    def _publish(self, session: object, edits: Edits, *, update: bool, embedded: bool) -> Edited:
         """Let them count, and write ``edits`` with them."""
         if embedded:
             self._record_embedding()
         return self._client._backend.handle(requests.Publish(session, edits, update))
 
-    def _abandon_staging(self, session: Any) -> None:
+    def _abandon_staging(self, session: object) -> None:
         """Remove them."""
         return self._client._backend.handle(requests.AbandonStaging(session))
 
@@ -312,7 +313,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         n_results: int = 10,
         where: Where | None = None,
         where_document: WhereDocument | None = None,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """How ``query`` with these arguments is answered: the plan, how many candidates, whether exact, how long.
 
         For an embedded client; a server has no words for it (NotImplementedError).
@@ -347,7 +348,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         self,
         name: str | None = None,
         metadata: CollectionMetadata | None = None,
-        configuration: Any = None,
+        configuration: object = None,
     ) -> None:
         """Rename the collection, replace its metadata, or change its configuration.
 
@@ -368,7 +369,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     # --- What Chroma has in its cloud only ---
 
-    def search(self, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
+    def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = blocking.run(prepare.search, self._target, searches, read_level)
         return self._client._backend.handle(request)
@@ -387,7 +388,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         return self._client._backend.handle(requests.GetIndexingStatus(*self._place))
 
     def attach_function(
-        self, function: str, name: str, output_collection: str, params: dict[str, Any] | None = None
+        self, function: str, name: str, output_collection: str, params: Json | None = None
     ) -> Any:
         """Let a server run a function over the records. Not in this process: NotImplementedError."""
         request = requests.AttachFunction(

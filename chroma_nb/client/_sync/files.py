@@ -11,15 +11,19 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chroma_nb import dataframe_calls
+from chroma_nb._optional import Untyped
 from chroma_nb.client._sync import blocking
 from chroma_nb.dataframe_calls import run
 from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
 from chroma_nb.records import Records
-from chroma_nb.types import Where, WhereDocument
+from chroma_nb.types import Json, Where, WhereDocument
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _FIELDS = ["embeddings", "documents", "metadatas", "uris"]
 
@@ -68,7 +72,7 @@ class Files:
 
     def to_arrow(
         self, *, where: Where | None = None, where_document: WhereDocument | None = None, batch_size: int = 5000
-    ) -> Any:
+    ) -> pyarrow.Table:
         """The records as a pyarrow.Table, with the columns of ``to_parquet``. Needs pyarrow."""
         model = self._described()
         table = arrow.TableInMemory(model)
@@ -97,7 +101,7 @@ class Files:
         dataframe_calls.positive("batch_size", batch_size)
         return self._read(json_lines.read(path, batch_size), None)
 
-    def from_arrow(self, table: Any, *, batch_size: int = 5000) -> int:
+    def from_arrow(self, table: Untyped, *, batch_size: int = 5000) -> int:
         """Upsert the rows of a pyarrow.Table or RecordBatch, with the columns of ``from_parquet``; answers how many."""
         dataframe_calls.positive("batch_size", batch_size)
         batches = (
@@ -105,7 +109,7 @@ class Files:
         )
         return self._read(batches, table.num_rows)
 
-    def _described(self: Any) -> dict[str, Any]:
+    def _described(self: Any) -> Json:
         """What a file says of the collection it came from."""
         model = self.get_model()
         first = self.get(limit=1, include=["embeddings"])
@@ -117,7 +121,12 @@ class Files:
         }
 
     def _write(
-        self: Any, file: Any, where: Any, where_document: Any, batch_size: int, dimension: int | None
+        self: Any,
+        file: Untyped,
+        where: Where | None,
+        where_document: WhereDocument | None,
+        batch_size: int,
+        dimension: int | None,
     ) -> int:
         written = 0
         try:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chroma_nb import dataframe_calls
 from chroma_nb._above import from_above
 from chroma_nb.cells import Dates
+from chroma_nb.collection import Cursor
 from chroma_nb.dataframe import OnError
 from chroma_nb.dataframe_calls import Synced, Written, run
 from chroma_nb.embedding_functions.progress import record_bar
-from chroma_nb.types import Where, WhereDocument
+from chroma_nb.types import Json, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -56,20 +57,21 @@ class Frames:
         self, where: Where | None = None, *, columns: Sequence[str] | None = None, page_size: int = 1_000
     ) -> Iterator[pandas.DataFrame]:
         """The records as DataFrames of at most ``page_size`` rows, one after the other."""
-        offset = 0
-        while (frame := run(self, dataframe_calls.page(where, columns, page_size, offset))) is not None:
-            yield frame
-            offset += page_size
+        cursor = Cursor(page_size)
+        for limit, offset in cursor:
+            if (frame := run(self, dataframe_calls.page(where, columns, limit, offset))) is not None:
+                cursor.passed(len(frame))
+                yield frame
 
     def add_df(
         self,
-        df: Any,
+        df: object,
         *,
-        id: Any = None,
-        document: Any = None,
-        embedding: Any = None,
-        uri: Any = None,
-        metadata: Any = None,
+        id: object = None,
+        document: object = None,
+        embedding: object = None,
+        uri: object = None,
+        metadata: object = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -98,13 +100,13 @@ class Frames:
 
     def upsert_df(
         self,
-        df: Any,
+        df: object,
         *,
-        id: Any = None,
-        document: Any = None,
-        embedding: Any = None,
-        uri: Any = None,
-        metadata: Any = None,
+        id: object = None,
+        document: object = None,
+        embedding: object = None,
+        uri: object = None,
+        metadata: object = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -115,13 +117,13 @@ class Frames:
 
     def update_df(
         self,
-        df: Any,
+        df: object,
         *,
-        id: Any = None,
-        document: Any = None,
-        embedding: Any = None,
-        uri: Any = None,
-        metadata: Any = None,
+        id: object = None,
+        document: object = None,
+        embedding: object = None,
+        uri: object = None,
+        metadata: object = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -132,14 +134,14 @@ class Frames:
 
     def sync(
         self,
-        df: Any,
+        df: object,
         *,
         delete: bool = False,
-        id: Any = None,
-        document: Any = None,
-        embedding: Any = None,
-        uri: Any = None,
-        metadata: Any = None,
+        id: object = None,
+        document: object = None,
+        embedding: object = None,
+        uri: object = None,
+        metadata: object = None,
         on_error: OnError = "raise",
         dates: Dates = "iso",
         progress: bool | None = None,
@@ -164,7 +166,7 @@ class Frames:
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return run(self, dataframe_calls.sync(df, delete=delete, bar=record_bar(progress), **options))
 
-    def _write_frame(self, verb: dataframe_calls.Verb, frame: Any, *others: Any) -> None:
+    def _write_frame(self, verb: dataframe_calls.Verb, frame: object, *others: object) -> None:
         """``add(df)`` and its like: the columns as they are called, nothing beside them."""
         if set(map(type, others)) != {NoneType}:
             raise ValueError(
@@ -172,14 +174,14 @@ class Frames:
             )
         run(self, dataframe_calls.write(verb, frame, bar=record_bar(None)))
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         # Not _repr_html_: programs look whether a collection has one, and Chroma's has none.
         return {"text/html": from_above("collection_html")(self)}
 
 
 def _options(
-    id: Any, document: Any, embedding: Any, uri: Any, metadata: Any, on_error: str, dates: str
-) -> dict[str, Any]:
+    id: object, document: object, embedding: object, uri: object, metadata: object, on_error: str, dates: str
+) -> Json:
     return {
         "id": id,
         "document": document,

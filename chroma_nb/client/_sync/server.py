@@ -114,7 +114,7 @@ class Server(ServerAPI):
         self,
         name: str,
         schema: Schema | None = None,
-        configuration: Any = None,
+        configuration: object = None,
         metadata: CollectionMetadata | None = None,
         get_or_create: bool = False,
         tenant: str = DEFAULT_TENANT,
@@ -137,7 +137,7 @@ class Server(ServerAPI):
         self,
         name: str,
         schema: Schema | None = None,
-        configuration: Any = None,
+        configuration: object = None,
         metadata: CollectionMetadata | None = None,
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
@@ -209,7 +209,7 @@ class Server(ServerAPI):
     def _query(
         self,
         collection_id: UUID,
-        query_embeddings: Sequence[Any],
+        query_embeddings: Sequence[object],
         ids: list[str] | None = None,
         n_results: int = 10,
         where: Where | None = None,
@@ -242,10 +242,10 @@ class Server(ServerAPI):
         self,
         ids: list[str],
         collection_id: UUID,
-        embeddings: Sequence[Any],
-        metadatas: list[Any] | None = None,
-        documents: list[Any] | None = None,
-        uris: list[Any] | None = None,
+        embeddings: Sequence[object],
+        metadatas: list[object] | None = None,
+        documents: list[object] | None = None,
+        uris: list[object] | None = None,
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> bool:
@@ -257,10 +257,10 @@ class Server(ServerAPI):
         self,
         collection_id: UUID,
         ids: list[str],
-        embeddings: Sequence[Any] | None = None,
-        metadatas: list[Any] | None = None,
-        documents: list[Any] | None = None,
-        uris: list[Any] | None = None,
+        embeddings: Sequence[object] | None = None,
+        metadatas: list[object] | None = None,
+        documents: list[object] | None = None,
+        uris: list[object] | None = None,
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> bool:
@@ -272,10 +272,10 @@ class Server(ServerAPI):
         self,
         collection_id: UUID,
         ids: list[str],
-        embeddings: Sequence[Any],
-        metadatas: list[Any] | None = None,
-        documents: list[Any] | None = None,
-        uris: list[Any] | None = None,
+        embeddings: Sequence[object],
+        metadatas: list[object] | None = None,
+        documents: list[object] | None = None,
+        uris: list[object] | None = None,
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> bool:
@@ -286,10 +286,10 @@ class Server(ServerAPI):
 
 def _records(
     ids: list[str],
-    embeddings: Sequence[Any] | None,
+    embeddings: Sequence[object] | None,
     metadatas: list[Any] | None,
-    documents: list[Any] | None,
-    uris: list[Any] | None,
+    documents: list[object] | None,
+    uris: list[object] | None,
 ) -> Records:
     vectors = None if embeddings is None else _matrix(embeddings)
     return Records(
@@ -301,7 +301,7 @@ def _records(
     )
 
 
-def _matrix(embeddings: Sequence[Any]) -> Matrix:
+def _matrix(embeddings: Sequence[object]) -> Matrix:
     rows = embedding_rows(embeddings)
     if rows is None:
         raise ValueError("Expected embeddings, got None")

@@ -24,6 +24,7 @@ from chroma_nb.engine.filters.documents import DocumentMatch, compile_match
 from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns
 from chroma_nb.query.conditions import DOCUMENT_KEY, And, Condition, Or, Where
 from chroma_nb.query.operators import OPERATORS
+from chroma_nb.types import Array
 
 #: Rows -> their documents, in the order asked for.
 DocumentSource = Callable[[Rows], Sequence[str | None]]
@@ -177,7 +178,7 @@ def _where_tagged(cells: Cells, tag: int, mask: Mask) -> Mask:
     return np.asarray(mask & (cells.tags == tag))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -231,7 +232,7 @@ class _Order:
 _equal_number = _Order(operator.eq, None)
 
 
-def _equal(operand: Any) -> Test:
+def _equal(operand: object) -> Test:
     if isinstance(operand, bool):
         return lambda cells: np.asarray(cells.tags == (TRUE if operand else FALSE))
     if isinstance(operand, str):
@@ -249,7 +250,7 @@ def _equal_text(operand: str) -> Test:
     return test
 
 
-def _is_in(operands: Sequence[Any]) -> Test:
+def _is_in(operands: Sequence[object]) -> Test:
     by_kind: dict[type, list[Any]] = {
         kind: [value for value in operands if type(value) is kind] for kind in set(map(type, operands))
     }
@@ -283,7 +284,7 @@ def _both_kinds(integers: Sequence[int], fractions: Sequence[float]) -> tuple[In
     return np.concatenate([ints, whole]), np.sort(np.concatenate([floats, exact]))
 
 
-def _among(values: npt.NDArray[Any], ascending: npt.NDArray[Any]) -> Mask:
+def _among(values: Array, ascending: Array) -> Mask:
     """Which values occur in ``ascending``; ``np.isin`` is quick for integers and short lists, not for many floats."""
     if values.dtype.kind == "i" or len(ascending) < 20:
         return np.isin(values, ascending)
@@ -296,7 +297,7 @@ def _looked_up(table: Mask, codes: npt.NDArray[np.int32]) -> Mask:
     return table[codes] if len(table) else np.zeros(len(codes), np.bool_)
 
 
-def _contains(operand: Any) -> Test:
+def _contains(operand: object) -> Test:
     def test(cells: Cells) -> Mask:
         mask = _none(cells)
         holders = cells.lists.holding(operand) - cells.first

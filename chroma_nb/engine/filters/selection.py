@@ -19,7 +19,7 @@ _FIRST_BLOCK: Final = 512
 def select(
     snapshot: Snapshot, ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int = 0
 ) -> Ints:
-    """The rows asked for, in get() order."""
+    """The rows selected, in get() order."""
     end = None if limit is None else offset + limit
     rows = None if ids is None else snapshot.memory.rows_of(ids)
     if filter is None:

@@ -2,7 +2,7 @@
 
 A float32 score is wrong by at most (d + 3) u |x| |r| (u = 2^-24; Higham, "Accuracy and Stability of
 Numerical Algorithms", section 3.1). Every row whose score lies within twice that bound of the k-th
-best is measured again from its vector in float64, so the answer is that of a float64 scan, also
+best is measured again from its vector in float64, so the result is that of a float64 scan, also
 for vectors that are huge, tiny, equal or far from the origin.
 """
 
@@ -25,7 +25,7 @@ _UNDERFLOW: Final = 2.0**-126
 _GROUP: Final = 64
 #: Rows measured in float64 at a time.
 _GATHERED: Final = 2048
-#: Rows copied at a time when few of many rows are looked at.
+#: Rows copied at a time when few of many rows are read.
 _COPIED: Final = 256
 #: Bytes of scores that one batch of queries may take.
 _BATCH_BYTES: Final = 1 << 26
@@ -56,7 +56,7 @@ class ExactIndex:
     def extend(self, slots: Slots, norms: Float64, end: int) -> None:
         """Take in the norms of new ``slots``; ``end``: the next slot to be given out.
 
-        New slots in between that are not named hold nobody's vector (calls that died, versions replaced), nor do
+        New slots in between that are not named hold no record's vector (calls that died, versions replaced), nor do
         those whose norm is below 0 (records without a vector).
         """
         self._norms = _grown(self._norms, end, self.slots)
@@ -94,7 +94,7 @@ class ExactIndex:
                 vectors[first + start : first + min(start + _GATHERED, len(norms))].astype(np.float64) - self._centre
             )
             half[start : start + len(block)] = 0.5 * np.einsum("ij,ij->i", block, block)
-        half[np.isnan(half)] = 0.0  # nobody's vector
+        half[np.isnan(half)] = 0.0  # no record's vector
         return half
 
     def search(
@@ -109,7 +109,7 @@ class ExactIndex:
     ) -> list[tuple[Slots, Float64]]:
         """The ``k`` nearest slots to each query, nearest first, with their distances.
 
-        ``among``: only these slots are looked at (gathered). ``dead``: a mask of slots to pass over.
+        ``among``: only these slots are read (gathered). ``dead``: a mask of slots to pass over.
         Equal distances are ordered by ``order[slot]``.
         """
         with np.errstate(all="ignore"):
@@ -132,8 +132,8 @@ class ExactIndex:
     def scores(self, vectors: Matrix, slots: Slots, queries: Matrix) -> Float32:
         """How near the vectors of ``slots`` are to each query, smaller is nearer; shape (queries, slots).
 
-        Of float32 precision, to be compared with one another only. ``search`` has been asked before, or
-        ``prepare``.
+        Of float32 precision, to be compared with one another only. ``search`` or ``prepare`` was called
+        before.
         """
         with np.errstate(all="ignore"):
             references = self._references(queries)
@@ -297,7 +297,7 @@ def _far_centre(vectors: Matrix) -> Float64 | None:
     if not len(vectors):
         return None
     sample = vectors[:: max(1, len(vectors) // _SAMPLE)][:_SAMPLE].astype(np.float64)
-    sample = sample[~np.isnan(sample[:, 0])]  # rows of NaN are nobody's vectors
+    sample = sample[~np.isnan(sample[:, 0])]  # rows of NaN are no record's vectors
     if not len(sample):
         return None
     centre = np.asarray(sample.mean(axis=0).astype(np.float32), np.float64)

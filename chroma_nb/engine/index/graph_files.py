@@ -27,6 +27,7 @@ from chroma_nb.engine import locks
 from chroma_nb.engine.arrays import Ints, Mask, Slots
 from chroma_nb.engine.index.hnsw import Fingerprints, GraphParameters, Hashes, HnswIndex, breadth, links
 from chroma_nb.engine.storage.vectors import sync_directory
+from chroma_nb.types import Array, Json
 
 _FORMAT: Final = 1
 #: No sidecar of ours is larger.
@@ -34,7 +35,7 @@ _SIDECAR_LIMIT: Final = 256 * 1024 * 1024
 _OURS: Final = ("*.hnsw", "*.part", "*.json")
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
 
-Facts = dict[str, Any]
+Facts = Json
 
 
 class _OddFileError(Exception):
@@ -107,7 +108,7 @@ def load(
 
 
 def exist(directory: Path) -> bool:
-    """Whether there are files that ``sweep`` may have to look at."""
+    """Whether there are files that ``sweep`` may have to remove."""
     return any(True for pattern in _OURS for _ in directory.glob(pattern))
 
 
@@ -335,7 +336,7 @@ def _demand_level0(lists: npt.NDArray[np.uint32], count: int) -> Mask:
     return np.asarray(flags == 1)
 
 
-def _demand_links(targets: npt.NDArray[np.uint32], amounts: npt.NDArray[Any], count: int) -> None:
+def _demand_links(targets: npt.NDArray[np.uint32], amounts: Array, count: int) -> None:
     _demand(bool((amounts <= targets.shape[1]).all()), "more links than room")
     used = np.arange(targets.shape[1]) < amounts[:, None]
     _demand(bool((targets[used] < count).all()), "a link to nowhere")

@@ -1,9 +1,9 @@
-"""Witnesses: a sample of the records that tells when a graph has lost its way.
+"""Witnesses: a sample of the records that shows when a search of a graph missed some.
 
-A search of an HNSW graph that ends in the wrong cluster answers with ten neighbours like any other. What
-it missed is proved by any record that is nearer than its last answer and not among them; so a small
-sample is scanned beside each search of the graph, and where a witness is found the answer is that of a
-complete scan. (A cluster of c records of n has a witness in a sample of s with 1 - (1 - s/n)^c.)
+A search of an HNSW graph that ends in the wrong cluster returns ten neighbours like any other. That it missed
+some is proved by any record that is nearer than the last of them and not among them; so a small sample is
+scanned beside each search of the graph, and where such a witness is found everything is scanned. (A cluster
+of c records of n has a witness in a sample of s with 1 - (1 - s/n)^c.)
 """
 
 from __future__ import annotations

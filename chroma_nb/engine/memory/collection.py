@@ -2,19 +2,18 @@
 
 A row is a record's place in these arrays; rows are in get() order and keep their place until the
 collection is loaded anew. Everything here is derived from SQLite at one ``seq`` and advances only
-by ``apply``; when that is interrupted, ``seq`` says nothing is known and the next call loads anew.
+by ``apply``; when that is interrupted, ``seq`` is UNKNOWN and the next call loads anew.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask
 from chroma_nb.engine.index.exact import ExactIndex
@@ -22,8 +21,9 @@ from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.engine.locks import ReadersWriterLock
 from chroma_nb.engine.memory.columns import Columns
+from chroma_nb.types import Array, Fields
 
-Metadatas = Sequence[Mapping[str, Any] | None]
+Metadatas = Sequence[Fields | None]
 
 UNKNOWN: Final = -1
 #: Changed records beyond which metadata columns are dropped and made anew when they are asked for.
@@ -31,8 +31,8 @@ MOST_BEHIND: Final = 65_536
 
 
 @dataclass(frozen=True)
-class Change:
-    """What one or several calls did to a collection, as rows (existing records) and new records."""
+class Delta:
+    """What one or several calls did to a collection, by row (existing records) and as new records."""
 
     seq: int
     next_slot: int
@@ -80,7 +80,7 @@ class CollectionInMemory:
         self.row_of_slot: Ints = EMPTY
         self._room = _Room(self.positions, self.slots, self.alive, self.row_of_slot)
         self._columns: Columns | None = None
-        self._columns_behind: list[Change] = []
+        self._columns_behind: list[Delta] = []
         self._columns_lock = threading.Lock()
         self.exact: ExactIndex | None = None
         self.graph: HnswIndex | None = None
@@ -91,7 +91,7 @@ class CollectionInMemory:
 
     @property
     def index_state(self) -> str:
-        """For displays: which index answers."""
+        """For displays: which index is searched."""
         return "exact" if self.graph is None else f"hnsw over {self.graph.count} of {self.live} records"
 
     def dead_mask(self) -> Mask | None:
@@ -156,58 +156,58 @@ class CollectionInMemory:
 
     def _bring_up(self, columns: Columns) -> None:
         while self._columns_behind:
-            change = self._columns_behind[0]
-            columns.extend(change.metadatas)
-            if len(change.rewritten_rows):
-                columns.replace(change.rewritten_rows, change.rewritten_metadatas)
-            if len(change.removed_rows):
-                columns.clear(change.removed_rows)
+            delta = self._columns_behind[0]
+            columns.extend(delta.metadatas)
+            if len(delta.rewritten_rows):
+                columns.replace(delta.rewritten_rows, delta.rewritten_metadatas)
+            if len(delta.removed_rows):
+                columns.clear(delta.removed_rows)
             del self._columns_behind[0]
 
     # --- changing (under the writing side of the lock) -------------------------------------------------
 
-    def apply(self, change: Change) -> None:
-        """Advance to ``change.seq``."""
+    def apply(self, delta: Delta) -> None:
+        """Advance to ``delta.seq``."""
         self.seq = UNKNOWN  # an interrupt from here on means: load anew
-        if len(change.removed_rows):  # first: an id may be removed and added again
-            self._remove(change.removed_rows)
-        self._append(change)
-        if len(change.moved_rows):
-            self._move(change)
+        if len(delta.removed_rows):  # first: an id may be removed and added again
+            self._remove(delta.removed_rows)
+        self._append(delta)
+        if len(delta.moved_rows):
+            self._move(delta)
         if self._columns is not None:
-            self._columns_behind.append(change)
+            self._columns_behind.append(delta)
             if sum(map(len, self._columns_behind)) > MOST_BEHIND:
                 self._columns, self._columns_behind = None, []
         self.exact_seconds = 0.0
-        self.seq = change.seq
+        self.seq = delta.seq
 
-    def _append(self, change: Change) -> None:
-        first, count = self.rows, len(change.positions)
+    def _append(self, delta: Delta) -> None:
+        first, count = self.rows, len(delta.positions)
         end = first + count
-        if end > len(self._room.positions) or change.next_slot > len(self._room.row_of_slot):
-            self._room = self._room.enlarged(end, change.next_slot)
+        if end > len(self._room.positions) or delta.next_slot > len(self._room.row_of_slot):
+            self._room = self._room.enlarged(end, delta.next_slot)
         room = self._room
         self.positions, self.slots, self.alive = room.positions[:end], room.slots[:end], room.alive[:end]
-        self.row_of_slot = room.row_of_slot[: change.next_slot]
+        self.row_of_slot = room.row_of_slot[: delta.next_slot]
         self.row_of_slot[self.next_slot :] = UNKNOWN
         rows = np.arange(first, end)
-        self.positions[first:] = change.positions
-        self.slots[first:] = change.slots
+        self.positions[first:] = delta.positions
+        self.slots[first:] = delta.slots
         self.alive[first:] = True
-        self._assign(change.slots, rows, change.norms)
-        self.ids.extend(change.ids)
-        self.row_of.update(zip(change.ids, rows.tolist(), strict=True))
+        self._assign(delta.slots, rows, delta.norms)
+        self.ids.extend(delta.ids)
+        self.row_of.update(zip(delta.ids, rows.tolist(), strict=True))
         self.live += count
         self.rows = end
-        if self.exact is not None and change.next_slot > self.next_slot:
-            slots = np.concatenate([change.slots, change.moved_slots])
-            self.exact.extend(slots, np.concatenate([change.norms, change.moved_norms]), change.next_slot)
-        self.next_slot = change.next_slot
+        if self.exact is not None and delta.next_slot > self.next_slot:
+            slots = np.concatenate([delta.slots, delta.moved_slots])
+            self.exact.extend(slots, np.concatenate([delta.norms, delta.moved_norms]), delta.next_slot)
+        self.next_slot = delta.next_slot
 
-    def _move(self, change: Change) -> None:
-        self._free(self.slots[change.moved_rows])
-        self.slots[change.moved_rows] = change.moved_slots
-        self._assign(change.moved_slots, change.moved_rows, change.moved_norms)
+    def _move(self, delta: Delta) -> None:
+        self._free(self.slots[delta.moved_rows])
+        self.slots[delta.moved_rows] = delta.moved_slots
+        self._assign(delta.moved_slots, delta.moved_rows, delta.moved_norms)
 
     def _assign(self, slots: Ints, rows: Ints, norms: Float64) -> None:
         """The vectors of ``rows`` are in ``slots``; a norm below 0 says that a record has none."""
@@ -252,7 +252,7 @@ class _Room:
         )
 
 
-def enlarged(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+def enlarged(array: Array, size: int) -> Array:
     """``array`` with room for ``size`` elements: itself, or a copy half as large again."""
     if size <= len(array):
         return array

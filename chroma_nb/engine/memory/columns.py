@@ -7,7 +7,7 @@ differ from record to record, and ``True`` is not 1, so every cell carries a tag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.engine.arrays import Float64, Ints, Mask, Rows
+from chroma_nb.types import Array, Fields, Int32, Metadata
 
 #: Values of one column: as they came, or as an array of one type.
-Values = Sequence[Any] | npt.NDArray[Any]
+Values = Sequence[object] | Array
 
 # What a cell holds. The tags are ours alone: nothing on disk depends on them.
 ABSENT: Final = 0
@@ -34,12 +35,12 @@ OTHER: Final = 7  # a sparse vector, say: stored, but no filter reaches it
 _TAGS = 8
 
 _INT64_LIMIT = 2**63
-_NOTHING: Final[Mapping[str, Any]] = {}
+_NOTHING: Final[Fields] = {}
 #: A key that fewer than one record in this many carries is kept by its cells alone, not for every row.
 _SPARSE_BELOW = 16
 
 
-def _tag(value: Any) -> int:
+def _tag(value: object) -> int:
     """What ``value`` is kept as; NaN and infinities read back from Chroma as missing, so they are."""
     match value:
         case bool():
@@ -57,7 +58,7 @@ def _tag(value: Any) -> int:
     return OTHER
 
 
-def _typed(values: list[Any]) -> tuple[npt.NDArray[np.uint8], Values]:
+def _typed(values: list[object]) -> tuple[npt.NDArray[np.uint8], Values]:
     """The tag of each value, and the values: as an array where all are numbers of one type."""
     kinds = set(map(type, values))
     if kinds == {str}:
@@ -80,7 +81,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self._codes)
 
-    def encode(self, values: Iterable[Any]) -> npt.NDArray[np.int32]:
+    def encode(self, values: Iterable[object]) -> Int32:
         """The numbers of ``values``; new ones are numbered."""
         codes, values = self._codes, list(values)
         with suppress(KeyError):  # nothing new
@@ -89,18 +90,18 @@ class Vocabulary:
             codes.setdefault(value, len(codes))
         return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
 
-    def find(self, value: Any) -> int:
+    def find(self, value: object) -> int:
         """The number of ``value``, or -1."""
         return self._codes.get(value, -1)
 
-    def among(self, values: Iterable[Any]) -> Mask:
+    def among(self, values: Iterable[object]) -> Mask:
         """For every number: whether its value is one of ``values``."""
         found = np.zeros(len(self._codes), np.bool_)
         codes = self._codes
         found[[codes[value] for value in values if value in codes]] = True
         return found
 
-    def keep(self, used: Ints) -> npt.NDArray[np.int32]:
+    def keep(self, used: Ints) -> Int32:
         """Forget all numbers but ``used`` (ascending); returns old number -> new number."""
         values = list(self._codes)
         self._codes = {values[code]: new for new, code in enumerate(used.tolist())}
@@ -113,10 +114,10 @@ class Lists:
     """The list values of a column: element -> the cells whose list holds it."""
 
     def __init__(self) -> None:
-        self._lists: dict[int, list[Any]] = {}
-        self._flat: tuple[Vocabulary, npt.NDArray[np.int32], Rows] | None = None
+        self._lists: dict[int, list[object]] = {}
+        self._flat: tuple[Vocabulary, Int32, Rows] | None = None
 
-    def __setitem__(self, cell: int, value: list[Any]) -> None:
+    def __setitem__(self, cell: int, value: list[object]) -> None:
         self._lists[cell] = value
         self._flat = None
 
@@ -135,7 +136,7 @@ class Lists:
         lists._lists = {int(cells[cell]): value for cell, value in self._lists.items()}
         return lists
 
-    def holding(self, element: Any) -> Rows:
+    def holding(self, element: object) -> Rows:
         """The cells whose list holds ``element``: 1, 1.0 and True are three elements."""
         if self._flat is None:
             vocabulary = Vocabulary()
@@ -159,7 +160,7 @@ class Cells:
     tags: npt.NDArray[np.uint8]
     ints: Ints | None
     floats: Float64 | None
-    codes: npt.NDArray[np.int32] | None
+    codes: Int32 | None
     vocabulary: Vocabulary
     lists: Lists
 
@@ -178,7 +179,7 @@ class _Column:
         self._tags = np.zeros(self._cells, np.uint8)
         self._ints: Ints | None = None
         self._floats: Float64 | None = None
-        self._codes: npt.NDArray[np.int32] | None = None
+        self._codes: Int32 | None = None
         self._vocabulary = Vocabulary()
         self._lists = Lists()
 
@@ -204,9 +205,9 @@ class _Column:
         self._codes = None if self._codes is None else _grown(self._codes, room)
         self._places = self._places if self.dense else _grown(self._places, room)
 
-    def put(self, rows: Rows, values: list[Any]) -> None:
+    def put(self, rows: Rows, values: list[object]) -> None:
         """Set these rows' values."""
-        cells = rows if self.dense else self._settle(rows)
+        cells = rows if self.dense else self._cells_of(rows)
         tags, typed = _typed(values)
         old = self._tags[cells]
         if len(self._lists) and (old == LIST).any():
@@ -220,7 +221,7 @@ class _Column:
                 what = typed if everything else [values[i] for i in np.flatnonzero(of_tag).tolist()]
                 _PUT[tag](self, here, what)
 
-    def _settle(self, rows: Rows) -> Rows:
+    def _cells_of(self, rows: Rows) -> Rows:
         """The cells of these rows; a row that had none gets one."""
         cell_of_row = self._cell_of_row
         cells = np.fromiter((cell_of_row.setdefault(row, len(cell_of_row)) for row in rows.tolist()), np.int64)
@@ -320,7 +321,7 @@ class Columns:
     def __len__(self) -> int:
         return self._rows
 
-    def extend(self, metadatas: Sequence[Mapping[str, Any] | None]) -> None:
+    def extend(self, metadatas: Sequence[Metadata | None]) -> None:
         """Append a row for each of ``metadatas``."""
         first = self._rows
         self._rows += len(metadatas)
@@ -329,7 +330,7 @@ class Columns:
                 column.grow(self._rows)
         self._put(range(first, self._rows), metadatas)
 
-    def replace(self, rows: Rows, metadatas: Sequence[Mapping[str, Any] | None]) -> None:
+    def replace(self, rows: Rows, metadatas: Sequence[Metadata | None]) -> None:
         """Give these rows new metadata; what they had before is gone."""
         self.clear(rows)
         self._put(rows.tolist(), metadatas)
@@ -342,7 +343,7 @@ class Columns:
     def test(self, key: str, test: Callable[[Cells], Mask], start: int, stop: int) -> Mask:
         """``test`` applied to the values of ``key``: a mask of the rows from ``start`` to ``stop``.
 
-        ``test`` gets the column's cells and answers one bool per cell. Rows without the key are False.
+        ``test`` gets the column's cells and returns one bool per cell. Rows without the key are False.
         """
         column = self._columns.get(key)
         if column is None:
@@ -354,7 +355,7 @@ class Columns:
         mask[hits[(hits >= start) & (hits < stop)] - start] = True
         return mask
 
-    def _put(self, rows: Iterable[int], metadatas: Sequence[Mapping[str, Any] | None]) -> None:
+    def _put(self, rows: Iterable[int], metadatas: Sequence[Metadata | None]) -> None:
         for key, where, values in _by_key(np.fromiter(rows, np.int64), metadatas):
             self._column(key, len(where)).put(where, values)
 
@@ -370,7 +371,7 @@ class Columns:
         return column
 
 
-def _by_key(rows: Rows, metadatas: Sequence[Mapping[str, Any] | None]) -> Iterator[tuple[str, Rows, list[Any]]]:
+def _by_key(rows: Rows, metadatas: Sequence[Metadata | None]) -> Iterator[tuple[str, Rows, list[object]]]:
     """Each key with the rows that carry it and their values."""
     there = [metadata or _NOTHING for metadata in metadatas]
     if there and set(map(len, there)) == {len(there[0])}:
@@ -391,7 +392,7 @@ def _by_key(rows: Rows, metadatas: Sequence[Mapping[str, Any] | None]) -> Iterat
             filled = [place for place, value in enumerate(values) if value is not None]
             yield key, rows[filled], [values[place] for place in filled]
         return
-    cells: dict[str, tuple[list[int], list[Any]]] = {key: ([], []) for key in keys}
+    cells: dict[str, tuple[list[int], list[object]]] = {key: ([], []) for key in keys}
     for row, metadata in zip(rows.tolist(), there, strict=True):
         for key, value in metadata.items():
             where, values = cells[key]
@@ -401,13 +402,13 @@ def _by_key(rows: Rows, metadatas: Sequence[Mapping[str, Any] | None]) -> Iterat
         yield key, np.array(where, np.int64), values
 
 
-def _grown(array: npt.NDArray[Any], room: int) -> npt.NDArray[Any]:
+def _grown(array: Array, room: int) -> Array:
     larger = np.zeros(room, array.dtype)
     larger[: len(array)] = array
     return larger
 
 
-def _scattered(values: npt.NDArray[Any] | None, places: Rows, rows: int) -> npt.NDArray[Any] | None:
+def _scattered(values: Array | None, places: Rows, rows: int) -> Array | None:
     if values is None:
         return None
     array = np.zeros(rows, values.dtype)

@@ -8,7 +8,7 @@ import numpy as np
 
 from chroma_nb.engine.arrays import Positions
 from chroma_nb.engine.index.exact import ExactIndex
-from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory
+from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta
 from chroma_nb.engine.storage import changelog, records
 from chroma_nb.engine.storage.catalog import CollectionRow
 
@@ -18,7 +18,7 @@ def advance(connection: sqlite3.Connection, row: CollectionRow, memory: Collecti
     if memory.seq != UNKNOWN and memory.generation == row.generation:
         positions = changelog.since(connection, row.number, memory.seq, row.seq)
         if positions is not None:
-            memory.apply(_change(connection, row, memory, positions))
+            memory.apply(_delta(connection, row, memory, positions))
             return False
     _load(connection, row, memory)
     return True
@@ -30,13 +30,13 @@ def _load(connection: sqlite3.Connection, row: CollectionRow, memory: Collection
     memory.generation = row.generation
     if row.dimension is not None:
         memory.exact = ExactIndex(row.parameters.space, row.dimension)
-    memory.apply(Change(seq=row.seq, next_slot=row.next_slot, positions=positions, ids=ids, slots=slots, norms=norms))
+    memory.apply(Delta(seq=row.seq, next_slot=row.next_slot, positions=positions, ids=ids, slots=slots, norms=norms))
 
 
-def _change(
+def _delta(
     connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory, positions: Positions
-) -> Change:
-    """What happened to the records at ``positions``, told from what SQLite holds of them now."""
+) -> Delta:
+    """What happened to the records at ``positions``, by what SQLite holds of them now."""
     found = records.headers_at(connection, row.number, positions)
     at = np.array([header.position for header in found], np.int64)
     rows = memory.rows_at(at)
@@ -47,7 +47,7 @@ def _change(
     metadatas = records.decode_metadata([header.metadata for header in found])
     moved = known[memory.slots[rows[known]] != slots[known]]
     gone = memory.rows_at(np.setdiff1d(positions, at))
-    return Change(
+    return Delta(
         seq=row.seq,
         next_slot=row.next_slot,
         positions=at[fresh],

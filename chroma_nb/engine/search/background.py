@@ -26,7 +26,7 @@ from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.errors import ChromaError
 
-#: Seconds without a write before a large collection is indexed unasked.
+#: Seconds without a write before a large collection is indexed without a query.
 IDLE_SECONDS: Final = 2.0
 
 
@@ -48,7 +48,7 @@ class GraphBuilder:
         self._thread: threading.Thread | None = None
 
     def written(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """A call changed this collection: look at it again when it has been idle for a while."""
+        """A call changed this collection: consider it again when it has been idle for a while."""
         if memory.searchable >= planner.BATCH_ROWS and self._wanted(row, memory):
             self._request(row, memory, IDLE_SECONDS)
 
@@ -63,7 +63,7 @@ class GraphBuilder:
             self._request(row, memory, 0.0)
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """A query was answered: start when exact searching has cost its share of a build."""
+        """A query was run: start when exact searching has cost its share of a build."""
         if memory.exact_seconds > 0.0 and row.id not in self._due and self._wanted(row, memory):
             dimension = row.dimension or 1
             live, seconds = memory.searchable, memory.exact_seconds

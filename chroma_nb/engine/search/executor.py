@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -15,15 +14,15 @@ from chroma_nb.engine.memory.collection import UNKNOWN
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search import planner
 from chroma_nb.query.conditions import Where
-from chroma_nb.types import Matrix, Vector
+from chroma_nb.types import Json, Matrix, Vector
 
 
 @dataclass
 class Search:
-    """The nearest records of one snapshot. ``steps`` tells how they were found."""
+    """The nearest records of one snapshot. ``steps``: how they were found, for ``explain``."""
 
     snapshot: Snapshot
-    steps: dict[str, Any] = field(default_factory=dict)
+    steps: Json = field(default_factory=dict)
 
     def neighbours(
         self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Where | None
@@ -58,7 +57,7 @@ class Search:
         return [(memory.row_of_slot[slots], distances) for slots, distances in found]
 
     def _allowed(self, ids: Sequence[str] | None, filter: Where | None) -> Ints | None:
-        """The slots that may be answered; None: all."""
+        """The slots that may be returned; None: all."""
         if ids is None and filter is None:
             return None
         return self.snapshot.memory.searchable_slots(select(self.snapshot, ids, filter, None))
@@ -80,7 +79,7 @@ class Search:
         if plan.exact:
             return self._exactly(plan, queries, k, allowed)
         found = self._by_graph(plan, queries, k, allowed)
-        missing = [number for number, answer in enumerate(found) if answer is None]
+        missing = [number for number, nearest in enumerate(found) if nearest is None]
         if missing:
             self.steps["exact"] = len(missing) == len(queries)
             self.steps["scanned_instead"] = len(missing)
@@ -88,9 +87,9 @@ class Search:
             instead = planner.plan(
                 live=self.snapshot.memory.searchable, allowed=count, k=k, queries=len(missing), graph=None
             )
-            for number, answer in zip(missing, self._exactly(instead, queries[missing], k, allowed), strict=True):
-                found[number] = answer
-        return [answer for answer in found if answer is not None]
+            for number, nearest in zip(missing, self._exactly(instead, queries[missing], k, allowed), strict=True):
+                found[number] = nearest
+        return [nearest for nearest in found if nearest is not None]
 
     def _exactly(self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None) -> list[tuple[Ints, Float64]]:
         memory, started = self.snapshot.memory, time.perf_counter()
@@ -108,13 +107,23 @@ class Search:
     def _by_graph(
         self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
     ) -> list[tuple[Ints, Float64] | None]:
-        """What the graph finds, merged with an exact scan of the slots it does not know; None: scan instead.
+        """What the graph finds, merged with an exact scan of the slots it does not have; None: scan instead.
 
-        That is where too few are left, or a witness says that nearer ones were missed.
+        A graph proposes candidates and may miss some, so each query passes three tests, or is scanned:
+
+        - Its candidates are kept that are live and allowed by the filter. When fewer than k remain (and the graph
+          has that many), filter and query disagree: nearer ones may lie among those it did not return. When k
+          remain, nothing nearer that the graph knows was left out by the filter, since they come nearest first.
+        - Slots newer than the graph (the tail) are measured beside the candidates, so that a write need not wait
+          for the graph.
+        - No witness is nearer than the last of the result and missing from it: see ``witnesses.py``.
+
+        Distances are measured here, in the record's own formula: a graph has float32 ones, of cosine vectors that
+        were brought to length 1.
         """
         memory, graph = self.snapshot.memory, self.snapshot.memory.graph
-        asked = None if graph is None else graph.query(queries, min(plan.candidates, memory.searchable), plan.ef)
-        if graph is None or asked is None or memory.witnesses is None:
+        proposed = None if graph is None else graph.query(queries, min(plan.candidates, memory.searchable), plan.ef)
+        if graph is None or proposed is None or memory.witnesses is None:
             return [None] * len(queries)
         exact, view = self.snapshot.exact_index(), self.snapshot.matrix
         exact.prepare(view)
@@ -128,7 +137,7 @@ class Search:
         wanted = min(k, memory.searchable if allowed is None else len(allowed))
         watched = exact.scores(memory.witnesses.vectors, memory.witnesses.slots, queries)
         found: list[tuple[Ints, Float64] | None] = []
-        for query, slots, seen in zip(queries, asked, watched, strict=True):
+        for query, slots, seen in zip(queries, proposed, watched, strict=True):
             near = slots[slots != UNKNOWN]
             near = near[memory.row_of_slot[near] != UNKNOWN]
             candidates = np.concatenate([near, tail]) if len(tail) else near
@@ -138,14 +147,14 @@ class Search:
             if len(near) < min(wanted, in_graph):
                 found.append(None)
                 continue
-            answer = exact.measure(view, query, candidates, k, memory.row_of_slot)
-            found.append(None if self._missed(answer, query, seen, permitted) else answer)
+            nearest = exact.measure(view, query, candidates, k, memory.row_of_slot)
+            found.append(None if self._missed(nearest, query, seen, permitted) else nearest)
         return found
 
-    def _missed(self, answer: tuple[Ints, Float64], query: Vector, seen: Vector, permitted: Mask | None) -> bool:
-        """Whether a witness, whose scores are ``seen``, is nearer than the last of the answer and not in it."""
+    def _missed(self, nearest: tuple[Ints, Float64], query: Vector, seen: Vector, permitted: Mask | None) -> bool:
+        """Whether a witness, whose scores are ``seen``, is nearer than the last of ``nearest`` and not among them."""
         memory, witnesses = self.snapshot.memory, self.snapshot.memory.witnesses
-        slots, distances = answer
+        slots, distances = nearest
         if witnesses is None or not len(slots):
             return False
         exact, view = self.snapshot.exact_index(), self.snapshot.matrix
@@ -156,5 +165,5 @@ class Search:
             near = near[permitted[near]]
         if not len(near):
             return False
-        nearest = exact.measure(view, query, near, 1, memory.row_of_slot)[1]
-        return bool(nearest[0] < distances[-1])
+        _, of_witness = exact.measure(view, query, near, 1, memory.row_of_slot)
+        return bool(of_witness[0] < distances[-1])

@@ -1,4 +1,4 @@
-"""Planner: how a query is answered. Numbers in, a plan out; it touches nothing.
+"""Planner: how a query is run. Numbers in, a plan out; it touches nothing.
 
 The rules and the measurements behind them: docs/architecture.md, section "Searching".
 """
@@ -12,7 +12,7 @@ Method = Literal["nothing", "scan", "gather", "graph", "graph, then filter"]
 
 #: Below this many bytes of vectors a scan is as fast as a graph's overhead: none is ever built.
 SMALLEST_GRAPH_BYTES: Final = 15_000_000
-#: A graph gives way to a scan when more than this share of the live records is asked for ...
+#: A graph gives way to a scan when more than this share of the live records is wanted ...
 LARGEST_SHARE: Final = 0.1
 #: ... or when the records it does not know are more than this share.
 LARGEST_TAIL: Final = 0.2
@@ -20,20 +20,20 @@ LARGEST_TAIL: Final = 0.2
 SMALLEST_TAIL: Final = 5_000
 #: Dead entries beyond which a graph is built anew.
 LARGEST_DEAD: Final = 0.3
-#: Allowed records below this share are found by looking at them; above it a graph is asked first.
+#: Allowed records below this share are scanned; above it a graph is searched first.
 FILTER_SHARE: Final = 0.1
-#: So few allowed records are looked at in any case: it takes no longer than asking a graph, and cannot fail.
-FEW: Final = 2_500
+#: So few allowed records are scanned in any case: it takes no longer than searching a graph, and cannot fail.
+ALWAYS_EXACT: Final = 2_500
 #: Allowed records below this share are copied together and scanned; above it everything is scanned.
 GATHER_SHARE: Final = 0.15
-#: Candidates asked of a graph per result wanted and allowed, when a filter stands behind it.
+#: Candidates a graph returns for each result wanted and allowed, when they are filtered afterwards.
 OVERFETCH: Final = 3
 #: Effort of a graph search when the user set none: below 200 whole clusters are missed now and then.
 SMALLEST_EF: Final = 200
 #: A batch of queries this large is cheaper by one matrix product, as long as the records are few.
 BATCH: Final = 32
 BATCH_ROWS: Final = 50_000
-#: Bytes of vectors nobody needs below which a vector file is left as it is.
+#: Bytes of unused vectors below which a vector file is left as it is.
 SMALLEST_WASTE: Final = 1 << 20
 #: Share of a build's estimated cost that exact searches may cost before it is started.
 SHARE_OF_BUILD: Final = 0.1
@@ -43,7 +43,7 @@ BUILD_SECONDS: Final = 0.0002
 
 @dataclass(frozen=True)
 class Plan:
-    """How a query is answered, and why. ``candidates``: how many a graph is asked for; ``ef``: its effort."""
+    """How a query is run, and why. ``candidates``: how many a graph shall return; ``ef``: its effort."""
 
     method: Method
     reason: str
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def exact(self) -> bool:
-        """Whether the answer is that of a complete search by construction."""
+        """Whether the result is that of a complete search by construction."""
         return not self.method.startswith("graph")
 
 
@@ -79,7 +79,7 @@ def plan(*, live: int, allowed: int | None, k: int, queries: int, graph: GraphSt
         return Plan("graph", f"{live} records, graph ready", k, effort(k, graph))
     share = allowed / live
     exactly = Plan("gather" if share < GATHER_SHARE else "scan", f"the filter leaves {allowed} of {live}")
-    if graph is None or refusal or share < FILTER_SHARE or allowed <= FEW:
+    if graph is None or refusal or share < FILTER_SHARE or allowed <= ALWAYS_EXACT:
         return exactly
     candidates = min(live, int(OVERFETCH * k / share) + 1)
     if candidates > LARGEST_SHARE * live:
@@ -119,7 +119,7 @@ def worth_building(*, live: int, dimension: int, exact_seconds: float) -> bool:
 
 
 def worth_compacting(*, live: int, dead: int, dimension: int) -> bool:
-    """Whether more than half of a vector file, and enough to be worth a copy, is nobody's vectors.
+    """Whether more than half of a vector file, and enough to be worth a copy, is no record's vectors.
 
     So a copy of what lives comes after at least as much was written: each write pays a fixed share of it.
     """

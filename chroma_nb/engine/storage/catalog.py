@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -14,7 +14,7 @@ from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.errors import InternalError, InvalidArgumentError, _AlreadyExistsError, _DamagedError, _MissingError
 from chroma_nb.plain import shown
 from chroma_nb.schema import IndexParameters, Unindexed
-from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenant
+from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Json, Tenant
 
 _COLUMNS: Final = (
     "c.number, c.id, c.name, c.metadata, c.configuration, c.schema, c.settings, c.dimension, c.record_count, "
@@ -49,7 +49,7 @@ class CollectionRow(NamedTuple):
     staged_json: bytes | None = None
 
     @property
-    def staged(self) -> dict[str, Any]:
+    def staged(self) -> Json:
         """Session -> which positions are kept for the records that it stages (see ``staging.py``)."""
         return {} if self.staged_json is None else _staged(self.staged_json)
 
@@ -63,11 +63,11 @@ class CollectionRow(NamedTuple):
         return _parsed(self.metadata_json)
 
     @property
-    def configuration(self) -> dict[str, Any]:
+    def configuration(self) -> Json:
         return _parsed(self.configuration_json) or {}
 
     @property
-    def schema(self) -> dict[str, Any] | None:
+    def schema(self) -> Json | None:
         return _parsed(self.schema_json)
 
     @property
@@ -76,7 +76,7 @@ class CollectionRow(NamedTuple):
         return None if self.schema_json is None else _unindexed(self.schema_json)
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Json:
         """What we keep in addition to Chroma's fields."""
         return _parsed(self.settings_json) or {}
 
@@ -101,7 +101,7 @@ class CollectionRow(NamedTuple):
         )
 
 
-def _parsed(json: bytes | None) -> dict[str, Any] | None:
+def _parsed(json: bytes | None) -> Json | None:
     if json is None:
         return None
     try:
@@ -114,7 +114,7 @@ def _parsed(json: bytes | None) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=16)
-def _staged(json: bytes) -> dict[str, Any]:
+def _staged(json: bytes) -> Json:
     parsed = _parsed(json) or {}
     try:
         for session in parsed.values():
@@ -193,7 +193,7 @@ def get_database(connection: sqlite3.Connection, name: str, tenant: str) -> Data
 
 
 def delete_database(connection: sqlite3.Connection, name: str, tenant: str) -> list[CollectionRow]:
-    """Delete a database and its collections; answers the collections that went with it."""
+    """Delete a database and its collections; returns these collections."""
     get_database(connection, name, tenant)
     gone = list_collections(connection, tenant, name)
     for row in gone:
@@ -223,9 +223,9 @@ def create_collection(
     tenant: str,
     database: str,
     metadata: CollectionMetadata | None,
-    configuration: dict[str, Any],
-    schema: dict[str, Any] | None,
-    settings: dict[str, Any],
+    configuration: Json,
+    schema: Json | None,
+    settings: Json,
 ) -> CollectionRow:
     """Raises InternalError (also UniqueConstraintError and ValueError) when the name is taken."""
     get_database(connection, database, tenant)
@@ -321,9 +321,9 @@ def modify_collection(
     name: str | None,
     metadata: CollectionMetadata | None,
     replace_metadata: bool,
-    configuration: dict[str, Any],
-    schema: dict[str, Any] | None,
-    settings: dict[str, Any],
+    configuration: Json,
+    schema: Json | None,
+    settings: Json,
 ) -> None:
     """Raises InternalError (also a ValueError) when the new name is taken."""
     try:
@@ -377,9 +377,7 @@ def switch_generation(connection: sqlite3.Connection, row: CollectionRow, genera
     )
 
 
-def set_staged(
-    connection: sqlite3.Connection, row: CollectionRow, staged: dict[str, Any], *, dimension: int | None
-) -> None:
+def set_staged(connection: sqlite3.Connection, row: CollectionRow, staged: Json, *, dimension: int | None) -> None:
     """Write which positions are hidden, and the dimension, which the first staged vectors set."""
     connection.execute(
         "UPDATE collections SET staged = ?, dimension = ? WHERE number = ?",
@@ -387,7 +385,7 @@ def set_staged(
     )
 
 
-def set_settings(connection: sqlite3.Connection, row: CollectionRow, settings: dict[str, Any]) -> None:
+def set_settings(connection: sqlite3.Connection, row: CollectionRow, settings: Json) -> None:
     """Replace what we keep about a collection in addition to Chroma's fields."""
     connection.execute("UPDATE collections SET settings = ? WHERE number = ?", (orjson.dumps(settings), row.number))
 
@@ -404,7 +402,7 @@ def clear(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def _json(value: Any) -> bytes | None:
+def _json(value: object) -> bytes | None:
     if value is None:
         return None
     try:

@@ -1,7 +1,7 @@
 """Change log: which records each call touched, in order of the collection's sequence number.
 
 Not SQLite's write-ahead log; that is a journal mode, set in ``engine.py``. A reader in another
-thread or process asks what changed since the seq it knows and looks at those records only.
+thread or process asks what changed since the seq it knows and reads those records only.
 The log is short: whoever is behind its oldest entry loads the collection anew.
 """
 

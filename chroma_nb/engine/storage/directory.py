@@ -1,32 +1,33 @@
-"""The directory that holds a database: made, examined, and told apart from others."""
+"""The directory that holds a database: made, examined, and distinguished from others."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from chroma_nb.engine.storage import refusals, replacing, sqlite
 from chroma_nb.engine.storage.vectors import sync_directory
 from chroma_nb.errors import InternalError, _DamagedError
+from chroma_nb.types import Json
 
 
 def make(path: Path) -> None:
     """Make the directory, for its owner only, with its parents. InternalError when it cannot be."""
     if path.exists() and not path.is_dir():
         raise InternalError(f"expected a directory to keep the database in, got the file {path}")
-    new = [one for one in (path, *path.parents) if not one.exists()]
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise refusals.explained(error, path, cannot="make the directory") from error
     if not (path / sqlite.FILE_NAME).exists():  # also when somebody made the directory and died before this
-        for one in {path, *new}:
+        for folder in {path, *new}:
             with contextlib.suppress(OSError):  # a parent that we may not read: the file system's care has to do
-                sync_directory(one.parent)
+                sync_directory(folder.parent)
 
 
 def make_database_private(path: Path) -> None:
@@ -107,7 +108,7 @@ def _imported_from(path: Path) -> str | None:
     """Where what is in ``path`` was imported from, when Chroma's files are still there."""
     source = path
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        report: dict[str, Any] = orjson.loads((path / replacing.RECORD_FOLDER / "report.json").read_bytes())
+        report: Json = orjson.loads((path / replacing.RECORD_FOLDER / "report.json").read_bytes())
         source = Path(report["source"])
     places = [place for place in (path, source) if any((place / name).exists() for name in CHROMAS_FILES)]
     return str(places[0]) if places else None

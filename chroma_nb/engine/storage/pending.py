@@ -22,12 +22,12 @@ LARGEST: Final = 1 << 20
 
 
 def keep(connection: sqlite3.Connection, collection: int, first_slot: int, rows: Matrix) -> None:
-    """Keep rows that were just written, unless they are so many that ``settle`` will sync them."""
+    """Keep rows that were just written, unless they are so many that ``sync_if_due`` will sync them."""
     if rows.nbytes <= LARGEST:
         connection.execute("INSERT INTO pending_vectors VALUES (?, ?, ?)", (collection, first_slot, bytes_of(rows)))
 
 
-def settle(
+def sync_if_due(
     connection: sqlite3.Connection, row: CollectionRow, store: VectorStore, next_slot: int, *, now: bool
 ) -> None:
     """Sync the file and drop the pending rows: ``now``, or when they are many. ``row``: before this call."""

@@ -18,6 +18,7 @@ import orjson
 from chroma_nb.engine.arrays import Float64, Positions
 from chroma_nb.errors import InvalidArgumentError, _DamagedError
 from chroma_nb.plain import shown
+from chroma_nb.types import Json
 
 #: Bits of ``records.key`` that hold the position; the rest is the collection's number.
 POSITION_BITS: Final = 40
@@ -64,7 +65,7 @@ class Header(NamedTuple):
     metadata: bytes | None
 
 
-def encode_metadata(metadata: Mapping[str, Any] | None) -> bytes | None:
+def encode_metadata(metadata: Mapping[str, object] | None) -> bytes | None:
     """Metadata as JSON; None when there is none. NaN and infinity become null, which reads as missing."""
     if not metadata:
         return None if metadata is None else b"{}"
@@ -74,7 +75,7 @@ def encode_metadata(metadata: Mapping[str, Any] | None) -> bytes | None:
         raise InvalidArgumentError(f"cannot store metadata {shown(metadata, 200, repr)}: {error}") from None
 
 
-def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> list[dict[str, Any] | None]:
+def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> list[Json | None]:
     """The metadata of many records at once; values that JSON wrote as null are left out.
 
     Keys that begin with "chroma:" are kept and never shown, as in Chroma; ``hidden``: show them.
@@ -82,13 +83,13 @@ def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> 
     if None in stored:
         whole = [b"null" if metadata is None else metadata for metadata in stored]
     else:
-        whole = cast("list[bytes]", stored)  # without a look at each: most records have metadata
+        whole = cast("list[bytes]", stored)  # not filtered: most records have metadata
     return _decoded(b",".join(whole), len(stored), hidden)
 
 
-def _decoded(joined: bytes, count: int, hidden: bool = False) -> list[dict[str, Any] | None]:
+def _decoded(joined: bytes, count: int, hidden: bool = False) -> list[Json | None]:
     try:
-        decoded: list[dict[str, Any] | None] = orjson.loads(b"[" + joined + b"]")
+        decoded: list[Json | None] = orjson.loads(b"[" + joined + b"]")
         if len(decoded) != count:
             raise ValueError(f"{len(decoded)} values in {count} records")
     except ValueError as error:
@@ -96,11 +97,11 @@ def _decoded(joined: bytes, count: int, hidden: bool = False) -> list[dict[str, 
             f"the metadata of a record is damaged ({error}); client.verify() names it, update it or restore a backup"
         ) from None
     if b"null" in joined or (b'"chroma:' in joined and not hidden):
-        return [None if one is None else _shown(one, hidden) for one in decoded]
+        return [None if metadata is None else _shown(metadata, hidden) for metadata in decoded]
     return decoded
 
 
-def _shown(metadata: dict[str, Any], hidden: bool) -> dict[str, Any]:
+def _shown(metadata: Json, hidden: bool) -> Json:
     return {
         key: value for key, value in metadata.items() if value is not None and (hidden or not key.startswith("chroma:"))
     }
@@ -129,7 +130,7 @@ def insert(
     connection: sqlite3.Connection,
     collection: int,
     positions: Positions,
-    *columns: Iterable[Any],
+    *columns: Iterable[object],
     staged: bool = False,
 ) -> None:
     """Write new records: ids, slots, norms, crcs, documents, uris and metadata (JSON), a column each."""
@@ -141,9 +142,7 @@ def insert(
     )
 
 
-def metadatas(
-    connection: sqlite3.Connection, collection: int, hidden: Hidden = ()
-) -> Iterator[list[dict[str, Any] | None]]:
+def metadatas(connection: sqlite3.Connection, collection: int, hidden: Hidden = ()) -> Iterator[list[Json | None]]:
     """The metadata of every record of a collection, in get() order, piece by piece."""
     for first, last in _visible(collection, hidden):
         key = first
@@ -159,7 +158,7 @@ def header_columns(
     connection: sqlite3.Connection, collection: int, hidden: Hidden = ()
 ) -> tuple[Positions, list[str], Positions, Float64]:
     """Positions, ids, slots and norms of a whole collection, in get() order: what opening reads."""
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[object, ...]] = []
     for bounds in _visible(collection, hidden):
         rows += connection.execute(_HEADERS, bounds).fetchall()
     if not rows:
@@ -311,7 +310,7 @@ _UNREADABLE: Final = (
 )
 
 
-def _writing(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+def _writing(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
     try:
         connection.executemany(statement, rows)
     except UnicodeEncodeError as error:

@@ -1,8 +1,8 @@
 """Refusals: what SQLite or the system would not do, as one sentence for a reader.
 
-Told by SQLite's result codes and by ``errno``, never by the words of a message: "disk I/O error" is a used up quota
-and a limit on the size of files as well as a device that fails. Only what SQLite calls corrupt, or no database, is
-damage.
+Recognised by SQLite's result codes and by ``errno``, never by the words of a message: "disk I/O error" is a used up
+quota and a limit on the size of files as well as a device that fails. Only what SQLite calls corrupt, or no database,
+is damage.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _UNOPENED: Final = Refusal(
     "it could not be opened", "check the permissions of the directory, or copy it to write", _ReadOnlyError, "open"
 )
 
-#: The system's answer -> what it means.
+#: The system's error number -> what it means.
 _BY_ERRNO: Final = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _QUOTA,

@@ -4,10 +4,11 @@ The names in the directory say how far it came, so that whoever opens it after a
 
 ``chroma_nb-importing-X``: being built, or given up; nothing in it counts.
 ``chroma_nb-switching-X``: complete, files are being moved. As long as its database is in it, the old one counts, and
-``settle`` puts it back. The move of the database, which comes last, is the switch; then only the folder is left.
+``finish_switches`` puts it back. The move of the database, which comes last, is the switch; then only the folder is
+left.
 ``chroma_nb-replaced-X``: what was there before. It is kept.
 
-Everything here is called with the directory locked (``Engine.alone``).
+Everything here is called with the directory locked (``SharedEngine.alone``).
 """
 
 from __future__ import annotations
@@ -81,19 +82,19 @@ def switch(built: Path) -> None:
         with contextlib.suppress(OSError):  # what cannot be put back now, the next opening puts back
             if ready.exists() and not (ready / FILE_NAME).exists():
                 (directory / FILE_NAME).rename(ready / FILE_NAME)
-            _settle(ready)
+            _finish_switch(ready)
         raise
     shutil.rmtree(ready, ignore_errors=True)
 
 
-def settle(directory: Path) -> None:
+def finish_switches(directory: Path) -> None:
     """End every switch that somebody did not live to end: the old database is back, or the new one is in place."""
     for folder in sorted(directory.glob(f"{SWITCHING}*")):
         if folder.is_dir() and not folder.is_symlink():
-            _settle(folder)
+            _finish_switch(folder)
 
 
-def _settle(ready: Path) -> None:
+def _finish_switch(ready: Path) -> None:
     directory, aside = ready.parent, _named(ready, REPLACED)
     if (ready / FILE_NAME).exists():
         for name in _NEW[:-1]:
@@ -120,7 +121,7 @@ def unfinished(directory: Path) -> list[Path]:
 
 
 def sweep(directory: Path) -> None:
-    """Remove what dead imports had built; ``settle`` comes first."""
+    """Remove what dead imports had built; ``finish_switches`` comes first."""
     for folder in unfinished(directory):
         if folder.name.startswith(_BUILDING) and folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)

@@ -65,7 +65,7 @@ class Room:
             return
         size = self._bytes_of_pages(connection)
         if 2 * (size - self._database) <= self._held and not refusals.is_beyond_limit(size):
-            return  # nearly always, by what the last look at the files said
+            return  # nearly always, by the sizes of the files when they were last read
         growth, journal = size - _size(self._paths[0]), _size(self._paths[1])
         needed = growth + max(0, growth - journal)
         number = 0
@@ -88,13 +88,13 @@ class Room:
         if self._directory is None:
             return change(work)
         try:
-            answer = change(work)
+            result = change(work)
         except _NoRoomError as error:
             refused = error
         else:
             if _free(self._directory) < self._held:
                 self.give_back()  # where room is scarce, what was deleted is given back now
-            return answer
+            return result
         try:
             for make_room, shrinks in _STEPS:
                 make_room(self)
@@ -174,10 +174,10 @@ def _sparing(connection: Connection, *, work: Work[T], shrinks: bool) -> T:
     connection.execute("PRAGMA cache_spill=OFF")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     try:
-        answer = work(connection)
+        result = work(connection)
         if shrinks:
             _free_pages(connection, connection.execute("PRAGMA freelist_count").fetchone()[0])
-        return answer
+        return result
     finally:
         connection.execute("PRAGMA cache_spill=ON")
         connection.execute("PRAGMA wal_autocheckpoint=1000")

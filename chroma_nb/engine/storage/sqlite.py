@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from chroma_nb.engine.storage import refusals
 from chroma_nb.errors import ChromaError, InternalError, _ReadOnlyError
+from chroma_nb.types import Json
 
 T = TypeVar("T")
 
@@ -61,12 +62,12 @@ _PRAGMAS: Final = (
 class Connection(sqlite3.Connection):
     """A connection that remembers what it has read of the catalog, for as long as nobody commits.
 
-    ``catalog`` is valid inside a transaction after ``unchanged`` was asked once in it.
+    ``catalog`` is valid inside a transaction once ``refresh`` was called in it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.catalog: dict[str, Any] = {}
+        self.catalog: Json = {}
         self._version = -1
 
     def refresh(self) -> None:
@@ -103,7 +104,7 @@ class Connections:
         self._lent: dict[int, Connection] = {}  # by thread
         self._lending = threading.Lock()
         self._own([])
-        self._closed = self._unsettled = False
+        self._closed = self._commit_uncertain = False
         self._seen: tuple[int, int, bool] | None = None
         self._gate: threading.Event | None = None
         self._changing = 0  # the thread whose transaction the writer is in, while it is in one
@@ -197,7 +198,7 @@ class Connections:
         return self.path is not None and self.path.with_name(self.path.name + "-wal").exists()
 
     def _stamp(self) -> tuple[int, int, bool]:
-        """What tells that somebody who may has written the database that we may only read."""
+        """Differs when another process has written the database, which we may only read."""
         status = os.stat(self.path or "")
         return status.st_mtime_ns, status.st_size, self._has_journal()
 
@@ -214,7 +215,7 @@ class Connections:
     # For the same reason nobody keeps a cursor: what it has not read yet would hold its snapshot open.
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work`` with a connection inside one read transaction; its answer."""
+        """Do ``work`` with a connection inside one read transaction; returns what it returns."""
         try:
             with self.one_at_a_time:
                 connection = self.begin()
@@ -233,7 +234,7 @@ class Connections:
             )
 
     def write(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
-        """Do ``work`` inside one write transaction, committed at its end, undone by any exception; its answer.
+        """Do ``work`` inside one write transaction: committed at its end, undone by any exception; returns its result.
 
         ``durable``: it survives a power cut, and with it all that came before, whatever the durability is.
         """
@@ -253,20 +254,20 @@ class Connections:
 
     def _changed(self, work: Callable[[Connection], T]) -> T:
         self._changing = threading.get_ident()
-        if self._unsettled:
+        if self._commit_uncertain:
             self._overwrite_failed_commit()
         try:
             with self._writer as connection:  # leaving it undoes what is not committed
                 connection.execute("BEGIN IMMEDIATE")
                 # Inside the transaction: a read in the middle of this call (nested) would fill it again before.
                 connection.catalog.clear()
-                answer = work(connection)
-                self._unsettled = True
+                result = work(connection)
+                self._commit_uncertain = True
                 connection.execute("COMMIT")
-                self._unsettled = False
-                return answer
+                self._commit_uncertain = False
+                return result
         except sqlite3.Error:
-            if self._unsettled:
+            if self._commit_uncertain:
                 with contextlib.suppress(sqlite3.Error):  # else the next change tries, before it touches anything
                     self._overwrite_failed_commit()
             raise
@@ -281,7 +282,7 @@ class Connections:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(_WRITE_NOTHING)
             connection.execute("COMMIT")
-        self._unsettled = False
+        self._commit_uncertain = False
 
     def outside_transactions(self, work: Callable[[Connection], T]) -> T:
         """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""

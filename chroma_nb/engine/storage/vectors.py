@@ -198,14 +198,14 @@ class VectorFile:
         return self._descriptor
 
     def close(self) -> None:
-        """Give the descriptor back; arrays handed out keep the pages they look at."""
+        """Give the descriptor back; arrays handed out keep their pages mapped."""
         self._close_descriptor()
         self._descriptor = None
         self._view = np.empty((0, self.dimension), np.float32)
 
 
 class LostVectors:
-    """Vectors whose file is gone: texts and metadata are read without them, whoever needs them is told."""
+    """Vectors whose file is gone: texts and metadata are read without them, whatever needs them raises."""
 
     def __init__(self, dimension: int, error: InternalError) -> None:
         self.dimension = dimension

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from chroma_nb.engine.index import graph_files
@@ -23,6 +22,7 @@ from chroma_nb.engine.transactions import staging, verification
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.engine.transactions.running import Transactions
 from chroma_nb.errors import ChromaError, InternalError, _MissingError, _NoRoomError
+from chroma_nb.types import Json
 
 
 class Maintenance:
@@ -37,7 +37,7 @@ class Maintenance:
     # --- compaction -------------------------------------------------------------------------------------------
 
     def compact_if_worth_it(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """Compact a collection most of whose vector file is nobody's; without room the next write tries again."""
+        """Compact a collection most of whose vector file is unused; without room the next write tries again."""
         dead = memory.next_slot - memory.live
         if planner.worth_compacting(live=memory.live, dead=dead, dimension=row.dimension or 0):
             with contextlib.suppress(ChromaError, OSError):
@@ -97,7 +97,7 @@ class Maintenance:
 
     # --- vacuum -------------------------------------------------------------------------------------------------
 
-    def vacuum(self) -> dict[str, Any]:
+    def vacuum(self) -> Json:
         """Compact every vector file and the database, and leave no deleted text in any file.
 
         Returns the collections compacted, the bytes before and after, and whether all of it could be done

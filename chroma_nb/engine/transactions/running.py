@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 from chroma_nb.engine.memory import loading
-from chroma_nb.engine.memory.collection import UNKNOWN, Change, CollectionInMemory
+from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
@@ -155,30 +155,30 @@ class Transactions:
     def write_collection(
         self,
         collection_id: UUID,
-        work: Callable[[Writing], Change | None],
+        work: Callable[[Writing], Delta | None],
         context: str = GETTING,
         *,
         deletes: bool = False,
     ) -> None:
         """Do ``work`` in one write transaction, then let memory follow. ``deletes``: it only makes room."""
 
-        def write(connection: Connection) -> tuple[CollectionRow, CollectionInMemory, Change | None]:
+        def write(connection: Connection) -> tuple[CollectionRow, CollectionInMemory, Delta | None]:
             writing = self.writing(connection, str(collection_id), context)
-            change = work(writing)
+            delta = work(writing)
             if not deletes:
                 self.room.check(connection)
-            return writing.row, writing.memory, change
+            return writing.row, writing.memory, delta
 
         # In memory the lock is kept to the end: whoever holds another lock of the engine must hold it too, since a
         # call in the middle of this one asks for it.
         with self.connections.one_at_a_time:
-            row, memory, change = self.room.freeing(self.write, write) if deletes else self.write(write)
+            row, memory, delta = self.room.freeing(self.write, write) if deletes else self.write(write)
 
             def apply() -> None:
-                if change is not None and memory.seq == row.seq:  # else a reader has brought it further already
-                    memory.apply(change)
+                if delta is not None and memory.seq == row.seq:  # else a reader has brought it further already
+                    memory.apply(delta)
 
-            if change is not None:
+            if delta is not None:
                 memory.lock.write(apply)
                 self.room.keep()
                 self._written(row, memory)

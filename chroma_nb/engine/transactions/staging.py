@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from chroma_nb.engine import locks
@@ -29,6 +29,7 @@ from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.engine.storage.vectors import TEMPORARY
 from chroma_nb.errors import InternalError, _NoRoomError
 from chroma_nb.records import Records
+from chroma_nb.types import Json
 
 T = TypeVar("T")
 
@@ -146,7 +147,7 @@ def _remove_some(connection: Connection, collection: str, name: str, most: int) 
     row = catalog.find_collection_by_id(connection, collection)
     if row is None or name not in row.staged:
         return False
-    staged: dict[str, Any] = {**row.staged}
+    staged: Json = {**row.staged}
     session = {**staged[name], "ranges": [*staged[name]["ranges"]]}
     if not session["ranges"]:
         del staged[name]
@@ -167,10 +168,10 @@ def _remove_some(connection: Connection, collection: str, name: str, most: int) 
     return True
 
 
-def noted(row: CollectionRow, name: str, first: int, last: int) -> dict[str, Any]:
+def noted(row: CollectionRow, name: str, first: int, last: int) -> Json:
     """What is staged in a collection, with the positions ``first`` to ``last`` more for session ``name``."""
     session = row.staged.get(name) or {"ranges": [], "first": row.dimension is None, "seq": row.seq}
-    ranges = [list(one) for one in session["ranges"]]
+    ranges = [[start, end] for start, end in session["ranges"]]
     if ranges and ranges[-1][1] + 1 == first:
         ranges[-1][1] = last
     else:

@@ -25,7 +25,7 @@ def findings(snapshot: Snapshot) -> Iterator[str]:
     stored = list(records.checksums(snapshot.connection, snapshot.row.number, snapshot.row.hidden))
     if len(stored) != snapshot.row.record_count:
         yield f"{len(stored)} records, but the catalog counts {snapshot.row.record_count}"
-    if len({ident for ident, _, _ in stored}) != len(stored):  # the index does not look at records that were staged
+    if len({ident for ident, _, _ in stored}) != len(stored):  # the unique index leaves out records that were staged
         yield "an id is there twice"
     for ident in records.unreadable(snapshot.connection, snapshot.row.number, snapshot.row.hidden):
         yield f"the metadata of record {ident!r} is not readable"

@@ -1,20 +1,28 @@
 """Writing records: add, update, upsert and delete, each inside one transaction of the caller.
 
-The order of a write: rows of the vector file first, then what names them, then the counters.
-Whatever fails before the commit leaves garbage beyond the committed slots and nothing else.
+The order of a write:
+
+1. Vectors go to slots behind the last committed one, also new versions of existing vectors: no row of the vector
+   file that a reader may be looking at is ever overwritten.
+2. Records that name these slots go to SQLite, after their vectors are in the file, so that no record can be
+   committed whose vector was not written.
+3. The vector file is synced (durability "power"), the change log and the collection's counters are written.
+4. The commit, by ``running.py``, makes all of it count at once.
+
+Whatever fails before the commit leaves garbage beyond the committed slots and nothing else: SQLite undoes its part,
+and the next write, which takes its slots from the same counters, overwrites the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import orjson
 
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask
-from chroma_nb.engine.memory.collection import UNKNOWN, Change, Metadatas
+from chroma_nb.engine.memory.collection import UNKNOWN, Delta, Metadatas
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, changelog, pending, records
 from chroma_nb.engine.storage.vectors import VectorStore, checksums_of, norms_of
@@ -22,7 +30,7 @@ from chroma_nb.engine.transactions import staging
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.records import NO_RECORDS, Edited, Edits, Records
-from chroma_nb.types import Matrix
+from chroma_nb.types import Fields, Json, Matrix
 
 _NO_NORMS: Float64 = np.empty(0)
 #: Staged records laid over existing ones at a time.
@@ -39,34 +47,34 @@ class Writing(Snapshot):
 
     # --- the operations --------------------------------------------------------------------------------
 
-    def add(self, given: Records) -> Change | None:
+    def add(self, given: Records) -> Delta | None:
         """New records; ids that exist are passed over."""
         return self._write(self._fresh(given))
 
-    def adopt(self, given: Records) -> Change | None:
+    def adopt(self, given: Records) -> Delta | None:
         """New records, those too that have no vector: ``get`` finds them, a search does not."""
         if given.has_embedding is not None and not given.has_embedding.any():
             given = replace(given, embeddings=None, has_embedding=None)  # whose dimension says nothing
         return self._write(given, without_vectors=True)
 
-    def update(self, given: Records) -> Change | None:
+    def update(self, given: Records) -> Delta | None:
         """Existing records; ids that do not exist are passed over."""
         self.check_dimension(given.embeddings)
         rows = self._rows_of(given)
         known = rows != UNKNOWN
         return self._write(NO_RECORDS, given.take(np.flatnonzero(known)), rows[known])
 
-    def upsert(self, given: Records) -> Change | None:
+    def upsert(self, given: Records) -> Delta | None:
         """Existing records updated, the others added in the order of ``ids``."""
         rows = self._rows_of(given)
         known = rows != UNKNOWN
         return self._write(given.take(np.flatnonzero(~known)), given.take(np.flatnonzero(known)), rows[known])
 
-    def delete(self, rows: Ints) -> Change | None:
+    def delete(self, rows: Ints) -> Delta | None:
         """Delete the records in these rows (ascending)."""
         return self._write(removed=rows)
 
-    def edit(self, edits: Edits) -> tuple[Change | None, Edited]:
+    def edit(self, edits: Edits) -> tuple[Delta | None, Edited]:
         """Deletions, changes and additions in one; and how many of each there were."""
         if edits.upsert.ids:
             known = self._rows_of(edits.upsert) != UNKNOWN
@@ -76,14 +84,14 @@ class Writing(Snapshot):
         rows = self._rows_of(edits.update) if edits.update.ids else EMPTY
         known = rows != UNKNOWN if not gone else (rows != UNKNOWN) & ~np.isin(rows, removed)
         fresh = self._fresh(edits.add, gone)
-        change = self._write(
+        delta = self._write(
             fresh,
             edits.update if known.all() else edits.update.take(np.flatnonzero(known)),
             rows[known],
             removed=removed,
             cleared={"document": frozenset(edits.without_document), "uri": frozenset(edits.without_uri)},
         )
-        return change, Edited(len(removed), int(known.sum()), len(fresh.ids))
+        return delta, Edited(len(removed), int(known.sum()), len(fresh.ids))
 
     # --- records that come by pieces: see staging.py -------------------------------------------------------
 
@@ -97,7 +105,7 @@ class Writing(Snapshot):
         next_slot = self.row.next_slot + len(slots)
         self._insert(given, positions, slots, norms, crcs, staged=True)
         if self.on_disk and self.vectors is not None:
-            pending.settle(self.connection, self.row, self.vectors, next_slot, now=self.durable)
+            pending.sync_if_due(self.connection, self.row, self.vectors, next_slot, now=self.durable)
         catalog.advance(
             self.connection,
             self.row,
@@ -128,7 +136,7 @@ class Writing(Snapshot):
             if update:
                 self._lay_over(at)
             records.delete(self.connection, self.row.number, at)
-        self._settle_metadata(sorted(session.deleting_keys.difference(position for position, _ in known)))
+        self._drop_deleted_keys(sorted(session.deleting_keys.difference(position for position, _ in known)))
         added = len(session.positions) - len(known)
         changelog.forget(self.connection, self.row.number)
         catalog.advance(
@@ -140,17 +148,20 @@ class Writing(Snapshot):
             record_count=self.row.record_count + added,
             dimension=self.row.dimension,
         )
-        others = {name: one for name, one in self.row.staged.items() if name != session.name}
+        others = {name: staged for name, staged in self.row.staged.items() if name != session.name}
         catalog.set_staged(self.connection, self.row, others, dimension=self.row.dimension)
         return Edited(updated=len(known) if update else 0, added=added)
 
-    def _settle_metadata(self, staged: list[int]) -> None:
+    def _drop_deleted_keys(self, staged: list[int]) -> None:
         """Leave the keys that were to be deleted out of records that are new after all."""
         for start in range(0, len(staged), _KNOWN_AT_ONCE):
             at = np.array(staged[start : start + _KNOWN_AT_ONCE], np.int64)
             stored = records.fetch(self.connection, self.row.number, at, ("uri", "metadata"))
             metadatas = records.decode_metadata([metadata for *_, metadata in stored], hidden=True)
-            kept = [one or (None if uri is None else {}) for one, (_, uri, _) in zip(metadatas, stored, strict=True)]
+            kept = [
+                metadata or (None if uri is None else {})
+                for metadata, (_, uri, _) in zip(metadatas, stored, strict=True)
+            ]
             encoded = map(records.encode_metadata, kept)
             records.update_metadatas(self.connection, self.row.number, zip(encoded, at.tolist(), strict=True))
 
@@ -195,11 +206,15 @@ class Writing(Snapshot):
         removed: Ints = EMPTY,
         cleared: Mapping[str, Container[str]] = _NOTHING_CLEARED,
         without_vectors: bool = False,
-    ) -> Change | None:
+    ) -> Delta | None:
         """Delete the ``removed`` rows, apply ``changed`` to the existing ``rows``, insert ``fresh`` records.
 
         ``cleared``: the ids among ``changed`` whose document or uri is taken away. ``without_vectors``: a fresh record
         may have none.
+
+        One method for all operations, so that each keeps the order of a write (see the top of this module) and is one
+        entry of the change log. Everything is checked before anything is written. The returned delta, applied after
+        the commit, is what another process would compute from the change log.
         """
         for given in (fresh, changed):
             if given.embeddings is not None:
@@ -213,7 +228,7 @@ class Writing(Snapshot):
                 "give embeddings or documents"
             )
         number, first_position, slot = self.row.number, self.row.next_position, self.row.next_slot
-        if len(removed):  # first: an id may be deleted and added again
+        if len(removed):  # before the inserts: an id may be deleted and added again, and ids are unique
             records.delete(self.connection, number, self.memory.positions[removed])
         positions = np.arange(first_position, first_position + len(fresh.ids))
         slots, norms, crcs = self._store_new(fresh, there, slot)
@@ -221,13 +236,13 @@ class Writing(Snapshot):
         slot += len(slots)
         touched = EMPTY
         moved: tuple[Ints, Ints, Float64] = (EMPTY, EMPTY, _NO_NORMS)
-        rewritten: tuple[Ints, Sequence[Mapping[str, Any] | None]] = (EMPTY, ())
+        rewritten: tuple[Ints, Sequence[Fields | None]] = (EMPTY, ())
         if len(rows):
             touched = self.memory.positions[rows]
             moved = self._move(changed, rows, touched, slot)
             slot += len(moved[1])
             rewritten = self._rewrite(changed, rows, touched, cleared)
-        change = Change(
+        delta = Delta(
             seq=self.row.seq + 1,
             next_slot=slot,
             positions=positions,
@@ -244,7 +259,8 @@ class Writing(Snapshot):
         )
         if len(removed):
             touched = np.concatenate([touched, self.memory.positions[removed]])
-        return self._committed(change, np.concatenate([np.sort(touched), positions]), added=len(positions))
+        # Ascending, as the change log wants them: new positions come after all others.
+        return self._committed(delta, np.concatenate([np.sort(touched), positions]), added=len(positions))
 
     def _move(self, changed: Records, rows: Ints, positions: Ints, first_slot: int) -> tuple[Ints, Ints, Float64]:
         """New vectors of existing records, in new slots; which rows have one, the slots and the norms."""
@@ -258,20 +274,20 @@ class Writing(Snapshot):
         records.update_vectors(self.connection, self.row.number, renewed)
         return rows[there], slots, norms
 
-    def _committed(self, change: Change, touched: Ints, *, added: int) -> Change:
-        if self.on_disk and self.vectors is not None and change.next_slot > self.row.next_slot:
-            pending.settle(self.connection, self.row, self.vectors, change.next_slot, now=self.durable)
-        changelog.record(self.connection, self.row.number, change.seq, touched)
+    def _committed(self, delta: Delta, touched: Ints, *, added: int) -> Delta:
+        if self.on_disk and self.vectors is not None and delta.next_slot > self.row.next_slot:
+            pending.sync_if_due(self.connection, self.row, self.vectors, delta.next_slot, now=self.durable)
+        changelog.record(self.connection, self.row.number, delta.seq, touched)
         catalog.advance(
             self.connection,
             self.row,
-            seq=change.seq,
+            seq=delta.seq,
             next_position=self.row.next_position + added,
-            next_slot=change.next_slot,
-            record_count=self.row.record_count + added - len(change.removed_rows),
+            next_slot=delta.next_slot,
+            record_count=self.row.record_count + added - len(delta.removed_rows),
             dimension=self.row.dimension if self.vectors is None else self.vectors.dimension,
         )
-        return change
+        return delta
 
     def _store_new(self, given: Records, there: Mask, first_slot: int) -> tuple[Ints, Float64, Sequence[int]]:
         """Slots, norms and checksums of new records, in which those that are not ``there`` have rows of NaN."""
@@ -308,8 +324,8 @@ class Writing(Snapshot):
         crcs: Sequence[int],
         *,
         staged: bool = False,
-    ) -> Sequence[Mapping[str, Any] | None]:
-        """Write new records; answers the metadata that readers will see."""
+    ) -> Sequence[Fields | None]:
+        """Write new records; returns the metadata that readers will see."""
         if not given.ids:
             return ()
         nothing: list[None] = [None] * len(given.ids)
@@ -333,7 +349,7 @@ class Writing(Snapshot):
 
     def _rewrite(
         self, given: Records, rows: Ints, positions: Ints, cleared: Mapping[str, Container[str]]
-    ) -> tuple[Ints, Sequence[Mapping[str, Any] | None]]:
+    ) -> tuple[Ints, Sequence[Fields | None]]:
         """Update texts and metadata of existing records; returns which metadata changed, and to what."""
         if not len(rows):
             return EMPTY, ()
@@ -347,9 +363,13 @@ class Writing(Snapshot):
             if changed:
                 records.update_texts(self.connection, self.row.number, name, changed)
         metadatas, uris, gone = given.metadatas or nothing, given.uris or nothing, clear.get("uri") or nothing
-        # Metadata that is empty is told from none by whether there is a uri, so that one goes with the other.
+        # A record without metadata has {} where it has a uri and None where it has none: a change of the uri
+        # rewrites the metadata too.
         given_some = np.array(
-            [one is not None or uri is not None or gone for one, uri, gone in zip(metadatas, uris, gone, strict=True)],
+            [
+                metadata is not None or uri is not None or removed
+                for metadata, uri, removed in zip(metadatas, uris, gone, strict=True)
+            ],
             np.bool_,
         )
         chosen = np.flatnonzero(given_some)
@@ -363,25 +383,28 @@ class Writing(Snapshot):
         for place, old, (_, uri, _) in zip(order.tolist(), olds, stored, strict=True):
             new = _merged(old or {}, metadatas[place] or {})
             merged.append(new or ({} if uri is not None else None))
-        encoded = [records.encode_metadata(one) for one in merged]
+        encoded = map(records.encode_metadata, merged)
         records.update_metadatas(self.connection, self.row.number, zip(encoded, at.tolist(), strict=True))
         return rows[order], merged
 
 
 def _first_metadatas(
-    given: Sequence[Mapping[str, Any] | None], uris: Sequence[str | None] | None, *, keep: bool = False
+    given: Sequence[Fields | None], uris: Sequence[str | None] | None, *, keep: bool = False
 ) -> Metadatas:
     """Metadata of new records: a key given as None is not there; empty is None, unless there is a uri.
 
     ``keep``: the None stays, as in a staged record, which may yet change another; it reads as missing.
     """
     if not keep:
-        given = [(_merged({}, one) if one and None in one.values() else one) or None for one in given]
+        given = [
+            (_merged({}, metadata) if metadata and None in metadata.values() else metadata) or None
+            for metadata in given
+        ]
     if uris is None:
-        return [one or None for one in given] if keep else given
-    return [one or (None if uri is None else {}) for one, uri in zip(given, uris, strict=True)]
+        return [metadata or None for metadata in given] if keep else given
+    return [metadata or (None if uri is None else {}) for metadata, uri in zip(given, uris, strict=True)]
 
 
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(old: Fields, new: Fields) -> Json:
     """``old`` with ``new`` laid over it; None deletes a key."""
     return {key: value for key, value in {**old, **new}.items() if value is not None}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
-from typing import Any
 
 from IPython.core.error import UsageError
 
@@ -46,7 +45,7 @@ def command(name: str) -> Command:
     return found
 
 
-def dispatch(session: Session, words: list[str], cell: str | None = None) -> Any:
+def dispatch(session: Session, words: list[str], cell: str | None = None) -> object:
     """Do what the words say; what comes back is displayed, or assigned to ``--out``."""
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(overview())
@@ -64,7 +63,7 @@ def dispatch(session: Session, words: list[str], cell: str | None = None) -> Any
     return _delivered(session, chosen.run(session, arguments, cell), arguments)
 
 
-def _delivered(session: Session, answer: Any, arguments: argparse.Namespace) -> Any:
+def _delivered(session: Session, answer: object, arguments: argparse.Namespace) -> object:
     """The answer in the form asked for, put into a variable where one is named."""
     if hasattr(arguments, "form"):  # a browser has to_df() too, but is no answer
         form = arguments.form or session.settings.result

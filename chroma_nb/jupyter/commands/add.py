@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
 from chroma_nb import dataframe, dataframe_calls
+from chroma_nb.collection import Collection
 from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
 from chroma_nb.jupyter.commands.options import target
 from chroma_nb.jupyter.session import Session
 from chroma_nb.plain import plain
+from chroma_nb.types import Options
+
+if TYPE_CHECKING:
+    import pandas
 
 _PAGE = 5_000
 
@@ -35,7 +40,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask before --delete")
 
 
-def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     if arguments.delete and not arguments.sync:
         raise UsageError("%chroma add: --delete goes with --sync")
     if cell is not None:
@@ -52,7 +57,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> A
     return _write(session, collection, _table(session, variable), arguments)
 
 
-def _table(session: Session, word: str) -> Any:
+def _table(session: Session, word: str) -> object:
     value = session.variable(word.strip(":{}"))
     if dataframe.is_frame(value):
         return value
@@ -63,7 +68,7 @@ def _table(session: Session, word: str) -> Any:
     )
 
 
-def _texts(texts: list[str]) -> Any:
+def _texts(texts: list[str]) -> pandas.DataFrame:
     """Texts with ids made from what they say: the same text twice is one record, also tomorrow."""
     import pandas as pd
 
@@ -73,7 +78,7 @@ def _texts(texts: list[str]) -> Any:
     return pd.DataFrame({"id": list(known), "document": list(known.values())})
 
 
-def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Namespace) -> Any:
+def _write(session: Session, collection: Collection, frame: object, arguments: argparse.Namespace) -> object:
     columns = {
         "id": arguments.id,
         "document": arguments.text,
@@ -94,11 +99,11 @@ def _write(session: Session, collection: Any, frame: Any, arguments: argparse.Na
     return dataframe_calls.run(collection, dataframe_calls.write(verb, frame, bar=record_bar(None), **columns))
 
 
-def _known_columns(frame: Any, columns: dict[str, Any]) -> dict[str, Any]:
+def _known_columns(frame: pandas.DataFrame, columns: Options) -> Options:
     """The columns by their own names, which may be numbers; one that is not there is told with a suggestion."""
     names = {str(plain(name)): name for name in frame.columns}
 
-    def known(word: str) -> Any:
+    def known(word: str) -> object:
         """The column that a word names; UsageError with a suggestion when there is none."""
         if word not in names:
             hint = suggestion(word, names) or f"; there are: {', '.join(names)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from IPython.core.error import UsageError
 
@@ -19,7 +18,7 @@ def _arguments(parser: Parser) -> None:
     add_where(parser)
 
 
-def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     readonly, where = not arguments.write, filters(compiled(session, arguments.where))
     if arguments.words or session.current_collection is not None:
         collection = only_target(session, arguments.words, "browse")

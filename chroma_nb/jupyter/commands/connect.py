@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from IPython.core.error import UsageError
 
 from chroma_nb.client.factory import EphemeralClient, HttpClient, PersistentClient
+from chroma_nb.collection import Client, collection_names, is_client
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion, value_of
 from chroma_nb.jupyter.markup import counted
-from chroma_nb.jupyter.session import Session, is_client
+from chroma_nb.jupyter.session import Session
+from chroma_nb.types import Options
 
 
 def _arguments(parser: Parser) -> None:
@@ -42,19 +43,19 @@ def _connect(session: Session, arguments: argparse.Namespace) -> None:
     # The variable first: a cell that is run again may have put another client into it.
     if is_client(value := value_of(arguments.target, session)):
         session.clients[alias] = value
-    elif name not in session.opened and is_client(session.named().get(name)):
-        session.clients[alias] = session.named()[name]
+    elif name not in session.opened and is_client(named := session.named().get(name)):
+        session.clients[alias] = named
     elif name in session.clients:
         session.clients[alias] = session.clients[name]
     else:
         _refuse_other_variable(session, name)
-        place: dict[str, Any] = {
+        place: Options = {
             key: value for key in ("tenant", "database") if (value := getattr(arguments, key)) is not None
         }
         session.clients[alias] = _open(session, name, place)
         session.opened.add(alias)
     session.current_client, session.current_collection = alias, None
-    count = len(session.collection_names(session.clients[alias]))
+    count = len(collection_names(session.clients[alias]))
     session.say(f"Connected to {alias}: {counted(count, 'collection')}.")
 
 
@@ -75,7 +76,7 @@ def _refuse_other_variable(session: Session, name: str) -> None:
         raise UsageError(f"the variable {name!r} is no client but a {kind}; its text: :{name}, a directory: ./{name}")
 
 
-def _open(session: Session, target: str, place: dict[str, Any]) -> Any:
+def _open(session: Session, target: str, place: Options) -> Client:
     if target == "memory":
         return EphemeralClient(**place)
     parts = urlsplit(target)

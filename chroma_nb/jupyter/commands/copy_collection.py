@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from IPython.core.error import UsageError
 
+from chroma_nb.collection import collection_names, pages
 from chroma_nb.jupyter import part
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
@@ -24,18 +24,13 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
     source, client = session.collection(arguments.source), session.client()
-    if arguments.copy in session.collection_names(client):
+    if arguments.copy in collection_names(client):
         raise UsageError(f"there is a collection {arguments.copy!r} already; nothing was changed")
     where = filters(compiled(session, arguments.where))
     copy = part.new_like(source, client, arguments.copy)
-    written = 0
-    while added := part.add(copy, _page(source, where, written)):
-        written += added
+    found = map(Records.of_result, pages(source, _PAGE, include=FIELDS, **where))
+    written = sum(part.add(copy, records) for records in found)
     session.say(f"Copied {written:,} records of {source.name} to {copy.name}.")
-
-
-def _page(source: Any, where: dict[str, Any], offset: int) -> Records:
-    return Records.of_result(source.get(include=list(FIELDS), limit=_PAGE, offset=offset, **where))
 
 
 COMMAND = Command(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 from IPython.core.error import UsageError
 
+from chroma_nb.collection import collection_names
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.model import embedding_function
 from chroma_nb.jupyter.session import Session
+from chroma_nb.types import CollectionMetadata, Options
 
 
 def _arguments(parser: Parser) -> None:
@@ -29,9 +30,9 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
     client = session.client()
-    if not arguments.exist_ok and arguments.name in session.collection_names(client):
+    if not arguments.exist_ok and arguments.name in collection_names(client):
         raise UsageError(f"there is a collection {arguments.name!r} already; --exist-ok takes it as it is")
-    options: dict[str, Any] = {}
+    options: Options = {}
     if arguments.space is not None:
         options["configuration"] = {"hnsw": {"space": arguments.space}}
     if arguments.metadata is not None:
@@ -42,7 +43,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
     session.say(f"Using {arguments.name}: {session.current_collection.count():,} records.")
 
 
-def _metadata(given: Any) -> dict[str, Any]:
+def _metadata(given: object) -> CollectionMetadata:
     if isinstance(given, str):
         try:
             given = json.loads(given)

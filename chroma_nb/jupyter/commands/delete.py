@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from IPython.core.error import UsageError
 
+from chroma_nb.collection import Collection, collection_names, opened
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.get import ids_of
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
 from chroma_nb.jupyter.markup import counted
 from chroma_nb.jupyter.session import Session
+from chroma_nb.types import Options
 
 
 def _arguments(parser: Parser) -> None:
@@ -31,8 +32,8 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
         _delete_collection(session, collection, arguments.yes)
 
 
-def _delete_records(session: Session, collection: Any, arguments: argparse.Namespace) -> None:
-    options: dict[str, Any] = filters(compiled(session, arguments.where))
+def _delete_records(session: Session, collection: Collection, arguments: argparse.Namespace) -> None:
+    options: Options = filters(compiled(session, arguments.where))
     if arguments.ids:
         options["ids"] = ids_of(session, arguments.ids)
     found = collection.get(include=[], **options)["ids"]
@@ -44,11 +45,11 @@ def _delete_records(session: Session, collection: Any, arguments: argparse.Names
     session.say(f"Deleted {what}.")
 
 
-def _delete_collection(session: Session, collection: Any, yes: bool) -> None:
+def _delete_collection(session: Session, collection: Collection, yes: bool) -> None:
     client = session.client()
     # A variable may hold a collection of another database, where another one has the same name here.
-    here = collection.name in session.collection_names(client)
-    if not here or client.get_collection(collection.name, embedding_function=None).id != collection.id:
+    here = collection.name in collection_names(client)
+    if not here or opened(client, collection.name).id != collection.id:
         raise UsageError(
             f"the collection {collection.name!r} is not one of the client in use; %chroma connect to its own"
         )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from IPython.core.error import UsageError
 
+from chroma_nb.collection import client_of
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, only_target
 from chroma_nb.jupyter.session import Session
-from chroma_nb.jupyter.widgets.explorer import client_of, explore
+from chroma_nb.jupyter.widgets.explorer import explore
 from chroma_nb.projection.projection import project
 from chroma_nb.projection.reducers import REDUCERS
+from chroma_nb.types import Options
 
 
 def _arguments(parser: Parser) -> None:
@@ -26,12 +27,12 @@ def _arguments(parser: Parser) -> None:
     add_output(parser)
 
 
-def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection = only_target(session, arguments.words, "map")
     found = compiled(session, arguments.where)
     if found.where_document is not None:
         raise UsageError("%chroma map: --where takes metadata, not the text of documents")
-    options: dict[str, Any] = {"where": found.where, "sample": arguments.sample}
+    options: Options = {"where": found.where, "sample": arguments.sample}
     dims = int(arguments.dims)
     try:
         if arguments.form is not None:  # --as df: the table of coordinates, without the widget

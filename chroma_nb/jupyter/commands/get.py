@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from chroma_nb.jupyter.command_line import Command, Parser, value_of
 from chroma_nb.jupyter.commands.options import (
@@ -19,6 +18,7 @@ from chroma_nb.jupyter.commands.options import (
 )
 from chroma_nb.jupyter.session import Session
 from chroma_nb.plain import plain
+from chroma_nb.types import Options
 
 
 def _arguments(parser: Parser) -> None:
@@ -31,12 +31,12 @@ def _arguments(parser: Parser) -> None:
     add_output(parser)
 
 
-def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection, words = target(session, arguments.words)
     found = compiled(session, arguments.where)
     if arguments.explain:
         return {"where": found.where, "where_document": found.where_document}
-    options: dict[str, Any] = {"limit": arguments.limit or session.settings.limit, **filters(found)}
+    options: Options = {"limit": arguments.limit or session.settings.limit, **filters(found)}
     if arguments.offset is not None:
         options["offset"] = arguments.offset
     if words:
@@ -53,7 +53,8 @@ def ids_of(session: Session, words: list[str]) -> list[str]:
     ids: list[str] = []
     for word in words:
         value = value_of(word, session)
-        ids += [value] if isinstance(value, str) else [str(plain(one)) for one in value]
+        several = [value] if isinstance(value, str) else value
+        ids += [str(plain(one)) for one in several]  # type: ignore[attr-defined]  # a TypeError says what it is
     return ids
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from chroma_nb._optional import require
+from chroma_nb.collection import collection_names, opened
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_output
 from chroma_nb.jupyter.session import Session
@@ -15,10 +15,10 @@ def _arguments(parser: Parser) -> None:
     add_output(parser)
 
 
-def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     pd = require("pandas", feature="%chroma list")
     client = session.client()
-    collections = [client.get_collection(name, embedding_function=None) for name in session.collection_names(client)]
+    collections = [opened(client, name) for name in collection_names(client)]
     return pd.DataFrame(
         {
             "collection": [collection.name for collection in collections],

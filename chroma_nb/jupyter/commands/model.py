@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from chroma_nb.types import Embeddable
+
+if TYPE_CHECKING:
+    from chroma_nb.embedding_functions.base import EmbeddingFunction
 
 from IPython.core.error import UsageError
 
+from chroma_nb.collection import stored_function
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
 from chroma_nb.jupyter.formatters import model_name
 from chroma_nb.jupyter.session import Session
@@ -31,17 +38,16 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
         session.say(f"New collections are embedded with Chroma's own model: {models.download()}")
         return
     collection = session.collection(arguments.collection)
-    configuration = (collection.configuration_json or {}).get("embedding_function")
-    session.say(f"{collection.name}: {model_name(configuration)}")
+    session.say(f"{collection.name}: {model_name(stored_function(collection))}")
 
 
-def _known() -> Any:
+def _known() -> Mapping[str, type[EmbeddingFunction[Embeddable]]]:
     from chroma_nb.embedding_functions.registry import known_embedding_functions
 
     return known_embedding_functions
 
 
-def embedding_function(given: Any) -> Any:
+def embedding_function(given: object) -> object:
     """An embedding function from its name, or the object that a variable holds; None for "none"."""
     if not isinstance(given, str):
         if not callable(given):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import keyword
-from typing import Any
 
 from IPython.core.error import UsageError
 
+from chroma_nb.collection import Collection, collection_names, is_collection
 from chroma_nb.jupyter.command_line import Parser, suggestion, value_of
-from chroma_nb.jupyter.session import Session, is_collection, metadata_keys
+from chroma_nb.jupyter.session import Session, metadata_keys
 from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
 from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.types import Columns, Options, Where
 
 
 def add_where(parser: Parser) -> None:
@@ -51,7 +52,7 @@ def _variable_name(name: str) -> str:
     return name
 
 
-def target(session: Session, words: list[str]) -> tuple[Any, list[str]]:
+def target(session: Session, words: list[str]) -> tuple[Collection, list[str]]:
     """The collection that is meant, and the words that are not its name.
 
     The first word names it, or is a variable that holds it or its name; unless a collection is in use and the
@@ -72,7 +73,7 @@ def target(session: Session, words: list[str]) -> tuple[Any, list[str]]:
     return session.collection(name), words[1:]
 
 
-def only_target(session: Session, words: list[str], command: str) -> Any:
+def only_target(session: Session, words: list[str], command: str) -> Collection:
     """The collection that is meant by a command that takes nothing else."""
     collection, rest = target(session, words)
     if rest and rest == words:
@@ -84,7 +85,7 @@ def only_target(session: Session, words: list[str], command: str) -> Any:
 
 def _names(session: Session) -> list[str]:
     try:
-        return session.collection_names(session.client())
+        return collection_names(session.client())
     except UsageError:  # a collection from a variable needs no client
         return []
 
@@ -106,17 +107,17 @@ def compiled(session: Session, where: str | None) -> Compiled:
         raise UsageError(f"--where: {error}") from None
 
 
-def _variable(session: Session, where: str) -> Any:
+def _variable(session: Session, where: str) -> object:
     return session.variables.get(where.strip(":{} ")) if session.settings.variables else None
 
 
-def filters(found: Compiled) -> dict[str, Any]:
+def filters(found: Compiled) -> Options:
     """The arguments of get, query and delete."""
     both = {"where": found.where, "where_document": found.where_document}
     return {name: value for name, value in both.items() if value is not None}
 
 
-def note_unknown_keys(session: Session, collection: Any, where: Any) -> None:
+def note_unknown_keys(session: Session, collection: Collection, where: Where | None) -> None:
     """For a filter that nothing passed: the keys in it that the first records do not have, with what was meant."""
     asked = _keys_of(where) if where else set()
     known = metadata_keys(collection) if asked else {}
@@ -124,7 +125,7 @@ def note_unknown_keys(session: Session, collection: Any, where: Any) -> None:
         session.say(f"Nothing passed the filter; the first records have no key {key!r}{suggestion(key, known)}")
 
 
-def _keys_of(where: Any) -> set[str]:
+def _keys_of(where: object) -> set[str]:
     if isinstance(where, list):
         return set().union(*map(_keys_of, where))
     if not isinstance(where, dict):
@@ -133,14 +134,14 @@ def _keys_of(where: Any) -> set[str]:
     return below | {key for key in where if not key.startswith(("$", "#"))}
 
 
-def rich_get(answer: Any, found: Compiled) -> GetResult:
+def rich_get(answer: Columns, found: Compiled) -> GetResult:
     """An answer of any collection with display and ``to_df()``."""
     result = GetResult(answer)
     result.where_document = found.where_document
     return result
 
 
-def rich_query(answer: Any, found: Compiled, texts: list[str] | None) -> QueryResult:
+def rich_query(answer: Columns, found: Compiled, texts: list[str] | None) -> QueryResult:
     """As ``rich_get``, for a query of these texts."""
     result = QueryResult(answer)
     result.where_document = found.where_document

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_output, only_target, rich_get
@@ -17,7 +16,7 @@ def _arguments(parser: Parser) -> None:
     add_output(parser)
 
 
-def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection = only_target(session, arguments.words, "peek")
     answer = collection.get(limit=arguments.limit, include=["documents", "metadatas"])
     return rich_get(answer, Compiled(None, None))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import numpy as np
 from IPython.core.error import UsageError
 
 from chroma_nb.cells import unmasked
+from chroma_nb.collection import Collection, explanation
 from chroma_nb.jupyter.command_line import Command, Parser, filled, value_of
 from chroma_nb.jupyter.commands.options import (
     add_include,
@@ -22,6 +22,7 @@ from chroma_nb.jupyter.commands.options import (
     target,
 )
 from chroma_nb.jupyter.session import Session
+from chroma_nb.types import Matrix, Options
 
 
 def _arguments(parser: Parser) -> None:
@@ -39,14 +40,15 @@ def _arguments(parser: Parser) -> None:
     add_output(parser)
 
 
-def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection, words = _target(session, arguments.words, cell)
     queries = _queries(session, _phrases(words), cell, arguments.lines)
     found = compiled(session, arguments.where)
     options = {**queries, **filters(found), "n_results": arguments.n_results or session.settings.n_results}
     if arguments.explain:
-        plan = {"plan": collection.explain(**options)} if hasattr(collection, "explain") else {}
-        return {"where": found.where, "where_document": found.where_document, **plan}
+        plan = explanation(collection, **options)
+        asked = {"where": found.where, "where_document": found.where_document}
+        return asked if plan is None else {**asked, "plan": plan}
     include = included(arguments.include, ["documents", "metadatas", "distances"])
     answer = collection.query(include=include, **options)
     if not any(answer["ids"]):
@@ -54,7 +56,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> A
     return rich_query(answer, found, queries.get("query_texts"))
 
 
-def _target(session: Session, words: list[str], cell: str | None) -> tuple[Any, list[str]]:
+def _target(session: Session, words: list[str], cell: str | None) -> tuple[Collection, list[str]]:
     """A single word is the text where a collection is in use, and the collection where the text is below."""
     if cell is None and len(words) == 1 and session.current_collection is not None:
         return session.current_collection, words
@@ -67,7 +69,7 @@ def _phrases(words: list[str]) -> list[str]:
     return [" ".join(words)] if len(words) > 1 and alone else words
 
 
-def _queries(session: Session, words: list[str], cell: str | None, lines: bool) -> dict[str, Any]:
+def _queries(session: Session, words: list[str], cell: str | None, lines: bool) -> Options:
     """The texts or vectors to search for, as an argument of ``query``."""
     values = [value_of(word, session) for word in words]
     if cell is not None:
@@ -82,7 +84,7 @@ def _queries(session: Session, words: list[str], cell: str | None, lines: bool) 
         raise UsageError("%chroma query: expected texts, or one variable with vectors")
     if isinstance(values[0], list | tuple) and all(isinstance(value, str) for value in values[0]):
         return {"query_texts": list(values[0])}
-    vectors: Any
+    vectors: Matrix | None
     try:
         vectors = np.asarray(unmasked(values[0]), np.float32)
     except (TypeError, ValueError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from IPython.core.error import UsageError
 
@@ -16,7 +15,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="WORD …", help="added to the command")
 
 
-def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> Any:
+def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     if not arguments.words:
         raise UsageError("%chroma run: expected the name of a saved command; %chroma save lists them")
     name, *more = arguments.words

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chroma_nb._optional import require
+from chroma_nb.collection import Client, is_client, is_collection
+from chroma_nb.types import Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     from chroma_nb.jupyter.widgets.browser import Browser, ClientBrowser
@@ -13,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def browse(
-    source: Any,
+    source: object,
     *,
     readonly: bool = True,
-    where: dict[str, Any] | None = None,
-    where_document: dict[str, Any] | None = None,
+    where: Where | None = None,
+    where_document: WhereDocument | None = None,
     columns: Sequence[str] | None = None,
     page_size: int = 20,
     selection: Selection | None = None,
-    client: Any = None,
+    client: Client | None = None,
 ) -> Browser | ClientBrowser:
     """A live view of a collection, or of a client's collections, in the notebook.
 
@@ -40,12 +42,11 @@ def browse(
     ['crow']
     """
     require("ipywidgets", feature="browse()")
-    from chroma_nb.jupyter.session import is_client, is_collection
     from chroma_nb.jupyter.widgets.browser import Browser, ClientBrowser
 
-    shown: dict[str, Any] = {"readonly": readonly, "columns": columns, "page_size": page_size}
+    shown: Options = {"readonly": readonly, "columns": columns, "page_size": page_size}
     if is_collection(source):
-        given = {"where": where, "where_document": where_document, "selection": selection, "client": client}
+        given: Options = {"where": where, "where_document": where_document, "selection": selection, "client": client}
         return Browser(source, **shown, **given)
     if is_client(source):
         return ClientBrowser(source, **shown)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from chroma_nb.collection import Client, Collection, client_of, space, stored_function
 from chroma_nb.jupyter.formatters import model_name
 from chroma_nb.jupyter.markup import Html, block, counted, escape, failure, shortened, visible
+from chroma_nb.jupyter.scope import notebook_variables
 from chroma_nb.jupyter.widgets import page_table
 from chroma_nb.jupyter.widgets.browser_state import PAGE_SIZE, BrowserState, Order, Page, Question, Rows
 from chroma_nb.jupyter.widgets.filling import Filling
@@ -25,6 +27,7 @@ from chroma_nb.jupyter.widgets.filter_builder import FilterBuilder, where_html
 from chroma_nb.jupyter.widgets.record import NewRecord, RecordPanel
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.jupyter.widgets.tree import ClientTree, TreeView, entries_html
+from chroma_nb.types import Json, Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -49,7 +52,7 @@ _SCOPES: list[tuple[str, Rows]] = [("all that match", "all"), ("this page", "pag
 class _Shown:
     """What browsers of collections and clients have in common: a widget, and a static block beside it."""
 
-    widget: Any
+    widget: ipywidgets.Widget
 
     def _static(self) -> Html:
         raise NotImplementedError
@@ -78,15 +81,15 @@ class Browser(Filling, _Shown):
 
     def __init__(
         self,
-        collection: Any,
+        collection: Collection,
         *,
         readonly: bool = True,
-        where: dict[str, Any] | None = None,
-        where_document: dict[str, Any] | None = None,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
         columns: Sequence[str] | None = None,
         page_size: int = PAGE_SIZE,
         selection: Selection | None = None,
-        client: Any = None,
+        client: Client | None = None,
     ) -> None:
         self.collection, self.client = collection, client
         self.state = BrowserState(
@@ -98,6 +101,7 @@ class Browser(Filling, _Shown):
             selection=selection,
         )
         self._columns = None if columns is None else list(columns)
+        _ = self.state.keys  # first: where these are of all records, they need not be counted
         self.page: Page = self.state.read()
         self._heads: list[page_table.Column] = []
         self._shape: list[tuple[str, int, str]] = []
@@ -113,12 +117,12 @@ class Browser(Filling, _Shown):
         return self.state.selection
 
     @property
-    def where(self) -> dict[str, Any] | None:
+    def where(self) -> Json | None:
         """The filter on metadata that is shown, as ``get`` and ``query`` take it."""
         return self.state.where
 
     @property
-    def where_document(self) -> dict[str, Any] | None:
+    def where_document(self) -> Json | None:
         """The filter on documents that is shown, as ``get`` and ``query`` take it."""
         return self.state.where_document
 
@@ -131,7 +135,7 @@ class Browser(Filling, _Shown):
         """Read again: what others wrote appears."""
         with self.state.lock:
             self.state.refresh()
-            self.filters.offer(self.state.keys)
+            self.filters.offer(self.state.keys)  # before the page, as at the beginning
             self._show()
 
     def __repr__(self) -> str:
@@ -270,7 +274,7 @@ class Browser(Filling, _Shown):
         selected = f"{chosen:,} selected" if chosen else ""
         return "; ".join(part for part in (self.page.note, selected) if part)
 
-    def _ask(self, **parts: Any) -> None:
+    def _ask(self, **parts: object) -> None:
         """Another question; where it cannot be answered the old one stays."""
 
         def ask() -> None:
@@ -407,7 +411,7 @@ class Browser(Filling, _Shown):
         return len(frame)
 
     def _to_collection(self, name: str, rows: Rows) -> int:
-        client = self.client if self.client is not None else _client_of(self.collection)
+        client = self.client if self.client is not None else client_of(self.collection, notebook_variables())
         if client is None:
             raise ValueError("a new collection needs a client; give it: browse(collection, client=client)")
         return self.state.to_collection(client, name, rows)
@@ -447,7 +451,7 @@ class Browser(Filling, _Shown):
         self._tick()
 
     def _fill_title(self) -> None:
-        facts = [f"{self.collection.count():,} records", _space(self.collection), _model(self.collection)]
+        facts = [f"{self.state.count:,} records", space(self.collection), model_name(stored_function(self.collection))]
         facts += ["read only"] if self.state.readonly else []
         about = escape(" · ".join(facts), 200)
         self.title.value = f'<div class="title">{escape(self.collection.name, 120)}<span>{about}</span></div>'
@@ -466,7 +470,7 @@ class Browser(Filling, _Shown):
             sorts = column.order is not None and (column.order.by, column.order.key) == (order.by, order.key)
             button.description = shortened(visible(column.head), 40) + (_ARROWS[order.descending] if sorts else "")
 
-    def _head_button(self, column: page_table.Column) -> Any:
+    def _head_button(self, column: page_table.Column) -> ipywidgets.Button:
         if column.order is None:
             button = _button(column.head, "", "The document; sort by id, metadata or distance", self._do, lambda: None)
             button.disabled = True
@@ -515,14 +519,14 @@ class ClientBrowser(_Shown):
 
     def __init__(
         self,
-        client: Any,
+        client: Client,
         *,
         readonly: bool = True,
         columns: Sequence[str] | None = None,
         page_size: int = PAGE_SIZE,
     ) -> None:
         self.client = client
-        self._options: dict[str, Any] = {"readonly": readonly, "columns": columns, "page_size": page_size}
+        self._options: Options = {"readonly": readonly, "columns": columns, "page_size": page_size}
         self.browser: Browser | None = None
         self._lock = threading.RLock()
         self.status = ipywidgets.HTML()
@@ -563,45 +567,17 @@ class ClientBrowser(_Shown):
         return f"<Browser of {visible(self.client.tenant)}, {visible(self.client.database)}>"
 
 
-def _button(text: str, icon: str, tooltip: str, do: Callable[[Any], None], step: Callable[[], object]) -> Any:
+def _button(
+    text: str, icon: str, tooltip: str, do: Callable[[Callable[[], Any]], None], step: Callable[[], object]
+) -> ipywidgets.Button:
     button = ipywidgets.Button(description=text, icon=icon, tooltip=tooltip)
     button.on_click(lambda _: do(step))
     return button
 
 
-def _search_box(label: str, hint: str) -> Any:
+def _search_box(label: str, hint: str) -> ipywidgets.Text:
     box = ipywidgets.Text(
         description=label, placeholder=f"{hint}, then Enter", continuous_update=False, layout={"width": "310px"}
     )
     box.style.description_width = "84px"
     return box
-
-
-def _space(collection: Any) -> str:
-    configuration = getattr(collection, "configuration_json", None) or {}
-    spaces = (configuration[kind].get("space") for kind in ("hnsw", "spann") if configuration.get(kind))
-    return next((space for space in spaces if space), "l2")
-
-
-def _model(collection: Any) -> str:
-    return model_name((getattr(collection, "configuration_json", None) or {}).get("embedding_function"))
-
-
-def _client_of(collection: Any) -> Any:
-    """The client among the notebook's variables that has this collection, or None."""
-    from IPython.core.getipython import get_ipython
-
-    from chroma_nb.jupyter.session import is_client
-
-    shell = get_ipython()
-    for value in list(shell.user_ns.values()) if shell is not None else ():
-        if is_client(value) and _has(value, collection):
-            return value
-    return None
-
-
-def _has(client: Any, collection: Any) -> bool:
-    try:
-        return bool(client.get_collection(collection.name, embedding_function=None).id == collection.id)
-    except Exception:  # noqa: BLE001  # a closed client, a server that is away, another database
-        return False

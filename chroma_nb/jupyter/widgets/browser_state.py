@@ -7,20 +7,22 @@ count a filter or to sort, ids (and metadata) are read up to a limit, and ``Page
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from chroma_nb._optional import require
 from chroma_nb.cells import is_missing
+from chroma_nb.collection import Client, Collection, pages, sampled, slices
 from chroma_nb.jupyter import part
 from chroma_nb.jupyter.widgets.changes import Changes, read_records
 from chroma_nb.jupyter.widgets.filters import FilterRow, Key, both, compiled, observe
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Record, Records
 from chroma_nb.results import GetResult
+from chroma_nb.types import Metadata, Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -65,7 +67,7 @@ class Page:
 
     ids: list[str]
     documents: list[str | None]
-    metadatas: list[Mapping[str, Any] | None]
+    metadatas: list[Metadata | None]
     uris: list[str | None]
     distances: list[float] | None
     number: int
@@ -129,12 +131,12 @@ class BrowserState:
 
     def __init__(
         self,
-        collection: Any,
+        collection: Collection,
         *,
         page_size: int = PAGE_SIZE,
         readonly: bool = True,
-        where: dict[str, Any] | None = None,
-        where_document: dict[str, Any] | None = None,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
         selection: Selection | None = None,
     ) -> None:
         if page_size < 1:
@@ -150,6 +152,7 @@ class BrowserState:
         self._changes = Changes(collection)
         self._listing: _Listing | None = None
         self._keys: dict[str, Key] | None = None
+        self._count: int | None = None
         self._counted_to = COUNTED
 
     # --- The question ---
@@ -157,16 +160,26 @@ class BrowserState:
     def keys(self) -> dict[str, Key]:
         """The metadata keys of the first records, the most frequent first."""
         if self._keys is None:
-            self._keys = observe(self.collection.get(limit=SAMPLE, include=["metadatas"])["metadatas"] or ())
+            metadatas = sampled(self.collection, SAMPLE)
+            self._keys = observe(metadatas)
+            if len(metadatas) < SAMPLE:  # these are all
+                self._count = len(metadatas)
         return self._keys
 
     @property
-    def where(self) -> dict[str, Any] | None:
+    def count(self) -> int:
+        """How many records the collection holds: counted once, and again after a change or ``refresh``."""
+        if self._count is None:
+            self._count = self.collection.count()
+        return self._count
+
+    @property
+    def where(self) -> Where | None:
         """The filter on metadata, as ``get`` and ``query`` take it."""
         return both(self._given[0], compiled(self.question.rows, self.keys)[0] if self.question.rows else None)
 
     @property
-    def where_document(self) -> dict[str, Any] | None:
+    def where_document(self) -> WhereDocument | None:
         """The filter on documents."""
         of_rows = compiled(self.question.rows, self.keys)[1] if self.question.rows else None
         contains = {"$contains": self.question.contains} if self.question.contains else None
@@ -186,14 +199,14 @@ class BrowserState:
 
     def refresh(self) -> None:
         """Ask again at the next reading: what others wrote appears."""
-        self._keys = None
+        self._keys = self._count = None
         self._forget()
 
     def _forget(self) -> None:
         self._listing = None
         self._counted_to = COUNTED
 
-    def _filters(self) -> dict[str, Any]:
+    def _filters(self) -> Options:
         both_filters = {"where": self.where, "where_document": self.where_document}
         return {name: value for name, value in both_filters.items() if value is not None}
 
@@ -203,7 +216,7 @@ class BrowserState:
         self.number = max(0, number)
 
     def read(self) -> Page:
-        """The page, from the database."""
+        """The page, from the database: one call, when what the question finds is counted already."""
         filters = self._filters()
         listing = self._found(filters)
         if listing.exact:
@@ -212,6 +225,9 @@ class BrowserState:
         ids = listing.ids if listing.ids is not None else listing.counted
         if ids is None:
             found = self.collection.get(limit=self.page_size, offset=start, include=list(COLUMNS), **filters)
+            if not found["ids"] and start and listing.exact:  # others deleted what was here: count again
+                self._count = self._listing = None
+                return self.read()
             return self._page(Records.of_result(found), listing)
         return self._page(self._by_id(ids[start : start + self.page_size], COLUMNS), listing)
 
@@ -238,7 +254,7 @@ class BrowserState:
         return found.take([at[one] for one in ids if one in at])
 
     # --- What the question finds ---
-    def _found(self, filters: dict[str, Any]) -> _Listing:
+    def _found(self, filters: Options) -> _Listing:
         beyond = self._listing is not None and not self._listing.exact and self._reaches(self._listing.total)
         if self._listing is None or beyond:
             self._counted_to = max(self._counted_to, self.number * self.page_size + COUNTED)
@@ -248,7 +264,7 @@ class BrowserState:
     def _reaches(self, total: int) -> bool:
         return (self.number + 2) * self.page_size > total
 
-    def _looked_up(self, filters: dict[str, Any]) -> _Listing:
+    def _looked_up(self, filters: Options) -> _Listing:
         order = self.question.order
         if self.question.meaning:
             return self._nearest(filters)
@@ -262,17 +278,17 @@ class BrowserState:
             read = f"sorted among the first {SORTED:,} records only; a filter leaves fewer to sort"
         return _Listing(ids, None, len(ids), True, read)
 
-    def _stored(self, filters: dict[str, Any]) -> _Listing:
+    def _stored(self, filters: Options) -> _Listing:
         """In the order of the database nothing but the count is needed."""
         if not filters:
-            return _Listing(None, None, self.collection.count(), True)
+            return _Listing(None, None, self.count, True)
         of_documents = "where_document" in filters
         limit = self._counted_to if of_documents else SORTED
         ids = self.collection.get(include=[], limit=limit, **filters)["ids"]
         counted = list(ids) if of_documents else None
         return _Listing(None, None, len(ids), len(ids) < limit, counted=counted)
 
-    def _nearest(self, filters: dict[str, Any]) -> _Listing:
+    def _nearest(self, filters: Options) -> _Listing:
         order = self.question.order
         include = ["distances", *(["metadatas"] if order.by == "metadata" else [])]
         found = self.collection.query(
@@ -307,11 +323,11 @@ class BrowserState:
         """The change that ``undo`` would take back, in words."""
         return self._changes.last
 
-    def create(self, id: str, document: str | None = None, metadata: Mapping[str, Any] | None = None) -> str:
+    def create(self, id: str, document: str | None = None, metadata: Metadata | None = None) -> str:
         """Add a record, embedded by the collection; what was done, in words."""
         return self._written(self._writable().create(id, document, metadata))
 
-    def edit(self, seen: Record, document: str | None, metadata: Mapping[str, Any]) -> str:
+    def edit(self, seen: Record, document: str | None, metadata: Metadata) -> str:
         """Change a record that was ``seen`` as it is; a changed document is embedded anew by the collection."""
         return self._written(self._writable().edit(seen, document, metadata))
 
@@ -331,6 +347,7 @@ class BrowserState:
         return self._changes
 
     def _written(self, done: str) -> str:
+        self._count = None
         self._forget()
         return done
 
@@ -349,24 +366,15 @@ class BrowserState:
         else:
             ids = listing.ids if listing is not None else None
         if ids is not None:
-            for start in range(0, len(ids), _BATCH):
-                yield self._by_id(ids[start : start + _BATCH], include)
+            yield from (self._by_id(some, include) for some in slices(ids, _BATCH))
             return
-        offset = 0
-        while True:
-            found = Records.of_result(
-                self.collection.get(limit=_BATCH, offset=offset, include=list(include), **filters)
-            )
-            if len(found):
-                yield found
-            offset += len(found)
-            if len(found) < _BATCH:
-                return
+        found = map(Records.of_result, pages(self.collection, _BATCH, include=include, **filters))
+        yield from (records for records in found if records.ids)
 
     def to_df(self, rows: Rows = "all") -> pandas.DataFrame:
         """What is shown as a DataFrame: all that the question finds, in its order, the page, or the selected."""
         whole = Records.concat(list(self.batches(rows)))
-        columns: dict[str, Any] = {name: whole.column(name) for name in COLUMNS}
+        columns: Options = {name: whole.column(name) for name in COLUMNS}
         frame = GetResult({"ids": whole.ids, **columns}).to_df()
         distances = self._listing.distances if self._listing is not None and rows != "selected" else None
         if distances is not None and "distance" not in frame:
@@ -381,7 +389,7 @@ class BrowserState:
 
     def to_parquet(self, path: str | os.PathLike[str], rows: Rows = "all") -> int:
         """Write what is shown to a new Parquet file; how many records. FileExistsError where there is a file."""
-        arrow: Any = require("pyarrow", feature="a Parquet file")
+        arrow = require("pyarrow", feature="a Parquet file")
         frame = self.to_df(rows)
         for name in frame.columns:
             try:
@@ -391,13 +399,13 @@ class BrowserState:
         _write_new(Path(path), lambda file: frame.to_parquet(file, index=False))
         return len(frame)
 
-    def to_collection(self, client: Any, name: str, rows: Rows = "all") -> int:
+    def to_collection(self, client: Client, name: str, rows: Rows = "all") -> int:
         """Make a collection of what is shown, with its embeddings; how many records. It must be new."""
         target = part.new_like(self.collection, client, name)
         return sum(part.add(target, batch) for batch in self.batches(rows, include=FIELDS))
 
 
-def _write_new(path: Path, write: Any) -> None:
+def _write_new(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Complete under its name or not at all, and never over another file."""
     with path.open("xb") as file:
         try:
@@ -408,7 +416,7 @@ def _write_new(path: Path, write: Any) -> None:
 
 
 # --- Order ----------------------------------------------------------------------------------------------
-def _sorted(ids: Sequence[str], metadatas: Sequence[Mapping[str, Any] | None] | None, order: Order) -> list[str]:
+def _sorted(ids: Sequence[str], metadatas: Sequence[Metadata | None] | None, order: Order) -> list[str]:
     """Ids in order of themselves or of a metadata value: numbers, then texts, then lists; without value last."""
     if order.by != "metadata" or metadatas is None:
         return sorted(ids, reverse=order.descending)
@@ -424,7 +432,7 @@ def _sorted(ids: Sequence[str], metadatas: Sequence[Mapping[str, Any] | None] | 
     return [*map(ids.__getitem__, there), *map(ids.__getitem__, missing)]
 
 
-def _rank(value: Any) -> tuple[int, Any]:
+def _rank(value: object) -> tuple[int, object]:
     if isinstance(value, str):
         return 1, value
     return (2, [_rank(one) for one in value]) if isinstance(value, list) else (0, value)

@@ -6,14 +6,15 @@ both stop where somebody else has written meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from chroma_nb import dataframe_calls
+from chroma_nb.collection import Collection
 from chroma_nb.records import FIELDS, Record, Records
+from chroma_nb.types import Json, Metadata, Options, Vector
 
 #: Records deleted at once; all of them are kept for the undo.
 DELETED_AT_ONCE = 1_000
@@ -21,7 +22,7 @@ DELETED_AT_ONCE = 1_000
 _REMEMBERED = 20
 
 
-def read_records(collection: Any, ids: Sequence[str]) -> list[Record]:
+def read_records(collection: Collection, ids: Sequence[str]) -> list[Record]:
     """The records with these ids that are there, in the order of ``ids``."""
     if not ids:
         return []
@@ -41,7 +42,7 @@ class _Change:
 class Changes:
     """Creates, edits and deletes records of one collection, and takes it back, the last change first."""
 
-    def __init__(self, collection: Any) -> None:
+    def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._done: list[_Change] = []
 
@@ -51,7 +52,7 @@ class Changes:
         return self._done[-1].done if self._done else None
 
     def create(
-        self, id: str, document: str | None = None, metadata: Mapping[str, Any] | None = None, embedding: Any = None
+        self, id: str, document: str | None = None, metadata: Metadata | None = None, embedding: Vector | None = None
     ) -> str:
         """Add a record; without ``embedding`` the collection embeds the document. ValueError where the id exists."""
         if not id:
@@ -71,7 +72,7 @@ class Changes:
 
         return self._remember(f"creation of {id!r}", undo)
 
-    def edit(self, seen: Record, document: str | None, metadata: Mapping[str, Any]) -> str:
+    def edit(self, seen: Record, document: str | None, metadata: Metadata) -> str:
         """Give a record this document, embedded anew, and exactly this metadata.
 
         ``seen`` is the record as it was shown; ValueError when it is another by now, and for a document taken
@@ -151,7 +152,7 @@ class Changes:
             dataframe_calls.run(self._collection, dataframe_calls.apply(plan))
         else:
             # A record without a vector gets one when its document is put back.
-            vector = {} if before.embedding is None else {"embeddings": [before.embedding]}
+            vector: Options = {} if before.embedding is None else {"embeddings": [before.embedding]}
             self._collection.update(ids=[before.id], **vector, **_difference(after, before))
 
     def _add(self, records: Sequence[Record]) -> None:
@@ -164,13 +165,13 @@ class Changes:
         self._collection.add(**dataframe_calls.arguments(Records.of(records).pruned()))
 
 
-def _difference(old: Record, new: Record) -> dict[str, Any]:
+def _difference(old: Record, new: Record) -> Options:
     """The arguments of ``update`` that lead from one to the other; a key that goes has the value None."""
-    arguments: dict[str, Any] = {}
+    arguments: Options = {}
     if new.document is not None and new.document != old.document:
         arguments["documents"] = [new.document]
     had, has = old.metadata or {}, new.metadata or {}
-    metadata: dict[str, Any] = {
+    metadata: Json = {
         key: value for key, value in has.items() if key not in had or (type(had[key]), had[key]) != (type(value), value)
     }
     metadata |= dict.fromkeys(had.keys() - has.keys())

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Final, Literal, TypeAlias
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from chroma_nb._optional import require
+from chroma_nb.collection import Client, Collection, client_of
 from chroma_nb.jupyter.markup import Html, block, chips, counted, document, escape, facts, failure, table, visible
+from chroma_nb.jupyter.scope import notebook_variables
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
 from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState, GivenBy
 from chroma_nb.jupyter.widgets.filling import Filling
@@ -25,6 +28,9 @@ from chroma_nb.projection import figures
 from chroma_nb.projection.background import Background
 from chroma_nb.projection.projection import Projection, project
 from chroma_nb.types import Matrix, Where
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
 
 #: Seconds between two words about progress.
 _PAUSE = 0.25
@@ -76,7 +82,7 @@ class Explorer(Filling):
         return self.state.projection
 
     @property
-    def figure(self) -> Any:
+    def figure(self) -> Widget:
         """The plotly FigureWidget (for very large maps, the box of jupyter-scatter)."""
         return self.map.figure
 
@@ -102,7 +108,7 @@ class Explorer(Filling):
         return f"chroma-nb-saved-map-{self._number}"
 
     # --- Parts ---
-    def _build(self, widgets: Any) -> None:
+    def _build(self, widgets: ModuleType) -> None:
         wide = {"description_width": "initial"}
         self.title = widgets.HTML()
         self.color = widgets.Dropdown(description="Colour", style=wide, layout={"width": "220px"})
@@ -146,7 +152,7 @@ class Explorer(Filling):
         self._wire()
         self._arrange(widgets)
 
-    def _arrange(self, widgets: Any) -> None:
+    def _arrange(self, widgets: ModuleType) -> None:
         """What of this stands where; what is of no use just now is hidden."""
         flow = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "6px"}
         apart = {**flow, "justify_content": "space-between"}
@@ -185,7 +191,7 @@ class Explorer(Filling):
         self.widget.add_class("chroma-nb-explorer").add_class("chroma-nb-browser")
 
     def _wire(self) -> None:
-        doing: list[tuple[Any, Callable[[], object]]] = [
+        doing: list[tuple[Widget, Callable[[], object]]] = [
             (self.find, self._search),
             (self.forget, self.state.forget_searches),
             (self.previous, lambda: self._turn(-1)),
@@ -404,7 +410,7 @@ class Explorer(Filling):
 
 
 def explore(
-    collection: Any,
+    collection: Collection | Projection,
     method: str = "auto",
     dims: int = 2,
     *,
@@ -413,7 +419,7 @@ def explore(
     color: GivenBy = "label",
     size: GivenBy = None,
     n_results: int = 10,
-    client: Any = None,
+    client: Client | None = None,
     selection: Selection | None = None,
     height: int = 560,
     wait: bool = False,
@@ -438,32 +444,12 @@ def explore(
     """
     if isinstance(collection, Projection):
         projection = collection
-        if projection.collection is None:
-            raise ValueError("exploring needs the collection; give it: Projection.load(path, collection)")
     else:
         projection = project(collection, method, dims, where=where, sample=sample, wait=wait)
-    client = client if client is not None else client_of(projection.collection, _variables())
+    if client is None and projection.collection is not None:
+        client = client_of(projection.collection, notebook_variables())
     state = ExplorerState(projection, selection, client=client, color=color, size=size, n_results=n_results)
     return Explorer(state, height, renderer)
-
-
-def client_of(collection: Any, candidates: Iterable[Any]) -> Any:
-    """The first client among ``candidates`` that holds this collection, or None."""
-    for value in candidates:
-        if all(hasattr(type(value), name) for name in ("list_collections", "get_or_create_collection")):
-            try:
-                if any(one.id == collection.id for one in value.list_collections()):
-                    return value
-            except Exception:  # noqa: BLE001, S112  # a closed client, a server that is away
-                continue
-    return None
-
-
-def _variables() -> list[Any]:
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()
-    return [] if shell is None else list(shell.user_ns.values())
 
 
 def _choice(by: By) -> str:

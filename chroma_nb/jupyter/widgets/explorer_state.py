@@ -5,27 +5,28 @@ The views (``map.py``, ``explorer.py``) show it and call it; everything here is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from chroma_nb.collection import IDS_PER_CALL, Client, Collection, by_ids, slices, values_by_key
 from chroma_nb.jupyter import part
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes
 from chroma_nb.jupyter.widgets.filters import observe, typed
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
-from chroma_nb.projection.reading import IDS_PER_CALL
 from chroma_nb.records import FIELDS, Records
+from chroma_nb.types import LiteralValue, MetadataValue, Options
 
 #: Rows of one page of the table, searches drawn at a time, records that the type of a key is learned from.
 ROWS, SEARCHES, SAMPLE = 10, 4, 200
 _BATCH = 1_000
 
 #: What points are coloured or sized by: a metadata key ("label" for the regions), values by id, or nothing.
-By: TypeAlias = str | Mapping[str, Any] | None
+By: TypeAlias = figures.By
 #: The same as it may be given: values also as a Series by id, or one for each record in the order of the map.
-GivenBy: TypeAlias = By | Any
+GivenBy: TypeAlias = figures.Given
 
 
 class ExplorerState:
@@ -39,7 +40,7 @@ class ExplorerState:
         projection: Projection,
         selection: Selection | None = None,
         *,
-        client: Any = None,
+        client: Client | None = None,
         color: GivenBy = "label",
         size: GivenBy = None,
         n_results: int = 10,
@@ -48,7 +49,8 @@ class ExplorerState:
         self.selection = selection if selection is not None else Selection(projection.collection)
         #: Held while something is done: buttons, lassos and the making of a better map come from several threads.
         self.lock = self.selection.lock
-        self._changes = Changes(projection.collection)
+        self._collection = _need(projection.collection)
+        self._changes = Changes(self._collection)
         #: What was deleted here, and the parts of it that can be brought back, the last one last.
         self._gone: set[str] = set()
         self._revivable: list[tuple[str, ...]] = []
@@ -62,9 +64,9 @@ class ExplorerState:
         self.selection.on_select(lambda selection: self._start_over())
 
     @property
-    def collection(self) -> Any:
+    def collection(self) -> Collection:
         """What is explored."""
-        return self.projection.collection
+        return self._collection
 
     def on_change(self, callback: Callable[[str], object]) -> None:
         """Call ``callback(what)`` after each change."""
@@ -89,12 +91,8 @@ class ExplorerState:
     # --- The map ---
     def metadata_keys(self, numbers: bool = False) -> list[str]:
         """The metadata keys there are, in alphabetical order; only those with numbers if asked."""
-        found: dict[str, bool] = {}
-        for metadata in self.projection.metadatas:
-            for key, value in (metadata or {}).items():
-                is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-                found[key] = found.get(key, False) or is_number
-        return sorted(key for key, has_numbers in found.items() if has_numbers or not numbers)
+        found = values_by_key(self.projection.metadatas)
+        return sorted(key for key, values in found.items() if not numbers or any(map(_is_number, values)))
 
     def paint(self, color: GivenBy, size: GivenBy = None) -> None:
         """Colour by a metadata key, "label", values by id or nothing; size by a key of numbers, numbers or nothing.
@@ -148,7 +146,7 @@ class ExplorerState:
         """Another page."""
         self.page = min(max(self.page + by, 0), self.pages - 1)
 
-    def table(self) -> list[dict[str, Any]]:
+    def table(self) -> list[Options]:
         """The rows of this page: id, document, metadata, label; only the id for what is not on the map."""
         ids = self.selection.ids[self.page * ROWS : (self.page + 1) * ROWS]
         named = self.projection.labels.of_records() if ids else []
@@ -174,7 +172,7 @@ class ExplorerState:
         if self.focus:
             self.selection.select(self.focus, source="table")
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> Options | None:
         """The record in focus as it is in the collection now; None when there is none, or it is gone."""
         if not self.focus:
             return None
@@ -202,7 +200,7 @@ class ExplorerState:
             self._changed("searches")
 
     # --- Changing the collection ---
-    def as_typed(self, key: str, text: str) -> Any:
+    def as_typed(self, key: str, text: str) -> LiteralValue:
         """What was typed as a value of ``key``: of the type that the key has on the map, or as it is for a new key.
 
         Raises ValueError for a text that is no such value.
@@ -211,13 +209,12 @@ class ExplorerState:
         known = observe(islice(carriers, SAMPLE)).get(key)
         return text if known is None or known.kind == "list" else typed(key, known.kind, text)
 
-    def tag(self, key: str, value: Any) -> int:
+    def tag(self, key: str, value: MetadataValue) -> int:
         """Give the selected records a metadata value; how many."""
         if not key.strip():
             raise ValueError("expected a metadata key, got none")
         ids = self._need_selection()
-        for start in range(0, len(ids), _BATCH):
-            batch = ids[start : start + _BATCH]
+        for batch in slices(ids, _BATCH):
             self.collection.update(ids=batch, metadatas=[{key: value}] * len(batch))
         chosen = set(ids)
         for projection in (self.projection, self._whole):
@@ -227,7 +224,7 @@ class ExplorerState:
         self._changed("map")
         return len(ids)
 
-    def save_as(self, name: str) -> Any:
+    def save_as(self, name: str) -> Collection:
         """A new collection of the selected records, of the same distance and embedding function."""
         ids = self._need_selection()
         if self.client is None:
@@ -235,9 +232,8 @@ class ExplorerState:
         if not name.strip():
             raise ValueError("expected a name for the new collection, got none")
         target = part.new_like(self.collection, self.client, name)
-        for start in range(0, len(ids), _BATCH):
-            found = self.collection.get(ids=ids[start : start + _BATCH], include=list(FIELDS))
-            part.add(target, Records.of_result(found))
+        for page in by_ids(self.collection, ids, FIELDS, _BATCH):
+            part.add(target, Records.of_result(page))
         return target
 
     def delete(self, confirmed: int) -> int:
@@ -255,8 +251,8 @@ class ExplorerState:
                 self._changes.delete(ids)
                 self._revivable.append(tuple(ids))
             else:
-                for start in range(0, len(ids), IDS_PER_CALL):
-                    self.collection.delete(ids=ids[start : start + IDS_PER_CALL])
+                for some in slices(ids, IDS_PER_CALL):
+                    self.collection.delete(ids=some)
             self._gone.update(ids)
             self.refit()
             self.selection.clear()
@@ -281,3 +277,13 @@ class ExplorerState:
         if not len(self.selection):
             raise ValueError("nothing is selected; draw around some points or search first")
         return list(self.selection.ids)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _need(collection: Collection | None) -> Collection:
+    if collection is None:
+        raise ValueError("exploring needs the collection; give it: Projection.load(path, collection)")
+    return collection

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final
+from typing import Final
 
 import ipywidgets
 
 from chroma_nb.jupyter.markup import Html, escape, visible
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, operations
+from chroma_nb.types import Json, Where, WhereDocument
 
 _JOINTS = ("and", "or")
 #: Seconds without a key pressed, after which a value counts without Enter, too.
@@ -24,14 +25,14 @@ class Typed(ipywidgets.Combobox):  # type: ignore[misc]
     the suggestions, followed by Enter or by a pause.
     """
 
-    def __init__(self, on_enter: Callable[[], object], **options: Any) -> None:
+    def __init__(self, on_enter: Callable[[], object], **options: object) -> None:
         self._on_enter, self._in_page = on_enter, False
         self._pause: threading.Timer | None = None
         super().__init__(continuous_update=True, **options)
         self.observe(lambda _: self._typed(), "value")
         self.on_msg(lambda widget, said, buffers: self._enter() if said.get("event") == "submit" else None)
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
+    def set_state(self, sync_data: Json) -> None:
         """What the page says."""
         self._in_page = True
         try:
@@ -65,7 +66,7 @@ class FilterBuilder:
         self,
         keys: Mapping[str, Key],
         on_change: Callable[[tuple[FilterRow, ...]], object],
-        lock: AbstractContextManager[Any],
+        lock: AbstractContextManager[object],
     ) -> None:
         self._keys, self._on_change, self._lock = keys, on_change, lock
         self._rows: list[_Row] = []
@@ -182,7 +183,9 @@ class _Row:
         self.operand.options = ("true", "false") if key.kind == "bool" else [visible(one)[:80] for one in key.values]
 
 
-def _labelled(name: str, options: Any, tooltip: str, width: str) -> Any:
+def _labelled(
+    name: str, options: Sequence[tuple[str, object]] | Sequence[str], tooltip: str, width: str
+) -> ipywidgets.Dropdown:
     return ipywidgets.Dropdown(
         description=name,
         options=options,
@@ -192,7 +195,7 @@ def _labelled(name: str, options: Any, tooltip: str, width: str) -> Any:
     )
 
 
-def where_html(where: Mapping[str, Any] | None, where_document: Mapping[str, Any] | None) -> Html:
+def where_html(where: Where | None, where_document: WhereDocument | None) -> Html:
     """The filters as Python, to be copied; "" where there are none.
 
     The button's few words of JavaScript are ours and constant; the filter stands in the field only.

@@ -9,11 +9,13 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+from chroma_nb.collection import values_by_key
 from chroma_nb.jupyter.markup import plain
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.operators import OPERATORS, Operator
+from chroma_nb.types import LiteralValue, Metadata, Where
 
 #: What the builder calls the document, which no metadata key can be called.
 DOCUMENT: Final = DOCUMENT_KEY
@@ -68,21 +70,17 @@ class FilterRow:
 
 
 # --- Keys ---------------------------------------------------------------------------------------------
-def observe(metadatas: Iterable[Mapping[str, Any] | None]) -> dict[str, Key]:
+def observe(metadatas: Iterable[Metadata | None]) -> dict[str, Key]:
     """The keys of some records, the most frequent first.
 
     >>> observe([{"year": 2020, "tag": ["a"]}, {"year": 2021}, None])["year"]
     Key(name='year', kind='int', count=2, values=('2020', '2021'), element='mixed')
     """
-    found: dict[str, list[Any]] = {}
-    for metadata in metadatas:
-        for name, value in (metadata or {}).items():
-            found.setdefault(name, []).append(value)
-    keys = [_key(name, values) for name, values in found.items()]
+    keys = [_key(name, values) for name, values in values_by_key(metadatas).items()]
     return {key.name: key for key in sorted(keys, key=lambda key: -key.count)}
 
 
-def _key(name: str, values: Sequence[Any]) -> Key:
+def _key(name: str, values: Sequence[object]) -> Key:
     kind = _common(map(_kind, values))
     elements = [element for value in values if isinstance(value, list) for element in value]
     offered = sorted({plain(one) for one in (elements or values) if not isinstance(one, list)}, key=_reading_order)
@@ -99,7 +97,7 @@ def _reading_order(text: str) -> tuple[bool, float, str]:
 _KINDS: Final[dict[type, str]] = {str: "text", bool: "bool", int: "int", float: "float", list: "list"}
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return _KINDS.get(type(value), "mixed")
 
 
@@ -111,7 +109,7 @@ def _common(kinds: Iterable[str]) -> str:
 
 
 # --- From rows to filters -----------------------------------------------------------------------------------
-def compiled(rows: Sequence[FilterRow], keys: Mapping[str, Key]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+def compiled(rows: Sequence[FilterRow], keys: Mapping[str, Key]) -> tuple[Where | None, Where | None]:
     """``where`` and ``where_document`` of the rows; one without a value does not count.
 
     Raises ValueError for a value that does not fit its key, and for an "or" between document and metadata,
@@ -132,33 +130,31 @@ def compiled(rows: Sequence[FilterRow], keys: Mapping[str, Key]) -> tuple[dict[s
     return _side(groups, keys, lambda row: row.key != DOCUMENT), _side(groups, keys, lambda row: row.key == DOCUMENT)
 
 
-def _side(
-    groups: list[list[FilterRow]], keys: Mapping[str, Key], belongs: Callable[[FilterRow], bool]
-) -> dict[str, Any] | None:
+def _side(groups: list[list[FilterRow]], keys: Mapping[str, Key], belongs: Callable[[FilterRow], bool]) -> Where | None:
     terms = [both(*(_condition(row, keys) for row in group if belongs(row))) for group in groups]
     return _joined("$or", [term for term in terms if term is not None])
 
 
-def both(*filters: dict[str, Any] | None) -> dict[str, Any] | None:
+def both(*filters: Where | None) -> Where | None:
     """All of these filters; None where there is none.
 
     >>> both({"a": 1}, None, {"$and": [{"b": 2}, {"c": 3}]})
     {'$and': [{'a': 1}, {'b': 2}, {'c': 3}]}
     """
-    terms: list[dict[str, Any]] = []
+    terms: list[Where] = []
     for one in filters:
         if one:
             terms += one["$and"] if list(one) == ["$and"] else [one]
     return _joined("$and", terms)
 
 
-def _joined(operator: str, terms: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _joined(operator: str, terms: list[Where]) -> Where | None:
     if not terms:
         return None
     return terms[0] if len(terms) == 1 else {operator: terms}
 
 
-def _condition(row: FilterRow, keys: Mapping[str, Key]) -> dict[str, Any]:
+def _condition(row: FilterRow, keys: Mapping[str, Key]) -> Where:
     key = Key(row.key, "document") if row.key == DOCUMENT else keys.get(row.key) or Key(row.key, "mixed")
     asked = (one for one in OPERATORS.values() if one.label == row.operation and _goes_with(one, key.kind))
     found = next(asked, None)
@@ -172,7 +168,7 @@ def _condition(row: FilterRow, keys: Mapping[str, Key]) -> dict[str, Any]:
     return {row.key: {found.name: values if found.many else values[0]}}
 
 
-def typed(key: str, kind: str, text: str) -> Any:
+def typed(key: str, kind: str, text: str) -> LiteralValue:
     """The value that was typed, of the type that the key's values have."""
     reader, expected = _READERS.get(kind, _READERS["mixed"])
     try:
@@ -188,7 +184,7 @@ def _number(text: str) -> int | float:
         return float(text)
 
 
-def _literal(text: str) -> Any:
+def _literal(text: str) -> LiteralValue:
     """A number, true, false or quoted text; what is none of these is text."""
     try:
         value = json.loads(text)
@@ -198,7 +194,7 @@ def _literal(text: str) -> Any:
 
 
 #: Kind of a key -> how a value is read, and the words for what was expected.
-_READERS: Final[dict[str, tuple[Callable[[str], Any], str]]] = {
+_READERS: Final[dict[str, tuple[Callable[[str], LiteralValue], str]]] = {
     "text": (str, "text"),
     "int": (_number, "a number"),
     "number": (_number, "a number"),

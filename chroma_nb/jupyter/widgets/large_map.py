@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from chroma_nb._optional import require
+from chroma_nb._optional import Untyped, require
 from chroma_nb.jupyter.markup import shortened, visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.projection import colours, figures
 from chroma_nb.projection.plotly_text import told_apart
-from chroma_nb.types import Matrix
+from chroma_nb.types import Float64, Indices, Matrix, Options
 
 _NUMBERS = itertools.count(1)
 #: Sizes of points, in pixels.
@@ -38,11 +38,11 @@ class LargeMapView:
             raise ValueError("expected a map of two dimensions for jupyter-scatter, got three; use renderer='plotly'")
         self.state, self._height = state, height
         self._source = f"large map {next(_NUMBERS)}"  # several maps may share one selection
-        self._scatter_package: Any = require("jscatter", feature="a map of very many points", extra="large")
-        self.figure: Any = require("ipywidgets", feature="the map").VBox()
+        self._scatter_package = require("jscatter", feature="a map of very many points", extra="large")
+        self.figure = require("ipywidgets", feature="the map").VBox()
         self._spots: Matrix | None = None
         self._drawn = -_DRAWING
-        self.scatter: Any = None
+        self.scatter: Untyped = None
         self.redraw()
         state.on_change(self._follow)
         state.selection.on_select(lambda selection: self.show_selection(), source=self._source)
@@ -96,7 +96,7 @@ class LargeMapView:
         self.scatter.legend(bool(said))
         self.scatter.widget.legend_encoding = said
 
-    def _legend(self, name: str, channel: Channel) -> dict[str, Any]:
+    def _legend(self, name: str, channel: Channel) -> Options:
         looks = getattr(self.scatter, name)()["map"]
         if channel.range is None:
             entries = list(zip(channel.values.categories, looks, itertools.repeat(None)))
@@ -108,7 +108,7 @@ class LargeMapView:
                 entries[0] = (f"{entries[0][0]} or missing", *entries[0][1:])
         return {"variable": _short(channel.title or ""), "values": entries, "categorical": True}
 
-    def _selected(self, rows: Any) -> None:
+    def _selected(self, rows: Sequence[int]) -> None:
         with self.state.lock:
             chosen = np.sort(np.asarray(rows, np.intp)).tolist()
             self.state.select_rows(chosen, source=self._source)
@@ -134,8 +134,8 @@ class Channel:
     ``title`` is None where all points look the same.
     """
 
-    values: Any
-    looks: Any
+    values: Untyped
+    looks: Sequence[object] | str
     title: str | None = None
     range: tuple[float, float] | None = None
     has_missing: bool = False
@@ -143,7 +143,7 @@ class Channel:
 
 def point_colours(state: ExplorerState) -> Channel:
     """The colours."""
-    pd: Any = require("pandas", feature="the map")
+    pd = require("pandas", feature="the map")
     values, title = figures.column(state.projection, state.color)
     if values is None:
         # Not jupyter-scatter's own constant: its page stumbles over going back to that from values.
@@ -170,15 +170,15 @@ def point_sizes(state: ExplorerState) -> Channel:
     """The sizes."""
     count = len(state.projection)
     values, title = figures.column(state.projection, state.size)
-    rows = np.flatnonzero([colours.is_number(value) for value in values or ()])
-    if values is None or not rows.size:
+    sizes = {row: float(value) for row, value in enumerate(values or ()) if colours.is_number(value)}
+    if not sizes:
         return Channel(np.zeros(count), [_SMALLEST, _SMALLEST], range=(0, 1))
     # By area: the eye compares areas, not diameters.
     looks = _SMALLEST + (_LARGEST - _SMALLEST) * np.sqrt(np.linspace(0, 1, 17))
-    return _measured(count, rows, np.array([float(values[row]) for row in rows.tolist()]), looks.tolist(), title)
+    return _measured(count, np.array(list(sizes)), np.array(list(sizes.values())), looks.tolist(), title)
 
 
-def _measured(count: int, rows: Any, values: Any, looks: Any, title: str) -> Channel:
+def _measured(count: int, rows: Indices, values: Float64, looks: Sequence[object] | str, title: str) -> Channel:
     """jupyter-scatter needs a number for each point: the lowest for those that have none."""
     low, high = float(values.min()), float(values.max())
     numbers = np.full(count, low)

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb._optional import require
 from chroma_nb.jupyter.markup import visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.map_figure import map_figure
 from chroma_nb.projection import figures
-from chroma_nb.types import Matrix
+from chroma_nb.types import Json, Mask, Matrix
+
+if TYPE_CHECKING:
+    from plotly.basedatatypes import BaseTraceType
 
 _NUMBERS = itertools.count(1)
 #: Of the rings around the records in focus; pixels.
@@ -36,7 +39,7 @@ class MapView:
         self._rows = drawing.rows
         self._spots, self._layout = state.projection.coordinates, drawing.figure.layout.to_plotly_json()
         label = f"Map of {visible(state.projection.name)}: a point for each record; the table tells of those selected"
-        self.figure: Any = map_figure()(self._traces(drawing), drawing.figure.layout, self, state.lock, label)
+        self.figure = map_figure()(self._traces(drawing), drawing.figure.layout, self, state.lock, label)
         if len(state.selection):
             self.show_selection()
         state.on_change(self._follow)
@@ -52,7 +55,7 @@ class MapView:
             state.projection, stars=stars, color=state.color, size=state.size, height=self._height, title=""
         )
 
-    def _traces(self, drawing: figures.Drawing) -> list[Any]:
+    def _traces(self, drawing: figures.Drawing) -> list[BaseTraceType]:
         return [*drawing.figure.data, *([] if self.state.projection.dims == 2 else _rings_3d())]
 
     def redraw(self) -> None:
@@ -67,7 +70,7 @@ class MapView:
             self._change_layout(drawing.figure.layout.to_plotly_json())
             self.show_selection()
 
-    def _change_layout(self, layout: dict[str, Any]) -> None:
+    def _change_layout(self, layout: Json) -> None:
         """Only what is another than before: the rest is the person's, and a height said again would fix the width."""
         changed = {name: value for name, value in layout.items() if value != self._layout.get(name)}
         if "annotations" in self._layout and "annotations" not in layout:
@@ -79,7 +82,7 @@ class MapView:
             self.figure.plotly_relayout(changed)
 
     # --- From the person ---
-    def lassoed(self, points: dict[int, list[int]], shape: Any) -> None:
+    def lassoed(self, points: dict[int, list[int]], shape: SimpleNamespace | None) -> None:
         """What lies in the outline becomes the selection."""
         caught = self._rows_of(points)
         if shape is not None and sum(map(len, self._rows)) < len(self.state.projection):
@@ -150,13 +153,13 @@ class MapView:
                 for column, axis in enumerate("xyz"):
                     self.figure.data[-1][axis] = np.ascontiguousarray(spots[:, column])
 
-    def _lay_out(self, name: str, values: list[dict[str, Any]]) -> None:
+    def _lay_out(self, name: str, values: list[Json]) -> None:
         """A list of the layout. Not by its attribute, which does not know what the page has told."""
         if values or self.figure.layout.to_plotly_json().get(name):
             self.figure.plotly_relayout({name: values})
 
 
-def _rings_3d() -> list[Any]:
+def _rings_3d() -> list[BaseTraceType]:
     """The last trace of a map in space; a flat one has shapes instead, which no lasso catches."""
     graph_objects = require("plotly.graph_objects", feature="the map")
     marker = {"symbol": "circle-open", "size": 10, "color": _RING, "line": {"width": 3}}
@@ -165,13 +168,13 @@ def _rings_3d() -> list[Any]:
     ]
 
 
-def _ring(x: float, y: float) -> dict[str, Any]:
+def _ring(x: float, y: float) -> Json:
     anchor = {"xsizemode": "pixel", "ysizemode": "pixel", "xanchor": x, "yanchor": y}
     size = {"x0": -_RADIUS, "x1": _RADIUS, "y0": -_RADIUS, "y1": _RADIUS}
     return {"type": "circle", "line": {"color": _RING, "width": 3}, **anchor, **size}
 
 
-def inside(selector: Any, coordinates: Matrix) -> npt.NDArray[np.bool_]:
+def inside(selector: SimpleNamespace, coordinates: Matrix) -> Mask:
     """Which points lie in plotly's lasso (``xs``, ``ys``) or box (``xrange``, ``yrange``).
 
     >>> from types import SimpleNamespace
@@ -182,7 +185,7 @@ def inside(selector: Any, coordinates: Matrix) -> npt.NDArray[np.bool_]:
     x, y = coordinates[:, 0].astype(np.float64), coordinates[:, 1].astype(np.float64)
     if selector.type == "box":
         (left, right), (low, high) = sorted(selector.xrange), sorted(selector.yrange)
-        boxed: npt.NDArray[np.bool_] = (x >= left) & (x <= right) & (y >= low) & (y <= high)
+        boxed: Mask = (x >= left) & (x <= right) & (y >= low) & (y <= high)
         return boxed
     corners = list(zip(selector.xs, selector.ys, strict=True))
     result = np.zeros(len(x), np.bool_)

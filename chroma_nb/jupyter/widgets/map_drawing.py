@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from chroma_nb.jupyter.markup import Html, escape
 from chroma_nb.projection import colours, figures
 from chroma_nb.projection.colours import Group, Scale
-from chroma_nb.projection.figures import Map, Star
+from chroma_nb.projection.figures import By, Map, Star
 from chroma_nb.projection.plotly_text import told_apart
-from chroma_nb.types import Matrix
+from chroma_nb.types import Ints, Mask, Matrix
 
 #: At most so many points are drawn; beyond, every second, third, … record.
 _POINTS: Final = 2_000
@@ -42,11 +41,11 @@ _SHAPES: Final = {
 }
 _STAR: Final = "m0-9l2.1 6.1h6.5l-5.2 3.9 1.9 6.2-5.3-3.7-5.3 3.7 1.9-6.2-5.2-3.9h6.5z"
 #: Where things are on the picture, in its pixels: a row each.
-Places = npt.NDArray[np.int64]
+Places = Ints
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def drawing(projection: Map, color: str | Mapping[str, Any] | None = "label", stars: Sequence[Star] = ()) -> Html:
+def drawing(projection: Map, color: By = "label", stars: Sequence[Star] = ()) -> Html:
     """The picture of a map: points by colour, names of the regions, queries with lines to their hits, a legend."""
     if not len(projection.ids):
         return ""
@@ -93,7 +92,7 @@ def _at(place: Places) -> str:
 def _points(
     found: list[Group] | Scale,
     places: Places,
-    drawn: npt.NDArray[np.bool_],
+    drawn: Mask,
 ) -> Iterator[str]:
     for group in _steps(found) if isinstance(found, Scale) else found:
         shape = _SHAPES[group.shape]

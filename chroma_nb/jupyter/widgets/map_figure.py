@@ -22,14 +22,21 @@ from __future__ import annotations
 
 import functools
 import zlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from chroma_nb._optional import require
+from chroma_nb._optional import Untyped, require
 from chroma_nb.projection.figures import NO_CLOUD
+from chroma_nb.types import Json
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
+    from plotly.basedatatypes import BaseTraceType
+    from plotly.graph_objects import Layout
 
 #: What is said to the page over our own line; what plotly's widget syncs besides and nobody here needs.
 _TOLD, _NEEDLESS = "_py2js_", ("_js2py_", "_last_")
@@ -39,7 +46,7 @@ _FIGURE = ("_widget_data", "_widget_layout")
 class Listener(Protocol):
     """Who is told what the person does on a map. Points are numbers by the number of their trace."""
 
-    def lassoed(self, points: dict[int, list[int]], shape: Any) -> None:
+    def lassoed(self, points: dict[int, list[int]], shape: SimpleNamespace | None) -> None:
         """What lies in the lasso or box that was drawn: ``shape`` has a type and xs, ys or xrange, yrange."""
 
     def outlined(self) -> None:
@@ -53,15 +60,15 @@ class Listener(Protocol):
 
 
 @functools.cache
-def map_figure() -> Any:
+def map_figure() -> Untyped:
     """The class; a function, because plotly is loaded only where a map is drawn."""
-    plotly: Any = require("plotly.graph_objects", feature="the map")
+    plotly = require("plotly.graph_objects", feature="the map")
     require("anywidget", feature="the map")
-    ipywidgets: Any = require("ipywidgets", feature="the map")
-    traitlets: Any = require("traitlets", feature="the map")
+    ipywidgets = require("ipywidgets", feature="the map")
+    traitlets = require("traitlets", feature="the map")
     text = _text(plotly.FigureWidget)
 
-    class MapFigure(plotly.FigureWidget):  # type: ignore[misc]
+    class MapFigure(plotly.FigureWidget):  # type: ignore[name-defined, misc]
         """A FigureWidget that tells ``listener``, holding ``lock`` for it."""
 
         _esm = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
@@ -75,7 +82,12 @@ def map_figure() -> Any:
         _is_made = False
 
         def __init__(
-            self, data: Any, layout: Any, listener: Listener, lock: AbstractContextManager[Any], label: str
+            self,
+            data: Sequence[BaseTraceType],
+            layout: Layout,
+            listener: Listener,
+            lock: AbstractContextManager[object],
+            label: str,
         ) -> None:
             self._listener, self._turn, self._number = listener, lock, 0
             self._to_page = ipywidgets.Widget()
@@ -100,11 +112,11 @@ def map_figure() -> Any:
             super().close()
             self._to_page.close()
 
-        def _hear(self, widget: Any, said: dict[str, Any], buffers: Any) -> None:
+        def _hear(self, widget: object, said: Json, buffers: object) -> None:
             with self._turn:
                 tell(self._listener, said)
 
-        def _answer(self, widget: Any, said: dict[str, Any], buffers: Any) -> None:
+        def _answer(self, widget: object, said: Json, buffers: object) -> None:
             """A page asks whether it has missed something."""
             with self._turn:
                 answer = {"who": said["who"], "number": self._number}
@@ -115,7 +127,7 @@ def map_figure() -> Any:
                 state, paths, arrays = ipywidgets.widgets.widget._remove_buffers(self.get_state(_FIGURE))
                 self._to_page.send({**answer, "state": state, "paths": paths}, arrays)
 
-        def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
+        def _send(self, msg: Json, buffers: object = None) -> None:
             state = msg.get("state") or {"": None}
             if not all(name.startswith((_TOLD, *_NEEDLESS)) for name in state):
                 super()._send(msg, buffers)
@@ -126,7 +138,7 @@ def map_figure() -> Any:
                 said = {"number": self._number, "state": state, "paths": msg["buffer_paths"]}
                 self._to_page.send(said, buffers)
 
-        def set_state(self, sync_data: dict[str, Any]) -> None:
+        def set_state(self, sync_data: Json) -> None:
             """Take over what the front end says, one message at a time."""
             with self._turn:
                 super().set_state(sync_data)
@@ -139,19 +151,19 @@ def map_figure() -> Any:
             self._trait_values["_widget_data"] = deepcopy(self._data)
             self._trait_values["_widget_layout"] = deepcopy(self._layout)
 
-        def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        def get_state(self, key: object = None, drop_defaults: bool = False) -> Json:
             """What the front end is sent."""
             with self._turn:
                 if key is None and self._is_made:
                     self._follow()
                     self._trait_values["_said"] = self._number
-                state: dict[str, Any] = super().get_state(key, drop_defaults)
+                state: Json = super().get_state(key, drop_defaults)
                 return state
 
     return MapFigure
 
 
-def tell(listener: Listener, said: dict[str, Any]) -> None:
+def tell(listener: Listener, said: Json) -> None:
     """What the page says, to who listens."""
     points = {int(trace): numbers for trace, numbers in said.get("points", {}).items()}
     if said["event"] == "unselected":
@@ -163,7 +175,7 @@ def tell(listener: Listener, said: dict[str, Any]) -> None:
         listener.lassoed(points, said["shape"] and SimpleNamespace(**said["shape"]))
 
 
-def _text(widget: Any) -> str:
+def _text(widget: Widget) -> str:
     """plotly's script; the widget has it, or the path of it."""
     text = str(widget._esm)
     return Path(text).read_text(encoding="utf-8") if len(text) < 1_000 and Path(text).is_file() else text

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from chroma_nb.jupyter import markup
 from chroma_nb.jupyter.markup import (
@@ -24,6 +23,7 @@ from chroma_nb.jupyter.markup import (
     words,
 )
 from chroma_nb.jupyter.widgets.browser_state import Order, Page, Question
+from chroma_nb.types import Metadata, Options
 
 #: Metadata keys that have a column of their own; characters of a cell.
 KEY_COLUMNS, _CELL = 4, 160
@@ -217,6 +217,6 @@ def static_html(caption: str, page: Page, keys: Sequence[str]) -> Html:
     return block(_LEFT, table(caption, ["id", "document", "metadata"], rows), more)
 
 
-def _of(page: Page, row: int, keys: Sequence[str]) -> dict[str, Any]:
-    metadata: Mapping[str, Any] = page.metadatas[row] or {}
+def _of(page: Page, row: int, keys: Sequence[str]) -> Options:
+    metadata: Metadata = page.metadatas[row] or {}
     return {key: metadata[key] for key in keys[:KEY_COLUMNS] if key in metadata}

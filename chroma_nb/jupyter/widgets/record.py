@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 import numpy as np
@@ -13,6 +12,7 @@ from chroma_nb.jupyter.markup import Html, escape, facts, number, plain, shorten
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.page_table import part
 from chroma_nb.records import Record
+from chroma_nb.types import Json, Metadata, Vector
 
 #: Characters of a document that are shown; numbers of an embedding; neighbours.
 _DOCUMENT, _NUMBERS, NEIGHBOURS = 20_000, 6, 5
@@ -35,11 +35,11 @@ def record_html(record: Record) -> Html:
     return part(facts(f"Record {shortened(visible(record.id), 120)}", pairs))
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return f"list of {_kind(value[0])}" if isinstance(value, list) and value else type(value).__name__
 
 
-def _embedding(embedding: Any) -> Html:
+def _embedding(embedding: Vector | None) -> Html:
     vector = np.asarray(embedding, np.float64)
     first = ", ".join(number(value) for value in vector[:_NUMBERS])
     more = ", …" if len(vector) > _NUMBERS else ""
@@ -47,12 +47,12 @@ def _embedding(embedding: Any) -> Html:
     return f'[{first}{more}] <span class="dim">{len(vector):,} numbers, length {length}</span>'
 
 
-def metadata_text(metadata: Mapping[str, Any] | None) -> str:
+def metadata_text(metadata: Metadata | None) -> str:
     """Metadata as JSON to be edited."""
     return json.dumps(dict(metadata or {}), ensure_ascii=False, indent=2, sort_keys=True)
 
 
-def metadata_of(text: str) -> dict[str, Any]:
+def metadata_of(text: str) -> Json:
     """Metadata from JSON. ValueError says where it is none.
 
     >>> metadata_of('{"year": 2020}')
@@ -120,7 +120,7 @@ class RecordPanel:
         self.record = None
         self.widget.layout.display = "none"
 
-    def _neighbours(self, hits: Sequence[tuple[str, float, str | None]]) -> list[Any]:
+    def _neighbours(self, hits: Sequence[tuple[str, float, str | None]]) -> list[ipywidgets.Widget]:
         if not hits:
             return []
         lines = [ipywidgets.HTML(part("<b>Nearest records</b>"))]

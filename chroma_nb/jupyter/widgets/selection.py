@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from chroma_nb.collection import Collection, by_ids
 from chroma_nb.dataframe import ids_among
 from chroma_nb.jupyter.markup import counted
 from chroma_nb.results import GetResult
+from chroma_nb.types import Metadata
 
 if TYPE_CHECKING:
     import pandas
-
-#: Ids asked for in one call: servers and SQLite limit the length of a request.
-_IDS_PER_CALL = 5_000
 
 
 class Selection:
@@ -33,7 +32,7 @@ class Selection:
     >>> chosen.clear()
     """
 
-    def __init__(self, collection: Any = None, ids: Iterable[str] = ()) -> None:
+    def __init__(self, collection: Collection | None = None, ids: Iterable[str] = ()) -> None:
         self.collection = collection
         self._ids = tuple(dict.fromkeys(ids_among(ids)))
         #: Who made the last change.
@@ -112,11 +111,8 @@ class Selection:
         """
         if self.collection is None:
             raise ValueError("this selection belongs to no collection; give one: Selection(collection)")
-        found: dict[str, tuple[Any, Any]] = {}
-        for start in range(0, len(self._ids), _IDS_PER_CALL):
-            part = self.collection.get(
-                ids=list(self._ids[start : start + _IDS_PER_CALL]), include=["documents", "metadatas"]
-            )
+        found: dict[str, tuple[str | None, Metadata | None]] = {}
+        for part in by_ids(self.collection, self._ids, ["documents", "metadatas"]):
             found.update(zip(part["ids"], zip(part["documents"], part["metadatas"], strict=True), strict=True))
         there = [one for one in self._ids if one in found]
         documents, metadatas = [found[one][0] for one in there], [found[one][1] for one in there]

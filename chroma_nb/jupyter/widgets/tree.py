@@ -6,12 +6,12 @@ Chroma lists no tenants: it is the client's tenant that is shown, with all its d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import ipywidgets
 
+from chroma_nb.collection import Client, Collection, databases, in_database, listed, opened
 from chroma_nb.jupyter.markup import Html, counted, escape, shortened, table, visible
 from chroma_nb.jupyter.widgets.page_table import part
 
@@ -46,59 +46,49 @@ class Entry:
 class ClientTree:
     """What a client can reach. ``close`` gives back the clients it opened for other databases."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self._opened = ExitStack()
-        self._clients: dict[str, Any] = {client.database: client}
+        self._clients: dict[str, Client] = {client.database: client}
 
     @property
     def tenant(self) -> str:
         """The tenant of the client."""
-        tenant: str = self.client.tenant
-        return tenant
+        return self.client.tenant
 
     def databases(self) -> list[str]:
         """The databases of the tenant, the client's own first; that one alone where they cannot be listed."""
-        own: str = self.client.database
-        try:  # chromadb's clients and ours have an admin client under this name, and no public way to it
-            names = [one["name"] for one in self.client._admin_client.list_databases(tenant=self.tenant)]
-        except Exception:  # noqa: BLE001  # a client without the right, a server without the list
-            return [own]
-        return [own, *sorted(name for name in names if name != own)]
+        return databases(self.client)
 
-    def client_of(self, database: str) -> Any:
+    def client_of(self, database: str) -> Client:
         """A client of this database."""
         if database not in self._clients:
-            one = type(self.client).from_system(self.client._system, self.tenant, database)
-            self._clients[database] = self._opened.enter_context(closing(one))
+            self._clients[database] = self._opened.enter_context(in_database(self.client, database))
         return self._clients[database]
 
     def collections(self, database: str, offset: int = 0) -> tuple[list[Entry], int]:
         """A page of the collections of a database, and how many there are."""
         client = self.client_of(database)
-        names = [
-            one if isinstance(one, str) else one.name for one in client.list_collections(limit=PAGE, offset=offset)
-        ]
-        return [_entry(client, name) for name in names], int(client.count_collections())
+        found = [one if not isinstance(one, str) else opened(client, one) for one in listed(client, PAGE, offset)]
+        return [_entry(one) for one in found], int(client.count_collections())
 
-    def open(self, database: str, name: str) -> Any:
+    def open(self, database: str, name: str) -> Collection:
         """The collection, with its embedding function where that can be built here."""
         client = self.client_of(database)
         try:
             return client.get_collection(name)
         except (ValueError, ImportError):  # a function without its key or package: everything but search by meaning
-            return client.get_collection(name, embedding_function=None)
+            return opened(client, name)
 
     def close(self) -> None:
         """Close what was opened here; the client itself belongs to whoever made it."""
         self._opened.close()
 
 
-def _entry(client: Any, name: str) -> Entry:
-    collection = client.get_collection(name, embedding_function=None)
+def _entry(collection: Collection) -> Entry:
     vectors = collection.get(limit=1, include=["embeddings"])["embeddings"]
     dimension = len(vectors[0]) if vectors is not None and len(vectors) else None
-    return Entry(name, collection.count(), dimension)
+    return Entry(collection.name, collection.count(), dimension)
 
 
 def entries_html(caption: str, entries: Sequence[Entry]) -> Html:

@@ -1,0 +1,415 @@
+"""A collection and a client, ours or chromadb's: what both offer, as protocols, and what differs, here alone.
+
+Whoever reads any collection (notebooks, maps, copies, tables) takes these types and asks the functions below for
+what the libraries have in different places, or in different forms. Nothing here stores anything.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from pathlib import Path
+from typing import Final, Protocol, TypeGuard
+from uuid import UUID
+
+from chroma_nb.types import (
+    ID,
+    URI,
+    Columns,
+    Document,
+    Embedding,
+    Include,
+    Metadata,
+    OneOrMany,
+    Options,
+    PyEmbedding,
+    Where,
+    WhereDocument,
+)
+
+#: Ids of one call: servers and SQLite limit the length of a request.
+IDS_PER_CALL: Final = 5_000
+
+
+class Collection(Protocol):
+    """A collection whose methods return their result: of chroma_nb in this process, of a server, or of chromadb."""
+
+    @property
+    def id(self) -> UUID:
+        """Which collection it is; it stays when the name changes."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in its database."""
+
+    @property
+    def metadata(self) -> Metadata | None:
+        """The collection's own metadata."""
+
+    @property
+    def configuration_json(self) -> Mapping[str, object]:
+        """How it is indexed and what embeds, as JSON."""
+
+    def count(self) -> int:
+        """How many records there are."""
+
+    def get(
+        self,
+        ids: OneOrMany[ID] | None = None,
+        where: Where | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ...,
+    ) -> Columns:
+        """Records by id or filter, in the order they were added."""
+
+    def peek(self, limit: int = 10) -> Columns:
+        """The first records, with their embeddings."""
+
+    def query(
+        self,
+        query_embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        query_texts: OneOrMany[Document] | None = None,
+        *,
+        ids: OneOrMany[ID] | None = None,
+        n_results: int = 10,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ...,
+    ) -> Columns:
+        """The nearest records to each query, nearest first."""
+
+    def add(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        *,
+        uris: OneOrMany[URI] | None = None,
+    ) -> None:
+        """Add records; ids that are there stay as they are."""
+
+    def update(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        *,
+        uris: OneOrMany[URI] | None = None,
+    ) -> None:
+        """Change records; ids that are not there are passed over."""
+
+    def upsert(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        *,
+        uris: OneOrMany[URI] | None = None,
+    ) -> None:
+        """Add the records that are not there, update those that are."""
+
+    def delete(
+        self, ids: list[ID] | None = None, where: Where | None = None, where_document: WhereDocument | None = None
+    ) -> object:
+        """Delete records by id or filter."""
+
+    def modify(self, name: str | None = None) -> None:
+        """Rename the collection."""
+
+
+class Client(Protocol):
+    """A client whose methods return their result: of chroma_nb or of chromadb."""
+
+    @property
+    def tenant(self) -> str:
+        """The owner of the database."""
+
+    @property
+    def database(self) -> str:
+        """The database that its collections are in."""
+
+    def heartbeat(self) -> int:
+        """Nanoseconds since the epoch, from whoever answers."""
+
+    def get_max_batch_size(self) -> int:
+        """The most records that one call should carry."""
+
+    def count_collections(self) -> int:
+        """How many collections there are."""
+
+    def list_collections(self, limit: int | None = None, offset: int | None = None) -> Sequence[Collection]:
+        """The collections, in the order they were made."""
+
+    # The function stays open: each library has an embedding function of its own, and a default of its own.
+    @property
+    def create_collection(self) -> Callable[..., Collection]:
+        """Make a collection."""
+
+    @property
+    def get_collection(self) -> Callable[..., Collection]:
+        """The collection of a name."""
+
+    @property
+    def get_or_create_collection(self) -> Callable[..., Collection]:
+        """The collection of a name, made if it is not there."""
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection with all its records."""
+
+    def close(self) -> None:
+        """Give back what the client holds open."""
+
+
+# --- Is it one? -----------------------------------------------------------------------------------------
+_CLIENT = ("list_collections", "get_or_create_collection", "delete_collection", "heartbeat")
+_COLLECTION = ("count", "get", "query", "add", "upsert", "peek", "modify")
+
+
+def is_client(value: object) -> TypeGuard[Client]:
+    """Whether this is a client, ours or chromadb's, by what its class can do; not one that is awaited."""
+    return offers(type(value), *_CLIENT)
+
+
+def is_collection(value: object) -> TypeGuard[Collection]:
+    """Whether this is a collection, ours or chromadb's, by what its class can do; not one that is awaited."""
+    return offers(type(value), *_COLLECTION)
+
+
+def offers(value: object, *methods: str) -> bool:
+    """Whether all of these can be called on ``value``, and none is awaited."""
+    found = [getattr(value, name, None) for name in methods]
+    return all(callable(method) and not inspect.iscoroutinefunction(method) for method in found)
+
+
+# --- How it is indexed, and what embeds -----------------------------------------------------------------
+def _configured(collection: object, part: str) -> Mapping[str, object]:
+    # Not ``configuration``: chromadb's warns there of a collection without an embedding function.
+    found = (getattr(collection, "configuration_json", None) or {}).get(part)
+    return found if isinstance(found, Mapping) else {}
+
+
+def index(collection: object) -> tuple[str | None, Mapping[str, object]]:
+    """The index that is configured, "hnsw" or "spann", and its settings; (None, {}) where there is none."""
+    found = ((kind, _configured(collection, kind)) for kind in ("hnsw", "spann"))
+    return next(((kind, settings) for kind, settings in found if settings), (None, {}))
+
+
+def space(collection: Collection) -> str:
+    """The collection's distance: "l2", "cosine" or "ip".
+
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
+    ...     space(client.create_collection("birds", configuration={"hnsw": {"space": "cosine"}}))
+    'cosine'
+    """
+    for kind in ("hnsw", "spann"):
+        if configured := _configured(collection, kind).get("space"):
+            return str(configured)
+    return str((collection.metadata or {}).get("hnsw:space", "l2"))
+
+
+def stored_function(collection: object) -> Mapping[str, object]:
+    """The configuration of the collection's embedding function: type, name, config; empty where there is none."""
+    return _configured(collection, "embedding_function")
+
+
+def embedding_function(collection: Collection) -> object:
+    """The collection's embedding function, made from its configuration; None where no name was stored."""
+    if (stored_function(collection) or {"type": "legacy"}).get("type") == "legacy":
+        return None
+    configuration: Mapping[str, object] = getattr(collection, "configuration", {})
+    return configuration.get("embedding_function")
+
+
+def embedding_model(collection: object) -> str | None:
+    """What embeds here, and which variant of it, where a collection knows that: ours do."""
+    model: str | None = getattr(collection, "embedding_model", None)
+    return model
+
+
+def explanation(collection: Collection, **question: object) -> Options | None:
+    """How the collection would answer a query; None where it cannot say, as chromadb's.
+
+    Raises NotImplementedError for a server's.
+    """
+    explain = getattr(collection, "explain", None)
+    if explain is None:
+        return None
+    found: Options = explain(**question)
+    return found
+
+
+# --- Writing --------------------------------------------------------------------------------------------
+def edits_at_once(collection: object) -> bool:
+    """Whether many changes can be one transaction: with ours in this process, not over HTTP nor with chromadb's."""
+    return getattr(collection, "_edits_at_once", None) is True
+
+
+def can_embed(collection: object) -> bool:
+    """Whether documents can be embedded apart from writing them: ours and chromadb's have the same name for it."""
+    return getattr(collection, "_embed", None) is not None
+
+
+def embeds_for_calls(collection: object) -> bool:
+    """Whether ``_embed`` wants to know for which call it embeds: ours does, chromadb's does not."""
+    return isinstance(getattr(collection, "_edits_at_once", None), bool)
+
+
+def can_load(collection: object) -> bool:
+    """Whether it has a data loader, which loads what uris point to; chromadb's has the same name for it."""
+    return getattr(collection, "_data_loader", None) is not None
+
+
+# --- Reading in pages -----------------------------------------------------------------------------------
+class Cursor:
+    """Where a reading in pages stands: gives ``limit`` and ``offset`` of one page after another.
+
+    It ends after a page that was not full, of which ``passed`` tells it.
+
+    >>> cursor = Cursor(2)
+    >>> for limit, offset in cursor:
+    ...     found = ["a", "b", "c"][offset:][:limit]
+    ...     cursor.passed(len(found))
+    ...     print(found)
+    ['a', 'b']
+    ['c']
+    """
+
+    def __init__(self, size: int, limit: int | None = None, offset: int = 0) -> None:
+        self.size, self.limit, self.offset = size, limit, offset
+        self.read = 0
+        self._asked = size
+        self._more = limit is None or limit > 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        while self._more:
+            self._asked = self.size if self.limit is None else min(self.size, self.limit - self.read)
+            self._more = False  # until the page is said to be full
+            yield self._asked, self.offset + self.read
+
+    def passed(self, count: int) -> None:
+        """So many records came."""
+        self.read += count
+        self._more = count >= self._asked and (self.limit is None or self.read < self.limit)
+
+
+def pages(
+    collection: Collection,
+    size: int,
+    *,
+    where: Where | None = None,
+    where_document: WhereDocument | None = None,
+    include: Sequence[str] = (),
+) -> Iterator[Columns]:
+    """The records that pass the filters, at most ``size`` in one call; the last page may be empty."""
+    cursor = Cursor(size)
+    for limit, offset in cursor:
+        page = collection.get(
+            where=where, where_document=where_document, limit=limit, offset=offset, include=list(include)
+        )
+        cursor.passed(len(page["ids"]))
+        yield page
+
+
+def by_ids(
+    collection: Collection, ids: Sequence[str], include: Sequence[str] = (), size: int = IDS_PER_CALL
+) -> Iterator[Columns]:
+    """The records of these ids, ``size`` ids in one call. A collection gives them in its own order."""
+    for part in slices(ids, size):
+        yield collection.get(ids=part, include=list(include))
+
+
+def slices(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    """``ids`` in lists of at most ``size``.
+
+    >>> list(slices("abc", 2))
+    [['a', 'b'], ['c']]
+    """
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])
+
+
+# --- Metadata keys --------------------------------------------------------------------------------------
+def sampled(collection: Collection, count: int) -> list[Metadata | None]:
+    """The metadata of the first records."""
+    return list(collection.get(limit=count, include=["metadatas"])["metadatas"] or ())
+
+
+def values_by_key(metadatas: Iterable[Metadata | None]) -> dict[str, list[object]]:
+    """Each metadata key with the values that it has, record by record, in the order the keys come up.
+
+    >>> values_by_key([{"a": 1}, None, {"b": 2, "a": 1}])
+    {'a': [1, 1], 'b': [2]}
+    """
+    found: dict[str, list[object]] = {}
+    for metadata in metadatas:
+        for key, value in (metadata or {}).items():
+            found.setdefault(key, []).append(value)
+    return found
+
+
+# --- Its client, and what a client has ------------------------------------------------------------------
+def client_of(collection: Collection, candidates: Iterable[object]) -> Client | None:
+    """The first client among ``candidates`` that has this collection."""
+    return next((one for one in candidates if is_client(one) and holds(one, collection)), None)
+
+
+def holds(client: Client, collection: Collection) -> bool:
+    """Whether this very collection is one of the client's; no for a client that is closed, or cannot be reached."""
+    try:
+        return bool(opened(client, collection.name).id == collection.id)
+    except Exception:  # noqa: BLE001  # a closed client, a server that is away, another database
+        return False
+
+
+def opened(client: Client, name: str) -> Collection:
+    """The client's collection of this name, without its embedding function, which would be loaded."""
+    return client.get_collection(name, embedding_function=None)
+
+
+def listed(client: Client, limit: int | None = None, offset: int | None = None) -> list[Collection | str]:
+    """The collections of a client in the order they were made; their names, where a chromadb gives no more (0.6)."""
+    return list(client.list_collections(limit=limit, offset=offset) if limit is not None else client.list_collections())
+
+
+def name_of(listed: Collection | str) -> str:
+    """The name of a collection that was listed."""
+    return listed if isinstance(listed, str) else listed.name
+
+
+def collection_names(client: Client) -> list[str]:
+    """The names of a client's collections, in alphabetical order."""
+    return sorted(map(name_of, listed(client)))
+
+
+def databases(client: Client) -> list[str]:
+    """The databases of the client's tenant, its own first; that one alone where they cannot be listed."""
+    own = client.database
+    admin = getattr(client, "_admin_client", None)  # of ours and of chromadb's; there is no public way to it
+    try:
+        found = [one["name"] for one in admin.list_databases(tenant=client.tenant)]  # type: ignore[union-attr]
+    except Exception:  # noqa: BLE001  # a client without the right, a server without the list
+        return [own]
+    return [own, *sorted(name for name in found if name != own)]
+
+
+def in_database(client: Client, database: str) -> AbstractContextManager[Client]:
+    """A client of another database of the same place, to be closed; the client itself for its own."""
+    if database == client.database:
+        return nullcontext(client)
+    made = type(client).from_system(client._system, client.tenant, database)  # type: ignore[attr-defined]
+    return closing(made)
+
+
+def directory(collection: object) -> Path | None:
+    """The directory that a collection of ours lies in; None for one in memory, of a server or of chromadb."""
+    if not type(collection).__module__.startswith("chroma_nb."):
+        return None
+    settings = collection._client.get_settings()  # type: ignore[attr-defined]
+    return Path(settings.persist_directory) if settings.is_persistent else None
