@@ -24,7 +24,6 @@ from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.errors import refused
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
-from chroma_nb.query.conditions import Where
 from chroma_nb.records import Edited
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import CollectionModel, Database, Json, ReadLevel, Tenant, UserIdentity
@@ -188,11 +187,12 @@ def _publish(engine: Engine, request: r.Publish) -> Edited:
 
 
 def _delete(engine: Engine, request: r.Delete) -> int:
+    ids, limit = request.ids, request.limit
     return engine.delete(
         request.collection_id,
-        validate.check_query_ids(request.ids),
-        _filter(request),
-        validate.check_limit(request.limit),
+        None if ids is None else validate.check_query_ids(ids),
+        None if request.filter is None else request.filter.condition,
+        None if limit is None else validate.check_limit(limit),
     )
 
 
@@ -201,13 +201,13 @@ def _count(engine: Engine, request: r.Count) -> int:
 
 
 def _get(engine: Engine, request: r.Get) -> GetResult:
-    ids = validate.check_query_ids(request.ids)
+    ids, limit, offset = request.ids, request.limit, request.offset
     return engine.get(
         request.collection_id,
-        ids,
-        _filter(request),
-        validate.check_limit(request.limit),
-        validate.check_limit(request.offset, "offset"),
+        None if ids is None else validate.check_query_ids(ids),
+        None if request.filter is None else request.filter.condition,
+        None if limit is None else validate.check_limit(limit),
+        None if offset is None else validate.check_limit(offset, "offset"),
         request.include,
     )
 
@@ -219,8 +219,8 @@ def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
         query.collection_id,
         query.query_embeddings,
         validate.check_limit(query.n_results, "n_results"),
-        validate.check_query_ids(query.ids),
-        _filter(query),
+        None if query.ids is None else validate.check_query_ids(query.ids),
+        None if query.filter is None else query.filter.condition,
         query.include,
     )
 
@@ -230,11 +230,6 @@ def _record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> 
     if noted is None:
         engine.update_settings(request.id, {"embedding_model": request.embedding_model})
     return str(noted or request.embedding_model)
-
-
-def _filter(request: r.Get | r.Query | r.Delete) -> Where | None:
-    """The condition of a request; InvalidArgumentError for what Chroma's engine refuses."""
-    return None if request.filter is None else request.filter.condition
 
 
 def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:

@@ -17,7 +17,7 @@ from chroma_nb.advice import notes_of
 from chroma_nb.by_label import beside_ids
 from chroma_nb.constraints import check_records, check_uris, collection_metadata
 from chroma_nb.embeddings import embedding_matrix, embedding_rows
-from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
+from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
 from chroma_nb.operations.embed import Target
 from chroma_nb.operations.filters import check_sendable, checked_filter
@@ -43,7 +43,7 @@ from chroma_nb.schema import (
     create_collection_configuration_to_json,
     update_collection_configuration_to_json,
 )
-from chroma_nb.types import Array, CollectionMetadata, CollectionModel, Fields, Include, Json, Matrix, ReadLevel
+from chroma_nb.types import Array, CollectionMetadata, CollectionModel, Fields, Json, Matrix, ReadLevel
 
 #: What is embedded, in the order in which Chroma names it.
 _EMBEDDABLE: Final = ("images", "documents", "uris")
@@ -53,37 +53,21 @@ _QUERY_FIELDS: Final = ("metadatas", "documents", "distances")
 _NO_LOADER: Final = "You must set a data loader on the collection if loading from URIs."
 
 
-class _In:
-    """Lets what a check says end with the name of the call, and below it what to do.
-
-    Without a name only the latter. (A class: entered and left in half the time.)
-    """
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: str | None) -> None:
-        self._call = call
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            return
-        notes = notes_of(error)
-        if isinstance(error, InvalidArgumentError):  # the engine's words, which name no call
-            if notes:
-                raise type(error)(f"{error}{notes}") from None
-            return
-        ending = f" in {self._call}.{notes}" if self._call else notes
-        if isinstance(error, DuplicateIDError):
-            raise DuplicateIDError(f"{error}{ending}") from None
-        if isinstance(error, _RENAMED):
-            raise next(one for one in _RENAMED if isinstance(error, one))(f"{error}{ending}") from error.__cause__
-
-
-#: The kinds of errors a check raises; a subclass of one is raised as that one.
+#: What checks raise. A subclass of one of the first four is raised as that one.
 _RENAMED: Final = (OverflowError, ValueError, TypeError, AttributeError)
+_CHECKS: Final = (*_RENAMED, ChromaError)
+
+
+def _named(error: Exception, call: str | None) -> Exception:
+    """What a check raised, ending with the name of the call, if there is one, and below it what to do."""
+    notes = notes_of(error)
+    if isinstance(error, InvalidArgumentError):  # the engine's words, which name no call
+        return type(error)(f"{error}{notes}") if notes else error
+    ending = f" in {call}.{notes}" if call else notes
+    if isinstance(error, DuplicateIDError):
+        return DuplicateIDError(f"{error}{ending}")
+    kind = next((one for one in _RENAMED if isinstance(error, one)), None)
+    return error if kind is None else kind(f"{error}{ending}")
 
 
 # --- Records -------------------------------------------------------------------------------------------------
@@ -133,17 +117,17 @@ def delete(
     target: Target, ids: Any = None, where: object = None, where_document: Any = None, limit: Any = None
 ) -> requests.Delete:
     """The request of ``collection.delete``."""
-    with _In("delete"):
-        if ids is None and where is None and where_document is None:
+    filtered = where is not None or where_document is not None
+    try:
+        if ids is None and not filtered:
             raise ValueError("At least one of ids, where, or where_document must be provided")
         limit = plain(limit)
-        filtered = where is not None or where_document is not None
         _check_delete_limit(limit, filtered=filtered)
-        ids = _texts(ids)
-        if ids is not None:
-            validate_ids(ids)
+        ids = _ids(ids)
         asked = checked_filter(where, where_document) if filtered else None
-    if asked is not None:
+    except _CHECKS as error:
+        raise _named(error, "delete") from error.__cause__
+    if asked is not None and asked.known is None:
         check_sendable(asked)
     return requests.Delete(*_place(target), ids=ids, filter=asked, limit=limit)
 
@@ -158,26 +142,19 @@ def get(
     include: Any = _GET_FIELDS,
 ) -> requests.Get:
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
-    include = list(include) if include is _GET_FIELDS else include
-    filtered = where is not None or where_document is not None
-    with _In("get"):
-        ids = _texts(ids)
-        if ids is not None:
-            validate_ids(ids)
-        asked = checked_filter(where, where_document) if filtered else None
-        validate_include(include, dissalowed=["distances"])
-        if "data" in include and target.data_loader is None:
-            raise ValueError(_NO_LOADER)
-    if asked is not None:
+    asked = None
+    try:
+        ids = _ids(ids)
+        if where is not None or where_document is not None:
+            asked = checked_filter(where, where_document)
+        fields = _asked_fields(target, include, ("distances",))
+    except _CHECKS as error:
+        raise _named(error, "get") from error.__cause__
+    if asked is not None and asked.known is None:
         check_sendable(asked)
-    return requests.Get(
-        *_place(target),
-        ids=ids,
-        filter=asked,
-        limit=limit,
-        offset=offset,
-        include=_asked_fields(include),
-    )
+    if limit is not None or offset is not None:
+        limit, offset = plain(limit), plain(offset)
+    return requests.Get(*_place(target), ids=ids, filter=asked, limit=limit, offset=offset, include=fields)
 
 
 def query(
@@ -193,19 +170,21 @@ def query(
     include: Any = _QUERY_FIELDS,
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
-    include = list(include) if include is _QUERY_FIELDS else include
-    filtered = where is not None or where_document is not None
-    with _In("query"):
+    asked = None
+    try:
         fields = _base_fields(query_embeddings, query_texts, query_images, query_uris)
         validate_base_record_set(fields)
-        asked = checked_filter(where, where_document) if filtered else None
-        validate_include(include)
+        if where is not None or where_document is not None:
+            asked = checked_filter(where, where_document)
+        included = _asked_fields(target, include)
         validate_n_results(n_results)
         rows = fields["embeddings"]
         if rows is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
             name, function = _embedded_field(target, fields, _EMBEDDABLE)
-    if asked is not None:
+    except _CHECKS as error:
+        raise _named(error, "query") from error.__cause__
+    if asked is not None and asked.known is None:
         check_sendable(asked)
     if rows is None:
         vectors = _made_vectors(target, function, fields, name, is_query=True)
@@ -214,17 +193,17 @@ def query(
     return requests.Query(
         *_place(target),
         query_embeddings=vectors,
-        n_results=n_results,
-        ids=_texts(ids),
+        n_results=plain(n_results),
+        ids=None if ids is None else plain_tree(_texts(ids)),
         filter=asked,
-        include=_asked_fields(include),
+        include=included,
     )
 
 
 def checked(call: str, records: Records) -> Records:
     """The records of a table or a file, checked as the arguments of ``call``; vectors may be missing."""
     documents = _list(records.documents)
-    with _In(call):
+    try:
         metadatas, valid = normal_and_valid_metadatas(_list(records.metadatas))
         validate_lengths({"ids": records.ids, "documents": documents, "metadatas": metadatas, "uris": records.uris})
         validate_ids(records.ids)
@@ -232,6 +211,8 @@ def checked(call: str, records: Records) -> Records:
             validate_documents(documents, nullable=True)
         if metadatas is not None and not valid:
             validate_metadatas_of(records.ids, metadatas)
+    except _CHECKS as error:
+        raise _named(error, call) from error.__cause__
     return check_records(replace(records, documents=documents, metadatas=metadatas), updating=call != "add")
 
 
@@ -241,8 +222,10 @@ def _list(values: Sequence[Any] | None) -> Any:
 
 def vectors(target: Target, values: list[object], call: str) -> Matrix:
     """A vector for each of the values, by the collection's embedding function."""
-    with _In(call):
+    try:
         function = target.function()
+    except _CHECKS as error:
+        raise _named(error, call) from error.__cause__
     return embed.run(function, values, is_query=False)
 
 
@@ -298,7 +281,7 @@ def _records(
 ) -> Records:
     """The records that a call writes: its arguments checked, and what can be embedded embedded where it has to be."""
     function = name = None
-    with _In(call):
+    try:
         fields = _checked_fields(
             ids, metadatas=metadatas, embeddings=embeddings, documents=documents, images=images, uris=uris
         )
@@ -306,6 +289,8 @@ def _records(
         if rows is None and (call != "update" or fields["documents"] is not None or fields["images"] is not None):
             validate_record_set_for_embedding(fields, embeddable)
             name, function = _embedded_field(target, fields, embeddable)
+    except _CHECKS as error:
+        raise _named(error, call) from error.__cause__
     if fields["uris"] is not None:
         check_uris(fields["uris"])  # what is said of them names no call, as in Chroma
     vectors = None
@@ -332,8 +317,10 @@ def _made_vectors(target: Target, function: object, fields: Fields, name: str, *
 def _given_vectors(rows: Array | list[Any], call: str) -> Matrix:
     if type(rows) is np.ndarray and rows.dtype == np.float32 and rows.flags.c_contiguous:
         return rows
-    with _In(call):
+    try:
         return embedding_matrix(rows)
+    except _CHECKS as error:
+        raise _named(error, call) from error.__cause__
 
 
 def _check_delete_limit(limit: object, *, filtered: bool) -> None:
@@ -347,12 +334,39 @@ def _check_delete_limit(limit: object, *, filtered: bool) -> None:
         raise ValueError("limit can only be specified when a where or where_document clause is provided")
 
 
-def _asked_fields(include: Include) -> tuple[str, ...]:
-    """What is asked of the backend: uris stand in for data, which the client loads, and metadatas come with it."""
-    if "data" in include and "uris" not in include:
+def _ids(given: Any) -> list[str] | None:
+    """The ids of a call: plain, at least one, none twice; None where none are given."""
+    if given is None:
+        return None
+    if type(given) is list and set(map(type, given)) == _ONLY_TEXTS and len(set(given)) == len(given):
+        return given[:]
+    ids = validate_ids(_texts(given))
+    return ids[:]
+
+
+_ONLY_TEXTS: Final = {str}
+#: What ``include`` may name and the backend gives, for get and for query.
+_PLAIN_FIELDS: Final = frozenset({"documents", "embeddings", "metadatas", "uris"})
+
+
+def _asked_fields(target: Target, include: Any, dissalowed: Sequence[str] = ()) -> tuple[str, ...]:
+    """What is asked of the backend: uris stand in for data, which the client loads, and metadatas come with it.
+
+    ``include`` gets "uris" with "data", as in Chroma.
+    """
+    if type(include) is tuple:  # a default of ours
+        return include
+    if type(include) is list and set(map(type, include)) <= _ONLY_TEXTS and _PLAIN_FIELDS.issuperset(include):
+        return tuple(include)
+    validate_include(include, dissalowed=list(dissalowed) or None)
+    if "data" not in include:
+        return tuple(map(plain, include))
+    if target.data_loader is None:
+        raise ValueError(_NO_LOADER)
+    if "uris" not in include:
         include.append("uris")
-    fields = tuple(name for name in include if name != "data")
-    return (*fields, "metadatas") if "data" in include and "metadatas" not in include else fields
+    fields = tuple(plain(name) for name in include if name != "data")
+    return fields if "metadatas" in include else (*fields, "metadatas")
 
 
 # --- Collections ---------------------------------------------------------------------------------------------
@@ -418,8 +432,10 @@ def modify(
     embedding function to another kind.
     """
     if metadata is not None:
-        with _In(None):
+        try:
             validate_metadata(metadata)
+        except _CHECKS as error:
+            raise _named(error, None) from error.__cause__
         metadata = normalize_metadata(metadata)
         if "hnsw:space" in metadata:
             raise ValueError(
@@ -440,8 +456,10 @@ def modify(
 def search(target: Target, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
     """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
     many = maybe_cast_one_to_many(searches) or []
-    with _In(None):
+    try:
         written = [plain_tree(dict(one)) if isinstance(one, Mapping) else one.to_dict() for one in many]
+    except _CHECKS as error:
+        raise _named(error, None) from error.__cause__
     return requests.Search(
         *_place(target),
         searches=tuple({**one, "rank": _embedded_rank(target, one.get("rank"), DEEPEST)} for one in written),

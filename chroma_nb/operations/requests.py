@@ -38,12 +38,14 @@ _AS_IT_IS: Final = PLAIN | {UUID, np.ndarray, Records, Edits, ReadLevel, Filter}
 
 
 class Request(Generic[R]):
-    """One operation; ``R`` is the type of its answer.
+    """One operation; ``R`` is the type of its answer. What it holds are plain values: see ``Given``."""
 
-    Whoever makes it: names, ids, filters, limits and metadata of collections in it are plain values.
-    """
+
+class Given:
+    """A request whose values come as a caller gave them: they are made plain. (Others are made by ``prepare.py``.)"""
 
     def __post_init__(self) -> None:
+        """Make the values plain."""
         for name, value in vars(self).items():
             kind = type(value)
             if kind in _AS_IT_IS:
@@ -86,21 +88,21 @@ class Reset(Request[bool]):
 
 # --- Tenants and databases ----------------------------------------------------------------------------
 @dataclass(frozen=True)
-class CreateTenant(Request[None]):
+class CreateTenant(Given, Request[None]):
     """Make a tenant."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class GetTenant(Request[Tenant]):
+class GetTenant(Given, Request[Tenant]):
     """The tenant of this name."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class CreateDatabase(Request[None]):
+class CreateDatabase(Given, Request[None]):
     """Make a database in a tenant."""
 
     name: str
@@ -108,7 +110,7 @@ class CreateDatabase(Request[None]):
 
 
 @dataclass(frozen=True)
-class GetDatabase(Request[Database]):
+class GetDatabase(Given, Request[Database]):
     """The database of this name."""
 
     name: str
@@ -116,7 +118,7 @@ class GetDatabase(Request[Database]):
 
 
 @dataclass(frozen=True)
-class DeleteDatabase(Request[None]):
+class DeleteDatabase(Given, Request[None]):
     """Delete a database and its collections."""
 
     name: str
@@ -124,7 +126,7 @@ class DeleteDatabase(Request[None]):
 
 
 @dataclass(frozen=True)
-class ListDatabases(Request[list[Database]]):
+class ListDatabases(Given, Request[list[Database]]):
     """The databases of a tenant; at most ``limit``, after the first ``offset``."""
 
     tenant: str
@@ -134,7 +136,7 @@ class ListDatabases(Request[list[Database]]):
 
 # --- Collections --------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class ListCollections(Request[list[CollectionModel]]):
+class ListCollections(Given, Request[list[CollectionModel]]):
     """The collections of a database in the order they were created; at most ``limit``, after the first ``offset``."""
 
     tenant: str
@@ -144,7 +146,7 @@ class ListCollections(Request[list[CollectionModel]]):
 
 
 @dataclass(frozen=True)
-class CountCollections(Request[int]):
+class CountCollections(Given, Request[int]):
     """How many collections a database has."""
 
     tenant: str
@@ -152,7 +154,7 @@ class CountCollections(Request[int]):
 
 
 @dataclass(frozen=True)
-class CreateCollection(Request[CollectionModel]):
+class CreateCollection(Given, Request[CollectionModel]):
     """``configuration`` and ``schema`` are JSON as the wire carries it, not yet resolved."""
 
     name: str
@@ -165,7 +167,7 @@ class CreateCollection(Request[CollectionModel]):
 
 
 @dataclass(frozen=True)
-class GetCollection(Request[CollectionModel]):
+class GetCollection(Given, Request[CollectionModel]):
     """The collection of this name."""
 
     name: str
@@ -174,7 +176,7 @@ class GetCollection(Request[CollectionModel]):
 
 
 @dataclass(frozen=True)
-class GetCollectionById(Request[CollectionModel]):
+class GetCollectionById(Given, Request[CollectionModel]):
     """The collection of this id."""
 
     id: UUID
@@ -183,7 +185,7 @@ class GetCollectionById(Request[CollectionModel]):
 
 
 @dataclass(frozen=True)
-class ModifyCollection(Request[None]):
+class ModifyCollection(Given, Request[None]):
     """None leaves a field as it is; ``new_metadata`` replaces the metadata whole."""
 
     id: UUID
@@ -195,7 +197,7 @@ class ModifyCollection(Request[None]):
 
 
 @dataclass(frozen=True)
-class DeleteCollection(Request[None]):
+class DeleteCollection(Given, Request[None]):
     """Delete a collection and everything in it."""
 
     name: str
@@ -258,7 +260,7 @@ class Delete(Filtered[int]):
 
 
 @dataclass(frozen=True)
-class Count(CollectionRequest[int]):
+class Count(Given, CollectionRequest[int]):
     """How many records there are."""
 
     read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
@@ -288,7 +290,7 @@ class Query(Filtered[QueryResult]):
 
 # --- What Chroma has in its cloud only ------------------------------------------------------------------
 @dataclass(frozen=True)
-class Search(CollectionRequest[SearchResult]):
+class Search(Given, CollectionRequest[SearchResult]):
     """``searches`` are Search expressions as JSON."""
 
     searches: tuple[Fields, ...]
@@ -296,7 +298,7 @@ class Search(CollectionRequest[SearchResult]):
 
 
 @dataclass(frozen=True)
-class Fork(CollectionRequest[CollectionModel]):
+class Fork(Given, CollectionRequest[CollectionModel]):
     """Make a copy of the collection under another name; a server's only."""
 
     new_name: str
@@ -313,7 +315,7 @@ class GetIndexingStatus(CollectionRequest[IndexingStatus]):
 
 
 @dataclass(frozen=True)
-class AttachFunction(CollectionRequest[dict[str, Any]]):
+class AttachFunction(Given, CollectionRequest[dict[str, Any]]):
     """Let a function run on what is written to the collection; a server's only."""
 
     function_id: str
@@ -323,14 +325,14 @@ class AttachFunction(CollectionRequest[dict[str, Any]]):
 
 
 @dataclass(frozen=True)
-class GetAttachedFunction(CollectionRequest[dict[str, Any]]):
+class GetAttachedFunction(Given, CollectionRequest[dict[str, Any]]):
     """What is known of an attached function; a server's only."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class DetachFunction(CollectionRequest[bool]):
+class DetachFunction(Given, CollectionRequest[bool]):
     """Take an attached function away, on request with the collection it writes; a server's only."""
 
     name: str
@@ -343,7 +345,7 @@ class LocalRequest(Request[R]):
 
 
 @dataclass(frozen=True)
-class RecordEmbeddingModel(LocalRequest[str]):
+class RecordEmbeddingModel(Given, LocalRequest[str]):
     """Note which variant of its model embeds for a collection, unless one is noted; the answer is what is noted."""
 
     id: UUID
@@ -359,7 +361,7 @@ class Edit(LocalRequest[Edited]):
 
 
 @dataclass(frozen=True)
-class BeginStaging(LocalRequest[Any]):
+class BeginStaging(Given, LocalRequest[Any]):
     """Begin to take in records that are too many for one transaction; None where that brings nothing."""
 
     id: UUID

@@ -17,7 +17,7 @@ from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.async_protocols import AsyncServerAPI
 from chroma_nb.operations.validate import normalize_metadatas
-from chroma_nb.plain import plain_list
+from chroma_nb.plain import plain, plain_list, plain_tree
 from chroma_nb.query.parsing import written
 from chroma_nb.records import Records
 from chroma_nb.results import DeleteResult, GetResult, QueryResult
@@ -184,7 +184,9 @@ class AsyncServer(AsyncServerAPI):
         self, collection_id: UUID, n: int = 10, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> GetResult:
         include = ("metadatas", "documents", "embeddings")
-        return await self._backend.handle(requests.Get(collection_id, tenant, database, limit=n, include=include))
+        return await self._backend.handle(
+            requests.Get(collection_id, tenant, database, limit=plain(n), include=include)
+        )
 
     async def _get(
         self,
@@ -200,7 +202,9 @@ class AsyncServer(AsyncServerAPI):
     ) -> GetResult:
         place = (collection_id, tenant, database)
         return await self._backend.handle(
-            requests.Get(*place, ids, written(where, where_document), limit, offset, tuple(include))
+            requests.Get(
+                *place, plain_tree(ids), written(where, where_document), plain(limit), plain(offset), _names(include)
+            )
         )
 
     async def _query(
@@ -217,7 +221,9 @@ class AsyncServer(AsyncServerAPI):
     ) -> QueryResult:
         place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
         return await self._backend.handle(
-            requests.Query(*place, vectors, n_results, ids, written(where, where_document), tuple(include))
+            requests.Query(
+                *place, vectors, plain(n_results), plain_tree(ids), written(where, where_document), _names(include)
+            )
         )
 
     async def _delete(
@@ -231,9 +237,8 @@ class AsyncServer(AsyncServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> DeleteResult:
         place = (collection_id, tenant, database)
-        return {
-            "deleted": await self._backend.handle(requests.Delete(*place, ids, written(where, where_document), limit))
-        }
+        request = requests.Delete(*place, plain_tree(ids), written(where, where_document), plain(limit))
+        return {"deleted": await self._backend.handle(request)}
 
     async def _add(
         self,
@@ -279,6 +284,10 @@ class AsyncServer(AsyncServerAPI):
         records = _records(ids, embeddings, metadatas, documents, uris)
         await self._backend.handle(requests.Upsert(collection_id, tenant, database, records))
         return True
+
+
+def _names(include: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(plain, include))
 
 
 def _records(

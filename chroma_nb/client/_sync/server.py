@@ -20,7 +20,7 @@ from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.protocols import ServerAPI
 from chroma_nb.operations.validate import normalize_metadatas
-from chroma_nb.plain import plain_list
+from chroma_nb.plain import plain, plain_list, plain_tree
 from chroma_nb.query.parsing import written
 from chroma_nb.records import Records
 from chroma_nb.results import DeleteResult, GetResult, QueryResult
@@ -187,7 +187,9 @@ class Server(ServerAPI):
         self, collection_id: UUID, n: int = 10, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> GetResult:
         include = ("metadatas", "documents", "embeddings")
-        return self._backend.handle(requests.Get(collection_id, tenant, database, limit=n, include=include))
+        return self._backend.handle(
+            requests.Get(collection_id, tenant, database, limit=plain(n), include=include)
+        )
 
     def _get(
         self,
@@ -203,7 +205,9 @@ class Server(ServerAPI):
     ) -> GetResult:
         place = (collection_id, tenant, database)
         return self._backend.handle(
-            requests.Get(*place, ids, written(where, where_document), limit, offset, tuple(include))
+            requests.Get(
+                *place, plain_tree(ids), written(where, where_document), plain(limit), plain(offset), _names(include)
+            )
         )
 
     def _query(
@@ -220,7 +224,9 @@ class Server(ServerAPI):
     ) -> QueryResult:
         place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
         return self._backend.handle(
-            requests.Query(*place, vectors, n_results, ids, written(where, where_document), tuple(include))
+            requests.Query(
+                *place, vectors, plain(n_results), plain_tree(ids), written(where, where_document), _names(include)
+            )
         )
 
     def _delete(
@@ -234,9 +240,8 @@ class Server(ServerAPI):
         database: str = DEFAULT_DATABASE,
     ) -> DeleteResult:
         place = (collection_id, tenant, database)
-        return {
-            "deleted": self._backend.handle(requests.Delete(*place, ids, written(where, where_document), limit))
-        }
+        request = requests.Delete(*place, plain_tree(ids), written(where, where_document), plain(limit))
+        return {"deleted": self._backend.handle(request)}
 
     def _add(
         self,
@@ -282,6 +287,10 @@ class Server(ServerAPI):
         records = _records(ids, embeddings, metadatas, documents, uris)
         self._backend.handle(requests.Upsert(collection_id, tenant, database, records))
         return True
+
+
+def _names(include: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(plain, include))
 
 
 def _records(
