@@ -188,9 +188,9 @@ class CollectionCommon(Generic[ServerT]):
         self._model = model
 
     def _with_data(self, result: ResultT, include: Include) -> ResultT:
-        """``result`` as the caller asked for it: the data that the uris point to, if it was asked for."""
+        """``result`` with the data that its uris point to, which was asked for."""
         result["included"] = list(include)
-        if "data" in include and self._data_loader is not None and result["uris"] is not None:
+        if self._data_loader is not None and result["uris"] is not None:
             result["data"] = _loaded(self._data_loader, result)
         return result
 

@@ -354,14 +354,14 @@ def _asked_fields(target: Target, include: Any, dissalowed: Sequence[str] = ()) 
 
     ``include`` gets "uris" with "data", as in Chroma.
     """
-    if type(include) is tuple:  # a default of ours
-        return include
+    if include is _GET_FIELDS or include is _QUERY_FIELDS:
+        return tuple(include)
     if type(include) is list and set(map(type, include)) <= _ONLY_TEXTS and _PLAIN_FIELDS.issuperset(include):
         return tuple(include)
     validate_include(include, dissalowed=list(dissalowed) or None)
     if "data" not in include:
         return tuple(map(plain, include))
-    if target.data_loader is None:
+    if dissalowed and target.data_loader is None:  # as in Chroma: get() is refused, query() returns no data
         raise ValueError(_NO_LOADER)
     if "uris" not in include:
         include.append("uris")

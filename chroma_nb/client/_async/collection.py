@@ -246,7 +246,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
         result = await self._client._backend.handle(request)
         result.where_document = where_document
-        return result if self._data_loader is None else await blocking.run(self._with_data, result, include)
+        return await blocking.run(self._with_data, result, include) if "data" in include else result
 
     async def peek(self, limit: int = 10) -> GetResult:
         """The first ``limit`` records, with metadatas, documents and embeddings."""
@@ -298,7 +298,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         result = await self._client._backend.handle(request)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
-        return result if self._data_loader is None else await blocking.run(self._with_data, result, include)
+        return await blocking.run(self._with_data, result, include) if "data" in include else result
 
     async def explain(
         self,

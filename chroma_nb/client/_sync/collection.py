@@ -249,7 +249,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
         result = self._client._backend.handle(request)
         result.where_document = where_document
-        return result if self._data_loader is None else blocking.run(self._with_data, result, include)
+        return blocking.run(self._with_data, result, include) if "data" in include else result
 
     def peek(self, limit: int = 10) -> GetResult:
         """The first ``limit`` records, with metadatas, documents and embeddings."""
@@ -301,7 +301,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         result = self._client._backend.handle(request)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
-        return result if self._data_loader is None else blocking.run(self._with_data, result, include)
+        return blocking.run(self._with_data, result, include) if "data" in include else result
 
     def explain(
         self,
