@@ -186,11 +186,18 @@ def _publish(engine: Engine, request: r.Publish) -> Edited:
     return engine.publish(request.session, request.edits, update=request.update)
 
 
+def _checked_ids(ids: list[str] | None) -> list[str] | None:
+    return ids if ids is None or set(map(type, ids)) == _TEXTS else validate.check_query_ids(ids)
+
+
+_TEXTS: Final = {str}
+
+
 def _delete(engine: Engine, request: r.Delete) -> int:
     ids, limit = request.ids, request.limit
     return engine.delete(
         request.collection_id,
-        None if ids is None else validate.check_query_ids(ids),
+        _checked_ids(ids),
         None if request.filter is None else request.filter.condition,
         None if limit is None else validate.check_limit(limit),
     )
@@ -204,7 +211,7 @@ def _get(engine: Engine, request: r.Get) -> GetResult:
     ids, limit, offset = request.ids, request.limit, request.offset
     return engine.get(
         request.collection_id,
-        None if ids is None else validate.check_query_ids(ids),
+        _checked_ids(ids),
         None if request.filter is None else request.filter.condition,
         None if limit is None else validate.check_limit(limit),
         None if offset is None else validate.check_limit(offset, "offset"),
@@ -219,7 +226,7 @@ def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
         query.collection_id,
         query.query_embeddings,
         validate.check_limit(query.n_results, "n_results"),
-        None if query.ids is None else validate.check_query_ids(query.ids),
+        _checked_ids(query.ids),
         None if query.filter is None else query.filter.condition,
         query.include,
     )

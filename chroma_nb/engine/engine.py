@@ -31,7 +31,6 @@ from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.background import GraphBuilder
 from chroma_nb.engine.search.executor import Search
-from chroma_nb.engine.search.results import get_result, query_result
 from chroma_nb.engine.storage import catalog, directory, migrations, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import Room
@@ -420,7 +419,7 @@ class Engine:
 
         def operation(snapshot: Snapshot) -> GetResult:
             _check_filter(filter, snapshot.row)
-            return get_result(snapshot, select(snapshot, ids, filter, limit, offset or 0), include)
+            return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
 
         return self.transactions.read_collection(collection_id, operation)
 
@@ -438,7 +437,7 @@ class Engine:
         def operation(snapshot: Snapshot) -> QueryResult:
             _check_filter(filter, snapshot.row)
             found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter)
-            result = query_result(snapshot, found, include)
+            result = snapshot.query_result(found, include)
             self.builder.consider(snapshot.row, snapshot.memory)
             return result
 
@@ -461,7 +460,7 @@ class Engine:
             loaded = time.perf_counter()
             search = Search(snapshot)
             found = search.neighbours(query_embeddings, n_results, ids, filter)
-            result = query_result(snapshot, found, include)
+            result = snapshot.query_result(found, include)
             return {
                 **search.steps,
                 "index": snapshot.memory.index_state,

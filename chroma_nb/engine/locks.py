@@ -1,8 +1,7 @@
-"""Locks inside a process, and what must happen when it forks.
+"""Locks between processes, on directories and files.
 
-Between processes SQLite's own lock is the only one that writers need. Opening a directory for the
-first time is serialised by a lock on the directory itself, and a lock on an unfinished file says that
-whoever writes it is alive.
+SQLite's own lock is the only one that writers need. Opening a directory for the first time is serialised by a lock
+on the directory itself, and a lock on an unfinished file says that whoever writes it is alive.
 """
 
 from __future__ import annotations
@@ -21,52 +20,6 @@ T = TypeVar("T")
 
 #: Device, inode and thread of the directories that are being opened. A hint: an interrupt may leave an entry behind.
 _BEING_OPENED: set[tuple[int, int, int]] = set()
-
-
-class ReadersWriterLock:
-    """Many readers or one writer; a waiting writer goes before new readers.
-
-    Not re-entrant, and readers must not become writers. Who reads is noted by thread: a mark that an interrupt
-    left behind is taken away by the same thread's next use, and releasing twice does no harm. Everything else is
-    locks of Python's own in ``with``: between them and their block no interrupt is delivered, as it is within a
-    context manager that is written in Python.
-    """
-
-    def __init__(self) -> None:
-        self._entrance = threading.Lock()  # held by a writer, and for a moment by readers who come
-        self._leaving = threading.Lock()
-        self._readers: set[int] = set()
-        self._last_has_left: threading.Lock | None = None  # a writer waits until it is released
-
-    def acquire_reading(self) -> None:
-        """Wait for writers, then read beside other readers until ``release_reading``."""
-        with self._entrance:
-            self._readers.add(threading.get_ident())
-
-    def release_reading(self) -> None:
-        """The other end of ``acquire_reading``."""
-        with self._leaving:
-            self._leave()
-
-    def _leave(self) -> None:
-        self._readers.discard(threading.get_ident())
-        if self._last_has_left is not None and not self._readers:
-            if self._last_has_left.locked():  # else an interrupt came after this, and before the next line
-                self._last_has_left.release()
-            self._last_has_left = None
-
-    def write(self, change: Callable[[], T]) -> T:
-        """Do ``change`` alone, with no reader and no other writer; returns what it returns."""
-        with self._entrance:
-            waiting = None
-            with self._leaving:
-                self._leave()
-                if self._readers:
-                    waiting = self._last_has_left = threading.Lock()
-                    waiting.acquire()
-            if waiting is not None:
-                waiting.acquire()
-            return change()
 
 
 def first_open(directory: Path, work: Callable[[], T]) -> T:

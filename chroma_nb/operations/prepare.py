@@ -236,15 +236,15 @@ def _place(target: Target) -> tuple[Any, str, str]:
 def _base_fields(embeddings: object, documents: object, images: object, uris: object) -> Json:
     return {
         "embeddings": embedding_rows(embeddings if type(embeddings) in _UNLABELLED else as_column(embeddings)),
-        "documents": _texts(documents),
+        "documents": None if documents is None else _texts(documents),
         "images": None if images is None else maybe_cast_one_to_many(as_column(images)),
-        "uris": _texts(uris),
+        "uris": None if uris is None else _texts(uris),
     }
 
 
 def _texts(given: object) -> Any:
     """One text or many as a list of plain str; what is no text stays for the checks."""
-    if given is None or (type(given) is list and set(map(type, given)) <= PLAIN):
+    if type(given) is list and set(map(type, given)) <= PLAIN:
         return given
     return plain_list(maybe_cast_one_to_many(as_column(given)))
 
@@ -345,8 +345,8 @@ def _ids(given: Any) -> list[str] | None:
 
 
 _ONLY_TEXTS: Final = {str}
-#: What ``include`` may name and the backend gives, for get and for query.
-_PLAIN_FIELDS: Final = frozenset({"documents", "embeddings", "metadatas", "uris"})
+#: What ``include`` may name and the backend gives.
+_PLAIN_FIELDS: Final = frozenset({"distances", "documents", "embeddings", "metadatas", "uris"})
 
 
 def _asked_fields(target: Target, include: Any, dissalowed: Sequence[str] = ()) -> tuple[str, ...]:
@@ -356,7 +356,8 @@ def _asked_fields(target: Target, include: Any, dissalowed: Sequence[str] = ()) 
     """
     if include is _GET_FIELDS or include is _QUERY_FIELDS:
         return tuple(include)
-    if type(include) is list and set(map(type, include)) <= _ONLY_TEXTS and _PLAIN_FIELDS.issuperset(include):
+    allowed = _PLAIN_FIELDS.difference(dissalowed)
+    if type(include) is list and set(map(type, include)) <= _ONLY_TEXTS and allowed.issuperset(include):
         return tuple(include)
     validate_include(include, dissalowed=list(dissalowed) or None)
     if "data" not in include:

@@ -182,7 +182,10 @@ def normalize_insert_record_set(
 # --- Record sets -------------------------------------------------------------------------------------------
 def validate_lengths(record_set: Fields) -> None:
     """ValueError unless all fields that are given are equally long and not empty."""
-    given = {name: len(values) for name, values in record_set.items() if values is not None}
+    given = {}
+    for name, values in record_set.items():
+        if values is not None:
+            given[name] = len(values)
     if not given:
         raise ValueError(f"At least one of one of {', '.join(record_set)} must be provided")
     if 0 in given.values():
@@ -428,7 +431,7 @@ def validate_n_results(n_results: int) -> int:
             ValueError(f"Expected requested number of results to be a int, got {shown(n_results)}"),
             "int(…) makes it Python's own." if hasattr(type(n_results), "__index__") else None,
         )
-    if plain(n_results) <= 0:
+    if (n_results if type(n_results) is int else plain(n_results)) <= 0:
         raise TypeError(f"Number of requested results {shown(n_results)}, cannot be negative, or zero.")
     return n_results
 
@@ -467,8 +470,8 @@ def check_limit(limit: object, argument: str = "limit") -> int | None:
     >>> check_limit(10)
     10
     """
-    if limit is None:
-        return None
+    if limit is None or (type(limit) is int and 0 <= limit <= _UINT32_MAX):
+        return limit
     try:
         value: int = int(index(plain(limit)))
     except (AttributeError, TypeError):

@@ -22,6 +22,7 @@ from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import catalog
 from chroma_nb.engine.storage.sqlite import Durability
+from chroma_nb.engine.transactions import maintenance
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.errors import InternalError, NotFoundError
 from chroma_nb.records import Records
@@ -115,7 +116,7 @@ def test_of_two_compactions_at_once_one_counts(engine: Engine, monkeypatch: pyte
 def test_a_file_that_is_mostly_holes_is_compacted_by_the_write_that_made_them(
     on_disk: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "SMALLEST_WASTE", 100 * 8 * 4)
+    monkeypatch.setattr(maintenance, "SMALLEST_WASTE", 100 * 8 * 4)
     collection = create(on_disk)
     for version in range(8):
         on_disk.upsert(collection, numbered(0, 60, version=version))
@@ -162,7 +163,7 @@ def test_what_a_compaction_copies_is_a_fixed_share_of_what_was_written(
         copy(self)
 
     monkeypatch.setattr(Compaction, "copy", counted)
-    monkeypatch.setattr(planner, "SMALLEST_WASTE", 50 * 8 * 4)
+    monkeypatch.setattr(maintenance, "SMALLEST_WASTE", 50 * 8 * 4)
     collection = create(on_disk)
     on_disk.add(collection, numbered(0, 100))
     for turn in range(1000):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chroma_nb.engine.locks import ReadersWriterLock, first_open
+from chroma_nb.engine.locks import first_open
+from chroma_nb.engine.memory.collection import ReadersWriterLock
 
 
 class Other:

@@ -6,6 +6,7 @@ import pytest
 
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.search.planner import GraphState, plan
+from chroma_nb.engine.transactions import maintenance
 
 READY = GraphState(live=100_000, dead=0, tail=0, ef_search=None)
 
@@ -76,9 +77,9 @@ def test_a_graph_is_worth_building_when_searching_has_cost_its_share() -> None:
 @pytest.mark.parametrize("dimension", [1, 8, 384, 1536])
 def test_a_file_is_worth_compacting_when_more_than_half_of_it_is_nobodys(dimension: int) -> None:
     def worth(live: int, dead: int) -> bool:
-        return planner.worth_compacting(live=live, dead=dead, dimension=dimension)
+        return maintenance.worth_compacting(live=live, dead=dead, dimension=dimension)
 
-    least = planner.SMALLEST_WASTE // (4 * dimension)
+    least = maintenance.SMALLEST_WASTE // (4 * dimension)
     assert not worth(live=10 * least, dead=10 * least)
     assert worth(live=10 * least, dead=10 * least + 1)
     assert not worth(live=0, dead=least)

@@ -41,6 +41,7 @@ from engine_samples import quick_directory
 
 import chroma_nb
 from chroma_nb.engine.search import planner
+from chroma_nb.engine.transactions import maintenance
 
 Model = dict[str, int] | None  # id -> version; None: there is no collection
 Entry = tuple[dict[str, Any], str]  # a call, and what became of it: open, ack, applied, absent
@@ -85,7 +86,7 @@ def vector(ident: str, version: int, dimension: int) -> list[float]:
 def small_thresholds() -> None:
     """Graphs and compactions for small collections too."""
     planner.SMALLEST_GRAPH_BYTES = 0  # type: ignore[misc]
-    planner.SMALLEST_WASTE = 50 * 16 * 4  # type: ignore[misc]
+    maintenance.SMALLEST_WASTE = 50 * 16 * 4  # type: ignore[misc]
     planner.SHARE_OF_BUILD = 0.0  # type: ignore[misc]
 
 

@@ -34,6 +34,7 @@ from chroma_nb.engine import opening
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import pending, room
 from chroma_nb.engine.storage.sqlite import FILE_NAME
+from chroma_nb.engine.transactions import maintenance
 from chroma_nb.engine.transactions.maintenance import Maintenance
 from chroma_nb.errors import _NoRoomError
 
@@ -66,7 +67,8 @@ class Load:
 
 #: What ``small_thresholds`` changes.
 THRESHOLDS: dict[Any, tuple[str, ...]] = {
-    planner: ("SMALLEST_GRAPH_BYTES", "SMALLEST_WASTE", "SHARE_OF_BUILD"),
+    planner: ("SMALLEST_GRAPH_BYTES", "SHARE_OF_BUILD"),
+    maintenance: ("SMALLEST_WASTE",),
     pending: ("LARGEST",),
     dataframe_calls: ("MEMORY_BUDGET", "_STAGED_BYTES", "_BATCH"),
 }
@@ -75,7 +77,7 @@ THRESHOLDS: dict[Any, tuple[str, ...]] = {
 def small_thresholds() -> None:
     """Graphs, compactions, syncs and staging for collections of a few records."""
     crash_test.small_thresholds()
-    planner.SMALLEST_WASTE = 15 * 40 * 4  # type: ignore[misc]
+    maintenance.SMALLEST_WASTE = 15 * 40 * 4  # type: ignore[misc]
     pending.LARGEST = 8_000  # type: ignore[misc]
     dataframe_calls.MEMORY_BUDGET, dataframe_calls._STAGED_BYTES, dataframe_calls._BATCH = 200, 1_500, 5
 

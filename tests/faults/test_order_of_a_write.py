@@ -18,7 +18,7 @@ from failing_steps import Steps
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
-from chroma_nb.engine.search import planner
+from chroma_nb.engine.transactions import maintenance
 from chroma_nb.errors import ChromaError, _DamagedError
 
 Operation = Callable[[Engine, UUID], object]
@@ -75,7 +75,7 @@ def state(engine: Engine, collection: UUID) -> tuple[object, ...]:
 def test_whatever_step_fails_the_state_is_that_of_before_or_after(
     name: str, place: str, kind: str, steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "SMALLEST_WASTE", 3 * 8 * 4)
+    monkeypatch.setattr(maintenance, "SMALLEST_WASTE", 3 * 8 * 4)
     count, operation = OPERATIONS[name]
 
     def directory(number: int) -> Path | None:

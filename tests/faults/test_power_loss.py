@@ -20,7 +20,7 @@ from power_loss import VARIANTS, Name, Note, Resize, Step, Sync, Variant, Write,
 
 import chroma_nb
 from chroma_nb.engine.opening import SharedEngine
-from chroma_nb.engine.search import planner
+from chroma_nb.engine.transactions import maintenance
 
 #: What is promised -> the load that is to show it, in whatever directory.
 PROMISES = {
@@ -216,7 +216,7 @@ def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
     recordings: Recordings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else later calls put other vectors into those slots, and the graph would be asked for them."""
-    monkeypatch.setattr(planner, "SMALLEST_WASTE", 1 << 40)  # the graph is that of this file of vectors
+    monkeypatch.setattr(maintenance, "SMALLEST_WASTE", 1 << 40)  # the graph is that of this file of vectors
     load, steps = recordings.of("process")
     saved = [place for place, step in enumerate(steps) if isinstance(step, Name) and step.name.endswith(".json")]
     renamed = [place for place in saved if steps[place].source]  # type: ignore[union-attr]

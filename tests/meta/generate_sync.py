@@ -19,7 +19,6 @@ FILES = {
     "backends/http/_async/conversation.py": "backends/http/_sync/conversation.py",
     "client/_async/__init__.py": "client/_sync/__init__.py",
     "client/_async/admin.py": "client/_sync/admin.py",
-    "client/_async/blocking.py": "client/_sync/blocking.py",
     "client/_async/client.py": "client/_sync/client.py",
     "client/_async/collection.py": "client/_sync/collection.py",
     "client/_async/files.py": "client/_sync/files.py",
@@ -30,8 +29,6 @@ FILES = {
 
 #: Pattern -> text, applied in this order to every line.
 SUBSTITUTIONS = {
-    r"await to_thread\(call, ": "call(",
-    r" *from asyncio import to_thread\n\n": "",
     r"\b__ainit__\b": "__init__",
     r"\basync def\b": "def",
     r"\bawait ": "",
@@ -43,6 +40,11 @@ SUBSTITUTIONS = {
     r"\bclient\._async\b": "client._sync",
     r"\bcls\.create\(": "cls(",
     r"\brun_async\b": "run",
+    # Nothing waits for an event loop here: what runs beside it is called.
+    r"\bblocking\.run\(([\w.]+)\)": r"\1()",
+    r"\bblocking\.run\(([\w.]+), ": r"\1(",
+    r"\bblocking\.run\(\n *([\w.]+),\n": r"\1(\n",
+    r"from chroma_nb\.client\._sync import blocking\n": "",
 }
 
 #: The formatter would join other lines, now that words are gone.

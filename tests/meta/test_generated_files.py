@@ -18,6 +18,7 @@ def test_the_synchronous_client_is_current(capsys: pytest.CaptureFixture[str]) -
 def test_every_file_of_the_client_is_generated() -> None:
     client = Path(generate_sync.PACKAGE, "client")
     by_hand = {f"client/_async/{path.name}" for path in (client / "_async").glob("*.py")}
+    by_hand.remove("client/_async/blocking.py")  # which nothing synchronous needs
     assert by_hand == {source for source in generate_sync.FILES if source.startswith("client/")}
     generated = {f"client/_sync/{path.name}" for path in (client / "_sync").glob("*.py")}
     assert generated == {target for target in generate_sync.FILES.values() if target.startswith("client/")}

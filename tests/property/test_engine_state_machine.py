@@ -22,6 +22,7 @@ from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import changelog
+from chroma_nb.engine.transactions import maintenance
 from chroma_nb.query.parsing import parse_where
 from chroma_nb.records import Records
 
@@ -209,7 +210,7 @@ def _small_thresholds(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     elif not HnswIndex.available():
         pytest.skip("hnswlib is not installed")
     monkeypatch.setattr(changelog, "KEPT", 2)
-    monkeypatch.setattr(planner, "SMALLEST_WASTE", 4 * 4 * 4)
+    monkeypatch.setattr(maintenance, "SMALLEST_WASTE", 4 * 4 * 4)
     monkeypatch.setattr(planner, "LARGEST_SHARE", 1.0)
 
 

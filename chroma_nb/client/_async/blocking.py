@@ -1,4 +1,4 @@
-"""Where a client calls what takes long: checking arguments and embedding texts keep an event loop waiting."""
+"""Work that takes long, off the event loop: checking arguments, embedding texts. The synchronous client calls it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def run(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``call(*args, **kwargs)``, off the event loop where there is one."""
+    """``call(*args, **kwargs)`` in a thread, while the event loop goes on."""
     from asyncio import to_thread
 
     return await to_thread(call, *args, **kwargs)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -19,10 +19,10 @@ from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
-from chroma_nb.engine.locks import ReadersWriterLock
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.types import Array, Fields
 
+T = TypeVar("T")
 Metadatas = Sequence[Fields | None]
 
 UNKNOWN: Final = -1
@@ -51,6 +51,52 @@ class Delta:
     def __len__(self) -> int:
         """Records changed."""
         return len(self.positions) + len(self.rewritten_rows) + len(self.removed_rows) + 1
+
+
+class ReadersWriterLock:
+    """Many readers or one writer; a waiting writer goes before new readers.
+
+    Not re-entrant, and readers must not become writers. Who reads is noted by thread: a mark that an interrupt
+    left behind is taken away by the same thread's next use, and releasing twice does no harm. Everything else is
+    locks of Python's own in ``with``: between them and their block no interrupt is delivered, as it is within a
+    context manager that is written in Python.
+    """
+
+    def __init__(self) -> None:
+        self._entrance = threading.Lock()  # held by a writer, and for a moment by readers who come
+        self._leaving = threading.Lock()
+        self._readers: set[int] = set()
+        self._last_has_left: threading.Lock | None = None  # a writer waits until it is released
+
+    def acquire_reading(self) -> None:
+        """Wait for writers, then read beside other readers until ``release_reading``."""
+        with self._entrance:
+            self._readers.add(threading.get_ident())
+
+    def release_reading(self) -> None:
+        """The other end of ``acquire_reading``."""
+        with self._leaving:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._readers.discard(threading.get_ident())
+        if self._last_has_left is not None and not self._readers:
+            if self._last_has_left.locked():  # else an interrupt came after this, and before the next line
+                self._last_has_left.release()
+            self._last_has_left = None
+
+    def write(self, change: Callable[[], T]) -> T:
+        """Do ``change`` alone, with no reader and no other writer; returns what it returns."""
+        with self._entrance:
+            waiting = None
+            with self._leaving:
+                self._leave()
+                if self._readers:
+                    waiting = self._last_has_left = threading.Lock()
+                    waiting.acquire()
+            if waiting is not None:
+                waiting.acquire()
+            return change()
 
 
 class CollectionInMemory:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 
-from chroma_nb.engine.arrays import Float64, Ints
+from chroma_nb.engine.arrays import EMPTY, Float64, Ints
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
@@ -21,6 +21,7 @@ from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import VectorStore
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
+from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import Matrix
 
 
@@ -31,8 +32,13 @@ class Snapshot:
     connection: sqlite3.Connection
     row: CollectionRow
     memory: CollectionInMemory
-    vectors: VectorStore | None
+    open_vectors: Callable[[CollectionRow], VectorStore | None]
     on_disk: bool
+
+    @cached_property
+    def vectors(self) -> VectorStore | None:
+        """The vectors, opened by the first who needs them; None before the first one."""
+        return self.open_vectors(self.row)
 
     @property
     def store(self) -> VectorStore:
@@ -44,8 +50,7 @@ class Snapshot:
     @property
     def matrix(self) -> Matrix:
         """The vectors by slot, holes included; shape (slots, dimension)."""
-        vectors = self.store if self.vectors is None else self.vectors
-        return vectors.view(self.memory.next_slot)
+        return self.store.view(self.memory.next_slot)
 
     def check_dimension(self, vectors: Matrix | None) -> None:
         """InvalidArgumentError unless ``vectors``, shape (n, dimension), are of the collection's dimension."""
@@ -85,6 +90,54 @@ class Snapshot:
         whole = len(rows) == self.memory.live and not self.row.hidden
         positions = self.memory.positions[rows]
         return records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
+
+    # --- results ---------------------------------------------------------------------------------------------
+
+    def get_result(self, rows: Ints, include: Sequence[str]) -> GetResult:
+        """The records in ``rows`` (ascending) as ``collection.get`` returns them."""
+        texts = self.texts(rows, include)
+        ids = self.memory.ids
+        return GetResult(
+            ids=list(ids) if len(rows) == len(ids) else list(map(ids.__getitem__, rows.tolist())),
+            embeddings=self.embeddings(rows) if "embeddings" in include else None,
+            documents=texts.get("document"),
+            uris=texts.get("uri"),
+            included=list(include),
+            data=None,
+            metadatas=texts.get("metadata"),
+        )
+
+    def query_result(self, found: list[tuple[Ints, Float64]], include: Sequence[str]) -> QueryResult:
+        """The (rows, distances) of each query as ``collection.query`` returns them; checksums are compared."""
+        memory, ids = self.memory, self.memory.ids
+        every = np.unique(np.concatenate([rows for rows, _ in found])) if found else EMPTY
+        texts = self.texts(every, include, checksums=self.on_disk)
+        if self.on_disk and len(every):
+            self.check_vectors(every, texts.pop("crc"))
+        ids_of_each: list[list[str]] = []
+        texts_of_each: dict[str, list[list[Any]]] = {field: [] for field in texts}
+        distances_of_each: list[list[float]] = []
+        for rows, distances in found:
+            distances_of_each.append(distances.tolist())
+            ids_of_each.append(list(map(ids.__getitem__, rows.tolist())))
+            places = np.searchsorted(every, rows).tolist()
+            for field, column in texts.items():
+                texts_of_each[field].append(list(map(column.__getitem__, places)))
+        embeddings = None
+        if "embeddings" in include:
+            embeddings = [
+                self.matrix[memory.slots[rows]].astype(np.float64) if len(rows) else np.empty(0) for rows, _ in found
+            ]
+        return QueryResult(
+            ids=ids_of_each,
+            embeddings=embeddings,
+            documents=texts_of_each.get("document"),
+            uris=texts_of_each.get("uri"),
+            included=list(include),
+            data=None,
+            metadatas=texts_of_each.get("metadata"),
+            distances=distances_of_each if "distances" in include else None,
+        )
 
     # --- vectors ---------------------------------------------------------------------------------------------
 

@@ -33,8 +33,6 @@ SMALLEST_EF: Final = 200
 #: A batch of queries this large is cheaper by one matrix product, as long as the records are few.
 BATCH: Final = 32
 BATCH_ROWS: Final = 50_000
-#: Bytes of unused vectors below which a vector file is left as it is.
-SMALLEST_WASTE: Final = 1 << 20
 #: Share of a build's estimated cost that exact searches may cost before it is started.
 SHARE_OF_BUILD: Final = 0.1
 #: Seconds a build costs per vector of 384 dimensions (one thread).
@@ -116,11 +114,3 @@ def worth_building(*, live: int, dimension: int, exact_seconds: float) -> bool:
     if live * dimension * 4 < SMALLEST_GRAPH_BYTES:
         return False
     return exact_seconds > SHARE_OF_BUILD * live * BUILD_SECONDS * dimension / 384
-
-
-def worth_compacting(*, live: int, dead: int, dimension: int) -> bool:
-    """Whether more than half of a vector file, and enough to be worth a copy, is no record's vectors.
-
-    So a copy of what lives comes after at least as much was written: each write pays a fixed share of it.
-    """
-    return dead * dimension * 4 > max(live * dimension * 4, SMALLEST_WASTE)

@@ -204,33 +204,6 @@ class VectorFile:
         self._view = np.empty((0, self.dimension), np.float32)
 
 
-class LostVectors:
-    """Vectors whose file is gone: texts and metadata are read without them, whatever needs them raises."""
-
-    def __init__(self, dimension: int, error: InternalError) -> None:
-        self.dimension = dimension
-        self._error = error
-
-    def write(self, first_slot: int, rows: Matrix) -> None:
-        """Raises the error."""
-        raise self._error
-
-    def allocate(self, slots: int) -> None:
-        """Raises the error."""
-        raise self._error
-
-    def sync(self, *, names: bool = False) -> None:
-        """Raises the error."""
-        raise self._error
-
-    def view(self, slots: int) -> Matrix:
-        """Raises the error."""
-        raise self._error
-
-    def close(self) -> None:
-        """Nothing to give back."""
-
-
 def bytes_of(rows: Matrix) -> memoryview:
     """The rows as a file holds them: little-endian float32."""
     return np.ascontiguousarray(rows, "<f4").data.cast("B")

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
 from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.engine.search import planner
 from chroma_nb.engine.search.background import GraphBuilder
 from chroma_nb.engine.search.graph import GraphSource
 from chroma_nb.engine.storage import catalog, directory, migrations
@@ -23,6 +23,9 @@ from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.engine.transactions.running import Transactions
 from chroma_nb.errors import ChromaError, InternalError, _MissingError, _NoRoomError
 from chroma_nb.types import Json
+
+#: Bytes of unused vectors below which a vector file is left as it is.
+SMALLEST_WASTE: Final = 1 << 20
 
 
 class Maintenance:
@@ -39,7 +42,7 @@ class Maintenance:
     def compact_if_worth_it(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """Compact a collection most of whose vector file is unused; without room the next write tries again."""
         dead = memory.next_slot - memory.live
-        if planner.worth_compacting(live=memory.live, dead=dead, dimension=row.dimension or 0):
+        if worth_compacting(live=memory.live, dead=dead, dimension=row.dimension or 0):
             with contextlib.suppress(ChromaError, OSError):
                 self.compact(UUID(row.id))
 
@@ -261,3 +264,11 @@ def _vacuumed(connection: Connection) -> list[str]:
     finally:
         connection.execute("PRAGMA secure_delete=OFF")
     return ["the journal, which may hold deleted text, was not emptied: another process is reading"] if busy else []
+
+
+def worth_compacting(*, live: int, dead: int, dimension: int) -> bool:
+    """Whether more than half of a vector file, and enough to be worth a copy, is no record's vectors.
+
+    So a copy of what lives comes after at least as much was written: each write pays a fixed share of it.
+    """
+    return dead * dimension * 4 > max(live * dimension * 4, SMALLEST_WASTE)

@@ -18,7 +18,7 @@ from chroma_nb.engine.storage.directory import identity
 from chroma_nb.engine.storage.room import Room
 from chroma_nb.engine.storage.sqlite import Connection, Connections, Durability
 from chroma_nb.engine.storage.stores import VectorStores
-from chroma_nb.engine.storage.vectors import LostVectors, VectorStore
+from chroma_nb.engine.storage.vectors import VectorStore
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import InternalError, _ClosedError, _DamagedError
 
@@ -118,21 +118,22 @@ class Transactions:
     def read_collection(self, collection_id: UUID, work: Callable[[Snapshot], T], context: str = "") -> T:
         """Do ``work`` in one read transaction, with the collection in memory at the same seq."""
         self.check_open(writing=False)
-        ident = str(collection_id)
+        ident, vectors = str(collection_id), self.stores.current
         for attempt in range(_ATTEMPTS):
+            if attempt == _ATTEMPTS_FOR_FILE:
+                vectors = self._store
             with self.connections.one_at_a_time:
                 connection = self.connections.begin()
                 try:
-                    row = catalog.known_collection(connection, ident, context)
+                    row = connection.catalog.get(ident) or catalog.known_collection(connection, ident, context)
                     memory = self.refreshed(connection, row)
                     if memory is None:
                         continue  # another thread is ahead of our snapshot: take a newer one
-                    store = self._store_to_read(row, last=attempt >= _ATTEMPTS_FOR_FILE)
                     try:
                         memory.lock.acquire_reading()
                         if memory.seq != row.seq or memory.generation != row.generation:
                             continue
-                        return work(Snapshot(connection, row, memory, store, self.directory is not None))
+                        return work(Snapshot(connection, row, memory, vectors, self.directory is not None))
                     finally:
                         memory.lock.release_reading()
                 except FileNotFoundError:
@@ -143,14 +144,12 @@ class Transactions:
                     self.connections.end(connection)
         raise InternalError(f"collection [{ident}] changed {_ATTEMPTS} times while it was read; try again")
 
-    def _store_to_read(self, row: CollectionRow, *, last: bool) -> VectorStore | None:
-        """The vectors of a collection; when they are lost, at the ``last`` look, what says so to whom needs them."""
+    def _store(self, row: CollectionRow) -> VectorStore | None:
+        """The vectors of a collection; an error that says so when their file is lost."""
         try:
             return self.stores.current(row)
-        except FileNotFoundError:
-            if not last:
-                raise
-            return LostVectors(row.dimension or 0, self.stores.lost(row))
+        except FileNotFoundError as error:
+            raise self.stores.lost(row) from error
 
     def write_collection(
         self,
@@ -189,15 +188,11 @@ class Transactions:
         memory = self.refreshed(connection, row)
         if memory is None:
             raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
-        try:
-            store = self.stores.current(row)
-        except FileNotFoundError as error:
-            raise self.stores.lost(row) from error
         return Writing(
             connection,
             row,
             memory,
-            store,
+            self._store,
             self.directory is not None,
             open_store=lambda dimension: self.stores.first(row, dimension),
             durable=self.durable,
