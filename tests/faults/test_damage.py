@@ -70,6 +70,35 @@ def test_an_empty_or_missing_database_beside_vectors_is_refused_and_nothing_touc
     assert not database.exists() or not database.stat().st_size
 
 
+@pytest.mark.parametrize("left", ["gone", "zero bytes"])
+@pytest.mark.parametrize("had_tables", [False, True], ids=["the first transaction", "a later transaction"])
+def test_a_rollback_journal_alone_tells_of_a_database_only_when_it_had_pages(
+    tmp_path: Path, had_tables: bool, left: str
+) -> None:
+    """A loss of power in the first transaction may keep the journal and not the database's name."""
+    directory, elsewhere = tmp_path / "db", tmp_path / "other.sqlite3"
+    directory.mkdir()
+    with contextlib.closing(sqlite3.connect(elsewhere, isolation_level=None)) as connection:
+        if had_tables:
+            connection.execute("CREATE TABLE songs (title TEXT)")
+        connection.execute("PRAGMA cache_size=1")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE birds (name TEXT)")
+        connection.executemany("INSERT INTO birds VALUES (?)", [("wren" * 500,)] * 200)  # more than the cache holds
+        journal = Path(f"{elsewhere}-journal").read_bytes()
+    (directory / "chroma_nb.sqlite3-journal").write_bytes(journal)
+    if left == "zero bytes":
+        (directory / "chroma_nb.sqlite3").touch()
+    if had_tables:
+        with pytest.raises(InternalError, match=r"missing or empty.*remove chroma_nb\.sqlite3-journal to begin anew"):
+            SharedEngine.open(directory)
+        assert (directory / "chroma_nb.sqlite3-journal").read_bytes() == journal
+    else:
+        engine = SharedEngine.open(directory)
+        assert engine.verify() == []
+        engine.close()
+
+
 @pytest.mark.parametrize("kept", [100, 4096, 20_000])
 def test_a_truncated_database_is_an_error_that_says_so(closed, kept: int) -> None:
     directory, _ = closed

@@ -55,10 +55,10 @@ def identity(path: Path) -> tuple[int, int]:
 CHROMAS_FILES: Final = ("chroma.sqlite3", "chroma-collections.parquet")
 #: What stands beside a database of ours and never without one.
 _TRACES: Final = ("vectors", "cache", replacing.RECORD_FOLDER, f"{replacing.REPLACED}*")
-#: Journals that say so when the file itself is missing, and when it is of no bytes: a kill while it is made for the
-#: first time leaves a rollback journal beside an empty file.
-_JOURNALS_OF_MISSING: Final = (f"{sqlite.FILE_NAME}-wal", f"{sqlite.FILE_NAME}-journal")
-_JOURNALS_OF_EMPTY: Final = _JOURNALS_OF_MISSING[:1]
+#: What a rollback journal begins with (https://sqlite.org/fileformat2.html#the_rollback_journal), and where in it
+#: stands how many pages the database had.
+_JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
+_PAGES_BEFORE: Final = slice(16, 20)
 
 
 def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
@@ -71,8 +71,8 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
     size = database.stat().st_size if database.exists() else None
     if size and not no_tables:
         return
-    journals = _JOURNALS_OF_MISSING if size is None else () if size else _JOURNALS_OF_EMPTY
-    found = [entry for name in (*_TRACES, *journals) for entry in path.glob(name) if _holds_something(entry)]
+    found = [entry for name in _TRACES for entry in path.glob(name) if _holds_something(entry)]
+    found += [] if size else _journals(database)
     names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in found]
     names = [name for name in names if name != f"{replacing.RECORD_FOLDER}/"] or names
     if size == 0 and not names and any(_holds_something(path / name) for name in CHROMAS_FILES):
@@ -81,6 +81,22 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
         raise _DamagedError(
             f"{database} is missing or empty: the database was lost, {_what_is_left(path, names)} (nothing was touched)"
         )
+
+
+def _journals(database: Path) -> list[Path]:
+    """The journals that say that a database, which is missing or empty, held something.
+
+    A rollback journal stands beside an empty database, and after a loss of power beside none, when the very first
+    transaction was not finished: it then says that there were no pages before, or was not written itself.
+    """
+    log = database.with_name(f"{database.name}-wal")
+    rollback = database.with_name(f"{database.name}-journal")
+    found = [log] if _holds_something(log) else []
+    with contextlib.suppress(OSError), rollback.open("rb") as file:
+        header = file.read(_PAGES_BEFORE.stop)
+        if header.startswith(_JOURNAL_MAGIC) and any(header[_PAGES_BEFORE]):
+            found.append(rollback)
+    return found
 
 
 def _holds_something(entry: Path) -> bool:
