@@ -210,13 +210,10 @@ class Writer(crash_test.Writer):
         if done:
             self._model = crash_test.applied(self._model, call)
 
-    def _choose(self, op: str | None) -> dict[str, Any]:
-        call = super()._choose(op)
+    def _made(self, call: dict[str, Any]) -> bool:
         if call["op"] == "create":
             self._client.get_or_create_collection(self._name, embedding_function=Texts())
-        return call
-
-    def _made(self, call: dict[str, Any]) -> bool:
+            return True
         if "way" not in call:
             self._make(call)
             return True
@@ -257,10 +254,12 @@ class Writer(crash_test.Writer):
                     os._exit(0)
                 raise KeyboardInterrupt
 
+        if self._model is None:
+            self.step()  # which makes the collection
         self._seq += 1
         fresh = [f"r{self._next + offset}" for offset in range(15)]
         call = {"op": "add", "seq": self._seq, "ids": fresh, "way": "stops"}
-        collection = self._client.get_or_create_collection(self._name, embedding_function=Texts())
+        collection = self._client.get_collection(self._name, embedding_function=Texts())
         self._note(call)
         with mock.patch.object(engines.Engine, "stage", staging), contextlib.suppress(KeyboardInterrupt):
             collection.add(frame(call, self._options.dimension))
