@@ -1,6 +1,8 @@
 """Configuration and Schema: what is written, what it comes to, what is refused. Facts observed of Chroma 1.5.9."""
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -480,6 +482,29 @@ def test_a_key_without_a_name_says_nothing_of_the_others() -> None:
 def test_a_document_filter_is_refused_without_full_text_search() -> None:
     with pytest.raises(InvalidArgumentError, match="FTS indexing is disabled"):
         refuse(OFF, parse_where_document({"$contains": "x"}))
+
+
+def _places(value: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, part in value.items():
+        yield (*path, name)
+        if isinstance(part, dict):
+            yield from _places(part, (*path, name))
+
+
+@pytest.mark.filterwarnings("ignore:legacy embedding function config:DeprecationWarning")
+@pytest.mark.parametrize("wrong", [None, {}, 5, [], "x", ...], ids=lambda wrong: "left out" if wrong is ... else None)
+@pytest.mark.parametrize("place", list(_places(Schema().serialize_to_json())), ids=".".join)
+def test_a_schema_with_one_wrong_part_is_stored_or_refused(place: tuple[str, ...], wrong: Any) -> None:
+    given = Schema().serialize_to_json()
+    inner = given
+    for name in place[:-1]:
+        inner = inner[name]
+    if wrong is ...:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = wrong
+    with contextlib.suppress(InvalidArgumentError):
+        assert resolve(None, None, given).serialized_schema
 
 
 def test_serialising_a_default_schema_warns_of_nothing() -> None:

@@ -187,7 +187,15 @@ def _publish(engine: Engine, request: r.Publish) -> Edited:
 
 
 def _checked_ids(ids: list[str] | None) -> list[str] | None:
-    return ids if ids is None or set(map(type, ids)) == _TEXTS else validate.check_query_ids(ids)
+    """TypeError unless all are str, UnicodeEncodeError for half of a surrogate pair: as Chroma takes them."""
+    if ids is None:
+        return None
+    checked = ids if set(map(type, ids)) == _TEXTS else validate.check_query_ids(ids)
+    try:
+        "".join(checked or ()).encode()
+    except UnicodeEncodeError as error:
+        raise refused(error) from None
+    return checked
 
 
 _TEXTS: Final = {str}

@@ -192,9 +192,11 @@ def _filled_schema(schema: Fields) -> Json:
     sparse = filled["defaults"].get("sparse_vector", {}).get("sparse_vector_index")
     if sparse is not None:
         sparse["config"].setdefault("bm25", False)
-    if "float_list" not in filled["keys"][EMBEDDING_KEY] or "float_list" not in filled["defaults"]:
-        raise InvalidArgumentError("Validation error: schema: the vector index is missing")
-    for place in _vector_places(filled):
+    try:
+        places = _vector_places(filled)
+    except KeyError:
+        raise InvalidArgumentError("Validation error: schema: the vector index is missing") from None
+    for place in places:
         _fill_vector_config(place)
     return filled
 
