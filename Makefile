@@ -44,8 +44,8 @@ test-all: test docs wheel-check crash ## make test, the documentation, the built
 wheel-check: $(TEST_READY) ## build the package; install it in a fresh environment for each Python from 3.11 to 3.13 found here
 	$(BIN)/python tests/meta/wheel_check.py $(WHEEL)
 
-crash: $(TEST_READY) ## kill writers at random moments, for minutes
-	$(BIN)/python -m pytest -q -m long -o faulthandler_timeout=3600 tests
+crash: $(TEST_READY) ## writers killed and power lost at random moments, for hours
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist load -m long -o faulthandler_timeout=3600 tests
 
 fuzz: $(TEST_READY) ## the property tests with new random examples (make test repeats the same ones)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=fuzz tests/property tests/congruence tests/engine
