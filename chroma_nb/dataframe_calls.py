@@ -24,11 +24,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from chroma_nb import cells, dataframe
+from chroma_nb import cells
 from chroma_nb.collection import Cursor, can_embed, can_load, edits_at_once, embeds_for_calls, values_by_key
-from chroma_nb.dataframe import BadRow
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Edited, Edits, Records
+from chroma_nb.tables import columns as table_columns
+from chroma_nb.tables import frames as table_frames
+from chroma_nb.tables import rows as table_rows
+from chroma_nb.tables.rows import BadRow
 from chroma_nb.types import Columns, Fields, IDs, Json, Mask, Matrix, Metadata, Options, Where, WhereDocument
 
 if TYPE_CHECKING:
@@ -153,12 +156,12 @@ def read(
     if page_size is None:
         whole = yield Call("get", {**arguments, "limit": limit, "offset": offset or None})
         yield from _warn_of_unknown(columns, whole)
-        return (yield Work(partial(dataframe.to_frame, whole, columns=columns)))  # type: ignore[no-any-return]
+        return (yield Work(partial(table_frames.to_frame, whole, columns=columns)))  # type: ignore[no-any-return]
     positive("page_size", page_size)
     pages = yield from _pages(Cursor(page_size, limit, offset), arguments)
     joined = yield Work(partial(_joined, pages))
     yield from _warn_of_unknown(columns, joined)
-    return (yield Work(partial(dataframe.to_frame, joined, columns=columns)))  # type: ignore[no-any-return]
+    return (yield Work(partial(table_frames.to_frame, joined, columns=columns)))  # type: ignore[no-any-return]
 
 
 def _pages(cursor: Cursor, arguments: Options) -> Calls[list[Columns]]:
@@ -178,17 +181,17 @@ def _warn_of_unknown(columns: Sequence[str] | None, found: Columns) -> Calls[Non
     """
     if columns is None:
         return
-    unknown = dict.fromkeys(dataframe.keys_among(columns))
+    unknown = dict.fromkeys(table_columns.keys_among(columns))
     known = set(values_by_key(found.get("metadatas") or ()))
     cursor = Cursor(_BATCH)
     for limit, offset in cursor:
-        unknown = {name: None for name in unknown if name.removeprefix(dataframe.METADATA_PREFIX) not in known}
+        unknown = {name: None for name in unknown if name.removeprefix(table_columns.METADATA_PREFIX) not in known}
         if not unknown:
             return
         page = yield Call("get", {"include": ["metadatas"], "limit": limit, "offset": offset})
         known.update(values_by_key(page["metadatas"] or ()))
         cursor.passed(len(page["ids"]))
-    unknown = {name: None for name in unknown if name.removeprefix(dataframe.METADATA_PREFIX) not in known}
+    unknown = {name: None for name in unknown if name.removeprefix(table_columns.METADATA_PREFIX) not in known}
     if cursor.read:
         for name in unknown:
             close = difflib.get_close_matches(name, sorted(known), 1)
@@ -203,7 +206,7 @@ def page(where: Where | None, columns: Sequence[str] | None, limit: int, offset:
     found = yield Call("get", {"where": where, "include": fields_of(columns), "limit": limit, "offset": offset})
     if offset == 0:
         yield from _warn_of_unknown(columns, found)
-    return (yield Work(partial(dataframe.to_frame, found, columns=columns))) if found["ids"] else None
+    return (yield Work(partial(table_frames.to_frame, found, columns=columns))) if found["ids"] else None
 
 
 def frames(
@@ -229,7 +232,7 @@ def fields_of(columns: Sequence[str] | None) -> list[str]:
     if columns is None:
         return ["documents", "metadatas", "uris"]
     fields = {"document": "documents", "uri": "uris", "embedding": "embeddings", "data": "data"}
-    columns = dataframe.column_names(columns)
+    columns = table_columns.column_names(columns)
     wanted = [fields[name] for name in columns if name in fields]
     if any(name != "id" and name not in fields for name in columns):
         wanted.append("metadatas")
@@ -318,11 +321,11 @@ def _skipped_text(skipped: list[BadRow]) -> list[str]:
 def write(verb: Verb, frame: object, *, bar: Bar | None = None, **columns: Any) -> Calls[Written]:
     """Write the rows of a frame as ``add``, ``upsert`` or ``update`` would.
 
-    ``columns`` are the options of ``dataframe.from_frame``. A frame whose ids are only its row numbers may fill a
+    ``columns`` are the options of ``table_rows.from_frame``. A frame whose ids are only its row numbers may fill a
     collection, but not change a record that is there: the next frame, or this one in another order, has the same
     numbers for other rows.
     """
-    found = yield Work(partial(dataframe.from_frame, frame, partial=verb == "update", **columns))
+    found = yield Work(partial(table_rows.from_frame, frame, partial=verb == "update", **columns))
     if verb == "upsert":
         found = found.without(_only_uris(found.records), columns.get("on_error", "raise"))
     records = found.records
@@ -854,7 +857,7 @@ def sync(
     Everything is computed and embedded before anything is changed, and then changed at once. Where the collection
     cannot take a part away (over HTTP, chromadb's own), the record is deleted and added again, whole.
     """
-    found = yield Work(partial(dataframe.from_frame, frame, partial=True, **columns))
+    found = yield Work(partial(table_rows.from_frame, frame, partial=True, **columns))
     current = yield from _state(found.records, page_size)
     known = frozenset(current["ids"])
     found = found.without(_new_without_content(found.records, known), columns.get("on_error", "raise"))

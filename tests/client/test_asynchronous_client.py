@@ -11,7 +11,6 @@ import pandas
 import pytest
 
 import chroma_nb
-from chroma_nb import dataframe
 from chroma_nb.backends import opening
 from chroma_nb.backends.embedded import EmbeddedBackend, open_embedded
 from chroma_nb.client._async.admin import AsyncAdminClient
@@ -20,6 +19,7 @@ from chroma_nb.config import Settings
 from chroma_nb.embedding_functions.base import EmbeddingFunction
 from chroma_nb.errors import NotFoundError
 from chroma_nb.operations.requests import R, Request
+from chroma_nb.tables import frames, rows
 from chroma_nb.types import Documents, Embeddings
 
 SETTINGS = Settings(chroma_api_impl="chromadb.api.async_fastapi.AsyncFastAPI", allow_reset=True)
@@ -129,8 +129,8 @@ def test_an_event_loop_goes_on_while_a_table_is_converted(
         async with await AsyncClient.create(settings=SETTINGS) as client:
             birds = await client.create_collection("birds", embedding_function=None)
             await birds.add(ids="crow", embeddings=[0, 1])
-            for name in ("from_frame", "to_frame"):
-                monkeypatch.setattr(dataframe, name, while_the_loop_goes_on(getattr(dataframe, name)))
+            for module, name in ((rows, "from_frame"), (frames, "to_frame")):
+                monkeypatch.setattr(module, name, while_the_loop_goes_on(getattr(module, name)))
             await call(birds, pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]]}))
 
     asyncio.run(life())

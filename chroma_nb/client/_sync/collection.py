@@ -15,12 +15,12 @@ from chroma_nb.client._sync.files import Files
 from chroma_nb.client._sync.frames import Frames
 from chroma_nb.client._sync.server import Server
 from chroma_nb.client.collection_common import CollectionCommon
-from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import Target
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.tables.kinds import is_frame
 from chroma_nb.types import (
     ID,
     URI,

@@ -13,9 +13,9 @@ from chroma_nb import dataframe_calls
 from chroma_nb._above import from_above
 from chroma_nb.cells import Dates
 from chroma_nb.collection import Cursor
-from chroma_nb.dataframe import OnError
 from chroma_nb.dataframe_calls import Synced, Written, run
 from chroma_nb.embedding_functions.progress import record_bar
+from chroma_nb.tables.rows import OnError
 from chroma_nb.types import Json, Where, WhereDocument
 
 if TYPE_CHECKING:
