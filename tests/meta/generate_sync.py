@@ -19,7 +19,6 @@ FILES = {
     "backends/http/_async/conversation.py": "backends/http/_sync/conversation.py",
     "client/_async/__init__.py": "client/_sync/__init__.py",
     "client/_async/admin.py": "client/_sync/admin.py",
-    "client/_async/blocking.py": "client/_sync/blocking.py",
     "client/_async/client.py": "client/_sync/client.py",
     "client/_async/collection.py": "client/_sync/collection.py",
     "client/_async/files.py": "client/_sync/files.py",
@@ -28,10 +27,11 @@ FILES = {
     "operations/async_protocols.py": "operations/protocols.py",
 }
 
-#: Pattern -> text, applied in this order to every line.
+#: Pattern -> text, applied in this order. What runs off the event loop is a plain call.
 SUBSTITUTIONS = {
-    r"await to_thread\(call, ": "call(",
-    r" *from asyncio import to_thread\n\n": "",
+    r"from chroma_nb import _blocking as blocking\n": "",
+    r"\bawait blocking\.run\(([\w.]+)\)": r"\1()",
+    r"\bawait blocking\.run\((\s*)([\w.]+),\s+": r"\2(\1",
     r"\b__ainit__\b": "__init__",
     r"\basync def\b": "def",
     r"\bawait ": "",

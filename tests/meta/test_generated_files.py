@@ -28,6 +28,9 @@ def test_every_file_of_the_client_is_generated() -> None:
     [
         ("async def add(self) -> None:\n", "def add(self) -> None:\n"),
         ("    return await self.handle(x)\n", "    return self.handle(x)\n"),
+        ("    await blocking.run(file.close)\n", "    file.close()\n"),
+        ("    x = await blocking.run(read, path, size=3)\n", "    x = read(path, size=3)\n"),
+        ("    x = await blocking.run(\n        read,\n        path,\n    )\n", "    x = read(\n        path,\n    )\n"),
         ("class AsyncClient(AsyncClientAPI):\n", "class Client(ClientAPI):\n"),
         ("a\n    # async only\n    b\n    # end async only\nc\n", "a\nc\n"),
         ('"""Asynchronous, awaited."""\n', '"""Asynchronous, awaited."""\n'),

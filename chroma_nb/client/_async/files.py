@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from chroma_nb import _blocking as blocking
 from chroma_nb import dataframe_calls
 from chroma_nb._optional import Untyped
-from chroma_nb.client._async import blocking
 from chroma_nb.dataframe_calls import run_async
 from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from chroma_nb.client._sync import blocking
 from chroma_nb.client._sync.files import Files
 from chroma_nb.client._sync.frames import Frames
 from chroma_nb.client._sync.server import Server
@@ -79,10 +78,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds.count()
         2
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
-        request = blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
+        request = prepare.add(target, ids, embeddings, metadatas, documents, images, uris)
         if target.asked:
             self._record_model(target)
         return self._client._backend.handle(request)
@@ -109,10 +108,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     sorted(birds.get("wren")["metadatas"][0].items())
         [('grams', 10), ('song', True)]
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
-        request = blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
+        request = prepare.update(target, ids, embeddings, metadatas, documents, images, uris)
         if target.asked:
             self._record_model(target)
         return self._client._backend.handle(request)
@@ -136,10 +135,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds.get()["documents"]
         ['a wren', None]
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
-        request = blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
+        request = prepare.upsert(target, ids, embeddings, metadatas, documents, images, uris)
         if target.asked:
             self._record_model(target)
         return self._client._backend.handle(request)
@@ -181,7 +180,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
     def _embed(self, input: list[object], call: str = "add") -> Matrix:
         """A vector for each document, by the embedding function that ``add`` would take; Chroma's name for it."""
         target = self._target
-        found = blocking.run(prepare.vectors, target, input, call)
+        found = prepare.vectors(target, input, call)
         if not self._edits_at_once:  # else it is noted by the call that writes
             self._record_model(target)
         return found
@@ -249,7 +248,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
         result = self._client._backend.handle(request)
         result.where_document = where_document
-        return blocking.run(self._with_data, result, include) if "data" in include else result
+        return self._with_data(result, include) if "data" in include else result
 
     def peek(self, limit: int = 10) -> GetResult:
         """The first ``limit`` records, with metadatas, documents and embeddings."""
@@ -285,8 +284,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     found["ids"], found["distances"]
         ([['wren'], ['crow']], [[0.0], [1.0]])
         """
-        request = blocking.run(
-            prepare.query,
+        request = prepare.query(
             self._target,
             query_embeddings,
             query_texts,
@@ -301,7 +299,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         result = self._client._backend.handle(request)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
-        return blocking.run(self._with_data, result, include) if "data" in include else result
+        return self._with_data(result, include) if "data" in include else result
 
     def explain(
         self,
@@ -318,8 +316,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
         For an embedded client; a server has no words for it (NotImplementedError).
         """
-        query = blocking.run(
-            prepare.query,
+        query = prepare.query(
             self._target,
             query_embeddings,
             query_texts,
@@ -371,7 +368,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
-        request = blocking.run(prepare.search, self._target, searches, read_level)
+        request = prepare.search(self._target, searches, read_level)
         return self._client._backend.handle(request)
 
     def fork(self, new_name: str) -> Collection:

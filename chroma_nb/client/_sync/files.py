@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from chroma_nb import dataframe_calls
 from chroma_nb._optional import Untyped
-from chroma_nb.client._sync import blocking
 from chroma_nb.dataframe_calls import run
 from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
@@ -88,7 +87,7 @@ class Files:
         holds no records, DuplicateIDError for an id that occurs twice. Needs pyarrow.
         """
         dataframe_calls.positive("batch_size", batch_size)
-        total, batches = blocking.run(parquet.read, path, batch_size)
+        total, batches = parquet.read(path, batch_size)
         return self._read(batches, total)
 
     def from_jsonl(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
@@ -135,10 +134,10 @@ class Files:
             with progress_bar(len(ids), description="writing", unit="record") as bar:
                 for start in range(0, len(ids), batch_size):
                     got = self.get(ids=ids[start : start + batch_size], include=_FIELDS)
-                    blocking.run(file.write, Records.of_result(got))
+                    file.write(Records.of_result(got))
                     written += len(got["ids"])  # somebody may delete meanwhile
                     bar.update(len(got["ids"]))
-            blocking.run(file.close)
+            file.close()
         except BaseException:
             file.discard()
             raise

@@ -1,4 +1,7 @@
-"""Where a client calls what takes long: checking arguments and embedding texts keep an event loop waiting."""
+"""Where a coroutine calls what takes long: checking arguments, embedding texts and converting tables.
+
+In the synchronous code that is generated from it there is a plain call instead.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ T = TypeVar("T")
 
 
 async def run(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``call(*args, **kwargs)``, off the event loop where there is one."""
+    """``call(*args, **kwargs)``, off the event loop."""
     from asyncio import to_thread
 
     return await to_thread(call, *args, **kwargs)
