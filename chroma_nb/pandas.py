@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb import dataframe_calls
 from chroma_nb._optional import require
 from chroma_nb.cells import unmasked
 from chroma_nb.collection import Client, Collection
 from chroma_nb.embedding_functions.base import AnyEmbeddingFunction
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.progress import record_bar
+from chroma_nb.tables._sync.syncing import sync
 from chroma_nb.tables.columns import METADATA_PREFIX, is_of_hits, mark_hits
 from chroma_nb.tables.rows import ColumnOrValues, from_frame
 from chroma_nb.types import Matrix, Vector
@@ -65,8 +65,7 @@ class ChromaAccessor:
             if client is None:
                 raise ValueError(f"expected client= beside the name {collection!r}, or a collection, got neither")
             collection = client.get_or_create_collection(collection)
-        calls = dataframe_calls.sync(self._frame, delete=delete, bar=record_bar(progress), **columns)
-        dataframe_calls.run(collection, calls)
+        sync(collection, self._frame, delete=delete, bar=record_bar(progress), **columns)
         return collection
 
     def search(

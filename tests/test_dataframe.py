@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 
 from chroma_nb import dataframe_calls
 from chroma_nb.cells import is_missing
-from chroma_nb.dataframe_calls import plan_sync, read, run, sync, write
+from chroma_nb.dataframe_calls import read, run, sync, write
 from chroma_nb.records import Records
+from chroma_nb.tables import batches
 from chroma_nb.tables.frames import get_result_to_df, query_result_to_dfs, to_frame
 from chroma_nb.tables.kinds import is_frame
+from chroma_nb.tables.plan import plan_sync
 from chroma_nb.tables.rows import from_frame
 
 
@@ -597,7 +599,7 @@ def test_awaited_collections_have_them_too():
 
 
 def test_a_bar_follows_the_records_and_ends_with_an_error(collection, monkeypatch):
-    monkeypatch.setattr(dataframe_calls, "MEMORY_BUDGET", 0)  # what is written in one step has no progress to show
+    monkeypatch.setattr(batches, "MEMORY_BUDGET", 0)  # what is written in one step has no progress to show
 
     class Shown:
         def __init__(self, total, verb):
@@ -689,11 +691,11 @@ def test_sync_replaces_a_record_that_loses_its_document(collection):
     assert sorted(map(str, collection.get()["documents"])) == ["None", "one", "three"]
 
 
-def test_sync_refuses_a_new_row_that_nothing_could_find():
-    calls = sync(pd.DataFrame({"id": ["a", "b"], "document": ["one", None]}))
-    calls.send(next(calls).compute())  # the frame, as records
+def test_sync_refuses_a_new_row_that_nothing_could_find(collection):
+    watched = Calls(collection)
     with pytest.raises(ValueError, match="'b' is new"):
-        calls.send({"ids": [], "documents": []})
+        run(watched, sync(pd.DataFrame({"id": ["a", "b"], "document": ["one", None]})))
+    assert watched.made == []
 
 
 @given(st.data())

@@ -169,7 +169,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     @property
     def _edits_at_once(self) -> bool:
         """Whether many changes can be one transaction: not over HTTP."""
-        return self._client.edits_at_once
+        return self._client._backend.edits_at_once
 
     def _checked(self, call: str, records: Records) -> Records:
         """The records, checked as the arguments of ``call`` before anything is embedded."""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
-from chroma_nb import dataframe_calls
 from chroma_nb.collection import Collection
 from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
 from chroma_nb.jupyter.commands.options import target
 from chroma_nb.jupyter.session import Session
 from chroma_nb.plain import plain
+from chroma_nb.tables._sync.syncing import sync
+from chroma_nb.tables._sync.writing import write
+from chroma_nb.tables.batches import Verb
 from chroma_nb.tables.kinds import is_frame, to_pandas
 from chroma_nb.types import Options
 
@@ -94,10 +96,9 @@ def _write(session: Session, collection: Collection, frame: object, arguments: a
     if arguments.sync:
         if arguments.delete:
             session.confirm(f"Delete the records of {collection.name!r} that are in no row?", arguments.yes)
-        calls = dataframe_calls.sync(frame, delete=arguments.delete, page_size=_PAGE, bar=record_bar(None), **columns)
-        return dataframe_calls.run(collection, calls)
-    verb: dataframe_calls.Verb = "upsert" if arguments.upsert else "update" if arguments.update else "add"
-    return dataframe_calls.run(collection, dataframe_calls.write(verb, frame, bar=record_bar(None), **columns))
+        return sync(collection, frame, delete=arguments.delete, page_size=_PAGE, bar=record_bar(None), **columns)
+    verb: Verb = "upsert" if arguments.upsert else "update" if arguments.update else "add"
+    return write(collection, verb, frame, bar=record_bar(None), **columns)
 
 
 def _known_columns(frame: pandas.DataFrame, columns: Options) -> Options:
