@@ -1260,6 +1260,24 @@ def test_a_column_that_no_record_has_is_told_with_what_was_meant(collection):
             assert run(collection, calls)["yaer"].isna().all()
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda collection: collection.to_df(columns=["yaer"]),
+        lambda collection: list(collection.iter_df(columns=["yaer"])),
+        lambda collection: list(dataframe_calls.frames(collection, columns=["yaer"])),
+        lambda collection: run(collection, read(columns=["yaer"], page_size=2)),
+    ],
+    ids=["to_df", "iter_df", "frames", "run"],
+)
+def test_the_line_that_named_the_column_is_warned(ask, local_client):
+    collection = local_client.create_collection("years", embedding_function=None)
+    collection.add(example())
+    with pytest.warns(UserWarning, match="'yaer'") as warned:
+        ask(collection)
+    assert [one.filename for one in warned] == [__file__]
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_column_that_only_these_records_lack_is_empty_without_a_word(make_collection):
     collection = make_collection()

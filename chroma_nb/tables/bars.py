@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeAlias
 
-#: Makes a progress bar of so many records, for this verb: a context whose value has ``update(n)`` and ``done``.
-Bar: TypeAlias = Callable[[int | None, str], Any]
+
+class Counter(Protocol):
+    """What counts the records of a bar."""
+
+    @property
+    def done(self) -> int:
+        """How many are done."""
+
+    def update(self, n: int) -> None:
+        """``n`` more are done."""
+
+
+#: Makes a progress bar of so many records, for this verb.
+Bar: TypeAlias = Callable[[int | None, str], AbstractContextManager[Counter]]
 
 
 class CallBar:
     """The bar of a call, if there is one. Before anything is written its errors end the call; after that, nothing."""
 
-    def __init__(self, bar: Any, total: int | None) -> None:
+    def __init__(self, bar: Counter | None, total: int | None) -> None:
         self._bar, self._total = bar, total
 
     def reach(self, done: int) -> None:
@@ -39,6 +52,7 @@ class BarAfter(CallBar):
 
 @contextlib.contextmanager
 def shown_bar(bar: Bar | None, total: int | None, verb: str) -> Iterator[CallBar]:
+    """The bar that ``bar`` makes for a call, taken away at its end."""
     if bar is None:
         yield CallBar(None, total)
         return

@@ -34,6 +34,7 @@ def pieces(records: Records, most_bytes: int | None = None) -> Iterator[Records]
 
 
 def batches_of_alike(verb: Verb, records: Records) -> list[Records]:
+    """The records in lots that one call of ``verb`` can carry."""
     return [batch for rows in _alike(verb, records) for batch in _batches(records.take(rows).pruned())]
 
 

@@ -1,4 +1,4 @@
-"""What has to happen so that a collection equals a table. Touches nothing."""
+"""What has to happen so that a collection equals a table, by comparing the two. Calls no collection."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plan_sync(
     unread: Iterable[str | None] = (),
     keep_keys: bool = False,
 ) -> SyncPlan:
-    """Compare what a frame wants with what ``get`` answered. Touches nothing.
+    """Compare what a frame wants with what ``get`` returned.
 
     ``unread`` are the ids of rows that were left out: their records stay as they are. ``keep_keys``: a part or a
     metadata key that a row does not have is left as it is, as an update does.
