@@ -1,6 +1,7 @@
 """Cells: what a cell of a table, of whatever type, becomes as a metadata value; and what is a missing cell.
 
-Not tables: which column is which part of a record is said in ``dataframe.py``. pandas is asked only where it is loaded.
+Not tables: which column is which part of a record is said in ``tables/rows.py``. pandas is asked only where it is
+loaded.
 """
 
 from __future__ import annotations

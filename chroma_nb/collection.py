@@ -123,6 +123,37 @@ class Collection(Protocol):
         """Rename the collection."""
 
 
+class AsyncCollection(Protocol):
+    """A collection whose methods are awaited, as far as tables are concerned."""
+
+    async def get(
+        self,
+        ids: OneOrMany[ID] | None = None,
+        where: Where | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ...,
+    ) -> Columns:
+        """As of ``Collection``."""
+
+    async def add(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        *,
+        uris: OneOrMany[URI] | None = None,
+    ) -> None:
+        """As of ``Collection``."""
+
+    async def delete(
+        self, ids: list[ID] | None = None, where: Where | None = None, where_document: WhereDocument | None = None
+    ) -> object:
+        """As of ``Collection``."""
+
+
 class Client(Protocol):
     """A client whose methods return their result: of chroma_nb or of chromadb."""
 
@@ -261,9 +292,10 @@ def embeds_for_calls(collection: object) -> bool:
     return isinstance(getattr(collection, "_edits_at_once", None), bool)
 
 
-def can_load(collection: object) -> bool:
-    """Whether it has a data loader, which loads what uris point to; chromadb's has the same name for it."""
-    return getattr(collection, "_data_loader", None) is not None
+def data_loader(collection: object) -> Callable[..., list[object]] | None:
+    """What loads what uris point to, where the collection was given it; chromadb's has the same name for it."""
+    load: Callable[..., list[object]] | None = getattr(collection, "_data_loader", None)
+    return load
 
 
 # --- Reading in pages -----------------------------------------------------------------------------------

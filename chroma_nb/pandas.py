@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb import dataframe, dataframe_calls
 from chroma_nb._optional import require
 from chroma_nb.cells import unmasked
 from chroma_nb.collection import Client, Collection
-from chroma_nb.dataframe import ColumnOrValues
 from chroma_nb.embedding_functions.base import AnyEmbeddingFunction
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.progress import record_bar
+from chroma_nb.tables._sync.syncing import sync
+from chroma_nb.tables.columns import METADATA_PREFIX, is_of_hits, mark_hits
+from chroma_nb.tables.rows import ColumnOrValues, from_frame
 from chroma_nb.types import Matrix, Vector
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ class ChromaAccessor:
             if client is None:
                 raise ValueError(f"expected client= beside the name {collection!r}, or a collection, got neither")
             collection = client.get_or_create_collection(collection)
-        calls = dataframe_calls.sync(self._frame, delete=delete, bar=record_bar(progress), **columns)
-        dataframe_calls.run(collection, calls)
+        sync(collection, self._frame, delete=delete, bar=record_bar(progress), **columns)
         return collection
 
     def search(
@@ -92,7 +92,7 @@ class ChromaAccessor:
         if n_results < 1:
             raise ValueError(f"expected n_results of at least 1, got {n_results}")
         numbered = [str(row) for row in range(len(self._frame))]
-        records = dataframe.from_frame(self._frame, id=numbered, metadata=[], on_error="skip", **columns).records
+        records = from_frame(self._frame, id=numbered, metadata=[], on_error="skip", **columns).records
         if records.embeddings is None:
             texts = {int(row): text for row, text in zip(records.ids, records.documents or [], strict=True) if text}
             rows, vectors = np.array(list(texts), int), self._embedded(list(texts.values()), embedding_function)
@@ -104,10 +104,10 @@ class ChromaAccessor:
         distances = _cosine_distances(vectors, np.asarray(unmasked(query), np.float32))
         nearest = np.argsort(distances, kind="stable")[:n_results]
         found = self._frame.iloc[rows[nearest]]
-        if "distance" in found and not dataframe.is_of_hits(found, "distance"):
-            found = found.rename(columns={"distance": dataframe.METADATA_PREFIX + "distance"})
+        if "distance" in found and not is_of_hits(found, "distance"):
+            found = found.rename(columns={"distance": METADATA_PREFIX + "distance"})
         found = found.assign(distance=distances[nearest])
-        dataframe.mark_hits(found, ["distance"])
+        mark_hits(found, ["distance"])
         return found
 
     def _embedded(self, texts: Sequence[str], embedding_function: AnyEmbeddingFunction | None) -> Matrix:

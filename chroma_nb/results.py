@@ -1,7 +1,7 @@
 """What a collection's calls answer: Chroma's dicts.
 
 They are dicts and nothing else to Chroma code: equal to plain ones, printed like them. ``to_df()``
-and the rich display in a notebook are additions. How a table is made stands in ``dataframe.py``, how
+and the rich display in a notebook are additions. How a table is made stands in ``tables/frames.py``, how
 HTML is made in ``jupyter/``.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from chroma_nb import dataframe
 from chroma_nb._above import from_above
+from chroma_nb.tables.frames import to_frame
 from chroma_nb.types import Json, WhereDocument
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Result(dict[str, Any]):
           id document  year
         0  a      one  2020
         """
-        return dataframe.to_frame(self, columns=columns, query_texts=self.query_texts)
+        return to_frame(self, columns=columns, query_texts=self.query_texts)
 
     def _repr_html_(self) -> str:
         html: str = from_above("result_html")(self)

@@ -17,10 +17,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chroma_nb import dataframe, dataframe_calls
-from chroma_nb.dataframe import from_frame, get_result_to_df, query_result_to_dfs, to_frame
-from chroma_nb.dataframe_calls import plan_sync, read, run, sync, write
+from chroma_nb import dataframe_calls
+from chroma_nb.cells import is_missing
+from chroma_nb.dataframe_calls import read, run, sync, write
 from chroma_nb.records import Records
+from chroma_nb.tables import batches
+from chroma_nb.tables.frames import get_result_to_df, query_result_to_dfs, to_frame
+from chroma_nb.tables.kinds import is_frame
+from chroma_nb.tables.plan import plan_sync
+from chroma_nb.tables.rows import from_frame
 
 
 @contextlib.contextmanager
@@ -369,10 +374,10 @@ def test_polars_frames_are_read_by_protocol():
 
 def test_a_frame_is_recognised_by_its_protocol():
     pa = pytest.importorskip("pyarrow")
-    assert dataframe.is_frame(pd.DataFrame())
-    assert dataframe.is_frame(pa.table({"id": ["a"]}))
+    assert is_frame(pd.DataFrame())
+    assert is_frame(pa.table({"id": ["a"]}))
     for other in (["a"], "a", None, pd.Series(["a"]), pa.array(["a"]), np.eye(2), {"ids": []}):
-        assert not dataframe.is_frame(other)
+        assert not is_frame(other)
 
 
 def test_a_hundred_thousand_vectors_cross_without_a_python_float():
@@ -594,7 +599,7 @@ def test_awaited_collections_have_them_too():
 
 
 def test_a_bar_follows_the_records_and_ends_with_an_error(collection, monkeypatch):
-    monkeypatch.setattr(dataframe_calls, "MEMORY_BUDGET", 0)  # what is written in one step has no progress to show
+    monkeypatch.setattr(batches, "MEMORY_BUDGET", 0)  # what is written in one step has no progress to show
 
     class Shown:
         def __init__(self, total, verb):
@@ -686,11 +691,11 @@ def test_sync_replaces_a_record_that_loses_its_document(collection):
     assert sorted(map(str, collection.get()["documents"])) == ["None", "one", "three"]
 
 
-def test_sync_refuses_a_new_row_that_nothing_could_find():
-    calls = sync(pd.DataFrame({"id": ["a", "b"], "document": ["one", None]}))
-    calls.send(next(calls).compute())  # the frame, as records
+def test_sync_refuses_a_new_row_that_nothing_could_find(collection):
+    watched = Calls(collection)
     with pytest.raises(ValueError, match="'b' is new"):
-        calls.send({"ids": [], "documents": []})
+        run(watched, sync(pd.DataFrame({"id": ["a", "b"], "document": ["one", None]})))
+    assert watched.made == []
 
 
 @given(st.data())
@@ -749,9 +754,9 @@ def test_a_category_is_checked_as_the_value_it_stands_for(given, ordered):
     """Categories are an encoding: the records and the bad rows are those of the same column without it."""
     values = [given[place] for place in (0, 1, 2, 1, 0)] + [None]
     plain = pd.Series(values, dtype=object)
-    there = list(dict.fromkeys(value for value in values if not dataframe.is_missing(value)))
+    there = list(dict.fromkeys(value for value in values if not is_missing(value)))
     unused = [*there, "never used"]
-    codes = [-1 if dataframe.is_missing(value) else there.index(value) for value in values]
+    codes = [-1 if is_missing(value) else there.index(value) for value in values]
     coded = pd.Series(pd.Categorical.from_codes(codes, pd.Index(unused, dtype=object, tupleize_cols=False), ordered))
     found = [
         from_frame(pd.DataFrame({"document": ["text"] * 6, "x": column}), on_error="skip") for column in (plain, coded)
@@ -1232,7 +1237,7 @@ class OnlyInterchange:
 @pytest.mark.parametrize("kind", [Dataset, Relation, OnlyPandas, OnlyAStream, OnlyInterchange])
 def test_tables_of_other_libraries_are_taken(collection, kind):
     pytest.importorskip("pyarrow")
-    assert dataframe.is_frame(kind())
+    assert is_frame(kind())
     run(collection, write("add", kind(), embedding=np.eye(2)))
     assert collection.get()["documents"] == ["x", "y"]
     assert exactly(collection.get()["metadatas"][0]) == exactly({"n": 1})
@@ -1253,6 +1258,24 @@ def test_a_column_that_no_record_has_is_told_with_what_was_meant(collection):
     ):
         with pytest.warns(UserWarning, match="no record has the metadata key 'yaer'.*did you mean 'year'"):
             assert run(collection, calls)["yaer"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda collection: collection.to_df(columns=["yaer"]),
+        lambda collection: list(collection.iter_df(columns=["yaer"])),
+        lambda collection: list(dataframe_calls.frames(collection, columns=["yaer"])),
+        lambda collection: run(collection, read(columns=["yaer"], page_size=2)),
+    ],
+    ids=["to_df", "iter_df", "frames", "run"],
+)
+def test_the_line_that_named_the_column_is_warned(ask, local_client):
+    collection = local_client.create_collection("years", embedding_function=None)
+    collection.add(example())
+    with pytest.warns(UserWarning, match="'yaer'") as warned:
+        ask(collection)
+    assert [one.filename for one in warned] == [__file__]
 
 
 @pytest.mark.filterwarnings("error")

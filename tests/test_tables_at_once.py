@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 import chroma_nb
 import chroma_nb.pandas
-from chroma_nb import dataframe_calls
 from chroma_nb.dataframe_calls import run, sync, write
 from chroma_nb.embedding_functions import progress
+from chroma_nb.tables import batches
 
 EVERYTHING = ["embeddings", "documents", "metadatas", "uris"]
 #: Rows of the tables: three pieces of what is embedded at once.
@@ -126,9 +126,9 @@ def collection(request: Any, provider: Provider, tmp_path: Path, monkeypatch: An
     else:
         client = chroma_nb.PersistentClient(tmp_path / "db")
     if "pieces" in request.param:
-        monkeypatch.setattr(dataframe_calls, "MEMORY_BUDGET", 4_000)
-        monkeypatch.setattr(dataframe_calls, "_STAGED_BYTES", 1_000)
-        monkeypatch.setattr(dataframe_calls, "_BATCH", 100)
+        monkeypatch.setattr(batches, "MEMORY_BUDGET", 4_000)
+        monkeypatch.setattr(batches, "STAGED_BYTES", 1_000)
+        monkeypatch.setattr(batches, "BATCH", 100)
     with client:
         yield filled(client, provider)
 
@@ -207,7 +207,7 @@ def test_an_error_in_a_late_row_leaves_the_collection_as_it_was(call, spoilt, co
     with pytest.raises((ValueError, chroma_nb.errors.ChromaError)):
         call(collection, frame, tmp_path)
     assert state(collection) == before
-    if dataframe_calls.MEMORY_BUDGET > 4_000:
+    if batches.MEMORY_BUDGET > 4_000:
         assert provider.texts == 0  # nothing is paid for in vain
 
 
@@ -398,7 +398,7 @@ def test_sync_skips_a_new_row_with_nothing_in_it_and_says_which(either):
 
 
 def test_over_http_an_error_says_what_is_written(provider, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataframe_calls, "_BATCH", 200)
+    monkeypatch.setattr(batches, "BATCH", 200)
     with (
         chroma_nb.EphemeralClient() as store,
         chroma_nb.serve(store, port=0) as server,

@@ -16,11 +16,12 @@ import orjson
 
 from chroma_nb.client.reembed import refuse_without_vectors
 from chroma_nb.collection import Client, Collection, index, offers, slices, stored_function
-from chroma_nb.dataframe_calls import arguments, replace_records, run
 from chroma_nb.embedding_functions.progress import Progress, progress_bar
 from chroma_nb.embedding_functions.registry import known_embedding_functions
 from chroma_nb.errors import InternalError, _AlreadyExistsError
 from chroma_nb.records import FIELDS, Record, Records
+from chroma_nb.tables._sync.sending import replace_records
+from chroma_nb.tables.batches import arguments
 from chroma_nb.types import Fields, Json
 
 #: Chroma gives vectors of cosine collections back rescaled: the last digits differ.
@@ -176,7 +177,7 @@ def _transfer(source: Collection, target: Collection, batches: list[list[str]], 
         missing = [record for one, record in records.items() if one not in there or one in differing]
         if differing:  # an update would merge metadata
             old = Records.of([there[one] for one in differing]).pruned()
-            run(target, replace_records(old, Records.of(missing).pruned()))
+            replace_records(target, old, Records.of(missing).pruned())
         elif missing:
             _add(target, missing)
         written += len(missing)

@@ -83,7 +83,7 @@ def _models(session: Session, words: list[str]) -> list[str]:
 
 def _columns(session: Session, words: list[str]) -> list[str]:
     """The columns of the table that the line names."""
-    from chroma_nb.dataframe import is_frame
+    from chroma_nb.tables.kinds import is_frame
 
     for word in words[1:]:
         frame = session.variables.get(word)
@@ -122,7 +122,7 @@ def _clients(session: Session) -> list[str]:
 
 
 def _frames(session: Session) -> list[str]:
-    from chroma_nb.dataframe import is_frame
+    from chroma_nb.tables.kinds import is_frame
 
     return [name for name, value in sorted(session.variables.items()) if name[0] != "_" and is_frame(value)]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from chroma_nb.client.reembed import refuse_without_vectors
 from chroma_nb.collection import Client, Collection, embedding_function, index
-from chroma_nb.dataframe_calls import arguments, without_empty_metadata
 from chroma_nb.records import Records
+from chroma_nb.tables.batches import arguments, without_empty_metadata
 from chroma_nb.types import Options
 
 

@@ -9,13 +9,14 @@ from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Final
 
-from chroma_nb import cells, dataframe
+from chroma_nb import cells
 from chroma_nb._optional import require
 from chroma_nb.collection import Collection, by_ids, offers
 from chroma_nb.plain import plain
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.plotly_text import escaped, told_apart
+from chroma_nb.tables.kinds import is_frame, to_pandas
 from chroma_nb.types import Options, Where
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ def _named(collections: Collection | Sequence[Collection] | Mapping[str, Collect
 
 
 def _questions(questions: object) -> list[tuple[str, frozenset[str]]]:
-    if dataframe.is_frame(questions):
-        table = dataframe.to_pandas(questions)
+    if is_frame(questions):
+        table = to_pandas(questions)
         if missing := [name for name in ("query", "expected") if name not in table]:
             raise ValueError(f"expected the columns 'query' and 'expected', got no {missing[0]!r}")
         pairs: Iterable[tuple[object, object]] = zip(table["query"].tolist(), table["expected"].tolist(), strict=True)

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.collection import Collection, space
-from chroma_nb.dataframe import ids_among
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
 from chroma_nb.projection.reading import read, read_id_list, read_ids
 from chroma_nb.records import Records
 from chroma_nb.results import GetResult
+from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Matrix, Metadata, Where
 
 if TYPE_CHECKING:

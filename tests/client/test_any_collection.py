@@ -187,7 +187,7 @@ def test_only_ours_in_this_process_takes_many_changes_at_once(birds: Any, kind: 
     assert module.edits_at_once(birds) is (kind == "chroma_nb")
     assert module.embeds_for_calls(birds) is (kind != "chromadb")
     assert module.can_embed(birds)
-    assert not module.can_load(birds)
+    assert module.data_loader(birds) is None
 
 
 def test_only_ours_in_this_process_explains_itself(birds: Any, kind: str) -> None:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
 
 import chroma_nb
-from chroma_nb import dataframe
+from chroma_nb import _blocking
 from chroma_nb.backends import opening
 from chroma_nb.backends.embedded import EmbeddedBackend, open_embedded
 from chroma_nb.client._async.admin import AsyncAdminClient
 from chroma_nb.client._async.client import AsyncClient
 from chroma_nb.config import Settings
+from chroma_nb.dataframe_calls import read, run_async, sync, write
 from chroma_nb.embedding_functions.base import EmbeddingFunction
 from chroma_nb.errors import NotFoundError
 from chroma_nb.operations.requests import R, Request
+from chroma_nb.tables import batches, frames, rows
 from chroma_nb.types import Documents, Embeddings
 
 SETTINGS = Settings(chroma_api_impl="chromadb.api.async_fastapi.AsyncFastAPI", allow_reset=True)
@@ -129,12 +132,150 @@ def test_an_event_loop_goes_on_while_a_table_is_converted(
         async with await AsyncClient.create(settings=SETTINGS) as client:
             birds = await client.create_collection("birds", embedding_function=None)
             await birds.add(ids="crow", embeddings=[0, 1])
-            for name in ("from_frame", "to_frame"):
-                monkeypatch.setattr(dataframe, name, while_the_loop_goes_on(getattr(dataframe, name)))
+            for module, name in ((rows, "from_frame"), (frames, "to_frame")):
+                monkeypatch.setattr(module, name, while_the_loop_goes_on(getattr(module, name)))
             await call(birds, pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]]}))
 
     asyncio.run(life())
     assert converted == [True]
+
+
+# --- Tables that an awaited backend takes in one transaction ---------------------------------------------------------
+@pytest.fixture
+def by_pieces(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Tables are one transaction, and all but a few records wait in the database; the requests that are handled."""
+    monkeypatch.setattr(Awaited, "edits_at_once", True)
+    for name, few in (("MEMORY_BUDGET", 100), ("STAGED_BYTES", 60), ("BATCH", 2)):
+        monkeypatch.setattr(batches, name, few)
+    handled: list[str] = []
+    handle = Awaited.handle
+
+    async def noting(self: Awaited, request: Request[R]) -> R:
+        handled.append(type(request).__name__)
+        return await handle(self, request)
+
+    monkeypatch.setattr(Awaited, "handle", noting)
+    return handled
+
+
+def with_notes(folder: Path, work: Callable[[Any, Any], Awaitable[None]]) -> None:
+    """Work on a client of a directory, and a collection that holds two records."""
+    settings = Settings(chroma_api_impl=SETTINGS.chroma_api_impl, is_persistent=True, persist_directory=str(folder))
+
+    async def life() -> None:
+        async with await AsyncClient.create(settings=settings) as client:
+            notes = await client.create_collection("notes", embedding_function=Threads())
+            await notes.add(ids=["a", "z"], documents=["old", "old"])
+            await work(client, notes)
+            assert await client.verify() == []
+
+    asyncio.run(life())
+    assert list(folder.glob("vectors/*.new")) == []
+
+
+TEXTS = pandas.DataFrame({"id": list("abcdefgh"), "document": ["text " * n for n in range(1, 9)]})
+#: A call that takes a table, and the document of the record "a" afterwards.
+TABLE_CALLS = pytest.mark.parametrize(
+    ("call", "document"),
+    [
+        (lambda notes: notes.add(TEXTS), "old"),
+        (lambda notes: notes.upsert_df(TEXTS), "text "),
+        (lambda notes: notes.sync(TEXTS), "text "),
+    ],
+    ids=["add", "upsert_df", "sync"],
+)
+
+
+@TABLE_CALLS
+def test_an_awaited_table_comes_in_by_pieces_and_counts_at_once(
+    call: Callable[[Any], Any], document: str, by_pieces: list[str], tmp_path: Path
+) -> None:
+    async def work(client: Any, notes: Any) -> None:
+        by_pieces.clear()
+        await call(notes)
+        assert by_pieces.count("Stage") > 1
+        assert [name for name in by_pieces if name not in ("Stage", "BeginStaging", "Get")] == ["Publish"]
+        got = await notes.get(include=["documents", "embeddings"])
+        assert got["ids"] == ["a", "z", *"bcdefgh"]
+        assert got["documents"] == [document, "old", *TEXTS["document"][1:]]
+        assert [float(row[0]) for row in got["embeddings"]] == [float(len(text)) for text in got["documents"]]
+
+    with_notes(tmp_path, work)
+
+
+@TABLE_CALLS
+@pytest.mark.parametrize("error", [RuntimeError("503"), asyncio.CancelledError()], ids=["error", "cancelled"])
+def test_an_awaited_table_that_fails_on_its_way_leaves_nothing(
+    call: Callable[[Any], Any],
+    document: str,
+    error: BaseException,
+    by_pieces: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    embed = Threads.__call__
+
+    def embedding(self: Threads, input: Documents) -> Embeddings:
+        if "Stage" in by_pieces:
+            raise error
+        return embed(self, input)
+
+    async def work(client: Any, notes: Any) -> None:
+        monkeypatch.setattr(Threads, "__call__", embedding)
+        with pytest.raises(type(error)):
+            await call(notes)
+        assert by_pieces[-1] == "AbandonStaging"
+        assert (await notes.get())["documents"] == ["old", "old"]
+
+    with_notes(tmp_path, work)
+
+
+@TABLE_CALLS
+def test_an_awaited_table_that_nobody_awaits_any_more_leaves_nothing(
+    call: Callable[[Any], Any],
+    document: str,
+    by_pieces: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def at_once(call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        return call(*given, **named)
+
+    async def work(client: Any, notes: Any) -> None:
+        monkeypatch.setattr(_blocking, "run", at_once)  # so that one step of the coroutine is one request
+        coroutine = call(notes)
+        while "Stage" not in by_pieces:
+            coroutine.send(None)
+        coroutine.close()
+        assert (await notes.get())["documents"] == ["old", "old"]
+        await client.vacuum()
+
+    with_notes(tmp_path, work)
+
+
+def test_an_awaited_collection_of_chromadb_takes_tables_and_keeps_no_event_loop_waiting() -> None:
+    chromadb = pytest.importorskip("chromadb")
+    function = Threads()
+
+    async def life(port: int) -> None:
+        client = await chromadb.AsyncHttpClient(port=port)
+        notes = await client.create_collection("notes", embedding_function=function)
+        assert (await run_async(notes, sync(TEXTS[:6]))).added == 6
+        changed = TEXTS[2:].assign(document=[None, "new", *TEXTS["document"][4:]])
+        done = await run_async(notes, sync(changed, delete=True))
+        assert (done.added, done.updated, done.deleted, done.unchanged) == (2, 2, 2, 2)
+        assert (await run_async(notes, write("update", TEXTS[:3]))).missing == 2
+        frame = await run_async(notes, read(page_size=4))
+        assert dict(zip(frame["id"], frame["document"], strict=True)) == {
+            **dict(zip(TEXTS["id"][2:], TEXTS["document"][2:], strict=True)),
+            "d": "new",
+        }
+        await client._server.__aexit__(None, None, None)
+
+    with chroma_nb.EphemeralClient() as store, chroma_nb.serve(store, port=0) as server:
+        asyncio.run(life(server.port))
+    assert function.seen
+    assert threading.get_ident() not in function.seen
 
 
 def test_the_synchronous_client_embeds_where_it_is_called() -> None:

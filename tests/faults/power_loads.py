@@ -28,7 +28,6 @@ import numpy as np
 from engine_samples import asked, quick_directory
 
 import chroma_nb
-from chroma_nb import dataframe_calls
 from chroma_nb.engine import engine as engines
 from chroma_nb.engine import opening
 from chroma_nb.engine.search import planner
@@ -37,6 +36,7 @@ from chroma_nb.engine.storage.sqlite import FILE_NAME
 from chroma_nb.engine.transactions import maintenance
 from chroma_nb.engine.transactions.maintenance import Maintenance
 from chroma_nb.errors import _NoRoomError
+from chroma_nb.tables import batches
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ THRESHOLDS: dict[Any, tuple[str, ...]] = {
     planner: ("SMALLEST_GRAPH_BYTES", "SHARE_OF_BUILD"),
     maintenance: ("SMALLEST_WASTE",),
     pending: ("LARGEST",),
-    dataframe_calls: ("MEMORY_BUDGET", "_STAGED_BYTES", "_BATCH"),
+    batches: ("MEMORY_BUDGET", "STAGED_BYTES", "BATCH"),
 }
 
 
@@ -79,7 +79,7 @@ def small_thresholds() -> None:
     crash_test.small_thresholds()
     maintenance.SMALLEST_WASTE = 15 * 40 * 4  # type: ignore[misc]
     pending.LARGEST = 8_000  # type: ignore[misc]
-    dataframe_calls.MEMORY_BUDGET, dataframe_calls._STAGED_BYTES, dataframe_calls._BATCH = 200, 1_500, 5
+    batches.MEMORY_BUDGET, batches.STAGED_BYTES, batches.BATCH = 200, 1_500, 5
 
 
 # --- Records ---------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ from engine_samples import asked
 from failing_steps import Steps
 
 import chroma_nb
-from chroma_nb import dataframe_calls
 from chroma_nb.errors import ChromaError
+from chroma_nb.tables import batches
 
 EVERYTHING = ["embeddings", "documents", "metadatas", "uris"]
 
@@ -85,13 +85,13 @@ CALLS: dict[str, Callable[[Any, Path], Any]] = {
 @contextlib.contextmanager
 def little_memory() -> Iterator[None]:
     """Calls let their records wait in the database, piece by piece."""
-    before = {name: getattr(dataframe_calls, name) for name in ("MEMORY_BUDGET", "_STAGED_BYTES", "_BATCH")}
+    before = {name: getattr(batches, name) for name in ("MEMORY_BUDGET", "STAGED_BYTES", "BATCH")}
     try:
-        dataframe_calls.MEMORY_BUDGET, dataframe_calls._STAGED_BYTES, dataframe_calls._BATCH = 20, 60, 2
+        batches.MEMORY_BUDGET, batches.STAGED_BYTES, batches.BATCH = 20, 60, 2
         yield
     finally:
         for name, value in before.items():
-            setattr(dataframe_calls, name, value)
+            setattr(batches, name, value)
 
 
 def _by_pieces(call: Callable[[Any, Path], Any]) -> Callable[[Any, Path], Any]:

@@ -395,7 +395,7 @@ PATHS: dict[str, dict[str, str]] = {
         }
         for path, rows in _PROVIDERS.items()
     },
-    "utils/results.py": {"dataframe": "get_result_to_df query_result_to_dfs", "results": "GetResult QueryResult"},
+    "utils/results.py": {"tables.frames": "get_result_to_df query_result_to_dfs", "results": "GetResult QueryResult"},
     "utils/sparse_embedding_utils.py": {"types": "SparseVector normalize_sparse_vector"},
 }
 

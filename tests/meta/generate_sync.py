@@ -24,27 +24,32 @@ FILES = {
     "client/_async/files.py": "client/_sync/files.py",
     "client/_async/frames.py": "client/_sync/frames.py",
     "client/_async/server.py": "client/_sync/server.py",
+    "tables/_async/__init__.py": "tables/_sync/__init__.py",
+    "tables/_async/buffer.py": "tables/_sync/buffer.py",
+    "tables/_async/editable.py": "tables/_sync/editable.py",
+    "tables/_async/embedding.py": "tables/_sync/embedding.py",
+    "tables/_async/reading.py": "tables/_sync/reading.py",
+    "tables/_async/sending.py": "tables/_sync/sending.py",
+    "tables/_async/syncing.py": "tables/_sync/syncing.py",
+    "tables/_async/writing.py": "tables/_sync/writing.py",
     "operations/async_protocols.py": "operations/protocols.py",
 }
 
-#: Pattern -> text, applied in this order to every line.
+#: Pattern -> text, applied in this order. What runs off the event loop is a plain call.
 SUBSTITUTIONS = {
+    r"from chroma_nb import _blocking as blocking\n": "",
+    r"\bawait blocking\.run\(([\w.]+)\)": r"\1()",
+    r"\bawait blocking\.run\((\s*)([\w.]+),\s+": r"\2(\1",
     r"\b__ainit__\b": "__init__",
-    r"\basync def\b": "def",
+    r"\basync (?=def\b|with\b)": "",
     r"\bawait ": "",
     r"\b__aenter__\b": "__enter__",
     r"\b__aexit__\b": "__exit__",
     r"\bAsync(?=[A-Z])": "",
     r"\bopen_async_backend\b": "open_backend",
     r"\basync_protocols\b": "protocols",
-    r"\bclient\._async\b": "client._sync",
+    r"\b(client|tables)\._async\b": r"\1._sync",
     r"\bcls\.create\(": "cls(",
-    r"\brun_async\b": "run",
-    # Nothing waits for an event loop here: what runs beside it is called.
-    r"\bblocking\.run\(([\w.]+)\)": r"\1()",
-    r"\bblocking\.run\(([\w.]+), ": r"\1(",
-    r"\bblocking\.run\(\n *([\w.]+),\n": r"\1(\n",
-    r"from chroma_nb\.client\._sync import blocking\n": "",
 }
 
 #: The formatter would join other lines, now that words are gone.

@@ -15,13 +15,13 @@ def test_the_synchronous_client_is_current(capsys: pytest.CaptureFixture[str]) -
     assert generate_sync.main(["--check"]) == 0, capsys.readouterr().out
 
 
-def test_every_file_of_the_client_is_generated() -> None:
-    client = Path(generate_sync.PACKAGE, "client")
-    by_hand = {f"client/_async/{path.name}" for path in (client / "_async").glob("*.py")}
-    by_hand.remove("client/_async/blocking.py")  # which nothing synchronous needs
-    assert by_hand == {source for source in generate_sync.FILES if source.startswith("client/")}
-    generated = {f"client/_sync/{path.name}" for path in (client / "_sync").glob("*.py")}
-    assert generated == {target for target in generate_sync.FILES.values() if target.startswith("client/")}
+@pytest.mark.parametrize("package", ["client", "tables", "backends/http"])
+def test_every_file_of_a_package_is_generated(package: str) -> None:
+    folder = Path(generate_sync.PACKAGE, package)
+    by_hand = {f"{package}/_async/{path.name}" for path in (folder / "_async").glob("*.py")}
+    assert by_hand == {source for source in generate_sync.FILES if source.startswith(f"{package}/")}
+    generated = {f"{package}/_sync/{path.name}" for path in (folder / "_sync").glob("*.py")}
+    assert generated == {target for target in generate_sync.FILES.values() if target.startswith(f"{package}/")}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,9 @@ def test_every_file_of_the_client_is_generated() -> None:
     [
         ("async def add(self) -> None:\n", "def add(self) -> None:\n"),
         ("    return await self.handle(x)\n", "    return self.handle(x)\n"),
+        ("    await blocking.run(file.close)\n", "    file.close()\n"),
+        ("    x = await blocking.run(read, path, size=3)\n", "    x = read(path, size=3)\n"),
+        ("    x = await blocking.run(\n        read,\n        path,\n    )\n", "    x = read(\n        path,\n    )\n"),
         ("class AsyncClient(AsyncClientAPI):\n", "class Client(ClientAPI):\n"),
         ("a\n    # async only\n    b\n    # end async only\nc\n", "a\nc\n"),
         ('"""Asynchronous, awaited."""\n', '"""Asynchronous, awaited."""\n'),

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from chroma_nb.client._async import blocking
+from chroma_nb import _blocking as blocking
 from chroma_nb.client._async.files import AsyncFiles
 from chroma_nb.client._async.frames import AsyncFrames
 from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.collection_common import CollectionCommon
-from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import Target
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.tables.kinds import is_frame
 from chroma_nb.types import (
     ID,
     URI,
@@ -76,7 +76,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     birds.count()
         2
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return await self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = await blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
@@ -106,7 +106,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     sorted(birds.get("wren")["metadatas"][0].items())
         [('grams', 10), ('song', True)]
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return await self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = await blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
@@ -133,7 +133,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     birds.get()["documents"]
         ['a wren', None]
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return await self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = await blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
@@ -169,7 +169,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     @property
     def _edits_at_once(self) -> bool:
         """Whether many changes can be one transaction: not over HTTP."""
-        return self._client.edits_at_once
+        return self._client._backend.edits_at_once
 
     def _checked(self, call: str, records: Records) -> Records:
         """The records, checked as the arguments of ``call`` before anything is embedded."""

@@ -1,4 +1,4 @@
-"""The methods of a collection that take or give a DataFrame. What they call stands in ``dataframe_calls.py``."""
+"""The methods of a collection that take or give a DataFrame. What they do stands in ``tables/``."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ from collections.abc import AsyncIterator, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING
 
-from chroma_nb import dataframe_calls
 from chroma_nb._above import from_above
 from chroma_nb.cells import Dates
-from chroma_nb.collection import Cursor
-from chroma_nb.dataframe import OnError
-from chroma_nb.dataframe_calls import Synced, Written, run_async
+from chroma_nb.collection import AsyncCollection
 from chroma_nb.embedding_functions.progress import record_bar
+from chroma_nb.tables._async import reading, syncing, writing
+from chroma_nb.tables.batches import Verb
+from chroma_nb.tables.reports import Synced, Written
+from chroma_nb.tables.rows import OnError
 from chroma_nb.types import Json, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
 
 
+#: Of ``add(df)`` and its like: shown after a second.
+_BAR = record_bar(None)
+
+
 class AsyncFrames:
     """The table side of a collection."""
 
     async def to_df(
-        self,
+        self: AsyncCollection,
         where: Where | None = None,
         *,
         ids: list[str] | None = None,
@@ -47,21 +52,20 @@ class AsyncFrames:
              id  g
         0  wren  9
         """
-        calls = dataframe_calls.read(where, where_document, ids, limit, offset, columns, include)
-        return await run_async(self, calls)
+        return await reading.read(self, where, where_document, ids, limit, offset, columns, include)
 
-    async def iter_df(
-        self, where: Where | None = None, *, columns: Sequence[str] | None = None, page_size: int = 1_000
+    def iter_df(
+        self: AsyncCollection,
+        where: Where | None = None,
+        *,
+        columns: Sequence[str] | None = None,
+        page_size: int = 1_000,
     ) -> AsyncIterator[pandas.DataFrame]:
         """The records as DataFrames of at most ``page_size`` rows, one after the other."""
-        cursor = Cursor(page_size)
-        for limit, offset in cursor:
-            if (frame := await run_async(self, dataframe_calls.page(where, columns, limit, offset))) is not None:
-                cursor.passed(len(frame))
-                yield frame
+        return reading.read_frames(self, where, columns, page_size)
 
     async def add_df(
-        self,
+        self: AsyncCollection,
         df: object,
         *,
         id: object = None,
@@ -93,10 +97,10 @@ class AsyncFrames:
         1 rows written
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return await run_async(self, dataframe_calls.write("add", df, bar=record_bar(progress), **options))
+        return await writing.write(self, "add", df, bar=record_bar(progress), **options)
 
     async def upsert_df(
-        self,
+        self: AsyncCollection,
         df: object,
         *,
         id: object = None,
@@ -110,10 +114,10 @@ class AsyncFrames:
     ) -> Written:
         """Add the rows of a table, or overwrite the records that are there. Arguments as ``add_df``."""
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return await run_async(self, dataframe_calls.write("upsert", df, bar=record_bar(progress), **options))
+        return await writing.write(self, "upsert", df, bar=record_bar(progress), **options)
 
     async def update_df(
-        self,
+        self: AsyncCollection,
         df: object,
         *,
         id: object = None,
@@ -127,10 +131,10 @@ class AsyncFrames:
     ) -> Written:
         """Change the records of these ids; what a row does not say stays as it is. Arguments as ``add_df``."""
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return await run_async(self, dataframe_calls.write("update", df, bar=record_bar(progress), **options))
+        return await writing.write(self, "update", df, bar=record_bar(progress), **options)
 
     async def sync(
-        self,
+        self: AsyncCollection,
         df: object,
         *,
         delete: bool = False,
@@ -161,15 +165,15 @@ class AsyncFrames:
         0 added, 0 updated (0 embedded anew), 0 deleted, 1 unchanged
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
-        return await run_async(self, dataframe_calls.sync(df, delete=delete, bar=record_bar(progress), **options))
+        return await syncing.sync(self, df, delete=delete, bar=record_bar(progress), **options)
 
-    async def _write_frame(self, verb: dataframe_calls.Verb, frame: object, *others: object) -> None:
+    async def _write_frame(self: AsyncCollection, verb: Verb, frame: object, *others: object) -> None:
         """``add(df)`` and its like: the columns as they are called, nothing beside them."""
         if set(map(type, others)) != {NoneType}:
             raise ValueError(
                 f"expected nothing beside a DataFrame; {verb}_df(df, embedding=…, document=…) names columns"
             )
-        await run_async(self, dataframe_calls.write(verb, frame, bar=record_bar(None)))
+        await writing.write(self, verb, frame, bar=_BAR)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         # Not _repr_html_: programs look whether a collection has one, and Chroma's has none.

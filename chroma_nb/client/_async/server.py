@@ -41,11 +41,6 @@ class AsyncServer(AsyncServerAPI):
     def __init__(self, backend: AsyncBackend) -> None:
         self._backend = backend
 
-    @property
-    def edits_at_once(self) -> bool:
-        """Whether the backend takes many changes in one transaction."""
-        return self._backend.edits_at_once
-
     def stop(self) -> None:
         """Release what the backend holds now, whoever else uses it."""
         self._backend.stop()

@@ -14,12 +14,12 @@ from chroma_nb.client._sync.files import Files
 from chroma_nb.client._sync.frames import Frames
 from chroma_nb.client._sync.server import Server
 from chroma_nb.client.collection_common import CollectionCommon
-from chroma_nb.dataframe import is_frame
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import Target
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.tables.kinds import is_frame
 from chroma_nb.types import (
     ID,
     URI,
@@ -78,7 +78,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds.count()
         2
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = prepare.add(target, ids, embeddings, metadatas, documents, images, uris)
@@ -108,7 +108,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     sorted(birds.get("wren")["metadatas"][0].items())
         [('grams', 10), ('song', True)]
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = prepare.update(target, ids, embeddings, metadatas, documents, images, uris)
@@ -135,7 +135,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds.get()["documents"]
         ['a wren', None]
         """
-        if is_frame(ids):
+        if type(ids) is not list and is_frame(ids):
             return self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
         target = self._target
         request = prepare.upsert(target, ids, embeddings, metadatas, documents, images, uris)
@@ -171,7 +171,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
     @property
     def _edits_at_once(self) -> bool:
         """Whether many changes can be one transaction: not over HTTP."""
-        return self._client.edits_at_once
+        return self._client._backend.edits_at_once
 
     def _checked(self, call: str, records: Records) -> Records:
         """The records, checked as the arguments of ``call`` before anything is embedded."""

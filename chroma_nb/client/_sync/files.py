@@ -13,12 +13,13 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from chroma_nb import dataframe_calls
 from chroma_nb._optional import Untyped
-from chroma_nb.dataframe_calls import run
 from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
 from chroma_nb.records import Records
+from chroma_nb.tables._sync import writing
+from chroma_nb.tables.batches import without_empty_metadata
+from chroma_nb.tables.checks import positive, refuse_repeated, say_more
 from chroma_nb.types import Json, Where, WhereDocument
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Files:
         nothing, however large the file is; ``batch_size`` rows are read at a time. Raises ValueError for a file that
         holds no records, DuplicateIDError for an id that occurs twice. Needs pyarrow.
         """
-        dataframe_calls.positive("batch_size", batch_size)
+        positive("batch_size", batch_size)
         total, batches = parquet.read(path, batch_size)
         return self._read(batches, total)
 
@@ -97,12 +98,12 @@ class Files:
         embedded from their documents. All or nothing, as ``from_parquet``. Raises ValueError with the number of a line
         that is no record.
         """
-        dataframe_calls.positive("batch_size", batch_size)
+        positive("batch_size", batch_size)
         return self._read(json_lines.read(path, batch_size), None)
 
     def from_arrow(self, table: Untyped, *, batch_size: int = 5000) -> int:
         """Upsert the rows of a pyarrow.Table or RecordBatch, with the columns of ``from_parquet``; answers how many."""
-        dataframe_calls.positive("batch_size", batch_size)
+        positive("batch_size", batch_size)
         batches = (
             arrow.from_batch(table.slice(start, batch_size), start) for start in range(0, table.num_rows, batch_size)
         )
@@ -129,7 +130,7 @@ class Files:
     ) -> int:
         written = 0
         try:
-            dataframe_calls.positive("batch_size", batch_size)
+            positive("batch_size", batch_size)
             ids = (self.get(where=where, where_document=where_document, include=[]))["ids"]
             with progress_bar(len(ids), description="writing", unit="record") as bar:
                 for start in range(0, len(ids), batch_size):
@@ -145,21 +146,20 @@ class Files:
 
     def _read(self: Any, batches: Iterable[Records], total: int | None) -> int:
         """Upsert the records of a file; at once where the collection can, else batch by batch."""
-        batches = (dataframe_calls.without_empty_metadata(batch) for batch in batches if len(batch))
+        batches = (without_empty_metadata(batch) for batch in batches if len(batch))
         if self._edits_at_once:
-            calls = dataframe_calls.write_pieces("upsert", batches, total, bar=record_bar(None))
-            return (run(self, calls)).written
+            return (writing.write_pieces(self, "upsert", batches, total, bar=record_bar(None))).written
         count, seen = 0, set[str]()
         with progress_bar(total, description="reading", unit="record") as bar:
             try:
                 for batch in batches:
-                    dataframe_calls.refuse_repeated("upsert", seen, batch.ids)
-                    run(self, dataframe_calls.write_records("upsert", batch))
+                    refuse_repeated("upsert", seen, batch.ids)
+                    writing.write_records(self, "upsert", batch)
                     count += len(batch)
                     with contextlib.suppress(Exception):  # a bar must not keep the rest from being written
                         bar.update(max(0, count - bar.done))  # embedding moves it, too
             except Exception as error:
                 if count:
-                    dataframe_calls.say_more(error, f"the {count} records before these are written")
+                    say_more(error, f"the {count} records before these are written")
                 raise
         return count

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
-from chroma_nb import dataframe, dataframe_calls
 from chroma_nb.collection import Collection
 from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
 from chroma_nb.jupyter.commands.options import target
 from chroma_nb.jupyter.session import Session
 from chroma_nb.plain import plain
+from chroma_nb.tables._sync.syncing import sync
+from chroma_nb.tables._sync.writing import write
+from chroma_nb.tables.batches import Verb
+from chroma_nb.tables.kinds import is_frame, to_pandas
 from chroma_nb.types import Options
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
 
 def _table(session: Session, word: str) -> object:
     value = session.variable(word.strip(":{}"))
-    if dataframe.is_frame(value):
+    if is_frame(value):
         return value
     if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
         return _texts(list(value))
@@ -88,15 +91,14 @@ def _write(session: Session, collection: Collection, frame: object, arguments: a
         "on_error": arguments.on_error,
         "dates": arguments.dates,
     }
-    frame = dataframe.to_pandas(frame)  # once: a stream can be read only once
+    frame = to_pandas(frame)  # once: a stream can be read only once
     columns = _known_columns(frame, columns)
     if arguments.sync:
         if arguments.delete:
             session.confirm(f"Delete the records of {collection.name!r} that are in no row?", arguments.yes)
-        calls = dataframe_calls.sync(frame, delete=arguments.delete, page_size=_PAGE, bar=record_bar(None), **columns)
-        return dataframe_calls.run(collection, calls)
-    verb: dataframe_calls.Verb = "upsert" if arguments.upsert else "update" if arguments.update else "add"
-    return dataframe_calls.run(collection, dataframe_calls.write(verb, frame, bar=record_bar(None), **columns))
+        return sync(collection, frame, delete=arguments.delete, page_size=_PAGE, bar=record_bar(None), **columns)
+    verb: Verb = "upsert" if arguments.upsert else "update" if arguments.update else "add"
+    return write(collection, verb, frame, bar=record_bar(None), **columns)
 
 
 def _known_columns(frame: pandas.DataFrame, columns: Options) -> Options:

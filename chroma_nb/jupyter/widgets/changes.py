@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chroma_nb import dataframe_calls
 from chroma_nb.collection import Collection
 from chroma_nb.records import FIELDS, Record, Records
+from chroma_nb.tables import batches
+from chroma_nb.tables._sync.syncing import apply
+from chroma_nb.tables.plan import SyncPlan
 from chroma_nb.types import Json, Metadata, Options, Vector
 
 #: Records deleted at once; all of them are kept for the undo.
@@ -148,8 +150,8 @@ class Changes:
             # Without a vector before, the one that was made of the document stays: none can be taken away.
             vectors = None if before.embedding is None else np.asarray([before.embedding], np.float32)
             update = Records([before.id], vectors, metadatas=metadatas)
-            plan = dataframe_calls.SyncPlan(update=update, without_document=[before.id])
-            dataframe_calls.run(self._collection, dataframe_calls.apply(plan))
+            plan = SyncPlan(update=update, without_document=[before.id])
+            apply(self._collection, plan)
         else:
             # A record without a vector gets one when its document is put back.
             vector: Options = {} if before.embedding is None else {"embeddings": [before.embedding]}
@@ -162,7 +164,7 @@ class Changes:
                 self._add_alike(some)
 
     def _add_alike(self, records: Sequence[Record]) -> None:
-        self._collection.add(**dataframe_calls.arguments(Records.of(records).pruned()))
+        self._collection.add(**batches.arguments(Records.of(records).pruned()))
 
 
 def _difference(old: Record, new: Record) -> Options:

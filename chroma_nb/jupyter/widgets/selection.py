@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from chroma_nb.collection import Collection, by_ids
-from chroma_nb.dataframe import ids_among
 from chroma_nb.jupyter.markup import counted
 from chroma_nb.results import GetResult
+from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Metadata
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Work that takes long, off the event loop: checking arguments, embedding texts. The synchronous client calls it."""
+"""Where a coroutine calls what takes long: checking arguments, embedding texts and converting tables.
+
+In the synchronous code that is generated from it there is a plain call instead.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ T = TypeVar("T")
 
 
 async def run(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """``call(*args, **kwargs)`` in a thread, while the event loop goes on."""
+    """``call(*args, **kwargs)``, off the event loop."""
     from asyncio import to_thread
 
     return await to_thread(call, *args, **kwargs)

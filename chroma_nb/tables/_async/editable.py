@@ -1,0 +1,41 @@
+"""What a collection of ours in this process can do besides: take many changes in one transaction."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chroma_nb.collection import AsyncCollection
+from chroma_nb.records import Edited, Edits, Records
+from chroma_nb.types import Matrix
+
+
+class Session(Protocol):
+    """Records of one call that wait in the database."""
+
+    def close(self) -> object:
+        """Whoever sweeps may have them."""
+
+
+class AsyncEditable(AsyncCollection, Protocol):
+    """A collection that ``edits_at_once`` says yes to."""
+
+    def _checked(self, call: str, records: Records) -> Records:
+        """The records, checked as the arguments of ``call``."""
+
+    async def _embed(self, input: list[object], call: str = "add") -> Matrix:
+        """A vector for each document."""
+
+    async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
+        """Write all of it in one transaction."""
+
+    async def _begin_staging(self) -> Session | None:
+        """Begin to take in more records than memory should hold; None where that would be in memory anyway."""
+
+    async def _stage(self, session: Session, records: Records) -> None:
+        """Write some records that no reader counts yet."""
+
+    async def _publish(self, session: Session, edits: Edits, *, update: bool, embedded: bool) -> Edited:
+        """Let them count, and write ``edits`` with them."""
+
+    async def _abandon_staging(self, session: Session) -> None:
+        """Remove them."""

@@ -1,0 +1,95 @@
+"""Reading a collection as a table, whole or in pages.
+
+One call sees one state of the collection; pages may see different ones when somebody writes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from chroma_nb import _blocking as blocking
+from chroma_nb.collection import AsyncCollection, Cursor, values_by_key
+from chroma_nb.tables import batches, frames
+from chroma_nb.tables.checks import positive
+from chroma_nb.tables.pages import fields_of, joined, key_of_no_record, keys_unknown
+from chroma_nb.types import Columns, IDs, Options, Where, WhereDocument
+
+if TYPE_CHECKING:
+    import pandas
+
+
+async def read(
+    collection: AsyncCollection,
+    where: Where | None = None,
+    where_document: WhereDocument | None = None,
+    ids: IDs | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+    columns: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
+    page_size: int | None = None,
+) -> pandas.DataFrame:
+    """The records as one table, fetched in one call, or in pages of ``page_size``."""
+    wanted = fields_of(columns) if include is None else [*include, *(fields_of(columns) if columns is not None else ())]
+    arguments: Options = {"where": where, "where_document": where_document, "include": list(dict.fromkeys(wanted))}
+    if ids is not None:
+        arguments["ids"] = ids
+    if page_size is None:
+        found = await collection.get(**arguments, limit=limit, offset=offset or None)
+    else:
+        positive("page_size", page_size)
+        found = await in_pages(collection, Cursor(page_size, limit, offset), arguments)
+    if columns is not None:
+        await _warn_of_unknown(collection, columns, found, stacklevel=4)
+    return await blocking.run(frames.to_frame, found, columns=columns)
+
+
+async def read_frames(
+    collection: AsyncCollection,
+    where: Where | None = None,
+    columns: Sequence[str] | None = None,
+    page_size: int = 1_000,
+) -> AsyncIterator[pandas.DataFrame]:
+    """The records as tables of at most ``page_size`` rows, fetched one after the other."""
+    positive("page_size", page_size)
+    cursor = Cursor(page_size)
+    for limit, offset in cursor:
+        found = await collection.get(where=where, include=fields_of(columns), limit=limit, offset=offset)
+        if offset == 0 and columns is not None:
+            await _warn_of_unknown(collection, columns, found, stacklevel=3)
+        if found["ids"]:
+            cursor.passed(len(found["ids"]))
+            yield await blocking.run(frames.to_frame, found, columns=columns)
+
+
+async def in_pages(collection: AsyncCollection, cursor: Cursor, arguments: Options) -> Columns:
+    """What ``get`` returns for these arguments, fetched page by page."""
+    pages: list[Columns] = []
+    for limit, offset in cursor:
+        page = await collection.get(**arguments, limit=limit, offset=offset)
+        cursor.passed(len(page["ids"]))
+        pages.append(page)
+    return await blocking.run(joined, pages)
+
+
+async def _warn_of_unknown(
+    collection: AsyncCollection, columns: Sequence[str], found: Columns, *, stacklevel: int
+) -> None:
+    """A warning for each column that is a key of no record, with what was perhaps meant.
+
+    A key that only the records found lack is an empty column. Others are looked at a page at a time, as far as needed.
+    ``stacklevel`` is that of the line which asked for the columns.
+    """
+    known = set(values_by_key(found.get("metadatas") or ()))
+    cursor = Cursor(batches.BATCH)
+    for limit, offset in cursor:
+        if not keys_unknown(columns, known):
+            return
+        page = await collection.get(include=["metadatas"], limit=limit, offset=offset)
+        known.update(values_by_key(page["metadatas"] or ()))
+        cursor.passed(len(page["ids"]))
+    if cursor.read:
+        for name in keys_unknown(columns, known):
+            warnings.warn(key_of_no_record(name, known), stacklevel=stacklevel)

@@ -1,0 +1,193 @@
+"""Records -> table: what ``get`` and ``query`` returned as a DataFrame, in our form and in Chroma's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chroma_nb._optional import Untyped, require
+from chroma_nb.cells import ABSENT, Cell
+from chroma_nb.records import have_vectors
+from chroma_nb.tables.columns import HIT_COLUMNS, METADATA_PREFIX, RECORD_COLUMNS, column_names, column_of, mark_hits
+from chroma_nb.types import Columns, Fields, Json, Mask, Metadata
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def to_frame(
+    result: Columns,
+    *,
+    columns: Sequence[str] | None = None,
+    query_texts: Sequence[str] | None = None,
+) -> pandas.DataFrame:
+    """What ``get`` or ``query`` answered as a table: one row a record, or one row a hit.
+
+    A get has ``id``, ``document``, ``uri``, the metadata keys in alphabetical order, and
+    ``embedding`` when it was included; a query puts ``query`` (from 0), ``query_text`` where known,
+    ``rank`` (1 is the nearest) first and ``distance`` after the id. Fields that no record has are
+    left out. Whole numbers stay whole beside missing ones (Int64), bool stays bool, a key that a
+    record does not have is a missing cell. ``columns`` picks columns and their order.
+
+    >>> frame = to_frame({"ids": ["a", "b"], "metadatas": [{"year": 2020}, None]})
+    >>> frame["year"].dtype, frame["year"].isna().tolist()
+    (Int64Dtype(), [False, True])
+    """
+    pd = require("pandas", feature="to_df()")
+    hits = "distances" in result or bool(result["ids"] and isinstance(result["ids"][0], list))
+    parts: Json = _hit_parts(result, query_texts) if hits else {}
+    flat = _flatten(result) if hits else result
+    parts["id"] = flat["ids"]
+    if flat.get("distances") is not None:
+        parts["distance"] = np.array(flat["distances"], np.float64)
+    for part, source in (("document", "documents"), ("uri", "uris")):
+        if flat.get(source) is not None and (part == "document" or any(value is not None for value in flat[source])):
+            parts[part] = flat[source]
+    made = {
+        name: pd.Series(values) if isinstance(values, np.ndarray) else _text_column(pd, values)
+        for name, values in parts.items()
+    }
+    made.update(_metadata_columns(pd, flat.get("metadatas"), hits))
+    if flat.get("data") is not None and any(value is not None for value in flat["data"]):
+        made["data"] = pd.Series(list(flat["data"]), dtype=object)
+    if flat.get("embeddings") is not None:
+        made["embedding"] = pd.Series(_rows(flat["embeddings"]), dtype=object)
+    frame = pd.DataFrame(made) if columns is None else _picked(pd, made, column_names(columns), len(flat["ids"]))
+    mark_hits(frame, [name for name in (*HIT_COLUMNS, "data") if name in parts or name == "data" in made])
+    return frame  # type: ignore[no-any-return]
+
+
+def _hit_parts(result: Columns, query_texts: Sequence[str] | None) -> Json:
+    counts = [len(ids) for ids in result["ids"]]
+    numbers = np.repeat(np.arange(len(counts)), counts)
+    parts: Json = {"query": numbers}
+    if query_texts is not None:
+        parts["query_text"] = [query_texts[number] for number in numbers.tolist()]
+    parts["rank"] = np.concatenate([np.arange(1, count + 1) for count in counts] or [np.arange(0)])
+    return parts
+
+
+def _flatten(result: Columns) -> Json:
+    """A query's lists of lists end to end."""
+    fields = ("ids", "distances", "documents", "uris", "metadatas", "data", "embeddings")
+    return {name: [one for many in result[name] for one in many] for name in fields if result.get(name) is not None}
+
+
+def _text_column(pd: ModuleType, values: Sequence[str | None]) -> Untyped:
+    """Text, with missing cells. pandas 3 has a type for it; in pandas 2 ``str`` would write 'None'."""
+    try:
+        return pd.Series(values, dtype="str" if int(pd.__version__.split(".")[0]) >= 3 else object)
+    except UnicodeEncodeError:  # half of a surrogate pair, which Arrow text cannot hold
+        return pd.Series(values, dtype=object)
+
+
+def _rows(embeddings: Cell) -> list[Cell]:
+    """Each vector as a view of one float32 array; None for a record that has lost its own."""
+    there = have_vectors(embeddings).tolist()
+    vectors = np.ascontiguousarray(embeddings, np.float32) if isinstance(embeddings, np.ndarray) else embeddings
+    return [np.asarray(row, np.float32) if given else None for row, given in zip(vectors, there, strict=True)]
+
+
+def _metadata_columns(pd: ModuleType, metadatas: Sequence[Metadata | None] | None, hits: bool) -> Json:
+    if metadatas is None:
+        return {}
+    taken = {*RECORD_COLUMNS, *(HIT_COLUMNS if hits else ())}
+    rows = [row or {} for row in metadatas]
+    keys = sorted({key for row in rows for key in row})
+    return {column_of(key, taken): _metadata_column(pd, [row.get(key, ABSENT) for row in rows]) for key in keys}
+
+
+def _metadata_column(pd: ModuleType, values: list[Cell]) -> Untyped:
+    """A column of the values' own type; of Python objects when the types differ."""
+    present = [value for value in values if value is not ABSENT and value is not None]
+    kinds = set(map(type, present))
+    make = _COLUMNS.get(kinds.pop()) if len(kinds) == 1 else None
+    if make is not None:
+        try:
+            return make(pd, values, len(present) == len(values))
+        except OverflowError:  # a whole number beyond 64 bits
+            pass
+    return pd.Series([None if value is ABSENT else value for value in values], dtype=object)
+
+
+def _absent(values: list[Cell]) -> Mask:
+    return np.array([value is ABSENT or value is None for value in values], bool)
+
+
+def _filled(values: list[Cell], filler: object) -> list[Cell]:
+    return [filler if value is ABSENT or value is None else value for value in values]
+
+
+def _int_column(pd: ModuleType, values: list[Cell], full: bool) -> Untyped:
+    numbers = np.array(_filled(values, 0), np.int64)
+    return pd.Series(numbers if full else pd.arrays.IntegerArray(numbers, _absent(values)))
+
+
+def _bool_column(pd: ModuleType, values: list[Cell], full: bool) -> Untyped:
+    flags = np.array(_filled(values, False), bool)
+    return pd.Series(flags if full else pd.arrays.BooleanArray(flags, _absent(values)))
+
+
+def _float_column(pd: ModuleType, values: list[Cell], full: bool) -> Untyped:
+    return pd.Series(np.array(_filled(values, np.nan), np.float64))
+
+
+def _str_column(pd: ModuleType, values: list[Cell], full: bool) -> Untyped:
+    return _text_column(pd, _filled(values, None))
+
+
+_COLUMNS: dict[type, Callable[[ModuleType, list[Cell], bool], Untyped]] = {
+    bool: _bool_column,
+    int: _int_column,
+    float: _float_column,
+    str: _str_column,
+}
+
+
+def _picked(pd: ModuleType, made: Json, columns: Sequence[str], rows: int) -> Untyped:
+    """The wanted columns; one that no record has is empty."""
+    empty = pd.Series([None] * rows, dtype=object)
+    picked = {name: made.get(name, made.get(name.removeprefix(METADATA_PREFIX), empty)) for name in columns}
+    return pd.DataFrame(picked, columns=list(columns))
+
+
+# --- Chroma's own helper functions (chromadb.utils.results) ---------------------------------------------
+def get_result_to_df(get_result: Columns) -> pandas.DataFrame:
+    """Chroma's function of this name: the id as index, one column an included field.
+
+    ``GetResult.to_df()`` is the richer form.
+
+    >>> get_result_to_df({"ids": ["a"], "documents": ["one"], "included": ["documents"]})
+       document
+    id
+    a       one
+    """
+    return _plain_frame(get_result["ids"], {name: get_result.get(name) for name in get_result["included"]})
+
+
+def query_result_to_dfs(query_result: Columns) -> list[pandas.DataFrame]:
+    """Chroma's function of this name: one frame a query, as ``get_result_to_df``."""
+    return [
+        _plain_frame(
+            ids,
+            {
+                name: query_result[name][number]
+                for name in query_result["included"]
+                if query_result.get(name) is not None
+            },
+        )
+        for number, ids in enumerate(query_result["ids"])
+    ]
+
+
+def _plain_frame(ids: list[str], fields: Fields) -> pandas.DataFrame:
+    pd = require("pandas", feature="a DataFrame")
+    columns = {
+        name.rstrip("s"): [list(map(float, row)) for row in values] if name == "embeddings" else values
+        for name, values in fields.items()
+        if values is not None
+    }
+    return pd.DataFrame({"id": ids, **columns}).set_index("id")  # type: ignore[no-any-return]
