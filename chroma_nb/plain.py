@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import Any, Final, TypeVar
 
-from chroma_nb.errors import refused
-
 T = TypeVar("T")
 
 #: The types of plain values.
@@ -94,7 +92,7 @@ def plain_tree(value: Any) -> Any:
 
 def too_many_parts() -> ValueError:
     """What is said of a value in which the same parts stand again and again."""
-    error = refused(ValueError(f"Expected at most {LARGEST:,} parts, got a value in which the same parts make up more"))
+    error = ValueError(f"Expected at most {LARGEST:,} parts, got a value in which the same parts make up more")
     error.add_note("The same dict or list stands in it again and again: write each condition once.")
     return error
 
