@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
     from chroma_nb.jupyter.widgets.browse import browse as browse
-    from chroma_nb.jupyter.widgets.explorer import explore as explore
+    from chroma_nb.jupyter.widgets.explore import explore as explore
     from chroma_nb.projection.compare import compare as compare
     from chroma_nb.projection.drift import drift as drift
     from chroma_nb.projection.duplicates import duplicates as duplicates
@@ -73,7 +73,7 @@ _HOME: dict[str, str] = {
     **dict.fromkeys(("duplicates", "outliers"), "chroma_nb.projection.duplicates"),
     "compare": "chroma_nb.projection.compare",
     "drift": "chroma_nb.projection.drift",
-    "explore": "chroma_nb.jupyter.widgets.explorer",
+    "explore": "chroma_nb.jupyter.widgets.explore",
     "evaluate": "chroma_nb.projection.evaluate",
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",

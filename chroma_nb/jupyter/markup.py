@@ -117,6 +117,11 @@ def block(*parts: Html) -> Html:
     return f'{STYLE}\n<div class="{CLASSES}">{"".join(parts)}</div>'
 
 
+def fragment(*parts: Html) -> Html:
+    """A piece of a live view, whose style is there once."""
+    return f'<div class="{CLASSES}">{"".join(parts)}</div>'
+
+
 def side_by_side(parts: Iterable[Html]) -> Html:
     """Parts next to each other where there is room."""
     return f'<div class="side">{"".join(f"<div>{part}</div>" for part in parts)}</div>'

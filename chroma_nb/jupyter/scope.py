@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FrameType
 
+from chroma_nb.collection import Client, Collection, client_of
+
 #: Whose frames stand between the one who wrote the magic and its command.
 _BETWEEN = frozenset(("IPython", "chroma_nb", "decorator", "traitlets", "contextlib"))
 
@@ -79,6 +81,11 @@ def _around(frame: FrameType) -> Iterator[FrameType]:
 
 def _contains(code: CodeType, inner: CodeType) -> bool:
     return any(one is inner or _contains(one, inner) for one in code.co_consts if isinstance(one, CodeType))
+
+
+def client_for(collection: Collection) -> Client | None:
+    """The first client among the variables of the notebook that has this collection."""
+    return client_of(collection, notebook_variables())
 
 
 def notebook_variables() -> list[object]:

@@ -22,13 +22,13 @@ DELETED_AT_ONCE = 1_000
 _REMEMBERED = 20
 
 
-def read_records(collection: Collection, ids: Sequence[str]) -> list[Record]:
+def read_records(collection: Collection, ids: Sequence[str], include: Sequence[str] = FIELDS) -> list[Record]:
     """The records with these ids that are there, in the order of ``ids``."""
     if not ids:
         return []
-    found = collection.get(ids=list(ids), include=list(FIELDS))
+    found = collection.get(ids=list(ids), include=list(include))
     records = {record.id: record for record in Records.of_result(found).rows()}
-    return [records[one] for one in ids if one in records]
+    return [records[id_] for id_ in ids if id_ in records]
 
 
 @dataclass(frozen=True)

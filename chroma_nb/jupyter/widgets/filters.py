@@ -19,8 +19,8 @@ from chroma_nb.types import LiteralValue, Metadata, Where
 
 #: What the builder calls the document, which no metadata key can be called.
 DOCUMENT: Final = DOCUMENT_KEY
-#: Values of a key that are offered.
-_OFFERED = 50
+#: Records that the keys are learned from; values of a key that are offered.
+SAMPLE, _OFFERED = 200, 50
 
 
 @dataclass(frozen=True)

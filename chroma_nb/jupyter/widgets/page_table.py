@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from chroma_nb.jupyter import markup
 from chroma_nb.jupyter.markup import (
-    CLASSES,
     Html,
     Marks,
     bar,
@@ -22,7 +21,8 @@ from chroma_nb.jupyter.markup import (
     table,
     words,
 )
-from chroma_nb.jupyter.widgets.browser_state import Order, Page, Question
+from chroma_nb.jupyter.widgets.pages import Page
+from chroma_nb.jupyter.widgets.question import Order, Question
 from chroma_nb.types import Metadata, Options
 
 #: Metadata keys that have a column of their own; characters of a cell.
@@ -104,11 +104,6 @@ border-radius:4px;padding:4px 12px;cursor:pointer}
 
 #: JupyterLab turns the cells of a saved table to the right.
 _LEFT = "<style>.chroma-nb :is(th,td):not(.number){text-align:left!important}</style>"
-
-
-def part(*parts: Html) -> Html:
-    """A piece of the live browser; its style is there once, in ``STYLE``."""
-    return f'<div class="{CLASSES}">{"".join(parts)}</div>'
 
 
 @dataclass(frozen=True)
