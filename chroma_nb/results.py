@@ -2,7 +2,7 @@
 
 They are dicts and nothing else to Chroma code: equal to plain ones, printed like them. ``to_df()``
 and the rich display in a notebook are additions. How a table is made stands in ``dataframe.py``, how
-HTML is made in ``jupyter/``.
+HTML is made in ``display/``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from chroma_nb import dataframe
-from chroma_nb._above import from_above
 from chroma_nb.types import Json, WhereDocument
 
 if TYPE_CHECKING:
@@ -40,8 +39,9 @@ class _Result(dict[str, Any]):
         return dataframe.to_frame(self, columns=columns, query_texts=self.query_texts)
 
     def _repr_html_(self) -> str:
-        html: str = from_above("result_html")(self)
-        return html
+        from chroma_nb.display.formatters import result_html
+
+        return result_html(self)
 
 
 class GetResult(_Result):

@@ -15,7 +15,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb._above import from_above
+from chroma_nb import _names_above
 from chroma_nb.plain import plain_list
 
 T = TypeVar("T")
@@ -409,6 +409,6 @@ if not TYPE_CHECKING:  # a checker would believe in any name
     def __getattr__(name: str) -> Any:
         # Schema and its like: asked for by programs written for Chroma only
         try:
-            return from_above(f"types.{name}")
+            return _names_above.find(name)
         except KeyError:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

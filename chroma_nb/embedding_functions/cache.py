@@ -333,7 +333,7 @@ def _refuse_other_files(path: Path) -> None:
             found = connection.execute("PRAGMA application_id").fetchone()[0]
     except sqlite3.Error as error:
         if _code(error) not in _NO_DATABASE:
-            return  # not to be read now, as on a full disk: whoever uses it is told
+            return  # not to be read now, as on a full disk: its users get the error
         raise ValueError(
             f"Expected {path} to be a cache of embeddings, got a file that SQLite cannot read: {error}"
         ) from error

@@ -196,7 +196,7 @@ class SegmentVectors:
             between = unclaimed[np.searchsorted(unclaimed, below) : np.searchsorted(unclaimed, above)]
             if len(between) == len(waiting):
                 pairs = zip(waiting, between.tolist(), strict=True)
-                found.update((one, free[label]) for one, label in pairs if not self.unusable[free[label]])
+                found.update((name, free[label]) for name, label in pairs if not self.unusable[free[label]])
             waiting, below = [], above
         return found
 

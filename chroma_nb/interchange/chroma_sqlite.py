@@ -159,7 +159,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _text(data: bytes) -> str | bytes:
-    """A text, or the bytes themselves when they are none: the reader then sees a value of the wrong kind."""
+    """A text, or the bytes themselves if they are not UTF-8: the reader then sees a value of the wrong kind."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

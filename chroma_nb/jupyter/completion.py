@@ -163,7 +163,7 @@ def _named_collection(session: Session, words: list[str]) -> Collection:
 
 
 def _flat(values: Iterable[object]) -> list[object]:
-    return [one for value in values for one in (value if isinstance(value, list) else [value])]
+    return [element for value in values for element in (value if isinstance(value, list) else [value])]
 
 
 def _key(key: str) -> str:

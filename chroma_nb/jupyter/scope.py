@@ -61,7 +61,7 @@ def seen_by_the_caller(notebook: dict[str, object]) -> Mapping[str, object]:
     outside = [notebook] if frame.f_globals is notebook else [frame.f_globals, notebook]
     if frame.f_locals is frame.f_globals:
         return notebook if len(outside) == 1 else Scope([], outside, frozenset())
-    functions = [dict(one.f_locals) for one in (frame, *_around(frame))]
+    functions = [dict(function.f_locals) for function in (frame, *_around(frame))]
     return Scope(functions, outside, frozenset((*frame.f_code.co_varnames, *frame.f_code.co_cellvars)))
 
 
@@ -80,7 +80,9 @@ def _around(frame: FrameType) -> Iterator[FrameType]:
 
 
 def _contains(code: CodeType, inner: CodeType) -> bool:
-    return any(one is inner or _contains(one, inner) for one in code.co_consts if isinstance(one, CodeType))
+    return any(
+        constant is inner or _contains(constant, inner) for constant in code.co_consts if isinstance(constant, CodeType)
+    )
 
 
 def client_for(collection: Collection) -> Client | None:

@@ -90,7 +90,7 @@ def for_filter(where: object) -> str:
 
 
 def for_junction(terms: object) -> str:
-    """What to do about a list of conditions that is none, or too short."""
+    """What to do about something that is not a list of conditions, or is too short."""
     if isinstance(terms, list):
         return "Write the one condition alone, without the list." if terms else "Leave the filter out."
     if isinstance(terms, dict):

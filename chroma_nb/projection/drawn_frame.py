@@ -1,6 +1,6 @@
-"""A DataFrame that can draw itself: what ``duplicates``, ``outliers`` and ``evaluate`` answer.
+"""A DataFrame that can draw itself: what ``duplicates``, ``outliers`` and ``evaluate`` return.
 
-Loads pandas, so the functions that answer one import it.
+Loads pandas, so it is imported only by the functions that return one.
 """
 
 from __future__ import annotations

@@ -252,8 +252,8 @@ def _hover(
     keys = [] if brief else [key for key in hover if key != name]
     named = projection.labels.of_records() if "label" in keys else None
     texts = []
-    for row, one in enumerate(projection.ids):
-        lines = [f"<b>{escaped(one, 60)}</b>"]
+    for row, id_ in enumerate(projection.ids):
+        lines = [f"<b>{escaped(id_, 60)}</b>"]
         if not brief and projection.documents[row]:
             lines.append(folded(projection.documents[row]))
         if values is not None and values[row] is not None:

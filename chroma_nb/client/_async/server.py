@@ -47,7 +47,7 @@ class AsyncServer(AsyncServerAPI):
         return self._backend.edits_at_once
 
     def stop(self) -> None:
-        """Release what the backend holds now, whoever else uses it."""
+        """Release what the backend holds now, even if others use it."""
         self._backend.stop()
 
     # --- The server itself ---

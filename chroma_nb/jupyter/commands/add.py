@@ -61,7 +61,7 @@ def _table(session: Session, word: str) -> object:
     value = session.variable(word.strip(":{}"))
     if dataframe.is_frame(value):
         return value
-    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list | tuple) and all(isinstance(element, str) for element in value):
         return _texts(list(value))
     raise UsageError(
         f"%chroma add: expected {word!r} to be a DataFrame or a list of texts, it is a {type(value).__name__}"

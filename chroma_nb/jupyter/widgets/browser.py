@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from chroma_nb.collection import Client, Collection, space, stored_function
-from chroma_nb.jupyter.formatters import model_name
-from chroma_nb.jupyter.markup import Html, visible
+from chroma_nb.display.formatters import model_name
+from chroma_nb.display.markup import Html, visible
 from chroma_nb.jupyter.widgets import page_table
 from chroma_nb.jupyter.widgets.browser_state import BrowserState, Rows
 from chroma_nb.jupyter.widgets.controls import APART, button, show_undoable, title_html
@@ -166,7 +166,7 @@ class Browser(Displayed):
         self.status.run(both)
 
     def _ask(self, **parts: object) -> None:
-        """Another question; where it cannot be answered the one before stays."""
+        """Another question; if it fails, the one before stays."""
         before, number = self.state.question, self.state.number
         try:
             self.state.ask(**parts)

@@ -186,7 +186,7 @@ class BrowserState:
 
     # --- One record ---
     def record(self, id: str) -> Record | None:
-        """The record, or None where there is none any more."""
+        """The record, or None if it no longer exists."""
         return next(iter(read_records(self.collection, [id])), None)
 
     def neighbours(self, record: Record, count: int = 5) -> list[tuple[str, float, str | None]]:

@@ -110,7 +110,7 @@ class Changes:
 
         def undo() -> None:
             """Add the records again; ValueError when one of their ids is taken."""
-            back = [one.id for one in read_records(self._collection, [record.id for record in gone])]
+            back = [found.id for found in read_records(self._collection, [record.id for record in gone])]
             if back:
                 raise ValueError(f"there is a record {back[0]!r} again; nothing was changed")
             self._add(gone)
@@ -158,7 +158,7 @@ class Changes:
     def _add(self, records: Sequence[Record]) -> None:
         """Those with a vector, and those without, which are embedded."""
         for there in (True, False):
-            if some := [one for one in records if (one.embedding is not None) is there]:
+            if some := [record for record in records if (record.embedding is not None) is there]:
                 self._add_alike(some)
 
     def _add_alike(self, records: Sequence[Record]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import ipywidgets
 
 from chroma_nb.collection import Client
-from chroma_nb.jupyter.markup import Html, block, visible
+from chroma_nb.display.markup import Html, block, visible
 from chroma_nb.jupyter.widgets import page_table
 from chroma_nb.jupyter.widgets.browser import Browser
 from chroma_nb.jupyter.widgets.displayed import Displayed

@@ -7,7 +7,7 @@ from typing import Final
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import Html, escape, visible
+from chroma_nb.display.markup import Html, escape, visible
 from chroma_nb.jupyter.widgets.status import StatusLine
 
 #: Side by side, on several lines where there is no room; the same with the ends apart.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import escape, fragment
+from chroma_nb.display.markup import escape, fragment
 from chroma_nb.jupyter.widgets.controls import button, show
 from chroma_nb.jupyter.widgets.status import StatusLine
 

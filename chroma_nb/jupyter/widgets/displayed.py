@@ -7,7 +7,7 @@ import zlib
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import Html
+from chroma_nb.display.markup import Html
 
 #: Displays so far; it tells one static block from the next, and is the same from run to run.
 _DISPLAYS = itertools.count(1)

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import Html, block, chips, counted, escape, table
+from chroma_nb.display.markup import Html, block, chips, counted, escape, table
 from chroma_nb.jupyter.widgets.controls import APART, FLOW, button, show, show_undoable, title_html
 from chroma_nb.jupyter.widgets.displayed import Displayed
 from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState

@@ -9,7 +9,7 @@ from typing import Final
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import counted
+from chroma_nb.display.markup import counted
 from chroma_nb.jupyter.scope import client_for
 from chroma_nb.jupyter.widgets.browser_state import BrowserState, Rows
 from chroma_nb.jupyter.widgets.controls import button

@@ -9,7 +9,7 @@ from typing import Final
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import Html, escape, visible
+from chroma_nb.display.markup import Html, escape, visible
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, operations
 from chroma_nb.types import Json, Where, WhereDocument
 
@@ -180,7 +180,9 @@ class _Row:
         key = self._keys[self.key.value]
         self.operation.options = operations(key.kind)
         self.operation.index = 0
-        self.operand.options = ("true", "false") if key.kind == "bool" else [visible(one)[:80] for one in key.values]
+        self.operand.options = (
+            ("true", "false") if key.kind == "bool" else [visible(value)[:80] for value in key.values]
+        )
 
 
 def _labelled(

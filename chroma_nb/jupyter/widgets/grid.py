@@ -7,7 +7,7 @@ from functools import partial
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import shortened, visible
+from chroma_nb.display.markup import shortened, visible
 from chroma_nb.jupyter.widgets import page_table
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.controls import button

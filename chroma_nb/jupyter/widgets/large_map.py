@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chroma_nb._optional import Untyped, require
-from chroma_nb.jupyter.markup import shortened, visible
+from chroma_nb.display.markup import shortened, visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.projection import colours, figures
 from chroma_nb.projection.plotly_text import told_apart

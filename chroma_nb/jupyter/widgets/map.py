@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chroma_nb._optional import require
-from chroma_nb.jupyter.markup import visible
+from chroma_nb.display.markup import visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.map_figure import map_figure
 from chroma_nb.projection import figures
@@ -106,13 +106,13 @@ class MapView:
         """The record is shown."""
         hit = self._rows_of(points)
         if hit:
-            one = self.state.projection.ids[hit[0]]
-            self.state.look_at([one])
+            id_ = self.state.projection.ids[hit[0]]
+            self.state.look_at([id_])
             if self.state.projection.dims == 3:  # no lasso there
-                self.state.selection.toggle(one, source=self._source)
+                self.state.selection.toggle(id_, source=self._source)
 
     def _rows_of(self, points: dict[int, list[int]]) -> list[int]:
-        """The records at these points; stars and rings are none."""
+        """The records at these points; not stars and rings."""
         ours = [(self._rows[trace], np.asarray(points[trace], np.intp)) for trace in points if trace < len(self._rows)]
         # Where the map is being drawn anew, the page may still speak of the old one.
         found = [rows[numbers[numbers < len(rows)]] for rows, numbers in ours]

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from chroma_nb.jupyter.markup import Html, escape
+from chroma_nb.display.markup import Html, escape
 from chroma_nb.projection import colours, figures
 from chroma_nb.projection.colours import Group, Scale
 from chroma_nb.projection.figures import By, Map, Star

@@ -6,7 +6,7 @@ import time
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import counted
+from chroma_nb.display.markup import counted
 from chroma_nb.jupyter.widgets.controls import show
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.status import StatusLine

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import escape, fragment
+from chroma_nb.display.markup import escape, fragment
 from chroma_nb.jupyter.widgets.controls import button
 from chroma_nb.jupyter.widgets.pages import Page
 from chroma_nb.jupyter.widgets.status import Filled, StatusLine

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from chroma_nb.jupyter import markup
-from chroma_nb.jupyter.markup import (
+from chroma_nb.display import markup
+from chroma_nb.display.markup import (
     Html,
     Marks,
     bar,
@@ -180,10 +180,10 @@ def live_html(caption: str, page: Page, shown: Sequence[Column], order: Order, s
     group = '<col style="width:0">' + "".join(f'<col style="width:{column.width}%">' for column in shown)
     heads = _head("id", Order("id"), order) + "".join(_head(column.head, column.order, order) for column in shown)
     body = "".join(
-        f'<tr{" class=selected" if one in selected else ""}><th scope="row"><span>{escape(one, 80)}</span></th>'
+        f'<tr{" class=selected" if id_ in selected else ""}><th scope="row"><span>{escape(id_, 80)}</span></th>'
         + "".join(f'<td class="{column.kind}">{column.cell(page, row)}</td>' for column in shown)
         + "</tr>"
-        for row, one in enumerate(page.ids)
+        for row, id_ in enumerate(page.ids)
     )
     return (
         f"<table><caption>{escape(caption, 200)}</caption><colgroup>{group}</colgroup>"
@@ -202,11 +202,11 @@ def static_html(caption: str, page: Page, keys: Sequence[str]) -> Html:
     """What stays in the saved notebook: the page as a plain table, and how to have the rest."""
     rows = [
         [
-            escape(one, 80),
+            escape(id_, 80),
             document(page.documents[row] and shortened(page.documents[row] or "", _CELL)),
             chips(_of(page, row, keys)),
         ]
-        for row, one in enumerate(page.ids)
+        for row, id_ in enumerate(page.ids)
     ]
     more = '<div class="dim">Run this cell to page, search and filter.</div>'
     return block(_LEFT, table(caption, ["id", "document", "metadata"], rows), more)

@@ -7,7 +7,7 @@ from typing import Final
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import shortened
+from chroma_nb.display.markup import shortened
 from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState
 from chroma_nb.jupyter.widgets.status import Filled, StatusLine
 
@@ -28,7 +28,7 @@ class Painting(Filled):
             self.follow(choice, lambda _: self._paint())
 
     def offer(self) -> None:
-        """The choices there are now, and what is chosen, whoever chose it."""
+        """The current choices, and what is chosen, also from Python."""
         state = self._state
         with self.filling():
             for choice, options, value in (

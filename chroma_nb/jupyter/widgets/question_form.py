@@ -31,7 +31,7 @@ class QuestionForm(Filled):
         self.widgets = [boxes, self.filters.widget, self.where]
 
     def show(self) -> None:
-        """The boxes say what is asked, whoever asked it."""
+        """The boxes show the question, also one asked from Python."""
         question = self._state.question
         if question != self._shown:
             self._shown = question

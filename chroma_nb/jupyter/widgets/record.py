@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 import numpy as np
 
-from chroma_nb.jupyter.markup import Html, escape, facts, fragment, number, plain, shortened, visible
+from chroma_nb.display.markup import Html, escape, facts, fragment, number, plain, shortened, visible
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.records import Record
 from chroma_nb.types import Json, Metadata, Vector
@@ -52,7 +52,7 @@ def metadata_text(metadata: Metadata | None) -> str:
 
 
 def metadata_of(text: str) -> Json:
-    """Metadata from JSON. ValueError says where it is none.
+    """Metadata from JSON. ValueError says where the text is not valid.
 
     >>> metadata_of('{"year": 2020}')
     {'year': 2020}
@@ -123,9 +123,9 @@ class RecordPanel:
         if not hits:
             return []
         lines = [ipywidgets.HTML(fragment("<b>Nearest records</b>"))]
-        for one, distance, document in hits:
-            button = ipywidgets.Button(description=shortened(visible(one), 40), tooltip=f"Open {visible(one)}")
-            button.on_click(lambda _, one=one: self._on_open(one))
+        for id_, distance, document in hits:
+            button = ipywidgets.Button(description=shortened(visible(id_), 40), tooltip=f"Open {visible(id_)}")
+            button.on_click(lambda _, id_=id_: self._on_open(id_))
             text = escape(document or "no document", 120)
             about = ipywidgets.HTML(fragment(f'<span class="number">{number(distance)}</span> {text}'))
             lines.append(ipywidgets.HBox([button, about], layout={"align_items": "center"}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import counted
+from chroma_nb.display.markup import counted
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
 from chroma_nb.jupyter.widgets.controls import FLOW, button, show
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import chips, document, escape, facts, fragment, shortened, table
+from chroma_nb.display.markup import chips, document, escape, facts, fragment, shortened, table
 from chroma_nb.jupyter.widgets.controls import FLOW, button, show
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.status import Filled, StatusLine

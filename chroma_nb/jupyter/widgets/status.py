@@ -12,7 +12,7 @@ from typing import Any
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import escape, failure, fragment
+from chroma_nb.display.markup import escape, failure, fragment
 
 #: Characters that are shown.
 _SHOWN = 500

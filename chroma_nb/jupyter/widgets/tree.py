@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import ipywidgets
 
 from chroma_nb.collection import Client, Collection, databases, in_database, listed, opened
-from chroma_nb.jupyter.markup import Html, counted, escape, fragment, shortened, table, visible
+from chroma_nb.display.markup import Html, counted, escape, fragment, shortened, table, visible
 from chroma_nb.jupyter.widgets.controls import button
 from chroma_nb.jupyter.widgets.status import StatusLine
 
@@ -83,7 +83,7 @@ class ClientTree:
             return opened(client, name)
 
     def close(self) -> None:
-        """Close what was opened here; the client itself belongs to whoever made it."""
+        """Close what was opened here; the client itself stays open."""
         self._opened.close()
 
 

@@ -189,7 +189,7 @@ Marks: TypeAlias = Callable[[str], Iterable[tuple[int, int]]]
 
 
 def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | None:
-    """Marks where the words of ``texts`` stand, in any case; None when there are none worth it.
+    """Marks where the words of ``texts`` stand, in any case; None when no word is worth it.
 
     ``among``: the documents shown together. A word that is in most of them, as "the" may be, tells
     them not apart and is passed over; of few documents every word is marked.
@@ -197,7 +197,7 @@ def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | Non
     found = {word.lower() for text in texts for word in re.findall(r"\w{3,}", text)[:50]}
     if len(among) >= _MANY:
         spoken = [set(re.findall(r"\w{3,}", text[:_UNFOLDED].lower())) for text in among if text]
-        found = {word for word in found if 2 * sum(word in one for one in spoken) <= len(among)}
+        found = {word for word in found if 2 * sum(word in text for text in spoken) <= len(among)}
     if not found:
         return None
     pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(found))) + r")\b", re.IGNORECASE)
