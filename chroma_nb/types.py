@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, TypeVar, get_args
 from uuid import UUID
 
 import numpy as np
@@ -197,7 +197,9 @@ IncludeMetadataDocumentsEmbeddingsDistances: Include = ["metadatas", "documents"
 #: One field of a record.
 Parameter = TypeVar("Parameter", Document, Image, Embedding, Metadata, ID)
 #: How far apart two vectors are: squared Euclidean, 1 - cosine, or 1 - inner product.
-Space: TypeAlias = Literal["l2", "cosine", "ip"]
+Space: TypeAlias = Literal["cosine", "l2", "ip"]
+#: The same as values, in Chroma's order.
+SPACES: Final[tuple[Space, ...]] = get_args(Space)
 
 
 class ReadLevel(str, Enum):

@@ -38,7 +38,8 @@ RENDERERS: Final[dict[str, type[MapView] | type[LargeMapView]]] = {"plotly": Map
 
 def _renderer(asked: Renderer, state: ExplorerState) -> str:
     if asked not in ("auto", *RENDERERS):
-        raise ValueError(f"expected renderer to be 'auto', 'plotly' or 'scatter', got {asked!r}")
+        known = ", ".join(map(repr, ("auto", *list(RENDERERS)[:-1])))
+        raise ValueError(f"expected renderer to be {known} or {list(RENDERERS)[-1]!r}, got {asked!r}")
     if asked != "auto":
         return asked
     is_large = len(state.projection) > figures.DRAWN and state.projection.dims == 2
