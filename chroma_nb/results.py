@@ -1,4 +1,4 @@
-"""What a collection's calls answer: Chroma's dicts.
+"""What a collection's calls return: Chroma's dicts.
 
 They are dicts and nothing else to Chroma code: equal to plain ones, printed like them. ``to_df()``
 and the rich display in a notebook are additions. How a table is made stands in ``dataframe.py``, how
@@ -25,7 +25,7 @@ class _Result(dict[str, Any]):
     query_texts: Sequence[str] | None = None
 
     def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
-        """The answer as a pandas DataFrame, one row a record, metadata keys as columns.
+        """The result as a pandas DataFrame, one row a record, metadata keys as columns.
 
         The columns: ``id``, ``document``, ``uri`` where there is one, metadata in alphabetical order,
         ``embedding`` when included. In front of a query's stand ``query`` (from 0), ``query_text``
@@ -45,15 +45,15 @@ class _Result(dict[str, Any]):
 
 
 class GetResult(_Result):
-    """The answer of ``get`` and ``peek``: ids and, per ``include``, one list per field."""
+    """The result of ``get`` and ``peek``: ids and, per ``include``, one list per field."""
 
 
 class QueryResult(_Result):
-    """The answer of ``query``: as GetResult, with one list per query, and distances."""
+    """The result of ``query``: as GetResult, with one list per query, and distances."""
 
 
 class DeleteResult(TypedDict):
-    """The answer of ``delete``: how many records were asked away."""
+    """The result of ``delete``: how many ids were given, or how many records passed the filter."""
 
     deleted: int
 

@@ -64,7 +64,7 @@ def reembed(collection: SyncCollection) -> int:
 
 
 def _texts_without_vector(collection: Collection, ids: list[str]) -> dict[str, str]:
-    """The documents of those of these records that have one, and no vector."""
+    """The documents of those of these records that have a document and no vector."""
     got = collection.get(ids=ids, include=["embeddings", "documents"])
     lost = np.flatnonzero(~have_vectors(got["embeddings"])).tolist()
     return {got["ids"][place]: got["documents"][place] for place in lost if got["documents"][place] is not None}

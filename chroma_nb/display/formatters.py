@@ -184,7 +184,7 @@ def collection_html(collection: Collection) -> Html:
 
 
 def _search_method(collection: Collection, vectors: Matrix | None) -> list[tuple[str, Html]]:
-    """How a search is done now, where the collection tells: by an exact scan, or a graph."""
+    """How a search would run now, if the collection can say: by an exact scan or a graph."""
     if vectors is None or not len(vectors):
         return []
     try:

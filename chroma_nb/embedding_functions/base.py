@@ -332,7 +332,7 @@ def _check_call(function: object, protocol: type[Any], note: str) -> None:
 
 
 def _advice(function: object, base: str) -> str:
-    """What to write in place of something that is no embedding function."""
+    """What to write in place of something that is not an embedding function."""
     kind = function if isinstance(function, type) else type(function)
     name = getattr(function, "__name__", kind.__name__)
     if all(callable(getattr(kind, method, None)) for method in ("embed_documents", "embed_query")):

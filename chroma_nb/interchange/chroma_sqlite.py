@@ -292,7 +292,7 @@ def scalar(text: object, integer: object, number: object, flag: object) -> str |
 
 
 def json_object(text: object) -> Json | None:
-    """The JSON object in a text; None when there is none, or an empty one."""
+    """The JSON object in a text; None if it is missing or empty."""
     if not isinstance(text, str):
         return None
     try:

@@ -52,7 +52,7 @@ class Scope(Mapping[str, object]):
 
 
 def seen_by_the_caller(notebook: dict[str, object]) -> Mapping[str, object]:
-    """The variables where the magic was written: ``notebook`` itself, where that is a cell and no function."""
+    """The variables where the magic was written: ``notebook`` itself, where that is a cell, not a function."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:
         frame = frame.f_back
@@ -91,7 +91,7 @@ def client_for(collection: Collection) -> Client | None:
 
 
 def notebook_variables() -> list[object]:
-    """What the variables of the notebook hold; nothing outside of one."""
+    """The values of the notebook's variables; none outside of a notebook."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()

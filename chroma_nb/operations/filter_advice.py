@@ -38,7 +38,7 @@ def _joined(terms: list[object]) -> str:
 
 
 def for_operand(operator: str, operand: object) -> str:
-    """What makes of an operand one that can be asked for."""
+    """How to turn an operand into one that is allowed."""
     row = OPERATORS[operator]
     if row.many:
         return for_list(operand, "[1, 2]")
@@ -79,7 +79,7 @@ _MEANT: Final = {"$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "
 
 
 def for_filter(where: object) -> str:
-    """What to write instead of something that is no dict."""
+    """What to write instead of something that is not a dict."""
     if isinstance(where, list | tuple):
         return "Write one dict: {'$and': […]} joins several."
     if isinstance(where, Mapping):

@@ -243,13 +243,13 @@ def _base_fields(embeddings: object, documents: object, images: object, uris: ob
 
 
 def _texts(given: object) -> Any:
-    """One text or many as a list of plain str; what is no text stays for the checks."""
+    """One text or many as a list of plain str; anything else is left to the checks."""
     if given is None or (type(given) is list and set(map(type, given)) <= PLAIN):
         return given
     return plain_list(maybe_cast_one_to_many(as_column(given)))
 
 
-#: What has no labels of its own and is no column of another library.
+#: Types that have no labels of their own and are not columns of another library.
 _UNLABELLED: Final = frozenset({list, tuple, dict, str, np.ndarray, type(None)})
 
 

@@ -39,7 +39,7 @@ _NEIGHBOURS: Final = 20
 #: Records whose distances give the bandwidth.
 _BANDWIDTH_FROM: Final = 1_000
 _ROWS: Final = 512
-#: A squared distance that is so small a share of the squared lengths is rounding.
+#: A squared distance below this share of the squared lengths is rounding.
 _ROUNDING: Final = 1e-12
 
 

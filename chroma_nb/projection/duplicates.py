@@ -67,7 +67,7 @@ def duplicates(collection: Collection, threshold: float = 0.95, *, where: Where 
 
 
 def outliers(collection: Collection, n: int = 20, *, where: Where | None = None) -> pandas.DataFrame:
-    """The ``n`` records that are farthest from their neighbours, the loneliest first.
+    """The ``n`` records that are farthest from their neighbours, the farthest first.
 
     Columns: id, distance (the mean to its ten nearest: cosine, or Euclidean where the collection's is l2), score
     (that distance over the median of all records: 1 is ordinary), nearest (the id of the nearest other), document.

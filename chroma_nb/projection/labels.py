@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas
 
 _TERMS: Final = 3
-#: Two hills are one when the saddle between them is as high a share of the lower one.
+#: Two hills are one when the saddle between them reaches this share of the lower one.
 _SADDLE: Final = 0.75
 #: Regions of a smaller share of the map stay without a name.
 _SMALLEST: Final = 0.005

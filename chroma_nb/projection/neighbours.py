@@ -15,12 +15,12 @@ from chroma_nb.collection import Collection
 from chroma_nb.records import Records
 from chroma_nb.types import Int32, Matrix, Where
 
-#: Beyond as many records the collection's search is asked, which may have a graph: all pairs cost more from there.
+#: Beyond this many records the collection's search is used, which may have a graph: all pairs cost more.
 EXACT_LIMIT: Final = 120_000
 _ROWS: Final = 512
 #: Points of one product, and how many more of the nearest are kept than asked for, to be measured again.
 _BLOCK, _SPARE = 2_048, 4
-#: Where more than one in so many are nearer than those kept, the nearest are picked from all at once.
+#: If more than one in this many are nearer than those kept, the nearest are picked from all at once.
 _SELDOM: Final = 50
 _QUERIES: Final = 500
 

@@ -378,7 +378,7 @@ def of_records(
     points = neighbours.prepared(records.matrix, metric)
 
     def work(report: Callable[[str, float], None]) -> Matrix:
-        """The coordinates; ``report`` is told the stage and the share that is done."""
+        """The coordinates; ``report`` is called with the stage and the share that is done."""
         near = None
         if reducer.needs_neighbours:
             warming = Background(lambda report: reducers.warm_umap()).start()

@@ -100,7 +100,7 @@ def _write(session: Session, collection: Collection, frame: object, arguments: a
 
 
 def _known_columns(frame: pandas.DataFrame, columns: Options) -> Options:
-    """The columns by their own names, which may be numbers; one that is not there is told with a suggestion."""
+    """The columns by their own names, which may be numbers; UsageError with a suggestion for a missing one."""
     names = {str(plain(name)): name for name in frame.columns}
 
     def known(word: str) -> object:

@@ -60,7 +60,7 @@ def _connect(session: Session, arguments: argparse.Namespace) -> None:
 
 
 def _named(session: Session, word: str) -> str:
-    """The name of a client, or the place, that a word means; of a variable that is no client, what it says."""
+    """The name of a client, or the place, that a word means; for a variable that is not a client, its text."""
     value = value_of(word, session)
     if is_client(value):
         return word.strip(":{}")

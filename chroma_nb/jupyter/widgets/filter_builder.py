@@ -91,12 +91,12 @@ class FilterBuilder:
         self._show()
 
     def clear(self) -> None:
-        """No rows; nobody is told."""
+        """Remove all rows, without a call of ``on_change``."""
         self._rows, self._told = [], ()
         self._show()
 
     def show(self, rows: Iterable[FilterRow]) -> None:
-        """These rows; nobody is told. Where they are what was told last, those that are not complete stay, too."""
+        """Show these rows, without a call of ``on_change``. Incomplete rows stay if these are the last call's."""
         rows = tuple(rows)
         if rows != self._told:
             made = (_Row(self._keys, self._tell, self._remove, not place, row) for place, row in enumerate(rows))

@@ -31,7 +31,7 @@ _NAMED = 28
 
 
 class LargeMapView:
-    """``figure`` holds one jupyter-scatter widget that follows ``state`` and tells it what is lassoed."""
+    """``figure`` holds one jupyter-scatter widget that follows ``state`` and passes on what is lassoed."""
 
     def __init__(self, state: ExplorerState, height: int = 560) -> None:
         if state.projection.dims != 2:

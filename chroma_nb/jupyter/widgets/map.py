@@ -1,4 +1,4 @@
-"""The map of an explorer: one plotly FigureWidget that shows the state and tells it what is lassoed.
+"""The map of an explorer: one plotly FigureWidget that shows the state and passes on what is lassoed.
 
 One, because each sends plotly.js to the browser anew; it is redrawn by changing its traces.
 """
@@ -93,7 +93,7 @@ class MapView:
         self.state.select_rows(caught, source=self._source)
 
     def outlined(self) -> None:
-        """The page tells of an outline after what lies in it: that may be no longer what is selected."""
+        """The page sends an outline after the points in it; by then the selection may have changed."""
         if self.state.selection.ids != self._outlined:
             self._show_chosen(())  # what is bright on the page is not what was said: say it again
             self.show_selection()

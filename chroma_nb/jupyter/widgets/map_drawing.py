@@ -20,7 +20,7 @@ from chroma_nb.projection.figures import By, Map, Star
 from chroma_nb.projection.plotly_text import told_apart
 from chroma_nb.types import Ints, Mask, Matrix
 
-#: At most so many points are drawn; beyond, every second, third, … record.
+#: At most this many points are drawn; beyond, every second, third, … record.
 _POINTS: Final = 2_000
 _WIDTH, _HEIGHT, _LEGEND, _EDGE = 600, 400, 200, 14
 _LINE, _ENTRIES = 18, 16

@@ -1,4 +1,4 @@
-"""The plotly FigureWidget of a map: only what we say is drawn, and what the person does is told to one listener.
+"""The plotly FigureWidget of a map: only what we say is drawn, and one listener is called for what the person does.
 
 plotly's own widget leaves some things open that show in a slow browser or with a busy kernel. What is drawn stands
 in ``map.py``, the page's half in ``map_figure.js``:
@@ -44,7 +44,7 @@ _FIGURE = ("_widget_data", "_widget_layout")
 
 
 class Listener(Protocol):
-    """Who is told what the person does on a map. Points are numbers by the number of their trace."""
+    """Is called for what the person does on a map. Points are numbers by the number of their trace."""
 
     def lassoed(self, points: dict[int, list[int]], shape: SimpleNamespace | None) -> None:
         """What lies in the lasso or box that was drawn: ``shape`` has a type and xs, ys or xrange, yrange."""
@@ -69,7 +69,7 @@ def map_figure() -> Untyped:
     text = _text(plotly.FigureWidget)
 
     class MapFigure(plotly.FigureWidget):  # type: ignore[name-defined, misc]
-        """A FigureWidget that tells ``listener``, holding ``lock`` for it."""
+        """A FigureWidget that calls ``listener``, holding ``lock``."""
 
         _esm = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
         _plotly = traitlets.Unicode(text).tag(sync=True)

@@ -75,7 +75,7 @@ def _refuse(constant: str) -> None:
 
 
 class RecordPanel:
-    """``show(record)`` opens it, ``close()`` hides it. ``do`` runs a step and says what it says or what went wrong."""
+    """``show(record)`` opens it, ``close()`` hides it. ``do`` runs a step and shows its text, or what went wrong."""
 
     def __init__(
         self, state: BrowserState, do: Callable[[Callable[[], str | None]], None], on_open: Callable[[str], object]
