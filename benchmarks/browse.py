@@ -21,8 +21,8 @@ import numpy as np
 
 import chroma_nb
 from chroma_nb.jupyter.widgets.browser import Browser
-from chroma_nb.jupyter.widgets.browser_state import Order
 from chroma_nb.jupyter.widgets.filters import FilterRow
+from chroma_nb.jupyter.widgets.question import Order
 
 BATCH = 5_000
 NEW_PROCESS = """

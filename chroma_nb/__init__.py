@@ -11,7 +11,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from chroma_nb import _above
+from chroma_nb import _names_above
 
 __version__ = "0.1.0"
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chroma_nb.embedding_functions import models as models
     from chroma_nb.embedding_functions.cache import cached as cached
     from chroma_nb.jupyter.widgets.browse import browse as browse
-    from chroma_nb.jupyter.widgets.explorer import explore as explore
+    from chroma_nb.jupyter.widgets.explore import explore as explore
     from chroma_nb.projection.compare import compare as compare
     from chroma_nb.projection.drift import drift as drift
     from chroma_nb.projection.duplicates import duplicates as duplicates
@@ -73,7 +73,7 @@ _HOME: dict[str, str] = {
     **dict.fromkeys(("duplicates", "outliers"), "chroma_nb.projection.duplicates"),
     "compare": "chroma_nb.projection.compare",
     "drift": "chroma_nb.projection.drift",
-    "explore": "chroma_nb.jupyter.widgets.explorer",
+    "explore": "chroma_nb.jupyter.widgets.explore",
     "evaluate": "chroma_nb.projection.evaluate",
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",
@@ -136,34 +136,38 @@ _MODULES = ("api", "auth", "base_types", "config", "errors", "execution", "types
 
 __all__ = ["__version__", *sorted(_HOME)]
 
-#: What lower layers ask for by name, since they must not import it.
-_above.provide(
-    {
-        **dict.fromkeys(("client_html", "collection_html", "result_html"), "chroma_nb.jupyter.formatters"),
-        **dict.fromkeys(("types.CollectionConfiguration", "types.Schema"), "chroma_nb.schema"),
-        **dict.fromkeys(
-            ("types.collection_configuration_to_json", "types.load_collection_configuration_from_json"),
-            "chroma_nb.client.collection_configuration",
+#: Name of Chroma's ``types`` -> the module above ``types.py`` that defines it.
+_TYPES: dict[str, str] = {
+    **dict.fromkeys(("CollectionConfiguration", "Schema"), "chroma_nb.schema"),
+    **dict.fromkeys(
+        ("collection_configuration_to_json", "load_collection_configuration_from_json"),
+        "chroma_nb.client.collection_configuration",
+    ),
+    **dict.fromkeys(
+        (
+            "BaseModelJSONSerializable",
+            "CollectionAndSegments",
+            "Configurable",
+            "ConfigurationInternal",
+            "LogRecord",
+            "MetadataEmbeddingRecord",
+            "OperationRecord",
+            "RequestVersionContext",
+            "Segment",
+            "VectorEmbeddingRecord",
+            "VectorQuery",
+            "VectorQueryResult",
         ),
-        **dict.fromkeys(
-            (
-                "types.BaseModelJSONSerializable",
-                "types.CollectionAndSegments",
-                "types.Configurable",
-                "types.ConfigurationInternal",
-                "types.LogRecord",
-                "types.MetadataEmbeddingRecord",
-                "types.OperationRecord",
-                "types.RequestVersionContext",
-                "types.Segment",
-                "types.VectorEmbeddingRecord",
-                "types.VectorQuery",
-                "types.VectorQueryResult",
-            ),
-            "chroma_nb.client.not_offered",
-        ),
-    }
-)
+        "chroma_nb.client.not_offered",
+    ),
+}
+
+
+def _type(name: str) -> object:
+    return getattr(import_module(_TYPES[name]), name)
+
+
+_names_above.hand_over(_type)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
-"""What a collection's calls answer: Chroma's dicts.
+"""What a collection's calls return: Chroma's dicts.
 
 They are dicts and nothing else to Chroma code: equal to plain ones, printed like them. ``to_df()``
 and the rich display in a notebook are additions. How a table is made stands in ``tables/frames.py``, how
-HTML is made in ``jupyter/``.
+HTML is made in ``display/``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from chroma_nb._above import from_above
 from chroma_nb.tables.frames import to_frame
 from chroma_nb.types import Json, WhereDocument
 
@@ -26,7 +25,7 @@ class _Result(dict[str, Any]):
     query_texts: Sequence[str] | None = None
 
     def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
-        """The answer as a pandas DataFrame, one row a record, metadata keys as columns.
+        """The result as a pandas DataFrame, one row a record, metadata keys as columns.
 
         The columns: ``id``, ``document``, ``uri`` where there is one, metadata in alphabetical order,
         ``embedding`` when included. In front of a query's stand ``query`` (from 0), ``query_text``
@@ -40,20 +39,21 @@ class _Result(dict[str, Any]):
         return to_frame(self, columns=columns, query_texts=self.query_texts)
 
     def _repr_html_(self) -> str:
-        html: str = from_above("result_html")(self)
-        return html
+        from chroma_nb.display.formatters import result_html
+
+        return result_html(self)
 
 
 class GetResult(_Result):
-    """The answer of ``get`` and ``peek``: ids and, per ``include``, one list per field."""
+    """The result of ``get`` and ``peek``: ids and, per ``include``, one list per field."""
 
 
 class QueryResult(_Result):
-    """The answer of ``query``: as GetResult, with one list per query, and distances."""
+    """The result of ``query``: as GetResult, with one list per query, and distances."""
 
 
 class DeleteResult(TypedDict):
-    """The answer of ``delete``: how many records were asked away."""
+    """The result of ``delete``: how many ids were given, or how many records passed the filter."""
 
     deleted: int
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, TypeVar, get_args
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb._above import from_above
+from chroma_nb import _names_above
 from chroma_nb.plain import plain_list
 
 T = TypeVar("T")
@@ -197,7 +197,9 @@ IncludeMetadataDocumentsEmbeddingsDistances: Include = ["metadatas", "documents"
 #: One field of a record.
 Parameter = TypeVar("Parameter", Document, Image, Embedding, Metadata, ID)
 #: How far apart two vectors are: squared Euclidean, 1 - cosine, or 1 - inner product.
-Space: TypeAlias = Literal["l2", "cosine", "ip"]
+Space: TypeAlias = Literal["cosine", "l2", "ip"]
+#: The same as values, in Chroma's order.
+SPACES: Final[tuple[Space, ...]] = get_args(Space)
 
 
 class ReadLevel(str, Enum):
@@ -409,6 +411,6 @@ if not TYPE_CHECKING:  # a checker would believe in any name
     def __getattr__(name: str) -> Any:
         # Schema and its like: asked for by programs written for Chroma only
         try:
-            return from_above(f"types.{name}")
+            return _names_above.find(name)
         except KeyError:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

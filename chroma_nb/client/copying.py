@@ -142,13 +142,13 @@ def _canonical(record: Record) -> bytes:
     return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
 
 
-def _same(one: Record, other: Record) -> bool:
+def _same(record: Record, other: Record) -> bool:
     """Whether both hold the same, the vectors within float32."""
-    if _canonical(one) != _canonical(other):
+    if _canonical(record) != _canonical(other):
         return False
-    scale = float(np.abs(one.embedding).max(initial=0.0))
-    return one.embedding.shape == other.embedding.shape and bool(
-        (np.abs(one.embedding - other.embedding) <= _VECTOR_TOLERANCE * scale).all()
+    scale = float(np.abs(record.embedding).max(initial=0.0))
+    return record.embedding.shape == other.embedding.shape and bool(
+        (np.abs(record.embedding - other.embedding) <= _VECTOR_TOLERANCE * scale).all()
     )
 
 
@@ -168,15 +168,15 @@ def _transfer(source: Collection, target: Collection, batches: list[list[str]], 
     for ids in batches:
         records = _read(source, ids)
         there = _read(target, ids) if maybe_there else {}
-        differing = [one for one, record in there.items() if one in records and not _same(record, records[one])]
+        differing = [id_ for id_, record in there.items() if id_ in records and not _same(record, records[id_])]
         if differing and not overwrite:
             raise _AlreadyExistsError(
                 f"collection {target.name!r} holds other records under the same ids ({', '.join(differing[:3])}...); "
                 "give the copy another name=, or overwrite=True"
             )
-        missing = [record for one, record in records.items() if one not in there or one in differing]
+        missing = [record for id_, record in records.items() if id_ not in there or id_ in differing]
         if differing:  # an update would merge metadata
-            old = Records.of([there[one] for one in differing]).pruned()
+            old = Records.of([there[id_] for id_ in differing]).pruned()
             replace_records(target, old, Records.of(missing).pruned())
         elif missing:
             _add(target, missing)
@@ -197,12 +197,12 @@ def _verify(source: Collection, target: Collection, ids: list[str], size: int, o
     digest = hashlib.blake2b(digest_size=16)
     for batch in slices(ids, size):
         here, there = _read(source, batch), _read(target, batch)
-        wrong = [one for one in batch if one not in here or one not in there or not _same(here[one], there[one])]
+        wrong = [id_ for id_ in batch if id_ not in here or id_ not in there or not _same(here[id_], there[id_])]
         if wrong:
             raise InternalError(
                 f"{len(wrong)} records differ between {source.name!r} and its copy, first id {wrong[0]!r}; "
                 "was one of them written to meanwhile? call copy again with overwrite=True"
             )
-        for one in batch:
-            digest.update(_canonical(here[one]))
+        for id_ in batch:
+            digest.update(_canonical(here[id_]))
     return digest.hexdigest()

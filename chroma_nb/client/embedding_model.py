@@ -1,4 +1,4 @@
-"""Which model embeds for a collection, as a reader is told, and where its vectors are remembered."""
+"""Which model embeds for a collection, as users see it, and where its vectors are cached."""
 
 from __future__ import annotations
 

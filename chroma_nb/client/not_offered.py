@@ -1,7 +1,7 @@
 """Chroma's names that cannot mean anything here: they import, and say so when they are used.
 
 The insides of its engine, its server and its cloud. Each is a class, so that a type may be written with it,
-isinstance answers False, and another class can be derived from it; calling either, or asking for anything in it, is
+isinstance is False, and another class can be derived from it; calling either, or asking for anything in it, is
 a NotImplementedError.
 """
 

@@ -29,7 +29,7 @@ def refuse_without_vectors(records: Records, name: str) -> None:
 
 
 def reembed(collection: SyncCollection) -> int:
-    """Embed the records of ``collection`` that have no vector from their documents; answers how many.
+    """Embed the records of ``collection`` that have no vector from their documents; returns how many.
 
     By the collection's embedding function, or the one that its handle was given
     (``client.get_collection(name, embedding_function=...)``). All else is left as it is; records that have no
@@ -50,9 +50,9 @@ def reembed(collection: SyncCollection) -> int:
         if not texts:
             continue
         vectors = np.asarray(collection._embed(list(texts.values())), np.float32)
-        # Embedding takes its time: whoever wrote a record meanwhile has given it a vector, or another document.
+        # Embedding takes time: a record written meanwhile has a vector already, or another document.
         now = _texts_without_vector(collection, list(texts))
-        rows = [row for row, (one, text) in enumerate(texts.items()) if now.get(one) == text]
+        rows = [row for row, (id_, text) in enumerate(texts.items()) if now.get(id_) == text]
         if rows:
             update = Records([list(texts)[row] for row in rows], vectors[rows])
             if edits_at_once(collection):
@@ -64,7 +64,7 @@ def reembed(collection: SyncCollection) -> int:
 
 
 def _texts_without_vector(collection: Collection, ids: list[str]) -> dict[str, str]:
-    """The documents of those of these records that have one, and no vector."""
+    """The documents of those of these records that have a document and no vector."""
     got = collection.get(ids=ids, include=["embeddings", "documents"])
     lost = np.flatnonzero(~have_vectors(got["embeddings"])).tolist()
     return {got["ids"][place]: got["documents"][place] for place in lost if got["documents"][place] is not None}

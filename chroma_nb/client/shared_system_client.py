@@ -6,7 +6,6 @@ import copy
 import re
 from typing import Any, ClassVar, Self
 
-from chroma_nb._above import from_above
 from chroma_nb.backends.embedded import SYSTEMS, EmbeddedBackend
 from chroma_nb.types import Json
 
@@ -54,8 +53,9 @@ class SharedSystemClient:
         return f"{type(self).__name__}({', '.join([repr(place), *names])})"
 
     def _repr_html_(self) -> str:
-        html: str = from_above("client_html")(self)
-        return html
+        from chroma_nb.display.formatters import client_html
+
+        return client_html(self)  # type: ignore[arg-type]  # whatever of a client it does not have is left out
 
     @staticmethod
     def clear_system_cache() -> None:

@@ -18,7 +18,18 @@ import numpy as np
 
 from chroma_nb._optional import require
 from chroma_nb.plain import shown
-from chroma_nb.types import Embeddable, Embeddings, Json, Matrix, Options, Space, SparseVector, SparseVectors, URIs
+from chroma_nb.types import (
+    SPACES,
+    Embeddable,
+    Embeddings,
+    Json,
+    Matrix,
+    Options,
+    Space,
+    SparseVector,
+    SparseVectors,
+    URIs,
+)
 
 D = TypeVar("D", contravariant=True)
 L = TypeVar("L", covariant=True)
@@ -202,7 +213,7 @@ class EmbeddingFunction(Protocol[D]):
 
     def supported_spaces(self) -> list[Space]:
         """The spaces in which these vectors mean something."""
-        return ["cosine", "l2", "ip"]
+        return list(SPACES)
 
     @staticmethod
     def build_from_config(config: Config) -> AnyEmbeddingFunction:
@@ -321,7 +332,7 @@ def _check_call(function: object, protocol: type[Any], note: str) -> None:
 
 
 def _advice(function: object, base: str) -> str:
-    """What to write in place of something that is no embedding function."""
+    """What to write in place of something that is not an embedding function."""
     kind = function if isinstance(function, type) else type(function)
     name = getattr(function, "__name__", kind.__name__)
     if all(callable(getattr(kind, method, None)) for method in ("embed_documents", "embed_query")):

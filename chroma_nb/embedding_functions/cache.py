@@ -30,7 +30,7 @@ D = TypeVar("D", contravariant=True)
 
 #: Vectors kept, by default: some 800 MB of 384 numbers each.
 MAX_VECTORS = 500_000
-#: "emb1", so that no other program's file is taken for a cache, nor a cache for one.
+#: "emb1", so that neither is taken for the other: a cache and another program's file.
 APPLICATION_ID = 0x656D6231
 BUSY_SECONDS = 10.0
 #: SQLite's codes for a file that cannot be written now (full, or not ours to write), and may be read all the same ...
@@ -98,7 +98,7 @@ def cached(
 
 
 def cached_if_possible(ef: EmbeddingFunction[D], path: Path, max_vectors: int = MAX_VECTORS) -> EmbeddingFunction[D]:
-    """As ``cached``, for a file that nobody names now: where there is something else, say so and do without."""
+    """As ``cached``, for a file that nobody names now: if the file is something else, warn and do without."""
     try:
         return cached(ef, path=path, max_vectors=max_vectors)
     except ValueError as error:
@@ -333,7 +333,7 @@ def _refuse_other_files(path: Path) -> None:
             found = connection.execute("PRAGMA application_id").fetchone()[0]
     except sqlite3.Error as error:
         if _code(error) not in _NO_DATABASE:
-            return  # not to be read now, as on a full disk: whoever uses it is told
+            return  # not to be read now, as on a full disk: its users get the error
         raise ValueError(
             f"Expected {path} to be a cache of embeddings, got a file that SQLite cannot read: {error}"
         ) from error

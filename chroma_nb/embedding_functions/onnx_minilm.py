@@ -32,7 +32,7 @@ MAX_TOKENS = 256
 #: One batch: 32 short texts, or as many long ones as make this many tokens. Attention grows with their square.
 BATCH_TOKENS = 1024
 BATCH_TEXTS = 32
-#: Texts tokenized ahead of the model; what bounds the memory of a call, apart from its answer.
+#: Texts tokenized ahead of the model; what bounds the memory of a call, apart from its result.
 CHUNK_TEXTS = 2048
 #: Characters first given to the tokenizer: nearly always more than 256 tokens, and a 1 MB text costs no more.
 FIRST_CHARACTERS = 4096

@@ -27,7 +27,7 @@ class _Headers(dict[str, str]):
     """Headers as they are sent; those that carry a secret stay out of a pickle."""
 
     def shown(self) -> dict[str, str]:
-        """The headers that are no secret."""
+        """The headers that are not secret."""
         return {name: value for name, value in self.items() if not any(word in name.lower() for word in SECRET_HEADERS)}
 
     def __deepcopy__(self, memo: object) -> _Headers:

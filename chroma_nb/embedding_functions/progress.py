@@ -124,7 +124,7 @@ class _Bar:
 
 
 class _Stream:
-    """stderr as tqdm may use it, also from its own thread: a write that fails is no error."""
+    """stderr as tqdm may use it, also from its own thread: a write that fails is not an error."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: JSON that a provider sent, of which nothing is known.
 Answer: TypeAlias = Any
 
-#: Answers after which it is worth asking again.
+#: Replies after which a retry makes sense.
 BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 #: Status -> what it is called here; any other failure is a ChromaError.
 FAILURES: dict[int, type[ChromaError]] = {
@@ -99,7 +99,7 @@ class Api:
 
     @contextmanager
     def session(self) -> Iterator[Callable[[Json], Answer]]:
-        """A function that posts JSON and answers with JSON; connections are kept while the session lasts."""
+        """A function that posts JSON and returns JSON; connections are kept while the session lasts."""
         httpx = require("httpx", feature=f"embedding with {self.provider}")
         headers = dict(self.headers)
         if (secret := self.key.value()) is not None:
@@ -109,7 +109,7 @@ class Api:
             yield lambda body: self._json(self._post(client, body, httpx.TransportError))
 
     def _post(self, client: httpx.Client, body: Json, unreachable: type[Exception]) -> httpx.Response:
-        """The provider's answer, asked for again while it is busy or cannot be reached."""
+        """The provider's reply; the request is repeated while the provider is busy or cannot be reached."""
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
@@ -126,7 +126,7 @@ class Api:
                     self._fail(response)
                 wait = _wait(attempt, response.headers.get("retry-after"))
             time.sleep(wait)
-        raise AssertionError("the last try answers or raises")
+        raise AssertionError("the last try returns or raises")
 
     def _json(self, response: httpx.Response) -> Answer:
         try:
@@ -160,7 +160,7 @@ def _wait(attempt: int, retry_after: str | None) -> float:
 
 
 def _words(response: httpx.Response) -> str:
-    """What the provider says about its refusal, wherever in its answer it says so."""
+    """What the provider says about its refusal, wherever in its reply it says so."""
     try:
         said = response.json()
     except ValueError:
@@ -176,7 +176,7 @@ def embed_in_batches(
 ) -> list[Answer]:
     """The vectors of ``texts``, each distinct one asked for once, ``size`` at a time.
 
-    Raises ValueError when an answer does not hold one vector for each text.
+    Raises ValueError when a reply does not hold one vector for each text.
     """
     asked, places = distinct(texts)
     vectors: list[Answer] = []
@@ -199,7 +199,7 @@ def matrix(rows: object, expected: int, provider: str) -> Matrix:
 
 
 def rows_of(answer: object, *names: str) -> Answer:
-    """``answer[names[0]][names[1]]...``; ValueError when a provider's answer has another shape."""
+    """``answer[names[0]][names[1]]...``; ValueError when a provider's reply has another shape."""
     for name in names:
         if not isinstance(answer, Mapping) or name not in answer:
             raise ValueError(f"expected {'.'.join(names)} in the provider's answer, got {str(answer)[:QUOTED]}")
@@ -208,6 +208,6 @@ def rows_of(answer: object, *names: str) -> Answer:
 
 
 def indexed(answer: object) -> list[Answer]:
-    """The vectors of an answer ``{"data": [{"index": 0, "embedding": [...]}, ...]}``, in order."""
+    """The vectors of a reply ``{"data": [{"index": 0, "embedding": [...]}, ...]}``, in order."""
     rows = rows_of(answer, "data")
     return [rows_of(row, "embedding") for row in sorted(rows, key=lambda row: rows_of(row, "index"))]

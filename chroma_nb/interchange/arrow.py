@@ -52,7 +52,7 @@ def to_batch(records: Records, columns: Untyped) -> Untyped:
         pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimension, mask=missing),
         pa.array(records.column("documents"), pa.string()),
         pa.array(records.column("uris"), pa.string()),
-        pa.array([_encoded(one) for one in records.column("metadatas")], pa.string()),
+        pa.array([_encoded(metadata) for metadata in records.column("metadatas")], pa.string()),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=columns)
 
@@ -75,7 +75,7 @@ def from_batch(batch: Untyped, first: int = 0) -> Records:
     if ID not in names:
         raise ValueError(f"expected a column 'id' with the records' ids, got the columns {names}")
     ids = batch.column(ID).to_pylist()
-    if not all(isinstance(one, str) for one in ids):
+    if not all(isinstance(id_, str) for id_ in ids):
         raise ValueError(f"expected the column 'id' to hold texts, got the type {batch.schema.field(ID).type}")
     texts = {name: batch.column(name).to_pylist() if name in names else None for name in TEXTS}
     embeddings, there = _embeddings(batch.column(EMBEDDING)) if EMBEDDING in names else (None, None)
@@ -100,7 +100,9 @@ def _embeddings(column: Untyped) -> tuple[Untyped, Untyped]:
     if not count:
         return None, None
     dimension, rest = divmod(len(numbers), count)
-    lengths = {len(one) for one in column.drop_null()} if rest or not hasattr(column.type, "list_size") else {dimension}
+    lengths = (
+        {len(vector) for vector in column.drop_null()} if rest or not hasattr(column.type, "list_size") else {dimension}
+    )
     if len(lengths) != 1:
         raise ValueError(f"expected the vectors in the column 'embedding' to have one length, got {sorted(lengths)}")
     embeddings = np.zeros((len(there), dimension), np.float32)
@@ -113,20 +115,20 @@ def _metadatas(batch: Untyped, first: int) -> list[Json | None] | None:
     if not others and METADATA not in batch.schema.names:
         return None
     own = batch.column(METADATA).to_pylist() if METADATA in batch.schema.names else [None] * batch.num_rows
-    found = _checked([_decoded(one, first + row) for row, one in enumerate(own)], METADATA, first)
-    merged: list[Json] = [dict(one or {}) for one in found]
+    found = _checked([_decoded(metadata, first + row) for row, metadata in enumerate(own)], METADATA, first)
+    merged: list[Json] = [dict(metadata or {}) for metadata in found]
     for name in others:
         if reason := cells.key_problem(name):
             raise ValueError(f"expected column names that can be metadata keys, got {name!r}: {reason}; rename it")
         of_column = _checked([{name: value} for value in batch.column(name).to_pylist()], None, first)
-        for row, one in enumerate(of_column):
-            if one and name in merged[row]:
+        for row, metadata in enumerate(of_column):
+            if metadata and name in merged[row]:
                 raise ValueError(
                     f"row {first + row}: the key {name!r} is in the column {METADATA!r} and is a column of its own; "
                     "rename one"
                 )
-            merged[row].update(one or {})
-    return [one or None for one in merged]
+            merged[row].update(metadata or {})
+    return [metadata or None for metadata in merged]
 
 
 def _checked(rows: list[Untyped], column: str | None, first: int) -> list[Json | None]:

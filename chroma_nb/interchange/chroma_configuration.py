@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chroma_nb.types import Fields, Json
+from chroma_nb.types import SPACES, Fields, Json
 
-SPACES: Final = ("l2", "cosine", "ip")
 _DEFAULTS: Final[Json] = {
     "space": "l2",
     "ef_construction": 100,

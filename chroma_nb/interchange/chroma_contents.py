@@ -93,19 +93,20 @@ class ChromaDirectory:
     @property
     def complete(self) -> bool:
         """Whether nothing at all was damaged."""
-        return not self.problems and not any(one.problems or one.lost for one in self.collections)
+        return not self.problems and not any(collection.problems or collection.lost for collection in self.collections)
 
     def report(self) -> str:
         """What was found and what could not be saved, for a reader."""
         lines = [f"{self.path}: {len(self.collections):,} collections, {len(self):,} records"]
         lines += [f"  {sentence}" for sentence in (*self.problems, *self.notes)]
-        for one in self.collections:
-            whole = len(one) - len(one.lost)
-            lines.append(f"  {one.tenant}/{one.database}/{one.name}: {whole:,} of {len(one):,} records whole")
-            lines += [f"    {sentence}" for sentence in (*one.problems, *one.notes)]
-            if one.lost:
-                shown = ", ".join(repr(name) for name in one.lost[:5])
-                lines.append(f"    without a vector: {shown}{' …' if len(one.lost) > 5 else ''} ({len(one.lost):,})")
+        for collection in self.collections:
+            whole = len(collection) - len(collection.lost)
+            path = f"{collection.tenant}/{collection.database}/{collection.name}"
+            lines.append(f"  {path}: {whole:,} of {len(collection):,} records whole")
+            lines += [f"    {sentence}" for sentence in (*collection.problems, *collection.notes)]
+            if collection.lost:
+                first = ", ".join(map(repr, collection.lost[:5])) + (" …" if len(collection.lost) > 5 else "")
+                lines.append(f"    without a vector: {first} ({len(collection.lost):,})")
         return "\n".join(lines)
 
 
@@ -113,11 +114,10 @@ def named_apart(collections: list[ChromaCollection]) -> list[str]:
     """No two collections of a database may share a name; a damaged file can make them."""
     taken: set[tuple[str, str, str]] = set()
     problems = []
-    for one in collections:
-        if (one.tenant, one.database, one.name) in taken:
-            problems.append(
-                f"a second collection {one.name!r} in {one.database!r} is called {one.name}-{one.id.hex[:8]}"
-            )
-            one.name = f"{one.name}-{one.id.hex[:8]}"
-        taken.add((one.tenant, one.database, one.name))
+    for collection in collections:
+        if (collection.tenant, collection.database, collection.name) in taken:
+            name = f"{collection.name}-{collection.id.hex[:8]}"
+            problems.append(f"a second collection {collection.name!r} in {collection.database!r} is called {name}")
+            collection.name = name
+        taken.add((collection.tenant, collection.database, collection.name))
     return problems

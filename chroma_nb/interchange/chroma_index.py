@@ -68,7 +68,7 @@ def layout_of(header: bytes) -> Layout | None:
 
 
 def layout_without_header(dimension: int, max_neighbors: int, data_bytes: int) -> Layout:
-    """The layout that a collection's dimension and settings imply, for as many rows as the file can hold."""
+    """The layout that a collection's dimension and settings imply, for the number of rows that the file can hold."""
     vector_offset = 4 * 2 * max_neighbors + 4
     row = vector_offset + 4 * dimension + _LABEL_BYTES
     rows = data_bytes // row
@@ -196,7 +196,7 @@ class SegmentVectors:
             between = unclaimed[np.searchsorted(unclaimed, below) : np.searchsorted(unclaimed, above)]
             if len(between) == len(waiting):
                 pairs = zip(waiting, between.tolist(), strict=True)
-                found.update((one, free[label]) for one, label in pairs if not self.unusable[free[label]])
+                found.update((name, free[label]) for name, label in pairs if not self.unusable[free[label]])
             waiting, below = [], above
         return found
 

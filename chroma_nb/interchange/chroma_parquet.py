@@ -275,7 +275,7 @@ class _CollectionRows:
 
 
 def _metadata(text: object) -> tuple[Json | None, int]:
-    """The metadata that Chroma kept as JSON, and how many values of it are none of the kinds it has.
+    """The metadata that Chroma kept as JSON, and how many of its values have an unknown type.
 
     >>> _metadata('{"n": 1, "deep": {}}')
     ({'n': 1}, 1)

@@ -49,7 +49,7 @@ class _Fields:
             self.metadata[key] = value
 
     def shown(self) -> Json | None:
-        """The metadata as Chroma answers it: {} rather than None when there are hidden keys."""
+        """The metadata as Chroma returns it: {} rather than None when there are hidden keys."""
         return self.metadata if self.metadata or self.hidden else None
 
 
@@ -250,9 +250,9 @@ class CollectionReader:
             yield Records(
                 ids=ids,
                 embeddings=embeddings,
-                documents=[one.document for one in fields],
-                metadatas=[one.shown() for one in fields],
-                uris=[one.uri for one in fields],
+                documents=[record.document for record in fields],
+                metadatas=[record.shown() for record in fields],
+                uris=[record.uri for record in fields],
                 has_embedding=None if there.all() else there,
             )
         if unreadable:

@@ -159,7 +159,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _text(data: bytes) -> str | bytes:
-    """A text, or the bytes themselves when they are none: the reader then sees a value of the wrong kind."""
+    """A text, or the bytes themselves if they are not UTF-8: the reader then sees a value of the wrong kind."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -292,7 +292,7 @@ def scalar(text: object, integer: object, number: object, flag: object) -> str |
 
 
 def json_object(text: object) -> Json | None:
-    """The JSON object in a text; None when there is none, or an empty one."""
+    """The JSON object in a text; None if it is missing or empty."""
     if not isinstance(text, str):
         return None
     try:

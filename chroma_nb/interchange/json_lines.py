@@ -36,9 +36,9 @@ class JsonLinesFile:
 
     def write(self, records: Records) -> None:
         """Append a batch."""
-        for one in records.rows():
-            line = {"id": one.id, "document": one.document, "metadata": one.metadata, "uri": one.uri}
-            self._file.write(orjson.dumps({**line, "embedding": one.embedding}, option=_OPTIONS))
+        for record in records.rows():
+            line = {"id": record.id, "document": record.document, "metadata": record.metadata, "uri": record.uri}
+            self._file.write(orjson.dumps({**line, "embedding": record.embedding}, option=_OPTIONS))
 
     def close(self) -> None:
         """Finish the file, and give it its name."""
@@ -56,7 +56,7 @@ def _open(path: Path, mode: str) -> IO[bytes]:
 
 
 def read(path: str | os.PathLike[str], batch_size: int) -> Iterator[Records]:
-    """The records of the file in batches; ValueError names the line that is none."""
+    """The records of the file in batches; ValueError names the line that is not valid."""
     with _open(Path(path), "rb") as file:
         lines = enumerate(file, 1)
         while batch := _next(lines, batch_size, path):

@@ -3,7 +3,7 @@
 Not an unpickler: nothing is imported, called or built. The bytes are walked once; texts, integers,
 None and dictionaries are the only values there are, and the one class name that may occur
 (0.x wrote its own ``PersistentData`` object) stands for "the fields follow". Any other opcode ends
-the walk, and what was read up to there is the answer, with the reason beside it: a file that was
+the walk, and what was read up to there is returned, with the reason beside it: a file that was
 cut short by a killed process still says most of what it knew.
 """
 
@@ -255,7 +255,7 @@ def parse_index_metadata(data: bytes) -> IndexMetadata:
 
 
 def _run(walk: _Walk) -> str | None:
-    """Walk to the end; the answer is why it could not be reached."""
+    """Walk to the end; returns why it could not be reached."""
     data, opcodes = walk.data, OPCODES
     try:
         while walk.at < len(data):

@@ -21,7 +21,7 @@ _INSIDE = re.compile(r"\{([^\W\d]\w*)\}")
 
 @dataclass(frozen=True)
 class Command:
-    """A sub-command: what it says of itself, its arguments, and what it does.
+    """A sub-command: its description, its arguments and what it does.
 
     ``run`` gets the session, the arguments and the cell's text (None in a line magic, and always where
     ``takes_cell`` is False) and returns what is displayed or assigned.
@@ -78,7 +78,7 @@ def _closing(line: str, at: int) -> int | None:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose mistakes are a notebook's: short, with a suggestion, and no exit."""
+    """argparse with errors for a notebook: short, with a suggestion, without exit."""
 
     def __init__(self, command: Command, session: Session) -> None:
         super().__init__(

@@ -21,7 +21,7 @@ _LINE = re.compile(r"^\s*(?:[\w., ]+=\s*)?%{1,2}chroma(?P<rest>\s.*|)$", re.DOTA
 #: An open ``--where`` at the end of the line: the quote and what stands in it.
 _WHERE = re.compile(r"""--where[\s=]+(?P<quote>["'])(?P<text>(?:(?!(?P=quote)).)*)$""")
 _KEY, _VALUE = r"[^\W\d][\w.\-]*", r"'[^']*|\"[^\"]*|[\w.\-]*"
-#: A key that is no plain word stands between these.
+#: A key that is not a plain word is written between these.
 _TICK = "`"
 _AFTER_SIGN = re.compile(
     rf"(?P<key>{_KEY}|`[^`]*`)\s*(?:!=|<>|==?|(?:not\s+)?in\s*\((?:[^()]*,)?|contains)\s*(?P<begun>{_VALUE})$"
@@ -163,7 +163,7 @@ def _named_collection(session: Session, words: list[str]) -> Collection:
 
 
 def _flat(values: Iterable[object]) -> list[object]:
-    return [one for value in values for one in (value if isinstance(value, list) else [value])]
+    return [element for value in values for element in (value if isinstance(value, list) else [value])]
 
 
 def _key(key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from chroma_nb._optional import Untyped
-from chroma_nb.jupyter.formatters import FORMATTERS
+from chroma_nb.display.formatters import FORMATTERS
 from chroma_nb.jupyter.magics import ChromaMagics
 
 _KINDS = ("line", "cell")

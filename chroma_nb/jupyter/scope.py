@@ -11,6 +11,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FrameType
 
+from chroma_nb.collection import Client, Collection, client_of
+
 #: Whose frames stand between the one who wrote the magic and its command.
 _BETWEEN = frozenset(("IPython", "chroma_nb", "decorator", "traitlets", "contextlib"))
 
@@ -50,7 +52,7 @@ class Scope(Mapping[str, object]):
 
 
 def seen_by_the_caller(notebook: dict[str, object]) -> Mapping[str, object]:
-    """The variables where the magic was written: ``notebook`` itself, where that is a cell and no function."""
+    """The variables where the magic was written: ``notebook`` itself, where that is a cell, not a function."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _BETWEEN:
         frame = frame.f_back
@@ -59,7 +61,7 @@ def seen_by_the_caller(notebook: dict[str, object]) -> Mapping[str, object]:
     outside = [notebook] if frame.f_globals is notebook else [frame.f_globals, notebook]
     if frame.f_locals is frame.f_globals:
         return notebook if len(outside) == 1 else Scope([], outside, frozenset())
-    functions = [dict(one.f_locals) for one in (frame, *_around(frame))]
+    functions = [dict(function.f_locals) for function in (frame, *_around(frame))]
     return Scope(functions, outside, frozenset((*frame.f_code.co_varnames, *frame.f_code.co_cellvars)))
 
 
@@ -78,11 +80,18 @@ def _around(frame: FrameType) -> Iterator[FrameType]:
 
 
 def _contains(code: CodeType, inner: CodeType) -> bool:
-    return any(one is inner or _contains(one, inner) for one in code.co_consts if isinstance(one, CodeType))
+    return any(
+        constant is inner or _contains(constant, inner) for constant in code.co_consts if isinstance(constant, CodeType)
+    )
+
+
+def client_for(collection: Collection) -> Client | None:
+    """The first client among the variables of the notebook that has this collection."""
+    return client_of(collection, notebook_variables())
 
 
 def notebook_variables() -> list[object]:
-    """What the variables of the notebook hold; nothing outside of one."""
+    """The values of the notebook's variables; none outside of a notebook."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()

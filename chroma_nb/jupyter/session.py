@@ -61,7 +61,7 @@ class Session:
         self._say(text + "\n")
 
     def confirm(self, question: str, yes: bool) -> None:
-        """Go on when ``yes`` or when the person says so; UsageError otherwise."""
+        """Return if ``yes``, or if the person agrees; UsageError otherwise."""
         if yes or not self.settings.confirm:
             return
         try:

@@ -313,10 +313,10 @@ def _plain(value: object) -> Any:
     if hasattr(value, "tolist"):  # an array, a number of numpy's, a column of a DataFrame
         value = value.tolist()
     if isinstance(value, list | tuple | set | frozenset):
-        values = [_plain(one) for one in value]
+        values = [_plain(element) for element in value]
         if isinstance(value, set | frozenset):
             values.sort(key=repr)
-        return None if any(one is None or isinstance(one, list) for one in values) else values
+        return None if any(element is None or isinstance(element, list) for element in values) else values
     return value if isinstance(value, str | int | float) else None
 
 

@@ -16,11 +16,11 @@ from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenan
 
 
 class AsyncBaseAPI(ABC):
-    """What every client answers."""
+    """What every client offers."""
 
     @abstractmethod
     async def heartbeat(self) -> int:
-        """Nanoseconds since the epoch, from whoever answers requests."""
+        """Nanoseconds since the epoch, from the clock of the backend."""
 
     @abstractmethod
     async def count_collections(self) -> int:

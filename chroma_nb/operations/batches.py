@@ -1,4 +1,4 @@
-"""Many records cut into batches, for servers that take no more than so many at once."""
+"""Many records cut into batches, for servers that limit the number of records in a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which embedding function embeds for a collection, and what its answer must be.
+"""Which embedding function embeds for a collection, and what it must return.
 
 Knows embedding functions by behaviour only: the classes registered by name are handed in. The
 functions themselves stand in ``embedding_functions/``.
@@ -132,12 +132,12 @@ def build(stored: Fields, known: Fields) -> object:
 def run(function: Any, values: list[object], *, is_query: bool) -> Matrix:
     """What the function makes of the values: one row for each.
 
-    Raises ValueError when the answer is not that; what the function itself raises is left as it is.
+    Raises ValueError when the result is not that; what the function itself raises is left as it is.
     """
     ask = getattr(function, "embed_query", function) if is_query else function
-    answer = ask(input=values)
+    result = ask(input=values)
     try:
-        rows = validate_embeddings(_rows(answer))
+        rows = validate_embeddings(_rows(result))
     except (ValueError, TypeError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{error}{notes_of(error)}\nIt came from the embedding function {_named(function)}.") from None
@@ -153,16 +153,16 @@ def _named(function: object) -> str:
     return type(function).__name__
 
 
-def _rows(answer: object) -> object:
-    """The answer as arrays; more is accepted than from a caller, as in Chroma: tuples, tensors, numbers of any type."""
-    if isinstance(answer, np.ndarray):
-        return embedding_rows(_as_float32(answer))
-    if isawaitable(answer) or not isinstance(answer, Iterable) or isinstance(answer, str | Mapping):
+def _rows(result: object) -> object:
+    """The result as arrays; more is accepted than from a caller, as in Chroma: tuples, tensors, numbers of any type."""
+    if isinstance(result, np.ndarray):
+        return embedding_rows(_as_float32(result))
+    if isawaitable(result) or not isinstance(result, Iterable) or isinstance(result, str | Mapping):
         raise advised(
-            TypeError(f"argument 'embeddings': '{type(answer).__name__}' object cannot be converted to 'Sequence'"),
-            advice.for_answer(answer),
+            TypeError(f"argument 'embeddings': '{type(result).__name__}' object cannot be converted to 'Sequence'"),
+            advice.for_answer(result),
         )
-    rows = list(answer)
+    rows = list(result)
     if rows and isinstance(rows[0], int | float | np.number):
         return [_as_float32(np.asarray(rows))]
     return [_as_float32(np.asarray(unmasked(row))) for row in rows]

@@ -38,7 +38,7 @@ def _joined(terms: list[object]) -> str:
 
 
 def for_operand(operator: str, operand: object) -> str:
-    """What makes of an operand one that can be asked for."""
+    """How to turn an operand into one that is allowed."""
     row = OPERATORS[operator]
     if row.many:
         return for_list(operand, "[1, 2]")
@@ -79,7 +79,7 @@ _MEANT: Final = {"$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "
 
 
 def for_filter(where: object) -> str:
-    """What to write instead of something that is no dict."""
+    """What to write instead of something that is not a dict."""
     if isinstance(where, list | tuple):
         return "Write one dict: {'$and': […]} joins several."
     if isinstance(where, Mapping):
@@ -90,7 +90,7 @@ def for_filter(where: object) -> str:
 
 
 def for_junction(terms: object) -> str:
-    """What to do about a list of conditions that is none, or too short."""
+    """What to do about something that is not a list of conditions, or is too short."""
     if isinstance(terms, list):
         return "Write the one condition alone, without the list." if terms else "Leave the filter out."
     if isinstance(terms, dict):

@@ -47,7 +47,7 @@ from chroma_nb.types import Array, CollectionMetadata, CollectionModel, Fields, 
 
 #: What is embedded, in the order in which Chroma names it.
 _EMBEDDABLE: Final = ("images", "documents", "uris")
-#: What is answered when ``include`` does not say.
+#: What is returned when ``include`` is not given.
 _GET_FIELDS: Final = ("metadatas", "documents")
 _QUERY_FIELDS: Final = ("metadatas", "documents", "distances")
 _NO_LOADER: Final = "You must set a data loader on the collection if loading from URIs."
@@ -66,7 +66,7 @@ def _named(error: Exception, call: str | None) -> Exception:
     ending = f" in {call}.{notes}" if call else notes
     if isinstance(error, DuplicateIDError):
         return DuplicateIDError(f"{error}{ending}")
-    kind = next((one for one in _RENAMED if isinstance(error, one)), None)
+    kind = next((known for known in _RENAMED if isinstance(error, known)), None)
     return error if kind is None else kind(f"{error}{ending}")
 
 
@@ -243,13 +243,13 @@ def _base_fields(embeddings: object, documents: object, images: object, uris: ob
 
 
 def _texts(given: object) -> Any:
-    """One text or many as a list of plain str; what is no text stays for the checks."""
+    """One text or many as a list of plain str; anything else is left to the checks."""
     if type(given) is list and set(map(type, given)) <= PLAIN:
         return given
     return plain_list(maybe_cast_one_to_many(as_column(given)))
 
 
-#: What has no labels of its own and is no column of another library.
+#: Types that have no labels of their own and are not columns of another library.
 _UNLABELLED: Final = frozenset({list, tuple, dict, str, np.ndarray, type(None)})
 
 
@@ -429,7 +429,7 @@ def modify(
 ) -> requests.ModifyCollection:
     """The request of ``collection.modify``.
 
-    Raises ValueError for metadata that is none, for a change of the space, and for a change of the
+    Raises ValueError for metadata that is not valid, for a change of the space, and for a change of the
     embedding function to another kind.
     """
     if metadata is not None:
@@ -458,12 +458,12 @@ def search(target: Target, searches: Any, read_level: ReadLevel = ReadLevel.INDE
     """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
     many = maybe_cast_one_to_many(searches) or []
     try:
-        written = [plain_tree(dict(one)) if isinstance(one, Mapping) else one.to_dict() for one in many]
+        written = [plain_tree(dict(search)) if isinstance(search, Mapping) else search.to_dict() for search in many]
     except _CHECKS as error:
         raise _named(error, None) from error.__cause__
     return requests.Search(
         *_place(target),
-        searches=tuple({**one, "rank": _embedded_rank(target, one.get("rank"), DEEPEST)} for one in written),
+        searches=tuple({**search, "rank": _embedded_rank(target, search.get("rank"), DEEPEST)} for search in written),
         read_level=read_level,
     )
 

@@ -19,11 +19,11 @@ from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Tenan
 
 
 class BaseAPI(ABC):
-    """What every client answers."""
+    """What every client offers."""
 
     @abstractmethod
     def heartbeat(self) -> int:
-        """Nanoseconds since the epoch, from whoever answers requests."""
+        """Nanoseconds since the epoch, from the clock of the backend."""
 
     @abstractmethod
     def count_collections(self) -> int:

@@ -1,6 +1,6 @@
 """The Chroma API as data: every operation is a frozen dataclass, every backend handles them.
 
-``Request[R]`` says what the answer's type is: ``Backend.handle(request: Request[R]) -> R``.
+``Request[R]`` says what the type of the result is: ``Backend.handle(request: Request[R]) -> R``.
 Requests hold values that are checked and embedded already (``prepare.py``). Nothing here does I/O.
 """
 
@@ -38,7 +38,7 @@ _AS_IT_IS: Final = PLAIN | {UUID, np.ndarray, Records, Edits, ReadLevel, Filter}
 
 
 class Request(Generic[R]):
-    """One operation; ``R`` is the type of its answer. What it holds are plain values: see ``Given``."""
+    """One operation; ``R`` is the type of its result. What it holds are plain values: see ``Given``."""
 
 
 class Given:
@@ -56,7 +56,7 @@ class Given:
                 object.__setattr__(self, name, tuple(map(plain, value)))
 
 
-#: A request, whatever its answer.
+#: A request, whatever its result.
 AnyRequest: TypeAlias = Request[Any]
 
 
@@ -252,7 +252,7 @@ class Upsert(CollectionRequest[None]):
 
 @dataclass(frozen=True)
 class Delete(Filtered[int]):
-    """Answers the number of ids asked for (ids only) or of records matched (with a filter)."""
+    """The result is the number of ids asked for (ids only) or of records matched (with a filter)."""
 
     ids: list[str] | None = None
     filter: Filter | None = None
@@ -268,7 +268,7 @@ class Count(Given, CollectionRequest[int]):
 
 @dataclass(frozen=True)
 class Get(Filtered[GetResult]):
-    """``include`` never holds "data" (the client loads it); the answer's "data" is None."""
+    """``include`` never holds "data" (the client loads it); "data" in the result is None."""
 
     ids: list[str] | None = None
     filter: Filter | None = None
@@ -346,7 +346,7 @@ class LocalRequest(Request[R]):
 
 @dataclass(frozen=True)
 class RecordEmbeddingModel(Given, LocalRequest[str]):
-    """Note which variant of its model embeds for a collection, unless one is noted; the answer is what is noted."""
+    """Note which variant of its model embeds for a collection, unless one is noted; the result is what is noted."""
 
     id: UUID
     embedding_model: str
@@ -369,7 +369,7 @@ class BeginStaging(Given, LocalRequest[Any]):
 
 @dataclass(frozen=True)
 class Stage(LocalRequest[None]):
-    """Some of these records, each with a vector. ``session`` is the answer of ``BeginStaging``."""
+    """Some of these records, each with a vector. ``session`` is the result of ``BeginStaging``."""
 
     session: Any
     records: Records
@@ -398,7 +398,7 @@ class Vacuum(LocalRequest[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class Verify(LocalRequest[list[str]]):
-    """Check everything stored; the answer lists what is wrong, empty when nothing is."""
+    """Check everything stored; the result lists what is wrong, empty if nothing is."""
 
 
 @dataclass(frozen=True)

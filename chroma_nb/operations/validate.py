@@ -321,7 +321,7 @@ def validate_metadatas(metadatas: Metadatas) -> Metadatas:
 
 
 def validate_metadatas_of(ids: object, metadatas: Metadatas) -> Metadatas:
-    """``validate_metadatas``; what is noted of an error says which of the records of these ids it is."""
+    """``validate_metadatas``; an error names the record, by these ids."""
     if not isinstance(metadatas, list):
         raise ValueError(f"Expected metadatas to be a list, got {shown(metadatas)}")
     if not _are_plainly_valid(metadatas):

@@ -1,4 +1,4 @@
-"""Work in a thread of its own that says how far it is and can be stopped. What the work is stands elsewhere."""
+"""Work in a thread of its own that reports its progress and can be stopped. The work itself is elsewhere."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Background(Generic[T]):
         return isinstance(self.error, StoppedError)
 
     def stop(self) -> None:
-        """Ask it to end at its next step; wait() tells when it has."""
+        """Ask it to end at its next step; wait() returns when it has."""
         self._stopping = True
 
     def ended(self, timeout: float | None) -> bool:

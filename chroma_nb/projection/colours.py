@@ -88,7 +88,7 @@ def _missing(value: object) -> bool:
 
 
 def is_number(value: object) -> TypeGuard[float | np.number]:
-    """Whether a value is a finite number, Python's or numpy's; a bool is none.
+    """Whether a value is a finite number, Python's or numpy's; a bool is not.
 
     >>> is_number(np.float32(1)), is_number(True), is_number(float("nan"))
     (True, False, False)

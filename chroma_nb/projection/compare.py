@@ -63,18 +63,18 @@ class Comparison:
         subplots = require("plotly.subplots", feature="the figure of a comparison")
         go = require("plotly.graph_objects", feature="the figure of a comparison")
         figure = subplots.make_subplots(
-            cols=2, subplot_titles=[escaped(one.name, 60) for one in (self.first, self.second)]
+            cols=2, subplot_titles=[escaped(projection.name, 60) for projection in (self.first, self.second)]
         )
         texts = [
-            f"<b>{escaped(one, 60)}</b><br>{share:.0%} of neighbours in common"
+            f"<b>{escaped(id_, 60)}</b><br>{share:.0%} of neighbours in common"
             + (f"<br>{folded(document)}" if document else "")
-            for one, share, document in zip(self.first.ids, self.overlap.tolist(), self.first.documents, strict=True)
+            for id_, share, document in zip(self.first.ids, self.overlap.tolist(), self.first.documents, strict=True)
         ]
-        for column, one in enumerate((self.first, self.second), 1):
+        for column, projection in enumerate((self.first, self.second), 1):
             figure.add_trace(
                 go.Scattergl(
-                    x=np.ascontiguousarray(one.coordinates[:, 0]),
-                    y=np.ascontiguousarray(one.coordinates[:, 1]),
+                    x=np.ascontiguousarray(projection.coordinates[:, 0]),
+                    y=np.ascontiguousarray(projection.coordinates[:, 1]),
                     mode="markers",
                     hovertext=texts,
                     hoverinfo="text",
@@ -120,10 +120,10 @@ def compare(
     first, second = _shared(read(a, sample=sample, seed=seed), read(b))
     if not len(first):
         raise ValueError(f"expected records that are in both, got none: {a.name!r} and {b.name!r} share no id")
-    maps = [of_records(one, records, method, seed=seed) for one, records in ((a, first), (b, second))]
+    maps = [of_records(collection, records, method, seed=seed) for collection, records in ((a, first), (b, second))]
     near = [
-        neighbours.exact(records.matrix, min(k + 1, len(first)), space(one)).rows[:, 1:]
-        for one, records in ((a, first), (b, second))
+        neighbours.exact(records.matrix, min(k + 1, len(first)), space(collection)).rows[:, 1:]
+        for collection, records in ((a, first), (b, second))
     ]
     overlap = np.array([np.intersect1d(*rows).size for rows in zip(*near, strict=True)], np.float32)
     overlap = overlap / max(near[0].shape[1], 1) if near[0].shape[1] else np.ones(len(first), np.float32)
@@ -134,8 +134,8 @@ def compare(
 
 
 def _shared(first: Records, second: Records) -> tuple[Records, Records]:
-    place = {one: row for row, one in enumerate(second.ids)}
-    rows = [row for row, one in enumerate(first.ids) if one in place]
+    place = {id_: row for row, id_ in enumerate(second.ids)}
+    rows = [row for row, id_ in enumerate(first.ids) if id_ in place]
     return first.take(rows), second.take([place[first.ids[row]] for row in rows])
 
 

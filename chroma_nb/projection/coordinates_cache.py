@@ -33,7 +33,7 @@ def key(ids: Sequence[str], embeddings: Matrix, **parameters: object) -> str:
     False
     """
     content = hashlib.sha256(repr((_VERSION, embeddings.shape, sorted(parameters.items()))).encode())
-    names = [one.encode("utf-8", "surrogatepass") for one in ids]
+    names = [id_.encode("utf-8", "surrogatepass") for id_ in ids]
     content.update(np.fromiter(map(len, names), np.int64, len(names)).tobytes())
     content.update(b"".join(names))
     content.update(np.ascontiguousarray(embeddings).data)
@@ -74,7 +74,7 @@ def _touch(path: Path) -> None:
 
 
 def save(places: Sequence[Path], name: str, coordinates: Matrix) -> Path | None:
-    """Keep coordinates in the first place that can be written; None when there is none."""
+    """Keep coordinates in the first place that can be written; None when none can."""
     for place in places:
         draft = place / f"map-{secrets.token_hex(8)}.part"
         try:

@@ -1,6 +1,6 @@
-"""A DataFrame that can draw itself: what ``duplicates``, ``outliers`` and ``evaluate`` answer.
+"""A DataFrame that can draw itself: what ``duplicates``, ``outliers`` and ``evaluate`` return.
 
-Loads pandas, so the functions that answer one import it.
+Loads pandas, so it is imported only by the functions that return one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class DrawnFrame(pd.DataFrame):
     ('a picture of two numbers', True)
     """
 
-    #: Of the class, so that pandas takes it for an attribute and no column; it goes into no copy and no pickle.
+    #: Of the class, so that pandas takes it for an attribute, not a column; copies and pickles do not have it.
     _draw: Draw | None = None
 
     @classmethod

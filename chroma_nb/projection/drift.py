@@ -39,7 +39,7 @@ _NEIGHBOURS: Final = 20
 #: Records whose distances give the bandwidth.
 _BANDWIDTH_FROM: Final = 1_000
 _ROWS: Final = 512
-#: A squared distance that is so small a share of the squared lengths is rounding.
+#: A squared distance below this share of the squared lengths is rounding.
 _ROUNDING: Final = 1e-12
 
 
@@ -106,7 +106,7 @@ class Drift:
         pd = require("pandas", feature="a table of drift")
         if not per_record:
             before, after = (self.batches.count(side) for side in _SIDES)
-            rows = [{"measure": name, **vars(one)} for name, one in self.measures.items()]
+            rows = [{"measure": name, **vars(measure)} for name, measure in self.measures.items()]
             measures: pandas.DataFrame = pd.DataFrame(rows).assign(before=before, after=after)
             return measures
         ids = self.records.ids
@@ -252,9 +252,9 @@ def _parted(collection: Collection, before: Where | None, after: Where | None) -
     if before is None and after is None:
         raise ValueError('expected a where filter that parts the records, such as {"year": {"$lt": 2025}}, got none')
     asked = [None if where is None else read_id_list(collection, where) for where in (before, after)]
-    known = {one for ids in asked if ids is not None for one in ids}
+    known = {id_ for ids in asked if ids is not None for id_ in ids}
     first, other = (
-        [one for one in read_id_list(collection) if one not in known] if ids is None else ids for ids in asked
+        [id_ for id_ in read_id_list(collection) if id_ not in known] if ids is None else ids for ids in asked
     )
     if both := len(set(first) & set(other)):
         raise ValueError(f"expected filters that share no record, got {both:,} that match before and after alike")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 #: Neighbours looked at: of more copies than these, each is still chained to the next.
-_LOOKED_AT = 16
+_NEIGHBOURS = 16
 
 
 def duplicates(collection: Collection, threshold: float = 0.95, *, where: Where | None = None) -> pandas.DataFrame:
@@ -48,8 +48,8 @@ def duplicates(collection: Collection, threshold: float = 0.95, *, where: Where 
         for column in np.flatnonzero(close[row, 1:]) + 1:
             best[others[column]] = max(best[others[column]], 1 - near.distances[row, column])
     members: dict[int, list[int]] = {}
-    for row, one in enumerate(group):
-        members.setdefault(one, []).append(row)
+    for row, number in enumerate(group):
+        members.setdefault(number, []).append(row)
     groups = sorted((rows for rows in members.values() if len(rows) > 1), key=lambda rows: (-len(rows), rows))
     order = [row for rows in groups for row in rows]
     pd = require("pandas", feature="duplicates")
@@ -62,12 +62,12 @@ def duplicates(collection: Collection, threshold: float = 0.95, *, where: Where 
         }
     )
     drawn = {records.ids[row]: f"group {number}" for number, rows in enumerate(groups) for row in rows}
-    sizes = {one: float(one in drawn) for one in records.ids}
+    sizes = {id_: float(id_ in drawn) for id_ in records.ids}
     return _drawn(frame, collection, where, color=drawn, size=sizes or None)
 
 
 def outliers(collection: Collection, n: int = 20, *, where: Where | None = None) -> pandas.DataFrame:
-    """The ``n`` records that are farthest from their neighbours, the loneliest first.
+    """The ``n`` records that are farthest from their neighbours, the farthest first.
 
     Columns: id, distance (the mean to its ten nearest: cosine, or Euclidean where the collection's is l2), score
     (that distance over the median of all records: 1 is ordinary), nearest (the id of the nearest other), document.
@@ -105,7 +105,7 @@ def outliers(collection: Collection, n: int = 20, *, where: Where | None = None)
         collection,
         where,
         color=dict(zip(records.ids, scores.tolist(), strict=True)),
-        size={one: float(row in chosen) for row, one in enumerate(records.ids)} or None,
+        size={id_: float(row in chosen) for row, id_ in enumerate(records.ids)} or None,
     )
 
 
@@ -121,7 +121,7 @@ def _drawn(frame: pandas.DataFrame, collection: Collection, where: Where | None,
 
 
 def _near(
-    collection: Collection, records: Records, where: Where | None, metric: str, k: int = _LOOKED_AT
+    collection: Collection, records: Records, where: Where | None, metric: str, k: int = _NEIGHBOURS
 ) -> neighbours.Neighbours:
     if metric != "l2" and space(collection) != metric:  # the collection's own search orders otherwise
         return neighbours.exact(records.matrix, k, metric)
@@ -132,14 +132,14 @@ def _connected(rows: Int32, close: Mask) -> list[int]:
     """For each record the first record of its group."""
     owner = list(range(len(rows)))
 
-    def root(one: int) -> int:
+    def root(row: int) -> int:
         """The representative of a group, found by halving the path."""
-        while owner[one] != one:
-            owner[one] = owner[owner[one]]
-            one = owner[one]
-        return one
+        while owner[row] != row:
+            owner[row] = owner[owner[row]]
+            row = owner[row]
+        return row
 
     for row, column in zip(*np.nonzero(close), strict=True):
-        one, other = sorted((root(int(row)), root(int(rows[row, column]))))
-        owner[other] = one
+        first, other = sorted((root(int(row)), root(int(rows[row, column]))))
+        owner[other] = first
     return [root(row) for row in range(len(rows))]

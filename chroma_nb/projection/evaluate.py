@@ -33,7 +33,7 @@ def recall(found: Sequence[str], expected: frozenset[str]) -> float:
 
 def reciprocal_rank(found: Sequence[str], expected: frozenset[str]) -> float:
     """One over the rank of the first expected id; 0 when there is none."""
-    return next((1 / rank for rank, one in enumerate(found, 1) if one in expected), 0.0)
+    return next((1 / rank for rank, id_ in enumerate(found, 1) if id_ in expected), 0.0)
 
 
 def ndcg(found: Sequence[str], expected: frozenset[str], k: int) -> float:
@@ -42,7 +42,7 @@ def ndcg(found: Sequence[str], expected: frozenset[str], k: int) -> float:
     >>> ndcg(["a", "x"], frozenset("a"), 2)
     1.0
     """
-    gain = sum(1 / math.log2(rank + 1) for rank, one in enumerate(found[:k], 1) if one in expected)
+    gain = sum(1 / math.log2(rank + 1) for rank, id_ in enumerate(found[:k], 1) if id_ in expected)
     return gain / sum(1 / math.log2(rank + 1) for rank in range(1, min(len(expected), k) + 1))
 
 
@@ -82,12 +82,12 @@ def evaluate(
         raise ValueError(f"expected k to be a number of results from 1, got {k!r}")
     asked = _questions(questions)
     named = _named(collections)
-    if not all(offers(one, "query") for one in named.values()):
+    if not all(offers(collection, "query") for collection in named.values()):
         raise TypeError("expected collections that answer at once, got one of an asynchronous client")
     rows: list[Options] = []
-    for name, one in named.items():
-        unknown = _unknown(name, one, asked)
-        rows += _rows(name, one, asked, k, where, unknown)
+    for name, collection in named.items():
+        unknown = _unknown(name, collection, asked)
+        rows += _rows(name, collection, asked, k, where, unknown)
     from chroma_nb.projection.drawn_frame import DrawnFrame  # loads pandas
 
     pd = require("pandas", feature="an evaluation")
@@ -109,7 +109,7 @@ def _bars(groups: Mapping[str, tuple[Iterable[str], Iterable[float]]], title: st
     bars = [
         go.Bar(
             name=escaped(name, 40),
-            x=[escaped(one, 60) for one in told_apart(list(below), 60)],
+            x=[escaped(name, 60) for name in told_apart(list(below), 60)],
             y=list(heights),
             marker={"color": PALETTE[number % len(PALETTE)]},
         )
@@ -128,7 +128,7 @@ def _named(collections: Collection | Sequence[Collection] | Mapping[str, Collect
     if isinstance(collections, Mapping):
         named = dict(collections)
     elif isinstance(collections, Sequence):
-        named = {one.name: one for one in collections}
+        named = {collection.name: collection for collection in collections}
         if len(named) < len(collections):
             raise ValueError('expected collections of different names; give them others: {"small": a, "large": b}')
     else:
@@ -169,19 +169,19 @@ def _pairs(questions: object) -> Iterable[tuple[object, object]]:
 def _expected(ids: object) -> frozenset[str]:
     """The ids of one question: one, several or (a missing cell) none; whole numbers as the text they are as ids."""
     several = [ids] if isinstance(ids, str) or not isinstance(ids, Iterable) else list(ids)
-    for one in several:
-        if not isinstance(one, str | Integral) and not cells.is_missing(one):
-            raise ValueError(f"expected ids as texts or whole numbers, got {cells.short(one)}")
-    return frozenset(str(plain(one)) for one in several if isinstance(one, str | Integral))
+    for value in several:
+        if not isinstance(value, str | Integral) and not cells.is_missing(value):
+            raise ValueError(f"expected ids as texts or whole numbers, got {cells.short(value)}")
+    return frozenset(str(plain(value)) for value in several if isinstance(value, str | Integral))
 
 
 def _unknown(name: str, collection: Collection, asked: list[tuple[str, frozenset[str]]]) -> frozenset[str]:
     """The expected ids that the collection does not hold; a warning names some of them."""
-    expected = list(dict.fromkeys(one for _, ids in asked for one in sorted(ids)))
-    if not offers(collection, "get"):  # what answers questions is enough
+    expected = list(dict.fromkeys(id_ for _, ids in asked for id_ in sorted(ids)))
+    if not offers(collection, "get"):  # an object with only a query method is enough
         return frozenset()
-    there = {one for page in by_ids(collection, expected) for one in page["ids"]}
-    unknown = [one for one in expected if one not in there]
+    there = {id_ for page in by_ids(collection, expected) for id_ in page["ids"]}
+    unknown = [id_ for id_ in expected if id_ not in there]
     if unknown:
         some = ", ".join(map(repr, unknown[:3])) + (", …" if len(unknown) > 3 else "")
         warnings.warn(
@@ -202,10 +202,10 @@ def _rows(
 ) -> Iterable[Options]:
     for start in range(0, len(asked), _QUESTIONS_PER_CALL):
         part = asked[start : start + _QUESTIONS_PER_CALL]
-        answer = collection.query(query_texts=[text for text, _ in part], n_results=k, where=where, include=[])
-        for (text, expected), found in zip(part, answer["ids"], strict=True):
+        result = collection.query(query_texts=[text for text, _ in part], n_results=k, where=where, include=[])
+        for (text, expected), found in zip(part, result["ids"], strict=True):
             measured = {column: measure(found, expected, k) for column, measure in MEASURES.items()}
-            rank = next((rank for rank, one in enumerate(found, 1) if one in expected), None)
+            rank = next((rank for rank, id_ in enumerate(found, 1) if id_ in expected), None)
             missing = len(expected & unknown)
             found = list(found)
             yield {"collection": name, "query": text, **measured, "rank": rank, "found": found, "missing": missing}

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from plotly.basedatatypes import BaseTraceType
     from plotly.graph_objects import Figure
 
-#: Up to as many points a hover carries text; beyond, it would be most of what is sent: id and colour only.
+#: Up to this many points a hover carries text; beyond, it would be most of what is sent: id and colour only.
 HOVER_TEXTS: Final = 20_000
-#: Beyond as many points a lasso is slow to follow: a box is offered first.
+#: Beyond this many points a lasso is slow to follow: a box is offered first.
 LASSO: Final = 50_000
-#: Beyond as many points a density and a sample are drawn.
+#: Beyond this many points a density and a sample are drawn.
 DRAWN: Final = 200_000
 #: On white and on black alike 4.5 : 1.
 _INK: Final = "#767676"
@@ -49,7 +49,7 @@ PLAIN: Final[Options] = {
     },
 }
 _SEED: Final = 42
-#: The same for pages and widgets of ours, and no button that stands for plotly's makers.
+#: The same for pages and widgets of ours, without plotly's logo.
 NO_CLOUD: Final = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 #: Of the first query, the second, …
 STAR_COLOURS: Final = ("#D62728", "#6A3D9A", "#1B9E77", "#B15928")
@@ -252,8 +252,8 @@ def _hover(
     keys = [] if brief else [key for key in hover if key != name]
     named = projection.labels.of_records() if "label" in keys else None
     texts = []
-    for row, one in enumerate(projection.ids):
-        lines = [f"<b>{escaped(one, 60)}</b>"]
+    for row, id_ in enumerate(projection.ids):
+        lines = [f"<b>{escaped(id_, 60)}</b>"]
         if not brief and projection.documents[row]:
             lines.append(folded(projection.documents[row]))
         if values is not None and values[row] is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas
 
 _TERMS: Final = 3
-#: Two hills are one when the saddle between them is as high a share of the lower one.
+#: Two hills are one when the saddle between them reaches this share of the lower one.
 _SADDLE: Final = 0.75
 #: Regions of a smaller share of the map stay without a name.
 _SMALLEST: Final = 0.005
@@ -166,24 +166,24 @@ def _merged(density: Float64, top: Ints) -> Ints:
         there = tuple(slice(max(0, by), size - max(0, -by)) for by, size in zip(step, density.shape, strict=True))
         differ = grid[here] != grid[there]
         heights = np.minimum(density[here], density[there])[differ].tolist()
-        for one, other, height in zip(grid[here][differ].tolist(), grid[there][differ].tolist(), heights, strict=True):
-            pair = (min(one, other), max(one, other))
+        for hill, other, height in zip(grid[here][differ].tolist(), grid[there][differ].tolist(), heights, strict=True):
+            pair = (min(hill, other), max(hill, other))
             saddles[pair] = max(height, saddles.get(pair, 0.0))
-    flat, owner = density.ravel(), {int(one): int(one) for one in np.unique(top)}
+    flat, owner = density.ravel(), {int(hill): int(hill) for hill in np.unique(top)}
 
-    def root(one: int) -> int:
+    def root(hill: int) -> int:
         """The representative of a group."""
-        while owner[one] != one:
-            one = owner[one]
-        return one
+        while owner[hill] != hill:
+            hill = owner[hill]
+        return hill
 
-    for (one, other), height in sorted(saddles.items(), key=lambda entry: (-entry[1], entry[0])):
-        lower, higher = sorted((root(one), root(other)), key=lambda top: (flat[top], -top))
+    for (hill, other), height in sorted(saddles.items(), key=lambda entry: (-entry[1], entry[0])):
+        lower, higher = sorted((root(hill), root(other)), key=lambda top: (flat[top], -top))
         if lower != higher and height >= _SADDLE * flat[lower]:
             owner[lower] = higher
     roots = np.zeros(density.size, np.int64)
-    for one in owner:
-        roots[one] = root(one)
+    for hill in owner:
+        roots[hill] = root(hill)
     return roots[top]
 
 

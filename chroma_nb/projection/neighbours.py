@@ -15,12 +15,12 @@ from chroma_nb.collection import Collection
 from chroma_nb.records import Records
 from chroma_nb.types import Int32, Matrix, Where
 
-#: Beyond as many records the collection's search is asked, which may have a graph: all pairs cost more from there.
+#: Beyond this many records the collection's search is used, which may have a graph: all pairs cost more.
 EXACT_LIMIT: Final = 120_000
 _ROWS: Final = 512
 #: Points of one product, and how many more of the nearest are kept than asked for, to be measured again.
 _BLOCK, _SPARE = 2_048, 4
-#: Where more than one in so many are nearer than those kept, the nearest are picked from all at once.
+#: If more than one in this many are nearer than those kept, the nearest are picked from all at once.
 _SELDOM: Final = 50
 _QUERIES: Final = 500
 
@@ -74,13 +74,13 @@ def _nearest(points: Matrix, k: int, report: Report) -> Int32:
     is passed over by one comparison.
     """
     half = np.einsum("ij,ij->i", points, points)[:, None] / 2
-    one = np.ones((_BLOCK, 1), np.float32)
+    ones = np.ones((_BLOCK, 1), np.float32)
     rows, far = np.zeros((len(points), k), np.int32), np.full((len(points), k), np.inf, np.float32)
     blocks = [slice(start, min(start + _BLOCK, len(points))) for start in range(0, len(points), _BLOCK)]
     for number, block in enumerate(blocks):
-        left = np.hstack([-points[block], half[block], one[: block.stop - block.start]])
+        left = np.hstack([-points[block], half[block], ones[: block.stop - block.start]])
         for others in blocks[number:]:
-            right = np.hstack([points[others], one[: others.stop - others.start], half[others]])
+            right = np.hstack([points[others], ones[: others.stop - others.start], half[others]])
             apart = left @ right.T
             if others is block:
                 np.fill_diagonal(apart, -np.inf)
@@ -146,14 +146,14 @@ def searched(
     report: Report = lambda share: None,
 ) -> Neighbours:
     """As ``exact``, by the collection's ``query`` in batches; ``records`` are all that match ``where``."""
-    place = {one: row for row, one in enumerate(records.ids)}
+    place = {id_: row for row, id_ in enumerate(records.ids)}
     count, k = len(records), min(k, len(records))
     rows, distances = np.full((count, k), -1, np.int32), np.zeros((count, k), np.float32)
     for start in range(0, count, _QUERIES):
         batch = records.matrix[start : start + _QUERIES]
-        answer = collection.query(query_embeddings=batch, n_results=k, where=where, include=["distances"])
-        for row, (ids, apart) in enumerate(zip(answer["ids"], answer["distances"], strict=True), start):
-            hits = [(place[one], far) for one, far in zip(ids, apart, strict=True) if place.get(one, row) != row]
+        result = collection.query(query_embeddings=batch, n_results=k, where=where, include=["distances"])
+        for row, (ids, apart) in enumerate(zip(result["ids"], result["distances"], strict=True), start):
+            hits = [(place[id_], far) for id_, far in zip(ids, apart, strict=True) if place.get(id_, row) != row]
             hits = [(row, 0.0), *hits][:k]
             rows[row, : len(hits)] = [hit for hit, _ in hits]
             distances[row, : len(hits)] = [far for _, far in hits]
@@ -163,7 +163,7 @@ def searched(
 
 
 def _as_distances(given: Matrix, space: str) -> Matrix:
-    if space == "l2":  # a collection answers squared distances
+    if space == "l2":  # a collection returns squared distances
         return np.sqrt(np.maximum(given, 0))
     if space == "ip" and given.shape[1] > 1:  # may be below zero: counted from the nearest other
         given = given.copy()

@@ -109,13 +109,13 @@ class Projection:
     def store_labels(self, key: str = "label") -> int:
         """Write each record's label into the collection as metadata ``key``; how many records got one."""
         collection = self._need_collection("storing labels")
-        named = [(one, label) for one, label in zip(self.ids, self.labels.of_records(), strict=True) if label]
+        named = [(id_, label) for id_, label in zip(self.ids, self.labels.of_records(), strict=True) if label]
         for start in range(0, len(named), 1_000):
             part = named[start : start + 1_000]
-            collection.update(ids=[one for one, _ in part], metadatas=[{key: label} for _, label in part])
-        rows = {one: row for row, one in enumerate(self.ids)}
-        for one, label in named:
-            self.metadatas[rows[one]] = {**(self.metadatas[rows[one]] or {}), key: label}
+            collection.update(ids=[id_ for id_, _ in part], metadatas=[{key: label} for _, label in part])
+        rows = {id_: row for row, id_ in enumerate(self.ids)}
+        for id_, label in named:
+            self.metadatas[rows[id_]] = {**(self.metadatas[rows[id_]] or {}), key: label}
         return len(named)
 
     # --- As a picture ---
@@ -136,9 +136,9 @@ class Projection:
 
     def stars(self, placed: Placed) -> list[figures.Star]:
         """Placed queries as they are drawn."""
-        rows = {one: row for row, one in enumerate(self.ids)}
+        rows = {id_: row for row, id_ in enumerate(self.ids)}
         return [
-            figures.Star(text, spot, [rows[one] for one in ids if one in rows])
+            figures.Star(text, spot, [rows[id_] for id_ in ids if id_ in rows])
             for text, spot, ids in zip(placed.texts, placed.coordinates, placed.ids, strict=True)
         ]
 
@@ -180,19 +180,19 @@ class Projection:
         asked = {"query_texts": texts} if texts else {"query_embeddings": np.atleast_2d(np.asarray(query_embeddings))}
         total = collection.count()
         wanted = min(max(1, total), _QUERY_LIMIT, math.ceil(max(_PLACED_BY, n_results) * max(1, total / len(self))))
-        answer = collection.query(**asked, n_results=wanted, where=self.where, include=["distances"])
-        rows = {one: row for row, one in enumerate(self.ids)}
-        spots = np.zeros((len(answer["ids"]), self.dims), np.float32)
-        for query, (ids, distances) in enumerate(zip(answer["ids"], answer["distances"], strict=True)):
-            near = [(rows[one], far) for one, far in zip(ids, distances, strict=True) if one in rows][:_PLACED_BY]
+        found = collection.query(**asked, n_results=wanted, where=self.where, include=["distances"])
+        rows = {id_: row for row, id_ in enumerate(self.ids)}
+        spots = np.zeros((len(found["ids"]), self.dims), np.float32)
+        for query, (ids, distances) in enumerate(zip(found["ids"], found["distances"], strict=True)):
+            near = [(rows[id_], far) for id_, far in zip(ids, distances, strict=True) if id_ in rows][:_PLACED_BY]
             if near:
                 spots[query] = _weighted(self.coordinates[[row for row, _ in near]], [far for _, far in near])
         names = texts or [f"query {number + 1}" for number in range(len(spots))]
         return Placed(
             names,
             spots,
-            [list(ids[:n_results]) for ids in answer["ids"]],
-            [[float(far) for far in distances[:n_results]] for distances in answer["distances"]],
+            [list(ids[:n_results]) for ids in found["ids"]],
+            [[float(far) for far in distances[:n_results]] for distances in found["distances"]],
         )
 
     def refreshed(self) -> Projection:
@@ -203,10 +203,10 @@ class Projection:
         """
         collection = self._need_collection("refreshing a map")
         now = read_id_list(collection, self.where)
-        rows = {one: row for row, one in enumerate(self.ids)}
-        new = [one for one in now if one not in rows] if self.whole else []
-        records = read_ids(collection, [one for one in now if one in rows])
-        coordinates = self.coordinates[[rows[one] for one in records.ids]]
+        rows = {id_: row for row, id_ in enumerate(self.ids)}
+        new = [id_ for id_ in now if id_ not in rows] if self.whole else []
+        records = read_ids(collection, [id_ for id_ in now if id_ in rows])
+        coordinates = self.coordinates[[rows[id_] for id_ in records.ids]]
         fresh = read_ids(collection, new)
         if len(fresh) and len(records):
             coordinates = np.concatenate([coordinates, _beside(fresh, records, coordinates, space(collection))])
@@ -225,13 +225,13 @@ class Projection:
         )
         result.whole = self.whole
         if self._labels is not None:
-            result._labels = self._labels.carried([rows[one] for one in records.ids], coordinates)
+            result._labels = self._labels.carried([rows[id_] for id_ in records.ids], coordinates)
         return result
 
     def without(self, ids: Iterable[str]) -> Projection:
         """The same map with some records left out; its regions keep their names."""
         gone = set(ids_among(ids))
-        kept = [row for row, one in enumerate(self.ids) if one not in gone]
+        kept = [row for row, id_ in enumerate(self.ids) if id_ not in gone]
         result = Projection(
             [self.ids[row] for row in kept],
             self.coordinates[kept],
@@ -378,7 +378,7 @@ def of_records(
     points = neighbours.prepared(records.matrix, metric)
 
     def work(report: Callable[[str, float], None]) -> Matrix:
-        """The coordinates; ``report`` is told the stage and the share that is done."""
+        """The coordinates; ``report`` is called with the stage and the share that is done."""
         near = None
         if reducer.needs_neighbours:
             warming = Background(lambda report: reducers.warm_umap()).start()

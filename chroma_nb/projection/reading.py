@@ -36,7 +36,7 @@ def read(
 
 
 def check(collection: object, sample: int | None = None) -> None:
-    """TypeError unless this is a collection whose methods answer at once; ValueError for a sample of none."""
+    """TypeError unless this is a collection with synchronous methods; ValueError for a sample of none."""
     if sample is not None and sample < 1:
         raise ValueError(f"expected sample to be a whole number of records from 1, got {sample!r}")
     if not (offers(collection, "get") and hasattr(collection, "configuration_json")):
@@ -56,18 +56,18 @@ def read_ids(collection: Collection, ids: Sequence[str], text: bool = True) -> R
     """The records of these ids, in this order; those that are gone are left out."""
     include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
     records = _joined(by_ids(collection, ids, include))
-    place = {one: row for row, one in enumerate(records.ids)}
-    rows = [place[one] for one in ids if one in place]
+    place = {id_: row for row, id_ in enumerate(records.ids)}
+    rows = [place[id_] for id_ in ids if id_ in place]
     return records.take(rows)
 
 
 def read_id_list(collection: Collection, where: Where | None = None) -> list[str]:
     """The ids that match ``where``."""
-    return [one for page in pages(collection, PAGE, where=where) for one in page["ids"]]
+    return [id_ for page in pages(collection, PAGE, where=where) for id_ in page["ids"]]
 
 
 def _joined(pages: Iterable[Columns]) -> Records:
-    """The records of several answers, without those that have lost their vector."""
+    """The records of several results, without those whose vector is lost."""
     parts: list[Records] = []
     lost = 0
     for page in pages:
@@ -86,6 +86,6 @@ def _joined(pages: Iterable[Columns]) -> Records:
             stacklevel=4,
         )
     records = Records.concat(parts) if parts else Records([], np.empty((0, 0), np.float32))
-    first = {one: row for row, one in reversed(list(enumerate(records.ids)))}
+    first = {id_: row for row, id_ in reversed(list(enumerate(records.ids)))}
     # A record can come twice when another process writes between two pages.
     return records if len(first) == len(records) else records.take(sorted(first.values()))

@@ -22,11 +22,11 @@ from chroma_nb.types import Matrix
 T = TypeVar("T")
 #: Neighbours that UMAP looks at, the record itself included.
 N_NEIGHBOURS: Final = 15
-#: Below as many records UMAP has nothing to tell that PCA does not.
-FEW: Final = 16
+#: Below this many records UMAP shows nothing that PCA does not.
+FEWEST: Final = 16
 #: Points that PCA takes at a time.
 _ROWS: Final = 4_096
-#: Beyond as many records 100 epochs give the same map as the default of several hundred.
+#: Beyond this many records 100 epochs give the same map as the default of several hundred.
 _MANY: Final = 5_000
 
 
@@ -184,7 +184,7 @@ def choose(method: str, points: Matrix) -> Reducer:
 
     Few records, or vectors that are all equal, are always shown by PCA.
     """
-    if len(points) < FEW or not np.ptp(points, axis=0).any():
+    if len(points) < FEWEST or not np.ptp(points, axis=0).any():
         return REDUCERS["pca"]
     if method == "auto":
         return REDUCERS["umap" if find_spec("umap") else "pca"]
@@ -204,7 +204,7 @@ _COMPILED: Final = {
 
 @contextmanager
 def _reporting(report: Report) -> Iterator[None]:
-    """Hear of each epoch of a fit in this thread. A fit that raises from ``report`` ends there.
+    """Report each epoch of a fit in this thread. A fit that raises from ``report`` ends there.
 
     umap-learn shows its epochs by a tqdm bar and calls nobody back, so for the time of the fit that name
     in its module stands for the bar of this thread; other threads get their own bar as ever.

@@ -64,7 +64,6 @@ from chroma_nb.schema.index_configurations import (
     VectorIndexConfig,
 )
 from chroma_nb.schema.parameters import (
-    SPACES,
     IndexParameters,
 )
 from chroma_nb.schema.resolving import (
@@ -147,7 +146,6 @@ __all__ = [
     "IntInvertedIndexType",
     "IntValueType",
     "Resolved",
-    "SPACES",
     "SPANN_INDEX_NAME",
     "SPARSE_VECTOR_INDEX_NAME",
     "SPARSE_VECTOR_VALUE_NAME",

@@ -11,8 +11,8 @@ from typing import Any, Final, TypedDict, cast
 
 from chroma_nb.plain import plain_tree
 from chroma_nb.schema.embedding_function import Build, describe_embedding_function, warn_of_space
-from chroma_nb.schema.parameters import HNSW_DEFAULTS, LEGACY_NAMES, SPACES
-from chroma_nb.types import CollectionMetadata, Fields, Json, Space
+from chroma_nb.schema.parameters import HNSW_DEFAULTS, LEGACY_NAMES
+from chroma_nb.types import SPACES, CollectionMetadata, Fields, Json, Space
 
 
 class HNSWConfiguration(TypedDict, total=False):

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import shown
-from chroma_nb.types import Json, Space
+from chroma_nb.types import SPACES, Json, Space
 
 #: Builds the live embedding function from ``{"name": …, "config": …}``.
 Build: TypeAlias = Callable[[Json], Any]
@@ -56,7 +56,7 @@ class StoredEmbeddingFunction:
 
     def supported_spaces(self) -> list[Space]:
         """All spaces: which of them the function supports is unknown here."""
-        return ["cosine", "l2", "ip"]
+        return list(SPACES)
 
 
 DEFAULT_EMBEDDING_FUNCTION: Final = StoredEmbeddingFunction("default")

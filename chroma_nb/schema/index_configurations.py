@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from chroma_nb.plain import plain, shown
 from chroma_nb.schema.embedding_function import DEFAULT_EMBEDDING_FUNCTION
-from chroma_nb.schema.parameters import SPACES
-from chroma_nb.types import Json, Space
+from chroma_nb.types import SPACES, Json, Space
 
 #: Keys of a schema that stand for a record's text and vector.
 DOCUMENT_KEY: Final = "#document"

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import shown
-from chroma_nb.types import Fields, Json, Space
+from chroma_nb.types import SPACES, Fields, Json, Space
 
-SPACES: Final = ("cosine", "l2", "ip")
 HNSW_DEFAULTS: Final[Json] = {
     "space": "l2",
     "ef_construction": 100,

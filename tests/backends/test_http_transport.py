@@ -17,7 +17,7 @@ from chroma_nb import errors
 from chroma_nb.backends.http import exchange
 from chroma_nb.backends.http.transport import AsyncHttpBackend, HttpBackend, endpoint
 from chroma_nb.config import Settings
-from chroma_nb.jupyter.formatters import client_html
+from chroma_nb.display.formatters import client_html
 from chroma_nb.operations import requests as ops
 from chroma_nb.query.parsing import Filter
 from chroma_nb.records import Records

@@ -28,13 +28,13 @@ def test_pages_turn_by_their_buttons_and_by_number(client, words):
     collection = client.create_collection(f"many-{uuid.uuid4().hex[:6]}", embedding_function=words)
     collection.add(ids=[f"r{n:02}" for n in range(45)], documents=["text"] * 45)
     browser = chroma_nb.browse(collection)
-    assert (browser.previous.disabled, browser.next.disabled) == (True, False)
-    browser.next.click()
+    assert (browser.pages.previous.disabled, browser.pages.next.disabled) == (True, False)
+    browser.pages.next.click()
     assert browser.page.ids[0] == "r20"
-    browser.last.click()
-    assert (browser.page.ids, browser.next.disabled) == ([f"r{n}" for n in range(40, 45)], True)
-    assert len(browser._lines.children) == 5
-    browser.number.value = 1
+    browser.pages.last.click()
+    assert (browser.page.ids, browser.pages.next.disabled) == ([f"r{n}" for n in range(40, 45)], True)
+    assert len(browser.grid.shown_lines.children) == 5
+    browser.pages.number.value = 1
     assert browser.page.ids[0] == "r00"
 
 
@@ -72,11 +72,11 @@ def served(request):
 def test_a_page_turn_is_one_request(served, asked):
     browser = chroma_nb.browse(served)
     asked.clear()
-    browser.next.click()
+    browser.pages.next.click()
     assert (asked, browser.page.ids[0]) == (["get"], "r020")
-    browser.last.click()
-    browser.previous.click()
-    browser.number.value = 1
+    browser.pages.last.click()
+    browser.pages.previous.click()
+    browser.pages.number.value = 1
     assert (asked, browser.page.ids[0]) == (["get"] * 4, "r000")
 
 
@@ -95,30 +95,30 @@ def test_opening_and_refreshing_ask_for_keys_page_and_at_most_the_count(served, 
 def test_pages_of_a_filter_are_one_request_each(served, asked):
     browser = chroma_nb.browse(served, where={"n": {"$lt": 44}})
     asked.clear()
-    browser.next.click()
-    browser.last.click()
+    browser.pages.next.click()
+    browser.pages.last.click()
     assert (asked, browser.page.position) == (["get"] * 2, "41–44 of 44")
 
 
 def test_a_page_whose_records_others_deleted_gives_way_to_the_last_that_is_there(served, asked):
     browser = chroma_nb.browse(served)
     served.delete(ids=served.get(include=[], offset=10)["ids"])
-    browser.last.click()
+    browser.pages.last.click()
     assert (browser.page.position, browser.page.number, "10 records" in browser.title.value) == ("1–10 of 10", 0, True)
 
 
 def test_the_table_is_a_table_with_caption_and_heads(browser):
-    html = browser.table.value
+    html = browser.grid.table.value
     assert html.startswith("<table><caption>Records of papers-")
     assert html.count('<th scope="col"') == 4
     assert html.count('<th scope="row"><span>p') == 3
 
 
 def test_a_click_on_a_head_sorts_turns_and_returns_to_stored_order(browser):
-    year = next(button for button in browser._head.children if button.description == "year")
+    year = next(button for button in browser.grid.heads.children if button.description == "year")
     year.click()
     assert (browser.page.ids, year.description) == (["p1", "p2", "p3"], "year ▲")
-    assert "aria-sort=ascending" in browser.table.value
+    assert "aria-sort=ascending" in browser.grid.table.value
     year.click()
     assert (browser.page.ids, year.description) == (["p3", "p2", "p1"], "year ▼")
     year.click()
@@ -126,96 +126,102 @@ def test_a_click_on_a_head_sorts_turns_and_returns_to_stored_order(browser):
 
 
 def test_search_filter_and_clear(browser):
-    write(browser.contains, "deaf")
+    write(browser.question.contains, "deaf")
     assert browser.page.ids == ["p2"]
-    assert "<mark>deaf</mark>" in browser.table.value
-    write(browser.contains, "")
-    write(browser.meaning, "a bad cab")
+    assert "<mark>deaf</mark>" in browser.grid.table.value
+    write(browser.question.contains, "")
+    write(browser.question.meaning, "a bad cab")
     assert browser.page.ids[0] == "p1"
-    assert browser._head.children[0].description == "distance"
-    browser.filters.add_row()
-    row = browser.filters._rows[0]
+    assert browser.grid.heads.children[0].description == "distance"
+    browser.question.filters.add_row()
+    row = browser.question.filters._rows[0]
     row.key.value, row.operation.value = "year", "≥"
     write(row.operand, "2021")
     assert set(browser.page.ids) == {"p2", "p3"}
     assert browser.where == {"year": {"$gte": 2021}}
-    assert "where={&#x27;year&#x27;: {&#x27;$gte&#x27;: 2021}}" in browser._where.value
-    browser.clear.click()
-    assert (browser.page.ids, browser.meaning.value, browser.filters.rows) == (["p1", "p2", "p3"], "", ())
+    assert "where={&#x27;year&#x27;: {&#x27;$gte&#x27;: 2021}}" in browser.question.where.value
+    browser.question.clear.click()
+    assert (browser.page.ids, browser.question.meaning.value, browser.question.filters.rows) == (
+        ["p1", "p2", "p3"],
+        "",
+        (),
+    )
 
 
 def test_a_row_that_is_removed_no_longer_filters(browser):
     for value in ("2019", "2021"):
-        browser.filters.add_row()
-        row = browser.filters._rows[-1]
+        browser.question.filters.add_row()
+        row = browser.question.filters._rows[-1]
         row.joint.value, row.key.value, row.operand.value = "or", "year", value
     assert browser.page.ids == ["p1", "p2"]
-    browser.filters._rows[0].remove.click()
+    browser.question.filters._rows[0].remove.click()
     assert browser.page.ids == ["p2"]
-    assert browser.filters.rows[0].joined == "and"
+    assert browser.question.filters.rows[0].joined == "and"
 
 
 def test_a_question_that_cannot_be_answered_is_said_and_the_page_stays(browser):
-    browser.filters.add_row()
-    row = browser.filters._rows[0]
+    browser.question.filters.add_row()
+    row = browser.question.filters._rows[0]
     row.key.value = "year"
     write(row.operand, "last year")
-    assert 'role="alert"' in browser.status.value
-    assert "expected a number for &#x27;year&#x27;" in browser.status.value
+    assert 'role="alert"' in browser.status.widget.value
+    assert "expected a number for &#x27;year&#x27;" in browser.status.widget.value
     assert browser.page.ids == ["p1", "p2", "p3"]
-    browser.next.click()
+    browser.pages.next.click()
     assert browser.where is None
 
 
 def test_a_collection_deleted_elsewhere_is_said_to_be_gone(browser, papers, client):
     client.delete_collection(papers.name)
-    browser.refresh_button.click()
-    assert "the collection is not there any more: it was deleted, or made anew, elsewhere" in browser.status.value
+    browser.reread.click()
+    assert (
+        "the collection is not there any more: it was deleted, or made anew, elsewhere" in browser.status.widget.value
+    )
     assert browser.page.ids == ["p1", "p2", "p3"]
 
 
 def test_ticks_are_the_selection_both_ways(browser):
-    browser.lines[1].tick.value = True
+    browser.grid.lines[1].tick.value = True
     assert browser.selection.ids == ("p2",)
-    assert browser.table.value.count("class=selected") == 1
+    assert browser.grid.table.value.count("class=selected") == 1
     browser.selection.select(["p1", "p2", "p3"])
-    assert [line.tick.value for line in browser.lines[:3]] == [True] * 3
-    assert browser.all.value
-    browser.all.value = False
+    assert [line.tick.value for line in browser.grid.lines[:3]] == [True] * 3
+    assert browser.grid.all.value
+    browser.grid.all.value = False
     assert browser.selection.ids == ()
-    assert "role" in browser.status.value
+    assert "role" in browser.status.widget.value
 
 
 def test_two_browsers_may_share_a_selection(papers):
     one = chroma_nb.browse(papers)
     other = chroma_nb.browse(papers, selection=one.selection)
     one.selection.select(["p3"])
-    assert (one.lines[2].tick.value, other.lines[2].tick.value) == (True, True)
+    assert (one.grid.lines[2].tick.value, other.grid.lines[2].tick.value) == (True, True)
 
 
 def test_a_record_opens_is_edited_and_undone(browser, papers):
-    browser.lines[0].open.click()
+    browser.grid.lines[0].open.click()
     panel = browser.record
     assert (panel.record.id, panel.document.value) == ("p1", "a bad cab")
     assert len(panel._near.children) == 3
     panel.document.value, panel.metadata.value = "hhh", '{"year": 2000}'
     panel.save.click()
     assert papers.get("p1")["metadatas"] == [{"year": 2000}]
-    assert "Saved: edit of &#x27;p1&#x27;" in browser.status.value
-    assert "hhh" in browser.table.value
+    assert "Saved: edit of &#x27;p1&#x27;" in browser.status.widget.value
+    assert "hhh" in browser.grid.table.value
     browser.undo.click()
     assert papers.get("p1")["documents"] == ["a bad cab"]
     assert (panel.document.value, browser.undo.disabled) == ("a bad cab", True)
 
 
 def test_deletion_asks_first_and_can_be_undone(browser, papers):
-    browser.lines[0].open.click()
+    browser.grid.lines[0].open.click()
     browser.record.delete.click()
-    assert (papers.count(), browser._confirm.layout.display) == (3, None)
-    browser.keep.click()
-    assert (papers.count(), browser._confirm.layout.display) == (3, "none")
+    assert (papers.count(), browser.deletion.widget.layout.display) == (3, None)
+    browser.deletion.keep.click()
+    assert (papers.count(), browser.deletion.widget.layout.display) == (3, "none")
     browser.record.delete.click()
-    browser.confirm.click()
+    browser.deletion.confirm.click()
     assert (papers.count(), browser.record.record) == (2, None)
     browser.undo.click()
     assert papers.count() == 3
@@ -228,7 +234,7 @@ def test_a_record_is_created(browser, papers):
     assert (browser.new.id.value, browser.page.total) == ("", 4)
     browser.new.id.value, browser.new.metadata.value = "p10", "{year: 1}"
     browser.new.create.click()
-    assert "expected metadata as JSON" in browser.status.value
+    assert "expected metadata as JSON" in browser.status.widget.value
     with pytest.raises(ValueError, match="JSON object"):
         metadata_of("[1]")
 
@@ -255,15 +261,15 @@ def _below(widget):
 
 def test_what_is_shown_is_exported(browser, tmp_path, client, shell, monkeypatch):
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
-    write(browser.contains, "a")
+    write(browser.question.contains, "a")
     exports = [("CSV", tmp_path / "x.csv"), ("collection", f"part-{uuid.uuid4().hex[:6]}"), ("DataFrame", "shown")]
-    browser.client = client
+    browser.state.client = client
     for form, target in exports:
-        browser.form.value, browser.target.value = form, str(target)
-        browser.export.click()
-        assert "3 records written" in browser.status.value
-        browser.export.click()
-        assert 'role="alert"' in browser.status.value
+        browser.export.form.value, browser.export.target.value = form, str(target)
+        browser.export.export.click()
+        assert "3 records written" in browser.status.widget.value
+        browser.export.export.click()
+        assert 'role="alert"' in browser.status.widget.value
     assert client.get_collection(exports[1][1], embedding_function=None).count() == 3
     assert shell.user_ns["shown"]["id"].tolist() == browser.page.ids
 
@@ -274,16 +280,16 @@ def test_payloads_are_text(client, words):
         ids=[PAYLOAD], embeddings=[[1.0] * 8], documents=[PAYLOAD], metadatas=[{PAYLOAD: PAYLOAD}], uris=[PAYLOAD]
     )
     browser = chroma_nb.browse(collection, readonly=False, where={PAYLOAD: PAYLOAD})
-    browser.filters.add_row()
-    browser.lines[0].open.click()
-    browser.lines[0].tick.value = True
+    browser.question.filters.add_row()
+    browser.grid.lines[0].open.click()
+    browser.grid.lines[0].tick.value = True
     browser.delete_selected.click()
     written = [widget.value for widget in _below(browser.widget) if isinstance(widget, ipywidgets.HTML)]
     assert any("&lt;img" in html for html in written)
     for html in [*written, browser._static()]:
         assert "<img" not in html
         assert "\x1b" not in html
-    assert all("\x1b" not in line.open.description for line in browser.lines)
+    assert all("\x1b" not in line.open.description for line in browser.grid.lines)
 
 
 def test_no_output_widget_is_used(browser):
@@ -310,8 +316,8 @@ def test_a_collection_without_embedding_function_says_so(client):
     collection = client.create_collection(f"bare-{uuid.uuid4().hex[:6]}", embedding_function=None)
     collection.add(ids=["a"], embeddings=[[1.0, 2.0]])
     browser = chroma_nb.browse(collection)
-    write(browser.meaning, "anything")
-    assert 'role="alert"' in browser.status.value
+    write(browser.question.meaning, "anything")
+    assert 'role="alert"' in browser.status.widget.value
     assert browser.page.ids == ["a"]
 
 
@@ -366,11 +372,11 @@ def test_questions_asked_at_once_are_answered_one_after_the_other(papers):
         return read()
 
     browser.state.read = slow_read
-    first = threading.Thread(target=lambda: write(browser.contains, "a"))
+    first = threading.Thread(target=lambda: write(browser.question.contains, "a"))
     first.start()
     assert asking.wait(20)
     browser.state.read = read
-    second = threading.Thread(target=lambda: write(browser.meaning, "deaf ghee"))
+    second = threading.Thread(target=lambda: write(browser.question.meaning, "deaf ghee"))
     second.start()
     let_go.set()
     for thread in (first, second):

@@ -8,9 +8,11 @@ import pytest
 from emptied_client import emptied_client
 
 from chroma_nb.jupyter.widgets import browser_state as state_module
-from chroma_nb.jupyter.widgets.browser_state import BrowserState, Order
+from chroma_nb.jupyter.widgets import listing
+from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.changes import Changes
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, compiled, observe, operations
+from chroma_nb.jupyter.widgets.question import Order
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.records import Records
 
@@ -110,7 +112,7 @@ def test_values_of_several_types_have_an_order(client):
 
 
 def test_a_sort_of_too_many_says_what_it_rests_on(many, monkeypatch):
-    monkeypatch.setattr(state_module, "SORTED", 30)
+    monkeypatch.setattr(listing, "SORTED", 30)
     state = BrowserState(many)
     state.ask(order=Order("id", descending=True))
     page = state.read()

@@ -82,9 +82,13 @@ def test_the_boxes_of_a_browser_follow_its_state(client, papers):
     browser = chroma_nb.browse(papers)
     browser.state.ask(contains="deaf", rows=(FilterRow("year", "≥", "2020"),))
     browser.refresh()
-    assert (browser.contains.value, browser.page.ids) == ("deaf", ["p2"])
-    assert browser.filters.rows == (FilterRow("year", "≥", "2020"),)
+    assert (browser.question.contains.value, browser.page.ids) == ("deaf", ["p2"])
+    assert browser.question.filters.rows == (FilterRow("year", "≥", "2020"),)
     browser.state.ask(contains="", rows=(), meaning="the whale")
     browser.refresh()
-    assert (browser.contains.value, browser.meaning.value, browser.filters.rows) == ("", "the whale", ())
+    assert (browser.question.contains.value, browser.question.meaning.value, browser.question.filters.rows) == (
+        "",
+        "the whale",
+        (),
+    )
     assert browser.page.ids[0] == "p3"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 
-from chroma_nb.jupyter import formatters, markup
+from chroma_nb.display import formatters, markup
 from chroma_nb.results import GetResult, QueryResult
 
 PAYLOADS = [

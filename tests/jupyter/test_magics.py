@@ -423,7 +423,7 @@ def completions(shell, line):
         ("%chroma query pap", ["papers"]),
         ("%chroma query papers --wh", ["--where"]),
         ("%chroma get papers --as ", ["df", "result"]),
-        ("%chroma create notes --space ", ["l2", "cosine", "ip"]),
+        ("%chroma create notes --space ", ["cosine", "l2", "ip"]),
         ("%chroma create notes --model sentence_tr", ["sentence_transformer"]),
         ("%chroma add papers df --text ", ["text", '"the year"']),
         ("%chroma map papers --color ", ["label", "topic", "year"]),

@@ -13,7 +13,8 @@ import pytest
 
 from chroma_nb.jupyter.widgets import large_map
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
-from chroma_nb.jupyter.widgets.explorer import Explorer, explore, static_html
+from chroma_nb.jupyter.widgets.explore import explore
+from chroma_nb.jupyter.widgets.explorer import Explorer, static_html
 from chroma_nb.jupyter.widgets.explorer_state import SEARCHES, ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
@@ -103,15 +104,15 @@ def test_a_lasso_over_several_traces_is_one_selection_and_fills_the_table(explor
     explorer.selection.on_select(lambda selection: heard.append(selection.ids))
     lasso(explorer, ["id4", "id1", "id2"])
     assert heard == [("id1", "id2", "id4")]
-    assert "3 of 25 records selected" in explorer.rows.value
-    assert "cod cedar" in explorer.rows.value
+    assert "3 of 25 records selected" in explorer.table.rows.value
+    assert "cod cedar" in explorer.table.rows.value
     assert explorer.selection.to_df()["id"].tolist() == ["id1", "id2", "id4"]
 
 
 def test_the_table_says_how_to_fill_it_or_that_there_is_nothing(client, explorer):
-    assert "Draw around points on the map" in explorer.rows.value
+    assert "Draw around points on the map" in explorer.table.rows.value
     nothing = client.create_collection("nothing", embedding_function=None)
-    assert "There are no records on this map." in explore(nothing, "pca", client=client).rows.value
+    assert "There are no records on this map." in explore(nothing, "pca", client=client).table.rows.value
 
 
 def test_where_a_sample_is_drawn_a_lasso_selects_what_is_not_drawn_too(explorer, monkeypatch):
@@ -127,14 +128,14 @@ def test_where_a_sample_is_drawn_a_lasso_selects_what_is_not_drawn_too(explorer,
 def test_python_and_the_table_are_followed_by_the_map(explorer):
     explorer.selection.ids = ["id7", "id8", "id9"]
     assert chosen_points(explorer) == {"id7", "id8", "id9"}
-    explorer.pick.value = ["id8"]
-    assert "Record id8" in explorer.record.value
+    explorer.table.pick.value = ["id8"]
+    assert "Record id8" in explorer.marked.record.value
     rings = explorer.figure.layout.to_plotly_json()["shapes"]
     assert [ring["xanchor"] for ring in rings] == [explorer.projection.coordinates[8, 0]]
-    explorer.keep.click()
+    explorer.table.keep.click()
     assert explorer.selection.ids == ("id8",)
     assert chosen_points(explorer) == {"id8"}
-    explorer.clear.click()
+    explorer.table.clear.click()
     assert chosen_points(explorer) == set()
     assert all(trace.selectedpoints is None for trace in explorer.figure.data)
 
@@ -170,7 +171,7 @@ def test_a_lasso_that_a_callback_changes_at_once_is_erased_when_the_page_tells_o
 
 def test_a_lasso_ends_with_a_map_that_is_drawn_anew(explorer, sent):
     lasso(explorer, ["id1", "id2"])
-    explorer.color.value = "n"
+    explorer.painting.color.value = "n"
     assert {"selections": []} in drawn_anew(sent)
     assert chosen_points(explorer) == {"id1", "id2"}
 
@@ -179,10 +180,11 @@ def test_what_the_person_chose_on_the_map_stays_when_it_is_painted_anew(explorer
     chosen = {"relayout_data": {"dragmode": "pan", "xaxis.range[0]": 0, "xaxis.range[1]": 1}, "source_view_id": "page"}
     explorer.figure.set_state({"_js2py_relayout": chosen})
     sent.clear()
-    explorer.color.value = "n"
+    explorer.painting.color.value = "n"
     assert not {"dragmode", "xaxis", "height", "xaxis.autorange"} & {name for one in drawn_anew(sent) for name in one}
     assert explorer.figure.layout.to_plotly_json()["dragmode"] == "pan"
-    explorer.state.move_to(project(explorer.state.collection, "pca", sample=10))
+    explorer.selection.ids = [f"id{n}" for n in range(15)]
+    explorer.state.delete(confirmed=15)
     assert {"xaxis.autorange", "yaxis.autorange"} <= {name for one in drawn_anew(sent) for name in one}
     assert explorer.figure.get_state()["_widget_layout"]["height"] == 560
 
@@ -195,7 +197,7 @@ def test_a_double_click_selects_nothing(explorer):
 
 
 def test_a_page_that_asks_again_gets_the_map_as_it_is(explorer):
-    explorer.color.value = "n"
+    explorer.painting.color.value = "n"
     explorer.selection.ids = ["id1"]
     state = explorer.figure.get_state()
     assert state["_widget_data"][0]["marker"]["showscale"]
@@ -294,14 +296,14 @@ def test_a_page_that_missed_something_is_given_the_map_as_it_stands(explorer, li
 def test_a_click_shows_the_record_as_it_is_now(explorer, collection):
     collection.update(ids=["id0"], metadatas=[{"kind": "fresh"}])
     page_says(explorer, "clicked", points=points_of(explorer, ["id0"]))
-    assert "fresh" in explorer.record.value
+    assert "fresh" in explorer.marked.record.value
     collection.delete(ids=["id0"])
     explorer.state.look_at(["id0"])
-    assert "id0 is not in the collection any more" in explorer.record.value
+    assert "id0 is not in the collection any more" in explorer.marked.record.value
 
 
 def test_a_search_is_a_star_and_selects_its_hits(explorer, collection):
-    explorer.query.value = "aaa bad cab"
+    explorer.questions.query.value = "aaa bad cab"
     assert explorer.selection.ids == tuple(collection.query(query_texts="aaa bad cab", n_results=10)["ids"][0])
     assert chosen_points(explorer) == set(explorer.selection.ids)
     stars = [trace.name for trace in explorer.figure.data if (trace.name or "").startswith("★")]
@@ -309,25 +311,25 @@ def test_a_search_is_a_star_and_selects_its_hits(explorer, collection):
     for number in range(SEARCHES + 1):
         explorer.state.search(f"cab {number}")
     assert len(explorer.state.searches) == SEARCHES
-    explorer.forget.click()
+    explorer.questions.forget.click()
     assert not [trace for trace in explorer.figure.data if (trace.name or "").startswith("★")]
 
 
 def test_the_table_turns_its_pages(explorer):
     explorer.selection.ids = [f"id{n}" for n in range(25)]
-    explorer.next.click()
-    explorer.next.click()
-    assert "page 3 of 3" in explorer.of_pages.value
-    assert explorer.next.disabled
-    assert [value for _, value in explorer.pick.options] == [f"id{n}" for n in range(20, 25)]
+    explorer.table.next.click()
+    explorer.table.next.click()
+    assert "page 3 of 3" in explorer.table.of_pages.value
+    assert explorer.table.next.disabled
+    assert [value for _, value in explorer.table.pick.options] == [f"id{n}" for n in range(20, 25)]
     explorer.selection.ids = ["id1"]
-    assert "page 1 of 1" in explorer.of_pages.value
+    assert "page 1 of 1" in explorer.table.of_pages.value
 
 
 def test_the_selection_becomes_a_collection_of_the_same_kind(explorer, client, collection):
     explorer.selection.ids = ["id1", "id2"]
-    explorer.name.value = "chosen"
-    explorer.save.click()
+    explorer.actions.name.value = "chosen"
+    explorer.actions.save.click()
     made = client.get_collection("chosen", embedding_function=collection._embedding_function)
     assert made.get(include=["documents", "metadatas"])["metadatas"] == [
         {"kind": "y", "n": 1.5},
@@ -337,17 +339,17 @@ def test_the_selection_becomes_a_collection_of_the_same_kind(explorer, client, c
         made.get(include=["embeddings"])["embeddings"],
         collection.get(["id1", "id2"], include=["embeddings"])["embeddings"],
     )
-    assert "Saved 2 records as the collection &#x27;chosen&#x27;" in explorer.status.value
+    assert "Saved 2 records as the collection &#x27;chosen&#x27;" in explorer.status.widget.value
 
 
 def test_the_selection_is_tagged_in_the_collection_and_on_the_map(explorer, collection):
     explorer.selection.ids = ["id1", "id2"]
-    explorer.key.value, explorer.value.value = "seen", "yes"
-    explorer.tag.click()
+    explorer.actions.key.value, explorer.actions.value.value = "seen", "yes"
+    explorer.actions.tag.click()
     assert collection.get(where={"seen": "yes"})["ids"] == ["id1", "id2"]
     assert collection.get(ids=["id1"])["metadatas"][0]["kind"] == "y"
-    assert ("seen", "seen") in explorer.color.options
-    explorer.color.value = "seen"
+    assert ("seen", "seen") in explorer.painting.color.options
+    explorer.painting.color.value = "seen"
     assert [trace.name for trace in explorer.figure.data[:2]] == ["yes", "missing"]
 
 
@@ -366,14 +368,14 @@ def test_a_tag_is_of_the_type_that_its_key_has(client, collection):
         ("tags", "b", "b"),
         ("z", "1", "1"),
     ):
-        explorer.key.value, explorer.value.value = key, text
-        explorer.tag.click()
+        explorer.actions.key.value, explorer.actions.value.value = key, text
+        explorer.actions.tag.click()
         assert collection.get(ids=["id1"])["metadatas"][0][key] == stored
-        assert f"1 record has {key} = {text} now." in explorer.status.value
+        assert f"1 record has {key} = {text} now." in explorer.status.widget.value
     assert collection.get(where={"n": {"$gt": 6.5}}, ids=["id1"])["ids"] == ["id1"]
-    explorer.key.value, explorer.value.value = "n", "seven"
-    explorer.tag.click()
-    assert "expected a number for &#x27;n&#x27;, got &#x27;seven&#x27;" in explorer.status.value
+    explorer.actions.key.value, explorer.actions.value.value = "n", "seven"
+    explorer.actions.tag.click()
+    assert "expected a number for &#x27;n&#x27;, got &#x27;seven&#x27;" in explorer.status.widget.value
     assert collection.get(ids=["id1"])["metadatas"][0]["n"] == 7
 
 
@@ -387,39 +389,39 @@ def test_a_saved_selection_keeps_its_uris(explorer, collection):
 
 def test_what_went_wrong_is_said_in_words_and_not_for_longer_than_it_is_so(explorer, client):
     explorer.search("cod cedar")
-    explorer.save.click()
-    assert "⚠ expected a name for the new collection, got none" in explorer.status.value
-    explorer.clear.click()
-    assert "⚠" not in explorer.status.value
+    explorer.actions.save.click()
+    assert "⚠ expected a name for the new collection, got none" in explorer.status.widget.value
+    explorer.table.clear.click()
+    assert "⚠" not in explorer.status.widget.value
 
 
 def test_a_collection_deleted_elsewhere_is_said_to_be_gone(explorer, client):
     explorer.selection.ids = ["id1", "id2"]
-    explorer.pick.value = ("id1",)
-    assert "Record id1" in explorer.record.value
+    explorer.table.pick.value = ("id1",)
+    assert "Record id1" in explorer.marked.record.value
     client.delete_collection("docs")
-    explorer.pick.value = ("id2",)
+    explorer.table.pick.value = ("id2",)
     gone = "⚠ the collection is not there any more: it was deleted, or made anew, elsewhere"
-    assert gone in explorer.status.value
-    assert explorer.record.value == ""
-    explorer.delete.click()
-    explorer.confirm.click()
-    assert gone in explorer.status.value
+    assert gone in explorer.status.widget.value
+    assert explorer.marked.record.value == ""
+    explorer.actions.delete.click()
+    explorer.actions.confirm.click()
+    assert gone in explorer.status.widget.value
     assert len(explorer.projection) == 25
 
 
 def test_deleting_asks_and_deletes_only_what_was_confirmed(explorer, collection):
     explorer.selection.ids = ["id1", "id2"]
-    explorer.delete.click()
-    assert explorer.confirm.layout.display is None
+    explorer.actions.delete.click()
+    assert explorer.actions.confirm.layout.display is None
     assert collection.count() == 25
     explorer.selection.ids = ["id1"]
-    assert explorer.confirm.layout.display == "none"
-    explorer.confirm.click()
-    assert "the selection has changed: 0 records were confirmed, 1 are selected" in explorer.status.value
+    assert explorer.actions.confirm.layout.display == "none"
+    explorer.actions.confirm.click()
+    assert "the selection has changed: 0 records were confirmed, 1 are selected" in explorer.status.widget.value
     assert collection.count() == 25
-    explorer.delete.click()
-    explorer.confirm.click()
+    explorer.actions.delete.click()
+    explorer.actions.confirm.click()
     assert collection.count() == 24
     assert "id1" not in explorer.projection.ids
     assert explorer.selection.ids == ()
@@ -430,12 +432,12 @@ def test_what_was_deleted_is_brought_back_to_its_place(explorer, collection):
     spots = explorer.projection.to_df().set_index("id").loc[["id1", "id2"], ["x", "y"]]
     assert explorer.undo.disabled
     explorer.selection.ids = ["id1", "id2"]
-    explorer.delete.click()
-    assert "Undo brings them back" in explorer.status.value
-    explorer.confirm.click()
+    explorer.actions.delete.click()
+    assert "Undo brings them back" in explorer.status.widget.value
+    explorer.actions.confirm.click()
     assert collection.count() == 23
     explorer.undo.click()
-    assert "Taken back: deletion of 2 records." in explorer.status.value
+    assert "Taken back: deletion of 2 records." in explorer.status.widget.value
     after = collection.get(ids=["id1", "id2"], include=["documents", "metadatas", "embeddings"])
     assert (after["documents"], after["metadatas"]) == (before["documents"], before["metadatas"])
     np.testing.assert_array_equal(after["embeddings"], before["embeddings"])
@@ -445,12 +447,12 @@ def test_what_was_deleted_is_brought_back_to_its_place(explorer, collection):
 
 
 def test_a_deletion_of_more_than_can_be_kept_says_so(explorer, collection, monkeypatch):
-    for module in ("explorer", "explorer_state"):
+    for module in ("selection_actions", "explorer_state"):
         monkeypatch.setattr(f"chroma_nb.jupyter.widgets.{module}.DELETED_AT_ONCE", 1)
     explorer.selection.ids = ["id1", "id2"]
-    explorer.delete.click()
-    assert "this cannot be undone" in explorer.status.value
-    explorer.confirm.click()
+    explorer.actions.delete.click()
+    assert "this cannot be undone" in explorer.status.widget.value
+    explorer.actions.confirm.click()
     assert collection.count() == 23
     assert explorer.undo.disabled
 
@@ -468,8 +470,8 @@ def test_what_was_deleted_while_a_better_map_was_made_stays_away(client, collect
     ended = threading.Event()
     fit.on_done(lambda fit: ended.set())
     explorer.selection.ids = ["id1"]
-    explorer.delete.click()
-    explorer.confirm.click()
+    explorer.actions.delete.click()
+    explorer.actions.confirm.click()
     go.set()
     assert ended.wait(60)
     assert "id1" not in explorer.projection.ids
@@ -481,54 +483,58 @@ def test_what_was_deleted_while_a_better_map_was_made_stays_away(client, collect
 def test_what_goes_wrong_is_said_above_the_map(explorer):
     explorer.state.client = None
     explorer.selection.ids = ["id1"]
-    explorer.save.click()
-    assert 'role="alert"' in explorer.status.value
-    assert "give it: explore(collection, client=client)" in explorer.status.value
-    explorer.query.value = "  "
-    assert "expected words to search for, got none" in explorer.status.value
+    explorer.actions.save.click()
+    assert 'role="alert"' in explorer.status.widget.value
+    assert "give it: explore(collection, client=client)" in explorer.status.widget.value
+    explorer.questions.query.value = "  "
+    assert "expected words to search for, got none" in explorer.status.widget.value
 
 
 def test_without_a_selection_the_buttons_that_change_are_off(explorer):
-    assert all(button.disabled for button in (explorer.save, explorer.tag, explorer.delete, explorer.keep))
+    assert all(
+        button.disabled
+        for button in (explorer.actions.save, explorer.actions.tag, explorer.actions.delete, explorer.table.keep)
+    )
     with pytest.raises(ValueError, match="nothing is selected"):
         explorer.state.delete(confirmed=0)
 
 
 def test_size_and_colour_follow_their_lists(explorer):
-    explorer.color.value = "n"
+    explorer.painting.color.value = "n"
     assert explorer.figure.data[0].marker.showscale
-    explorer.size.value = "n"
+    explorer.painting.size.value = "n"
     assert len(explorer.figure.data[0].marker.size) == 25
-    explorer.color.value = ""
+    explorer.painting.color.value = ""
     assert explorer.state.color is None
-    assert [key for _, key in explorer.size.options] == ["", "n"]
+    assert [key for _, key in explorer.painting.size.options] == ["", "n"]
 
 
 def test_the_lists_and_the_box_say_what_python_chose(explorer):
     explorer.state.paint("n", "n")
-    assert (explorer.color.value, explorer.size.value) == ("n", "n")
+    assert (explorer.painting.color.value, explorer.painting.size.value) == ("n", "n")
     explorer.state.paint(None)
-    assert (explorer.color.value, explorer.size.value) == ("", "")
+    assert (explorer.painting.color.value, explorer.painting.size.value) == ("", "")
     assert (explorer.state.color, explorer.state.size) == (None, None)
     explorer.search("cod cedar")
-    assert explorer.query.value == "cod cedar"
-    assert "10 records nearest to “cod cedar”" in explorer.status.value
+    assert explorer.questions.query.value == "cod cedar"
+    assert "10 records nearest to “cod cedar”" in explorer.status.widget.value
     assert len(explorer.state.searches) == 1
     explorer.state.forget_searches()
-    assert explorer.query.value == ""
-    explorer.state.move_to(project(explorer.state.collection, "pca", sample=10))
+    assert explorer.questions.query.value == ""
+    explorer.selection.ids = [f"id{n}" for n in range(15)]
+    explorer.state.delete(confirmed=15)
     assert "10 records · map by pca" in explorer.title.value
 
 
 def test_values_by_id_are_a_choice_until_another_is_made(explorer, client, collection):
     own = {"id1": "mine", "id2": "yours"}
     explorer.state.paint(own)
-    assert dict(explorer.color.options)["own values"] == explorer.color.value
-    explorer.size.value = "n"
+    assert dict(explorer.painting.color.options)["own values"] == explorer.painting.color.value
+    explorer.painting.size.value = "n"
     assert (explorer.state.color, explorer.state.size) == (own, "n")
     assert {trace.name for trace in explorer.figure.data} >= {"mine", "yours", "missing"}
-    explorer.color.value = "kind"
-    assert "own values" not in dict(explorer.color.options)
+    explorer.painting.color.value = "kind"
+    assert "own values" not in dict(explorer.painting.color.options)
     assert explore(collection, "pca", client=client, color=own).state.color == own
 
 
@@ -550,25 +556,25 @@ def test_a_key_that_cannot_be_painted_by_changes_nothing(explorer, color, size, 
     with pytest.raises(ValueError, match=said):
         explorer.state.paint(color, size)
     assert (explorer.state.color, explorer.state.size) == ("kind", None)
-    assert (explorer.color.value, explorer.size.value) == ("kind", "")
+    assert (explorer.painting.color.value, explorer.painting.size.value) == ("kind", "")
 
 
 def test_a_record_takes_room_beside_the_map_only_while_it_is_looked_at(explorer):
-    assert explorer._beside.layout.display == "none"
+    assert explorer.marked.widget.layout.display == "none"
     explorer.state.look_at(["id3"])
-    assert explorer._beside.layout.display is None
-    explorer.close.click()
-    assert explorer._beside.layout.display == "none"
+    assert explorer.marked.widget.layout.display is None
+    explorer.marked.close.click()
+    assert explorer.marked.widget.layout.display == "none"
     assert explorer.state.focus == ()
 
 
 def test_what_can_be_done_with_a_selection_is_seen_when_there_is_one(explorer):
-    assert {part.layout.display for part in explorer._of_selection} == {"none"}
+    assert {part.layout.display for part in explorer.of_selection} == {"none"}
     explorer.selection.ids = ["id1"]
-    assert {part.layout.display for part in explorer._of_selection} == {None}
-    assert explorer._paging.layout.display == "none"
+    assert {part.layout.display for part in explorer.of_selection} == {None}
+    assert explorer.table.paging.layout.display == "none"
     explorer.selection.ids = [f"id{n}" for n in range(25)]
-    assert explorer._paging.layout.display is None
+    assert explorer.table.paging.layout.display is None
 
 
 def test_the_map_sends_nothing_to_strangers(explorer):
@@ -588,7 +594,7 @@ def test_a_better_map_takes_the_place_of_the_first_and_can_be_stopped(client, co
     for _ in range(2):  # whoever comes late is called at once
         explorer.projection.fit.on_done(lambda fit: None)
     state = ExplorerState(explorer.projection)
-    assert Explorer(state).working.layout.display == "none"
+    assert Explorer(state).progress.widget.layout.display == "none"
     assert explorer.projection.coordinates.mean() > 50
 
 
@@ -622,9 +628,9 @@ def test_nothing_in_a_collection_becomes_markup(client, words):
     explorer = explore(made, client=client)
     explorer.selection.ids = [ATTACK]
     explorer.state.look_at([ATTACK])
-    explorer.query.value = ATTACK
-    explorer.say(ATTACK, wrong=True)
-    parts = [explorer.rows, explorer.record, explorer.status, explorer.of_pages]
+    explorer.questions.query.value = ATTACK
+    explorer.status.say(ATTACK, alert=True)
+    parts = [explorer.table.rows, explorer.marked.record, explorer.status.widget, explorer.table.of_pages]
     for text in [
         *(part.value for part in parts),
         PICTURE.sub("", static_html(explorer.projection), count=1),
@@ -641,7 +647,7 @@ def test_a_question_asked_from_python_is_in_the_picture_of_the_saved_notebook(ex
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("IPython.display.display", lambda shown, **options: outputs.append(shown))
         explorer._ipython_display_()
-    (picture,) = PICTURE.findall(outputs[0].data)
+    (picture,) = PICTURE.findall(outputs[0]["text/html"])
     assert ">cod</text>" in base64.b64decode(picture.partition("base64,")[2].partition('"')[0]).decode()
 
 
@@ -676,7 +682,7 @@ def test_a_large_map_has_the_same_selection(collection, client, jscatter, color)
     explorer = explore(collection, "pca", client=client, color=color, renderer="scatter")
     explorer.map.scatter.widget.selection = np.array([4, 1])
     assert explorer.selection.ids == ("id1", "id4")
-    assert "2 of 25 records selected" in explorer.rows.value
+    assert "2 of 25 records selected" in explorer.table.rows.value
     explorer.selection.ids = ["id7"]
     assert explorer.map.scatter.selection().tolist() == [7]
     explorer.state.paint("n")
@@ -769,7 +775,7 @@ def test_a_click_on_a_large_map_shows_the_record_and_what_is_marked_is_shown_on_
     explorer = explore(collection, "pca", client=client, renderer="scatter")
     explorer.map.scatter.widget.selection = np.array([4])
     assert explorer.state.focus == ("id4",)
-    assert "Record id4" in explorer.record.value
+    assert "Record id4" in explorer.marked.record.value
     explorer.state.look_at(["id7"])
     assert explorer.map.scatter.widget.hovering == 7
     explorer.state.look_at(())

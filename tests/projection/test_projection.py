@@ -17,7 +17,7 @@ from chroma_nb.projection.projection import Projection, project
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("method", ["auto", "pca"])
 def test_the_smallest_collections_have_a_map(client, filled, count, dims, method, monkeypatch):
-    monkeypatch.setattr(reducers, "FEW", 21)
+    monkeypatch.setattr(reducers, "FEWEST", 21)
     found = project(filled(client, count), method, dims)
     assert found.coordinates.shape == (count, dims)
     assert np.isfinite(found.coordinates).all()

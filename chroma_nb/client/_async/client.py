@@ -88,7 +88,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
     # --- The place itself ---
 
     async def heartbeat(self) -> int:
-        """Nanoseconds since the epoch, from whoever answers requests."""
+        """Nanoseconds since the epoch, from the clock of the backend."""
         return await self._server.heartbeat()
 
     async def get_version(self) -> str:

@@ -1,6 +1,6 @@
 """A collection: records and the questions one may ask them.
 
-Each method prepares a request (arguments checked, documents embedded), has it handled, and returns the answer.
+Each method prepares a request (arguments checked, documents embedded), passes it to the backend and returns the result.
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
     ) -> Json:
-        """How ``query`` with these arguments is answered: the plan, how many candidates, whether exact, how long.
+        """How ``query`` with these arguments is executed: the plan, how many candidates, whether exact, how long.
 
         For an embedded client; a server has no words for it (NotImplementedError).
         """
@@ -367,7 +367,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     # --- What Chroma has in its cloud only ---
 
     async def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
-        """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
+        """Run one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = await blocking.run(prepare.search, self._target, searches, read_level)
         return await self._client._backend.handle(request)
 

@@ -42,7 +42,7 @@ class AsyncServer(AsyncServerAPI):
         self._backend = backend
 
     def stop(self) -> None:
-        """Release what the backend holds now, whoever else uses it."""
+        """Release what the backend holds now, even if others use it."""
         self._backend.stop()
 
     # --- The server itself ---

@@ -77,7 +77,7 @@ class Client(SharedSystemClient, ClientAPI):
     # --- The place itself ---
 
     def heartbeat(self) -> int:
-        """Nanoseconds since the epoch, from whoever answers requests."""
+        """Nanoseconds since the epoch, from the clock of the backend."""
         return self._server.heartbeat()
 
     def get_version(self) -> str:

@@ -3,7 +3,7 @@
 # fmt: off
 """A collection: records and the questions one may ask them.
 
-Each method prepares a request (arguments checked, documents embedded), has it handled, and returns the answer.
+Each method prepares a request (arguments checked, documents embedded), passes it to the backend and returns the result.
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
     ) -> Json:
-        """How ``query`` with these arguments is answered: the plan, how many candidates, whether exact, how long.
+        """How ``query`` with these arguments is executed: the plan, how many candidates, whether exact, how long.
 
         For an embedded client; a server has no words for it (NotImplementedError).
         """
@@ -367,7 +367,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
     # --- What Chroma has in its cloud only ---
 
     def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
-        """Answer one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
+        """Run one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = prepare.search(self._target, searches, read_level)
         return self._client._backend.handle(request)
 

@@ -39,7 +39,7 @@ class Files:
         where_document: WhereDocument | None = None,
         batch_size: int = 5000,
     ) -> int:
-        """Write the records to a Parquet file; the answer is how many.
+        """Write the records to a Parquet file; returns how many.
 
         Columns: ``id``, ``embedding`` (a fixed-size list of float32), ``document``, ``uri``, ``metadata`` (JSON text).
         Memory holds one batch at a time, and ``path`` is there only when it is complete. Needs pyarrow.
@@ -63,7 +63,7 @@ class Files:
         where_document: WhereDocument | None = None,
         batch_size: int = 5000,
     ) -> int:
-        """Write the records to a file of JSON Lines, compressed if its name ends in ``.gz``; the answer is how many.
+        """Write the records to a file of JSON Lines, compressed if its name ends in ``.gz``; returns how many.
 
         A line is an object with ``id``, ``embedding``, ``document``, ``uri`` and ``metadata``.
         """
@@ -80,7 +80,7 @@ class Files:
         return table.table
 
     def from_parquet(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
-        """Upsert the records of a Parquet file; the answer is how many.
+        """Upsert the records of a Parquet file; returns how many.
 
         A column ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` may be, and any further
         column becomes metadata under its name. Records without an embedding are embedded from their documents. All or
@@ -92,7 +92,7 @@ class Files:
         return self._read(batches, total)
 
     def from_jsonl(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
-        """Upsert the records of a file of JSON Lines; the answer is how many.
+        """Upsert the records of a file of JSON Lines; returns how many.
 
         As ``to_jsonl`` writes them; of each line only ``id`` must be there. Records without an embedding are
         embedded from their documents. All or nothing, as ``from_parquet``. Raises ValueError with the number of a line
@@ -102,7 +102,7 @@ class Files:
         return self._read(json_lines.read(path, batch_size), None)
 
     def from_arrow(self, table: Untyped, *, batch_size: int = 5000) -> int:
-        """Upsert the rows of a pyarrow.Table or RecordBatch, with the columns of ``from_parquet``; answers how many."""
+        """Upsert the rows of a pyarrow.Table or RecordBatch, with the columns of ``from_parquet``; returns how many."""
         positive("batch_size", batch_size)
         batches = (
             arrow.from_batch(table.slice(start, batch_size), start) for start in range(0, table.num_rows, batch_size)

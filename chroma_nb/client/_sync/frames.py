@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING
 
-from chroma_nb._above import from_above
 from chroma_nb.cells import Dates
 from chroma_nb.collection import Collection
 from chroma_nb.embedding_functions.progress import record_bar
@@ -180,7 +179,9 @@ class Frames:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         # Not _repr_html_: programs look whether a collection has one, and Chroma's has none.
-        return {"text/html": from_above("collection_html")(self)}
+        from chroma_nb.display.formatters import collection_html
+
+        return {"text/html": collection_html(self)}  # type: ignore[arg-type]  # a part of the collection
 
 
 def _options(

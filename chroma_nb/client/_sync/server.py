@@ -45,7 +45,7 @@ class Server(ServerAPI):
         self._backend = backend
 
     def stop(self) -> None:
-        """Release what the backend holds now, whoever else uses it."""
+        """Release what the backend holds now, even if others use it."""
         self._backend.stop()
 
     # --- The server itself ---

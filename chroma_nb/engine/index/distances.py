@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -58,17 +59,21 @@ def _dot(rows: Float64, query: Float64) -> Float64:
 
 @dataclass(frozen=True)
 class Distance:
-    """A space: its name, its formula, and whether a scan needs norms as bias or as scale."""
+    """A space: its name, its formula, whether a scan needs norms as bias or as scale, and the graph's own space.
+
+    A graph of inner products holds vectors of length 1 where the scale is the inverse norm.
+    """
 
     space: Space
     of: Callable[[Float64, Float64], Float64]
     bias_is_half_square: bool
     scale_is_inverse_norm: bool
+    in_graph: Literal["l2", "ip"]
 
 
 #: One row a space.
 DISTANCES: dict[str, Distance] = {
-    "l2": Distance("l2", squared_l2, bias_is_half_square=True, scale_is_inverse_norm=False),
-    "cosine": Distance("cosine", cosine, bias_is_half_square=False, scale_is_inverse_norm=True),
-    "ip": Distance("ip", inner_product, bias_is_half_square=False, scale_is_inverse_norm=False),
+    "l2": Distance("l2", squared_l2, bias_is_half_square=True, scale_is_inverse_norm=False, in_graph="l2"),
+    "cosine": Distance("cosine", cosine, bias_is_half_square=False, scale_is_inverse_norm=True, in_graph="ip"),
+    "ip": Distance("ip", inner_product, bias_is_half_square=False, scale_is_inverse_norm=False, in_graph="ip"),
 }

@@ -23,12 +23,11 @@ import numpy.typing as npt
 from chroma_nb._optional import require
 from chroma_nb._processors import usable_processors
 from chroma_nb.engine.arrays import Mask, Slots
+from chroma_nb.engine.index.distances import DISTANCES
 from chroma_nb.types import Matrix, Space
 
 #: So many vectors are added between two calls of ``cancelled``; hnswlib holds no lock in between.
 CHUNK: Final = 2_000
-#: hnswlib's names of the spaces. Cosine is the inner product of vectors that we bring to length 1.
-_SPACES: Final = {"l2": "l2", "ip": "ip", "cosine": "ip"}
 _SEED: Final = 100
 
 #: A number for the bytes of each vector.
@@ -185,7 +184,7 @@ class HnswIndex:
     def _inside(self, vectors: Matrix) -> Matrix:
         """Vectors as the graph holds them."""
         inside = np.ascontiguousarray(vectors, np.float32)
-        return unit(inside) if self.parameters.space == "cosine" else inside
+        return unit(inside) if DISTANCES[self.parameters.space].scale_is_inverse_norm else inside
 
     def _label(self, slots: Slots, vectors: Matrix) -> Slots:
         """For each slot the label its vector has: an earlier slot's when the vector is the same."""
@@ -265,7 +264,7 @@ def _hnswlib() -> Any:
 
 
 def _new_graph(parameters: GraphParameters, dimension: int) -> Any:
-    return _hnswlib().Index(space=_SPACES[parameters.space], dim=dimension)
+    return _hnswlib().Index(space=DISTANCES[parameters.space].in_graph, dim=dimension)
 
 
 class _Groups:

@@ -63,15 +63,15 @@ def dispatch(session: Session, words: list[str], cell: str | None = None) -> obj
     return _delivered(session, chosen.run(session, arguments, cell), arguments)
 
 
-def _delivered(session: Session, answer: object, arguments: argparse.Namespace) -> object:
-    """The answer in the form asked for, put into a variable where one is named."""
-    if hasattr(arguments, "form"):  # a browser has to_df() too, but is no answer
+def _delivered(session: Session, result: object, arguments: argparse.Namespace) -> object:
+    """The result in the requested form, assigned to a variable if one is named."""
+    if hasattr(arguments, "form"):  # a browser has to_df() too, but is not a result
         form = arguments.form or session.settings.result
-        answer = answer.to_df() if form == "df" and hasattr(answer, "to_df") else answer
+        result = result.to_df() if form == "df" and hasattr(result, "to_df") else result
     name = getattr(arguments, "out", None)
     if name is None:
-        return answer
-    session.assign(name, answer)
+        return result
+    session.assign(name, result)
     return None
 
 

@@ -64,7 +64,7 @@ def _table(session: Session, word: str) -> object:
     value = session.variable(word.strip(":{}"))
     if is_frame(value):
         return value
-    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list | tuple) and all(isinstance(element, str) for element in value):
         return _texts(list(value))
     raise UsageError(
         f"%chroma add: expected {word!r} to be a DataFrame or a list of texts, it is a {type(value).__name__}"
@@ -102,7 +102,7 @@ def _write(session: Session, collection: Collection, frame: object, arguments: a
 
 
 def _known_columns(frame: pandas.DataFrame, columns: Options) -> Options:
-    """The columns by their own names, which may be numbers; one that is not there is told with a suggestion."""
+    """The columns by their own names, which may be numbers; UsageError with a suggestion for a missing one."""
     names = {str(plain(name)): name for name in frame.columns}
 
     def known(word: str) -> object:

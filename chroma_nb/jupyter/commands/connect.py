@@ -11,8 +11,8 @@ from IPython.core.error import UsageError
 
 from chroma_nb.client.factory import EphemeralClient, HttpClient, PersistentClient
 from chroma_nb.collection import Client, collection_names, is_client
+from chroma_nb.display.markup import counted
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion, value_of
-from chroma_nb.jupyter.markup import counted
 from chroma_nb.jupyter.session import Session
 from chroma_nb.types import Options
 
@@ -60,7 +60,7 @@ def _connect(session: Session, arguments: argparse.Namespace) -> None:
 
 
 def _named(session: Session, word: str) -> str:
-    """The name of a client, or the place, that a word means; of a variable that is no client, what it says."""
+    """The name of a client, or the place, that a word means; for a variable that is not a client, its text."""
     value = value_of(word, session)
     if is_client(value):
         return word.strip(":{}")
@@ -104,7 +104,7 @@ def _close(session: Session, alias: str) -> None:
     client = session.clients.pop(alias)
     if alias in session.opened:  # what the notebook opened, the notebook closes
         session.opened.discard(alias)
-        for other in [name for name, one in session.clients.items() if one is client]:
+        for other in [name for name, held in session.clients.items() if held is client]:
             del session.clients[other]
         client.close()
     if session.current_client is not None and session.current_client not in session.clients:

@@ -7,13 +7,11 @@ import argparse
 from IPython.core.error import UsageError
 
 from chroma_nb.collection import collection_names, pages
-from chroma_nb.jupyter import part
+from chroma_nb.jupyter import subset
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
 from chroma_nb.jupyter.session import Session
 from chroma_nb.records import FIELDS, Records
-
-_PAGE = 1_000
 
 
 def _arguments(parser: Parser) -> None:
@@ -27,9 +25,8 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
     if arguments.copy in collection_names(client):
         raise UsageError(f"there is a collection {arguments.copy!r} already; nothing was changed")
     where = filters(compiled(session, arguments.where))
-    copy = part.new_like(source, client, arguments.copy)
-    found = map(Records.of_result, pages(source, _PAGE, include=FIELDS, **where))
-    written = sum(part.add(copy, records) for records in found)
+    found = map(Records.of_result, pages(source, subset.BATCH, include=FIELDS, **where))
+    copy, written = subset.write(source, client, arguments.copy, found)
     session.say(f"Copied {written:,} records of {source.name} to {copy.name}.")
 
 

@@ -11,12 +11,12 @@ from chroma_nb.collection import collection_names
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.model import embedding_function
 from chroma_nb.jupyter.session import Session
-from chroma_nb.types import CollectionMetadata, Options
+from chroma_nb.types import SPACES, CollectionMetadata, Options
 
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("name", type=parser.text)
-    parser.add_argument("--space", choices=("l2", "cosine", "ip"), help="the distance; default is the model's")
+    parser.add_argument("--space", choices=SPACES, help="the distance; default is the model's")
     parser.add_argument(
         "--model",
         type=parser.value,

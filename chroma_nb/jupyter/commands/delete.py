@@ -7,10 +7,10 @@ import argparse
 from IPython.core.error import UsageError
 
 from chroma_nb.collection import Collection, collection_names, opened
+from chroma_nb.display.markup import counted
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.get import ids_of
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
-from chroma_nb.jupyter.markup import counted
 from chroma_nb.jupyter.session import Session
 from chroma_nb.types import Options
 

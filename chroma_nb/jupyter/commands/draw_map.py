@@ -10,7 +10,7 @@ from chroma_nb.collection import client_of
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, only_target
 from chroma_nb.jupyter.session import Session
-from chroma_nb.jupyter.widgets.explorer import explore
+from chroma_nb.jupyter.widgets.explore import explore
 from chroma_nb.projection.projection import project
 from chroma_nb.projection.reducers import REDUCERS
 from chroma_nb.types import Options

@@ -42,10 +42,10 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
     if words:
         options["ids"] = ids_of(session, words)
         options["limit"] = arguments.limit
-    answer = collection.get(include=included(arguments.include, ["documents", "metadatas"]), **options)
-    if not answer["ids"]:
+    result = collection.get(include=included(arguments.include, ["documents", "metadatas"]), **options)
+    if not result["ids"]:
         note_unknown_keys(session, collection, found.where)
-    return rich_get(answer, found)
+    return rich_get(result, found)
 
 
 def ids_of(session: Session, words: list[str]) -> list[str]:
@@ -54,7 +54,7 @@ def ids_of(session: Session, words: list[str]) -> list[str]:
     for word in words:
         value = value_of(word, session)
         several = [value] if isinstance(value, str) else value
-        ids += [str(plain(one)) for one in several]  # type: ignore[attr-defined]  # a TypeError says what it is
+        ids += [str(plain(element)) for element in several]  # type: ignore[attr-defined]  # a TypeError says what it is
     return ids
 
 

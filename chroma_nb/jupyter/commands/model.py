@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 from IPython.core.error import UsageError
 
 from chroma_nb.collection import stored_function
+from chroma_nb.display.formatters import model_name
 from chroma_nb.jupyter.command_line import Command, Parser, suggestion
-from chroma_nb.jupyter.formatters import model_name
 from chroma_nb.jupyter.session import Session
 
 #: In the place of a collection's name: fetch Chroma's model. (A collection of that name: ``%chroma use`` it first.)

@@ -1,4 +1,4 @@
-"""Options that several sub-commands share: the collection, the filter, where the answer goes."""
+"""Options that several sub-commands share: the collection, the filter, where the result goes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_where(parser: Parser) -> None:
 
 def add_output(parser: Parser) -> None:
     """``--out`` and ``--as``."""
-    parser.add_argument("-o", "--out", metavar="NAME", type=_variable_name, help="put the answer into this variable")
+    parser.add_argument("-o", "--out", metavar="NAME", type=_variable_name, help="assign the result to this variable")
     parser.add_argument("--as", dest="form", choices=("df", "result"), help="a DataFrame, or Chroma's dict")
 
 
@@ -134,16 +134,16 @@ def _keys_of(where: object) -> set[str]:
     return below | {key for key in where if not key.startswith(("$", "#"))}
 
 
-def rich_get(answer: Columns, found: Compiled) -> GetResult:
-    """An answer of any collection with display and ``to_df()``."""
-    result = GetResult(answer)
+def rich_get(columns: Columns, found: Compiled) -> GetResult:
+    """The result of any collection, with display and ``to_df()``."""
+    result = GetResult(columns)
     result.where_document = found.where_document
     return result
 
 
-def rich_query(answer: Columns, found: Compiled, texts: list[str] | None) -> QueryResult:
+def rich_query(columns: Columns, found: Compiled, texts: list[str] | None) -> QueryResult:
     """As ``rich_get``, for a query of these texts."""
-    result = QueryResult(answer)
+    result = QueryResult(columns)
     result.where_document = found.where_document
     result.query_texts = texts
     return result

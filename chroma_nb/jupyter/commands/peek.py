@@ -18,8 +18,8 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection = only_target(session, arguments.words, "peek")
-    answer = collection.get(limit=arguments.limit, include=["documents", "metadatas"])
-    return rich_get(answer, Compiled(None, None))
+    result = collection.get(limit=arguments.limit, include=["documents", "metadatas"])
+    return rich_get(result, Compiled(None, None))
 
 
 COMMAND = Command(

@@ -36,7 +36,7 @@ def _arguments(parser: Parser) -> None:
     add_where(parser)
     add_include(parser)
     parser.add_argument("--lines", action="store_true", help="in a cell: each line is a query")
-    parser.add_argument("--explain", action="store_true", help="show the filter and the plan, not the answer")
+    parser.add_argument("--explain", action="store_true", help="show the filter and the plan, not the result")
     add_output(parser)
 
 
@@ -50,10 +50,10 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
         asked = {"where": found.where, "where_document": found.where_document}
         return asked if plan is None else {**asked, "plan": plan}
     include = included(arguments.include, ["documents", "metadatas", "distances"])
-    answer = collection.query(include=include, **options)
-    if not any(answer["ids"]):
+    result = collection.query(include=include, **options)
+    if not any(result["ids"]):
         note_unknown_keys(session, collection, found.where)
-    return rich_query(answer, found, queries.get("query_texts"))
+    return rich_query(result, found, queries.get("query_texts"))
 
 
 def _target(session: Session, words: list[str], cell: str | None) -> tuple[Collection, list[str]]:

@@ -1,4 +1,4 @@
-"""``browse``: the widget for what is given, a collection or a client. The widgets are in ``browser.py``."""
+"""``browse``: the widget of a collection (``browser.py``) or of a client (``client_browser.py``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from chroma_nb.collection import Client, is_client, is_collection
 from chroma_nb.types import Options, Where, WhereDocument
 
 if TYPE_CHECKING:
-    from chroma_nb.jupyter.widgets.browser import Browser, ClientBrowser
+    from chroma_nb.jupyter.widgets.browser import Browser
+    from chroma_nb.jupyter.widgets.client_browser import ClientBrowser
     from chroma_nb.jupyter.widgets.selection import Selection
 
 
@@ -42,7 +43,8 @@ def browse(
     ['crow']
     """
     require("ipywidgets", feature="browse()")
-    from chroma_nb.jupyter.widgets.browser import Browser, ClientBrowser
+    from chroma_nb.jupyter.widgets.browser import Browser
+    from chroma_nb.jupyter.widgets.client_browser import ClientBrowser
 
     shown: Options = {"readonly": readonly, "columns": columns, "page_size": page_size}
     if is_collection(source):

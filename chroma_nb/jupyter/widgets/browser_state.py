@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import NoneType
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from chroma_nb._optional import require
 from chroma_nb.cells import is_missing
 from chroma_nb.collection import Client, Collection, pages, sampled, slices
-from chroma_nb.jupyter import part
+from chroma_nb.jupyter import subset
 from chroma_nb.jupyter.widgets.changes import Changes, read_records
-from chroma_nb.jupyter.widgets.filters import FilterRow, Key, both, compiled, observe
+from chroma_nb.jupyter.widgets.filters import SAMPLE, Key, both, compiled, observe
+from chroma_nb.jupyter.widgets.listing import COUNTED, Listing, look_up
+from chroma_nb.jupyter.widgets.pages import PAGE_SIZE, Page, page_count
+from chroma_nb.jupyter.widgets.question import Order, Question
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Record, Records
 from chroma_nb.results import GetResult
@@ -27,92 +29,8 @@ from chroma_nb.types import Metadata, Options, Where, WhereDocument
 if TYPE_CHECKING:
     import pandas
 
-#: Records of one page; records that the metadata keys are learned from.
-PAGE_SIZE, SAMPLE = 20, 200
-#: Records whose ids and metadata are read to sort them, hits that a search by meaning goes through,
-#: matching documents that are counted ahead (counting all would read every document).
-SORTED, NEAREST, COUNTED = 100_000, 200, 1_000
-#: Records of one call of an export.
-_BATCH = 1_000
-
 #: What an export takes.
 Rows: TypeAlias = Literal["all", "page", "selected"]
-
-
-@dataclass(frozen=True)
-class Order:
-    """In which order: "stored" (distance, when searching by meaning), "id", "distance", or a metadata ``key``."""
-
-    by: Literal["stored", "id", "distance", "metadata"] = "stored"
-    key: str = ""
-    descending: bool = False
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is looked for: filter rows, text in the document, nearness to a meaning; and the order."""
-
-    rows: tuple[FilterRow, ...] = ()
-    contains: str = ""
-    meaning: str = ""
-    order: Order = Order()
-
-
-@dataclass(frozen=True)
-class Page:
-    """Records of one page as columns, ``number`` from 0.
-
-    ``total`` records pass, or more where ``exact`` is False. ``note`` says what the order rests on.
-    """
-
-    ids: list[str]
-    documents: list[str | None]
-    metadatas: list[Metadata | None]
-    uris: list[str | None]
-    distances: list[float] | None
-    number: int
-    size: int
-    total: int
-    exact: bool
-    note: str = ""
-
-    @property
-    def first(self) -> int:
-        """The place of the first record, from 1; 0 on an empty page."""
-        return self.number * self.size + 1 if self.ids else 0
-
-    @property
-    def last_number(self) -> int:
-        """The number of the last page, as far as is known."""
-        return max(0, -(-self.total // self.size) - 1)
-
-    @property
-    def position(self) -> str:
-        """Where this page is, in words.
-
-        >>> Page(["a"], [None], [None], [None], None, 2, 20, 41, True).position
-        '41 of 41'
-        """
-        if not self.ids:
-            return "no records"
-        last = self.first + len(self.ids) - 1
-        span = f"{self.first:,}–{last:,}" if last > self.first else f"{last:,}"
-        return f"{span} of {self.total:,}" + ("" if self.exact else " or more")
-
-
-@dataclass(frozen=True)
-class _Listing:
-    """What a question found: the ids in order where an order had to be made, else None.
-
-    ``counted`` are the first ids in stored order, where finding them again would read documents again.
-    """
-
-    ids: list[str] | None
-    distances: dict[str, float] | None
-    total: int
-    exact: bool
-    note: str = ""
-    counted: list[str] | None = None
 
 
 class BrowserState:
@@ -138,10 +56,12 @@ class BrowserState:
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         selection: Selection | None = None,
+        client: Client | None = None,
     ) -> None:
         if page_size < 1:
             raise ValueError(f"expected page_size of at least 1, got {page_size}")
-        self.collection = collection
+        #: ``client`` is where exported collections are made.
+        self.collection, self.client = collection, client
         self.page_size = page_size
         self.readonly = readonly
         self.selection = selection if selection is not None else Selection(collection)
@@ -150,7 +70,7 @@ class BrowserState:
         self.number = 0
         self._given = (where, where_document)
         self._changes = Changes(collection)
-        self._listing: _Listing | None = None
+        self._listing: Listing | None = None
         self._keys: dict[str, Key] | None = None
         self._count: int | None = None
         self._counted_to = COUNTED
@@ -220,7 +140,7 @@ class BrowserState:
         filters = self._filters()
         listing = self._found(filters)
         if listing.exact:
-            self.number = min(self.number, max(0, -(-listing.total // self.page_size) - 1))
+            self.number = min(self.number, page_count(listing.total, self.page_size) - 1)
         start = self.number * self.page_size
         ids = listing.ids if listing.ids is not None else listing.counted
         if ids is None:
@@ -231,13 +151,13 @@ class BrowserState:
             return self._page(Records.of_result(found), listing)
         return self._page(self._by_id(ids[start : start + self.page_size], COLUMNS), listing)
 
-    def _page(self, found: Records, listing: _Listing) -> Page:
+    def _page(self, found: Records, listing: Listing) -> Page:
         return Page(
             ids=found.ids,
             documents=list(found.column("documents")),
             metadatas=list(found.column("metadatas")),
             uris=list(found.column("uris")),
-            distances=None if listing.distances is None else [listing.distances[one] for one in found.ids],
+            distances=None if listing.distances is None else [listing.distances[id_] for id_ in found.ids],
             number=self.number,
             size=self.page_size,
             total=listing.total,
@@ -250,61 +170,23 @@ class BrowserState:
         if not ids:
             return NO_RECORDS
         found = Records.of_result(self.collection.get(ids=list(ids), include=list(include)))
-        at = {one: row for row, one in enumerate(found.ids)}
-        return found.take([at[one] for one in ids if one in at])
+        row_of = {id_: row for row, id_ in enumerate(found.ids)}
+        return found.take([row_of[id_] for id_ in ids if id_ in row_of])
 
     # --- What the question finds ---
-    def _found(self, filters: Options) -> _Listing:
+    def _found(self, filters: Options) -> Listing:
         beyond = self._listing is not None and not self._listing.exact and self._reaches(self._listing.total)
         if self._listing is None or beyond:
             self._counted_to = max(self._counted_to, self.number * self.page_size + COUNTED)
-            self._listing = self._looked_up(filters)
+            self._listing = look_up(self.collection, self.question, filters, lambda: self.count, self._counted_to)
         return self._listing
 
     def _reaches(self, total: int) -> bool:
         return (self.number + 2) * self.page_size > total
 
-    def _looked_up(self, filters: Options) -> _Listing:
-        order = self.question.order
-        if self.question.meaning:
-            return self._nearest(filters)
-        if order.by == "stored":
-            return self._stored(filters)
-        include = ["metadatas"] if order.by == "metadata" else []
-        found = self.collection.get(include=include, limit=SORTED, **filters)
-        ids = _sorted(found["ids"], found["metadatas"], order)
-        read = f"the ids{' and metadata' if include else ''} of {len(ids):,} records were read to sort them"
-        if len(ids) == SORTED:
-            read = f"sorted among the first {SORTED:,} records only; a filter leaves fewer to sort"
-        return _Listing(ids, None, len(ids), True, read)
-
-    def _stored(self, filters: Options) -> _Listing:
-        """In the order of the database nothing but the count is needed."""
-        if not filters:
-            return _Listing(None, None, self.count, True)
-        of_documents = "where_document" in filters
-        limit = self._counted_to if of_documents else SORTED
-        ids = self.collection.get(include=[], limit=limit, **filters)["ids"]
-        counted = list(ids) if of_documents else None
-        return _Listing(None, None, len(ids), len(ids) < limit, counted=counted)
-
-    def _nearest(self, filters: Options) -> _Listing:
-        order = self.question.order
-        include = ["distances", *(["metadatas"] if order.by == "metadata" else [])]
-        found = self.collection.query(
-            query_texts=[self.question.meaning], n_results=NEAREST, include=include, **filters
-        )
-        ids, distances = list(found["ids"][0]), dict(zip(found["ids"][0], found["distances"][0], strict=True))
-        note = f"the {len(ids):,} nearest" if len(ids) == NEAREST else ""
-        if order.by in ("id", "metadata"):
-            ids = _sorted(ids, found["metadatas"] and found["metadatas"][0], order)
-        elif order.by == "distance" and order.descending:
-            ids.reverse()
-        return _Listing(ids, distances, len(ids), True, note)
-
     # --- One record ---
     def record(self, id: str) -> Record | None:
-        """The record, or None where there is none any more."""
+        """The record, or None if it no longer exists."""
         return next(iter(read_records(self.collection, [id])), None)
 
     def neighbours(self, record: Record, count: int = 5) -> list[tuple[str, float, str | None]]:
@@ -366,9 +248,9 @@ class BrowserState:
         else:
             ids = listing.ids if listing is not None else None
         if ids is not None:
-            yield from (self._by_id(some, include) for some in slices(ids, _BATCH))
+            yield from (self._by_id(some, include) for some in slices(ids, subset.BATCH))
             return
-        found = map(Records.of_result, pages(self.collection, _BATCH, include=include, **filters))
+        found = map(Records.of_result, pages(self.collection, subset.BATCH, include=include, **filters))
         yield from (records for records in found if records.ids)
 
     def to_df(self, rows: Rows = "all") -> pandas.DataFrame:
@@ -378,7 +260,7 @@ class BrowserState:
         frame = GetResult({"ids": whole.ids, **columns}).to_df()
         distances = self._listing.distances if self._listing is not None and rows != "selected" else None
         if distances is not None and "distance" not in frame:
-            frame.insert(1, "distance", [distances[one] for one in frame["id"]])
+            frame.insert(1, "distance", [distances[id_] for id_ in frame["id"]])
         return frame
 
     def to_csv(self, path: str | os.PathLike[str], rows: Rows = "all") -> int:
@@ -401,8 +283,7 @@ class BrowserState:
 
     def to_collection(self, client: Client, name: str, rows: Rows = "all") -> int:
         """Make a collection of what is shown, with its embeddings; how many records. It must be new."""
-        target = part.new_like(self.collection, client, name)
-        return sum(part.add(target, batch) for batch in self.batches(rows, include=FIELDS))
+        return subset.write(self.collection, client, name, self.batches(rows, include=FIELDS))[1]
 
 
 def _write_new(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -413,26 +294,3 @@ def _write_new(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-
-
-# --- Order ----------------------------------------------------------------------------------------------
-def _sorted(ids: Sequence[str], metadatas: Sequence[Metadata | None] | None, order: Order) -> list[str]:
-    """Ids in order of themselves or of a metadata value: numbers, then texts, then lists; without value last."""
-    if order.by != "metadata" or metadatas is None:
-        return sorted(ids, reverse=order.descending)
-    values: list[Any] = [None if metadata is None else metadata.get(order.key) for metadata in metadatas]
-    kinds = set(map(type, values))
-    there = list(range(len(values)))
-    missing = [row for row in there if values[row] is None] if NoneType in kinds else []
-    if missing:
-        there = [row for row in there if values[row] is not None]
-    if kinds - {NoneType} not in ({str}, {int}, {float}):
-        values = [value if value is None else _rank(value) for value in values]
-    there.sort(key=values.__getitem__, reverse=order.descending)
-    return [*map(ids.__getitem__, there), *map(ids.__getitem__, missing)]
-
-
-def _rank(value: object) -> tuple[int, object]:
-    if isinstance(value, str):
-        return 1, value
-    return (2, [_rank(one) for one in value]) if isinstance(value, list) else (0, value)

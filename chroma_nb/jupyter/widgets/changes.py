@@ -24,13 +24,13 @@ DELETED_AT_ONCE = 1_000
 _REMEMBERED = 20
 
 
-def read_records(collection: Collection, ids: Sequence[str]) -> list[Record]:
+def read_records(collection: Collection, ids: Sequence[str], include: Sequence[str] = FIELDS) -> list[Record]:
     """The records with these ids that are there, in the order of ``ids``."""
     if not ids:
         return []
-    found = collection.get(ids=list(ids), include=list(FIELDS))
+    found = collection.get(ids=list(ids), include=list(include))
     records = {record.id: record for record in Records.of_result(found).rows()}
-    return [records[one] for one in ids if one in records]
+    return [records[id_] for id_ in ids if id_ in records]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Changes:
 
         def undo() -> None:
             """Add the records again; ValueError when one of their ids is taken."""
-            back = [one.id for one in read_records(self._collection, [record.id for record in gone])]
+            back = [found.id for found in read_records(self._collection, [record.id for record in gone])]
             if back:
                 raise ValueError(f"there is a record {back[0]!r} again; nothing was changed")
             self._add(gone)
@@ -160,7 +160,7 @@ class Changes:
     def _add(self, records: Sequence[Record]) -> None:
         """Those with a vector, and those without, which are embedded."""
         for there in (True, False):
-            if some := [one for one in records if (one.embedding is not None) is there]:
+            if some := [record for record in records if (record.embedding is not None) is there]:
                 self._add_alike(some)
 
     def _add_alike(self, records: Sequence[Record]) -> None:

@@ -10,18 +10,18 @@ from itertools import islice
 from typing import TypeAlias
 
 from chroma_nb.collection import IDS_PER_CALL, Client, Collection, by_ids, slices, values_by_key
-from chroma_nb.jupyter import part
-from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes
-from chroma_nb.jupyter.widgets.filters import observe, typed
+from chroma_nb.jupyter import subset
+from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes, read_records
+from chroma_nb.jupyter.widgets.filters import SAMPLE, observe, typed
+from chroma_nb.jupyter.widgets.pages import page_count
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
-from chroma_nb.records import FIELDS, Records
+from chroma_nb.records import FIELDS, Record, Records
 from chroma_nb.types import LiteralValue, MetadataValue, Options
 
-#: Rows of one page of the table, searches drawn at a time, records that the type of a key is learned from.
-ROWS, SEARCHES, SAMPLE = 10, 4, 200
-_BATCH = 1_000
+#: Rows of one page of the table, searches drawn at a time.
+ROWS, SEARCHES = 10, 4
 
 #: What points are coloured or sized by: a metadata key ("label" for the regions), values by id, or nothing.
 By: TypeAlias = figures.By
@@ -81,7 +81,7 @@ class ExplorerState:
         """``projection`` is what is shown, except for what was deleted here."""
         self._whole = projection
         self.projection = projection.without(self._gone) if self._gone else projection
-        self._rows = {one: row for row, one in enumerate(self.projection.ids)}
+        self._rows = {id_: row for row, id_ in enumerate(self.projection.ids)}
 
     def _start_over(self) -> None:
         self.page = 0
@@ -109,28 +109,17 @@ class ExplorerState:
                 self.color, self.size = color, size
                 self._changed("map")
 
-    def move_to(self, projection: Projection) -> None:
-        """Show another map of the collection; ids that it has not are no longer selected."""
-        with self.lock:
-            self._gone.clear()
-            self._take(projection)
-            self._show_again()
-            self.selection.select([one for one in self.selection.ids if one in self._rows])
-
     def refit(self) -> None:
-        """The coordinates are others now."""
+        """Take the map as it is now: its coordinates are others, or records are gone or back."""
         with self.lock:
             self._take(self._whole)
-            self._show_again()
-
-    def _show_again(self) -> None:
-        texts = [text for placed in self.searches for text in placed.texts] if len(self.projection) else []
-        self.searches = [self.projection.place(query_texts=text, n_results=self.n_results) for text in texts]
-        self._changed("map")
+            texts = [text for placed in self.searches for text in placed.texts] if len(self.projection) else []
+            self.searches = [self.projection.place(query_texts=text, n_results=self.n_results) for text in texts]
+            self._changed("map")
 
     def rows_of(self, ids: Iterable[str]) -> list[int]:
         """Where ids stand on the map; those that are not there are left out."""
-        return [self._rows[one] for one in ids if one in self._rows]
+        return [self._rows[id_] for id_ in ids if id_ in self._rows]
 
     def select_rows(self, rows: Sequence[int], source: str) -> None:
         """Select what lies at these rows of the map."""
@@ -140,7 +129,7 @@ class ExplorerState:
     @property
     def pages(self) -> int:
         """Pages of the table of the selection, at least 1."""
-        return max(1, -(-len(self.selection) // ROWS))
+        return page_count(len(self.selection), ROWS)
 
     def turn(self, by: int) -> None:
         """Another page."""
@@ -151,16 +140,16 @@ class ExplorerState:
         ids = self.selection.ids[self.page * ROWS : (self.page + 1) * ROWS]
         named = self.projection.labels.of_records() if ids else []
         known = {
-            one: {
+            id_: {
                 "document": self.projection.documents[row],
                 "metadata": self.projection.metadatas[row],
                 "label": named[row],
             }
-            for one in ids
-            if (row := self._rows.get(one)) is not None
+            for id_ in ids
+            if (row := self._rows.get(id_)) is not None
         }
         absent = {"document": None, "metadata": None, "label": None}
-        return [{"id": one, **known.get(one, absent)} for one in ids]
+        return [{"id": id_, **known.get(id_, absent)} for id_ in ids]
 
     def look_at(self, ids: Iterable[str]) -> None:
         """Mark records on the map and show the first in full, without selecting anything else."""
@@ -172,14 +161,9 @@ class ExplorerState:
         if self.focus:
             self.selection.select(self.focus, source="table")
 
-    def record(self) -> Options | None:
+    def record(self) -> Record | None:
         """The record in focus as it is in the collection now; None when there is none, or it is gone."""
-        if not self.focus:
-            return None
-        found = self.collection.get(ids=[self.focus[0]], include=["documents", "metadatas"])
-        if not found["ids"]:
-            return None
-        return {"id": found["ids"][0], "document": found["documents"][0], "metadata": found["metadatas"][0]}
+        return next(iter(read_records(self.collection, self.focus[:1], ("documents", "metadatas"))), None)
 
     # --- Searching ---
     def search(self, text: str) -> list[str]:
@@ -187,7 +171,7 @@ class ExplorerState:
         if not text.strip():
             raise ValueError("expected words to search for, got none")
         placed = self.projection.place(query_texts=text, n_results=self.n_results)
-        others = [one for one in self.searches if one.texts != placed.texts]
+        others = [search for search in self.searches if search.texts != placed.texts]
         self.searches = [*others, placed][-SEARCHES:]
         self._changed("searches")
         self.selection.select(placed.ids[0], source="search")
@@ -214,12 +198,12 @@ class ExplorerState:
         if not key.strip():
             raise ValueError("expected a metadata key, got none")
         ids = self._need_selection()
-        for batch in slices(ids, _BATCH):
+        for batch in slices(ids, subset.BATCH):
             self.collection.update(ids=batch, metadatas=[{key: value}] * len(batch))
         chosen = set(ids)
         for projection in (self.projection, self._whole):
-            for row, one in enumerate(projection.ids):
-                if one in chosen:
+            for row, id_ in enumerate(projection.ids):
+                if id_ in chosen:
                     projection.metadatas[row] = {**(projection.metadatas[row] or {}), key: value}
         self._changed("map")
         return len(ids)
@@ -231,10 +215,8 @@ class ExplorerState:
             raise ValueError("a new collection needs the client; give it: explore(collection, client=client)")
         if not name.strip():
             raise ValueError("expected a name for the new collection, got none")
-        target = part.new_like(self.collection, self.client, name)
-        for page in by_ids(self.collection, ids, FIELDS, _BATCH):
-            part.add(target, Records.of_result(page))
-        return target
+        found = map(Records.of_result, by_ids(self.collection, ids, FIELDS, subset.BATCH))
+        return subset.write(self.collection, self.client, name, found)[0]
 
     def delete(self, confirmed: int) -> int:
         """Delete the selected records; ``confirmed`` is how many the person agreed to, and must be that many.
@@ -251,8 +233,8 @@ class ExplorerState:
                 self._changes.delete(ids)
                 self._revivable.append(tuple(ids))
             else:
-                for some in slices(ids, IDS_PER_CALL):
-                    self.collection.delete(ids=some)
+                for batch in slices(ids, IDS_PER_CALL):
+                    self.collection.delete(ids=batch)
             self._gone.update(ids)
             self.refit()
             self.selection.clear()

@@ -9,7 +9,7 @@ from typing import Final
 
 import ipywidgets
 
-from chroma_nb.jupyter.markup import Html, escape, visible
+from chroma_nb.display.markup import Html, escape, visible
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, operations
 from chroma_nb.types import Json, Where, WhereDocument
 
@@ -91,12 +91,12 @@ class FilterBuilder:
         self._show()
 
     def clear(self) -> None:
-        """No rows; nobody is told."""
+        """Remove all rows, without a call of ``on_change``."""
         self._rows, self._told = [], ()
         self._show()
 
     def show(self, rows: Iterable[FilterRow]) -> None:
-        """These rows; nobody is told. Where they are what was told last, those that are not complete stay, too."""
+        """Show these rows, without a call of ``on_change``. Incomplete rows stay if these are the last call's."""
         rows = tuple(rows)
         if rows != self._told:
             made = (_Row(self._keys, self._tell, self._remove, not place, row) for place, row in enumerate(rows))
@@ -180,7 +180,9 @@ class _Row:
         key = self._keys[self.key.value]
         self.operation.options = operations(key.kind)
         self.operation.index = 0
-        self.operand.options = ("true", "false") if key.kind == "bool" else [visible(one)[:80] for one in key.values]
+        self.operand.options = (
+            ("true", "false") if key.kind == "bool" else [visible(value)[:80] for value in key.values]
+        )
 
 
 def _labelled(

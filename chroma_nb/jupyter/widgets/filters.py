@@ -1,4 +1,4 @@
-"""The filter builder's rows as values: what may be asked of which key, and the ``where`` they make.
+"""The filter builder's rows as values: which operations a key allows, and the ``where`` they make.
 
 Keys and their kinds come from a sample of the records. The widgets stand in ``filter_builder.py``.
 """
@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from chroma_nb.collection import values_by_key
-from chroma_nb.jupyter.markup import plain
+from chroma_nb.display.markup import plain
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.operators import OPERATORS, Operator
 from chroma_nb.types import LiteralValue, Metadata, Where
 
 #: What the builder calls the document, which no metadata key can be called.
 DOCUMENT: Final = DOCUMENT_KEY
-#: Values of a key that are offered.
-_OFFERED = 50
+#: Records that the keys are learned from; values of a key that are offered.
+SAMPLE, _OFFERED = 200, 50
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,9 @@ def observe(metadatas: Iterable[Metadata | None]) -> dict[str, Key]:
 def _key(name: str, values: Sequence[object]) -> Key:
     kind = _common(map(_kind, values))
     elements = [element for value in values if isinstance(value, list) for element in value]
-    offered = sorted({plain(one) for one in (elements or values) if not isinstance(one, list)}, key=_reading_order)
+    offered = sorted(
+        {plain(value) for value in (elements or values) if not isinstance(value, list)}, key=_reading_order
+    )
     return Key(name, kind, len(values), tuple(offered[:_OFFERED]), _common(map(_kind, elements)))
 
 
@@ -136,15 +138,15 @@ def _side(groups: list[list[FilterRow]], keys: Mapping[str, Key], belongs: Calla
 
 
 def both(*filters: Where | None) -> Where | None:
-    """All of these filters; None where there is none.
+    """All of these filters in one; None if all are None.
 
     >>> both({"a": 1}, None, {"$and": [{"b": 2}, {"c": 3}]})
     {'$and': [{'a': 1}, {'b': 2}, {'c': 3}]}
     """
     terms: list[Where] = []
-    for one in filters:
-        if one:
-            terms += one["$and"] if list(one) == ["$and"] else [one]
+    for condition in filters:
+        if condition:
+            terms += condition["$and"] if list(condition) == ["$and"] else [condition]
     return _joined("$and", terms)
 
 
@@ -156,7 +158,11 @@ def _joined(operator: str, terms: list[Where]) -> Where | None:
 
 def _condition(row: FilterRow, keys: Mapping[str, Key]) -> Where:
     key = Key(row.key, "document") if row.key == DOCUMENT else keys.get(row.key) or Key(row.key, "mixed")
-    asked = (one for one in OPERATORS.values() if one.label == row.operation and _goes_with(one, key.kind))
+    asked = (
+        operator
+        for operator in OPERATORS.values()
+        if operator.label == row.operation and _goes_with(operator, key.kind)
+    )
     found = next(asked, None)
     if found is None:
         raise ValueError(f"{row.key!r} cannot be asked {row.operation!r}; it can: {', '.join(operations(key.kind))}")
@@ -185,7 +191,7 @@ def _number(text: str) -> int | float:
 
 
 def _literal(text: str) -> LiteralValue:
-    """A number, true, false or quoted text; what is none of these is text."""
+    """A number, true, false or quoted text; anything else is text."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError:

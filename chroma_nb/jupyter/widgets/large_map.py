@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chroma_nb._optional import Untyped, require
-from chroma_nb.jupyter.markup import shortened, visible
+from chroma_nb.display.markup import shortened, visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.projection import colours, figures
 from chroma_nb.projection.plotly_text import told_apart
@@ -31,7 +31,7 @@ _NAMED = 28
 
 
 class LargeMapView:
-    """``figure`` holds one jupyter-scatter widget that follows ``state`` and tells it what is lassoed."""
+    """``figure`` holds one jupyter-scatter widget that follows ``state`` and passes on what is lassoed."""
 
     def __init__(self, state: ExplorerState, height: int = 560) -> None:
         if state.projection.dims != 2:

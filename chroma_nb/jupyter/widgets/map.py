@@ -1,4 +1,4 @@
-"""The map of an explorer: one plotly FigureWidget that shows the state and tells it what is lassoed.
+"""The map of an explorer: one plotly FigureWidget that shows the state and passes on what is lassoed.
 
 One, because each sends plotly.js to the browser anew; it is redrawn by changing its traces.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chroma_nb._optional import require
-from chroma_nb.jupyter.markup import visible
+from chroma_nb.display.markup import visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.map_figure import map_figure
 from chroma_nb.projection import figures
@@ -93,7 +93,7 @@ class MapView:
         self.state.select_rows(caught, source=self._source)
 
     def outlined(self) -> None:
-        """The page tells of an outline after what lies in it: that may be no longer what is selected."""
+        """The page sends an outline after the points in it; by then the selection may have changed."""
         if self.state.selection.ids != self._outlined:
             self._show_chosen(())  # what is bright on the page is not what was said: say it again
             self.show_selection()
@@ -106,13 +106,13 @@ class MapView:
         """The record is shown."""
         hit = self._rows_of(points)
         if hit:
-            one = self.state.projection.ids[hit[0]]
-            self.state.look_at([one])
+            id_ = self.state.projection.ids[hit[0]]
+            self.state.look_at([id_])
             if self.state.projection.dims == 3:  # no lasso there
-                self.state.selection.toggle(one, source=self._source)
+                self.state.selection.toggle(id_, source=self._source)
 
     def _rows_of(self, points: dict[int, list[int]]) -> list[int]:
-        """The records at these points; stars and rings are none."""
+        """The records at these points; not stars and rings."""
         ours = [(self._rows[trace], np.asarray(points[trace], np.intp)) for trace in points if trace < len(self._rows)]
         # Where the map is being drawn anew, the page may still speak of the old one.
         found = [rows[numbers[numbers < len(rows)]] for rows, numbers in ours]

@@ -13,14 +13,14 @@ from typing import Final
 
 import numpy as np
 
-from chroma_nb.jupyter.markup import Html, escape
+from chroma_nb.display.markup import Html, escape
 from chroma_nb.projection import colours, figures
 from chroma_nb.projection.colours import Group, Scale
 from chroma_nb.projection.figures import By, Map, Star
 from chroma_nb.projection.plotly_text import told_apart
 from chroma_nb.types import Ints, Mask, Matrix
 
-#: At most so many points are drawn; beyond, every second, third, … record.
+#: At most this many points are drawn; beyond, every second, third, … record.
 _POINTS: Final = 2_000
 _WIDTH, _HEIGHT, _LEGEND, _EDGE = 600, 400, 200, 14
 _LINE, _ENTRIES = 18, 16

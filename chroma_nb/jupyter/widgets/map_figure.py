@@ -1,4 +1,4 @@
-"""The plotly FigureWidget of a map: only what we say is drawn, and what the person does is told to one listener.
+"""The plotly FigureWidget of a map: only what we say is drawn, and one listener is called for what the person does.
 
 plotly's own widget leaves some things open that show in a slow browser or with a busy kernel. What is drawn stands
 in ``map.py``, the page's half in ``map_figure.js``:
@@ -11,8 +11,8 @@ in ``map.py``, the page's half in ``map_figure.js``:
   Here each is a message of its own.
 - What the page works out (defaults, the points inside an outline) is sent back and written over what was said in
   Python. Here it stays in the page.
-- A page that is loaded again asks for the state; plotly's widget answers with the figure it was made with.
-- A button sends the chart, documents and all, to plotly's cloud; another stands for the maker. Here there are none.
+- A page that is loaded again asks for the state; plotly's widget sends the figure it was made with.
+- A button sends the chart, documents and all, to plotly's cloud; another is the maker's logo. Both are left out here.
 - The plot keeps the width of a page that it is not in yet. Here it follows the width of its place.
 - Messages of the page are handled in a thread of their own. While one comes in, traitlets holds back what is set,
   and of a message and its end (None) only the end would be sent. So both take turns.
@@ -44,7 +44,7 @@ _FIGURE = ("_widget_data", "_widget_layout")
 
 
 class Listener(Protocol):
-    """Who is told what the person does on a map. Points are numbers by the number of their trace."""
+    """Is called for what the person does on a map. Points are numbers by the number of their trace."""
 
     def lassoed(self, points: dict[int, list[int]], shape: SimpleNamespace | None) -> None:
         """What lies in the lasso or box that was drawn: ``shape`` has a type and xs, ys or xrange, yrange."""
@@ -69,7 +69,7 @@ def map_figure() -> Untyped:
     text = _text(plotly.FigureWidget)
 
     class MapFigure(plotly.FigureWidget):  # type: ignore[name-defined, misc]
-        """A FigureWidget that tells ``listener``, holding ``lock`` for it."""
+        """A FigureWidget that calls ``listener``, holding ``lock``."""
 
         _esm = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
         _plotly = traitlets.Unicode(text).tag(sync=True)
@@ -119,13 +119,13 @@ def map_figure() -> Untyped:
         def _answer(self, widget: object, said: Json, buffers: object) -> None:
             """A page asks whether it has missed something."""
             with self._turn:
-                answer = {"who": said["who"], "number": self._number}
+                reply = {"who": said["who"], "number": self._number}
                 if said["number"] == self._number:
-                    self._to_page.send(answer)
+                    self._to_page.send(reply)
                     return
                 self._follow()
                 state, paths, arrays = ipywidgets.widgets.widget._remove_buffers(self.get_state(_FIGURE))
-                self._to_page.send({**answer, "state": state, "paths": paths}, arrays)
+                self._to_page.send({**reply, "state": state, "paths": paths}, arrays)
 
         def _send(self, msg: Json, buffers: object = None) -> None:
             state = msg.get("state") or {"": None}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from chroma_nb.jupyter import markup
-from chroma_nb.jupyter.markup import (
-    CLASSES,
+from chroma_nb.display import markup
+from chroma_nb.display.markup import (
     Html,
     Marks,
     bar,
@@ -22,7 +21,8 @@ from chroma_nb.jupyter.markup import (
     table,
     words,
 )
-from chroma_nb.jupyter.widgets.browser_state import Order, Page, Question
+from chroma_nb.jupyter.widgets.pages import Page
+from chroma_nb.jupyter.widgets.question import Order, Question
 from chroma_nb.types import Metadata, Options
 
 #: Metadata keys that have a column of their own; characters of a cell.
@@ -106,11 +106,6 @@ border-radius:4px;padding:4px 12px;cursor:pointer}
 _LEFT = "<style>.chroma-nb :is(th,td):not(.number){text-align:left!important}</style>"
 
 
-def part(*parts: Html) -> Html:
-    """A piece of the live browser; its style is there once, in ``STYLE``."""
-    return f'<div class="{CLASSES}">{"".join(parts)}</div>'
-
-
 @dataclass(frozen=True)
 class Column:
     """A column beside the id: its head, its share of the width, how to sort by it, its cells."""
@@ -185,10 +180,10 @@ def live_html(caption: str, page: Page, shown: Sequence[Column], order: Order, s
     group = '<col style="width:0">' + "".join(f'<col style="width:{column.width}%">' for column in shown)
     heads = _head("id", Order("id"), order) + "".join(_head(column.head, column.order, order) for column in shown)
     body = "".join(
-        f'<tr{" class=selected" if one in selected else ""}><th scope="row"><span>{escape(one, 80)}</span></th>'
+        f'<tr{" class=selected" if id_ in selected else ""}><th scope="row"><span>{escape(id_, 80)}</span></th>'
         + "".join(f'<td class="{column.kind}">{column.cell(page, row)}</td>' for column in shown)
         + "</tr>"
-        for row, one in enumerate(page.ids)
+        for row, id_ in enumerate(page.ids)
     )
     return (
         f"<table><caption>{escape(caption, 200)}</caption><colgroup>{group}</colgroup>"
@@ -207,11 +202,11 @@ def static_html(caption: str, page: Page, keys: Sequence[str]) -> Html:
     """What stays in the saved notebook: the page as a plain table, and how to have the rest."""
     rows = [
         [
-            escape(one, 80),
+            escape(id_, 80),
             document(page.documents[row] and shortened(page.documents[row] or "", _CELL)),
             chips(_of(page, row, keys)),
         ]
-        for row, one in enumerate(page.ids)
+        for row, id_ in enumerate(page.ids)
     ]
     more = '<div class="dim">Run this cell to page, search and filter.</div>'
     return block(_LEFT, table(caption, ["id", "document", "metadata"], rows), more)

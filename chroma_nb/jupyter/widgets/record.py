@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 import numpy as np
 
-from chroma_nb.jupyter.markup import Html, escape, facts, number, plain, shortened, visible
+from chroma_nb.display.markup import Html, escape, facts, fragment, number, plain, shortened, visible
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
-from chroma_nb.jupyter.widgets.page_table import part
 from chroma_nb.records import Record
 from chroma_nb.types import Json, Metadata, Vector
 
@@ -32,7 +31,7 @@ def record_html(record: Record) -> Html:
         pairs.append(("uri", escape(record.uri, 500)))
     if record.embedding is not None:
         pairs.append(("embedding", _embedding(record.embedding)))
-    return part(facts(f"Record {shortened(visible(record.id), 120)}", pairs))
+    return fragment(facts(f"Record {shortened(visible(record.id), 120)}", pairs))
 
 
 def _kind(value: object) -> str:
@@ -53,7 +52,7 @@ def metadata_text(metadata: Metadata | None) -> str:
 
 
 def metadata_of(text: str) -> Json:
-    """Metadata from JSON. ValueError says where it is none.
+    """Metadata from JSON. ValueError says where the text is not valid.
 
     >>> metadata_of('{"year": 2020}')
     {'year': 2020}
@@ -76,7 +75,7 @@ def _refuse(constant: str) -> None:
 
 
 class RecordPanel:
-    """``show(record)`` opens it, ``close()`` hides it. ``do`` runs a step and says what it says or what went wrong."""
+    """``show(record)`` opens it, ``close()`` hides it. ``do`` runs a step and shows its text, or what went wrong."""
 
     def __init__(
         self, state: BrowserState, do: Callable[[Callable[[], str | None]], None], on_open: Callable[[str], object]
@@ -123,12 +122,12 @@ class RecordPanel:
     def _neighbours(self, hits: Sequence[tuple[str, float, str | None]]) -> list[ipywidgets.Widget]:
         if not hits:
             return []
-        lines = [ipywidgets.HTML(part("<b>Nearest records</b>"))]
-        for one, distance, document in hits:
-            button = ipywidgets.Button(description=shortened(visible(one), 40), tooltip=f"Open {visible(one)}")
-            button.on_click(lambda _, one=one: self._on_open(one))
+        lines = [ipywidgets.HTML(fragment("<b>Nearest records</b>"))]
+        for id_, distance, document in hits:
+            button = ipywidgets.Button(description=shortened(visible(id_), 40), tooltip=f"Open {visible(id_)}")
+            button.on_click(lambda _, id_=id_: self._on_open(id_))
             text = escape(document or "no document", 120)
-            about = ipywidgets.HTML(part(f'<span class="number">{number(distance)}</span> {text}'))
+            about = ipywidgets.HTML(fragment(f'<span class="number">{number(distance)}</span> {text}'))
             lines.append(ipywidgets.HBox([button, about], layout={"align_items": "center"}))
         return lines
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from chroma_nb.collection import Collection, by_ids
-from chroma_nb.jupyter.markup import counted
+from chroma_nb.display.markup import counted
 from chroma_nb.results import GetResult
 from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Metadata
@@ -52,7 +52,7 @@ class Selection:
         self.select(ids)
 
     def select(self, ids: Iterable[str], source: str | None = None) -> None:
-        """Exactly these ids (or a table's); whoever listens is told, except ``source``, unless nothing changed."""
+        """Exactly these ids (or a table's); listeners are called, except that of ``source``, unless nothing changed."""
         chosen = tuple(dict.fromkeys(ids_among(ids)))
         with self.lock:
             if chosen == self._ids:
@@ -71,7 +71,7 @@ class Selection:
         """Not these ids."""
         gone = set(ids_among(ids))
         with self.lock:
-            self.select([one for one in self._ids if one not in gone], source)
+            self.select([id_ for id_ in self._ids if id_ not in gone], source)
 
     def toggle(self, id: str, source: str | None = None) -> None:
         """This id, if it is not selected; else not."""
@@ -114,8 +114,8 @@ class Selection:
         found: dict[str, tuple[str | None, Metadata | None]] = {}
         for part in by_ids(self.collection, self._ids, ["documents", "metadatas"]):
             found.update(zip(part["ids"], zip(part["documents"], part["metadatas"], strict=True), strict=True))
-        there = [one for one in self._ids if one in found]
-        documents, metadatas = [found[one][0] for one in there], [found[one][1] for one in there]
+        there = [id_ for id_ in self._ids if id_ in found]
+        documents, metadatas = [found[id_][0] for id_ in there], [found[id_][1] for id_ in there]
         return GetResult(ids=there, documents=documents, metadatas=metadatas).to_df(columns)
 
     def __len__(self) -> int:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import ipywidgets
 
 from chroma_nb.collection import Client, Collection, databases, in_database, listed, opened
-from chroma_nb.jupyter.markup import Html, counted, escape, shortened, table, visible
-from chroma_nb.jupyter.widgets.page_table import part
+from chroma_nb.display.markup import Html, counted, escape, fragment, shortened, table, visible
+from chroma_nb.jupyter.widgets.controls import button
+from chroma_nb.jupyter.widgets.status import StatusLine
 
 #: Collections of one page.
 PAGE = 20
@@ -69,8 +70,9 @@ class ClientTree:
     def collections(self, database: str, offset: int = 0) -> tuple[list[Entry], int]:
         """A page of the collections of a database, and how many there are."""
         client = self.client_of(database)
-        found = [one if not isinstance(one, str) else opened(client, one) for one in listed(client, PAGE, offset)]
-        return [_entry(one) for one in found], int(client.count_collections())
+        found = listed(client, PAGE, offset)
+        collections = [opened(client, name) if isinstance(name, str) else name for name in found]
+        return [_entry(collection) for collection in collections], int(client.count_collections())
 
     def open(self, database: str, name: str) -> Collection:
         """The collection, with its embedding function where that can be built here."""
@@ -81,7 +83,7 @@ class ClientTree:
             return opened(client, name)
 
     def close(self) -> None:
-        """Close what was opened here; the client itself belongs to whoever made it."""
+        """Close what was opened here; the client itself stays open."""
         self._opened.close()
 
 
@@ -94,8 +96,13 @@ def _entry(collection: Collection) -> Entry:
 def entries_html(caption: str, entries: Sequence[Entry]) -> Html:
     """Collections as a table."""
     rows = [
-        [escape(one.name, 80), f"{one.count:,}", "–" if one.dimension is None else f"{one.dimension:,}", one.size]
-        for one in entries
+        [
+            escape(entry.name, 80),
+            f"{entry.count:,}",
+            "–" if entry.dimension is None else f"{entry.dimension:,}",
+            entry.size,
+        ]
+        for entry in entries
     ]
     heads = ["collection", "records", "dimension", "vectors"]
     return table(caption, heads, rows, numbers=heads[1:])
@@ -104,28 +111,19 @@ def entries_html(caption: str, entries: Sequence[Entry]) -> Html:
 class TreeView:
     """The tree as widgets: a database at a time; ``on_open(database, name)`` when a collection is chosen."""
 
-    def __init__(
-        self,
-        tree: ClientTree,
-        do: Callable[[Callable[[], str | None]], None],
-        on_open: Callable[[str, str], str | None],
-    ) -> None:
-        self._tree, self._do, self._on_open = tree, do, on_open
+    def __init__(self, tree: ClientTree, status: StatusLine, on_open: Callable[[str, str], None]) -> None:
+        self._tree, self._on_open = tree, on_open
         self._offset = self._total = 0
         self.title = ipywidgets.HTML(f'<div class="title">Tenant {escape(tree.tenant, 80)}</div>')
         self.database = ipywidgets.Dropdown(
             description="Database", options=[(visible(name), name) for name in tree.databases()]
         )
-        self.database.observe(lambda _: do(self._changed), "value")
+        self.database.observe(lambda _: status.run(self._changed), "value")
         self.collection = ipywidgets.Select(description="Collection", rows=6, tooltip="Choose one to browse it")
-        self.open = ipywidgets.Button(description="Open", icon="folder-open", tooltip="Browse the chosen collection")
-        self.open.on_click(lambda _: do(self._open))
-        self.previous = ipywidgets.Button(description="Previous", tooltip="Collections before these")
-        self.next = ipywidgets.Button(description="Next", tooltip="Collections after these")
-        self.refresh = ipywidgets.Button(description="Refresh", icon="refresh", tooltip="List the collections again")
-        self.previous.on_click(lambda _: do(lambda: self._turn(-PAGE)))
-        self.next.on_click(lambda _: do(lambda: self._turn(PAGE)))
-        self.refresh.on_click(lambda _: do(lambda: self._turn(0)))
+        self.open = button("Open", "folder-open", "Browse the chosen collection", status, self._open)
+        self.previous = button("Previous", "", "Collections before these", status, lambda: self._turn(-PAGE))
+        self.next = button("Next", "", "Collections after these", status, lambda: self._turn(PAGE))
+        self.refresh = button("Refresh", "refresh", "List the collections again", status, lambda: self._turn(0))
         self._table = ipywidgets.HTML()
         buttons = ipywidgets.HBox([self.open, self.previous, self.next, self.refresh])
         choice = ipywidgets.VBox([self.database, self.collection, buttons])
@@ -136,10 +134,12 @@ class TreeView:
     def show(self) -> None:
         """The page of collections, from the database."""
         entries, self._total = self._tree.collections(self.database.value, self._offset)
-        self.collection.options = [(f"{shortened(visible(one.name), 60)} ({one.count:,})", one.name) for one in entries]
+        self.collection.options = [
+            (f"{shortened(visible(entry.name), 60)} ({entry.count:,})", entry.name) for entry in entries
+        ]
         last = self._offset + len(entries)
         span = f", {self._offset + 1:,}–{last:,} shown" if self._total > len(entries) and entries else ""
-        self._table.value = part(entries_html(counted(self._total, "collection") + span, entries))
+        self._table.value = fragment(entries_html(counted(self._total, "collection") + span, entries))
         self.previous.disabled, self.next.disabled = self._offset == 0, last >= self._total
 
     def _changed(self) -> None:
@@ -150,7 +150,7 @@ class TreeView:
         self._offset = max(0, self._offset + by)
         self.show()
 
-    def _open(self) -> str | None:
+    def _open(self) -> None:
         if self.collection.value is None:
             raise ValueError("choose a collection first")
-        return self._on_open(self.database.value, self.collection.value)
+        self._on_open(self.database.value, self.collection.value)

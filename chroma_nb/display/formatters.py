@@ -1,4 +1,4 @@
-"""What a client, a collection and an answer look like in a notebook.
+"""What a client, a collection and a result look like in a notebook.
 
 They read through the public methods only, a few records at a time, so they serve our objects and
 chromadb's. A display never raises: what cannot be read is said in its place.
@@ -22,7 +22,7 @@ from chroma_nb.collection import (
     stored_function,
     values_by_key,
 )
-from chroma_nb.jupyter.markup import (
+from chroma_nb.display.markup import (
     Html,
     Marks,
     bar,
@@ -46,14 +46,14 @@ from chroma_nb.types import Columns, Matrix, Metadata
 
 T = TypeVar("T")
 
-#: Rows of an answer that are shown, records that the card looks at, its metadata keys, collections of a client.
+#: Rows of a result that are shown, records that the card looks at, its metadata keys, collections of a client.
 ROWS, SAMPLE, KEYS, COLLECTIONS = 20, 100, 30, 30
 _RESULT_KEYS = {"ids", "documents", "metadatas", "embeddings", "included"}
 
 
-# --- Answers --------------------------------------------------------------------------------------------
+# --- Results --------------------------------------------------------------------------------------------
 def result_html(result: Columns) -> Html:
-    """An answer of ``get`` (one table) or ``query`` (one table a query, side by side)."""
+    """The result of ``get`` (one table) or ``query`` (one table a query, side by side)."""
     if not isinstance(result.get("ids"), list):
         return block(f"<pre>{escape(dict(result), 2_000)}</pre>")
     if result.get("distances") is not None or (result["ids"] and isinstance(result["ids"][0], list)):
@@ -64,7 +64,7 @@ def result_html(result: Columns) -> Html:
 
 
 def is_result(value: Columns) -> bool:
-    """Whether a plain dict is an answer of Chroma's ``get`` or ``query``."""
+    """Whether a plain dict is a result of Chroma's ``get`` or ``query``."""
     return value.keys() >= _RESULT_KEYS
 
 
@@ -73,15 +73,15 @@ def _query_tables(result: Columns) -> Html:
     always = _document_marks(getattr(result, "where_document", None))
     parts = []
     for query, ids in enumerate(result["ids"]):
-        one = {
+        fields = {
             name: _of_query(result.get(name), query) for name in ("documents", "metadatas", "uris", "data", "distances")
         }
         text = None if texts is None else texts[query]
         about = f"Query {query}" + ("" if text is None else f": {shortened(text, 120)}")
-        of_text = words([text], one["documents"] or ()) if text is not None else None
+        of_text = words([text], fields["documents"] or ()) if text is not None else None
         marks = [*always, *([of_text] if of_text else [])]
         parts.append(
-            _records_table(f"{about} ({counted(len(ids), 'hit')})", {"ids": ids, **one}, marks) + _more(len(ids))
+            _records_table(f"{about} ({counted(len(ids), 'hit')})", {"ids": ids, **fields}, marks) + _more(len(ids))
         )
     return side_by_side(parts)
 
@@ -184,7 +184,7 @@ def collection_html(collection: Collection) -> Html:
 
 
 def _search_method(collection: Collection, vectors: Matrix | None) -> list[tuple[str, Html]]:
-    """How a search is answered now, where the collection can say: by an exact scan, or a graph."""
+    """How a search would run now, if the collection can say: by an exact scan or a graph."""
     if vectors is None or not len(vectors):
         return []
     try:
@@ -271,7 +271,7 @@ def _message(error: Exception) -> str:
 
 # --- chromadb's own objects ------------------------------------------------------------------------------
 def _dict_html(value: Columns) -> Html | None:
-    """An answer of chromadb is a plain dict; any other dict is displayed as before."""
+    """A result of chromadb is a plain dict; any other dict is displayed as before."""
     if hasattr(type(value), "_repr_html_"):
         html: Html | None = getattr(value, "_repr_html_")()  # noqa: B009  # it has its own
         return html

@@ -1,4 +1,4 @@
-"""A part of a collection as a collection of its own: what saving a selection, an export and ``%chroma copy`` share.
+"""Records of a collection as a collection of their own: what saving a selection, an export and ``%chroma copy`` share.
 
 By the public methods of either side, so both may be of chromadb. For a whole collection between clients, compared
 afterwards, there is ``chroma_nb.copy``.
@@ -6,11 +6,17 @@ afterwards, there is ``chroma_nb.copy``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from chroma_nb.client.reembed import refuse_without_vectors
 from chroma_nb.collection import Client, Collection, embedding_function, index
 from chroma_nb.records import Records
 from chroma_nb.tables.batches import arguments, without_empty_metadata
 from chroma_nb.types import Options
+
+#: Records of one call.
+BATCH: Final = 1_000
 
 
 def new_like(source: Collection, client: Client, name: str) -> Collection:
@@ -19,8 +25,8 @@ def new_like(source: Collection, client: Client, name: str) -> Collection:
     >>> import chroma_nb
     >>> client = chroma_nb.EphemeralClient()
     >>> birds = client.create_collection("birds", configuration={"hnsw": {"space": "cosine"}}, metadata={"by": "me"})
-    >>> part = new_like(birds, client, "some-birds")
-    >>> part.metadata, part.configuration_json["hnsw"]["space"]
+    >>> some = new_like(birds, client, "some-birds")
+    >>> some.metadata, some.configuration_json["hnsw"]["space"]
     ({'by': 'me'}, 'cosine')
     >>> client.close()
     """
@@ -31,12 +37,17 @@ def new_like(source: Collection, client: Client, name: str) -> Collection:
         # Chroma refuses metadata in which nothing is said; the space in old metadata is the configuration's now.
         "metadata": {key: value for key, value in (source.metadata or {}).items() if not key.startswith("hnsw:")},
     }
-    return client.create_collection(name, **{part: given for part, given in made.items() if given or part[0] == "e"})
+    return client.create_collection(
+        name, **{key: value for key, value in made.items() if value or key == "embedding_function"}
+    )
 
 
-def add(target: Collection, records: Records) -> int:
-    """Write records with everything they have; how many."""
-    if records.ids:
-        refuse_without_vectors(records, target.name)
-        target.add(**arguments(without_empty_metadata(records).pruned()))
-    return len(records)
+def write(source: Collection, client: Client, name: str, batches: Iterable[Records]) -> tuple[Collection, int]:
+    """A new collection like ``source`` of these records, with everything they have; it, and how many there were."""
+    target, count = new_like(source, client, name), 0
+    for records in batches:
+        if records.ids:
+            refuse_without_vectors(records, target.name)
+            target.add(**arguments(without_empty_metadata(records).pruned()))
+        count += len(records)
+    return target, count

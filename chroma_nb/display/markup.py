@@ -1,4 +1,4 @@
-"""HTML for people: escaped text, tables, chips, bars, thumbnails. What is shown stands in ``formatters.py``.
+"""HTML for people: escaped text, tables, chips, bars, thumbnails. What is shown is decided in ``formatters.py``.
 
 Text of a collection becomes HTML through ``escape`` and nowhere else. The same values give the same
 bytes: no ids, no times, no addresses.
@@ -25,7 +25,7 @@ Html: TypeAlias = str
 #: Longest side of a thumbnail, in pixels.
 THUMBNAIL = 96
 _SHOWN, _UNFOLDED = 240, 2_000
-#: Documents from which on the words that most of them share are not marked.
+#: From this many documents on, words that most of them share are not marked.
 _MANY = 8
 
 #: Colours come from JupyterLab, VS Code, or what surrounds the output; marks do not rely on colour alone.
@@ -58,7 +58,7 @@ padding:0 .6em;margin:0 .3em .2em 0}
 .chroma-nb img{max-width:96px;max-height:96px}
 </style>"""
 
-#: Notebooks typeset what stands between dollars, and prices are no formulas: these classes keep MathJax 2 and 3 out.
+#: Notebooks typeset what stands between dollars, and prices are not formulas: these classes keep MathJax 2 and 3 out.
 CLASSES = "chroma-nb tex2jax_ignore mathjax_ignore"
 
 #: How Chroma says that a collection object's collection was deleted; the number in it tells people nothing.
@@ -97,7 +97,7 @@ def shortened(text: str, limit: int | None) -> str:
 
 
 def failure(error: BaseException) -> str:
-    """What went wrong, in words for who pressed a button. Not HTML yet.
+    """What went wrong, in words for the person at the widget. Not HTML yet.
 
     >>> failure(ValueError("expected words to search for, got none"))
     'expected words to search for, got none'
@@ -115,6 +115,11 @@ def failure(error: BaseException) -> str:
 def block(*parts: Html) -> Html:
     """The whole of one display, with its style."""
     return f'{STYLE}\n<div class="{CLASSES}">{"".join(parts)}</div>'
+
+
+def fragment(*parts: Html) -> Html:
+    """A piece of a live view, whose style is there once."""
+    return f'<div class="{CLASSES}">{"".join(parts)}</div>'
 
 
 def side_by_side(parts: Iterable[Html]) -> Html:
@@ -184,7 +189,7 @@ Marks: TypeAlias = Callable[[str], Iterable[tuple[int, int]]]
 
 
 def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | None:
-    """Marks where the words of ``texts`` stand, in any case; None when there are none worth it.
+    """Marks where the words of ``texts`` stand, in any case; None when no word is worth it.
 
     ``among``: the documents shown together. A word that is in most of them, as "the" may be, tells
     them not apart and is passed over; of few documents every word is marked.
@@ -192,7 +197,7 @@ def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | Non
     found = {word.lower() for text in texts for word in re.findall(r"\w{3,}", text)[:50]}
     if len(among) >= _MANY:
         spoken = [set(re.findall(r"\w{3,}", text[:_UNFOLDED].lower())) for text in among if text]
-        found = {word for word in found if 2 * sum(word in one for one in spoken) <= len(among)}
+        found = {word for word in found if 2 * sum(word in text for text in spoken) <= len(among)}
     if not found:
         return None
     pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(found))) + r")\b", re.IGNORECASE)

@@ -1,0 +1,60 @@
+"""The widget of ``browse(client)``: databases and collections of a client, and a browser of the one that is open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import ipywidgets
+
+from chroma_nb.collection import Client
+from chroma_nb.display.markup import Html, block, visible
+from chroma_nb.jupyter.widgets import page_table
+from chroma_nb.jupyter.widgets.browser import Browser
+from chroma_nb.jupyter.widgets.displayed import Displayed
+from chroma_nb.jupyter.widgets.pages import PAGE_SIZE
+from chroma_nb.jupyter.widgets.status import StatusLine
+from chroma_nb.jupyter.widgets.tree import ClientTree, TreeView, entries_html
+from chroma_nb.types import Options
+
+
+class ClientBrowser(Displayed):
+    """A client, live: its databases and collections; ``browser`` is that of the collection opened last."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        readonly: bool = True,
+        columns: Sequence[str] | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> None:
+        self.client = client
+        self._options: Options = {"readonly": readonly, "columns": columns, "page_size": page_size}
+        self.browser: Browser | None = None
+        self.status = StatusLine(threading.RLock())
+        self._tree = ClientTree(client)
+        self.tree = TreeView(self._tree, self.status, self.open)
+        self._place = ipywidgets.VBox([])
+        style = ipywidgets.HTML(page_table.STYLE, layout={"display": "none"})
+        head = ipywidgets.VBox([style, self.tree.widget, self.status.widget])
+        head.add_class("chroma-nb-browser")
+        self.widget = ipywidgets.VBox([head, self._place], layout={"grid_gap": "8px"})
+
+    def open(self, database: str, name: str) -> None:
+        """Browse this collection, below the tree."""
+        collection = self._tree.open(database, name)
+        self.browser = Browser(collection, client=self._tree.client_of(database), **self._options)
+        self._place.children = [self.browser.widget]
+
+    def close(self) -> None:
+        """Give back what was opened for other databases; the client stays open."""
+        self._tree.close()
+
+    def _static(self) -> Html:
+        entries, total = self._tree.collections(self.client.database)
+        caption = f"Tenant {self._tree.tenant}, database {self.client.database}: {total:,} collections"
+        return block(entries_html(caption, entries))
+
+    def __repr__(self) -> str:
+        return f"<Browser of {visible(self.client.tenant)}, {visible(self.client.database)}>"
