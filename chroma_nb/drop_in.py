@@ -214,7 +214,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     ) -> importlib.machinery.ModuleSpec | None:
         """How ``chromadb`` or a module below it is loaded; None for any other name.
 
-        Raises ModuleNotFoundError for one that Chroma has not.
+        Raises ModuleNotFoundError for one that Chroma does not have.
         """
         if fullname != NAME and not fullname.startswith(f"{NAME}."):
             return None

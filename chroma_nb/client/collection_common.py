@@ -15,7 +15,7 @@ from chroma_nb.embedding_functions.base import (
     validate_embedding_function,
 )
 from chroma_nb.embedding_functions.registry import config_to_embedding_function, known_embedding_functions
-from chroma_nb.operations.embed import Target
+from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.requests import ModifyCollection
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.schema import (
@@ -96,8 +96,10 @@ class CollectionCommon(Generic[ServerT]):
         return self._model
 
     @property
-    def _target(self) -> Target:
-        return Target(self._model, self._embedding_function, self._data_loader, known_embedding_functions, self._bind)
+    def _context(self) -> CallContext:
+        return CallContext(
+            self._model, self._embedding_function, self._data_loader, known_embedding_functions, self._bind
+        )
 
     def _bind(self, function: object) -> object:
         """``function``; one that comes in variants stays with the collection's, and remembers beside the data."""

@@ -184,7 +184,7 @@ class CollectionReader:
             self.problems.append(f"the log holds {damaged:,} vectors of the wrong size, which were passed over")
 
     def _last_in_log(self, missing: set[str]) -> dict[str, int]:
-        """Vectors that the index should have and has not, where the log still has them."""
+        """Vectors that the index should have and lacks, where the log still has them."""
         expected = 4 * (self.dimension or 0)
         found: dict[str, int] = {}
         for number, operation, name, size in self._log.entries():

@@ -23,8 +23,8 @@ from chroma_nb.types import CollectionModel, Fields, Json, Matrix
 
 
 @dataclass(frozen=True)
-class Target:
-    """A collection as ``prepare`` needs it: what is known of it, and what embeds for it.
+class CallContext:
+    """A collection as one call needs it: what is known of it, and what embeds for it.
 
     ``embedding_function`` and ``data_loader`` are those of the handle; ``known`` maps a stored name to
     its class (the registry of embedding functions); ``bind`` makes a function that comes in variants the

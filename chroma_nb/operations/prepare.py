@@ -19,7 +19,7 @@ from chroma_nb.constraints import check_records, check_uris, collection_metadata
 from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
-from chroma_nb.operations.embed import Target
+from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.filters import check_sendable, checked_filter
 from chroma_nb.operations.validate import (
     as_column,
@@ -72,7 +72,7 @@ def _named(error: Exception, call: str | None) -> Exception:
 
 # --- Records -------------------------------------------------------------------------------------------------
 def add(
-    target: Target,
+    context: CallContext,
     ids: object,
     embeddings: object = None,
     metadatas: object = None,
@@ -81,12 +81,12 @@ def add(
     uris: object = None,
 ) -> requests.Add:
     """The request of ``collection.add``: every record gets a vector, given or embedded."""
-    records = _records(target, "add", _EMBEDDABLE, ids, embeddings, metadatas, documents, images, uris)
-    return requests.Add(*_place(target), records)
+    records = _records(context, "add", _EMBEDDABLE, ids, embeddings, metadatas, documents, images, uris)
+    return requests.Add(*_place(context), records)
 
 
 def update(
-    target: Target,
+    context: CallContext,
     ids: object,
     embeddings: object = None,
     metadatas: object = None,
@@ -95,12 +95,12 @@ def update(
     uris: object = None,
 ) -> requests.Update:
     """The request of ``collection.update``: new documents or images are embedded, other changes need no vector."""
-    records = _records(target, "update", _EMBEDDABLE[:2], ids, embeddings, metadatas, documents, images, uris)
-    return requests.Update(*_place(target), records)
+    records = _records(context, "update", _EMBEDDABLE[:2], ids, embeddings, metadatas, documents, images, uris)
+    return requests.Update(*_place(context), records)
 
 
 def upsert(
-    target: Target,
+    context: CallContext,
     ids: object,
     embeddings: object = None,
     metadatas: object = None,
@@ -109,12 +109,12 @@ def upsert(
     uris: object = None,
 ) -> requests.Upsert:
     """The request of ``collection.upsert``: every record gets a vector, given or embedded."""
-    records = _records(target, "upsert", _EMBEDDABLE[:2], ids, embeddings, metadatas, documents, images, uris)
-    return requests.Upsert(*_place(target), records)
+    records = _records(context, "upsert", _EMBEDDABLE[:2], ids, embeddings, metadatas, documents, images, uris)
+    return requests.Upsert(*_place(context), records)
 
 
 def delete(
-    target: Target, ids: Any = None, where: object = None, where_document: Any = None, limit: Any = None
+    context: CallContext, ids: Any = None, where: object = None, where_document: Any = None, limit: Any = None
 ) -> requests.Delete:
     """The request of ``collection.delete``."""
     filtered = where is not None or where_document is not None
@@ -129,11 +129,11 @@ def delete(
         raise _named(error, "delete") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
-    return requests.Delete(*_place(target), ids=ids, filter=asked, limit=limit)
+    return requests.Delete(*_place(context), ids=ids, filter=asked, limit=limit)
 
 
 def get(
-    target: Target,
+    context: CallContext,
     ids: Any = None,
     where: Any = None,
     limit: Any = None,
@@ -147,18 +147,18 @@ def get(
         ids = _ids(ids)
         if where is not None or where_document is not None:
             asked = checked_filter(where, where_document)
-        fields = _asked_fields(target, include, ("distances",))
+        fields = _asked_fields(context, include, ("distances",))
     except _CHECKS as error:
         raise _named(error, "get") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
     if limit is not None or offset is not None:
         limit, offset = plain(limit), plain(offset)
-    return requests.Get(*_place(target), ids=ids, filter=asked, limit=limit, offset=offset, include=fields)
+    return requests.Get(*_place(context), ids=ids, filter=asked, limit=limit, offset=offset, include=fields)
 
 
 def query(
-    target: Target,
+    context: CallContext,
     query_embeddings: object = None,
     query_texts: object = None,
     query_images: object = None,
@@ -176,22 +176,22 @@ def query(
         validate_base_record_set(fields)
         if where is not None or where_document is not None:
             asked = checked_filter(where, where_document)
-        included = _asked_fields(target, include)
+        included = _asked_fields(context, include)
         validate_n_results(n_results)
         rows = fields["embeddings"]
         if rows is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
-            name, function = _embedded_field(target, fields, _EMBEDDABLE)
+            name, function = _embedded_field(context, fields, _EMBEDDABLE)
     except _CHECKS as error:
         raise _named(error, "query") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
     if rows is None:
-        vectors = _made_vectors(target, function, fields, name, is_query=True)
+        vectors = _made_vectors(context, function, fields, name, is_query=True)
     else:
         vectors = _given_vectors(rows, "query")
     return requests.Query(
-        *_place(target),
+        *_place(context),
         query_embeddings=vectors,
         n_results=plain(n_results),
         ids=None if ids is None else plain_tree(_texts(ids)),
@@ -220,17 +220,17 @@ def _list(values: Sequence[Any] | None) -> Any:
     return values if values is None or isinstance(values, list) else list(values)
 
 
-def vectors(target: Target, values: list[object], call: str) -> Matrix:
+def vectors(context: CallContext, values: list[object], call: str) -> Matrix:
     """A vector for each of the values, by the collection's embedding function."""
     try:
-        function = target.function()
+        function = context.function()
     except _CHECKS as error:
         raise _named(error, call) from error.__cause__
     return embed.run(function, values, is_query=False)
 
 
-def _place(target: Target) -> tuple[Any, str, str]:
-    return target.model.id, target.model.tenant, target.model.database
+def _place(context: CallContext) -> tuple[Any, str, str]:
+    return context.model.id, context.model.tenant, context.model.database
 
 
 def _base_fields(embeddings: object, documents: object, images: object, uris: object) -> Json:
@@ -269,7 +269,7 @@ def _checked_fields(ids: object, **given: object) -> Json:
 
 
 def _records(
-    target: Target,
+    context: CallContext,
     call: str,
     embeddable: Sequence[str],
     ids: object,
@@ -288,7 +288,7 @@ def _records(
         rows = fields["embeddings"]
         if rows is None and (call != "update" or fields["documents"] is not None or fields["images"] is not None):
             validate_record_set_for_embedding(fields, embeddable)
-            name, function = _embedded_field(target, fields, embeddable)
+            name, function = _embedded_field(context, fields, embeddable)
     except _CHECKS as error:
         raise _named(error, call) from error.__cause__
     if fields["uris"] is not None:
@@ -297,20 +297,20 @@ def _records(
     if rows is not None:
         vectors = _given_vectors(rows, call)
     elif name is not None:
-        vectors = _made_vectors(target, function, fields, name, is_query=False)
+        vectors = _made_vectors(context, function, fields, name, is_query=False)
     return Records(fields["ids"], vectors, fields["documents"], fields["metadatas"], fields["uris"])
 
 
-def _embedded_field(target: Target, fields: Fields, embeddable: Sequence[str]) -> tuple[str, Any]:
+def _embedded_field(context: CallContext, fields: Fields, embeddable: Sequence[str]) -> tuple[str, Any]:
     """Which field is embedded, and by what. ValueError when there is no function, or no loader for uris."""
     name = next(name for name in embeddable if fields[name] is not None)
-    if name == "uris" and target.data_loader is None:
+    if name == "uris" and context.data_loader is None:
         raise ValueError(_NO_LOADER)
-    return name, target.function()
+    return name, context.function()
 
 
-def _made_vectors(target: Target, function: object, fields: Fields, name: str, *, is_query: bool) -> Matrix:
-    values = target.data_loader(uris=fields["uris"]) if name == "uris" else fields[name]
+def _made_vectors(context: CallContext, function: object, fields: Fields, name: str, *, is_query: bool) -> Matrix:
+    values = context.data_loader(uris=fields["uris"]) if name == "uris" else fields[name]
     return embed.run(function, values, is_query=is_query)
 
 
@@ -349,7 +349,7 @@ _ONLY_TEXTS: Final = {str}
 _PLAIN_FIELDS: Final = frozenset({"distances", "documents", "embeddings", "metadatas", "uris"})
 
 
-def _asked_fields(target: Target, include: Any, dissalowed: Sequence[str] = ()) -> tuple[str, ...]:
+def _asked_fields(context: CallContext, include: Any, dissalowed: Sequence[str] = ()) -> tuple[str, ...]:
     """What is asked of the backend: uris stand in for data, which the client loads, and metadatas come with it.
 
     ``include`` gets "uris" with "data", as in Chroma.
@@ -362,7 +362,7 @@ def _asked_fields(target: Target, include: Any, dissalowed: Sequence[str] = ()) 
     validate_include(include, dissalowed=list(dissalowed) or None)
     if "data" not in include:
         return tuple(map(plain, include))
-    if dissalowed and target.data_loader is None:  # as in Chroma: get() is refused, query() returns no data
+    if dissalowed and context.data_loader is None:  # as in Chroma: get() is refused, query() returns no data
         raise ValueError(_NO_LOADER)
     if "uris" not in include:
         include.append("uris")
@@ -421,7 +421,7 @@ def check_embedding_function(model: CollectionModel, embedding_function: object)
 
 
 def modify(
-    target: Target,
+    context: CallContext,
     name: Any = None,
     metadata: Any = None,
     configuration: object = None,
@@ -442,19 +442,19 @@ def modify(
             raise ValueError(
                 "Changing the distance function of a collection once it is created is not supported currently."
             )
-    stored = target.model.configuration_json
+    stored = context.model.configuration_json
     written = as_configuration(configuration)
     if written.get("spann") is not None and written.get("hnsw") is None and stored.get("hnsw") is not None:
         raise ValueError("Trying to update SPANN config but schema has HNSW")
     embed.validate_embedding_function_update(written.get("embedding_function"), stored.get("embedding_function"))
     change = update_collection_configuration_to_json(written, register=register)
     return requests.ModifyCollection(
-        *_place(target), new_name=name, new_metadata=metadata, new_configuration=change or None
+        *_place(context), new_name=name, new_metadata=metadata, new_configuration=change or None
     )
 
 
 # --- What Chroma has in its cloud only -----------------------------------------------------------------------
-def search(target: Target, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
+def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
     """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
     many = maybe_cast_one_to_many(searches) or []
     try:
@@ -462,31 +462,31 @@ def search(target: Target, searches: Any, read_level: ReadLevel = ReadLevel.INDE
     except _CHECKS as error:
         raise _named(error, None) from error.__cause__
     return requests.Search(
-        *_place(target),
-        searches=tuple({**search, "rank": _embedded_rank(target, search.get("rank"), DEEPEST)} for search in written),
+        *_place(context),
+        searches=tuple({**search, "rank": _embedded_rank(context, search.get("rank"), DEEPEST)} for search in written),
         read_level=read_level,
     )
 
 
-def _embedded_rank(target: Target, rank: object, levels: int) -> Any:
+def _embedded_rank(context: CallContext, rank: object, levels: int) -> Any:
     """The rank expression, as JSON, with vectors in place of texts."""
     if levels <= 0:
         raise ValueError("Expected a rank that can be sent, got one that is nested too deeply")
     if isinstance(rank, list):
-        return [_embedded_rank(target, part, levels - 1) for part in rank]
+        return [_embedded_rank(context, part, levels - 1) for part in rank]
     if not isinstance(rank, dict):
         return rank
     knn = rank.get("$knn")
     if isinstance(knn, dict) and isinstance(knn.get("query"), str):
-        return {"$knn": {**knn, "query": _embedded_text(target, knn["query"], knn.get("key"))}}
-    return {name: part if name == "$knn" else _embedded_rank(target, part, levels - 1) for name, part in rank.items()}
+        return {"$knn": {**knn, "query": _embedded_text(context, knn["query"], knn.get("key"))}}
+    return {name: part if name == "$knn" else _embedded_rank(context, part, levels - 1) for name, part in rank.items()}
 
 
-def _embedded_text(target: Target, text: str, key: object) -> list[float]:
+def _embedded_text(context: CallContext, text: str, key: object) -> list[float]:
     if key != "#embedding":
         raise ValueError(
             f"Cannot embed string query for key '{key}': no embedding function configured for this key in the "
             "schema. Please provide an embedded vector or configure an embedding function."
         )
-    vector: list[float] = embed.run(target.function(), [text], is_query=True)[0].tolist()
+    vector: list[float] = embed.run(context.function(), [text], is_query=True)[0].tolist()
     return vector

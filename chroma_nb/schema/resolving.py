@@ -49,7 +49,7 @@ def resolve(
 
     A configuration other than the default wins over ``hnsw:*`` metadata; a schema other than the default
     excludes both. Raises InvalidArgumentError for parameters that mean nothing and for what a local
-    collection has not.
+    collection does not have.
 
     >>> resolve({"hnsw:space": "cosine"}).configuration_json["hnsw"]["space"]
     'cosine'
@@ -176,7 +176,7 @@ def _vector_config(schema: Fields) -> Json:
 def _filled_schema(schema: Fields) -> Json:
     """A schema as it is stored: checked, the vector index as HNSW with all parameters; a copy.
 
-    Raises InvalidArgumentError when it has not the form of one, and for what a local collection has not.
+    Raises InvalidArgumentError when it does not have the form of one, and for what a local collection does not have.
     """
     try:
         parsed = Schema.deserialize_from_json(schema)

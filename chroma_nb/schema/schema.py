@@ -108,7 +108,7 @@ class Schema:
         put(self.keys[EMBEDDING_KEY], VectorIndexConfig(source_key=DOCUMENT_KEY), True)
 
     def create_index(self, config: IndexConfig | None = None, key: object = None) -> Schema:
-        """Turn an index on, for ``key`` (a str or Key) or by default; answers this schema.
+        """Turn an index on, for ``key`` (a str or Key) or by default; returns this schema.
 
         A vector index is global, full-text search is for ``#document``, a sparse index needs a key of
         its own. Raises ValueError otherwise.
@@ -124,7 +124,7 @@ class Schema:
         return self
 
     def delete_index(self, config: IndexConfig | None = None, key: object = None) -> Schema:
-        """Turn an index off, for ``key`` (a str or Key) or by default; answers this schema.
+        """Turn an index off, for ``key`` (a str or Key) or by default; returns this schema.
 
         Vector and sparse indexes cannot be turned off. Raises ValueError then.
         """
@@ -134,7 +134,7 @@ class Schema:
         return self
 
     def set_cmek(self, cmek: Cmek | None) -> Schema:
-        """Name the customer's own key, or none; answers this schema."""
+        """Name the customer's own key, or none; returns this schema."""
         self.cmek = cmek
         return self
 

@@ -81,7 +81,7 @@ def test_a_collection_stays_with_its_variant_when_another_appears(client: Any, h
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(models.packaged_model().read_bytes() + b"\xa2\x3e\x01x")
     birds = client.get_collection("birds")
-    assert birds._target.function().embedding_model == "int8"
+    assert birds._context.function().embedding_model == "int8"
     other = client.create_collection("other")
     other.add(ids=["wren"], documents=["a small brown bird"])
     assert other.embedding_model.startswith("all-MiniLM-L6-v2 (sha256:")

@@ -11,7 +11,7 @@ import pytest
 
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import prepare
-from chroma_nb.operations.embed import Target
+from chroma_nb.operations.embed import CallContext
 from chroma_nb.query.ranking import Knn, Val
 from chroma_nb.query.search import Search
 from chroma_nb.schema import Schema, resolve
@@ -51,17 +51,17 @@ class Lengths:
         return None
 
 
-def target(function: Any = None, loader: Any = None, **configuration: Any) -> Target:
+def context(function: Any = None, loader: Any = None, **configuration: Any) -> CallContext:
     resolved = resolve(None, {"hnsw": {}, "embedding_function": {"type": "legacy"}, **configuration})
     model = CollectionModel(
         uuid.UUID(int=7), "col", resolved.configuration_json, resolved.serialized_schema, None, None, "t", "d"
     )
-    return Target(model, function, loader)
+    return CallContext(model, function, loader)
 
 
 @pytest.mark.parametrize("call", [prepare.add, prepare.update, prepare.upsert])
 def test_records_come_as_given_with_vectors_as_one_array(call: Any) -> None:
-    request = call(target(), "a", [1, 2], {"k": 1}, "text", uris="u://a")
+    request = call(context(), "a", [1, 2], {"k": 1}, "text", uris="u://a")
     assert (request.collection_id, request.tenant, request.database) == (uuid.UUID(int=7), "t", "d")
     records = request.records
     assert (records.ids, records.metadatas, records.documents, records.uris) == (
@@ -73,7 +73,7 @@ def test_records_come_as_given_with_vectors_as_one_array(call: Any) -> None:
 @pytest.mark.parametrize("call", [prepare.add, prepare.update, prepare.upsert])
 def test_documents_without_vectors_are_embedded(call: Any) -> None:
     function = Lengths()
-    request = call(target(function), ["a", "b"], documents=["xx", "yyy"])
+    request = call(context(function), ["a", "b"], documents=["xx", "yyy"])
     np.testing.assert_array_equal(request.records.embeddings, [[2, 0], [3, 0]])
     assert function.asked == [("document", ["xx", "yyy"])]
 
@@ -94,37 +94,37 @@ COLUMNS: dict[str, Any] = {
 @pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS)
 def test_a_column_of_a_table_and_anything_like_it_is_the_list_it_stands_for(column: Any) -> None:
     function = Lengths()
-    records = prepare.add(target(function), column(["a", "b"]), documents=column(["xx", "yyy"])).records
+    records = prepare.add(context(function), column(["a", "b"]), documents=column(["xx", "yyy"])).records
     assert (records.ids, records.documents) == (["a", "b"], ["xx", "yyy"])
     np.testing.assert_array_equal(records.embeddings, [[2, 0], [3, 0]])
     vectors, metadatas = pd.Series([np.ones(2), np.zeros(2)]), pd.Series([{"k": 1}, None])
-    records = prepare.upsert(target(), column(["a", "b"]), vectors, metadatas, uris=column(["u", "v"])).records
+    records = prepare.upsert(context(), column(["a", "b"]), vectors, metadatas, uris=column(["u", "v"])).records
     np.testing.assert_array_equal(records.embeddings, [[1, 1], [0, 0]])
     assert (records.metadatas, records.uris) == ([{"k": 1}, None], ["u", "v"])
-    assert len(prepare.query(target(function), query_texts=column(["x", "y"])).query_embeddings) == 2
-    assert prepare.get(target(), column(["a"])).ids == prepare.delete(target(), column(["a"])).ids == ["a"]
+    assert len(prepare.query(context(function), query_texts=column(["x", "y"])).query_embeddings) == 2
+    assert prepare.get(context(), column(["a"])).ids == prepare.delete(context(), column(["a"])).ids == ["a"]
 
 
 def test_a_hole_in_a_column_is_named() -> None:
     with pytest.raises(ValueError, match=r"Expected document to be a str, got (nan|<NA>|None) in add"):
-        prepare.add(target(Lengths()), ["a", "b"], documents=pd.Series(["x", None], dtype="string"))
+        prepare.add(context(Lengths()), ["a", "b"], documents=pd.Series(["x", None], dtype="string"))
 
 
 def test_vectors_given_are_not_embedded_again() -> None:
     function = Lengths()
-    prepare.add(target(function), ["a"], [[1, 2]], documents=["xx"])
+    prepare.add(context(function), ["a"], [[1, 2]], documents=["xx"])
     assert function.asked == []
 
 
 def test_queries_are_embedded_as_queries() -> None:
     function = Lengths()
-    request = prepare.query(target(function), query_texts="xx")
+    request = prepare.query(context(function), query_texts="xx")
     np.testing.assert_array_equal(request.query_embeddings, [[2, 1]])
     assert function.asked == [("query", ["xx"])]
 
 
 def test_vectors_given_to_a_query_win_over_its_texts() -> None:
-    request = prepare.query(target(), query_embeddings=[[1, 2]], query_texts=["a"])
+    request = prepare.query(context(), query_embeddings=[[1, 2]], query_texts=["a"])
     np.testing.assert_array_equal(request.query_embeddings, [[1, 2]])
 
 
@@ -135,15 +135,15 @@ def test_what_uris_point_to_is_loaded_and_embedded() -> None:
         loaded.extend(uris)
         return [np.zeros((4, 2))]
 
-    request = prepare.add(target(function, load), "a", uris="u://a")
+    request = prepare.add(context(function, load), "a", uris="u://a")
     assert loaded == ["u://a"]
     np.testing.assert_array_equal(request.records.embeddings, [[4, 0]])
     assert request.records.uris == ["u://a"]
 
 
 def test_an_update_of_metadata_or_uris_needs_no_vector() -> None:
-    assert prepare.update(target(), "a", metadatas={"k": None}).records.embeddings is None
-    assert prepare.update(target(), "a", uris="u://a").records.embeddings is None
+    assert prepare.update(context(), "a", metadatas={"k": None}).records.embeddings is None
+    assert prepare.update(context(), "a", uris="u://a").records.embeddings is None
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_errors_name_the_call_they_come_from(
     call: Any, arguments: dict[str, Any], error: type[Exception], said: str
 ) -> None:
     with pytest.raises(error) as caught:
-        call(target(), **arguments)
+        call(context(), **arguments)
     chromas, *_ = str(caught.value).split("\n")  # what to do stands below Chroma's words
     assert chromas == said or (said.startswith(" in") and chromas.endswith(said))
 
@@ -207,13 +207,13 @@ def test_an_error_of_the_embedding_function_is_left_as_it_is() -> None:
         raise ConnectionError("no line")
 
     with pytest.raises(ConnectionError, match=r"^no line$"):
-        prepare.add(target(fails), "a", documents="x")
+        prepare.add(context(fails), "a", documents="x")
 
 
 def test_nothing_is_embedded_when_another_argument_is_wrong() -> None:
     function = Lengths()
     with pytest.raises(ValueError, match="Expected where to be a dict"):
-        prepare.query(target(function), query_texts="x", where="wrong")
+        prepare.query(context(function), query_texts="x", where="wrong")
     assert function.asked == []
 
 
@@ -221,27 +221,27 @@ def test_nothing_is_embedded_when_another_argument_is_wrong() -> None:
 def test_asking_for_data_asks_the_backend_for_uris(call: Any) -> None:
     include = ["data", "documents"]
     arguments = {"query_embeddings": [[1]]} if call is prepare.query else {}
-    request = call(target(loader=lambda uris: []), include=include, **arguments)
+    request = call(context(loader=lambda uris: []), include=include, **arguments)
     assert {"documents", "uris"} <= set(request.include)
     assert "data" not in request.include
     assert include == ["data", "documents", "uris"]  # as Chroma does
 
 
 def test_what_is_asked_stands_in_the_request() -> None:
-    got = prepare.get(target(), "a", {"k": 1}, 5, 2, {"$contains": "x"}, ["uris"])
+    got = prepare.get(context(), "a", {"k": 1}, 5, 2, {"$contains": "x"}, ["uris"])
     assert (got.ids, got.where, got.limit, got.offset, got.where_document, got.include) == (
         ["a"], {"k": 1}, 5, 2, {"$contains": "x"}, ("uris",)
     )  # fmt: skip
-    asked = prepare.query(target(), [1, 2], ids="a", n_results=3, where={"k": 1})
+    asked = prepare.query(context(), [1, 2], ids="a", n_results=3, where={"k": 1})
     assert (asked.ids, asked.n_results, asked.where, asked.include) == (
         ["a"], 3, {"k": 1}, ("metadatas", "documents", "distances")
     )  # fmt: skip
-    gone = prepare.delete(target(), where={"k": 1}, limit=3)
+    gone = prepare.delete(context(), where={"k": 1}, limit=3)
     assert (gone.ids, gone.where, gone.limit) == (None, {"k": 1}, 3)
 
 
 def test_a_query_may_be_limited_to_no_ids() -> None:
-    assert prepare.query(target(), [1, 2], ids=[]).ids == []
+    assert prepare.query(context(), [1, 2], ids=[]).ids == []
 
 
 # --- Collections ---
@@ -272,33 +272,33 @@ def test_creating_sends_a_schema_as_json() -> None:
 
 
 def test_modifying_sends_what_changes() -> None:
-    request = prepare.modify(target(), "new", {"k": 1}, {"hnsw": {"ef_search": 5}})
+    request = prepare.modify(context(), "new", {"k": 1}, {"hnsw": {"ef_search": 5}})
     assert (request.new_name, request.new_metadata) == ("new", {"k": 1})
     assert request.new_configuration == {"hnsw": {"ef_search": 5}, "spann": None, "embedding_function": None}
-    assert prepare.modify(target(), "new", configuration={}).new_configuration is None
+    assert prepare.modify(context(), "new", configuration={}).new_configuration is None
 
 
 def test_modifying_to_another_embedding_function_is_refused() -> None:
     mine = {"type": "known", "name": "mine", "config": {}}
     with pytest.raises(ValueError, match=r"Cannot update embedding function: incompatible types \(mine vs lengths\)"):
-        prepare.modify(target(embedding_function=mine), configuration={"embedding_function": Lengths()})
+        prepare.modify(context(embedding_function=mine), configuration={"embedding_function": Lengths()})
 
 
 # --- Search ---
 def test_texts_to_rank_by_are_embedded_wherever_they_stand() -> None:
     search = Search().rank((Knn(query="xx") * 2).max(Val(1))).limit(3)
-    (sent,) = prepare.search(target(Lengths()), search).searches
+    (sent,) = prepare.search(context(Lengths()), search).searches
     assert sent["rank"]["$max"][0]["$mul"][0] == {"$knn": {"query": [2.0, 1.0], "key": "#embedding", "limit": 16}}
     assert sent["limit"] == {"offset": 0, "limit": 3}
 
 
 def test_a_search_may_be_one_or_many_objects_or_dicts() -> None:
     one = Search()
-    assert len(prepare.search(target(), one).searches) == 1
-    assert prepare.search(target(), [one, one.to_dict()]).searches[1] == one.to_dict()
-    assert prepare.search(target(), []).searches == ()
+    assert len(prepare.search(context(), one).searches) == 1
+    assert prepare.search(context(), [one, one.to_dict()]).searches[1] == one.to_dict()
+    assert prepare.search(context(), []).searches == ()
 
 
 def test_a_text_for_another_key_cannot_be_embedded() -> None:
     with pytest.raises(ValueError, match="Cannot embed string query for key 'sparse'"):
-        prepare.search(target(Lengths()), Search().rank(Knn(query="x", key="sparse")))
+        prepare.search(context(Lengths()), Search().rank(Knn(query="x", key="sparse")))

@@ -14,7 +14,7 @@ from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.collection_common import CollectionCommon
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
-from chroma_nb.operations.embed import Target
+from chroma_nb.operations.embed import CallContext
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.tables.kinds import is_frame
@@ -78,10 +78,10 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """
         if type(ids) is not list and is_frame(ids):
             return await self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
-        target = self._target
-        request = await blocking.run(prepare.add, target, ids, embeddings, metadatas, documents, images, uris)
-        if target.asked:
-            await self._record_model(target)
+        context = self._context
+        request = await blocking.run(prepare.add, context, ids, embeddings, metadatas, documents, images, uris)
+        if context.asked:
+            await self._record_model(context)
         return await self._client._backend.handle(request)
 
     async def update(
@@ -108,10 +108,10 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """
         if type(ids) is not list and is_frame(ids):
             return await self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
-        target = self._target
-        request = await blocking.run(prepare.update, target, ids, embeddings, metadatas, documents, images, uris)
-        if target.asked:
-            await self._record_model(target)
+        context = self._context
+        request = await blocking.run(prepare.update, context, ids, embeddings, metadatas, documents, images, uris)
+        if context.asked:
+            await self._record_model(context)
         return await self._client._backend.handle(request)
 
     async def upsert(
@@ -135,10 +135,10 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """
         if type(ids) is not list and is_frame(ids):
             return await self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
-        target = self._target
-        request = await blocking.run(prepare.upsert, target, ids, embeddings, metadatas, documents, images, uris)
-        if target.asked:
-            await self._record_model(target)
+        context = self._context
+        request = await blocking.run(prepare.upsert, context, ids, embeddings, metadatas, documents, images, uris)
+        if context.asked:
+            await self._record_model(context)
         return await self._client._backend.handle(request)
 
     async def delete(
@@ -161,7 +161,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     birds.delete(where={"g": {"$gt": 100}})
         {'deleted': 1}
         """
-        request = prepare.delete(self._target, ids, where, where_document, limit)
+        request = prepare.delete(self._context, ids, where, where_document, limit)
         return {"deleted": await self._client._backend.handle(request)}
 
     # --- Writing what is computed already: the tables of ``frames`` and the files of ``files`` ---
@@ -177,10 +177,10 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     async def _embed(self, input: list[object], call: str = "add") -> Matrix:
         """A vector for each document, by the embedding function that ``add`` would take; Chroma's name for it."""
-        target = self._target
-        found = await blocking.run(prepare.vectors, target, input, call)
+        context = self._context
+        found = await blocking.run(prepare.vectors, context, input, call)
         if not self._edits_at_once:  # else it is noted by the call that writes
-            await self._record_model(target)
+            await self._record_model(context)
         return found
 
     async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
@@ -208,9 +208,9 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         return await self._client._backend.handle(requests.AbandonStaging(session))
 
     async def _record_embedding(self) -> None:
-        target = self._target
-        target.function()
-        await self._record_model(target)
+        context = self._context
+        context.function()
+        await self._record_model(context)
 
     # --- Reading ---
 
@@ -243,7 +243,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     birds.get(where={"g": {"$lt": 100}}, include=["embeddings"])["embeddings"]
         array([[1., 0.]])
         """
-        request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
+        request = prepare.get(self._context, ids, where, limit, offset, where_document, include)
         result = await self._client._backend.handle(request)
         result.where_document = where_document
         return await blocking.run(self._with_data, result, include) if "data" in include else result
@@ -284,7 +284,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """
         request = await blocking.run(
             prepare.query,
-            self._target,
+            self._context,
             query_embeddings,
             query_texts,
             query_images,
@@ -317,7 +317,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """
         query = await blocking.run(
             prepare.query,
-            self._target,
+            self._context,
             query_embeddings,
             query_texts,
             query_images,
@@ -332,9 +332,9 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     # --- The collection itself ---
 
-    async def _record_model(self, target: Target) -> None:
+    async def _record_model(self, context: CallContext) -> None:
         """Note with the collection, the first time, which variant of its model embeds for it."""
-        variant = target.variant()
+        variant = context.variant()
         if variant is not None and self._model.embedding_model is None:
             try:
                 self._recorded(await self._client._backend.handle(requests.RecordEmbeddingModel(self.id, variant)))
@@ -360,7 +360,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     birds.name, birds.metadata
         ('small-birds', {'year': 2024})
         """
-        request = prepare.modify(self._target, name, metadata, configuration, register_embedding_function)
+        request = prepare.modify(self._context, name, metadata, configuration, register_embedding_function)
         await self._client._backend.handle(request)
         self._modified(request)
 
@@ -368,7 +368,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     async def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Run one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
-        request = await blocking.run(prepare.search, self._target, searches, read_level)
+        request = await blocking.run(prepare.search, self._context, searches, read_level)
         return await self._client._backend.handle(request)
 
     async def fork(self, new_name: str) -> AsyncCollection:

@@ -16,7 +16,7 @@ from chroma_nb.client._sync.server import Server
 from chroma_nb.client.collection_common import CollectionCommon
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
-from chroma_nb.operations.embed import Target
+from chroma_nb.operations.embed import CallContext
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.tables.kinds import is_frame
@@ -80,10 +80,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """
         if type(ids) is not list and is_frame(ids):
             return self._write_frame("add", ids, embeddings, metadatas, documents, images, uris)
-        target = self._target
-        request = prepare.add(target, ids, embeddings, metadatas, documents, images, uris)
-        if target.asked:
-            self._record_model(target)
+        context = self._context
+        request = prepare.add(context, ids, embeddings, metadatas, documents, images, uris)
+        if context.asked:
+            self._record_model(context)
         return self._client._backend.handle(request)
 
     def update(
@@ -110,10 +110,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """
         if type(ids) is not list and is_frame(ids):
             return self._write_frame("update", ids, embeddings, metadatas, documents, images, uris)
-        target = self._target
-        request = prepare.update(target, ids, embeddings, metadatas, documents, images, uris)
-        if target.asked:
-            self._record_model(target)
+        context = self._context
+        request = prepare.update(context, ids, embeddings, metadatas, documents, images, uris)
+        if context.asked:
+            self._record_model(context)
         return self._client._backend.handle(request)
 
     def upsert(
@@ -137,10 +137,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """
         if type(ids) is not list and is_frame(ids):
             return self._write_frame("upsert", ids, embeddings, metadatas, documents, images, uris)
-        target = self._target
-        request = prepare.upsert(target, ids, embeddings, metadatas, documents, images, uris)
-        if target.asked:
-            self._record_model(target)
+        context = self._context
+        request = prepare.upsert(context, ids, embeddings, metadatas, documents, images, uris)
+        if context.asked:
+            self._record_model(context)
         return self._client._backend.handle(request)
 
     def delete(
@@ -163,7 +163,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds.delete(where={"g": {"$gt": 100}})
         {'deleted': 1}
         """
-        request = prepare.delete(self._target, ids, where, where_document, limit)
+        request = prepare.delete(self._context, ids, where, where_document, limit)
         return {"deleted": self._client._backend.handle(request)}
 
     # --- Writing what is computed already: the tables of ``frames`` and the files of ``files`` ---
@@ -179,10 +179,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     def _embed(self, input: list[object], call: str = "add") -> Matrix:
         """A vector for each document, by the embedding function that ``add`` would take; Chroma's name for it."""
-        target = self._target
-        found = prepare.vectors(target, input, call)
+        context = self._context
+        found = prepare.vectors(context, input, call)
         if not self._edits_at_once:  # else it is noted by the call that writes
-            self._record_model(target)
+            self._record_model(context)
         return found
 
     def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
@@ -210,9 +210,9 @@ class Collection(CollectionCommon[Server], Frames, Files):
         return self._client._backend.handle(requests.AbandonStaging(session))
 
     def _record_embedding(self) -> None:
-        target = self._target
-        target.function()
-        self._record_model(target)
+        context = self._context
+        context.function()
+        self._record_model(context)
 
     # --- Reading ---
 
@@ -245,7 +245,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds.get(where={"g": {"$lt": 100}}, include=["embeddings"])["embeddings"]
         array([[1., 0.]])
         """
-        request = prepare.get(self._target, ids, where, limit, offset, where_document, include)
+        request = prepare.get(self._context, ids, where, limit, offset, where_document, include)
         result = self._client._backend.handle(request)
         result.where_document = where_document
         return self._with_data(result, include) if "data" in include else result
@@ -285,7 +285,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ([['wren'], ['crow']], [[0.0], [1.0]])
         """
         request = prepare.query(
-            self._target,
+            self._context,
             query_embeddings,
             query_texts,
             query_images,
@@ -317,7 +317,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         For an embedded client; a server has no words for it (NotImplementedError).
         """
         query = prepare.query(
-            self._target,
+            self._context,
             query_embeddings,
             query_texts,
             query_images,
@@ -332,9 +332,9 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     # --- The collection itself ---
 
-    def _record_model(self, target: Target) -> None:
+    def _record_model(self, context: CallContext) -> None:
         """Note with the collection, the first time, which variant of its model embeds for it."""
-        variant = target.variant()
+        variant = context.variant()
         if variant is not None and self._model.embedding_model is None:
             try:
                 self._recorded(self._client._backend.handle(requests.RecordEmbeddingModel(self.id, variant)))
@@ -360,7 +360,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds.name, birds.metadata
         ('small-birds', {'year': 2024})
         """
-        request = prepare.modify(self._target, name, metadata, configuration, register_embedding_function)
+        request = prepare.modify(self._context, name, metadata, configuration, register_embedding_function)
         self._client._backend.handle(request)
         self._modified(request)
 
@@ -368,7 +368,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Run one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
-        request = prepare.search(self._target, searches, read_level)
+        request = prepare.search(self._context, searches, read_level)
         return self._client._backend.handle(request)
 
     def fork(self, new_name: str) -> Collection:
