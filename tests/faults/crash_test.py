@@ -21,6 +21,7 @@ and its answer after (``write`` survives the death of a process). A fresh proces
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -345,7 +346,8 @@ def _one_round(options: Options, chance: random.Random, summary: Summary) -> Ite
         child.send_signal(signal.SIGINT)
     if options.mode != "kill" and not _wait(child, 60):
         yield "error: the child did not end"
-    child.kill()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)  # a tracer that is killed alone lets its process go on writing
     output, errors = child.communicate()
     yield from (line for line in output.splitlines() if line.startswith("after the interrupt"))
     if "Traceback" in errors:
@@ -396,6 +398,7 @@ def _start(role: str, options: Options, prefix: list[str] | None = None) -> subp
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        start_new_session=True,
     )
 
 
