@@ -3,9 +3,9 @@
 Run it for as long as you like::
 
     export PYTHONPATH=.:tests
-    PYTHONPATH=tests python tests/faults/crash_test.py --rounds 200
-    PYTHONPATH=tests python tests/faults/crash_test.py --rounds 50 --mode interrupt     # the stop button, then the same client goes on
-    PYTHONPATH=tests python tests/faults/crash_test.py --rounds 80 --calls pwrite64,fdatasync --first 1   # die at the N-th system call
+    python tests/faults/crash_test.py --rounds 200
+    python tests/faults/crash_test.py --rounds 50 --mode interrupt     # the stop button, then the same client goes on
+    python tests/faults/crash_test.py --rounds 80 --calls pwrite64,fdatasync --first 1   # die at the N-th system call
 
 A child runs random calls on a client, each thread on a collection of its own. It notes each call in its log before,
 and its answer after (``write`` survives the death of a process). A fresh process opens the directory and compares:
