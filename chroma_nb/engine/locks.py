@@ -61,6 +61,23 @@ def claim(descriptor: int) -> bool:
     return True
 
 
+def create_claimed(path: Path) -> int:
+    """Make a file that is claimed from the first: its descriptor.
+
+    Whoever removes files that nobody claims may come between making it and claiming it: then it is made once more.
+    """
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            if claim(descriptor) and os.fstat(descriptor).st_nlink:
+                return descriptor
+            path.unlink(missing_ok=True)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
 #: File systems on which memory maps and shared memory between machines cannot be trusted.
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "sshfs")
 

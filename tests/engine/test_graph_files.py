@@ -198,6 +198,23 @@ def test_a_graph_is_not_swept_while_it_is_saved(tmp_path, monkeypatch):
     assert loaded(tmp_path) is not None
 
 
+def test_a_graph_that_is_swept_before_it_is_claimed_is_saved_all_the_same(tmp_path, monkeypatch):
+    claim, sweeps = locks.claim, iter([True, True, False])
+
+    def claiming(descriptor: int) -> bool:
+        if next(sweeps, False):
+            with monkeypatch.context() as within:
+                within.setattr(locks, "claim", claim)
+                graph_files.sweep(tmp_path, {})
+        return claim(descriptor)
+
+    monkeypatch.setattr(locks, "claim", claiming)
+    graph_files.save(built(), tmp_path, "c", 1, 7, SLOTS)
+    monkeypatch.undo()
+    assert next(sweeps, None) is None
+    assert loaded(tmp_path) is not None
+
+
 def test_no_directory_is_no_cache(tmp_path):
     assert loaded(tmp_path / "nowhere") is None
     graph_files.sweep(tmp_path / "nowhere", {})

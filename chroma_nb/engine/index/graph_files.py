@@ -54,8 +54,7 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Open and claimed until the sidecar has its name: whoever sweeps sees that somebody is writing it.
-        with os.fdopen(os.open(graph, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "rb+") as file:
-            locks.claim(file.fileno())
+        with os.fdopen(locks.create_claimed(graph), "rb+") as file:
             slots, labels = index.save(graph)
             os.fsync(file.fileno())
             # Read back: hnswlib says nothing when the disk was full.
@@ -401,21 +400,24 @@ def _remove(directory: Path, unwanted: Callable[[Path, Facts], bool]) -> bool:
             kept.add(path.stem)
     for pattern in ("*.hnsw", "*.part"):
         for path in directory.glob(pattern):
-            if path.stem not in kept and _is_abandoned(path):
-                _unlink(path)
+            if path.stem not in kept:
+                _remove_abandoned(path)
     return removed
 
 
-def _is_abandoned(path: Path) -> bool:
-    """Whether nobody is writing this graph, or this draft of a graph's sidecar, any more."""
+def _remove_abandoned(path: Path) -> None:
+    """Remove this graph, or this draft of a graph's sidecar, unless somebody is writing it."""
     try:
         with _open_regular(path.with_suffix(".hnsw")) as file:
-            # The sidecar is looked for after the claim: its maker may have finished just now.
-            return locks.claim(file.fileno()) and not path.with_suffix(".json").exists()
+            # The sidecar is looked for after the claim, since its maker may have finished just now, and the file
+            # removed while it is claimed.
+            if locks.claim(file.fileno()) and not path.with_suffix(".json").exists():
+                _unlink(path)
     except FileNotFoundError:
-        return path.suffix == ".part"  # a graph is made before its draft and goes after it
+        if path.suffix == ".part":  # a graph is made before its draft and goes after it
+            _unlink(path)
     except (OSError, _OddFileError):
-        return False
+        pass  # another was faster, or it is none of ours
 
 
 def _unlink(*paths: Path) -> None:

@@ -49,20 +49,15 @@ class Staging:
         self.positions: dict[str, int] = {}
         #: Positions of those that delete metadata keys, should their ids exist at the end.
         self.deleting_keys: set[int] = set()
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-        while True:
-            self.name = secrets.token_hex(16)
-            path = _path(folder, self.name)
-            try:
-                folder.mkdir(mode=0o700, exist_ok=True)
-                descriptor = os.open(path, flags, 0o600)
-            except OSError as error:
-                raise InternalError(f"cannot write {path}: {error.strerror}; nothing was written") from error
-            self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
-            self.close.atexit = False
-            if locks.claim(descriptor) and os.fstat(descriptor).st_nlink:
-                return
-            self.close()  # another process, sweeping, came between
+        self.name = secrets.token_hex(16)
+        path = _path(folder, self.name)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = locks.create_claimed(path)
+        except OSError as error:
+            raise InternalError(f"cannot write {path}: {error.strerror}; nothing was written") from error
+        self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
+        self.close.atexit = False
 
     @property
     def is_ours(self) -> bool:
