@@ -61,9 +61,10 @@ def switch(built: Path) -> None:
         (built / name).mkdir(mode=0o700, exist_ok=True)  # so that a name that is not there was moved
     _sync_below(built)
     try:
-        # A loss of power may keep names in any order, but for the syncs: there is a folder aside only where the one that
-        # is ready has its name, both are there before anything is moved, what is old has left before what is new comes
-        # (SQLite would take an old log for that of the new database), and the database comes when all else is there.
+        # A loss of power may keep names in any order, but for the syncs: there is a folder aside only where the one
+        # that is ready has its name, both are there before anything is moved, what is old has left before what is new
+        # comes (SQLite would take an old log for that of the new database), and the database comes when all else is
+        # there.
         built.rename(ready)
         sync_directory(directory)
         old = [name for name in _OLD if os.path.lexists(directory / name)]
