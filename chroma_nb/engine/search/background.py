@@ -167,8 +167,10 @@ class GraphBuilder:
 
 
 def wants_graph(dimension: int | None, memory: CollectionInMemory) -> bool:
-    """Whether a collection is large enough for a graph and has none that is good."""
+    """Whether a collection is large enough for a graph and has none that is good. Below CODED_ROWS codes do."""
     if dimension is None or memory.searchable * dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
+        return False
+    if memory.searchable < planner.CODED_ROWS and codes_pay(memory.next_slot, dimension):
         return False
     return HnswIndex.available() and not _is_good(memory)
 

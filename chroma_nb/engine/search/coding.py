@@ -48,13 +48,21 @@ class CodeSource:
         norms = index.norms(memory.next_slot).copy()
         return cls(row, index, snapshot.matrix, norms, live, memory.next_slot if staged is None else staged)
 
-    def load(self, cache: Path) -> bool:
-        """Take what the cache has, where there are no codes yet."""
+    def load(self, cache: Path, *, mapped: bool) -> bool:
+        """Take what the cache has, where there are no codes yet; ``mapped``: maps of its files can be trusted."""
         if self.index.codes is not None:
             return False
         row = self.row
         found = code_files.load(
-            cache, row.id, row.generation, row.parameters.space, self.vectors, self.norms, self.live, row.seq
+            cache,
+            row.id,
+            row.generation,
+            row.parameters.space,
+            self.vectors,
+            self.norms,
+            self.live,
+            row.seq,
+            mapped=mapped,
         )
         return found is not None and self.index.adopt(found)
 

@@ -201,7 +201,7 @@ class Maintenance:
         if source is None:
             return False
         if self._cache is not None:
-            source.load(self._cache)
+            source.load(self._cache, mapped=self._transactions.stores.mapped)
         if not source.make(cancelled):
             return False
         if self._cache is not None and not self._transactions.connections.read_only:
