@@ -91,7 +91,7 @@ class Engine:
             path, durability, connections, stores, room, loaded=self._loaded, written=self._written
         )
         self.maintenance = Maintenance(self.transactions, lambda: self.builder, self._cache)
-        self.builder = GraphBuilder(self.build_graph, self._cache)
+        self.builder = GraphBuilder(self.build_indexes, self._cache)
 
     def _prepare(self, mapped: bool) -> None:
         transactions = self.transactions
@@ -136,7 +136,7 @@ class Engine:
         """
         self.transactions.stores.after_fork()
         self.transactions.memories = {}
-        self.builder = GraphBuilder(self.build_graph, self._cache)
+        self.builder = GraphBuilder(self.build_indexes, self._cache)
         return [] if self.transactions.closed else self.transactions.connections.after_fork()
 
     # --- tenants and databases ---------------------------------------------------------------------------
@@ -484,6 +484,10 @@ class Engine:
     def verify(self) -> list[str]:
         """Check everything stored; returns what is wrong, one sentence each."""
         return self.maintenance.verify()
+
+    def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
+        """Make the codes and the graph that a collection lacks and should have."""
+        self.maintenance.build_indexes(collection_id, cancelled)
 
     def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
         """Load the collection's graph from its cache file, or build it; True when one is in place."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from chroma_nb._reentry import is_running
 from chroma_nb.engine import threads
 from chroma_nb.engine.engine import EVERY, Engine
-from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.index import code_files, graph_files
 from chroma_nb.engine.locks import first_open
 from chroma_nb.engine.nested import NestedEngine
 from chroma_nb.engine.storage import directory, refusals, sqlite
@@ -87,7 +87,8 @@ class SharedEngine(Engine):
                 try:
                     return cls(path, durability=durability)
                 except _NoRoomError:
-                    if not (give_up_reserve(path) or graph_files.clear(path / "cache")):
+                    cache = path / "cache"
+                    if not (give_up_reserve(path) or graph_files.clear(cache) or code_files.clear(cache)):
                         raise
                     return cls(path, durability=durability)
 

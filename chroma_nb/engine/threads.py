@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -46,8 +47,20 @@ def rows_worth_a_thread(row_bytes: int) -> int:
     return max(1, _SMALLEST_BYTES // max(1, row_bytes))
 
 
-def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> None:
+@dataclass
+class Halt:
+    """Whether the parts of some work should stop, because one of them failed or was interrupted.
+
+    Parts that look at it between two slices do not keep an interrupted caller waiting.
+    """
+
+    is_asked: bool = False
+
+
+def in_parts(length: int, smallest: int, work: Callable[[int, int], object], halt: Halt | None = None) -> None:
     """Call ``work(start, stop)`` for parts of ``range(length)``, none below ``smallest``, side by side, and wait.
+
+    ``halt`` is asked for when a part fails or the caller is interrupted, before the others are waited for.
 
     >>> squares = [0] * 5
     >>> in_parts(5, 2, lambda start, stop: squares.__setitem__(slice(start, stop), [i * i for i in range(start, stop)]))
@@ -61,16 +74,30 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object]) -> 
         return
     bounds = [length * part // parts for part in range(parts + 1)]
     given = []
+
+    def beside(start: int, stop: int) -> None:
+        """A part in another thread."""
+        try:
+            work(start, stop)
+        except BaseException:
+            if halt is not None:
+                halt.is_asked = True
+            raise
+
     try:
         for start, stop in pairwise(bounds[1:]):
             try:
-                given.append((_threads().submit(work, start, stop), start, stop))
+                given.append((_threads().submit(beside, start, stop), start, stop))
             except RuntimeError:  # the interpreter is ending and takes no more work
                 work(start, stop)
         work(bounds[0], bounds[1])
         for part, start, stop in reversed(given):
             if part.cancel():  # nobody had time for it: other calls keep the threads busy
                 work(start, stop)
+    except BaseException:
+        if halt is not None:
+            halt.is_asked = True
+        raise
     finally:
         for part, _, _ in given:
             if not part.cancel():

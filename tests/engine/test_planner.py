@@ -11,8 +11,10 @@ from chroma_nb.engine.transactions import maintenance
 READY = GraphState(live=100_000, dead=0, tail=0, ef_search=None)
 
 
-def method(*, live: int = 100_000, allowed: int | None = None, k: int = 10, queries: int = 1, graph=READY) -> str:
-    return plan(live=live, allowed=allowed, k=k, queries=queries, graph=graph).method
+def method(
+    *, live: int = 100_000, allowed: int | None = None, k: int = 10, queries: int = 1, graph=READY, codes: bool = False
+) -> str:
+    return plan(live=live, allowed=allowed, k=k, queries=queries, graph=graph, codes=codes).method
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,12 @@ def method(*, live: int = 100_000, allowed: int | None = None, k: int = 10, quer
         ({"graph": GraphState(live=100_000, dead=50_000, tail=0, ef_search=None)}, "scan"),
         ({"live": 20_000, "queries": 200}, "scan"),  # one matrix product is cheaper
         ({"queries": 200}, "graph"),
+        ({"codes": True}, "graph"),  # one query, many records
+        ({"codes": True, "live": 90_000}, "scan"),
+        ({"codes": True, "queries": 3}, "scan"),
+        ({"codes": True, "queries": 2}, "graph"),
+        ({"codes": True, "live": 10**6, "queries": 200}, "scan"),
+        ({"codes": True, "live": 90_000, "allowed": 50_000}, "scan"),
     ],
 )
 def test_method(question: dict, expected: str) -> None:

@@ -59,6 +59,21 @@ def test_a_failure_in_any_part_is_the_callers(failing):
         threads.in_parts(4, 1, work)
 
 
+@pytest.mark.parametrize("failing", [0, 3])
+def test_who_fails_stops_the_others_at_their_next_slice(failing):
+    """Each of the others goes on until it hears of it: without that they would never end."""
+    halt = threads.Halt()
+
+    def work(start, stop):
+        if start == failing:
+            raise KeyboardInterrupt
+        while not halt.is_asked:
+            pass
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_parts(4, 1, work, halt)
+
+
 def test_who_waits_does_the_work_that_nobody_began():
     busy = threading.Event()
     for _ in range(3):

@@ -20,7 +20,7 @@ from chroma_nb.types import Space
 
 
 def squared_l2(rows: Float64, query: Float64) -> Float64:
-    """|x - q|^2 for each row; rows (n, d), query (d,).
+    """|x - q|^2 for each row; rows (n, d), query (d,) or one for each row.
 
     >>> squared_l2(np.array([[3.0, 4.0]]), np.array([0.0, 0.0]))
     array([25.])
@@ -36,10 +36,7 @@ def cosine(rows: Float64, query: Float64) -> Float64:
     >>> cosine(np.array([[2.0, 0.0], [0.0, 0.0]]), np.array([1.0, 0.0]))
     array([0., 1.])
     """
-    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(query)
-    cosines = np.divide(_dot(rows, query), norms, out=np.zeros(len(rows)), where=norms > 0)
-    distances: Float64 = 1.0 - np.clip(cosines, -1.0, 1.0)
-    return distances
+    return _one_minus(_dot(rows, query), np.linalg.norm(rows, axis=1) * norm_of(query))
 
 
 def inner_product(rows: Float64, query: Float64) -> Float64:
@@ -49,6 +46,35 @@ def inner_product(rows: Float64, query: Float64) -> Float64:
     array([-2.])
     """
     return 1.0 - _dot(rows, query)
+
+
+def of_pairs(space: str, rows: Float64, queries: Float64, lengths: Float64) -> Float64:
+    """The distance of each row to the query beside it: bit for bit what the formulas above give.
+
+    ``lengths``: those of ``queries``, by ``norm_of``; cosine needs them.
+
+    >>> of_pairs("l2", np.array([[3.0, 4.0], [3.0, 4.0]]), np.array([[0.0, 0.0], [3.0, 0.0]]), np.zeros(2))
+    array([25., 16.])
+    """
+    if space == "l2":
+        return squared_l2(rows, queries)
+    dots: Float64 = np.einsum("ij,ij->i", rows, queries)
+    return 1.0 - dots if space == "ip" else _one_minus(dots, np.linalg.norm(rows, axis=1) * lengths)
+
+
+def norm_of(query: Float64) -> float:
+    """|q|.
+
+    >>> norm_of(np.array([3.0, 4.0]))
+    5.0
+    """
+    return float(np.linalg.norm(query))
+
+
+def _one_minus(dots: Float64, norms: Float64) -> Float64:
+    cosines = np.divide(dots, norms, out=np.zeros(len(dots)), where=norms > 0)
+    distances: Float64 = 1.0 - np.clip(cosines, -1.0, 1.0)
+    return distances
 
 
 def _dot(rows: Float64, query: Float64) -> Float64:

@@ -194,10 +194,15 @@ class ExactIndex:
             unsafe = (lengths < _TINY) | (self._smallest_norm < _TINY)
         else:
             bounds = relative * self._largest_norm * lengths + 2 * _U * self._largest_bias
-            bounds += self.dimension * _UNDERFLOW
+            bounds += self.dimension * _UNDERFLOW + self._rounding
             unsafe = np.zeros(len(lengths), np.bool_)
         unsafe |= ~(self._largest_norm * np.maximum(lengths, self._largest_norm) <= _LARGEST)
         return np.where(unsafe, np.inf, bounds)
+
+    @property
+    def _rounding(self) -> float:
+        """By how much scores may differ whose distances are equal: 1 - x.q is rounded to 2^-53 of 1."""
+        return 0.0 if self.distance.bias_is_half_square or self.distance.scale_is_inverse_norm else 2.0**-52
 
     def _candidates(self, scores: Float32, k: int, length: float, limit: float, among: Slots | None) -> Slots:
         """Places in ``scores`` that may belong to the k smallest, rounding considered."""
@@ -212,6 +217,7 @@ class ExactIndex:
         """The same with each row's own bound: one row of great length must not widen it for all."""
         slots = near if among is None else among[near]
         error = (self.dimension + 3) * _U * length * self._norms[slots] + self.dimension * _UNDERFLOW
+        error += self._rounding
         if self.distance.bias_is_half_square:
             error += 2 * _U * np.abs(self._bias[slots])
         values = scores[near].astype(np.float64)

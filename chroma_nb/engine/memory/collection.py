@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask
-from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.engine.memory.columns import Columns
@@ -128,7 +128,7 @@ class CollectionInMemory:
         self._columns: Columns | None = None
         self._columns_behind: list[Delta] = []
         self._columns_lock = threading.Lock()
-        self.exact: ExactIndex | None = None
+        self.exact: CertifiedIndex | None = None
         self.graph: HnswIndex | None = None
         self.witnesses: Witnesses | None = None
         self.exact_seconds = 0.0

@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 
 from chroma_nb.engine.arrays import Positions
-from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta
 from chroma_nb.engine.storage import changelog, records
 from chroma_nb.engine.storage.catalog import CollectionRow
@@ -29,7 +29,7 @@ def _load(connection: sqlite3.Connection, row: CollectionRow, memory: Collection
     memory.clear()
     memory.generation = row.generation
     if row.dimension is not None:
-        memory.exact = ExactIndex(row.parameters.space, row.dimension)
+        memory.exact = CertifiedIndex(row.parameters.space, row.dimension)
     memory.apply(Delta(seq=row.seq, next_slot=row.next_slot, positions=positions, ids=ids, slots=slots, norms=norms))
 
 

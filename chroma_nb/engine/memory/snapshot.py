@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints
-from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.storage import records
@@ -160,11 +160,11 @@ class Snapshot:
             embeddings[there] = self.matrix[self.memory.slots[rows[there]]]
         return embeddings
 
-    def exact_index(self) -> ExactIndex:
+    def exact_index(self) -> CertifiedIndex:
         """The norms a scan needs, taken from the records on first use."""
         memory = self.memory
         if memory.exact is None:
-            exact = ExactIndex(self.row.parameters.space, self.store.dimension)
+            exact = CertifiedIndex(self.row.parameters.space, self.store.dimension)
             _, _, slots, norms = records.header_columns(self.connection, self.row.number, self.row.hidden)
             exact.extend(slots, norms, memory.next_slot)
             memory.exact = exact

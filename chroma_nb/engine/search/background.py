@@ -20,6 +20,9 @@ from uuid import UUID
 
 from chroma_nb._processors import may_use_threads
 from chroma_nb.engine import threads
+from chroma_nb.engine.index import code_files
+from chroma_nb.engine.index.certified import codes_pay
+from chroma_nb.engine.index.codes import BLOCK_ROWS
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.search import planner
@@ -42,19 +45,23 @@ class GraphBuilder:
         self._cache = cache
         self._mutex = threading.Lock()  # entered by itself, as in locks.py
         self._changed = threading.Condition(self._mutex)
-        self._due: dict[str, tuple[float, CollectionInMemory]] = {}
+        self._due: dict[str, tuple[float, int | None, CollectionInMemory]] = {}
         self._stopping = False
         self._working = False
         self._thread: threading.Thread | None = None
 
     def written(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A call changed this collection: consider it again when it has been idle for a while."""
-        if memory.searchable >= planner.BATCH_ROWS and self._wanted(row, memory):
+        if memory.searchable >= planner.BATCH_ROWS and (
+            self._wanted(row, memory) or lacks_codes(row.dimension, memory)
+        ):
             self._request(row, memory, IDLE_SECONDS)
 
     def loaded(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """A collection was loaded: its graph may lie in the cache."""
-        if memory.searchable and self._wanted(row, memory):
+        """A collection was loaded: its codes and its graph may lie in the cache."""
+        codes = lacks_codes(row.dimension, memory)
+        codes = codes and (memory.searchable >= planner.BATCH_ROWS or self._is_coded(row))
+        if memory.searchable and (codes or self._wanted(row, memory)):
             self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
 
     def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
@@ -64,6 +71,11 @@ class GraphBuilder:
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A query was run: start when exact searching has cost its share of a build."""
+        if row.id not in self._due and lacks_codes(row.dimension, memory):
+            if memory.exact is not None and memory.exact.is_coding_due:
+                self._request(row, memory, 0.0)
+            elif memory.searchable >= planner.BATCH_ROWS:
+                self._request(row, memory, IDLE_SECONDS)
         if memory.exact_seconds > 0.0 and row.id not in self._due and self._wanted(row, memory):
             dimension = row.dimension or 1
             live, seconds = memory.searchable, memory.exact_seconds
@@ -71,18 +83,19 @@ class GraphBuilder:
                 self._request(row, memory, 0.0)
 
     def _is_cached(self, row: CollectionRow) -> bool:
-        return self._cache is not None and any(self._cache.glob("*.json"))
+        return self._is_coded(row) or (self._cache is not None and any(self._cache.glob("*.json")))
+
+    def _is_coded(self, row: CollectionRow) -> bool:
+        return self._cache is not None and code_files.has(self._cache, row.id, row.generation)
 
     def _wanted(self, row: CollectionRow, memory: CollectionInMemory) -> bool:
-        if row.dimension is None or memory.searchable * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
-            return False
-        return HnswIndex.available() and not _is_good(memory)
+        return wants_graph(row.dimension, memory)
 
     def _request(self, row: CollectionRow, memory: CollectionInMemory, delay: float) -> None:
         with self._mutex:
             if self._stopping:
                 return
-            self._due[row.id] = (time.monotonic() + delay, memory)
+            self._due[row.id] = (time.monotonic() + delay, row.dimension, memory)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="chroma_nb graphs", daemon=True)
                 self._thread.start()
@@ -113,8 +126,8 @@ class GraphBuilder:
                 ident = min(self._due, key=lambda key: self._due[key][0])
                 remaining = self._due[ident][0] - time.monotonic()
                 if remaining <= 0:
-                    _, memory = self._due.pop(ident)
-                    if _is_good(memory):
+                    _, dimension, memory = self._due.pop(ident)
+                    if _is_good(memory) and not lacks_codes(dimension, memory):
                         continue
                     self._working = True
                     return ident
@@ -151,6 +164,23 @@ class GraphBuilder:
         if self._thread is not None and self._thread is not threading.current_thread() and may_use_threads():
             self._thread.join()
         self._thread = None
+
+
+def wants_graph(dimension: int | None, memory: CollectionInMemory) -> bool:
+    """Whether a collection is large enough for a graph and has none that is good. Below CODED_ROWS codes do."""
+    if dimension is None or memory.searchable * dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
+        return False
+    if memory.searchable < planner.CODED_ROWS and codes_pay(memory.next_slot, dimension):
+        return False
+    return HnswIndex.available() and not _is_good(memory)
+
+
+def lacks_codes(dimension: int | None, memory: CollectionInMemory) -> bool:
+    """Whether there are vectors, more than a search codes by the way, without codes."""
+    if dimension is None or not codes_pay(memory.next_slot, dimension):
+        return False
+    codes = None if memory.exact is None else memory.exact.codes
+    return memory.next_slot - (0 if codes is None else codes.end) >= BLOCK_ROWS
 
 
 def _is_good(memory: CollectionInMemory) -> bool:

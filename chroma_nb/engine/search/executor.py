@@ -40,10 +40,11 @@ class Search:
             k=k,
             queries=len(queries),
             graph=graph,
+            codes=memory.exact is not None and memory.exact.has_codes_for(len(queries)),
         )
         found = self._search(plan, queries, min(k, memory.searchable), allowed)
         self.steps.update(
-            method=plan.method,
+            method="codes" if self.steps.pop("by_codes", 0) else plan.method,
             reason=plan.reason,
             records=memory.live,
             allowed=memory.live if allowed is None else len(allowed),
@@ -89,18 +90,21 @@ class Search:
             )
             for number, nearest in zip(missing, self._exactly(instead, queries[missing], k, allowed), strict=True):
                 found[number] = nearest
+            self.steps["by_codes"] = 0
         return [nearest for nearest in found if nearest is not None]
 
     def _exactly(self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None) -> list[tuple[Ints, Float64]]:
         memory, started = self.snapshot.memory, time.perf_counter()
         exact, view = self.snapshot.exact_index(), self.snapshot.matrix
         if plan.method == "gather":
-            return exact.search(view, queries, k, memory.row_of_slot, among=allowed)
+            found, by_codes = exact.counted_search(view, queries, k, memory.row_of_slot, among=allowed)
+            self.steps["by_codes"] = by_codes
+            return found
         dead = memory.dead_mask()
         if allowed is not None:
             dead = np.ones(memory.next_slot, np.bool_)
             dead[allowed] = False
-        found = exact.search(view, queries, k, memory.row_of_slot, dead=dead)
+        found, self.steps["by_codes"] = exact.counted_search(view, queries, k, memory.row_of_slot, dead=dead)
         memory.exact_seconds += time.perf_counter() - started
         return found
 

@@ -33,6 +33,9 @@ SMALLEST_EF: Final = 200
 #: A batch of queries this large is cheaper by one matrix product, as long as the records are few.
 BATCH: Final = 32
 BATCH_ROWS: Final = 50_000
+#: With codes a graph is for single queries (fewer than CODED_BATCH), over so many records.
+CODED_BATCH: Final = 3
+CODED_ROWS: Final = 100_000
 #: Share of a build's estimated cost that exact searches may cost before it is started.
 SHARE_OF_BUILD: Final = 0.1
 #: Seconds a build costs per vector of 384 dimensions (one thread).
@@ -64,13 +67,15 @@ class GraphState:
     ef_search: int | None
 
 
-def plan(*, live: int, allowed: int | None, k: int, queries: int, graph: GraphState | None) -> Plan:
-    """Choose. ``allowed``: records that pass the filter (None: no filter)."""
+def plan(
+    *, live: int, allowed: int | None, k: int, queries: int, graph: GraphState | None, codes: bool = False
+) -> Plan:
+    """Choose. ``allowed``: records that pass the filter (None: no filter); ``codes``: exact searches go by them."""
     wanted = live if allowed is None else allowed
     if not wanted or not k:
         return Plan("nothing", "no record can match")
     k = min(k, wanted)
-    refusal = _why_no_graph(live, k, queries, graph)
+    refusal = _why_no_graph(live, k, queries, graph, codes)
     if allowed is None:
         if graph is None or refusal:
             return Plan("scan", refusal)
@@ -85,7 +90,9 @@ def plan(*, live: int, allowed: int | None, k: int, queries: int, graph: GraphSt
     return Plan("graph, then filter", exactly.reason, candidates, effort(candidates, graph))
 
 
-def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None) -> str:
+def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, codes: bool) -> str:
+    if codes and (queries >= CODED_BATCH or live < CODED_ROWS):
+        return "codes prove the result as fast"
     if graph is None:
         return "no graph yet"
     if k > LARGEST_SHARE * live:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.index import code_files, graph_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.engine.search.background import GraphBuilder
+from chroma_nb.engine.search.background import GraphBuilder, lacks_codes, wants_graph
+from chroma_nb.engine.search.coding import CodeSource
 from chroma_nb.engine.search.graph import GraphSource
 from chroma_nb.engine.storage import catalog, directory, migrations
 from chroma_nb.engine.storage.catalog import CollectionRow
@@ -90,6 +91,7 @@ class Maintenance:
         stores.forget(row.number, before=row.generation + 1)
         if self._cache is not None:
             had_graph |= graph_files.drop(self._cache, row.id, before=row.generation + 1)
+            code_files.drop(self._cache, row.id, before=row.generation + 1)
 
         def tell(now: Snapshot) -> None:
             self._builder().compacted(now.row, now.memory, at_once=had_graph)
@@ -153,6 +155,7 @@ class Maintenance:
             self.sweep(keep_previous=False)
             if self._cache is not None:
                 graph_files.drop(self._cache, row.id)
+                code_files.drop(self._cache, row.id)
             return self.compact(UUID(row.id))
 
     def verify(self) -> list[str]:
@@ -177,7 +180,37 @@ class Maintenance:
             wrong += [f"collection [{row.name}]: {finding}" for finding in of_collection]
         return wrong
 
-    # --- graphs (called by the background thread) -------------------------------------------------------------------
+    # --- codes and graphs (called by the background thread) ---------------------------------------------------------
+
+    def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
+        """Make what a collection lacks: codes first, which are soon made."""
+
+        def lacks(snapshot: Snapshot) -> tuple[bool, bool]:
+            dimension, memory = snapshot.row.dimension, snapshot.memory
+            return lacks_codes(dimension, memory), wants_graph(dimension, memory)
+
+        codes, graph = self._transactions.read_collection(collection_id, lacks)
+        if codes:
+            self.build_codes(collection_id, cancelled)
+        if graph:
+            self.build_graph(collection_id, cancelled)
+
+    def build_codes(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
+        """Load the collection's codes from its cache file, or make them, and save what is new; True when there are."""
+        source = self._transactions.read_collection(collection_id, CodeSource.of)
+        if source is None:
+            return False
+        if self._cache is not None:
+            source.load(self._cache, mapped=self._transactions.stores.mapped)
+        if not source.make(cancelled):
+            return False
+        if self._cache is not None and not self._transactions.connections.read_only:
+            with contextlib.suppress(ChromaError):  # they are in place, saved or not
+                if not self._transactions.durable:  # codes must not outlive the commits that gave vectors their slots
+                    self._transactions.write(migrations.renumber, durable=True)
+                source.save(self._cache)
+                self._drop_if_outdated(self._cache, source.row)
+        return True
 
     def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
         """Load the collection's graph from its cache file, or build it; True when one is in place."""
@@ -202,7 +235,7 @@ class Maintenance:
         return True
 
     def _drop_if_outdated(self, cache: Path, row: CollectionRow) -> None:
-        """Remove a graph that was saved for a collection that was deleted or compacted meanwhile."""
+        """Remove what was saved for a collection that was deleted or compacted meanwhile."""
 
         def generation(connection: Connection) -> int | None:
             found = connection.execute("SELECT generation FROM collections WHERE id = ?", (row.id,)).fetchone()
@@ -210,6 +243,7 @@ class Maintenance:
 
         if self._transactions.read(generation) != row.generation:
             graph_files.drop(cache, row.id, before=row.generation + 1)
+            code_files.drop(cache, row.id, before=row.generation + 1)
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -232,13 +266,16 @@ class Maintenance:
             rows = catalog.all_collections(connection)
             self._transactions.stores.sweep(rows, keep_previous=keep_previous)
             if self._cache is not None:
-                graph_files.sweep(self._cache, {row.id: row.generation for row in rows})
+                generations = {row.id: row.generation for row in rows}
+                graph_files.sweep(self._cache, generations)
+                code_files.sweep(self._cache, generations)
 
         self._transactions.connections.write(sweep)
 
     def sweep_if_needed(self) -> None:
-        """As ``sweep``, when there is a file that no collection names, or a saved graph."""
-        if self._transactions.stores.orphans() or (self._cache is not None and graph_files.exist(self._cache)):
+        """As ``sweep``, when there is a file that no collection names, or a saved graph, or saved codes."""
+        cached = self._cache is not None and (graph_files.exist(self._cache) or code_files.exist(self._cache))
+        if cached or self._transactions.stores.orphans():
             self.sweep()
 
     def sweep_staged(self, write: Callable[[Callable[[Connection], bool]], bool]) -> None:
@@ -252,6 +289,7 @@ class Maintenance:
         """Make room of what can be made again: saved graphs, and older generations of vectors."""
         if self._cache is not None:
             graph_files.clear(self._cache)
+            code_files.clear(self._cache)
         self.sweep(keep_previous=False)
 
 

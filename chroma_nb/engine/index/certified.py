@@ -1,0 +1,355 @@
+"""Exact nearest neighbours from 8-bit codes: a quarter of the bytes is read, and the result is proved.
+
+For one query: ``codes.py`` bounds each row's key from below. The k rows of least bound are measured in float64,
+which gives a distance T that k rows reach; every row whose bound is not above T's key is measured, too. A row that
+is not measured is farther than T. So the result is that of ``exact.py`` for any vectors; where codes bound badly
+(clusters far tighter than their distance from the centre, say) many rows are measured, or everything is scanned.
+Several queries: ``certified_batches.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from chroma_nb.engine.arrays import Float64, Mask, Slots
+from chroma_nb.engine.index import int8_products
+from chroma_nb.engine.index.certified_batches import nearest_to_each
+from chroma_nb.engine.index.codes import Block, Codes, Frame, Queries, float64_error, rounded_up, sample_of
+from chroma_nb.engine.index.exact import ExactIndex
+from chroma_nb.engine.threads import Halt, in_parts
+from chroma_nb.types import Matrix, Vector
+
+#: Fewer dimensions, or rows, are scanned as fast.
+SMALLEST_DIMENSION: Final = 32
+FEWEST_ROWS: Final = 8_192
+#: For batches: so many queries, and rows.
+SMALLEST_BATCH: Final = 3
+FEWEST_ROWS_FOR_A_BATCH: Final = 2_048
+#: So few allowed rows are measured by exact.py.
+FEW_ALLOWED: Final = 2_000
+#: Of more than this share all are bounded and the others passed over.
+GATHERED_SHARE: Final = 0.25
+#: Results wanted, and rows left to measure, beyond which everything is scanned, as shares of all rows.
+LARGEST_WANTED: Final = 1 / 16
+LARGEST_LEFT: Final = 0.15
+#: Rows left to measure beyond which float32 looks at them first.
+NARROWED: Final = 2_048
+#: Bytes of codes that are given to a thread of their own.
+_BYTES_OF_A_THREAD: Final = 12_000_000
+#: Seconds a code of 384 dimensions takes to make, a float32 vector to scan, and to multiply in a batch.
+CODING_SECONDS: Final = 1.6e-6
+_SCAN_SECONDS: Final = 3e-8
+_MULTIPLY_SECONDS: Final = 6e-9
+#: A call makes codes for so long at most; longer is for the background.
+_LONGEST_WAIT: Final = 0.5
+#: When there are so many times the rows for which a frame was chosen, another is.
+_OUTGROWN: Final = 4
+#: Of more queries than this, the first for which codes say too little speaks for the others.
+_TRIED: Final = 8
+_GROUP: Final = 64
+_COPIED: Final = 256
+_GATHERED: Final = 2_048
+_U: Final = np.float32(2.0**-24)
+#: The inverse of a greater norm has not all digits in float32.
+_LARGEST_NORM: Final = 1e37
+
+#: A block, or some of its slots.
+Part: TypeAlias = tuple[Block, Slots | None]
+
+
+def codes_pay(rows: int, dimension: int, queries: int = 1) -> bool:
+    """Whether codes make searches of so many queries among so many rows faster."""
+    fewest = FEWEST_ROWS if queries < SMALLEST_BATCH else FEWEST_ROWS_FOR_A_BATCH
+    return rows >= fewest and dimension >= SMALLEST_DIMENSION and int8_products.available()
+
+
+class CertifiedIndex(ExactIndex):
+    """As ``ExactIndex``, with the same results; searches go by codes where there are any and they are faster.
+
+    Codes are made by the searches themselves once scanning has cost what making them costs, or by ``make_codes``
+    (in the background).
+    """
+
+    def __init__(self, space: str, dimension: int) -> None:
+        super().__init__(space, dimension)
+        self.codes: Codes | None = None
+        self._coding = threading.Lock()
+        self._scanned_seconds = 0.0
+
+    # --- codes ----------------------------------------------------------------------------------------------
+
+    def make_codes(
+        self, vectors: Matrix, cancelled: Callable[[], bool] = lambda: False, *, anew: bool | None = None
+    ) -> bool:
+        """Bring the codes up to the slots known; False when ``cancelled``, or there is nothing to code.
+
+        ``anew``: with another frame; by default where the collection has outgrown the one there is.
+        """
+        with self._coding:
+            end = min(self.slots, len(vectors))  # others may add some meanwhile
+            codes = self.codes
+            if codes is None or (self._outgrown(codes) if anew is None else anew):
+                frame = self._frame(vectors[:end])
+                if frame is None:
+                    return False
+                codes = Codes(frame)
+            codes = codes.extended(vectors[:end], cancelled)
+            if codes.end < end:
+                return False
+            self.codes = codes
+            return True
+
+    def adopt(self, codes: Codes) -> bool:
+        """Take codes that were made elsewhere (of a file) where there are none yet; whether they were taken."""
+        with self._coding:
+            if self.codes is not None or codes.end > self.slots or codes.frame.dimension != self.dimension:
+                return False
+            self.codes = codes
+            return True
+
+    def norms(self, end: int) -> Float64:
+        """The norm of each slot below ``end``; 0 where there is no record's vector."""
+        return self._norms[:end]
+
+    def _outgrown(self, codes: Codes) -> bool:
+        return self.slots > _OUTGROWN * codes.frame.rows
+
+    def _frame(self, vectors: Matrix) -> Frame | None:
+        slots = np.flatnonzero(self._norms[: len(vectors)] > 0)
+        if not len(slots):
+            return None
+        return Frame.chosen_for(self.distance.space, sample_of(vectors, slots), len(vectors))
+
+    def has_codes_for(self, count: int) -> bool:
+        """Whether a search of so many queries goes by codes."""
+        return self.codes is not None and codes_pay(self.slots, self.dimension, count)
+
+    @property
+    def is_coding_due(self) -> bool:
+        """Whether scanning has cost what coding does, and no search waits for that much."""
+        missing = self.slots - (0 if self.codes is None else self.codes.end)
+        return missing > 0 and self._scanned_seconds >= missing * self.dimension / 384 * CODING_SECONDS
+
+    def _codes_for(self, vectors: Matrix, count: int) -> Codes | None:
+        """The codes of all slots: there, or worth making now; else None."""
+        codes, share = self.codes, self.dimension / 384
+        if codes is not None and codes.end == self.slots and not self._outgrown(codes):
+            return codes
+        whole = self.slots * share * CODING_SECONDS
+        anew = codes is None or (self._outgrown(codes) and whole <= _LONGEST_WAIT)
+        cost = whole if codes is None or anew else (self.slots - codes.end) * share * CODING_SECONDS
+        scan = self.slots * share * (_SCAN_SECONDS if count < SMALLEST_BATCH else count * _MULTIPLY_SECONDS)
+        if cost > min(_LONGEST_WAIT, self._scanned_seconds + scan) or self._coding.locked():  # by the background
+            self._scanned_seconds += scan
+            return None
+        made = self.make_codes(vectors, anew=anew)
+        return self.codes if made and self.codes is not None and self.codes.end == self.slots else None
+
+    # --- searching ------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        vectors: Matrix,
+        queries: Matrix,
+        k: int,
+        order: Slots,
+        *,
+        among: Slots | None = None,
+        dead: Mask | None = None,
+    ) -> list[tuple[Slots, Float64]]:
+        """As ``ExactIndex.search``."""
+        return self.counted_search(vectors, queries, k, order, among=among, dead=dead)[0]
+
+    def counted_search(
+        self,
+        vectors: Matrix,
+        queries: Matrix,
+        k: int,
+        order: Slots,
+        *,
+        among: Slots | None = None,
+        dead: Mask | None = None,
+    ) -> tuple[list[tuple[Slots, Float64]], int]:
+        """As ``search``, and how many of the queries were answered by codes, not by a scan."""
+        codes = self._codes_that_pay(vectors, len(queries), k, among)
+        if codes is None:
+            return super().search(vectors, queries, k, order, among=among, dead=dead), 0
+        parts, mask = self._parts(codes, among, dead)
+        with np.errstate(all="ignore"):
+            found: list[tuple[Slots, Float64] | None] = [None] * len(queries)
+            if len(queries) >= SMALLEST_BATCH:
+                blocks = [block if slots is None else block.pick(slots - block.first) for block, slots in parts]
+                found = nearest_to_each(codes, blocks, vectors, queries, k, order, mask, self.distance)
+                parts = [(block, None) for block in blocks]
+            left = [number for number, nearest in enumerate(found) if nearest is None]
+            for number in left:
+                found[number] = self._nearest_by_codes(codes, parts, vectors, queries[number], k, order, mask)
+                if found[number] is None and len(left) > _TRIED:  # nor will they for the others
+                    break
+            left = [number for number, nearest in enumerate(found) if nearest is None]
+            scanned = iter(super().search(vectors, queries[left], k, order, among=among, dead=dead) if left else ())
+            nearest_to_all = [next(scanned) if nearest is None else nearest for nearest in found]
+            return nearest_to_all, len(queries) - len(left)
+
+    def _codes_that_pay(self, vectors: Matrix, count: int, k: int, among: Slots | None) -> Codes | None:
+        allowed = self.slots if among is None else len(among)
+        if among is not None and allowed <= FEW_ALLOWED:
+            return None
+        if k > LARGEST_WANTED * allowed or not codes_pay(self.slots, self.dimension, count):
+            return None
+        return self._codes_for(vectors, count)
+
+    def _parts(self, codes: Codes, among: Slots | None, dead: Mask | None) -> tuple[list[Part], Mask | None]:
+        """What is to be bounded, and a mask of the slots to pass over."""
+        if among is None:
+            return [(block, None) for block in codes.blocks], dead
+        if len(among) > GATHERED_SHARE * self.slots:
+            mask = np.ones(self.slots, np.bool_)
+            mask[among] = False
+            return [(block, None) for block in codes.blocks], mask
+        return [
+            (block, slots[start : start + _GATHERED])
+            for block, slots in codes.parts_of(np.sort(among))
+            for start in range(0, len(slots), _GATHERED)
+        ], None
+
+    def _nearest_by_codes(
+        self, codes: Codes, parts: list[Part], vectors: Matrix, query: Vector, k: int, order: Slots, dead: Mask | None
+    ) -> tuple[Slots, Float64] | None:
+        """The k nearest to one query; None where codes say too little."""
+        queries = Queries(codes, query[None])
+        if not queries.usable[0]:
+            return None
+        bounds = _LowerBounds(parts, queries, dead)
+        first = bounds.lowest(k)
+        if first is None:
+            return None
+        nearest = self._nearest(vectors, query, bounds.slots(first), k, order)
+        if len(first) < k:  # no others are allowed
+            return nearest
+        limit = rounded_up(queries.limits(queries.keys(nearest[1][-1:])))[0]
+        if np.isnan(limit):
+            return None
+        near = bounds.at_most(limit)
+        if len(near) > max(NARROWED, LARGEST_LEFT * bounds.count):
+            return None
+        slots = bounds.slots(near)
+        if len(near) > max(NARROWED, 4 * k):
+            slots = self._by_float32(vectors, query, slots, k)
+        return self._nearest(vectors, query, slots, k, order)
+
+    def _by_float32(self, vectors: Matrix, query: Vector, slots: Slots, k: int) -> Slots:
+        """Of ``slots`` those that float32 cannot rule out.
+
+        By differences, whose errors are relative to the distance, wherever the origin is: with u = 2^-24 a sum of d
+        squares of differences is wrong by (d + 3) u of itself. For cosine |x/|x| - q/|q||^2 / 2 is taken, in which
+        x/|x| and q/|q| are wrong by 3 u of length in all, and their difference by u; a sum of d products (ip) by
+        (d + 3) u |x||q|. Twice that is allowed for.
+        """
+        asked = np.asarray(query, np.float32)
+        if not np.array_equal(asked, query) or not self._largest_norm <= _LARGEST_NORM:
+            return slots
+        cosine, l2 = self.distance.scale_is_inverse_norm, self.distance.bias_is_half_square
+        if cosine:
+            self.prepare(vectors)
+            asked = np.asarray(query / np.linalg.norm(query.astype(np.float64)), np.float32)
+        relative, absolute = np.float32(2 * (self.dimension + 8)) * _U, np.float32(0 if not cosine else 8) * _U
+        values, errors = np.empty(len(slots), np.float32), np.empty(len(slots), np.float32)
+        room = np.empty((_COPIED, self.dimension), np.float32)
+        for start in range(0, len(slots), _COPIED):
+            some = slots[start : start + _COPIED]
+            rows, value, error = room[: len(some)], values[start : start + _COPIED], errors[start : start + _COPIED]
+            np.take(vectors, some, axis=0, out=rows, mode="clip")
+            if cosine:
+                rows *= self._scale[some, None]
+            if cosine or l2:
+                rows -= asked
+                np.vecdot(rows, rows, out=value)
+                error[:] = value * relative + (2 * np.sqrt(value) + absolute) * absolute
+            else:
+                np.vecdot(rows, asked, out=value)
+                error[:] = relative * (np.sqrt(np.vecdot(rows, rows) * np.vecdot(asked, asked)) + 1)
+                np.subtract(1, value, out=value)
+            if cosine:
+                zero = self._norms[some] == 0
+                value[zero], error[zero] = 2, 0
+        # Underflow; and what float64 gets wrong, where float32 is asked about distances that are as small.
+        errors += np.float32(self.dimension * 2.0**-125 + (2 * float64_error(self.dimension) if cosine else 0.0))
+        worst = np.partition(values + errors, k - 1)[k - 1]
+        left: Slots = slots[~(values - errors > np.nextafter(worst, np.float32(np.inf)))]
+        return left
+
+
+class _LowerBounds:
+    """``lower`` of every row of some parts, and the minima of groups of rows."""
+
+    def __init__(self, parts: list[Part], queries: Queries, dead: Mask | None) -> None:
+        """Bounds for the first of ``queries``."""
+        named = [some for block, slots in parts if (some := block.gathered if slots is None else slots) is not None]
+        #: None: the rows are the slots from 0 on.
+        self._slots: Slots | None = np.concatenate(named) if named else None
+        starts = np.cumsum([0, *(len(block) if slots is None else len(slots) for block, slots in parts)]).tolist()
+        self.count = starts[-1]
+        self._bounds = np.empty(-(-self.count // _GROUP) * _GROUP, np.float32)
+        self._bounds[self.count :] = np.inf
+        units, step = queries.units[0], queries.steps[0]
+
+        def bound(number: int) -> None:
+            """The bounds of one part."""
+            block, slots = parts[number]
+            if slots is not None:
+                block = block.pick(slots - block.first)
+            out = self._bounds[starts[number] : starts[number + 1]]
+            np.add(int8_products.products(units, block.codes), queries.margins(block)[0], out=out)
+            out *= block.scales
+            out *= -step
+            out += block.biases
+            if dead is not None:
+                np.copyto(out, np.inf, where=dead[block.first : block.end])
+
+        halt = Halt()
+
+        def work(first: int, last: int) -> None:
+            """The bounds of some parts; between two an interrupt is delivered."""
+            for number in range(first, last):
+                if halt.is_asked:
+                    return
+                bound(number)
+
+        bytes_of_a_part = max(1, self.count * len(units) // max(1, len(parts)))
+        in_parts(len(parts), -(-_BYTES_OF_A_THREAD // bytes_of_a_part), work, halt)
+        # Group g is the rows g, g + n/64, ...: the minimum of 64 rows laid side by side.
+        self._minima = self._bounds.reshape(_GROUP, -1).min(axis=0)
+
+    def slots(self, places: Slots) -> Slots:
+        """The slots of rows."""
+        return places if self._slots is None else self._slots[places]
+
+    def lowest(self, k: int) -> Slots | None:
+        """The k rows of least bound, or all there are; None where bounds are no numbers."""
+        if np.isnan(self._minima).any():
+            return None
+        places: Slots = np.arange(len(self._bounds))
+        if 2 * k <= len(self._minima):  # k groups hold k rows at or below the k-th least minimum
+            places = self._members(np.argpartition(self._minima, k - 1)[:k])
+        if k < len(places):
+            places = places[np.argpartition(self._bounds[places], k - 1)[:k]]
+        return places[self._bounds[places] < np.inf]
+
+    def at_most(self, limit: np.float32) -> Slots:
+        """The rows whose bound is not above ``limit``, ascending or not."""
+        groups = np.flatnonzero(self._minima <= limit)
+        if 4 * len(groups) > len(self._minima):
+            places = np.flatnonzero(self._bounds <= limit)
+        else:
+            places = self._members(groups)
+            places = places[self._bounds[places] <= limit]
+        return places if limit < np.inf else places[self._bounds[places] < np.inf]
+
+    def _members(self, groups: Slots) -> Slots:
+        members: Slots = (groups[:, None] + np.arange(_GROUP) * len(self._minima)).ravel()
+        return members

@@ -1,0 +1,408 @@
+"""Cache files of codes: ``<collection uuid>.<generation>.codes``, a header and whole blocks, mapped by all processes.
+
+Derived data: losing a file costs coding the vectors again, so whatever is odd about one is a reason to forget it.
+A wrong code would be a wrong answer, unlike a wrong link of a graph, so a block counts only when its checksum is
+right, when it was written at no later seq than the collection is at (a restored backup goes back), when it was made of
+vectors of the norms that the records have now, and when its bounds hold for a sample of the vectors themselves.
+
+A file is made beside and renamed. It grows by whole blocks, under its lock, and never shrinks: another process may
+have mapped it. The rows behind the last whole block are coded in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import mmap
+import os
+import secrets
+import stat
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from chroma_nb.engine import locks
+from chroma_nb.engine.arrays import Float64, Mask
+from chroma_nb.engine.index.codes import BLOCK_ROWS, SLACK, Block, Codes, Frame, coded
+from chroma_nb.engine.storage.vectors import TEMPORARY, sync_directory
+from chroma_nb.types import Json, Matrix
+
+_MAGIC: Final = b"chroma_nb codes\n"
+_FORMAT: Final = 1
+_ENDING: Final = ".codes"
+_PAGE: Final = 4096
+#: No header of ours is larger: a rotation of 1,024 dimensions is 8 MB.
+_HEADER_LIMIT: Final = 1 << 24
+#: Rows of a block whose bounds are compared with the vectors.
+_SAMPLE: Final = 64
+#: One record, as an array of one.
+_Record: TypeAlias = npt.NDArray[np.void]
+_PREFIX: Final = np.dtype([("magic", "S16"), ("length", "<u8"), ("sha256", "V32")])
+
+
+class _OddFileError(Exception):
+    """The file is not what we would have written."""
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+def save(
+    codes: Codes, norms: Float64, directory: Path, collection_id: str, generation: int, seq: int, covers: int
+) -> None:
+    """Write the whole blocks as they are at ``seq``, or append those that a file lacks; failing is one warning.
+
+    ``covers``: the slots below are all of records or dead for ever; later blocks are left out. ``norms``: by slot.
+    """
+    blocks = [block for block in codes.blocks if len(block) == BLOCK_ROWS and block.end <= covers]
+    if not blocks:
+        return
+    path = directory / _file_name(collection_id, generation)
+    identity = _identity(collection_id, generation, codes.frame.space, codes.frame.dimension)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _append(path, identity, codes.frame, blocks, norms, seq):
+            _make(path, identity, codes.frame, blocks, norms, seq)
+    except OSError as error:
+        warnings.warn(
+            f"the codes for searching were not saved in {directory} ({error}); they will be made when needed again",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _make(path: Path, identity: Json, frame: Frame, blocks: list[Block], norms: Float64, seq: int) -> None:
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
+    try:
+        # Locked until it has its name: whoever sweeps sees that somebody is writing it.
+        with os.fdopen(locks.create_claimed(draft), "rb+") as file:
+            file.write(_header(identity, frame))
+            for number, block in enumerate(blocks):
+                file.write(_record(block, number, norms, seq).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+            draft.rename(path)
+        sync_directory(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+
+
+def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], norms: Float64, seq: int) -> bool:
+    """Append the blocks that are missing; False when there is no file of this frame."""
+    try:
+        descriptor = _open(path, os.O_RDWR)
+    except (OSError, _OddFileError):
+        return False
+    with os.fdopen(descriptor, "rb+") as file:
+        if not locks.claim(descriptor):
+            return True  # another is appending the same
+        try:
+            stored, start = _read_header(file.read(_HEADER_LIMIT), identity)
+        except _OddFileError:
+            return False
+        if not _same(stored, frame):
+            return False
+        size = _record_type(frame.dimension).itemsize
+        there = max(0, os.fstat(descriptor).st_size - start) // size
+        for number, block in enumerate(blocks):
+            if number >= there or not _is_whole(_read_at(descriptor, start + number * size, frame.dimension), number):
+                _write_at(descriptor, _record(block, number, norms, seq).tobytes(), start + number * size)
+        os.fsync(descriptor)
+    return True
+
+
+def _write_at(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _read_at(descriptor: int, offset: int, dimension: int) -> _Record:
+    kind = _record_type(dimension)
+    data = os.pread(descriptor, kind.itemsize, offset)
+    return np.frombuffer(data, kind) if len(data) == kind.itemsize else np.zeros(1, kind)
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+def load(
+    directory: Path,
+    collection_id: str,
+    generation: int,
+    space: str,
+    vectors: Matrix,
+    norms: Float64,
+    live: Mask,
+    seq: int,
+    *,
+    mapped: bool = True,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Codes | None:
+    """The codes in the cache, up to the first block that is not right; None when there are none.
+
+    ``vectors``, ``norms`` and ``live`` (whether a record has it) by slot, at ``seq``. A damaged file is removed if that
+    is allowed.
+    """
+    path = directory / _file_name(collection_id, generation)
+    try:
+        with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            whole = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if mapped and size else file.read()
+        identity = _identity(collection_id, generation, space, vectors.shape[1])
+        frame, start = _read_header(memoryview(whole), identity)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, _OddFileError):
+        _unlink(path)
+        return None
+    kind = _record_type(frame.dimension)
+    count = min(len(vectors) // BLOCK_ROWS, max(0, size - start) // kind.itemsize)
+    if not count:
+        return None
+    records, blocks = np.frombuffer(whole, kind, count, start), []
+    for number in range(count):
+        if cancelled():
+            return None
+        record = records[number : number + 1]
+        first = number * BLOCK_ROWS
+        part = slice(first, first + BLOCK_ROWS)
+        if not (_is_whole(record, number) and int(record["seq"][0]) <= seq):
+            break
+        block = _block(record, first)
+        if not _fits(frame, block, record["norms"][0], vectors[part], norms[part], live[part]):
+            break
+        blocks.append(block)
+    if len(blocks) < count:
+        _unlink(path)
+    return Codes(frame, tuple(blocks)) if blocks else None
+
+
+def _is_whole(record: _Record, number: int) -> bool:
+    return int(record["number"][0]) == number and int(record["checksum"][0]) == _checksum(record)
+
+
+def _checksum(record: _Record) -> int:
+    """Of all that stands before the checksum, which is last."""
+    return zlib.crc32(record.view(np.uint8)[:-8].data)
+
+
+def _block(record: _Record, first: int) -> Block:
+    return Block(
+        record["codes"][0],
+        record["scales"][0],
+        record["biases"][0],
+        residual=float(record["residual"][0]),
+        length=float(record["length"][0]),
+        longest=float(record["longest"][0]),
+        first=first,
+    )
+
+
+def _fits(frame: Frame, block: Block, made_of: Float64, vectors: Matrix, norms: Float64, live: Mask) -> bool:
+    """Whether a block is of these vectors: all norms, and the bounds of a sample that differs each time."""
+    if not np.array_equal(made_of[live], norms[live]):
+        return False
+    bounds = (block.residual, block.length, block.longest)
+    if not (all(map(math.isfinite, bounds)) and bool(np.isfinite(block.scales).all())):
+        return False
+    there = np.flatnonzero(live)
+    if not len(there):
+        return True
+    sample = np.sort(np.random.default_rng().choice(there, min(_SAMPLE, len(there)), replace=False))
+    picked, made = block.pick(sample), coded(frame, vectors[sample])
+    wrong = np.abs(picked.biases - made.biases) > 2 * SLACK * np.abs(made.biases)
+    # One step more or less: a product of matrices is not rounded alike on every machine.
+    far = np.abs(picked.codes.astype(np.int16) - made.codes).max(axis=1) > 1
+    scaled = np.abs(picked.scales - made.scales) > 1e-6 * made.scales
+    return not bool((wrong | far | scaled).any())
+
+
+# --- the header, and the records behind it -------------------------------------------------------------------
+def _identity(collection_id: str, generation: int, space: str, dimension: int) -> Json:
+    """What must be equal for a file to be of use."""
+    return {
+        "format": _FORMAT,
+        "collection": collection_id,
+        "generation": generation,
+        "space": space,
+        "dimension": dimension,
+        "block_rows": BLOCK_ROWS,
+    }
+
+
+def _header(identity: Json, frame: Frame) -> bytes:
+    facts = orjson.dumps(
+        {
+            **identity,
+            "exponent": frame.exponent,
+            "rows": frame.rows,
+            "centred": frame.centre is not None,
+            "rotated": frame.rotation is not None,
+        }
+    )
+    arrays = [np.ascontiguousarray(a, "<f8").tobytes() for a in (frame.centre, frame.rotation) if a is not None]
+    body = b"".join([len(facts).to_bytes(8, "little"), facts, *arrays])
+    prefix = np.array([(_MAGIC, len(body), np.void(hashlib.sha256(body).digest()))], _PREFIX).tobytes()
+    data = prefix + body
+    return data + bytes(-len(data) % _PAGE)
+
+
+def _read_header(data: memoryview | bytes, identity: Json) -> tuple[Frame, int]:
+    """The frame, and where the records begin."""
+    prefix = np.frombuffer(_part(data, 0, _PREFIX.itemsize), _PREFIX)[0]
+    length = int(prefix["length"])
+    _demand(prefix["magic"] == _MAGIC and length <= _HEADER_LIMIT, "not a file of codes")
+    body = _part(data, _PREFIX.itemsize, length)
+    _demand(hashlib.sha256(body).digest() == prefix["sha256"].tobytes(), "the header does not match its checksum")
+    after = 8 + int.from_bytes(body[:8], "little")
+    try:
+        facts = orjson.loads(body[8:after])
+    except ValueError as error:
+        raise _OddFileError(str(error)) from None
+    _demand(isinstance(facts, dict) and identity.items() <= facts.items(), "of another collection, or format")
+    numbers_there = all(isinstance(facts.get(name), int) for name in ("exponent", "rows", "centred", "rotated"))
+    _demand(numbers_there, "the header lacks a fact")
+    dimension = identity["dimension"]
+    numbers = np.frombuffer(body[after : after + (len(body) - after) // 8 * 8], "<f8").astype(np.float64)
+    centre = numbers[:dimension] if facts["centred"] else None
+    rotation = numbers[len(numbers) - dimension**2 :].reshape(dimension, dimension) if facts["rotated"] else None
+    _demand(len(numbers) == facts["centred"] * dimension + facts["rotated"] * dimension**2, "arrays of a wrong length")
+    end = _PREFIX.itemsize + length
+    return Frame(identity["space"], dimension, facts["exponent"], centre, rotation, facts["rows"]), end + -end % _PAGE
+
+
+def _part(data: memoryview | bytes, start: int, length: int) -> bytes:
+    part = bytes(data[start : start + length])
+    _demand(len(part) == length, "too short")
+    return part
+
+
+def _same(one: Frame, other: Frame) -> bool:
+    return (one.exponent, one.rows) == (other.exponent, other.rows) and all(
+        np.array_equal(_or_nothing(mine), _or_nothing(its))
+        for mine, its in ((one.centre, other.centre), (one.rotation, other.rotation))
+    )
+
+
+def _or_nothing(array: Float64 | None) -> Float64:
+    return np.empty(0) if array is None else array
+
+
+def _record_type(dimension: int) -> np.dtype[Any]:
+    """A whole block; the checksum, of what stands before it, ends it."""
+    return np.dtype(
+        [
+            ("codes", "i1", (BLOCK_ROWS, dimension)),
+            ("scales", "<f4", (BLOCK_ROWS,)),
+            ("biases", "<f4", (BLOCK_ROWS,)),
+            ("norms", "<f8", (BLOCK_ROWS,)),
+            ("residual", "<f8"),
+            ("length", "<f8"),
+            ("longest", "<f8"),
+            ("number", "<u8"),
+            ("seq", "<u8"),
+            ("unused", "V16"),
+            ("checksum", "<u8"),
+        ]
+    )
+
+
+def _record(block: Block, number: int, norms: Float64, seq: int) -> _Record:
+    record = np.zeros(1, _record_type(block.codes.shape[1]))
+    record["codes"], record["scales"], record["biases"] = block.codes, block.scales, block.biases
+    record["norms"] = norms[block.first : block.end]
+    record["residual"], record["length"], record["longest"] = block.residual, block.length, block.longest
+    record["number"], record["seq"] = number, seq
+    record["checksum"] = _checksum(record)
+    return record
+
+
+def _demand(truth: Any, otherwise: str) -> None:
+    if not truth:
+        raise _OddFileError(otherwise)
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+def has(directory: Path, collection_id: str, generation: int) -> bool:
+    """Whether there is a file of this collection."""
+    return (directory / _file_name(collection_id, generation)).exists()
+
+
+def exist(directory: Path) -> bool:
+    """Whether there are files that ``sweep`` may have to remove."""
+    return any(True for _ in _files(directory))
+
+
+def sweep(directory: Path, generations: Mapping[str, int]) -> None:
+    """Drop the codes of collections that are gone or have another generation, and what dead processes left.
+
+    ``generations``: by collection id. Only under the write lock, so that they are the latest.
+    """
+    known = {_file_name(ident, generation) for ident, generation in generations.items()}
+    _remove(directory, lambda path: path.name not in known)
+
+
+def drop(directory: Path, collection_id: str, *, before: int | None = None) -> bool:
+    """Drop the codes of a collection, those of generations ``before`` one if that is given; whether there were some."""
+
+    def unwanted(path: Path) -> bool:
+        ident, generation, *_ = [*path.name.split("."), ""]
+        return ident == collection_id and (before is None or not generation.isdigit() or int(generation) < before)
+
+    return _remove(directory, unwanted)
+
+
+def clear(directory: Path) -> bool:
+    """Drop all codes, to make room; whether there were some."""
+    return _remove(directory, lambda path: True)
+
+
+def _file_name(collection_id: str, generation: int) -> str:
+    return f"{collection_id}.{generation}{_ENDING}"
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    for pattern in (f"*{_ENDING}", f"*{_ENDING}.*{TEMPORARY}"):
+        yield from directory.glob(pattern)
+
+
+def _remove(directory: Path, unwanted: Callable[[Path], bool]) -> bool:
+    removed = False
+    for path in list(_files(directory)):
+        if path.suffix == TEMPORARY:
+            _remove_abandoned(path)
+        elif unwanted(path):
+            _unlink(path)
+            removed = True
+    return removed
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove a draft, unless somebody is writing it."""
+    try:
+        with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
+            if locks.claim(file.fileno()):
+                path.unlink()
+    except (OSError, _OddFileError):
+        pass  # another was faster, or it is none of ours
+
+
+def _open(path: Path, flags: int) -> int:
+    """Open what is a file and no link, pipe or device."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _OddFileError("not a file")
+    return descriptor
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):  # a read-only directory: the file stays and is refused again
+        path.unlink(missing_ok=True)

@@ -1,0 +1,151 @@
+"""Codes in an engine: made in the background, kept in the cache, told by explain, gone with what they belong to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+from engine_samples import create, nearest, records
+
+from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.index import certified, code_files, codes, int8_products
+from chroma_nb.engine.opening import SharedEngine
+from chroma_nb.engine.search import background, planner
+
+ROWS, COUNT, DIMENSION = 256, 900, 40
+
+pytestmark = pytest.mark.skipif(not int8_products.available(), reason="numkong is not installed")
+
+
+@pytest.fixture(autouse=True)
+def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (codes, code_files, background):
+        monkeypatch.setattr(module, "BLOCK_ROWS", ROWS)
+    for name in ("FEWEST_ROWS", "FEWEST_ROWS_FOR_A_BATCH"):
+        monkeypatch.setattr(certified, name, 1)
+    monkeypatch.setattr(certified, "FEW_ALLOWED", 10)
+    monkeypatch.setattr(certified, "_LONGEST_WAIT", 0.0)  # no search makes codes: the background does
+    monkeypatch.setattr(planner, "BATCH_ROWS", 500)
+    monkeypatch.setattr(background, "IDLE_SECONDS", 0.0)
+
+
+def given(count: int = COUNT, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
+
+
+def filled(engine: Engine, name: str = "papers", first: int = 0, vectors: np.ndarray | None = None) -> UUID:
+    matrix = given() if vectors is None else vectors
+    collection = create(engine, name, space="cosine")
+    ids = [f"r{number}" for number in range(first, first + len(matrix))]
+    engine.add(collection, records(ids, matrix, metadatas=[{"even": number % 2 == 0} for number in range(len(ids))]))
+    return collection
+
+
+def told(engine: Engine, collection: UUID, count: int = 1, k: int = 5) -> dict:
+    return engine.explain(collection, given(count, seed=5), k, None, None, ())
+
+
+def answers(engine: Engine, collection: UUID) -> list[list[str]]:
+    return [nearest(engine, collection, query, 7) for query in given(5, seed=9)]
+
+
+def let_code(engine: Engine, *collections: UUID) -> None:
+    """Wait for the background, which a query has told that there are vectors."""
+    for collection in collections:
+        answers(engine, collection)
+    assert engine.builder.wait(60)
+
+
+def in_cache(directory: Path) -> list[Path]:
+    return sorted((directory / "cache").glob("*.codes"))
+
+
+def test_searches_go_by_codes_once_the_background_has_made_them(engine: Engine) -> None:
+    collection = filled(engine)
+    expected = answers(engine, collection)
+    let_code(engine, collection)
+    for count in (1, 2, 20):
+        explained = told(engine, collection, count)
+        assert explained["method"] == "codes"
+        assert explained["exact"] is True
+    assert answers(engine, collection) == expected
+
+
+def test_without_the_library_everything_is_scanned(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection = filled(engine, "with")
+    let_code(engine, collection)
+    expected = answers(engine, collection)
+    monkeypatch.setenv("CHROMA_NB_NO_CODES", "1")
+    other = filled(engine, "without")
+    let_code(engine, other)
+    assert told(engine, other)["method"] == "scan"
+    assert answers(engine, other) == answers(engine, collection) == expected
+
+
+def test_codes_are_kept_and_followed_by_what_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = SharedEngine.open(tmp_path / "db")
+    collection = filled(engine)
+    let_code(engine, collection)
+    assert len(in_cache(tmp_path / "db")) == 1
+    engine.delete(collection, [f"r{number}" for number in range(0, 100, 3)], None)
+    expected = answers(engine, collection)
+    engine.close()
+    monkeypatch.setattr(certified.CertifiedIndex, "_frame", lambda self, vectors: pytest.fail("made anew"))
+    engine = SharedEngine.open(tmp_path / "db")
+    assert answers(engine, collection) == expected
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "codes"
+    assert answers(engine, collection) == expected
+    before = in_cache(tmp_path / "db")[0].stat().st_size
+    more = given(700, seed=3)
+    engine.add(collection, records([f"n{number}" for number in range(700)], more))
+    assert nearest(engine, collection, more[650], 1) == ["n650"]
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "codes"
+    assert nearest(engine, collection, more[650], 1) == ["n650"]
+    assert in_cache(tmp_path / "db")[0].stat().st_size > before
+    engine.close()
+
+
+@pytest.mark.parametrize("damage", ["a byte", "half of it", "of other vectors"])
+def test_a_damaged_file_is_made_again(damage: str, tmp_path: Path) -> None:
+    engine = SharedEngine.open(tmp_path / "db")
+    collection = filled(engine)
+    other = filled(engine, "others", vectors=given(seed=8))
+    let_code(engine, collection, other)
+    expected = answers(engine, collection)
+    engine.close()
+    (path,) = [path for path in in_cache(tmp_path / "db") if path.name.startswith(str(collection))]
+    (theirs,) = [path for path in in_cache(tmp_path / "db") if path.name.startswith(str(other))]
+    whole = path.read_bytes()
+    wrong = {
+        "a byte": whole[:9000] + bytes([whole[9000] ^ 1]) + whole[9001:],
+        "half of it": whole[: len(whole) // 2],
+        "of other vectors": theirs.read_bytes(),
+    }
+    path.write_bytes(wrong[damage])
+    engine = SharedEngine.open(tmp_path / "db")
+    assert answers(engine, collection) == expected
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "codes"
+    assert answers(engine, collection) == expected
+    assert path.stat().st_size == len(whole)
+    engine.close()
+
+
+def test_codes_go_with_their_collection_and_their_generation(tmp_path: Path) -> None:
+    engine = SharedEngine.open(tmp_path / "db")
+    collection, other = filled(engine), filled(engine, "others")
+    let_code(engine, collection, other)
+    assert len(in_cache(tmp_path / "db")) == 2
+    engine.delete(collection, [f"r{number}" for number in range(300)], None)
+    expected = answers(engine, collection)
+    assert engine.compact(collection)
+    assert answers(engine, collection) == expected
+    engine.builder.wait(60)
+    names = [path.name for path in in_cache(tmp_path / "db")]
+    assert f"{collection}.0.codes" not in names
+    assert any(name.startswith(str(other)) for name in names)
+    engine.close()
