@@ -175,7 +175,8 @@ class CertifiedIndex(ExactIndex):
         dead: Mask | None = None,
     ) -> tuple[list[tuple[Slots, Float64]], int]:
         """As ``search``, and how many of the queries were answered by codes, not by a scan."""
-        codes = self._codes_that_pay(vectors, len(queries), k, among)
+        few = self.slots < FEWEST_ROWS_FOR_A_BATCH
+        codes = None if few else self._codes_that_pay(vectors, len(queries), k, among)
         if codes is None:
             return super().search(vectors, queries, k, order, among=among, dead=dead), 0
         parts, mask = self._parts(codes, among, dead)

@@ -53,7 +53,7 @@ class GraphBuilder:
     def written(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A call changed this collection: consider it again when it has been idle for a while."""
         if memory.searchable >= planner.BATCH_ROWS and (
-            self._wanted(row, memory) or lacks_codes(row.dimension, memory)
+            wants_graph(row.dimension, memory) or lacks_codes(row.dimension, memory)
         ):
             self._request(row, memory, IDLE_SECONDS)
 
@@ -61,22 +61,22 @@ class GraphBuilder:
         """A collection was loaded: its codes and its graph may lie in the cache."""
         codes = lacks_codes(row.dimension, memory)
         codes = codes and (memory.searchable >= planner.BATCH_ROWS or self._is_coded(row))
-        if memory.searchable and (codes or self._wanted(row, memory)):
+        if memory.searchable and (codes or wants_graph(row.dimension, memory)):
             self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
 
     def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
         """The slots were renumbered, and the graph is gone with them; ``at_once``: there was one."""
-        if at_once and self._wanted(row, memory):
+        if at_once and wants_graph(row.dimension, memory):
             self._request(row, memory, 0.0)
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A query was run: start when exact searching has cost its share of a build."""
-        if row.id not in self._due and lacks_codes(row.dimension, memory):
+        if memory.next_slot >= BLOCK_ROWS and row.id not in self._due and lacks_codes(row.dimension, memory):
             if memory.exact is not None and memory.exact.is_coding_due:
                 self._request(row, memory, 0.0)
             elif memory.searchable >= planner.BATCH_ROWS:
                 self._request(row, memory, IDLE_SECONDS)
-        if memory.exact_seconds > 0.0 and row.id not in self._due and self._wanted(row, memory):
+        if memory.exact_seconds > 0.0 and row.id not in self._due and wants_graph(row.dimension, memory):
             dimension = row.dimension or 1
             live, seconds = memory.searchable, memory.exact_seconds
             if planner.worth_building(live=live, dimension=dimension, exact_seconds=seconds):
@@ -87,9 +87,6 @@ class GraphBuilder:
 
     def _is_coded(self, row: CollectionRow) -> bool:
         return self._cache is not None and code_files.has(self._cache, row.id, row.generation)
-
-    def _wanted(self, row: CollectionRow, memory: CollectionInMemory) -> bool:
-        return wants_graph(row.dimension, memory)
 
     def _request(self, row: CollectionRow, memory: CollectionInMemory, delay: float) -> None:
         with self._mutex:

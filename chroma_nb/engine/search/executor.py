@@ -33,14 +33,14 @@ class Search:
         started = time.perf_counter()
         allowed = self._allowed(ids, filter)
         filtered = time.perf_counter()
-        graph = self._graph_state()
+        graph, exact = self._graph_state(), memory.exact
         plan = planner.plan(
             live=memory.searchable,
             allowed=None if allowed is None else len(allowed),
             k=k,
             queries=len(queries),
             graph=graph,
-            codes=memory.exact is not None and memory.exact.has_codes_for(len(queries)),
+            codes=exact is not None and exact.codes is not None and exact.has_codes_for(len(queries)),
         )
         found = self._search(plan, queries, min(k, memory.searchable), allowed)
         self.steps.update(
