@@ -102,6 +102,9 @@ class ReadersWriterLock:
 class CollectionInMemory:
     """The rows of one collection and what is derived from them."""
 
+    #: Whether all records are here; see ``part.py``.
+    whole: bool = True
+
     def __init__(self, number: int) -> None:
         self.number = number
         self.lock = ReadersWriterLock()
@@ -158,9 +161,9 @@ class CollectionInMemory:
         return np.arange(self.rows) if self.live == self.rows else np.flatnonzero(self.alive)
 
     def rows_of(self, ids: Sequence[str]) -> Ints:
-        """The rows of those ids that exist, ascending."""
+        """The rows of those ids that exist, ascending, each once."""
         found = np.fromiter(map(self.row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
-        return np.sort(found[found != UNKNOWN])
+        return np.unique(found[found != UNKNOWN])
 
     def rows_at(self, positions: Ints) -> Ints:
         """The row of each position; UNKNOWN where there is none."""

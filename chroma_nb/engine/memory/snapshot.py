@@ -74,7 +74,7 @@ class Snapshot:
         fields = _fields(tuple(include), checksums)
         if not fields:
             return {}
-        if fields == ("metadata",) and len(rows) == self.memory.live:
+        if fields == ("metadata",) and self._are_all(rows):
             stored = records.metadatas(self.connection, self.row.number, self.row.hidden)
             return {"metadata": list(chain.from_iterable(stored))}
         found = self._fetch(rows, fields) if len(rows) else []
@@ -87,9 +87,12 @@ class Snapshot:
         return texts
 
     def _fetch(self, rows: Ints, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        whole = len(rows) == self.memory.live and not self.row.hidden
+        whole = self._are_all(rows) and not self.row.hidden
         positions = self.memory.positions[rows]
         return records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
+
+    def _are_all(self, rows: Ints) -> bool:
+        return len(rows) == self.memory.live and self.memory.whole
 
     # --- results ---------------------------------------------------------------------------------------------
 

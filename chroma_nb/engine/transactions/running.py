@@ -11,6 +11,7 @@ from uuid import UUID
 
 from chroma_nb.engine.memory import loading
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta
+from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
@@ -59,6 +60,8 @@ class Transactions:
         self.closed = False
         #: Whether rows of vector files that no sync covers were found when the directory was opened.
         self.has_pending = False
+        #: Whether single records are found without loading the others: a database in memory has no index of ids.
+        self.has_index_of_ids = directory is not None
         self.durable = durability == "power"
         self._loaded, self._written = loaded, written
         self._seen_there = 0.0
@@ -115,8 +118,18 @@ class Transactions:
 
     # --- one collection ---------------------------------------------------------------------------------------
 
-    def read_collection(self, collection_id: UUID, work: Callable[[Snapshot], T], context: str = "") -> T:
-        """Do ``work`` in one read transaction, with the collection in memory at the same seq."""
+    def read_collection(
+        self,
+        collection_id: UUID,
+        work: Callable[[Snapshot], T],
+        context: str = "",
+        part: Callable[[Connection, CollectionRow], Part | None] | None = None,
+    ) -> T:
+        """Do ``work`` in one read transaction, with the collection in memory at the same seq.
+
+        ``part`` reads the records that ``work`` asks for, if it can: a collection that is not in memory at that seq
+        is not loaded then.
+        """
         self.check_open(writing=False)
         ident, vectors = str(collection_id), self.stores.current
         for attempt in range(_ATTEMPTS):
@@ -126,6 +139,8 @@ class Transactions:
                 connection = self.connections.begin()
                 try:
                     row = connection.catalog.get(ident) or catalog.known_collection(connection, ident, context)
+                    if part is not None and (few := self._few(connection, row, part)) is not None:
+                        return work(Snapshot(connection, row, few, vectors, True))
                     memory = self.refreshed(connection, row)
                     if memory is None:
                         continue  # another thread is ahead of our snapshot: take a newer one
@@ -209,19 +224,33 @@ class Transactions:
             return memory
         return memory.lock.write(lambda: self._advanced(connection, row, memory))
 
+    def _few(
+        self, connection: Connection, row: CollectionRow, part: Callable[[Connection, CollectionRow], Part | None]
+    ) -> Part | None:
+        """The records that ``part`` reads; None where the collection is in memory, or has to be."""
+        memory = self.memories.get(row.number)
+        is_current = memory is not None and memory.seq == row.seq and memory.generation == row.generation
+        if is_current or not self.has_index_of_ids:
+            return None
+        return _sensible(row, lambda: part(connection, row))
+
     def _advanced(
         self, connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory
     ) -> CollectionInMemory | None:
         """``memory``, whose writing lock is held, at the seq of ``row``; None when it is ahead."""
         if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
             return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
-        try:
-            loaded = loading.advance(connection, row, memory)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise _DamagedError(
-                f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
-                "restore it from a backup"
-            ) from error
-        if loaded:
+        if _sensible(row, lambda: loading.advance(connection, row, memory)):
             self._loaded(row, memory)
         return memory
+
+
+def _sensible(row: CollectionRow, read: Callable[[], T]) -> T:
+    """What ``read`` reads of the records; an error that says so when they make no sense."""
+    try:
+        return read()
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise _DamagedError(
+            f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
+            "restore it from a backup"
+        ) from error
