@@ -523,7 +523,7 @@ def _part(
         return None
     if ids is not None:
         return partial(part.of_ids, ids=ids, limit=limit, offset=offset)
-    return partial(part.of_page, limit=limit, offset=offset)
+    return None if limit is None else partial(part.of_page, limit=limit, offset=offset)
 
 
 def _check_filter(filter: Where | None, row: CollectionRow) -> None:

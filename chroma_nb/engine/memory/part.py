@@ -64,9 +64,9 @@ def of_ids(
     return Part(row, headers[offset : None if limit is None else offset + limit])
 
 
-def of_page(connection: sqlite3.Connection, row: CollectionRow, limit: int | None, offset: int) -> Part | None:
-    """The records that ``limit`` and ``offset`` leave of all; None when that takes a loaded collection."""
-    end = row.record_count if limit is None else min(offset + limit, row.record_count)
+def of_page(connection: sqlite3.Connection, row: CollectionRow, limit: int, offset: int) -> Part | None:
+    """The ``limit`` records after the first ``offset``; None when that takes a loaded collection."""
+    end = min(offset + limit, row.record_count)
     if offset >= end:
         return Part(row, ())
     if row.record_count == row.next_position:  # no position is free, or hidden

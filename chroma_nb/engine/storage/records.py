@@ -181,8 +181,13 @@ def headers_at(connection: sqlite3.Connection, collection: int, positions: Posit
 #: So many ids a statement: as parameters, since JSON in SQLite ends a text at the character 0.
 _IDS_AT_ONCE: Final = 250
 _OF_IDS: Final = {
-    count: "SELECT key, id, slot, norm FROM records INDEXED BY records_by_id "
-    f"WHERE collection = ? AND id IN ({', '.join('?' * count)}) AND staged IS NULL"
+    count: " ".join(
+        [
+            "SELECT key, id, slot, norm FROM records INDEXED BY records_by_id WHERE collection = ? AND id IN (",
+            ", ".join("?" * count),
+            ") AND staged IS NULL",
+        ]
+    )
     for count in (1, 10, _IDS_AT_ONCE)
 }
 _INDEXED: Final = (
