@@ -120,9 +120,7 @@ def test_a_new_process_returns_what_a_loaded_one_returns(
         try:
             loaded = SharedEngine.open(directory / "db")
             collection = create(loaded)
-            kept = [
-                happen(loaded, collection, version, step, which) for version, (step, which) in enumerate(history)
-            ]
+            kept = [happen(loaded, collection, version, step, which) for version, (step, which) in enumerate(history)]
             nearest(loaded, collection, numbered_vector(1), 1)
             everything = told(loaded, collection, (None, None, 0))
             for call in asked:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
 
-from chroma_nb.engine.memory import loading
+from chroma_nb.engine.memory import loading, row_files
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta
 from chroma_nb.engine.memory.part import Part
+from chroma_nb.engine.memory.row_files import StoredRows
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
@@ -227,10 +228,11 @@ class Transactions:
     def _few(
         self, connection: Connection, row: CollectionRow, part: Callable[[Connection, CollectionRow], Part | None]
     ) -> Part | None:
-        """The records that ``part`` reads; None where the collection is in memory, or has to be."""
+        """The records that ``part`` reads; None where the collection is in memory with its ids, or has to be."""
         memory = self.memories.get(row.number)
-        is_current = memory is not None and memory.seq == row.seq and memory.generation == row.generation
-        if is_current or not self.has_index_of_ids:
+        if memory is not None and memory.maps_ids and (memory.seq, memory.generation) == (row.seq, row.generation):
+            return None
+        if not self.has_index_of_ids:
             return None
         return _sensible(row, lambda: part(connection, row))
 
@@ -240,9 +242,15 @@ class Transactions:
         """``memory``, whose writing lock is held, at the seq of ``row``; None when it is ahead."""
         if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
             return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
-        if _sensible(row, lambda: loading.advance(connection, row, memory)):
+        if _sensible(row, lambda: loading.advance(connection, row, memory, self._stored_rows)):
             self._loaded(row, memory)
         return memory
+
+    def _stored_rows(self, row: CollectionRow) -> StoredRows | None:
+        """The rows of a collection in its cache file."""
+        if self.directory is None:
+            return None
+        return row_files.load(self.directory / "cache", row, mapped=self.stores.mapped)
 
 
 def _sensible(row: CollectionRow, read: Callable[[], T]) -> T:
