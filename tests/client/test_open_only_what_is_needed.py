@@ -1,4 +1,4 @@
-"""A client that was just made reads the records it is asked for, and returns what one returns that has read them all."""
+"""A client that was just made reads the records it is asked for, and returns what one that has read all returns."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ import pytest
 
 from chroma_nb.engine import locks
 from chroma_nb.engine.index import code_files, codes
-from chroma_nb.engine.storage import cache_files
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.codes import Codes, Frame, sample_of
+from chroma_nb.engine.storage import cache_files
 from chroma_nb.engine.storage.vectors import norms_of
 
 ROWS, SLOTS, DIMENSION = 256, 1000, 40

@@ -49,8 +49,8 @@ def evaluate(
     """Which of the rows from ``start`` to ``stop`` are alive and satisfy ``condition``.
 
     ``alive`` covers all rows. Metadata is looked at first; documents are fetched only for the rows that it leaves in
-    doubt, and ``columns`` is called, with all keys of the condition, only when there is one on metadata. An invalid pattern is refused even
-    where no document would be read.
+    doubt. ``columns`` is called, with all keys of the condition, only when there is a condition on metadata. An invalid
+    pattern is refused even where no document would be read.
 
     >>> from chroma_nb.query.conditions import K
     >>> columns = Columns()

@@ -305,8 +305,8 @@ _PUT: Final[dict[int, Callable[[_Column, Rows, Values], None]]] = {
 class Columns:
     """The metadata of a collection's records, by row and key, ready to be filtered.
 
-    ``keys``: those that are kept; None keeps all. Rows are the dense row numbers of the collection's table in memory. Reading from several threads is
-    safe, changing is the caller's to guard.
+    ``keys``: those that are kept; None keeps all. Rows are the dense row numbers of the collection's table in memory.
+    Reading from several threads is safe, changing is the caller's to guard.
 
     >>> columns = Columns()
     >>> columns.extend([{"year": 2020}, None, {"year": 2021, "tags": ["a"]}])

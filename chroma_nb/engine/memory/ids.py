@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from chroma_nb.engine.arrays import Ints
 
@@ -40,7 +41,7 @@ class StoredIds:
     def __iter__(self) -> Iterator[str]:
         text, starts = str(self._text, "utf-8"), self._starts.tolist()
         if len(text) == len(self._text):  # a character is a byte
-            yield from [text[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+            yield from [text[start:end] for start, end in pairwise(starts)]
         else:
             yield from map(self.__getitem__, range(self._stored))
         yield from self._more

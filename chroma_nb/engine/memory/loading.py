@@ -16,7 +16,6 @@ from chroma_nb.engine.memory.row_files import StoredRows
 from chroma_nb.engine.storage import changelog, records
 from chroma_nb.engine.storage.catalog import CollectionRow
 
-
 #: The share of a collection that may have changed since its file of rows: above, all is read from the database.
 _MOST_CHANGED: Final = 0.125
 
