@@ -101,9 +101,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     whole = loading.advance
 
-    def counted(connection: Any, row: Any, memory: Any) -> bool:
+    def counted(connection: Any, row: Any, *memory: Any) -> bool:
         seen.append(row.name)
-        return whole(connection, row, memory)
+        return whole(connection, row, *memory)
 
     monkeypatch.setattr(loading, "advance", counted)
     return seen

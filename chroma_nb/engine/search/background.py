@@ -101,12 +101,14 @@ class GraphBuilder:
         with self._mutex:
             if self._stopping:
                 return
-            self._due[row.id] = (time.monotonic() + delay, row.dimension, memory)
+            known, due = self._due.get(row.id), time.monotonic() + delay
+            self._due[row.id] = (due, row.dimension, memory)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="chroma_nb graphs", daemon=True)
                 self._thread.start()
                 atexit.register(_stop_at_exit, weakref.ref(self))
-            self._changed.notify_all()
+            if known is None or due < known[0]:  # else the thread looks again when it was due before
+                self._changed.notify_all()
 
     def _run(self) -> None:
         threads.THIS.ours = True
