@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 #: Rows of a result that are shown, records that the card looks at, its metadata keys, collections of a client.
 ROWS, SAMPLE, KEYS, COLLECTIONS = 20, 100, 30, 30
+#: Records up to which a card searches to say how: a search of more would read them all for it.
+SEARCHED = 20_000
 _RESULT_KEYS = {"ids", "documents", "metadatas", "embeddings", "included"}
 
 
@@ -169,7 +171,7 @@ def collection_html(collection: Collection) -> Html:
         count = collection.count()
         sample = collection.get(limit=SAMPLE, include=["documents", "metadatas"])
         vectors = collection.get(limit=1, include=["embeddings"])["embeddings"]
-        searched = _search_method(collection, vectors)
+        searched = _search_method(collection, vectors) if count <= SEARCHED else []
     except Exception as error:  # noqa: BLE001  # a display never raises
         return block(facts(title, [("cannot be read", escape(_message(error), 300))]))
     known = vectors is not None and len(vectors) > 0

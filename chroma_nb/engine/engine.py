@@ -27,7 +27,9 @@ from chroma_nb.constraints import (
 )
 from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.locks import is_network_mount
+from chroma_nb.engine.memory import part
 from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
+from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.background import GraphBuilder
 from chroma_nb.engine.search.executor import Search
@@ -100,6 +102,7 @@ class Engine:
         if self.read_only:
             if not connections.read(migrations.is_readable):
                 raise _DamagedError(f"{path} is read-only and not (or not this version of) a chroma_nb database")
+            transactions.has_index_of_ids = connections.read(migrations.is_current)
             return
         if path is not None:
             connections.outside_transactions(_journal_in_wal if mapped else _journal_in_file)
@@ -421,7 +424,7 @@ class Engine:
             _check_filter(filter, snapshot.row)
             return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
 
-        return self.transactions.read_collection(collection_id, operation)
+        return self.transactions.read_collection(collection_id, operation, part=_part(ids, filter, limit, offset or 0))
 
     def query(
         self,
@@ -510,6 +513,17 @@ def _journal_in_wal(connection: Connection) -> None:
 def _journal_in_file(connection: Connection) -> None:
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=DELETE")
+
+
+def _part(
+    ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int
+) -> Callable[[Connection, CollectionRow], Part | None] | None:
+    """What reads just the records that a call asks for; None where all have to be looked at."""
+    if filter is not None:
+        return None
+    if ids is not None:
+        return partial(part.of_ids, ids=ids, limit=limit, offset=offset)
+    return None if limit is None else partial(part.of_page, limit=limit, offset=offset)
 
 
 def _check_filter(filter: Where | None, row: CollectionRow) -> None:

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from chroma_nb._reentry import is_running
 from chroma_nb.engine import threads
 from chroma_nb.engine.engine import EVERY, Engine
-from chroma_nb.engine.index import code_files, graph_files
+from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.locks import first_open
 from chroma_nb.engine.nested import NestedEngine
-from chroma_nb.engine.storage import directory, refusals, sqlite
+from chroma_nb.engine.storage import cache_files, directory, refusals, sqlite
 from chroma_nb.engine.storage.room import give_up_reserve
 from chroma_nb.engine.storage.sqlite import Durability
 from chroma_nb.errors import InternalError, _NoRoomError
@@ -88,7 +88,7 @@ class SharedEngine(Engine):
                     return cls(path, durability=durability)
                 except _NoRoomError:
                     cache = path / "cache"
-                    if not (give_up_reserve(path) or graph_files.clear(cache) or code_files.clear(cache)):
+                    if not (give_up_reserve(path) or graph_files.clear(cache) or cache_files.clear(cache)):
                         raise
                     return cls(path, durability=durability)
 

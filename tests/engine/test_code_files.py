@@ -15,6 +15,7 @@ from chroma_nb.engine import locks
 from chroma_nb.engine.index import code_files, codes
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.codes import Codes, Frame, sample_of
+from chroma_nb.engine.storage import cache_files
 from chroma_nb.engine.storage.vectors import norms_of
 
 ROWS, SLOTS, DIMENSION = 256, 1000, 40
@@ -265,14 +266,14 @@ def test_what_belongs_to_no_collection_is_swept(tmp_path: Path) -> None:
     abandoned.write_bytes(b"")
     with open(written, "wb") as file:
         assert locks.claim(file.fileno())
-        assert code_files.exist(tmp_path)
-        code_files.sweep(tmp_path, {ME: 2})
+        assert cache_files.exist(tmp_path)
+        cache_files.sweep(tmp_path, {ME: 2})
         assert sorted(tmp_path.iterdir()) == sorted([kept, written, tmp_path / "graph.hnsw"])
-    assert code_files.drop(tmp_path, ME)
-    assert not code_files.drop(tmp_path, ME)
+    assert cache_files.drop(tmp_path, ME)
+    assert not cache_files.drop(tmp_path, ME)
     save(tmp_path, made())
-    assert code_files.clear(tmp_path)
-    assert not code_files.exist(tmp_path)
+    assert cache_files.clear(tmp_path)
+    assert not cache_files.exist(tmp_path)
 
 
 WRITER = """

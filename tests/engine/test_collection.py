@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from engine_samples import create, numbered
 
+from chroma_nb.engine.arrays import Mask
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta, enlarged
-from chroma_nb.engine.memory.columns import INT, TRUE
+from chroma_nb.engine.memory.columns import INT, TRUE, Cells
 from chroma_nb.engine.opening import SharedEngine
 
 
@@ -57,13 +60,43 @@ def test_the_columns_are_those_of_the_records_whatever_the_pieces_and_the_holes(
     memory.apply(Delta(seq=2, next_slot=6, removed_rows=ints(*gone)))
     kept = [row for row in range(6) if row not in gone]
     stored = [{"n": row, **({"odd": True} if row % 2 else {})} for row in kept]
-    columns = memory.columns(lambda: [stored[start : start + piece] for start in range(0, len(stored), piece)])
+    columns = memory.columns(
+        ["n", "odd"], lambda: [stored[start : start + piece] for start in range(0, len(stored), piece)]
+    )
     assert len(columns) == 6
     for row in range(6):
         found = columns.test("n", lambda cells, row=row: (cells.tags == INT) & (cells.ints == row), row, row + 1)
         odd = columns.test("odd", lambda cells: cells.tags == TRUE, row, row + 1)
         assert found.tolist() == [row in kept]
         assert odd.tolist() == [row in kept and row % 2 == 1]
+
+
+def test_columns_are_made_by_key_and_those_that_are_there_follow_what_changes() -> None:
+    memory, stored = CollectionInMemory(1), [{"n": row, "odd": row % 2 == 1, "other": "x"} for row in range(4)]
+    four = {"positions": ints(*range(4)), "slots": ints(*range(4)), "norms": np.ones(4)}
+    memory.apply(Delta(seq=1, next_slot=4, ids=list("abcd"), **four))
+    read: list[int] = []
+
+    def pieces() -> list[list[dict[str, object]]]:
+        read.append(memory.seq)
+        return [stored]
+
+    def rows_where(key: str, test: Callable[[Cells], Mask]) -> list[int]:
+        return np.flatnonzero(memory.columns([key], pieces).test(key, test, 0, 4)).tolist()
+
+    assert rows_where("n", lambda cells: cells.ints == 2) == [2]
+    assert memory.columns(["n"], pieces).lack(["n", "odd", "other"]) == {"odd", "other"}
+    stored[2] = {"n": 9, "odd": True}
+    memory.apply(Delta(seq=2, next_slot=4, rewritten_rows=ints(2), rewritten_metadatas=[stored[2]]))
+    assert rows_where("n", lambda cells: cells.ints == 9) == [2]
+    assert rows_where("odd", lambda cells: cells.tags == TRUE) == [1, 2, 3]
+    stored[1] = {"n": 7}
+    memory.apply(Delta(seq=3, next_slot=4, rewritten_rows=ints(1), rewritten_metadatas=[stored[1]]))
+    assert rows_where("odd", lambda cells: cells.tags == TRUE) == [2, 3]
+    assert rows_where("n", lambda cells: cells.ints == 7) == [1]
+    assert rows_where("nowhere", lambda cells: cells.tags == TRUE) == []
+    assert memory.columns(["n", "odd", "nowhere"], pieces).lack(["other"]) == {"other"}
+    assert read == [1, 2, 3]
 
 
 def test_an_id_may_be_removed_and_added_in_one_change(memory: CollectionInMemory) -> None:

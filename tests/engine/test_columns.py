@@ -21,7 +21,7 @@ def columns_of(*metadatas: Any) -> Columns:
 def rows(columns: Columns, where: dict[str, Any]) -> list[int]:
     alive = np.ones(len(columns), bool)
     return np.flatnonzero(
-        evaluate(parse_where(where), lambda: columns, lambda rows: [None] * len(rows), alive)
+        evaluate(parse_where(where), lambda keys: columns, lambda rows: [None] * len(rows), alive)
     ).tolist()
 
 

@@ -34,7 +34,9 @@ METADATAS: list[Any] = [
 def rows(where: dict[str, Any], metadatas: list[Any] = METADATAS) -> list[int]:
     columns = Columns()
     columns.extend(metadatas)
-    mask = evaluate(parse_where(where), lambda: columns, lambda rows: [None] * len(rows), np.ones(len(metadatas), bool))
+    mask = evaluate(
+        parse_where(where), lambda keys: columns, lambda rows: [None] * len(rows), np.ones(len(metadatas), bool)
+    )
     return np.flatnonzero(mask).tolist()
 
 
@@ -149,10 +151,10 @@ def test_documents_are_fetched_only_where_metadata_leaves_a_doubt(columns):
     moon, early = parse_where_document({"$contains": "moon"}), parse_where({"n": {"$lt": 2}})
     alive = np.array([True, True, True, True, False, True])
 
-    assert evaluate(And([moon, early]), lambda: columns, texts, alive).tolist() == [True, *[False] * 5]
+    assert evaluate(And([moon, early]), lambda keys: columns, texts, alive).tolist() == [True, *[False] * 5]
     assert texts.asked == [0, 1]
     texts.asked.clear()
-    assert evaluate(Or([moon, early]), lambda: columns, texts, alive).tolist() == [
+    assert evaluate(Or([moon, early]), lambda keys: columns, texts, alive).tolist() == [
         True,
         True,
         False,
@@ -167,7 +169,14 @@ def test_a_document_is_fetched_once_for_several_tests(columns):
     texts = Texts(["moon", "sun", None, "moon and sun", "", "star"])
     where = parse_where_document({"$or": [{"$contains": "moon"}, {"$and": [{"$contains": "sun"}, {"$regex": "^s"}]}]})
 
-    assert evaluate(where, lambda: columns, texts, np.ones(6, bool)).tolist() == [True, True, False, True, False, False]
+    assert evaluate(where, lambda keys: columns, texts, np.ones(6, bool)).tolist() == [
+        True,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
     assert texts.asked == [0, 1, 2, 3, 4, 5]
 
 
@@ -175,14 +184,21 @@ def test_a_filter_on_metadata_and_documents_in_one_tree(columns):
     texts = Texts(["moon", "sun", None, "moon", "moon", "sun"])
     where = parse_where({"$and": [{"$or": [{"n": 5}, {"#document": {"$contains": "moon"}}]}, {"n": {"$gt": 1}}]})
 
-    assert evaluate(where, lambda: columns, texts, np.ones(6, bool)).tolist() == [False, False, False, True, True, True]
+    assert evaluate(where, lambda keys: columns, texts, np.ones(6, bool)).tolist() == [
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_a_part_of_the_rows_can_be_asked_for(columns):
     texts = Texts(["moon"] * 6)
     where = And([parse_where({"n": {"$ne": 3}}), parse_where_document({"$contains": "oo"})])
 
-    assert evaluate(where, lambda: columns, texts, np.ones(6, bool), 2, 5).tolist() == [True, False, True]
+    assert evaluate(where, lambda keys: columns, texts, np.ones(6, bool), 2, 5).tolist() == [True, False, True]
     assert texts.asked == [2, 4]
 
 
@@ -190,4 +206,4 @@ def test_a_pattern_that_is_none_is_refused_where_no_document_would_be_read(colum
     where = And([parse_where({"n": 99}), parse_where_document({"$regex": "("})])
 
     with pytest.raises(InvalidArgumentError, match="Regex syntax errror"):
-        evaluate(where, lambda: columns, Texts([]), np.ones(6, bool))
+        evaluate(where, lambda keys: columns, Texts([]), np.ones(6, bool))

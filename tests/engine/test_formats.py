@@ -34,6 +34,12 @@ def test_whoever_may_only_read_it_reads_it_too(number: int, tmp_path: Path, monk
     with chroma_nb.PersistentClient(tmp_path) as client:
         assert expected(client) == wanted
         assert client.verify() == []
+        ids = {one.name: one.get(include=[])["ids"] for one in client.list_collections()}
+    with chroma_nb.PersistentClient(tmp_path) as client:  # which has read nothing yet
+        for name, every in ids.items():
+            some = client.get_collection(name, embedding_function=None).get(ids=[*every[1::2], "nobody"], include=[])
+            assert some["ids"] == every[1::2]
+    assert any(ids.values())
     assert (tmp_path / "chroma_nb.sqlite3").read_bytes() == before
 
 

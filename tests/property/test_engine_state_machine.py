@@ -19,6 +19,7 @@ from strategies import documents, metadatas, plain_numbers, wheres
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.memory import loading, row_files
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import changelog
@@ -145,6 +146,10 @@ class Machine(RuleBasedStateMachine):
         if HnswIndex.available() and self.model:
             assert self.engines[who].build_graph(self.collection)
 
+    @rule(who=which)
+    def store_rows(self, who: int) -> None:
+        assert self.engines[who].maintenance.store_rows(self.collection) is (self.place == "disk")
+
     @rule()
     def restart(self) -> None:
         if self.place == "disk":
@@ -156,6 +161,14 @@ class Machine(RuleBasedStateMachine):
             ]
 
     # --- Asking -----------------------------------------------------------------------------------------------------
+
+    @rule(given=ids, limit=st.none() | st.integers(0, 4), offset=st.integers(0, 3), who=which)
+    def get_some(self, given: list[str], limit: int | None, offset: int, who: int) -> None:
+        for asked in (given, None):
+            found = self.engines[who].get(self.collection, asked, None, limit, offset, ("documents",))
+            right = [ident for ident in self.model if asked is None or ident in asked][offset:][:limit]
+            assert found["ids"] == right
+            assert found["documents"] == [self.model[ident][1] for ident in right]
 
     def _matching(self, where: dict[str, Any]) -> list[str]:
         return [ident for ident, (_, text, metadata) in self.model.items() if matches(where, None, metadata, text)]
@@ -212,6 +225,8 @@ def _small_thresholds(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     monkeypatch.setattr(changelog, "KEPT", 2)
     monkeypatch.setattr(maintenance, "SMALLEST_WASTE", 4 * 4 * 4)
     monkeypatch.setattr(planner, "LARGEST_SHARE", 1.0)
+    monkeypatch.setattr(row_files, "FEWEST", 0)
+    monkeypatch.setattr(loading, "_MOST_CHANGED", 1.0)
 
 
 @pytest.mark.parametrize("place", ["memory", "disk"])

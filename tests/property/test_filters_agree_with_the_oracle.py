@@ -42,7 +42,7 @@ def test_the_mask_is_what_the_oracle_says_of_every_record(records, where, where_
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(records))] * 2)))
 
     mask = evaluate(
-        tree(where, where_document), lambda: columns, lambda rows: [texts[row] for row in rows], alive, start, stop
+        tree(where, where_document), lambda keys: columns, lambda rows: [texts[row] for row in rows], alive, start, stop
     )
 
     assert mask.tolist() == [
@@ -70,7 +70,7 @@ def test_replaced_and_cleared_rows_count_as_they_are_now(first, changes, where):
             columns.replace(np.array([row % len(now)]), [metadata])
             now[row % len(now)] = metadata
 
-    mask = evaluate(parse_where(where), lambda: columns, lambda rows: [None] * len(rows), np.ones(len(now), bool))
+    mask = evaluate(parse_where(where), lambda keys: columns, lambda rows: [None] * len(rows), np.ones(len(now), bool))
 
     assert mask.tolist() == [matches(where, None, metadata, None) for metadata in now]
 

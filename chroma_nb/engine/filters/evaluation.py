@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
 
@@ -26,6 +26,8 @@ from chroma_nb.query.conditions import DOCUMENT_KEY, And, Condition, Or, Where
 from chroma_nb.query.operators import OPERATORS
 from chroma_nb.types import Array
 
+#: Keys -> columns in which they are.
+ColumnSource = Callable[[Collection[str]], Columns]
 #: Rows -> their documents, in the order asked for.
 DocumentSource = Callable[[Rows], Sequence[str | None]]
 #: A test of the cells of one key: a mask of them.
@@ -38,7 +40,7 @@ _DOCUMENTS_AT_ONCE = 10_000
 
 def evaluate(
     condition: Where,
-    columns: Callable[[], Columns],
+    columns: ColumnSource,
     documents: DocumentSource,
     alive: Mask,
     start: int = 0,
@@ -47,27 +49,30 @@ def evaluate(
     """Which of the rows from ``start`` to ``stop`` are alive and satisfy ``condition``.
 
     ``alive`` covers all rows. Metadata is looked at first; documents are fetched only for the rows that it leaves in
-    doubt, and ``columns`` is called only when there is a condition on metadata. An invalid pattern is refused even
-    where no document would be read.
+    doubt. ``columns`` is called, with all keys of the condition, only when there is a condition on metadata. An invalid
+    pattern is refused even where no document would be read.
 
     >>> from chroma_nb.query.conditions import K
     >>> columns = Columns()
     >>> columns.extend([{"year": 2020}, {"year": 2024.5}, None])
-    >>> evaluate(K("year") > 2020, lambda: columns, lambda rows: [], np.ones(3, bool)).tolist()
+    >>> evaluate(K("year") > 2020, lambda keys: columns, lambda rows: [], np.ones(3, bool)).tolist()
     [False, True, False]
     """
     stop = len(alive) if stop is None else stop
-    return _compiled(condition).narrow(alive[start:stop].copy(), _Rows(columns, documents, start, stop))
+    node = _compiled(condition)
+    return node.narrow(alive[start:stop].copy(), _Rows(columns, documents, start, stop, node.keys))
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
     """The rows that are asked: from ``start`` to ``stop``."""
 
-    columns: Callable[[], Columns]
+    columns: ColumnSource
     documents: DocumentSource
     start: int
     stop: int
+    #: All that the condition asks for: columns are made of one pass over the records.
+    keys: frozenset[str]
 
 
 class _Node(Protocol):
@@ -76,6 +81,11 @@ class _Node(Protocol):
     @property
     def reads_documents(self) -> bool:
         """Whether any part is about documents, which are read from the database."""
+        ...
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The metadata keys that any part is about."""
         ...
 
     def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
@@ -90,10 +100,11 @@ class _OfKey:
     key: str
     test: Test
     negative: bool
+    keys: frozenset[str]
     reads_documents: ClassVar[bool] = False
 
     def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
-        mask = rows.columns().test(self.key, self.test, rows.start, rows.stop)
+        mask = rows.columns(rows.keys).test(self.key, self.test, rows.start, rows.stop)
         return candidates & ~mask if self.negative else candidates & mask
 
 
@@ -103,6 +114,7 @@ class _OfDocuments:
 
     match: DocumentMatch
     reads_documents: ClassVar[bool] = True
+    keys: ClassVar[frozenset[str]] = frozenset()
 
     def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
         found = np.zeros(len(candidates), np.bool_)
@@ -117,6 +129,7 @@ class _OfDocuments:
 class _All:
     nodes: Sequence[_Node]
     reads_documents: bool
+    keys: frozenset[str]
 
     def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
         for node in self.nodes:
@@ -130,6 +143,7 @@ class _All:
 class _Any:
     nodes: Sequence[_Node]
     reads_documents: bool
+    keys: frozenset[str]
 
     def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
         found = np.zeros(len(candidates), np.bool_)
@@ -150,7 +164,7 @@ def _compiled(condition: Where) -> _Node:
     if row.document and condition.key == DOCUMENT_KEY:
         return _OfDocuments(compile_match(condition))
     meant = row.opposite if row.negative and row.opposite else row.name
-    return _OfKey(condition.key, TESTS[meant](condition.operand), row.negative)
+    return _OfKey(condition.key, TESTS[meant](condition.operand), row.negative, frozenset([condition.key]))
 
 
 def _junction(every: bool, nodes: Sequence[_Node]) -> _Node:
@@ -162,7 +176,8 @@ def _junction(every: bool, nodes: Sequence[_Node]) -> _Node:
     of_metadata = [node for node in nodes if not node.reads_documents]
     of_both = [node for node in nodes if node.reads_documents and not isinstance(node, _OfDocuments)]
     ordered = (*of_metadata, *of_documents, *of_both)
-    return (_All if every else _Any)(ordered, len(of_metadata) < len(nodes))
+    keys = frozenset().union(*[node.keys for node in nodes])
+    return (_All if every else _Any)(ordered, len(of_metadata) < len(nodes), keys)
 
 
 def _combined(combine: Callable[[Iterable[bool]], bool], matches: Sequence[DocumentMatch]) -> DocumentMatch:

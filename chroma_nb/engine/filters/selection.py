@@ -20,6 +20,8 @@ def select(
     snapshot: Snapshot, ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int = 0
 ) -> Ints:
     """The rows selected, in get() order."""
+    if not snapshot.memory.whole:  # no others were read
+        return snapshot.memory.live_rows()
     end = None if limit is None else offset + limit
     rows = None if ids is None else snapshot.memory.rows_of(ids)
     if filter is None:

@@ -15,12 +15,10 @@ import hashlib
 import math
 import mmap
 import os
-import secrets
-import stat
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -31,12 +29,12 @@ import orjson
 from chroma_nb.engine import locks
 from chroma_nb.engine.arrays import Float64, Mask
 from chroma_nb.engine.index.codes import BLOCK_ROWS, SLACK, Block, Codes, Frame, coded
-from chroma_nb.engine.storage.vectors import TEMPORARY, sync_directory
+from chroma_nb.engine.storage import cache_files
+from chroma_nb.engine.storage.cache_files import CODES, OddFileError, demand, open_regular, path_of, unlink
 from chroma_nb.types import Json, Matrix
 
 _MAGIC: Final = b"chroma_nb codes\n"
 _FORMAT: Final = 1
-_ENDING: Final = ".codes"
 _PAGE: Final = 4096
 #: No header of ours is larger: a rotation of 1,024 dimensions is 8 MB.
 _HEADER_LIMIT: Final = 1 << 24
@@ -45,10 +43,6 @@ _SAMPLE: Final = 64
 #: One record, as an array of one.
 _Record: TypeAlias = npt.NDArray[np.void]
 _PREFIX: Final = np.dtype([("magic", "S16"), ("length", "<u8"), ("sha256", "V32")])
-
-
-class _OddFileError(Exception):
-    """The file is not what we would have written."""
 
 
 # --- writing ----------------------------------------------------------------------------------------------
@@ -62,7 +56,7 @@ def save(
     blocks = [block for block in codes.blocks if len(block) == BLOCK_ROWS and block.end <= covers]
     if not blocks:
         return
-    path = directory / _file_name(collection_id, generation)
+    path = path_of(directory, collection_id, generation, CODES)
     identity = _identity(collection_id, generation, codes.frame.space, codes.frame.dimension)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,35 +71,22 @@ def save(
 
 
 def _make(path: Path, identity: Json, frame: Frame, blocks: list[Block], norms: Float64, seq: int) -> None:
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
-    try:
-        # Locked until it has its name: whoever sweeps sees that somebody is writing it.
-        with os.fdopen(locks.create_claimed(draft), "rb+") as file:
-            file.write(_header(identity, frame))
-            for number, block in enumerate(blocks):
-                file.write(_record(block, number, norms, seq).tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-            draft.rename(path)
-        sync_directory(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
+    records = (_record(block, number, norms, seq).tobytes() for number, block in enumerate(blocks))
+    cache_files.make(path, chain([_header(identity, frame)], records))
 
 
 def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], norms: Float64, seq: int) -> bool:
     """Append the blocks that are missing; False when there is no file of this frame."""
     try:
-        descriptor = _open(path, os.O_RDWR)
-    except (OSError, _OddFileError):
+        descriptor = open_regular(path, os.O_RDWR)
+    except (OSError, OddFileError):
         return False
     with os.fdopen(descriptor, "rb+") as file:
         if not locks.claim(descriptor):
             return True  # another is appending the same
         try:
             stored, start = _read_header(file.read(_HEADER_LIMIT), identity)
-        except _OddFileError:
+        except OddFileError:
             return False
         if not _same(stored, frame):
             return False
@@ -150,17 +131,17 @@ def load(
     ``vectors``, ``norms`` and ``live`` (whether a record has it) by slot, at ``seq``. A damaged file is removed if that
     is allowed.
     """
-    path = directory / _file_name(collection_id, generation)
+    path = path_of(directory, collection_id, generation, CODES)
     try:
-        with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             whole = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if mapped and size else file.read()
         identity = _identity(collection_id, generation, space, vectors.shape[1])
         frame, start = _read_header(memoryview(whole), identity)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, _OddFileError):
-        _unlink(path)
+    except (OSError, ValueError, OddFileError):
+        unlink(path)
         return None
     kind = _record_type(frame.dimension)
     count = min(len(vectors) // BLOCK_ROWS, max(0, size - start) // kind.itemsize)
@@ -180,7 +161,7 @@ def load(
             break
         blocks.append(block)
     if len(blocks) < count:
-        _unlink(path)
+        unlink(path)
     return Codes(frame, tuple(blocks)) if blocks else None
 
 
@@ -258,29 +239,29 @@ def _read_header(data: memoryview | bytes, identity: Json) -> tuple[Frame, int]:
     """The frame, and where the records begin."""
     prefix = np.frombuffer(_part(data, 0, _PREFIX.itemsize), _PREFIX)[0]
     length = int(prefix["length"])
-    _demand(prefix["magic"] == _MAGIC and length <= _HEADER_LIMIT, "not a file of codes")
+    demand(prefix["magic"] == _MAGIC and length <= _HEADER_LIMIT, "not a file of codes")
     body = _part(data, _PREFIX.itemsize, length)
-    _demand(hashlib.sha256(body).digest() == prefix["sha256"].tobytes(), "the header does not match its checksum")
+    demand(hashlib.sha256(body).digest() == prefix["sha256"].tobytes(), "the header does not match its checksum")
     after = 8 + int.from_bytes(body[:8], "little")
     try:
         facts = orjson.loads(body[8:after])
     except ValueError as error:
-        raise _OddFileError(str(error)) from None
-    _demand(isinstance(facts, dict) and identity.items() <= facts.items(), "of another collection, or format")
+        raise OddFileError(str(error)) from None
+    demand(isinstance(facts, dict) and identity.items() <= facts.items(), "of another collection, or format")
     numbers_there = all(isinstance(facts.get(name), int) for name in ("exponent", "rows", "centred", "rotated"))
-    _demand(numbers_there, "the header lacks a fact")
+    demand(numbers_there, "the header lacks a fact")
     dimension = identity["dimension"]
     numbers = np.frombuffer(body[after : after + (len(body) - after) // 8 * 8], "<f8").astype(np.float64)
     centre = numbers[:dimension] if facts["centred"] else None
     rotation = numbers[len(numbers) - dimension**2 :].reshape(dimension, dimension) if facts["rotated"] else None
-    _demand(len(numbers) == facts["centred"] * dimension + facts["rotated"] * dimension**2, "arrays of a wrong length")
+    demand(len(numbers) == facts["centred"] * dimension + facts["rotated"] * dimension**2, "arrays of a wrong length")
     end = _PREFIX.itemsize + length
     return Frame(identity["space"], dimension, facts["exponent"], centre, rotation, facts["rows"]), end + -end % _PAGE
 
 
 def _part(data: memoryview | bytes, start: int, length: int) -> bytes:
     part = bytes(data[start : start + length])
-    _demand(len(part) == length, "too short")
+    demand(len(part) == length, "too short")
     return part
 
 
@@ -322,87 +303,3 @@ def _record(block: Block, number: int, norms: Float64, seq: int) -> _Record:
     record["number"], record["seq"] = number, seq
     record["checksum"] = _checksum(record)
     return record
-
-
-def _demand(truth: Any, otherwise: str) -> None:
-    if not truth:
-        raise _OddFileError(otherwise)
-
-
-# --- files ------------------------------------------------------------------------------------------------------
-def has(directory: Path, collection_id: str, generation: int) -> bool:
-    """Whether there is a file of this collection."""
-    return (directory / _file_name(collection_id, generation)).exists()
-
-
-def exist(directory: Path) -> bool:
-    """Whether there are files that ``sweep`` may have to remove."""
-    return any(True for _ in _files(directory))
-
-
-def sweep(directory: Path, generations: Mapping[str, int]) -> None:
-    """Drop the codes of collections that are gone or have another generation, and what dead processes left.
-
-    ``generations``: by collection id. Only under the write lock, so that they are the latest.
-    """
-    known = {_file_name(ident, generation) for ident, generation in generations.items()}
-    _remove(directory, lambda path: path.name not in known)
-
-
-def drop(directory: Path, collection_id: str, *, before: int | None = None) -> bool:
-    """Drop the codes of a collection, those of generations ``before`` one if that is given; whether there were some."""
-
-    def unwanted(path: Path) -> bool:
-        ident, generation, *_ = [*path.name.split("."), ""]
-        return ident == collection_id and (before is None or not generation.isdigit() or int(generation) < before)
-
-    return _remove(directory, unwanted)
-
-
-def clear(directory: Path) -> bool:
-    """Drop all codes, to make room; whether there were some."""
-    return _remove(directory, lambda path: True)
-
-
-def _file_name(collection_id: str, generation: int) -> str:
-    return f"{collection_id}.{generation}{_ENDING}"
-
-
-def _files(directory: Path) -> Iterator[Path]:
-    for pattern in (f"*{_ENDING}", f"*{_ENDING}.*{TEMPORARY}"):
-        yield from directory.glob(pattern)
-
-
-def _remove(directory: Path, unwanted: Callable[[Path], bool]) -> bool:
-    removed = False
-    for path in list(_files(directory)):
-        if path.suffix == TEMPORARY:
-            _remove_abandoned(path)
-        elif unwanted(path):
-            _unlink(path)
-            removed = True
-    return removed
-
-
-def _remove_abandoned(path: Path) -> None:
-    """Remove a draft, unless somebody is writing it."""
-    try:
-        with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
-            if locks.claim(file.fileno()):
-                path.unlink()
-    except (OSError, _OddFileError):
-        pass  # another was faster, or it is none of ours
-
-
-def _open(path: Path, flags: int) -> int:
-    """Open what is a file and no link, pipe or device."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise _OddFileError("not a file")
-    return descriptor
-
-
-def _unlink(path: Path) -> None:
-    with suppress(OSError):  # a read-only directory: the file stays and is refused again
-        path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ by ``apply``; when that is interrupted, ``seq`` is UNKNOWN and the next call loa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Final, TypeVar
@@ -20,6 +20,8 @@ from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.engine.memory.columns import Columns
+from chroma_nb.engine.memory.ids import StoredIds
+from chroma_nb.engine.memory.row_files import FEWEST, StoredRows
 from chroma_nb.types import Array, Fields
 
 T = TypeVar("T")
@@ -28,6 +30,8 @@ Metadatas = Sequence[Fields | None]
 UNKNOWN: Final = -1
 #: Changed records beyond which metadata columns are dropped and made anew when they are asked for.
 MOST_BEHIND: Final = 65_536
+#: Calls after which the rows are stored anew: half of what the change log remembers.
+MOST_CALLS: Final = 500
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,9 @@ class ReadersWriterLock:
 class CollectionInMemory:
     """The rows of one collection and what is derived from them."""
 
+    #: Whether all records are here; see ``part.py``.
+    whole: bool = True
+
     def __init__(self, number: int) -> None:
         self.number = number
         self.lock = ReadersWriterLock()
@@ -111,8 +118,11 @@ class CollectionInMemory:
     def clear(self) -> None:
         """Hold no records, at no seq: the next call loads."""
         self.seq = UNKNOWN
-        self.ids: list[str] = []
-        self.row_of: dict[str, int] = {}
+        self.ids: list[str] | StoredIds = []
+        self._row_of: dict[str, int] | None = {}
+        #: The seq of the file that holds these rows, and how much has changed since.
+        self.stored_seq = UNKNOWN
+        self.changed_since_stored = 0
         self.live = 0
         self.searchable = 0
         #: Rows, dead ones included.
@@ -136,9 +146,32 @@ class CollectionInMemory:
     # --- reading -----------------------------------------------------------------------------------
 
     @property
+    def maps_ids(self) -> bool:
+        """Whether ``row_of`` is there: of rows that come from a file it is made by the first who needs it."""
+        return self._row_of is not None
+
+    @property
+    def row_of(self) -> dict[str, int]:
+        """The row of each id."""
+        if self._row_of is None:
+            ids = self.ids = list(self.ids)
+            if self.live == self.rows:
+                self._row_of = dict(zip(ids, range(self.rows), strict=True))
+            else:
+                self._row_of = {ids[row]: row for row in self.live_rows().tolist()}
+        return self._row_of
+
+    @property
     def index_state(self) -> str:
         """For displays: which index is searched."""
         return "exact" if self.graph is None else f"hnsw over {self.graph.count} of {self.live} records"
+
+    def lacks_stored_rows(self) -> bool:
+        """Whether loading from a file of these rows would be worth it, and there is none or much has changed since."""
+        if self.seq == UNKNOWN or self.live < FEWEST:
+            return False
+        behind = self.seq - self.stored_seq
+        return self.stored_seq == UNKNOWN or behind > MOST_CALLS or self.changed_since_stored > self.live // 20
 
     def dead_mask(self) -> Mask | None:
         """Slots that hold no live record's vector; None when there are none."""
@@ -158,9 +191,9 @@ class CollectionInMemory:
         return np.arange(self.rows) if self.live == self.rows else np.flatnonzero(self.alive)
 
     def rows_of(self, ids: Sequence[str]) -> Ints:
-        """The rows of those ids that exist, ascending."""
+        """The rows of those ids that exist, ascending, each once."""
         found = np.fromiter(map(self.row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
-        return np.sort(found[found != UNKNOWN])
+        return np.unique(found[found != UNKNOWN])
 
     def rows_at(self, positions: Ints) -> Ints:
         """The row of each position; UNKNOWN where there is none."""
@@ -169,25 +202,28 @@ class CollectionInMemory:
         places = np.minimum(np.searchsorted(self.positions, positions), self.rows - 1)
         return np.where((self.positions[places] == positions) & self.alive[places], places, UNKNOWN)
 
-    def columns(self, stored: Callable[[], Iterable[Metadatas]]) -> Columns:
-        """The metadata columns: made of ``stored`` (pieces of the live records) at the first filter, then kept.
+    def columns(self, keys: Collection[str], stored: Callable[[], Iterable[Metadatas]]) -> Columns:
+        """The metadata columns of ``keys`` (and others that were asked for before).
 
-        What calls changed is put in by the next filter, so that a write does not wait for it.
+        Those that are not there are made of ``stored`` (pieces of the live records), then kept. What calls changed is
+        put in by the next filter, so that a write does not wait for it.
         """
         with self._columns_lock:  # readers share this collection
-            if self._columns is None:
-                self._columns = self._made_columns(stored())
             try:
-                if self._columns_behind:
+                if self._columns is not None and self._columns_behind:
                     self._bring_up(self._columns)
             except BaseException:  # half of a change may be in: an interrupt must not put it in twice
                 self._columns, self._columns_behind = None, []
                 raise
+            if self._columns is None:
+                self._columns = self._made_columns(keys, stored())
+            elif missing := self._columns.lack(keys):
+                self._columns.adopt(self._made_columns(missing, stored()))
             return self._columns
 
-    def _made_columns(self, pieces: Iterable[Metadatas]) -> Columns:
+    def _made_columns(self, keys: Collection[str], pieces: Iterable[Metadatas]) -> Columns:
         """The columns, a piece at a time: its dicts are read while the processor still has them, then forgotten."""
-        columns, live, seen = Columns(), self.live_rows(), 0
+        columns, live, seen = Columns(keys), self.live_rows(), 0
         for piece in pieces:
             rows = live[seen : seen + len(piece)]
             seen += len(piece)
@@ -212,9 +248,29 @@ class CollectionInMemory:
 
     # --- changing (under the writing side of the lock) -------------------------------------------------
 
+    def take(self, stored: StoredRows) -> None:
+        """Begin with the rows of a file."""
+        self.ids, self._row_of = stored.ids, None
+        self.apply(
+            Delta(
+                seq=stored.seq,
+                next_slot=stored.next_slot,
+                positions=stored.positions,
+                slots=stored.slots,
+                norms=stored.norms,
+            )
+        )
+        self.stored_seq, self.changed_since_stored = stored.seq, 0
+
+    def is_stored(self, generation: int, seq: int) -> None:
+        """The rows at ``seq`` are in a file."""
+        if self.generation == generation and self.seq != UNKNOWN:
+            self.stored_seq, self.changed_since_stored = seq, 0
+
     def apply(self, delta: Delta) -> None:
         """Advance to ``delta.seq``."""
         self.seq = UNKNOWN  # an interrupt from here on means: load anew
+        self.changed_since_stored += len(delta)
         if len(delta.removed_rows):  # first: an id may be removed and added again
             self._remove(delta.removed_rows)
         self._append(delta)
@@ -242,7 +298,8 @@ class CollectionInMemory:
         self.alive[first:] = True
         self._assign(delta.slots, rows, delta.norms)
         self.ids.extend(delta.ids)
-        self.row_of.update(zip(delta.ids, rows.tolist(), strict=True))
+        if self._row_of is not None:
+            self._row_of.update(zip(delta.ids, rows.tolist(), strict=True))
         self.live += count
         self.rows = end
         if self.exact is not None and delta.next_slot > self.next_slot:
@@ -267,7 +324,8 @@ class CollectionInMemory:
         self._free(self.slots[rows])
         self.alive[rows] = False
         for row in rows.tolist():
-            del self.row_of[self.ids[row]]
+            if self._row_of is not None:
+                del self._row_of[self.ids[row]]
             self.ids[row] = ""
         self.live -= len(rows)
 

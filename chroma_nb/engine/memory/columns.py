@@ -7,7 +7,7 @@ differ from record to record, and ``True`` is not 1, so every cell carries a tag
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -305,8 +305,8 @@ _PUT: Final[dict[int, Callable[[_Column, Rows, Values], None]]] = {
 class Columns:
     """The metadata of a collection's records, by row and key, ready to be filtered.
 
-    Rows are the dense row numbers of the collection's table in memory. Reading from several threads is
-    safe, changing is the caller's to guard.
+    ``keys``: those that are kept; None keeps all. Rows are the dense row numbers of the collection's table in memory.
+    Reading from several threads is safe, changing is the caller's to guard.
 
     >>> columns = Columns()
     >>> columns.extend([{"year": 2020}, None, {"year": 2021, "tags": ["a"]}])
@@ -314,12 +314,23 @@ class Columns:
     [False, False, True]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Collection[str] | None = None) -> None:
         self._rows = 0
         self._columns: dict[str, _Column] = {}
+        self._keys = None if keys is None else set(keys)
 
     def __len__(self) -> int:
         return self._rows
+
+    def lack(self, keys: Collection[str]) -> set[str]:
+        """Those of ``keys`` that are not kept."""
+        return set() if self._keys is None else set(keys) - self._keys
+
+    def adopt(self, other: Columns) -> None:
+        """Keep the keys of ``other`` too, which has the same rows."""
+        self._columns.update(other._columns)
+        if self._keys is not None and other._keys is not None:
+            self._keys |= other._keys
 
     def extend(self, metadatas: Sequence[Metadata | None]) -> None:
         """Append a row for each of ``metadatas``."""
@@ -356,7 +367,9 @@ class Columns:
         return mask
 
     def _put(self, rows: Iterable[int], metadatas: Sequence[Metadata | None]) -> None:
-        for key, where, values in _by_key(np.fromiter(rows, np.int64), metadatas):
+        which = np.fromiter(rows, np.int64)
+        found = _by_key(which, metadatas) if self._keys is None else _of_keys(self._keys, which, metadatas)
+        for key, where, values in found:
             self._column(key, len(where)).put(where, values)
 
     def _column(self, key: str, more: int) -> _Column:
@@ -384,13 +397,7 @@ def _by_key(rows: Rows, metadatas: Sequence[Metadata | None]) -> Iterator[tuple[
             return
     keys = dict.fromkeys(chain.from_iterable(there))
     if len(keys) * len(there) <= 2 * sum(map(len, there)):  # most rows have most keys: a key at a time
-        for key in keys:
-            values = [metadata.get(key) for metadata in there]
-            if None not in values:
-                yield key, rows, values
-                continue
-            filled = [place for place, value in enumerate(values) if value is not None]
-            yield key, rows[filled], [values[place] for place in filled]
+        yield from _of_keys(keys, rows, there)
         return
     cells: dict[str, tuple[list[int], list[object]]] = {key: ([], []) for key in keys}
     for row, metadata in zip(rows.tolist(), there, strict=True):
@@ -400,6 +407,20 @@ def _by_key(rows: Rows, metadatas: Sequence[Metadata | None]) -> Iterator[tuple[
             values.append(value)
     for key, (where, values) in cells.items():
         yield key, np.array(where, np.int64), values
+
+
+def _of_keys(
+    keys: Iterable[str], rows: Rows, metadatas: Sequence[Metadata | None]
+) -> Iterator[tuple[str, Rows, list[object]]]:
+    """As ``_by_key``, of these keys alone."""
+    there = [metadata or _NOTHING for metadata in metadatas]
+    for key in keys:
+        values = [metadata.get(key) for metadata in there]
+        if None in values:
+            filled = [place for place, value in enumerate(values) if value is not None]
+            yield key, rows[filled], [values[place] for place in filled]
+        elif values:
+            yield key, rows, values
 
 
 def _grown(array: Array, room: int) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -16,6 +16,7 @@ from chroma_nb.engine.arrays import EMPTY, Float64, Ints
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
+from chroma_nb.engine.memory.row_files import StoredRows
 from chroma_nb.engine.storage import records
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import VectorStore
@@ -65,16 +66,16 @@ class Snapshot:
         """The documents of rows, ascending."""
         return [document for _, document in self._fetch(rows, ("document",))]
 
-    def columns(self) -> Columns:
-        """The metadata columns, built on first use."""
-        return self.memory.columns(lambda: records.metadatas(self.connection, self.row.number, self.row.hidden))
+    def columns(self, keys: Collection[str]) -> Columns:
+        """The metadata columns of these keys, built on first use."""
+        return self.memory.columns(keys, lambda: records.metadatas(self.connection, self.row.number, self.row.hidden))
 
     def texts(self, rows: Ints, include: Sequence[str], *, checksums: bool = False) -> dict[str, list[Any]]:
         """Column -> its values for ``rows``, ascending; the columns that ``include`` asks for, and "crc"."""
         fields = _fields(tuple(include), checksums)
         if not fields:
             return {}
-        if fields == ("metadata",) and len(rows) == self.memory.live:
+        if fields == ("metadata",) and self._are_all(rows):
             stored = records.metadatas(self.connection, self.row.number, self.row.hidden)
             return {"metadata": list(chain.from_iterable(stored))}
         found = self._fetch(rows, fields) if len(rows) else []
@@ -87,9 +88,12 @@ class Snapshot:
         return texts
 
     def _fetch(self, rows: Ints, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
-        whole = len(rows) == self.memory.live and not self.row.hidden
+        whole = self._are_all(rows) and not self.row.hidden
         positions = self.memory.positions[rows]
         return records.fetch(self.connection, self.row.number, positions, fields, all_of_it=whole)
+
+    def _are_all(self, rows: Ints) -> bool:
+        return len(rows) == self.memory.live and self.memory.whole
 
     # --- results ---------------------------------------------------------------------------------------------
 
@@ -169,6 +173,17 @@ class Snapshot:
             exact.extend(slots, norms, memory.next_slot)
             memory.exact = exact
         return memory.exact
+
+    def stored_rows(self) -> StoredRows:
+        """The rows as a file keeps them."""
+        memory, live = self.memory, self.memory.live_rows()
+        slots = memory.slots[live]
+        norms = np.full(len(live), records.NO_VECTOR)
+        if memory.searchable:
+            there = memory.has_vector(live)
+            norms[there] = self.exact_index().norms(memory.next_slot)[slots[there]]
+        ids = list(memory.ids) if len(live) == memory.rows else list(map(memory.ids.__getitem__, live.tolist()))
+        return StoredRows(memory.seq, memory.next_slot, memory.positions[live].copy(), slots.copy(), norms, ids)
 
     def check_vectors(self, rows: Ints, expected: Sequence[int]) -> None:
         """Compare the vectors of ``rows`` with their checksums; InternalError names the first that differs."""

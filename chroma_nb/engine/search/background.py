@@ -20,12 +20,12 @@ from uuid import UUID
 
 from chroma_nb._processors import may_use_threads
 from chroma_nb.engine import threads
-from chroma_nb.engine.index import code_files
 from chroma_nb.engine.index.certified import codes_pay
 from chroma_nb.engine.index.codes import BLOCK_ROWS
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.search import planner
+from chroma_nb.engine.storage.cache_files import CODES, path_of
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.errors import ChromaError
 
@@ -52,8 +52,9 @@ class GraphBuilder:
 
     def written(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A call changed this collection: consider it again when it has been idle for a while."""
-        if memory.searchable >= planner.BATCH_ROWS and (
-            wants_graph(row.dimension, memory) or lacks_codes(row.dimension, memory)
+        if self._lacks_stored_rows(memory) or (
+            memory.searchable >= planner.BATCH_ROWS
+            and (wants_graph(row.dimension, memory) or lacks_codes(row.dimension, memory))
         ):
             self._request(row, memory, IDLE_SECONDS)
 
@@ -63,6 +64,8 @@ class GraphBuilder:
         codes = codes and (memory.searchable >= planner.BATCH_ROWS or self._is_coded(row))
         if memory.searchable and (codes or wants_graph(row.dimension, memory)):
             self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
+        elif self._lacks_stored_rows(memory):
+            self._request(row, memory, IDLE_SECONDS)
 
     def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
         """The slots were renumbered, and the graph is gone with them; ``at_once``: there was one."""
@@ -82,22 +85,27 @@ class GraphBuilder:
             if planner.worth_building(live=live, dimension=dimension, exact_seconds=seconds):
                 self._request(row, memory, 0.0)
 
+    def _lacks_stored_rows(self, memory: CollectionInMemory) -> bool:
+        return self._cache is not None and memory.lacks_stored_rows()
+
     def _is_cached(self, row: CollectionRow) -> bool:
         return self._is_coded(row) or (self._cache is not None and any(self._cache.glob("*.json")))
 
     def _is_coded(self, row: CollectionRow) -> bool:
-        return self._cache is not None and code_files.has(self._cache, row.id, row.generation)
+        return self._cache is not None and path_of(self._cache, row.id, row.generation, CODES).exists()
 
     def _request(self, row: CollectionRow, memory: CollectionInMemory, delay: float) -> None:
         with self._mutex:
             if self._stopping:
                 return
-            self._due[row.id] = (time.monotonic() + delay, row.dimension, memory)
+            known, due = self._due.get(row.id), time.monotonic() + delay
+            self._due[row.id] = (due, row.dimension, memory)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="chroma_nb graphs", daemon=True)
                 self._thread.start()
                 atexit.register(_stop_at_exit, weakref.ref(self))
-            self._changed.notify_all()
+            if known is None or due < known[0]:  # else the thread looks again when it was due before
+                self._changed.notify_all()
 
     def _run(self) -> None:
         threads.THIS.ours = True
@@ -124,7 +132,7 @@ class GraphBuilder:
                 remaining = self._due[ident][0] - time.monotonic()
                 if remaining <= 0:
                     _, dimension, memory = self._due.pop(ident)
-                    if _is_good(memory) and not lacks_codes(dimension, memory):
+                    if _is_good(memory) and not (lacks_codes(dimension, memory) or self._lacks_stored_rows(memory)):
                         continue
                     self._working = True
                     return ident

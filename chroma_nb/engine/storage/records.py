@@ -167,10 +167,67 @@ def header_columns(
     return np.array(keys, np.int64) & _POSITION, list(ids), np.array(slots, np.int64), np.array(norms, np.float64)
 
 
+def positions_of(keys: Positions) -> Positions:
+    """The positions that stand in keys."""
+    return keys & _POSITION
+
+
 def headers_at(connection: sqlite3.Connection, collection: int, positions: Positions) -> list[Header]:
     """The records that exist at these positions."""
     rows = connection.execute(_HEADERS_AT, (_keys(collection, positions),)).fetchall()
     return [Header(values[0] & _POSITION, *values[1:]) for values in rows]
+
+
+#: So many ids a statement: as parameters, since JSON in SQLite ends a text at the character 0.
+_IDS_AT_ONCE: Final = 250
+_OF_IDS: Final = {
+    count: " ".join(
+        [
+            "SELECT key, id, slot, norm FROM records INDEXED BY records_by_id WHERE collection = ? AND id IN (",
+            ", ".join("?" * count),
+            ") AND staged IS NULL",
+        ]
+    )
+    for count in (1, 10, _IDS_AT_ONCE)
+}
+_INDEXED: Final = (
+    "SELECT count(*) FROM records INDEXED BY records_by_id WHERE collection = ? AND id >= '' AND staged IS NULL"
+)
+_PAGE: Final = "SELECT key, id, slot, norm FROM records WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ? OFFSET ?"
+
+
+def headers_of(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> list[tuple[Any, ...]]:
+    """(key, id, slot, norm) of those of the records of these ids that the index of ids has, in get() order.
+
+    It lacks the records that were staged. For files only: a database in memory has no such index.
+    """
+    wanted, found = list(filter(_is_storable, dict.fromkeys(ids))), []
+    for start in range(0, len(wanted), _IDS_AT_ONCE):
+        part = wanted[start : start + _IDS_AT_ONCE]
+        size = min(size for size in _OF_IDS if size >= len(part))
+        found += connection.execute(_OF_IDS[size], (collection, *part, *part[:1] * (size - len(part)))).fetchall()
+    return sorted(found)
+
+
+def _is_storable(ident: str) -> bool:
+    """Whether an id can be a record's: not with half of a surrogate pair, which SQLite refuses to look for."""
+    return ident.isascii() or not any("\ud800" <= character <= "\udfff" for character in ident)
+
+
+def count_indexed(connection: sqlite3.Connection, collection: int) -> int:
+    """How many records the index of ids has."""
+    return int(connection.execute(_INDEXED, (collection,)).fetchone()[0])
+
+
+def headers_between(connection: sqlite3.Connection, collection: int, first: int, last: int) -> list[tuple[Any, ...]]:
+    """(key, id, slot, norm) of the records at the positions from ``first`` to ``last``."""
+    base = collection << POSITION_BITS
+    return connection.execute(_HEADERS, (base | first, base | last)).fetchall()
+
+
+def page_of_headers(connection: sqlite3.Connection, collection: int, limit: int, offset: int) -> list[tuple[Any, ...]]:
+    """(key, id, slot, norm) of ``limit`` records after the first ``offset``, which SQLite walks past."""
+    return connection.execute(_PAGE, (*_bounds(collection), limit, offset)).fetchall()
 
 
 #: So many records are selected by a parameter for each; more by a list in JSON.

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from chroma_nb.engine.index import code_files, graph_files
+from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.memory import row_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.background import GraphBuilder, lacks_codes, wants_graph
 from chroma_nb.engine.search.coding import CodeSource
 from chroma_nb.engine.search.graph import GraphSource
-from chroma_nb.engine.storage import catalog, directory, migrations
+from chroma_nb.engine.storage import cache_files, catalog, directory, migrations
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import truncated_journal
 from chroma_nb.engine.storage.sqlite import Connection
@@ -91,7 +92,7 @@ class Maintenance:
         stores.forget(row.number, before=row.generation + 1)
         if self._cache is not None:
             had_graph |= graph_files.drop(self._cache, row.id, before=row.generation + 1)
-            code_files.drop(self._cache, row.id, before=row.generation + 1)
+            cache_files.drop(self._cache, row.id, before=row.generation + 1)
 
         def tell(now: Snapshot) -> None:
             self._builder().compacted(now.row, now.memory, at_once=had_graph)
@@ -119,6 +120,8 @@ class Maintenance:
             problems.append(f"what calls that failed had written of their records was not removed: {error}")
         rows = self._transactions.read(catalog.all_collections)
         self.sweep(keep_previous=False)
+        if self._cache is not None:
+            cache_files.forget_rows(self._cache)  # ids of records that were deleted since
         room.give_back()
         for row in sorted(rows, key=lambda row: row.record_count * (row.dimension or 0)):
             try:
@@ -155,7 +158,7 @@ class Maintenance:
             self.sweep(keep_previous=False)
             if self._cache is not None:
                 graph_files.drop(self._cache, row.id)
-                code_files.drop(self._cache, row.id)
+                cache_files.drop(self._cache, row.id)
             return self.compact(UUID(row.id))
 
     def verify(self) -> list[str]:
@@ -183,17 +186,44 @@ class Maintenance:
     # --- codes and graphs (called by the background thread) ---------------------------------------------------------
 
     def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
-        """Make what a collection lacks: codes first, which are soon made."""
+        """Make what a collection lacks: the file of its rows and its codes first, which are soon made."""
 
-        def lacks(snapshot: Snapshot) -> tuple[bool, bool]:
+        def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool]:
             dimension, memory = snapshot.row.dimension, snapshot.memory
-            return lacks_codes(dimension, memory), wants_graph(dimension, memory)
+            return memory.lacks_stored_rows(), lacks_codes(dimension, memory), wants_graph(dimension, memory)
 
-        codes, graph = self._transactions.read_collection(collection_id, lacks)
+        rows, codes, graph = self._transactions.read_collection(collection_id, lacks)
+        if rows:
+            self.store_rows(collection_id)
         if codes:
             self.build_codes(collection_id, cancelled)
         if graph:
             self.build_graph(collection_id, cancelled)
+
+    def store_rows(self, collection_id: UUID) -> bool:
+        """Write the rows of a collection to its cache file, so that it is opened faster; False where there is none."""
+        if self._cache is None or self._transactions.connections.read_only:
+            return False
+        row, memory, rows = self._transactions.read_collection(
+            collection_id, lambda snapshot: (snapshot.row, snapshot.memory, snapshot.stored_rows())
+        )
+        sha256 = row_files.save(rows, self._cache, row.id, row.generation)
+        if sha256 is None:
+            return False
+
+        def note(connection: Connection) -> None:
+            now = catalog.collection_by_id(connection, row.id)
+            if now.generation == row.generation:
+                catalog.set_settings(connection, now, row_files.note(now, rows.seq, sha256))
+
+        try:
+            self._transactions.write(note)
+        except _MissingError:  # deleted meanwhile: nothing names the file
+            cache_files.drop(self._cache, row.id)
+            raise
+        self._drop_if_outdated(self._cache, row)
+        memory.lock.write(lambda: memory.is_stored(row.generation, rows.seq))
+        return True
 
     def build_codes(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
         """Load the collection's codes from its cache file, or make them, and save what is new; True when there are."""
@@ -243,7 +273,7 @@ class Maintenance:
 
         if self._transactions.read(generation) != row.generation:
             graph_files.drop(cache, row.id, before=row.generation + 1)
-            code_files.drop(cache, row.id, before=row.generation + 1)
+            cache_files.drop(cache, row.id, before=row.generation + 1)
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -268,13 +298,13 @@ class Maintenance:
             if self._cache is not None:
                 generations = {row.id: row.generation for row in rows}
                 graph_files.sweep(self._cache, generations)
-                code_files.sweep(self._cache, generations)
+                cache_files.sweep(self._cache, generations)
 
         self._transactions.connections.write(sweep)
 
     def sweep_if_needed(self) -> None:
         """As ``sweep``, when there is a file that no collection names, or a saved graph, or saved codes."""
-        cached = self._cache is not None and (graph_files.exist(self._cache) or code_files.exist(self._cache))
+        cached = self._cache is not None and (graph_files.exist(self._cache) or cache_files.exist(self._cache))
         if cached or self._transactions.stores.orphans():
             self.sweep()
 
@@ -289,7 +319,7 @@ class Maintenance:
         """Make room of what can be made again: saved graphs, and older generations of vectors."""
         if self._cache is not None:
             graph_files.clear(self._cache)
-            code_files.clear(self._cache)
+            cache_files.clear(self._cache)
         self.sweep(keep_previous=False)
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
 
-from chroma_nb.engine.memory import loading
+from chroma_nb.engine.memory import loading, row_files
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta
+from chroma_nb.engine.memory.part import Part
+from chroma_nb.engine.memory.row_files import StoredRows
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
@@ -59,6 +61,8 @@ class Transactions:
         self.closed = False
         #: Whether rows of vector files that no sync covers were found when the directory was opened.
         self.has_pending = False
+        #: Whether single records are found without loading the others: a database in memory has no index of ids.
+        self.has_index_of_ids = directory is not None
         self.durable = durability == "power"
         self._loaded, self._written = loaded, written
         self._seen_there = 0.0
@@ -115,8 +119,18 @@ class Transactions:
 
     # --- one collection ---------------------------------------------------------------------------------------
 
-    def read_collection(self, collection_id: UUID, work: Callable[[Snapshot], T], context: str = "") -> T:
-        """Do ``work`` in one read transaction, with the collection in memory at the same seq."""
+    def read_collection(
+        self,
+        collection_id: UUID,
+        work: Callable[[Snapshot], T],
+        context: str = "",
+        part: Callable[[Connection, CollectionRow], Part | None] | None = None,
+    ) -> T:
+        """Do ``work`` in one read transaction, with the collection in memory at the same seq.
+
+        ``part`` reads the records that ``work`` asks for, if it can: a collection that is not in memory at that seq
+        is not loaded then.
+        """
         self.check_open(writing=False)
         ident, vectors = str(collection_id), self.stores.current
         for attempt in range(_ATTEMPTS):
@@ -126,6 +140,8 @@ class Transactions:
                 connection = self.connections.begin()
                 try:
                     row = connection.catalog.get(ident) or catalog.known_collection(connection, ident, context)
+                    if part is not None and (few := self._few(connection, row, part)) is not None:
+                        return work(Snapshot(connection, row, few, vectors, True))
                     memory = self.refreshed(connection, row)
                     if memory is None:
                         continue  # another thread is ahead of our snapshot: take a newer one
@@ -209,19 +225,40 @@ class Transactions:
             return memory
         return memory.lock.write(lambda: self._advanced(connection, row, memory))
 
+    def _few(
+        self, connection: Connection, row: CollectionRow, part: Callable[[Connection, CollectionRow], Part | None]
+    ) -> Part | None:
+        """The records that ``part`` reads; None where the collection is in memory with its ids, or has to be."""
+        memory = self.memories.get(row.number)
+        if memory is not None and memory.maps_ids and (memory.seq, memory.generation) == (row.seq, row.generation):
+            return None
+        if not self.has_index_of_ids:
+            return None
+        return _sensible(row, lambda: part(connection, row))
+
     def _advanced(
         self, connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory
     ) -> CollectionInMemory | None:
         """``memory``, whose writing lock is held, at the seq of ``row``; None when it is ahead."""
         if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
             return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
-        try:
-            loaded = loading.advance(connection, row, memory)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise _DamagedError(
-                f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
-                "restore it from a backup"
-            ) from error
-        if loaded:
+        if _sensible(row, lambda: loading.advance(connection, row, memory, self._stored_rows)):
             self._loaded(row, memory)
         return memory
+
+    def _stored_rows(self, row: CollectionRow) -> StoredRows | None:
+        """The rows of a collection in its cache file."""
+        if self.directory is None:
+            return None
+        return row_files.load(self.directory / "cache", row, mapped=self.stores.mapped)
+
+
+def _sensible(row: CollectionRow, read: Callable[[], T]) -> T:
+    """What ``read`` reads of the records; an error that says so when they make no sense."""
+    try:
+        return read()
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise _DamagedError(
+            f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
+            "restore it from a backup"
+        ) from error

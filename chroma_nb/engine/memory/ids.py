@@ -1,0 +1,51 @@
+"""The ids of rows as they lie in a file: one text and where each ends; a str is made of those that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from chroma_nb.engine.arrays import Ints
+
+
+class StoredIds:
+    """As a list of ids that is appended to; the first ones are parts of ``text`` (UTF-8).
+
+    >>> import numpy as np
+    >>> ids = StoredIds(b"wrencrow", np.array([0, 4, 8]))
+    >>> ids.extend(["owl"])
+    >>> ids[1], len(ids), list(ids)
+    ('crow', 3, ['wren', 'crow', 'owl'])
+    """
+
+    def __init__(self, text: bytes | memoryview, starts: Ints) -> None:
+        """``starts``: where each id begins, and at last where all end."""
+        self._text = memoryview(text)
+        self._starts = starts
+        self._stored = len(starts) - 1
+        self._more: list[str] = []
+
+    def __len__(self) -> int:
+        return self._stored + len(self._more)
+
+    def __getitem__(self, row: int) -> str:
+        if row >= self._stored:
+            return self._more[row - self._stored]
+        return str(self._text[self._starts[row] : self._starts[row + 1]], "utf-8")
+
+    def __setitem__(self, row: int, ident: str) -> None:
+        """Only for those that were appended: the others stay as they are in the file."""
+        if row >= self._stored:
+            self._more[row - self._stored] = ident
+
+    def __iter__(self) -> Iterator[str]:
+        text, starts = str(self._text, "utf-8"), self._starts.tolist()
+        if len(text) == len(self._text):  # a character is a byte
+            yield from [text[start:end] for start, end in pairwise(starts)]
+        else:
+            yield from map(self.__getitem__, range(self._stored))
+        yield from self._more
+
+    def extend(self, ids: Iterable[str]) -> None:
+        """Append ids."""
+        self._more.extend(ids)

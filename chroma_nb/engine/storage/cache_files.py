@@ -1,0 +1,132 @@
+"""Files in ``cache/`` that are named ``<collection uuid>.<generation>.<kind>``: made, opened, found and dropped.
+
+Derived data: losing a file costs making it again, so whatever is odd about one is a reason to forget it. What stands in
+them: ``index/code_files.py`` and ``memory/row_files.py``. Graphs have names of their own (``index/graph_files.py``).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from chroma_nb.engine import locks
+from chroma_nb.engine.storage.vectors import TEMPORARY, sync_directory
+
+CODES: Final = ".codes"
+ROWS: Final = ".rows"
+_KINDS: Final = (CODES, ROWS)
+
+
+class OddFileError(Exception):
+    """The file is not what we would have written."""
+
+
+def demand(truth: Any, otherwise: str) -> None:
+    """OddFileError, which says what is there ``otherwise``, unless something is true."""
+    if not truth:
+        raise OddFileError(otherwise)
+
+
+def path_of(directory: Path, collection_id: str, generation: int, kind: str) -> Path:
+    """Where the file of a kind is, if there is one."""
+    return directory / f"{collection_id}.{generation}{kind}"
+
+
+def make(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """Write a file beside and rename it: it is there whole, or the one that was there before."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
+    try:
+        # Locked until it has its name: whoever sweeps sees that somebody is writing it.
+        with os.fdopen(locks.create_claimed(draft), "rb+") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+            draft.rename(path)
+        sync_directory(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+
+
+def open_regular(path: Path, flags: int) -> int:
+    """Open what is a file and no link, pipe or device."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OddFileError("not a file")
+    return descriptor
+
+
+def unlink(path: Path) -> None:
+    """Remove a file that is odd, if that is allowed."""
+    with suppress(OSError):  # a read-only directory: the file stays and is refused again
+        path.unlink(missing_ok=True)
+
+
+# --- all files --------------------------------------------------------------------------------------------------
+def exist(directory: Path) -> bool:
+    """Whether there are files that ``sweep`` may have to remove."""
+    return any(True for _ in _files(directory))
+
+
+def sweep(directory: Path, generations: Mapping[str, int]) -> None:
+    """Drop the files of collections that are gone or have another generation, and what dead processes left.
+
+    ``generations``: by collection id. Only under the write lock, so that they are the latest.
+    """
+    known = {path_of(directory, *one, kind).name for one in generations.items() for kind in _KINDS}
+    _remove(directory, lambda path: path.name not in known)
+
+
+def drop(directory: Path, collection_id: str, *, before: int | None = None) -> bool:
+    """Drop the files of a collection, those of generations ``before`` one if that is given; whether there were some."""
+
+    def unwanted(path: Path) -> bool:
+        ident, generation, *_ = [*path.name.split("."), ""]
+        return ident == collection_id and (before is None or not generation.isdigit() or int(generation) < before)
+
+    return _remove(directory, unwanted)
+
+
+def forget_rows(directory: Path) -> bool:
+    """Drop the files of rows, which name records that may be deleted by now; whether there were some."""
+    return _remove(directory, lambda path: path.suffix == ROWS)
+
+
+def clear(directory: Path) -> bool:
+    """Drop all files, to make room; whether there were some."""
+    return _remove(directory, lambda path: True)
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    for kind in _KINDS:
+        for pattern in (f"*{kind}", f"*{kind}.*{TEMPORARY}"):
+            yield from directory.glob(pattern)
+
+
+def _remove(directory: Path, unwanted: Callable[[Path], bool]) -> bool:
+    removed = False
+    for path in list(_files(directory)):
+        if path.suffix == TEMPORARY:
+            _remove_abandoned(path)
+        elif unwanted(path):
+            unlink(path)
+            removed = True
+    return removed
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove a draft, unless somebody is writing it."""
+    try:
+        with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+            if locks.claim(file.fileno()):
+                path.unlink()
+    except (OSError, OddFileError):
+        pass  # another was faster, or it is none of ours
