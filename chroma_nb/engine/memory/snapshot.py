@@ -100,8 +100,9 @@ class Snapshot:
     def get_result(self, rows: Ints, include: Sequence[str]) -> GetResult:
         """The records in ``rows`` (ascending) as ``collection.get`` returns them."""
         texts = self.texts(rows, include)
+        ids = self.memory.ids
         return GetResult(
-            ids=self._ids(rows),
+            ids=list(ids) if len(rows) == len(ids) else list(map(ids.__getitem__, rows.tolist())),
             embeddings=self.embeddings(rows) if "embeddings" in include else None,
             documents=texts.get("document"),
             uris=texts.get("uri"),
@@ -116,18 +117,14 @@ class Snapshot:
         Where that can be, the vectors are a view of the file, whose rows are never overwritten.
         """
         texts = self._stored_texts(rows, _fields(tuple(include), False))
-        metadata = texts.get("metadata")
+        ids, metadata = self.memory.ids, texts.get("metadata")
         return {
-            "ids": self._ids(rows),
+            "ids": list(ids) if len(rows) == len(ids) else list(map(ids.__getitem__, rows.tolist())),
             "embeddings": self._stored_vectors(rows) if "embeddings" in include else None,
             "documents": texts.get("document"),
             "uris": texts.get("uri"),
             "metadatas": None if metadata is None else StoredMetadatas(metadata, records.decode_metadata),
         }
-
-    def _ids(self, rows: Ints) -> list[str]:
-        ids = self.memory.ids
-        return list(ids) if len(rows) == len(ids) else list(map(ids.__getitem__, rows.tolist()))
 
     def query_result(self, found: list[tuple[Ints, Float64]], include: Sequence[str]) -> QueryResult:
         """The (rows, distances) of each query as ``collection.query`` returns them; checksums are compared."""
