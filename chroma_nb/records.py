@@ -6,17 +6,18 @@ records, or several lots as one, asks here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from operator import methodcaller
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import Columns, IDs, Mask, Matrix, Metadata, UpdateMetadata, Vector
+from chroma_nb.types import Columns, IDs, Json, Mask, Matrix, Metadata, UpdateMetadata, Vector
 
 #: A field of texts or metadata.
 Column: TypeAlias = Literal["documents", "metadatas", "uris"]
@@ -42,6 +43,55 @@ class Record:
 
 def _text(record: Record) -> tuple[object, ...]:
     return record.document, record.uri, {key: (type(value), value) for key, value in (record.metadata or {}).items()}
+
+
+#: So many records are decoded at a time: their dicts are read while the processor still has them, then forgotten.
+_DECODED_AT_ONCE: Final = 10_000
+
+
+class StoredMetadatas(Sequence["Json | None"]):
+    """Metadata as it is stored: JSON for each record, or None, decoded a piece at a time by whoever reads it.
+
+    ``decode`` gives what readers see of a piece. A table of a million records never holds a dict for each.
+    """
+
+    def __init__(
+        self, stored: Sequence[bytes | None], decode: Callable[[Sequence[bytes | None]], list[Json | None]]
+    ) -> None:
+        self._stored, self._decode = stored, decode
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    @overload
+    def __getitem__(self, place: int) -> Json | None: ...
+    @overload
+    def __getitem__(self, place: slice) -> StoredMetadatas: ...
+    def __getitem__(self, place: int | slice) -> Json | StoredMetadatas | None:
+        if isinstance(place, slice):
+            return StoredMetadatas(self._stored[place], self._decode)
+        return self._decode([self._stored[place]])[0]
+
+    def __iter__(self) -> Iterator[Json | None]:
+        return chain.from_iterable(self.pieces())
+
+    def pieces(self) -> Iterator[list[Json | None]]:
+        """The metadata in order, some thousand records at a time."""
+        return (decoded for _, decoded in self._pieces())
+
+    def encoded(self) -> Iterator[bytes | None]:
+        """The JSON of what readers see; refused as ``pieces`` refuses it when it is damaged."""
+        for stored, decoded in self._pieces():
+            whole = b",".join([b"null" if one is None else one for one in stored])
+            if orjson.dumps(decoded) == b"[%b]" % whole:
+                yield from stored
+            else:  # some of it is not shown, or somebody else has written it
+                yield from [None if one is None else orjson.dumps(one) for one in decoded]
+
+    def _pieces(self) -> Iterator[tuple[Sequence[bytes | None], list[Json | None]]]:
+        for start in range(0, len(self._stored), _DECODED_AT_ONCE):
+            piece = self._stored[start : start + _DECODED_AT_ONCE]
+            yield piece, self._decode(piece)
 
 
 @dataclass(frozen=True)

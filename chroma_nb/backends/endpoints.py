@@ -26,7 +26,7 @@ from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.records import Edited
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionModel, Database, Json, ReadLevel, Tenant, UserIdentity
+from chroma_nb.types import CollectionModel, Columns, Database, Json, ReadLevel, Tenant, UserIdentity
 
 if TYPE_CHECKING:
     from chroma_nb.engine.engine import Engine
@@ -215,15 +215,17 @@ def _count(engine: Engine, request: r.Count) -> int:
     return engine.count(request.collection_id)
 
 
-def _get(engine: Engine, request: r.Get) -> GetResult:
-    ids, limit, offset = request.ids, request.limit, request.offset
-    return engine.get(
-        request.collection_id,
+def _get(engine: Engine, request: r.Get | r.GetAsStored) -> GetResult | Columns:
+    """The answer of a get, in Chroma's form or as columns for a table."""
+    get, ask = (request.get, engine.get_as_stored) if isinstance(request, r.GetAsStored) else (request, engine.get)
+    ids, limit, offset = get.ids, get.limit, get.offset
+    return ask(
+        get.collection_id,
         _checked_ids(ids),
-        None if request.filter is None else request.filter.condition,
+        None if get.filter is None else get.filter.condition,
         None if limit is None else validate.check_limit(limit),
         None if offset is None else validate.check_limit(offset, "offset"),
-        request.include,
+        get.include,
     )
 
 
@@ -511,5 +513,6 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     r.RecordEmbeddingModel: Endpoint(_record_embedding_model),
     r.Vacuum: Endpoint(lambda engine, request: engine.vacuum()),
     r.Verify: Endpoint(lambda engine, request: engine.verify()),
+    r.GetAsStored: Endpoint(_get),
     r.Explain: Endpoint(_query),
 }

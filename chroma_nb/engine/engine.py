@@ -47,7 +47,7 @@ from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
 from chroma_nb.query.conditions import Where
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Json, Matrix, Tenant
+from chroma_nb.types import CollectionMetadata, CollectionModel, Columns, Database, Json, Matrix, Tenant
 
 
 class Engine:
@@ -425,6 +425,23 @@ class Engine:
             return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
 
         return self.transactions.read_collection(collection_id, operation, part=_part(ids, filter, limit, offset or 0))
+
+    def get_as_stored(
+        self,
+        collection_id: UUID,
+        ids: Sequence[str] | None,
+        filter: Where | None,
+        limit: int | None,
+        offset: int | None,
+        include: Sequence[str],
+    ) -> Columns:
+        """As ``get``, for tables: see ``Snapshot.columns_as_stored``."""
+
+        def operation(snapshot: Snapshot) -> Columns:
+            _check_filter(filter, snapshot.row)
+            return snapshot.columns_as_stored(select(snapshot, ids, filter, limit, offset or 0), include)
+
+        return self.transactions.read_collection(collection_id, operation)
 
     def query(
         self,

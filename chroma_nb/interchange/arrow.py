@@ -6,7 +6,7 @@ is JSON text, because its types may differ from record to record and must come b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ import orjson
 
 from chroma_nb import cells
 from chroma_nb._optional import Untyped, require
-from chroma_nb.records import Records
+from chroma_nb.records import Records, StoredMetadatas
 from chroma_nb.types import Fields, Json
 
 ID: Final = "id"
@@ -52,13 +52,21 @@ def to_batch(records: Records, columns: Untyped) -> Untyped:
         pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimension, mask=missing),
         pa.array(records.column("documents"), pa.string()),
         pa.array(records.column("uris"), pa.string()),
-        pa.array([_encoded(metadata) for metadata in records.column("metadatas")], pa.string()),
+        _metadata_array(records.metadatas, len(records)),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=columns)
 
 
-def _encoded(metadata: Mapping[str, object] | None) -> str | None:
-    return None if metadata is None else orjson.dumps(metadata).decode()
+def _metadata_array(metadatas: Sequence[Mapping[str, object] | None] | None, count: int) -> Untyped:
+    """Metadata as a column of JSON texts; what is stored as such is not decoded and encoded again."""
+    pa = pyarrow()
+    if metadatas is None:
+        return pa.nulls(count, pa.string())
+    if isinstance(metadatas, StoredMetadatas):
+        encoded: Iterable[bytes | None] = metadatas.encoded()
+    else:
+        encoded = (None if metadata is None else orjson.dumps(metadata) for metadata in metadatas)
+    return pa.array(list(encoded), pa.binary()).cast(pa.string())
 
 
 def from_batch(batch: Untyped, first: int = 0) -> Records:

@@ -19,6 +19,7 @@ from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResu
 from chroma_nb.types import (
     CollectionMetadata,
     CollectionModel,
+    Columns,
     Database,
     Fields,
     Json,
@@ -399,6 +400,13 @@ class Vacuum(LocalRequest[dict[str, Any]]):
 @dataclass(frozen=True)
 class Verify(LocalRequest[list[str]]):
     """Check everything stored; the result lists what is wrong, empty if nothing is."""
+
+
+@dataclass(frozen=True)
+class GetAsStored(LocalRequest[Columns]):
+    """What ``get`` returns, as columns for a table: vectors in float32, metadata not decoded."""
+
+    get: Get
 
 
 @dataclass(frozen=True)

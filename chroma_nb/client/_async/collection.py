@@ -22,6 +22,7 @@ from chroma_nb.types import (
     ID,
     URI,
     CollectionMetadata,
+    Columns,
     Document,
     Embedding,
     Image,
@@ -247,6 +248,11 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         result = await self._client._backend.handle(request)
         result.where_document = where_document
         return await blocking.run(self._with_data, result, include) if "data" in include else result
+
+    async def _get_as_stored(self, include: Include, **arguments: object) -> Columns:
+        """What ``get`` returns for these arguments, as columns for a table; "data" is not among what it includes."""
+        request = prepare.get(self._context, include=include, **arguments)
+        return await self._client._backend.handle(requests.GetAsStored(request))
 
     async def peek(self, limit: int = 10) -> GetResult:
         """The first ``limit`` records, with metadatas, documents and embeddings."""

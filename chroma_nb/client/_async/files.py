@@ -51,7 +51,7 @@ class AsyncFiles:
         """
         model = await self._described()
         file = parquet.ParquetFile(path, model)
-        return await self._write(file, where, where_document, batch_size, model["dimension"])
+        return await self._write(file, where, where_document, batch_size)
 
     async def to_jsonl(
         self,
@@ -65,16 +65,18 @@ class AsyncFiles:
 
         A line is an object with ``id``, ``embedding``, ``document``, ``uri`` and ``metadata``.
         """
-        model = await self._described()
-        return await self._write(json_lines.JsonLinesFile(path), where, where_document, batch_size, model["dimension"])
+        return await self._write(json_lines.JsonLinesFile(path), where, where_document, batch_size)
 
     async def to_arrow(
-        self, *, where: Where | None = None, where_document: WhereDocument | None = None, batch_size: int = 5000
+        self: Any, *, where: Where | None = None, where_document: WhereDocument | None = None, batch_size: int = 5000
     ) -> pyarrow.Table:
         """The records as a pyarrow.Table, with the columns of ``to_parquet``. Needs pyarrow."""
         model = await self._described()
         table = arrow.TableInMemory(model)
-        await self._write(table, where, where_document, batch_size, model["dimension"])
+        if self._edits_at_once:
+            await self._fill(table, where, where_document, batch_size)
+        else:
+            await self._write(table, where, where_document, batch_size)
         return table.table
 
     async def from_parquet(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
@@ -118,21 +120,35 @@ class AsyncFiles:
             "dimension": len(first["embeddings"][0]) if len(first["ids"]) else model.dimension,
         }
 
+    async def _fill(
+        self: Any,
+        table: arrow.TableInMemory,
+        where: Where | None,
+        where_document: WhereDocument | None,
+        batch_size: int,
+    ) -> None:
+        """The records at one moment: they fit into memory, where the table is to be."""
+        positive("batch_size", batch_size)
+        got = await self._get_as_stored(_FIELDS, where=where, where_document=where_document)
+        for piece in Records.of_result(got).pieces(batch_size):
+            await blocking.run(table.write, piece)
+        await blocking.run(table.close)
+
     async def _write(
         self: Any,
         file: Untyped,
         where: Where | None,
         where_document: WhereDocument | None,
         batch_size: int,
-        dimension: int | None,
     ) -> int:
+        read = self._get_as_stored if self._edits_at_once else self.get
         written = 0
         try:
             positive("batch_size", batch_size)
             ids = (await self.get(where=where, where_document=where_document, include=[]))["ids"]
             with progress_bar(len(ids), description="writing", unit="record") as bar:
                 for start in range(0, len(ids), batch_size):
-                    got = await self.get(ids=ids[start : start + batch_size], include=_FIELDS)
+                    got = await read(ids=ids[start : start + batch_size], include=_FIELDS)
                     await blocking.run(file.write, Records.of_result(got))
                     written += len(got["ids"])  # somebody may delete meanwhile
                     bar.update(len(got["ids"]))

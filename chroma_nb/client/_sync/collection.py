@@ -24,6 +24,7 @@ from chroma_nb.types import (
     ID,
     URI,
     CollectionMetadata,
+    Columns,
     Document,
     Embedding,
     Image,
@@ -249,6 +250,11 @@ class Collection(CollectionCommon[Server], Frames, Files):
         result = self._client._backend.handle(request)
         result.where_document = where_document
         return self._with_data(result, include) if "data" in include else result
+
+    def _get_as_stored(self, include: Include, **arguments: object) -> Columns:
+        """What ``get`` returns for these arguments, as columns for a table; "data" is not among what it includes."""
+        request = prepare.get(self._context, include=include, **arguments)
+        return self._client._backend.handle(requests.GetAsStored(request))
 
     def peek(self, limit: int = 10) -> GetResult:
         """The first ``limit`` records, with metadatas, documents and embeddings."""

@@ -53,7 +53,7 @@ class Files:
         """
         model = self._described()
         file = parquet.ParquetFile(path, model)
-        return self._write(file, where, where_document, batch_size, model["dimension"])
+        return self._write(file, where, where_document, batch_size)
 
     def to_jsonl(
         self,
@@ -67,16 +67,18 @@ class Files:
 
         A line is an object with ``id``, ``embedding``, ``document``, ``uri`` and ``metadata``.
         """
-        model = self._described()
-        return self._write(json_lines.JsonLinesFile(path), where, where_document, batch_size, model["dimension"])
+        return self._write(json_lines.JsonLinesFile(path), where, where_document, batch_size)
 
     def to_arrow(
-        self, *, where: Where | None = None, where_document: WhereDocument | None = None, batch_size: int = 5000
+        self: Any, *, where: Where | None = None, where_document: WhereDocument | None = None, batch_size: int = 5000
     ) -> pyarrow.Table:
         """The records as a pyarrow.Table, with the columns of ``to_parquet``. Needs pyarrow."""
         model = self._described()
         table = arrow.TableInMemory(model)
-        self._write(table, where, where_document, batch_size, model["dimension"])
+        if self._edits_at_once:
+            self._fill(table, where, where_document, batch_size)
+        else:
+            self._write(table, where, where_document, batch_size)
         return table.table
 
     def from_parquet(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
@@ -120,21 +122,35 @@ class Files:
             "dimension": len(first["embeddings"][0]) if len(first["ids"]) else model.dimension,
         }
 
+    def _fill(
+        self: Any,
+        table: arrow.TableInMemory,
+        where: Where | None,
+        where_document: WhereDocument | None,
+        batch_size: int,
+    ) -> None:
+        """The records at one moment: they fit into memory, where the table is to be."""
+        positive("batch_size", batch_size)
+        got = self._get_as_stored(_FIELDS, where=where, where_document=where_document)
+        for piece in Records.of_result(got).pieces(batch_size):
+            table.write(piece)
+        table.close()
+
     def _write(
         self: Any,
         file: Untyped,
         where: Where | None,
         where_document: WhereDocument | None,
         batch_size: int,
-        dimension: int | None,
     ) -> int:
+        read = self._get_as_stored if self._edits_at_once else self.get
         written = 0
         try:
             positive("batch_size", batch_size)
             ids = (self.get(where=where, where_document=where_document, include=[]))["ids"]
             with progress_bar(len(ids), description="writing", unit="record") as bar:
                 for start in range(0, len(ids), batch_size):
-                    got = self.get(ids=ids[start : start + batch_size], include=_FIELDS)
+                    got = read(ids=ids[start : start + batch_size], include=_FIELDS)
                     file.write(Records.of_result(got))
                     written += len(got["ids"])  # somebody may delete meanwhile
                     bar.update(len(got["ids"]))

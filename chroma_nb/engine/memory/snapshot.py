@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from chroma_nb import types
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.memory.collection import CollectionInMemory
@@ -22,8 +23,9 @@ from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import VectorStore
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
+from chroma_nb.records import StoredMetadatas
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import Matrix
+from chroma_nb.types import Array, Matrix
 
 
 @dataclass
@@ -78,14 +80,16 @@ class Snapshot:
         if fields == ("metadata",) and self._are_all(rows):
             stored = records.metadatas(self.connection, self.row.number, self.row.hidden)
             return {"metadata": list(chain.from_iterable(stored))}
-        found = self._fetch(rows, fields) if len(rows) else []
-        # A column at a time: zip(*found) takes five times as long for 100,000 records.
-        texts: dict[str, list[Any]] = {
-            field: [record[place] for record in found] for place, field in enumerate(fields, 1)
-        }
+        texts = self._stored_texts(rows, fields)
         if "metadata" in texts:
             texts["metadata"] = records.decode_metadata(texts["metadata"])
         return texts
+
+    def _stored_texts(self, rows: Ints, fields: tuple[str, ...]) -> dict[str, list[Any]]:
+        """Column -> its values for ``rows``, ascending; metadata as JSON."""
+        found = self._fetch(rows, fields) if fields and len(rows) else []
+        # A column at a time: zip(*found) takes five times as long for 100,000 records.
+        return {field: [record[place] for record in found] for place, field in enumerate(fields, 1)}
 
     def _fetch(self, rows: Ints, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
         whole = self._are_all(rows) and not self.row.hidden
@@ -110,6 +114,21 @@ class Snapshot:
             data=None,
             metadatas=texts.get("metadata"),
         )
+
+    def columns_as_stored(self, rows: Ints, include: Sequence[str]) -> types.Columns:
+        """As ``get_result``, for tables: metadata as ``StoredMetadatas``, vectors as the float32 they are.
+
+        Where that can be, the vectors are a view of the file, whose rows are never overwritten.
+        """
+        texts = self._stored_texts(rows, _fields(tuple(include), False))
+        ids, metadata = self.memory.ids, texts.get("metadata")
+        return {
+            "ids": list(ids) if len(rows) == len(ids) else list(map(ids.__getitem__, rows.tolist())),
+            "embeddings": self._stored_vectors(rows) if "embeddings" in include else None,
+            "documents": texts.get("document"),
+            "uris": texts.get("uri"),
+            "metadatas": None if metadata is None else StoredMetadatas(metadata, records.decode_metadata),
+        }
 
     def query_result(self, found: list[tuple[Ints, Float64]], include: Sequence[str]) -> QueryResult:
         """The (rows, distances) of each query as ``collection.query`` returns them; checksums are compared."""
@@ -149,20 +168,42 @@ class Snapshot:
         """The vectors of rows, shape (rows, dimension); NaN for records that have lost theirs."""
         if not len(rows):
             return np.empty(0)
+        wide = np.empty((len(rows), self.row.dimension or 0))
         if self.memory.searchable < self.memory.live:
-            return self._embeddings_that_are_there(rows)
-        slots, view = self.memory.slots[rows], self.matrix
-        first, last = int(slots[0]), int(slots[-1])
-        if last - first + 1 == len(slots) and (len(slots) == 1 or bool((np.diff(slots) == 1).all())):
-            return _as_float64(view[first : last + 1])
-        return _as_float64(view[slots])
+            return self._vectors_that_are_there(rows, wide)
+        view, slots = self.matrix, self.memory.slots[rows]
+        stretch = _stretch(slots)
 
-    def _embeddings_that_are_there(self, rows: Ints) -> Float64:
+        def widen(start: int, stop: int) -> None:
+            if stretch is not None:
+                wide[start:stop] = view[stretch][start:stop]
+                return
+            for first in range(start, stop, _GATHERED_AT_ONCE):  # the narrow copy of a few at a time
+                last = min(first + _GATHERED_AT_ONCE, stop)
+                wide[first:last] = view[slots[first:last]]
+
+        in_parts(len(wide), rows_worth_a_thread(8 * wide.shape[1]), widen)
+        return wide
+
+    def _stored_vectors(self, rows: Ints) -> Matrix:
+        """As ``embeddings``, in the float32 that is stored: a view, or a copy of what lies scattered."""
+        if not len(rows):
+            return np.empty((0, self.row.dimension or 0), np.float32)
+        if self.memory.searchable < self.memory.live:
+            return self._vectors_that_are_there(rows, np.empty((len(rows), self.row.dimension or 0), np.float32))
+        slots = self.memory.slots[rows]
+        stretch = _stretch(slots)
+        vectors = self.matrix[slots if stretch is None else stretch]
+        vectors.setflags(write=False)  # that of a collection in memory is its own array
+        return vectors
+
+    def _vectors_that_are_there(self, rows: Ints, vectors: Array) -> Array:
+        """``vectors``, filled with those of ``rows``; NaN for records that have lost theirs."""
         there = self.memory.has_vector(rows)
-        embeddings = np.full((len(rows), self.row.dimension or 0), np.nan)
+        vectors[:] = np.nan
         if there.any():
-            embeddings[there] = self.matrix[self.memory.slots[rows[there]]]
-        return embeddings
+            vectors[there] = self.matrix[self.memory.slots[rows[there]]]
+        return vectors
 
     def exact_index(self) -> CertifiedIndex:
         """The norms a scan needs, taken from the records on first use."""
@@ -197,11 +238,12 @@ class Snapshot:
                 )
 
 
-def _as_float64(vectors: Matrix) -> Float64:
-    wide = np.empty(vectors.shape)
-    smallest = rows_worth_a_thread(8 * vectors.shape[1])
-    in_parts(len(vectors), smallest, lambda start, stop: np.copyto(wide[start:stop], vectors[start:stop]))
-    return wide
+def _stretch(slots: Ints) -> slice | None:
+    """These slots as a slice, where each follows the one before."""
+    first, last = int(slots[0]), int(slots[-1])
+    if last - first + 1 != len(slots) or (len(slots) > 1 and not bool((np.diff(slots) == 1).all())):
+        return None
+    return slice(first, last + 1)
 
 
 @lru_cache(maxsize=256)
@@ -209,5 +251,7 @@ def _fields(include: tuple[str, ...], checksums: bool) -> tuple[str, ...]:
     return tuple(field for name, field in _COLUMNS if name in include) + (("crc",) if checksums else ())
 
 
+#: So many scattered vectors are copied at a time before they are made wider.
+_GATHERED_AT_ONCE: Final = 4_096
 #: include's names -> columns, in the order records.fetch wants them.
 _COLUMNS: Final = (("documents", "document"), ("uris", "uri"), ("metadatas", "metadata"))

@@ -75,6 +75,16 @@ def encode_metadata(metadata: Mapping[str, object] | None) -> bytes | None:
         raise InvalidArgumentError(f"cannot store metadata {shown(metadata, 200, repr)}: {error}") from None
 
 
+def encode_metadatas(metadatas: Sequence[Mapping[str, object] | None]) -> Iterable[bytes | None]:
+    """``encode_metadata`` of many records; no call of our own for each where all have some."""
+    if not all(metadatas):
+        return map(encode_metadata, metadatas)
+    try:
+        return list(map(orjson.dumps, metadatas, repeat(None), repeat(orjson.OPT_SERIALIZE_NUMPY)))
+    except TypeError:  # the one it is about is named
+        return map(encode_metadata, metadatas)
+
+
 def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> list[Json | None]:
     """The metadata of many records at once; values that JSON wrote as null are left out.
 

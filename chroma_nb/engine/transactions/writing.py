@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from operator import methodcaller
 
 import numpy as np
 import orjson
@@ -162,7 +164,7 @@ class Writing(Snapshot):
                 metadata or (None if uri is None else {})
                 for metadata, (_, uri, _) in zip(metadatas, stored, strict=True)
             ]
-            encoded = map(records.encode_metadata, kept)
+            encoded = records.encode_metadatas(kept)
             records.update_metadatas(self.connection, self.row.number, zip(encoded, at.tolist(), strict=True))
 
     def _lay_over(self, staged: Ints) -> None:
@@ -342,7 +344,7 @@ class Writing(Snapshot):
             crcs,
             given.documents or nothing,
             given.uris or nothing,
-            map(records.encode_metadata, metadatas),
+            records.encode_metadatas(metadatas),
             staged=staged,
         )
         return metadatas
@@ -383,7 +385,7 @@ class Writing(Snapshot):
         for place, old, (_, uri, _) in zip(order.tolist(), olds, stored, strict=True):
             new = _merged(old or {}, metadatas[place] or {})
             merged.append(new or ({} if uri is not None else None))
-        encoded = map(records.encode_metadata, merged)
+        encoded = records.encode_metadatas(merged)
         records.update_metadatas(self.connection, self.row.number, zip(encoded, at.tolist(), strict=True))
         return rows[order], merged
 
@@ -395,7 +397,7 @@ def _first_metadatas(
 
     ``keep``: the None stays, as in a staged record, which may yet change another; it reads as missing.
     """
-    if not keep:
+    if not keep and not _holds_values(given):
         given = [
             (_merged({}, metadata) if metadata and None in metadata.values() else metadata) or None
             for metadata in given
@@ -403,6 +405,11 @@ def _first_metadatas(
     if uris is None:
         return [metadata or None for metadata in given] if keep else given
     return [metadata or (None if uri is None else {}) for metadata, uri in zip(given, uris, strict=True)]
+
+
+def _holds_values(given: Sequence[Fields | None]) -> bool:
+    """Whether every record has metadata, and a value under each key: by a look at all values together."""
+    return all(given) and None not in chain.from_iterable(map(methodcaller("values"), given))
 
 
 def _merged(old: Fields, new: Fields) -> Json:

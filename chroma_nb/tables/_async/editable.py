@@ -1,4 +1,4 @@
-"""What a collection of ours in this process can do besides: take many changes in one transaction."""
+"""What a collection of ours in this process can do besides: many changes in one transaction, columns as stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 from chroma_nb.collection import AsyncCollection
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.types import Matrix
+from chroma_nb.types import Columns, Include, Matrix
 
 
 class Session(Protocol):
@@ -27,6 +27,9 @@ class AsyncEditable(AsyncCollection, Protocol):
 
     async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction."""
+
+    async def _get_as_stored(self, include: Include, **arguments: object) -> Columns:
+        """What ``get`` returns, with vectors in float32 and metadata that is decoded by whoever reads it."""
 
     async def _begin_staging(self) -> Session | None:
         """Begin to take in more records than memory should hold; None where that would be in memory anyway."""

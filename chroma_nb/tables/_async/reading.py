@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from chroma_nb import _blocking as blocking
-from chroma_nb.collection import AsyncCollection, Cursor, values_by_key
+from chroma_nb.collection import AsyncCollection, Cursor, edits_at_once, values_by_key
 from chroma_nb.tables import batches, frames
+from chroma_nb.tables._async.editable import AsyncEditable
 from chroma_nb.tables.checks import positive
 from chroma_nb.tables.pages import fields_of, joined, key_of_no_record, keys_unknown
 from chroma_nb.types import Columns, IDs, Options, Where, WhereDocument
@@ -37,7 +38,7 @@ async def read(
     if ids is not None:
         arguments["ids"] = ids
     if page_size is None:
-        found = await collection.get(**arguments, limit=limit, offset=offset or None)
+        found = await _fetched(collection, {**arguments, "limit": limit, "offset": offset or None})
     else:
         positive("page_size", page_size)
         found = await in_pages(collection, Cursor(page_size, limit, offset), arguments)
@@ -56,7 +57,8 @@ async def read_frames(
     positive("page_size", page_size)
     cursor = Cursor(page_size)
     for limit, offset in cursor:
-        found = await collection.get(where=where, include=fields_of(columns), limit=limit, offset=offset)
+        page: Options = {"where": where, "include": fields_of(columns), "limit": limit, "offset": offset}
+        found = await _fetched(collection, page)
         if offset == 0 and columns is not None:
             await _warn_of_unknown(collection, columns, found, stacklevel=3)
         if found["ids"]:
@@ -74,6 +76,13 @@ async def in_pages(collection: AsyncCollection, cursor: Cursor, arguments: Optio
     return await blocking.run(joined, pages)
 
 
+async def _fetched(collection: AsyncCollection, arguments: Options) -> Columns:
+    """What ``get`` returns for these arguments; of a collection of ours in this process, as it is stored."""
+    if edits_at_once(collection) and "data" not in arguments["include"]:
+        return await cast("AsyncEditable", collection)._get_as_stored(**arguments)
+    return await collection.get(**arguments)
+
+
 async def _warn_of_unknown(
     collection: AsyncCollection, columns: Sequence[str], found: Columns, *, stacklevel: int
 ) -> None:
@@ -82,7 +91,12 @@ async def _warn_of_unknown(
     A key that only the records found lack is an empty column. Others are looked at a page at a time, as far as needed.
     ``stacklevel`` is that of the line which asked for the columns.
     """
-    known = set(values_by_key(found.get("metadatas") or ()))
+    known = set[str]()
+    metadatas = found.get("metadatas") or ()
+    for start in range(0, len(metadatas), batches.BATCH):
+        if not keys_unknown(columns, known):
+            return
+        known.update(values_by_key(metadatas[start : start + batches.BATCH]))
     cursor = Cursor(batches.BATCH)
     for limit, offset in cursor:
         if not keys_unknown(columns, known):

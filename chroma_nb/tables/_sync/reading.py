@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from chroma_nb.collection import Collection, Cursor, values_by_key
+from chroma_nb.collection import Collection, Cursor, edits_at_once, values_by_key
 from chroma_nb.tables import batches, frames
+from chroma_nb.tables._sync.editable import Editable
 from chroma_nb.tables.checks import positive
 from chroma_nb.tables.pages import fields_of, joined, key_of_no_record, keys_unknown
 from chroma_nb.types import Columns, IDs, Options, Where, WhereDocument
@@ -39,7 +40,7 @@ def read(
     if ids is not None:
         arguments["ids"] = ids
     if page_size is None:
-        found = collection.get(**arguments, limit=limit, offset=offset or None)
+        found = _fetched(collection, {**arguments, "limit": limit, "offset": offset or None})
     else:
         positive("page_size", page_size)
         found = in_pages(collection, Cursor(page_size, limit, offset), arguments)
@@ -58,7 +59,8 @@ def read_frames(
     positive("page_size", page_size)
     cursor = Cursor(page_size)
     for limit, offset in cursor:
-        found = collection.get(where=where, include=fields_of(columns), limit=limit, offset=offset)
+        page: Options = {"where": where, "include": fields_of(columns), "limit": limit, "offset": offset}
+        found = _fetched(collection, page)
         if offset == 0 and columns is not None:
             _warn_of_unknown(collection, columns, found, stacklevel=3)
         if found["ids"]:
@@ -76,6 +78,13 @@ def in_pages(collection: Collection, cursor: Cursor, arguments: Options) -> Colu
     return joined(pages)
 
 
+def _fetched(collection: Collection, arguments: Options) -> Columns:
+    """What ``get`` returns for these arguments; of a collection of ours in this process, as it is stored."""
+    if edits_at_once(collection) and "data" not in arguments["include"]:
+        return cast("Editable", collection)._get_as_stored(**arguments)
+    return collection.get(**arguments)
+
+
 def _warn_of_unknown(
     collection: Collection, columns: Sequence[str], found: Columns, *, stacklevel: int
 ) -> None:
@@ -84,7 +93,12 @@ def _warn_of_unknown(
     A key that only the records found lack is an empty column. Others are looked at a page at a time, as far as needed.
     ``stacklevel`` is that of the line which asked for the columns.
     """
-    known = set(values_by_key(found.get("metadatas") or ()))
+    known = set[str]()
+    metadatas = found.get("metadatas") or ()
+    for start in range(0, len(metadatas), batches.BATCH):
+        if not keys_unknown(columns, known):
+            return
+        known.update(values_by_key(metadatas[start : start + batches.BATCH]))
     cursor = Cursor(batches.BATCH)
     for limit, offset in cursor:
         if not keys_unknown(columns, known):
