@@ -44,7 +44,7 @@ class Bench:
         return self.system
 
 
-Where = Literal["filling", "new", "reopened"]
+Process = Literal["filling", "new", "reopened"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Section:
 
     name: str
     measure: Callable[[Bench], Iterator[tuple[str, Figure]]]
-    process: Where
+    process: Process
     needs: str = "query"
     times: int | None = None
 

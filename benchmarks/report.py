@@ -101,7 +101,7 @@ def judged(table: Table, n: int, row: Row, target: Target | Limit) -> tuple[str,
         if value is not None:
             reached.append(value)
     if not reached:
-        return target.text(row), "not measured"
+        return f"{target.text(row)}, not measured", "not measured"
     verdict = _verdict([target.met(value) for value in reached])
     text = f"{target.text(row)}: {span(reached)}, {verdict}"
     if isinstance(target, Target) and target.stretch is not None:
