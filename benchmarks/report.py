@@ -113,6 +113,12 @@ def _verdict(met: list[bool]) -> str:
     return "met" if all(met) else "open" if any(met) else "missed"
 
 
+def wanted(row: Row, n: int, systems: list[str]) -> list[Target | Limit]:
+    """The targets to judge: none without our figures, none beside an earlier version that was not given."""
+    targets = row.targets.get(n, ()) if OURS in systems else ()
+    return [target for target in targets if BEFORE in systems or getattr(target, "system", OURS) != BEFORE]
+
+
 # --- Tables --------------------------------------------------------------------------------------------
 def tables(entries: list[Entry]) -> list[Table]:
     """One for each mode and setting of BLAS; a system whose times do not depend on it stands in each."""
@@ -148,7 +154,7 @@ def markdown(table: Table, n: int) -> Iterator[str]:
         cells = [cell(table, n, system, row) for system in systems]
         if all(text == "—" for text in cells) or (ours and cells[systems.index(OURS)] == "—" and row.others):
             continue
-        targets = [judged(table, n, row, target) for target in row.targets.get(n, ())] if ours else []
+        targets = [judged(table, n, row, target) for target in wanted(row, n, systems)]
         verdicts += [verdict for _, verdict in targets]
         cells = [f"{row.label} ({row.unit})", *cells, *(ratio(table, n, system, row) for system in ratios)]
         yield "| " + " | ".join([*cells, *(["; ".join(text for text, _ in targets)] if ours else [])]) + " |"
