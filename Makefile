@@ -13,7 +13,7 @@ WORKERS ?= 2
 # --here: make wheel-check with this Python only.
 WHEEL ?=
 # Sizes of `make bench`.
-N ?= 10000,100000
+N ?= 10000,100000,1000000
 
 export CHROMA_NB_PROGRESS ?= 0
 export PIP_NO_WARN_SCRIPT_LOCATION = 1
@@ -50,8 +50,9 @@ crash: $(TEST_READY) ## writers killed and power lost at random moments, for an 
 fuzz: $(TEST_READY) ## the property tests with new random examples (make test repeats the same ones)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=fuzz tests/property tests/congruence tests/engine
 
-bench: $(BENCH_READY) ## the table of docs/performance.md, against chromadb in the same run
-	$(BIN)/python benchmarks/peers.py --n $(N)
+bench: $(BENCH_READY) ## the tables of docs/performance.md, beside others in the same run; the figures in build/peers.json (hours)
+	@mkdir -p build
+	$(BIN)/python benchmarks/peers.py --n $(N) --json build/peers.json
 
 docs: $(DOCS_READY) ## the documentation, in docs/_build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

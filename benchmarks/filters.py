@@ -15,33 +15,37 @@ import os
 import tempfile
 from pathlib import Path
 
-from peers import FILTERS, SHARES, fill, median_ms
+from measures import Bench, fill, timed
 from systems import ChromaNb
-from workload import K, Workload, load, recall, save
+from workload import CONDITIONS, SHARES, K, Workload, last_distances, load, save
 
 from chroma_nb.types import Where
 
 
-def conditions(work: Workload) -> list[tuple[str, float, Where]]:
+def conditions() -> list[tuple[str, float, Where]]:
     """What is allowed: kind, share, filter."""
-    cases = [(kind, share, {column: {"$lt": share}}) for kind, column in FILTERS.items() for share in SHARES]
+    cases = [(condition.kind, condition.share, condition.where) for condition in CONDITIONS]
     return cases + [("far side", share, {"side": {"$gte": 1 - share}}) for share in SHARES]
 
 
 def measure(system: ChromaNb, work: Workload, queries: int) -> None:
     """Print one row per filter."""
     print("| filter | allowed | recall | ms | plan |\n| --- | ---: | ---: | ---: | --- |")
-    for kind, share, where in conditions(work):
+    for kind, share, where in conditions():
         ((column, condition),) = where.items()
         ((operator, bound),) = condition.items()
         values = work.column(column)
         mask = values < bound if operator == "$lt" else values >= bound
         found: list[list[str]] = []
-        taken = median_ms(
-            lambda i, where=where, found=found: found.extend(system.query(work.Q[i : i + 1], K, where)), queries, 60
+        figure = timed(
+            lambda i, where=where, found=found: found.extend(system.query_where(work.Q[i : i + 1], K, where)),
+            least=5,
+            most=queries,
         )
+        (truth,) = last_distances(work.X, work.Q, [mask])
         plan = system.collection.explain(query_embeddings=work.Q[:1], n_results=K, where=where)["method"]
-        print(f"| {kind} | {share:.1%} | {recall(found, work.nearest(mask)):.4f} | {taken:.3g} | {plan} |")
+        recall = work.recall(found, truth, mask)
+        print(f"| {kind} | {share:.1%} | {recall:.4f} | {figure['wall'] * 1e3:.3g} | {plan} |")
 
 
 def main() -> None:
@@ -54,9 +58,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         save(Path(directory), options.n, Path(options.wordnet) if options.wordnet else None)
         work = load(Path(directory))
-    system = ChromaNb()
-    system.open(None, work.X.shape[1])
-    fill(system, work, 1000)
+    bench = Bench(ChromaNb, work, place=None)
+    system = bench.open(None)
+    list(fill(bench))
     print("\nBefore the graph\n")
     measure(system, work, options.queries)
     if system.build_index(work.Q, options.build_seconds):

@@ -1,15 +1,20 @@
-"""Databases side by side on the same work, and the ratios of the others to chroma_nb.
+"""Databases side by side on the same work, and what ours must reach beside them.
 
-    python benchmarks/peers.py --n 10000,100000 --systems chroma_nb,chromadb
+    python benchmarks/peers.py --n 10000,100000,1000000 --json figures.json
+    python benchmarks/peers.py --n 10000 --systems chroma_nb,chromadb --rows query,get --runs 1
     python benchmarks/peers.py --n 10000 --wordnet DIR        # real text: a directory with WordNet and its vectors
 
-Each system runs in a process of its own, one after another. Times are wall-clock medians: run it on a quiet machine,
-and read ratios below about 1.5 as undecided. The table goes to standard output as Markdown, progress to standard error.
+Each system runs in processes of its own, one after another, and all of them once a run. Run it on a quiet machine;
+ratios vary between runs, so the table gives the lowest and the highest. The table goes to standard output as Markdown
+(``report.py`` prints it again from the JSON), progress to standard error. Adding is part of every run.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -17,176 +22,94 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
+from measures import SECTIONS, Bench, Figures, Section, median
+from report import Entry, report, with_before
 from systems import SYSTEMS
-from workload import K, Workload, load, recall, save
+from workload import load, save
 
-SHARES = (0.001, 0.01, 0.1, 0.5, 0.9)
-FILTERS = {"random": "score", "correlated": "side"}
-Result = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A row of the table. ``floors`` says, for a number of records, what the ratio to chromadb must reach."""
-
-    key: str
-    label: str
-    unit: str = "ms"
-    floors: dict[int, float] = field(default_factory=dict)
-    #: True: the number itself is compared as it stands (recall), not as a ratio.
-    plain: bool = False
-
-
-def both(ratio: float) -> dict[int, float]:
-    return {10_000: ratio, 100_000: ratio}
-
-
-def filter_rows() -> list[Measure]:
-    rows = []
-    for kind in FILTERS:
-        for share in SHARES:
-            floors = {10_000: 25.0, 100_000: 300.0 if share == 0.001 else 25.0}
-            rows.append(Measure(f"filter_{kind}_{share}", f"query, {kind} filter allows {share:.1%}", floors=floors))
-            rows.append(Measure(f"filter_{kind}_{share}_recall", "... its recall", "", plain=True))
-    return rows
-
-
-MEASURES = [
-    Measure("import", "import", "s", {10_000: 7}),
-    Measure("add", "add, batches of 1,000", "s", both(30)),
-    Measure("add_longest", "... longest call"),
-    Measure("query", "one query", floors={10_000: 2.5, 100_000: 0.8}),
-    Measure("query_recall", "... its recall", "", plain=True),
-    Measure("query_200", "200 queries in one call", floors={10_000: 1.2}),
-    Measure("graph_query", "one query, graph built", floors={100_000: 4}),
-    Measure("graph_query_recall", "... its recall", "", plain=True),
-    Measure("graph_query_200", "200 queries in one call, graph built", floors={100_000: 2}),
-    *filter_rows(),
-    Measure("get_1", "get one id", floors=both(25)),
-    Measure("get_100", "get 100 ids", floors=both(10)),
-    Measure("get_where", "get where, limit 10", floors=both(25)),
-    Measure("get_all", "get everything", floors={10_000: 25}),
-    Measure("update_1000", "update 1,000 metadatas", floors=both(20)),
-    Measure("delete_where", "delete where, 1 %", floors=both(20)),
-    Measure("start", "import, open and first query", "s", {10_000: 10, 100_000: 5}),
-    Measure("open", "... once loaded", "s"),
-    Measure("disk", "disk, less cache/", "MB", both(2)),
-]
-#: What others have one figure for (they answer in one way, always) and we have two.
-SAME_FOR_OTHERS = {"graph_query": "query", "graph_query_200": "query_200", "graph_query_recall": "query_recall"}
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 # --- In the worker -------------------------------------------------------------------------------------
-def median_ms(call: Callable[[int], Any], times: int, seconds: float = 5.0) -> float:
-    """The median time of a call in milliseconds; stops early when it has taken ``seconds`` altogether."""
-    taken: list[float] = []
-    while len(taken) < times and sum(taken) < seconds:
-        start = perf_counter()
-        call(len(taken))
-        taken.append(perf_counter() - start)
-    return float(np.median(taken)) * 1e3
-
-
-def fill(system: Any, work: Workload, batch: int) -> Result:
-    calls = []
-    for first in range(0, work.n, batch):
-        rows = slice(first, first + batch)
-        start = perf_counter()
-        system.add(work.ids[rows], work.X[rows], work.documents[rows], work.metadatas[rows])
-        calls.append(perf_counter() - start)
-    start = perf_counter()
-    system.query(work.Q[:1], K)  # what was put off until the first query belongs to adding
-    return {"add": sum(calls) + perf_counter() - start, "add_longest": max(calls) * 1e3}
-
-
-def search(system: Any, work: Workload, prefix: str = "") -> Result:
-    found: list[list[str]] = []
-    one = median_ms(lambda i: found.extend(system.query(work.Q[i : i + 1], K)), len(work.Q), 20)
-    many = median_ms(lambda _: system.query(work.Q, K), 3)
-    return {f"{prefix}query": one, f"{prefix}query_recall": recall(found, work.nearest()), f"{prefix}query_200": many}
-
-
-def search_filtered(system: Any, work: Workload) -> Result:
-    result: Result = {}
-    for kind, column in FILTERS.items():
-        values = work.column(column)
-        for share in SHARES:
-            found: list[list[str]] = []
-            where = {column: {"$lt": share}}
-            name = f"filter_{kind}_{share}"
-            result[name] = median_ms(
-                lambda i, where=where, found=found: found.extend(system.query(work.Q[i : i + 1], K, where)), 50
-            )
-            result[f"{name}_recall"] = recall(found, work.nearest(values < share))
-    return result
-
-
-def read_and_change(system: Any, work: Workload, path: Path | None) -> Result:
-    n, ids = work.n, work.ids
-    result: Result = {
-        "get_1": median_ms(lambda i: system.get_ids([ids[i * 7919 % n]]), 100),
-        "get_100": median_ms(lambda i: system.get_ids([ids[(i * 7919 + j * 31) % n] for j in range(100)]), 20),
-        "get_where": median_ms(lambda i: system.get_where({"tag": work.metadatas[i]["tag"]}, 10), 20),
-    }
-    try:
-        result["get_all"] = median_ms(lambda _: system.get_all(), 3)
-    except Exception as error:  # noqa: BLE001  chromadb cannot from 32,767 records on; said in the table
-        result["get_all_error"] = type(error).__name__
-    some = ids[:1000]
-    result["update_1000"] = median_ms(lambda _: system.update_metadata(some, work.metadatas[: len(some)]), 3)
-    if path is not None:
-        files = [file for file in path.rglob("*") if file.is_file() and "cache" not in file.relative_to(path).parts]
-        result["disk"] = sum(file.stat().st_size for file in files) / 2**20
-    result["delete_where"] = median_ms(lambda _: system.delete_where({"score": {"$gte": 0.99}}), 1)
-    return result
-
-
-def worker(arguments: argparse.Namespace) -> None:
-    """One system over one database; the result is printed as a line of JSON."""
-    work = load(Path(arguments.data))
-    path = Path(arguments.path) if arguments.path else None
-    kind = SYSTEMS[arguments.worker]
-    if arguments.phase == "open":
-        assert path is not None
-        result = reopen(kind, work, path)
-    else:
-        system = kind()
-        system.open(path, work.X.shape[1])
-        result = fill(system, work, min(arguments.batch, system.max_batch))
-        result |= search(system, work)
-        if system.build_index(work.Q, arguments.build_seconds):
-            result |= search(system, work, "graph_")
-        result |= search_filtered(system, work)
-        result |= read_and_change(system, work, path)
-        system.close()
-    print("RESULT " + json.dumps(result))
-
-
-def reopen(kind: Callable[[], Any], work: Workload, path: Path) -> Result:
-    """In a new process: from the import to the first answer (of a copy), and the same once everything is loaded."""
-    result = {}
-    with tempfile.TemporaryDirectory(prefix="bench-copy-") as directory:
-        copy = shutil.copytree(path, Path(directory) / "copy")
-        for key, place in (("start", copy), ("open", path)):
-            start = perf_counter()
-            system = kind()
-            system.open(place, work.X.shape[1])
-            system.query(work.Q[:1], K)
-            result[key] = perf_counter() - start
-            system.close()
-    return result
+def worker(options: argparse.Namespace) -> None:
+    """Some sections, in one process: each figure is a line of JSON on standard output, as soon as it is known."""
+    sections = [section for section in SECTIONS if section.name in options.rows]
+    new = sections[0].process == "new"
+    small = new and sections[0].name != "durability"
+    bench = Bench(
+        SYSTEMS[options.worker],
+        load(options.data, records=not small),
+        options.place,
+        options.copy,
+        options.samples,
+        options.batch,
+        options.build_seconds,
+    )
+    gc.collect()
+    gc.freeze()  # the data of the run is no garbage of the system's
+    if not new:
+        bench.open(options.place)
+    for section in sections:
+        for name, figure in section.measure(bench):
+            print("FIGURE " + json.dumps([name, figure]), flush=True)
+    if not new:
+        bench.system.close()
 
 
 # --- In the driver -------------------------------------------------------------------------------------
-def import_seconds(module: str, times: int = 7) -> float:
-    """The median time of importing ``module`` in a new process, less that of starting Python."""
+def in_a_process(system: str, sections: list[Section], blas: str, options: dict[str, Any]) -> Figures:
+    """The figures of some sections; when they end early, those until then and the last line of the error."""
+    flags = [f"--{key}={value}" for key, value in options.items() if value is not None]
+    flags += ["--rows", ",".join(section.name for section in sections)]
+    environment = {key: value for key, value in os.environ.items() if key != BLAS_THREADS}
+    environment |= {BLAS_THREADS: blas} if blas != "unset" else {}
+    run = subprocess.run(
+        [sys.executable, __file__, "--worker", system, *flags], capture_output=True, text=True, env=environment
+    )
+    lines = (line.removeprefix("FIGURE ") for line in run.stdout.splitlines() if line.startswith("FIGURE "))
+    figures: Figures = dict(json.loads(line) for line in lines)
+    if run.returncode:
+        figures["failed"] = {"error": (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]}
+    return figures
+
+
+def measure(system: str, mode: str, blas: str, data: Path, options: argparse.Namespace) -> Figures:
+    """One system, once: the process that fills it, new ones that open it, one that changes it."""
+    kind = SYSTEMS[system]
+    chosen = [section for section in SECTIONS if section.name in options.rows and hasattr(kind, section.needs)]
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        place, copy = Path(directory) / "place", Path(directory) / "copy"
+        shared = {"data": data, "samples": options.samples, "batch": options.batch}
+        shared["build-seconds"] = options.build_seconds
+        if mode == "ephemeral":
+            return in_a_process(system, [section for section in chosen if section.process != "new"], blas, shared)
+        place.mkdir()
+        shared["place"] = place
+        figures = in_a_process(system, [section for section in chosen if section.process == "filling"], blas, shared)
+        if "failed" in figures:
+            return figures
+        new = [section for section in chosen if section.process == "new"]
+        if new:
+            shutil.copytree(place, copy)
+        for section in new:
+            figures |= repeated(system, section, blas, {**shared, "copy": copy}, section.times or options.samples)
+        changing = [section for section in chosen if section.process == "reopened"]
+        return figures | (in_a_process(system, changing, blas, shared) if changing else {})
+
+
+def repeated(system: str, section: Section, blas: str, options: dict[str, Any], times: int) -> Figures:
+    """The medians over several processes."""
+    results = [in_a_process(system, [section], blas, options) for _ in range(times)]
+    names = dict.fromkeys(name for result in results for name in result)
+    return {name: median([result[name] for result in results if name in result]) for name in names}
+
+
+def import_seconds(module: str, times: int) -> Figures:
+    """The time of importing ``module`` in a new process, less that of starting Python."""
 
     def once(code: str) -> float:
         start = perf_counter()
@@ -194,116 +117,106 @@ def import_seconds(module: str, times: int = 7) -> float:
         return perf_counter() - start
 
     once(f"import {module}")
-    taken = [(once(f"import {module}"), once("pass")) for _ in range(times)]
-    imported, bare = np.median(taken, axis=0)
-    return float(imported - bare)
+    taken = [{"wall": once(f"import {module}") - once("pass"), "samples": 1} for _ in range(times)]
+    return {"import": median(taken)}
 
 
-def in_a_process(name: str, options: dict[str, Any]) -> Result:
-    flags = [f"--{key}={value}" for key, value in options.items() if value is not None]
-    run = subprocess.run([sys.executable, __file__, "--worker", name, *flags], capture_output=True, text=True)
-    for line in run.stdout.splitlines():
-        if line.startswith("RESULT "):
-            return dict(json.loads(line.removeprefix("RESULT ")))
-    return {"error": (run.stderr.strip().splitlines() or ["no result"])[-1]}
+def machine(options: argparse.Namespace, systems: list[str]) -> str:
+    """One line on what was measured on, and with."""
+    distributions = importlib.metadata.packages_distributions()
+    modules = dict.fromkeys(["numpy", *(SYSTEMS[system].module for system in systems)])
+    names = dict.fromkeys(distributions.get(module, [module.replace("_", "-")])[0] for module in modules)
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    data = "WordNet" if options.wordnet else "synthetic"
+    return (
+        f"{processor()}, {os.cpu_count()} processors; {platform.system()} {platform.release()}; "
+        f"Python {platform.python_version()}, {versions}; {data}"
+    )
 
 
-def measure(name: str, mode: str, data: Path, options: argparse.Namespace) -> Result:
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        shared = {
-            "data": data,
-            "path": directory if mode == "persistent" else None,
-            "batch": options.batch,
-            "build-seconds": options.build_seconds,
-        }
-        result = in_a_process(name, shared)
-        if mode == "persistent" and "error" not in result:
-            result |= in_a_process(name, {**shared, "phase": "open"})
-    return result
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
-def number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+def settings_of(system: str, settings: list[str]) -> list[tuple[str, str]]:
+    """What is measured: the name of a setting of BLAS in the results, and its value."""
+    return [(blas, blas) for blas in settings] if SYSTEMS[system].blas else [("any", "unset")]
 
 
-def floor_of(row: Measure, n: int, mode: str) -> float | None:
-    if row.key == "add" and mode == "ephemeral":
-        return {10_000: 100.0, 100_000: 80.0}.get(n)
-    return row.floors.get(n)
+def run(options: argparse.Namespace, systems: list[str]) -> None:
+    described = machine(options, systems)
+    print(described, flush=True)
+    imports = {}
+    if "import" in options.rows:
+        imports = {system: import_seconds(SYSTEMS[system].module, options.samples) for system in systems}
+    entries: list[Entry] = []
+    for n in options.n:
+        with tempfile.TemporaryDirectory(prefix="bench-data-") as directory:
+            save(Path(directory), n, options.wordnet)
+            for number in range(options.runs):
+                for mode, system, name, blas in cases(systems, n, options):
+                    print(f"run {number + 1}, {n:,} records, {mode}: {system}, BLAS {name}", file=sys.stderr)
+                    start, load_before = perf_counter(), os.getloadavg()[0]
+                    figures = imports.get(system, {}) | measure(system, mode, blas, Path(directory), options)
+                    entry = {"system": system, "mode": mode, "n": n, "blas": name, "run": number}
+                    entry |= {"seconds": perf_counter() - start, "load": load_before, "figures": figures}
+                    entries.append(entry)
+                    if options.json:
+                        options.json.write_text(json.dumps({"machine": described, "entries": entries}, indent=1) + "\n")
+    print(report(with_before(entries, options.before)), flush=True)
 
 
-def table(n: int, mode: str, results: dict[str, Result]) -> list[str]:
-    """The results of one size and kind as Markdown; ratios are another system's figure divided by ours."""
-    names = list(results)
-    ours, others = results.get("chroma_nb"), [name for name in names if name != "chroma_nb"]
-    ratios = [f"{name} / chroma_nb" for name in others] if ours else []
-    head = ["", *names, *ratios, *(["floor"] if ours else [])]
-    lines = [f"\n### {n:,} records, {mode}\n", "| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
-    for row in MEASURES:
-        figures = {name: figure(row, name, result) for name, result in results.items()}
-        if figures.get("chroma_nb", 0) is None or all(value is None for value in figures.values()):
-            continue
-        cells = [f"{row.label}{f' ({row.unit})' if row.unit else ''}"]
-        for name, result in results.items():
-            value = figures[name]
-            cells.append(result.get(f"{row.key}_error", "") if value is None else number(value))
-        if ours:
-            mine = figures["chroma_nb"]
-            for name in others:
-                other = figures[name]
-                comparable = mine is not None and other is not None and not row.plain
-                cells.append(f"{number(other / mine)} ×" if comparable else "")
-            floor = floor_of(row, n, mode)
-            cells.append("" if floor is None else f"{floor:g} ×")
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [f"\n{name} failed: {result['error']}" for name, result in results.items() if "error" in result]
-    return lines
+def cases(systems: list[str], n: int, options: argparse.Namespace) -> list[tuple[str, str, str, str]]:
+    return [
+        (mode, system, name, blas)
+        for mode in options.modes
+        for system in systems
+        if mode in SYSTEMS[system].modes and n <= SYSTEMS[system].largest
+        for name, blas in settings_of(system, options.blas)
+    ]
 
 
-def figure(row: Measure, name: str, result: Result) -> float | None:
-    key = row.key if name == "chroma_nb" else SAME_FOR_OTHERS.get(row.key, row.key)
-    return result.get(key)
+def names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in names(text)]
 
 
 def main() -> None:
+    rows = ["import", *(section.name for section in SECTIONS)]
+    installed = [system for system, kind in SYSTEMS.items() if importlib.util.find_spec(kind.module)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", default="10000", help="numbers of records, separated by commas")
-    parser.add_argument("--systems", default="chroma_nb,chromadb", help=f"of {', '.join(SYSTEMS)}")
-    parser.add_argument("--modes", default="persistent,ephemeral")
-    parser.add_argument("--batch", type=int, default=1000, help="records in one call of add")
-    parser.add_argument("--wordnet", default=os.environ.get("CHROMA_NB_BENCH_WORDNET"), help="directory of real data")
-    parser.add_argument(
-        "--build-seconds", type=float, default=180, help="how long to wait for our graph; 0: not at all"
-    )
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--data", help=argparse.SUPPRESS)
-    parser.add_argument("--path", help=argparse.SUPPRESS)
-    parser.add_argument("--phase", default="main", help=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("--n", type=numbers, default="10000", help="numbers of records, separated by commas")
+    add("--systems", type=names, default=",".join(installed), help=f"of {', '.join(SYSTEMS)}; all that are installed")
+    add("--rows", type=names, default=",".join(rows), help=f"of {', '.join(rows)}; all")
+    add("--modes", type=names, default="persistent", help="of persistent, ephemeral")
+    add("--blas", type=names, default="unset,1", help=f"values of {BLAS_THREADS}, for the systems that heed it")
+    add("--runs", type=int, default=3)
+    add("--samples", type=int, default=5, help="of each row, at least")
+    add("--batch", type=int, default=1000, help="records in one call of add")
+    add("--wordnet", type=Path, default=os.environ.get("CHROMA_NB_BENCH_WORDNET"), help="directory of real data")
+    add("--build-seconds", type=float, default=180, help="how long to wait for our HNSW index; 0: not at all")
+    add("--json", type=Path, help="write the figures here, too, for report.py")
+    add("--before", type=Path, help="such a file of an earlier version on the same machine")
+    add("--worker", help=argparse.SUPPRESS)
+    for directory in ("data", "place", "copy"):
+        add(f"--{directory}", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         worker(options)
         return
-    names = options.systems.split(",")
-    imports = {name: import_seconds(SYSTEMS[name].module) for name in names}  # type: ignore[attr-defined]
-    imports["numpy"] = import_seconds("numpy")
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {'WordNet' if options.wordnet else 'synthetic'}"
-    )
-    print("\nimport (s): " + ", ".join(f"{name} {seconds:.3f}" for name, seconds in imports.items()))
-    everything = []
-    for n in map(int, options.n.split(",")):
-        with tempfile.TemporaryDirectory(prefix="bench-data-") as directory:
-            save(Path(directory), n, Path(options.wordnet) if options.wordnet else None)
-            for mode in options.modes.split(","):
-                results: dict[str, Result] = {}
-                for name in (name for name in names if mode in SYSTEMS[name].modes):  # type: ignore[attr-defined]
-                    print(f"{name}, {mode}, {n:,} records", file=sys.stderr)
-                    results[name] = {"import": imports[name], **measure(name, mode, Path(directory), options)}
-                    everything.append({"system": name, "mode": mode, "n": n, **results[name]})
-                print("\n".join(table(n, mode, results)), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(everything, indent=1) + "\n")
+    for given, known in ((options.rows, rows), (options.systems, installed)):
+        if unknown := [name for name in given if name not in known]:
+            parser.error(f"expected names of {', '.join(known)}, got {', '.join(unknown)}")
+    options.rows.append("add")  # nothing can be measured of an empty database
+    run(options, options.systems)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The data of a benchmark run: vectors, documents, metadata, queries and filters, the same for every system.
+"""The data of a benchmark run: vectors, documents, metadata, queries, filters and the truth, the same for every system.
 
 Real when a directory with WordNet and its MiniLM vectors is named (``--wordnet`` or ``CHROMA_NB_BENCH_WORDNET``),
 else a synthetic mixture: 400 clusters in 20 topics, cluster sizes by Zipf's law, unit length, documents of about 470
@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,29 @@ import numpy.typing as npt
 
 QUERIES = 200
 K = 10
+#: Shares of the records that the filters allow, and the column each kind of filter looks at.
+SHARES = (0.001, 0.01, 0.1, 0.5, 0.9)
+FILTERS = {"random": "score", "correlated": "side"}
+#: Squared distances that differ by less count as equal: what float32 leaves of vectors of unit length.
+EQUAL = 1e-6
+#: Rows whose distances to all queries are held at once.
+BLOCK = 50_000
 Where = dict[str, Any]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass
 class Workload:
-    """``n`` records and 200 queries; ``X`` and ``Q`` are float32 rows."""
+    """``n`` records and 200 queries; ``X`` and ``Q`` are float32 rows.
+
+    ``truth``: for each filter by its name, the squared distance from each query to the last of its nearest.
+    """
 
     X: npt.NDArray[np.float32]
     Q: npt.NDArray[np.float32]
-    documents: list[str]
-    metadatas: list[dict[str, Any]]
+    documents: list[str] = field(default_factory=list)
+    metadatas: list[dict[str, Any]] = field(default_factory=list)
+    truth: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -43,18 +56,61 @@ class Workload:
     def column(self, key: str) -> npt.NDArray[Any]:
         return np.array([metadata[key] for metadata in self.metadatas])
 
-    def nearest(self, mask: npt.NDArray[np.bool_] | None = None) -> list[set[str]]:
-        """The true ids of the K nearest to each query, among the rows of ``mask``, by squared distance."""
-        rows = np.arange(self.n) if mask is None else np.flatnonzero(mask)
-        allowed = self.X[rows]
-        scores = (allowed * allowed).sum(1)[None] / 2 - self.Q @ allowed.T
-        return [{f"id{i}" for i in rows[order]} for order in np.argsort(scores, axis=1, kind="stable")[:, :K]]
+    def recall(self, found: Sequence[Iterable[Any]], last: npt.NDArray[np.float64], mask: Mask | None = None) -> float:
+        """The share of the true neighbours among those ``found`` (ids or rows), averaged over the first queries.
+
+        Whatever is as near as the last true neighbour is one, so that a choice among equals is no error.
+        """
+        wanted = min(K, self.n if mask is None else int(mask.sum()))
+        if not wanted:
+            return float(not any(found))
+        shares = []
+        for query, limit, names in zip(self.Q, last, found, strict=False):
+            rows = np.array(sorted({int(str(name).removeprefix("id")) for name in names}), np.intp)
+            rows = rows if mask is None else rows[mask[rows]]
+            distances = ((self.X[rows].astype(np.float64) - query) ** 2).sum(axis=1)
+            shares.append(min(wanted, int((distances <= limit + EQUAL).sum())) / wanted)
+        return float(np.mean(shares))
 
 
-def recall(found: list[list[str]], truth: list[set[str]]) -> float:
-    """The share of the true neighbours that were found, averaged over the queries asked."""
-    pairs = zip(found, truth[: len(found)], strict=True)
-    return float(np.mean([len(set(ids) & true) / len(true) if true else 1.0 for ids, true in pairs]))
+@dataclass(frozen=True)
+class Condition:
+    """A filter: of which kind, how much it allows."""
+
+    kind: str
+    share: float
+
+    @property
+    def name(self) -> str:
+        return f"filter_{self.kind}_{self.share}"
+
+    @property
+    def where(self) -> Where:
+        return {FILTERS[self.kind]: {"$lt": self.share}}
+
+    def mask(self, work: Workload) -> Mask:
+        """Which records it allows."""
+        return work.column(FILTERS[self.kind]) < self.share
+
+
+CONDITIONS = [Condition(kind, share) for kind in FILTERS for share in SHARES]
+
+
+def last_distances(
+    X: npt.NDArray[np.float32], Q: npt.NDArray[np.float32], masks: Sequence[Mask | None]
+) -> list[npt.NDArray[np.float64]]:
+    """For each mask: the squared distance from each query to the last of its K nearest allowed rows."""
+    nearest = [np.empty((len(Q), 0)) for _ in masks]
+    queries = Q.astype(np.float64)
+    lengths = (queries**2).sum(axis=1)[:, None]
+    for start in range(0, len(X), BLOCK):
+        block = X[start : start + BLOCK].astype(np.float64)
+        distances = lengths + (block**2).sum(axis=1) - 2 * (queries @ block.T)
+        for at, mask in enumerate(masks):
+            allowed = distances if mask is None else distances[:, mask[start : start + BLOCK]]
+            together = np.hstack((nearest[at], allowed))
+            nearest[at] = np.partition(together, K - 1, axis=1)[:, :K] if together.shape[1] > K else together
+    return [kept.max(axis=1, initial=0.0) for kept in nearest]
 
 
 def save(directory: Path, n: int, wordnet: Path | None = None) -> None:
@@ -71,11 +127,20 @@ def save(directory: Path, n: int, wordnet: Path | None = None) -> None:
     np.save(directory / "X.npy", X)
     np.save(directory / "Q.npy", Q)
     (directory / "records.json").write_text(json.dumps([documents, metadatas]))
+    work = Workload(X, Q, documents, metadatas)
+    truth = last_distances(X, Q, [None, *(condition.mask(work) for condition in CONDITIONS)])
+    np.savez(directory / "truth.npz", **dict(zip(["all", *(c.name for c in CONDITIONS)], truth, strict=True)))
 
 
-def load(directory: Path) -> Workload:
+def load(directory: Path, *, records: bool = True) -> Workload:
+    """``records``: all of it, in memory; else the vectors alone, mapped, which takes no memory of the process."""
+    if not records:
+        return Workload(np.load(directory / "X.npy", mmap_mode="r"), np.load(directory / "Q.npy"))
     documents, metadatas = json.loads((directory / "records.json").read_text())
-    return Workload(np.load(directory / "X.npy"), np.load(directory / "Q.npy"), documents, metadatas)
+    with np.load(directory / "truth.npz") as truth:
+        return Workload(
+            np.load(directory / "X.npy"), np.load(directory / "Q.npy"), documents, metadatas, dict(truth.items())
+        )
 
 
 def _mixture(n: int, rng: np.random.Generator) -> tuple[Any, Any, list[str], list[str]]:
@@ -100,10 +165,15 @@ def _mixture(n: int, rng: np.random.Generator) -> tuple[Any, Any, list[str], lis
 
     X, _ = draw(n)
     Q, _ = draw(QUERIES)
+    return X, Q, list(_texts(n, rng)), [f"tag{t:02d}" for t in rng.integers(0, 20, n)]
+
+
+def _texts(n: int, rng: np.random.Generator) -> Iterator[str]:
     words = np.array([f"word{i}" for i in range(3000)], dtype=object)
     frequency = 1 / np.arange(1, 3001) ** 0.9
-    chosen = rng.choice(3000, (n, 60), p=frequency / frequency.sum())
-    return X, Q, [" ".join(words[row]) for row in chosen], [f"tag{t:02d}" for t in rng.integers(0, 20, n)]
+    for start in range(0, n, BLOCK):
+        for row in rng.choice(3000, (min(BLOCK, n - start), 60), p=frequency / frequency.sum()):
+            yield " ".join(words[row])
 
 
 def _wordnet(directory: Path, n: int, rng: np.random.Generator) -> tuple[Any, Any, list[str], list[str]]:
