@@ -32,6 +32,21 @@ from chroma_nb.types import (
 IDS_PER_CALL: Final = 5_000
 
 
+class Write(Protocol):
+    """A method that writes records: what is given of each, beside its id."""
+
+    def __call__(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        *,
+        uris: OneOrMany[URI] | None = None,
+    ) -> None:
+        """Write them."""
+
+
 class Collection(Protocol):
     """A collection whose methods return their result: of chroma_nb in this process, of a server, or of chromadb."""
 
@@ -81,37 +96,16 @@ class Collection(Protocol):
     ) -> Columns:
         """The nearest records to each query, nearest first."""
 
-    def add(
-        self,
-        ids: OneOrMany[ID],
-        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
-        metadatas: OneOrMany[Metadata] | None = None,
-        documents: OneOrMany[Document] | None = None,
-        *,
-        uris: OneOrMany[URI] | None = None,
-    ) -> None:
+    @property
+    def add(self) -> Write:
         """Add records; ids that are there stay as they are."""
 
-    def update(
-        self,
-        ids: OneOrMany[ID],
-        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
-        metadatas: OneOrMany[Metadata] | None = None,
-        documents: OneOrMany[Document] | None = None,
-        *,
-        uris: OneOrMany[URI] | None = None,
-    ) -> None:
+    @property
+    def update(self) -> Write:
         """Change records; ids that are not there are passed over."""
 
-    def upsert(
-        self,
-        ids: OneOrMany[ID],
-        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
-        metadatas: OneOrMany[Metadata] | None = None,
-        documents: OneOrMany[Document] | None = None,
-        *,
-        uris: OneOrMany[URI] | None = None,
-    ) -> None:
+    @property
+    def upsert(self) -> Write:
         """Add the records that are not there, update those that are."""
 
     def delete(
