@@ -111,10 +111,6 @@ class CertifiedIndex(ExactIndex):
             self.codes = codes
             return True
 
-    def norms(self, end: int) -> Float64:
-        """The norm of each slot below ``end``; 0 where there is no record's vector."""
-        return self._norms[:end]
-
     def _outgrown(self, codes: Codes) -> bool:
         return self.slots > _OUTGROWN * codes.frame.rows
 
