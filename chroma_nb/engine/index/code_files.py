@@ -80,10 +80,10 @@ def save(
 
 
 def _make(path: Path, identity: Json, frame: Frame, blocks: list[Block], crcs: Checksums, seq: int) -> None:
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
+    # Locked until it has its name: whoever sweeps sees that somebody is writing it.
+    draft, descriptor = locks.create_claimed(lambda: path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}"))
     try:
-        # Locked until it has its name: whoever sweeps sees that somebody is writing it.
-        with os.fdopen(locks.create_claimed(draft), "rb+") as file:
+        with os.fdopen(descriptor, "rb+") as file:
             file.write(_header(identity, frame))
             for number, block in enumerate(blocks):
                 file.write(_record(block, number, crcs, seq).tobytes())
