@@ -7,10 +7,10 @@ what the libraries have in different places, or in different forms. Nothing here
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Final, Protocol, TypeGuard
+from typing import Final, Protocol, TypeGuard, TypeVar
 from uuid import UUID
 
 from chroma_nb.types import (
@@ -30,6 +30,25 @@ from chroma_nb.types import (
 
 #: Ids of one call: servers and SQLite limit the length of a request.
 IDS_PER_CALL: Final = 5_000
+
+
+#: What a method returns: a result, or what is awaited for it.
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Write(Protocol[R_co]):
+    """A method that writes records: what is given of each, beside its id."""
+
+    def __call__(
+        self,
+        ids: OneOrMany[ID],
+        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        metadatas: OneOrMany[Metadata] | None = None,
+        documents: OneOrMany[Document] | None = None,
+        *,
+        uris: OneOrMany[URI] | None = None,
+    ) -> R_co:
+        """Write them."""
 
 
 class Collection(Protocol):
@@ -81,37 +100,16 @@ class Collection(Protocol):
     ) -> Columns:
         """The nearest records to each query, nearest first."""
 
-    def add(
-        self,
-        ids: OneOrMany[ID],
-        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
-        metadatas: OneOrMany[Metadata] | None = None,
-        documents: OneOrMany[Document] | None = None,
-        *,
-        uris: OneOrMany[URI] | None = None,
-    ) -> None:
+    @property
+    def add(self) -> Write[None]:
         """Add records; ids that are there stay as they are."""
 
-    def update(
-        self,
-        ids: OneOrMany[ID],
-        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
-        metadatas: OneOrMany[Metadata] | None = None,
-        documents: OneOrMany[Document] | None = None,
-        *,
-        uris: OneOrMany[URI] | None = None,
-    ) -> None:
+    @property
+    def update(self) -> Write[None]:
         """Change records; ids that are not there are passed over."""
 
-    def upsert(
-        self,
-        ids: OneOrMany[ID],
-        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
-        metadatas: OneOrMany[Metadata] | None = None,
-        documents: OneOrMany[Document] | None = None,
-        *,
-        uris: OneOrMany[URI] | None = None,
-    ) -> None:
+    @property
+    def upsert(self) -> Write[None]:
         """Add the records that are not there, update those that are."""
 
     def delete(
@@ -137,15 +135,16 @@ class AsyncCollection(Protocol):
     ) -> Columns:
         """As of ``Collection``."""
 
-    async def add(
-        self,
-        ids: OneOrMany[ID],
-        embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
-        metadatas: OneOrMany[Metadata] | None = None,
-        documents: OneOrMany[Document] | None = None,
-        *,
-        uris: OneOrMany[URI] | None = None,
-    ) -> None:
+    @property
+    def add(self) -> Write[Awaitable[None]]:
+        """As of ``Collection``."""
+
+    @property
+    def update(self) -> Write[Awaitable[None]]:
+        """As of ``Collection``."""
+
+    @property
+    def upsert(self) -> Write[Awaitable[None]]:
         """As of ``Collection``."""
 
     async def delete(
@@ -239,10 +238,8 @@ def space(collection: Collection) -> str:
     ...     space(client.create_collection("birds", configuration={"hnsw": {"space": "cosine"}}))
     'cosine'
     """
-    for kind in ("hnsw", "spann"):
-        if configured := _configured(collection, kind).get("space"):
-            return str(configured)
-    return str((collection.metadata or {}).get("hnsw:space", "l2"))
+    configured = index(collection)[1].get("space")
+    return str(configured or (collection.metadata or {}).get("hnsw:space", "l2"))
 
 
 def stored_function(collection: object) -> Mapping[str, object]:
@@ -317,7 +314,7 @@ class Cursor:
         self.size, self.limit, self.offset = size, limit, offset
         self.read = 0
         self._asked = size
-        self._more = limit is None or limit > 0
+        self._more = True  # the first page is asked for whatever the limit: the collection says what is wrong with it
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         while self._more:

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from chroma_nb.client.reembed import refuse_without_vectors
-from chroma_nb.collection import Client, Collection, index, offers, slices, stored_function
+from chroma_nb.collection import Client, Collection, index, offers, slices, space, stored_function
 from chroma_nb.embedding_functions.progress import Progress, progress_bar
 from chroma_nb.embedding_functions.registry import known_embedding_functions
 from chroma_nb.errors import InternalError, _AlreadyExistsError
@@ -104,7 +104,7 @@ def _target(source: Collection, client: Client, name: str) -> Collection:
 
 def _configuration(source: Collection) -> Json:
     kind, settings = index(source)
-    return {"hnsw": dict(settings) if kind == "hnsw" else {"space": settings.get("space", "l2")}}
+    return {"hnsw": dict(settings) if kind == "hnsw" else {"space": space(source)}}
 
 
 def _embedding_function(source: Collection, client: Client) -> object:

@@ -19,6 +19,7 @@ from chroma_nb.collection import (
     index,
     offers,
     opened,
+    space,
     stored_function,
     values_by_key,
 )
@@ -200,7 +201,7 @@ def _configuration_facts(collection: Collection) -> list[tuple[str, Html]]:
     kind, settings = index(collection)
     tuned = {name: value for name, value in settings.items() if name != "space" and value is not None}
     pairs = [
-        ("space", escape(str(settings.get("space", "l2")))),
+        ("space", escape(space(collection))),
         ("embedding model", escape(_model(collection))),
         ("index", f"{escape(kind or 'exact')} {chips(tuned)}"),
     ]

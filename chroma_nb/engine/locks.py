@@ -61,17 +61,18 @@ def claim(descriptor: int) -> bool:
     return True
 
 
-def create_claimed(path: Path) -> int:
-    """Make a file that is claimed from the first: its descriptor.
+def create_claimed(name: Callable[[], Path]) -> tuple[Path, int]:
+    """Make a file that nobody else has claimed, and claim it; its path and its descriptor.
 
-    Whoever removes files that nobody claims may come between making it and claiming it: then it is made once more.
+    Whoever removes files that nobody claims may come between making it and claiming it. Then another is made: under
+    another name from ``name``, since the first is about to be removed.
     """
     while True:
+        path = name()
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             if claim(descriptor) and os.fstat(descriptor).st_nlink:
-                return descriptor
-            path.unlink(missing_ok=True)
+                return path, descriptor
         except BaseException:
             os.close(descriptor)
             raise

@@ -74,26 +74,37 @@ class SharedEngine(Engine):
         with LOCK:
             directory.make(path)
             key = directory.identity(path)
-            shared = OPEN.get(key)
-            if shared is not None:
-                shared.share(None)  # first of all: a close() in the middle of this sees it
-                if not shared.transactions.closed and shared.transactions.is_there():
-                    return shared
-                shared.close()
 
-            def make() -> SharedEngine:
-                directory.refuse_lost(path)
-                directory.make_database_private(path)
-                try:
-                    return cls(path, durability=durability)
-                except _NoRoomError:
-                    cache = path / "cache"
-                    if not (give_up_reserve(path) or graph_files.clear(cache) or cache_files.clear(cache)):
-                        raise
-                    return cls(path, durability=durability)
+            def open_or_make() -> SharedEngine:
+                # Asked again where no call in the middle of this one can open the directory any more.
+                engine = cls._already_open(key)
+                if engine is None:
+                    engine = OPEN[key] = cls._made(path, durability)
+                return engine
 
-            engine = OPEN[key] = first_open(path, make)
-            return engine
+            return cls._already_open(key) or first_open(path, open_or_make)
+
+    @classmethod
+    def _already_open(cls, key: tuple[int, int]) -> SharedEngine | None:
+        shared = OPEN.get(key)
+        if shared is not None:
+            shared.share(None)  # first of all: a close() in the middle of this sees it
+            if not shared.transactions.closed and shared.transactions.is_there():
+                return shared
+            shared.close()
+        return None
+
+    @classmethod
+    def _made(cls, path: Path, durability: Durability) -> SharedEngine:
+        directory.refuse_lost(path)
+        directory.make_database_private(path)
+        try:
+            return cls(path, durability=durability)
+        except _NoRoomError:
+            cache = path / "cache"
+            if not (give_up_reserve(path) or graph_files.clear(cache) or cache_files.clear(cache)):
+                raise
+            return cls(path, durability=durability)
 
     @staticmethod
     def is_open(path: Path) -> bool:
@@ -104,10 +115,14 @@ class SharedEngine(Engine):
     @classmethod
     def alone(cls, path: Path, work: Callable[[], T]) -> T:
         """Do ``work`` on a directory, which is there, while nobody opens it; InternalError when it is open here."""
-        with LOCK:
+
+        def work_alone() -> T:
             if cls.is_open(path):
                 raise InternalError(f"{path} is in use in this process; close its clients, and try again")
-            return first_open(path, work)
+            return work()
+
+        with LOCK:
+            return first_open(path, work_alone)
 
     def share(self, holder: object) -> None:
         """Take a reference more."""

@@ -6,11 +6,12 @@ afterwards, there is ``chroma_nb.copy``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
 from chroma_nb.client.reembed import refuse_without_vectors
-from chroma_nb.collection import Client, Collection, embedding_function, index
+from chroma_nb.collection import Client, Collection, embedding_function, space
 from chroma_nb.records import Records
 from chroma_nb.tables.batches import arguments, without_empty_metadata
 from chroma_nb.types import Options
@@ -30,10 +31,9 @@ def new_like(source: Collection, client: Client, name: str) -> Collection:
     ({'by': 'me'}, 'cosine')
     >>> client.close()
     """
-    space = index(source)[1].get("space")
     made: Options = {
         "embedding_function": embedding_function(source),
-        "configuration": None if space is None else {"hnsw": {"space": space}},
+        "configuration": {"hnsw": {"space": space(source)}},
         # Chroma refuses metadata in which nothing is said; the space in old metadata is the configuration's now.
         "metadata": {key: value for key, value in (source.metadata or {}).items() if not key.startswith("hnsw:")},
     }
@@ -43,11 +43,19 @@ def new_like(source: Collection, client: Client, name: str) -> Collection:
 
 
 def write(source: Collection, client: Client, name: str, batches: Iterable[Records]) -> tuple[Collection, int]:
-    """A new collection like ``source`` of these records, with everything they have; it, and how many there were."""
+    """A new collection like ``source`` of these records, with everything they have; it, and how many there were.
+
+    After an error there is none of this name.
+    """
     target, count = new_like(source, client, name), 0
-    for records in batches:
-        if records.ids:
-            refuse_without_vectors(records, target.name)
-            target.add(**arguments(without_empty_metadata(records).pruned()))
-        count += len(records)
+    try:
+        for records in batches:
+            if records.ids:
+                refuse_without_vectors(records, target.name)
+                target.add(**arguments(without_empty_metadata(records).pruned()))
+            count += len(records)
+    except BaseException:
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            client.delete_collection(name)
+        raise
     return target, count

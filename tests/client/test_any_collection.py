@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -15,6 +15,10 @@ from emptied_client import emptied_client
 import chroma_nb
 from chroma_nb import collection as module
 from chroma_nb.collection import Client, Collection, Cursor
+from chroma_nb.dataframe_calls import read, run
+from chroma_nb.display import formatters
+from chroma_nb.jupyter import subset
+from chroma_nb.records import Records
 
 KINDS = ("chroma_nb", "http", "chromadb")
 
@@ -63,7 +67,10 @@ def test_everything_the_protocol_names_is_offered_with_its_parameters(protocol: 
     for name, member in members(protocol).items():
         offered = getattr(one, name)
         if isinstance(member, property):
-            continue
+            written = get_origin(get_type_hints(member.fget)["return"])
+            if written is not module.Write:
+                continue
+            member = module.Write.__call__
         parameters = inspect.signature(offered).parameters
         for wanted in list(inspect.signature(member).parameters.values())[1:]:
             assert wanted.name in parameters, f"{name}({wanted.name})"
@@ -203,3 +210,33 @@ def test_only_ours_on_disk_lies_in_a_directory(birds: Any, tmp_path: Any) -> Non
     assert module.directory(birds) is None
     with chroma_nb.PersistentClient(tmp_path) as disk:
         assert module.directory(disk.create_collection("here", embedding_function=None)) == tmp_path
+
+
+def test_a_copy_and_a_card_have_the_space_of_old_metadata(client: Any) -> None:
+    class Old:
+        name = "old"
+        configuration_json: dict[str, Any] = {}
+        metadata = {"hnsw:space": "ip", "by": "me"}
+
+        def count(self) -> int:
+            return 0
+
+    old: Any = Old()
+    made = subset.new_like(old, client, "from-old")
+    assert (module.space(made), made.metadata) == ("ip", {"by": "me"})
+    assert dict(formatters._configuration_facts(old))["space"] == "ip"
+    client.delete_collection("from-old")
+
+
+def test_a_limit_of_nothing_gives_an_empty_table(birds: Any) -> None:
+    assert len(run(birds, read(limit=0, page_size=2))) == 0
+
+
+def test_records_that_cannot_all_be_read_leave_no_new_collection(client: Any, birds: Any) -> None:
+    def batches() -> Iterator[Records]:
+        yield Records.of_result(birds.get(include=["embeddings"]))
+        raise ConnectionError("503")
+
+    with pytest.raises(ConnectionError, match="503"):
+        subset.write(birds, client, "some-birds", batches())
+    assert "some-birds" not in module.collection_names(client)

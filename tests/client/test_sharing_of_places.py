@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import chroma_nb
 from chroma_nb.api.shared_system_client import SharedSystemClient
 from chroma_nb.backends.embedded import open_embedded
 from chroma_nb.config import Settings
+from chroma_nb.engine import opening
 from chroma_nb.errors import AuthorizationError, InternalError, NotFoundError
 
 pytestmark = pytest.mark.usefixtures("no_place_is_open")
@@ -147,6 +149,39 @@ def test_a_client_made_in_the_middle_of_making_one_shares_its_place_or_is_refuse
             first.close()
             made.clear()
             SharedSystemClient.clear_system_cache()
+
+
+@pytest.fixture
+def made_just_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """A client that a signal handler makes after another call saw that its directory is not open."""
+    made: list[Any] = []
+    first_open = opening.first_open
+
+    def interrupted(directory: Path, work: Any) -> Any:
+        monkeypatch.setattr(opening, "first_open", first_open)
+        made.append(open_embedded(settings_of(str(tmp_path))))
+        return first_open(directory, work)
+
+    monkeypatch.setattr(opening, "first_open", interrupted)
+    yield made
+    for client in made:
+        client.close()
+
+
+def test_a_client_shares_the_engine_that_was_made_just_before(tmp_path: Path, made_just_before: list[Any]) -> None:
+    client = open_embedded(settings_of(str(tmp_path)))
+    assert [other.engine for other in made_just_before] == [client.engine]
+    client.close()
+
+
+def test_work_on_a_directory_alone_is_refused_when_it_was_opened_just_before(
+    tmp_path: Path, made_just_before: list[Any]
+) -> None:
+    done: list[str] = []
+    with pytest.raises(InternalError, match="is in use in this process"):
+        opening.SharedEngine.alone(tmp_path, lambda: done.append("worked"))
+    assert len(made_just_before) == 1
+    assert not done
 
 
 def settings_of(path: str | None) -> Settings:

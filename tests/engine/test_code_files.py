@@ -16,7 +16,7 @@ from chroma_nb.engine.index import code_files, codes
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.codes import Codes, Frame, sample_of
 from chroma_nb.engine.storage import cache_files
-from chroma_nb.engine.storage.vectors import norms_of
+from chroma_nb.engine.storage.vectors import checksums_of, norms_of
 
 ROWS, SLOTS, DIMENSION = 256, 1000, 40
 ME = "11111111-2222-3333-4444-555555555555"
@@ -32,6 +32,10 @@ def vectors(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(3, 1, size=(SLOTS, DIMENSION)).astype(np.float32)
 
 
+def crcs_of(matrix: np.ndarray) -> np.ndarray:
+    return np.array(checksums_of(matrix), np.uint32)
+
+
 def made(space: str = "l2", slots: int = SLOTS, of: np.ndarray | None = None) -> Codes:
     matrix = vectors() if of is None else of
     frame = Frame.chosen_for(space, sample_of(matrix, np.arange(SLOTS)), SLOTS)
@@ -39,14 +43,16 @@ def made(space: str = "l2", slots: int = SLOTS, of: np.ndarray | None = None) ->
 
 
 def save(directory: Path, some: Codes, *, seq: int = 7, covers: int = SLOTS, of: np.ndarray | None = None) -> None:
-    code_files.save(some, norms_of(vectors() if of is None else of), directory, ME, 2, seq, covers)
+    code_files.save(some, crcs_of(vectors() if of is None else of), directory, ME, 2, seq, covers)
 
 
 def load(directory: Path, *, of: np.ndarray | None = None, live: np.ndarray | None = None, **changes) -> Codes | None:
     matrix = vectors() if of is None else of
     facts = {"collection_id": ME, "generation": 2, "space": "l2", "seq": 9} | changes
-    live = np.ones(len(matrix), np.bool_) if live is None else live
-    return code_files.load(directory, vectors=matrix, norms=norms_of(matrix), live=live, **facts)
+    crcs = crcs_of(matrix)
+    if live is not None:
+        crcs[~live] = 0
+    return code_files.load(directory, vectors=matrix, crcs=crcs, **facts)
 
 
 def the_file(directory: Path) -> Path:
@@ -162,6 +168,36 @@ def test_one_vector_that_is_another_is_noticed(tmp_path: Path) -> None:
 def test_codes_of_other_vectors_with_the_same_norms_are_not_used(tmp_path: Path) -> None:
     save(tmp_path, made())
     assert load(tmp_path, of=np.ascontiguousarray(vectors()[:, ::-1])) is None
+
+
+def test_one_vector_that_is_another_of_the_same_length_is_noticed(tmp_path: Path) -> None:
+    """Of equal length: as after a backup was restored without cache/, and the slot was given out again."""
+    save(tmp_path, made())
+    matrix = vectors()
+    matrix[5] = matrix[5, ::-1]
+    for _ in range(20):  # a sample would miss it most times
+        assert load(tmp_path, of=matrix) is None
+        save(tmp_path, made())
+
+
+def test_a_file_of_other_vectors_is_not_extended_but_made_anew(tmp_path: Path) -> None:
+    save(tmp_path, made(slots=600))
+    matrix = vectors()
+    matrix[5] = matrix[5, ::-1]
+    mapped = the_file(tmp_path).read_bytes()
+    others = made(of=matrix)
+    save(tmp_path, others, of=matrix, seq=8)
+    assert the_file(tmp_path).read_bytes()[: len(mapped)] != mapped
+    found = load(tmp_path, of=matrix)
+    assert found is not None
+    assert equal(found, others)
+
+
+def test_a_file_that_is_ahead_of_a_reader_stays(tmp_path: Path) -> None:
+    save(tmp_path, made(), seq=7)
+    before = the_file(tmp_path).read_bytes()
+    assert load(tmp_path, seq=6) is None
+    assert the_file(tmp_path).read_bytes() == before
 
 
 def test_vectors_of_deleted_records_may_be_gone(tmp_path: Path) -> None:

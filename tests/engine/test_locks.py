@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
 
 import pytest
 
+from chroma_nb.engine import locks
 from chroma_nb.engine.locks import first_open
 from chroma_nb.engine.memory.collection import ReadersWriterLock
 
@@ -127,3 +129,24 @@ def test_a_first_open_waits_for_another(tmp_path: Path) -> None:
     assert first_open(tmp_path, work) == "done"
     assert entered.wait(5)
     thread.join(5)
+
+
+def test_a_file_that_somebody_is_about_to_remove_is_made_under_another_name(tmp_path: Path) -> None:
+    """Whoever sweeps has claimed the first one, and removes it by its name after the second was made."""
+    names = iter(["first", "second"])
+    swept: list[int] = []
+
+    def name() -> Path:
+        path = tmp_path / next(names)
+        if path.name == "second":
+            swept.append(1)
+        return path
+
+    claim = locks.claim
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locks, "claim", lambda descriptor: bool(swept) and claim(descriptor))
+        path, descriptor = locks.create_claimed(name)
+    (tmp_path / "first").unlink()
+    assert path.name == "second"
+    assert os.fstat(descriptor).st_nlink == 1
+    os.close(descriptor)

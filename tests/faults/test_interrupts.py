@@ -66,8 +66,8 @@ def interrupted_at_line(
 ) -> Iterator[None]:
     """KeyboardInterrupt at the ``number``-th line of the engine (of ``sources``) that this thread runs (0: never).
 
-    Not at a line with ``with``: it is run again when the block is left, where Python delivers no signal. But where
-    a context manager written in Python has done its work and returns, which is where Python does.
+    Not at a line with ``with``, which is run again when the block is left, or ``try``: Python delivers no signal
+    there. But where a context manager written in Python has done its work and returns, which is where Python does.
     """
     left = number
 
@@ -75,7 +75,7 @@ def interrupted_at_line(
         nonlocal left
         line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
         returns = event == "return" and frame.f_code.co_filename == contextlib.__file__
-        if returns or (event == "line" and not line.lstrip().startswith("with ")):
+        if returns or (event == "line" and not line.lstrip().startswith(("with ", "try:"))):
             count()
             left -= 1
             if left == 0:

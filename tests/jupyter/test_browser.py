@@ -197,6 +197,10 @@ def test_two_browsers_may_share_a_selection(papers):
     other = chroma_nb.browse(papers, selection=one.selection)
     one.selection.select(["p3"])
     assert (one.grid.lines[2].tick.value, other.grid.lines[2].tick.value) == (True, True)
+    one.grid.lines[0].tick.value = True
+    assert other.grid.lines[0].tick.value
+    other.grid.lines[2].tick.value = False
+    assert not one.grid.lines[2].tick.value
 
 
 def test_a_record_opens_is_edited_and_undone(browser, papers):

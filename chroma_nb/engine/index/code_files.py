@@ -3,7 +3,7 @@
 Derived data: losing a file costs coding the vectors again, so whatever is odd about one is a reason to forget it.
 A wrong code would be a wrong answer, unlike a wrong link of a graph, so a block counts only when its checksum is
 right, when it was written at no later seq than the collection is at (a restored backup goes back), when it was made of
-vectors of the norms that the records have now, and when its bounds hold for a sample of the vectors themselves.
+the vectors whose checksums the records have now, and when its bounds hold for a sample of the vectors themselves.
 
 A file is made beside and renamed. It grows by whole blocks, under its lock, and never shrinks: another process may
 have mapped it. The rows behind the last whole block are coded in memory.
@@ -27,7 +27,7 @@ import numpy.typing as npt
 import orjson
 
 from chroma_nb.engine import locks
-from chroma_nb.engine.arrays import Float64, Mask
+from chroma_nb.engine.arrays import Float64
 from chroma_nb.engine.index.codes import BLOCK_ROWS, SLACK, Block, Codes, Frame, coded
 from chroma_nb.engine.storage import cache_files
 from chroma_nb.engine.storage.cache_files import CODES, OddFileError, demand, open_regular, path_of, unlink
@@ -40,6 +40,8 @@ _PAGE: Final = 4096
 _HEADER_LIMIT: Final = 1 << 24
 #: Rows of a block whose bounds are compared with the vectors.
 _SAMPLE: Final = 64
+#: crc32 of vectors.
+Checksums: TypeAlias = npt.NDArray[np.uint32]
 #: One record, as an array of one.
 _Record: TypeAlias = npt.NDArray[np.void]
 _PREFIX: Final = np.dtype([("magic", "S16"), ("length", "<u8"), ("sha256", "V32")])
@@ -47,11 +49,12 @@ _PREFIX: Final = np.dtype([("magic", "S16"), ("length", "<u8"), ("sha256", "V32"
 
 # --- writing ----------------------------------------------------------------------------------------------
 def save(
-    codes: Codes, norms: Float64, directory: Path, collection_id: str, generation: int, seq: int, covers: int
+    codes: Codes, crcs: Checksums, directory: Path, collection_id: str, generation: int, seq: int, covers: int
 ) -> None:
     """Write the whole blocks as they are at ``seq``, or append those that a file lacks; failing is one warning.
 
-    ``covers``: the slots below are all of records or dead for ever; later blocks are left out. ``norms``: by slot.
+    ``covers``: the slots below are all of records or dead for ever; later blocks are left out. ``crcs``:
+    of the vectors, by slot; 0 where there is no record's.
     """
     blocks = [block for block in codes.blocks if len(block) == BLOCK_ROWS and block.end <= covers]
     if not blocks:
@@ -60,8 +63,8 @@ def save(
     identity = _identity(collection_id, generation, codes.frame.space, codes.frame.dimension)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _append(path, identity, codes.frame, blocks, norms, seq):
-            _make(path, identity, codes.frame, blocks, norms, seq)
+        if not _append(path, identity, codes.frame, blocks, crcs, seq):
+            _make(path, identity, codes.frame, blocks, crcs, seq)
     except OSError as error:
         warnings.warn(
             f"the codes for searching were not saved in {directory} ({error}); they will be made when needed again",
@@ -70,13 +73,13 @@ def save(
         )
 
 
-def _make(path: Path, identity: Json, frame: Frame, blocks: list[Block], norms: Float64, seq: int) -> None:
-    records = (_record(block, number, norms, seq).tobytes() for number, block in enumerate(blocks))
+def _make(path: Path, identity: Json, frame: Frame, blocks: list[Block], crcs: Checksums, seq: int) -> None:
+    records = (_record(block, number, crcs, seq).tobytes() for number, block in enumerate(blocks))
     cache_files.make(path, chain([_header(identity, frame)], records))
 
 
-def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], norms: Float64, seq: int) -> bool:
-    """Append the blocks that are missing; False when there is no file of this frame."""
+def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], crcs: Checksums, seq: int) -> bool:
+    """Append the blocks that are missing; False when there is no file of this frame and these vectors."""
     try:
         descriptor = open_regular(path, os.O_RDWR)
     except (OSError, OddFileError):
@@ -93,8 +96,12 @@ def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], norms
         size = _record_type(frame.dimension).itemsize
         there = max(0, os.fstat(descriptor).st_size - start) // size
         for number, block in enumerate(blocks):
-            if number >= there or not _is_whole(_read_at(descriptor, start + number * size, frame.dimension), number):
-                _write_at(descriptor, _record(block, number, norms, seq).tobytes(), start + number * size)
+            found = _read_at(descriptor, start + number * size, frame.dimension)
+            whole = number < there and _is_whole(found, number)
+            if whole and not _is_of(found, crcs[block.first : block.end]):
+                return False  # those who have mapped it may be in another history: it is not changed
+            if not whole:
+                _write_at(descriptor, _record(block, number, crcs, seq).tobytes(), start + number * size)
         os.fsync(descriptor)
     return True
 
@@ -119,8 +126,7 @@ def load(
     generation: int,
     space: str,
     vectors: Matrix,
-    norms: Float64,
-    live: Mask,
+    crcs: Checksums,
     seq: int,
     *,
     mapped: bool = True,
@@ -128,8 +134,8 @@ def load(
 ) -> Codes | None:
     """The codes in the cache, up to the first block that is not right; None when there are none.
 
-    ``vectors``, ``norms`` and ``live`` (whether a record has it) by slot, at ``seq``. A damaged file is removed if that
-    is allowed.
+    ``vectors`` and their ``crcs`` by slot, at ``seq``; 0 where there is no record's vector. A damaged file is removed
+    if that is allowed; one that is ahead of ``seq`` is another process's.
     """
     path = path_of(directory, collection_id, generation, CODES)
     try:
@@ -154,14 +160,13 @@ def load(
         record = records[number : number + 1]
         first = number * BLOCK_ROWS
         part = slice(first, first + BLOCK_ROWS)
-        if not (_is_whole(record, number) and int(record["seq"][0]) <= seq):
+        intact, block = _is_whole(record, number), _block(record, first)
+        if intact and int(record["seq"][0]) > seq:
             break
-        block = _block(record, first)
-        if not _fits(frame, block, record["norms"][0], vectors[part], norms[part], live[part]):
+        if not (intact and _is_of(record, crcs[part]) and _fits(frame, block, vectors[part], crcs[part])):
+            unlink(path)
             break
         blocks.append(block)
-    if len(blocks) < count:
-        unlink(path)
     return Codes(frame, tuple(blocks)) if blocks else None
 
 
@@ -186,14 +191,18 @@ def _block(record: _Record, first: int) -> Block:
     )
 
 
-def _fits(frame: Frame, block: Block, made_of: Float64, vectors: Matrix, norms: Float64, live: Mask) -> bool:
-    """Whether a block is of these vectors: all norms, and the bounds of a sample that differs each time."""
-    if not np.array_equal(made_of[live], norms[live]):
-        return False
+def _is_of(record: _Record, crcs: Checksums) -> bool:
+    """Whether a block is of the vectors of these checksums, where there are any."""
+    live = crcs != 0
+    return np.array_equal(record["crcs"][0][live], crcs[live])
+
+
+def _fits(frame: Frame, block: Block, vectors: Matrix, crcs: Checksums) -> bool:
+    """Whether the bounds hold for a sample of the vectors, which differs each time."""
     bounds = (block.residual, block.length, block.longest)
     if not (all(map(math.isfinite, bounds)) and bool(np.isfinite(block.scales).all())):
         return False
-    there = np.flatnonzero(live)
+    there = np.flatnonzero(crcs)
     if not len(there):
         return True
     sample = np.sort(np.random.default_rng().choice(there, min(_SAMPLE, len(there)), replace=False))
@@ -283,7 +292,7 @@ def _record_type(dimension: int) -> np.dtype[Any]:
             ("codes", "i1", (BLOCK_ROWS, dimension)),
             ("scales", "<f4", (BLOCK_ROWS,)),
             ("biases", "<f4", (BLOCK_ROWS,)),
-            ("norms", "<f8", (BLOCK_ROWS,)),
+            ("crcs", "<u4", (BLOCK_ROWS,)),
             ("residual", "<f8"),
             ("length", "<f8"),
             ("longest", "<f8"),
@@ -295,10 +304,10 @@ def _record_type(dimension: int) -> np.dtype[Any]:
     )
 
 
-def _record(block: Block, number: int, norms: Float64, seq: int) -> _Record:
+def _record(block: Block, number: int, crcs: Checksums, seq: int) -> _Record:
     record = np.zeros(1, _record_type(block.codes.shape[1]))
     record["codes"], record["scales"], record["biases"] = block.codes, block.scales, block.biases
-    record["norms"] = norms[block.first : block.end]
+    record["crcs"] = crcs[block.first : block.end]
     record["residual"], record["length"], record["longest"] = block.residual, block.length, block.longest
     record["number"], record["seq"] = number, seq
     record["checksum"] = _checksum(record)

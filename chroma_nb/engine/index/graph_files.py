@@ -49,12 +49,14 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
     """
     if index.count == 0 or not index.storable:
         return
-    stem = directory / secrets.token_hex(16)
-    graph, sidecar, draft = stem.with_suffix(".hnsw"), stem.with_suffix(".json"), stem.with_suffix(".part")
+    unfinished: list[Path] = []
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Open and claimed until the sidecar has its name: whoever sweeps sees that somebody is writing it.
-        with os.fdopen(locks.create_claimed(graph), "rb+") as file:
+        graph, descriptor = locks.create_claimed(lambda: directory / f"{secrets.token_hex(16)}.hnsw")
+        sidecar, draft = graph.with_suffix(".json"), graph.with_suffix(".part")
+        unfinished = [draft, graph]
+        with os.fdopen(descriptor, "rb+") as file:
             slots, labels = index.save(graph)
             os.fsync(file.fileno())
             # Read back: hnswlib says nothing when the disk was full.
@@ -70,14 +72,14 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
             draft.rename(sidecar)
         sync_directory(directory)
     except (OSError, RuntimeError, _OddFileError) as error:
-        _unlink(draft, graph)
+        _unlink(*unfinished)
         warnings.warn(
             f"the search index was not saved in {directory} ({error}); it will be rebuilt when it is needed again",
             RuntimeWarning,
             stacklevel=2,
         )
         return
-    _remove(directory, lambda path, facts: facts["collection"] == collection_id and path.stem != stem.name)
+    _remove(directory, lambda path, facts: facts["collection"] == collection_id and path.stem != graph.stem)
 
 
 def load(

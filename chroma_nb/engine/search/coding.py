@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chroma_nb.engine.arrays import Float64, Mask
+import numpy as np
+
 from chroma_nb.engine.index import code_files
 from chroma_nb.engine.index.certified import CertifiedIndex, codes_pay
-from chroma_nb.engine.memory.collection import UNKNOWN
+from chroma_nb.engine.index.code_files import Checksums
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import records
 from chroma_nb.engine.storage.catalog import CollectionRow
@@ -22,7 +23,7 @@ from chroma_nb.types import Matrix
 
 @dataclass(frozen=True)
 class CodeSource:
-    """The vectors of a collection at one seq, by slot: norms, and which are a record's.
+    """The vectors of a collection at one seq, by slot, and their checksums: 0 where there is no record's.
 
     ``settled``: the slots below it are all of records or dead for ever. Records that are staged may live yet.
     """
@@ -30,8 +31,7 @@ class CodeSource:
     row: CollectionRow
     index: CertifiedIndex
     vectors: Matrix
-    norms: Float64
-    live: Mask
+    crcs: Checksums
     settled: int
 
     @classmethod
@@ -44,9 +44,11 @@ class CodeSource:
         if not codes_pay(memory.next_slot, index.dimension):
             return None
         staged = records.first_slot(snapshot.connection, row.number, row.hidden)
-        live = memory.row_of_slot != UNKNOWN
-        norms = index.norms(memory.next_slot).copy()
-        return cls(row, index, snapshot.matrix, norms, live, memory.next_slot if staged is None else staged)
+        crcs = np.zeros(memory.next_slot, np.uint32)
+        if snapshot.on_disk:
+            found = records.vector_checksums(snapshot.connection, row.number, row.hidden)
+            crcs[found[:, 0]] = found[:, 1]
+        return cls(row, index, snapshot.matrix, crcs, memory.next_slot if staged is None else staged)
 
     def load(self, cache: Path, *, mapped: bool) -> bool:
         """Take what the cache has, where there are no codes yet; ``mapped``: maps of its files can be trusted."""
@@ -59,8 +61,7 @@ class CodeSource:
             row.generation,
             row.parameters.space,
             self.vectors,
-            self.norms,
-            self.live,
+            self.crcs,
             row.seq,
             mapped=mapped,
         )
@@ -74,4 +75,4 @@ class CodeSource:
         """Write the whole blocks to the cache."""
         if self.index.codes is not None:
             row = self.row
-            code_files.save(self.index.codes, self.norms, cache, row.id, row.generation, row.seq, self.settled)
+            code_files.save(self.index.codes, self.crcs, cache, row.id, row.generation, row.seq, self.settled)

@@ -39,10 +39,10 @@ def path_of(directory: Path, collection_id: str, generation: int, kind: str) -> 
 
 def make(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
     """Write a file beside and rename it: it is there whole, or the one that was there before."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}")
+    # Locked until it has its name: whoever sweeps sees that somebody is writing it.
+    draft, descriptor = locks.create_claimed(lambda: path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}"))
     try:
-        # Locked until it has its name: whoever sweeps sees that somebody is writing it.
-        with os.fdopen(locks.create_claimed(draft), "rb+") as file:
+        with os.fdopen(descriptor, "rb+") as file:
             for piece in pieces:
                 file.write(piece)
             file.flush()

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 import orjson
 
-from chroma_nb.engine.arrays import Float64, Positions
+from chroma_nb.engine.arrays import Float64, Ints, Positions
 from chroma_nb.errors import InvalidArgumentError, _DamagedError
 from chroma_nb.plain import shown
 from chroma_nb.types import Json
@@ -352,6 +352,15 @@ def first_slot(connection: sqlite3.Connection, collection: int, positions: Hidde
         if found is not None:
             return int(found[0])
     return None
+
+
+def vector_checksums(connection: sqlite3.Connection, collection: int, hidden: Hidden = ()) -> Ints:
+    """(slot, crc32) of every record's vector, shape (n, 2)."""
+    pairs = [
+        connection.execute("SELECT slot, crc FROM records WHERE key BETWEEN ? AND ? AND norm >= 0", bounds).fetchall()
+        for bounds in _visible(collection, hidden)
+    ]
+    return np.concatenate([np.array(found, np.int64).reshape(-1, 2) for found in pairs])
 
 
 def checksums(

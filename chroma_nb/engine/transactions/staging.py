@@ -49,13 +49,18 @@ class Staging:
         self.positions: dict[str, int] = {}
         #: Positions of those that delete metadata keys, should their ids exist at the end.
         self.deleting_keys: set[int] = set()
-        self.name = secrets.token_hex(16)
-        path = _path(folder, self.name)
+        #: What its records are noted under.
+        self.name = ""
+
+        def path_of_another() -> Path:
+            self.name = secrets.token_hex(16)
+            return _path(folder, self.name)
+
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            descriptor = locks.create_claimed(path)
+            path, descriptor = locks.create_claimed(path_of_another)
         except OSError as error:
-            raise InternalError(f"cannot write {path}: {error.strerror}; nothing was written") from error
+            raise InternalError(f"cannot write {folder}: {error.strerror}; nothing was written") from error
         self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
         self.close.atexit = False
 

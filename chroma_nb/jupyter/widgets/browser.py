@@ -19,7 +19,7 @@ from chroma_nb.jupyter.widgets.controls import APART, button, show_undoable, tit
 from chroma_nb.jupyter.widgets.deletion import DeleteQuestion
 from chroma_nb.jupyter.widgets.displayed import Displayed
 from chroma_nb.jupyter.widgets.export import ExportForm
-from chroma_nb.jupyter.widgets.grid import SOURCE, Grid
+from chroma_nb.jupyter.widgets.grid import Grid
 from chroma_nb.jupyter.widgets.page_buttons import PageButtons
 from chroma_nb.jupyter.widgets.pages import PAGE_SIZE, Page
 from chroma_nb.jupyter.widgets.question import Order
@@ -64,7 +64,7 @@ class Browser(Displayed):
         _ = self.state.keys  # first: where these are of all records, they need not be counted
         self.page: Page = self.state.read()
         self._build()
-        self.state.selection.on_select(lambda _: self._show_selection(), source=SOURCE)
+        self.state.selection.on_select(lambda _: self._show_selection(), source=self.grid)
         self._render()
 
     # --- For Python ---

@@ -129,7 +129,7 @@ class Explorer(Displayed):
             self.questions.show()
         elif what == "focus":
             self.table.show_marks()
-            self.marked.show()
+            self.status.run(self.marked.show)  # plotly and ipywidgets keep the errors of a click to themselves
 
     def _show_map(self) -> None:
         self.painting.offer()

@@ -121,7 +121,7 @@ class ExplorerState:
         """Where ids stand on the map; those that are not there are left out."""
         return [self._rows[id_] for id_ in ids if id_ in self._rows]
 
-    def select_rows(self, rows: Sequence[int], source: str) -> None:
+    def select_rows(self, rows: Sequence[int], source: object) -> None:
         """Select what lies at these rows of the map."""
         self.selection.select([self.projection.ids[row] for row in rows], source=source)
 

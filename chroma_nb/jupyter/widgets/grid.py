@@ -15,8 +15,6 @@ from chroma_nb.jupyter.widgets.pages import Page
 from chroma_nb.jupyter.widgets.question import Order
 from chroma_nb.jupyter.widgets.status import Filled, StatusLine
 
-#: Who changes the selection, so that the grid is not told of its own ticks.
-SOURCE = "browser"
 #: The column of ids, wide enough for a uuid's first half.
 _IDS = "220px"
 _ARROWS = {False: " ▲", True: " ▼"}
@@ -117,7 +115,7 @@ class Grid(Filled):
 
     def _select(self, ids: Sequence[str], ticked: bool) -> None:
         selection = self._state.selection
-        (selection.add if ticked else selection.remove)(ids, SOURCE)
+        (selection.add if ticked else selection.remove)(ids, self)
         self._ticked()
 
 

@@ -19,7 +19,6 @@ from chroma_nb.projection import colours, figures
 from chroma_nb.projection.plotly_text import told_apart
 from chroma_nb.types import Float64, Indices, Matrix, Options
 
-_NUMBERS = itertools.count(1)
 #: Sizes of points, in pixels.
 _SMALLEST, _LARGEST = 3, 10
 #: Share of the room that the points fill.
@@ -37,7 +36,6 @@ class LargeMapView:
         if state.projection.dims != 2:
             raise ValueError("expected a map of two dimensions for jupyter-scatter, got three; use renderer='plotly'")
         self.state, self._height = state, height
-        self._source = f"large map {next(_NUMBERS)}"  # several maps may share one selection
         self._scatter_package = require("jscatter", feature="a map of very many points", extra="large")
         self.figure = require("ipywidgets", feature="the map").VBox()
         self._spots: Matrix | None = None
@@ -45,7 +43,7 @@ class LargeMapView:
         self.scatter: Untyped = None
         self.redraw()
         state.on_change(self._follow)
-        state.selection.on_select(lambda selection: self.show_selection(), source=self._source)
+        state.selection.on_select(lambda selection: self.show_selection(), source=self)
 
     def _follow(self, what: str) -> None:
         with self.state.lock:
@@ -111,7 +109,7 @@ class LargeMapView:
     def _selected(self, rows: Sequence[int]) -> None:
         with self.state.lock:
             chosen = np.sort(np.asarray(rows, np.intp)).tolist()
-            self.state.select_rows(chosen, source=self._source)
+            self.state.select_rows(chosen, source=self)
             if len(chosen) == 1:  # a click
                 self.state.look_at(self.state.selection.ids)
 

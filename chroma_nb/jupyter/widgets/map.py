@@ -5,7 +5,6 @@ One, because each sends plotly.js to the browser anew; it is redrawn by changing
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ from chroma_nb.types import Json, Mask, Matrix
 if TYPE_CHECKING:
     from plotly.basedatatypes import BaseTraceType
 
-_NUMBERS = itertools.count(1)
 #: Of the rings around the records in focus; pixels.
 _RING, _RADIUS = "#D62728", 8
 
@@ -32,7 +30,6 @@ class MapView:
 
     def __init__(self, state: ExplorerState, height: int = 560) -> None:
         self.state, self._height = state, height
-        self._source = f"map {next(_NUMBERS)}"  # several maps may share one selection
         #: The selection that the outline on the map stands for; None when there is no outline of ours to keep.
         self._outlined: tuple[str, ...] | None = None
         drawing = self._drawing()
@@ -43,7 +40,7 @@ class MapView:
         if len(state.selection):
             self.show_selection()
         state.on_change(self._follow)
-        state.selection.on_select(lambda selection: self.show_selection(), source=self._source)
+        state.selection.on_select(lambda selection: self.show_selection(), source=self)
 
     def _follow(self, what: str) -> None:
         {"map": self.redraw, "searches": self.redraw, "focus": self._show_focus}[what]()
@@ -90,7 +87,7 @@ class MapView:
             caught = np.flatnonzero(inside(shape, self.state.projection.coordinates)).tolist()
         self._outlined = tuple(self.state.projection.ids[row] for row in caught)
         self._show_chosen(self._outlined)  # the page has it; the figure here, which other pages get, has not
-        self.state.select_rows(caught, source=self._source)
+        self.state.select_rows(caught, source=self)
 
     def outlined(self) -> None:
         """The page sends an outline after the points in it; by then the selection may have changed."""
@@ -109,7 +106,7 @@ class MapView:
             id_ = self.state.projection.ids[hit[0]]
             self.state.look_at([id_])
             if self.state.projection.dims == 3:  # no lasso there
-                self.state.selection.toggle(id_, source=self._source)
+                self.state.selection.toggle(id_, source=self)
 
     def _rows_of(self, points: dict[int, list[int]]) -> list[int]:
         """The records at these points; not stars and rings."""

@@ -36,8 +36,8 @@ class Selection:
         self.collection = collection
         self._ids = tuple(dict.fromkeys(ids_among(ids)))
         #: Who made the last change.
-        self.source: str | None = None
-        self._listeners: list[tuple[str | None, Callable[[Selection], object]]] = []
+        self.source: object = None
+        self._listeners: list[tuple[object, Callable[[Selection], object]]] = []
         #: JupyterLab has the messages of widgets handled in threads beside that of the cells. Views take this lock
         #: for what they do; those that share a selection share it too, so that they never wait for one another.
         self.lock = threading.RLock()
@@ -51,7 +51,7 @@ class Selection:
     def ids(self, ids: Iterable[str]) -> None:
         self.select(ids)
 
-    def select(self, ids: Iterable[str], source: str | None = None) -> None:
+    def select(self, ids: Iterable[str], source: object = None) -> None:
         """Exactly these ids (or a table's); listeners are called, except that of ``source``, unless nothing changed."""
         chosen = tuple(dict.fromkeys(ids_among(ids)))
         with self.lock:
@@ -62,27 +62,27 @@ class Selection:
                 if name is None or name != source:
                     callback(self)
 
-    def add(self, ids: Iterable[str], source: str | None = None) -> None:
+    def add(self, ids: Iterable[str], source: object = None) -> None:
         """These ids too."""
         with self.lock:
             self.select([*self._ids, *ids_among(ids)], source)
 
-    def remove(self, ids: Iterable[str], source: str | None = None) -> None:
+    def remove(self, ids: Iterable[str], source: object = None) -> None:
         """Not these ids."""
         gone = set(ids_among(ids))
         with self.lock:
             self.select([id_ for id_ in self._ids if id_ not in gone], source)
 
-    def toggle(self, id: str, source: str | None = None) -> None:
+    def toggle(self, id: str, source: object = None) -> None:
         """This id, if it is not selected; else not."""
         with self.lock:
             (self.remove if id in self else self.add)([id], source)
 
-    def clear(self, source: str | None = None) -> None:
+    def clear(self, source: object = None) -> None:
         """Nothing."""
         self.select((), source)
 
-    def on_select(self, callback: Callable[[Selection], object], *, source: str | None = None) -> Callable[[], None]:
+    def on_select(self, callback: Callable[[Selection], object], *, source: object = None) -> Callable[[], None]:
         """Call ``callback(selection)`` after each change; what comes back stops that.
 
         With ``source``, not after the changes of that source.

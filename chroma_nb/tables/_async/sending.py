@@ -60,6 +60,8 @@ async def replace_records(collection: AsyncCollection, old: Records, new: Record
         await collection.delete(ids=old.ids)
         await collection.add(**arguments(new))
     except BaseException as error:
+        if isinstance(error, GeneratorExit):  # a closed coroutine makes no more calls
+            raise
         try:
             await collection.add(**arguments(old.pruned()))
         except Exception:  # noqa: BLE001  # the first error is the one to tell

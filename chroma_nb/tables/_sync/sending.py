@@ -62,6 +62,8 @@ def replace_records(collection: Collection, old: Records, new: Records) -> None:
         collection.delete(ids=old.ids)
         collection.add(**arguments(new))
     except BaseException as error:
+        if isinstance(error, GeneratorExit):  # a closed coroutine makes no more calls
+            raise
         try:
             collection.add(**arguments(old.pruned()))
         except Exception:  # noqa: BLE001  # the first error is the one to tell
