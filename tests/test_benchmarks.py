@@ -49,7 +49,9 @@ def rows_of(table):
     return {cells[0]: cells[1:] for cells in lines}
 
 
-@pytest.mark.parametrize("system", INSTALLED)
+@pytest.mark.parametrize(
+    "system", [pytest.param(system, marks=[pytest.mark.long] if system in HEAVY else []) for system in INSTALLED]
+)
 def test_a_tiny_run_of_a_system_ends_with_a_full_table(system, tmp_path):
     file = tmp_path / "figures.json"
     options = ["--n=300", "--runs=1", "--samples=1", "--blas=1", f"--systems={system}", f"--json={file}"]
