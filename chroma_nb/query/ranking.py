@@ -231,9 +231,13 @@ class Rrf(Rank):
     normalize: bool = False
 
     def _form(self, write: Write) -> Json:
+        return write(self.expanded())
+
+    def expanded(self) -> Rank:
+        """The fusion as arithmetic over its rankings; ValueError when weights and k do not fit them."""
         terms = [weight / (self.k + rank) for weight, rank in zip(self._weights(), self.ranks, strict=True)]
         total: Rank = terms[0] if len(terms) == 1 else Sum([*terms])
-        return write(-total)
+        return -total
 
     def _weights(self) -> list[float]:
         if not self.ranks:
