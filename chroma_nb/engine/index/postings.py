@@ -105,13 +105,11 @@ class Postings:
     def merged(cls, parts: Sequence[Postings]) -> Postings:
         """The live records of all parts; each is live in one of them only."""
         rows = np.sort(np.concatenate([EMPTY, *(part.live_rows() for part in parts)]))
-        entries = [part._entries(rows) for part in parts]
-        dimensions = np.concatenate([EMPTY, *(entry[0] for entry in entries)])
-        places = np.concatenate([np.empty(0, np.int32), *(entry[1] for entry in entries)])
-        values = np.concatenate([np.empty(0, np.float32), *(entry[2] for entry in entries)])
-        # Each part is in order already: a stable sort only merges them.
-        order = np.argsort(dimensions << len(rows).bit_length() | places, kind="stable")
-        return cls._in_order(rows, dimensions[order], places[order], values[order])
+        bits = len(rows).bit_length()
+        keys, values = EMPTY, np.empty(0, np.float32)
+        for part in parts:
+            keys, values = _woven(keys, values, *part._entries(rows, bits))
+        return cls._in_order(rows, keys >> bits, (keys & ((1 << bits) - 1)).astype(np.int32), values)
 
     @classmethod
     def _in_order(cls, rows: Rows, dimensions: Ints, places: Int32, values: Float32) -> Postings:
@@ -152,24 +150,25 @@ class Postings:
 
     def frequencies(self, dimensions: Ints) -> Ints:
         """How many live records hold each dimension, whatever its value."""
-        return np.array([self._live_in(*self._list(dimension)) for dimension in dimensions.tolist()], np.int64)
+        return np.array([self._live_in(start, stop) for start, stop in self._lists(dimensions)], np.int64)
 
     def entries_of(self, rows: Rows, dimensions: Ints) -> Float64:
         """The values of live rows (ascending), shape (rows, dimensions); NaN where a row does not hold one."""
         found = np.full((len(rows), len(dimensions)), np.nan)
-        for column, dimension in enumerate(dimensions.tolist()):
-            start, stop = self._list(dimension)
-            places, numbers = self._places_and_numbers(rows)
+        places, numbers = self._places_and_numbers(rows)
+        for column, (start, stop) in enumerate(self._lists(dimensions)):
             there, at = _found_in(self.places[start:stop], places)
             found[numbers[there], column] = self.values[start:stop][at]
         return found
 
-    def _list(self, dimension: int) -> tuple[int, int]:
-        """Start and end of the list of a dimension; empty when no record holds it."""
-        number = int(np.searchsorted(self.dimensions, dimension))
-        if number == len(self.dimensions) or self.dimensions[number] != dimension:
-            return 0, 0
-        return int(self.starts[number]), int(self.starts[number + 1])
+    def _lists(self, dimensions: Ints) -> list[tuple[int, int]]:
+        """Start and end of the list of each dimension; empty where no record holds it."""
+        if not len(self.dimensions):
+            return [(0, 0)] * len(dimensions)
+        numbers = np.minimum(np.searchsorted(self.dimensions, dimensions), len(self.dimensions) - 1)
+        there = self.dimensions[numbers] == dimensions
+        starts = self.starts[numbers]
+        return list(zip(starts.tolist(), np.where(there, self.starts[numbers + 1], starts).tolist(), strict=True))
 
     def _live_in(self, start: int, stop: int) -> int:
         if self.alive is None:
@@ -182,14 +181,17 @@ class Postings:
     def _dead_places(self) -> Int32:
         return np.flatnonzero(~cast(Mask, self.alive)).astype(np.int32)
 
-    def _entries(self, rows: Rows) -> tuple[Ints, Int32, Float32]:
-        """(dimensions, places in ``rows``, values) of what is live, in order of dimension and place."""
-        dimensions = np.repeat(self.dimensions, np.diff(self.starts))
-        places = np.searchsorted(rows, self.rows).astype(np.int32)[self.places]
+    def _entries(self, rows: Rows, bits: int) -> tuple[Ints, Float32]:
+        """Of what is live, in order: dimension and, in so many bits, the place in ``rows``, as one integer; values."""
+        keys = np.repeat(self.dimensions << bits, np.diff(self.starts))
+        if np.array_equal(rows[: len(self.rows)], self.rows):  # the others came later
+            keys |= self.places
+        else:
+            keys |= np.searchsorted(rows, self.rows).astype(np.int32)[self.places]
         if self.alive is None:
-            return dimensions, places, self.values
+            return keys, self.values
         live = self.alive[self.places]
-        return dimensions[live], places[live], self.values[live]
+        return keys[live], self.values[live]
 
     @cached_property
     def _is_one_stretch(self) -> bool:
@@ -223,7 +225,7 @@ class Postings:
         """
         lists = [
             (start, stop, weight)
-            for (start, stop), weight in zip(map(self._list, dimensions.tolist()), weights.tolist(), strict=True)
+            for (start, stop), weight in zip(self._lists(dimensions), weights.tolist(), strict=True)
             if start < stop
         ]
         if not lists or k <= 0:
@@ -317,9 +319,8 @@ class Postings:
     def _reaching(self, lists: list[_List], rest: float, may: Mask | None, k: int) -> tuple[Ints, Float64] | None:
         """Those whose dot product over these lists is within ``rest`` of the ``k``-th best, or above.
 
-        None where fewer than ``k`` have more than ``rest``, or too many are within it. The best of each block of records
-        tell what the k-th
-        reaches at least, so that few blocks are looked at.
+        None where fewer than ``k`` have more than ``rest``, or too many are within it. The best of each block of
+        records tell what the k-th reaches at least, so that few blocks are looked at.
         """
         blocks = -(-len(self.rows) // _BLOCK)
         if blocks <= k:
@@ -361,6 +362,19 @@ def _least_that_may_tie(dot: float) -> float:
     """A dot product below all whose score, as float32, is not above that of ``dot``."""
     above = np.nextafter(np.float32(1.0 - dot), np.float32(np.inf))
     return float(np.nextafter(1.0 - float(above), -np.inf))
+
+
+def _woven(keys: Ints, values: Float32, more: Ints, of_more: Float32) -> tuple[Ints, Float32]:
+    """Two ascending sequences of keys, with a value for each, as one; few among many are put in between."""
+    if len(more) > len(keys):
+        keys, values, more, of_more = more, of_more, keys, values
+    at = np.searchsorted(keys, more) + np.arange(len(more))
+    others = np.ones(len(keys) + len(more), np.bool_)
+    others[at] = False
+    all_keys, all_values = np.empty(len(others), np.int64), np.empty(len(others), np.float32)
+    all_keys[at], all_values[at] = more, of_more
+    all_keys[others], all_values[others] = keys, values
+    return all_keys, all_values
 
 
 def _up_to_place(places: Array, scores: Float32, k: int) -> tuple[Array, Float32]:
