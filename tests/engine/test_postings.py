@@ -56,7 +56,10 @@ PATHS: Mapping[str, Mapping[str, float]] = {
     "sorted": {"_FEW_POSTINGS": 0, "_LOOKUP": 10**9},
     "looked up": {"_LOOKUP": -1},
     "summed over all": {"_FEW_POSTINGS": 10**9, "_LOOKUP": 10**9, "_BLOCK": 2, "_WORTH_BOUNDS": 10**9},
-    "without long lists": {"_FEW_POSTINGS": 10**9, "_LOOKUP": 10**9, "_BLOCK": 1, "_WORTH_BOUNDS": 0, "_SHORT": 0.6},
+    "without long lists": {
+        **{"_FEW_POSTINGS": 10**9, "_LOOKUP": 10**9, "_BLOCK": 1},
+        **{"_WORTH_BOUNDS": 0, "_SHORT": 0.6, "_MOST_NEAR": 1},
+    },
 }
 
 
@@ -206,7 +209,9 @@ def test_inverse_document_frequency_is_chromas() -> None:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_thousands_of_records_with_frequent_and_rare_words_are_found_as_by_a_scan(weighted: bool) -> None:
+def test_thousands_of_records_with_frequent_and_rare_words_are_found_as_by_a_scan(
+    weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = np.random.default_rng(7)
     words = generator.zipf(1.3, (6_000, 8))
     records: Records = {
@@ -217,6 +222,7 @@ def test_thousands_of_records_with_frequent_and_rare_words_are_found_as_by_a_sca
     for row in range(0, 6_000, 400):
         del records[row]
     records |= {row: {1: 0.5, 3: 2.0} for row in range(10, 6_100, 610)}
+    monkeypatch.setattr(postings, "_BLOCK", 16)
     for number in range(15):
         dimensions = sorted({int(word) for word in words[number * 3][:5] if word < 10**6})
         idf = index.idf(np.array(dimensions), len(records)) if weighted else np.ones(len(dimensions))

@@ -30,6 +30,8 @@ _LOOKUP: Final = 24
 #: Postings for each record above which long lists are left out where they can be, and the share of short ones.
 _WORTH_BOUNDS: Final = 0.25
 _SHORT: Final = 0.3
+#: Share of the blocks beyond which looking up what the long lists bring takes longer than adding them up.
+_MOST_NEAR: Final = 0.25
 #: More than what rounding may change in a sum of products.
 _ROUNDING: Final = 1 + 1e-9
 #: Records whose best score is taken together when the k-th best of all is estimated.
@@ -336,7 +338,7 @@ class Postings:
         if not least > rest:
             return None
         near = np.flatnonzero(maxima >= least - rest)
-        if rest and len(near) > blocks // 4:
+        if rest and len(near) > _MOST_NEAR * blocks:
             return None
         block, column = np.nonzero(table[near] >= least - rest)
         found = near[block] * _BLOCK + column
