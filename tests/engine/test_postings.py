@@ -57,8 +57,12 @@ PATHS: Mapping[str, Mapping[str, float]] = {
     "looked up": {"_LOOKUP": -1},
     "summed over all": {"_FEW_POSTINGS": 10**9, "_LOOKUP": 10**9, "_BLOCK": 2, "_WORTH_BOUNDS": 10**9},
     "without long lists": {
-        **{"_FEW_POSTINGS": 10**9, "_LOOKUP": 10**9, "_BLOCK": 1},
-        **{"_WORTH_BOUNDS": 0, "_SHORT": 0.6, "_MOST_NEAR": 1},
+        "_FEW_POSTINGS": 10**9,
+        "_LOOKUP": 10**9,
+        "_BLOCK": 1,
+        "_WORTH_BOUNDS": 0,
+        "_SHORT": 0.6,
+        "_MOST_NEAR": 1,
     },
 }
 

@@ -101,6 +101,8 @@ def test_a_default_does_not_bring_records_that_nothing_found() -> None:
         (Max([A / -1 / 0]), float(np.finfo(np.float32).min)),  # a fold that begins with the lowest float32
         (Val(10**400) - A, math.inf),
         (Val(1e300) - A, math.inf),
+        (Val(3.4028235e38) - A, float(np.finfo(np.float32).max)),
+        (Val(3.5e38) - A, math.inf),
     ],
 )
 def test_arithmetic_is_ieees_in_float32(rank: Rank, expected: float) -> None:

@@ -56,7 +56,8 @@ class SparseRows:
         lengths = np.fromiter((len(vector.indices) for vector in vectors), np.int64, len(vectors))
         count = int(lengths.sum())
         dimensions = np.fromiter(chain.from_iterable(vector.indices for vector in vectors), np.int64, count)
-        values = np.fromiter(chain.from_iterable(vector.values for vector in vectors), np.float32, count)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+            values = np.fromiter(chain.from_iterable(vector.values for vector in vectors), np.float32, count)
         return cls(np.asarray(rows, np.int64), lengths, dimensions, values)
 
 

@@ -29,7 +29,8 @@ _One: TypeAlias = Callable[[Any], Any]
 Nearest: TypeAlias = "Callable[[Knn], tuple[Rows, Float32]]"
 
 _NO_SCORES: Final[Float32] = np.empty(0, np.float32)
-_LIMITS: Final = np.finfo(np.float32)
+_LARGEST: Final = float(np.finfo(np.float32).max)
+_LARGEST_INT32: Final = np.int32(0x7FFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -106,20 +107,18 @@ def order(scores: Float32) -> Ints:
 def _sortable(scores: Float32) -> Int32:
     """Integers in the order of the scores: the bits of a float, those of a negative one turned round."""
     bits = np.ascontiguousarray(scores, np.float32).view(np.int32)
-    turned = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)
-    return np.where(np.isnan(scores), np.int32(np.iinfo(np.int32).max), turned)
+    turned = np.where(bits < 0, bits ^ _LARGEST_INT32, bits)
+    return np.where(np.isnan(scores), _LARGEST_INT32, turned)
 
 
 def _float32(value: float) -> np.float32:
     """The nearest float32, infinite beyond its limits. InvalidArgumentError for what is no number."""
     if not isinstance(value, int | float | np.number):
         raise InvalidArgumentError(f"Expected $val and the default of $knn to be numbers, got {type(value).__name__}")
-    try:
-        wide = float(value)
-    except OverflowError:
-        wide = np.inf if value > 0 else -np.inf
+    if abs(value) > 2 * _LARGEST:  # an integer may be larger than any float
+        return np.float32(np.inf if value > 0 else -np.inf)
     with np.errstate(over="ignore"):
-        return np.float32(wide)
+        return np.float32(value)
 
 
 def _union(one: Rows, other: Rows) -> Rows:
@@ -138,8 +137,18 @@ _ONE: Final[Mapping[type[Rank], _One]] = {Abs: np.abs, Exp: np.exp, Log: np.log}
 _MANY: Final[Mapping[type[Rank], tuple[_Two, float]]] = {
     Sum: (np.add, 0.0),
     Mul: (np.multiply, 1.0),
-    Max: (np.fmax, float(_LIMITS.min)),
-    Min: (np.fmin, float(_LIMITS.max)),
+    Max: (np.fmax, -_LARGEST),
+    Min: (np.fmin, _LARGEST),
+}
+
+
+#: Expression -> the expressions it is made of, from left to right.
+_PARTS: Final[Mapping[type[Any], Callable[[Any], Sequence[Rank]]]] = {
+    **dict.fromkeys((Knn, Val), lambda rank: ()),
+    **dict.fromkeys(_ONE, lambda rank: (rank.rank,)),
+    **dict.fromkeys(_TWO, lambda rank: (rank.left, rank.right)),
+    **dict.fromkeys(_MANY, lambda rank: rank.ranks),
+    Rrf: lambda rank: (rank.expanded(),),
 }
 
 
@@ -148,18 +157,9 @@ def parts(rank: Rank) -> Sequence[Rank]:
 
     TypeError when it is no ranking expression; ValueError for an Rrf whose weights do not fit.
     """
-    match rank:
-        case Knn() | Val():
-            return ()
-        case Abs() | Exp() | Log():
-            return (rank.rank,)
-        case Sub() | Div():
-            return (rank.left, rank.right)
-        case Sum() | Mul() | Max() | Min():
-            return rank.ranks
-        case Rrf():
-            return (rank.expanded(),)
-    raise TypeError(f"Expected a ranking expression (Knn, Val, Rrf, arithmetic), got {type(rank).__name__}")
+    if type(rank) not in _PARTS:
+        raise TypeError(f"Expected a ranking expression (Knn, Val, Rrf, arithmetic), got {type(rank).__name__}")
+    return _PARTS[type(rank)](rank)
 
 
 def knns(rank: Rank) -> list[Knn]:
