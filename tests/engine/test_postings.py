@@ -153,7 +153,8 @@ def test_ties_as_float32_go_by_row_however_the_sums_differ_in_float64() -> None:
     assert [row for row, _ in nearest(SparseIndex.of(stored(records)), query, 5)] == [0, 1, 2, 3, 4]
 
 
-def test_what_is_not_finite_comes_last_and_hides_nothing() -> None:
+def test_what_is_not_finite_comes_last_and_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postings, "_BLOCK", 16)
     records: Records = {row: {1: 1.0 + row % 7} for row in range(600)}
     records |= {5: {1: math.nan}, 300: {1: math.inf}, 301: {1: -math.inf}}
     index = SparseIndex.of(stored(records))
