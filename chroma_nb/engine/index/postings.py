@@ -273,7 +273,7 @@ class Postings:
             weight >= 0 and self.values[start:stop].min() >= 0 for start, stop, weight in lists
         ):
             return [], 0.0
-        return [lists[number] for number in sorted(heaviest[:short])], rest * _ROUNDING
+        return [lists[number] for number in heaviest[:short]], rest * _ROUNDING
 
     def _summed(self, lists: list[_List], may: Mask | None) -> tuple[Ints, Float64]:
         """The dot products of the records in short lists."""
