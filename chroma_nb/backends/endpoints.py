@@ -191,10 +191,7 @@ def _checked_ids(ids: list[str] | None) -> list[str] | None:
     if ids is None:
         return None
     checked = ids if set(map(type, ids)) == _TEXTS else validate.check_query_ids(ids)
-    try:
-        "".join(checked or ()).encode()
-    except UnicodeEncodeError as error:
-        raise refused(error) from None
+    constraints.check_unicode(checked or (), "the id")
     return checked
 
 
