@@ -193,12 +193,15 @@ def check_killed_at_calls(places: Callable[[], Place], stride: int) -> None:
     assert step > 20
 
 
+@pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("how", ["fails", "is interrupted"])
-def test_an_import_whose_every_call_fails_in_turn(how: str, places: Callable[[], Place], tmp_path: Path) -> None:
+def test_an_import_whose_every_call_fails_in_turn(
+    how: str, stride: int, places: Callable[[], Place], tmp_path: Path
+) -> None:
     step = 0
     raised = True
     while raised:
-        step += 1
+        step += stride
         place, raised = places(), False
 
         def stop(number: int, call: Callable[[], Any], step: int = step) -> Any:
