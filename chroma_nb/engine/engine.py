@@ -39,6 +39,7 @@ from chroma_nb.engine.storage.room import Room
 from chroma_nb.engine.storage.sqlite import Connection, Connections, Durability
 from chroma_nb.engine.storage.stores import VectorStores
 from chroma_nb.engine.transactions import staging
+from chroma_nb.engine.transactions.cache import Cache
 from chroma_nb.engine.transactions.maintenance import Maintenance
 from chroma_nb.engine.transactions.running import GETTING, Transactions
 from chroma_nb.engine.transactions.staging import Staging
@@ -89,10 +90,11 @@ class Engine:
         self.durability: Durability = durability
         self.read_only = connections.read_only
         self._cache = None if path is None else path / "cache"
+        cache = None if self._cache is None else Cache(self._cache)
         self.transactions = Transactions(
             path, durability, connections, stores, room, loaded=self._loaded, written=self._written
         )
-        self.maintenance = Maintenance(self.transactions, lambda: self.builder, self._cache)
+        self.maintenance = Maintenance(self.transactions, lambda: self.builder, cache)
         self.builder = GraphBuilder(self.build_indexes, self._cache)
 
     def _prepare(self, mapped: bool) -> None:
