@@ -89,7 +89,7 @@ def check_unicode(texts: Sequence[str | None], what: str, ids: Sequence[str] | N
 
     ``what`` the texts are, and the ``ids`` of their records, for the sentence below Chroma's.
     """
-    if are_unicode(filter(None, texts)):
+    if all(map(str.isascii, filter(None, texts))):
         return
     for position, text in enumerate(texts):
         _check_one(text or "", f"{advice.at(position, ids)}, {what}")
@@ -157,7 +157,7 @@ def _storable_metadatas(ids: IDs, metadatas: _Metadatas, updating: bool, foreign
     plainly = set(map(type, keys)) <= {str} and _RESERVED.isdisjoint(map(_BEGINNING, keys))
     if not foreign and (not plainly or DOCUMENT_KEY in keys):
         _check_keys(ids, metadatas)
-    if not are_unicode(keys):
+    if not (all(map(str.isascii, keys)) or are_unicode(keys)):
         for position, metadata in enumerate(metadatas):
             for key in metadata or ():
                 _check_one(key, f"{advice.at(position, ids)}, a key of its metadata")
@@ -189,7 +189,10 @@ def _are_storable(metadatas: _Metadatas) -> bool:
     """Whether all values are strings, bools, finite floats and integers of 64 bits."""
     values = list(chain.from_iterable(map(methodcaller("values"), filter(None, metadatas))))
     kinds = set(map(type, values))
-    if not kinds <= {str, int, float, bool} or not are_unicode([value for value in values if type(value) is str]):
+    if not kinds <= {str, int, float, bool}:
+        return False
+    texts = [value for value in values if type(value) is str]
+    if not (all(map(str.isascii, texts)) or are_unicode(texts)):
         return False
     if int in kinds:
         integers = [value for value in values if type(value) is int]

@@ -150,7 +150,8 @@ class _Parser:
     def _asked_of_key(self, key: str, value: object) -> _Read:
         if key[:1] == "$":
             self._refuse(f"{key!r} is neither $and, $or nor a key of metadata")
-        self._check_unicode([key])
+        if not key.isascii():
+            self._check_unicode([key])
         if type(value) is not dict:
             operand, written = self._operand(OPERATORS["$eq"], value)
             return condition("$eq", key, operand), {key: written}
@@ -178,7 +179,8 @@ class _Parser:
         text = plain(given)
         if type(text) is not str:
             self._refuse(f"{name} takes a str, got {_brief(given)}")
-        self._check_unicode([text])
+        if not text.isascii():
+            self._check_unicode([text])
         return text, text
 
     def _check_unicode(self, texts: list[str]) -> None:
@@ -193,7 +195,7 @@ class _Parser:
         value = given if type(given) in PLAIN else plain(given)
         if type(value) not in row.kinds:
             self._refuse(f"{row.name} takes {_kind_names(row)}, got {_brief(given)}")
-        if type(value) is str:
+        if type(value) is str and not value.isascii():
             self._check_unicode([value])
         return self._in_range(value), value
 
