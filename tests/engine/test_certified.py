@@ -21,6 +21,7 @@ from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.storage.vectors import norms_of
 
 SPACES = ("l2", "cosine", "ip")
+ROWS_PER_RESULT = certified.rows_per_result
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +34,12 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
         "FEW_ALLOWED": 50,
         "NARROWED": 100,
         "LARGEST_LEFT": 0.9,
-        "LARGEST_WANTED": 1.0,
+        "rows_per_result": lambda queries, *, gathered: 1,
         "_BYTES_OF_A_THREAD": 50_000,
         "_GATHERED": 300,
         "CODING_SECONDS": 0.0,
     }.items():
         monkeypatch.setattr(certified, name, value)
-    monkeypatch.setattr(certified_batches, "_LARGEST_SHARE", 4)
     monkeypatch.setattr(certified_batches, "_SAMPLE", 256)
     monkeypatch.setattr(codes, "BLOCK_ROWS", 1024)
 
@@ -197,6 +197,40 @@ def test_what_codes_are_made_for_goes_by_codes() -> None:
     assert check(index, vectors, queries[:1], 10, order) == 1
     assert check(index, vectors, queries[:1], 10, order, among=np.arange(0, 3000, 2)) == 1
     assert check(index, vectors, queries[:1], 10, order, among=np.arange(0, 3000, 10)) == 1
+
+
+@pytest.mark.parametrize("faster", [False, True])
+def test_as_many_results_are_wanted_as_codes_are_worth(faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The k nearest are measured one by one: beyond a share of the rows, small in batches, a scan takes less time."""
+    pytest.importorskip("numkong")
+    monkeypatch.setattr(certified, "rows_per_result", ROWS_PER_RESULT)
+    monkeypatch.setattr(int8_products, "beat_float32", lambda: faster)
+    vectors, order = drawn("embeddings of text", 8192, 1), np.arange(8192)
+    index, queries = index_of(vectors, "cosine"), near("embeddings of text", vectors, 40, 2)[2:]
+    for asked, most in ((queries[:1], 128), (queries[:8], 10 if faster else 4), (queries, 10 if faster else 2)):
+        for k, by_codes in ((most, len(asked)), (most + 1, 0)):
+            assert check(index, vectors, asked, k, order) == by_codes
+            assert index.has_codes_for(len(asked), k) == bool(by_codes)
+    half = np.arange(0, 8192, 2)
+    assert index.has_codes_for(40, 64, 4096, gathered=True)  # each query would scan them for itself
+    assert check(index, vectors, queries, 64, order, among=half[:1500]) == 0
+    assert check(index, vectors, queries, 23, order, among=half[:1500]) == len(queries)
+
+
+def test_queries_that_leave_a_batch_are_scanned_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one, each would read all codes."""
+    pytest.importorskip("numkong")
+    monkeypatch.setattr(certified_batches, "_MOST_FOUND", 1)
+    monkeypatch.setattr(certified_batches, "_SAMPLE_PER_RESULT", 1)
+    monkeypatch.setattr(certified_batches, "_PAIRS_BEFORE_NARROWING", 0)
+    vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
+    index, alone = index_of(vectors, "l2"), []
+    by_codes = index._nearest_by_codes
+    monkeypatch.setattr(index, "_nearest_by_codes", lambda *given: (alone.append(1), by_codes(*given))[1])
+    assert check(index, vectors, near("no structure", vectors, 12, 2), 5, order) <= 9
+    assert not alone
+    assert check(index, vectors, near("no structure", vectors, 2, 2), 5, order) == 2
+    assert len(alone) == 2
 
 
 @pytest.mark.parametrize(

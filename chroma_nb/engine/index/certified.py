@@ -29,12 +29,13 @@ FEWEST_ROWS: Final = 8_192
 #: For batches: so many queries, and rows.
 SMALLEST_BATCH: Final = 3
 FEWEST_ROWS_FOR_A_BATCH: Final = 2_048
+#: From so many queries on numpy's product is as fast as it gets.
+_LARGE_BATCH: Final = 32
 #: So few allowed rows are measured by exact.py.
 FEW_ALLOWED: Final = 2_000
 #: Of more than this share all are bounded and the others passed over.
 GATHERED_SHARE: Final = 0.25
-#: Results wanted, and rows left to measure, beyond which everything is scanned, as shares of all rows.
-LARGEST_WANTED: Final = 1 / 16
+#: Rows left to measure beyond which everything is scanned, as a share of all rows.
 LARGEST_LEFT: Final = 0.15
 #: Rows left to measure beyond which float32 looks at them first.
 NARROWED: Final = 2_048
@@ -48,8 +49,6 @@ _MULTIPLY_SECONDS: Final = 6e-9
 _LONGEST_WAIT: Final = 0.5
 #: When there are so many times the rows for which a frame was chosen, another is.
 _OUTGROWN: Final = 4
-#: Of more queries than this, the first for which codes say too little speaks for the others.
-_TRIED: Final = 8
 _GROUP: Final = 64
 _COPIED: Final = 256
 _GATHERED: Final = 2_048
@@ -65,6 +64,19 @@ def codes_pay(rows: int, dimension: int, queries: int = 1) -> bool:
     """Whether codes make searches of so many queries among so many rows faster."""
     fewest = FEWEST_ROWS if queries < SMALLEST_BATCH else FEWEST_ROWS_FOR_A_BATCH
     return rows >= fewest and dimension >= SMALLEST_DIMENSION and int8_products.available()
+
+
+def rows_per_result(queries: int, *, gathered: bool) -> int:
+    """How many rows there must be for each result wanted: with fewer, measuring them costs what codes save.
+
+    A batch is scanned by one product, and saves little by codes where the processor multiplies int8 no faster. Of
+    rows that are ``gathered`` each query makes its own scan. Measured: docs/architecture.md, "Searching".
+    """
+    if queries < SMALLEST_BATCH or gathered:
+        return 64
+    if int8_products.beat_float32():
+        return 768
+    return 2_048 if queries < _LARGE_BATCH else 4_096
 
 
 class CertifiedIndex(ExactIndex):
@@ -124,9 +136,18 @@ class CertifiedIndex(ExactIndex):
             return None
         return Frame.chosen_for(self.distance.space, sample_of(vectors, slots), len(vectors))
 
-    def has_codes_for(self, count: int) -> bool:
-        """Whether a search of so many queries goes by codes."""
-        return self.codes is not None and codes_pay(self.slots, self.dimension, count)
+    def has_codes_for(self, count: int, k: int, allowed: int | None = None, *, gathered: bool = False) -> bool:
+        """Whether a search of ``count`` queries for ``k`` results goes by codes.
+
+        ``allowed``: the slots that may be returned (None: all). ``gathered``: only these are looked at.
+        """
+        return self.codes is not None and self._codes_pay_for(count, k, allowed, gathered=gathered)
+
+    def _codes_pay_for(self, count: int, k: int, allowed: int | None, *, gathered: bool) -> bool:
+        rows = self.slots if allowed is None else allowed
+        if gathered and rows <= FEW_ALLOWED:
+            return False
+        return codes_pay(self.slots, self.dimension, count) and k * rows_per_result(count, gathered=gathered) <= rows
 
     @property
     def is_coding_due(self) -> bool:
@@ -175,8 +196,10 @@ class CertifiedIndex(ExactIndex):
         dead: Mask | None = None,
     ) -> tuple[list[tuple[Slots, Float64]], int]:
         """As ``search``, and how many of the queries were answered by codes, not by a scan."""
-        few = self.slots < FEWEST_ROWS_FOR_A_BATCH
-        codes = None if few else self._codes_that_pay(vectors, len(queries), k, among)
+        pays = self.slots >= FEWEST_ROWS_FOR_A_BATCH and self._codes_pay_for(
+            len(queries), k, _number_of(among, dead), gathered=among is not None
+        )
+        codes = self._codes_for(vectors, len(queries)) if pays else None
         if codes is None:
             return super().search(vectors, queries, k, order, among=among, dead=dead), 0
         parts, mask = self._parts(codes, among, dead)
@@ -187,22 +210,13 @@ class CertifiedIndex(ExactIndex):
                 found = nearest_to_each(codes, blocks, vectors, queries, k, order, mask, self.distance)
                 parts = [(block, None) for block in blocks]
             left = [number for number, nearest in enumerate(found) if nearest is None]
-            for number in left:
-                found[number] = self._nearest_by_codes(codes, parts, vectors, queries[number], k, order, mask)
-                if found[number] is None and len(left) > _TRIED:  # nor will they for the others
-                    break
-            left = [number for number, nearest in enumerate(found) if nearest is None]
+            if len(left) < SMALLEST_BATCH:  # else one product for all of them is faster
+                for number in left:
+                    found[number] = self._nearest_by_codes(codes, parts, vectors, queries[number], k, order, mask)
+                left = [number for number in left if found[number] is None]
             scanned = iter(super().search(vectors, queries[left], k, order, among=among, dead=dead) if left else ())
             nearest_to_all = [next(scanned) if nearest is None else nearest for nearest in found]
             return nearest_to_all, len(queries) - len(left)
-
-    def _codes_that_pay(self, vectors: Matrix, count: int, k: int, among: Slots | None) -> Codes | None:
-        allowed = self.slots if among is None else len(among)
-        if among is not None and allowed <= FEW_ALLOWED:
-            return None
-        if k > LARGEST_WANTED * allowed or not codes_pay(self.slots, self.dimension, count):
-            return None
-        return self._codes_for(vectors, count)
 
     def _parts(self, codes: Codes, among: Slots | None, dead: Mask | None) -> tuple[list[Part], Mask | None]:
         """What is to be bounded, and a mask of the slots to pass over."""
@@ -283,6 +297,13 @@ class CertifiedIndex(ExactIndex):
         worst = np.partition(values + errors, k - 1)[k - 1]
         left: Slots = slots[~(values - errors > np.nextafter(worst, np.float32(np.inf)))]
         return left
+
+
+def _number_of(among: Slots | None, dead: Mask | None) -> int | None:
+    """How many slots may be returned; None: all."""
+    if among is not None:
+        return len(among)
+    return None if dead is None else len(dead) - int(np.count_nonzero(dead))
 
 
 class _LowerBounds:

@@ -31,13 +31,21 @@ def library() -> Any | None:
         import numkong
     except (ImportError, OSError):
         return None
-    known = {name for name, there in numkong.get_capabilities().items() if there}
-    return numkong if known - {"serial"} else None
+    return numkong if _instructions(numkong) - {"serial"} else None
 
 
 def available() -> bool:
     """Whether products can be computed here; ``CHROMA_NB_NO_CODES=1`` in the environment says no."""
     return os.environ.get("CHROMA_NB_NO_CODES") != "1" and library() is not None
+
+
+@cache
+def beat_float32() -> bool:
+    """Whether many rows times many queries take less time than numpy's product of float32.
+
+    With AVX2 alone (the library's "haswell") they take as long; one query gains all the same, since it waits for memory.
+    """
+    return bool(_instructions(_needed()) - {"serial", "haswell"})
 
 
 def products(query: Int8, rows: Int8) -> Float32:
@@ -68,6 +76,11 @@ class PackedQueries:
             self._library.dots_packed(rows, self._packed, out=room)
             return np.asarray(room)
         return np.asarray(self._library.dots_packed(rows, self._packed))
+
+
+def _instructions(library: Any) -> frozenset[str]:
+    """What the library uses of this processor, by its names."""
+    return frozenset(name for name, there in library.get_capabilities().items() if there)
 
 
 def _needed() -> Any:

@@ -33,14 +33,15 @@ class Search:
         started = time.perf_counter()
         allowed = self._allowed(ids, filter)
         filtered = time.perf_counter()
-        graph, exact = self._graph_state(), memory.exact
+        exact, count = memory.exact, None if allowed is None else len(allowed)
+        gathered = count is not None and planner.is_gathered(allowed=count, live=memory.searchable)
         plan = planner.plan(
             live=memory.searchable,
-            allowed=None if allowed is None else len(allowed),
+            allowed=count,
             k=k,
             queries=len(queries),
-            graph=graph,
-            codes=exact is not None and exact.codes is not None and exact.has_codes_for(len(queries)),
+            graph=self._graph_state(),
+            codes=exact is not None and exact.has_codes_for(len(queries), k, count, gathered=gathered),
         )
         found = self._search(plan, queries, min(k, memory.searchable), allowed)
         self.steps.update(

@@ -81,7 +81,7 @@ def plan(
             return Plan("scan", refusal)
         return Plan("graph", f"{live} records, graph ready", k, effort(k, graph))
     share = allowed / live
-    exactly = Plan("gather" if share < GATHER_SHARE else "scan", f"the filter leaves {allowed} of {live}")
+    exactly = Plan("gather" if is_gathered(allowed=allowed, live=live) else "scan", f"the filter leaves {allowed} of {live}")
     if graph is None or refusal or share < FILTER_SHARE or allowed <= ALWAYS_EXACT:
         return exactly
     candidates = min(live, int(OVERFETCH * k / share) + 1)
@@ -104,6 +104,11 @@ def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, cod
     if queries >= BATCH and live < BATCH_ROWS:
         return f"{queries} queries at once over {live} records"
     return ""
+
+
+def is_gathered(*, allowed: int, live: int) -> bool:
+    """Whether so few of the records pass the filter that only these are looked at."""
+    return allowed < GATHER_SHARE * live
 
 
 def is_close(*, tail: int, live: int) -> bool:
