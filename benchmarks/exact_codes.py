@@ -34,7 +34,7 @@ INSTRUCTIONS = {
 
 
 def least(*steps: Callable[[], object], seconds: float = 2.0, most: int = 200) -> list[tuple[float, float]]:
-    """Milliseconds by the clock and of CPU of each step, taken in turn: what else the machine does meets all of them."""
+    """Milliseconds by the clock and of CPU of each step, in turn: what else the machine does meets all of them."""
     found = [(float("inf"), float("inf"))] * len(steps)
     end, times = time.perf_counter() + seconds, 0
     while times < 3 or (times < most and time.perf_counter() < end):
@@ -144,7 +144,9 @@ def measure(space: str, vectors: np.ndarray, queries: np.ndarray) -> None:
                 assert np.array_equal(mine[0], other[0])
                 assert np.array_equal(mine[1], other[1])
         scanned, coded = least(scan, lambda turn=turn, some=some: some(indexes[1], next(turn)))
-        print(f"{name:28}{k:6}{scanned[0]:9.3f}{scanned[1]:9.3f}{coded[0]:9.3f}{coded[1]:9.3f}  {by_codes} of {3 * count}")
+        print(
+            f"{name:28}{k:6}{scanned[0]:9.3f}{scanned[1]:9.3f}{coded[0]:9.3f}{coded[1]:9.3f}  {by_codes} of {3 * count}"
+        )
 
 
 def instructions() -> str:

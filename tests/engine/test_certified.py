@@ -16,7 +16,7 @@ from chroma_nb.engine import threads
 from chroma_nb.engine.index import certified, certified_batches, codes, int8_products
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.codes import Codes, Frame, Queries, sample_of
-from chroma_nb.engine.index.distances import DISTANCES, norm_of, of_pairs
+from chroma_nb.engine.index.distances import DISTANCES, norm_of
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.storage.vectors import norms_of
 
@@ -281,7 +281,9 @@ def test_a_query_that_is_no_number_or_too_long_is_scanned(wrong: float) -> None:
 def test_pairs_are_measured_as_one_query_is_to_the_last_bit(seed: int, n: int, dimension: int, space: str) -> None:
     random = np.random.default_rng(seed)
     rows, queries = random.normal(size=(n, dimension)), random.normal(size=(n, dimension))
-    together = of_pairs(space, rows, queries, np.array([norm_of(query) for query in queries]))
+    form = DISTANCES[space].in_codes
+    assert form is not None
+    together = form.of_pairs(rows, queries, np.array([norm_of(query) for query in queries]))
     alone = [DISTANCES[space].of(rows, query)[number] for number, query in enumerate(queries)]
     assert together.tolist() == alone
 

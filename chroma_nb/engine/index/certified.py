@@ -18,7 +18,8 @@ import numpy as np
 from chroma_nb.engine.arrays import Float64, Mask, Slots
 from chroma_nb.engine.index import int8_products
 from chroma_nb.engine.index.certified_batches import nearest_to_each
-from chroma_nb.engine.index.codes import Block, Codes, Frame, Queries, float64_error, rounded_up, sample_of
+from chroma_nb.engine.index.codes import Block, Codes, Frame, Queries, float64_error, form_of, rounded_up, sample_of
+from chroma_nb.engine.index.distances import DISTANCES
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.threads import Halt, in_parts
 from chroma_nb.types import Matrix, Vector
@@ -60,8 +61,10 @@ _LARGEST_NORM: Final = 1e37
 Part: TypeAlias = tuple[Block, Slots | None]
 
 
-def codes_pay(rows: int, dimension: int, queries: int = 1) -> bool:
-    """Whether codes make searches of so many queries among so many rows faster."""
+def codes_pay(space: str, rows: int, dimension: int, queries: int = 1) -> bool:
+    """Whether there are codes for a space, which make searches of so many queries among so many rows faster."""
+    if DISTANCES[space].in_codes is None:
+        return False
     fewest = FEWEST_ROWS if queries < SMALLEST_BATCH else FEWEST_ROWS_FOR_A_BATCH
     return rows >= fewest and dimension >= SMALLEST_DIMENSION and int8_products.available()
 
@@ -132,7 +135,7 @@ class CertifiedIndex(ExactIndex):
 
     def _frame(self, vectors: Matrix) -> Frame | None:
         slots = np.flatnonzero(self._norms[: len(vectors)] > 0)
-        if not len(slots):
+        if not len(slots) or self.distance.in_codes is None:
             return None
         return Frame.chosen_for(self.distance.space, sample_of(vectors, slots), len(vectors))
 
@@ -147,7 +150,9 @@ class CertifiedIndex(ExactIndex):
         rows = self.slots if allowed is None else allowed
         if gathered and rows <= FEW_ALLOWED:
             return False
-        return codes_pay(self.slots, self.dimension, count) and k * rows_per_result(count, gathered=gathered) <= rows
+        if not codes_pay(self.distance.space, self.slots, self.dimension, count):
+            return False
+        return k * rows_per_result(count, gathered=gathered) <= rows
 
     @property
     def is_coding_due(self) -> bool:
@@ -207,7 +212,7 @@ class CertifiedIndex(ExactIndex):
             found: list[tuple[Slots, Float64] | None] = [None] * len(queries)
             if len(queries) >= SMALLEST_BATCH:
                 blocks = [block if slots is None else block.pick(slots - block.first) for block, slots in parts]
-                found = nearest_to_each(codes, blocks, vectors, queries, k, order, mask, self.distance)
+                found = nearest_to_each(codes, blocks, vectors, queries, k, order, mask)
                 parts = [(block, None) for block in blocks]
             left = [number for number, nearest in enumerate(found) if nearest is None]
             if len(left) < SMALLEST_BATCH:  # else one product for all of them is faster
@@ -268,7 +273,8 @@ class CertifiedIndex(ExactIndex):
         asked = np.asarray(query, np.float32)
         if not np.array_equal(asked, query) or not self._largest_norm <= _LARGEST_NORM:
             return slots
-        cosine, l2 = self.distance.scale_is_inverse_norm, self.distance.bias_is_half_square
+        form = form_of(self.distance.space)
+        cosine, l2 = form.of_directions, form.of_differences
         if cosine:
             self.prepare(vectors)
             asked = np.asarray(query / np.linalg.norm(query.astype(np.float64)), np.float32)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from chroma_nb.engine.arrays import Float32, Float64, Ints, Mask, Slots
 from chroma_nb.engine.index.codes import SLACK, Block, Codes, Queries, rounded_up
-from chroma_nb.engine.index.distances import Distance, norm_of, of_pairs
+from chroma_nb.engine.index.distances import norm_of
 from chroma_nb.engine.index.int8_products import PackedQueries
 from chroma_nb.engine.threads import Halt, in_parts
 from chroma_nb.types import Matrix
@@ -82,12 +82,11 @@ def nearest_to_each(
     k: int,
     order: Slots,
     dead: Mask | None,
-    distance: Distance,
 ) -> list[tuple[Slots, Float64] | None]:
     """The k nearest slots of ``blocks`` to each query; None where codes say too little."""
     found: list[tuple[Slots, Float64] | None] = []
     for start in range(0, len(queries), _QUERIES):
-        found += _Batch(codes, blocks, vectors, queries[start : start + _QUERIES], k, order, dead, distance).nearest()
+        found += _Batch(codes, blocks, vectors, queries[start : start + _QUERIES], k, order, dead).nearest()
     return found
 
 
@@ -103,10 +102,9 @@ class _Batch:
         k: int,
         order: Slots,
         dead: Mask | None,
-        distance: Distance,
     ) -> None:
         self._blocks, self._vectors, self._k, self._order, self.dead = blocks, vectors, k, order, dead
-        self._space, self._wanted = distance.space, queries.astype(np.float64)
+        self._of_pairs, self._wanted = codes.frame.form.of_pairs, queries.astype(np.float64)
         self._lengths = np.array([norm_of(query) for query in self._wanted])
         self._most = max(_MOST_FOUND, _SAMPLE_PER_RESULT * k)
         self.queries = Queries(codes, queries)
@@ -176,11 +174,12 @@ class _Batch:
                 products, margins = self.packed.products(sample.codes), self.queries.margins(block)
                 out = np.empty(products.shape, np.float32)
                 lower = lower_bounds(sample, products, margins, self.inverse, out)
-                uppers.append(upper_bounds(lower, sample.scales[:, None], sample.biases[:, None], margins, self.inverse))
+                scales, biases = sample.scales[:, None], sample.biases[:, None]
+                uppers.append(upper_bounds(lower, scales, biases, margins, self.inverse))
         if sum(map(len, uppers)) < self._k:
             return np.full(self.count, _INFINITE)
         kth = np.partition(np.concatenate(uppers), self._k - 1, axis=0)[self._k - 1]
-        return self._over_steps(rounded_up(kth) * self.queries.steps.astype(np.float64))
+        return self._over_steps(np.nextafter(kth, _INFINITE).astype(np.float64) * self.queries.steps)
 
     def _kth(self, values: Float64 | Float32, which: Ints) -> Float64:
         """The k-th least of the values of each query, rounded up; infinite where there are fewer."""
@@ -202,7 +201,7 @@ class _Batch:
         for start in range(0, len(slots), _MEASURED):
             part = slice(start, start + _MEASURED)
             rows = self._vectors[slots[part]].astype(np.float64)
-            distances[part] = of_pairs(self._space, rows, self._wanted[which[part]], self._lengths[which[part]])
+            distances[part] = self._of_pairs(rows, self._wanted[which[part]], self._lengths[which[part]])
         return distances
 
     def _measured(self, found: _Found) -> list[tuple[Slots, Float64] | None]:

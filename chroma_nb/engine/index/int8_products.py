@@ -43,7 +43,7 @@ def available() -> bool:
 def beat_float32() -> bool:
     """Whether many rows times many queries take less time than numpy's product of float32.
 
-    With AVX2 alone (the library's "haswell") they take as long; one query gains all the same, since it waits for memory.
+    With AVX2 alone (the library's "haswell") they take as long; one query gains all the same: it waits for memory.
     """
     return bool(_instructions(_needed()) - {"serial", "haswell"})
 

@@ -45,7 +45,7 @@ class GraphBuilder:
         self._cache = cache
         self._mutex = threading.Lock()  # entered by itself, as in locks.py
         self._changed = threading.Condition(self._mutex)
-        self._due: dict[str, tuple[float, int | None, CollectionInMemory]] = {}
+        self._due: dict[str, tuple[float, CollectionRow, CollectionInMemory]] = {}
         self._stopping = False
         self._working = False
         self._thread: threading.Thread | None = None
@@ -53,33 +53,32 @@ class GraphBuilder:
     def written(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A call changed this collection: consider it again when it has been idle for a while."""
         if self._lacks_stored_rows(memory) or (
-            memory.searchable >= planner.BATCH_ROWS
-            and (wants_graph(row.dimension, memory) or lacks_codes(row.dimension, memory))
+            memory.searchable >= planner.BATCH_ROWS and (wants_graph(row, memory) or lacks_codes(row, memory))
         ):
             self._request(row, memory, IDLE_SECONDS)
 
     def loaded(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A collection was loaded: its codes and its graph may lie in the cache."""
-        codes = lacks_codes(row.dimension, memory)
+        codes = lacks_codes(row, memory)
         codes = codes and (memory.searchable >= planner.BATCH_ROWS or self._is_coded(row))
-        if memory.searchable and (codes or wants_graph(row.dimension, memory)):
+        if memory.searchable and (codes or wants_graph(row, memory)):
             self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
         elif self._lacks_stored_rows(memory):
             self._request(row, memory, IDLE_SECONDS)
 
     def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
         """The slots were renumbered, and the graph is gone with them; ``at_once``: there was one."""
-        if at_once and wants_graph(row.dimension, memory):
+        if at_once and wants_graph(row, memory):
             self._request(row, memory, 0.0)
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A query was run: start when exact searching has cost its share of a build."""
-        if memory.next_slot >= BLOCK_ROWS and row.id not in self._due and lacks_codes(row.dimension, memory):
+        if memory.next_slot >= BLOCK_ROWS and row.id not in self._due and lacks_codes(row, memory):
             if memory.exact is not None and memory.exact.is_coding_due:
                 self._request(row, memory, 0.0)
             elif memory.searchable >= planner.BATCH_ROWS:
                 self._request(row, memory, IDLE_SECONDS)
-        if memory.exact_seconds > 0.0 and row.id not in self._due and wants_graph(row.dimension, memory):
+        if memory.exact_seconds > 0.0 and row.id not in self._due and wants_graph(row, memory):
             dimension = row.dimension or 1
             live, seconds = memory.searchable, memory.exact_seconds
             if planner.worth_building(live=live, dimension=dimension, exact_seconds=seconds):
@@ -99,7 +98,7 @@ class GraphBuilder:
             if self._stopping:
                 return
             known, due = self._due.get(row.id), time.monotonic() + delay
-            self._due[row.id] = (due, row.dimension, memory)
+            self._due[row.id] = (due, row, memory)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="chroma_nb graphs", daemon=True)
                 self._thread.start()
@@ -131,8 +130,8 @@ class GraphBuilder:
                 ident = min(self._due, key=lambda key: self._due[key][0])
                 remaining = self._due[ident][0] - time.monotonic()
                 if remaining <= 0:
-                    _, dimension, memory = self._due.pop(ident)
-                    if _is_good(memory) and not (lacks_codes(dimension, memory) or self._lacks_stored_rows(memory)):
+                    _, row, memory = self._due.pop(ident)
+                    if _is_good(memory) and not (lacks_codes(row, memory) or self._lacks_stored_rows(memory)):
                         continue
                     self._working = True
                     return ident
@@ -171,18 +170,18 @@ class GraphBuilder:
         self._thread = None
 
 
-def wants_graph(dimension: int | None, memory: CollectionInMemory) -> bool:
+def wants_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
     """Whether a collection is large enough for a graph and has none that is good. Below CODED_ROWS codes do."""
-    if dimension is None or memory.searchable * dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
+    if row.dimension is None or memory.searchable * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
         return False
-    if memory.searchable < planner.CODED_ROWS and codes_pay(memory.next_slot, dimension):
+    if memory.searchable < planner.CODED_ROWS and codes_pay(row.parameters.space, memory.next_slot, row.dimension):
         return False
     return HnswIndex.available() and not _is_good(memory)
 
 
-def lacks_codes(dimension: int | None, memory: CollectionInMemory) -> bool:
+def lacks_codes(row: CollectionRow, memory: CollectionInMemory) -> bool:
     """Whether there are vectors, more than a search codes by the way, without codes."""
-    if dimension is None or not codes_pay(memory.next_slot, dimension):
+    if row.dimension is None or not codes_pay(row.parameters.space, memory.next_slot, row.dimension):
         return False
     codes = None if memory.exact is None else memory.exact.codes
     return memory.next_slot - (0 if codes is None else codes.end) >= BLOCK_ROWS

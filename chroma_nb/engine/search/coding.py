@@ -41,7 +41,7 @@ class CodeSource:
         if snapshot.vectors is None or not memory.searchable:
             return None
         index = snapshot.exact_index()
-        if not codes_pay(memory.next_slot, index.dimension):
+        if not codes_pay(row.parameters.space, memory.next_slot, index.dimension):
             return None
         staged = records.first_slot(snapshot.connection, row.number, row.hidden)
         crcs = np.zeros(memory.next_slot, np.uint32)

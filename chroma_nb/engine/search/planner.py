@@ -81,7 +81,9 @@ def plan(
             return Plan("scan", refusal)
         return Plan("graph", f"{live} records, graph ready", k, effort(k, graph))
     share = allowed / live
-    exactly = Plan("gather" if is_gathered(allowed=allowed, live=live) else "scan", f"the filter leaves {allowed} of {live}")
+    exactly = Plan(
+        "gather" if is_gathered(allowed=allowed, live=live) else "scan", f"the filter leaves {allowed} of {live}"
+    )
     if graph is None or refusal or share < FILTER_SHARE or allowed <= ALWAYS_EXACT:
         return exactly
     candidates = min(live, int(OVERFETCH * k / share) + 1)

@@ -189,8 +189,8 @@ class Maintenance:
         """Make what a collection lacks: the file of its rows and its codes first, which are soon made."""
 
         def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool]:
-            dimension, memory = snapshot.row.dimension, snapshot.memory
-            return memory.lacks_stored_rows(), lacks_codes(dimension, memory), wants_graph(dimension, memory)
+            row, memory = snapshot.row, snapshot.memory
+            return memory.lacks_stored_rows(), lacks_codes(row, memory), wants_graph(row, memory)
 
         rows, codes, graph = self._transactions.read_collection(collection_id, lacks)
         if rows:
