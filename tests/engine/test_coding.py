@@ -12,7 +12,7 @@ from engine_samples import create, nearest, records
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index import certified, code_files, codes, int8_products
 from chroma_nb.engine.opening import SharedEngine
-from chroma_nb.engine.search import background, planner
+from chroma_nb.engine.search import index_builder, planner
 
 ROWS, COUNT, DIMENSION = 256, 900, 40
 
@@ -21,14 +21,15 @@ pytestmark = pytest.mark.skipif(not int8_products.available(), reason="numkong i
 
 @pytest.fixture(autouse=True)
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (codes, code_files, background):
+    for module in (codes, code_files, index_builder):
         monkeypatch.setattr(module, "BLOCK_ROWS", ROWS)
     for name in ("FEWEST_ROWS", "FEWEST_ROWS_FOR_A_BATCH"):
         monkeypatch.setattr(certified, name, 1)
     monkeypatch.setattr(certified, "FEW_ALLOWED", 10)
+    monkeypatch.setattr(certified, "rows_per_result", lambda queries, *, gathered: 1)
     monkeypatch.setattr(certified, "_LONGEST_WAIT", 0.0)  # no search makes codes: the background does
     monkeypatch.setattr(planner, "BATCH_ROWS", 500)
-    monkeypatch.setattr(background, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(index_builder, "IDLE_SECONDS", 0.0)
 
 
 def given(count: int = COUNT, seed: int = 0) -> np.ndarray:

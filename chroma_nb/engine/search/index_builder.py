@@ -1,8 +1,8 @@
-"""The background thread that makes graphs. When a graph is worth it: ``planner.py``.
+"""The background thread that makes indexes: codes and graphs. When a graph is worth it: ``planner.py``.
 
 A collection asks by its writes and by the time its exact searches take. The thread is started by
-the first request, loads a graph from its cache file or builds it in chunks, and is stopped and
-joined when the engine closes or the process ends.
+the first request, loads codes and a graph from their cache files or builds them in chunks, and is stopped
+and joined when the engine closes or the process ends.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from chroma_nb.errors import ChromaError
 IDLE_SECONDS: Final = 2.0
 
 
-class GraphBuilder:
-    """Builds the graphs of one engine, one after the other, in one thread.
+class IndexBuilder:
+    """Builds the codes and graphs of one engine, one collection after the other, in one thread.
 
-    ``build`` is a method that builds the graph of a collection until it is told to stop; its object is referenced
-    weakly, so that the thread does not keep an engine alive. ``cache`` is the directory of saved graphs.
+    ``build`` is a method that builds those of a collection until it is told to stop; its object is referenced
+    weakly, so that the thread does not keep an engine alive. ``cache`` is the directory where they are saved.
     """
 
     def __init__(self, build: Callable[[UUID, Callable[[], bool]], object], cache: Path | None) -> None:
@@ -100,7 +100,7 @@ class GraphBuilder:
             known, due = self._due.get(row.id), time.monotonic() + delay
             self._due[row.id] = (due, row, memory)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="chroma_nb graphs", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="chroma_nb indexes", daemon=True)
                 self._thread.start()
                 atexit.register(_stop_at_exit, weakref.ref(self))
             if known is None or due < known[0]:  # else the thread looks again when it was due before
@@ -108,14 +108,13 @@ class GraphBuilder:
 
     def _run(self) -> None:
         threads.THIS.ours = True
-        while (ident := self._next()) is not None:
-            build = self._builds()
-            if build is None:
-                return
-            self._build(build, ident)
-            del build
+        try:
+            while (ident := self._next()) is not None and (build := self._builds()) is not None:
+                self._build(build, ident)
+                del build
+        finally:  # whatever ended it, the next request starts another
             with self._mutex:
-                self._working = False
+                self._thread, self._working = None, False
                 self._changed.notify_all()
 
     def _next(self) -> str | None:
@@ -141,11 +140,16 @@ class GraphBuilder:
     def _build(self, build: Callable[[UUID, Callable[[], bool]], object], ident: str) -> None:
         try:
             build(UUID(ident), lambda: self._stopping)
-        except ChromaError:  # deleted, closed or damaged meanwhile: the next call says so to its caller
-            return
-        except Exception as error:  # noqa: BLE001  a graph is an accelerator: searching goes on exactly
+        except (ChromaError, Warning):  # deleted, closed or damaged meanwhile: the next call says so to its caller
+            pass
+        except Exception as error:  # noqa: BLE001  an index is an accelerator: searching goes on exactly
             if not self._stopping:
-                warnings.warn(f"chroma_nb searches exactly: the graph could not be built ({error})", stacklevel=1)
+                with contextlib.suppress(Warning):  # nobody could catch it, where warnings are errors
+                    warnings.warn(f"chroma_nb searches exactly: the index could not be built ({error})", stacklevel=1)
+        finally:
+            with self._mutex:
+                self._working = False
+                self._changed.notify_all()
 
     def wait(self, timeout: float) -> bool:
         """Wait until nothing is due or under way; False when that took longer than ``timeout`` seconds."""
@@ -165,9 +169,9 @@ class GraphBuilder:
             self._due.clear()
             self._changed.notify_all()
         # In the middle of a scan (a finalizer lets go of another database) the thread may wait for the scan's pool.
-        if self._thread is not None and self._thread is not threading.current_thread() and may_use_threads():
-            self._thread.join()
-        self._thread = None
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread() and may_use_threads():
+            thread.join()
 
 
 def wants_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
@@ -195,7 +199,7 @@ def _is_good(memory: CollectionInMemory) -> bool:
     return close and graph.dead <= planner.LARGEST_DEAD * (graph.count + graph.dead)
 
 
-def _stop_at_exit(builder: weakref.ref[GraphBuilder]) -> None:
+def _stop_at_exit(builder: weakref.ref[IndexBuilder]) -> None:
     alive = builder()
     if alive is not None:
         with contextlib.suppress(RuntimeError):
