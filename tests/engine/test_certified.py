@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -349,12 +351,40 @@ def test_codes_that_grow_do_not_change_those_that_are_being_searched() -> None:
     assert all((mine.codes == other.codes).all() for mine, other in zip(many.blocks, anew.blocks, strict=True))
 
 
+def test_a_search_does_not_wait_for_who_is_making_codes() -> None:
+    pytest.importorskip("numkong")
+    vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
+    index = index_of(vectors, "l2")
+    with index._coding:
+        assert check(index, vectors, vectors[:1], 3, order) == 0
+    assert check(index, vectors, vectors[:1], 3, order) == 1
+
+
 def test_making_codes_can_be_cancelled() -> None:
     vectors = drawn("no structure", 3000, 1)
     index = index_of(vectors, "l2")
     assert not index.make_codes(vectors, lambda: True)
     assert index.codes is None
     assert index.make_codes(vectors)
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_search_in_the_middle_of_the_librarys_import_scans_and_the_next_does_not(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler or a finalizer, while ``import numkong`` runs below it on the stack."""
+    library = pytest.importorskip("numkong")
+    begun = ModuleType("numkong")
+    begun.__spec__ = ModuleSpec("numkong", None)
+    begun.__spec__._initializing = True  # type: ignore[attr-defined]
+    int8_products._imported.cache_clear()
+    vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
+    index, queries = index_of(vectors, "l2"), near("no structure", vectors, count, 2)
+    with monkeypatch.context() as within:
+        within.setitem(sys.modules, "numkong", begun)
+        assert check(index, vectors, queries, 5, order) == 0
+    assert int8_products.library() is library
+    assert check(index, vectors, queries, 5, order) == count
 
 
 @pytest.mark.parametrize("count", [1, 12])

@@ -98,13 +98,21 @@ class CertifiedIndex(ExactIndex):
     # --- codes ----------------------------------------------------------------------------------------------
 
     def make_codes(
-        self, vectors: Matrix, cancelled: Callable[[], bool] = lambda: False, *, anew: bool | None = None
+        self,
+        vectors: Matrix,
+        cancelled: Callable[[], bool] = lambda: False,
+        *,
+        anew: bool | None = None,
+        wait: bool = True,
     ) -> bool:
         """Bring the codes up to the slots known; False when ``cancelled``, or there is nothing to code.
 
-        ``anew``: with another frame; by default where the collection has outgrown the one there is.
+        ``anew``: with another frame; by default where the collection has outgrown the one there is. Unless it shall
+        ``wait``, False where another thread is making them.
         """
-        with self._coding:
+        if not self._coding.acquire(blocking=wait):
+            return False
+        try:
             end = min(self.slots, len(vectors))  # others may add some meanwhile
             codes = self.codes
             if codes is None or (self._outgrown(codes) if anew is None else anew):
@@ -117,6 +125,8 @@ class CertifiedIndex(ExactIndex):
                 return False
             self.codes = codes
             return True
+        finally:
+            self._coding.release()
 
     def adopt(self, codes: Codes) -> bool:
         """Take codes that were made elsewhere (of a file) where there are none yet; whether they were taken."""
@@ -169,11 +179,12 @@ class CertifiedIndex(ExactIndex):
         anew = codes is None or (self._outgrown(codes) and whole <= _LONGEST_WAIT)
         cost = whole if codes is None or anew else (self.slots - codes.end) * share * CODING_SECONDS
         scan = self.slots * share * (_SCAN_SECONDS if count < SMALLEST_BATCH else count * _MULTIPLY_SECONDS)
-        if cost > min(_LONGEST_WAIT, self._scanned_seconds + scan) or self._coding.locked():  # by the background
+        if cost > min(_LONGEST_WAIT, self._scanned_seconds + scan) or not self.make_codes(
+            vectors, anew=anew, wait=False
+        ):
             self._scanned_seconds += scan
             return None
-        made = self.make_codes(vectors, anew=anew)
-        return self.codes if made and self.codes is not None and self.codes.end == self.slots else None
+        return self.codes if self.codes is not None and self.codes.end == self.slots else None
 
     # --- searching ------------------------------------------------------------------------------------------
 

@@ -356,9 +356,6 @@ class Queries:
         self._lengths = np.sqrt(self._squares)
         self._constant, self._slack = self._of_distances(codes, wanted)
 
-    def __len__(self) -> int:
-        return len(self.steps)
-
     def _of_distances(self, codes: Codes, wanted: Float64) -> tuple[Float64, Float64]:
         """What is added to a distance (of the frame's scale) to get its key, and what rounding may add to that."""
         frame, count = self.frame, len(wanted)

@@ -13,24 +13,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb._optional import is_being_imported
 from chroma_nb.engine.arrays import Float32
 
 Int8 = npt.NDArray[np.int8]
 
 
-@cache
 def library() -> Any | None:
     """The library, or None where it is not installed or knows no instructions of this processor.
 
-    In plain C it takes twice to twenty times as long as numpy's float32.
+    In plain C it takes twice to twenty times as long as numpy's float32. None, too, for a call in the middle of the
+    import itself (of a signal handler, a finalizer); the next one has it.
 
     >>> library() is None or callable(library().dots_packed)
     True
     """
     try:
+        return _imported()
+    except _NotNowError:
+        return None
+
+
+class _NotNowError(Exception):
+    """This thread is in the middle of importing the library."""
+
+
+@cache
+def _imported() -> Any | None:
+    try:
         import numkong
     except (ImportError, OSError):
         return None
+    if is_being_imported(numkong):
+        raise _NotNowError
     return numkong if _instructions(numkong) - {"serial"} else None
 
 
