@@ -50,7 +50,7 @@ def require(module: str, *, feature: str, extra: str | None = None, package: str
 
 
 def is_being_imported(module: ModuleType) -> bool:
-    """Whether this thread is in the middle of importing ``module``: it, and no other, gets such a module from Python."""
+    """Whether this thread is in the middle of importing ``module``; Python gives such a module to no other thread."""
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 

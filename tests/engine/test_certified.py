@@ -219,6 +219,33 @@ def test_as_many_results_are_wanted_as_codes_are_worth(faster: bool, monkeypatch
     assert check(index, vectors, queries, 23, order, among=half[:1500]) == len(queries)
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_codes_that_narrow_nothing_are_soon_left_alone_and_tried_again_later(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numkong")
+    monkeypatch.setattr(certified, "NARROWED", 0)
+    monkeypatch.setattr(certified, "LARGEST_LEFT", 0.0)  # one query
+    monkeypatch.setattr(certified_batches, "_MOST_FOUND", 0)  # several
+    monkeypatch.setattr(certified_batches, "_SAMPLE_PER_RESULT", 1)
+    monkeypatch.setattr(certified_batches, "_PAIRS_BEFORE_NARROWING", 0)
+    monkeypatch.setattr(certified, "_SCANS_BEFORE_TRIED_AGAIN", 40)
+    vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
+    index, queries, tried = index_of(vectors, "l2"), near("no structure", vectors, count, 2), []
+    codes_for = index._codes_for
+    monkeypatch.setattr(index, "_codes_for", lambda *given: (tried.append(count), codes_for(*given))[1])
+    while index.codes is None or index.has_codes_for(count, 5):
+        assert check(index, vectors, queries, 5, order) < count
+    assert 16 <= len(tried) * count <= 20
+    for _ in range(40 // count):
+        assert check(index, vectors, queries, 5, order) == 0
+    assert len(tried) * count <= 20
+    monkeypatch.setattr(certified, "LARGEST_LEFT", 0.9)
+    monkeypatch.setattr(certified_batches, "_MOST_FOUND", 4096)
+    assert index.has_codes_for(count, 5)
+    assert check(index, vectors, queries, 5, order) == count
+
+
 def test_queries_that_leave_a_batch_are_scanned_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """One by one, each would read all codes."""
     pytest.importorskip("numkong")

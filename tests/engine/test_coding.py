@@ -11,6 +11,7 @@ from engine_samples import create, nearest, records
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index import certified, code_files, codes, int8_products
+from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import index_builder, planner
 
@@ -72,6 +73,26 @@ def test_searches_go_by_codes_once_the_background_has_made_them(engine: Engine) 
         assert explained["method"] == "codes"
         assert explained["exact"] is True
     assert answers(engine, collection) == expected
+
+
+def test_where_codes_narrow_nothing_explain_says_so_and_a_graph_is_built(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not HnswIndex.available():
+        pytest.skip("hnswlib is not installed")
+    monkeypatch.setattr(certified, "NARROWED", 0)
+    monkeypatch.setattr(certified, "LARGEST_LEFT", 0.0)
+    monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
+    collection = filled(engine)
+    engine.builder.wait(60)
+    let_code(engine, collection)
+    assert told(engine, collection)["method"] == "scan"
+    assert told(engine, collection)["reason"] == "codes left too many records to measure"
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 0.0)
+    for _ in range(4):
+        answers(engine, collection)
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "graph"
 
 
 def test_without_the_library_everything_is_scanned(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,11 @@ _SCAN_SECONDS: Final = 3e-8
 _MULTIPLY_SECONDS: Final = 6e-9
 #: A call makes codes for so long at most; longer is for the background.
 _LONGEST_WAIT: Final = 0.5
+#: Codes are of no use while more than this share of the queries is scanned in the end, of so many at least; after so
+#: many scans they are tried again.
+_LARGEST_SHARE_SCANNED: Final = 0.5
+_FEWEST_TRIED: Final = 16
+_SCANS_BEFORE_TRIED_AGAIN: Final = 1_000
 #: When there are so many times the rows for which a frame was chosen, another is.
 _OUTGROWN: Final = 4
 _GROUP: Final = 64
@@ -82,6 +87,30 @@ def rows_per_result(queries: int, *, gathered: bool) -> int:
     return 2_048 if queries < _LARGE_BATCH else 4_096
 
 
+class _Outcomes:
+    """What became of the queries that codes were asked about lately: some vectors, or queries, they do not narrow."""
+
+    def __init__(self) -> None:
+        self._tried = self._scanned = self._left_out = 0
+
+    @property
+    def are_poor(self) -> bool:
+        """Whether scanning at once saves the time for trying."""
+        return self._tried >= _FEWEST_TRIED and self._scanned > _LARGEST_SHARE_SCANNED * self._tried
+
+    def note(self, tried: int, scanned: int) -> None:
+        """``scanned``: how many of the queries ended in a scan."""
+        if self._tried > 16 * _FEWEST_TRIED:  # what is long ago counts less
+            self._tried, self._scanned = self._tried // 2, self._scanned // 2
+        self._tried, self._scanned = self._tried + tried, self._scanned + scanned
+
+    def leave_out(self, count: int) -> None:
+        """Queries were scanned without trying."""
+        self._left_out += count
+        if self._left_out >= _SCANS_BEFORE_TRIED_AGAIN:
+            self._tried = self._scanned = self._left_out = 0
+
+
 class CertifiedIndex(ExactIndex):
     """As ``ExactIndex``, with the same results; searches go by codes where there are any and they are faster.
 
@@ -94,6 +123,7 @@ class CertifiedIndex(ExactIndex):
         self.codes: Codes | None = None
         self._coding = threading.Lock()
         self._scanned_seconds = 0.0
+        self._outcomes = _Outcomes()
 
     # --- codes ----------------------------------------------------------------------------------------------
 
@@ -119,7 +149,7 @@ class CertifiedIndex(ExactIndex):
                 frame = self._frame(vectors[:end])
                 if frame is None:
                     return False
-                codes = Codes(frame)
+                codes, self._outcomes = Codes(frame), _Outcomes()
             codes = codes.extended(vectors[:end], cancelled)
             if codes.end < end:
                 return False
@@ -154,7 +184,9 @@ class CertifiedIndex(ExactIndex):
 
         ``allowed``: the slots that may be returned (None: all). ``gathered``: only these are looked at.
         """
-        return self.codes is not None and self._codes_pay_for(count, k, allowed, gathered=gathered)
+        if self.codes is None or self._outcomes.are_poor:
+            return False
+        return self._codes_pay_for(count, k, allowed, gathered=gathered)
 
     def _codes_pay_for(self, count: int, k: int, allowed: int | None, *, gathered: bool) -> bool:
         rows = self.slots if allowed is None else allowed
@@ -215,6 +247,9 @@ class CertifiedIndex(ExactIndex):
         pays = self.slots >= FEWEST_ROWS_FOR_A_BATCH and self._codes_pay_for(
             len(queries), k, _number_of(among, dead), gathered=among is not None
         )
+        if pays and self._outcomes.are_poor:
+            self._outcomes.leave_out(len(queries))
+            pays = False
         codes = self._codes_for(vectors, len(queries)) if pays else None
         if codes is None:
             return super().search(vectors, queries, k, order, among=among, dead=dead), 0
@@ -230,6 +265,7 @@ class CertifiedIndex(ExactIndex):
                 for number in left:
                     found[number] = self._nearest_by_codes(codes, parts, vectors, queries[number], k, order, mask)
                 left = [number for number in left if found[number] is None]
+            self._outcomes.note(len(queries), len(left))
             scanned = iter(super().search(vectors, queries[left], k, order, among=among, dead=dead) if left else ())
             nearest_to_all = [next(scanned) if nearest is None else nearest for nearest in found]
             return nearest_to_all, len(queries) - len(left)

@@ -175,11 +175,17 @@ class IndexBuilder:
 
 
 def wants_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
-    """Whether a collection is large enough for a graph and has none that is good. Below CODED_ROWS codes do."""
+    """Whether a collection is large enough for a graph and has none that is good. Below CODED_ROWS codes will do."""
     if row.dimension is None or memory.searchable * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
         return False
-    if memory.searchable < planner.CODED_ROWS and codes_pay(row.parameters.space, memory.next_slot, row.dimension):
-        return False
+    if memory.searchable < planner.CODED_ROWS:
+        exact = memory.exact
+        if exact is None or exact.codes is None:  # they are made first
+            will_do = codes_pay(row.parameters.space, memory.next_slot, row.dimension)
+        else:
+            will_do = exact.has_codes_for(1, planner.USUAL_RESULTS)
+        if will_do:
+            return False
     return HnswIndex.available() and not _is_good(memory)
 
 
