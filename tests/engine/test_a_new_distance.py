@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from codes_for_few import codes_for_few
 
 from chroma_nb.engine.arrays import Float64
-from chroma_nb.engine.index import certified, int8_products
+from chroma_nb.engine.index import int8_products
 from chroma_nb.engine.index.distances import DISTANCES, Distance, cosine
 from chroma_nb.types import SPACES
 
@@ -46,20 +47,13 @@ def test_a_collection_of_it_is_searched_by_it(sync_client: Any) -> None:
     np.testing.assert_allclose(result["distances"][0], expected[rows], atol=1e-6)
 
 
-@pytest.fixture
-def codes_for_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Codes wherever they can be: for few records, of few dimensions, at the first search."""
-    for name in ("SMALLEST_DIMENSION", "FEWEST_ROWS", "FEWEST_ROWS_FOR_A_BATCH", "FEW_ALLOWED"):
-        monkeypatch.setattr(certified, name, 1)
-    monkeypatch.setattr(certified, "rows_per_result", lambda queries, *, gathered: 1)
-    monkeypatch.setattr(certified, "CODING_SECONDS", 0.0)
-
-
-@pytest.mark.usefixtures("codes_for_few")
 @pytest.mark.parametrize("count", [1, 2, 12])
 @pytest.mark.parametrize("where", [None, {"even": False}])
-def test_one_query_and_several_find_what_measuring_everything_finds(sync_client: Any, count: int, where: Any) -> None:
+def test_one_query_and_several_find_what_measuring_everything_finds(
+    sync_client: Any, count: int, where: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There are no codes for it: those of other distances would be wrong."""
+    codes_for_few(monkeypatch.setattr)
     vectors = np.random.default_rng(8).normal(size=(600, 40)).astype(np.float32)
     queries = np.random.default_rng(9).normal(size=(count, 40)).astype(np.float32)
     ids = [str(row) for row in range(len(vectors))]
