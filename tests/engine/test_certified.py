@@ -317,6 +317,22 @@ def test_pairs_are_measured_as_one_query_is_to_the_last_bit(seed: int, n: int, d
     assert together.tolist() == alone
 
 
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize(("dimension", "coded"), [(4096, True), (4097, False)])
+def test_vectors_have_codes_up_to_4096_dimensions(dimension: int, coded: bool, space: str) -> None:
+    """The largest products there are, of coordinates all alike, among them; above nothing is proved."""
+    pytest.importorskip("numkong")
+    random, order = np.random.default_rng(0), np.arange(300)
+    vectors = random.normal(size=(300, dimension)).astype(np.float32)
+    vectors[100:200] = np.sign(vectors[100:200])
+    vectors[200:] = 1 + 1e-3 * vectors[200:]
+    index = index_of(vectors, space)
+    for queries in (vectors[:5], vectors[150:155] * np.float32(1.01), vectors[250:255]):
+        found = [check(index, vectors, asked, 7, order) for asked in (queries, queries[:1])]
+        assert coded or found == [0, 0]
+    assert (index.codes is not None) == coded
+
+
 def test_codes_are_made_when_scanning_has_cost_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numkong")
     monkeypatch.setattr(certified, "CODING_SECONDS", 10.5 * certified._SCAN_SECONDS)

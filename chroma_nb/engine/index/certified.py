@@ -26,6 +26,8 @@ from chroma_nb.types import Matrix, Vector
 
 #: Fewer dimensions, or rows, are scanned as fast.
 SMALLEST_DIMENSION: Final = 32
+#: Of more, the rounding errors are not proved to be within ``codes.SLACK``. (Products fit int32 up to 133,144.)
+LARGEST_DIMENSION: Final = 4_096
 FEWEST_ROWS: Final = 8_192
 #: For batches: so many queries, and rows.
 SMALLEST_BATCH: Final = 3
@@ -71,7 +73,8 @@ def codes_pay(space: str, rows: int, dimension: int, queries: int = 1) -> bool:
     if DISTANCES[space].in_codes is None:
         return False
     fewest = FEWEST_ROWS if queries < SMALLEST_BATCH else FEWEST_ROWS_FOR_A_BATCH
-    return rows >= fewest and dimension >= SMALLEST_DIMENSION and int8_products.available()
+    coded = SMALLEST_DIMENSION <= dimension <= LARGEST_DIMENSION
+    return coded and rows >= fewest and int8_products.available()
 
 
 def rows_per_result(queries: int, *, gathered: bool) -> int:
