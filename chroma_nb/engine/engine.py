@@ -31,8 +31,8 @@ from chroma_nb.engine.memory import part
 from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
 from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.engine.search.background import GraphBuilder
 from chroma_nb.engine.search.executor import Search
+from chroma_nb.engine.search.index_builder import IndexBuilder
 from chroma_nb.engine.storage import catalog, directory, migrations, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import Room
@@ -95,7 +95,7 @@ class Engine:
             path, durability, connections, stores, room, loaded=self._loaded, written=self._written
         )
         self.maintenance = Maintenance(self.transactions, lambda: self.builder, cache)
-        self.builder = GraphBuilder(self.build_indexes, self._cache)
+        self.builder = IndexBuilder(self.build_indexes, self._cache)
 
     def _prepare(self, mapped: bool) -> None:
         transactions = self.transactions
@@ -141,7 +141,7 @@ class Engine:
         """
         self.transactions.stores.after_fork()
         self.transactions.memories = {}
-        self.builder = GraphBuilder(self.build_indexes, self._cache)
+        self.builder = IndexBuilder(self.build_indexes, self._cache)
         return [] if self.transactions.closed else self.transactions.connections.after_fork()
 
     # --- tenants and databases ---------------------------------------------------------------------------

@@ -17,6 +17,7 @@ RUNS = {
     "of three threads": Options(rounds=2, threads=3, seed=13),
     "of large batches": Options(rounds=1, batch=2500, dimension=64, seed=14),
     "by the stop button": Options(rounds=2, mode="interrupt", seed=15),
+    "while codes are made and saved": Options(rounds=2, codes=1, seed=20),
     "by none, which is the control": Options(rounds=1, mode="exit", longest=0.5, seed=16),
 }
 #: System calls at whose N-th the child dies -> options; the steps lead through the first calls of a database.

@@ -12,9 +12,9 @@ from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.memory import row_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.engine.search.background import GraphBuilder, lacks_codes, wants_graph
 from chroma_nb.engine.search.coding import CodeSource
 from chroma_nb.engine.search.graph import GraphSource
+from chroma_nb.engine.search.index_builder import IndexBuilder, lacks_codes, wants_graph
 from chroma_nb.engine.storage import cache_files, catalog, directory, migrations
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import truncated_journal
@@ -33,8 +33,8 @@ SMALLEST_WASTE: Final = 1 << 20
 class Maintenance:
     """The upkeep of one database. ``cache`` is None for a database in memory."""
 
-    def __init__(self, transactions: Transactions, builder: Callable[[], GraphBuilder], cache: Cache | None) -> None:
-        """``builder`` gives the builder of graphs there is now: a forked child makes its own."""
+    def __init__(self, transactions: Transactions, builder: Callable[[], IndexBuilder], cache: Cache | None) -> None:
+        """``builder`` gives the builder of indexes there is now: a forked child makes its own."""
         self._transactions = transactions
         self._builder = builder
         self._cache = cache
@@ -187,8 +187,8 @@ class Maintenance:
         """Make what a collection lacks: the file of its rows and its codes first, which are soon made."""
 
         def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool]:
-            dimension, memory = snapshot.row.dimension, snapshot.memory
-            return memory.lacks_stored_rows(), lacks_codes(dimension, memory), wants_graph(dimension, memory)
+            row, memory = snapshot.row, snapshot.memory
+            return memory.lacks_stored_rows(), lacks_codes(row, memory), wants_graph(row, memory)
 
         rows, codes, graph = self._transactions.read_collection(collection_id, lacks)
         if rows:
@@ -229,7 +229,7 @@ class Maintenance:
         if source is None:
             return False
         if self._cache is not None:
-            source.load(self._cache.directory, mapped=self._transactions.stores.mapped)
+            source.load(self._cache.directory, cancelled, mapped=self._transactions.stores.mapped)
         if not source.make(cancelled):
             return False
         if self._cache is not None and not self._transactions.connections.read_only:
