@@ -40,14 +40,18 @@ def require(module: str, *, feature: str, extra: str | None = None, package: str
             f"install it with: pip install {what}",
             name=module,
         ) from error
-    # Python gives this thread, and no other, a module that it is still importing.
-    if getattr(getattr(found, "__spec__", None), "_initializing", False):
+    if is_being_imported(found):
         raise ImportError(
             f"{feature} was asked for while this thread is importing {module!r} (by a signal handler or a callback "
             "in the middle of another call); call it again afterwards",
             name=module,
         )
     return found
+
+
+def is_being_imported(module: ModuleType) -> bool:
+    """Whether this thread is in the middle of importing ``module``; Python gives such a module to no other thread."""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
 class _AtFirstUse(ModuleType):

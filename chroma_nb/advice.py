@@ -20,7 +20,7 @@ from uuid import UUID
 
 import numpy as np
 
-from chroma_nb.plain import PLAIN, plain, shown
+from chroma_nb.plain import PLAIN, are_unicode, plain, shown
 
 E = TypeVar("E", bound=BaseException)
 
@@ -83,6 +83,13 @@ def remedy(value: object) -> str:
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
 
+#: What to do about half of a surrogate pair.
+HALF: Final = (
+    "half of a surrogate pair is no Unicode, and "
+    "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') mends it"
+)
+
+
 def with_article(value: object) -> str:
     """The name of its type, with a or an."""
     name = type(value).__name__
@@ -91,10 +98,15 @@ def with_article(value: object) -> str:
 
 def for_value(value: object) -> str:
     """What is wrong with a metadata value, or with one item of a list, and what to do."""
+    if type(value) is str:
+        return HALF
     if type(value) is not list:
         return f"got {with_article(value)}: {remedy(value)}"
     if not value:
         return "an empty list holds nothing: leave the key out"
+    half = next((place for place, item in enumerate(value) if type(item) is str and not are_unicode([item])), None)
+    if half is not None:
+        return f"item {half} of the list: {HALF}"
     foreign = next((place for place, item in enumerate(value) if type(item) not in PLAIN or item is None), None)
     if foreign is not None:
         item = value[foreign]

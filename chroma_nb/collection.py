@@ -7,10 +7,10 @@ what the libraries have in different places, or in different forms. Nothing here
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Final, Protocol, TypeGuard, TypeVar
+from typing import Protocol, TypeGuard, TypeVar
 from uuid import UUID
 
 from chroma_nb.types import (
@@ -27,10 +27,6 @@ from chroma_nb.types import (
     Where,
     WhereDocument,
 )
-
-#: Ids of one call: servers and SQLite limit the length of a request.
-IDS_PER_CALL: Final = 5_000
-
 
 #: What a method returns: a result, or what is awaited for it.
 R_co = TypeVar("R_co", covariant=True)
@@ -293,75 +289,6 @@ def data_loader(collection: object) -> Callable[..., list[object]] | None:
     """What loads what uris point to, where the collection was given it; chromadb's has the same name for it."""
     load: Callable[..., list[object]] | None = getattr(collection, "_data_loader", None)
     return load
-
-
-# --- Reading in pages -----------------------------------------------------------------------------------
-class Cursor:
-    """Where a reading in pages stands: gives ``limit`` and ``offset`` of one page after another.
-
-    It ends after a page that was not full, of which ``passed`` tells it.
-
-    >>> cursor = Cursor(2)
-    >>> for limit, offset in cursor:
-    ...     found = ["a", "b", "c"][offset:][:limit]
-    ...     cursor.passed(len(found))
-    ...     print(found)
-    ['a', 'b']
-    ['c']
-    """
-
-    def __init__(self, size: int, limit: int | None = None, offset: int = 0) -> None:
-        self.size, self.limit, self.offset = size, limit, offset
-        self.read = 0
-        self._asked = size
-        self._more = True  # the first page is asked for whatever the limit: the collection says what is wrong with it
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        while self._more:
-            self._asked = self.size if self.limit is None else min(self.size, self.limit - self.read)
-            self._more = False  # until the page is said to be full
-            yield self._asked, self.offset + self.read
-
-    def passed(self, count: int) -> None:
-        """So many records came."""
-        self.read += count
-        self._more = count >= self._asked and (self.limit is None or self.read < self.limit)
-
-
-def pages(
-    collection: Collection,
-    size: int,
-    *,
-    where: Where | None = None,
-    where_document: WhereDocument | None = None,
-    include: Sequence[str] = (),
-) -> Iterator[Columns]:
-    """The records that pass the filters, at most ``size`` in one call; the last page may be empty."""
-    cursor = Cursor(size)
-    for limit, offset in cursor:
-        page = collection.get(
-            where=where, where_document=where_document, limit=limit, offset=offset, include=list(include)
-        )
-        cursor.passed(len(page["ids"]))
-        yield page
-
-
-def by_ids(
-    collection: Collection, ids: Sequence[str], include: Sequence[str] = (), size: int = IDS_PER_CALL
-) -> Iterator[Columns]:
-    """The records of these ids, ``size`` ids in one call. A collection gives them in its own order."""
-    for part in slices(ids, size):
-        yield collection.get(ids=part, include=list(include))
-
-
-def slices(ids: Sequence[str], size: int) -> Iterator[list[str]]:
-    """``ids`` in lists of at most ``size``.
-
-    >>> list(slices("abc", 2))
-    [['a', 'b'], ['c']]
-    """
-    for start in range(0, len(ids), size):
-        yield list(ids[start : start + size])
 
 
 # --- Metadata keys --------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import numpy as np
 
 from chroma_nb import advice
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError, refused
-from chroma_nb.plain import PLAIN, plain, plain_list, plain_tree, shown
+from chroma_nb.plain import PLAIN, are_unicode, plain, plain_list, plain_tree, shown
 from chroma_nb.records import Edits, Records
 from chroma_nb.types import Fields, IDs, Json, Mask, Matrix, UpdateMetadata
 
@@ -29,7 +29,11 @@ from chroma_nb.types import Fields, IDs, Json, Mask, Matrix, UpdateMetadata
 DOCUMENT_KEY: Final = "chroma:document"
 _INT64: Final = (-(2**63), 2**63 - 1)
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{1,510}[a-zA-Z0-9]")
-_NO_VALUE: Final = "Cannot convert Python object to MetadataValue"
+#: Chroma's words for a value of metadata that has no form in storage, by whether the call changes records.
+_NO_VALUE: Final = {
+    updating: f"argument '{{}}': Cannot convert Python object to {kind}"
+    for updating, kind in ((False, "MetadataValue"), (True, "UpdateMetadataValue"))
+}
 
 
 def check_records(records: Records, *, updating: bool, foreign: bool = False) -> Records:
@@ -40,13 +44,14 @@ def check_records(records: Records, *, updating: bool, foreign: bool = False) ->
     ``foreign``: records of another database, whose ids may be empty and whose keys may begin with anything.
 
     Raises InvalidArgumentError for an empty id, vectors that are not finite, keys that are empty or
-    begin with "#" or "$"; TypeError for what has no form in storage; DuplicateIDError.
+    begin with "#" or "$"; TypeError for what has no form in storage; UnicodeEncodeError for an id, a document, a uri or
+    a key with half of a surrogate pair; DuplicateIDError.
     """
     ids, vectors, metadatas = _checked_ids(records.ids, foreign), records.embeddings, records.metadatas
     if vectors is not None:
         check_finite(vectors, records.has_embedding)
-    uris = None if records.uris is None else _texts(records.uris, "uris")
-    documents = None if records.documents is None else _texts(records.documents, "documents")
+    uris = None if records.uris is None else _texts(records.uris, "uris", ids)
+    documents = None if records.documents is None else _texts(records.documents, "documents", ids)
     if metadatas is not None:
         metadatas = _storable_metadatas(ids, metadatas, updating, foreign)
     return Records(ids, vectors, documents, metadatas, uris, records.has_embedding)
@@ -71,11 +76,23 @@ def _checked_ids(given: object, foreign: bool) -> IDs:
         raise refused(
             TypeError(f"argument 'ids': expected str, got {type(wrong).__name__}\n{advice.for_id(wrong, position)}")
         )
+    check_unicode(ids, "the id")
     if not foreign and "" in ids:
         raise InvalidArgumentError("Empty ID, ID must have at least one character")
     if len(set(ids)) != len(ids):
         raise repeated(ids)
     return ids
+
+
+def check_unicode(texts: Sequence[str | None], what: str, ids: Sequence[str] | None = None) -> None:
+    """UnicodeEncodeError, as of Chroma's bindings, for the first text that UTF-8 cannot hold; None is passed over.
+
+    ``what`` the texts are, and the ``ids`` of their records, for the sentence below Chroma's.
+    """
+    if all(map(str.isascii, filter(None, texts))):
+        return
+    for position, text in enumerate(texts):
+        _check_one(text or "", f"{advice.at(position, ids)}, {what}")
 
 
 def occurring_twice(ids: Sequence[str]) -> list[str]:
@@ -94,16 +111,14 @@ def repeated(ids: Sequence[str]) -> DuplicateIDError:
 
 
 def check_uris(uris: Sequence[object]) -> None:
-    """TypeError unless all are str or None."""
+    """TypeError unless all are str or None, UnicodeEncodeError for what UTF-8 cannot hold."""
     _texts(uris, "uris")
 
 
-def _texts(values: Sequence[Any], name: str) -> Sequence[str | None]:
-    """The texts, plain; TypeError unless all are str or None."""
-    if set(map(type, values)) <= _TEXT_OR_NONE:
-        return values
-    texts = list(map(plain, values))
-    for position, value in enumerate(texts):
+def _texts(values: Sequence[Any], name: str, ids: IDs | None = None) -> Sequence[str | None]:
+    """The texts, plain; TypeError unless all are str or None, UnicodeEncodeError for what UTF-8 cannot hold."""
+    texts = values if set(map(type, values)) <= _TEXT_OR_NONE else list(map(plain, values))
+    for position, value in enumerate(() if texts is values else texts):
         if type(value) not in _TEXT_OR_NONE:
             raise refused(
                 TypeError(
@@ -111,6 +126,7 @@ def _texts(values: Sequence[Any], name: str) -> Sequence[str | None]:
                     f"It stands at position {position}: {advice.for_text(values[position])}."
                 )
             )
+    check_unicode(texts, f"the {name.removesuffix('s')}", ids)
     return texts
 
 
@@ -141,6 +157,10 @@ def _storable_metadatas(ids: IDs, metadatas: _Metadatas, updating: bool, foreign
     plainly = set(map(type, keys)) <= {str} and _RESERVED.isdisjoint(map(_BEGINNING, keys))
     if not foreign and (not plainly or DOCUMENT_KEY in keys):
         _check_keys(ids, metadatas)
+    if not (all(map(str.isascii, keys)) or are_unicode(keys)):
+        for position, metadata in enumerate(metadatas):
+            for key in metadata or ():
+                _check_one(key, f"{advice.at(position, ids)}, a key of its metadata")
     if _are_storable(metadatas):
         return metadatas
     return [
@@ -171,6 +191,9 @@ def _are_storable(metadatas: _Metadatas) -> bool:
     kinds = set(map(type, values))
     if not kinds <= {str, int, float, bool}:
         return False
+    texts = [value for value in values if type(value) is str]
+    if not (all(map(str.isascii, texts)) or are_unicode(texts)):
+        return False
     if int in kinds:
         integers = [value for value in values if type(value) is int]
         if min(integers) < _INT64[0] or max(integers) > _INT64[1]:
@@ -184,29 +207,30 @@ _Place: TypeAlias = tuple[int, Sequence[str]] | None
 
 def _storable(metadata: Fields, updating: bool, argument: str, place: _Place = None) -> Json:
     stored: Json = {}
+    no_value = _NO_VALUE[updating].format(argument)
     for key, value in metadata.items():
         value = plain(value)
         try:
             if value is None and not updating:
-                raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}"))
+                raise refused(TypeError(no_value))
             if isinstance(value, list):
-                stored[key] = _storable_list(key, plain_list(value), argument)
+                stored[key] = _storable_list(key, plain_list(value), argument, no_value)
             elif value is None or (type(value) is float and not math.isfinite(value)):
                 # NaN and infinity have no form in JSON: Chroma stores them as missing, whatever was there before.
                 if updating:
                     stored[key] = None
             else:
-                stored[key] = _storable_scalar(value, argument)
+                stored[key] = _storable_scalar(value, no_value)
         except TypeError as error:
             where = f"{advice.at(*place)}, " if place else ""
             raise refused(TypeError(f"{error}\n{where}{advice.for_entry(key, value)}.")) from None
     return stored
 
 
-def _storable_list(key: str, values: list[object], argument: str) -> list[Any]:
+def _storable_list(key: str, values: list[object], argument: str, no_value: str) -> list[Any]:
     if not values:
         raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} is empty")
-    stored = [_storable_scalar(value, argument) for value in values]
+    stored = [_storable_scalar(value, no_value) for value in values]
     if float in set(map(type, stored)):
         if not all(isinstance(value, int | float) and math.isfinite(value) for value in stored):
             raise InvalidArgumentError(f"Validation error: {argument}: the list under {key!r} holds NaN or infinity")
@@ -216,19 +240,19 @@ def _storable_list(key: str, values: list[object], argument: str) -> list[Any]:
     return stored
 
 
-def _storable_scalar(value: Any, argument: str) -> str | int | float | bool:
+def _storable_scalar(value: Any, no_value: str) -> str | int | float | bool:
     if type(value) is int and not _INT64[0] <= value <= _INT64[1]:
-        return _wide_int(value, argument)
-    if type(value) in (str, bool, int, float):
+        return _wide_int(value, no_value)
+    if type(value) in (bool, int, float) or (type(value) is str and are_unicode([value])):
         return value  # type: ignore[no-any-return]  # one of the four
-    raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}, got a {type(value).__name__}"))
+    raise refused(TypeError(no_value))
 
 
-def _wide_int(value: int, argument: str) -> float:
+def _wide_int(value: int, no_value: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise refused(TypeError(f"argument '{argument}': {_NO_VALUE}: the integer is too large")) from None
+        raise refused(TypeError(f"{no_value}: the integer is too large")) from None
 
 
 # --- Names, and the metadata of collections ------------------------------------------------------------------------
@@ -241,6 +265,7 @@ def check_collection_name(name: object, argument: str = "name") -> str:
     name = plain(name)
     if type(name) is not str:
         raise refused(TypeError(f"argument '{argument}': expected str, got {type(name).__name__}"))
+    _check_one(name, f"Argument '{argument}'")
     if not _NAME.fullmatch(name):
         raise _InvalidNameError(
             f"Validation error: {argument}: Expected a name containing 3-512 characters from [a-zA-Z0-9._-], "
@@ -256,6 +281,15 @@ def check_collection_name(name: object, argument: str = "name") -> str:
             f"Validation error: {argument}: Expected a name that is not a valid ip address. Got {name}"
         )
     return name
+
+
+def _check_one(text: str, where: str) -> None:
+    """UnicodeEncodeError, as of Chroma's bindings, for a text that UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        error.reason += f"\n{where}: {advice.HALF}."
+        raise refused(error) from None
 
 
 def _is_ip_address(name: str) -> bool:
@@ -282,6 +316,7 @@ def check_collection_metadata(metadata: Any, argument: str = "metadata", *, upda
     for key in metadata:
         if type(key) is not str:
             raise refused(TypeError(f"argument '{argument}': expected str as key, got {type(key).__name__}"))
+        _check_one(key, f"Argument '{argument}', a key")
         if not key:
             raise InvalidArgumentError(f"Validation error: {argument}: Metadata key cannot be empty")
         if key[0] in "#$":

@@ -9,6 +9,7 @@ checks says what is wrong with it, and ``shown`` writes it into the message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from typing import Any, Final, TypeVar
@@ -39,6 +40,18 @@ def plain(value: object) -> Any:
         if issubclass(kind, base):
             return copy(value)
     return value
+
+
+def are_unicode(texts: Iterable[str]) -> bool:
+    """Whether UTF-8 can hold all of the texts: half of a surrogate pair it cannot.
+
+    >>> are_unicode(["moon", "mañana"]), are_unicode(["\\ud83d"])
+    (True, False)
+    """
+    return _HALF.search("".join(text for text in texts if not text.isascii())) is None
+
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 def plain_list(values: Any) -> Any:

@@ -214,6 +214,15 @@ class Records:
         vectors = None if self.embeddings is None else self.embeddings[index]
         return Records([self.ids[at] for at in chosen], vectors, texts[0], texts[1], texts[2], has)
 
+    def in_order_of(self, ids: Iterable[str]) -> Records:
+        """The records with these ids, in this order; ids that are not there are left out.
+
+        >>> Records(["a", "b"], documents=["one", "two"]).in_order_of(["b", "c", "a"]).documents
+        ['two', 'one']
+        """
+        at = {name: place for place, name in enumerate(self.ids)}
+        return self.take([at[name] for name in ids if name in at])
+
     def slice(self, start: int, stop: int) -> Records:
         """The records from one place to before another; of the vectors no copy is made."""
         if start <= 0 and stop >= len(self.ids):

@@ -212,36 +212,68 @@ def test_an_error_in_a_late_row_leaves_the_collection_as_it_was(call, spoilt, co
 
 
 @CALL
-def test_a_bar_that_breaks_leaves_the_collection_as_it_was(call, collection, monkeypatch, tmp_path):
+def test_a_bar_that_breaks_ends_no_call(call, collection, monkeypatch, tmp_path):
     def update(self: Any, n: int) -> None:
         raise BrokenPipeError("nobody reads the bar")
 
     before = state(collection)
-    monkeypatch.setattr(progress._Bar, "update", update)
-    with pytest.raises(BrokenPipeError):
+    with monkeypatch.context() as patch:
+        patch.setattr(progress._Bar, "update", update)
         call(collection, table(), tmp_path)
-    assert state(collection) == before
+    after = state(collection)
+    assert after != before
+    call(collection, table(), tmp_path)  # which finds nothing left to do
+    assert state(collection) == after
     assert list(tmp_path.glob("db/vectors/*.new")) == []
 
 
+class BrokenBar:
+    """Fails at one of its methods."""
+
+    done = 0
+
+    def __init__(self, fails: str) -> None:
+        self._fails = fails
+
+    def __call__(self, total: int | None, verb: str) -> Any:
+        return self._step("__call__")
+
+    def __enter__(self) -> Any:
+        return self._step("__enter__")
+
+    def update(self, n: int) -> None:
+        self._step("update")
+
+    def __exit__(self, *error: object) -> None:
+        self._step("__exit__")
+
+    def _step(self, name: str) -> Any:
+        if name == self._fails:
+            raise BrokenPipeError("nobody reads the bar")
+        return self
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["one transaction", "calls"])
+@pytest.mark.parametrize("fails", ["__call__", "__enter__", "update", "__exit__"])
+def test_a_bar_that_breaks_in_the_middle_of_a_sync_changes_nothing_of_what_it_does(
+    fails, at_once, collection, monkeypatch
+):
+    if not at_once:
+        monkeypatch.setattr(type(collection), "_edits_at_once", False)
+    first = table(3).assign(document=["new", None, "text 2"])
+    collection.upsert_df(table(3))
+    frame = pd.concat([first, table(2, ROWS + 50)])
+    done = run(collection, sync(frame, delete=True, bar=BrokenBar(fails)))
+    assert (done.added, done.updated, done.unchanged) == (2, 2, 1)
+    found = collection.get()
+    documents = dict(zip(frame["id"], frame["document"], strict=True)) | {"r1": None}
+    assert dict(zip(found["ids"], found["documents"], strict=True)) == documents
+
+
 def test_a_bar_that_breaks_when_all_is_written_does_not_say_that_it_is_not(collection):
-    class Bar:
-        done = 0
-
-        def __init__(self, total: int, verb: str) -> None:
-            pass
-
-        def update(self, n: int) -> None:
-            raise BrokenPipeError
-
-        def __enter__(self) -> Any:
-            return self
-
-        def __exit__(self, *error: object) -> None:
-            raise BrokenPipeError
-
     frame = pd.DataFrame({"id": ["n1"], "embedding": [[1.0, 2.0, 3.0]]})
-    assert run(collection, write("add", frame, bar=Bar)).written == 1
+    for fails in ("update", "__exit__"):
+        assert run(collection, write("upsert", frame, bar=BrokenBar(fails))).written == 1
 
 
 def test_a_table_is_one_change_for_those_who_follow(collection, tmp_path):

@@ -190,15 +190,15 @@ def _checked_ids(ids: list[str] | None) -> list[str] | None:
     """TypeError unless all are str, UnicodeEncodeError for half of a surrogate pair: as Chroma takes them."""
     if ids is None:
         return None
-    checked = ids if set(map(type, ids)) == _TEXTS else validate.check_query_ids(ids)
+    if type(ids) is not list:
+        ids = validate.check_query_ids(ids)
     try:
-        "".join(checked or ()).encode()
-    except UnicodeEncodeError as error:
-        raise refused(error) from None
-    return checked
-
-
-_TEXTS: Final = {str}
+        "".join(ids or ()).encode()
+    except TypeError:
+        return validate.check_query_ids(ids)
+    except UnicodeEncodeError:
+        constraints.check_unicode(ids or (), "the id")
+    return ids
 
 
 def _delete(engine: Engine, request: r.Delete) -> int:

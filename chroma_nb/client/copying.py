@@ -15,10 +15,11 @@ import numpy as np
 import orjson
 
 from chroma_nb.client.reembed import refuse_without_vectors
-from chroma_nb.collection import Client, Collection, index, offers, slices, space, stored_function
+from chroma_nb.collection import Client, Collection, index, offers, space, stored_function
 from chroma_nb.embedding_functions.progress import Progress, progress_bar
 from chroma_nb.embedding_functions.registry import known_embedding_functions
 from chroma_nb.errors import InternalError, _AlreadyExistsError
+from chroma_nb.paging import slices
 from chroma_nb.records import FIELDS, Record, Records
 from chroma_nb.tables._sync.sending import replace_records
 from chroma_nb.tables.batches import arguments

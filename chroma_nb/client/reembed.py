@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chroma_nb.collection import Collection, edits_at_once, slices
+from chroma_nb.collection import Collection, edits_at_once
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.paging import slices
 from chroma_nb.records import Edits, Records, have_vectors
 
 if TYPE_CHECKING:

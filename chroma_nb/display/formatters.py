@@ -34,8 +34,10 @@ from chroma_nb.display.markup import (
     escape,
     exact,
     facts,
+    kind,
     number,
     plain,
+    shares,
     shortened,
     side_by_side,
     table,
@@ -98,8 +100,8 @@ def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Ht
     columns: dict[str, Callable[[int], Html]] = {"id": lambda row: escape(records["ids"][row], 80)}
     distances = records.get("distances")
     if distances is not None:
-        shares = _shares(distances)
-        columns["distance"] = lambda row: number(distances[row]) + bar(shares[row])
+        share = shares(distances)
+        columns["distance"] = lambda row: number(distances[row]) + bar(share[row])
     if records.get("data") is not None:
         columns["image"] = lambda row: _image(records["data"][row], records["ids"][row])
     if records.get("documents") is not None:
@@ -110,13 +112,6 @@ def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Ht
         columns["metadata"] = lambda row: chips(records["metadatas"][row])
     rows = [[cell(row) for cell in columns.values()] for row in range(min(len(records["ids"]), ROWS))]
     return table(caption, list(columns), rows, numbers=["distance"])
-
-
-def _shares(distances: Sequence[float]) -> list[float]:
-    """Each distance as a share of the farthest; inner products may be below 0."""
-    low = min([0.0, *distances])
-    span = max([0.0, *distances]) - low
-    return [(distance - low) / span if span else 0.0 for distance in distances]
 
 
 def _image(pixels: object, name: str) -> Html:
@@ -237,7 +232,7 @@ def _keys_table(metadatas: Sequence[Metadata | None], count: int) -> Html:
     rows = [
         [
             escape(key, 60),
-            escape(", ".join(sorted({_kind(value) for value in values}))),
+            escape(", ".join(sorted({kind(value) for value in values}))),
             f"{round(100 * len(values) / len(metadatas))} %",
             escape(plain(values[0]), 60),
         ]
@@ -245,10 +240,6 @@ def _keys_table(metadatas: Sequence[Metadata | None], count: int) -> Html:
     ]
     shown = table(f"Metadata keys ({looked_at} records)", ["key", "type", "share", "example"], rows, numbers=["share"])
     return shown + (f'<div class="dim">and {len(keys) - KEYS:,} more keys</div>' if len(keys) > KEYS else "")
-
-
-def _kind(value: object) -> str:
-    return f"list of {_kind(value[0])}" if isinstance(value, list) and value else type(value).__name__
 
 
 # --- A client --------------------------------------------------------------------------------------------

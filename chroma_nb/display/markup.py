@@ -169,6 +169,15 @@ def plain(value: object) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
+def kind(value: object) -> str:
+    """The type of a metadata value, in words.
+
+    >>> kind(["a", "b"]), kind(True)
+    ('list of str', 'bool')
+    """
+    return f"list of {kind(value[0])}" if isinstance(value, list) and value else type(value).__name__
+
+
 def number(value: float) -> str:
     """A number in few digits.
 
@@ -186,6 +195,17 @@ def bar(share: float) -> Html:
 
 
 Marks: TypeAlias = Callable[[str], Iterable[tuple[int, int]]]
+
+
+def shares(distances: Sequence[float]) -> list[float]:
+    """Each distance as a share of the farthest; inner products may be below 0.
+
+    >>> shares([0.5, 1.0])
+    [0.5, 1.0]
+    """
+    low = min([0.0, *distances])
+    span = max([0.0, *distances]) - low
+    return [(distance - low) / span if span else 0.0 for distance in distances]
 
 
 def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | None:

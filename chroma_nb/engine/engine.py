@@ -31,14 +31,15 @@ from chroma_nb.engine.memory import part
 from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
 from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.engine.search.background import GraphBuilder
 from chroma_nb.engine.search.executor import Search
+from chroma_nb.engine.search.index_builder import IndexBuilder
 from chroma_nb.engine.storage import catalog, directory, migrations, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import Room
 from chroma_nb.engine.storage.sqlite import Connection, Connections, Durability
 from chroma_nb.engine.storage.stores import VectorStores
 from chroma_nb.engine.transactions import staging
+from chroma_nb.engine.transactions.cache import Cache
 from chroma_nb.engine.transactions.maintenance import Maintenance
 from chroma_nb.engine.transactions.running import GETTING, Transactions
 from chroma_nb.engine.transactions.staging import Staging
@@ -89,11 +90,12 @@ class Engine:
         self.durability: Durability = durability
         self.read_only = connections.read_only
         self._cache = None if path is None else path / "cache"
+        cache = None if self._cache is None else Cache(self._cache)
         self.transactions = Transactions(
             path, durability, connections, stores, room, loaded=self._loaded, written=self._written
         )
-        self.maintenance = Maintenance(self.transactions, lambda: self.builder, self._cache)
-        self.builder = GraphBuilder(self.build_indexes, self._cache)
+        self.maintenance = Maintenance(self.transactions, lambda: self.builder, cache)
+        self.builder = IndexBuilder(self.build_indexes, self._cache)
 
     def _prepare(self, mapped: bool) -> None:
         transactions = self.transactions
@@ -139,7 +141,7 @@ class Engine:
         """
         self.transactions.stores.after_fork()
         self.transactions.memories = {}
-        self.builder = GraphBuilder(self.build_indexes, self._cache)
+        self.builder = IndexBuilder(self.build_indexes, self._cache)
         return [] if self.transactions.closed else self.transactions.connections.after_fork()
 
     # --- tenants and databases ---------------------------------------------------------------------------

@@ -8,19 +8,20 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from chroma_nb._reentry import is_running
 from chroma_nb.engine import threads
 from chroma_nb.engine.engine import EVERY, Engine
-from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.locks import first_open
 from chroma_nb.engine.nested import NestedEngine
-from chroma_nb.engine.storage import cache_files, directory, refusals, sqlite
+from chroma_nb.engine.storage import directory, refusals, sqlite
 from chroma_nb.engine.storage.room import give_up_reserve
 from chroma_nb.engine.storage.sqlite import Durability
+from chroma_nb.engine.transactions.cache import Cache
 from chroma_nb.errors import InternalError, _NoRoomError
 
 T = TypeVar("T")
@@ -98,13 +99,14 @@ class SharedEngine(Engine):
     def _made(cls, path: Path, durability: Durability) -> SharedEngine:
         directory.refuse_lost(path)
         directory.make_database_private(path)
-        try:
-            return cls(path, durability=durability)
-        except _NoRoomError:
-            cache = path / "cache"
-            if not (give_up_reserve(path) or graph_files.clear(cache) or cache_files.clear(cache)):
-                raise
-            return cls(path, durability=durability)
+        # What a full disk is freed of, in order: the reserve, then all files that are made again.
+        steps: Iterator[Callable[[], bool]] = iter((partial(give_up_reserve, path), Cache(path / "cache").clear))
+        while True:
+            try:
+                return cls(path, durability=durability)
+            except _NoRoomError:
+                if not any(makes_room() for makes_room in steps):
+                    raise
 
     @staticmethod
     def is_open(path: Path) -> bool:

@@ -94,14 +94,17 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object], hal
         for part, start, stop in reversed(given):
             if part.cancel():  # nobody had time for it: other calls keep the threads busy
                 work(start, stop)
-    except BaseException:
+        for part, _, _ in given:
+            if not part.cancelled():
+                part.result()
+    except BaseException:  # an interrupt, too, while the others are waited for
         if halt is not None:
             halt.is_asked = True
         raise
     finally:
         for part, _, _ in given:
             if not part.cancel():
-                part.result()
+                part.exception()  # waits: no part is at work when this returns
 
 
 def _threads() -> ThreadPoolExecutor:

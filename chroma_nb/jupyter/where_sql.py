@@ -22,9 +22,9 @@ from typing import Any, TypeAlias
 from chroma_nb.errors import ChromaError
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.operators import OPERATORS, SCALARS, Operator
-from chroma_nb.types import Json
+from chroma_nb.types import Where
 
-Filter: TypeAlias = Json
+Filter: TypeAlias = Where
 #: Gives a variable's value, or raises KeyError.
 Lookup: TypeAlias = Callable[[str], Any]
 

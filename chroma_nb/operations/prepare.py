@@ -43,7 +43,7 @@ from chroma_nb.schema import (
     create_collection_configuration_to_json,
     update_collection_configuration_to_json,
 )
-from chroma_nb.types import Array, CollectionMetadata, CollectionModel, Fields, Json, Matrix, ReadLevel
+from chroma_nb.types import Array, CollectionMetadata, CollectionModel, Fields, Json, Matrix, Options, ReadLevel
 
 #: What is embedded, in the order in which Chroma names it.
 _EMBEDDABLE: Final = ("images", "documents", "uris")
@@ -58,8 +58,8 @@ _RENAMED: Final = (OverflowError, ValueError, TypeError, AttributeError)
 _CHECKS: Final = (*_RENAMED, ChromaError)
 
 
-def _named(error: Exception, call: str | None) -> Exception:
-    """What a check raised, ending with the name of the call, if there is one, and below it what to do."""
+def _named(error: Exception, call: str) -> Exception:
+    """What a check raised, ending with the name of the call, if it has one, and below it what to do."""
     notes = notes_of(error)
     if isinstance(error, InvalidArgumentError):  # the engine's words, which name no call
         return type(error)(f"{error}{notes}") if notes else error
@@ -68,6 +68,19 @@ def _named(error: Exception, call: str | None) -> Exception:
         return DuplicateIDError(f"{error}{ending}")
     kind = next((known for known in _RENAMED if isinstance(error, known)), None)
     return error if kind is None else kind(f"{error}{ending}")
+
+
+class _Call(str):
+    """The name of a call, or "", around the checks of its arguments: what they raise is raised as ``_named``."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing to do: what counts is what is raised."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _CHECKS):
+            raise _named(error, self) from error.__cause__
 
 
 # --- Records -------------------------------------------------------------------------------------------------
@@ -118,15 +131,13 @@ def delete(
 ) -> requests.Delete:
     """The request of ``collection.delete``."""
     filtered = where is not None or where_document is not None
-    try:
+    with _Call("delete"):
         if ids is None and not filtered:
             raise ValueError("At least one of ids, where, or where_document must be provided")
         limit = plain(limit)
         _check_delete_limit(limit, filtered=filtered)
         ids = _ids(ids)
         asked = checked_filter(where, where_document) if filtered else None
-    except _CHECKS as error:
-        raise _named(error, "delete") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
     return requests.Delete(*_place(context), ids=ids, filter=asked, limit=limit)
@@ -143,13 +154,11 @@ def get(
 ) -> requests.Get:
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     asked = None
-    try:
+    with _Call("get"):
         ids = _ids(ids)
         if where is not None or where_document is not None:
             asked = checked_filter(where, where_document)
-        fields = _asked_fields(context, include, ("distances",))
-    except _CHECKS as error:
-        raise _named(error, "get") from error.__cause__
+        fields = _asked_fields(context, include, getting=True)
     if asked is not None and asked.known is None:
         check_sendable(asked)
     if limit is not None or offset is not None:
@@ -171,7 +180,7 @@ def query(
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     asked = None
-    try:
+    with _Call("query"):
         fields = _base_fields(query_embeddings, query_texts, query_images, query_uris)
         validate_base_record_set(fields)
         if where is not None or where_document is not None:
@@ -182,8 +191,6 @@ def query(
         if rows is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
             name, function = _embedded_field(context, fields, _EMBEDDABLE)
-    except _CHECKS as error:
-        raise _named(error, "query") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
     if rows is None:
@@ -203,7 +210,7 @@ def query(
 def checked(call: str, records: Records) -> Records:
     """The records of a table or a file, checked as the arguments of ``call``; vectors may be missing."""
     documents = _list(records.documents)
-    try:
+    with _Call(call):
         metadatas, valid = normal_and_valid_metadatas(_list(records.metadatas))
         validate_lengths({"ids": records.ids, "documents": documents, "metadatas": metadatas, "uris": records.uris})
         validate_ids(records.ids)
@@ -211,8 +218,6 @@ def checked(call: str, records: Records) -> Records:
             validate_documents(documents, nullable=True)
         if metadatas is not None and not valid:
             validate_metadatas_of(records.ids, metadatas)
-    except _CHECKS as error:
-        raise _named(error, call) from error.__cause__
     return check_records(replace(records, documents=documents, metadatas=metadatas), updating=call != "add")
 
 
@@ -222,10 +227,8 @@ def _list(values: Sequence[Any] | None) -> Any:
 
 def vectors(context: CallContext, values: list[object], call: str) -> Matrix:
     """A vector for each of the values, by the collection's embedding function."""
-    try:
+    with _Call(call):
         function = context.function()
-    except _CHECKS as error:
-        raise _named(error, call) from error.__cause__
     return embed.run(function, values, is_query=False)
 
 
@@ -233,7 +236,7 @@ def _place(context: CallContext) -> tuple[Any, str, str]:
     return context.model.id, context.model.tenant, context.model.database
 
 
-def _base_fields(embeddings: object, documents: object, images: object, uris: object) -> Json:
+def _base_fields(embeddings: object, documents: object, images: object, uris: object) -> Options:
     return {
         "embeddings": embedding_rows(embeddings if type(embeddings) in _UNLABELLED else as_column(embeddings)),
         "documents": None if documents is None else _texts(documents),
@@ -253,7 +256,7 @@ def _texts(given: object) -> Any:
 _UNLABELLED: Final = frozenset({list, tuple, dict, str, np.ndarray, type(None)})
 
 
-def _checked_fields(ids: object, **given: object) -> Json:
+def _checked_fields(ids: object, **given: object) -> Options:
     """The fields as lists, vectors as rows, in the order in which Chroma names them."""
     for name, values in given.items():
         if type(values) not in _UNLABELLED:
@@ -281,7 +284,7 @@ def _records(
 ) -> Records:
     """The records that a call writes: its arguments checked, and what can be embedded embedded where it has to be."""
     function = name = None
-    try:
+    with _Call(call):
         fields = _checked_fields(
             ids, metadatas=metadatas, embeddings=embeddings, documents=documents, images=images, uris=uris
         )
@@ -289,8 +292,6 @@ def _records(
         if rows is None and (call != "update" or fields["documents"] is not None or fields["images"] is not None):
             validate_record_set_for_embedding(fields, embeddable)
             name, function = _embedded_field(context, fields, embeddable)
-    except _CHECKS as error:
-        raise _named(error, call) from error.__cause__
     if fields["uris"] is not None:
         check_uris(fields["uris"])  # what is said of them names no call, as in Chroma
     vectors = None
@@ -317,10 +318,8 @@ def _made_vectors(context: CallContext, function: object, fields: Fields, name: 
 def _given_vectors(rows: Array | list[Any], call: str) -> Matrix:
     if type(rows) is np.ndarray and rows.dtype == np.float32 and rows.flags.c_contiguous:
         return rows
-    try:
+    with _Call(call):
         return embedding_matrix(rows)
-    except _CHECKS as error:
-        raise _named(error, call) from error.__cause__
 
 
 def _check_delete_limit(limit: object, *, filtered: bool) -> None:
@@ -346,23 +345,24 @@ def _ids(given: Any) -> list[str] | None:
 
 _ONLY_TEXTS: Final = {str}
 #: What ``include`` may name and the backend gives.
-_PLAIN_FIELDS: Final = frozenset({"distances", "documents", "embeddings", "metadatas", "uris"})
+_GET_COLUMNS: Final = frozenset({"documents", "embeddings", "metadatas", "uris"})
+_QUERY_COLUMNS: Final = _GET_COLUMNS | {"distances"}
 
 
-def _asked_fields(context: CallContext, include: Any, dissalowed: Sequence[str] = ()) -> tuple[str, ...]:
+def _asked_fields(context: CallContext, include: Any, *, getting: bool = False) -> tuple[str, ...]:
     """What is asked of the backend: uris stand in for data, which the client loads, and metadatas come with it.
 
-    ``include`` gets "uris" with "data", as in Chroma.
+    ``include`` gets "uris" with "data", as in Chroma. ``getting``: there are no distances.
     """
     if include is _GET_FIELDS or include is _QUERY_FIELDS:
         return tuple(include)
-    allowed = _PLAIN_FIELDS.difference(dissalowed)
+    allowed = _GET_COLUMNS if getting else _QUERY_COLUMNS
     if type(include) is list and set(map(type, include)) <= _ONLY_TEXTS and allowed.issuperset(include):
         return tuple(include)
-    validate_include(include, dissalowed=list(dissalowed) or None)
+    validate_include(include, dissalowed=["distances"] if getting else None)
     if "data" not in include:
         return tuple(map(plain, include))
-    if dissalowed and context.data_loader is None:  # as in Chroma: get() is refused, query() returns no data
+    if getting and context.data_loader is None:  # as in Chroma: get() is refused, query() returns no data
         raise ValueError(_NO_LOADER)
     if "uris" not in include:
         include.append("uris")
@@ -433,10 +433,8 @@ def modify(
     embedding function to another kind.
     """
     if metadata is not None:
-        try:
+        with _Call():
             validate_metadata(metadata)
-        except _CHECKS as error:
-            raise _named(error, None) from error.__cause__
         metadata = normalize_metadata(metadata)
         if "hnsw:space" in metadata:
             raise ValueError(
@@ -457,10 +455,8 @@ def modify(
 def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
     """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
     many = maybe_cast_one_to_many(searches) or []
-    try:
+    with _Call():
         written = [plain_tree(dict(search)) if isinstance(search, Mapping) else search.to_dict() for search in many]
-    except _CHECKS as error:
-        raise _named(error, None) from error.__cause__
     return requests.Search(
         *_place(context),
         searches=tuple({**search, "rank": _embedded_rank(context, search.get("rank"), DEEPEST)} for search in written),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from chroma_nb import cells
 from chroma_nb._optional import require
-from chroma_nb.collection import Collection, by_ids, offers
+from chroma_nb.collection import Collection, offers
+from chroma_nb.paging import by_ids
 from chroma_nb.plain import plain
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.figures import PLAIN

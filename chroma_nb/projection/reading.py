@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from chroma_nb.collection import Collection, by_ids, offers, pages
+from chroma_nb.collection import Collection, offers
+from chroma_nb.paging import by_ids, pages
 from chroma_nb.records import Records
 from chroma_nb.types import Columns, Where
 
@@ -55,10 +56,7 @@ def drawn(ids: list[str], sample: int | None, random: np.random.Generator) -> li
 def read_ids(collection: Collection, ids: Sequence[str], text: bool = True) -> Records:
     """The records of these ids, in this order; those that are gone are left out."""
     include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
-    records = _joined(by_ids(collection, ids, include))
-    place = {id_: row for row, id_ in enumerate(records.ids)}
-    rows = [place[id_] for id_ in ids if id_ in place]
-    return records.take(rows)
+    return _joined(by_ids(collection, ids, include)).in_order_of(ids)
 
 
 def read_id_list(collection: Collection, where: Where | None = None) -> list[str]:

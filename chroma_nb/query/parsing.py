@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias, cast
 
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.plain import LARGEST, PLAIN, plain, plain_tree
+from chroma_nb.plain import LARGEST, PLAIN, are_unicode, plain, plain_tree
 from chroma_nb.query.conditions import DOCUMENT_KEY, And, Or, Where, condition
 from chroma_nb.query.expression import MAX_DEPTH
 from chroma_nb.query.operators import OPERATORS, Operator, of_documents, of_metadata
@@ -150,6 +150,8 @@ class _Parser:
     def _asked_of_key(self, key: str, value: object) -> _Read:
         if key[:1] == "$":
             self._refuse(f"{key!r} is neither $and, $or nor a key of metadata")
+        if not key.isascii():
+            self._check_unicode([key])
         if type(value) is not dict:
             operand, written = self._operand(OPERATORS["$eq"], value)
             return condition("$eq", key, operand), {key: written}
@@ -177,7 +179,14 @@ class _Parser:
         text = plain(given)
         if type(text) is not str:
             self._refuse(f"{name} takes a str, got {_brief(given)}")
+        if not text.isascii():
+            self._check_unicode([text])
         return text, text
+
+    def _check_unicode(self, texts: list[str]) -> None:
+        if not are_unicode(texts):
+            wrong = next(text for text in texts if not are_unicode([text]))
+            self._refuse(f"{_brief(wrong)} holds half of a surrogate pair, which is no Unicode")
 
     def _operand(self, row: Operator, given: object) -> tuple[Any, Any]:
         """The operand within the ranges of Chroma's engine, and as it was written, in plain values."""
@@ -186,6 +195,8 @@ class _Parser:
         value = given if type(given) in PLAIN else plain(given)
         if type(value) not in row.kinds:
             self._refuse(f"{row.name} takes {_kind_names(row)}, got {_brief(given)}")
+        if type(value) is str and not value.isascii():
+            self._check_unicode([value])
         return self._in_range(value), value
 
     def _operands(self, row: Operator, given: Any) -> tuple[list[Any], list[Any]]:
@@ -196,6 +207,8 @@ class _Parser:
         kinds = set(map(type, written))
         if len(kinds) != 1 or not kinds <= row.kinds:
             self._refuse(f"{row.name} takes a list of one type ({_kind_names(row)}), got {_brief(given)}")
+        if kinds == {str}:
+            self._check_unicode(written)
         if kinds <= _WITHOUT_RANGE or (kinds == {int} and _LEAST_INT <= min(written) <= max(written) <= _LARGEST_INT):
             return written, written
         return list(map(self._in_range, written)), written

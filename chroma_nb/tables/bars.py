@@ -1,4 +1,4 @@
-"""The progress bar of a call on many records, which must not hide what was written."""
+"""The progress bar of a call on many records: nothing that goes wrong with it ends the call, or hides its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Bar: TypeAlias = Callable[[int | None, str], AbstractContextManager[Counter]]
 
 
 class CallBar:
-    """The bar of a call, if there is one. Before anything is written its errors end the call; after that, nothing."""
+    """The bar of a call, if there is one."""
 
     def __init__(self, bar: Counter | None, total: int | None) -> None:
         self._bar, self._total = bar, total
@@ -32,12 +32,12 @@ class CallBar:
     def reach(self, done: int) -> None:
         """So many records are dealt with; an embedding function may have moved the bar on already."""
         if self._bar is not None:
-            self._bar.update(max(0, done - self._bar.done))
+            with contextlib.suppress(Exception):
+                self._bar.update(max(0, done - self._bar.done))
 
     def end(self) -> None:
         """All is written."""
-        with contextlib.suppress(Exception):
-            self.reach(self._total or 0)
+        self.reach(self._total or 0)
 
 
 class BarAfter(CallBar):
@@ -53,13 +53,13 @@ class BarAfter(CallBar):
 @contextlib.contextmanager
 def shown_bar(bar: Bar | None, total: int | None, verb: str) -> Iterator[CallBar]:
     """The bar that ``bar`` makes for a call, taken away at its end."""
-    if bar is None:
-        yield CallBar(None, total)
-        return
-    made = bar(total, verb)
-    shown = CallBar(made.__enter__(), total)
+    made = counter = None
+    with contextlib.suppress(Exception):
+        made = None if bar is None else bar(total, verb)
+        counter = None if made is None else made.__enter__()
     try:
-        yield shown
+        yield CallBar(counter, total)
     finally:
-        with contextlib.suppress(Exception):  # it must not hide what was written, nor another error
-            made.__exit__(None, None, None)
+        if made is not None and counter is not None:
+            with contextlib.suppress(Exception):
+                made.__exit__(None, None, None)

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Literal, TypeAlias
 
 from chroma_nb.records import FIELDS, Records
-from chroma_nb.types import Json
+from chroma_nb.types import Options
 
 #: The collection's method that takes the rows of a frame.
 Verb: TypeAlias = Literal["add", "upsert", "update"]
@@ -64,7 +64,7 @@ def _batches(records: Records) -> Iterator[Records]:
     return map(Records.pruned, records.pieces(size))
 
 
-def arguments(records: Records) -> Json:
+def arguments(records: Records) -> Options:
     """The keyword arguments by which a collection's methods take these records."""
     fields = {name: values for name in FIELDS if (values := getattr(records, name)) is not None}
     return {"ids": records.ids, **fields}

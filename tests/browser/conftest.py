@@ -1,5 +1,9 @@
 """A real JupyterLab on 127.0.0.1 and the system's Chromium, driven by Playwright.
 
+A test has a notebook of its own. What is dear to make is made once for a module: a page with JupyterLab, where one
+notebook after the other is opened, and a kernel with what it has imported, which is emptied between two tests. After a
+test that fails both are made anew, and a test may ask for a page that nobody used.
+
 Everything lives in pytest's temporary folder and is ended by its process id. Without a Chromium, or
 without Playwright or JupyterLab, the tests here are skipped and say so.
 """
@@ -34,9 +38,16 @@ _LAB_SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
-_IDLE = """() => {
+_EMPTY = """
+import ipywidgets
+from chroma_nb.client.shared_system_client import SharedSystemClient
+ipywidgets.Widget.close_all()
+SharedSystemClient.clear_system_cache()
+get_ipython().reset()
+"""
+_IDLE = """name => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
-  return Boolean(context?.isReady && context.session?.kernel?.status === 'idle');
+  return Boolean(context?.isReady && context.path === name && context.session?.kernel?.status === 'idle');
 }"""
 
 
@@ -47,9 +58,10 @@ class JupyterServer:
     url: str
     folder: Path
 
-    def call(self, method: str, path: str) -> Any:
+    def call(self, method: str, path: str, body: Any = None) -> Any:
         """One call of its REST API."""
-        request = urllib.request.Request(self.url + path, method=method)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)
         with closing(urllib.request.urlopen(request, timeout=10)) as answer:
             return json.loads(answer.read() or b"null")
 
@@ -57,6 +69,11 @@ class JupyterServer:
         """Shut down every kernel, so that a notebook reopened knows nothing of its past."""
         for session in self.call("GET", "/api/sessions"):
             self.call("DELETE", f"/api/sessions/{session['id']}")
+
+    def hand_kernel_on(self, name: str) -> None:
+        """The kernel that an earlier test left, if it left one, is from now on that of the notebook ``name``."""
+        for session in self.call("GET", "/api/sessions"):
+            self.call("PATCH", f"/api/sessions/{session['id']}", {"path": name, "name": name, "type": "notebook"})
 
 
 @pytest.fixture(scope="session")
@@ -131,8 +148,11 @@ def _wait_until_it_answers(server: JupyterServer, process: subprocess.Popen[byte
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """The browser. For one module: Playwright leaves an event loop running, which other tests would meet."""
+def chromium(jupyter: JupyterServer) -> Iterator[Any]:
+    """The browser. For one module: Playwright leaves an event loop running, which other tests would meet.
+
+    What is given is its pages' common context, so that a second page loads JupyterLab from its cache.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (looked for chromium, chromium-browser, google-chrome)")
     playwright = pytest.importorskip(
@@ -143,8 +163,9 @@ def chromium() -> Iterator[Any]:
         browser = driver.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
         )
-        yield browser
+        yield browser.new_context()
         browser.close()
+    jupyter.end_kernels()
 
 
 @dataclass
@@ -156,24 +177,41 @@ class Notebook:
     name: str
     errors: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._listeners = {
+            "console": lambda message: self.errors.append(message.text) if message.type == "error" else None,
+            "pageerror": lambda error: self.errors.append(str(error)),
+        }
+        for event, listener in self._listeners.items():
+            self.page.on(event, listener)
+
     @property
     def path(self) -> Path:
         """The file."""
         return self.server.folder / self.name
 
     def open(self) -> None:
-        """Show it alone in JupyterLab and wait for its kernel."""
+        """Show it alone in JupyterLab, in the page as an earlier test left it, and wait for its kernel."""
+        if self.page.evaluate("Boolean(window.jupyterapp)"):
+            self.command("docmanager:open", path=self.name, factory="Notebook")
+            self.page.wait_for_function(_IDLE, arg=self.name, timeout=PATIENCE)
+        else:
+            self.load()
+
+    def load(self) -> None:
+        """As ``open``, but the page is loaded anew."""
         self.page.goto(f"{self.server.url}/doc/tree/{self.name}?reset")
-        self.page.wait_for_function(_IDLE, timeout=PATIENCE)
+        self.page.wait_for_function(_IDLE, arg=self.name, timeout=PATIENCE)
 
     def run(self) -> None:
         """Run every cell and wait for the last."""
         self.command("notebook:run-all-cells")
-        self.page.wait_for_function(_IDLE, timeout=PATIENCE)
+        self.page.wait_for_function(_IDLE, arg=self.name, timeout=PATIENCE)
 
     def command(self, name: str, **arguments: Any) -> None:
         """A command of JupyterLab, waited for."""
-        self.page.evaluate("([name, given]) => window.jupyterapp.commands.execute(name, given)", [name, arguments])
+        script = "async ([name, given]) => { await window.jupyterapp.commands.execute(name, given); }"
+        self.page.evaluate(script, [name, arguments])
 
     def save(self) -> None:
         """Write it to its file."""
@@ -203,6 +241,19 @@ class Notebook:
         answer: str = self.page.evaluate(script, code)
         return answer
 
+    def leave(self) -> bool:
+        """Nothing of it is left in its page and its kernel; False where they are of no use to another test."""
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+        script = """async (code) => {
+          const shown = window.jupyterapp?.shell.currentWidget, kernel = shown?.sessionContext?.session?.kernel;
+          const late = new Promise(done => setTimeout(done, 60_000));
+          const answer = await Promise.race([kernel?.requestExecute({code}).done, late]);
+          shown?.dispose();
+          return answer?.content.status === 'ok';
+        }"""
+        return not self.page.is_closed() and bool(self.page.evaluate(script, _EMPTY))
+
     def shot(self, name: str, **options: Any) -> Path:
         """A picture of the page, for people."""
         SHOTS.mkdir(exist_ok=True)
@@ -214,41 +265,56 @@ class Notebook:
 OpenNotebook = Callable[..., Notebook]
 
 
+@pytest.fixture(scope="module")
+def left() -> list[Any]:
+    """The page that the last test left, if it left one."""
+    return []
+
+
 @pytest.fixture
 def notebook(
-    jupyter: JupyterServer, chromium: Any, request: pytest.FixtureRequest
+    jupyter: JupyterServer, chromium: Any, left: list[Any], request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Notebook]]:
     """``notebook(*cells)`` opens a new notebook with these cells; ``notebook(name="x.ipynb")`` one that is there.
 
+    That one has a page that nobody used, and so has one that is ``alone``, whose page nobody uses afterwards either.
     At the end a picture of each page that failed is in ``shots``, and the console must have been silent.
     """
     opened: list[Notebook] = []
     reopened: list[str] = []
+    lonely: list[str] = []
 
-    def open_notebook(*cells: str, name: str | None = None, width: int = 1280, height: int = 1000) -> Notebook:
+    def open_notebook(
+        *cells: str, name: str | None = None, width: int = 1280, height: int = 1000, alone: bool = False
+    ) -> Notebook:
+        page = left.pop() if cells and left and not alone else chromium.new_page()
         reopened.extend([] if name is None else [name])
         name = name or f"{request.node.name.split('[')[0]}.ipynb"
         if cells:
             (jupyter.folder / name).write_text(json.dumps(_notebook_json(cells)))
-        page = chromium.new_context(viewport={"width": width, "height": height}).new_page()
+            jupyter.hand_kernel_on(name)
+        lonely.extend([name] if alone else [])
+        page.set_viewport_size({"width": width, "height": height})
         page.set_default_timeout(PATIENCE / 3)
         one = Notebook(page, jupyter, name)
-        page.on("console", lambda message: one.errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: one.errors.append(str(error)))
         opened.append(one)
         return one
 
     yield open_notebook
     failed = getattr(request.node, "failed_call", False)
-    for number, one in enumerate(opened):
-        if failed:
+    errors = [error for one in opened for error in one.errors]
+    if reopened:  # JupyterLab's word for a widget whose kernel is gone, said when it has looked for it
+        errors = [error for error in errors if "widget model not found" not in error]
+    if failed:
+        for number, one in enumerate(opened):
             one.shot(f"failed-{request.node.name}-{number}")
-        one.page.context.close()
-    jupyter.end_kernels()
+    if failed or errors or not opened or not opened[-1].leave():
+        jupyter.end_kernels()
+    elif not lonely:
+        left.append(opened.pop().page)
+    for one in opened:
+        one.page.close()
     if not failed:
-        errors = [error for one in opened for error in one.errors]
-        if reopened:  # JupyterLab's word for a widget whose kernel is gone, said when it has looked for it
-            errors = [error for error in errors if "widget model not found" not in error]
         assert errors == []
 
 

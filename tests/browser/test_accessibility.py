@@ -91,7 +91,7 @@ def test_the_browser_of_a_collection(notebook):
     lab.page.get_by_label("Key", exact=True).select_option("year")
     lab.page.get_by_role("alert").wait_for()
     lab.page.locator("button:text-is('Delete selected…')").click()
-    lab.page.locator("button:text-is('Keep')").wait_for()
+    lab.page.locator("button:text-is('No')").wait_for()
     nothing_is_wrong_in_either_theme(lab, "browser")
 
 

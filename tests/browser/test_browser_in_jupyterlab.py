@@ -127,7 +127,7 @@ def test_a_record_is_edited_deleted_and_brought_back(notebook):
     assert lab.evaluate("b.selection.ids") == "('bird-000001', 'bird-000005')"
     lab.button("Delete selected…").click()
     assert lab.evaluate("birds.count()") == "1000"
-    lab.button("Delete").click()
+    lab.button("Yes, delete 2").click()
     sees(lab, "1–20 of 998")
     lab.button("Undo").click()
     sees(lab, "1–20 of 1,000")

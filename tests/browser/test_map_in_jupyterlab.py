@@ -211,7 +211,7 @@ def follows_python_and_the_person(lab):
 
 
 def test_a_map_that_anywidget_has_given_up_lives_all_the_same(notebook):
-    lab = notebook(SETUP, EXPLORE, LATER, height=1500)
+    lab = notebook(SETUP, EXPLORE, LATER, height=1500, alone=True)
     lab.page.add_init_script(NO_TIME)
     lab.open()
     lab.run()
@@ -223,7 +223,7 @@ def test_a_map_that_anywidget_has_given_up_lives_all_the_same(notebook):
 @pytest.mark.long
 def test_a_slow_browser_gets_what_was_said_before_it_was_ready(notebook):
     """plotly.js needs many seconds here, and the map is painted anew meanwhile."""
-    lab = notebook(SETUP, EXPLORE, LATER, height=1500)
+    lab = notebook(SETUP, EXPLORE, LATER, height=1500, alone=True)
     lab.open()
     slow = lab.page.context.new_cdp_session(lab.page)
     slow.send("Emulation.setCPUThrottlingRate", {"rate": 12})
@@ -244,7 +244,7 @@ def test_a_page_that_is_loaded_again_shows_the_map_as_it_is_now(notebook):
     lab.page.locator(".js-plotly-plot .colorbar").wait_for()
     lab.save()
     lab.page.wait_for_function("!window.jupyterapp.shell.currentWidget.context.model.dirty")
-    lab.open()
+    lab.load()
     lab.page.locator(".js-plotly-plot .colorbar").wait_for()
     lab.page.wait_for_function(f"{PICKED} === 2")
 

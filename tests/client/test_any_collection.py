@@ -14,10 +14,11 @@ from emptied_client import emptied_client
 
 import chroma_nb
 from chroma_nb import collection as module
-from chroma_nb.collection import Client, Collection, Cursor
+from chroma_nb.collection import Client, Collection
 from chroma_nb.dataframe_calls import read, run
 from chroma_nb.display import formatters
 from chroma_nb.jupyter import subset
+from chroma_nb.paging import Cursor
 from chroma_nb.records import Records
 
 KINDS = ("chroma_nb", "http", "chromadb")

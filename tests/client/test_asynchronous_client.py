@@ -15,14 +15,19 @@ import chroma_nb
 from chroma_nb import _blocking
 from chroma_nb.backends import opening
 from chroma_nb.backends.embedded import EmbeddedBackend, open_embedded
+from chroma_nb.backends.http._async import conversation
 from chroma_nb.client._async.admin import AsyncAdminClient
 from chroma_nb.client._async.client import AsyncClient
 from chroma_nb.config import Settings
 from chroma_nb.dataframe_calls import read, run_async, sync, write
 from chroma_nb.embedding_functions.base import EmbeddingFunction
 from chroma_nb.errors import NotFoundError
+from chroma_nb.interchange import arrow, json_lines, parquet
+from chroma_nb.operations import prepare
 from chroma_nb.operations.requests import R, Request
+from chroma_nb.records import Records
 from chroma_nb.tables import batches, frames, rows
+from chroma_nb.tables._async import reading, syncing, writing
 from chroma_nb.types import Documents, Embeddings
 
 SETTINGS = Settings(chroma_api_impl="chromadb.api.async_fastapi.AsyncFastAPI", allow_reset=True)
@@ -102,42 +107,88 @@ def test_embedding_keeps_no_event_loop_waiting() -> None:
     assert threading.get_ident() not in function.seen
 
 
+def while_the_loop_goes_on(work: Callable[..., Any], went_on: list[bool]) -> Callable[..., Any]:
+    """``work``, noting whether the event loop that is running now goes on meanwhile."""
+    loop = asyncio.get_running_loop()
+
+    def working(*given: Any, **named: Any) -> Any:
+        beat = threading.Event()
+        loop.call_soon_threadsafe(beat.set)
+        went_on.append(beat.wait(10))  # in the loop's own thread nobody would set it
+        return work(*given, **named)
+
+    return working
+
+
+BIRDS = pandas.DataFrame({"id": ["wren", "crow"], "embedding": [[1.0, 0.0], [0.0, 2.0]]})
+NUMBERED = BIRDS[["embedding"]]
+
+
 @pytest.mark.parametrize(
-    "call",
+    ("call", "steps"),
     [
-        lambda birds, frame: birds.add(frame),
-        lambda birds, frame: birds.upsert_df(frame),
-        lambda birds, frame: birds.sync(frame),
-        lambda birds, frame: birds.to_df(),
+        (lambda birds, path: birds.add(BIRDS), [(rows, "from_frame"), (writing, "_fits_memory")]),
+        (lambda birds, path: birds.upsert_df(BIRDS), [(rows, "from_frame"), (writing, "only_uris")]),
+        (lambda birds, path: birds.update_df(NUMBERED), [(writing, "plan_sync"), (writing, "_others")]),
+        (lambda birds, path: birds.sync(BIRDS), [(syncing, "plan_sync"), (syncing, "new_without_content")]),
+        (lambda birds, path: birds.to_df(), [(frames, "to_frame"), (prepare, "get")]),
+        (lambda birds, path: birds.to_df(columns=["id", "g"]), [(reading, "values_by_key")]),
+        (lambda birds, path: birds.get(), [(prepare, "get")]),
+        (lambda birds, path: birds.delete(ids=["crow"]), [(prepare, "delete")]),
+        (lambda birds, path: birds.to_jsonl(path), [(json_lines, "JsonLinesFile"), (Records, "of_result")]),
+        (lambda birds, path: birds.from_jsonl(path), [(json_lines, "_records"), (json_lines, "_next")]),
+        (lambda birds, path: birds.to_parquet(path), [(parquet, "ParquetFile"), (Records, "of_result")]),
+        (lambda birds, path: birds.from_parquet(path), [(arrow, "from_batch")]),
+        (lambda birds, path: birds.to_arrow(), [(arrow, "TableInMemory"), (Records, "of_result")]),
     ],
-    ids=["add", "upsert_df", "sync", "to_df"],
+    ids=lambda given: "-".join(name for _, name in given) if isinstance(given, list) else "",
 )
-def test_an_event_loop_goes_on_while_a_table_is_converted(
-    call: Callable[[Any, Any], Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_once", [False, True], ids=["calls", "one transaction"])
+def test_an_event_loop_goes_on_while_tables_and_files_are_read_checked_and_written(
+    call: Callable[[Any, Path], Any],
+    steps: list[tuple[object, str]],
+    at_once: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    converted = []
+    went_on: list[bool] = []
+    path = tmp_path / "birds"
+    monkeypatch.setattr(Awaited, "edits_at_once", at_once)
 
     async def life() -> None:
-        loop = asyncio.get_running_loop()
-
-        def while_the_loop_goes_on(convert: Callable[..., Any]) -> Callable[..., Any]:
-            def converting(*given: Any, **named: Any) -> Any:
-                went_on = threading.Event()
-                loop.call_soon_threadsafe(went_on.set)
-                converted.append(went_on.wait(10))  # in the loop's own thread nobody would set it
-                return convert(*given, **named)
-
-            return converting
-
         async with await AsyncClient.create(settings=SETTINGS) as client:
             birds = await client.create_collection("birds", embedding_function=None)
-            await birds.add(ids="crow", embeddings=[0, 1])
-            for module, name in ((rows, "from_frame"), (frames, "to_frame")):
-                monkeypatch.setattr(module, name, while_the_loop_goes_on(getattr(module, name)))
-            await call(birds, pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]]}))
+            await birds.add(ids="crow", embeddings=[0, 1], metadatas={"g": 1})
+            if "from_parquet" in call.__code__.co_names:
+                await birds.to_parquet(path)
+            elif "from_jsonl" in call.__code__.co_names:
+                await birds.to_jsonl(path)
+            for module, name in steps:
+                monkeypatch.setattr(module, name, while_the_loop_goes_on(getattr(module, name), went_on))
+            await call(birds, path)
 
     asyncio.run(life())
-    assert converted == [True]
+    assert went_on
+    assert all(went_on)
+
+
+def test_an_event_loop_goes_on_while_calls_of_a_server_are_put_into_bytes_and_read_from_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    went_on: list[bool] = []
+    monkeypatch.setattr(opening, "ASYNC_BACKENDS", {"AsyncFastAPI": opening._open_async_http})
+
+    async def life(port: int) -> Any:
+        async with await chroma_nb.AsyncHttpClient(port=port) as client:
+            birds = await client.get_collection("birds")
+            for name in ("encode", "decode"):
+                monkeypatch.setattr(conversation, name, while_the_loop_goes_on(getattr(conversation, name), went_on))
+            return await birds.get(include=["embeddings"])
+
+    with chroma_nb.EphemeralClient() as store, chroma_nb.serve(store, port=0) as server:
+        store.create_collection("birds", embedding_function=None).add(ids="wren", embeddings=[[1, 0]])
+        assert asyncio.run(life(server.port))["ids"] == ["wren"]
+    assert went_on == [True, True]
 
 
 # --- Tables that an awaited backend takes in one transaction ---------------------------------------------------------

@@ -139,7 +139,7 @@ def test_a_client_made_in_the_middle_of_making_one_shares_its_place_or_is_refuse
 
     with watchdog(60):
         lines = lines_of(lambda: open_embedded(settings_of(path)).stop())
-        for chosen in spread(lines, 60):
+        for chosen in spread(lines, 25):
             first, _ = interrupted(lambda: open_embedded(settings_of(path)), another, chosen.__eq__)
             for other in made:
                 assert other.engine is first.engine

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,12 @@ from chroma_nb.engine import threads
 from chroma_nb.engine.index import certified, certified_batches, codes, int8_products
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.codes import Codes, Frame, Queries, sample_of
-from chroma_nb.engine.index.distances import DISTANCES, norm_of, of_pairs
+from chroma_nb.engine.index.distances import DISTANCES, norm_of
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.storage.vectors import norms_of
 
 SPACES = ("l2", "cosine", "ip")
+ROWS_PER_RESULT = certified.rows_per_result
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +36,12 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
         "FEW_ALLOWED": 50,
         "NARROWED": 100,
         "LARGEST_LEFT": 0.9,
-        "LARGEST_WANTED": 1.0,
+        "rows_per_result": lambda queries, *, gathered: 1,
         "_BYTES_OF_A_THREAD": 50_000,
         "_GATHERED": 300,
         "CODING_SECONDS": 0.0,
     }.items():
         monkeypatch.setattr(certified, name, value)
-    monkeypatch.setattr(certified_batches, "_LARGEST_SHARE", 4)
     monkeypatch.setattr(certified_batches, "_SAMPLE", 256)
     monkeypatch.setattr(codes, "BLOCK_ROWS", 1024)
 
@@ -199,6 +201,67 @@ def test_what_codes_are_made_for_goes_by_codes() -> None:
     assert check(index, vectors, queries[:1], 10, order, among=np.arange(0, 3000, 10)) == 1
 
 
+@pytest.mark.parametrize("faster", [False, True])
+def test_as_many_results_are_wanted_as_codes_are_worth(faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The k nearest are measured one by one: beyond a share of the rows, small in batches, a scan takes less time."""
+    pytest.importorskip("numkong")
+    monkeypatch.setattr(certified, "rows_per_result", ROWS_PER_RESULT)
+    monkeypatch.setattr(int8_products, "beat_float32", lambda: faster)
+    vectors, order = drawn("embeddings of text", 8192, 1), np.arange(8192)
+    index, queries = index_of(vectors, "cosine"), near("embeddings of text", vectors, 40, 2)[2:]
+    for asked, most in ((queries[:1], 128), (queries[:8], 10 if faster else 4), (queries, 10 if faster else 2)):
+        for k, by_codes in ((most, len(asked)), (most + 1, 0)):
+            assert check(index, vectors, asked, k, order) == by_codes
+            assert index.has_codes_for(len(asked), k) == bool(by_codes)
+    half = np.arange(0, 8192, 2)
+    assert index.has_codes_for(40, 64, 4096, gathered=True)  # each query would scan them for itself
+    assert check(index, vectors, queries, 64, order, among=half[:1500]) == 0
+    assert check(index, vectors, queries, 23, order, among=half[:1500]) == len(queries)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_codes_that_narrow_nothing_are_soon_left_alone_and_tried_again_later(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numkong")
+    monkeypatch.setattr(certified, "NARROWED", 0)
+    monkeypatch.setattr(certified, "LARGEST_LEFT", 0.0)  # one query
+    monkeypatch.setattr(certified_batches, "_MOST_FOUND", 0)  # several
+    monkeypatch.setattr(certified_batches, "_SAMPLE_PER_RESULT", 1)
+    monkeypatch.setattr(certified_batches, "_PAIRS_BEFORE_NARROWING", 0)
+    monkeypatch.setattr(certified, "_SCANS_BEFORE_TRIED_AGAIN", 40)
+    vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
+    index, queries, tried = index_of(vectors, "l2"), near("no structure", vectors, count, 2), []
+    codes_for = index._codes_for
+    monkeypatch.setattr(index, "_codes_for", lambda *given: (tried.append(count), codes_for(*given))[1])
+    while index.codes is None or index.has_codes_for(count, 5):
+        assert check(index, vectors, queries, 5, order) < count
+    assert 16 <= len(tried) * count <= 20
+    for _ in range(40 // count):
+        assert check(index, vectors, queries, 5, order) == 0
+    assert len(tried) * count <= 20
+    monkeypatch.setattr(certified, "LARGEST_LEFT", 0.9)
+    monkeypatch.setattr(certified_batches, "_MOST_FOUND", 4096)
+    assert index.has_codes_for(count, 5)
+    assert check(index, vectors, queries, 5, order) == count
+
+
+def test_queries_that_leave_a_batch_are_scanned_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one, each would read all codes."""
+    pytest.importorskip("numkong")
+    monkeypatch.setattr(certified_batches, "_MOST_FOUND", 1)
+    monkeypatch.setattr(certified_batches, "_SAMPLE_PER_RESULT", 1)
+    monkeypatch.setattr(certified_batches, "_PAIRS_BEFORE_NARROWING", 0)
+    vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
+    index, alone = index_of(vectors, "l2"), []
+    by_codes = index._nearest_by_codes
+    monkeypatch.setattr(index, "_nearest_by_codes", lambda *given: (alone.append(1), by_codes(*given))[1])
+    assert check(index, vectors, near("no structure", vectors, 12, 2), 5, order) <= 9
+    assert not alone
+    assert check(index, vectors, near("no structure", vectors, 2, 2), 5, order) == 2
+    assert len(alone) == 2
+
+
 @pytest.mark.parametrize(
     ("kind", "centred", "rotated"),
     [
@@ -247,9 +310,27 @@ def test_a_query_that_is_no_number_or_too_long_is_scanned(wrong: float) -> None:
 def test_pairs_are_measured_as_one_query_is_to_the_last_bit(seed: int, n: int, dimension: int, space: str) -> None:
     random = np.random.default_rng(seed)
     rows, queries = random.normal(size=(n, dimension)), random.normal(size=(n, dimension))
-    together = of_pairs(space, rows, queries, np.array([norm_of(query) for query in queries]))
+    form = DISTANCES[space].in_codes
+    assert form is not None
+    together = form.of_pairs(rows, queries, np.array([norm_of(query) for query in queries]))
     alone = [DISTANCES[space].of(rows, query)[number] for number, query in enumerate(queries)]
     assert together.tolist() == alone
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize(("dimension", "coded"), [(4096, True), (4097, False)])
+def test_vectors_have_codes_up_to_4096_dimensions(dimension: int, coded: bool, space: str) -> None:
+    """The largest products there are, of coordinates all alike, among them; above nothing is proved."""
+    pytest.importorskip("numkong")
+    random, order = np.random.default_rng(0), np.arange(300)
+    vectors = random.normal(size=(300, dimension)).astype(np.float32)
+    vectors[100:200] = np.sign(vectors[100:200])
+    vectors[200:] = 1 + 1e-3 * vectors[200:]
+    index = index_of(vectors, space)
+    for queries in (vectors[:5], vectors[150:155] * np.float32(1.01), vectors[250:255]):
+        found = [check(index, vectors, asked, 7, order) for asked in (queries, queries[:1])]
+        assert coded or found == [0, 0]
+    assert (index.codes is not None) == coded
 
 
 def test_codes_are_made_when_scanning_has_cost_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,12 +394,40 @@ def test_codes_that_grow_do_not_change_those_that_are_being_searched() -> None:
     assert all((mine.codes == other.codes).all() for mine, other in zip(many.blocks, anew.blocks, strict=True))
 
 
+def test_a_search_does_not_wait_for_who_is_making_codes() -> None:
+    pytest.importorskip("numkong")
+    vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
+    index = index_of(vectors, "l2")
+    with index._coding:
+        assert check(index, vectors, vectors[:1], 3, order) == 0
+    assert check(index, vectors, vectors[:1], 3, order) == 1
+
+
 def test_making_codes_can_be_cancelled() -> None:
     vectors = drawn("no structure", 3000, 1)
     index = index_of(vectors, "l2")
     assert not index.make_codes(vectors, lambda: True)
     assert index.codes is None
     assert index.make_codes(vectors)
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_search_in_the_middle_of_the_librarys_import_scans_and_the_next_does_not(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler or a finalizer, while ``import numkong`` runs below it on the stack."""
+    library = pytest.importorskip("numkong")
+    begun = ModuleType("numkong")
+    begun.__spec__ = ModuleSpec("numkong", None)
+    begun.__spec__._initializing = True  # type: ignore[attr-defined]
+    int8_products._imported.cache_clear()
+    vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
+    index, queries = index_of(vectors, "l2"), near("no structure", vectors, count, 2)
+    with monkeypatch.context() as within:
+        within.setitem(sys.modules, "numkong", begun)
+        assert check(index, vectors, queries, 5, order) == 0
+    assert int8_products.library() is library
+    assert check(index, vectors, queries, 5, order) == count
 
 
 @pytest.mark.parametrize("count", [1, 12])
@@ -352,13 +461,12 @@ def test_threads_find_what_one_finds(count: int, monkeypatch: pytest.MonkeyPatch
     vectors, order = drawn("loose clusters", 8000, 1), np.arange(8000)
     index, queries = index_of(vectors, "cosine"), near("loose clusters", vectors, count, 2)
     used = set()
-    products = int8_products.products
-    monkeypatch.setattr(
-        int8_products, "products", lambda *given: (used.add(threading.get_ident()), products(*given))[1]
-    )
+    owner = int8_products if count == 1 else int8_products.PackedQueries
+    products = owner.products
+    monkeypatch.setattr(owner, "products", lambda *given: (used.add(threading.get_ident()), products(*given))[1])
     for _ in range(20):
         check(index, vectors, queries, 5, order)
-    assert len(used) > 1 or count > 1
+    assert len(used) > 1
     threads._pool.shutdown()
 
 

@@ -11,8 +11,9 @@ from engine_samples import create, nearest, records
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index import certified, code_files, codes, int8_products
+from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.opening import SharedEngine
-from chroma_nb.engine.search import background, planner
+from chroma_nb.engine.search import index_builder, planner
 
 ROWS, COUNT, DIMENSION = 256, 900, 40
 
@@ -21,14 +22,15 @@ pytestmark = pytest.mark.skipif(not int8_products.available(), reason="numkong i
 
 @pytest.fixture(autouse=True)
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (codes, code_files, background):
+    for module in (codes, code_files, index_builder):
         monkeypatch.setattr(module, "BLOCK_ROWS", ROWS)
     for name in ("FEWEST_ROWS", "FEWEST_ROWS_FOR_A_BATCH"):
         monkeypatch.setattr(certified, name, 1)
     monkeypatch.setattr(certified, "FEW_ALLOWED", 10)
+    monkeypatch.setattr(certified, "rows_per_result", lambda queries, *, gathered: 1)
     monkeypatch.setattr(certified, "_LONGEST_WAIT", 0.0)  # no search makes codes: the background does
     monkeypatch.setattr(planner, "BATCH_ROWS", 500)
-    monkeypatch.setattr(background, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(index_builder, "IDLE_SECONDS", 0.0)
 
 
 def given(count: int = COUNT, seed: int = 0) -> np.ndarray:
@@ -71,6 +73,26 @@ def test_searches_go_by_codes_once_the_background_has_made_them(engine: Engine) 
         assert explained["method"] == "codes"
         assert explained["exact"] is True
     assert answers(engine, collection) == expected
+
+
+def test_where_codes_narrow_nothing_explain_says_so_and_a_graph_is_built(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not HnswIndex.available():
+        pytest.skip("hnswlib is not installed")
+    monkeypatch.setattr(certified, "NARROWED", 0)
+    monkeypatch.setattr(certified, "LARGEST_LEFT", 0.0)
+    monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
+    collection = filled(engine)
+    engine.builder.wait(60)
+    let_code(engine, collection)
+    assert told(engine, collection)["method"] == "scan"
+    assert told(engine, collection)["reason"] == "codes left too many records to measure"
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 0.0)
+    for _ in range(4):
+        answers(engine, collection)
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "graph"
 
 
 def test_without_the_library_everything_is_scanned(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -345,6 +345,29 @@ def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     engine.close()
 
 
+def test_deletions_and_changes_of_metadata_do_without_the_vectors(tmp_path: Path) -> None:
+    engine = SharedEngine.open(tmp_path / "db")
+    collection = create(engine)
+    engine.add(collection, numbered(0, 20))
+    engine.close()
+    (file,) = (tmp_path / "db" / "vectors").glob("*.f32")
+    file.rename(tmp_path / "aside")
+    engine = SharedEngine.open(tmp_path / "db")
+    engine.delete(collection, ["r3"], None)
+    engine.update(collection, records(["r4"], metadatas=[{"version": 7}]))
+    with pytest.raises(InternalError, match="is missing"):
+        engine.update(collection, numbered(5, 1, version=1))
+    engine.close()
+    (tmp_path / "aside").rename(file)
+    engine = SharedEngine.open(tmp_path / "db")
+    assert engine.verify() == []
+    after = contents(engine, collection)
+    assert "r3" not in after
+    assert after["r4"][1:3] == ("text 4 version 0", {"number": 4, "version": 7})
+    assert after["r5"][1] == "text 5 version 0"
+    engine.close()
+
+
 def test_settings_of_ours_are_kept_beside(engine: Engine) -> None:
     collection = create(engine)
     engine.update_settings(collection, {"embedding_model": "int8"})

@@ -19,7 +19,7 @@ from chroma_nb.engine.memory import collection as in_memory
 from chroma_nb.engine.memory import loading, row_files
 from chroma_nb.engine.memory.ids import StoredIds
 from chroma_nb.engine.opening import SharedEngine
-from chroma_nb.engine.search import background
+from chroma_nb.engine.search import index_builder
 from chroma_nb.engine.storage import directory
 from chroma_nb.query.parsing import parse_where
 from chroma_nb.records import Edits
@@ -33,7 +33,7 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_files, "FEWEST", 10)
     monkeypatch.setattr(in_memory, "FEWEST", 10)
     monkeypatch.setattr(loading, "_MOST_CHANGED", 0.5)
-    monkeypatch.setattr(background, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(index_builder, "IDLE_SECONDS", 0.0)
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def test_what_happened_since_is_taken_from_the_change_log(
 def test_a_file_that_is_not_the_one_that_was_noted_is_not_believed(
     path: Path, tmp_path: Path, reads: list[str], damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "IDLE_SECONDS", 60.0)
+    monkeypatch.setattr(index_builder, "IDLE_SECONDS", 60.0)
     file = the_file(path)
     before = tmp_path / "before"
     shutil.copy(file, before)

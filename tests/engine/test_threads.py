@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -72,6 +74,27 @@ def test_who_fails_stops_the_others_at_their_next_slice(failing):
 
     with pytest.raises(KeyboardInterrupt):
         threads.in_parts(4, 1, work, halt)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to threads")
+def test_an_interrupt_while_the_others_are_waited_for_stops_them():
+    halt, main, ended = threads.Halt(), threading.main_thread().ident, []
+
+    def work(start, stop):
+        if start == 0:
+            return  # the caller's part: it waits from now on
+        while start == 3 and sys._current_frames()[main].f_code.co_name != "wait":
+            pass
+        if start == 3:
+            signal.pthread_kill(main, signal.SIGINT)
+        end = time.monotonic() + 20
+        while not halt.is_asked and time.monotonic() < end:
+            pass
+        ended.append(halt.is_asked)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_parts(4, 1, work, halt)
+    assert ended == [True, True, True]
 
 
 def test_who_waits_does_the_work_that_nobody_began():

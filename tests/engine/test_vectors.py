@@ -24,7 +24,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorStor
     if request.param == "memory":
         yield MemoryVectors(8)
         return
-    store = VectorFile(tmp_path / "v" / "a.f32", 8, create=True, mapped=request.param == "mapped")
+    store = VectorFile.open(tmp_path / "v" / "a.f32", 8, create=True, mapped=request.param == "mapped")
     yield store
     store.close()
 
@@ -64,7 +64,7 @@ def test_rows_of_another_memory_layout_are_written_as_they_read(store: VectorSto
 
 
 def test_a_file_that_is_too_short_is_an_error_that_names_what_is_lost(tmp_path: Path) -> None:
-    store = VectorFile(tmp_path / "a.f32", 8, create=True)
+    store = VectorFile.open(tmp_path / "a.f32", 8, create=True)
     store.write(0, vectors(10))
     with pytest.raises(InternalError, match=r"holds 10 vectors, the database counts 12.*from slot 10 on are lost"):
         store.view(12)
@@ -73,10 +73,10 @@ def test_a_file_that_is_too_short_is_an_error_that_names_what_is_lost(tmp_path: 
 
 
 def test_a_live_file_is_never_truncated(tmp_path: Path) -> None:
-    store = VectorFile(tmp_path / "a.f32", 8, create=True)
+    store = VectorFile.open(tmp_path / "a.f32", 8, create=True)
     store.write(0, vectors(100))
     store.close()
-    again = VectorFile(tmp_path / "a.f32", 8, create=True)
+    again = VectorFile.open(tmp_path / "a.f32", 8, create=True)
     again.write(3, vectors(2, seed=1))
     assert (tmp_path / "a.f32").stat().st_size == 100 * 8 * 4
     assert (again.view(100)[5:] == vectors(100)[5:]).all()
@@ -85,13 +85,13 @@ def test_a_live_file_is_never_truncated(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        VectorFile(tmp_path / "a.f32", 8, create=False)
+        VectorFile.open(tmp_path / "a.f32", 8, create=False)
     assert not (tmp_path / "a.f32").exists()
 
 
 def test_a_store_that_nobody_holds_gives_its_descriptor_back(tmp_path: Path) -> None:
     before = set(os.listdir("/proc/self/fd"))
-    store = VectorFile(tmp_path / "a.f32", 8, create=True)
+    store = VectorFile.open(tmp_path / "a.f32", 8, create=True)
     store.write(0, vectors(4))
     view = store.view(4)
     del store
@@ -102,7 +102,7 @@ def test_a_store_that_nobody_holds_gives_its_descriptor_back(tmp_path: Path) -> 
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:
-    store = VectorFile(tmp_path / "a.f32", 8, create=True)
+    store = VectorFile.open(tmp_path / "a.f32", 8, create=True)
     store.close()
     store.close()
     with pytest.raises(InternalError, match="was closed"):

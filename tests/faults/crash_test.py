@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from codes_for_few import codes_for_few
 from engine_samples import quick_directory
 
 import chroma_nb
@@ -60,6 +61,7 @@ class Options:
     dimension: int = 16
     shortest: float = 0.05  # seconds until the kill
     longest: float = 1.5
+    codes: int = 0  # 1: searches of few records go by codes, which are saved
     calls: str = ""  # system calls for strace, at one of which the child dies
     first: int = 1
     stride: int = 1
@@ -84,8 +86,10 @@ def vector(ident: str, version: int, dimension: int) -> list[float]:
     return generator.standard_normal(dimension).astype(np.float32).tolist()
 
 
-def small_thresholds() -> None:
-    """Graphs and compactions for small collections too."""
+def small_thresholds(*, codes: bool = False) -> None:
+    """Graphs and compactions for small collections too, or codes instead of graphs."""
+    if codes:
+        codes_for_few(block_rows=64, by_the_background=True)
     planner.SMALLEST_GRAPH_BYTES = 0  # type: ignore[misc]
     maintenance.SMALLEST_WASTE = 50 * 16 * 4  # type: ignore[misc]
     planner.SHARE_OF_BUILD = 0.0  # type: ignore[misc]
@@ -221,7 +225,7 @@ class Writer:
 def write(options: Options) -> None:
     """The child's life."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    small_thresholds()
+    small_thresholds(codes=bool(options.codes))
     client = chroma_nb.PersistentClient(options.database)
     writers = [Writer(options, client, number) for number in range(options.threads)]
     print("ready", flush=True)
@@ -306,7 +310,7 @@ def _disagreements(options: Options, collection: Any, model: dict[str, int]) -> 
 
 def look(options: Options) -> None:
     """The verifying process's life: a JSON list of findings."""
-    small_thresholds()
+    small_thresholds(codes=bool(options.codes))
     client = chroma_nb.PersistentClient(options.database)
     print("FOUND " + json.dumps(list(verify(options, client))), flush=True)
     client.close()

@@ -11,17 +11,18 @@ from crash_test import Options
 
 import chroma_nb
 
-#: Name -> options of a short run; a long one has a hundred times as many rounds.
+#: Name -> options of a short run; a long one has fifty times as many rounds.
 RUNS = {
-    "at random moments": Options(rounds=4, longest=1.0),
+    "at random moments": Options(rounds=2, longest=1.0),
     "of three threads": Options(rounds=2, threads=3, seed=13),
     "of large batches": Options(rounds=1, batch=2500, dimension=64, seed=14),
     "by the stop button": Options(rounds=2, mode="interrupt", seed=15),
+    "while codes are made and saved": Options(rounds=2, codes=1, seed=20),
     "by none, which is the control": Options(rounds=1, mode="exit", longest=0.5, seed=16),
 }
 #: System calls at whose N-th the child dies -> options; the steps lead through the first calls of a database.
 AIMED = {
-    "pwrite64": Options(rounds=3, calls="pwrite64", first=20, stride=37, seed=17),
+    "pwrite64": Options(rounds=2, calls="pwrite64", first=20, stride=37, seed=17),
     "fdatasync": Options(rounds=2, calls="fdatasync", first=3, stride=5, seed=18),
     "rename,unlink,ftruncate": Options(rounds=2, calls="rename,unlink,ftruncate", first=1, stride=3, seed=19),
 }
@@ -50,7 +51,7 @@ def test_killed_at_a_system_call(calls: str) -> None:
 @pytest.mark.parametrize("name", list(RUNS))
 def test_killed_again_and_again(name: str) -> None:
     options = RUNS[name]
-    check(crash_test.replace(options, rounds=25 * options.rounds, seed=options.seed + 100))
+    check(crash_test.replace(options, rounds=50 * options.rounds, seed=options.seed + 100))
 
 
 @pytest.mark.long

@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from child_process import run
+from codes_for_few import codes_for_few
 from engine_samples import PLACE, agree, contents, create, index_state, nearest, numbered, numbered_vector
 
 from chroma_nb.engine.engine import Engine
@@ -307,6 +308,38 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert index_state(engine, collection).startswith("hnsw over 400")
     assert nearest(engine, collection, numbered_vector(123), 1) == ["r123"]
     assert len(list((directory / "cache").glob("*.json"))) == 1
+    assert engine.verify() == []
+
+
+@pytest.mark.parametrize("damage", ["gone", "truncated", "flipped", "folder gone"])
+def test_damaged_codes_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reopened, damage: str) -> None:
+    pytest.importorskip("numkong")
+    codes_for_few(monkeypatch.setattr, block_rows=64, by_the_background=True)
+    directory = tmp_path / "db"
+    engine = SharedEngine.open(directory)
+    collection = create(engine)
+    engine.add(collection, numbered(0, 400))
+    wait_for_graph(engine, collection)
+    engine.close()
+    (file,) = (directory / "cache").glob("*.codes")
+    whole = file.read_bytes()
+    if damage == "truncated":
+        os.truncate(file, len(whole) // 2)
+    elif damage == "flipped":
+        file.write_bytes(whole[:-5000] + bytes([whole[-5000] ^ 0x10]) + whole[-4999:])
+    else:
+        file.unlink()
+        if damage == "folder gone":
+            for path in file.parent.iterdir():
+                path.unlink()
+            file.parent.rmdir()
+    engine = reopened(directory)
+    wait_for_graph(engine, collection)
+    asked = np.array([numbered_vector(number) for number in (7, 123, 399)], np.float32)
+    for count in (1, 3):
+        assert engine.explain(collection, asked[:count], 1, None, None, ())["method"] == "codes"
+    assert engine.query(collection, asked, 1, None, None, ())["ids"] == [["r7"], ["r123"], ["r399"]]
+    assert file.stat().st_size == len(whole)
     assert engine.verify() == []
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -130,12 +132,18 @@ DELETIONS: dict[str, tuple[Callable[[Engine, UUID, int], object], Callable[[int]
 SHAPES = {"vectors": (768, 0, 100), "documents": (8, 2000, 50), "many documents": (8, 2000, 400)}
 
 
-@pytest.mark.parametrize("reopened", [False, True], ids=["open", "opened anew"])
-@pytest.mark.parametrize("shape", list(SHAPES))
-@pytest.mark.parametrize("durability", ["power", "process"])
-@pytest.mark.parametrize("name", list(DELETIONS))
+def full_disks() -> Iterator[Any]:
+    """Every case; those that are not long have each deletion with each shape, each durability, open and opened anew."""
+    ways = list(itertools.product(["power", "process"], ["open", "opened anew"]))
+    for (row, name), (column, shape) in itertools.product(enumerate(DELETIONS), enumerate(SHAPES)):
+        for way in ways:
+            always = way == ways[(row + column) % len(ways)]
+            yield pytest.param(name, *way, shape, marks=() if always else pytest.mark.long)
+
+
+@pytest.mark.parametrize(("name", "durability", "kept", "shape"), list(full_disks()))
 def test_room_is_made_from_inside_on_a_full_disk(
-    name: str, durability: Durability, shape: str, reopened: bool, tmp_path: Path
+    name: str, durability: Durability, kept: str, shape: str, tmp_path: Path
 ) -> None:
     """The disk is filled by the database itself, and by others to the last byte; the journal holds what it can."""
     delete, left = DELETIONS[name]
@@ -150,7 +158,7 @@ def test_room_is_made_from_inside_on_a_full_disk(
         count = engine.count(words)
         assert count
         fill_up(disk)
-        if reopened:
+        if kept == "opened anew":
             engine.close()
             fill_up(disk)
             engine = SharedEngine.open(disk / "db", durability=durability)
@@ -302,8 +310,14 @@ def test_a_database_is_opened_on_a_full_disk_though_nothing_was_held_back(tmp_pa
         engine.close()
 
 
-@pytest.mark.parametrize("durability", ["power", "process"])
-@pytest.mark.parametrize("name", list(DELETIONS))
+@pytest.mark.parametrize(
+    ("name", "durability"),
+    [
+        pytest.param(name, durability, marks=pytest.mark.long if (row + column) % 2 else ())
+        for row, name in enumerate(DELETIONS)
+        for column, durability in enumerate(["power", "process"])
+    ],
+)
 def test_a_limit_on_the_size_of_files_is_a_full_disk_too(name: str, durability: Durability, tmp_path: Path) -> None:
     """SIGXFSZ, which would end the process, is ignored by Python."""
     script = """
@@ -380,8 +394,15 @@ os._exit(0)  # nothing is closed
 """
 
 
-@pytest.mark.parametrize("answer", ["EIO", "EDQUOT"])
-@pytest.mark.parametrize("calls", ["fdatasync", "pwrite64"])
+@pytest.mark.parametrize(
+    ("calls", "answer"),
+    [
+        ("fdatasync", "EIO"),
+        ("pwrite64", "EDQUOT"),
+        pytest.param("fdatasync", "EDQUOT", marks=pytest.mark.long),
+        pytest.param("pwrite64", "EIO", marks=pytest.mark.long),
+    ],
+)
 def test_a_disk_that_fails_from_some_moment_on_leaves_whole_calls(tmp_path: Path, calls: str, answer: str) -> None:
     """Also when the process dies then: a commit whose sync failed does not come back over rows written since."""
     if reason := power_loss.why_not():

@@ -30,7 +30,7 @@ from chroma_nb.engine.storage.sqlite import IN_THE_MIDDLE
 
 OUTER, INNER = operations(1), operations(3)
 #: Lines of an outer call at which an inner one is made, of the few thousand that it has.
-SAMPLES = 5
+SAMPLES = 2
 
 
 @pytest.fixture(params=["memory", "disk"])

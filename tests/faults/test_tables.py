@@ -119,10 +119,24 @@ def staged(client: Any) -> int:
     return int(rows) - sum(collection.count() for collection in client.list_collections())
 
 
-@pytest.mark.parametrize(
-    ("kind", "durability"), [("error", "power"), ("interrupt", "power"), ("late interrupt", "process")]
-)
-@pytest.mark.parametrize("name", list(CALLS))
+#: By pieces a call has hundreds of steps: the kind of failure it meets in each run of the tests; the long run has all.
+PIECES = {
+    "add by pieces": "error",
+    "upsert by pieces": "interrupt",
+    "sync and delete by pieces": "late interrupt",
+    "from_jsonl by pieces": "error",
+}
+
+
+def failing_calls() -> Iterator[Any]:
+    """Each call with each kind of failure, and the durability with which it is tried."""
+    for name in CALLS:
+        for kind, durability in [("error", "power"), ("interrupt", "power"), ("late interrupt", "process")]:
+            always = PIECES.get(name, kind) == kind
+            yield pytest.param(name, kind, durability, marks=() if always else pytest.mark.long)
+
+
+@pytest.mark.parametrize(("name", "kind", "durability"), list(failing_calls()))
 def test_whatever_step_fails_all_of_it_is_done_or_nothing(
     name: str, kind: str, durability: str, tmp_path: Path, steps: Steps
 ) -> None:
@@ -208,7 +222,19 @@ print(number, end="")
 
 
 @pytest.mark.parametrize("name", ["sync and delete", "upsert", "sync and delete by pieces", "upsert by pieces"])
+def test_killed_at_some_steps_all_of_it_is_done_or_nothing(name: str, tmp_path: Path) -> None:
+    check_killed_at_steps(name, 9 if "pieces" in name else 3, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["sync and delete", "upsert", "sync and delete by pieces", "upsert by pieces"])
 def test_killed_at_any_step_all_of_it_is_done_or_nothing(name: str, tmp_path: Path) -> None:
+    check_killed_at_steps(name, 1, tmp_path)
+
+
+def check_killed_at_steps(name: str, stride: int, tmp_path: Path) -> None:
+    """At each ``stride``-th step of a call; an odd stride leads before some steps and after others."""
+
     def now(place: str) -> dict[str, Any]:
         with chroma_nb.PersistentClient(tmp_path / place) as client:
             assert client.verify() == []
@@ -219,7 +245,6 @@ def test_killed_at_any_step_all_of_it_is_done_or_nothing(name: str, tmp_path: Pa
     with chroma_nb.PersistentClient(tmp_path / "before") as client:
         filled(client.create_collection("rows", embedding_function=Lengths()))
     before = now("before")
-    stride = 5 if "pieces" in name else 1
     number = int(child_process.run(DYING, tmp_path, name, Path(__file__).parent, stride))
     after = now(str(number))
     assert after != before

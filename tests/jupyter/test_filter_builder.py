@@ -8,6 +8,7 @@ import chroma_nb
 from chroma_nb.jupyter.widgets import filter_builder
 from chroma_nb.jupyter.widgets.filter_builder import FilterBuilder
 from chroma_nb.jupyter.widgets.filters import FilterRow, observe
+from chroma_nb.jupyter.widgets.status import StatusLine
 
 KEYS = observe([{"kind": "wren", "year": 2020, "ringed": True}, {"kind": "swift", "year": 2021, "ringed": False}])
 
@@ -20,7 +21,7 @@ def told():
 
 @pytest.fixture
 def builder(told):
-    return FilterBuilder(KEYS, told.append, threading.RLock())
+    return FilterBuilder(KEYS, told.append, StatusLine(threading.RLock()))
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_value_that_is_picked_counts_at_once(row, told):
 def test_a_value_counts_after_a_pause_without_enter(monkeypatch):
     monkeypatch.setattr(filter_builder, "PAUSE", 0.01)
     told, heard = [], threading.Event()
-    builder = FilterBuilder(KEYS, lambda rows: (told.append(rows), heard.set()), threading.RLock())
+    builder = FilterBuilder(KEYS, lambda rows: (told.append(rows), heard.set()), StatusLine(threading.RLock()))
     builder.add_row()
     page_says(builder._rows[0].operand, value="swif")
     assert heard.wait(60)

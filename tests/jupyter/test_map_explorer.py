@@ -405,7 +405,7 @@ def test_a_collection_deleted_elsewhere_is_said_to_be_gone(explorer, client):
     assert gone in explorer.status.widget.value
     assert explorer.marked.record.value == ""
     explorer.actions.delete.click()
-    explorer.actions.confirm.click()
+    explorer.actions.deletion.confirm.click()
     assert gone in explorer.status.widget.value
     assert len(explorer.projection) == 25
 
@@ -413,15 +413,15 @@ def test_a_collection_deleted_elsewhere_is_said_to_be_gone(explorer, client):
 def test_deleting_asks_and_deletes_only_what_was_confirmed(explorer, collection):
     explorer.selection.ids = ["id1", "id2"]
     explorer.actions.delete.click()
-    assert explorer.actions.confirm.layout.display is None
+    assert explorer.actions.deletion.widget.layout.display is None
     assert collection.count() == 25
     explorer.selection.ids = ["id1"]
-    assert explorer.actions.confirm.layout.display == "none"
-    explorer.actions.confirm.click()
+    assert explorer.actions.deletion.widget.layout.display == "none"
+    explorer.actions.deletion.confirm.click()
     assert "the selection has changed: 0 records were confirmed, 1 are selected" in explorer.status.widget.value
     assert collection.count() == 25
     explorer.actions.delete.click()
-    explorer.actions.confirm.click()
+    explorer.actions.deletion.confirm.click()
     assert collection.count() == 24
     assert "id1" not in explorer.projection.ids
     assert explorer.selection.ids == ()
@@ -433,8 +433,8 @@ def test_what_was_deleted_is_brought_back_to_its_place(explorer, collection):
     assert explorer.undo.disabled
     explorer.selection.ids = ["id1", "id2"]
     explorer.actions.delete.click()
-    assert "Undo brings them back" in explorer.status.widget.value
-    explorer.actions.confirm.click()
+    assert "Undo brings them back" in explorer.actions.deletion.text.value
+    explorer.actions.deletion.confirm.click()
     assert collection.count() == 23
     explorer.undo.click()
     assert "Taken back: deletion of 2 records." in explorer.status.widget.value
@@ -451,8 +451,8 @@ def test_a_deletion_of_more_than_can_be_kept_says_so(explorer, collection, monke
         monkeypatch.setattr(f"chroma_nb.jupyter.widgets.{module}.DELETED_AT_ONCE", 1)
     explorer.selection.ids = ["id1", "id2"]
     explorer.actions.delete.click()
-    assert "this cannot be undone" in explorer.status.widget.value
-    explorer.actions.confirm.click()
+    assert "this cannot be undone" in explorer.actions.deletion.text.value
+    explorer.actions.deletion.confirm.click()
     assert collection.count() == 23
     assert explorer.undo.disabled
 
@@ -471,7 +471,7 @@ def test_what_was_deleted_while_a_better_map_was_made_stays_away(client, collect
     fit.on_done(lambda fit: ended.set())
     explorer.selection.ids = ["id1"]
     explorer.actions.delete.click()
-    explorer.actions.confirm.click()
+    explorer.actions.deletion.confirm.click()
     go.set()
     assert ended.wait(60)
     assert "id1" not in explorer.projection.ids

@@ -1,6 +1,7 @@
-"""docs/architecture.md names every module of the package, in its place, and none that is not there."""
+"""docs/architecture.md names every module of the package, in its place, and draws the layers that are kept."""
 
 import re
+import tomllib
 from collections import defaultdict
 from pathlib import Path
 
@@ -38,3 +39,17 @@ def there() -> dict[str, set[str]]:
 def test_the_page_names_the_modules_there_are() -> None:
     page = {package: names for package, names in named().items() if names and not GENERATED.match(f"{package}/")}
     assert page == there()
+
+
+def drawn() -> list[set[str]]:
+    """The layers as the page draws them, from the top."""
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    drawing = text[text.index("Import order, top may import anything below") :].split("```")[1]
+    rows = [re.sub(r"^.*: |   .*$", "", line) for line in drawing.strip().splitlines()]
+    return [set(re.split(r" [·|] ", row.strip())) for row in rows]
+
+
+def test_the_page_draws_the_layers_that_are_kept() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["id"] == "layers")
+    assert drawn() == [set(row.split(" | ")) for row in layers]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from codes_for_few import codes_for_few
 from engine_samples import EVERYTHING, create, quick_directory
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -150,15 +151,34 @@ class Machine(RuleBasedStateMachine):
     def store_rows(self, who: int) -> None:
         assert self.engines[who].maintenance.store_rows(self.collection) is (self.place == "disk")
 
-    @rule()
-    def restart(self) -> None:
+    @rule(who=which)
+    def make_codes(self, who: int) -> None:
+        self.engines[who].maintenance.build_codes(self.collection)
+
+    @rule(damage=st.sampled_from((None, "flipped", "truncated", "gone")), data=st.data())
+    def restart(self, damage: str | None, data: st.DataObject) -> None:
         if self.place == "disk":
             for engine in self.engines:
                 engine.close()
+            if damage is not None:
+                self._damage_codes(damage, data)
             self.engines = [
                 SharedEngine.open(self.directory / "db"),
                 Engine(self.directory / "db", durability="process"),
             ]
+
+    def _damage_codes(self, damage: str, data: st.DataObject) -> None:
+        """Saved codes are derived: whatever happens to the file."""
+        for path in (self.directory / "db" / "cache").glob("*.codes"):
+            content = bytearray(path.read_bytes())
+            place = data.draw(st.integers(0, len(content) - 1))
+            if damage == "gone":
+                path.unlink()
+            elif damage == "truncated":
+                path.write_bytes(content[:place])
+            else:
+                content[place] ^= 1 << data.draw(st.integers(0, 7))
+                path.write_bytes(content)
 
     # --- Asking -----------------------------------------------------------------------------------------------------
 
@@ -180,21 +200,32 @@ class Machine(RuleBasedStateMachine):
 
     @rule(where=wheres(plain_numbers), query=vectors, k=st.integers(1, 5), who=which)
     def query_where(self, where: dict[str, Any], query: tuple[float, ...], k: int, who: int) -> None:
-        self._check_query(who, query, k, self._matching(where), where)
+        self._check_queries(who, [query], k, self._matching(where), where)
 
-    def _check_query(
-        self, who: int, query: tuple[float, ...], k: int, allowed: list[str], where: dict[str, Any] | None = None
+    @rule(queries=st.lists(vectors, min_size=2, max_size=5), k=st.integers(1, 5), who=which)
+    def query_several(self, queries: list[tuple[float, ...]], k: int, who: int) -> None:
+        self._check_queries(who, queries, k, list(self.model))
+
+    def _check_queries(
+        self,
+        who: int,
+        queries: list[tuple[float, ...]],
+        k: int,
+        allowed: list[str],
+        where: dict[str, Any] | None = None,
     ) -> None:
         expression = None if where is None else parse_where(where)
-        found = self.engines[who].query(
-            self.collection, np.array([query], np.float32), k, None, expression, ("distances", "documents")
+        result = self.engines[who].query(
+            self.collection, np.array(queries, np.float32), k, None, expression, ("distances", "documents")
         )
-        right = nearest([self.model[ident][0] for ident in allowed], query, k, self.space)
-        assert np.allclose(found["distances"][0], [distance for _, distance in right], atol=1e-9)
-        assert set(found["ids"][0]) <= set(allowed)
-        assert found["documents"][0] == [self.model[ident][1] for ident in found["ids"][0]]
-        if self.space != "cosine":  # whose rounding may part what the oracle holds for equal
-            assert found["ids"][0] == [allowed[place] for place, _ in right]
+        for number, query in enumerate(queries):
+            found = {name: result[name][number] for name in ("ids", "distances", "documents")}
+            right = nearest([self.model[ident][0] for ident in allowed], query, k, self.space)
+            assert np.allclose(found["distances"], [distance for _, distance in right], atol=1e-9)
+            assert set(found["ids"]) <= set(allowed)
+            assert found["documents"] == [self.model[ident][1] for ident in found["ids"]]
+            if self.space != "cosine":  # whose rounding may part what the oracle holds for equal
+                assert found["ids"] == [allowed[place] for place, _ in right]
 
     @invariant()
     def both_engines_tell_what_the_dictionary_tells(self) -> None:
@@ -208,7 +239,7 @@ class Machine(RuleBasedStateMachine):
                 assert [tuple(row) for row in found["embeddings"].tolist()] == [row[0] for row in self.model.values()]
             assert found["documents"] == [row[1] for row in self.model.values()]
             assert found["metadatas"] == [row[2] for row in self.model.values()]
-            self._check_query(who, (0.5, 1.0, -1.0), max(1, len(self.model)), list(self.model))
+            self._check_queries(who, [(0.5, 1.0, -1.0)], max(1, len(self.model)), list(self.model))
 
     @invariant()
     def nothing_is_wrong(self) -> None:
@@ -216,9 +247,12 @@ class Machine(RuleBasedStateMachine):
             assert self.engines[0].verify() == []
 
 
-@pytest.fixture(autouse=True, params=["with hnswlib", "without hnswlib"])
+@pytest.fixture(autouse=True, params=["with hnswlib", "without hnswlib", "with codes"])
 def _small_thresholds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "without hnswlib":
+    if request.param == "with codes":
+        pytest.importorskip("numkong")
+        codes_for_few(monkeypatch.setattr)
+    if request.param != "with hnswlib":
         monkeypatch.setenv("CHROMA_NB_NO_HNSW", "1")
     elif not HnswIndex.available():
         pytest.skip("hnswlib is not installed")

@@ -162,7 +162,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     birds.delete(where={"g": {"$gt": 100}})
         {'deleted': 1}
         """
-        request = prepare.delete(self._context, ids, where, where_document, limit)
+        request = await blocking.run(prepare.delete, self._context, ids, where, where_document, limit)
         return {"deleted": await self._client._backend.handle(request)}
 
     # --- Writing what is computed already: the tables of ``frames`` and the files of ``files`` ---
@@ -244,14 +244,15 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     birds.get(where={"g": {"$lt": 100}}, include=["embeddings"])["embeddings"]
         array([[1., 0.]])
         """
-        request = prepare.get(self._context, ids, where, limit, offset, where_document, include)
+        context = self._context
+        request = await blocking.run(prepare.get, context, ids, where, limit, offset, where_document, include)
         result = await self._client._backend.handle(request)
         result.where_document = where_document
         return await blocking.run(self._with_data, result, include) if "data" in include else result
 
     async def _get_as_stored(self, include: Include, **arguments: object) -> Columns:
         """What ``get`` returns for these arguments, as columns for a table; "data" is not among what it includes."""
-        request = prepare.get(self._context, include=include, **arguments)
+        request = await blocking.run(prepare.get, self._context, include=include, **arguments)
         return await self._client._backend.handle(requests.GetAsStored(request))
 
     async def peek(self, limit: int = 10) -> GetResult:

@@ -5,7 +5,6 @@ The formats themselves are in ``interchange``.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from chroma_nb.embedding_functions.progress import progress_bar, record_bar
 from chroma_nb.interchange import arrow, json_lines, parquet
 from chroma_nb.records import Records
 from chroma_nb.tables._async import writing
+from chroma_nb.tables.bars import shown_bar
 from chroma_nb.tables.batches import without_empty_metadata
 from chroma_nb.tables.checks import positive, refuse_repeated, say_more
 from chroma_nb.types import Json, Where, WhereDocument
@@ -23,6 +23,7 @@ from chroma_nb.types import Json, Where, WhereDocument
 if TYPE_CHECKING:
     import pyarrow
 
+_READING = record_bar(None)
 _FIELDS = ["embeddings", "documents", "metadatas", "uris"]
 
 
@@ -50,7 +51,7 @@ class AsyncFiles:
         1
         """
         model = await self._described()
-        file = parquet.ParquetFile(path, model)
+        file = await blocking.run(parquet.ParquetFile, path, model)
         return await self._write(file, where, where_document, batch_size)
 
     async def to_jsonl(
@@ -65,14 +66,15 @@ class AsyncFiles:
 
         A line is an object with ``id``, ``embedding``, ``document``, ``uri`` and ``metadata``.
         """
-        return await self._write(json_lines.JsonLinesFile(path), where, where_document, batch_size)
+        file = await blocking.run(json_lines.JsonLinesFile, path)
+        return await self._write(file, where, where_document, batch_size)
 
     async def to_arrow(
         self: Any, *, where: Where | None = None, where_document: WhereDocument | None = None, batch_size: int = 5000
     ) -> pyarrow.Table:
         """The records as a pyarrow.Table, with the columns of ``to_parquet``. Needs pyarrow."""
         model = await self._described()
-        table = arrow.TableInMemory(model)
+        table = await blocking.run(arrow.TableInMemory, model)
         if self._edits_at_once:
             await self._fill(table, where, where_document, batch_size)
         else:
@@ -130,7 +132,8 @@ class AsyncFiles:
         """The records at one moment: they fit into memory, where the table is to be."""
         positive("batch_size", batch_size)
         got = await self._get_as_stored(_FIELDS, where=where, where_document=where_document)
-        for piece in Records.of_result(got).pieces(batch_size):
+        records = await blocking.run(Records.of_result, got)
+        for piece in records.pieces(batch_size):
             await blocking.run(table.write, piece)
         await blocking.run(table.close)
 
@@ -149,7 +152,8 @@ class AsyncFiles:
             with progress_bar(len(ids), description="writing", unit="record") as bar:
                 for start in range(0, len(ids), batch_size):
                     got = await read(ids=ids[start : start + batch_size], include=_FIELDS)
-                    await blocking.run(file.write, Records.of_result(got))
+                    records = await blocking.run(Records.of_result, got)
+                    await blocking.run(file.write, records)
                     written += len(got["ids"])  # somebody may delete meanwhile
                     bar.update(len(got["ids"]))
             await blocking.run(file.close)
@@ -158,20 +162,19 @@ class AsyncFiles:
             raise
         return written
 
-    async def _read(self: Any, batches: Iterable[Records], total: int | None) -> int:
+    async def _read(self: Any, read: Iterable[Records], total: int | None) -> int:
         """Upsert the records of a file; at once where the collection can, else batch by batch."""
-        batches = (without_empty_metadata(batch) for batch in batches if len(batch))
+        batches = (without_empty_metadata(batch) for batch in read if len(batch))
         if self._edits_at_once:
-            return (await writing.write_pieces(self, "upsert", batches, total, bar=record_bar(None))).written
+            return (await writing.write_pieces(self, "upsert", batches, total, bar=_READING)).written
         count, seen = 0, set[str]()
-        with progress_bar(total, description="reading", unit="record") as bar:
+        with shown_bar(_READING, total, "reading") as shown:
             try:
-                for batch in batches:
+                while (batch := await blocking.run(next, batches, None)) is not None:
                     refuse_repeated("upsert", seen, batch.ids)
                     await writing.write_records(self, "upsert", batch)
                     count += len(batch)
-                    with contextlib.suppress(Exception):  # a bar must not keep the rest from being written
-                        bar.update(max(0, count - bar.done))  # embedding moves it, too
+                    shown.reach(count)
             except Exception as error:
                 if count:
                     say_more(error, f"the {count} records before these are written")

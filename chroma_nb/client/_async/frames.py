@@ -13,7 +13,7 @@ from chroma_nb.tables._async import reading, syncing, writing
 from chroma_nb.tables.batches import Verb
 from chroma_nb.tables.reports import Synced, Written
 from chroma_nb.tables.rows import OnError
-from chroma_nb.types import Json, Where, WhereDocument
+from chroma_nb.types import Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -183,7 +183,7 @@ class AsyncFrames:
 
 def _options(
     id: object, document: object, embedding: object, uri: object, metadata: object, on_error: str, dates: str
-) -> Json:
+) -> Options:
     return {
         "id": id,
         "document": document,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from chroma_nb import _blocking as blocking
 from chroma_nb.backends.base import AsyncBackend
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from chroma_nb.embedding_functions.registry import register_embedding_function
@@ -214,7 +215,8 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> QueryResult:
-        place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
+        place = (collection_id, tenant, database)
+        vectors = await blocking.run(_matrix, query_embeddings)
         return await self._backend.handle(
             requests.Query(
                 *place, vectors, plain(n_results), plain_tree(ids), written(where, where_document), _names(include)
@@ -246,7 +248,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> bool:
-        records = _records(ids, embeddings, metadatas, documents, uris)
+        records = await blocking.run(_records, ids, embeddings, metadatas, documents, uris)
         await self._backend.handle(requests.Add(collection_id, tenant, database, records))
         return True
 
@@ -261,7 +263,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> bool:
-        records = _records(ids, embeddings, metadatas, documents, uris)
+        records = await blocking.run(_records, ids, embeddings, metadatas, documents, uris)
         await self._backend.handle(requests.Update(collection_id, tenant, database, records))
         return True
 
@@ -276,7 +278,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> bool:
-        records = _records(ids, embeddings, metadatas, documents, uris)
+        records = await blocking.run(_records, ids, embeddings, metadatas, documents, uris)
         await self._backend.handle(requests.Upsert(collection_id, tenant, database, records))
         return True
 

@@ -246,7 +246,8 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds.get(where={"g": {"$lt": 100}}, include=["embeddings"])["embeddings"]
         array([[1., 0.]])
         """
-        request = prepare.get(self._context, ids, where, limit, offset, where_document, include)
+        context = self._context
+        request = prepare.get(context, ids, where, limit, offset, where_document, include)
         result = self._client._backend.handle(request)
         result.where_document = where_document
         return self._with_data(result, include) if "data" in include else result

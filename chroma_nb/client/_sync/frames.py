@@ -16,7 +16,7 @@ from chroma_nb.tables._sync import reading, syncing, writing
 from chroma_nb.tables.batches import Verb
 from chroma_nb.tables.reports import Synced, Written
 from chroma_nb.tables.rows import OnError
-from chroma_nb.types import Json, Where, WhereDocument
+from chroma_nb.types import Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -186,7 +186,7 @@ class Frames:
 
 def _options(
     id: object, document: object, embedding: object, uri: object, metadata: object, on_error: str, dates: str
-) -> Json:
+) -> Options:
     return {
         "id": id,
         "document": document,

@@ -217,7 +217,8 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> QueryResult:
-        place, vectors = (collection_id, tenant, database), _matrix(query_embeddings)
+        place = (collection_id, tenant, database)
+        vectors = _matrix(query_embeddings)
         return self._backend.handle(
             requests.Query(
                 *place, vectors, plain(n_results), plain_tree(ids), written(where, where_document), _names(include)

@@ -18,23 +18,27 @@ import numpy as np
 from chroma_nb.engine.arrays import Float64, Mask, Slots
 from chroma_nb.engine.index import int8_products
 from chroma_nb.engine.index.certified_batches import nearest_to_each
-from chroma_nb.engine.index.codes import Block, Codes, Frame, Queries, float64_error, rounded_up, sample_of
+from chroma_nb.engine.index.codes import Block, Codes, Frame, Queries, float64_error, form_of, rounded_up, sample_of
+from chroma_nb.engine.index.distances import DISTANCES
 from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.threads import Halt, in_parts
 from chroma_nb.types import Matrix, Vector
 
 #: Fewer dimensions, or rows, are scanned as fast.
 SMALLEST_DIMENSION: Final = 32
+#: Of more, the rounding errors are not proved to be within ``codes.SLACK``. (Products fit int32 up to 133,144.)
+LARGEST_DIMENSION: Final = 4_096
 FEWEST_ROWS: Final = 8_192
 #: For batches: so many queries, and rows.
 SMALLEST_BATCH: Final = 3
 FEWEST_ROWS_FOR_A_BATCH: Final = 2_048
+#: From so many queries on numpy's product is as fast as it gets.
+_LARGE_BATCH: Final = 32
 #: So few allowed rows are measured by exact.py.
 FEW_ALLOWED: Final = 2_000
 #: Of more than this share all are bounded and the others passed over.
 GATHERED_SHARE: Final = 0.25
-#: Results wanted, and rows left to measure, beyond which everything is scanned, as shares of all rows.
-LARGEST_WANTED: Final = 1 / 16
+#: Rows left to measure beyond which everything is scanned, as a share of all rows.
 LARGEST_LEFT: Final = 0.15
 #: Rows left to measure beyond which float32 looks at them first.
 NARROWED: Final = 2_048
@@ -46,10 +50,13 @@ _SCAN_SECONDS: Final = 3e-8
 _MULTIPLY_SECONDS: Final = 6e-9
 #: A call makes codes for so long at most; longer is for the background.
 _LONGEST_WAIT: Final = 0.5
+#: Codes are of no use while more than this share of the queries is scanned in the end, of so many at least; after so
+#: many scans they are tried again.
+_LARGEST_SHARE_SCANNED: Final = 0.5
+_FEWEST_TRIED: Final = 16
+_SCANS_BEFORE_TRIED_AGAIN: Final = 1_000
 #: When there are so many times the rows for which a frame was chosen, another is.
 _OUTGROWN: Final = 4
-#: Of more queries than this, the first for which codes say too little speaks for the others.
-_TRIED: Final = 8
 _GROUP: Final = 64
 _COPIED: Final = 256
 _GATHERED: Final = 2_048
@@ -61,10 +68,50 @@ _LARGEST_NORM: Final = 1e37
 Part: TypeAlias = tuple[Block, Slots | None]
 
 
-def codes_pay(rows: int, dimension: int, queries: int = 1) -> bool:
-    """Whether codes make searches of so many queries among so many rows faster."""
+def codes_pay(space: str, rows: int, dimension: int, queries: int = 1) -> bool:
+    """Whether there are codes for a space, which make searches of so many queries among so many rows faster."""
+    if DISTANCES[space].in_codes is None:
+        return False
     fewest = FEWEST_ROWS if queries < SMALLEST_BATCH else FEWEST_ROWS_FOR_A_BATCH
-    return rows >= fewest and dimension >= SMALLEST_DIMENSION and int8_products.available()
+    coded = SMALLEST_DIMENSION <= dimension <= LARGEST_DIMENSION
+    return coded and rows >= fewest and int8_products.available()
+
+
+def rows_per_result(queries: int, *, gathered: bool) -> int:
+    """How many rows there must be for each result wanted: with fewer, measuring them costs what codes save.
+
+    A batch is scanned by one product, and saves little by codes where the processor multiplies int8 no faster. Of
+    rows that are ``gathered`` each query makes its own scan. Measured: docs/architecture.md, "Searching".
+    """
+    if queries < SMALLEST_BATCH or gathered:
+        return 64
+    if int8_products.beat_float32():
+        return 768
+    return 2_048 if queries < _LARGE_BATCH else 4_096
+
+
+class _Outcomes:
+    """What became of the queries that codes were asked about lately: some vectors, or queries, they do not narrow."""
+
+    def __init__(self) -> None:
+        self._tried = self._scanned = self._left_out = 0
+
+    @property
+    def are_poor(self) -> bool:
+        """Whether scanning at once saves the time for trying."""
+        return self._tried >= _FEWEST_TRIED and self._scanned > _LARGEST_SHARE_SCANNED * self._tried
+
+    def note(self, tried: int, scanned: int) -> None:
+        """``scanned``: how many of the queries ended in a scan."""
+        if self._tried > 16 * _FEWEST_TRIED:  # what is long ago counts less
+            self._tried, self._scanned = self._tried // 2, self._scanned // 2
+        self._tried, self._scanned = self._tried + tried, self._scanned + scanned
+
+    def leave_out(self, count: int) -> None:
+        """Queries were scanned without trying."""
+        self._left_out += count
+        if self._left_out >= _SCANS_BEFORE_TRIED_AGAIN:
+            self._tried = self._scanned = self._left_out = 0
 
 
 class CertifiedIndex(ExactIndex):
@@ -79,29 +126,40 @@ class CertifiedIndex(ExactIndex):
         self.codes: Codes | None = None
         self._coding = threading.Lock()
         self._scanned_seconds = 0.0
+        self._outcomes = _Outcomes()
 
     # --- codes ----------------------------------------------------------------------------------------------
 
     def make_codes(
-        self, vectors: Matrix, cancelled: Callable[[], bool] = lambda: False, *, anew: bool | None = None
+        self,
+        vectors: Matrix,
+        cancelled: Callable[[], bool] = lambda: False,
+        *,
+        anew: bool | None = None,
+        wait: bool = True,
     ) -> bool:
         """Bring the codes up to the slots known; False when ``cancelled``, or there is nothing to code.
 
-        ``anew``: with another frame; by default where the collection has outgrown the one there is.
+        ``anew``: with another frame; by default where the collection has outgrown the one there is. Unless it shall
+        ``wait``, False where another thread is making them.
         """
-        with self._coding:
+        if not self._coding.acquire(blocking=wait):
+            return False
+        try:
             end = min(self.slots, len(vectors))  # others may add some meanwhile
             codes = self.codes
             if codes is None or (self._outgrown(codes) if anew is None else anew):
                 frame = self._frame(vectors[:end])
                 if frame is None:
                     return False
-                codes = Codes(frame)
+                codes, self._outcomes = Codes(frame), _Outcomes()
             codes = codes.extended(vectors[:end], cancelled)
             if codes.end < end:
                 return False
             self.codes = codes
             return True
+        finally:
+            self._coding.release()
 
     def adopt(self, codes: Codes) -> bool:
         """Take codes that were made elsewhere (of a file) where there are none yet; whether they were taken."""
@@ -120,13 +178,26 @@ class CertifiedIndex(ExactIndex):
 
     def _frame(self, vectors: Matrix) -> Frame | None:
         slots = np.flatnonzero(self._norms[: len(vectors)] > 0)
-        if not len(slots):
+        if not len(slots) or self.distance.in_codes is None:
             return None
         return Frame.chosen_for(self.distance.space, sample_of(vectors, slots), len(vectors))
 
-    def has_codes_for(self, count: int) -> bool:
-        """Whether a search of so many queries goes by codes."""
-        return self.codes is not None and codes_pay(self.slots, self.dimension, count)
+    def has_codes_for(self, count: int, k: int, allowed: int | None = None, *, gathered: bool = False) -> bool:
+        """Whether a search of ``count`` queries for ``k`` results goes by codes.
+
+        ``allowed``: the slots that may be returned (None: all). ``gathered``: only these are looked at.
+        """
+        if self.codes is None or self._outcomes.are_poor:
+            return False
+        return self._codes_pay_for(count, k, allowed, gathered=gathered)
+
+    def _codes_pay_for(self, count: int, k: int, allowed: int | None, *, gathered: bool) -> bool:
+        rows = self.slots if allowed is None else allowed
+        if gathered and rows <= FEW_ALLOWED:
+            return False
+        if not codes_pay(self.distance.space, self.slots, self.dimension, count):
+            return False
+        return k * rows_per_result(count, gathered=gathered) <= rows
 
     @property
     def is_coding_due(self) -> bool:
@@ -143,11 +214,12 @@ class CertifiedIndex(ExactIndex):
         anew = codes is None or (self._outgrown(codes) and whole <= _LONGEST_WAIT)
         cost = whole if codes is None or anew else (self.slots - codes.end) * share * CODING_SECONDS
         scan = self.slots * share * (_SCAN_SECONDS if count < SMALLEST_BATCH else count * _MULTIPLY_SECONDS)
-        if cost > min(_LONGEST_WAIT, self._scanned_seconds + scan) or self._coding.locked():  # by the background
+        if cost > min(_LONGEST_WAIT, self._scanned_seconds + scan) or not self.make_codes(
+            vectors, anew=anew, wait=False
+        ):
             self._scanned_seconds += scan
             return None
-        made = self.make_codes(vectors, anew=anew)
-        return self.codes if made and self.codes is not None and self.codes.end == self.slots else None
+        return self.codes if self.codes is not None and self.codes.end == self.slots else None
 
     # --- searching ------------------------------------------------------------------------------------------
 
@@ -175,8 +247,13 @@ class CertifiedIndex(ExactIndex):
         dead: Mask | None = None,
     ) -> tuple[list[tuple[Slots, Float64]], int]:
         """As ``search``, and how many of the queries were answered by codes, not by a scan."""
-        few = self.slots < FEWEST_ROWS_FOR_A_BATCH
-        codes = None if few else self._codes_that_pay(vectors, len(queries), k, among)
+        pays = self.slots >= FEWEST_ROWS_FOR_A_BATCH and self._codes_pay_for(
+            len(queries), k, _number_of(among, dead), gathered=among is not None
+        )
+        if pays and self._outcomes.are_poor:
+            self._outcomes.leave_out(len(queries))
+            pays = False
+        codes = self._codes_for(vectors, len(queries)) if pays else None
         if codes is None:
             return super().search(vectors, queries, k, order, among=among, dead=dead), 0
         parts, mask = self._parts(codes, among, dead)
@@ -184,25 +261,17 @@ class CertifiedIndex(ExactIndex):
             found: list[tuple[Slots, Float64] | None] = [None] * len(queries)
             if len(queries) >= SMALLEST_BATCH:
                 blocks = [block if slots is None else block.pick(slots - block.first) for block, slots in parts]
-                found = nearest_to_each(codes, blocks, vectors, queries, k, order, mask, self.distance)
+                found = nearest_to_each(codes, blocks, vectors, queries, k, order, mask)
                 parts = [(block, None) for block in blocks]
             left = [number for number, nearest in enumerate(found) if nearest is None]
-            for number in left:
-                found[number] = self._nearest_by_codes(codes, parts, vectors, queries[number], k, order, mask)
-                if found[number] is None and len(left) > _TRIED:  # nor will they for the others
-                    break
-            left = [number for number, nearest in enumerate(found) if nearest is None]
+            if len(left) < SMALLEST_BATCH:  # else one product for all of them is faster
+                for number in left:
+                    found[number] = self._nearest_by_codes(codes, parts, vectors, queries[number], k, order, mask)
+                left = [number for number in left if found[number] is None]
+            self._outcomes.note(len(queries), len(left))
             scanned = iter(super().search(vectors, queries[left], k, order, among=among, dead=dead) if left else ())
             nearest_to_all = [next(scanned) if nearest is None else nearest for nearest in found]
             return nearest_to_all, len(queries) - len(left)
-
-    def _codes_that_pay(self, vectors: Matrix, count: int, k: int, among: Slots | None) -> Codes | None:
-        allowed = self.slots if among is None else len(among)
-        if among is not None and allowed <= FEW_ALLOWED:
-            return None
-        if k > LARGEST_WANTED * allowed or not codes_pay(self.slots, self.dimension, count):
-            return None
-        return self._codes_for(vectors, count)
 
     def _parts(self, codes: Codes, among: Slots | None, dead: Mask | None) -> tuple[list[Part], Mask | None]:
         """What is to be bounded, and a mask of the slots to pass over."""
@@ -254,7 +323,8 @@ class CertifiedIndex(ExactIndex):
         asked = np.asarray(query, np.float32)
         if not np.array_equal(asked, query) or not self._largest_norm <= _LARGEST_NORM:
             return slots
-        cosine, l2 = self.distance.scale_is_inverse_norm, self.distance.bias_is_half_square
+        form = form_of(self.distance.space)
+        cosine, l2 = form.of_directions, form.of_differences
         if cosine:
             self.prepare(vectors)
             asked = np.asarray(query / np.linalg.norm(query.astype(np.float64)), np.float32)
@@ -283,6 +353,13 @@ class CertifiedIndex(ExactIndex):
         worst = np.partition(values + errors, k - 1)[k - 1]
         left: Slots = slots[~(values - errors > np.nextafter(worst, np.float32(np.inf)))]
         return left
+
+
+def _number_of(among: Slots | None, dead: Mask | None) -> int | None:
+    """How many slots may be returned; None: all."""
+    if among is not None:
+        return len(among)
+    return None if dead is None else len(dead) - int(np.count_nonzero(dead))
 
 
 class _LowerBounds:

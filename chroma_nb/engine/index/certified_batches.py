@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from chroma_nb.engine.arrays import Float32, Float64, Ints, Mask, Slots
 from chroma_nb.engine.index.codes import SLACK, Block, Codes, Queries, rounded_up
-from chroma_nb.engine.index.distances import Distance, norm_of, of_pairs
+from chroma_nb.engine.index.distances import norm_of
 from chroma_nb.engine.index.int8_products import PackedQueries
 from chroma_nb.engine.threads import Halt, in_parts
 from chroma_nb.types import Matrix
@@ -32,8 +33,6 @@ _GROUP: Final = 16
 #: Rows of the sample, at least, and for each result wanted.
 _SAMPLE: Final = 2_048
 _SAMPLE_PER_RESULT: Final = 8
-#: A batch wants at most one in so many rows.
-_LARGEST_SHARE: Final = 64
 #: Rows found for one query beyond which it leaves the batch.
 _MOST_FOUND: Final = 4_096
 #: Pairs of row and query measured at a time: what stays in the cache takes a third less of a batch than 2,048 do.
@@ -54,6 +53,9 @@ class _Found:
     queries: Ints
     lower: Float32
     upper: Float32
+
+    def __len__(self) -> int:
+        return len(self.slots)
 
     def __getitem__(self, chosen: Ints | Mask) -> _Found:
         return _Found(self.slots[chosen], self.queries[chosen], self.lower[chosen], self.upper[chosen])
@@ -80,17 +82,11 @@ def nearest_to_each(
     k: int,
     order: Slots,
     dead: Mask | None,
-    distance: Distance,
 ) -> list[tuple[Slots, Float64] | None]:
     """The k nearest slots of ``blocks`` to each query; None where codes say too little."""
-    count = sum(map(len, blocks)) if dead is None else len(dead) - int(dead.sum())
     found: list[tuple[Slots, Float64] | None] = []
     for start in range(0, len(queries), _QUERIES):
-        some = queries[start : start + _QUERIES]
-        if k * _LARGEST_SHARE > count:
-            found += [None] * len(some)
-        else:
-            found += _Batch(codes, blocks, vectors, some, k, order, dead, distance).nearest()
+        found += _Batch(codes, blocks, vectors, queries[start : start + _QUERIES], k, order, dead).nearest()
     return found
 
 
@@ -106,10 +102,9 @@ class _Batch:
         k: int,
         order: Slots,
         dead: Mask | None,
-        distance: Distance,
     ) -> None:
         self._blocks, self._vectors, self._k, self._order, self.dead = blocks, vectors, k, order, dead
-        self._space, self._wanted = distance.space, queries.astype(np.float64)
+        self._of_pairs, self._wanted = codes.frame.form.of_pairs, queries.astype(np.float64)
         self._lengths = np.array([norm_of(query) for query in self._wanted])
         self._most = max(_MOST_FOUND, _SAMPLE_PER_RESULT * k)
         self.queries = Queries(codes, queries)
@@ -129,7 +124,7 @@ class _Batch:
 
         def scan(first: int, last: int) -> None:
             """Some blocks, one after the other: what one shows narrows the next."""
-            mine: list[_Found] = []
+            mine = [_Found.joined([])]  # first what is kept, behind it what was found since
             for block in self._blocks[first:last]:
                 _Scan(self, block).run(mine)
             found.extend(mine)
@@ -167,23 +162,24 @@ class _Batch:
         return found[(found.lower <= self.limits[found.queries]) & ~self._left[found.queries]]
 
     def _limits_of_a_sample(self) -> Float32:
-        """From each query's k rows of least bound in a sample, spread over all rows: files are often sorted."""
+        """From each query's k rows of least upper bound in a sample, spread over all rows: files are often sorted."""
         rows = [np.arange(len(block)) for block in self._blocks]
         if self.dead is not None:
             rows = [np.flatnonzero(~self.dead[block.first : block.end]) for block in self._blocks]
         stride = max(1, sum(map(len, rows)) // max(_SAMPLE, _SAMPLE_PER_RESULT * self._k))
-        slots, bounds = [], []
+        uppers = []
         for block, places in zip(self._blocks, rows, strict=True):
             sample = block.pick(places[::stride])
             if len(sample):
-                products = self.packed.products(sample.codes)
+                products, margins = self.packed.products(sample.codes), self.queries.margins(block)
                 out = np.empty(products.shape, np.float32)
-                slots.append(sample.slots(np.arange(len(sample))))
-                bounds.append(lower_bounds(sample, products, self.queries.margins(block), self.inverse, out))
-        lowest = _lowest(np.concatenate(bounds), self._k)
-        which = np.repeat(np.arange(self.count), self._k)
-        distances = self._distances(np.concatenate(slots)[lowest].ravel(), which).reshape(lowest.shape)
-        return self._over_steps(self.queries.keys(distances.max(axis=1)))
+                lower = lower_bounds(sample, products, margins, self.inverse, out)
+                scales, biases = sample.scales[:, None], sample.biases[:, None]
+                uppers.append(upper_bounds(lower, scales, biases, margins, self.inverse))
+        if sum(map(len, uppers)) < self._k:
+            return np.full(self.count, _INFINITE)
+        kth = np.partition(np.concatenate(uppers), self._k - 1, axis=0)[self._k - 1]
+        return self._over_steps(np.nextafter(kth, _INFINITE).astype(np.float64) * self.queries.steps)
 
     def _kth(self, values: Float64 | Float32, which: Ints) -> Float64:
         """The k-th least of the values of each query, rounded up; infinite where there are fewer."""
@@ -205,15 +201,14 @@ class _Batch:
         for start in range(0, len(slots), _MEASURED):
             part = slice(start, start + _MEASURED)
             rows = self._vectors[slots[part]].astype(np.float64)
-            distances[part] = of_pairs(self._space, rows, self._wanted[which[part]], self._lengths[which[part]])
+            distances[part] = self._of_pairs(rows, self._wanted[which[part]], self._lengths[which[part]])
         return distances
 
     def _measured(self, found: _Found) -> list[tuple[Slots, Float64] | None]:
         """The result of each query from what was found for all."""
-        found = found[np.lexsort((found.lower, found.queries))]
-        starts = np.searchsorted(found.queries, np.arange(self.count + 1))
-        first = np.arange(len(found.slots)) - starts[found.queries] < self._k
-        distances = np.full(len(found.slots), np.inf)
+        found = found[np.argsort(found.queries.astype(np.uint8), kind="stable")]
+        first = found.lower <= self._kth(found.lower, found.queries)[found.queries]
+        distances = np.full(len(found), np.inf)
         distances[first] = self._distances(found.slots[first], found.queries[first])
         self._lower_limits(self._over_steps(self.queries.keys(self._kth(distances[first], found.queries[first]))))
         second = ~first & (found.lower <= self.limits[found.queries])
@@ -222,10 +217,10 @@ class _Batch:
         found, distances = found[seen], distances[seen]
         nearest = np.lexsort((self._order[found.slots], distances, found.queries))
         slots, distances = found.slots[nearest], distances[nearest]
-        starts = np.searchsorted(found.queries, np.arange(self.count + 1))
+        starts = np.searchsorted(found.queries, np.arange(self.count + 1)).tolist()
         return [
             None if left or stop - start < self._k else (slots[start:stop][: self._k], distances[start:stop][: self._k])
-            for left, start, stop in zip(self._left.tolist(), starts.tolist(), starts[1:].tolist(), strict=False)
+            for left, (start, stop) in zip(self._left.tolist(), pairwise(starts), strict=True)
         ]
 
 
@@ -245,21 +240,17 @@ class _Scan:
         """Add what is within the limits to ``found``, and lower them by it."""
         batch, block = self._batch, self._block
         out, room = np.empty((_ROWS, batch.count), np.float32), batch.packed.room(_ROWS)
-        pairs = 0
         for start in range(0, len(block), _ROWS):
             if batch.halt.is_asked:
                 return
             part = slice(start, min(start + _ROWS, len(block)))
             products = batch.packed.products(block.codes[part], room)
             more = self._within(part, products, out[: part.stop - start])
-            if len(more.slots):
+            if len(more):
                 found.append(more)
-                pairs += len(more.slots)
-            if pairs > _PAIRS_BEFORE_NARROWING * batch.count:
+            # What is found must outweigh what is kept: else the same pairs were sorted again and again.
+            if sum(map(len, found[1:])) > max(_PAIRS_BEFORE_NARROWING * batch.count, len(found[0])):
                 batch.narrow(found)
-                pairs = 0
-        if pairs:
-            batch.narrow(found)
 
     def _within(self, part: slice, products: Any, out: Float32) -> _Found:
         """The pairs of these rows and queries whose bound is within the limits."""
@@ -277,9 +268,8 @@ class _Scan:
             live = lower < np.inf
             rows, which, lower = rows[live], which[live], lower[live]
         places = rows + part.start
-        upper = lower + (2 + 1e-5) * block.scales[places] * self._margins[which]
-        upper += (2.1 * SLACK) * np.abs(block.biases[places]) * batch.inverse[which]
-        upper[np.isneginf(lower)] = np.inf  # a row that is not coded says nothing
+        scales, biases = block.scales[places], block.biases[places]
+        upper = upper_bounds(lower, scales, biases, self._margins[which], batch.inverse[which])
         if shift is not None:
             lower = lower + shift[which]
             upper += shift[which] + np.float32(self._spread or 0.0) * batch.inverse[which]
@@ -303,18 +293,12 @@ def lower_bounds(
     return out
 
 
-def _lowest(bounds: Float32, k: int) -> Slots:
-    """For each query (column) the rows of its k least bounds, shape (queries, k)."""
-    rows, queries = bounds.shape
-    width = rows // _GROUP
-    if 2 * k <= width:  # k groups hold k rows at or below the k-th least minimum
-        minima = bounds[: width * _GROUP].reshape(_GROUP, width, queries).min(axis=0).T
-        groups = np.argpartition(minima, k - 1, axis=1)[:, :k]
-        places = (groups[:, :, None] + np.arange(_GROUP) * width).reshape(queries, -1)
-    else:
-        places = np.broadcast_to(np.arange(rows), (queries, rows))
-    values = bounds[places, np.arange(queries)[:, None]]
-    return np.take_along_axis(places, np.argpartition(values, k - 1, axis=1)[:, :k], axis=1)
+def upper_bounds(lower: Float32, scales: Float32, biases: Float32, margins: Float32, inverse: Float32) -> Float32:
+    """What the keys / t are not above whose ``lower`` / t these are."""
+    upper: Float32 = lower + (2 + 1e-5) * scales * margins
+    upper += (2.1 * SLACK) * np.abs(biases) * inverse
+    upper[np.isneginf(lower)] = np.inf  # a row that is not coded says nothing
+    return upper
 
 
 def _at_most(bounds: Float32, limits: Float32) -> tuple[Slots, Ints]:

@@ -45,6 +45,7 @@ from typing import Final
 import numpy as np
 
 from chroma_nb.engine.arrays import Float32, Float64, Mask, Slots
+from chroma_nb.engine.index.distances import DISTANCES, InCodes
 from chroma_nb.engine.index.int8_products import Int8
 from chroma_nb.engine.threads import Halt, in_parts
 from chroma_nb.types import Matrix
@@ -89,8 +90,8 @@ class Frame:
     @classmethod
     def chosen_for(cls, space: str, sample: Float64, rows: int) -> Frame:
         """The frame for a collection of which ``sample`` (n, d) are some vectors that are not zero."""
-        dimension = sample.shape[1]
-        if space == "cosine":
+        dimension, directions = sample.shape[1], form_of(space).of_directions
+        if directions:
             sample = sample * _inverse(_lengths(sample))[:, None]
         centre = sample.mean(axis=0)
         spread = float(np.square(sample - centre).sum()) / len(sample)
@@ -99,18 +100,23 @@ class Frame:
         if centred:
             sample = sample - centre
         largest = max(float(np.abs(sample).max()), np.sqrt(square) * 2.0**-24 if centred else 0.0)
-        exponent = -int(np.ceil(np.log2(largest))) if space != "cosine" and largest > 0 else 0
+        exponent = -int(np.ceil(np.log2(largest))) if not directions and largest > 0 else 0
         rotation = _rotation_that_pays(sample)
         return cls(space, dimension, exponent, centre if centred else None, rotation, rows)
 
     @property
+    def form(self) -> InCodes:
+        """Which of the formulas is used."""
+        return form_of(self.space)
+
+    @property
     def has_half_squares(self) -> bool:
         """Whether B is |x'|^2 / 2."""
-        return self.space == "l2" or (self.space == "cosine" and self.centre is not None)
+        return self.form.of_differences or (self.form.of_directions and self.centre is not None)
 
     def shifted(self, vectors: Float64) -> Float64:
         """(x - c) 2^k of each row, cosine: x/|x| - c; not turned yet."""
-        if self.space == "cosine":
+        if self.form.of_directions:
             vectors = vectors * _inverse(_lengths(vectors))[:, None]
         if self.centre is not None:
             vectors = vectors - self.centre
@@ -223,6 +229,14 @@ class Codes:
 _EMPTY: Final = Block(np.empty((0, 0), np.int8), np.empty(0, np.float32), np.empty(0, np.float32), 0.0, 0.0, 0.0, 0)
 
 
+def form_of(space: str) -> InCodes:
+    """How codes bound the distances of a space: ``distances.py`` says so, and ``certified.py`` asks it before."""
+    form = DISTANCES[space].in_codes
+    if form is None:
+        raise ValueError(f"there are no codes for {space!r}")
+    return form
+
+
 def sample_of(vectors: Matrix, slots: Slots) -> Float64:
     """Some of the vectors of ``slots``, spread over all."""
     chosen = slots[:: max(1, len(slots) // _SAMPLE)][:_SAMPLE]
@@ -298,12 +312,12 @@ def _encode(frame: Frame, vectors: Matrix, codes: Int8, scales: Float32, biases:
 
 def _biases(frame: Frame, given: Float64, shifted: Float64, squares: Float64) -> Float64:
     """B of each row."""
-    if frame.space == "ip":
-        return np.zeros(len(given)) if frame.centre is None else -(shifted @ np.ldexp(frame.centre, frame.exponent))
     if not frame.has_half_squares:
-        return np.zeros(len(given))
+        if frame.centre is None:
+            return np.zeros(len(given))
+        return -(shifted @ np.ldexp(frame.centre, frame.exponent))
     half = squares / 2
-    if frame.space == "cosine":
+    if frame.form.of_directions:
         half[~given.any(axis=1)] += 0.5
     return half
 
@@ -326,7 +340,7 @@ class Queries:
         turned = frame.turned(shifted)
         largest = np.abs(turned).max(axis=1)
         self.usable: Mask = largest <= _LARGEST_QUERY
-        if frame.space == "cosine":
+        if frame.form.of_directions:
             self.usable &= wanted.any(axis=1)
         steps = np.maximum(largest / 127, _FINEST_QUERY)
         if not self.usable.all():
@@ -342,16 +356,13 @@ class Queries:
         self._lengths = np.sqrt(self._squares)
         self._constant, self._slack = self._of_distances(codes, wanted)
 
-    def __len__(self) -> int:
-        return len(self.steps)
-
     def _of_distances(self, codes: Codes, wanted: Float64) -> tuple[Float64, Float64]:
         """What is added to a distance (of the frame's scale) to get its key, and what rounding may add to that."""
         frame, count = self.frame, len(wanted)
         if frame.has_half_squares:
-            return -self._squares / 2, self._squares + (16.0 if frame.space == "cosine" else 0.0)
+            return -self._squares / 2, self._squares + (16.0 if frame.form.of_directions else 0.0)
         scale = np.ldexp(1.0, 2 * frame.exponent)
-        if frame.space == "cosine":
+        if frame.form.of_directions:
             return np.full(count, -1.0), np.full(count, 16.0)
         centre = np.zeros(frame.dimension) if frame.centre is None else frame.centre
         away = np.ldexp(float(np.linalg.norm(centre)), frame.exponent)
@@ -366,7 +377,7 @@ class Queries:
     def keys(self, distances: Float64) -> Float64:
         """The key of a row at this distance, one a query."""
         scaled = np.ldexp(distances, 2 * self.frame.exponent) if self.frame.exponent else distances
-        return (scaled / 2 if self.frame.space == "l2" else scaled) + self._constant
+        return (scaled / 2 if self.frame.form.of_differences else scaled) + self._constant
 
     def limits(self, keys: Float64) -> Float64:
         """A row whose key is above this is farther, as float64 computes it, than any row whose key is ``keys``.

@@ -48,20 +48,6 @@ def inner_product(rows: Float64, query: Float64) -> Float64:
     return 1.0 - _dot(rows, query)
 
 
-def of_pairs(space: str, rows: Float64, queries: Float64, lengths: Float64) -> Float64:
-    """The distance of each row to the query beside it: bit for bit what the formulas above give.
-
-    ``lengths``: those of ``queries``, by ``norm_of``; cosine needs them.
-
-    >>> of_pairs("l2", np.array([[3.0, 4.0], [3.0, 4.0]]), np.array([[0.0, 0.0], [3.0, 0.0]]), np.zeros(2))
-    array([25., 16.])
-    """
-    if space == "l2":
-        return squared_l2(rows, queries)
-    dots: Float64 = np.einsum("ij,ij->i", rows, queries)
-    return 1.0 - dots if space == "ip" else _one_minus(dots, np.linalg.norm(rows, axis=1) * lengths)
-
-
 def norm_of(query: Float64) -> float:
     """|q|.
 
@@ -83,11 +69,40 @@ def _dot(rows: Float64, query: Float64) -> Float64:
     return dots
 
 
+def _squared_l2_of_pairs(rows: Float64, queries: Float64, lengths: Float64) -> Float64:
+    return squared_l2(rows, queries)
+
+
+def _cosine_of_pairs(rows: Float64, queries: Float64, lengths: Float64) -> Float64:
+    return _one_minus(np.einsum("ij,ij->i", rows, queries), np.linalg.norm(rows, axis=1) * lengths)
+
+
+def _inner_product_of_pairs(rows: Float64, queries: Float64, lengths: Float64) -> Float64:
+    dots: Float64 = np.einsum("ij,ij->i", rows, queries)
+    return 1.0 - dots
+
+
+@dataclass(frozen=True)
+class InCodes:
+    """How 8-bit codes bound a distance (the formulas: ``codes.py``).
+
+    ``of_directions``: rows and queries are brought to length 1, and the distance is 1 - x . q; else it is
+    |x - q|^2 (``of_differences``) or 1 - x . q of the vectors as they are.
+    ``of_pairs``: the distance of each row to the query beside it, bit for bit what ``Distance.of`` gives for one query;
+    its third argument is the length of each query, by ``norm_of``.
+    """
+
+    of_directions: bool
+    of_differences: bool
+    of_pairs: Callable[[Float64, Float64, Float64], Float64]
+
+
 @dataclass(frozen=True)
 class Distance:
     """A space: its name, its formula, whether a scan needs norms as bias or as scale, and the graph's own space.
 
-    A graph of inner products holds vectors of length 1 where the scale is the inverse norm.
+    A graph of inner products holds vectors of length 1 where the scale is the inverse norm. ``in_codes``: how codes
+    bound it; None: it is always scanned, as a distance that is a function of one of ours (an angle) has to be.
     """
 
     space: Space
@@ -95,11 +110,33 @@ class Distance:
     bias_is_half_square: bool
     scale_is_inverse_norm: bool
     in_graph: Literal["l2", "ip"]
+    in_codes: InCodes | None = None
 
 
 #: One row a space.
 DISTANCES: dict[str, Distance] = {
-    "l2": Distance("l2", squared_l2, bias_is_half_square=True, scale_is_inverse_norm=False, in_graph="l2"),
-    "cosine": Distance("cosine", cosine, bias_is_half_square=False, scale_is_inverse_norm=True, in_graph="ip"),
-    "ip": Distance("ip", inner_product, bias_is_half_square=False, scale_is_inverse_norm=False, in_graph="ip"),
+    "l2": Distance(
+        "l2",
+        squared_l2,
+        bias_is_half_square=True,
+        scale_is_inverse_norm=False,
+        in_graph="l2",
+        in_codes=InCodes(of_directions=False, of_differences=True, of_pairs=_squared_l2_of_pairs),
+    ),
+    "cosine": Distance(
+        "cosine",
+        cosine,
+        bias_is_half_square=False,
+        scale_is_inverse_norm=True,
+        in_graph="ip",
+        in_codes=InCodes(of_directions=True, of_differences=False, of_pairs=_cosine_of_pairs),
+    ),
+    "ip": Distance(
+        "ip",
+        inner_product,
+        bias_is_half_square=False,
+        scale_is_inverse_norm=False,
+        in_graph="ip",
+        in_codes=InCodes(of_directions=False, of_differences=False, of_pairs=_inner_product_of_pairs),
+    ),
 }

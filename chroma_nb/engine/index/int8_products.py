@@ -13,31 +13,54 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb._optional import is_being_imported
 from chroma_nb.engine.arrays import Float32
 
 Int8 = npt.NDArray[np.int8]
 
 
-@cache
 def library() -> Any | None:
     """The library, or None where it is not installed or knows no instructions of this processor.
 
-    In plain C it takes twice to twenty times as long as numpy's float32.
+    In plain C it takes twice to twenty times as long as numpy's float32. None, too, for a call in the middle of the
+    import itself (of a signal handler, a finalizer); the next one has it.
 
     >>> library() is None or callable(library().dots_packed)
     True
     """
     try:
+        return _imported()
+    except _NotNowError:
+        return None
+
+
+class _NotNowError(Exception):
+    """This thread is in the middle of importing the library."""
+
+
+@cache
+def _imported() -> Any | None:
+    try:
         import numkong
     except (ImportError, OSError):
         return None
-    known = {name for name, there in numkong.get_capabilities().items() if there}
-    return numkong if known - {"serial"} else None
+    if is_being_imported(numkong):
+        raise _NotNowError
+    return numkong if _instructions(numkong) - {"serial"} else None
 
 
 def available() -> bool:
     """Whether products can be computed here; ``CHROMA_NB_NO_CODES=1`` in the environment says no."""
     return os.environ.get("CHROMA_NB_NO_CODES") != "1" and library() is not None
+
+
+@cache
+def beat_float32() -> bool:
+    """Whether many rows times many queries take less time than numpy's product of float32.
+
+    With AVX2 alone (the library's "haswell") they take as long; one query gains all the same: it waits for memory.
+    """
+    return bool(_instructions(_needed()) - {"serial", "haswell"})
 
 
 def products(query: Int8, rows: Int8) -> Float32:
@@ -68,6 +91,11 @@ class PackedQueries:
             self._library.dots_packed(rows, self._packed, out=room)
             return np.asarray(room)
         return np.asarray(self._library.dots_packed(rows, self._packed))
+
+
+def _instructions(library: Any) -> frozenset[str]:
+    """What the library uses of this processor, by its names."""
+    return frozenset(name for name, there in library.get_capabilities().items() if there)
 
 
 def _needed() -> Any:

@@ -41,7 +41,7 @@ class CodeSource:
         if snapshot.vectors is None or not memory.searchable:
             return None
         index = snapshot.exact_index()
-        if not codes_pay(memory.next_slot, index.dimension):
+        if not codes_pay(row.parameters.space, memory.next_slot, index.dimension):
             return None
         staged = records.first_slot(snapshot.connection, row.number, row.hidden)
         crcs = np.zeros(memory.next_slot, np.uint32)
@@ -50,7 +50,7 @@ class CodeSource:
             crcs[found[:, 0]] = found[:, 1]
         return cls(row, index, snapshot.matrix, crcs, memory.next_slot if staged is None else staged)
 
-    def load(self, cache: Path, *, mapped: bool) -> bool:
+    def load(self, cache: Path, cancelled: Callable[[], bool], *, mapped: bool) -> bool:
         """Take what the cache has, where there are no codes yet; ``mapped``: maps of its files can be trusted."""
         if self.index.codes is not None:
             return False
@@ -64,6 +64,7 @@ class CodeSource:
             self.crcs,
             row.seq,
             mapped=mapped,
+            cancelled=cancelled,
         )
         return found is not None and self.index.adopt(found)
 

@@ -33,19 +33,21 @@ class Search:
         started = time.perf_counter()
         allowed = self._allowed(ids, filter)
         filtered = time.perf_counter()
-        graph, exact = self._graph_state(), memory.exact
+        exact, count = memory.exact, None if allowed is None else len(allowed)
+        gathered = count is not None and planner.is_gathered(allowed=count, live=memory.searchable)
         plan = planner.plan(
             live=memory.searchable,
-            allowed=None if allowed is None else len(allowed),
+            allowed=count,
             k=k,
             queries=len(queries),
-            graph=graph,
-            codes=exact is not None and exact.codes is not None and exact.has_codes_for(len(queries)),
+            graph=self._graph_state(),
+            codes=exact is not None and exact.has_codes_for(len(queries), k, count, gathered=gathered),
         )
         found = self._search(plan, queries, min(k, memory.searchable), allowed)
+        by_codes = self.steps.pop("by_codes", 0)
         self.steps.update(
-            method="codes" if self.steps.pop("by_codes", 0) else plan.method,
-            reason=plan.reason,
+            method="codes" if by_codes else plan.method,
+            reason=plan.reason if by_codes or plan.reason != planner.PROVED else self._why_no_codes(),
             records=memory.live,
             allowed=memory.live if allowed is None else len(allowed),
             ef=plan.ef or None,
@@ -56,6 +58,13 @@ class Search:
         if memory.searchable < memory.live:
             self.steps["without_vector"] = memory.live - memory.searchable
         return [(memory.row_of_slot[slots], distances) for slots, distances in found]
+
+    def _why_no_codes(self) -> str:
+        """Why a search was scanned in the end for which there were codes."""
+        exact = self.snapshot.exact_index()
+        if exact.codes is None or exact.codes.end < exact.slots:
+            return "the codes of new records are not made yet"
+        return "codes left too many records to measure"
 
     def _allowed(self, ids: Sequence[str] | None, filter: Where | None) -> Ints | None:
         """The slots that may be returned; None: all."""

@@ -36,6 +36,10 @@ BATCH_ROWS: Final = 50_000
 #: With codes a graph is for single queries (fewer than CODED_BATCH), over so many records.
 CODED_BATCH: Final = 3
 CODED_ROWS: Final = 100_000
+#: Results of a query that does not say how many.
+USUAL_RESULTS: Final = 10
+#: Why there is no graph where codes are as good.
+PROVED: Final = "codes prove the result as fast"
 #: Share of a build's estimated cost that exact searches may cost before it is started.
 SHARE_OF_BUILD: Final = 0.1
 #: Seconds a build costs per vector of 384 dimensions (one thread).
@@ -81,7 +85,9 @@ def plan(
             return Plan("scan", refusal)
         return Plan("graph", f"{live} records, graph ready", k, effort(k, graph))
     share = allowed / live
-    exactly = Plan("gather" if share < GATHER_SHARE else "scan", f"the filter leaves {allowed} of {live}")
+    exactly = Plan(
+        "gather" if is_gathered(allowed=allowed, live=live) else "scan", f"the filter leaves {allowed} of {live}"
+    )
     if graph is None or refusal or share < FILTER_SHARE or allowed <= ALWAYS_EXACT:
         return exactly
     candidates = min(live, int(OVERFETCH * k / share) + 1)
@@ -92,7 +98,7 @@ def plan(
 
 def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, codes: bool) -> str:
     if codes and (queries >= CODED_BATCH or live < CODED_ROWS):
-        return "codes prove the result as fast"
+        return PROVED
     if graph is None:
         return "no graph yet"
     if k > LARGEST_SHARE * live:
@@ -104,6 +110,11 @@ def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, cod
     if queries >= BATCH and live < BATCH_ROWS:
         return f"{queries} queries at once over {live} records"
     return ""
+
+
+def is_gathered(*, allowed: int, live: int) -> bool:
+    """Whether so few of the records pass the filter that only these are looked at."""
+    return allowed < GATHER_SHARE * live
 
 
 def is_close(*, tail: int, live: int) -> bool:

@@ -145,10 +145,8 @@ def insert(
 ) -> None:
     """Write new records: ids, slots, norms, crcs, documents, uris and metadata (JSON), a column each."""
     keys = (positions | collection << POSITION_BITS).tolist()
-    _writing(
-        connection,
-        _INSERT_STAGED if staged else _INSERT,
-        zip(keys, repeat(collection, len(keys)), *columns, strict=True),
+    connection.executemany(
+        _INSERT_STAGED if staged else _INSERT, zip(keys, repeat(collection, len(keys)), *columns, strict=True)
     )
 
 
@@ -290,24 +288,24 @@ def update_texts(
     connection: sqlite3.Connection, collection: int, field: str, rows: Iterable[tuple[str | None, int]]
 ) -> None:
     """Set the documents or uris of records: (text, position)."""
-    _writing(connection, _SET_TEXT[field], _keyed(collection, rows))
+    connection.executemany(_SET_TEXT[field], _keyed(collection, rows))
 
 
 def update_metadatas(connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[bytes | None, int]]) -> None:
     """Set the metadata of records: (JSON, position)."""
-    _writing(connection, _SET_METADATA, _keyed(collection, rows))
+    connection.executemany(_SET_METADATA, _keyed(collection, rows))
 
 
 def update_vectors(
     connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[int, float, int, int]]
 ) -> None:
     """Say where the new vectors of records lie: (slot, norm, crc, position)."""
-    _writing(connection, _SET_VECTOR, _keyed(collection, rows))
+    connection.executemany(_SET_VECTOR, _keyed(collection, rows))
 
 
 def update_slots(connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[int, int]]) -> None:
     """Renumber slots (compaction): (slot, position)."""
-    _writing(connection, _SET_SLOT, _keyed(collection, rows))
+    connection.executemany(_SET_SLOT, _keyed(collection, rows))
 
 
 _SET_TEXT: Final = {
@@ -384,13 +382,3 @@ _UNREADABLE: Final = (
     "SELECT id FROM records WHERE key BETWEEN ? AND ? AND metadata IS NOT NULL "
     "AND NOT json_valid(CAST(metadata AS TEXT))"
 )
-
-
-def _writing(connection: sqlite3.Connection, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-    try:
-        connection.executemany(statement, rows)
-    except UnicodeEncodeError as error:
-        raise InvalidArgumentError(
-            f"expected text that can be written as UTF-8, got a lone surrogate "
-            f"at character {error.start} of {error.object[:40]!r}"
-        ) from None

@@ -46,7 +46,7 @@ class VectorStores:
             held = self._open.get(row.number)
             if held is not None and held[0] == row.generation:
                 return held[1]
-            store = VectorFile(
+            store = VectorFile.open(
                 self._path(row), row.dimension, create=False, read_only=self._read_only, mapped=self.mapped
             )
             return self._hold(row, store)
@@ -57,18 +57,14 @@ class VectorStores:
             array = self._arrays[row.number, row.generation] = MemoryVectors(dimension)
             return array
         with self._opening:
-            return self._hold(row, VectorFile(self._path(row), dimension, create=True, mapped=self.mapped))
+            return self._hold(row, VectorFile.open(self._path(row), dimension, create=True, mapped=self.mapped))
 
     def next(self, row: CollectionRow, dimension: int) -> VectorStore:
         """The store a compaction writes to: under a name of its own until it is finished."""
         if self._directory is None:
             return MemoryVectors(dimension)
-        while True:
-            name = f"{file_name(row.id, row.generation + 1)}.{os.urandom(8).hex()}{TEMPORARY}"
-            store = VectorFile(self._directory / name, dimension, create=True, mapped=self.mapped)
-            if store.claim():
-                return store
-            store.close()  # another process, sweeping, came between
+        final = self._directory / file_name(row.id, row.generation + 1)
+        return VectorFile.draft(final, dimension, mapped=self.mapped)
 
     def adopt(self, row: CollectionRow, store: VectorStore) -> None:
         """Know a finished copy as the next generation; a file has its name by now."""

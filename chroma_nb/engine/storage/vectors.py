@@ -91,32 +91,51 @@ class MemoryVectors:
 class VectorFile:
     """One generation of a collection's vectors on disk."""
 
-    def __init__(
-        self, path: Path, dimension: int, *, create: bool, read_only: bool = False, mapped: bool = True
-    ) -> None:
-        """``create``: make the file when it is not there; else its absence is FileNotFoundError.
-
-        A symbolic link is not followed: InternalError, as for anything else that cannot be opened.
-        """
+    def __init__(self, path: Path, dimension: int, descriptor: int, *, new: bool, mapped: bool) -> None:
+        """``descriptor``: of the file, which is ``open``; it is owned from now on."""
         self.path = path
         self.dimension = dimension
         self._row_bytes = 4 * dimension
         self._mapped = mapped
         self._view = np.empty((0, dimension), np.float32)
-        self._new = create
+        self._new = new
+        self._descriptor: int | None = descriptor
+        # Whoever still reads an old generation keeps it open; the last one to let go closes it.
+        self._close_descriptor = weakref.finalize(self, os.close, descriptor)
+        self._close_descriptor.atexit = False
+
+    @classmethod
+    def open(
+        cls, path: Path, dimension: int, *, create: bool, read_only: bool = False, mapped: bool = True
+    ) -> VectorFile:
+        """``create``: make the file when it is not there; else its absence is FileNotFoundError.
+
+        A symbolic link is not followed: InternalError, as for anything else that cannot be opened.
+        """
         flags = os.O_RDONLY if read_only else os.O_RDWR | (os.O_CREAT if create else 0)
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         try:
             if create:
                 path.parent.mkdir(mode=0o700, exist_ok=True)
-            self._descriptor: int | None = os.open(path, flags, 0o600)
+            descriptor = os.open(path, flags, 0o600)
         except FileNotFoundError:
             raise
         except OSError as error:
             raise refusals.explained(error, path, cannot="open") from error
-        # Whoever still reads an old generation keeps it open; the last one to let go closes it.
-        self._close_descriptor = weakref.finalize(self, os.close, self._descriptor)
-        self._close_descriptor.atexit = False
+        return cls(path, dimension, descriptor, new=create, mapped=mapped)
+
+    @classmethod
+    def draft(cls, path: Path, dimension: int, *, mapped: bool = True) -> VectorFile:
+        """A new file beside ``path``, where its rows will belong; until it is closed nobody sweeps it."""
+
+        def name() -> Path:
+            return path.with_name(f"{path.name}.{os.urandom(8).hex()}{TEMPORARY}")
+
+        try:
+            draft, descriptor = locks.create_claimed(name)
+        except OSError as error:
+            raise refusals.explained(error, path, cannot="open") from error
+        return cls(draft, dimension, descriptor, new=True, mapped=mapped)
 
     def write(self, first_slot: int, rows: Matrix) -> None:
         """Put ``rows`` at the slots from ``first_slot`` on; raises InternalError when the disk is full."""
@@ -184,10 +203,6 @@ class VectorFile:
             if not count:
                 raise _DamagedError(f"{self.path} ended at byte {offset} while it was read")
             offset += count
-
-    def claim(self) -> bool:
-        """Say, until it is closed, that it is being written; False when another was about to remove it."""
-        return locks.claim(self._open_descriptor()) and self.is_linked()
 
     def is_linked(self) -> bool:
         """Whether the file still has its name (nobody has removed it)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -13,14 +12,15 @@ from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.memory import row_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.engine.search.background import GraphBuilder, lacks_codes, wants_graph
 from chroma_nb.engine.search.coding import CodeSource
 from chroma_nb.engine.search.graph import GraphSource
+from chroma_nb.engine.search.index_builder import IndexBuilder, lacks_codes, wants_graph
 from chroma_nb.engine.storage import cache_files, catalog, directory, migrations
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import truncated_journal
 from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.engine.transactions import staging, verification
+from chroma_nb.engine.transactions.cache import Cache
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.engine.transactions.running import Transactions
 from chroma_nb.errors import ChromaError, InternalError, _MissingError, _NoRoomError
@@ -31,10 +31,10 @@ SMALLEST_WASTE: Final = 1 << 20
 
 
 class Maintenance:
-    """The upkeep of one database. ``cache`` is the directory of saved graphs, None for a database in memory."""
+    """The upkeep of one database. ``cache`` is None for a database in memory."""
 
-    def __init__(self, transactions: Transactions, builder: Callable[[], GraphBuilder], cache: Path | None) -> None:
-        """``builder`` gives the builder of graphs there is now: a forked child makes its own."""
+    def __init__(self, transactions: Transactions, builder: Callable[[], IndexBuilder], cache: Cache | None) -> None:
+        """``builder`` gives the builder of indexes there is now: a forked child makes its own."""
         self._transactions = transactions
         self._builder = builder
         self._cache = cache
@@ -91,8 +91,7 @@ class Maintenance:
             return False
         stores.forget(row.number, before=row.generation + 1)
         if self._cache is not None:
-            had_graph |= graph_files.drop(self._cache, row.id, before=row.generation + 1)
-            cache_files.drop(self._cache, row.id, before=row.generation + 1)
+            had_graph |= graph_files in self._cache.drop(row.id, before=row.generation + 1)
 
         def tell(now: Snapshot) -> None:
             self._builder().compacted(now.row, now.memory, at_once=had_graph)
@@ -121,7 +120,7 @@ class Maintenance:
         rows = self._transactions.read(catalog.all_collections)
         self.sweep(keep_previous=False)
         if self._cache is not None:
-            cache_files.forget_rows(self._cache)  # ids of records that were deleted since
+            cache_files.forget_rows(self._cache.directory)  # ids of records that were deleted since
         room.give_back()
         for row in sorted(rows, key=lambda row: row.record_count * (row.dimension or 0)):
             try:
@@ -157,8 +156,7 @@ class Maintenance:
             self._transactions.room.give_up()
             self.sweep(keep_previous=False)
             if self._cache is not None:
-                graph_files.drop(self._cache, row.id)
-                cache_files.drop(self._cache, row.id)
+                self._cache.drop(row.id)
             return self.compact(UUID(row.id))
 
     def verify(self) -> list[str]:
@@ -189,8 +187,8 @@ class Maintenance:
         """Make what a collection lacks: the file of its rows and its codes first, which are soon made."""
 
         def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool]:
-            dimension, memory = snapshot.row.dimension, snapshot.memory
-            return memory.lacks_stored_rows(), lacks_codes(dimension, memory), wants_graph(dimension, memory)
+            row, memory = snapshot.row, snapshot.memory
+            return memory.lacks_stored_rows(), lacks_codes(row, memory), wants_graph(row, memory)
 
         rows, codes, graph = self._transactions.read_collection(collection_id, lacks)
         if rows:
@@ -207,7 +205,7 @@ class Maintenance:
         row, memory, rows = self._transactions.read_collection(
             collection_id, lambda snapshot: (snapshot.row, snapshot.memory, snapshot.stored_rows())
         )
-        sha256 = row_files.save(rows, self._cache, row.id, row.generation)
+        sha256 = row_files.save(rows, self._cache.directory, row.id, row.generation)
         if sha256 is None:
             return False
 
@@ -219,7 +217,7 @@ class Maintenance:
         try:
             self._transactions.write(note)
         except _MissingError:  # deleted meanwhile: nothing names the file
-            cache_files.drop(self._cache, row.id)
+            self._cache.drop(row.id)
             raise
         self._drop_if_outdated(self._cache, row)
         memory.lock.write(lambda: memory.is_stored(row.generation, rows.seq))
@@ -231,14 +229,14 @@ class Maintenance:
         if source is None:
             return False
         if self._cache is not None:
-            source.load(self._cache, mapped=self._transactions.stores.mapped)
+            source.load(self._cache.directory, cancelled, mapped=self._transactions.stores.mapped)
         if not source.make(cancelled):
             return False
         if self._cache is not None and not self._transactions.connections.read_only:
             with contextlib.suppress(ChromaError):  # they are in place, saved or not
                 if not self._transactions.durable:  # codes must not outlive the commits that gave vectors their slots
                     self._transactions.write(migrations.renumber, durable=True)
-                source.save(self._cache)
+                source.save(self._cache.directory)
                 self._drop_if_outdated(self._cache, source.row)
         return True
 
@@ -247,7 +245,7 @@ class Maintenance:
         source = self._transactions.read_collection(collection_id, GraphSource.of)
         if source is None:
             return False
-        graph = None if self._cache is None else source.load(self._cache)
+        graph = None if self._cache is None else source.load(self._cache.directory)
         fresh = graph is None
         graph = graph or source.build(cancelled)
         memory = self._transactions.memories.get(source.row.number)
@@ -260,11 +258,12 @@ class Maintenance:
             with contextlib.suppress(ChromaError):  # it is in place, saved or not
                 if not self._transactions.durable:  # a graph must not outlive the commits that gave it its slots
                     self._transactions.write(migrations.renumber, durable=True)
-                graph_files.save(graph, self._cache, source.row.id, source.row.generation, source.row.seq, graph.covers)
-                self._drop_if_outdated(self._cache, source.row)
+                row = source.row
+                graph_files.save(graph, self._cache.directory, row.id, row.generation, row.seq, graph.covers)
+                self._drop_if_outdated(self._cache, row)
         return True
 
-    def _drop_if_outdated(self, cache: Path, row: CollectionRow) -> None:
+    def _drop_if_outdated(self, cache: Cache, row: CollectionRow) -> None:
         """Remove what was saved for a collection that was deleted or compacted meanwhile."""
 
         def generation(connection: Connection) -> int | None:
@@ -272,8 +271,7 @@ class Maintenance:
             return None if found is None else int(found[0])
 
         if self._transactions.read(generation) != row.generation:
-            graph_files.drop(cache, row.id, before=row.generation + 1)
-            cache_files.drop(cache, row.id, before=row.generation + 1)
+            cache.drop(row.id, before=row.generation + 1)
 
     # --- files --------------------------------------------------------------------------------------------------------
 
@@ -296,15 +294,13 @@ class Maintenance:
             rows = catalog.all_collections(connection)
             self._transactions.stores.sweep(rows, keep_previous=keep_previous)
             if self._cache is not None:
-                generations = {row.id: row.generation for row in rows}
-                graph_files.sweep(self._cache, generations)
-                cache_files.sweep(self._cache, generations)
+                self._cache.sweep({row.id: row.generation for row in rows})
 
         self._transactions.connections.write(sweep)
 
     def sweep_if_needed(self) -> None:
-        """As ``sweep``, when there is a file that no collection names, or a saved graph, or saved codes."""
-        cached = self._cache is not None and (graph_files.exist(self._cache) or cache_files.exist(self._cache))
+        """As ``sweep``, when there is a file that no collection names, or something in the cache."""
+        cached = self._cache is not None and self._cache.has_files()
         if cached or self._transactions.stores.orphans():
             self.sweep()
 
@@ -316,10 +312,9 @@ class Maintenance:
             staging.sweep(staged, at / "vectors", partial(self._transactions.room.freeing, write))
 
     def drop_what_is_derived(self) -> None:
-        """Make room of what can be made again: saved graphs, and older generations of vectors."""
+        """Make room of what can be made again: graphs, codes, rows, and older generations of vectors."""
         if self._cache is not None:
-            graph_files.clear(self._cache)
-            cache_files.clear(self._cache)
+            self._cache.clear()
         self.sweep(keep_previous=False)
 
 

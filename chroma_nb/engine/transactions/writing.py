@@ -106,8 +106,7 @@ class Writing(Snapshot):
         slots, norms, crcs = self._store_vectors(given.embeddings, self.row.next_slot)
         next_slot = self.row.next_slot + len(slots)
         self._insert(given, positions, slots, norms, crcs, staged=True)
-        if self.on_disk and self.vectors is not None:
-            pending.sync_if_due(self.connection, self.row, self.vectors, next_slot, now=self.durable)
+        self._sync_vectors(next_slot)
         catalog.advance(
             self.connection,
             self.row,
@@ -118,8 +117,7 @@ class Writing(Snapshot):
             dimension=self.row.dimension,
         )
         staged = staging.noted(self.row, session.name, first, first + len(given) - 1)
-        dimension = self.row.dimension if self.vectors is None else self.vectors.dimension
-        catalog.set_staged(self.connection, self.row, staged, dimension=dimension)
+        catalog.set_staged(self.connection, self.row, staged, dimension=self._dimension)
 
     def publish(self, session: Staging, *, update: bool, gone: Container[str] = ()) -> Edited:
         """Let the records of ``session`` count. An id that exists is passed over, or with ``update`` changed.
@@ -277,8 +275,7 @@ class Writing(Snapshot):
         return rows[there], slots, norms
 
     def _committed(self, delta: Delta, touched: Ints, *, added: int) -> Delta:
-        if self.on_disk and self.vectors is not None and delta.next_slot > self.row.next_slot:
-            pending.sync_if_due(self.connection, self.row, self.vectors, delta.next_slot, now=self.durable)
+        self._sync_vectors(delta.next_slot)
         changelog.record(self.connection, self.row.number, delta.seq, touched)
         catalog.advance(
             self.connection,
@@ -287,9 +284,21 @@ class Writing(Snapshot):
             next_position=self.row.next_position + added,
             next_slot=delta.next_slot,
             record_count=self.row.record_count + added - len(delta.removed_rows),
-            dimension=self.row.dimension if self.vectors is None else self.vectors.dimension,
+            dimension=self._dimension,
         )
         return delta
+
+    @property
+    def _dimension(self) -> int | None:
+        """The collection's dimension, which the first vectors set."""
+        if self.row.dimension is not None or self.vectors is None:
+            return self.row.dimension
+        return self.vectors.dimension
+
+    def _sync_vectors(self, next_slot: int) -> None:
+        """Sync the vectors of this call, where that is due; one that has none does not open their file."""
+        if self.on_disk and next_slot > self.row.next_slot and self.vectors is not None:
+            pending.sync_if_due(self.connection, self.row, self.vectors, next_slot, now=self.durable)
 
     def _store_new(self, given: Records, there: Mask, first_slot: int) -> tuple[Ints, Float64, Sequence[int]]:
         """Slots, norms and checksums of new records, in which those that are not ``there`` have rows of NaN."""

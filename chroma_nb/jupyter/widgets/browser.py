@@ -5,7 +5,7 @@ What they show is decided in ``browser_state.py``; a change of records is made b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import ipywidgets
@@ -27,7 +27,8 @@ from chroma_nb.jupyter.widgets.question_form import QuestionForm
 from chroma_nb.jupyter.widgets.record import NewRecord, RecordPanel
 from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.jupyter.widgets.status import StatusLine
-from chroma_nb.types import Json, Where, WhereDocument
+from chroma_nb.jupyter.widgets.style import STYLE
+from chroma_nb.types import Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -79,12 +80,12 @@ class Browser(Displayed):
         return self.state.selection
 
     @property
-    def where(self) -> Json | None:
+    def where(self) -> Where | None:
         """The filter on metadata that is shown, as ``get`` and ``query`` take it."""
         return self.state.where
 
     @property
-    def where_document(self) -> Json | None:
+    def where_document(self) -> WhereDocument | None:
         """The filter on documents that is shown, as ``get`` and ``query`` take it."""
         return self.state.where_document
 
@@ -97,7 +98,7 @@ class Browser(Displayed):
         """Read again: what others wrote appears."""
         with self.state.lock:
             self.state.refresh()
-            self.question.filters.offer(self.state.keys)  # before the page, as at the beginning
+            self.question.offer(self.state.keys)  # before the page, as at the beginning
             self._show()
 
     def __repr__(self) -> str:
@@ -121,9 +122,8 @@ class Browser(Displayed):
             status,
             lambda: self.deletion.ask(self.selection.ids),
         )
-        self.record = RecordPanel(self.state, self._run_and_show, lambda id: status.run(lambda: self._open(id)))
-        self.record.delete.on_click(lambda _: self.deletion.ask([self.record.record.id] if self.record.record else []))
-        self.new = NewRecord(self.state, self._run_and_show)
+        self.record = RecordPanel(self.state, status, open=self._open, delete=self.deletion.ask, changed=self._show)
+        self.new = NewRecord(self.state, status, changed=self._show)
         self.export = ExportForm(self.state, status)
         self.widget = self._arranged()
 
@@ -140,7 +140,7 @@ class Browser(Displayed):
         )
         whole = ipywidgets.VBox(
             [
-                ipywidgets.HTML(page_table.STYLE, layout={"display": "none"}),
+                ipywidgets.HTML(STYLE, layout={"display": "none"}),
                 ipywidgets.HBox([self.title, tools], layout=APART),
                 *self.question.widgets,
                 self.grid.widget,
@@ -154,17 +154,6 @@ class Browser(Displayed):
         return whole.add_class("chroma-nb-browser")
 
     # --- Doing ---
-    def _run_and_show(self, step: Callable[[], str | None]) -> None:
-        """Run the step, then show the page as it is now."""
-
-        def both() -> str | None:
-            """The step, and the page after it."""
-            said = step()
-            self._show()
-            return said
-
-        self.status.run(both)
-
     def _ask(self, **parts: object) -> None:
         """Another question; if it fails, the one before stays."""
         before, number = self.state.question, self.state.number

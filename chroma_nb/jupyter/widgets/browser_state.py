@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from chroma_nb._optional import require
 from chroma_nb.cells import is_missing
-from chroma_nb.collection import Client, Collection, pages, sampled, slices
+from chroma_nb.collection import Client, Collection, sampled
 from chroma_nb.jupyter import subset
 from chroma_nb.jupyter.widgets.changes import Changes, read_records
 from chroma_nb.jupyter.widgets.filters import SAMPLE, Key, both, compiled, observe
@@ -22,6 +22,7 @@ from chroma_nb.jupyter.widgets.listing import COUNTED, Listing, look_up
 from chroma_nb.jupyter.widgets.pages import PAGE_SIZE, Page, page_count
 from chroma_nb.jupyter.widgets.question import Order, Question
 from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.paging import pages, slices
 from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Record, Records
 from chroma_nb.results import GetResult
 from chroma_nb.types import Metadata, Options, Where, WhereDocument
@@ -169,9 +170,7 @@ class BrowserState:
         """The records with these ids in this order; Chroma returns them in its own."""
         if not ids:
             return NO_RECORDS
-        found = Records.of_result(self.collection.get(ids=list(ids), include=list(include)))
-        row_of = {id_: row for row, id_ in enumerate(found.ids)}
-        return found.take([row_of[id_] for id_ in ids if id_ in row_of])
+        return Records.of_result(self.collection.get(ids=list(ids), include=list(include))).in_order_of(ids)
 
     # --- What the question finds ---
     def _found(self, filters: Options) -> Listing:

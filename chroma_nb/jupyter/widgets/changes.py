@@ -16,7 +16,7 @@ from chroma_nb.records import FIELDS, Record, Records
 from chroma_nb.tables import batches
 from chroma_nb.tables._sync.syncing import apply
 from chroma_nb.tables.plan import SyncPlan
-from chroma_nb.types import Json, Metadata, Options, Vector
+from chroma_nb.types import Metadata, MetadataValue, Options, Vector
 
 #: Records deleted at once; all of them are kept for the undo.
 DELETED_AT_ONCE = 1_000
@@ -29,8 +29,7 @@ def read_records(collection: Collection, ids: Sequence[str], include: Sequence[s
     if not ids:
         return []
     found = collection.get(ids=list(ids), include=list(include))
-    records = {record.id: record for record in Records.of_result(found).rows()}
-    return [records[id_] for id_ in ids if id_ in records]
+    return list(Records.of_result(found).in_order_of(ids).rows())
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def _difference(old: Record, new: Record) -> Options:
     if new.document is not None and new.document != old.document:
         arguments["documents"] = [new.document]
     had, has = old.metadata or {}, new.metadata or {}
-    metadata: Json = {
+    metadata: dict[str, MetadataValue] = {
         key: value for key, value in has.items() if key not in had or (type(had[key]), had[key]) != (type(value), value)
     }
     metadata |= dict.fromkeys(had.keys() - has.keys())

@@ -9,11 +9,11 @@ import ipywidgets
 
 from chroma_nb.collection import Client
 from chroma_nb.display.markup import Html, block, visible
-from chroma_nb.jupyter.widgets import page_table
 from chroma_nb.jupyter.widgets.browser import Browser
 from chroma_nb.jupyter.widgets.displayed import Displayed
 from chroma_nb.jupyter.widgets.pages import PAGE_SIZE
 from chroma_nb.jupyter.widgets.status import StatusLine
+from chroma_nb.jupyter.widgets.style import STYLE
 from chroma_nb.jupyter.widgets.tree import ClientTree, TreeView, entries_html
 from chroma_nb.types import Options
 
@@ -36,7 +36,7 @@ class ClientBrowser(Displayed):
         self._tree = ClientTree(client)
         self.tree = TreeView(self._tree, self.status, self.open)
         self._place = ipywidgets.VBox([])
-        style = ipywidgets.HTML(page_table.STYLE, layout={"display": "none"})
+        style = ipywidgets.HTML(STYLE, layout={"display": "none"})
         head = ipywidgets.VBox([style, self.tree.widget, self.status.widget])
         head.add_class("chroma-nb-browser")
         self.widget = ipywidgets.VBox([head, self._place], layout={"grid_gap": "8px"})

@@ -1,4 +1,4 @@
-"""The question that a browser asks before it deletes records."""
+"""The question that a view asks before it deletes records."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ class DeleteQuestion:
     def __init__(self, status: StatusLine, delete: Callable[[Sequence[str]], object]) -> None:
         self._delete = delete
         self._ids: Sequence[str] = ()
-        self._text = ipywidgets.HTML()
-        self.confirm = button("Delete", "trash", "Delete now; it can be undone", status, self._agreed)
+        self.text = ipywidgets.HTML()
+        self.confirm = button("Yes, delete", "trash", None, status, self._agreed)
         self.confirm.button_style = "danger"
-        self.keep = button("Keep", "", "Delete nothing", status, self.withdraw)
-        self.widget = ipywidgets.HBox([self._text, self.confirm, self.keep], layout={"display": "none"})
+        self.keep = button("No", "", "Delete nothing", status, self.withdraw)
+        self.widget = ipywidgets.HBox([self.text, self.confirm, self.keep], layout={"display": "none"})
 
-    def ask(self, ids: Sequence[str]) -> None:
-        """Ask about these records; without any there is nothing to ask."""
+    def ask(self, ids: Sequence[str], note: str = "Undo brings them back.") -> None:
+        """Ask about these records, with a ``note`` on what follows; without any there is nothing to ask."""
         self._ids = ids
         what = f"record {ids[0]!r}" if len(ids) == 1 else f"{len(ids):,} records"
-        self._text.value = fragment(f"<b>Delete {escape(what, 120)}?</b>&nbsp;") if ids else ""
+        asked = f'<div role="status"><b>Delete {escape(what, 120)}?</b> {escape(note)}&nbsp;</div>'
+        self.text.value = fragment(asked) if ids else ""
+        self.confirm.description = f"Yes, delete {len(ids):,}"
         show(self.widget, ids)
 
     def withdraw(self) -> None:

@@ -24,13 +24,14 @@ class Displayed:
     def _ipython_display_(self) -> None:
         """The static block first, as an output of its own; the live widget hides it while it lives.
 
-        One output with both forms would show neither after reopening: the front end takes the widget.
+        One output with both forms would show neither after reopening: the front end takes the widget. A terminal,
+        which shows text only, finds it once, beside the widget.
         """
         from IPython.display import display
 
         name = f"chroma-nb-static-{zlib.crc32(repr(self).encode()):08x}-{next(_DISPLAYS)}"
         static = f'<div class="{name}">{self._static()}</div>'
-        display({"text/html": static, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+        display({"text/html": static}, raw=True)  # type: ignore[no-untyped-call]
         hide = ipywidgets.HTML(f"<style>.{name}{{display:none}}</style>", layout={"display": "none"})
         live = ipywidgets.VBox([hide, self.widget])
         bundle = live._repr_mimebundle_()

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from chroma_nb.collection import IDS_PER_CALL, Client, Collection, by_ids, slices, values_by_key
+from chroma_nb.collection import Client, Collection, values_by_key
 from chroma_nb.jupyter import subset
 from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes, read_records
 from chroma_nb.jupyter.widgets.filters import SAMPLE, observe, typed
 from chroma_nb.jupyter.widgets.pages import page_count
 from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.paging import IDS_PER_CALL, by_ids, slices
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
 from chroma_nb.records import FIELDS, Record, Records

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Final
 
 import ipywidgets
 
 from chroma_nb.display.markup import Html, escape, visible
+from chroma_nb.jupyter.widgets.controls import button, show
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, operations
-from chroma_nb.types import Json, Where, WhereDocument
+from chroma_nb.jupyter.widgets.status import StatusLine
+from chroma_nb.types import Options, Where, WhereDocument
 
 _JOINTS = ("and", "or")
 #: Seconds without a key pressed, after which a value counts without Enter, too.
@@ -32,7 +33,7 @@ class Typed(ipywidgets.Combobox):  # type: ignore[misc]
         self.observe(lambda _: self._typed(), "value")
         self.on_msg(lambda widget, said, buffers: self._enter() if said.get("event") == "submit" else None)
 
-    def set_state(self, sync_data: Json) -> None:
+    def set_state(self, sync_data: Options) -> None:
         """What the page says."""
         self._in_page = True
         try:
@@ -66,13 +67,12 @@ class FilterBuilder:
         self,
         keys: Mapping[str, Key],
         on_change: Callable[[tuple[FilterRow, ...]], object],
-        lock: AbstractContextManager[object],
+        status: StatusLine,
     ) -> None:
-        self._keys, self._on_change, self._lock = keys, on_change, lock
+        self._keys, self._on_change, self._status = keys, on_change, status
         self._rows: list[_Row] = []
         self._told: tuple[FilterRow, ...] = ()
-        self.add = ipywidgets.Button(description="Add filter", icon="filter", tooltip="Add a condition on metadata")
-        self.add.on_click(lambda _: self.add_row())
+        self.add = button("Add filter", "filter", "Add a condition on metadata", status, self.add_row)
         self._list = ipywidgets.VBox()
         self.widget = ipywidgets.VBox([self._list])
 
@@ -87,7 +87,7 @@ class FilterBuilder:
 
     def add_row(self) -> None:
         """An empty row."""
-        self._rows.append(_Row(self._keys, self._tell, self._remove, first=not self._rows))
+        self._rows.append(self._row(None, first=not self._rows))
         self._show()
 
     def clear(self) -> None:
@@ -99,26 +99,37 @@ class FilterBuilder:
         """Show these rows, without a call of ``on_change``. Incomplete rows stay if these are the last call's."""
         rows = tuple(rows)
         if rows != self._told:
-            made = (_Row(self._keys, self._tell, self._remove, not place, row) for place, row in enumerate(rows))
-            self._rows, self._told = list(made), rows
+            self._rows = [self._row(row, first=not place) for place, row in enumerate(rows)]
+            self._told = rows
             self._show()
+
+    def _row(self, row: FilterRow | None, *, first: bool) -> _Row:
+        return _Row(self._keys, self._status, self._tell, self._remove, first, row)
 
     def _remove(self, row: _Row) -> None:
         self._rows.remove(row)
         if self._rows:
             self._rows[0].begins()
         self._show()
-        self._tell()
+        self._tell_if_changed()
 
     def _show(self) -> None:
         self._list.children = [row.widget for row in self._rows]
 
     def _tell(self) -> None:
-        with self._lock:
-            complete = tuple(row for row in self.rows if row.value != "")
-            if complete != self._told:
-                self._told = complete
-                self._on_change(complete)
+        """After a change in a row: nothing is said on the status line where nothing is asked."""
+        with self._status.lock:
+            if self._complete() != self._told:
+                self._status.run(self._tell_if_changed)
+
+    def _tell_if_changed(self) -> None:
+        complete = self._complete()
+        if complete != self._told:
+            self._told = complete
+            self._on_change(complete)
+
+    def _complete(self) -> tuple[FilterRow, ...]:
+        return tuple(row for row in self.rows if row.value != "")
 
 
 class _Row:
@@ -127,17 +138,18 @@ class _Row:
     def __init__(
         self,
         keys: Mapping[str, Key],
+        status: StatusLine,
         on_change: Callable[[], None],
         on_remove: Callable[[_Row], None],
         first: bool,
-        row: FilterRow | None = None,
+        row: FilterRow | None,
     ) -> None:
         if row is not None and row.key != DOCUMENT and row.key not in keys:
             keys = {**keys, row.key: Key(row.key, "mixed")}
         self._keys = {DOCUMENT: Key(DOCUMENT, "document"), **keys}
         choices = [*((visible(name)[:60], name) for name in keys), ("(document)", DOCUMENT)]
         self.joint = _labelled("Joined by", _JOINTS, "How it goes with the condition before", "140px")
-        self.joint.layout.display = "none" if first else None
+        show(self.joint, not first)
         self.key = _labelled("Key", choices, "Metadata key", "210px")
         self.operation = _labelled("Comparison", (), "Comparison", "230px")
         self.operand = Typed(
@@ -149,12 +161,12 @@ class _Row:
             style={"description_width": "initial"},
             layout={"width": "260px"},
         )
-        self.remove = ipywidgets.Button(icon="times", tooltip="Remove this condition", layout={"width": "36px"})
+        self.remove = button("", "times", "Remove this condition", status, lambda: on_remove(self))
+        self.remove.layout.width = "36px"
         self._fill(row)
         self.key.observe(lambda _: self._offer(), "value")
         for control in (self.joint, self.key, self.operation):
             control.observe(lambda _: on_change(), "value")
-        self.remove.on_click(lambda _: on_remove(self))
         self.widget = ipywidgets.HBox([self.joint, self.key, self.operation, self.operand, self.remove])
         self.widget.add_class("chroma-nb-row")
 
@@ -173,7 +185,7 @@ class _Row:
     def begins(self) -> None:
         """It is the first row now, joined to nothing."""
         self.joint.value = "and"
-        self.joint.layout.display = "none"
+        show(self.joint, False)
 
     def _offer(self) -> None:
         """What the chosen key can be asked, and some of its values."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import ipywidgets
 
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.controls import FLOW, button
 from chroma_nb.jupyter.widgets.filter_builder import FilterBuilder, where_html
+from chroma_nb.jupyter.widgets.filters import Key
 from chroma_nb.jupyter.widgets.question import Order, Question
 from chroma_nb.jupyter.widgets.status import Filled, StatusLine
 
@@ -19,16 +20,21 @@ class QuestionForm(Filled):
     def __init__(self, state: BrowserState, status: StatusLine, ask: Callable[..., object]) -> None:
         super().__init__(status)
         self._state, self._ask = state, ask
-        self._shown = Question()
+        self._shown: Question | None = Question()
         self.contains = _search_box("In document", "text, letter for letter")
         self.meaning = _search_box("By meaning", "a question or a topic")
         self.follow(self.contains, lambda text: ask(contains=text))
         self.follow(self.meaning, lambda text: ask(meaning=text))
         self.clear = button("Clear", "eraser", "No search, no filter, stored order", status, self._clear)
-        self.filters = FilterBuilder(state.keys, lambda rows: status.run(lambda: ask(rows=rows)), state.lock)
+        self.filters = FilterBuilder(state.keys, lambda rows: ask(rows=rows), status)
         self.where = ipywidgets.HTML()
         boxes = ipywidgets.HBox([self.contains, self.meaning, self.filters.add, self.clear], layout=FLOW)
         self.widgets = [boxes, self.filters.widget, self.where]
+
+    def offer(self, keys: Mapping[str, Key]) -> None:
+        """Other keys to filter by. What was typed and could not be asked is not shown again."""
+        self._shown = None
+        self.filters.offer(keys)
 
     def show(self) -> None:
         """The boxes show the question, also one asked from Python."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import ipywidgets
 import numpy as np
 
-from chroma_nb.display.markup import Html, escape, facts, fragment, number, plain, shortened, visible
+from chroma_nb.display.markup import Html, escape, facts, fragment, kind, number, plain, shortened, visible
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
+from chroma_nb.jupyter.widgets.controls import button, show
+from chroma_nb.jupyter.widgets.status import StatusLine
 from chroma_nb.records import Record
-from chroma_nb.types import Json, Metadata, Vector
+from chroma_nb.types import Metadata, Vector
 
 #: Characters of a document that are shown; numbers of an embedding; neighbours.
 _DOCUMENT, _NUMBERS, NEIGHBOURS = 20_000, 6, 5
@@ -24,7 +27,7 @@ def record_html(record: Record) -> Html:
     if record.document is not None:
         pairs.append(("document", escape(record.document, _DOCUMENT)))
     pairs += [
-        (key, f'{escape(plain(value), 2_000)} <span class="dim">{escape(_kind(value))}</span>')
+        (key, f'{escape(plain(value), 2_000)} <span class="dim">{escape(kind(value))}</span>')
         for key, value in sorted((record.metadata or {}).items())
     ]
     if record.uri is not None:
@@ -32,10 +35,6 @@ def record_html(record: Record) -> Html:
     if record.embedding is not None:
         pairs.append(("embedding", _embedding(record.embedding)))
     return fragment(facts(f"Record {shortened(visible(record.id), 120)}", pairs))
-
-
-def _kind(value: object) -> str:
-    return f"list of {_kind(value[0])}" if isinstance(value, list) and value else type(value).__name__
 
 
 def _embedding(embedding: Vector | None) -> Html:
@@ -51,14 +50,14 @@ def metadata_text(metadata: Metadata | None) -> str:
     return json.dumps(dict(metadata or {}), ensure_ascii=False, indent=2, sort_keys=True)
 
 
-def metadata_of(text: str) -> Json:
+def metadata_of(text: str) -> Metadata:
     """Metadata from JSON. ValueError says where the text is not valid.
 
     >>> metadata_of('{"year": 2020}')
     {'year': 2020}
     """
     try:
-        value = json.loads(text or "{}", parse_constant=_refuse)
+        value: Metadata = json.loads(text or "{}", parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise ValueError(
             'expected metadata as JSON, such as {"year": 2020}; '
@@ -75,27 +74,36 @@ def _refuse(constant: str) -> None:
 
 
 class RecordPanel:
-    """``show(record)`` opens it, ``close()`` hides it. ``do`` runs a step and shows its text, or what went wrong."""
+    """``show(record)`` opens it, ``close()`` hides it.
+
+    ``open(id)`` is called for a click on a neighbour, ``delete(ids)`` to ask, ``changed()`` after the record was saved.
+    """
 
     def __init__(
-        self, state: BrowserState, do: Callable[[Callable[[], str | None]], None], on_open: Callable[[str], object]
+        self,
+        state: BrowserState,
+        status: StatusLine,
+        *,
+        open: Callable[[str], object],
+        delete: Callable[[Sequence[str]], object],
+        changed: Callable[[], object],
     ) -> None:
-        self._state, self._do, self._on_open = state, do, on_open
+        self._state, self._status, self._open, self._changed = state, status, open, changed
         self.record: Record | None = None
         self._html = ipywidgets.HTML()
         self._near = ipywidgets.VBox()
-        self.close_button = ipywidgets.Button(description="Close record", icon="times", tooltip="Close the record")
-        self.close_button.on_click(lambda _: self.close())
+        self.close_button = button("Close record", "times", "Close the record", status, self.close)
         self.document = ipywidgets.Textarea(description="Document", layout={**_WIDE, "height": "110px"})
         self.metadata = ipywidgets.Textarea(description="Metadata", layout={**_WIDE, "height": "110px"})
-        self.save = ipywidgets.Button(
-            description="Save",
-            icon="check",
-            button_style="primary",
-            tooltip="Save; a changed document is embedded anew",
+        self.save = button("Save", "check", "Save; a changed document is embedded anew", status, self._save)
+        self.save.button_style = "primary"
+        self.delete = button(
+            "Delete…",
+            "trash",
+            "Delete this record; asks first",
+            status,
+            lambda: delete([self.record.id] if self.record else []),
         )
-        self.save.on_click(lambda _: do(self._save))
-        self.delete = ipywidgets.Button(description="Delete…", icon="trash", tooltip="Delete this record; asks first")
         self._near.add_class("chroma-nb-near")
         side_by_side = ipywidgets.HBox(
             [self._html, self._near], layout={"flex_flow": "row wrap", "grid_gap": "8px 32px"}
@@ -112,23 +120,23 @@ class RecordPanel:
         self._html.value = record_html(record)
         self.document.value, self.metadata.value = record.document or "", metadata_text(record.metadata)
         self._near.children = self._neighbours(self._state.neighbours(record, NEIGHBOURS))
-        self.widget.layout.display = None
+        show(self.widget, True)
 
     def close(self) -> None:
         """Nothing is open."""
         self.record = None
-        self.widget.layout.display = "none"
+        show(self.widget, False)
 
     def _neighbours(self, hits: Sequence[tuple[str, float, str | None]]) -> list[ipywidgets.Widget]:
         if not hits:
             return []
         lines = [ipywidgets.HTML(fragment("<b>Nearest records</b>"))]
         for id_, distance, document in hits:
-            button = ipywidgets.Button(description=shortened(visible(id_), 40), tooltip=f"Open {visible(id_)}")
-            button.on_click(lambda _, id_=id_: self._on_open(id_))
+            shown, hint = shortened(visible(id_), 40), f"Open {visible(id_)}"
+            neighbour = button(shown, "", hint, self._status, partial(self._open, id_))
             text = escape(document or "no document", 120)
             about = ipywidgets.HTML(fragment(f'<span class="number">{number(distance)}</span> {text}'))
-            lines.append(ipywidgets.HBox([button, about], layout={"align_items": "center"}))
+            lines.append(ipywidgets.HBox([neighbour, about], layout={"align_items": "center"}))
         return lines
 
     def _save(self) -> str | None:
@@ -138,29 +146,26 @@ class RecordPanel:
         again = self._state.record(self.record.id)
         if again is not None:
             self.show(again)
+        self._changed()
         return f"Saved: {done}."
 
 
 class NewRecord:
-    """The form for a record that is not there yet."""
+    """The form for a record that is not there yet; ``changed()`` is called when it is made."""
 
-    def __init__(self, state: BrowserState, do: Callable[[Callable[[], str | None]], None]) -> None:
-        self._state = state
+    def __init__(self, state: BrowserState, status: StatusLine, *, changed: Callable[[], object]) -> None:
+        self._state, self._changed = state, changed
         self.id = ipywidgets.Text(description="Id", layout={"width": "340px"})
         self.document = ipywidgets.Textarea(description="Document", layout={**_WIDE, "height": "90px"})
         self.metadata = ipywidgets.Textarea(
             description="Metadata", placeholder='{"year": 2020}', layout={**_WIDE, "height": "60px"}
         )
-        self.create = ipywidgets.Button(
-            description="Create",
-            icon="plus",
-            button_style="primary",
-            tooltip="Add the record; its document is embedded",
-        )
-        self.create.on_click(lambda _: do(self._create))
+        self.create = button("Create", "plus", "Add the record; its document is embedded", status, self._create)
+        self.create.button_style = "primary"
         self.widget = ipywidgets.VBox([self.id, self.document, self.metadata, self.create])
 
     def _create(self) -> str:
         done = self._state.create(self.id.value, self.document.value or None, metadata_of(self.metadata.value))
         self.id.value = self.document.value = self.metadata.value = ""
+        self._changed()
         return f"Done: {done}."

@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from chroma_nb.collection import Collection, by_ids
+from chroma_nb.collection import Collection
 from chroma_nb.display.markup import counted
+from chroma_nb.paging import by_ids
+from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.tables.kinds import ids_among
-from chroma_nb.types import Metadata
 
 if TYPE_CHECKING:
     import pandas
@@ -111,12 +112,10 @@ class Selection:
         """
         if self.collection is None:
             raise ValueError("this selection belongs to no collection; give one: Selection(collection)")
-        found: dict[str, tuple[str | None, Metadata | None]] = {}
-        for part in by_ids(self.collection, self._ids, ["documents", "metadatas"]):
-            found.update(zip(part["ids"], zip(part["documents"], part["metadatas"], strict=True), strict=True))
-        there = [id_ for id_ in self._ids if id_ in found]
-        documents, metadatas = [found[id_][0] for id_ in there], [found[id_][1] for id_ in there]
-        return GetResult(ids=there, documents=documents, metadatas=metadatas).to_df(columns)
+        parts = map(Records.of_result, by_ids(self.collection, self._ids, ["documents", "metadatas"]))
+        found = Records.concat(list(parts)).in_order_of(self._ids)
+        documents, metadatas = found.column("documents"), found.column("metadatas")
+        return GetResult(ids=found.ids, documents=documents, metadatas=metadatas).to_df(columns)
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from chroma_nb import _blocking as blocking
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.records import COLUMNS, Edited, Edits, Records
 from chroma_nb.tables import batches
@@ -82,19 +83,19 @@ class AsyncWriteBuffer:
             await self.stage()
             update = self.verb == "upsert"
             return await self._collection._publish(self._session, others, update=update, embedded=self.embedded)
-        records = self._joined()
+        records = await blocking.run(self._joined)
         if self.verb == "update":
-            records = _rows_that_say_something(records)
             self.count = len(records)
         these: Options = {self.verb: records}
         return await self._collection._edit(replace(others, **these), embedded=self.embedded)
 
     def _joined(self) -> Records:
         try:
-            return Records.concat(self._ready)
+            records = Records.concat(self._ready)
         except InvalidArgumentError as error:
             say_more(error, "nothing was written")
             raise
+        return _rows_that_say_something(records) if self.verb == "update" else records
 
 
 def _rows_that_say_something(records: Records) -> Records:

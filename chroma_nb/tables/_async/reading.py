@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from chroma_nb import _blocking as blocking
-from chroma_nb.collection import AsyncCollection, Cursor, edits_at_once, values_by_key
+from chroma_nb.collection import AsyncCollection, edits_at_once, values_by_key
+from chroma_nb.paging import Cursor
 from chroma_nb.tables import batches, frames
 from chroma_nb.tables._async.editable import AsyncEditable
 from chroma_nb.tables.checks import positive
@@ -96,13 +97,13 @@ async def _warn_of_unknown(
     for start in range(0, len(metadatas), batches.BATCH):
         if not keys_unknown(columns, known):
             return
-        known.update(values_by_key(metadatas[start : start + batches.BATCH]))
+        known.update(await blocking.run(values_by_key, metadatas[start : start + batches.BATCH]))
     cursor = Cursor(batches.BATCH)
     for limit, offset in cursor:
         if not keys_unknown(columns, known):
             return
         page = await collection.get(include=["metadatas"], limit=limit, offset=offset)
-        known.update(values_by_key(page["metadatas"] or ()))
+        known.update(await blocking.run(values_by_key, page["metadatas"] or ()))
         cursor.passed(len(page["ids"]))
     if cursor.read:
         for name in keys_unknown(columns, known):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import cast
 
 from chroma_nb import _blocking as blocking
@@ -41,8 +40,7 @@ async def send(
         sent += len(batch)
         last = batch.ids[-1]
         written += len(batch) if verb == "upsert" else known if verb == "update" else len(batch) - known
-        with contextlib.suppress(Exception):  # a bar must not keep the rest from being written
-            shown.reach(sent)
+        shown.reach(sent)
     return total, written
 
 

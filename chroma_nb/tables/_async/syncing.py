@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import cast
 
 from chroma_nb import _blocking as blocking
-from chroma_nb.collection import AsyncCollection, Cursor, edits_at_once
+from chroma_nb.collection import AsyncCollection, edits_at_once
+from chroma_nb.paging import Cursor
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.tables import batches, rows
 from chroma_nb.tables._async.buffer import AsyncWriteBuffer
@@ -23,7 +24,7 @@ from chroma_nb.tables.batches import pieces, without_empty_metadata
 from chroma_nb.tables.checks import new_without_content, refuse_row_numbers
 from chroma_nb.tables.plan import SyncPlan, laid_over, parts_of, plan_sync
 from chroma_nb.tables.reports import Synced
-from chroma_nb.tables.rows import ColumnOrValues
+from chroma_nb.tables.rows import ColumnOrValues, FrameRecords, OnError
 from chroma_nb.types import Columns
 
 
@@ -46,8 +47,7 @@ async def sync(
     """
     found = await blocking.run(rows.from_frame, frame, partial=True, **columns)
     current = await _state(collection, found.records, page_size)
-    known = frozenset(current["ids"])
-    found = found.without(new_without_content(found.records, known), columns.get("on_error", "raise"))
+    found = await blocking.run(_without_empty, found, current, columns.get("on_error", "raise"))
     unread = [bad.id for bad in found.skipped]
     plan = await blocking.run(plan_sync, found.records, current, delete=delete, unread=unread)
     if found.ids_are_row_numbers:
@@ -61,6 +61,11 @@ async def sync(
         unchanged=plan.unchanged,
         skipped=found.skipped,
     )
+
+
+def _without_empty(found: FrameRecords, current: Columns, on_error: OnError) -> FrameRecords:
+    """The rows that are there, or can be added."""
+    return found.without(new_without_content(found.records, frozenset(current["ids"])), on_error)
 
 
 async def _state(collection: AsyncCollection, wanted: Records, page_size: int | None) -> Columns:
@@ -120,12 +125,10 @@ async def _apply_at_once(buffer: AsyncWriteBuffer, plan: SyncPlan) -> Edited:
 
 async def _apply_in_batches(collection: AsyncCollection, plan: SyncPlan, shown: CallBar) -> Edited:
     """Do what is planned by the collection's own methods: what is deleted without being added again comes last."""
-    cleared = {*plan.without_document, *plan.without_uri}
-    kept = [row for row, name in enumerate(plan.update.ids) if name not in cleared]
-    again = [row for row, name in enumerate(plan.update.ids) if name in cleared]
-    replaced = await _carried_over(collection, plan, plan.update.take(again).pruned())
+    kept, again = await blocking.run(_kept_and_replaced, plan)
+    replaced = await _carried_over(collection, plan, again)
     quiet = CallBar(None, 0)
-    _, updated = await send(collection, "update", plan.update.take(kept).pruned(), quiet, "sync")
+    _, updated = await send(collection, "update", kept, quiet, "sync")
     shown.reach(len(kept))
     _, added = await send(collection, "add", plan.add, quiet, "sync")
     shown.reach(len(kept) + len(plan.add))
@@ -137,6 +140,14 @@ async def _apply_in_batches(collection: AsyncCollection, plan: SyncPlan, shown: 
     return Edited(len(plan.delete), updated + sum(len(old) for old, _ in replaced), added)
 
 
+def _kept_and_replaced(plan: SyncPlan) -> tuple[Records, Records]:
+    """The updates that a collection can do, and those that take a part away."""
+    cleared = {*plan.without_document, *plan.without_uri}
+    kept = [row for row, name in enumerate(plan.update.ids) if name not in cleared]
+    again = [row for row, name in enumerate(plan.update.ids) if name in cleared]
+    return plan.update.take(kept).pruned(), plan.update.take(again).pruned()
+
+
 async def _carried_over(collection: AsyncCollection, plan: SyncPlan, update: Records) -> list[tuple[Records, Records]]:
     """The records that lose a part, in batches: as they are, and whole as they will be."""
     found = []
@@ -144,9 +155,8 @@ async def _carried_over(collection: AsyncCollection, plan: SyncPlan, update: Rec
     for start in range(0, len(update), batches.BATCH_TO_REPLACE):
         some = update.slice(start, start + batches.BATCH_TO_REPLACE).pruned()
         stored = await collection.get(ids=some.ids, include=["documents", "metadatas", "uris", "embeddings"])
-        at = {name: row for row, name in enumerate(some.ids)}
-        places = [at[name] for name in stored["ids"]]
-        if places:
+        if stored["ids"]:
             old = without_empty_metadata(Records.of_result(stored))
-            found.append((old, laid_over(old, some.take(places).pruned(), without_document, without_uri)))
+            new = some.in_order_of(old.ids).pruned()
+            found.append((old, laid_over(old, new, without_document, without_uri)))
     return found

@@ -7,7 +7,7 @@ and an error says what is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -24,8 +24,8 @@ from chroma_nb.tables.batches import Verb, pieces
 from chroma_nb.tables.checks import need_content, only_uris, refuse_repeated, refuse_row_numbers
 from chroma_nb.tables.plan import parts_of, plan_sync
 from chroma_nb.tables.reports import Written
-from chroma_nb.tables.rows import ColumnOrValues
-from chroma_nb.types import Options
+from chroma_nb.tables.rows import ColumnOrValues, FrameRecords, OnError
+from chroma_nb.types import Columns, IDs, Options
 
 
 async def write(
@@ -39,12 +39,21 @@ async def write(
     """
     found = await blocking.run(rows.from_frame, frame, partial=verb == "update", **columns)
     if verb == "upsert":
-        found = found.without(only_uris(found.records), columns.get("on_error", "raise"))
+        found = await blocking.run(_without_only_uris, found, columns.get("on_error", "raise"))
     records = found.records
     if found.ids_are_row_numbers:
         records = await _without_known_row_numbers(collection, verb, records)
     done = await write_records(collection, verb, records, bar=bar)
     return replace(done, skipped=found.skipped)
+
+
+def _without_only_uris(found: FrameRecords, on_error: OnError) -> FrameRecords:
+    """The rows that ``upsert`` can take."""
+    return found.without(only_uris(found.records), on_error)
+
+
+def _fits_memory(records: Records) -> bool:
+    return records.nbytes <= batches.MEMORY_BUDGET
 
 
 async def write_records(
@@ -54,12 +63,13 @@ async def write_records(
     count = len(records.ids)
     if not count:
         return Written(0)
-    complete = records.with_vector().all()
+    complete = bool(records.with_vector().all())
     if not complete:
         await blocking.run(need_content, verb, records)
     if edits_at_once(collection):
         ours = cast("AsyncEditable", collection)
-        if complete and records.nbytes <= batches.MEMORY_BUDGET:  # nothing to embed, and pieces would gain no memory
+        # Where nothing is to be embedded, pieces would gain no memory.
+        if complete and await blocking.run(_fits_memory, records):
             these: Options = {verb: records}
             done = await ours._edit(Edits(**these), embedded=False)
             return _report(verb, count, done.added + done.updated)
@@ -74,7 +84,7 @@ async def write_records(
 async def write_pieces(
     collection: AsyncEditable,
     verb: Verb,
-    given: Iterable[Records],
+    given: Iterator[Records],
     total: int | None,
     *,
     bar: Bar | None = None,
@@ -89,8 +99,9 @@ async def write_pieces(
         async with AsyncWriteBuffer(collection, verb, shown) as buffer:
             waiting: list[Records] = []
             size, seen = 0, set[str]()
-            for one in given:
-                piece = one if checked else await _checked(collection, verb, one, seen)
+            while (piece := await blocking.run(next, given, None)) is not None:
+                if not checked:
+                    piece = await _checked(collection, verb, piece, seen)
                 waiting.append(piece)
                 size += piece.nbytes
                 if size > batches.MEMORY_BUDGET and await buffer.begin_staging():
@@ -105,7 +116,7 @@ async def write_pieces(
 
 async def _checked(collection: AsyncEditable, verb: Verb, piece: Records, seen: set[str]) -> Records:
     """The piece, checked by itself and against the ids of the pieces before it."""
-    need_content(verb, piece)
+    await blocking.run(need_content, verb, piece)
     found = await blocking.run(collection._checked, verb, piece)
     refuse_repeated(verb, seen, found.ids)
     return found
@@ -131,8 +142,17 @@ async def _without_known_row_numbers(collection: AsyncCollection, verb: Verb, re
         if verb == "add":
             refuse_row_numbers(known["ids"])
         else:
-            at = {name: place for place, name in enumerate(some.ids)}
-            there = some.take([at[name] for name in known["ids"]]).pruned()
-            refuse_row_numbers(plan_sync(there, known, delete=False, keep_keys=True).update.ids)
+            refuse_row_numbers(await blocking.run(_changed, some, known))
             there_already.update(known["ids"])
-    return records.take([row for row, name in enumerate(records.ids) if name not in there_already]).pruned()
+    return await blocking.run(_others, records, there_already)
+
+
+def _changed(records: Records, known: Columns) -> IDs:
+    """The ids of the records that an update would change, of those that are ``known``."""
+    there = records.in_order_of(known["ids"]).pruned()
+    return plan_sync(there, known, delete=False, keep_keys=True).update.ids
+
+
+def _others(records: Records, ids: set[str]) -> Records:
+    """The records that have none of these ids."""
+    return records.take([row for row, name in enumerate(records.ids) if name not in ids]).pruned()

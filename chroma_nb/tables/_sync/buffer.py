@@ -82,17 +82,17 @@ class WriteBuffer:
             return self._collection._publish(self._session, others, update=update, embedded=self.embedded)
         records = self._joined()
         if self.verb == "update":
-            records = _rows_that_say_something(records)
             self.count = len(records)
         these: Options = {self.verb: records}
         return self._collection._edit(replace(others, **these), embedded=self.embedded)
 
     def _joined(self) -> Records:
         try:
-            return Records.concat(self._ready)
+            records = Records.concat(self._ready)
         except InvalidArgumentError as error:
             say_more(error, "nothing was written")
             raise
+        return _rows_that_say_something(records) if self.verb == "update" else records
 
 
 def _rows_that_say_something(records: Records) -> Records:

@@ -12,7 +12,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from chroma_nb.collection import Collection, Cursor, edits_at_once, values_by_key
+from chroma_nb.collection import Collection, edits_at_once, values_by_key
+from chroma_nb.paging import Cursor
 from chroma_nb.tables import batches, frames
 from chroma_nb.tables._sync.editable import Editable
 from chroma_nb.tables.checks import positive

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import cast
 
 from chroma_nb.collection import Collection, edits_at_once
@@ -43,8 +42,7 @@ def send(
         sent += len(batch)
         last = batch.ids[-1]
         written += len(batch) if verb == "upsert" else known if verb == "update" else len(batch) - known
-        with contextlib.suppress(Exception):  # a bar must not keep the rest from being written
-            shown.reach(sent)
+        shown.reach(sent)
     return total, written
 
 

@@ -10,7 +10,7 @@ and an error says what is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import cast
 
@@ -26,8 +26,8 @@ from chroma_nb.tables.batches import Verb, pieces
 from chroma_nb.tables.checks import need_content, only_uris, refuse_repeated, refuse_row_numbers
 from chroma_nb.tables.plan import parts_of, plan_sync
 from chroma_nb.tables.reports import Written
-from chroma_nb.tables.rows import ColumnOrValues
-from chroma_nb.types import Options
+from chroma_nb.tables.rows import ColumnOrValues, FrameRecords, OnError
+from chroma_nb.types import Columns, IDs, Options
 
 
 def write(
@@ -41,12 +41,21 @@ def write(
     """
     found = rows.from_frame(frame, partial=verb == "update", **columns)
     if verb == "upsert":
-        found = found.without(only_uris(found.records), columns.get("on_error", "raise"))
+        found = _without_only_uris(found, columns.get("on_error", "raise"))
     records = found.records
     if found.ids_are_row_numbers:
         records = _without_known_row_numbers(collection, verb, records)
     done = write_records(collection, verb, records, bar=bar)
     return replace(done, skipped=found.skipped)
+
+
+def _without_only_uris(found: FrameRecords, on_error: OnError) -> FrameRecords:
+    """The rows that ``upsert`` can take."""
+    return found.without(only_uris(found.records), on_error)
+
+
+def _fits_memory(records: Records) -> bool:
+    return records.nbytes <= batches.MEMORY_BUDGET
 
 
 def write_records(
@@ -56,12 +65,13 @@ def write_records(
     count = len(records.ids)
     if not count:
         return Written(0)
-    complete = records.with_vector().all()
+    complete = bool(records.with_vector().all())
     if not complete:
         need_content(verb, records)
     if edits_at_once(collection):
         ours = cast("Editable", collection)
-        if complete and records.nbytes <= batches.MEMORY_BUDGET:  # nothing to embed, and pieces would gain no memory
+        # Where nothing is to be embedded, pieces would gain no memory.
+        if complete and _fits_memory(records):
             these: Options = {verb: records}
             done = ours._edit(Edits(**these), embedded=False)
             return _report(verb, count, done.added + done.updated)
@@ -76,7 +86,7 @@ def write_records(
 def write_pieces(
     collection: Editable,
     verb: Verb,
-    given: Iterable[Records],
+    given: Iterator[Records],
     total: int | None,
     *,
     bar: Bar | None = None,
@@ -91,8 +101,9 @@ def write_pieces(
         with WriteBuffer(collection, verb, shown) as buffer:
             waiting: list[Records] = []
             size, seen = 0, set[str]()
-            for one in given:
-                piece = one if checked else _checked(collection, verb, one, seen)
+            while (piece := next(given, None)) is not None:
+                if not checked:
+                    piece = _checked(collection, verb, piece, seen)
                 waiting.append(piece)
                 size += piece.nbytes
                 if size > batches.MEMORY_BUDGET and buffer.begin_staging():
@@ -133,8 +144,17 @@ def _without_known_row_numbers(collection: Collection, verb: Verb, records: Reco
         if verb == "add":
             refuse_row_numbers(known["ids"])
         else:
-            at = {name: place for place, name in enumerate(some.ids)}
-            there = some.take([at[name] for name in known["ids"]]).pruned()
-            refuse_row_numbers(plan_sync(there, known, delete=False, keep_keys=True).update.ids)
+            refuse_row_numbers(_changed(some, known))
             there_already.update(known["ids"])
-    return records.take([row for row, name in enumerate(records.ids) if name not in there_already]).pruned()
+    return _others(records, there_already)
+
+
+def _changed(records: Records, known: Columns) -> IDs:
+    """The ids of the records that an update would change, of those that are ``known``."""
+    there = records.in_order_of(known["ids"]).pruned()
+    return plan_sync(there, known, delete=False, keep_keys=True).update.ids
+
+
+def _others(records: Records, ids: set[str]) -> Records:
+    """The records that have none of these ids."""
+    return records.take([row for row, name in enumerate(records.ids) if name not in ids]).pruned()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol, cast
 
+from chroma_nb import _blocking as blocking
 from chroma_nb.backends.http import exchange
 from chroma_nb.backends.http.codec import (
     PRE_FLIGHT,
@@ -42,8 +43,9 @@ async def ask(request: Request[R], server: KnownServer, line: AsyncLine) -> R:
     if isinstance(request, ops.GetMaxBatchSize):
         facts = await _facts(server, line)
         return cast(R, -1 if facts.max_batch_size is None else facts.max_batch_size)
-    reply = await _reply(encode(request, server.facts or ServerFacts()), line)
-    return decode(request, reply)
+    call = await blocking.run(encode, request, server.facts or ServerFacts())
+    reply = await _reply(call, line)
+    return await blocking.run(decode, request, reply)
 
 
 async def _reply(call: Call, line: AsyncLine) -> Reply:
@@ -75,7 +77,8 @@ async def _write(request: Write, server: KnownServer, line: AsyncLine) -> None:
     for batch in exchange.batches(request.records, facts.max_batch_size):
         part = replace(request, records=batch)
         try:
-            decode(part, await _reply(encode(part, facts), line))
+            call = await blocking.run(encode, part, facts)
+            decode(part, await _reply(call, line))
         except Exception as error:
             if written:
                 error.args = (f"{error}; {exchange.what_was_written(request, written)}",)

@@ -45,7 +45,8 @@ def ask(request: Request[R], server: KnownServer, line: Line) -> R:
     if isinstance(request, ops.GetMaxBatchSize):
         facts = _facts(server, line)
         return cast(R, -1 if facts.max_batch_size is None else facts.max_batch_size)
-    reply = _reply(encode(request, server.facts or ServerFacts()), line)
+    call = encode(request, server.facts or ServerFacts())
+    reply = _reply(call, line)
     return decode(request, reply)
 
 
@@ -78,7 +79,8 @@ def _write(request: Write, server: KnownServer, line: Line) -> None:
     for batch in exchange.batches(request.records, facts.max_batch_size):
         part = replace(request, records=batch)
         try:
-            decode(part, _reply(encode(part, facts), line))
+            call = encode(part, facts)
+            decode(part, _reply(call, line))
         except Exception as error:
             if written:
                 error.args = (f"{error}; {exchange.what_was_written(request, written)}",)

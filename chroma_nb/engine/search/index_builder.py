@@ -1,8 +1,8 @@
-"""The background thread that makes graphs. When a graph is worth it: ``planner.py``.
+"""The background thread that makes indexes: codes and graphs. When a graph is worth it: ``planner.py``.
 
 A collection asks by its writes and by the time its exact searches take. The thread is started by
-the first request, loads a graph from its cache file or builds it in chunks, and is stopped and
-joined when the engine closes or the process ends.
+the first request, loads codes and a graph from their cache files or builds them in chunks, and is stopped
+and joined when the engine closes or the process ends.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from chroma_nb.errors import ChromaError
 IDLE_SECONDS: Final = 2.0
 
 
-class GraphBuilder:
-    """Builds the graphs of one engine, one after the other, in one thread.
+class IndexBuilder:
+    """Builds the codes and graphs of one engine, one collection after the other, in one thread.
 
-    ``build`` is a method that builds the graph of a collection until it is told to stop; its object is referenced
-    weakly, so that the thread does not keep an engine alive. ``cache`` is the directory of saved graphs.
+    ``build`` is a method that builds those of a collection until it is told to stop; its object is referenced
+    weakly, so that the thread does not keep an engine alive. ``cache`` is the directory where they are saved.
     """
 
     def __init__(self, build: Callable[[UUID, Callable[[], bool]], object], cache: Path | None) -> None:
@@ -45,7 +45,7 @@ class GraphBuilder:
         self._cache = cache
         self._mutex = threading.Lock()  # entered by itself, as in locks.py
         self._changed = threading.Condition(self._mutex)
-        self._due: dict[str, tuple[float, int | None, CollectionInMemory]] = {}
+        self._due: dict[str, tuple[float, CollectionRow, CollectionInMemory]] = {}
         self._stopping = False
         self._working = False
         self._thread: threading.Thread | None = None
@@ -53,33 +53,32 @@ class GraphBuilder:
     def written(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A call changed this collection: consider it again when it has been idle for a while."""
         if self._lacks_stored_rows(memory) or (
-            memory.searchable >= planner.BATCH_ROWS
-            and (wants_graph(row.dimension, memory) or lacks_codes(row.dimension, memory))
+            memory.searchable >= planner.BATCH_ROWS and (wants_graph(row, memory) or lacks_codes(row, memory))
         ):
             self._request(row, memory, IDLE_SECONDS)
 
     def loaded(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A collection was loaded: its codes and its graph may lie in the cache."""
-        codes = lacks_codes(row.dimension, memory)
+        codes = lacks_codes(row, memory)
         codes = codes and (memory.searchable >= planner.BATCH_ROWS or self._is_coded(row))
-        if memory.searchable and (codes or wants_graph(row.dimension, memory)):
+        if memory.searchable and (codes or wants_graph(row, memory)):
             self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
         elif self._lacks_stored_rows(memory):
             self._request(row, memory, IDLE_SECONDS)
 
     def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
         """The slots were renumbered, and the graph is gone with them; ``at_once``: there was one."""
-        if at_once and wants_graph(row.dimension, memory):
+        if at_once and wants_graph(row, memory):
             self._request(row, memory, 0.0)
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
         """A query was run: start when exact searching has cost its share of a build."""
-        if memory.next_slot >= BLOCK_ROWS and row.id not in self._due and lacks_codes(row.dimension, memory):
+        if memory.next_slot >= BLOCK_ROWS and row.id not in self._due and lacks_codes(row, memory):
             if memory.exact is not None and memory.exact.is_coding_due:
                 self._request(row, memory, 0.0)
             elif memory.searchable >= planner.BATCH_ROWS:
                 self._request(row, memory, IDLE_SECONDS)
-        if memory.exact_seconds > 0.0 and row.id not in self._due and wants_graph(row.dimension, memory):
+        if memory.exact_seconds > 0.0 and row.id not in self._due and wants_graph(row, memory):
             dimension = row.dimension or 1
             live, seconds = memory.searchable, memory.exact_seconds
             if planner.worth_building(live=live, dimension=dimension, exact_seconds=seconds):
@@ -99,9 +98,9 @@ class GraphBuilder:
             if self._stopping:
                 return
             known, due = self._due.get(row.id), time.monotonic() + delay
-            self._due[row.id] = (due, row.dimension, memory)
+            self._due[row.id] = (due, row, memory)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="chroma_nb graphs", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="chroma_nb indexes", daemon=True)
                 self._thread.start()
                 atexit.register(_stop_at_exit, weakref.ref(self))
             if known is None or due < known[0]:  # else the thread looks again when it was due before
@@ -109,14 +108,13 @@ class GraphBuilder:
 
     def _run(self) -> None:
         threads.THIS.ours = True
-        while (ident := self._next()) is not None:
-            build = self._builds()
-            if build is None:
-                return
-            self._build(build, ident)
-            del build
+        try:
+            while (ident := self._next()) is not None and (build := self._builds()) is not None:
+                self._build(build, ident)
+                del build
+        finally:  # whatever ended it, the next request starts another
             with self._mutex:
-                self._working = False
+                self._thread, self._working = None, False
                 self._changed.notify_all()
 
     def _next(self) -> str | None:
@@ -131,8 +129,8 @@ class GraphBuilder:
                 ident = min(self._due, key=lambda key: self._due[key][0])
                 remaining = self._due[ident][0] - time.monotonic()
                 if remaining <= 0:
-                    _, dimension, memory = self._due.pop(ident)
-                    if _is_good(memory) and not (lacks_codes(dimension, memory) or self._lacks_stored_rows(memory)):
+                    _, row, memory = self._due.pop(ident)
+                    if _is_good(memory) and not (lacks_codes(row, memory) or self._lacks_stored_rows(memory)):
                         continue
                     self._working = True
                     return ident
@@ -142,11 +140,16 @@ class GraphBuilder:
     def _build(self, build: Callable[[UUID, Callable[[], bool]], object], ident: str) -> None:
         try:
             build(UUID(ident), lambda: self._stopping)
-        except ChromaError:  # deleted, closed or damaged meanwhile: the next call says so to its caller
-            return
-        except Exception as error:  # noqa: BLE001  a graph is an accelerator: searching goes on exactly
+        except (ChromaError, Warning):  # deleted, closed or damaged meanwhile: the next call says so to its caller
+            pass
+        except Exception as error:  # noqa: BLE001  an index is an accelerator: searching goes on exactly
             if not self._stopping:
-                warnings.warn(f"chroma_nb searches exactly: the graph could not be built ({error})", stacklevel=1)
+                with contextlib.suppress(Warning):  # nobody could catch it, where warnings are errors
+                    warnings.warn(f"chroma_nb searches exactly: the index could not be built ({error})", stacklevel=1)
+        finally:
+            with self._mutex:
+                self._working = False
+                self._changed.notify_all()
 
     def wait(self, timeout: float) -> bool:
         """Wait until nothing is due or under way; False when that took longer than ``timeout`` seconds."""
@@ -166,23 +169,29 @@ class GraphBuilder:
             self._due.clear()
             self._changed.notify_all()
         # In the middle of a scan (a finalizer lets go of another database) the thread may wait for the scan's pool.
-        if self._thread is not None and self._thread is not threading.current_thread() and may_use_threads():
-            self._thread.join()
-        self._thread = None
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread() and may_use_threads():
+            thread.join()
 
 
-def wants_graph(dimension: int | None, memory: CollectionInMemory) -> bool:
-    """Whether a collection is large enough for a graph and has none that is good. Below CODED_ROWS codes do."""
-    if dimension is None or memory.searchable * dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
+def wants_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
+    """Whether a collection is large enough for a graph and has none that is good. Below CODED_ROWS codes will do."""
+    if row.dimension is None or memory.searchable * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
         return False
-    if memory.searchable < planner.CODED_ROWS and codes_pay(memory.next_slot, dimension):
-        return False
+    if memory.searchable < planner.CODED_ROWS:
+        exact = memory.exact
+        if exact is None or exact.codes is None:  # they are made first
+            will_do = codes_pay(row.parameters.space, memory.next_slot, row.dimension)
+        else:
+            will_do = exact.has_codes_for(1, planner.USUAL_RESULTS)
+        if will_do:
+            return False
     return HnswIndex.available() and not _is_good(memory)
 
 
-def lacks_codes(dimension: int | None, memory: CollectionInMemory) -> bool:
+def lacks_codes(row: CollectionRow, memory: CollectionInMemory) -> bool:
     """Whether there are vectors, more than a search codes by the way, without codes."""
-    if dimension is None or not codes_pay(memory.next_slot, dimension):
+    if row.dimension is None or not codes_pay(row.parameters.space, memory.next_slot, row.dimension):
         return False
     codes = None if memory.exact is None else memory.exact.codes
     return memory.next_slot - (0 if codes is None else codes.end) >= BLOCK_ROWS
@@ -196,7 +205,7 @@ def _is_good(memory: CollectionInMemory) -> bool:
     return close and graph.dead <= planner.LARGEST_DEAD * (graph.count + graph.dead)
 
 
-def _stop_at_exit(builder: weakref.ref[GraphBuilder]) -> None:
+def _stop_at_exit(builder: weakref.ref[IndexBuilder]) -> None:
     alive = builder()
     if alive is not None:
         with contextlib.suppress(RuntimeError):

@@ -1,0 +1,61 @@
+"""Graphs, codes and rows in ``cache/``: the files of all of them, found and dropped together.
+
+Derived data, which is made again when it is lost. Codes and rows have files of one form
+(``storage/cache_files.py``, whose table names their kinds), graphs of their own (``index/graph_files.py``). What else
+lies there, embeddings and coordinates of maps, is none of the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.storage import cache_files
+
+
+class Form(Protocol):
+    """What a module knows of the files that have its form."""
+
+    def exist(self, directory: Path) -> bool:
+        """Whether there are files that ``sweep`` may have to remove."""
+
+    def sweep(self, directory: Path, generations: Mapping[str, int]) -> None:
+        """Drop the files of collections that are gone or have another generation, and what dead processes left."""
+
+    def drop(self, directory: Path, collection_id: str, *, before: int | None = None) -> bool:
+        """Drop the files of a collection, those of generations ``before`` one if given; whether there were some."""
+
+    def clear(self, directory: Path) -> bool:
+        """Drop all files; whether there were some."""
+
+
+FORMS: Final[tuple[Form, ...]] = (graph_files, cache_files)
+
+
+class Cache:
+    """The cache directory of one database, which need not be there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def has_files(self) -> bool:
+        """Whether there are files that ``sweep`` may have to remove."""
+        return any(form.exist(self.directory) for form in FORMS)
+
+    def sweep(self, generations: Mapping[str, int]) -> None:
+        """Drop the files of collections that are gone or have another generation, and what dead processes left.
+
+        ``generations``: by collection id. Only under the write lock, so that they are the latest.
+        """
+        for form in FORMS:
+            form.sweep(self.directory, generations)
+
+    def drop(self, collection_id: str, *, before: int | None = None) -> list[Form]:
+        """Drop the files of a collection, those of generations ``before`` one if given; the forms there were."""
+        return [form for form in FORMS if form.drop(self.directory, collection_id, before=before)]
+
+    def clear(self) -> bool:
+        """Drop all files, to make room; whether there were some."""
+        return bool([form for form in FORMS if form.clear(self.directory)])
