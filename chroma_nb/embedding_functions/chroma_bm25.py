@@ -143,7 +143,7 @@ class ChromaBm25EmbeddingFunction(ConfiguredSparse[Documents]):
             for place, word in enumerate(value if isinstance(value, list) else ()):
                 if not isinstance(word, str):
                     return f"{word!r:.200} is not of type 'string' at path '{name}/{place}'"
-        unknown = [repr(name) for name in config if name not in cls.keys]
+        unknown = [repr(name) for name in sorted(config, key=str) if name not in cls.keys]
         if unknown:
             were = "was" if len(unknown) == 1 else "were"
             return f"Additional properties are not allowed ({', '.join(unknown)} {were} unexpected)"
