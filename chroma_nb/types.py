@@ -134,7 +134,8 @@ class SparseVector:
         """Whether the three are lists of the common types, and right: vectors are made by the hundred thousand."""
         indices, values, labels = self.indices, self.values, self.labels
         return (
-            type(indices) is type(values) is list
+            type(indices) is list
+            and type(values) is list
             and len(indices) == len(values)
             and set(map(type, indices)) <= {int}
             and set(map(type, values)) <= {int, float}
