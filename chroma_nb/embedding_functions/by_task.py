@@ -45,7 +45,7 @@ class ByTask(ConfiguredSparse[Documents]):
         return list(self._embed(list(input), question=task == "query"))
 
     @classmethod
-    def yourself(cls) -> str:
+    def _yourself(cls) -> str:
         """What to do where a stored configuration is refused."""
         return f"embed the question with {cls.__name__}(...) yourself and pass the vector"
 

@@ -92,7 +92,7 @@ class Bm25EmbeddingFunction(_Fastembed):
     def check_stored(cls, config: Config) -> None:
         """Raise ValueError when the stored configuration names files, or other arguments."""
         check_stored_model(
-            {**config, "model_name": config.get("specific_model_path") or MODEL}, STORED_ARGUMENTS, cls.yourself()
+            {**config, "model_name": config.get("specific_model_path") or MODEL}, STORED_ARGUMENTS, cls._yourself()
         )
 
 
@@ -146,4 +146,4 @@ class FastembedSparseEmbeddingFunction(_Fastembed):
     @classmethod
     def check_stored(cls, config: Config) -> None:
         """Raise ValueError when the stored configuration names a path instead of a model, or other arguments."""
-        check_stored_model(config, STORED_ARGUMENTS, cls.yourself())
+        check_stored_model(config, STORED_ARGUMENTS, cls._yourself())

@@ -61,4 +61,4 @@ class HuggingFaceSparseEmbeddingFunction(ByTask):
     @classmethod
     def check_stored(cls, config: Config) -> None:
         """Raise ValueError when the stored configuration names a path instead of a model, or other arguments."""
-        check_stored_model(config, STORED_ARGUMENTS, cls.yourself())
+        check_stored_model(config, STORED_ARGUMENTS, cls._yourself())
