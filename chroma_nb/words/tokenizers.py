@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from chroma_nb.words.english import STOP_WORDS, stem
 
+_ENGLISH: Final = frozenset(STOP_WORDS)
 _NOT_A_WORD: Final = re.compile(r"[^\w\s]+")
 #: Most words come again; those that are longer (a checksum, a line of base64) seldom, and would fill the memory.
 _stem_again = lru_cache(maxsize=1 << 17)(stem)
@@ -52,7 +53,8 @@ class ChromaTokenizer:
     """
 
     def __init__(self, stop_words: Iterable[str] = STOP_WORDS, longest: int = 40) -> None:
-        self._stop_words = frozenset(word.lower() for word in stop_words)
+        known = stop_words is STOP_WORDS
+        self._stop_words = _ENGLISH if known else frozenset(word.lower() for word in stop_words)
         self._longest = longest
 
     def words(self, text: str) -> Sequence[str]:
@@ -86,7 +88,6 @@ _OPTIONAL: Final = re.compile(
 )
 _IS_HAN: Final = re.compile(f"[{_HAN}]")
 _ASCII_WORD: Final = re.compile("[a-z0-9]+")
-_ENGLISH: Final = frozenset(STOP_WORDS)
 
 
 class UnicodeTokenizer:
