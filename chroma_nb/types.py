@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+from operator import lt
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, TypeVar, get_args
 from uuid import UUID
 
@@ -92,6 +93,8 @@ class SparseVector:
 
     def __post_init__(self) -> None:
         """ValueError unless the three fit together as described."""
+        if self._is_well_formed():
+            return
         for name in ("indices", "values", "labels"):
             value = plain_list(getattr(self, name))
             setattr(self, name, value)
@@ -126,6 +129,23 @@ class SparseVector:
                     "SparseVector indices must be sorted in strictly ascending order, "
                     f"found indices[{position}]={index} <= indices[{position - 1}]={before}"
                 )
+
+    def _is_well_formed(self) -> bool:
+        """Whether the three are lists of the common types, and right: vectors are made by the hundred thousand."""
+        indices, values, labels = self.indices, self.values, self.labels
+        return (
+            type(indices) is list
+            and type(values) is list
+            and len(indices) == len(values)
+            and set(map(type, indices)) <= {int}
+            and set(map(type, values)) <= {int, float}
+            and (not indices or indices[0] >= 0)
+            and all(map(lt, indices, indices[1:]))
+            and (
+                labels is None
+                or (type(labels) is list and len(labels) == len(indices) and set(map(type, labels)) <= {str})
+            )
+        )
 
     def to_dict(self) -> Json:
         """As it is sent; the labels are called "tokens" there."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from chroma_nb.embedding_functions.registry import PROVIDERS, STAND_INS_MODULE
+from chroma_nb.embedding_functions.registry import PROVIDERS, SPARSE_PROVIDERS, STAND_INS_MODULE
 from chroma_nb.embedding_functions.stand_ins import STAND_INS
 
 #: Public name -> the module that defines it.
 _HOME: dict[str, str] = {
-    **{class_name: module for module, _, class_name in (row.partition(":") for row in PROVIDERS.values())},
+    **{
+        class_name: module
+        for module, _, class_name in (row.partition(":") for row in (*PROVIDERS.values(), *SPARSE_PROVIDERS.values()))
+    },
     **dict.fromkeys((row.class_name for row in STAND_INS), STAND_INS_MODULE),
     **dict.fromkeys(("EmbeddingFunction", "SparseEmbeddingFunction"), "chroma_nb.embedding_functions.base"),
     "GoogleGenaiEmbeddingFunction": "chroma_nb.embedding_functions.google_genai",

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
-from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
+from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
 from chroma_nb.types import Json, Space
 
 D = TypeVar("D", contravariant=True)
@@ -60,14 +60,10 @@ def check_config(config: object, keys: Mapping[str, Key], owner: str) -> None:
             )
 
 
-class Configured(EmbeddingFunction[D]):
-    """An embedding function whose configuration is the table ``keys``: attributes out, parameters in."""
+class _Table:
+    """A configuration that is the table ``keys``: attributes out, parameters in."""
 
     keys: ClassVar[Mapping[str, Key]]
-
-    def default_space(self) -> Space:
-        """The space a new collection gets when none is named."""
-        return "cosine"
 
     def get_config(self) -> Config:
         """What is needed to build this function again, as JSON; never a secret."""
@@ -80,7 +76,9 @@ class Configured(EmbeddingFunction[D]):
         """The function that ``get_config`` described. Raises ValueError for another configuration."""
         cls.validate_config(config)
         cls.check_stored(config)
-        return cls(**config)
+        arguments = dict(config)
+        more = (arguments.pop("kwargs", None) or {}) if "kwargs" in cls.keys else {}
+        return cls(**more, **arguments)
 
     @classmethod
     def validate_config(cls, config: Config) -> None:
@@ -106,13 +104,25 @@ class Configured(EmbeddingFunction[D]):
             if not isinstance(getattr(type(self), name, None), cached_property)
         }
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items() if value is not None)
+        return f"{type(self).__name__}({shown})"
+
+
+class Configured(_Table, EmbeddingFunction[D]):
+    """An embedding function whose configuration is the table ``keys``."""
+
+    def default_space(self) -> Space:
+        """The space a new collection gets when none is named."""
+        return "cosine"
+
     def is_legacy(self) -> bool:
         """No: the table is the configuration, even where it may not be built from a file without its owner."""
         return False
 
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items() if value is not None)
-        return f"{type(self).__name__}({shown})"
+
+class ConfiguredSparse(_Table, SparseEmbeddingFunction[D]):
+    """As ``Configured``, for sparse vectors."""
 
 
 def check_hosts(url: str | None, allowed: Iterable[str], owner: str) -> None:

@@ -75,11 +75,18 @@ PROVIDERS: dict[str, str] = {
     "sentence_transformer": "chroma_nb.embedding_functions.sentence_transformer:SentenceTransformerEmbeddingFunction",
     "voyageai": "chroma_nb.embedding_functions.voyageai:VoyageAIEmbeddingFunction",
 }
+#: The same for sparse vectors.
+SPARSE_PROVIDERS: dict[str, str] = {
+    "bm25": "chroma_nb.embedding_functions.fastembed:Bm25EmbeddingFunction",
+    "chroma_bm25": "chroma_nb.embedding_functions.chroma_bm25:ChromaBm25EmbeddingFunction",
+    "fastembed_sparse": "chroma_nb.embedding_functions.fastembed:FastembedSparseEmbeddingFunction",
+    "huggingface_sparse": "chroma_nb.embedding_functions.huggingface_sparse:HuggingFaceSparseEmbeddingFunction",
+}
 
 
 def _rows(*, sparse: bool) -> dict[str, str]:
     rows = {row.name: f"{STAND_INS_MODULE}:{row.class_name}" for row in STAND_INS if row.sparse == sparse}
-    return rows if sparse else rows | PROVIDERS
+    return rows | (SPARSE_PROVIDERS if sparse else PROVIDERS)
 
 
 known_embedding_functions = Registry(_rows(sparse=False))
@@ -88,7 +95,8 @@ sparse_known_embedding_functions = Registry(_rows(sparse=True))
 
 def get_builtins() -> set[str]:
     """The names of the classes that Chroma brings."""
-    return {row.partition(":")[2] for row in PROVIDERS.values()} | {row.class_name for row in STAND_INS}
+    rows = (*PROVIDERS.values(), *SPARSE_PROVIDERS.values())
+    return {row.partition(":")[2] for row in rows} | {row.class_name for row in STAND_INS}
 
 
 def _register(registry: Registry, cls: C) -> C:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from chroma_nb._optional import require
 from chroma_nb.embedding_functions.base import Config
@@ -70,25 +70,23 @@ class SentenceTransformerEmbeddingFunction(Configured[Documents]):
         return "sentence_transformer"
 
     @classmethod
-    def build_from_config(cls, config: Config) -> Self:
-        """The function that ``get_config`` described. Raises ValueError for another configuration."""
-        cls.validate_config(config)
-        cls.check_stored(config)
-        arguments = dict(config)
-        return cls(**arguments.pop("kwargs", None) or {}, **arguments)
-
-    @classmethod
     def check_stored(cls, config: Config) -> None:
         """Raise ValueError when the stored configuration names a path instead of a model, or other arguments."""
-        if not HUB_NAME.fullmatch(config["model_name"]):
-            raise ValueError(
-                f"the stored configuration names the model {config['model_name']!r}, which looks like a path; to use "
-                f"it, pass embedding_function={cls.__name__}(...) yourself when you get the collection"
-            )
-        try:
-            check_config(config.get("kwargs") or {}, STORED_ARGUMENTS, "the stored model")
-        except ValueError as error:
-            raise ValueError(
-                f"{error}. Other arguments are not taken from a stored configuration: pass "
-                f"embedding_function={cls.__name__}(...) yourself when you get the collection"
-            ) from None
+        check_stored_model(
+            config,
+            STORED_ARGUMENTS,
+            f"pass embedding_function={cls.__name__}(...) yourself when you get the collection",
+        )
+
+
+def check_stored_model(config: Config, arguments: Mapping[str, Key], instead: str) -> None:
+    """Raise ValueError when a stored configuration names a path instead of a model, or other arguments."""
+    if not HUB_NAME.fullmatch(config["model_name"]):
+        raise ValueError(
+            f"the stored configuration names the model {config['model_name']!r}, which looks like a path; to use "
+            f"it, {instead}"
+        )
+    try:
+        check_config(config.get("kwargs") or {}, arguments, "the stored model")
+    except ValueError as error:
+        raise ValueError(f"{error}. Other arguments are not taken from a stored configuration: {instead}") from None

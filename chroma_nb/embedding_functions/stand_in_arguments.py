@@ -6,38 +6,7 @@ The enums are strings, so that a stand-in's configuration stays JSON.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Literal, TypeAlias, TypedDict
-
-TaskType: TypeAlias = Literal["document", "query"]
-
-
-class Bm25EmbeddingFunctionQueryConfig(TypedDict):
-    """What is different for questions."""
-
-    task: TaskType
-
-
-class FastembedSparseEmbeddingFunctionQueryConfig(TypedDict):
-    """What is different for questions."""
-
-    task: TaskType
-
-
-class HuggingFaceSparseEmbeddingFunctionQueryConfig(TypedDict):
-    """What is different for questions."""
-
-    task: TaskType
-
-
-class ChromaBm25Config(TypedDict, total=False):
-    """The parameters of BM25 and of its splitting of texts into words."""
-
-    k: float
-    b: float
-    avg_doc_length: float
-    token_max_length: int
-    stopwords: list[str]
-    include_tokens: bool
+from typing import TypeAlias
 
 
 class ChromaCloudQwenEmbeddingModel(str, Enum):

@@ -91,12 +91,12 @@ _PROVIDERS = {
     "amazon_bedrock_embedding_function": {"stand_ins": "AmazonBedrockEmbeddingFunction"},
     "baseten_embedding_function": {"stand_ins": "BasetenEmbeddingFunction"},
     "bm25_embedding_function": {
-        "stand_ins": "Bm25EmbeddingFunction",
-        "stand_in_arguments": "Bm25EmbeddingFunctionQueryConfig TaskType",
+        "fastembed": "Bm25EmbeddingFunction",
+        "by_task": "QueryConfig:Bm25EmbeddingFunctionQueryConfig TaskType",
     },
     "chroma_bm25_embedding_function": {
-        "stand_ins": "ChromaBm25EmbeddingFunction",
-        "stand_in_arguments": "ChromaBm25Config",
+        "chroma_bm25": "ChromaBm25Config ChromaBm25EmbeddingFunction DEFAULT_AVG_DOC_LENGTH DEFAULT_B "
+        "DEFAULT_CHROMA_BM25_STOPWORDS DEFAULT_K DEFAULT_TOKEN_MAX_LENGTH NAME",
     },
     "chroma_cloud_qwen_embedding_function": {
         "stand_ins": "ChromaCloudQwenEmbeddingFunction",
@@ -113,8 +113,8 @@ _PROVIDERS = {
     "cloudflare_workers_ai_embedding_function": {"stand_ins": "CloudflareWorkersAIEmbeddingFunction"},
     "cohere_embedding_function": {"cohere": "CohereEmbeddingFunction"},
     "fastembed_sparse_embedding_function": {
-        "stand_ins": "FastembedSparseEmbeddingFunction",
-        "stand_in_arguments": "FastembedSparseEmbeddingFunctionQueryConfig TaskType",
+        "fastembed": "FastembedSparseEmbeddingFunction",
+        "by_task": "QueryConfig:FastembedSparseEmbeddingFunctionQueryConfig TaskType",
     },
     "google_embedding_function": {
         "google_genai": "GoogleGeminiEmbeddingFunction GoogleGenaiEmbeddingFunction",
@@ -122,8 +122,8 @@ _PROVIDERS = {
     },
     "huggingface_embedding_function": {"huggingface": "HuggingFaceEmbeddingFunction HuggingFaceEmbeddingServer"},
     "huggingface_sparse_embedding_function": {
-        "stand_ins": "HuggingFaceSparseEmbeddingFunction",
-        "stand_in_arguments": "HuggingFaceSparseEmbeddingFunctionQueryConfig TaskType",
+        "huggingface_sparse": "HuggingFaceSparseEmbeddingFunction",
+        "by_task": "QueryConfig:HuggingFaceSparseEmbeddingFunctionQueryConfig TaskType",
     },
     "instructor_embedding_function": {"stand_ins": "InstructorEmbeddingFunction"},
     "jina_embedding_function": {"jina": "JinaEmbeddingFunction JinaQueryConfig"},
@@ -433,13 +433,13 @@ def _import(module: str, names: list[str]) -> str:
     pairs = [here_and_there(entry) for entry in sorted(set(names), key=_as_ruff_sorts)]
     if "__all__" in names:
         return "".join(f"from chroma_nb.{module} import {name} as {name}\n" for name, _ in pairs)
-    renamed = "".join(f"from chroma_nb.{module} import {here} as {there}\n" for here, there in pairs if here != there)
-    return _plain_import(module, [here for here, there in pairs if here == there]) + renamed
+    plain = [here for here, there in pairs if here == there]
+    lines = {here: f"from chroma_nb.{module} import {here} as {there}\n" for here, there in pairs if here != there}
+    lines |= {name: _plain_import(module, plain) for name in plain[:1]}
+    return "".join(lines[name] for name in sorted(lines, key=_as_ruff_sorts))
 
 
 def _plain_import(module: str, names: list[str]) -> str:
-    if not names:
-        return ""
     line = f"from chroma_nb.{module} import {', '.join(names)}\n"
     if len(line) <= 121:
         return line

@@ -3,8 +3,9 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_in_arguments import Bm25EmbeddingFunctionQueryConfig, TaskType
-from chroma_nb.embedding_functions.stand_ins import Bm25EmbeddingFunction
+from chroma_nb.embedding_functions.by_task import QueryConfig as Bm25EmbeddingFunctionQueryConfig
+from chroma_nb.embedding_functions.by_task import TaskType
+from chroma_nb.embedding_functions.fastembed import Bm25EmbeddingFunction
 
 __all__ = [
     "Bm25EmbeddingFunction",

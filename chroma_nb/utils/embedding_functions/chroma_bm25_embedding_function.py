@@ -3,10 +3,24 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_in_arguments import ChromaBm25Config
-from chroma_nb.embedding_functions.stand_ins import ChromaBm25EmbeddingFunction
+from chroma_nb.embedding_functions.chroma_bm25 import (
+    DEFAULT_AVG_DOC_LENGTH,
+    DEFAULT_B,
+    DEFAULT_CHROMA_BM25_STOPWORDS,
+    DEFAULT_K,
+    DEFAULT_TOKEN_MAX_LENGTH,
+    NAME,
+    ChromaBm25Config,
+    ChromaBm25EmbeddingFunction,
+)
 
 __all__ = [
     "ChromaBm25Config",
     "ChromaBm25EmbeddingFunction",
+    "DEFAULT_AVG_DOC_LENGTH",
+    "DEFAULT_B",
+    "DEFAULT_CHROMA_BM25_STOPWORDS",
+    "DEFAULT_K",
+    "DEFAULT_TOKEN_MAX_LENGTH",
+    "NAME",
 ]

@@ -3,8 +3,9 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_in_arguments import FastembedSparseEmbeddingFunctionQueryConfig, TaskType
-from chroma_nb.embedding_functions.stand_ins import FastembedSparseEmbeddingFunction
+from chroma_nb.embedding_functions.by_task import QueryConfig as FastembedSparseEmbeddingFunctionQueryConfig
+from chroma_nb.embedding_functions.by_task import TaskType
+from chroma_nb.embedding_functions.fastembed import FastembedSparseEmbeddingFunction
 
 __all__ = [
     "FastembedSparseEmbeddingFunction",

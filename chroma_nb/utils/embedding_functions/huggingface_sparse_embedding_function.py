@@ -3,8 +3,9 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_in_arguments import HuggingFaceSparseEmbeddingFunctionQueryConfig, TaskType
-from chroma_nb.embedding_functions.stand_ins import HuggingFaceSparseEmbeddingFunction
+from chroma_nb.embedding_functions.by_task import QueryConfig as HuggingFaceSparseEmbeddingFunctionQueryConfig
+from chroma_nb.embedding_functions.by_task import TaskType
+from chroma_nb.embedding_functions.huggingface_sparse import HuggingFaceSparseEmbeddingFunction
 
 __all__ = [
     "HuggingFaceSparseEmbeddingFunction",

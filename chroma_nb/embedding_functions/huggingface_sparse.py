@@ -1,0 +1,64 @@
+"""Sparse models of the package sentence-transformers (SPLADE and its like), on one's own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chroma_nb._optional import require
+from chroma_nb.embedding_functions.base import Config
+from chroma_nb.embedding_functions.by_task import ByTask, QueryConfig, TaskType
+from chroma_nb.embedding_functions.configuration import Key
+from chroma_nb.embedding_functions.sentence_transformer import STORED_ARGUMENTS, check_stored_model
+from chroma_nb.types import Documents, SparseVector
+
+
+class HuggingFaceSparseEmbeddingFunction(ByTask):
+    """Embeds with a SparseEncoder, loaded at the first call; ``kwargs`` are its arguments, JSON values all."""
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "model_name": Key(str, required=True),
+        "device": Key(str, required=True),
+        "task": Key(str),
+        "query_config": Key(dict),
+        "kwargs": Key(dict),
+    }
+
+    def __init__(
+        self,
+        model_name: str,
+        device: str,
+        task: TaskType | None = "document",
+        query_config: QueryConfig | None = None,
+        **kwargs: object,
+    ) -> None:
+        self._set_task(task, query_config, kwargs)
+        self.model_name = model_name
+        self.device = device
+
+    @cached_property
+    def _model(self) -> Any:
+        library = require(
+            "sentence_transformers", feature="HuggingFaceSparseEmbeddingFunction", package="sentence-transformers"
+        )
+        return library.SparseEncoder(model_name_or_path=self.model_name, device=self.device, **self.kwargs)
+
+    def _embed(self, texts: Documents, *, question: bool) -> Iterator[SparseVector]:
+        for found in self._model.encode_query(texts) if question else self._model.encode_document(texts):
+            dense = found.to_dense() if hasattr(found, "to_dense") else found
+            row = np.asarray(dense.cpu() if hasattr(dense, "cpu") else dense)
+            places = np.flatnonzero(row)
+            yield SparseVector(places.tolist(), row[places].tolist())
+
+    @staticmethod
+    def name() -> str:
+        """The name under which the class is registered and stored."""
+        return "huggingface_sparse"
+
+    @classmethod
+    def check_stored(cls, config: Config) -> None:
+        """Raise ValueError when the stored configuration names a path instead of a model, or other arguments."""
+        check_stored_model(config, STORED_ARGUMENTS, cls._yourself())
