@@ -24,8 +24,9 @@ from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.errors import refused
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
+from chroma_nb.query.search import Search
 from chroma_nb.records import Edited
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import GetResult, QueryResult, SearchResult
 from chroma_nb.types import CollectionModel, Columns, Database, Json, ReadLevel, Tenant, UserIdentity
 
 if TYPE_CHECKING:
@@ -242,6 +243,14 @@ def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
     )
 
 
+def _search(engine: Engine, request: r.Search) -> SearchResult:
+    try:
+        searches = list(map(Search.sent, request.searches))
+    except (TypeError, ValueError) as error:
+        raise refused(error) from error.__cause__
+    return engine.search(request.collection_id, searches)
+
+
 def _record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> str:
     noted = engine.settings_of(request.id).get("embedding_model")
     if noted is None:
@@ -450,7 +459,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     ),
     # What Chroma has in its cloud only
     r.Search: Endpoint(
-        _in_the_cloud_only("Search is not implemented for Local Chroma"),
+        _search,
         Route(
             "POST",
             COLLECTION + "/search",

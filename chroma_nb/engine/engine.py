@@ -33,6 +33,7 @@ from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.executor import Search
 from chroma_nb.engine.search.index_builder import IndexBuilder
+from chroma_nb.engine.search.ranked import FIELDS, RankedSearch, selected_keys
 from chroma_nb.engine.storage import catalog, directory, migrations, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import Room
@@ -46,8 +47,9 @@ from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
 from chroma_nb.query.conditions import Where
+from chroma_nb.query.search import Search as AskedSearch
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import GetResult, QueryResult, SearchResult
 from chroma_nb.types import CollectionMetadata, CollectionModel, Columns, Database, Json, Matrix, Tenant
 
 
@@ -462,6 +464,20 @@ class Engine:
             result = snapshot.query_result(found, include)
             self.builder.consider(snapshot.row, snapshot.memory)
             return result
+
+        return self.transactions.read_collection(collection_id, operation, GETTING)
+
+    def search(self, collection_id: UUID, searches: Sequence[AskedSearch]) -> SearchResult:
+        """What each of the searches finds, all of them in one snapshot."""
+
+        def operation(snapshot: Snapshot) -> SearchResult:
+            pages = []
+            for search in searches:
+                _check_filter(search._where, snapshot.row)
+                pages.append(RankedSearch(snapshot, search).page())
+            self.builder.consider(snapshot.row, snapshot.memory)
+            fields = {name: [page[name] for page in pages] for name in ("ids", *FIELDS)}
+            return SearchResult(fields, select=list(map(selected_keys, searches)))
 
         return self.transactions.read_collection(collection_id, operation, GETTING)
 

@@ -32,6 +32,11 @@ class Rank(Expression):
         """
         return _rank_from_dict(plain_dict(data, "Rank"), MAX_DEPTH)
 
+    @staticmethod
+    def sent(data: Json) -> Rank:
+        """As ``from_dict``, of what was sent to an engine: a Knn may ask for no record at all."""
+        return _rank_from_dict(plain_dict(data, "Rank"), MAX_DEPTH, least=0)
+
     def __add__(self, other: Rank | float) -> Sum:
         return joined(Sum, "ranks", (self, _rank(other)))
 
@@ -256,7 +261,7 @@ class Rrf(Rank):
         return [weight / sum(weights) for weight in weights]
 
 
-def _rank_from_dict(data: Any, levels: int) -> Rank:
+def _rank_from_dict(data: Any, levels: int, least: int = 1) -> Rank:
     if levels <= 0:
         raise ValueError(f"Rank dict is nested more than {MAX_DEPTH} levels deep")
     if not as_dict(data, "Rank"):
@@ -267,38 +272,40 @@ def _rank_from_dict(data: Any, levels: int) -> Rank:
     if operator not in _RANKS:
         raise ValueError(f"Unknown rank operator: {operator}")
     kind, build = _RANKS[operator]
-    return build(kind, operator, operand, levels - 1)
+    return build(kind, operator, operand, levels - 1, least)
 
 
-def _val_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
+def _val_from_dict(kind: type[Any], operator: str, operand: object, levels: int, least: int) -> Rank:
     if not isinstance(operand, int | float):
         type_error(operator, "requires a number", operand)
     return Val(operand)
 
 
-def _one_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
+def _one_from_dict(kind: type[Any], operator: str, operand: object, levels: int, least: int) -> Rank:
     if not isinstance(operand, dict):
         type_error(operator, "requires a rank dict", operand)
-    return cast(Rank, kind(_rank_from_dict(operand, levels)))
+    return cast(Rank, kind(_rank_from_dict(operand, levels, least)))
 
 
-def _two_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
+def _two_from_dict(kind: type[Any], operator: str, operand: object, levels: int, least: int) -> Rank:
     if not isinstance(operand, dict):
         type_error(operator, "requires a dict with 'left' and 'right'", operand)
     if "left" not in operand or "right" not in operand:
         raise ValueError(f"{operator} requires 'left' and 'right' fields")
-    return cast(Rank, kind(_rank_from_dict(operand["left"], levels), _rank_from_dict(operand["right"], levels)))
+    return cast(
+        Rank, kind(_rank_from_dict(operand["left"], levels, least), _rank_from_dict(operand["right"], levels, least))
+    )
 
 
-def _many_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
+def _many_from_dict(kind: type[Any], operator: str, operand: object, levels: int, least: int) -> Rank:
     if not isinstance(operand, list | tuple):
         type_error(operator, "requires a list", operand)
     if len(operand) < 2:
         raise ValueError(f"{operator} requires at least 2 ranks, got {len(operand)}")
-    return cast(Rank, joined(kind, "ranks", [_rank_from_dict(part, levels) for part in operand]))
+    return cast(Rank, joined(kind, "ranks", [_rank_from_dict(part, levels, least) for part in operand]))
 
 
-def _knn_from_dict(kind: type[Any], operator: str, operand: object, levels: int) -> Rank:
+def _knn_from_dict(kind: type[Any], operator: str, operand: object, levels: int, least: int) -> Rank:
     if not isinstance(operand, dict):
         type_error(operator, "requires a dict", operand)
     if "query" not in operand:
@@ -309,7 +316,7 @@ def _knn_from_dict(kind: type[Any], operator: str, operand: object, levels: int)
         type_error(f"{operator} key", "must be a string", key)
     if not isinstance(limit, int):
         type_error(f"{operator} limit", "must be an integer", limit)
-    if limit <= 0:
+    if limit < least:
         raise ValueError(f"{operator} limit must be positive, got {limit}")
     if not isinstance(return_rank, bool):
         type_error(f"{operator} return_rank", "must be a boolean", return_rank)
@@ -329,7 +336,7 @@ def _query_from_dict(operator: str, query: object) -> Any:
     return validate_embeddings(rows)[0]
 
 
-_RANKS: Final[dict[str, tuple[type[Rank], Callable[[type[Any], str, Any, int], Rank]]]] = {
+_RANKS: Final[dict[str, tuple[type[Rank], Callable[[type[Any], str, Any, int, int], Rank]]]] = {
     "$val": (Val, _val_from_dict),
     "$knn": (Knn, _knn_from_dict),
     "$sum": (Sum, _many_from_dict),

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from chroma_nb.plain import maybe_cast_one_to_many, plain
 from chroma_nb.query.conditions import Key, Where, name_of
 from chroma_nb.query.expression import E, plain_dict, type_error
+from chroma_nb.query.parsing import parse_where
 from chroma_nb.query.ranking import Rank
 from chroma_nb.types import Fields, Json, OneOrMany
 
@@ -224,6 +225,23 @@ class Search:
     def __repr__(self) -> str:
         return f"Search({self.to_dict()})"
 
+    @staticmethod
+    def sent(data: Fields) -> Search:
+        """The search that was sent to an engine; parts that are not there are empty.
+
+        Not as strict as a client: no record may be asked for, and half a grouping is none. TypeError or ValueError
+        for what is no search.
+        """
+        limit = plain_dict(data.get("limit") or {}, "Limit")
+        search = Search(
+            rank=None if data.get("rank") is None else Rank.sent(data["rank"]),
+            group_by=data.get("group_by") or {},
+            select=data.get("select") or {},
+        )
+        search._where = parse_where(data["filter"]) if data.get("filter") else None
+        search._limit = Limit(_count(limit, "offset") or 0, _count(limit, "limit"))
+        return search
+
     def to_dict(self) -> Json:
         """The search as it is sent."""
         return {
@@ -267,6 +285,13 @@ class Search:
             "select": self._select,
         }
         return Search(**{**parts, **changes})
+
+
+def _count(limit: Json, name: str) -> int | None:
+    count = limit.get(name)
+    if count is not None and (type(count) is not int or count < 0):
+        raise ValueError(f"Expected {name} to be an integer of 0 or more, got {count!r}")
+    return count
 
 
 def _part(name: str, also: str, kind: type[E], value: object) -> E:

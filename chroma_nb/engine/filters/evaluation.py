@@ -30,12 +30,16 @@ from chroma_nb.types import Array
 ColumnSource = Callable[[Collection[str]], Columns]
 #: Rows -> their documents, in the order asked for.
 DocumentSource = Callable[[Rows], Sequence[str | None]]
+#: Ids -> the rows of those that exist.
+IdSource = Callable[[Sequence[str]], Rows]
 #: A test of the cells of one key: a mask of them.
 Test = Callable[[Cells], Mask]
 
 _INT64 = np.iinfo(np.int64)
 #: So many documents are fetched at a time.
 _DOCUMENTS_AT_ONCE = 10_000
+#: The key of ids, in a search.
+ID_KEY: Final = "#id"
 
 
 def evaluate(
@@ -45,6 +49,7 @@ def evaluate(
     alive: Mask,
     start: int = 0,
     stop: int | None = None,
+    ids: IdSource | None = None,
 ) -> Mask:
     """Which of the rows from ``start`` to ``stop`` are alive and satisfy ``condition``.
 
@@ -60,7 +65,7 @@ def evaluate(
     """
     stop = len(alive) if stop is None else stop
     node = _compiled(condition)
-    return node.narrow(alive[start:stop].copy(), _Rows(columns, documents, start, stop, node.keys))
+    return node.narrow(alive[start:stop].copy(), _Rows(columns, documents, start, stop, node.keys, ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class _Rows:
     stop: int
     #: All that the condition asks for: columns are made of one pass over the records.
     keys: frozenset[str]
+    ids: IdSource | None
 
 
 class _Node(Protocol):
@@ -105,6 +111,21 @@ class _OfKey:
 
     def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
         mask = rows.columns(rows.keys).test(self.key, self.test, rows.start, rows.stop)
+        return candidates & ~mask if self.negative else candidates & mask
+
+
+@dataclass(frozen=True, slots=True)
+class _OfIds(_OfKey):
+    """``$eq``, ``$ne``, ``$in`` and ``$nin`` of ids where they can be asked for; else as of any key."""
+
+    wanted: Sequence[Any]
+
+    def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
+        if rows.ids is None:
+            return _OfKey.narrow(self, candidates, rows)
+        found = rows.ids([one for one in self.wanted if isinstance(one, str)]) - rows.start
+        mask = np.zeros(len(candidates), np.bool_)
+        mask[found[(found >= 0) & (found < len(mask))]] = True
         return candidates & ~mask if self.negative else candidates & mask
 
 
@@ -164,7 +185,11 @@ def _compiled(condition: Where) -> _Node:
     if row.document and condition.key == DOCUMENT_KEY:
         return _OfDocuments(compile_match(condition))
     meant = row.opposite if row.negative and row.opposite else row.name
-    return _OfKey(condition.key, TESTS[meant](condition.operand), row.negative, frozenset([condition.key]))
+    of_key = condition.key, TESTS[meant](condition.operand), row.negative, frozenset([condition.key])
+    if condition.key == ID_KEY and meant in ("$eq", "$in"):
+        operand = condition.operand
+        return _OfIds(*of_key, operand if isinstance(operand, list) else [operand])
+    return _OfKey(*of_key)
 
 
 def _junction(every: bool, nodes: Sequence[_Node]) -> _Node:

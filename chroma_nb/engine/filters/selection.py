@@ -33,6 +33,14 @@ def select(
     return found[offset:end]
 
 
+def allowed(snapshot: Snapshot, filter: Where | None) -> Ints:
+    """The rows that a search may return, in get() order. Its filter may ask for ids."""
+    memory = snapshot.memory
+    if filter is None:
+        return memory.live_rows()
+    return np.flatnonzero(evaluate(filter, snapshot.columns, snapshot.documents, memory.alive, ids=memory.rows_of))
+
+
 def _matching(snapshot: Snapshot, filter: Where, among: Ints | None) -> Mask:
     """A mask over rows: live, matching, and in ``among`` when it is given."""
     alive = snapshot.memory.alive

@@ -28,11 +28,15 @@ class Search:
         self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Where | None
     ) -> list[tuple[Ints, Float64]]:
         """(rows, distances) of the nearest records to each query, nearest first."""
-        memory = self.snapshot.memory
         self.snapshot.check_dimension(queries)
         started = time.perf_counter()
         allowed = self._allowed(ids, filter)
-        filtered = time.perf_counter()
+        self.steps["filter_ms"] = (time.perf_counter() - started) * 1e3
+        return self.among(queries, k, allowed)
+
+    def among(self, queries: Matrix, k: int, allowed: Ints | None) -> list[tuple[Ints, Float64]]:
+        """As ``neighbours``, of the records in these slots; None: of all."""
+        memory, started = self.snapshot.memory, time.perf_counter()
         exact, count = memory.exact, None if allowed is None else len(allowed)
         gathered = count is not None and planner.is_gathered(allowed=count, live=memory.searchable)
         plan = planner.plan(
@@ -51,8 +55,7 @@ class Search:
             records=memory.live,
             allowed=memory.live if allowed is None else len(allowed),
             ef=plan.ef or None,
-            filter_ms=(filtered - started) * 1e3,
-            search_ms=(time.perf_counter() - filtered) * 1e3,
+            search_ms=(time.perf_counter() - started) * 1e3,
         )
         self.steps.setdefault("exact", plan.exact)
         if memory.searchable < memory.live:

@@ -1,0 +1,120 @@
+"""search(): one Search over a snapshot, from its filter to the fields that come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from chroma_nb.engine.arrays import Float32, Ints, Rows
+from chroma_nb.engine.filters.selection import allowed
+from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.engine.search.executor import Search as DenseSearch
+from chroma_nb.engine.search.hits import hits
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.query.conditions import Key, name_of
+from chroma_nb.query.ranking import Knn
+from chroma_nb.query.search import Search
+from chroma_nb.types import Fields, Json, SparseVector
+
+#: Field of the answer -> the key that selects it.
+FIELDS: Final = {
+    "documents": Key.DOCUMENT.name,
+    "embeddings": Key.EMBEDDING.name,
+    "metadatas": Key.METADATA.name,
+    "scores": Key.SCORE.name,
+}
+
+
+@dataclass
+class RankedSearch:
+    """One Search over one snapshot."""
+
+    snapshot: Snapshot
+    search: Search
+
+    def page(self) -> Json:
+        """The ids that are found, and the fields that were selected; what was not is None."""
+        search = self.search
+        rows, scores = hits(
+            search._rank,
+            search._group_by,
+            search._limit,
+            allowed=lambda: self.allowed,
+            nearest=self._nearest,
+            metadata=self._metadata,
+        )
+        selected = set(map(name_of, search._select.keys))
+        return {
+            "ids": list(map(self.snapshot.memory.ids.__getitem__, rows.tolist())),
+            **self._fields(rows, scores, selected),
+        }
+
+    @cached_property
+    def allowed(self) -> Rows:
+        """The rows that the filter leaves."""
+        return allowed(self.snapshot, self.search._where)
+
+    @cached_property
+    def _allowed_slots(self) -> Ints | None:
+        if self.search._where is None:
+            return None
+        return self.snapshot.memory.searchable_slots(self.allowed)
+
+    def _nearest(self, knn: Knn) -> tuple[Rows, Float32]:
+        key, query = name_of(knn.key), knn.query
+        if isinstance(query, SparseVector):
+            raise InvalidArgumentError(
+                f"Cannot filter using metadata key '{key}' with type 'SparseVector' because indexing is disabled"
+            )
+        queries = np.asarray(query, np.float32).reshape(1, -1)
+        self.snapshot.check_dimension(queries)
+        ((rows, distances),) = DenseSearch(self.snapshot).among(queries, knn.limit, self._allowed_slots)
+        return rows, distances.astype(np.float32)
+
+    def _metadata(self, rows: Rows) -> list[Fields | None]:
+        found: list[Fields | None] = self.snapshot.texts(rows, ("metadatas",))["metadata"]
+        return found
+
+    def _fields(self, rows: Rows, scores: Float32, selected: set[str]) -> Json:
+        """The fields of the answer, in the order of ``rows``."""
+        keys = selected - {*FIELDS.values()}
+        asked = {field for field, key in FIELDS.items() if key in selected} | ({"metadatas"} if keys else set())
+        every, places = np.unique(rows, return_inverse=True)
+        texts = self.snapshot.texts(every, tuple(asked & {"documents", "metadatas"}))
+        fields: Json = dict.fromkeys(FIELDS)
+        if "documents" in asked:
+            fields["documents"] = _picked(texts.get("document", []), places)
+        if "metadatas" in asked:
+            metadatas = _picked(texts.get("metadata", []), places)
+            whole = Key.METADATA.name in selected
+            fields["metadatas"] = metadatas if whole else [_reduced(metadata, keys) for metadata in metadatas]
+        if "embeddings" in asked:
+            vectors = self.snapshot.embeddings(every)
+            fields["embeddings"] = [vectors[place].tolist() for place in places.tolist()]
+        if "scores" in asked:
+            fields["scores"] = [None if np.isnan(score) else _shortest(score) for score in scores]
+        return fields
+
+
+def _picked(values: list[Any], places: Ints) -> list[Any]:
+    return [values[place] for place in places.tolist()]
+
+
+def _reduced(metadata: Fields | None, keys: set[str]) -> Json | None:
+    """The selected keys of a record's metadata; None where it has none of them."""
+    return {key: value for key, value in (metadata or {}).items() if key in keys} or None
+
+
+def _shortest(score: np.float32) -> float:
+    """The float that is printed as the float32 is: 0.1, not 0.10000000149."""
+    return float(str(score))
+
+
+def selected_keys(search: Search) -> list[str]:
+    """What is selected, in Chroma's order: the fields, then metadata keys by name."""
+    names = set(map(name_of, search._select.keys))
+    fields = [key for key in FIELDS.values() if key in names]
+    return [*fields, *sorted(names - {*fields})]
