@@ -79,7 +79,7 @@ def remedy(value: object) -> str:
     if type(value).__name__ in _MISSING:
         return "leave the key out where a value is missing"
     if type(value).__name__ == "SparseVector":  # ours or Chroma's
-        return "sparse vectors are stored by Chroma's cloud only: leave the key out"
+        return "a sparse vector stands alone under a key, in the metadata of a record"
     return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
 
 

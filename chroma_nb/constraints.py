@@ -23,7 +23,19 @@ from chroma_nb import advice
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNameError, refused
 from chroma_nb.plain import PLAIN, are_unicode, plain, plain_list, plain_tree, shown
 from chroma_nb.records import Edits, Records
-from chroma_nb.types import Fields, IDs, Json, Mask, Matrix, UpdateMetadata
+from chroma_nb.types import (
+    SPARSE_DIMENSIONS,
+    Fields,
+    Float64,
+    IDs,
+    Ints,
+    Json,
+    Mask,
+    Matrix,
+    SparseVector,
+    UpdateMetadata,
+    as_sparse_vector,
+)
 
 #: The metadata key under which Chroma stores the document.
 DOCUMENT_KEY: Final = "chroma:document"
@@ -186,10 +198,12 @@ def _check_keys(ids: IDs, metadatas: _Metadatas) -> None:
 
 
 def _are_storable(metadatas: _Metadatas) -> bool:
-    """Whether all values are strings, bools, finite floats and integers of 64 bits."""
+    """Whether all values are strings, bools, finite floats, integers of 64 bits and sparse vectors that are right."""
     values = list(chain.from_iterable(map(methodcaller("values"), filter(None, metadatas))))
     kinds = set(map(type, values))
-    if not kinds <= {str, int, float, bool}:
+    if not kinds <= {str, int, float, bool, SparseVector}:
+        return False
+    if SparseVector in kinds and not _are_right([value for value in values if type(value) is SparseVector]):
         return False
     texts = [value for value in values if type(value) is str]
     if not (all(map(str.isascii, texts)) or are_unicode(texts)):
@@ -213,7 +227,9 @@ def _storable(metadata: Fields, updating: bool, argument: str, place: _Place = N
         try:
             if value is None and not updating:
                 raise refused(TypeError(no_value))
-            if isinstance(value, list):
+            if place is not None and (vector := as_sparse_vector(value)) is not None:
+                stored[key] = _storable_vector(key, vector, *place)
+            elif isinstance(value, list):
                 stored[key] = _storable_list(key, plain_list(value), argument, no_value)
             elif value is None or (type(value) is float and not math.isfinite(value)):
                 # NaN and infinity have no form in JSON: Chroma stores them as missing, whatever was there before.
@@ -225,6 +241,73 @@ def _storable(metadata: Fields, updating: bool, argument: str, place: _Place = N
             where = f"{advice.at(*place)}, " if place else ""
             raise refused(TypeError(f"{error}\n{where}{advice.for_entry(key, value)}.")) from None
     return stored
+
+
+def _storable_vector(key: str, vector: SparseVector, position: int, ids: Sequence[str]) -> SparseVector:
+    try:
+        return storable_vector(vector)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"Validation error: metadatas: Invalid metadata at index {position}\n{advice.at(position, ids)}, "
+            f"key {shown(key, 60)!r}: {error}"
+        ) from None
+
+
+def storable_vector(vector: SparseVector) -> SparseVector:
+    """The vector, of plain lists; ValueError when it cannot be stored or searched for.
+
+    Its dimensions are below 2**32, each above the one before, its values numbers that float32 can hold.
+    """
+    try:
+        vector = SparseVector(vector.indices, vector.values, vector.labels)
+    except TypeError as error:  # a list of what cannot be compared
+        raise ValueError(str(error)) from None
+    if _are_right([vector]):
+        return vector
+    for position, dimension in enumerate(vector.indices):
+        if dimension >= SPARSE_DIMENSIONS:
+            raise ValueError(f"SparseVector indices must be below 2**32, got {shown(dimension)} at position {position}")
+    for position, number in enumerate(vector.values):
+        if not math.isfinite(number) or not abs(number) <= _LARGEST_FLOAT32:
+            raise ValueError(
+                f"SparseVector values must be numbers that float32 can hold, got {shown(number)} at position {position}"
+            )
+    raise ValueError(f"SparseVector labels must be texts; {advice.HALF}")
+
+
+_LARGEST_FLOAT32: Final = float(np.finfo(np.float32).max)
+
+
+def _are_right(vectors: list[SparseVector]) -> bool:
+    """Whether sparse vectors can be stored: by a look at all of their entries together."""
+    indices, values = [vector.indices for vector in vectors], [vector.values for vector in vectors]
+    labelled = [vector for vector in vectors if vector.labels is not None]
+    labels: list[Any] = [vector.labels for vector in labelled]
+    if set(map(type, chain(indices, values, labels))) != {list}:
+        return False
+    lengths = list(map(len, indices))
+    if lengths != list(map(len, values)) or list(map(len, labels)) != [len(one.indices) for one in labelled]:
+        return False
+    kinds = [set(map(type, chain.from_iterable(part))) for part in (indices, values, labels)]
+    if not (kinds[0] <= {int} and kinds[1] <= {int, float} and kinds[2] <= {str}):
+        return False
+    try:
+        dimensions = np.fromiter(chain.from_iterable(indices), np.int64, sum(lengths))
+        numbers = np.fromiter(chain.from_iterable(values), np.float64, sum(lengths))
+    except OverflowError:
+        return False
+    return _are_in_range(dimensions, numbers, np.array(lengths)) and are_unicode(chain.from_iterable(labels))
+
+
+def _are_in_range(dimensions: Ints, numbers: Float64, lengths: Ints) -> bool:
+    """Whether the dimensions of each vector ascend and are those of Chroma, and float32 can hold the numbers."""
+    if not len(dimensions):
+        return True
+    ends = np.cumsum(lengths)
+    rises = np.diff(dimensions) > 0
+    rises[ends[(ends > 0) & (ends < len(dimensions))] - 1] = True  # from one vector to the next
+    within = int(dimensions.min()) >= 0 and int(dimensions.max()) < SPARSE_DIMENSIONS
+    return within and bool(rises.all()) and bool(np.abs(numbers).max() <= _LARGEST_FLOAT32)
 
 
 def _storable_list(key: str, values: list[object], argument: str, no_value: str) -> list[Any]:

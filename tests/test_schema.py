@@ -89,12 +89,38 @@ RESOLVED: list[tuple[Any, Any, Any, dict[str, Any], Any]] = [
 ]  # fmt: skip
 
 
+SPARSE = {"sparse_vector": {"sparse_vector_index": {"enabled": True, "config": {}}}}
+
+
 @pytest.mark.parametrize(("metadata", "configuration", "schema", "index", "function"), RESOLVED)
 def test_a_new_collection_comes_to_this(
     metadata: Any, configuration: Any, schema: Any, index: dict[str, Any], function: Any
 ) -> None:
     resolved = resolve(metadata, configuration, schema)
     assert resolved.configuration_json == {"hnsw": index, "spann": None, "embedding_function": function}
+
+
+def test_a_schema_may_have_several_sparse_indexes() -> None:
+    asked = Schema().create_index(s.SparseVectorIndexConfig(bm25=True), key="v")
+    asked = asked.create_index(s.SparseVectorIndexConfig(), key="w")
+    resolved = resolve(None, None, asked.serialize_to_json())
+    stored = resolved.serialized_schema
+    unknown = {"type": "unknown"}
+    assert [stored["keys"][key]["sparse_vector"]["sparse_vector_index"] for key in "vw"] == [
+        {"enabled": True, "config": {"embedding_function": unknown, "bm25": True}},
+        {"enabled": True, "config": {"embedding_function": unknown}},
+    ]
+    keys = s.SparseKeys(stored)
+    assert [keys.have(key) for key in ("v", "w", "x", "#embedding")] == [True, True, False, False]
+    assert [keys.by_frequency(key) for key in ("v", "w", "x")] == [True, False, False]
+    configuration = {"hnsw": {"ef_search": 50}}
+    assert schemas_of(updated(resolved.configuration_json, stored, configuration)) == schemas_of(resolved)
+
+
+def schemas_of(resolved: Any) -> dict[str, Any]:
+    """What the schema says of other keys than the vector's."""
+    keys = resolved.serialized_schema["keys"]
+    return {key: keys[key] for key in keys if key != "#embedding"}
 
 
 @pytest.mark.parametrize("count", [8, 5])
@@ -133,8 +159,9 @@ REFUSED = [
     (None, {"hnsw": {"space": "ip"}}, NAMED, "Cannot set both collection config and schema simultaneously"),
     (None, {"hnsw": {"space": "l2"}}, NAMED, "Cannot set both collection config and schema simultaneously"),
     ({"hnsw:M": 7}, None, NAMED, "Cannot set both collection config and schema simultaneously"),
-    (None, None, schema_json(lambda x: x.create_index(s.SparseVectorIndexConfig(), key="v")),
-     "Failed to reconcile schema: Invalid schema input: Sparse vector indexing is not enabled in local"),
+    (None, None, {"defaults": SPARSE, "keys": {}}, "Sparse vector index cannot be enabled by default"),
+    (None, None, {"keys": {"#document": SPARSE}}, "Document field cannot have any value types other than string"),
+    (None, None, {"keys": {"#embedding": SPARSE}}, "Embedding field cannot have any value types other than float_list"),
     (None, None, schema_json(lambda x: x.create_index(
         s.VectorIndexConfig(hnsw=s.HnswIndexConfig(), spann=s.SpannIndexConfig()))), "Both spann and hnsw"),
     (None, None, schema_json(lambda x: x.create_index(s.VectorIndexConfig(hnsw=s.HnswIndexConfig(ef_search=-1)))),
@@ -320,6 +347,9 @@ BUILDS = {
     "int off": lambda x: x.delete_index(s.IntInvertedIndexConfig()),
     "bool on again": lambda x: x.delete_index(s.BoolInvertedIndexConfig()).create_index(s.BoolInvertedIndexConfig()),
     "sparse": lambda x: x.create_index(s.SparseVectorIndexConfig(bm25=True), key="v"),
+    "two sparse": lambda x: x.create_index(s.SparseVectorIndexConfig(), key="v").create_index(
+        s.SparseVectorIndexConfig(), key="w"
+    ),
     "no full text": lambda x: x.delete_index(s.FtsIndexConfig(), key="#document"),
     "key": lambda x: x.set_cmek(s.Cmek.gcp("projects/p/locations/l/keyRings/r/cryptoKeys/k")),
 }
@@ -381,8 +411,6 @@ def test_the_vector_index_keeps_documents_as_its_source() -> None:
         (lambda x: x.delete_index(s.SparseVectorIndexConfig(), key="a"), "Deleting sparse vector index is not"),
         (lambda x: x.delete_index(s.FtsIndexConfig()), "Deleting FTS index is only supported on #document key"),
         (lambda x: x.delete_index(s.IntInvertedIndexConfig(), key="#embedding"), "Cannot modify #embedding"),
-        (lambda x: x.create_index(s.SparseVectorIndexConfig(), key="a").create_index(
-            s.SparseVectorIndexConfig(), key="b"), "Only one sparse vector index is allowed"),
         (lambda x: x.create_index(s.SparseVectorIndexConfig(source_key="x"), key="a"), "embedding_function must also"),
     ],
 )  # fmt: skip

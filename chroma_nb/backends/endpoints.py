@@ -247,7 +247,7 @@ def _search(engine: Engine, request: r.Search) -> SearchResult:
     try:
         searches = list(map(Search.sent, request.searches))
     except (TypeError, ValueError) as error:
-        raise refused(error) from error.__cause__
+        raise refused(error, 422, "ChromaError") from error.__cause__
     return engine.search(request.collection_id, searches)
 
 

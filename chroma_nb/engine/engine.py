@@ -471,10 +471,11 @@ class Engine:
         """What each of the searches finds, all of them in one snapshot."""
 
         def operation(snapshot: Snapshot) -> SearchResult:
-            pages = []
-            for search in searches:
-                _check_filter(search._where, snapshot.row)
-                pages.append(RankedSearch(snapshot, search).page())
+            ranked = [RankedSearch(snapshot, search) for search in searches]
+            for one in ranked:  # all of them first: the whole call fails
+                _check_filter(one.search._where, snapshot.row)
+                one.check()
+            pages = [one.page() for one in ranked]
             self.builder.consider(snapshot.row, snapshot.memory)
             fields = {name: [page[name] for page in pages] for name in ("ids", *FIELDS)}
             return SearchResult(fields, select=list(map(selected_keys, searches)))

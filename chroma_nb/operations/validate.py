@@ -39,6 +39,7 @@ from chroma_nb.types import (
     SparseVectors,
     UpdateMetadata,
     URIs,
+    as_sparse_vector,
 )
 
 #: The metadata key under which Chroma stores the document.
@@ -115,7 +116,7 @@ def _normal_value(value: Any) -> Any:
     if isinstance(value, dict):
         value = plain_tree(value)
         return SparseVector.from_dict(value) if value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE else value
-    return plain(value)
+    return as_sparse_vector(value) or plain(value)
 
 
 def normalize_metadatas(metadatas: Metadata | list[Metadata] | None) -> Metadatas | None:
@@ -341,7 +342,10 @@ def _are_plainly_valid(metadatas: list[Any]) -> bool:
     keys = set(chain.from_iterable(given))
     if META_KEY_CHROMA_DOCUMENT in keys or not set(map(type, keys)) <= {str}:
         return False
-    return set(map(type, chain.from_iterable(map(dict.values, given)))) <= PLAIN
+    return set(map(type, chain.from_iterable(map(dict.values, given)))) <= _PLAINLY_VALID
+
+
+_PLAINLY_VALID: Final = PLAIN | {SparseVector}
 
 
 def _check_list_value(key: str, value: list[object]) -> None:

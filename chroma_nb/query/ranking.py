@@ -12,7 +12,7 @@ from chroma_nb.cells import unmasked
 from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
 from chroma_nb.query.conditions import K, Key, name_of
 from chroma_nb.query.expression import MAX_DEPTH, Expression, Write, as_dict, joined, plain_dict, type_error
-from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Array, Json, SparseVector
+from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Array, Json, SparseVector, as_sparse_vector
 
 
 @dataclass(repr=False)
@@ -210,8 +210,8 @@ class Knn(Rank):
 
     def _form(self, write: Write) -> Json:
         query: object = self.query
-        if isinstance(query, SparseVector):
-            query = query.to_dict()
+        if (vector := as_sparse_vector(query)) is not None:
+            query = vector.to_dict()
         elif isinstance(query, np.ndarray):
             query = unmasked(query).tolist()
         written = {"query": query, "key": name_of(self.key), "limit": self.limit}
@@ -320,11 +320,14 @@ def _knn_from_dict(kind: type[Any], operator: str, operand: object, levels: int,
         raise ValueError(f"{operator} limit must be positive, got {limit}")
     if not isinstance(return_rank, bool):
         type_error(f"{operator} return_rank", "must be a boolean", return_rank)
-    return Knn(_query_from_dict(operator, operand["query"]), key, limit, operand.get("default"), return_rank)
+    query = _query_from_dict(operator, operand["query"], sent=not least)
+    return Knn(query, key, limit, operand.get("default"), return_rank)
 
 
-def _query_from_dict(operator: str, query: object) -> Any:
+def _query_from_dict(operator: str, query: object, *, sent: bool) -> Any:
     if isinstance(query, dict):
+        if sent:
+            return SparseVector.sent(query)
         if query.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
             raise ValueError(f"Expected dict with {TYPE_KEY}='{SPARSE_VECTOR_TYPE_VALUE}', got {query}")
         return SparseVector.from_dict(query)

@@ -8,7 +8,7 @@ Pure functions of values: nothing here opens anything or builds an embedding fun
 * ``configuration.py``: the configuration of a collection as callers write it, as it is sent, and as it changes
 * ``index_configurations.py``, ``value_types.py``, ``schema.py``: single indexes, those of a type of value, the Schema
 * ``resolving.py``: metadata, configuration and schema resolved to effective parameters
-* ``filtering.py``: what a filter may use
+* ``filtering.py``: what a filter or a search may use
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ from chroma_nb.schema.embedding_function import (
     describe_embedding_function,
 )
 from chroma_nb.schema.filtering import (
+    SparseKeys,
     Unindexed,
 )
 from chroma_nb.schema.index_configurations import (
@@ -154,6 +155,7 @@ __all__ = [
     "Schema",
     "SpannConfiguration",
     "SpannIndexConfig",
+    "SparseKeys",
     "SparseVectorIndexConfig",
     "SparseVectorIndexType",
     "SparseVectorValueType",

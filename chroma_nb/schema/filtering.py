@@ -1,4 +1,4 @@
-"""What a filter may use: only what the schema of the collection says is indexed."""
+"""What a filter or a search may use: only what the schema of the collection says is indexed."""
 
 from __future__ import annotations
 
@@ -66,6 +66,33 @@ class Unindexed:
                     f"Cannot filter using metadata key '{condition.key}' with type '{_FILTERED[kind][0]}' because "
                     "indexing is disabled"
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class SparseKeys:
+    """Which keys have an index of sparse vectors, as a schema says.
+
+    >>> index = {"sparse_vector": {"sparse_vector_index": {"enabled": True, "config": {"bm25": True}}}}
+    >>> keys = SparseKeys({"keys": {"words": index}})
+    >>> keys.have("words"), keys.by_frequency("words"), keys.have("year")
+    (True, True, False)
+    """
+
+    schema: Fields
+
+    def have(self, key: str) -> bool:
+        """Whether this key has one."""
+        return any(found.get("enabled", False) for found in self._indexes(key)[:1])
+
+    def by_frequency(self, key: str) -> bool:
+        """Whether queries weigh by inverse document frequency ("bm25")."""
+        return any((found.get("config") or {}).get("bm25") for found in self._indexes(key)[:1])
+
+    def _indexes(self, key: str) -> list[Fields]:
+        """What the schema says of the key, then by default."""
+        places = ((self.schema.get("keys") or {}).get(key), self.schema.get("defaults"))
+        found = [((place or {}).get("sparse_vector") or {}).get("sparse_vector_index") for place in places]
+        return [index for index in found if index is not None]
 
 
 def _unindexed_types(schema: Fields, key: str) -> frozenset[type]:

@@ -233,7 +233,7 @@ class VectorIndexConfig(IndexConfig):
 
 @dataclass(init=False)
 class SparseVectorIndexConfig(IndexConfig):
-    """A sparse vector under one metadata key; a local collection has none."""
+    """The index of the sparse vectors under one metadata key; ``bm25`` weighs queries by how rare a dimension is."""
 
     _checks: ClassVar[dict[str, _Check]] = {
         "embedding_function": _optional_function,

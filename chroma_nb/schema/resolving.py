@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.schema.configuration import SpannConfiguration, UpdateSpannConfiguration
 from chroma_nb.schema.embedding_function import parse_embedding_function
-from chroma_nb.schema.index_configurations import EMBEDDING_KEY
+from chroma_nb.schema.index_configurations import DOCUMENT_KEY, EMBEDDING_KEY
 from chroma_nb.schema.parameters import (
     HNSW_DEFAULTS,
     SHOWN,
@@ -185,7 +185,7 @@ def _filled_schema(schema: Fields) -> Json:
         raise InvalidArgumentError(f"Validation error: schema: {error}") from None
     if parsed.cmek is not None and not parsed.cmek.validate_pattern():
         raise InvalidArgumentError("Validation error: schema: CMEK does not match expected pattern")
-    _refuse_sparse(written)
+    _check_sparse(written)
     filled = _default_schema() | {name: written[name] for name in ("cmek",) if name in written}
     filled["defaults"] |= written["defaults"]
     filled["keys"] |= written["keys"]
@@ -212,10 +212,17 @@ def _fill_vector_config(place: Json) -> None:
     place["space"] = place.get("space") or "l2"
 
 
-def _refuse_sparse(schema: Json) -> None:
-    for value_types in (schema["defaults"], *schema["keys"].values()):
-        index = value_types.get("sparse_vector", {}).get("sparse_vector_index", {})
-        if index.get("enabled"):
-            raise InvalidArgumentError(
-                "Failed to reconcile schema: Invalid schema input: Sparse vector indexing is not enabled in local"
-            )
+def _check_sparse(schema: Json) -> None:
+    """InvalidArgumentError, in Chroma's words, for an index of sparse vectors where there can be none."""
+    index = schema["defaults"].get("sparse_vector", {}).get("sparse_vector_index", {})
+    if index.get("enabled"):
+        raise InvalidArgumentError(
+            "Validation error: schema: Sparse vector index cannot be enabled by default. Please enable sparse vector "
+            "index on specific keys."
+        )
+    for key, only in (
+        (DOCUMENT_KEY, "Document field cannot have any value types other than string"),
+        (EMBEDDING_KEY, "Embedding field cannot have any value types other than float_list"),
+    ):
+        if "sparse_vector" in schema["keys"].get(key, {}):
+            raise InvalidArgumentError(f"Validation error: schema: {only}: {key}")

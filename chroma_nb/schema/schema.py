@@ -111,7 +111,7 @@ class Schema:
         """Turn an index on, for ``key`` (a str or Key) or by default; returns this schema.
 
         A vector index is global, full-text search is for ``#document``, a sparse index needs a key of
-        its own. Raises ValueError otherwise.
+        its own; there may be several. Raises ValueError otherwise.
         """
         key = _key_name(key)
         _refuse(_CREATE_REFUSALS, config, key)
@@ -119,7 +119,7 @@ class Schema:
             self._set_vector_index(config)
             return self
         if isinstance(config, SparseVectorIndexConfig):
-            self._check_sparse(config, cast(str, key))
+            _check_sparse(config)
         put(self._value_types(key), cast(IndexConfig, config), True)
         return self
 
@@ -178,19 +178,13 @@ class Schema:
         )
         put(embedding, own, place.enabled if place else True)
 
-    def _check_sparse(self, config: SparseVectorIndexConfig, key: str) -> None:
-        for other, value_types in self.keys.items():
-            sparse = value_types.sparse_vector.sparse_vector_index if value_types.sparse_vector else None
-            if other != key and sparse is not None and sparse.enabled:
-                raise ValueError(
-                    f"Cannot enable sparse vector index on key '{key}'. A sparse vector index is already enabled "
-                    f"on key '{other}'. Only one sparse vector index is allowed per collection."
-                )
-        if config.source_key is not None and config.embedding_function is None:
-            raise ValueError(
-                "If source_key is provided then embedding_function must also be provided since there is no default "
-                f"embedding function. Config: {config}"
-            )
+
+def _check_sparse(config: SparseVectorIndexConfig) -> None:
+    if config.source_key is not None and config.embedding_function is None:
+        raise ValueError(
+            "If source_key is provided then embedding_function must also be provided since there is no default "
+            f"embedding function. Config: {config}"
+        )
 
 
 def _index_is_on(value_types: ValueTypes) -> bool:

@@ -26,7 +26,7 @@ def unpacked(number: int, into: Path) -> Any:
     return json.loads(lzma.decompress((FIXTURES / f"format-{number}.expected.json.xz").read_bytes()))
 
 
-@pytest.mark.parametrize("number", [3])
+@pytest.mark.parametrize("number", [3, 5])
 def test_whoever_may_only_read_it_reads_it_too(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = unpacked(number, tmp_path)
     monkeypatch.setattr(directory, "is_writable", lambda path: False)
@@ -43,7 +43,7 @@ def test_whoever_may_only_read_it_reads_it_too(number: int, tmp_path: Path, monk
     assert (tmp_path / "chroma_nb.sqlite3").read_bytes() == before
 
 
-@pytest.mark.parametrize("number", [3])
+@pytest.mark.parametrize("number", [3, 5])
 def test_a_directory_of_an_earlier_format_opens_unchanged(number: int, tmp_path: Path) -> None:
     wanted = unpacked(number, tmp_path)
     for _ in range(2):  # as it was, and as it was brought up to date

@@ -225,7 +225,7 @@ def test_checking_changes_nothing_it_was_given() -> None:
         ({"metadatas": [{"v": None}]}, TypeError, "Cannot convert Python object to MetadataValue"),
         ({"metadatas": [{"v": 10**400}]}, TypeError, "too large"),
         ({"metadatas": [{"v": {"a": 1}}]}, TypeError, "Cannot convert Python object to MetadataValue"),
-        ({"metadatas": [{"v": SparseVector([1], [1.0])}]}, TypeError, "got a SparseVector"),
+        ({"metadatas": [{"v": [SparseVector([1], [1.0])]}]}, TypeError, "item 0 of the list is a SparseVector"),
         ({"metadatas": [{"v": [1.0, math.nan]}]}, InvalidArgumentError, "holds NaN or infinity"),
         ({"metadatas": [{"v": []}]}, InvalidArgumentError, "is empty"),
         ({"metadatas": [{"v": [1, "a"]}]}, InvalidArgumentError, "several types"),

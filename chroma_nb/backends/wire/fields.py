@@ -163,8 +163,8 @@ def _metadata_value(name: str, value: object) -> Any:
         return value
     if type(value) is dict and value.get("#type", "sparse_vector") == "sparse_vector" and "indices" in value:
         try:
-            return SparseVector(indices=value["indices"], values=value["values"], labels=value.get("tokens"))
-        except (KeyError, TypeError, ValueError) as error:
+            return SparseVector.sent(value)
+        except ValueError as error:
             raise BodyError(f"Failed to deserialize the JSON body into the target type: {name}: {error}") from None
     raise _wrong(name, "a string, number, boolean, or a non-empty list of one of these", value)
 

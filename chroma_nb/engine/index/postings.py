@@ -19,10 +19,8 @@ from typing import Final, TypeAlias, cast
 import numpy as np
 
 from chroma_nb.engine.arrays import EMPTY, Float32, Float64, Ints, Mask, Rows
-from chroma_nb.types import Array, Int32, SparseVector
+from chroma_nb.types import SPARSE_DIMENSIONS, Array, Int32, SparseVector
 
-#: Dimensions are below this, as in Chroma (u32): so one sorts with its place in 64 bits.
-LARGEST_DIMENSION: Final = 2**32
 #: A query whose lists hold fewer than one posting in so many records sorts them; others add up over all records.
 _FEW_POSTINGS: Final = 64
 #: Allowed records that cost as much to look up in a list as so many postings cost to add up.
@@ -53,12 +51,32 @@ class SparseRows:
     @classmethod
     def of(cls, rows: Rows, vectors: Sequence[SparseVector]) -> SparseRows:
         """The vectors of ``rows``, one for each."""
-        lengths = np.fromiter((len(vector.indices) for vector in vectors), np.int64, len(vectors))
+        return cls.of_entries(rows, [vector.indices for vector in vectors], [vector.values for vector in vectors])
+
+    @classmethod
+    def of_entries(cls, rows: Rows, indices: Sequence[Sequence[int]], values: Sequence[Sequence[float]]) -> SparseRows:
+        """The vectors of ``rows``, by the dimensions and the values of each."""
+        lengths = np.fromiter(map(len, indices), np.int64, len(indices))
         count = int(lengths.sum())
-        dimensions = np.fromiter(chain.from_iterable(vector.indices for vector in vectors), np.int64, count)
+        dimensions = np.fromiter(chain.from_iterable(indices), np.int64, count)
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
-            values = np.fromiter(chain.from_iterable(vector.values for vector in vectors), np.float32, count)
-        return cls(np.asarray(rows, np.int64), lengths, dimensions, values)
+            numbers = np.fromiter(chain.from_iterable(values), np.float32, count)
+        return cls(np.asarray(rows, np.int64), lengths, dimensions, numbers)
+
+    @classmethod
+    def last_of(cls, changes: Sequence[SparseRows]) -> SparseRows:
+        """What is left of changes that came one after the other: of each row its last vector."""
+        if len(changes) == 1:
+            return changes[0]
+        rows = np.concatenate([EMPTY, *(one.rows for one in changes)])
+        lengths = np.concatenate([EMPTY, *(one.lengths for one in changes)])
+        dimensions = np.concatenate([EMPTY, *(one.dimensions for one in changes)])
+        values = np.concatenate([np.empty(0, np.float32), *(one.values for one in changes)])
+        _, from_the_end = np.unique(rows[::-1], return_index=True)
+        last = len(rows) - 1 - from_the_end  # by row, ascending
+        starts, kept = np.cumsum(lengths) - lengths, lengths[last]
+        entries = np.arange(int(kept.sum())) + np.repeat(starts[last] - (np.cumsum(kept) - kept), kept)
+        return cls(rows[last], kept, dimensions[entries], values[entries])
 
 
 class Allowed:
@@ -94,8 +112,9 @@ class Postings:
         """The lists of these vectors. ValueError for a dimension of 2**32 or more."""
         some = vectors.lengths > 0
         rows, lengths, dimensions = vectors.rows[some], vectors.lengths[some], vectors.dimensions
-        if len(dimensions) and int(dimensions.max()) >= LARGEST_DIMENSION:
-            raise ValueError(f"Expected dimensions below {LARGEST_DIMENSION}, got {int(dimensions.max())}")
+        if len(dimensions) and int(dimensions.max()) >= SPARSE_DIMENSIONS:
+            raise ValueError(f"Expected dimensions below {SPARSE_DIMENSIONS}, got {int(dimensions.max())}")
+        # Dimensions have 32 bits: one and the number of its entry are one integer of 64.
         # The entries come by row, so dimension and number of the entry, sorted as one integer, are the lists in order:
         # a fifth of the time of argsort.
         bits = len(dimensions).bit_length()

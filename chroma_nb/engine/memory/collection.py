@@ -8,7 +8,7 @@ by ``apply``; when that is interrupted, ``seq`` is UNKNOWN and the next call loa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Final, TypeVar
@@ -18,10 +18,12 @@ import numpy as np
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.index.sparse import SparseIndex
 from chroma_nb.engine.index.witnesses import Witnesses
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.ids import StoredIds
 from chroma_nb.engine.memory.row_files import FEWEST, StoredRows
+from chroma_nb.engine.memory.sparse_indexes import SparseIndexes
 from chroma_nb.types import Array, Fields
 
 T = TypeVar("T")
@@ -138,6 +140,7 @@ class CollectionInMemory:
         self._columns: Columns | None = None
         self._columns_behind: list[Delta] = []
         self._columns_lock = threading.Lock()
+        self._sparse = SparseIndexes()
         self.exact: CertifiedIndex | None = None
         self.graph: HnswIndex | None = None
         self.witnesses: Witnesses | None = None
@@ -223,10 +226,8 @@ class CollectionInMemory:
 
     def _made_columns(self, keys: Collection[str], pieces: Iterable[Metadatas]) -> Columns:
         """The columns, a piece at a time: its dicts are read while the processor still has them, then forgotten."""
-        columns, live, seen = Columns(keys), self.live_rows(), 0
-        for piece in pieces:
-            rows = live[seen : seen + len(piece)]
-            seen += len(piece)
+        columns = Columns(keys)
+        for rows, piece in self._with_rows(pieces):
             more = int(rows[-1]) + 1 - len(columns)
             if more == len(piece):
                 columns.extend(piece)
@@ -245,6 +246,17 @@ class CollectionInMemory:
             if len(delta.removed_rows):
                 columns.clear(delta.removed_rows)
             del self._columns_behind[0]
+
+    def sparse_index(self, key: str, stored: Callable[[], Iterable[Metadatas]]) -> SparseIndex:
+        """The index of the sparse vectors under ``key``, made of ``stored`` (see ``columns``) by the first search."""
+        return self._sparse.index(key, lambda: self._with_rows(stored()))
+
+    def _with_rows(self, pieces: Iterable[Metadatas]) -> Iterator[tuple[Ints, Metadatas]]:
+        """The pieces of all live records with their rows."""
+        live, seen = self.live_rows(), 0
+        for piece in pieces:
+            yield live[seen : seen + len(piece)], piece
+            seen += len(piece)
 
     # --- changing (under the writing side of the lock) -------------------------------------------------
 
@@ -273,9 +285,13 @@ class CollectionInMemory:
         self.changed_since_stored += len(delta)
         if len(delta.removed_rows):  # first: an id may be removed and added again
             self._remove(delta.removed_rows)
+        first = self.rows
         self._append(delta)
         if len(delta.moved_rows):
             self._move(delta)
+        if self._sparse:
+            rows = np.concatenate([np.arange(first, self.rows), delta.rewritten_rows])
+            self._sparse.note(rows, [*delta.metadatas, *delta.rewritten_metadatas], delta.removed_rows)
         if self._columns is not None:
             self._columns_behind.append(delta)
             if sum(map(len, self._columns_behind)) > MOST_BEHIND:

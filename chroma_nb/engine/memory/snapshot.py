@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -15,6 +15,7 @@ import numpy as np
 from chroma_nb import types
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints
 from chroma_nb.engine.index.certified import CertifiedIndex
+from chroma_nb.engine.index.sparse import SparseIndex
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.row_files import StoredRows
@@ -25,7 +26,7 @@ from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.records import StoredMetadatas
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import Array, Matrix
+from chroma_nb.types import Array, Json, Matrix
 
 
 @dataclass
@@ -70,7 +71,15 @@ class Snapshot:
 
     def columns(self, keys: Collection[str]) -> Columns:
         """The metadata columns of these keys, built on first use."""
-        return self.memory.columns(keys, lambda: records.metadatas(self.connection, self.row.number, self.row.hidden))
+        return self.memory.columns(keys, self._all_metadata)
+
+    def sparse_index(self, key: str) -> SparseIndex:
+        """The index of the sparse vectors under ``key``, built on first use."""
+        return self.memory.sparse_index(key, self._all_metadata)
+
+    def _all_metadata(self) -> Iterator[list[Json | None]]:
+        """The metadata of all records, piece by piece, sparse vectors as JSON holds them."""
+        return records.metadatas(self.connection, self.row.number, self.row.hidden, sparse=False)
 
     def texts(self, rows: Ints, include: Sequence[str], *, checksums: bool = False) -> dict[str, list[Any]]:
         """Column -> its values for ``rows``, ascending; the columns that ``include`` asks for, and "crc"."""

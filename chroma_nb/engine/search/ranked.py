@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from operator import lt
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
+from chroma_nb.constraints import storable_vector
 from chroma_nb.engine.arrays import Float32, Ints, Rows
 from chroma_nb.engine.filters.selection import allowed
+from chroma_nb.engine.index.postings import Allowed
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.executor import Search as DenseSearch
 from chroma_nb.engine.search.hits import hits
+from chroma_nb.engine.search.scores import knns
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.query.conditions import Key, name_of
 from chroma_nb.query.ranking import Knn
@@ -63,16 +67,37 @@ class RankedSearch:
             return None
         return self.snapshot.memory.searchable_slots(self.allowed)
 
+    def check(self) -> None:
+        """InvalidArgumentError, in Chroma's words, for a Knn that cannot be run."""
+        for knn in [] if self.search._rank is None else knns(self.search._rank):
+            if isinstance(knn.query, SparseVector):
+                _check_sparse_query(knn.query)
+                key = name_of(knn.key)
+                if not self.snapshot.row.sparse_keys.have(key):
+                    raise InvalidArgumentError(
+                        f"Cannot filter using metadata key '{key}' with type 'SparseVector' because indexing is "
+                        "disabled"
+                    )
+
     def _nearest(self, knn: Knn) -> tuple[Rows, Float32]:
-        key, query = name_of(knn.key), knn.query
-        if isinstance(query, SparseVector):
-            raise InvalidArgumentError(
-                f"Cannot filter using metadata key '{key}' with type 'SparseVector' because indexing is disabled"
-            )
-        queries = np.asarray(query, np.float32).reshape(1, -1)
+        if isinstance(knn.query, SparseVector):
+            return self._nearest_sparse(name_of(knn.key), knn.query, knn.limit)
+        queries = np.asarray(knn.query, np.float32).reshape(1, -1)
         self.snapshot.check_dimension(queries)
         ((rows, distances),) = DenseSearch(self.snapshot).among(queries, knn.limit, self._allowed_slots)
         return rows, distances.astype(np.float32)
+
+    def _nearest_sparse(self, key: str, query: SparseVector, limit: int) -> tuple[Rows, Float32]:
+        index = self.snapshot.sparse_index(key)
+        dimensions = np.array(query.indices, np.int64)
+        weights = np.array(query.values, np.float32).astype(np.float64)
+        if self.snapshot.row.sparse_keys.by_frequency(key):
+            weights *= index.idf(dimensions, self.snapshot.memory.live)
+        return index.nearest(dimensions, weights, limit, self._allowed_to_sparse)
+
+    @cached_property
+    def _allowed_to_sparse(self) -> Allowed | None:
+        return None if self.search._where is None else Allowed(self.allowed)
 
     def _metadata(self, rows: Rows) -> list[Fields | None]:
         found: list[Fields | None] = self.snapshot.texts(rows, ("metadatas",))["metadata"]
@@ -97,6 +122,22 @@ class RankedSearch:
         if "scores" in asked:
             fields["scores"] = [None if np.isnan(score) else _shortest(score) for score in scores]
         return fields
+
+
+def _check_sparse_query(query: SparseVector) -> None:
+    lengths = {len(part) for part in (query.indices, query.values, query.labels) if part is not None}
+    if len(lengths) > 1:
+        _refuse("Sparse vector indices, values, and tokens (when present) must have the same length")
+    if not all(map(lt, query.indices, query.indices[1:])):
+        _refuse("Sparse vector indices must be sorted in strictly ascending order (no duplicates)")
+    try:
+        storable_vector(query)
+    except ValueError as error:
+        _refuse(str(error))
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise InvalidArgumentError(f"Validation error: Invalid sparse vector in KNN query: {reason}")
 
 
 def _picked(values: list[Any], places: Ints) -> list[Any]:

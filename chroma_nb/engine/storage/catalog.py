@@ -13,7 +13,7 @@ import orjson
 from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.errors import InternalError, InvalidArgumentError, _AlreadyExistsError, _DamagedError, _MissingError
 from chroma_nb.plain import shown
-from chroma_nb.schema import IndexParameters, Unindexed
+from chroma_nb.schema import IndexParameters, SparseKeys, Unindexed
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Json, Tenant
 
 _COLUMNS: Final = (
@@ -74,6 +74,11 @@ class CollectionRow(NamedTuple):
     def unindexed(self) -> Unindexed | None:
         """What the schema keeps out of its indexes; None when that is nothing."""
         return None if self.schema_json is None else _unindexed(self.schema_json)
+
+    @property
+    def sparse_keys(self) -> SparseKeys:
+        """Which keys have an index of sparse vectors."""
+        return _sparse_keys(self.schema_json or b"{}")
 
     @property
     def settings(self) -> Json:
@@ -145,6 +150,11 @@ def _damaged(what: object) -> _DamagedError:
 @lru_cache(maxsize=256)
 def _unindexed(schema: bytes) -> Unindexed | None:
     return Unindexed.of(_parsed(schema))
+
+
+@lru_cache(maxsize=256)
+def _sparse_keys(schema: bytes) -> SparseKeys:
+    return SparseKeys(_parsed(schema) or {})
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,7 @@ import orjson
 from chroma_nb.engine.arrays import Float64, Ints, Positions
 from chroma_nb.errors import InvalidArgumentError, _DamagedError
 from chroma_nb.plain import shown
+from chroma_nb.records import AS_JSON, with_sparse_vectors
 from chroma_nb.types import Json
 
 #: Bits of ``records.key`` that hold the position; the rest is the collection's number.
@@ -70,7 +71,7 @@ def encode_metadata(metadata: Mapping[str, object] | None) -> bytes | None:
     if not metadata:
         return None if metadata is None else b"{}"
     try:
-        return orjson.dumps(metadata, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(metadata, *AS_JSON)
     except TypeError as error:
         raise InvalidArgumentError(f"cannot store metadata {shown(metadata, 200, repr)}: {error}") from None
 
@@ -80,7 +81,7 @@ def encode_metadatas(metadatas: Sequence[Mapping[str, object] | None]) -> Iterab
     if not all(metadatas):
         return map(encode_metadata, metadatas)
     try:
-        return list(map(orjson.dumps, metadatas, repeat(None), repeat(orjson.OPT_SERIALIZE_NUMPY)))
+        return list(map(orjson.dumps, metadatas, *map(repeat, AS_JSON)))
     except TypeError:  # the one it is about is named
         return map(encode_metadata, metadatas)
 
@@ -97,12 +98,14 @@ def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> 
     return _decoded(b",".join(whole), len(stored), hidden)
 
 
-def _decoded(joined: bytes, count: int, hidden: bool = False) -> list[Json | None]:
+def _decoded(joined: bytes, count: int, hidden: bool = False, sparse: bool = True) -> list[Json | None]:
     try:
         decoded: list[Json | None] = orjson.loads(b"[" + joined + b"]")
         if len(decoded) != count:
             raise ValueError(f"{len(decoded)} values in {count} records")
-    except ValueError as error:
+        if sparse and b'"#type"' in joined:  # a text that says so is escaped, or it is "#type" itself
+            decoded = [metadata and with_sparse_vectors(metadata) for metadata in decoded]
+    except (KeyError, ValueError) as error:
         raise _DamagedError(
             f"the metadata of a record is damaged ({error}); client.verify() names it, update it or restore a backup"
         ) from None
@@ -150,15 +153,20 @@ def insert(
     )
 
 
-def metadatas(connection: sqlite3.Connection, collection: int, hidden: Hidden = ()) -> Iterator[list[Json | None]]:
-    """The metadata of every record of a collection, in get() order, piece by piece."""
+def metadatas(
+    connection: sqlite3.Connection, collection: int, hidden: Hidden = (), *, sparse: bool = True
+) -> Iterator[list[Json | None]]:
+    """The metadata of every record of a collection, in get() order, piece by piece.
+
+    ``sparse``: its sparse vectors as such; else they are left as JSON holds them, for whoever needs few or none.
+    """
     for first, last in _visible(collection, hidden):
         key = first
         while True:
             key, count, joined = connection.execute(_METADATAS, (key, last, _PIECE)).fetchone()
             if not count:
                 break
-            yield _decoded(joined, count)
+            yield _decoded(joined, count, sparse=sparse)
             key += 1
 
 

@@ -1,0 +1,96 @@
+"""The sparse indexes of a collection in memory: one for each key, made by the first search of it, then kept current.
+
+Rows are the dense row numbers of the collection in memory. What calls change is taken down as arrays and put in by the
+next search, so that a write does not wait for it. (Of the index itself: ``index/sparse.py``.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from chroma_nb.engine.arrays import Ints, Rows
+from chroma_nb.engine.index.postings import SparseRows
+from chroma_nb.engine.index.sparse import SparseIndex
+from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Fields, SparseVector
+
+#: Some rows, and the metadata of each as JSON holds it.
+Piece: TypeAlias = tuple[Rows, Sequence[Fields | None]]
+
+#: Changes that are taken down one by one; then they are put in, as they are by a search.
+_MOST_BEHIND: Final = 256
+
+
+@dataclass
+class _Kept:
+    """An index, and what has changed since it was brought up."""
+
+    index: SparseIndex
+    behind: list[SparseRows] = field(default_factory=list)
+
+    def bring_up(self) -> SparseIndex:
+        if self.behind:
+            # In this order: what an interrupt leaves behind is put in twice, which changes nothing.
+            self.index = self.index.changed(_NO_ROWS, SparseRows.last_of(self.behind))
+            self.behind = []
+        return self.index
+
+
+class SparseIndexes:
+    """The index of each key that was searched."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+        self._lock = threading.Lock()
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self._kept)
+
+    def index(self, key: str, stored: Callable[[], Iterable[Piece]]) -> SparseIndex:
+        """The index of ``key``; one that is not there is made of ``stored``, all records as they are now."""
+        with self._lock:  # readers share this collection
+            kept = self._kept.get(key)
+            if kept is None:
+                parts = [_stored_vectors(key, *piece) for piece in stored()]
+                kept = self._kept[key] = _Kept(SparseIndex.of(SparseRows.last_of(parts)))
+            return kept.bring_up()
+
+    def note(self, rows: Rows, metadatas: Sequence[Fields | None], gone: Ints) -> None:
+        """Take a change down: ``rows`` (in any order) have this metadata from now on, ``gone`` are not there any more.
+
+        Whoever calls lets nobody read meanwhile.
+        """
+        for key, kept in self._kept.items():
+            kept.behind.append(_changed_vectors(key, rows, metadatas, gone))
+            if len(kept.behind) > _MOST_BEHIND:
+                kept.bring_up()
+
+
+_NO_ROWS: Final[Rows] = np.empty(0, np.int64)
+_NO_VECTOR: Final = SparseVector.as_given([], [])
+
+
+def _changed_vectors(key: str, rows: Rows, metadatas: Sequence[Fields | None], gone: Ints) -> SparseRows:
+    """The vectors of changed rows; empty ones, which no search finds, of those that have none."""
+    values = [(metadata or {}).get(key) for metadata in metadatas]
+    vectors = [value if isinstance(value, SparseVector) else _NO_VECTOR for value in values]
+    every = np.concatenate([rows, gone])
+    order = np.argsort(every, kind="stable").tolist()
+    vectors += [_NO_VECTOR] * len(gone)
+    return SparseRows.of(every[order], [vectors[place] for place in order])
+
+
+def _stored_vectors(key: str, rows: Rows, metadatas: Sequence[Fields | None]) -> SparseRows:
+    values = enumerate(metadata.get(key) if metadata else None for metadata in metadatas)
+    vectors = {
+        place: value
+        for place, value in values
+        if type(value) is dict and value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE
+    }
+    indices, numbers = ([vector[part] for vector in vectors.values()] for part in ("indices", "values"))
+    return SparseRows.of_entries(rows[list(vectors)], indices, numbers)
