@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,39 @@ def nearest(vectors: Any, query: Any, k: int, space: str) -> list[tuple[int, flo
     query = [float(x) for x in query]
     found = [(_distance([float(x) for x in vector], query, space), row) for row, vector in enumerate(vectors)]
     return [(row, distance) for distance, row in sorted(found)[:k]]
+
+
+def sparse_nearest(
+    vectors: Sequence[Mapping[int, float] | None],
+    query: Mapping[int, float],
+    k: int,
+    *,
+    allowed: Container[int],
+    by_frequency: bool = False,
+) -> list[tuple[int, float]]:
+    """The ``k`` nearest of the ``allowed`` rows and their scores, 1 - dot as float32; equal ones in order of the rows.
+
+    A vector, or None, for each row. Only rows that share a dimension with the query are found. ``by_frequency``: the
+    query is weighted by inverse document frequency, over all rows.
+    """
+    weights = {dimension: float(np.float32(value)) for dimension, value in sorted(query.items())}
+    if by_frequency:
+        holding = {dimension: sum(dimension in (one or {}) for one in vectors) for dimension in weights}
+        count = len(vectors)
+        weights = {
+            dimension: weight * float(np.log1p((count - holding[dimension] + 0.5) / (holding[dimension] + 0.5)))
+            for dimension, weight in weights.items()
+        }
+    found = []
+    for row, vector in enumerate(vectors):
+        shared = [dimension for dimension in weights if dimension in (vector or {})]
+        if shared and vector is not None and row in allowed:
+            dot = 0.0
+            for dimension in shared:
+                dot += float(np.float32(vector[dimension])) * weights[dimension]
+            with np.errstate(over="ignore"):
+                found.append((float(np.float32(1.0 - dot)), row))
+    return [(row, score) for score, row in sorted(found)[:k]]
 
 
 def _metadata_passes(where: Mapping[str, Any], metadata: Mapping[str, Any], document: str | None) -> bool:
