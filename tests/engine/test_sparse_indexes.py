@@ -70,7 +70,7 @@ def test_of_several_changes_the_last_of_each_row_counts(lots: Any) -> None:
 def test_what_waits_is_put_in_before_it_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sparse_indexes, "_MOST_BEHIND", 3)
     indexes = SparseIndexes()
-    indexes.index("v", lambda: [])
+    indexes.index("v", list)
     for row in range(10):
         indexes.note(np.array([row]), [{"v": sparse({1: 1.0})}], np.empty(0, np.int64))
         assert len(indexes._kept["v"].behind) <= 3
