@@ -21,7 +21,7 @@ from chroma_nb.backends.wire import answers, fields
 from chroma_nb.backends.wire.answers import Answer
 from chroma_nb.backends.wire.fields import Body, Field, Kind, RecordsBody
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
-from chroma_nb.errors import refused
+from chroma_nb.errors import InvalidArgumentError, refused
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.query.search import Search
@@ -247,7 +247,7 @@ def _search(engine: Engine, request: r.Search) -> SearchResult:
     try:
         searches = list(map(Search.sent, request.searches))
     except (TypeError, ValueError) as error:
-        raise refused(error, 422, "ChromaError") from error.__cause__
+        raise refused(InvalidArgumentError(str(error)), 422) from None
     return engine.search(request.collection_id, searches)
 
 

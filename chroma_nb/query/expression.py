@@ -53,9 +53,15 @@ class Expression:
     def to_dict(self) -> Json:
         """The expression as it is sent, of plain values.
 
-        ValueError when parts occur in each other so often that nobody could write the whole out, and
-        for what contains itself.
+        ValueError when parts occur in each other so often that nobody could write the whole out, for
+        what contains itself, and for what nests thousands of levels deep.
         """
+        try:
+            return self._checked_form()
+        except RecursionError:
+            raise ValueError("Expected an expression that can be sent, got one that is nested too deeply") from None
+
+    def _checked_form(self) -> Json:
         found = _Found()
         if _size(self, found) > LARGEST and found.again:
             raise too_many_parts()

@@ -55,14 +55,14 @@ def test_changes_that_wait_are_put_in_as_if_each_had_been_at_once(stored: Any, l
     assert everything(indexes) == held
 
 
+def as_rows(lot: dict[int, Any]) -> SparseRows:
+    return SparseRows.of(np.array(sorted(lot), np.int64), [sparse(lot[row] or {}) for row in sorted(lot)])
+
+
 @given(lots=st.lists(changes, min_size=1, max_size=5))
 def test_of_several_changes_the_last_of_each_row_counts(lots: Any) -> None:
-    parts = [
-        SparseRows.of(np.array(sorted(lot), np.int64), [sparse(lot[row] or {}) for row in sorted(lot)]) for lot in lots
-    ]
-    last = {row: vector or {} for lot in lots for row, vector in lot.items()}
-    right = SparseRows.of(np.array(sorted(last), np.int64), [sparse(last[row]) for row in sorted(last)])
-    found = SparseRows.last_of(parts)
+    last = {row: vector for lot in lots for row, vector in lot.items()}
+    right, found = as_rows(last), SparseRows.last_of(list(map(as_rows, lots)))
     for part in ("rows", "lengths", "dimensions", "values"):
         assert getattr(found, part).tolist() == getattr(right, part).tolist()
 

@@ -28,6 +28,8 @@ _LOOKUP: Final = 24
 #: Postings for each record above which long lists are left out where they can be, and the share of short ones.
 _WORTH_BOUNDS: Final = 0.25
 _SHORT: Final = 0.3
+#: Lists above which their bounds take longer than adding them up.
+_MOST_BOUNDED: Final = 1_000
 #: Share of the blocks beyond which looking up what the long lists bring takes longer than adding them up.
 _MOST_NEAR: Final = 0.25
 #: More than what rounding may change in a sum of products.
@@ -268,7 +270,7 @@ class Postings:
         may = self._may(allowed)
         if _FEW_POSTINGS * count < len(self.rows):
             return self._summed(lists, may)
-        if count > _WORTH_BOUNDS * len(self.rows):
+        if count > _WORTH_BOUNDS * len(self.rows) and len(lists) <= _MOST_BOUNDED:
             short, rest = self._without_long(lists, count)
             found = self._reaching(short, rest, may, k) if short else None
             if found is not None:

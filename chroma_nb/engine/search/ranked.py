@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from chroma_nb.constraints import storable_vector
-from chroma_nb.engine.arrays import Float32, Ints, Rows
+from chroma_nb.engine.arrays import EMPTY, Float32, Ints, Rows
 from chroma_nb.engine.filters.selection import allowed
 from chroma_nb.engine.index.postings import Allowed
 from chroma_nb.engine.memory.snapshot import Snapshot
@@ -82,6 +82,8 @@ class RankedSearch:
     def _nearest(self, knn: Knn) -> tuple[Rows, Float32]:
         if isinstance(knn.query, SparseVector):
             return self._nearest_sparse(name_of(knn.key), knn.query, knn.limit)
+        if not self.snapshot.memory.live:  # as in Chroma: whatever the dimension
+            return EMPTY, np.empty(0, np.float32)
         queries = np.asarray(knn.query, np.float32).reshape(1, -1)
         self.snapshot.check_dimension(queries)
         ((rows, distances),) = DenseSearch(self.snapshot).among(queries, knn.limit, self._allowed_slots)
