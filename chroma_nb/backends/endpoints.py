@@ -247,7 +247,7 @@ def _search(engine: Engine, request: r.Search) -> SearchResult:
     try:
         searches = list(map(Search.sent, request.searches))
     except (TypeError, ValueError) as error:
-        raise refused(InvalidArgumentError(str(error)), 422) from None
+        raise refused(InvalidArgumentError(str(error)), 422, "ChromaError") from None
     return engine.search(request.collection_id, searches)
 
 

@@ -13,7 +13,7 @@ from chroma_nb import errors
 from chroma_nb.backends.base import Backend
 from chroma_nb.operations import requests as ops
 from chroma_nb.query.parsing import written
-from chroma_nb.server.limits import Limits, check_batch, check_filter, check_result_rows
+from chroma_nb.server.limits import Limits, check_batch, check_filter, check_result_rows, check_search_rows
 from chroma_nb.types import Json
 
 Values: TypeAlias = Json
@@ -79,6 +79,24 @@ def _query(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     return _filtered(kind, values | {"n_results": wanted}, context)
 
 
+def _search(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
+    searches, most = values["searches"], context.limits.result_rows
+    for search in searches:
+        check_filter(search.get("filter"), context.limits)
+    limits = list(map(_limit, searches))
+    if None in limits or sum(filter(None, limits)) > most:
+        count = context.backend.handle(ops.Count(**_place(values)))
+        check_search_rows(sum(count if limit is None else min(limit, count) for limit in limits), context.limits)
+    return kind(**values)
+
+
+def _limit(search: Json) -> int | None:
+    """How many records a search asks for; None: all. (What is no number is refused where the search is read.)"""
+    limit = search.get("limit")
+    wanted = limit.get("limit") if isinstance(limit, dict) else None
+    return max(wanted, 0) if type(wanted) is int else None
+
+
 _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Reset: _reset,
     ops.Add: _write,
@@ -87,4 +105,5 @@ _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Delete: _delete,
     ops.Get: _filtered,
     ops.Query: _query,
+    ops.Search: _search,
 }

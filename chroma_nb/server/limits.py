@@ -69,3 +69,12 @@ def check_result_rows(vectors: int, n_results: int, limits: Limits) -> None:
             f"Expected at most {limits.result_rows} rows in one answer, got {vectors} queries for {n_results} results "
             "each; ask for fewer results or send fewer queries in one call"
         )
+
+
+def check_search_rows(rows: int, limits: Limits) -> None:
+    """Refuse searches whose answer would be too large to build."""
+    if rows > limits.result_rows:
+        raise InvalidArgumentError(
+            f"Expected at most {limits.result_rows} records in one answer, got searches for {rows}; give them a "
+            "limit, or send fewer of them in one call"
+        )
