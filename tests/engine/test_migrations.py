@@ -58,6 +58,17 @@ def test_a_newer_database_is_refused(connection: sqlite3.Connection) -> None:
         migrations.apply(connection, PATH)
 
 
+def test_the_version_before_sparse_vectors_refuses_a_database_of_today(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrations.apply(connection, PATH)
+    before = [script for script in migrations.scripts() if script[0] < 6]
+    monkeypatch.setattr(migrations, "scripts", lambda: before)
+    assert not migrations.is_readable(connection)
+    with pytest.raises(VersionMismatchError, match=r"format 6, this one knows 5\); upgrade"):
+        migrations.apply(connection, PATH)
+
+
 def test_somebody_elses_database_is_refused(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE songs (title TEXT)")
     with pytest.raises(InternalError, match="not made by chroma_nb"):
