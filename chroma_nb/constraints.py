@@ -24,6 +24,7 @@ from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, _InvalidNam
 from chroma_nb.plain import PLAIN, are_unicode, plain, plain_list, plain_tree, shown
 from chroma_nb.records import Edits, Records
 from chroma_nb.types import (
+    LARGEST_FLOAT32,
     SPARSE_DIMENSIONS,
     Fields,
     Float64,
@@ -244,38 +245,30 @@ def _storable(metadata: Fields, updating: bool, argument: str, place: _Place = N
 
 
 def _storable_vector(key: str, vector: SparseVector, position: int, ids: Sequence[str]) -> SparseVector:
+    """The vector, of plain lists; its dimensions ascend and are below 2**32, its values are numbers of float32."""
     try:
-        return storable_vector(vector)
-    except ValueError as error:
+        made = SparseVector(vector.indices, vector.values, vector.labels)
+        if not _are_right([made]):
+            raise ValueError(_wrong_part(made))
+    except (TypeError, ValueError) as error:  # what cannot be compared is a TypeError
         raise InvalidArgumentError(
             f"Validation error: metadatas: Invalid metadata at index {position}\n{advice.at(position, ids)}, "
             f"key {shown(key, 60)!r}: {error}"
         ) from None
+    return made
 
 
-def storable_vector(vector: SparseVector) -> SparseVector:
-    """The vector, of plain lists; ValueError when it cannot be stored or searched for.
-
-    Its dimensions are below 2**32, each above the one before, its values numbers that float32 can hold.
-    """
-    try:
-        vector = SparseVector(vector.indices, vector.values, vector.labels)
-    except TypeError as error:  # a list of what cannot be compared
-        raise ValueError(str(error)) from None
-    if _are_right([vector]):
-        return vector
+def _wrong_part(vector: SparseVector) -> str:
+    """What cannot be stored of a vector whose parts fit together."""
     for position, dimension in enumerate(vector.indices):
         if dimension >= SPARSE_DIMENSIONS:
-            raise ValueError(f"SparseVector indices must be below 2**32, got {shown(dimension)} at position {position}")
+            return f"SparseVector indices must be below 2**32, got {shown(dimension)} at position {position}"
     for position, number in enumerate(vector.values):
-        if not math.isfinite(number) or not abs(number) <= _LARGEST_FLOAT32:
-            raise ValueError(
+        if not abs(number) <= LARGEST_FLOAT32:
+            return (
                 f"SparseVector values must be numbers that float32 can hold, got {shown(number)} at position {position}"
             )
-    raise ValueError(f"SparseVector labels must be texts; {advice.HALF}")
-
-
-_LARGEST_FLOAT32: Final = float(np.finfo(np.float32).max)
+    return f"SparseVector labels must be texts; {advice.HALF}"
 
 
 def _are_right(vectors: list[SparseVector]) -> bool:
@@ -307,7 +300,7 @@ def _are_in_range(dimensions: Ints, numbers: Float64, lengths: Ints) -> bool:
     rises = np.diff(dimensions) > 0
     rises[ends[(ends > 0) & (ends < len(dimensions))] - 1] = True  # from one vector to the next
     within = int(dimensions.min()) >= 0 and int(dimensions.max()) < SPARSE_DIMENSIONS
-    return within and bool(rises.all()) and bool(np.abs(numbers).max() <= _LARGEST_FLOAT32)
+    return within and bool(rises.all()) and bool(np.abs(numbers).max() <= LARGEST_FLOAT32)
 
 
 def _storable_list(key: str, values: list[object], argument: str, no_value: str) -> list[Any]:

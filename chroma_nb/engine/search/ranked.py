@@ -9,7 +9,6 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from chroma_nb.constraints import storable_vector
 from chroma_nb.engine.arrays import EMPTY, Float32, Ints, Rows
 from chroma_nb.engine.filters.selection import allowed
 from chroma_nb.engine.index.postings import Allowed
@@ -18,10 +17,11 @@ from chroma_nb.engine.search.executor import Search as DenseSearch
 from chroma_nb.engine.search.hits import hits
 from chroma_nb.engine.search.scores import knns
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.plain import shown
 from chroma_nb.query.conditions import Key, name_of
 from chroma_nb.query.ranking import Knn
 from chroma_nb.query.search import Search
-from chroma_nb.types import Fields, Json, SparseVector
+from chroma_nb.types import LARGEST_FLOAT32, Fields, Json, SparseVector
 
 #: Field of the answer -> the key that selects it.
 FIELDS: Final = {
@@ -127,15 +127,17 @@ class RankedSearch:
 
 
 def _check_sparse_query(query: SparseVector) -> None:
+    """InvalidArgumentError unless its parts, which are lists of what they should be, fit together."""
     lengths = {len(part) for part in (query.indices, query.values, query.labels) if part is not None}
     if len(lengths) > 1:
         _refuse("Sparse vector indices, values, and tokens (when present) must have the same length")
     if not all(map(lt, query.indices, query.indices[1:])):
         _refuse("Sparse vector indices must be sorted in strictly ascending order (no duplicates)")
-    try:
-        storable_vector(query)
-    except ValueError as error:
-        _refuse(str(error))
+    for position, value in enumerate(query.values):
+        if not abs(value) <= LARGEST_FLOAT32:
+            _refuse(
+                f"SparseVector values must be numbers that float32 can hold, got {shown(value)} at position {position}"
+            )
 
 
 def _refuse(reason: str) -> NoReturn:
