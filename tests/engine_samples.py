@@ -13,8 +13,11 @@ from uuid import UUID
 import numpy as np
 
 from chroma_nb.engine.engine import Engine
+from chroma_nb.query.ranking import Knn
+from chroma_nb.query.search import Search
 from chroma_nb.records import Records
-from chroma_nb.types import Matrix
+from chroma_nb.schema import Schema, SparseVectorIndexConfig
+from chroma_nb.types import Matrix, SparseVector
 
 PLACE = ("default_tenant", "default_database")
 EVERYTHING = ("embeddings", "documents", "metadatas", "uris")
@@ -64,6 +67,27 @@ def numbered_vector(number: int, version: int = 0, dimension: int = 8) -> list[f
 def create(engine: Engine, name: str = "words", space: str = "l2", **hnsw: Any) -> UUID:
     """A new collection's id."""
     return engine.create_collection(name, *PLACE, None, {"hnsw": {"space": space, **hnsw}}, None, False).id
+
+
+def create_sparse(engine: Engine, name: str = "words") -> UUID:
+    """A new collection with a sparse index of "words", weighted by frequency."""
+    schema = Schema().create_index(SparseVectorIndexConfig(bm25=True), key="words").serialize_to_json()
+    return engine.create_collection(name, *PLACE, None, None, schema, False).id
+
+
+def in_words(first: int, count: int, *dimensions: int) -> Records:
+    """Records r<first>, … whose sparse vectors hold 1.0 in these dimensions."""
+    ids, vector = (
+        [f"r{number}" for number in range(first, first + count)],
+        SparseVector([*dimensions], [1.0] * len(dimensions)),
+    )
+    return records(ids, np.zeros((count, 8)), metadatas=[{"words": vector}] * count)
+
+
+def by_word(engine: Engine, collection: UUID, dimension: int) -> list[str]:
+    """The ids that a sparse search finds."""
+    query = Knn(query=SparseVector([dimension], [1.0]), key="words", limit=1_000)
+    return list(engine.search(collection, [Search.sent(Search(rank=query).to_dict())])["ids"][0])
 
 
 def contents(engine: Engine, collection: UUID) -> dict[str, tuple[Any, ...]]:

@@ -152,6 +152,26 @@ def settle(path: Path, log: list[Entry], found: Model) -> None:
             return
 
 
+# --- Sparse vectors ----------------------------------------------------------------------------------------------
+
+
+def schema() -> chroma_nb.Schema:
+    """One sparse index, of "words"."""
+    return chroma_nb.Schema().create_index(chroma_nb.SparseVectorIndexConfig(), key="words")
+
+
+def words(ident: str, version: int) -> chroma_nb.SparseVector:
+    """A word that all have, and one that this version of this record has."""
+    own = 8 + zlib.crc32(f"{ident} {version}".encode()) // 2
+    return chroma_nb.SparseVector([7, own], [0.5, 2.0])
+
+
+def by_words(collection: Any, query: chroma_nb.SparseVector, count: int) -> list[str]:
+    """The ids that a sparse search finds."""
+    found = collection.search(chroma_nb.Search(rank=chroma_nb.Knn(query=query, key="words", limit=count)))
+    return list(found["ids"][0])
+
+
 # --- The child that writes ------------------------------------------------------------------------------------
 
 
@@ -207,7 +227,7 @@ class Writer:
         if op == "drop":
             self._client.delete_collection(self._name)
             return
-        collection = self._client.get_or_create_collection(self._name, embedding_function=None)
+        collection = self._client.get_or_create_collection(self._name, schema=schema(), embedding_function=None)
         if op == "delete":
             collection.delete(ids=call["ids"])
         elif op != "create":
@@ -216,10 +236,11 @@ class Writer:
                 ids=ids,
                 embeddings=[vector(ident, version, self._options.dimension) for ident in ids],
                 documents=[f"text {ident} version {version}" for ident in ids],
-                metadatas=[{"version": version, "id": ident} for ident in ids],
+                metadatas=[{"version": version, "id": ident, "words": words(ident, version)} for ident in ids],
             )
             if self._chance.random() < 0.1:
                 collection.query(query_embeddings=[vector(ids[0], version, self._options.dimension)], n_results=3)
+                by_words(collection, words(ids[0], version), 3)
 
 
 def write(options: Options) -> None:
@@ -269,6 +290,7 @@ def verify(options: Options, client: Any, allowed: Callable[[list[Entry]], list[
         for place, ident in enumerate(found["ids"]):
             version = model[ident] = found["metadatas"][place]["version"]
             whole = found["documents"][place] == f"text {ident} version {version}"
+            whole = whole and found["metadatas"][place]["words"] == words(ident, version)
             if not whole or found["embeddings"][place].tolist() != vector(ident, version, options.dimension):
                 yield f"partial: {name}, {ident} is not wholly of version {version}"
         if model not in possible:
@@ -297,6 +319,10 @@ def _disagreements(options: Options, collection: Any, model: dict[str, int]) -> 
         asked = vector(ident, model[ident], options.dimension)
         if collection.query(query_embeddings=[asked], n_results=1)["ids"] != [[ident]]:
             yield f"disagreement: {ident} is not its own nearest"
+        if by_words(collection, words(ident, model[ident]), 1) != [ident]:
+            yield f"disagreement: {ident} is not its own nearest by words"
+    if set(by_words(collection, words("nobody", 0), len(model) + 1)) != set(model):
+        yield "disagreement: a search by the word that all have finds others than get"
     if model:
         everything = collection.query(query_embeddings=[[0.0] * options.dimension], n_results=len(model))
         if set(everything["ids"][0]) != set(model):

@@ -14,7 +14,19 @@ from uuid import UUID
 import numpy as np
 import pytest
 from child_process import finish, run, start
-from engine_samples import PLACE, agree, contents, create, nearest, numbered, numbered_vector, records
+from engine_samples import (
+    PLACE,
+    agree,
+    by_word,
+    contents,
+    create,
+    create_sparse,
+    in_words,
+    nearest,
+    numbered,
+    numbered_vector,
+    records,
+)
 
 import chroma_nb.engine.transactions.running
 import chroma_nb.engine.transactions.writing
@@ -81,6 +93,25 @@ def test_updates_deletes_and_filters_see_the_other_process(shared) -> None:
     assert not {"r7", "r8"} & agree(engine, collection)
     tell(other, "engine.add(collection, numbered(7, 1))")
     assert list(contents(engine, collection))[-1] == "r7"  # deleted and added: last in get() order
+
+
+def test_a_search_by_words_sees_the_other_process_at_the_next_call(shared) -> None:
+    engine, _, other = shared
+    collection = create_sparse(engine)
+    engine.add(collection, in_words(0, 4, 1, 2))
+    there = f"UUID('{collection}')"
+    assert by_word(engine, collection, 1) == ["r0", "r1", "r2", "r3"]
+    for turn in range(3):
+        assert tell(other, f"by_word(engine, {there}, 1)") == str(by_word(engine, collection, 1))
+        tell(other, f"engine.update({there}, in_words({turn}, 1, 3))")
+        tell(other, f"engine.add({there}, in_words({10 + turn}, 1, 1))")
+        engine.add(collection, in_words(20 + turn, 1, 1))
+        engine.delete(collection, [f"r{10 + turn}"] if turn == 1 else [], None)
+        assert by_word(engine, collection, 3) == [f"r{number}" for number in range(turn + 1)]
+        assert by_word(engine, collection, 2) == [f"r{number}" for number in range(turn + 1, 4)]
+    assert sorted(by_word(engine, collection, 1)) == ["r10", "r12", "r20", "r21", "r22", "r3"]
+    assert tell(other, f"engine.compact({there})") == "True"
+    assert tell(other, f"by_word(engine, {there}, 1)") == str(by_word(engine, collection, 1))
 
 
 def test_a_compaction_in_one_process_disturbs_no_other(shared) -> None:
