@@ -224,8 +224,10 @@ def normalize_sparse_vector(
 
 
 MetadataListValue: TypeAlias = list[str | int | float | bool]
-#: A metadata value: a scalar, or a non-empty list of scalars of one type.
-MetadataValue: TypeAlias = str | int | float | bool | list[str] | list[int] | list[float] | list[bool] | None
+#: A metadata value: a scalar, a non-empty list of scalars of one type, or a sparse vector.
+MetadataValue: TypeAlias = (
+    str | int | float | bool | SparseVector | list[str] | list[int] | list[float] | list[bool] | None
+)
 Metadata: TypeAlias = Fields
 Metadatas: TypeAlias = list[Metadata]
 #: In an update, ``None`` as a value deletes the key.

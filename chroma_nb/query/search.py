@@ -1,6 +1,6 @@
 """Searches: a filter, a ranking, and what comes back, as objects and as JSON.
 
-Built here, executed only where a backend can (Chroma's cloud): ``collection.get`` and ``query`` take dicts.
+``collection.search`` runs them; ``collection.get`` and ``query`` take dicts.
 """
 
 from __future__ import annotations
