@@ -248,6 +248,7 @@ def _storable_vector(key: str, vector: SparseVector, position: int, ids: Sequenc
     """The vector, of plain lists; its dimensions ascend and are below 2**32, its values are numbers of float32."""
     try:
         made = SparseVector(vector.indices, vector.values, vector.labels)
+        made.indices, made.values = list(map(int, made.indices)), [value + 0 for value in made.values]  # True is 1
         if not _are_right([made]):
             raise ValueError(_wrong_part(made))
     except (TypeError, ValueError) as error:  # what cannot be compared is a TypeError

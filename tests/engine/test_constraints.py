@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,15 @@ from uuid import UUID
 import numpy as np
 import pytest
 from engine_samples import contents, create
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chroma_nb import constraints
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 from chroma_nb.records import Edits, Records
+from chroma_nb.types import SparseVector
 
 VECTOR = np.ones((1, 2), np.float32)
 
@@ -116,3 +122,48 @@ def test_a_write_is_checked_once(engine: SharedEngine, name: str, monkeypatch: p
     monkeypatch.setattr(constraints, "check_finite", counted)
     WRITES[name](engine, collection, Records(["a"], VECTOR))
     assert len(checked) == 1
+
+
+# --- Sparse vectors -----------------------------------------------------------------------------------------------
+indices = st.lists(st.sampled_from((-1, 0, 1, 2, 3, 2**32 - 1, 2**32, 2**70, True, 1.0, "1")), max_size=3)
+ascending = st.sets(st.integers(0, 5), max_size=4).map(sorted)
+numbers = st.sampled_from((0, 1, 0.5, -2.5, 3e38, 1e39, math.nan, -math.inf, 10**400, True, "1", None))
+right_numbers = st.sampled_from((0, 1, 0.5, -2.5, 3e38))
+labels = st.none() | st.lists(st.sampled_from(("a", "\u00fc", "half \ud800", 5)), max_size=3)
+
+
+@st.composite
+def sparse_vectors(draw: Any) -> SparseVector:
+    """Vectors that are right, or nearly so."""
+    of = draw(ascending | ascending | indices)
+    values = draw(st.lists(right_numbers | right_numbers | numbers, min_size=len(of), max_size=len(of)))
+    named = draw(st.none() | st.just(["w"] * len(of)) | labels)
+    return SparseVector.as_given(of, values[: draw(st.sampled_from((len(of), len(of), 1)))], named)
+
+
+def is_right(vector: SparseVector) -> bool:
+    """Whether it may be stored, entry by entry. (True is 1, as everywhere in Python.)"""
+    of, values, named = vector.indices, vector.values, vector.labels
+    return (
+        len(of) == len(values)
+        and (named is None or len(named) == len(of))
+        and all(isinstance(one, int) and 0 <= one < 2**32 for one in of)
+        and all(before < after for before, after in itertools.pairwise(of))
+        and all(isinstance(one, int | float) and abs(one) <= 3.4028234663852886e38 for one in values)
+        and all(isinstance(one, str) and not re.search("[\ud800-\udfff]", one) for one in named or ())
+    )
+
+
+@given(vectors=st.lists(sparse_vectors(), min_size=1, max_size=4), text=st.booleans())
+def test_sparse_vectors_are_stored_when_each_of_them_is_right(vectors: list[SparseVector], text: bool) -> None:
+    metadatas: list[Any] = [{"v": vector, "n": 1} for vector in vectors]
+    if text:
+        metadatas[0]["list"] = ["one"]  # then they are looked at one by one
+    records = Records([f"r{number}" for number in range(len(vectors))], metadatas=metadatas)
+    if all(map(is_right, vectors)):
+        (*found,) = constraints.check_records(records, updating=False).metadatas or ()
+        assert [metadata["v"] for metadata in found] == vectors
+    else:
+        wrong = next(number for number, vector in enumerate(vectors) if not is_right(vector))
+        with pytest.raises(InvalidArgumentError, match=rf"Invalid metadata at index {wrong}\nRecord {wrong} \(id"):
+            constraints.check_records(records, updating=False)
