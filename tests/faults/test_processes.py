@@ -97,7 +97,7 @@ def test_updates_deletes_and_filters_see_the_other_process(shared) -> None:
 
 def test_a_search_by_words_sees_the_other_process_at_the_next_call(shared) -> None:
     engine, _, other = shared
-    collection = create_sparse(engine)
+    collection = create_sparse(engine, "sparse")
     engine.add(collection, in_words(0, 4, 1, 2))
     there = f"UUID('{collection}')"
     assert by_word(engine, collection, 1) == ["r0", "r1", "r2", "r3"]
