@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from chroma_nb import errors
 from chroma_nb.backends.base import Backend
@@ -83,18 +83,37 @@ def _search(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     searches, most = values["searches"], context.limits.result_rows
     for search in searches:
         check_filter(search.get("filter"), context.limits)
-    limits = list(map(_limit, searches))
-    if None in limits or sum(filter(None, limits)) > most:
+    wanted = list(map(_wanted, searches))
+    if None in wanted or sum(filter(None, wanted)) > most:
         count = context.backend.handle(ops.Count(**_place(values)))
-        check_search_rows(sum(count if limit is None else min(limit, count) for limit in limits), context.limits)
+        check_search_rows(sum(count if rows is None else min(rows, count) for rows in wanted), context.limits)
     return kind(**values)
 
 
-def _limit(search: Json) -> int | None:
-    """How many records a search asks for; None: all. (What is no number is refused where the search is read.)"""
-    limit = search.get("limit")
-    wanted = limit.get("limit") if isinstance(limit, dict) else None
-    return max(wanted, 0) if type(wanted) is int else None
+def _wanted(search: Json) -> int | None:
+    """How many records a search finds at most; None: all. (What is no number is refused where the search is read.)"""
+    limit, rank = search.get("limit"), search.get("rank")
+    bounds = [] if rank is None else [_found_by(rank)]
+    if isinstance(limit, dict) and type(limit.get("limit")) is int:
+        bounds.append(limit["limit"])
+    return max(min(bounds), 0) if bounds else None
+
+
+def _found_by(rank: object) -> int:
+    """How many records the $knn of a rank find, all together; walks without recursion."""
+    todo, found = [rank], 0
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict) and isinstance(knn := part.get("$knn"), dict):
+            limit = knn.get("limit", _KNN_LIMIT)
+            found += limit if type(limit) is int else 0
+        elif isinstance(part, dict | list):
+            todo.extend(part.values() if isinstance(part, dict) else part)
+    return found
+
+
+#: What a $knn finds that names no limit.
+_KNN_LIMIT: Final = 16
 
 
 _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {

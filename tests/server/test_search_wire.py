@@ -72,7 +72,10 @@ def test_searches_for_more_than_an_answer_may_hold_are_refused(serve: Callable[.
     with httpx.Client(base_url=limited.url) as http:
         assert http.post(c + "/search", json={"searches": [{}]}).status_code == 200
         assert http.post(c + "/search", json={"searches": [{"limit": {"limit": 10**6}}]}).status_code == 200
-        for searches in ([{}, {}], [{"limit": {"limit": 2}}] * 2, [{"filter": {"n": {"$in": [1] * 9}}}]):
+        few = {"$knn": {"query": QUERY, "key": "words", "limit": 1}}
+        assert http.post(c + "/search", json={"searches": [{"rank": {"$abs": few}}] * 3}).status_code == 200
+        many = {"rank": {"$sum": [{"$knn": {"query": QUERY, "key": "words"}}, {"$val": 1}]}}
+        for searches in ([many, many], [{}, {}], [{"limit": {"limit": 2}}] * 2, [{"filter": {"n": {"$in": [1] * 9}}}]):
             answer = http.post(c + "/search", json={"searches": searches})
             assert (answer.status_code, answer.json()["error"]) == (400, "InvalidArgumentError")
         assert http.get(c + "/count").json() == 2
