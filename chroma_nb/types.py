@@ -163,6 +163,15 @@ class SparseVector:
 SparseVectors: TypeAlias = list[SparseVector]
 
 
+def as_sparse_vector(value: Any) -> SparseVector | None:
+    """A sparse vector, ours or chromadb's, as ours; None for anything else."""
+    if isinstance(value, SparseVector):
+        return value
+    if type(value).__name__ != "SparseVector":  # chromadb is not loaded for this
+        return None
+    return SparseVector(value.indices, value.values, value.labels)
+
+
 def normalize_sparse_vector(
     indices: Sequence[int], values: Sequence[float], labels: Sequence[str] | None = None
 ) -> SparseVector:
