@@ -465,10 +465,15 @@ def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLeve
     many = maybe_cast_one_to_many(searches) or []
     with _Call():
         written = [plain_tree(dict(search)) if isinstance(search, Mapping) else search.to_dict() for search in many]
+    texts: list[list[str]] = [[] for _ in written]
     return requests.Search(
         *_place(context),
-        searches=tuple({**search, "rank": _embedded_rank(context, search.get("rank"), DEEPEST)} for search in written),
+        searches=tuple(
+            {**search, "rank": _embedded_rank(context, search.get("rank"), DEEPEST, asked)}
+            for search, asked in zip(written, texts, strict=True)
+        ),
         read_level=known_read_level(read_level),
+        texts=tuple(" / ".join(dict.fromkeys(asked)) or None for asked in texts),
     )
 
 
@@ -485,18 +490,22 @@ def known_read_level(given: ReadLevel | str) -> ReadLevel:
         raise ValueError(f"Expected read_level to be one of {names}, got {shown(given, show=repr)}") from None
 
 
-def _embedded_rank(context: CallContext, rank: object, levels: int) -> Any:
-    """The rank expression, as JSON, with vectors in place of texts."""
+def _embedded_rank(context: CallContext, rank: object, levels: int, texts: list[str]) -> Any:
+    """The rank expression, as JSON, with vectors in place of texts, which are added to ``texts``."""
     if levels <= 0:
         raise ValueError("Expected a rank that can be sent, got one that is nested too deeply")
     if isinstance(rank, list):
-        return [_embedded_rank(context, part, levels - 1) for part in rank]
+        return [_embedded_rank(context, part, levels - 1, texts) for part in rank]
     if not isinstance(rank, dict):
         return rank
     knn = rank.get("$knn")
     if isinstance(knn, dict) and isinstance(knn.get("query"), str):
-        return {"$knn": {**knn, "query": _embedded_text(context, knn["query"], knn.get("key"))}}
-    return {name: part if name == "$knn" else _embedded_rank(context, part, levels - 1) for name, part in rank.items()}
+        texts.append(knn["query"])
+        return {"$knn": {**knn, "query": _embedded_text(context, knn["query"], knn.get("key", EMBEDDING_KEY))}}
+    return {
+        name: part if name == "$knn" else _embedded_rank(context, part, levels - 1, texts)
+        for name, part in rank.items()
+    }
 
 
 def _embedded_text(context: CallContext, text: str, key: Any) -> list[float] | Json:

@@ -192,3 +192,10 @@ def test_a_read_level_may_be_given_by_its_name() -> None:
     assert prepare.search(context(), Search(), "index_only").read_level is ReadLevel.INDEX_ONLY
     with pytest.raises(ValueError, match=r"Expected read_level to be one of 'index_and_wal', .*got 'soon'"):
         prepare.search(context(), Search(), "soon")
+
+
+def test_the_texts_that_a_search_asks_by_are_kept_for_its_display_each_once() -> None:
+    hybrid = Knn("red cat", key="sp") + Knn("red cat", key="other") * Knn("dog", key="sp")
+    for_call = context(sp=index(), other=index())
+    request = prepare.search(for_call, [Search().rank(hybrid), Search().rank(Knn([1.0, 2.0])), Search()])
+    assert request.texts == ("red cat / dog", None, None)

@@ -376,7 +376,10 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     async def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Run one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = await blocking.run(prepare.search, self._context, searches, read_level)
-        return await self._client._backend.handle(request)
+        result = await self._client._backend.handle(request)
+        if any(request.texts):
+            result.query_texts = request.texts
+        return result
 
     async def fork(self, new_name: str) -> AsyncCollection:
         """A copy under another name. Chroma's cloud only: NotImplementedError elsewhere."""

@@ -376,7 +376,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
     def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Run one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
         request = prepare.search(self._context, searches, read_level)
-        return self._client._backend.handle(request)
+        result = self._client._backend.handle(request)
+        if any(request.texts):
+            result.query_texts = request.texts
+        return result
 
     def fork(self, new_name: str) -> Collection:
         """A copy under another name. Chroma's cloud only: NotImplementedError elsewhere."""
