@@ -291,6 +291,19 @@ def data_loader(collection: object) -> Callable[..., list[object]] | None:
     return load
 
 
+def sparse_sources(collection: object) -> Mapping[str, str]:
+    """The metadata keys of sparse vectors that are made when records are written, each with what they are made of.
+
+    That is "#document" or another key. Ours knows, and chromadb's by its own name for it.
+    """
+    ours = getattr(collection, "_sparse_functions", None)
+    if ours is not None:
+        found: Mapping[str, str] = ours().sources
+        return found
+    theirs = getattr(collection, "_get_sparse_embedding_targets", dict)
+    return {key: getattr(config.source_key, "name", config.source_key) for key, config in theirs().items()}
+
+
 # --- Metadata keys --------------------------------------------------------------------------------------
 def sampled(collection: Collection, count: int) -> list[Metadata | None]:
     """The metadata of the first records."""

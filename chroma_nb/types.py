@@ -74,6 +74,8 @@ Matrix: TypeAlias = Float32
 #: The entry by which JSON says that a dict is a sparse vector.
 TYPE_KEY: Final = "#type"
 SPARSE_VECTOR_TYPE_VALUE: Final = "sparse_vector"
+#: The dimensions of sparse vectors are below this, as in Chroma (u32).
+SPARSE_DIMENSIONS: Final = 2**32
 
 
 @dataclass
@@ -147,6 +149,32 @@ class SparseVector:
             )
         )
 
+    @classmethod
+    def as_given(cls, indices: list[int], values: list[float], labels: list[str] | None = None) -> SparseVector:
+        """A vector whose parts are not looked at: what is stored was, and what a request holds will be."""
+        vector = cls.__new__(cls)
+        vector.indices, vector.values, vector.labels = indices, values, labels
+        return vector
+
+    @classmethod
+    def sent(cls, d: Fields) -> SparseVector:
+        """The vector of a request, in which "#type" may be missing. ValueError unless its parts are lists.
+
+        Whether they fit together and are in their order is asked by whoever stores it or searches for it.
+        """
+        indices, values, tokens = d.get("indices"), d.get("values"), d.get("tokens")
+        if d.get(TYPE_KEY, SPARSE_VECTOR_TYPE_VALUE) != SPARSE_VECTOR_TYPE_VALUE:
+            raise ValueError(f"Expected {TYPE_KEY}='{SPARSE_VECTOR_TYPE_VALUE}', got {d[TYPE_KEY]}")
+        if type(indices) is not list or not set(map(type, indices)) <= {int}:
+            raise ValueError("expected indices to be a list of integers")
+        if indices and not 0 <= min(indices) <= max(indices) < SPARSE_DIMENSIONS:
+            raise ValueError(f"expected indices of at least 0 and below {SPARSE_DIMENSIONS}")
+        if type(values) is not list or not set(map(type, values)) <= {int, float}:
+            raise ValueError("expected values to be a list of numbers")
+        if tokens is not None and (type(tokens) is not list or not set(map(type, tokens)) <= {str}):
+            raise ValueError("expected tokens to be a list of texts, or null")
+        return cls.as_given(indices, values, tokens)
+
     def to_dict(self) -> Json:
         """As it is sent; the labels are called "tokens" there."""
         form: Json = {TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE, "indices": self.indices, "values": self.values}
@@ -164,12 +192,12 @@ SparseVectors: TypeAlias = list[SparseVector]
 
 
 def as_sparse_vector(value: Any) -> SparseVector | None:
-    """A sparse vector, ours or chromadb's, as ours; None for anything else."""
+    """A sparse vector of this class or of chromadb's, which may not be there to be imported; None for all else."""
     if isinstance(value, SparseVector):
         return value
-    if type(value).__name__ != "SparseVector":  # chromadb is not loaded for this
+    if type(value).__name__ != "SparseVector" or not all(hasattr(value, part) for part in ("indices", "values")):
         return None
-    return SparseVector(value.indices, value.values, value.labels)
+    return SparseVector.as_given(value.indices, value.values, getattr(value, "labels", None))
 
 
 def normalize_sparse_vector(

@@ -21,7 +21,7 @@ from chroma_nb.embedding_functions.registry import (
 )
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.requests import ModifyCollection
-from chroma_nb.operations.sparse import SparseKeys
+from chroma_nb.operations.sparse import SparseFunctions
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.schema import (
     CollectionConfiguration,
@@ -65,7 +65,7 @@ class CollectionCommon(Generic[ServerT]):
         self._embedding_function = embedding_function
         self._data_loader = data_loader
         self._bound: tuple[Any, str | None, Any] | None = None
-        self._known_sparse: SparseKeys | None = None
+        self._known_sparse: SparseFunctions | None = None
 
     @property
     def id(self) -> UUID:
@@ -109,7 +109,7 @@ class CollectionCommon(Generic[ServerT]):
             self._data_loader,
             known_embedding_functions,
             self._bind,
-            self._sparse_keys,
+            self._sparse_functions,
         )
 
     def _bind(self, function: object) -> object:
@@ -122,11 +122,11 @@ class CollectionCommon(Generic[ServerT]):
             self._bound = (function, variant, function.for_collection(variant, cache=cache))
         return self._bound[2]
 
-    def _sparse_keys(self) -> SparseKeys:
-        """The keys of the schema that hold sparse vectors; their functions are built once for this handle."""
+    def _sparse_functions(self) -> SparseFunctions:
+        """What makes sparse vectors for the keys of the schema; built once for this handle."""
         schema = self._model.serialized_schema
         if self._known_sparse is None or self._known_sparse.schema is not schema:
-            self._known_sparse = SparseKeys(schema, sparse_known_embedding_functions)
+            self._known_sparse = SparseFunctions(schema, sparse_known_embedding_functions)
         return self._known_sparse
 
     def _recorded(self, embedding_model: str) -> None:

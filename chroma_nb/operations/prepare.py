@@ -228,8 +228,10 @@ def _list(values: Sequence[Any] | None) -> Any:
 
 def with_sparse_vectors(context: CallContext, records: Records) -> Records:
     """The records with the sparse vectors that the schema wants of their texts."""
-    keys = context.sparse()
-    return replace(records, metadatas=keys.filled(records.metadatas, records.documents)) if keys.sources else records
+    functions = context.sparse()
+    if not functions.sources:
+        return records
+    return replace(records, metadatas=functions.filled(records.metadatas, records.documents))
 
 
 def vectors(context: CallContext, values: list[object], call: str) -> Matrix:

@@ -16,8 +16,8 @@ from chroma_nb.types import Fields, Json, SparseVector, as_sparse_vector
 _UNKNOWN: Final = ("unknown", "legacy")
 
 
-class SparseKeys:
-    """The metadata keys that a schema has an index of sparse vectors for; their functions are built when needed.
+class SparseFunctions:
+    """What makes sparse vectors, for each metadata key that a schema has an index of them for; built when needed.
 
     ``sources`` are the keys that are filled when records are written, each with what its vectors are made of: the
     document ("#document") or another metadata key.
@@ -125,4 +125,4 @@ def _checked(vector: object, function: object, key: str) -> SparseVector:
             f"Expected SparseVectors from the embedding function {type(function).__name__} of the key {key!r}, "
             f"got {type(vector).__name__}"
         )
-    return found
+    return found if found is vector else SparseVector(found.indices, found.values, found.labels)

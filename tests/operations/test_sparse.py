@@ -8,7 +8,7 @@ import pytest
 
 from chroma_nb.operations import prepare
 from chroma_nb.operations.embed import CallContext
-from chroma_nb.operations.sparse import SparseKeys
+from chroma_nb.operations.sparse import SparseFunctions
 from chroma_nb.query.conditions import K
 from chroma_nb.query.ranking import Knn, Rrf
 from chroma_nb.query.search import Search
@@ -56,7 +56,7 @@ def context(known: Any = None, **keys: Any) -> CallContext:
     schema = resolved.serialized_schema
     schema["keys"].update(keys)
     model = CollectionModel(uuid.UUID(int=7), "col", resolved.configuration_json, schema, None, 2, "t", "d")
-    sparse = SparseKeys(schema, {"letters": Letters} if known is None else known)
+    sparse = SparseFunctions(schema, {"letters": Letters} if known is None else known)
     return CallContext(model, sparse=lambda: sparse)
 
 

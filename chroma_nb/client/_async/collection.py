@@ -184,6 +184,10 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             await self._record_model(context)
         return found
 
+    async def _with_sparse_vectors(self, records: Records) -> Records:
+        """The records with the sparse vectors that ``add`` would make of their texts."""
+        return await blocking.run(prepare.with_sparse_vectors, self._context, records)
+
     async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
         if embedded:

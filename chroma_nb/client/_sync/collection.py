@@ -186,6 +186,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
             self._record_model(context)
         return found
 
+    def _with_sparse_vectors(self, records: Records) -> Records:
+        """The records with the sparse vectors that ``add`` would make of their texts."""
+        return prepare.with_sparse_vectors(self._context, records)
+
     def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
         if embedded:
