@@ -294,14 +294,22 @@ def data_loader(collection: object) -> Callable[..., list[object]] | None:
 def sparse_sources(collection: object) -> Mapping[str, str]:
     """The metadata keys of sparse vectors that are made when records are written, each with what they are made of.
 
-    That is "#document" or another key. Ours knows, and chromadb's by its own name for it.
+    That is "#document" or another key. Ours knows; of chromadb's the schema is read.
     """
-    ours = getattr(collection, "_sparse_functions", None)
-    if ours is not None:
-        found: Mapping[str, str] = ours().sources
+    if hasattr(type(collection), "_sparse_functions"):
+        found: Mapping[str, str] = collection._sparse_functions().sources  # type: ignore[attr-defined]
         return found
-    theirs = getattr(collection, "_get_sparse_embedding_targets", dict)
-    return {key: getattr(config.source_key, "name", config.source_key) for key, config in theirs().items()}
+    keys = getattr(getattr(collection, "schema", None), "keys", None)
+    if not isinstance(keys, Mapping):
+        return {}
+    indexes = {
+        key: getattr(value_types.sparse_vector, "sparse_vector_index", None) for key, value_types in keys.items()
+    }
+    return {
+        key: str(index.config.source_key)
+        for key, index in indexes.items()
+        if index is not None and index.enabled and index.config.source_key and index.config.embedding_function
+    }
 
 
 # --- Metadata keys --------------------------------------------------------------------------------------

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import chromadb.utils.embedding_functions
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pytest
 
 import chroma_nb
 from chroma_nb import cells
+from chroma_nb.collection import sparse_sources
 from chroma_nb.embedding_functions.registry import sparse_known_embedding_functions
 from chroma_nb.operations import requests
 from chroma_nb.records import Edited, Records
@@ -180,6 +183,17 @@ def test_a_record_that_is_replaced_whole_keeps_only_the_vectors_whose_source_sta
     assert laid_over(old, title, {"a"}, set(), SOURCES).metadatas == [{"title": "u", "words": length("one")}]
     text = Records(["a"], documents=["other"])
     assert laid_over(old, text, set(), {"a"}, SOURCES).metadatas == [{"title": "t", "of_title": length("t")}]
+
+
+def test_what_a_collection_of_chromadb_makes_is_read_from_its_schema(written: Any) -> None:
+    theirs = chromadb.Schema()
+    function = chromadb.utils.embedding_functions.ChromaBm25EmbeddingFunction()
+    config = chromadb.SparseVectorIndexConfig(source_key=chromadb.K.DOCUMENT, embedding_function=function)
+    theirs.create_index(config, key="words")
+    assert sparse_sources(SimpleNamespace(schema=theirs)) == {"words": "#document"}
+    assert sparse_sources(SimpleNamespace(schema=chromadb.Schema())) == {}
+    assert sparse_sources(SimpleNamespace(schema=None)) == sparse_sources(object()) == {}
+    assert sparse_sources(written) == SOURCES
 
 
 # --- Cells -----------------------------------------------------------------------------------------------------
