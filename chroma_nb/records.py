@@ -17,7 +17,19 @@ import numpy.typing as npt
 import orjson
 
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.types import Columns, IDs, Json, Mask, Matrix, Metadata, UpdateMetadata, Vector
+from chroma_nb.types import (
+    SPARSE_VECTOR_TYPE_VALUE,
+    TYPE_KEY,
+    Columns,
+    IDs,
+    Json,
+    Mask,
+    Matrix,
+    Metadata,
+    SparseVector,
+    UpdateMetadata,
+    Vector,
+)
 
 #: A field of texts or metadata.
 Column: TypeAlias = Literal["documents", "metadatas", "uris"]
@@ -43,6 +55,30 @@ class Record:
 
 def _text(record: Record) -> tuple[object, ...]:
     return record.document, record.uri, {key: (type(value), value) for key, value in (record.metadata or {}).items()}
+
+
+# --- Metadata as JSON ---------------------------------------------------------------------------------------------
+def _sparse_as_json(value: object) -> Json:
+    """A sparse vector as Chroma's API writes it; float32 in its shortest form, which reads as the same float32."""
+    if not isinstance(value, SparseVector):
+        raise TypeError(f"expected a value that JSON can carry, got {type(value).__name__}")
+    return {**value.to_dict(), "values": np.array(value.values, np.float32)}
+
+
+#: How metadata becomes JSON, at rest and in files: what follows it in a call of ``orjson.dumps``.
+AS_JSON: Final = (_sparse_as_json, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS)
+
+
+def with_sparse_vectors(metadata: Json) -> Json:
+    """Metadata as JSON holds it, changed: its sparse vectors as such. KeyError for half of one.
+
+    >>> with_sparse_vectors({"v": {"#type": "sparse_vector", "indices": [2], "values": [0.5]}, "text": "#type"})
+    {'v': SparseVector(indices=[2], values=[0.5], labels=None), 'text': '#type'}
+    """
+    for key, value in metadata.items():
+        if type(value) is dict and value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE:
+            metadata[key] = SparseVector.as_given(value["indices"], value["values"], value.get("tokens"))
+    return metadata
 
 
 #: So many records are decoded at a time: their dicts are read while the processor still has them, then forgotten.
@@ -83,10 +119,10 @@ class StoredMetadatas(Sequence["Json | None"]):
         """The JSON of what readers see; refused as ``pieces`` refuses it when it is damaged."""
         for stored, decoded in self._pieces():
             whole = b",".join([b"null" if one is None else one for one in stored])
-            if orjson.dumps(decoded) == b"[%b]" % whole:
+            if orjson.dumps(decoded, *AS_JSON) == b"[%b]" % whole:
                 yield from stored
             else:  # some of it is not shown, or somebody else has written it
-                yield from [None if one is None else orjson.dumps(one) for one in decoded]
+                yield from [None if one is None else orjson.dumps(one, *AS_JSON) for one in decoded]
 
     def _pieces(self) -> Iterator[tuple[Sequence[bytes | None], list[Json | None]]]:
         for start in range(0, len(self._stored), _DECODED_AT_ONCE):
@@ -191,7 +227,7 @@ class Records:
         metadatas = list(filter(None, self.metadatas or ()))
         found += sum(map(len, chain.from_iterable(metadatas)))
         for value in chain.from_iterable(map(methodcaller("values"), metadatas)):
-            found += len(value) if isinstance(value, str | list) else 8
+            found += _size(value)
         return found
 
     # --- Some of them, or more ---
@@ -283,6 +319,17 @@ class Records:
             start += len(part)
         has = np.concatenate([part.with_vector() for part in parts])
         return replace(found, embeddings=vectors, has_embedding=None if has.all() else has)
+
+
+def _size(value: object) -> int:
+    """About the bytes that a value of metadata takes."""
+    if isinstance(value, SparseVector):
+        return _BYTES_OF_ENTRY * len(value.indices)
+    return len(value) if isinstance(value, str | list) else 8
+
+
+#: An entry of a sparse vector: a dimension and a value, as JSON.
+_BYTES_OF_ENTRY: Final = 20
 
 
 def have_vectors(embeddings: Matrix | Sequence[Vector | Sequence[float | None] | None]) -> Mask:
