@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 from uuid import UUID
 
 from chroma_nb.types import (
@@ -299,17 +299,24 @@ def sparse_sources(collection: object) -> Mapping[str, str]:
     if hasattr(type(collection), "_sparse_functions"):
         found: Mapping[str, str] = collection._sparse_functions().sources  # type: ignore[attr-defined]
         return found
+    configs = _sparse_configs(collection).items()
+    return {key: str(one.source_key) for key, one in configs if one.source_key and one.embedding_function}
+
+
+def has_sparse_indexes(collection: object) -> bool:
+    """Whether the schema of the collection has an index of sparse vectors."""
+    return bool(_sparse_configs(collection))
+
+
+def _sparse_configs(collection: object) -> dict[str, Any]:
+    """Each key with an index of sparse vectors, and the configuration of that."""
     keys = getattr(getattr(collection, "schema", None), "keys", None)
     if not isinstance(keys, Mapping):
         return {}
     indexes = {
         key: getattr(value_types.sparse_vector, "sparse_vector_index", None) for key, value_types in keys.items()
     }
-    return {
-        key: str(index.config.source_key)
-        for key, index in indexes.items()
-        if index is not None and index.enabled and index.config.source_key and index.config.embedding_function
-    }
+    return {key: index.config for key, index in indexes.items() if index is not None and index.enabled}
 
 
 # --- Metadata keys --------------------------------------------------------------------------------------
