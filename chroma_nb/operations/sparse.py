@@ -112,7 +112,8 @@ class SparseFunctions:
                 f"{refused}no embedding function configured for this key in the schema. Please provide an embedded "
                 "vector or configure an embedding function."
             )
-        vectors = function.embed_query(input=[text])
+        ask = getattr(function, "embed_query", function)
+        vectors = ask(input=[text])
         if not vectors or len(vectors) != 1:
             raise ValueError("Sparse embedding function returned unexpected number of embeddings")
         return _checked(vectors[0], function, key)
