@@ -76,6 +76,8 @@ TYPE_KEY: Final = "#type"
 SPARSE_VECTOR_TYPE_VALUE: Final = "sparse_vector"
 #: The dimensions of sparse vectors are below this, as in Chroma (u32).
 SPARSE_DIMENSIONS: Final = 2**32
+#: Their values, which float32 holds, are not beyond this.
+LARGEST_FLOAT32: Final = float(np.finfo(np.float32).max)
 
 
 @dataclass
