@@ -13,6 +13,7 @@ from chroma_nb.embedding_functions.base import (
     AnyDataLoader,
     AnyEmbeddingFunction,
     validate_embedding_function,
+    validate_sparse_embedding_function,
 )
 from chroma_nb.embedding_functions.registry import (
     config_to_embedding_function,
@@ -126,7 +127,9 @@ class CollectionCommon(Generic[ServerT]):
         """What makes sparse vectors for the keys of the schema; built once for this handle."""
         schema = self._model.serialized_schema
         if self._known_sparse is None or self._known_sparse.schema is not schema:
-            self._known_sparse = SparseFunctions(schema, sparse_known_embedding_functions)
+            self._known_sparse = SparseFunctions(
+                schema, sparse_known_embedding_functions, validate_sparse_embedding_function
+            )
         return self._known_sparse
 
     def _recorded(self, embedding_model: str) -> None:

@@ -7,7 +7,7 @@ those that are handed in. How sparse vectors are stored and searched is the engi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from chroma_nb.schema import DOCUMENT_KEY
@@ -20,13 +20,15 @@ class SparseFunctions:
     """What makes sparse vectors, for each metadata key that a schema has an index of them for; built when needed.
 
     ``sources`` are the keys that are filled when records are written, each with what its vectors are made of: the
-    document ("#document") or another metadata key.
+    document ("#document") or another metadata key. ``check`` refuses a function that cannot be called as one.
     """
 
-    def __init__(self, schema: Fields | None, known: Fields) -> None:
+    def __init__(
+        self, schema: Fields | None, known: Fields, check: Callable[[Any], object] = lambda function: None
+    ) -> None:
         self.schema = schema
         self.sources: dict[str, str] = {}
-        self._known = known
+        self._known, self._check = known, check
         self._described: dict[str, Json | None] = {}
         self._functions: dict[str, Any] = {}
         for key, value_types in ((schema or {}).get("keys") or {}).items():
@@ -45,7 +47,10 @@ class SparseFunctions:
         if described is None:
             return None
         if key not in self._functions:
-            self._functions[key] = self._built(key, described)
+            built = self._built(key, described)
+            if built is not None:
+                self._check(built)
+            self._functions[key] = built
         return self._functions[key]
 
     def _built(self, key: str, described: Json) -> Any:

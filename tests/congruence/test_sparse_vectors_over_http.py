@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 import uuid
@@ -167,3 +168,30 @@ def test_both_refuse_in_the_same_words(stub: Stub, call: Callable[[Any, ModuleTy
     with pytest.raises(ValueError, match=r"^Cannot embed string query") as ours:
         sent(chroma_nb, stub, call)
     assert str(ours.value) == str(theirs.value)
+
+
+def test_both_refuse_a_registered_class_that_cannot_be_called_with_input(stub: Stub) -> None:
+    class Wrong:
+        def __call__(self, texts: Any) -> Any:
+            return texts
+
+        @staticmethod
+        def name() -> str:
+            return "tests-wrong"
+
+        @staticmethod
+        def build_from_config(config: Any) -> Any:
+            return Wrong()
+
+    index = {"enabled": True, "config": {"source_key": "#document", "embedding_function": {"name": "tests-wrong"}}}
+    index["config"]["embedding_function"] |= {"type": "known", "config": {}}  # type: ignore[index]
+    stub.schema = {"defaults": {}, "keys": {"sp": {"sparse_vector": {"sparse_vector_index": index}}}}
+    said = []
+    for library in (chromadb, chroma_nb):
+        functions: Any = importlib.import_module(f"{library.__name__}.utils.embedding_functions")
+        functions.register_sparse_embedding_function(Wrong)
+        with pytest.raises(ValueError, match=r"Expected SparseEmbeddingFunction\.__call__ to have") as caught:
+            sent(library, stub, CALLS["add documents only"])
+        del functions.sparse_known_embedding_functions["tests-wrong"]
+        said.append(str(caught.value))
+    assert said[1].splitlines()[0] in said[0]  # among pydantic's words
