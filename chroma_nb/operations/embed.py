@@ -43,6 +43,8 @@ class CallContext:
     sparse: Callable[[], SparseFunctions] = lambda: _NO_SPARSE_FUNCTIONS
     #: The functions that were asked for, of which a call has at most one.
     asked: list[Any] = field(default_factory=list, compare=False)
+    #: What each search of a call asks in words, for whoever shows the answer.
+    texts: list[str | None] = field(default_factory=list, compare=False)
 
     def function(self) -> object:
         """The function that embeds: see ``choose``."""

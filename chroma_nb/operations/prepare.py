@@ -467,16 +467,12 @@ def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLeve
     many = maybe_cast_one_to_many(searches) or []
     with _Call():
         written = [plain_tree(dict(search)) if isinstance(search, Mapping) else search.to_dict() for search in many]
-    texts: list[list[str]] = [[] for _ in written]
-    return requests.Search(
-        *_place(context),
-        searches=tuple(
-            {**search, "rank": _embedded_rank(context, search.get("rank"), DEEPEST, asked)}
-            for search, asked in zip(written, texts, strict=True)
-        ),
-        read_level=known_read_level(read_level),
-        texts=tuple(" / ".join(dict.fromkeys(asked)) or None for asked in texts),
-    )
+    embedded = []
+    for one in written:
+        texts: list[str] = []
+        embedded.append({**one, "rank": _embedded_rank(context, one.get("rank"), DEEPEST, texts)})
+        context.texts.append(" / ".join(dict.fromkeys(texts)) or None)
+    return requests.Search(*_place(context), searches=tuple(embedded), read_level=known_read_level(read_level))
 
 
 def known_read_level(given: ReadLevel | str) -> ReadLevel:

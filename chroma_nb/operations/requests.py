@@ -292,11 +292,10 @@ class Query(Filtered[QueryResult]):
 # --- What Chroma has in its cloud only ------------------------------------------------------------------
 @dataclass(frozen=True)
 class Search(Given, CollectionRequest[SearchResult]):
-    """``searches`` are Search expressions as JSON; ``texts`` what each asked in words, for a display, and not sent."""
+    """``searches`` are Search expressions as JSON."""
 
     searches: tuple[Fields, ...]
     read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
-    texts: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)

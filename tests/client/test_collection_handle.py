@@ -153,7 +153,7 @@ def test_the_answer_of_a_search_knows_the_texts_that_it_ranked_by(local_client: 
     birds.add(["wren", "crow"], documents=["a wren", "a crow"], metadatas=[{"grams": 9}, {"grams": 500}])
     by_text = chroma_nb.Search().rank(chroma_nb.Knn("a wren")).select("grams", chroma_nb.K.SCORE)
     found = birds.search([by_text, chroma_nb.Search()])
-    assert found.query_texts == ("a wren", None)
+    assert found.query_texts == ["a wren", None]
     assert "Search 0: a wren" in found._repr_html_()
     frame = found.to_df()
     assert list(frame) == ["search", "query_text", "rank", "id", "score", "grams"]

@@ -197,5 +197,5 @@ def test_a_read_level_may_be_given_by_its_name() -> None:
 def test_the_texts_that_a_search_asks_by_are_kept_for_its_display_each_once() -> None:
     hybrid = Knn("red cat", key="sp") + Knn("red cat", key="other") * Knn("dog", key="sp")
     for_call = context(sp=index(), other=index())
-    request = prepare.search(for_call, [Search().rank(hybrid), Search().rank(Knn([1.0, 2.0])), Search()])
-    assert request.texts == ("red cat / dog", None, None)
+    prepare.search(for_call, [Search().rank(hybrid), Search().rank(Knn([1.0, 2.0])), Search()])
+    assert for_call.texts == ["red cat / dog", None, None]

@@ -397,10 +397,11 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ...     birds.search(Search().where(K("g") > 5).rank(Knn([1, 0])).select("g", K.SCORE).limit(1)).rows()
         [[{'id': 'wren', 'metadata': {'g': 9}, 'score': 0.0}]]
         """
-        request = await blocking.run(prepare.search, self._context, searches, read_level)
+        context = self._context
+        request = await blocking.run(prepare.search, context, searches, read_level)
         result = await self._client._backend.handle(request)
-        if any(request.texts):
-            result.query_texts = request.texts
+        if any(context.texts):
+            result.query_texts = context.texts
         return result
 
     async def fork(self, new_name: str) -> AsyncCollection:
