@@ -25,6 +25,7 @@ from chroma_nb.records import FIELDS, Record, Records
 from chroma_nb.schema import Schema
 from chroma_nb.tables._sync.sending import replace_records
 from chroma_nb.tables.batches import arguments
+from chroma_nb.tables.checks import say_more
 from chroma_nb.types import Fields, Json
 
 #: Chroma gives vectors of cosine collections back rescaled: the last digits differ.
@@ -97,8 +98,18 @@ def _check_sides(source: object, target: object, batch_size: int) -> None:
 
 
 def _target(source: Collection, client: Client, name: str) -> Collection:
-    how = _schema(source, client) if has_sparse_indexes(source) else _configured(source, client)
-    return client.get_or_create_collection(name, metadata=source.metadata or None, **how)
+    metadata = source.metadata or None
+    if not has_sparse_indexes(source):
+        return client.get_or_create_collection(name, metadata=metadata, **_configured(source, client))
+    try:
+        return client.get_or_create_collection(name, metadata=metadata, **_schema(source, client))
+    except Exception as error:
+        say_more(
+            error,
+            f"{source.name!r} has an index of sparse vectors, which Chroma has in its cloud only; a file of to_jsonl() "
+            "or to_parquet() holds its records with them",
+        )
+        raise
 
 
 def _configured(source: Collection, client: Client) -> Json:

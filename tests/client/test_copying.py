@@ -236,3 +236,16 @@ def test_a_source_with_sparse_vectors_is_copied_by_its_schema(library: str, know
     assert type(how["schema"]) is importlib.import_module(f"{library}.api.types").Schema
     assert how["schema"].serialize_to_json() == schema.serialize_to_json()
     assert set(how) - {"metadata", "schema"} == (set() if known else {"embedding_function"})
+
+
+def test_where_chroma_refuses_sparse_vectors_the_error_names_the_collection_and_a_way_out() -> None:
+    chromadb = importlib.import_module("chromadb")
+    function = importlib.import_module("chroma_nb.utils.embedding_functions").ChromaBm25EmbeddingFunction()
+    config = chroma_nb.SparseVectorIndexConfig(embedding_function=function)
+    schema = chroma_nb.Schema().create_index(config, key="words")
+    source: Any = SimpleNamespace(name="animals", metadata=None, schema=schema, configuration_json={})
+    with (
+        chromadb.EphemeralClient() as theirs,
+        pytest.raises(Exception, match=r"not enabled in local; 'animals' has an index of sparse vectors.*to_jsonl"),
+    ):
+        copying._target(source, theirs, "copy-of-animals")
