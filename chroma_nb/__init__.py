@@ -127,8 +127,8 @@ _HOME: dict[str, str] = {
         "chroma_nb.schema",
     ),
     **dict.fromkeys(("K", "Key"), "chroma_nb.query.conditions"),
-    **dict.fromkeys(("Knn", "Rrf"), "chroma_nb.query.ranking"),
-    "Search": "chroma_nb.query.search",
+    **dict.fromkeys(("Knn", "Rrf", "Val"), "chroma_nb.query.ranking"),
+    **dict.fromkeys(("GroupBy", "Limit", "MaxK", "MinK", "Search", "Select"), "chroma_nb.query.search"),
 }
 
 #: Modules that Chroma's users reach as attributes of the package.

@@ -18,8 +18,8 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from chroma_nb._optional import Untyped
-from chroma_nb.plain import plain, shown
-from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Array, Json
+from chroma_nb.plain import plain, plain_tree, shown
+from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Array, Json, SparseVector, as_sparse_vector
 
 #: How a date is written, since a metadata value is text, a number or a bool: as ISO 8601 text, or
 #: as seconds since 1970 (a time without zone counts as UTC), which ``$gt`` and ``$lt`` can compare.
@@ -158,7 +158,7 @@ def _are_plain(values: list[Cell]) -> bool:
 
 # --- Values ---------------------------------------------------------------------------------------------
 def value(cell: Cell, dates: Dates = "iso") -> Cell:
-    """A cell as a metadata value: text, whole number, number, bool, list of one of them, or ABSENT.
+    """A cell as a metadata value: text, whole number, number, bool, list of one of them, sparse vector, or ABSENT.
 
     Raises BadCell for anything else. An empty list is a missing cell: Chroma has no form for it.
 
@@ -181,15 +181,26 @@ def value(cell: Cell, dates: Dates = "iso") -> Cell:
                 raise BadCell(f"expected a value that can be converted, got {short(cell)}: {error}") from None
     if issubclass(type(cell), dict):
         cell = dict(dict.items(cell))  # none of a subclass's own methods is called
+    vector = _sparse_vector(cell)
+    if vector is not None:
+        return vector
     raise _no_value(cell)
 
 
+def _sparse_vector(cell: Cell) -> SparseVector | None:
+    """A sparse vector, of ours or of chromadb's class or as JSON writes it; None for anything else."""
+    try:
+        if type(cell) is dict and plain(cell.get(TYPE_KEY)) == SPARSE_VECTOR_TYPE_VALUE:
+            return SparseVector.from_dict(plain_tree({key: part for key, part in cell.items() if part is not None}))
+        found = as_sparse_vector(cell)
+        return found if found is None or found is cell else SparseVector(found.indices, found.values, found.labels)
+    except KeyError as error:
+        raise BadCell(f"expected a sparse vector, got {short(cell)}: it has no {error}") from None
+    except (TypeError, ValueError) as error:
+        raise BadCell(f"expected a sparse vector, got {short(cell)}: {error}") from None
+
+
 def _no_value(cell: object) -> BadCell:
-    if type(cell).__name__ == "SparseVector" or (  # ours or Chroma's
-        type(cell) is dict and plain(cell.get(TYPE_KEY)) == SPARSE_VECTOR_TYPE_VALUE
-    ):
-        reason = f"expected a value that a table can hold, got {short(cell)}: only Chroma's cloud stores sparse vectors"
-        return BadCell(reason, "map(str), or leave it out", "str(…)")
     of_column, of_value = next(remedy for kind, *remedy in _REMEDIES if isinstance(cell, kind))
     reason = f"expected text, a number, a bool, a date or a list of one of them, got {short(cell)}"
     return BadCell(reason, of_column, of_value)

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
-from typing import Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 from uuid import UUID
 
 from chroma_nb.types import (
@@ -289,6 +289,34 @@ def data_loader(collection: object) -> Callable[..., list[object]] | None:
     """What loads what uris point to, where the collection was given it; chromadb's has the same name for it."""
     load: Callable[..., list[object]] | None = getattr(collection, "_data_loader", None)
     return load
+
+
+def sparse_sources(collection: object) -> Mapping[str, str]:
+    """The metadata keys of sparse vectors that are made when records are written, each with what they are made of.
+
+    That is "#document" or another key. Ours knows; of chromadb's the schema is read.
+    """
+    if hasattr(type(collection), "_sparse_functions"):
+        found: Mapping[str, str] = collection._sparse_functions().sources  # type: ignore[attr-defined]
+        return found
+    configs = _sparse_configs(collection).items()
+    return {key: str(one.source_key) for key, one in configs if one.source_key and one.embedding_function}
+
+
+def has_sparse_indexes(collection: object) -> bool:
+    """Whether the schema of the collection has an index of sparse vectors."""
+    return bool(_sparse_configs(collection))
+
+
+def _sparse_configs(collection: object) -> dict[str, Any]:
+    """Each key with an index of sparse vectors, and the configuration of that."""
+    keys = getattr(getattr(collection, "schema", None), "keys", None)
+    if not isinstance(keys, Mapping):
+        return {}
+    indexes = {
+        key: getattr(value_types.sparse_vector, "sparse_vector_index", None) for key, value_types in keys.items()
+    }
+    return {key: index.config for key, index in indexes.items() if index is not None and index.enabled}
 
 
 # --- Metadata keys --------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class _Result(dict[str, Any]):
     #: The filter on documents that was asked for: its words are marked in the display.
     where_document: WhereDocument | None = None
-    query_texts: Sequence[str] | None = None
+    query_texts: Sequence[str | None] | None = None
 
     def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
         """The result as a pandas DataFrame, one row a record, metadata keys as columns.
@@ -82,8 +82,23 @@ class SearchResultRow(TypedDict, total=False):
 _ROW_FIELDS = {"documents": "document", "embeddings": "embedding", "metadatas": "metadata", "scores": "score"}
 
 
-class SearchResult(dict[str, Any]):
+class SearchResult(_Result):
     """The answer of ``search``: a dict with, for each field, one list per search, or None."""
+
+    def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
+        """The hits of all searches as a pandas DataFrame, one row a hit, metadata keys as columns.
+
+        In front stand ``search`` (from 0), ``query_text`` where a text was searched for, and ``rank`` (1 is the
+        best); then ``id``, ``score``, ``document``, the metadata in alphabetical order and ``embedding``, as far as
+        they were selected. A metadata key with the name of one of these is called ``metadata.<key>``. ``columns``
+        picks some, in that order.
+
+        >>> SearchResult(ids=[["a"], ["b"]], scores=[[0.5], None], metadatas=[[{"year": 2020}], None]).to_df()
+           search  rank id  score  year
+        0       0     1  a    0.5  2020
+        1       1     1  b    NaN  <NA>
+        """
+        return super().to_df(columns)
 
     def rows(self) -> list[list[SearchResultRow]]:
         """The records found by each search, one dict a record; what a record lacks is left out.

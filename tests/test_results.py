@@ -7,12 +7,13 @@ import pprint
 
 import pytest
 
-from chroma_nb.results import GetResult, QueryResult
+import chroma_nb
+from chroma_nb.results import GetResult, QueryResult, SearchResult
 
 PLAIN = {"ids": ["a"], "documents": ["one\x1b[31m"], "metadatas": [{"year": 2020}], "included": ["documents"]}
 
 
-@pytest.mark.parametrize("kind", [GetResult, QueryResult])
+@pytest.mark.parametrize("kind", [GetResult, QueryResult, SearchResult])
 def test_a_result_is_and_prints_as_a_plain_dict(kind):
     result = kind(PLAIN)
     assert result == PLAIN
@@ -23,7 +24,7 @@ def test_a_result_is_and_prints_as_a_plain_dict(kind):
     assert json.dumps(result) == json.dumps(PLAIN)
 
 
-@pytest.mark.parametrize("kind", [GetResult, QueryResult])
+@pytest.mark.parametrize("kind", [GetResult, QueryResult, SearchResult])
 def test_a_result_survives_copy_and_pickle_with_what_it_knows(kind):
     result = kind(PLAIN)
     result.query_texts = ["what?"]
@@ -68,3 +69,58 @@ def test_to_df_of_nothing_has_columns_and_no_rows():
     assert list(GetResult(ids=[], documents=[], metadatas=[]).to_df()) == ["id", "document"]
     frame = QueryResult(ids=[[]], distances=[[]], documents=[[]]).to_df()
     assert (len(frame), list(frame)) == (0, ["query", "rank", "id", "distance", "document"])
+
+
+# --- Searches ----------------------------------------------------------------------------------------------
+def searched(**fields):
+    """The answer of two searches, the second of which selected nothing."""
+    answer = {
+        "ids": [["a", "b"], ["b"]],
+        "documents": [["one", None], None],
+        "embeddings": [None, None],
+        "metadatas": [[{"year": 2020, "rank": 7, "score": 3}, None], None],
+        "scores": [[-0.5, None], None],
+        "select": [["#document", "#metadata", "#score"], []],
+    }
+    return SearchResult(answer | fields)
+
+
+def test_to_df_of_a_search_has_one_row_a_hit_with_its_rank_and_score():
+    frame = searched().to_df()
+    assert list(frame) == ["search", "rank", "id", "score", "document", "metadata.rank", "metadata.score", "year"]
+    assert frame["search"].tolist() == [0, 0, 1]
+    assert frame["rank"].tolist() == [1, 2, 1]
+    assert frame["id"].tolist() == ["a", "b", "b"]
+    assert frame["score"].isna().tolist() == [False, True, True]
+    assert frame["document"].isna().tolist() == [False, True, True]
+    assert frame["year"].isna().tolist() == [False, True, True]
+
+
+def test_to_df_of_a_search_says_what_was_searched_for():
+    result = searched()
+    result.query_texts = ["red cat", None]
+    frame = result.to_df()
+    assert list(frame)[:3] == ["search", "query_text", "rank"]
+    assert frame["query_text"].tolist()[:2] == ["red cat", "red cat"]
+    assert frame["query_text"].isna().tolist() == [False, False, True]
+
+
+def test_to_df_of_a_search_holds_the_vectors_that_were_selected():
+    frame = searched(embeddings=[[[1.0, 2.0], None], None]).to_df(columns=["id", "embedding"])
+    assert frame["embedding"][0].tolist() == [1.0, 2.0]
+    assert frame["embedding"].isna().tolist() == [False, True, True]
+
+
+def test_to_df_of_no_search_and_of_nothing_found_has_no_rows():
+    none = SearchResult(ids=[], documents=[], embeddings=[], metadatas=[], scores=[], select=[])
+    assert len(none.to_df()) == 0
+    empty = SearchResult(ids=[[]], documents=[[]], embeddings=[None], metadatas=[[]], scores=[[]], select=[[]])
+    assert (len(empty.to_df()), list(empty.to_df())) == (0, ["search", "rank", "id", "score", "document"])
+
+
+def test_the_frame_of_a_search_is_written_without_what_says_where_its_hits_stood():
+    frame = searched(ids=[["a", "b"], ["c"]], documents=[["one", "two"], ["three"]]).to_df()
+    with chroma_nb.EphemeralClient() as client:
+        records = client.create_collection("of_a_search", embedding_function=None)
+        records.add_df(frame, embedding=[[1.0], [2.0], [3.0]])
+        assert records.get()["metadatas"] == [{"year": 2020, "rank": 7, "score": 3}, None, None]

@@ -13,10 +13,16 @@ from chroma_nb.embedding_functions.base import (
     AnyDataLoader,
     AnyEmbeddingFunction,
     validate_embedding_function,
+    validate_sparse_embedding_function,
 )
-from chroma_nb.embedding_functions.registry import config_to_embedding_function, known_embedding_functions
+from chroma_nb.embedding_functions.registry import (
+    config_to_embedding_function,
+    known_embedding_functions,
+    sparse_known_embedding_functions,
+)
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.requests import ModifyCollection
+from chroma_nb.operations.sparse import SparseFunctions
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.schema import (
     CollectionConfiguration,
@@ -60,6 +66,7 @@ class CollectionCommon(Generic[ServerT]):
         self._embedding_function = embedding_function
         self._data_loader = data_loader
         self._bound: tuple[Any, str | None, Any] | None = None
+        self._known_sparse: SparseFunctions | None = None
 
     @property
     def id(self) -> UUID:
@@ -98,7 +105,12 @@ class CollectionCommon(Generic[ServerT]):
     @property
     def _context(self) -> CallContext:
         return CallContext(
-            self._model, self._embedding_function, self._data_loader, known_embedding_functions, self._bind
+            self._model,
+            self._embedding_function,
+            self._data_loader,
+            known_embedding_functions,
+            self._bind,
+            self._sparse_functions,
         )
 
     def _bind(self, function: object) -> object:
@@ -110,6 +122,15 @@ class CollectionCommon(Generic[ServerT]):
             cache = embedding_cache(self._client.get_settings(), function)
             self._bound = (function, variant, function.for_collection(variant, cache=cache))
         return self._bound[2]
+
+    def _sparse_functions(self) -> SparseFunctions:
+        """What makes sparse vectors for the keys of the schema; built once for this handle."""
+        schema = self._model.serialized_schema
+        if self._known_sparse is None or self._known_sparse.schema is not schema:
+            self._known_sparse = SparseFunctions(
+                schema, sparse_known_embedding_functions, validate_sparse_embedding_function
+            )
+        return self._known_sparse
 
     def _recorded(self, embedding_model: str) -> None:
         self._model = replace(self._model, embedding_model=embedding_model)
@@ -163,7 +184,7 @@ class CollectionCommon(Generic[ServerT]):
         function = self._embedding_function
         if function is not None and not _can_be_pickled(function):
             function = None
-        return {**vars(self), "_embedding_function": function, "_bound": None}
+        return {**vars(self), "_embedding_function": function, "_bound": None, "_known_sparse": None}
 
     def __repr__(self) -> str:
         return f"Collection(name={self.name})"

@@ -10,19 +10,22 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import orjson
 
 from chroma_nb.client.reembed import refuse_without_vectors
-from chroma_nb.collection import Client, Collection, index, offers, space, stored_function
+from chroma_nb.collection import Client, Collection, has_sparse_indexes, index, offers, space, stored_function
 from chroma_nb.embedding_functions.progress import Progress, progress_bar
 from chroma_nb.embedding_functions.registry import known_embedding_functions
 from chroma_nb.errors import InternalError, _AlreadyExistsError
 from chroma_nb.paging import slices
 from chroma_nb.records import FIELDS, Record, Records
+from chroma_nb.schema import Schema
 from chroma_nb.tables._sync.sending import replace_records
 from chroma_nb.tables.batches import arguments
+from chroma_nb.tables.checks import say_more
 from chroma_nb.types import Fields, Json
 
 #: Chroma gives vectors of cosine collections back rescaled: the last digits differ.
@@ -95,12 +98,35 @@ def _check_sides(source: object, target: object, batch_size: int) -> None:
 
 
 def _target(source: Collection, client: Client, name: str) -> Collection:
-    return client.get_or_create_collection(
-        name,
-        metadata=source.metadata or None,
-        configuration=_configuration(source),
-        embedding_function=_embedding_function(source, client),
-    )
+    metadata = source.metadata or None
+    if not has_sparse_indexes(source):
+        return client.get_or_create_collection(name, metadata=metadata, **_configured(source, client))
+    try:
+        return client.get_or_create_collection(name, metadata=metadata, **_schema(source, client))
+    except Exception as error:
+        say_more(
+            error,
+            f"{source.name!r} has an index of sparse vectors, which Chroma has in its cloud only; a file of to_jsonl() "
+            "or to_parquet() holds its records with them",
+        )
+        raise
+
+
+def _configured(source: Collection, client: Client) -> Json:
+    """The distance, the parameters of the index and the embedding function."""
+    return {"configuration": _configuration(source), "embedding_function": _embedding_function(source, client)}
+
+
+def _schema(source: Any, client: Client) -> Json:
+    """The same and the indexes of sparse vectors, as only a schema can say it: as a schema of the target's library."""
+    kind: Any = Schema if _library(client) == "chroma_nb" else import_module(f"{_library(client)}.api.types").Schema
+    schema = kind.deserialize_from_json(source.schema.serialize_to_json())
+    named = stored_function(source).get("type") == "known"  # then the schema names it
+    return {"schema": schema} if named else {"schema": schema, "embedding_function": None}
+
+
+def _library(client: Client) -> str:
+    return type(client).__module__.partition(".")[0]
 
 
 def _configuration(source: Collection) -> Json:
@@ -113,7 +139,7 @@ def _embedding_function(source: Collection, client: Client) -> object:
     stored = stored_function(source)
     if stored.get("type") != "known":
         return None
-    library = type(client).__module__.partition(".")[0]
+    library = _library(client)
     try:
         known: Fields = (
             known_embedding_functions

@@ -37,6 +37,7 @@ from chroma_nb.display.markup import (
     kind,
     number,
     plain,
+    precise,
     shares,
     shortened,
     side_by_side,
@@ -54,13 +55,16 @@ ROWS, SAMPLE, KEYS, COLLECTIONS = 20, 100, 30, 30
 #: Records up to which a card searches to say how: a search of more would read them all for it.
 SEARCHED = 20_000
 _RESULT_KEYS = {"ids", "documents", "metadatas", "embeddings", "included"}
+_SEARCH_KEYS = {"ids", "documents", "metadatas", "scores", "select"}
 
 
 # --- Results --------------------------------------------------------------------------------------------
 def result_html(result: Columns) -> Html:
-    """The result of ``get`` (one table) or ``query`` (one table a query, side by side)."""
+    """The result of ``get`` (one table), ``query`` or ``search`` (one table each, side by side)."""
     if not isinstance(result.get("ids"), list):
         return block(f"<pre>{escape(dict(result), 2_000)}</pre>")
+    if "scores" in result:
+        return block(_search_tables(result))
     if result.get("distances") is not None or (result["ids"] and isinstance(result["ids"][0], list)):
         return block(_query_tables(result))
     marks = _document_marks(getattr(result, "where_document", None))
@@ -69,12 +73,12 @@ def result_html(result: Columns) -> Html:
 
 
 def is_result(value: Columns) -> bool:
-    """Whether a plain dict is a result of Chroma's ``get`` or ``query``."""
-    return value.keys() >= _RESULT_KEYS
+    """Whether a plain dict is a result of Chroma's ``get``, ``query`` or ``search``."""
+    return value.keys() >= _RESULT_KEYS or value.keys() >= _SEARCH_KEYS
 
 
 def _query_tables(result: Columns) -> Html:
-    texts: Sequence[str] | None = getattr(result, "query_texts", None)
+    texts: Sequence[str | None] | None = getattr(result, "query_texts", None)
     always = _document_marks(getattr(result, "where_document", None))
     parts = []
     for query, ids in enumerate(result["ids"]):
@@ -82,13 +86,27 @@ def _query_tables(result: Columns) -> Html:
             name: _of_query(result.get(name), query) for name in ("documents", "metadatas", "uris", "data", "distances")
         }
         text = None if texts is None else texts[query]
-        about = f"Query {query}" + ("" if text is None else f": {shortened(text, 120)}")
-        of_text = words([text], fields["documents"] or ()) if text is not None else None
-        marks = [*always, *([of_text] if of_text else [])]
-        parts.append(
-            _records_table(f"{about} ({counted(len(ids), 'hit')})", {"ids": ids, **fields}, marks) + _more(len(ids))
-        )
+        parts.append(_hits_table(f"Query {query}", text, {"ids": ids, **fields}, always))
     return side_by_side(parts)
+
+
+def _search_tables(result: Columns) -> Html:
+    texts: Sequence[str | None] | None = getattr(result, "query_texts", None)
+    parts = []
+    for search, ids in enumerate(result["ids"]):
+        fields = {name: _of_query(result.get(name), search) for name in ("documents", "metadatas", "scores")}
+        hits = {"ids": ids, "ranks": range(1, len(ids) + 1), **fields}
+        parts.append(_hits_table(f"Search {search}", None if texts is None else texts[search], hits, []))
+    return side_by_side(parts)
+
+
+def _hits_table(about: str, text: str | None, hits: Columns, always: Sequence[Marks]) -> Html:
+    """The hits of a query or search, with the words of its text marked."""
+    of_text = words([text], hits["documents"] or ()) if text is not None else None
+    marks = [*always, *([of_text] if of_text else [])]
+    caption = about + ("" if text is None else f": {shortened(text, 120)}")
+    count = len(hits["ids"])
+    return _records_table(f"{caption} ({counted(count, 'hit')})", hits, marks) + _more(count)
 
 
 def _of_query(field: Sequence[Sequence[T] | None] | None, query: int) -> Sequence[T] | None:
@@ -97,7 +115,13 @@ def _of_query(field: Sequence[Sequence[T] | None] | None, query: int) -> Sequenc
 
 def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Html:
     """Records, one a line, with the fields there are."""
-    columns: dict[str, Callable[[int], Html]] = {"id": lambda row: escape(records["ids"][row], 80)}
+    columns: dict[str, Callable[[int], Html]] = {}
+    if records.get("ranks") is not None:
+        columns["rank"] = lambda row: str(records["ranks"][row])
+    columns["id"] = lambda row: escape(records["ids"][row], 80)
+    scores = records.get("scores")
+    if scores is not None:
+        columns["score"] = lambda row: "" if scores[row] is None else precise(scores[row])
     distances = records.get("distances")
     if distances is not None:
         share = shares(distances)
@@ -111,7 +135,7 @@ def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Ht
     if records.get("metadatas") is not None and any(records["metadatas"]):
         columns["metadata"] = lambda row: chips(records["metadatas"][row])
     rows = [[cell(row) for cell in columns.values()] for row in range(min(len(records["ids"]), ROWS))]
-    return table(caption, list(columns), rows, numbers=["distance"])
+    return table(caption, list(columns), rows, numbers=["rank", "score", "distance"])
 
 
 def _image(pixels: object, name: str) -> Html:
@@ -276,6 +300,7 @@ def _dict_html(value: Columns) -> Html | None:
 FORMATTERS: dict[tuple[str, str], Callable[..., Html | None]] = {
     ("chromadb.api.models.Collection", "Collection"): collection_html,
     ("chromadb.api.models.AsyncCollection", "AsyncCollection"): collection_html,
+    ("chromadb.api.types", "SearchResult"): result_html,
     ("chromadb.api.client", "Client"): client_html,
     ("chromadb.api.async_client", "AsyncClient"): client_html,
     ("builtins", "dict"): _dict_html,

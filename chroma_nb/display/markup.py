@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 
 from chroma_nb.errors import ChromaError
-from chroma_nb.types import Array, Fields
+from chroma_nb.types import Array, Fields, as_sparse_vector
 
 #: Text that is HTML already. Everything else goes through ``escape``.
 Html: TypeAlias = str
@@ -25,6 +25,8 @@ Html: TypeAlias = str
 #: Longest side of a thumbnail, in pixels.
 THUMBNAIL = 96
 _SHOWN, _UNFOLDED = 240, 2_000
+#: Words of a sparse vector that are shown.
+_LABELS = 12
 #: From this many documents on, words that most of them share are not marked.
 _MANY = 8
 
@@ -46,6 +48,7 @@ line-height:1.4;max-width:100%;overflow-x:auto}
 text-align:left;color:var(--c-text);vertical-align:top;overflow-wrap:anywhere;white-space:pre-wrap;background:none}
 .chroma-nb.chroma-nb th{font-weight:600;white-space:nowrap}
 .chroma-nb.chroma-nb tbody th{white-space:pre-wrap;min-width:7em}
+.chroma-nb.chroma-nb tbody th.number{min-width:0}
 .chroma-nb.chroma-nb .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .chroma-nb .dim{color:var(--c-dim)}
 .chroma-nb .chip{display:inline-block;border:1px solid var(--c-line);border-radius:.8em;background:var(--c-fill);
@@ -163,9 +166,18 @@ def chips(values: Fields | None, limit: int = 12) -> Html:
 
 
 def plain(value: object) -> str:
-    """A metadata value as one reads it: text without quotes, lists with commas."""
+    """A metadata value as one reads it: text without quotes, lists with commas, of sparse vectors the words.
+
+    >>> from chroma_nb.types import SparseVector
+    >>> plain([True, "a"]), plain(SparseVector([3, 7], [0.5, 1.0], ["cat", "sat"]))
+    ('true, a', 'sparse vector of 2: cat, sat')
+    """
     if isinstance(value, list):
         return ", ".join(map(plain, value))
+    sparse = as_sparse_vector(value)
+    if sparse is not None:
+        labels = ", ".join(map(str, (sparse.labels or ())[:_LABELS]))
+        return f"sparse vector of {len(sparse.indices)}" + (f": {labels}" if labels else "")
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
@@ -185,6 +197,15 @@ def number(value: float) -> str:
     ('0.1235', '12,345.7')
     """
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def precise(value: float) -> str:
+    """A number that may be small, in four digits that count.
+
+    >>> precise(-1 / 161), precise(12345.678)
+    ('-0.006211', '12,345.7')
+    """
+    return f"{value:.4g}" if abs(value) < 1 else number(value)
 
 
 def bar(share: float) -> Html:

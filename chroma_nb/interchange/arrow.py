@@ -14,7 +14,7 @@ import orjson
 
 from chroma_nb import cells
 from chroma_nb._optional import Untyped, require
-from chroma_nb.records import Records, StoredMetadatas
+from chroma_nb.records import AS_JSON, Records, StoredMetadatas
 from chroma_nb.types import Fields, Json
 
 ID: Final = "id"
@@ -65,7 +65,7 @@ def _metadata_array(metadatas: Sequence[Mapping[str, object] | None] | None, cou
     if isinstance(metadatas, StoredMetadatas):
         encoded: Iterable[bytes | None] = metadatas.encoded()
     else:
-        encoded = (None if metadata is None else orjson.dumps(metadata) for metadata in metadatas)
+        encoded = (None if metadata is None else orjson.dumps(metadata, *AS_JSON) for metadata in metadatas)
     return pa.array(list(encoded), pa.binary()).cast(pa.string())
 
 

@@ -14,16 +14,17 @@ import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import numpy as np
 import orjson
 
 from chroma_nb import cells
-from chroma_nb.records import Records
+from chroma_nb.records import AS_JSON, Records
 from chroma_nb.types import Json
 
-_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+#: What follows a line in a call of ``orjson.dumps``.
+_AS_LINE: Final = (AS_JSON[0], AS_JSON[1] | orjson.OPT_APPEND_NEWLINE)
 
 
 class JsonLinesFile:
@@ -38,7 +39,7 @@ class JsonLinesFile:
         """Append a batch."""
         for record in records.rows():
             line = {"id": record.id, "document": record.document, "metadata": record.metadata, "uri": record.uri}
-            self._file.write(orjson.dumps({**line, "embedding": record.embedding}, option=_OPTIONS))
+            self._file.write(orjson.dumps({**line, "embedding": record.embedding}, *_AS_LINE))
 
     def close(self) -> None:
         """Finish the file, and give it its name."""

@@ -18,8 +18,11 @@ from chroma_nb import advice
 from chroma_nb.advice import advised, notes_of
 from chroma_nb.cells import unmasked
 from chroma_nb.embeddings import embedding_matrix, embedding_rows, validate_embeddings
+from chroma_nb.operations.sparse import SparseFunctions
 from chroma_nb.schema import DEFAULT_EMBEDDING_FUNCTION, EMBEDDING_KEY
 from chroma_nb.types import CollectionModel, Fields, Json, Matrix
+
+_NO_SPARSE_FUNCTIONS: Final = SparseFunctions(None, {})
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class CallContext:
 
     ``embedding_function`` and ``data_loader`` are those of the handle; ``known`` maps a stored name to
     its class (the registry of embedding functions); ``bind`` makes a function that comes in variants the
-    collection's own.
+    collection's own; ``sparse`` returns what makes sparse vectors.
     """
 
     model: CollectionModel
@@ -36,8 +39,12 @@ class CallContext:
     data_loader: Any = None
     known: Fields = field(default_factory=dict)
     bind: Callable[[object], object] = lambda function: function
+    #: Asked for by calls that write records or search.
+    sparse: Callable[[], SparseFunctions] = lambda: _NO_SPARSE_FUNCTIONS
     #: The functions that were asked for, of which a call has at most one.
     asked: list[Any] = field(default_factory=list, compare=False)
+    #: What each search of a call asks in words, for whoever shows the answer.
+    texts: list[str | None] = field(default_factory=list, compare=False)
 
     def function(self) -> object:
         """The function that embeds: see ``choose``."""

@@ -35,9 +35,10 @@ from chroma_nb.operations.validate import (
     validate_n_results,
     validate_record_set_for_embedding,
 )
-from chroma_nb.plain import DEEPEST, PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree
+from chroma_nb.plain import DEEPEST, PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
 from chroma_nb.records import Records
 from chroma_nb.schema import (
+    EMBEDDING_KEY,
     Schema,
     as_configuration,
     create_collection_configuration_to_json,
@@ -225,6 +226,14 @@ def _list(values: Sequence[Any] | None) -> Any:
     return values if values is None or isinstance(values, list) else list(values)
 
 
+def with_sparse_vectors(context: CallContext, records: Records) -> Records:
+    """The records with the sparse vectors that the schema wants of their texts."""
+    functions = context.sparse()
+    if not functions.sources:
+        return records
+    return replace(records, metadatas=functions.filled(records.metadatas, records.documents))
+
+
 def vectors(context: CallContext, values: list[object], call: str) -> Matrix:
     """A vector for each of the values, by the collection's embedding function."""
     with _Call(call):
@@ -299,7 +308,8 @@ def _records(
         vectors = _given_vectors(rows, call)
     elif name is not None:
         vectors = _made_vectors(context, function, fields, name, is_query=False)
-    return Records(fields["ids"], vectors, fields["documents"], fields["metadatas"], fields["uris"])
+    records = Records(fields["ids"], vectors, fields["documents"], fields["metadatas"], fields["uris"])
+    return with_sparse_vectors(context, records)
 
 
 def _embedded_field(context: CallContext, fields: Fields, embeddable: Sequence[str]) -> tuple[str, Any]:
@@ -457,32 +467,48 @@ def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLeve
     many = maybe_cast_one_to_many(searches) or []
     with _Call():
         written = [plain_tree(dict(search)) if isinstance(search, Mapping) else search.to_dict() for search in many]
-    return requests.Search(
-        *_place(context),
-        searches=tuple({**search, "rank": _embedded_rank(context, search.get("rank"), DEEPEST)} for search in written),
-        read_level=read_level,
-    )
+    embedded = []
+    for one in written:
+        texts: list[str] = []
+        embedded.append({**one, "rank": _embedded_rank(context, one.get("rank"), DEEPEST, texts)})
+        context.texts.append(" / ".join(dict.fromkeys(texts)) or None)
+    return requests.Search(*_place(context), searches=tuple(embedded), read_level=known_read_level(read_level))
 
 
-def _embedded_rank(context: CallContext, rank: object, levels: int) -> Any:
-    """The rank expression, as JSON, with vectors in place of texts."""
+def known_read_level(given: ReadLevel | str) -> ReadLevel:
+    """The level, which may be given by its name. ValueError for another name.
+
+    >>> known_read_level("index_only")
+    <ReadLevel.INDEX_ONLY: 'index_only'>
+    """
+    try:
+        return ReadLevel(given)
+    except ValueError:
+        names = ", ".join(repr(level.value) for level in ReadLevel)
+        raise ValueError(f"Expected read_level to be one of {names}, got {shown(given, show=repr)}") from None
+
+
+def _embedded_rank(context: CallContext, rank: object, levels: int, texts: list[str]) -> Any:
+    """The rank expression, as JSON, with vectors in place of texts, which are added to ``texts``."""
     if levels <= 0:
         raise ValueError("Expected a rank that can be sent, got one that is nested too deeply")
     if isinstance(rank, list):
-        return [_embedded_rank(context, part, levels - 1) for part in rank]
+        return [_embedded_rank(context, part, levels - 1, texts) for part in rank]
     if not isinstance(rank, dict):
         return rank
     knn = rank.get("$knn")
     if isinstance(knn, dict) and isinstance(knn.get("query"), str):
-        return {"$knn": {**knn, "query": _embedded_text(context, knn["query"], knn.get("key"))}}
-    return {name: part if name == "$knn" else _embedded_rank(context, part, levels - 1) for name, part in rank.items()}
+        texts.append(knn["query"])
+        return {"$knn": {**knn, "query": _embedded_text(context, knn["query"], knn.get("key", EMBEDDING_KEY))}}
+    return {
+        name: part if name == "$knn" else _embedded_rank(context, part, levels - 1, texts)
+        for name, part in rank.items()
+    }
 
 
-def _embedded_text(context: CallContext, text: str, key: object) -> list[float]:
-    if key != "#embedding":
-        raise ValueError(
-            f"Cannot embed string query for key '{key}': no embedding function configured for this key in the "
-            "schema. Please provide an embedded vector or configure an embedding function."
-        )
+def _embedded_text(context: CallContext, text: str, key: Any) -> list[float] | Json:
+    """The vector that a text means under a key: a dense one for #embedding, else a sparse one, as JSON."""
+    if key != EMBEDDING_KEY:
+        return context.sparse().query(key, text).to_dict()
     vector: list[float] = embed.run(context.function(), [text], is_query=True)[0].tolist()
     return vector

@@ -16,14 +16,18 @@ from chroma_nb.cells import ABSENT, Cell, is_missing
 METADATA_PREFIX = "metadata."
 RECORD_COLUMNS = ("id", "document", "uri", "data", "embedding")
 HIT_COLUMNS = ("query", "query_text", "rank", "distance")
+#: The same of a search.
+SEARCH_COLUMNS = ("search", "query_text", "rank", "score")
 #: Where a frame of ours remembers which of its columns are not metadata (``DataFrame.attrs``).
 _ATTRIBUTE = "chroma_nb"
 #: What the cells of such a column are: one that holds anything else was overwritten, and is the person's own.
 CELLS_OF_HITS: dict[str, Callable[[Cell], bool]] = {
     "query": lambda cell: type(cell) is int,
+    "search": lambda cell: type(cell) is int,
     "query_text": lambda cell: isinstance(cell, str),
     "rank": lambda cell: type(cell) is int,
     "distance": lambda cell: type(cell) is float,
+    "score": lambda cell: type(cell) is float,
     "data": lambda cell: not isinstance(cell, str | bool | int | float),
 }
 

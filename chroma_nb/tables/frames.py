@@ -1,4 +1,4 @@
-"""Records -> table: what ``get`` and ``query`` returned as a DataFrame, in our form and in Chroma's."""
+"""Records -> table: what ``get``, ``query`` and ``search`` returned as a DataFrame, in our form and in Chroma's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ import numpy as np
 from chroma_nb._optional import Untyped, require
 from chroma_nb.cells import ABSENT, Cell
 from chroma_nb.records import StoredMetadatas, have_vectors
-from chroma_nb.tables.columns import HIT_COLUMNS, METADATA_PREFIX, RECORD_COLUMNS, column_names, column_of, mark_hits
+from chroma_nb.tables.columns import (
+    HIT_COLUMNS,
+    METADATA_PREFIX,
+    RECORD_COLUMNS,
+    SEARCH_COLUMNS,
+    column_names,
+    column_of,
+    mark_hits,
+)
 from chroma_nb.types import Columns, Fields, Json, Mask, Metadata
 
 if TYPE_CHECKING:
@@ -23,27 +31,29 @@ def to_frame(
     result: Columns,
     *,
     columns: Sequence[str] | None = None,
-    query_texts: Sequence[str] | None = None,
+    query_texts: Sequence[str | None] | None = None,
 ) -> pandas.DataFrame:
-    """What ``get`` or ``query`` answered as a table: one row a record, or one row a hit.
+    """What ``get``, ``query`` or ``search`` answered as a table: one row a record, or one row a hit.
 
     A get has ``id``, ``document``, ``uri``, the metadata keys in alphabetical order, and
     ``embedding`` when it was included; a query puts ``query`` (from 0), ``query_text`` where known,
-    ``rank`` (1 is the nearest) first and ``distance`` after the id. Fields that no record has are
-    left out. Whole numbers stay whole beside missing ones (Int64), bool stays bool, a key that a
-    record does not have is a missing cell. ``columns`` picks columns and their order.
+    ``rank`` (1 is the nearest) first and ``distance`` after the id, a search ``search`` and ``score`` in
+    the places of ``query`` and ``distance``. Fields that no record has are left out. Whole numbers stay
+    whole beside missing ones (Int64), bool stays bool, a key that a record does not have is a missing
+    cell. ``columns`` picks columns and their order.
 
     >>> frame = to_frame({"ids": ["a", "b"], "metadatas": [{"year": 2020}, None]})
     >>> frame["year"].dtype, frame["year"].isna().tolist()
     (Int64Dtype(), [False, True])
     """
     pd = require("pandas", feature="to_df()")
-    hits = "distances" in result or bool(result["ids"] and isinstance(result["ids"][0], list))
-    parts: Json = _hit_parts(result, query_texts) if hits else {}
-    flat = _flatten(result) if hits else result
+    of_hits = _columns_of_hits(result)
+    parts: Json = _hit_parts(of_hits[0], result, query_texts) if of_hits else {}
+    flat = _flatten(result) if of_hits else result
     parts["id"] = flat["ids"]
-    if flat.get("distances") is not None:
-        parts["distance"] = np.array(flat["distances"], np.float64)
+    for part, source in (("distance", "distances"), ("score", "scores")):
+        if flat.get(source) is not None:
+            parts[part] = np.array(flat[source], np.float64)
     for part, source in (("document", "documents"), ("uri", "uris")):
         if flat.get(source) is not None and (part == "document" or any(value is not None for value in flat[source])):
             parts[part] = flat[source]
@@ -51,20 +61,28 @@ def to_frame(
         name: pd.Series(values) if isinstance(values, np.ndarray) else _text_column(pd, values)
         for name, values in parts.items()
     }
-    made.update(_metadata_columns(pd, flat.get("metadatas"), hits))
+    made.update(_metadata_columns(pd, flat.get("metadatas"), of_hits))
     if flat.get("data") is not None and any(value is not None for value in flat["data"]):
         made["data"] = pd.Series(list(flat["data"]), dtype=object)
     if flat.get("embeddings") is not None:
         made["embedding"] = pd.Series(_rows(flat["embeddings"]), dtype=object)
     frame = pd.DataFrame(made) if columns is None else _picked(pd, made, column_names(columns), len(flat["ids"]))
-    mark_hits(frame, [name for name in (*HIT_COLUMNS, "data") if name in parts or name == "data" in made])
+    mark_hits(frame, [name for name in (*of_hits, "data") if name in parts or name == "data" in made])
     return frame  # type: ignore[no-any-return]
 
 
-def _hit_parts(result: Columns, query_texts: Sequence[str] | None) -> Json:
+def _columns_of_hits(result: Columns) -> Sequence[str]:
+    """The columns that say where a hit stood; none for what ``get`` returned."""
+    if "scores" in result:
+        return SEARCH_COLUMNS
+    lists = bool(result["ids"]) and isinstance(result["ids"][0], list)
+    return HIT_COLUMNS if lists or "distances" in result else ()
+
+
+def _hit_parts(numbered: str, result: Columns, query_texts: Sequence[str | None] | None) -> Json:
     counts = [len(ids) for ids in result["ids"]]
     numbers = np.repeat(np.arange(len(counts)), counts)
-    parts: Json = {"query": numbers}
+    parts: Json = {numbered: numbers}
     if query_texts is not None:
         parts["query_text"] = [query_texts[number] for number in numbers.tolist()]
     parts["rank"] = np.concatenate([np.arange(1, count + 1) for count in counts] or [np.arange(0)])
@@ -72,9 +90,16 @@ def _hit_parts(result: Columns, query_texts: Sequence[str] | None) -> Json:
 
 
 def _flatten(result: Columns) -> Json:
-    """A query's lists of lists end to end."""
-    fields = ("ids", "distances", "documents", "uris", "metadatas", "data", "embeddings")
-    return {name: [one for many in result[name] for one in many] for name in fields if result.get(name) is not None}
+    """The lists of several queries or searches end to end; a field that one search did not select is None there."""
+    fields = ("ids", "distances", "scores", "documents", "uris", "metadatas", "data", "embeddings")
+    counts = [len(ids) for ids in result["ids"]]
+    flat: Json = {}
+    for name in fields:
+        lists = result.get(name)
+        if lists is not None and (not lists or any(many is not None for many in lists)):
+            pairs = zip(lists, counts, strict=True)
+            flat[name] = [one for many, count in pairs for one in ([None] * count if many is None else many)]
+    return flat
 
 
 def _text_column(pd: ModuleType, values: Sequence[str | None]) -> Untyped:
@@ -98,10 +123,10 @@ def _rows(embeddings: Cell) -> list[Cell]:
     return rows
 
 
-def _metadata_columns(pd: ModuleType, metadatas: Sequence[Metadata | None] | None, hits: bool) -> Json:
+def _metadata_columns(pd: ModuleType, metadatas: Sequence[Metadata | None] | None, of_hits: Sequence[str]) -> Json:
     if metadatas is None:
         return {}
-    taken = {*RECORD_COLUMNS, *(HIT_COLUMNS if hits else ())}
+    taken = {*RECORD_COLUMNS, *of_hits}
     found = _cells_by_key(metadatas.pieces() if isinstance(metadatas, StoredMetadatas) else [metadatas])
     return {column_of(key, taken): _metadata_column(pd, found[key]) for key in sorted(found)}
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from chroma_nb.records import COLUMNS, NO_RECORDS, Records
 from chroma_nb.tables import batches
-from chroma_nb.types import Fields, IDs, Mask, Metadata
+from chroma_nb.types import Fields, IDs, Mask, Metadata, SparseVector
+
+#: The document, as what something is made of.
+_DOCUMENT: Final = "#document"
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class SyncPlan:
     """What has to happen so that a collection equals a frame.
 
     ``update`` carries only what differs; ``without_document`` and ``without_uri`` are ids of it whose document or uri
-    is taken away, while the rest of the record stays.
+    is taken away, while the rest of the record stays. ``made`` are the keys whose sparse vectors are made of what else
+    changes, each with what of.
     """
 
     add: Records = NO_RECORDS
@@ -27,6 +31,7 @@ class SyncPlan:
     without_uri: IDs = field(default_factory=list)
     delete: IDs = field(default_factory=list)
     unchanged: int = 0
+    made: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_sync(
@@ -36,11 +41,13 @@ def plan_sync(
     delete: bool,
     unread: Iterable[str | None] = (),
     keep_keys: bool = False,
+    made: Mapping[str, str] | None = None,
 ) -> SyncPlan:
     """Compare what a frame wants with what ``get`` returned.
 
     ``unread`` are the ids of rows that were left out: their records stay as they are. ``keep_keys``: a part or a
-    metadata key that a row does not have is left as it is, as an update does.
+    metadata key that a row does not have is left as it is, as an update does. ``made`` are the keys whose sparse
+    vectors are made of something else: they follow that, and of records that are there they are not compared.
 
     >>> plan = plan_sync(Records(["a", "b"], documents=["one", "two"]),
     ...                  {"ids": ["a", "c"], "documents": ["one", "old"]}, delete=True)
@@ -56,7 +63,7 @@ def plan_sync(
         if record not in there:
             add.append(row)
             continue
-        change = _change(wanted, row, current, there[record], bool(embedding[row]), keep_keys)
+        change = _change(wanted, row, current, there[record], bool(embedding[row]), keep_keys, made or ())
         if change.empty:
             unchanged += 1
         else:
@@ -69,6 +76,7 @@ def plan_sync(
         without_uri=[wanted.ids[change.row] for change in changes if change.no_uri],
         delete=[record for record in current["ids"] if record not in known] if delete else [],
         unchanged=unchanged,
+        made=made or {},
     )
 
 
@@ -90,7 +98,9 @@ class _Change:
         return not (given or self.embedding or self.no_document or self.no_uri)
 
 
-def _change(wanted: Records, row: int, current: Fields, at: int, embedding: bool, keep_keys: bool) -> _Change:
+def _change(
+    wanted: Records, row: int, current: Fields, at: int, embedding: bool, keep_keys: bool, made: Collection[str]
+) -> _Change:
     texts: list[str | None] = []
     gone: list[bool] = []
     for values, name in ((wanted.documents, "documents"), (wanted.uris, "uris")):
@@ -101,24 +111,32 @@ def _change(wanted: Records, row: int, current: Fields, at: int, embedding: bool
     metadata = None
     if wanted.metadatas is not None:
         metadata = _metadata_change(
-            wanted.metadatas[row] or {}, (current.get("metadatas") or {at: None})[at] or {}, keep_keys
+            wanted.metadatas[row] or {}, (current.get("metadatas") or {at: None})[at] or {}, keep_keys, made
         )
     return _Change(row, texts[0], texts[1], metadata, embedding, gone[0], gone[1])
 
 
-def _metadata_change(new: Metadata, old: Metadata, keep_keys: bool) -> Metadata | None:
-    """The keys to set, and None for those to delete; None when there are none."""
+def _metadata_change(new: Metadata, old: Metadata, keep_keys: bool, made: Collection[str]) -> Metadata | None:
+    """The keys to set, and None for those to delete; None when there are none. Those that are ``made`` stay."""
     change = {key: value for key, value in new.items() if key not in old or not _same(value, old[key])}
     if not keep_keys:
         change.update({key: None for key in old if key not in new})
+    for key in made:
+        change.pop(key, None)
     return change or None
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal and of one type: 1, 1.0 and True are three values."""
+    """Equal and of one type: 1, 1.0 and True are three values. Of a sparse vector float32 is kept."""
+    if isinstance(one, SparseVector) and isinstance(other, SparseVector):
+        return _as_kept(one) == _as_kept(other)
     if type(one) is not type(other) or one != other:
         return False
     return not isinstance(one, list) or type(one[0]) is type(other[0])
+
+
+def _as_kept(vector: SparseVector) -> tuple[object, ...]:
+    return vector.indices, np.asarray(vector.values, np.float32).tolist(), vector.labels
 
 
 def _embeddings_differ(wanted: Records, current: Fields, there: Mapping[str, int]) -> Mask:
@@ -157,8 +175,17 @@ def _changed_records(wanted: Records, changes: list[_Change]) -> Records:
     )
 
 
-def laid_over(old: Records, new: Records, without_document: set[str], without_uri: set[str]) -> Records:
-    """``old`` records as an update by ``new`` would leave them, without some documents and uris."""
+def laid_over(
+    old: Records,
+    new: Records,
+    without_document: set[str],
+    without_uri: set[str],
+    made: Mapping[str, str] | None = None,
+) -> Records:
+    """``old`` records as an update by ``new`` would leave them, without some documents and uris.
+
+    Without the sparse vectors, too, that are ``made`` of what is new: whoever adds the records makes them again.
+    """
 
     def texts(before: Sequence[object] | None, after: Sequence[object] | None, gone: set[str]) -> list[Any]:
         nothing = [None] * len(old)
@@ -166,8 +193,12 @@ def laid_over(old: Records, new: Records, without_document: set[str], without_ur
         return [None if name in gone else one if other is None else other for name, one, other in triples]
 
     metadatas = []
-    for one, other in zip(old.metadatas or (), new.metadatas or [None] * len(old), strict=True):
-        merged = {key: value for key, value in {**(one or {}), **(other or {})}.items() if value is not None}
+    changes = zip(new.metadatas or [None] * len(old), new.given("documents"), strict=True)
+    for one, (change, document) in zip(old.metadatas or (), changes, strict=True):
+        other = change or {}
+        again = {key for key, source in (made or {}).items() if (document and source == _DOCUMENT) or source in other}
+        kept = {key: value for key, value in (one or {}).items() if key not in again}
+        merged = {key: value for key, value in {**kept, **other}.items() if value is not None}
         metadatas.append(merged or None)
     vectors = old.embeddings
     has = new.with_vector()

@@ -137,6 +137,12 @@ def test_a_failure_without_chromas_json_still_tells_the_status(body: bytes) -> N
     assert "502" in str(error)
 
 
+def test_what_chromas_server_says_in_plain_text_of_a_body_is_passed_on_as_it_is() -> None:
+    error = error_of(Reply(422, {}, b"Failed to deserialize the JSON body into the target type"))
+    assert isinstance(error, errors.InvalidArgumentError)
+    assert str(error) == "Failed to deserialize the JSON body into the target type"
+
+
 @pytest.mark.parametrize("body", [b"<html>login</html>", b"[]", b"{}", b"null", b'{"id":"no uuid"}'])
 def test_an_answer_that_is_not_chromas_is_refused_with_its_beginning(body: bytes) -> None:
     with pytest.raises(errors.InternalError, match="expected"):

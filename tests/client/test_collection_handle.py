@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chroma_nb
 from chroma_nb.errors import NotFoundError
 from chroma_nb.types import CollectionModel
 
@@ -145,3 +146,16 @@ def test_an_embedding_function_with_other_parameters_is_refused_before_anything_
 def test_a_notebook_shows_a_card_and_programs_see_no_html(birds: Any) -> None:
     assert not hasattr(birds, "_repr_html_")
     assert "birds" in birds._repr_mimebundle_()["text/html"]
+
+
+def test_the_answer_of_a_search_knows_the_texts_that_it_ranked_by(local_client: Any) -> None:
+    birds = local_client.create_collection("songs")
+    birds.add(["wren", "crow"], documents=["a wren", "a crow"], metadatas=[{"grams": 9}, {"grams": 500}])
+    by_text = chroma_nb.Search().rank(chroma_nb.Knn("a wren")).select("grams", chroma_nb.K.SCORE)
+    found = birds.search([by_text, chroma_nb.Search()])
+    assert found.query_texts == ["a wren", None]
+    assert "Search 0: a wren" in found._repr_html_()
+    frame = found.to_df()
+    assert list(frame) == ["search", "query_text", "rank", "id", "score", "grams"]
+    assert frame["rank"].tolist() == [1, 2, 1, 2]
+    assert birds.search(chroma_nb.Search()).query_texts is None

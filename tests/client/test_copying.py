@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -215,3 +216,36 @@ def test_an_async_side_is_refused() -> None:
 
     with pytest.raises(TypeError, match="not async"):
         chroma_nb.copy(Source(), object())
+
+
+@pytest.mark.parametrize("library", ["chroma_nb", "chromadb"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_source_with_sparse_vectors_is_copied_by_its_schema(library: str, known: bool) -> None:
+    """Which only a schema can say; it is one of the target's library."""
+    function = importlib.import_module("chroma_nb.utils.embedding_functions").ChromaBm25EmbeddingFunction()
+    config = chroma_nb.SparseVectorIndexConfig(source_key=chroma_nb.K.DOCUMENT, embedding_function=function)
+    schema = chroma_nb.Schema().create_index(config, key="words")
+    stored = {"type": "known", "name": "default", "config": {}} if known else {"type": "legacy"}
+    configuration = {"hnsw": {"space": "cosine"}, "embedding_function": stored}
+    source: Any = SimpleNamespace(metadata=None, schema=schema, configuration_json=configuration)
+    made: list[Any] = []
+    client = type("Client", (), {"__module__": f"{library}.api.client"})()
+    client.get_or_create_collection = lambda name, **how: made.append(how)
+    copying._target(source, client, "copy")
+    (how,) = made
+    assert type(how["schema"]) is importlib.import_module(f"{library}.api.types").Schema
+    assert how["schema"].serialize_to_json() == schema.serialize_to_json()
+    assert set(how) - {"metadata", "schema"} == (set() if known else {"embedding_function"})
+
+
+def test_where_chroma_refuses_sparse_vectors_the_error_names_the_collection_and_a_way_out() -> None:
+    chromadb = importlib.import_module("chromadb")
+    function = importlib.import_module("chroma_nb.utils.embedding_functions").ChromaBm25EmbeddingFunction()
+    config = chroma_nb.SparseVectorIndexConfig(embedding_function=function)
+    schema = chroma_nb.Schema().create_index(config, key="words")
+    source: Any = SimpleNamespace(name="animals", metadata=None, schema=schema, configuration_json={})
+    with (
+        chromadb.EphemeralClient() as theirs,
+        pytest.raises(Exception, match=r"not enabled in local; 'animals' has an index of sparse vectors.*to_jsonl"),
+    ):
+        copying._target(source, theirs, "copy-of-animals")

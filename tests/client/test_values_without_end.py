@@ -9,7 +9,6 @@ from collections import namedtuple
 from collections.abc import Iterator
 from typing import Any
 
-import chromadb.base_types
 import pandas as pd
 import pytest
 
@@ -158,24 +157,25 @@ def test_a_cell_that_cannot_be_shown_is_a_bad_row_like_others(collection: Any, c
     assert [one.row for one in collection.add_df(frame, on_error="skip").skipped] == [0]
 
 
-SPARSE = [
-    chroma_nb.SparseVector([1], [0.5]),
-    chromadb.base_types.SparseVector([1], [0.5]),
-    chroma_nb.SparseVector([1], [0.5]).to_dict(),
+HALF_VECTORS = [
     {"#type": "sparse_vector"},
+    {"#type": "sparse_vector", "indices": [1, 2], "values": [0.5]},
+    {"#type": "sparse_vector", "indices": [2, 1], "values": [0.5, 1.0]},
+    {"#type": "sparse_vector", "indices": 5, "values": None},
+    {"#type": "sparse_vector", "indices": ["x"], "values": [0.5]},
 ]
 
 
-@pytest.mark.parametrize("cell", SPARSE, ids=["ours", "chromas", "a dict", "half a dict"])
+@pytest.mark.parametrize("cell", HALF_VECTORS, ids=list(map(str, range(len(HALF_VECTORS)))))
 @pytest.mark.parametrize("form", ["column", "column of dicts"])
 @pytest.mark.parametrize("call", ["add_df", "upsert_df", "update_df", "sync"])
-def test_a_sparse_vector_is_a_bad_cell_like_others(collection: Any, call: str, form: str, cell: Any) -> None:
+def test_half_a_sparse_vector_is_a_bad_cell_like_others(collection: Any, call: str, form: str, cell: Any) -> None:
     column = pd.Series([cell, "fine"], dtype=object)
     if form == "column of dicts":
         column = pd.Series([{"k": cell}, {"k": 1}], dtype=object)
     name = "metadata" if form == "column of dicts" else "c"
     frame = pd.DataFrame({"id": ["x", "a"], "embedding": [[1.0, 2.0]] * 2, name: column})
-    with pytest.raises(ValueError, match=rf"row 0 \(id 'x'\): column '{name}': .*only Chroma's cloud stores"):
+    with pytest.raises(ValueError, match=rf"row 0 \(id 'x'\): column '{name}': .*expected a sparse vector, got"):
         getattr(collection, call)(frame)
     assert collection.get()["metadatas"] == [{"k": 1}]
     report = getattr(collection, call)(frame, on_error="skip")

@@ -14,6 +14,8 @@ from chroma_fixtures import unpack
 
 import chroma_nb
 from chroma_nb.interchange import arrow, json_lines
+from chroma_nb.records import Records
+from chroma_nb.types import SparseVector
 
 pa = pytest.importorskip("pyarrow", reason="Arrow and Parquet need pyarrow: pip install pyarrow")
 EVERYTHING = ["embeddings", "documents", "metadatas", "uris"]
@@ -49,6 +51,28 @@ def same(one, other):
     assert left == right
     for a, b in zip(left["metadatas"], right["metadatas"], strict=True):
         assert [type(value) for value in (a or {}).values()] == [type(value) for value in (b or {}).values()]
+
+
+def test_a_sparse_vector_is_written_as_chromas_api_writes_it_and_read_back(tmp_path):
+    value = float(np.float32(0.1))
+    given = [{"v": SparseVector([1, 7], [value, 2.0], ["a", "ü"]), "text": "#type"}, {"v": SparseVector([], [])}, None]
+    records = Records(["a", "b", "c"], np.ones((3, 2), np.float32), metadatas=given)
+    file = json_lines.JsonLinesFile(tmp_path / "records.jsonl")
+    file.write(records)
+    file.close()
+    first = json.loads((tmp_path / "records.jsonl").read_text().splitlines()[0])
+    assert first["metadata"]["v"] == {
+        "#type": "sparse_vector", "indices": [1, 7], "values": [0.1, 2.0], "tokens": ["a", "ü"]
+    }  # fmt: skip
+    read = [*json_lines.read(tmp_path / "records.jsonl", 10)]
+    batch = arrow.to_batch(records, arrow.schema(2))
+    assert json.loads(batch.column("metadata")[0].as_py()) == first["metadata"]
+    read.append(arrow.from_batch(batch))
+    for found in read:
+        kept = found.metadatas[0]["v"]
+        assert (kept.indices, kept.labels) == ([1, 7], ["a", "ü"])
+        assert np.float32(kept.values).tolist() == [value, 2.0]
+        assert found.metadatas[1:] == [{"v": SparseVector([], [])}, None]
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5000])

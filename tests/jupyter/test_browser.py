@@ -9,7 +9,8 @@ import pytest
 
 import chroma_nb
 from chroma_nb.jupyter.widgets.browser import Browser
-from chroma_nb.jupyter.widgets.record import metadata_of
+from chroma_nb.jupyter.widgets.record import metadata_of, metadata_text
+from chroma_nb.types import SparseVector
 
 PAYLOAD = "<img src=x onerror=alert(1)>\x1b[31m"
 
@@ -268,6 +269,16 @@ def test_a_record_is_created(browser, papers):
     assert "expected metadata as JSON" in browser.status.widget.value
     with pytest.raises(ValueError, match="JSON object"):
         metadata_of("[1]")
+
+
+def test_metadata_is_edited_a_key_a_line_sparse_vectors_too():
+    metadata = {"year": 2020, "words": SparseVector([1, 7], [0.1, 2.0], ["a", "b"]), "tags": ["a", "b"]}
+    text = metadata_text(metadata)
+    assert [line.split(":")[0].strip() for line in text.splitlines()[1:-1]] == ['"tags"', '"words"', '"year"']
+    assert metadata_of(text) == metadata
+    assert metadata_of(metadata_text({})) == {}
+    with pytest.raises(ValueError, match="got one without 'indices'"):
+        metadata_of('{"words": {"#type": "sparse_vector"}}')
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])

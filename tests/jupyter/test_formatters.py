@@ -2,6 +2,7 @@
 
 import html.parser
 
+import chromadb.api.types
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 
 from chroma_nb.display import formatters, markup
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import GetResult, QueryResult, SearchResult
+from chroma_nb.types import SparseVector
 
 PAYLOADS = [
     "<script>alert(1)</script>",
@@ -84,6 +86,19 @@ def query_result(text):
     return result
 
 
+def search_result(text):
+    result = SearchResult(
+        ids=[[text, "b"], ["b"]],
+        documents=[[text * 3, None], None],
+        embeddings=[None, None],
+        metadatas=[[{text: text, "sp": SparseVector([1], [0.5], [text])}, None], None],
+        scores=[[-1 / 161, None], None],
+        select=[[text], []],
+    )
+    result.query_texts = [text, None]
+    return result
+
+
 class FakeCollection:
     """As much of a collection as a card asks for, all of it hostile."""
 
@@ -122,6 +137,7 @@ def test_nothing_from_a_collection_becomes_markup(payload):
     get.where_document = {"$contains": payload}
     harmless(get._repr_html_())
     harmless(query_result(payload)._repr_html_())
+    harmless(search_result(payload)._repr_html_())
     harmless(formatters.collection_html(FakeCollection(payload)))
     harmless(formatters.client_html(FakeClient(payload)))
     harmless(GetResult(odd=payload)._repr_html_())
@@ -130,6 +146,29 @@ def test_nothing_from_a_collection_becomes_markup(payload):
 @given(st.text(st.characters(), max_size=300))
 def test_nothing_of_any_text_becomes_markup(text):
     harmless(query_result(text)._repr_html_())
+    harmless(search_result(text)._repr_html_())
+
+
+def test_a_search_shows_rank_score_and_what_was_selected_and_marks_the_words_searched_for():
+    page = search_result("whale")._repr_html_()
+    text = harmless(page).text
+    assert "Search 0: whale (2 hits)" in text
+    assert "Search 1 (1 hit)" in text
+    first, second = page.split("<caption>")[1:]
+    heads = [one.split("<")[0] for one in first.split('scope="col"')[1:]]
+    assert [head.rpartition(">")[2] for head in heads] == ["rank", "id", "score", "document", "metadata"]
+    assert "-0.006211" in text
+    assert " sparse vector of 1: whale" in text
+    assert "<mark>whale</mark>" in search_result("whale ")._repr_html_()
+    assert second.count('scope="col"') == 2  # nothing was selected: rank and id
+
+
+@pytest.mark.parametrize("kind", [dict, chromadb.api.types.SearchResult])
+def test_a_search_result_of_chromadb_is_displayed_like_ours(kind):
+    shown = DisplayFormatter().formatters["text/html"]
+    for place, display in formatters.FORMATTERS.items():
+        shown.for_type_by_name(*place, display)
+    assert "Search 0 (2 hits)" in shown(kind(search_result("whale")))
 
 
 def test_a_failing_collection_says_so_and_escapes_it():

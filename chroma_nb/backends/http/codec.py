@@ -192,5 +192,7 @@ def _name_and_message(reply: Reply) -> tuple[str, str]:
         return str(answer["error"]), str(answer.get("message", answer["error"]))
     except (orjson.JSONDecodeError, TypeError, KeyError, AttributeError):
         text = reply.body[:200].decode("utf-8", "replace").strip()
+        if reply.status == 422 and text:  # what is wrong with the JSON sent, which Chroma's client says as it is
+            return "", text
         where = f", to {reply.headers['location']!r}" if "location" in reply.headers else ""
         return "", f"the server answered {reply.status}{where}" + (f": {text}" if text else "")

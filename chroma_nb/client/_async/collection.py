@@ -64,7 +64,8 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         """Add records; ids that are there already stay as they are, silently.
 
         Everything given has as many entries as ``ids``. Without ``embeddings`` the documents (or images, or what
-        the uris point to) are embedded. All or nothing: after an error nothing was added.
+        the uris point to) are embedded. Texts get the sparse vectors that the schema names (``source_key``). All or
+        nothing: after an error nothing was added.
 
         Raises ValueError for arguments that do not fit one another, DuplicateIDError for an id given twice,
         InvalidArgumentError for what cannot be stored and for embeddings of another dimension than the
@@ -183,6 +184,10 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         if not self._edits_at_once:  # else it is noted by the call that writes
             await self._record_model(context)
         return found
+
+    async def _with_sparse_vectors(self, records: Records) -> Records:
+        """The records with the sparse vectors that ``add`` would make of their texts."""
+        return await blocking.run(prepare.with_sparse_vectors, self._context, records)
 
     async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
@@ -374,9 +379,30 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     # --- What Chroma has in its cloud only ---
 
     async def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
-        """Run one or several ``Search`` expressions. Chroma's cloud only: NotImplementedError elsewhere."""
-        request = await blocking.run(prepare.search, self._context, searches, read_level)
-        return await self._client._backend.handle(request)
+        """Run one or several ``Search`` expressions: filter, ranking, groups, page, selection.
+
+        The answer is a dict with one list per search for each field, None where the search did not select it, with
+        ``rows()`` and ``to_df()``. A text in a ``Knn`` is embedded by the collection's function, under a key of sparse
+        vectors by that key's. ``read_level`` matters to a distributed server only.
+
+        Raises ValueError for a text that nothing can embed and for what is no search, InvalidArgumentError for a
+        sparse ``Knn`` on a key without an index of sparse vectors and for a vector of another dimension than the
+        collection's, NotFoundError when the collection was deleted; on a server that has no search its own refusal.
+
+        >>> import chroma_nb
+        >>> from chroma_nb import K, Knn, Search
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     birds.search(Search().where(K("g") > 5).rank(Knn([1, 0])).select("g", K.SCORE).limit(1)).rows()
+        [[{'id': 'wren', 'metadata': {'g': 9}, 'score': 0.0}]]
+        """
+        context = self._context
+        request = await blocking.run(prepare.search, context, searches, read_level)
+        result = await self._client._backend.handle(request)
+        if any(context.texts):
+            result.query_texts = context.texts
+        return result
 
     async def fork(self, new_name: str) -> AsyncCollection:
         """A copy under another name. Chroma's cloud only: NotImplementedError elsewhere."""

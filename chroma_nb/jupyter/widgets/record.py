@@ -13,8 +13,8 @@ from chroma_nb.display.markup import Html, escape, facts, fragment, kind, number
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.controls import button, show
 from chroma_nb.jupyter.widgets.status import StatusLine
-from chroma_nb.records import Record
-from chroma_nb.types import Metadata, Vector
+from chroma_nb.records import Record, with_sparse_vectors
+from chroma_nb.types import Json, Metadata, SparseVector, Vector
 
 #: Characters of a document that are shown; numbers of an embedding; neighbours.
 _DOCUMENT, _NUMBERS, NEIGHBOURS = 20_000, 6, 5
@@ -46,8 +46,20 @@ def _embedding(embedding: Vector | None) -> Html:
 
 
 def metadata_text(metadata: Metadata | None) -> str:
-    """Metadata as JSON to be edited."""
-    return json.dumps(dict(metadata or {}), ensure_ascii=False, indent=2, sort_keys=True)
+    """Metadata as JSON to be edited, a key a line.
+
+    >>> print(metadata_text({"year": 2020, "tags": ["a", "b"]}))
+    {
+      "tags": ["a", "b"],
+      "year": 2020
+    }
+    """
+    lines = [f"  {_json(key)}: {_json(value)}" for key, value in sorted((metadata or {}).items())]
+    return "{\n" + ",\n".join(lines) + "\n}" if lines else "{}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=SparseVector.to_dict)
 
 
 def metadata_of(text: str) -> Metadata:
@@ -57,7 +69,7 @@ def metadata_of(text: str) -> Metadata:
     {'year': 2020}
     """
     try:
-        value: Metadata = json.loads(text or "{}", parse_constant=_refuse)
+        value: Json = json.loads(text or "{}", parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise ValueError(
             'expected metadata as JSON, such as {"year": 2020}; '
@@ -65,7 +77,10 @@ def metadata_of(text: str) -> Metadata:
         ) from None
     if not isinstance(value, dict):
         raise ValueError(f'expected metadata as a JSON object, such as {{"year": 2020}}, got {shortened(text, 60)}')
-    return value
+    try:
+        return with_sparse_vectors(value)
+    except KeyError as error:
+        raise ValueError(f"expected a sparse vector of indices and values, got one without {error}") from None
 
 
 def _refuse(constant: str) -> None:

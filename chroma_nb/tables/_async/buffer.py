@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from chroma_nb import _blocking as blocking
+from chroma_nb.collection import sparse_sources
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.records import COLUMNS, Edited, Edits, Records
 from chroma_nb.tables import batches
@@ -31,6 +32,7 @@ class AsyncWriteBuffer:
         self.embedded = False
         self._collection = collection
         self._shown = shown
+        self._sparse = bool(sparse_sources(collection))
         self._ready: list[Records] = []
         self._size = 0
         self._session: Session | None = None
@@ -56,6 +58,8 @@ class AsyncWriteBuffer:
         """A piece more, which may have to be embedded."""
         made = await with_vectors(self._collection, self.verb, piece, BarAfter(self._shown, self.count))
         self.embedded |= made is not piece
+        if self._sparse:
+            made = await self._collection._with_sparse_vectors(made)
         self.count += len(piece)
         self._ready.append(made)
         self._size += made.nbytes

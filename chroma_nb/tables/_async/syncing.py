@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import cast
 
 from chroma_nb import _blocking as blocking
-from chroma_nb.collection import AsyncCollection, edits_at_once
+from chroma_nb.collection import AsyncCollection, edits_at_once, sparse_sources
 from chroma_nb.paging import Cursor
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.tables import batches, rows
@@ -49,7 +49,8 @@ async def sync(
     current = await _state(collection, found.records, page_size)
     found = await blocking.run(_without_empty, found, current, columns.get("on_error", "raise"))
     unread = [bad.id for bad in found.skipped]
-    plan = await blocking.run(plan_sync, found.records, current, delete=delete, unread=unread)
+    made = await blocking.run(sparse_sources, collection)
+    plan = await blocking.run(plan_sync, found.records, current, delete=delete, unread=unread, made=made)
     if found.ids_are_row_numbers:
         refuse_row_numbers(plan.update.ids or plan.delete)
     done, embedded = await apply(collection, plan, bar)
@@ -91,6 +92,8 @@ async def apply(collection: AsyncCollection, plan: SyncPlan, bar: Bar | None = N
         if at_once:
             buffer = AsyncWriteBuffer(cast("AsyncEditable", collection), "add", later)
             buffer.embedded = update is not plan.update
+            if plan.made:
+                update = await cast("AsyncEditable", collection)._with_sparse_vectors(update)
             done = await _apply_at_once(buffer, replace(plan, update=update))
             shown.end()
         else:
@@ -158,5 +161,5 @@ async def _carried_over(collection: AsyncCollection, plan: SyncPlan, update: Rec
         if stored["ids"]:
             old = without_empty_metadata(Records.of_result(stored))
             new = some.in_order_of(old.ids).pruned()
-            found.append((old, laid_over(old, new, without_document, without_uri)))
+            found.append((old, laid_over(old, new, without_document, without_uri, plan.made)))
     return found

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import cast
 
 from chroma_nb import _blocking as blocking
-from chroma_nb.collection import AsyncCollection, edits_at_once
+from chroma_nb.collection import AsyncCollection, edits_at_once, sparse_sources
 from chroma_nb.records import Edits, Records
 from chroma_nb.tables import batches, rows
 from chroma_nb.tables._async.buffer import AsyncWriteBuffer
@@ -69,7 +69,7 @@ async def write_records(
     if edits_at_once(collection):
         ours = cast("AsyncEditable", collection)
         # Where nothing is to be embedded, pieces would gain no memory.
-        if complete and await blocking.run(_fits_memory, records):
+        if complete and not sparse_sources(ours) and await blocking.run(_fits_memory, records):
             these: Options = {verb: records}
             done = await ours._edit(Edits(**these), embedded=False)
             return _report(verb, count, done.added + done.updated)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from chroma_nb.collection import sparse_sources
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.records import COLUMNS, Edited, Edits, Records
 from chroma_nb.tables import batches
@@ -33,6 +34,7 @@ class WriteBuffer:
         self.embedded = False
         self._collection = collection
         self._shown = shown
+        self._sparse = bool(sparse_sources(collection))
         self._ready: list[Records] = []
         self._size = 0
         self._session: Session | None = None
@@ -53,6 +55,8 @@ class WriteBuffer:
         """A piece more, which may have to be embedded."""
         made = with_vectors(self._collection, self.verb, piece, BarAfter(self._shown, self.count))
         self.embedded |= made is not piece
+        if self._sparse:
+            made = self._collection._with_sparse_vectors(made)
         self.count += len(piece)
         self._ready.append(made)
         self._size += made.nbytes

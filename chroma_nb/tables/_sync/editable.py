@@ -28,6 +28,9 @@ class Editable(Collection, Protocol):
     def _embed(self, input: list[object], call: str = "add") -> Matrix:
         """A vector for each document."""
 
+    def _with_sparse_vectors(self, records: Records) -> Records:
+        """The records with the sparse vectors that the schema wants of their texts."""
+
     def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
         """Write all of it in one transaction."""
 

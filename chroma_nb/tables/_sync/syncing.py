@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from chroma_nb.collection import Collection, edits_at_once
+from chroma_nb.collection import Collection, edits_at_once, sparse_sources
 from chroma_nb.paging import Cursor
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.tables import batches, rows
@@ -51,7 +51,8 @@ def sync(
     current = _state(collection, found.records, page_size)
     found = _without_empty(found, current, columns.get("on_error", "raise"))
     unread = [bad.id for bad in found.skipped]
-    plan = plan_sync(found.records, current, delete=delete, unread=unread)
+    made = sparse_sources(collection)
+    plan = plan_sync(found.records, current, delete=delete, unread=unread, made=made)
     if found.ids_are_row_numbers:
         refuse_row_numbers(plan.update.ids or plan.delete)
     done, embedded = apply(collection, plan, bar)
@@ -93,6 +94,8 @@ def apply(collection: Collection, plan: SyncPlan, bar: Bar | None = None) -> tup
         if at_once:
             buffer = WriteBuffer(cast("Editable", collection), "add", later)
             buffer.embedded = update is not plan.update
+            if plan.made:
+                update = cast("Editable", collection)._with_sparse_vectors(update)
             done = _apply_at_once(buffer, replace(plan, update=update))
             shown.end()
         else:
@@ -160,5 +163,5 @@ def _carried_over(collection: Collection, plan: SyncPlan, update: Records) -> li
         if stored["ids"]:
             old = without_empty_metadata(Records.of_result(stored))
             new = some.in_order_of(old.ids).pruned()
-            found.append((old, laid_over(old, new, without_document, without_uri)))
+            found.append((old, laid_over(old, new, without_document, without_uri, plan.made)))
     return found

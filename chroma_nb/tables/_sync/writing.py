@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import cast
 
-from chroma_nb.collection import Collection, edits_at_once
+from chroma_nb.collection import Collection, edits_at_once, sparse_sources
 from chroma_nb.records import Edits, Records
 from chroma_nb.tables import batches, rows
 from chroma_nb.tables._sync.buffer import WriteBuffer
@@ -71,7 +71,7 @@ def write_records(
     if edits_at_once(collection):
         ours = cast("Editable", collection)
         # Where nothing is to be embedded, pieces would gain no memory.
-        if complete and _fits_memory(records):
+        if complete and not sparse_sources(ours) and _fits_memory(records):
             these: Options = {verb: records}
             done = ours._edit(Edits(**these), embedded=False)
             return _report(verb, count, done.added + done.updated)
