@@ -86,6 +86,7 @@ def test_an_interrupt_while_the_others_are_waited_for_stops_them():
         while start == 3 and sys._current_frames()[main].f_code.co_name != "wait":
             pass
         if start == 3:
+            time.sleep(0.1)  # a signal just before it sleeps would be handled when it wakes
             signal.pthread_kill(main, signal.SIGINT)
         end = time.monotonic() + 20
         while not halt.is_asked and time.monotonic() < end:
