@@ -131,10 +131,12 @@ class Engine:
     def close(self) -> None:
         """Close the files and end the background thread; calls that come later are refused."""
         self.transactions.closed = True
-        self.builder.stop()
-        self.transactions.connections.close()
-        self.transactions.stores.close()
-        self.transactions.memories.clear()
+        try:
+            self.builder.stop()
+        finally:
+            self.transactions.connections.close()
+            self.transactions.stores.close()
+            self.transactions.memories.clear()
 
     def after_fork(self) -> list[Connection]:
         """In a forked child: own connections and locks; no thread, no graph, nothing half-changed.
@@ -445,7 +447,7 @@ class Engine:
             _check_filter(filter, snapshot.row)
             return snapshot.columns_as_stored(select(snapshot, ids, filter, limit, offset or 0), include)
 
-        return self.transactions.read_collection(collection_id, operation)
+        return self.transactions.read_collection(collection_id, operation, part=_part(ids, filter, limit, offset or 0))
 
     def query(
         self,
@@ -525,7 +527,7 @@ class Engine:
         return self.maintenance.verify()
 
     def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
-        """Make the codes and the graph that a collection lacks and should have."""
+        """Make what a collection lacks and should have: its file of rows, its codes, its graph."""
         self.maintenance.build_indexes(collection_id, cancelled)
 
     def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:

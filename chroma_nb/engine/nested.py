@@ -23,6 +23,7 @@ class NestedEngine(Engine):
         room = Room(None, connections, lambda: None)  # the reserve is the outer engine's
         self._assemble(path, outer.durability, connections, stores, room)
         self.transactions.has_pending = outer.transactions.has_pending
+        self.transactions.has_index_of_ids = outer.transactions.has_index_of_ids
         self.builder.stop()  # it is gone before a graph would be of use
         if path is not None:
             EVERY.add(self)

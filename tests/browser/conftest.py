@@ -281,14 +281,12 @@ def notebook(
     At the end a picture of each page that failed is in ``shots``, and the console must have been silent.
     """
     opened: list[Notebook] = []
-    reopened: list[str] = []
     lonely: list[str] = []
 
     def open_notebook(
         *cells: str, name: str | None = None, width: int = 1280, height: int = 1000, alone: bool = False
     ) -> Notebook:
         page = left.pop() if cells and left and not alone else chromium.new_page()
-        reopened.extend([] if name is None else [name])
         name = name or f"{request.node.name.split('[')[0]}.ipynb"
         if cells:
             (jupyter.folder / name).write_text(json.dumps(_notebook_json(cells)))
@@ -303,8 +301,8 @@ def notebook(
     yield open_notebook
     failed = getattr(request.node, "failed_call", False)
     errors = [error for one in opened for error in one.errors]
-    if reopened:  # JupyterLab's word for a widget whose kernel is gone, said when it has looked for it
-        errors = [error for error in errors if "widget model not found" not in error]
+    # JupyterLab's word for a widget that is gone, with its kernel or closed since, said when it has looked for it.
+    errors = [error for error in errors if "widget model not found" not in error]
     if failed:
         for number, one in enumerate(opened):
             one.shot(f"failed-{request.node.name}-{number}")

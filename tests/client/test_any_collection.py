@@ -14,6 +14,7 @@ from emptied_client import emptied_client
 
 import chroma_nb
 from chroma_nb import collection as module
+from chroma_nb import paging
 from chroma_nb.collection import Client, Collection
 from chroma_nb.dataframe_calls import read, run
 from chroma_nb.display import formatters
@@ -116,10 +117,10 @@ def test_the_space_of_old_metadata_counts_where_nothing_else_is_said() -> None:
 
 def test_pages_hold_every_record_once_in_order(birds: Any) -> None:
     for size in (1, 2, 5, 6):
-        found = [page["ids"] for page in module.pages(birds, size)]
+        found = [page["ids"] for page in paging.pages(birds, size)]
         assert [one for ids in found for one in ids] == list("abcde")
         assert max(map(len, found)) <= size
-    filtered = module.pages(birds, 1, where={"g": 1}, include=["metadatas"])
+    filtered = paging.pages(birds, 1, where={"g": 1}, include=["metadatas"])
     assert [(page["ids"], page["metadatas"]) for page in filtered if page["ids"]] == [
         (["a"], [{"g": 1}]),
         (["e"], [{"g": 1}]),
@@ -148,9 +149,9 @@ def test_a_cursor_that_is_told_nothing_ends() -> None:
 
 
 def test_records_by_id_come_in_parts(birds: Any) -> None:
-    found = list(module.by_ids(birds, ["e", "a", "zz", "c"], ["metadatas"], 2))
+    found = list(paging.by_ids(birds, ["e", "a", "zz", "c"], ["metadatas"], 2))
     assert [sorted(page["ids"]) for page in found] == [["a", "e"], ["c"]]
-    assert list(module.by_ids(birds, [])) == []
+    assert list(paging.by_ids(birds, [])) == []
 
 
 def test_metadata_keys_come_from_the_first_records(birds: Any) -> None:

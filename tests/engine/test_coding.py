@@ -7,13 +7,16 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from engine_samples import create, nearest, records
+from engine_samples import create, nearest, numbered, records
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index import certified, code_files, codes, int8_products
 from chroma_nb.engine.index.hnsw import HnswIndex
+from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import index_builder, planner
+from chroma_nb.engine.transactions import maintenance
+from chroma_nb.errors import InternalError
 
 ROWS, COUNT, DIMENSION = 256, 900, 40
 
@@ -170,4 +173,21 @@ def test_codes_go_with_their_collection_and_their_generation(tmp_path: Path) -> 
     names = [path.name for path in in_cache(tmp_path / "db")]
     assert f"{collection}.0.codes" not in names
     assert any(name.startswith(str(other)) for name in names)
+    engine.close()
+
+
+def test_codes_are_made_where_the_file_of_rows_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise InternalError("busy")
+
+    engine = SharedEngine.open(tmp_path)
+    monkeypatch.setattr(engine.maintenance, "store_rows", failing)
+    monkeypatch.setattr(CollectionInMemory, "lacks_stored_rows", lambda memory: True)
+    monkeypatch.setattr(maintenance, "lacks_codes", lambda row, memory: True)
+    built: list[UUID] = []
+    monkeypatch.setattr(engine.maintenance, "build_codes", lambda collection, cancelled: built.append(collection))
+    collection = create(engine)
+    engine.add(collection, numbered(0, 3))
+    engine.build_indexes(collection, lambda: False)
+    assert set(built) == {collection}
     engine.close()

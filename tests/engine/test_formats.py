@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import chroma_nb
+from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import directory
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -56,3 +57,24 @@ def test_a_directory_of_an_earlier_format_opens_unchanged(number: int, tmp_path:
         client.vacuum()
         assert collection.get(include=[])["ids"][-2:] == ["after", "today"]
         assert client.verify() == []
+
+
+@pytest.mark.parametrize("number", [3])
+def test_a_call_in_the_middle_of_another_reads_it_too(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked(number, tmp_path)
+    monkeypatch.setattr(directory, "is_writable", lambda path: False)
+    with chroma_nb.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("mixed", embedding_function=None)
+        whole, inner = Snapshot.get_result, []
+
+        def interrupted(*arguments: Any) -> Any:
+            monkeypatch.setattr(Snapshot, "get_result", whole)
+            inner.append(collection.get(ids=["r7", "nobody"], include=[])["ids"])
+            inner.append(collection.get(limit=1, include=[])["ids"])
+            return whole(*arguments)
+
+        monkeypatch.setattr(Snapshot, "get_result", interrupted)
+        assert collection.get(ids=["r8"], include=[])["ids"] == ["r8"]
+        assert inner == [["r7"], ["r0"]]

@@ -193,3 +193,35 @@ def test_an_engine_that_is_garbage_collected_ends_its_thread() -> None:
     del engine
     builder.stop()
     assert set(index_threads()) <= before
+
+
+@pytest.mark.usefixtures("eager")
+def test_where_no_thread_can_be_started_every_call_is_done_all_the_same(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name == "chroma_nb indexes":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    engine = SharedEngine.open(tmp_path)
+    collection = create(engine)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        engine.add(collection, numbered(0, 200))
+        assert nearest(engine, collection, numbered_vector(3), 1) == ["r3"]
+        assert engine.builder.wait(1)
+    nearest(engine, collection, numbered_vector(3), 1)
+    assert engine.builder.wait(60)
+    assert method(engine, collection) == "graph"
+    engine.close()
+
+
+def test_an_engine_whose_thread_was_never_started_closes(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt may come between making the thread and starting it."""
+    engine = SharedEngine.open(tmp_path)
+    engine.builder._thread = threading.Thread(name="chroma_nb indexes")
+    engine.close()
+    assert engine.transactions.connections._closed

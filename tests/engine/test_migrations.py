@@ -65,7 +65,7 @@ def test_the_version_before_sparse_vectors_refuses_a_database_of_today(
     before = [script for script in migrations.scripts() if script[0] < 6]
     monkeypatch.setattr(migrations, "scripts", lambda: before)
     assert not migrations.is_readable(connection)
-    with pytest.raises(VersionMismatchError, match=r"format 6, this one knows 5\); upgrade"):
+    with pytest.raises(VersionMismatchError, match=r"format 7, this one knows 6\); upgrade"):
         migrations.apply(connection, PATH)
 
 

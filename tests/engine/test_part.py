@@ -192,7 +192,7 @@ def test_a_loaded_collection_that_another_process_changes_is_not_loaded_for_one_
         assert loaded == []
 
 
-def test_ids_that_came_in_by_pieces_are_found(path: Path) -> None:
+def test_ids_that_came_in_by_pieces_are_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with fresh(path) as writer:
         collection = writer.get_collection("words", "default_tenant", "default_database").id
         session = writer.begin_staging(collection)
@@ -202,7 +202,9 @@ def test_ids_that_came_in_by_pieces_are_found(path: Path) -> None:
             assert told(reader, collection, (["r1001", "r5"], None, 0))["ids"] == ["r5"]
         writer.publish(session, Edits(), update=False)
         with fresh(path) as reader:
-            assert told(reader, collection, (["r1001", "r5"], None, 0))["ids"] == ["r5", "r1001"]
+            loaded = loads(monkeypatch)
+            assert told(reader, collection, (["r1001", "r5", "nobody"], None, 0))["ids"] == ["r5", "r1001"]
+            assert loaded == []
 
 
 def test_a_slot_beyond_the_vectors_is_an_error_that_says_so(path: Path) -> None:
@@ -213,3 +215,32 @@ def test_a_slot_beyond_the_vectors_is_an_error_that_says_so(path: Path) -> None:
         with pytest.raises(InternalError, match="make no sense"):
             told(engine, collection, (["r7"], None, 0))
         assert told(engine, collection, (["r8"], None, 0))["ids"] == ["r8"]
+
+
+def test_a_table_of_some_records_loads_no_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with fresh(path) as engine:
+        collection = engine.get_collection("words", "default_tenant", "default_database").id
+        loaded = loads(monkeypatch)
+        by_ids = engine.get_as_stored(collection, ["r9", "r7"], None, None, None, EVERYTHING)
+        page = engine.get_as_stored(collection, None, None, 2, 3, EVERYTHING)
+        assert loaded == []
+        engine.get(collection, None, None, None, None, ())
+        for some, asked in ((by_ids, (["r9", "r7"], None, None)), (page, (None, 2, 3))):
+            ids, limit, offset = asked
+            whole = engine.get_as_stored(collection, ids, None, limit, offset, EVERYTHING)
+            assert some["ids"] == whole["ids"]
+            assert np.array_equal(some["embeddings"], whole["embeddings"])
+            assert list(some["metadatas"]) == list(whole["metadatas"])
+
+
+def test_whoever_asks_for_many_ids_one_by_one_gets_a_map_of_them(path: Path) -> None:
+    with fresh(path) as engine:
+        collection = engine.get_collection("words", "default_tenant", "default_database").id
+        (memory,) = (nearest(engine, collection, numbered_vector(1), 1), *engine.transactions.memories.values())[1:]
+        memory._row_of = None  # as after loading from a file
+        asked = 0
+        while not memory.maps_ids:
+            assert told(engine, collection, (["nobody"], None, 0))["ids"] == []
+            asked += 1
+        assert 2 < asked < 100
+        assert told(engine, collection, (["r7", "nobody"], None, 0))["ids"] == ["r7"]

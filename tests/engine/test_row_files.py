@@ -32,6 +32,7 @@ ODD = ["", "ä", "日本", "a\0b", "𝔘", "r" * 300]
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_files, "FEWEST", 10)
     monkeypatch.setattr(in_memory, "FEWEST", 10)
+    monkeypatch.setattr(in_memory, "_LOOKING_UP", 1)
     monkeypatch.setattr(loading, "_MOST_CHANGED", 0.5)
     monkeypatch.setattr(index_builder, "IDLE_SECONDS", 0.0)
 
@@ -294,3 +295,49 @@ def test_one_engine_stores_what_another_changed(path: Path, reads: list[str]) ->
         assert list(contents(new, collection))[-1] == "r204"
     assert reads == ["file"]
     shared.close()
+
+
+def test_damaged_metadata_of_one_record_keeps_nobody_from_the_others_or_from_mending_it(path: Path) -> None:
+    with opened(path) as engine:
+        collection = its_id(engine)
+        engine.update(collection, records(["r7"], metadatas=[{"number": 700}]))
+        damage = "UPDATE records SET metadata = X'7B' WHERE id = 'r7'"
+        engine.transactions.write(lambda connection: connection.execute(damage))
+    with opened(path) as engine:
+        assert nearest(engine, collection, numbered_vector(1), 1) == ["r1"]
+        engine.add(collection, numbered(500, 1))
+        (problem,) = engine.verify()
+        assert "r7" in problem
+        engine.delete(collection, ["r7"], None)
+        assert engine.verify() == []
+
+
+def test_a_file_that_is_written_and_not_yet_noted_is_left_to_its_writer(path: Path, tmp_path: Path) -> None:
+    with opened(path) as writer:
+        collection = its_id(writer)
+        writer.add(collection, numbered(500, 1))
+        expected = without_file(path, tmp_path)
+        write = writer.transactions.write
+
+        def read_by_another(*arguments: Any) -> Any:
+            with opened(path) as reader:
+                assert told(reader) == expected
+            return write(*arguments)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writer.transactions, "write", read_by_another)
+            assert writer.maintenance.store_rows(collection)
+    with opened(path) as engine, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "_load", lambda *_: pytest.fail("the file was not believed"))
+        assert told(engine) == expected
+
+
+def test_after_vacuum_the_file_comes_again_with_the_next_change(path: Path) -> None:
+    with opened(path) as engine:
+        nearest(engine, its_id(engine), numbered_vector(1), 1)
+        for _ in range(2):  # the second has nothing to compact, and removes the file all the same
+            engine.vacuum()
+            assert engine.builder.wait(60)
+        engine.add(its_id(engine), numbered(500, 1))
+        assert engine.builder.wait(60)
+        assert the_file(path).exists()

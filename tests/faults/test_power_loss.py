@@ -231,7 +231,7 @@ def test_a_graph_is_not_kept_without_the_calls_that_gave_it_its_slots(
             collection.add(ids=ids, embeddings=list(vectors.values()))
         with chroma_nb.PersistentClient(directory) as client:
             collection = client.get_collection("words-0", embedding_function=None)
-            collection.get(limit=1)  # loads the collection, and then its graph
+            collection.query(query_embeddings=[vectors[ids[0]]], n_results=1)  # loads it, and then its graph
             power_loads.wait_for_graphs()
             told = [collection.explain(query_embeddings=[vectors[ident]], n_results=1) for ident in ids]
             found_first = [collection.query(query_embeddings=[vectors[ident]], n_results=1)["ids"] for ident in ids]

@@ -24,6 +24,7 @@ from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.ids import StoredIds
 from chroma_nb.engine.memory.row_files import FEWEST, StoredRows
 from chroma_nb.engine.memory.sparse_indexes import SparseIndexes
+from chroma_nb.engine.storage import changelog
 from chroma_nb.types import Array, Fields
 
 T = TypeVar("T")
@@ -33,7 +34,9 @@ UNKNOWN: Final = -1
 #: Changed records beyond which metadata columns are dropped and made anew when they are asked for.
 MOST_BEHIND: Final = 65_536
 #: Calls after which the rows are stored anew: half of what the change log remembers.
-MOST_CALLS: Final = 500
+MOST_CALLS: Final = changelog.KEPT // 2
+#: Ids that are mapped in the time of looking one up.
+_LOOKING_UP: Final = 64
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class CollectionInMemory:
         self.seq = UNKNOWN
         self.ids: list[str] | StoredIds = []
         self._row_of: dict[str, int] | None = {}
+        self._looked_up = 0
         #: The seq of the file that holds these rows, and how much has changed since.
         self.stored_seq = UNKNOWN
         self.changed_since_stored = 0
@@ -153,6 +157,11 @@ class CollectionInMemory:
         """Whether ``row_of`` is there: of rows that come from a file it is made by the first who needs it."""
         return self._row_of is not None
 
+    def is_mapping_due(self, looked_up: int) -> bool:
+        """Whether looking up one record at a time, ``looked_up`` more now, has cost what a map of all ids does."""
+        self._looked_up += 1 + looked_up
+        return self._looked_up * _LOOKING_UP > self.rows
+
     @property
     def row_of(self) -> dict[str, int]:
         """The row of each id."""
@@ -163,6 +172,20 @@ class CollectionInMemory:
             else:
                 self._row_of = {ids[row]: row for row in self.live_rows().tolist()}
         return self._row_of
+
+    @property
+    def follows_metadata(self) -> bool:
+        """Whether there are metadata columns or sparse indexes, which follow what calls change."""
+        return self._columns is not None or bool(self._sparse)
+
+    def forget_metadata(self) -> None:
+        """The next filter makes the columns again, the next search the sparse indexes."""
+        self.forget_columns()
+        self._sparse = SparseIndexes()
+
+    def forget_columns(self) -> None:
+        """The next filter makes the columns again."""
+        self._columns, self._columns_behind = None, []
 
     @property
     def index_state(self) -> str:
@@ -216,7 +239,7 @@ class CollectionInMemory:
                 if self._columns is not None and self._columns_behind:
                     self._bring_up(self._columns)
             except BaseException:  # half of a change may be in: an interrupt must not put it in twice
-                self._columns, self._columns_behind = None, []
+                self.forget_columns()
                 raise
             if self._columns is None:
                 self._columns = self._made_columns(keys, stored())
@@ -279,6 +302,10 @@ class CollectionInMemory:
         if self.generation == generation and self.seq != UNKNOWN:
             self.stored_seq, self.changed_since_stored = seq, 0
 
+    def is_stored_no_more(self) -> None:
+        """The file of rows was removed."""
+        self.stored_seq = UNKNOWN
+
     def apply(self, delta: Delta) -> None:
         """Advance to ``delta.seq``."""
         self.seq = UNKNOWN  # an interrupt from here on means: load anew
@@ -295,7 +322,7 @@ class CollectionInMemory:
         if self._columns is not None:
             self._columns_behind.append(delta)
             if sum(map(len, self._columns_behind)) > MOST_BEHIND:
-                self._columns, self._columns_behind = None, []
+                self.forget_columns()
         self.exact_seconds = 0.0
         self.seq = delta.seq
 

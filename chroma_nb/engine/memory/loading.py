@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delt
 from chroma_nb.engine.memory.row_files import StoredRows
 from chroma_nb.engine.storage import changelog, records
 from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.errors import _DamagedError
+from chroma_nb.types import Json
 
 #: The share of a collection that may have changed since its file of rows: above, all is read from the database.
 _MOST_CHANGED: Final = 0.125
@@ -71,6 +73,16 @@ def _begin(row: CollectionRow, memory: CollectionInMemory) -> None:
         memory.exact = CertifiedIndex(row.parameters.space, row.dimension)
 
 
+def _metadatas(found: list[records.Header], memory: CollectionInMemory) -> Sequence[Json | None]:
+    """The metadata of these records, for what follows it. Where it is damaged, whoever asks for it is told."""
+    if memory.follows_metadata:
+        try:
+            return records.decode_metadata([header.metadata for header in found])
+        except _DamagedError:
+            memory.forget_metadata()
+    return [None] * len(found)
+
+
 def _delta(
     connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory, positions: Positions
 ) -> Delta:
@@ -82,7 +94,7 @@ def _delta(
     fresh = np.flatnonzero(rows == UNKNOWN)
     slots = np.array([header.slot for header in found], np.int64)
     norms = np.array([header.norm for header in found])
-    metadatas = records.decode_metadata([header.metadata for header in found])
+    metadatas = _metadatas(found, memory)
     moved = known[memory.slots[rows[known]] != slots[known]]
     gone = memory.rows_at(np.setdiff1d(positions, at))
     return Delta(

@@ -57,10 +57,7 @@ def of_ids(
     """What ``limit`` and ``offset`` leave of the records of those ids; None when that takes a loaded collection."""
     if not _is_small(len(ids), row):
         return None
-    headers = records.headers_of(connection, row.number, ids)
-    # Records that were staged are not in the index of ids.
-    if len(headers) < len(set(ids)) and records.count_indexed(connection, row.number) != row.record_count:
-        return None
+    headers = records.headers_of(connection, row.number, ids, row.hidden)
     return Part(row, headers[offset : None if limit is None else offset + limit])
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from chroma_nb.engine.arrays import Float64, Positions, Slots
 from chroma_nb.engine.memory.ids import StoredIds
 from chroma_nb.engine.storage import cache_files
-from chroma_nb.engine.storage.cache_files import ROWS, OddFileError, demand, open_regular, path_of, unlink
+from chroma_nb.engine.storage.cache_files import ROWS, OddFileError, demand, open_regular, path_of
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.types import Json
 
@@ -89,7 +89,10 @@ def _joined(ids: list[str] | StoredIds) -> tuple[bytes, Any]:
 
 
 def load(directory: Path, row: CollectionRow, *, mapped: bool = True) -> StoredRows | None:
-    """The rows in the file that the catalog names; None when there is none. A damaged one is removed if allowed."""
+    """The rows in the file that the catalog names; None when there is none.
+
+    Another one stays: it may be about to be noted. A damaged one does, until the next is made.
+    """
     expected = noted(row)
     if expected is None or expected.get("generation") != row.generation or expected["seq"] > row.seq:
         return None
@@ -101,10 +104,7 @@ def load(directory: Path, row: CollectionRow, *, mapped: bool = True) -> StoredR
         data = memoryview(whole)
         demand(hashlib.sha256(data).hexdigest() == expected["sha256"], "not the file that was noted")
         return _read(data)
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, OddFileError):
-        unlink(path)
         return None
 
 

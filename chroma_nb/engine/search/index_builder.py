@@ -1,4 +1,4 @@
-"""The background thread that makes indexes: codes and graphs. When a graph is worth it: ``planner.py``.
+"""The background thread that makes files of rows, codes and graphs. When a graph is worth it: ``planner.py``.
 
 A collection asks by its writes and by the time its exact searches take. The thread is started by
 the first request, loads codes and a graph from their cache files or builds them in chunks, and is stopped
@@ -34,7 +34,7 @@ IDLE_SECONDS: Final = 2.0
 
 
 class IndexBuilder:
-    """Builds the codes and graphs of one engine, one collection after the other, in one thread.
+    """Makes the files of rows, the codes and the graphs of one engine, a collection after the other, in one thread.
 
     ``build`` is a method that builds those of a collection until it is told to stop; its object is referenced
     weakly, so that the thread does not keep an engine alive. ``cache`` is the directory where they are saved.
@@ -99,12 +99,20 @@ class IndexBuilder:
                 return
             known, due = self._due.get(row.id), time.monotonic() + delay
             self._due[row.id] = (due, row, memory)
-            if self._thread is None:
+            if not self._is_started():
                 self._thread = threading.Thread(target=self._run, name="chroma_nb indexes", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError:  # the system has no thread left: searches do without, and the next call asks again
+                    del self._due[row.id]
+                    return
                 atexit.register(_stop_at_exit, weakref.ref(self))
             if known is None or due < known[0]:  # else the thread looks again when it was due before
                 self._changed.notify_all()
+
+    def _is_started(self) -> bool:
+        """Whether there is a thread; one whose start failed, or was interrupted, is none."""
+        return self._thread is not None and self._thread.ident is not None
 
     def _run(self) -> None:
         threads.THIS.ours = True
@@ -169,7 +177,7 @@ class IndexBuilder:
             self._due.clear()
             self._changed.notify_all()
         # In the middle of a scan (a finalizer lets go of another database) the thread may wait for the scan's pool.
-        thread = self._thread
+        thread = self._thread if self._is_started() else None
         if thread is not None and thread is not threading.current_thread() and may_use_threads():
             thread.join()
 

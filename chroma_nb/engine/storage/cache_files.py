@@ -95,9 +95,9 @@ def drop(directory: Path, collection_id: str, *, before: int | None = None) -> b
     return _remove(directory, unwanted)
 
 
-def forget_rows(directory: Path) -> bool:
-    """Drop the files of rows, which name records that may be deleted by now; whether there were some."""
-    return _remove(directory, lambda path: path.suffix == ROWS)
+def forget_rows(directory: Path) -> None:
+    """Drop the files of rows, which name records that may be deleted by now."""
+    _remove(directory, lambda path: path.suffix == ROWS)
 
 
 def clear(directory: Path) -> bool:

@@ -197,42 +197,36 @@ def headers_at(connection: sqlite3.Connection, collection: int, positions: Posit
 #: So many ids a statement: as parameters, since JSON in SQLite ends a text at the character 0.
 _IDS_AT_ONCE: Final = 250
 _OF_IDS: Final = {
-    count: " ".join(
-        [
-            "SELECT key, id, slot, norm FROM records INDEXED BY records_by_id WHERE collection = ? AND id IN (",
-            ", ".join("?" * count),
-            ") AND staged IS NULL",
-        ]
+    count: " UNION ALL ".join(
+        f"SELECT key, id, slot, norm FROM records INDEXED BY {index} "  # noqa: S608  # constants, and question marks
+        f"WHERE collection = ?1 AND staged {staged} AND id IN ({', '.join(f'?{place + 2}' for place in range(count))})"
+        for index, staged in (("records_by_id", "IS NULL"), ("staged_records_by_id", "IS NOT NULL"))
     )
     for count in (1, 10, _IDS_AT_ONCE)
 }
-_INDEXED: Final = (
-    "SELECT count(*) FROM records INDEXED BY records_by_id WHERE collection = ? AND id >= '' AND staged IS NULL"
-)
 _PAGE: Final = "SELECT key, id, slot, norm FROM records WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ? OFFSET ?"
 
 
-def headers_of(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> list[tuple[Any, ...]]:
-    """(key, id, slot, norm) of those of the records of these ids that the index of ids has, in get() order.
+def headers_of(
+    connection: sqlite3.Connection, collection: int, ids: Iterable[str], hidden: Hidden = ()
+) -> list[tuple[Any, ...]]:
+    """(key, id, slot, norm) of the records of those ids that exist, in get() order.
 
-    It lacks the records that were staged. For files only: a database in memory has no such index.
+    For files only: a database in memory has no index of ids.
     """
     wanted, found = list(filter(_is_storable, dict.fromkeys(ids))), []
     for start in range(0, len(wanted), _IDS_AT_ONCE):
         part = wanted[start : start + _IDS_AT_ONCE]
         size = min(size for size in _OF_IDS if size >= len(part))
         found += connection.execute(_OF_IDS[size], (collection, *part, *part[:1] * (size - len(part)))).fetchall()
+    if hidden:
+        found = [one for one in found if not any(start <= one[0] & _POSITION <= end for start, end in hidden)]
     return sorted(found)
 
 
 def _is_storable(ident: str) -> bool:
     """Whether an id can be a record's: not with half of a surrogate pair, which SQLite refuses to look for."""
     return ident.isascii() or not any("\ud800" <= character <= "\udfff" for character in ident)
-
-
-def count_indexed(connection: sqlite3.Connection, collection: int) -> int:
-    """How many records the index of ids has."""
-    return int(connection.execute(_INDEXED, (collection,)).fetchone()[0])
 
 
 def headers_between(connection: sqlite3.Connection, collection: int, first: int, last: int) -> list[tuple[Any, ...]]:

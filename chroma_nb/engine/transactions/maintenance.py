@@ -121,6 +121,8 @@ class Maintenance:
         self.sweep(keep_previous=False)
         if self._cache is not None:
             cache_files.forget_rows(self._cache.directory)  # ids of records that were deleted since
+            for memory in list(self._transactions.memories.values()):
+                memory.lock.write(memory.is_stored_no_more)
         room.give_back()
         for row in sorted(rows, key=lambda row: row.record_count * (row.dimension or 0)):
             try:
@@ -181,7 +183,7 @@ class Maintenance:
             wrong += [f"collection [{row.name}]: {finding}" for finding in of_collection]
         return wrong
 
-    # --- codes and graphs (called by the background thread) ---------------------------------------------------------
+    # --- rows, codes and graphs (called by the background thread) ---------------------------------------------------
 
     def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
         """Make what a collection lacks: the file of its rows and its codes first, which are soon made."""
@@ -192,7 +194,8 @@ class Maintenance:
 
         rows, codes, graph = self._transactions.read_collection(collection_id, lacks)
         if rows:
-            self.store_rows(collection_id)
+            with contextlib.suppress(ChromaError, Warning):  # opening is slower without; codes and graph do not need it
+                self.store_rows(collection_id)
         if codes:
             self.build_codes(collection_id, cancelled)
         if graph:

@@ -230,11 +230,14 @@ class Transactions:
     ) -> Part | None:
         """The records that ``part`` reads; None where the collection is in memory with its ids, or has to be."""
         memory = self.memories.get(row.number)
-        if memory is not None and memory.maps_ids and (memory.seq, memory.generation) == (row.seq, row.generation):
+        if memory is not None and (memory.seq, memory.generation) != (row.seq, row.generation):
+            memory = None
+        if not self.has_index_of_ids or (memory is not None and memory.maps_ids):
             return None
-        if not self.has_index_of_ids:
+        few = _sensible(row, lambda: part(connection, row))
+        if memory is not None and few is not None and memory.is_mapping_due(few.rows):
             return None
-        return _sensible(row, lambda: part(connection, row))
+        return few
 
     def _advanced(
         self, connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory
