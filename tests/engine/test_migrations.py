@@ -62,7 +62,7 @@ def test_the_version_before_sparse_vectors_refuses_a_database_of_today(
     connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     migrations.apply(connection, PATH)
-    before = [script for script in migrations.scripts() if script[0] < 6]
+    before = [script for script in migrations.scripts() if script[0] < 7]
     monkeypatch.setattr(migrations, "scripts", lambda: before)
     assert not migrations.is_readable(connection)
     with pytest.raises(VersionMismatchError, match=r"format 7, this one knows 6\); upgrade"):
