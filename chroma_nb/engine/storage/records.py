@@ -17,7 +17,7 @@ import orjson
 
 from chroma_nb.engine.arrays import Float64, Ints, Positions
 from chroma_nb.errors import InvalidArgumentError, _DamagedError
-from chroma_nb.plain import shown
+from chroma_nb.plain import are_unicode, shown
 from chroma_nb.records import AS_JSON, with_sparse_vectors
 from chroma_nb.types import Json
 
@@ -214,7 +214,7 @@ def headers_of(
 
     For files only: a database in memory has no index of ids.
     """
-    wanted, found = list(filter(_is_storable, dict.fromkeys(ids))), []
+    wanted, found = _searchable(ids), []
     for start in range(0, len(wanted), _IDS_AT_ONCE):
         part = wanted[start : start + _IDS_AT_ONCE]
         size = min(size for size in _OF_IDS if size >= len(part))
@@ -224,9 +224,10 @@ def headers_of(
     return sorted(found)
 
 
-def _is_storable(ident: str) -> bool:
-    """Whether an id can be a record's: not with half of a surrogate pair, which SQLite refuses to look for."""
-    return ident.isascii() or not any("\ud800" <= character <= "\udfff" for character in ident)
+def _searchable(ids: Iterable[str]) -> list[str]:
+    """Each id once, without those that no record can have: SQLite refuses to look for half of a surrogate pair."""
+    each = list(dict.fromkeys(ids))
+    return each if are_unicode(each) else [ident for ident in each if are_unicode([ident])]
 
 
 def headers_between(connection: sqlite3.Connection, collection: int, first: int, last: int) -> list[tuple[Any, ...]]:
