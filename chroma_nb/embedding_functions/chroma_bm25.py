@@ -14,9 +14,8 @@ import numpy as np
 from chroma_nb.embedding_functions.base import Config
 from chroma_nb.embedding_functions.configuration import ConfiguredSparse, Key
 from chroma_nb.types import Documents, Float64, SparseVector, SparseVectors
-from chroma_nb.words.english import STOP_WORDS
 from chroma_nb.words.terms import TermCounts, count_terms
-from chroma_nb.words.tokenizers import ChromaTokenizer
+from chroma_nb.words.tokenizers import STOP_WORDS, ChromaTokenizer
 
 NAME: Final = "chroma_bm25"
 DEFAULT_K: Final = 1.2

@@ -13,17 +13,45 @@ from functools import cache, lru_cache
 from itertools import chain, islice, pairwise
 from typing import Final, Protocol
 
-from chroma_nb.words.english import STOP_WORDS, stem
+from chroma_nb._optional import require
 
+#: The words that Chroma leaves out. Those with an apostrophe match nothing: a text is split there before.
+STOP_WORDS: Final = tuple(  # a paragraph, not 180 lines
+    """
+    a about above after again against ain all am an and any are aren aren't as at be because been before being
+    below between both but by can couldn couldn't d did didn didn't do does doesn doesn't doing don don't down
+    during each few for from further had hadn hadn't has hasn hasn't have haven haven't having he her here hers
+    herself him himself his how i if in into is isn isn't it it's its itself just ll m ma me mightn mightn't
+    more most mustn mustn't my myself needn needn't no nor not now o of off on once only or other our ours
+    ourselves out over own re s same shan shan't she she's should should've shouldn shouldn't so some such t
+    than that that'll the their theirs them themselves then there these they this those through to too under
+    until up ve very was wasn wasn't we were weren weren't what when where which while who whom why will with
+    won won't wouldn wouldn't y you you'd you'll you're you've your yours yourself yourselves
+    """.split()  # noqa: SIM905
+)
 _ENGLISH: Final = frozenset(STOP_WORDS)
 _NOT_A_WORD: Final = re.compile(r"[^\w\s]+")
-#: Most words come again; those that are longer (a checksum, a line of base64) seldom, and would fill the memory.
-_stem_again = lru_cache(maxsize=1 << 17)(stem)
+#: Words that are longer (a checksum, a line of base64) seldom come again, and would fill the memory.
 _LONGEST_KEPT: Final = 40
 
 
+def stem(word: str) -> str:
+    """The stem of an English word in lower case: the part that its forms share, seldom a word itself.
+
+    >>> [stem(word) for word in ("running", "organization", "skies", "dying")]
+    ['run', 'organiz', 'sky', 'die']
+    """
+    return _kept_stem(word) if len(word) <= _LONGEST_KEPT else _stem(word)
+
+
 def _stem(word: str) -> str:
-    return _stem_again(word) if len(word) <= _LONGEST_KEPT else stem(word)
+    # A stemmer works on attributes of its own, so each word gets a new one (0.6 μs of 40): threads and signal
+    # handlers do not meet in it.
+    stemmer = require("snowballstemmer", feature="search by words").stemmer("english")
+    return str(stemmer.stemWord(word)).strip()
+
+
+_kept_stem = lru_cache(maxsize=1 << 17)(_stem)
 
 
 class Tokenizer(Protocol):
@@ -67,7 +95,7 @@ class ChromaTokenizer:
 
     def term(self, word: str) -> str:
         """The word's stem; "" for a stop word and one that is too long."""
-        return "" if word in self._stop_words or len(word) > self._longest else _stem(word)
+        return "" if word in self._stop_words or len(word) > self._longest else stem(word)
 
 
 #: Scripts that are written without spaces between words, or whose words carry endings that nothing here cuts off
@@ -98,7 +126,7 @@ class UnicodeTokenizer:
     of a script without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and Korean, become all pairs of
     neighbouring characters, a Chinese character also a word of its own, so that a question of one character finds it.
     A picture (🐦) is a word. No word is left out, none is cut to a stem; with ``english=True`` words of ASCII letters
-    are, as in English.
+    are, as in English, up to 40 of them.
 
     >>> UnicodeTokenizer().words("Größe: snake_case, 東京都!")
     ['grösse', 'snake', 'case', '東京', '京都', '東', '京', '都']
@@ -119,9 +147,9 @@ class UnicodeTokenizer:
 
     def term(self, word: str) -> str:
         """The word itself; of an English one, where that is asked for, its stem, or "" for a stop word."""
-        if not self.english or not word.isascii():
+        if not self.english or not word.isascii() or len(word) > _LONGEST_KEPT:
             return word
-        return "" if word in _ENGLISH else _stem(word)
+        return "" if word in _ENGLISH else stem(word)
 
     def _split(self, text: str, *, single: bool) -> Sequence[str]:
         if text.isascii():

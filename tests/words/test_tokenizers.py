@@ -1,10 +1,14 @@
 """How texts are split into words: in English as Chroma does, in every language by our own tokenizer."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from chromadb.utils.embedding_functions.chroma_bm25_embedding_function import DEFAULT_CHROMA_BM25_STOPWORDS
 from hypothesis import given
 from hypothesis import strategies as st
+from snowballstemmer import stemmer
 
-from chroma_nb.words.tokenizers import ChromaTokenizer, UnicodeTokenizer, is_english
+from chroma_nb.words.tokenizers import STOP_WORDS, ChromaTokenizer, UnicodeTokenizer, is_english, stem
 
 LANGUAGES = {
     "German": ("Größere Häuser: STRASSEN, Straße!", ["grössere", "häuser", "strassen", "strasse"]),
@@ -68,10 +72,27 @@ def test_english_words_are_cut_to_their_stems_where_that_is_asked_for() -> None:
     assert [tokenizer.term(word) for word in words] == ["", "cat", "", "猫猫", "猫", "猫", "", "cafés"]
 
 
-def test_a_very_long_word_is_one_and_comes_back_whole() -> None:
+@pytest.mark.parametrize("letter", "xy")  # a stemmer takes a million y one by one, each in a new text
+def test_a_very_long_word_is_one_and_comes_back_whole(letter: str) -> None:
     tokenizer = UnicodeTokenizer(english=True)
-    (word,) = tokenizer.words("x" * 1_000_000)
+    (word,) = tokenizer.words(letter * 1_000_000)
     assert tokenizer.term(word) == word
+
+
+def test_stems_that_snowball_changed_in_its_version_3_are_of_3() -> None:
+    changed = {"organization": "organiz", "organs": "organ", "biologist": "biolog", "evenings": "evening"}
+    assert {word: stem(word) for word in changed} == changed
+
+
+def test_threads_that_stem_at_one_time_get_their_own_words_stems() -> None:
+    words = [f"{beginning}{ending}" for beginning in map(str, range(500)) for ending in ("ing", "ations", "yed")]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(stem, words, chunksize=1))
+    assert found == [stemmer("english").stemWord(word) for word in words]
+
+
+def test_the_stop_words_are_chromas() -> None:
+    assert list(STOP_WORDS) == DEFAULT_CHROMA_BM25_STOPWORDS
 
 
 def test_chromas_tokenizer_leaves_out_stop_words_and_what_is_too_long() -> None:
