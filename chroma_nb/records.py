@@ -36,6 +36,8 @@ Column: TypeAlias = Literal["documents", "metadatas", "uris"]
 COLUMNS: Final[tuple[Column, ...]] = ("documents", "metadatas", "uris")
 #: All fields, as ``include`` of ``get`` names them.
 FIELDS: Final = ("embeddings", *COLUMNS)
+#: An entry of a sparse vector: a dimension and a value, as JSON.
+_BYTES_OF_ENTRY: Final = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +229,10 @@ class Records:
         metadatas = list(filter(None, self.metadatas or ()))
         found += sum(map(len, chain.from_iterable(metadatas)))
         for value in chain.from_iterable(map(methodcaller("values"), metadatas)):
-            found += _size(value)
+            if isinstance(value, str | list):
+                found += len(value)
+            else:  # a number, most times: no call for each
+                found += _BYTES_OF_ENTRY * len(value.indices) if isinstance(value, SparseVector) else 8
         return found
 
     # --- Some of them, or more ---
@@ -319,17 +324,6 @@ class Records:
             start += len(part)
         has = np.concatenate([part.with_vector() for part in parts])
         return replace(found, embeddings=vectors, has_embedding=None if has.all() else has)
-
-
-def _size(value: object) -> int:
-    """About the bytes that a value of metadata takes."""
-    if isinstance(value, SparseVector):
-        return _BYTES_OF_ENTRY * len(value.indices)
-    return len(value) if isinstance(value, str | list) else 8
-
-
-#: An entry of a sparse vector: a dimension and a value, as JSON.
-_BYTES_OF_ENTRY: Final = 20
 
 
 def have_vectors(embeddings: Matrix | Sequence[Vector | Sequence[float | None] | None]) -> Mask:

@@ -10,13 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chroma_nb._optional import require
 from chroma_nb.client._sync.client import Client
 from chroma_nb.client.copying import copy
+from chroma_nb.collection import Collection, has_sparse_indexes
 from chroma_nb.engine import adoption
-from chroma_nb.errors import _AlreadyExistsError
+from chroma_nb.errors import InvalidArgumentError, _AlreadyExistsError
+from chroma_nb.paging import pages
+from chroma_nb.types import SparseVector
+
+#: Records whose metadata is read in one call before anything is written.
+_READ: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ def export_chroma(
     tenants nobody can list, the client's own tenant is exported. Call it again after an interruption. Raises
     MissingPackageError (an ImportError) with the way out when chromadb is not installed, RuntimeError while chroma_nb
     is in chromadb's place, UniqueConstraintError (also a ValueError) when ``path`` is a directory of ours, or holds
-    other records under the same ids.
+    other records under the same ids; InvalidArgumentError, before anything is written, when a collection has sparse
+    vectors.
 
     >>> import chroma_nb, tempfile
     >>> with tempfile.TemporaryDirectory() as path, chroma_nb.EphemeralClient() as client:  # doctest: +SKIP
@@ -52,12 +59,19 @@ def export_chroma(
     if (target / "chroma_nb.sqlite3").exists():
         raise _AlreadyExistsError(f"expected a directory for Chroma, got {target}, which holds a chroma_nb database")
     collections = records = 0
-    with _chroma_client(chromadb, target) as theirs, ExitStack() as opened:
+    with ExitStack() as opened:
+        held = [
+            (tenant, database, opened.enter_context(Client.from_system(client._system, tenant, database)))
+            for tenant, database in _places(client)
+        ]
+        for _, _, ours in held:
+            for collection in ours.list_collections():
+                _refuse_sparse_vectors(collection)
+        theirs = opened.enter_context(_chroma_client(chromadb, target))
         admin = chromadb.AdminClient(theirs.get_settings())
-        for tenant, database in _places(client):
+        for tenant, database, ours in held:
             _make_place(admin, tenant, database)
             theirs.set_tenant(tenant, database)
-            ours = opened.enter_context(Client.from_system(client._system, tenant, database))
             for collection in ours.list_collections():
                 copied = copy(collection, theirs, batch_size=batch_size, progress=progress)
                 collections, records = collections + 1, records + copied.records
@@ -74,6 +88,22 @@ def _chromadb() -> Any:
             "call uninstall_as_chromadb() first, or export in another process"
         )
     return chromadb
+
+
+def _refuse_sparse_vectors(collection: Collection) -> None:
+    """Chroma's writer refuses an index of them and them in metadata; its tables have no column for one."""
+    found = "an index of sparse vectors" if has_sparse_indexes(collection) else None
+    for page in pages(collection, _READ, include=["metadatas"]) if found is None else ():
+        for record, metadata in zip(page["ids"], page["metadatas"] or (), strict=False):
+            for key, value in (metadata or {}).items():
+                if isinstance(value, SparseVector):
+                    found = found or f"a sparse vector in its record {record!r}, key {key!r}"
+    if found is not None:
+        raise InvalidArgumentError(
+            f"expected collections without sparse vectors, got {collection.name!r}, which has {found}; Chroma's "
+            "directories have no place for them, and nothing was written: a file of to_jsonl() or to_parquet() holds "
+            "its records with them"
+        )
 
 
 @contextmanager

@@ -75,6 +75,22 @@ def test_a_directory_of_ours_is_not_written_over(tmp_path):
         chroma_nb.export_chroma(client, tmp_path)
 
 
+@pytest.mark.parametrize("indexed", [True, False])
+def test_sparse_vectors_are_refused_before_anything_is_written(tmp_path, indexed):
+    index = chroma_nb.SparseVectorIndexConfig()
+    schema = chroma_nb.Schema().create_index(index, key="words") if indexed else None
+    with chroma_nb.PersistentClient(tmp_path / "ours") as client:
+        client.create_collection("a-plain-one", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])
+        sparse = client.create_collection("sparse", schema=schema, embedding_function=None)
+        vector = chroma_nb.SparseVector([1], [1.0])
+        sparse.add(ids=["b", "c"], embeddings=[[1, 2], [3, 4]], metadatas=[None, {"words": vector}])
+        what = "an index of sparse vectors" if indexed else "a sparse vector in its record 'c', key 'words'"
+        expected = rf"'sparse', which has {what}; .* nothing was written: a file of to_jsonl"
+        with pytest.raises(chroma_nb.errors.InvalidArgumentError, match=expected):
+            chroma_nb.export_chroma(client, tmp_path / "theirs", progress=False)
+    assert not (tmp_path / "theirs").exists()
+
+
 def test_without_chromadb_the_message_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "chromadb", None)
     with (

@@ -308,7 +308,10 @@ NATURAL: Final = Kind(_natural, {"type": "integer", "format": "int32", "minimum"
 NUMBER: Final = Kind(_natural, NATURAL.schema, lambda value, takes_base64: int(value))
 #: In the query string.
 DIGITS: Final = Kind(_digits, {"type": "integer"}, lambda value, takes_base64: operator.index(value))
-READ_LEVEL: Final = Kind(_read_level, _STRING, lambda level, takes_base64: level.value)
+#: Written as it was given, a level or its name: which names there are is the server's to say.
+READ_LEVEL: Final = Kind(
+    _read_level, _STRING, lambda level, takes_base64: level.value if isinstance(level, ReadLevel) else level
+)
 STRINGS: Final = Kind(_list_of(_text, "strings"), _array(_STRING))
 STRINGS_OR_NULLS: Final = Kind(_list_of(_text_or_none, "strings or nulls"), _array({"type": ["string", "null"]}))
 OBJECT: Final = Kind(_is(dict, "an object"), _OBJECT)
