@@ -282,13 +282,19 @@ def _are_right(vectors: list[SparseVector]) -> bool:
     lengths = list(map(len, indices))
     if lengths != list(map(len, values)) or list(map(len, labels)) != [len(one.indices) for one in labelled]:
         return False
-    kinds = [set(map(type, chain.from_iterable(part))) for part in (indices, values, labels)]
-    if not (kinds[0] <= {int} and kinds[1] <= {int, float} and kinds[2] <= {str}):
+    if not set(map(type, chain.from_iterable(labels))) <= {str}:
         return False
     try:
+        # That all are numbers, a sum tells in a third of the time that a look at the type of each takes.
+        sums = sum(chain.from_iterable(indices)), sum(chain.from_iterable(values), 0.0)
+        if (type(sums[0]), type(sums[1])) != (int, float):
+            return False
         dimensions = np.fromiter(chain.from_iterable(indices), np.int64, sum(lengths))
         numbers = np.fromiter(chain.from_iterable(values), np.float64, sum(lengths))
-    except OverflowError:
+    except (OverflowError, TypeError):
+        return False
+    # A sum takes True for 1.
+    if (dimensions <= 1).any() and bool in set(map(type, chain.from_iterable(indices))):
         return False
     return _are_in_range(dimensions, numbers, np.array(lengths)) and are_unicode(chain.from_iterable(labels))
 

@@ -7,7 +7,7 @@ of the call, as Chroma's does; errors of an embedding function are left as they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.filters import check_sendable, checked_filter
+from chroma_nb.operations.searches import as_json, embedded_rank, known_read_level, written_search
 from chroma_nb.operations.validate import (
     as_column,
     normal_and_valid_metadatas,
@@ -35,10 +36,9 @@ from chroma_nb.operations.validate import (
     validate_n_results,
     validate_record_set_for_embedding,
 )
-from chroma_nb.plain import DEEPEST, PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
+from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree
 from chroma_nb.records import Records
 from chroma_nb.schema import (
-    EMBEDDING_KEY,
     Schema,
     as_configuration,
     create_collection_configuration_to_json,
@@ -464,51 +464,13 @@ def modify(
 # --- What Chroma has in its cloud only -----------------------------------------------------------------------
 def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
     """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
-    many = maybe_cast_one_to_many(searches) or []
     with _Call():
-        written = [plain_tree(dict(search)) if isinstance(search, Mapping) else search.to_dict() for search in many]
+        written = list(map(written_search, maybe_cast_one_to_many(searches) or []))
     embedded = []
     for one in written:
         texts: list[str] = []
-        embedded.append({**one, "rank": _embedded_rank(context, one.get("rank"), DEEPEST, texts)})
+        parts = {**one, "rank": embedded_rank(context, one.get("rank"), texts)}
+        where = parts.pop("filter", None)  # what it may hold is said by whoever reads it, here as in get()
+        embedded.append({"filter": where, **as_json(parts)})
         context.texts.append(" / ".join(dict.fromkeys(texts)) or None)
     return requests.Search(*_place(context), searches=tuple(embedded), read_level=known_read_level(read_level))
-
-
-def known_read_level(given: ReadLevel | str) -> ReadLevel:
-    """The level, which may be given by its name. ValueError for another name.
-
-    >>> known_read_level("index_only")
-    <ReadLevel.INDEX_ONLY: 'index_only'>
-    """
-    try:
-        return ReadLevel(given)
-    except ValueError:
-        names = ", ".join(repr(level.value) for level in ReadLevel)
-        raise ValueError(f"Expected read_level to be one of {names}, got {shown(given, show=repr)}") from None
-
-
-def _embedded_rank(context: CallContext, rank: object, levels: int, texts: list[str]) -> Any:
-    """The rank expression, as JSON, with vectors in place of texts, which are added to ``texts``."""
-    if levels <= 0:
-        raise ValueError("Expected a rank that can be sent, got one that is nested too deeply")
-    if isinstance(rank, list):
-        return [_embedded_rank(context, part, levels - 1, texts) for part in rank]
-    if not isinstance(rank, dict):
-        return rank
-    knn = rank.get("$knn")
-    if isinstance(knn, dict) and isinstance(knn.get("query"), str):
-        texts.append(knn["query"])
-        return {"$knn": {**knn, "query": _embedded_text(context, knn["query"], knn.get("key", EMBEDDING_KEY))}}
-    return {
-        name: part if name == "$knn" else _embedded_rank(context, part, levels - 1, texts)
-        for name, part in rank.items()
-    }
-
-
-def _embedded_text(context: CallContext, text: str, key: Any) -> list[float] | Json:
-    """The vector that a text means under a key: a dense one for #embedding, else a sparse one, as JSON."""
-    if key != EMBEDDING_KEY:
-        return context.sparse().query(key, text).to_dict()
-    vector: list[float] = embed.run(context.function(), [text], is_query=True)[0].tolist()
-    return vector

@@ -42,7 +42,6 @@ EXCEPTIONS = {
     "api.segment:check_index_name": "the inside of Chroma's former engine",
     "api.segment:rate_limit": "the inside of Chroma's former engine",
     "utils.embedding_functions.*:[A-Z]*_*": "a constant inside one provider's function",
-    "utils.embedding_functions.*:NAME": "a constant inside one provider's function",
     "utils.embedding_functions.*:ENDPOINT": "a constant inside one provider's function",
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import chroma_nb
-from chroma_nb import K, Knn, Rrf, Schema, Search, SparseVector, SparseVectorIndexConfig
+from chroma_nb import K, Knn, ReadLevel, Rrf, Schema, Search, SparseVector, SparseVectorIndexConfig
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.query.search import GroupBy, MinK
 
@@ -241,6 +241,11 @@ def test_pages_beyond_the_end_and_of_nothing_are_empty(collection: Any) -> None:
     }
     assert collection.search(Search(rank=words(5, limit=0)))["ids"] == [[]]
     assert collection.search(Search(rank=rank).limit(2**40))["ids"] == [list("abc")]
+
+
+def test_records_are_counted_at_a_read_level_given_by_its_name(collection: Any) -> None:
+    for level in (ReadLevel.INDEX_ONLY, "index_only", "index_and_bounded_wal"):
+        assert collection.count(read_level=level) == 4
 
 
 def test_a_collection_without_records_finds_nothing(sync_client: Any) -> None:

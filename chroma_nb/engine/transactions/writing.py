@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
-from operator import methodcaller
+from itertools import chain, repeat
+from operator import is_, methodcaller
 
 import numpy as np
 import orjson
@@ -418,7 +418,8 @@ def _first_metadatas(
 
 def _holds_values(given: Sequence[Fields | None]) -> bool:
     """Whether every record has metadata, and a value under each key: by a look at all values together."""
-    return all(given) and None not in chain.from_iterable(map(methodcaller("values"), given))
+    values = chain.from_iterable(map(methodcaller("values"), given))
+    return all(given) and not any(map(is_, values, repeat(None)))  # ``in`` would compare sparse vectors, entry by entry
 
 
 def _merged(old: Fields, new: Fields) -> Json:
