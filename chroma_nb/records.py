@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, chain, repeat
+from itertools import chain
 from operator import methodcaller
 from typing import Any, Final, Literal, TypeAlias, overload
 
@@ -67,37 +67,8 @@ def _sparse_as_json(value: object) -> Json:
     return {**value.to_dict(), "values": np.array(value.values, np.float32)}
 
 
-_OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 #: How metadata becomes JSON, at rest and in files: what follows it in a call of ``orjson.dumps``.
-AS_JSON: Final = (_sparse_as_json, _OPTIONS)
-
-
-def as_json(metadatas: Sequence[Metadata]) -> list[bytes]:
-    """The JSON of each record's metadata. TypeError when JSON cannot carry some of it.
-
-    >>> as_json([{"v": SparseVector([2], [0.1])}, {"n": 1}])
-    [b'{"v":{"#type":"sparse_vector","indices":[2],"values":[0.1]}}', b'{"n":1}']
-    """
-    values = chain.from_iterable(map(methodcaller("values"), metadatas))
-    vectors = [value for value in values if type(value) is SparseVector]
-    made = _of_vectors(vectors) if vectors else _sparse_as_json
-    return list(map(orjson.dumps, metadatas, repeat(made), repeat(_OPTIONS)))
-
-
-def _of_vectors(vectors: list[SparseVector]) -> Callable[[object], Json]:
-    """As ``_sparse_as_json``, of these in their order: their values become float32 together, not each by itself."""
-    ends = list(accumulate([len(vector.values) for vector in vectors], initial=0))
-    flat = np.fromiter(chain.from_iterable([vector.values for vector in vectors]), np.float32, ends[-1])
-    following = zip(vectors, map(flat.__getitem__, map(slice, ends, ends[1:])), strict=True)
-
-    def made(value: object) -> Json:
-        vector, values = next(following, (None, None))
-        if value is not vector or vector is None:
-            return _sparse_as_json(value)
-        form = {TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE, "indices": vector.indices, "values": values}
-        return form if vector.labels is None else {**form, "tokens": vector.labels}
-
-    return made
+AS_JSON: Final = (_sparse_as_json, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def with_sparse_vectors(metadata: Json) -> Json:

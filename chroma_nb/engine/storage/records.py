@@ -18,8 +18,8 @@ import orjson
 from chroma_nb.engine.arrays import Float64, Ints, Positions
 from chroma_nb.errors import InvalidArgumentError, _DamagedError
 from chroma_nb.plain import are_unicode, shown
-from chroma_nb.records import AS_JSON, as_json, with_sparse_vectors
-from chroma_nb.types import Json, Metadata
+from chroma_nb.records import AS_JSON, with_sparse_vectors
+from chroma_nb.types import Json
 
 #: Bits of ``records.key`` that hold the position; the rest is the collection's number.
 POSITION_BITS: Final = 40
@@ -81,7 +81,7 @@ def encode_metadatas(metadatas: Sequence[Mapping[str, object] | None]) -> Iterab
     if not all(metadatas):
         return map(encode_metadata, metadatas)
     try:
-        return as_json(cast("Sequence[Metadata]", metadatas))
+        return list(map(orjson.dumps, metadatas, *map(repeat, AS_JSON)))
     except TypeError:  # the one it is about is named
         return map(encode_metadata, metadatas)
 
