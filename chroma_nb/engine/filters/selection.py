@@ -19,7 +19,12 @@ _FIRST_BLOCK: Final = 512
 def select(
     snapshot: Snapshot, ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int = 0
 ) -> Ints:
-    """The rows selected, in get() order."""
+    """The rows selected, in get() order.
+
+    Raises InvalidArgumentError for a filter on what the collection's schema leaves out of its indexes.
+    """
+    if filter is not None and (unindexed := snapshot.row.unindexed) is not None:
+        unindexed.refuse(filter)
     if not snapshot.memory.whole:  # no others were read
         return snapshot.memory.live_rows()
     end = None if limit is None else offset + limit
