@@ -29,10 +29,10 @@ class Search:
     ) -> list[tuple[Ints, Float64]]:
         """(rows, distances) of the nearest records to each query, nearest first."""
         memory = self.snapshot.memory
-        self.snapshot.check_dimension(queries)
         started = time.perf_counter()
         allowed = self._allowed(ids, filter)
         filtered = time.perf_counter()
+        self.snapshot.check_dimension(queries)
         exact, count = memory.exact, None if allowed is None else len(allowed)
         gathered = count is not None and planner.is_gathered(allowed=count, live=memory.searchable)
         plan = planner.plan(
@@ -113,8 +113,10 @@ class Search:
         if allowed is not None:
             dead = np.ones(memory.next_slot, np.bool_)
             dead[allowed] = False
-        found, self.steps["by_codes"] = exact.counted_search(view, queries, k, memory.row_of_slot, dead=dead)
-        memory.exact_seconds += time.perf_counter() - started
+        found, by_codes = exact.counted_search(view, queries, k, memory.row_of_slot, dead=dead)
+        self.steps["by_codes"] = by_codes
+        if not by_codes or len(queries) < planner.CODED_BATCH:  # else no graph would be asked
+            memory.exact_seconds += time.perf_counter() - started
         return found
 
     def _by_graph(
