@@ -45,7 +45,7 @@ wheel-check: $(TEST_READY) ## build the package; install it in a fresh environme
 	$(BIN)/python tests/meta/wheel_check.py $(WHEEL)
 
 crash: $(TEST_READY) ## every case of a failing step or disk; writers killed, power lost at random moments: an hour and a half or more
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist load -m long -o faulthandler_timeout=3600 tests
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m long -o faulthandler_timeout=3600 tests
 
 fuzz: $(TEST_READY) ## the property tests with new random examples (make test repeats the same ones)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --hypothesis-profile=fuzz tests/property tests/congruence tests/engine

@@ -206,9 +206,10 @@ def _are_storable(metadatas: _Metadatas) -> bool:
         return False
     if SparseVector in kinds and not _are_right([value for value in values if type(value) is SparseVector]):
         return False
-    texts = [value for value in values if type(value) is str]
-    if not (all(map(str.isascii, texts)) or are_unicode(texts)):
-        return False
+    if str in kinds:
+        texts = values if len(kinds) == 1 else [value for value in values if type(value) is str]
+        if not (all(map(str.isascii, texts)) or are_unicode(texts)):
+            return False
     if int in kinds:
         integers = [value for value in values if type(value) is int]
         if min(integers) < _INT64[0] or max(integers) > _INT64[1]:

@@ -403,7 +403,6 @@ class Engine:
 
         def operation(writing: Writing) -> Delta | None:
             nonlocal matched
-            _check_filter(filter, writing.row)
             rows = select(writing, ids, filter, limit)
             matched = len(rows) if filter is not None or ids is None else len(ids)
             return writing.delete(rows)
@@ -427,7 +426,6 @@ class Engine:
         """Records in get() order: by first insertion."""
 
         def operation(snapshot: Snapshot) -> GetResult:
-            _check_filter(filter, snapshot.row)
             return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
 
         return self.transactions.read_collection(collection_id, operation, part=_part(ids, filter, limit, offset or 0))
@@ -444,7 +442,6 @@ class Engine:
         """As ``get``, for tables: see ``Snapshot.columns_as_stored``."""
 
         def operation(snapshot: Snapshot) -> Columns:
-            _check_filter(filter, snapshot.row)
             return snapshot.columns_as_stored(select(snapshot, ids, filter, limit, offset or 0), include)
 
         return self.transactions.read_collection(collection_id, operation, part=_part(ids, filter, limit, offset or 0))
@@ -461,7 +458,6 @@ class Engine:
         """The nearest records to each query vector, nearest first."""
 
         def operation(snapshot: Snapshot) -> QueryResult:
-            _check_filter(filter, snapshot.row)
             found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter)
             result = snapshot.query_result(found, include)
             self.builder.consider(snapshot.row, snapshot.memory)
@@ -475,7 +471,6 @@ class Engine:
         def operation(snapshot: Snapshot) -> SearchResult:
             ranked = [RankedSearch(snapshot, search) for search in searches]
             for one in ranked:  # all of them first: the whole call fails
-                _check_filter(one.search._where, snapshot.row)
                 one.check()
             pages = [one.page() for one in ranked]
             self.builder.consider(snapshot.row, snapshot.memory)
@@ -497,7 +492,6 @@ class Engine:
         started = time.perf_counter()
 
         def operation(snapshot: Snapshot) -> Json:
-            _check_filter(filter, snapshot.row)
             loaded = time.perf_counter()
             search = Search(snapshot)
             found = search.neighbours(query_embeddings, n_results, ids, filter)
@@ -562,8 +556,3 @@ def _part(
     if ids is not None:
         return partial(part.of_ids, ids=ids, limit=limit, offset=offset)
     return None if limit is None else partial(part.of_page, limit=limit, offset=offset)
-
-
-def _check_filter(filter: Where | None, row: CollectionRow) -> None:
-    if filter is not None and (unindexed := row.unindexed) is not None:
-        unindexed.refuse(filter)

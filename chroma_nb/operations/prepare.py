@@ -60,7 +60,10 @@ _CHECKS: Final = (*_RENAMED, ChromaError)
 
 
 def _named(error: Exception, call: str) -> Exception:
-    """What a check raised, ending with the name of the call, if it has one, and below it what to do."""
+    """What a check of arguments raised, as Chroma says it: ending with the name of the call, below it what to do.
+
+    ``call`` "": a call that Chroma does not name.
+    """
     notes = notes_of(error)
     if isinstance(error, InvalidArgumentError):  # the engine's words, which name no call
         return type(error)(f"{error}{notes}") if notes else error
@@ -69,19 +72,6 @@ def _named(error: Exception, call: str) -> Exception:
         return DuplicateIDError(f"{error}{ending}")
     kind = next((known for known in _RENAMED if isinstance(error, known)), None)
     return error if kind is None else kind(f"{error}{ending}")
-
-
-class _Call(str):
-    """The name of a call, or "", around the checks of its arguments: what they raise is raised as ``_named``."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        """Nothing to do: what counts is what is raised."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _CHECKS):
-            raise _named(error, self) from error.__cause__
 
 
 # --- Records -------------------------------------------------------------------------------------------------
@@ -132,13 +122,15 @@ def delete(
 ) -> requests.Delete:
     """The request of ``collection.delete``."""
     filtered = where is not None or where_document is not None
-    with _Call("delete"):
+    try:
         if ids is None and not filtered:
             raise ValueError("At least one of ids, where, or where_document must be provided")
         limit = plain(limit)
         _check_delete_limit(limit, filtered=filtered)
         ids = _ids(ids)
         asked = checked_filter(where, where_document) if filtered else None
+    except _CHECKS as error:
+        raise _named(error, "delete") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
     return requests.Delete(*_place(context), ids=ids, filter=asked, limit=limit)
@@ -155,11 +147,13 @@ def get(
 ) -> requests.Get:
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     asked = None
-    with _Call("get"):
+    try:
         ids = _ids(ids)
         if where is not None or where_document is not None:
             asked = checked_filter(where, where_document)
         fields = _asked_fields(context, include, getting=True)
+    except _CHECKS as error:
+        raise _named(error, "get") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
     if limit is not None or offset is not None:
@@ -181,7 +175,7 @@ def query(
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     asked = None
-    with _Call("query"):
+    try:
         fields = _base_fields(query_embeddings, query_texts, query_images, query_uris)
         validate_base_record_set(fields)
         if where is not None or where_document is not None:
@@ -192,6 +186,8 @@ def query(
         if rows is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
             name, function = _embedded_field(context, fields, _EMBEDDABLE)
+    except _CHECKS as error:
+        raise _named(error, "query") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
     if rows is None:
@@ -211,7 +207,7 @@ def query(
 def checked(call: str, records: Records) -> Records:
     """The records of a table or a file, checked as the arguments of ``call``; vectors may be missing."""
     documents = _list(records.documents)
-    with _Call(call):
+    try:
         metadatas, valid = normal_and_valid_metadatas(_list(records.metadatas))
         validate_lengths({"ids": records.ids, "documents": documents, "metadatas": metadatas, "uris": records.uris})
         validate_ids(records.ids)
@@ -219,6 +215,8 @@ def checked(call: str, records: Records) -> Records:
             validate_documents(documents, nullable=True)
         if metadatas is not None and not valid:
             validate_metadatas_of(records.ids, metadatas)
+    except _CHECKS as error:
+        raise _named(error, call) from error.__cause__
     return check_records(replace(records, documents=documents, metadatas=metadatas), updating=call != "add")
 
 
@@ -236,8 +234,10 @@ def with_sparse_vectors(context: CallContext, records: Records) -> Records:
 
 def vectors(context: CallContext, values: list[object], call: str) -> Matrix:
     """A vector for each of the values, by the collection's embedding function."""
-    with _Call(call):
+    try:
         function = context.function()
+    except _CHECKS as error:
+        raise _named(error, call) from error.__cause__
     return embed.run(function, values, is_query=False)
 
 
@@ -293,7 +293,7 @@ def _records(
 ) -> Records:
     """The records that a call writes: its arguments checked, and what can be embedded embedded where it has to be."""
     function = name = None
-    with _Call(call):
+    try:
         fields = _checked_fields(
             ids, metadatas=metadatas, embeddings=embeddings, documents=documents, images=images, uris=uris
         )
@@ -301,6 +301,8 @@ def _records(
         if rows is None and (call != "update" or fields["documents"] is not None or fields["images"] is not None):
             validate_record_set_for_embedding(fields, embeddable)
             name, function = _embedded_field(context, fields, embeddable)
+    except _CHECKS as error:
+        raise _named(error, call) from error.__cause__
     if fields["uris"] is not None:
         check_uris(fields["uris"])  # what is said of them names no call, as in Chroma
     vectors = None
@@ -328,8 +330,10 @@ def _made_vectors(context: CallContext, function: object, fields: Fields, name: 
 def _given_vectors(rows: Array | list[Any], call: str) -> Matrix:
     if type(rows) is np.ndarray and rows.dtype == np.float32 and rows.flags.c_contiguous:
         return rows
-    with _Call(call):
+    try:
         return embedding_matrix(rows)
+    except _CHECKS as error:
+        raise _named(error, call) from error.__cause__
 
 
 def _check_delete_limit(limit: object, *, filtered: bool) -> None:
@@ -443,8 +447,10 @@ def modify(
     embedding function to another kind.
     """
     if metadata is not None:
-        with _Call():
+        try:
             validate_metadata(metadata)
+        except _CHECKS as error:
+            raise _named(error, "") from error.__cause__
         metadata = normalize_metadata(metadata)
         if "hnsw:space" in metadata:
             raise ValueError(
@@ -464,8 +470,10 @@ def modify(
 # --- What Chroma has in its cloud only -----------------------------------------------------------------------
 def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
     """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
-    with _Call():
+    try:
         written = list(map(written_search, maybe_cast_one_to_many(searches) or []))
+    except _CHECKS as error:
+        raise _named(error, "") from error.__cause__
     embedded = []
     for one in written:
         texts: list[str] = []

@@ -98,6 +98,38 @@ def test_where_codes_narrow_nothing_explain_says_so_and_a_graph_is_built(
     assert told(engine, collection)["method"] == "graph"
 
 
+def test_beside_codes_a_graph_is_built_only_when_searches_have_paid_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not HnswIndex.available():
+        pytest.skip("hnswlib is not installed")
+    monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
+    monkeypatch.setattr(planner, "CODED_ROWS", 1)
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 1e9)
+    engine = SharedEngine.open(tmp_path / "db")
+    collection = filled(engine)
+    let_code(engine, collection)
+    told(engine, collection, 20)  # idle, and asked in batches: no graph would be of use
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "codes"
+    assert told(engine, collection)["index"] == "exact"
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 0.0)
+    answers(engine, collection)
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "graph"
+    assert told(engine, collection, 3)["method"] == "codes"
+    engine.close()
+    if not list((tmp_path / "db" / "cache").glob("*.json")):
+        pytest.skip("this hnswlib's graphs are not stored")
+
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 1e9)
+    engine = SharedEngine.open(tmp_path / "db")  # one that is there costs nothing: it is loaded
+    answers(engine, collection)
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "graph"
+    engine.close()
+
+
 def test_without_the_library_everything_is_scanned(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     collection = filled(engine, "with")
     let_code(engine, collection)

@@ -14,6 +14,7 @@ import math
 import operator
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
@@ -218,10 +219,6 @@ def _where_tagged(cells: Cells, tag: int, mask: Mask) -> Mask:
     return np.asarray(mask & (cells.tags == tag))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 @dataclass(frozen=True)
 class _Order:
     """One of = < <= > >= between numbers, without rounding either side."""
@@ -231,16 +228,16 @@ class _Order:
     round_up: bool | None
 
     def __call__(self, operand: Any) -> Test:
-        if not _is_number(operand) or math.isnan(operand):
+        if isinstance(operand, bool) or not isinstance(operand, int | float) or math.isnan(operand):
             return _none
 
         def test(cells: Cells) -> Mask:
-            mask = _none(cells)
+            masks = []
             if cells.ints is not None:
-                mask |= _where_tagged(cells, INT, self.ints(cells.ints, operand))
+                masks.append(_where_tagged(cells, INT, self.ints(cells.ints, operand)))
             if cells.floats is not None:
-                mask |= _where_tagged(cells, FLOAT, self.floats(cells.floats, operand))
-            return mask
+                masks.append(_where_tagged(cells, FLOAT, self.floats(cells.floats, operand)))
+            return reduce(operator.or_, masks) if masks else _none(cells)
 
         return test
 

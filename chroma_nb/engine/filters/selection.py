@@ -19,7 +19,12 @@ _FIRST_BLOCK: Final = 512
 def select(
     snapshot: Snapshot, ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int = 0
 ) -> Ints:
-    """The rows selected, in get() order."""
+    """The rows selected, in get() order.
+
+    Raises InvalidArgumentError for a filter on what the collection's schema leaves out of its indexes.
+    """
+    if filter is not None:
+        check_indexed(snapshot, filter)
     if not snapshot.memory.whole:  # no others were read
         return snapshot.memory.live_rows()
     end = None if limit is None else offset + limit
@@ -39,6 +44,12 @@ def allowed(snapshot: Snapshot, filter: Where | None) -> Ints:
     if filter is None:
         return memory.live_rows()
     return np.flatnonzero(evaluate(filter, snapshot.columns, snapshot.documents, memory.alive, ids=memory.rows_of))
+
+
+def check_indexed(snapshot: Snapshot, filter: Where) -> None:
+    """InvalidArgumentError for a filter on what the collection's schema leaves out of its indexes."""
+    if (unindexed := snapshot.row.unindexed) is not None:
+        unindexed.refuse(filter)
 
 
 def _matching(snapshot: Snapshot, filter: Where, among: Ints | None) -> Mask:

@@ -85,21 +85,18 @@ class ReadersWriterLock:
     def release_reading(self) -> None:
         """The other end of ``acquire_reading``."""
         with self._leaving:
-            self._leave()
-
-    def _leave(self) -> None:
-        self._readers.discard(threading.get_ident())
-        if self._last_has_left is not None and not self._readers:
-            if self._last_has_left.locked():  # else an interrupt came after this, and before the next line
-                self._last_has_left.release()
-            self._last_has_left = None
+            self._readers.discard(threading.get_ident())
+            if self._last_has_left is not None and not self._readers:
+                if self._last_has_left.locked():  # else an interrupt came after this, and before the next line
+                    self._last_has_left.release()
+                self._last_has_left = None
 
     def write(self, change: Callable[[], T]) -> T:
         """Do ``change`` alone, with no reader and no other writer; returns what it returns."""
         with self._entrance:
             waiting = None
+            self.release_reading()  # a mark that an interrupt left behind
             with self._leaving:
-                self._leave()
                 if self._readers:
                     waiting = self._last_has_left = threading.Lock()
                     waiting.acquire()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -51,9 +52,9 @@ class Snapshot:
             raise InternalError(f"collection [{self.row.name}] has no vectors yet")
         return self.vectors
 
-    @property
+    @cached_property
     def matrix(self) -> Matrix:
-        """The vectors by slot, holes included; shape (slots, dimension)."""
+        """The vectors by slot, holes included, as far as they are committed; shape (slots, dimension)."""
         return self.store.view(self.memory.next_slot)
 
     def check_dimension(self, vectors: Matrix | None) -> None:
@@ -98,7 +99,7 @@ class Snapshot:
         """Column -> its values for ``rows``, ascending; metadata as JSON."""
         found = self._fetch(rows, fields) if fields and len(rows) else []
         # A column at a time: zip(*found) takes five times as long for 100,000 records.
-        return {field: [record[place] for record in found] for place, field in enumerate(fields, 1)}
+        return {field: list(map(itemgetter(place), found)) for place, field in enumerate(fields, 1)}
 
     def _fetch(self, rows: Ints, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
         whole = self._are_all(rows) and not self.row.hidden
@@ -142,7 +143,7 @@ class Snapshot:
     def query_result(self, found: list[tuple[Ints, Float64]], include: Sequence[str]) -> QueryResult:
         """The (rows, distances) of each query as ``collection.query`` returns them; checksums are compared."""
         memory, ids = self.memory, self.memory.ids
-        every = np.unique(np.concatenate([rows for rows, _ in found])) if found else EMPTY
+        every = np.unique(np.concatenate(list(map(itemgetter(0), found)))) if found else EMPTY
         texts = self.texts(every, include, checksums=self.on_disk)
         if self.on_disk and len(every):
             self.check_vectors(every, texts.pop("crc"))

@@ -28,10 +28,10 @@ class Search:
         self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Where | None
     ) -> list[tuple[Ints, Float64]]:
         """(rows, distances) of the nearest records to each query, nearest first."""
-        self.snapshot.check_dimension(queries)
         started = time.perf_counter()
         allowed = self._allowed(ids, filter)
         self.steps["filter_ms"] = (time.perf_counter() - started) * 1e3
+        self.snapshot.check_dimension(queries)
         return self.among(queries, k, allowed)
 
     def among(self, queries: Matrix, k: int, allowed: Ints | None) -> list[tuple[Ints, Float64]]:
@@ -116,8 +116,10 @@ class Search:
         if allowed is not None:
             dead = np.ones(memory.next_slot, np.bool_)
             dead[allowed] = False
-        found, self.steps["by_codes"] = exact.counted_search(view, queries, k, memory.row_of_slot, dead=dead)
-        memory.exact_seconds += time.perf_counter() - started
+        found, by_codes = exact.counted_search(view, queries, k, memory.row_of_slot, dead=dead)
+        self.steps["by_codes"] = by_codes
+        if not by_codes or len(queries) < planner.CODED_BATCH:  # else no graph would be asked
+            memory.exact_seconds += time.perf_counter() - started
         return found
 
     def _by_graph(

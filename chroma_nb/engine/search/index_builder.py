@@ -61,9 +61,9 @@ class IndexBuilder:
         """A collection was loaded: its codes and its graph may lie in the cache."""
         codes = lacks_codes(row, memory)
         codes = codes and (memory.searchable >= planner.BATCH_ROWS or self._is_coded(row))
-        if memory.searchable and (codes or wants_graph(row, memory)):
-            self._request(row, memory, 0.0 if self._is_cached(row) else IDLE_SECONDS)
-        elif self._lacks_stored_rows(memory):
+        if memory.searchable and (codes or lacks_graph(row, memory)) and self._is_cached(row):
+            self._request(row, memory, 0.0)
+        elif codes or wants_graph(row, memory) or self._lacks_stored_rows(memory):
             self._request(row, memory, IDLE_SECONDS)
 
     def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
@@ -78,11 +78,8 @@ class IndexBuilder:
                 self._request(row, memory, 0.0)
             elif memory.searchable >= planner.BATCH_ROWS:
                 self._request(row, memory, IDLE_SECONDS)
-        if memory.exact_seconds > 0.0 and row.id not in self._due and wants_graph(row, memory):
-            dimension = row.dimension or 1
-            live, seconds = memory.searchable, memory.exact_seconds
-            if planner.worth_building(live=live, dimension=dimension, exact_seconds=seconds):
-                self._request(row, memory, 0.0)
+        if row.id not in self._due and _has_paid_for_graph(row, memory) and wants_graph(row, memory):
+            self._request(row, memory, 0.0)
 
     def _lacks_stored_rows(self, memory: CollectionInMemory) -> bool:
         return self._cache is not None and memory.lacks_stored_rows()
@@ -182,19 +179,34 @@ class IndexBuilder:
             thread.join()
 
 
-def wants_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
-    """Whether a collection is large enough for a graph and has none that is good. Below CODED_ROWS codes will do."""
+def lacks_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
+    """Whether a collection has no good graph and is large enough for one. Below CODED_ROWS codes will do."""
     if row.dimension is None or memory.searchable * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
         return False
-    if memory.searchable < planner.CODED_ROWS:
-        exact = memory.exact
-        if exact is None or exact.codes is None:  # they are made first
-            will_do = codes_pay(row.parameters.space, memory.next_slot, row.dimension)
-        else:
-            will_do = exact.has_codes_for(1, planner.USUAL_RESULTS)
-        if will_do:
-            return False
+    if memory.searchable < planner.CODED_ROWS and _codes_will_do(row, memory):
+        return False
     return HnswIndex.available() and not _is_good(memory)
+
+
+def wants_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
+    """Whether a graph should be built: at once where nothing but a scan is there, else when searching has paid for it.
+
+    By codes a search takes a few times as long as by a graph, whose build keeps a processor busy for minutes.
+    """
+    return lacks_graph(row, memory) and (_has_paid_for_graph(row, memory) or not _codes_will_do(row, memory))
+
+
+def _has_paid_for_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
+    return memory.exact_seconds > 0.0 and planner.worth_building(
+        live=memory.searchable, dimension=row.dimension or 1, exact_seconds=memory.exact_seconds
+    )
+
+
+def _codes_will_do(row: CollectionRow, memory: CollectionInMemory) -> bool:
+    exact = memory.exact
+    if exact is None or exact.codes is None:  # they are made first
+        return codes_pay(row.parameters.space, memory.next_slot, row.dimension or 0)
+    return exact.has_codes_for(1, planner.USUAL_RESULTS)
 
 
 def lacks_codes(row: CollectionRow, memory: CollectionInMemory) -> bool:

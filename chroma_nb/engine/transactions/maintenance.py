@@ -14,7 +14,7 @@ from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.coding import CodeSource
 from chroma_nb.engine.search.graph import GraphSource
-from chroma_nb.engine.search.index_builder import IndexBuilder, lacks_codes, wants_graph
+from chroma_nb.engine.search.index_builder import IndexBuilder, lacks_codes, lacks_graph, wants_graph
 from chroma_nb.engine.storage import cache_files, catalog, directory, migrations
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import truncated_journal
@@ -188,18 +188,19 @@ class Maintenance:
     def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
         """Make what a collection lacks: the file of its rows and its codes first, which are soon made."""
 
-        def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool]:
+        def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool, bool]:
             row, memory = snapshot.row, snapshot.memory
-            return memory.lacks_stored_rows(), lacks_codes(row, memory), wants_graph(row, memory)
+            graph = lacks_graph(row, memory)
+            return memory.lacks_stored_rows(), lacks_codes(row, memory), graph, graph and wants_graph(row, memory)
 
-        rows, codes, graph = self._transactions.read_collection(collection_id, lacks)
+        rows, codes, graph, built = self._transactions.read_collection(collection_id, lacks)
         if rows:
             with contextlib.suppress(ChromaError, Warning):  # opening is slower without; codes and graph do not need it
                 self.store_rows(collection_id)
         if codes:
             self.build_codes(collection_id, cancelled)
-        if graph:
-            self.build_graph(collection_id, cancelled)
+        if graph and (built or (self._cache is not None and graph_files.exist(self._cache.directory))):
+            self.build_graph(collection_id, cancelled, only_saved=not built)
 
     def store_rows(self, collection_id: UUID) -> bool:
         """Write the rows of a collection to its cache file, so that it is opened faster; False where there is none."""
@@ -243,14 +244,17 @@ class Maintenance:
                 self._drop_if_outdated(self._cache, source.row)
         return True
 
-    def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
+    def build_graph(
+        self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False, *, only_saved: bool = False
+    ) -> bool:
         """Load the collection's graph from its cache file, or build it; True when one is in place."""
         source = self._transactions.read_collection(collection_id, GraphSource.of)
         if source is None:
             return False
         graph = None if self._cache is None else source.load(self._cache.directory)
         fresh = graph is None
-        graph = graph or source.build(cancelled)
+        if graph is None and not only_saved:
+            graph = source.build(cancelled)
         memory = self._transactions.memories.get(source.row.number)
         if graph is None or memory is None:
             return False
