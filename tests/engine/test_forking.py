@@ -261,6 +261,8 @@ def test_what_comes_after_the_fork_is_in_none_of_its_files(on_disk: Engine, buil
     fork = on_disk.fork(built, "fork").id
     assert late
     assert len(cached(on_disk)[".json"]) == 1  # the graph is of later: the fork has none
+    sizes = {path.name.partition(".")[0]: path.stat().st_size for path in cached(on_disk)[".codes"]}
+    assert sizes[str(fork)] < sizes[str(built)]
     on_disk.add(fork, numbered(900, 300, dimension=64))  # in the slots that the collection gave to others
     on_disk.close()
     engine = SharedEngine.open(on_disk.directory)
