@@ -192,8 +192,12 @@ def test_an_interrupt_at_any_line_of_a_fork_leaves_a_whole_one_or_none(place: st
     assert engine.verify() == []
     kept.clear()  # their frames may hold an unfinished copy open
     if engine.directory is not None:
+        gc.collect()
         engine.maintenance.sweep()
-        assert len(list((engine.directory / "vectors").iterdir())) == 3
+        left = [path.suffix for path in (engine.directory / "vectors").iterdir()]
+        assert left.count(".f32") == 3
+        # Between the line that opens a file and the one that notes it, nobody knows of it but the process itself.
+        assert left.count(".new") <= 3
     engine.close()
 
 

@@ -102,6 +102,10 @@ class VectorFile:
 
     def __init__(self, path: Path, dimension: int, descriptor: int, *, new: bool, mapped: bool) -> None:
         """``descriptor``: of the file, which is ``open``; it is owned from now on."""
+        # Whoever still reads an old generation keeps it open; the last one to let go closes it. (First of all: after an
+        # interrupt below, too.)
+        self._close_descriptor = weakref.finalize(self, os.close, descriptor)
+        self._close_descriptor.atexit = False
         self.path = path
         self.dimension = dimension
         self._row_bytes = 4 * dimension
@@ -109,9 +113,6 @@ class VectorFile:
         self._view = np.empty((0, dimension), np.float32)
         self._new = new
         self._descriptor: int | None = descriptor
-        # Whoever still reads an old generation keeps it open; the last one to let go closes it.
-        self._close_descriptor = weakref.finalize(self, os.close, descriptor)
-        self._close_descriptor.atexit = False
 
     @classmethod
     def open(
