@@ -60,7 +60,7 @@ class DeleteResult(TypedDict):
 
 @dataclass
 class IndexingStatus:
-    """How far a server's index has come; ``op_indexing_progress`` goes from 0 to 1."""
+    """How many operations an index has; ``op_indexing_progress``, its share of all, goes from 0 to 1."""
 
     num_indexed_ops: int
     num_unindexed_ops: int

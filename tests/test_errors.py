@@ -121,7 +121,7 @@ def test_what_calls_raise_is_shown_by_chromas_names(sync_client: Any) -> None:
         (lambda: sync_client.get_collection("fish"), "chroma_nb.errors.NotFoundError: Collection [fish]"),
         (lambda: sync_client.create_collection("birds"), "chroma_nb.errors.InternalError: Collection [birds] already"),
         (lambda: sync_client.create_collection("b"), "chroma_nb.errors.InvalidArgumentError: Validation error: name"),
-        (lambda: sync_client.get_collection("birds").fork("flock"), "NotImplementedError: "),
+        (lambda: sync_client.get_collection("birds").get_attached_function("f"), "NotImplementedError: "),
     ]:
         with pytest.raises(Exception) as caught:  # noqa: PT011  # which, is the question
             call()

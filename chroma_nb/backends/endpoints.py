@@ -468,7 +468,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     r.Fork: Endpoint(
-        _in_the_cloud_only("Collection forking is not implemented for Local Chroma"),
+        lambda engine, request: engine.fork(request.collection_id, request.new_name),
         Route(
             "POST",
             COLLECTION + "/fork",
@@ -478,11 +478,11 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     r.ForkCount: Endpoint(
-        _in_the_cloud_only("Fork count is not implemented for Local Chroma"),
+        lambda engine, request: engine.fork_count(request.collection_id),
         Route("GET", COLLECTION + "/fork_count", answers.COUNT),
     ),
     r.GetIndexingStatus: Endpoint(
-        _in_the_cloud_only("Indexing status is not implemented for Local Chroma"),
+        lambda engine, request: engine.indexing_status(request.collection_id),
         Route("GET", COLLECTION + "/indexing_status", answers.INDEXING_STATUS),
     ),
     r.AttachFunction: Endpoint(

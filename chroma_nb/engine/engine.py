@@ -39,7 +39,7 @@ from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import Room
 from chroma_nb.engine.storage.sqlite import Connection, Connections, Durability
 from chroma_nb.engine.storage.stores import VectorStores
-from chroma_nb.engine.transactions import staging
+from chroma_nb.engine.transactions import forking, staging
 from chroma_nb.engine.transactions.cache import Cache
 from chroma_nb.engine.transactions.maintenance import Maintenance
 from chroma_nb.engine.transactions.running import GETTING, Transactions
@@ -49,7 +49,7 @@ from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
 from chroma_nb.query.conditions import Where
 from chroma_nb.query.search import Search as AskedSearch
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.results import GetResult, QueryResult, SearchResult
+from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import CollectionMetadata, CollectionModel, Columns, Database, Json, Matrix, Tenant
 
 
@@ -272,6 +272,25 @@ class Engine:
             )
 
         self.transactions.write(modify)
+
+    def fork(self, collection_id: UUID, new_name: str) -> CollectionModel:
+        """Copy a collection under another name, in its database; later changes of either are not seen by the other.
+
+        Raises NotFoundError when there is none, InternalError (both also a ValueError) when the name is taken.
+        """
+        new_name = check_collection_name(new_name, "new_name")
+        row = forking.fork(self.transactions, collection_id, new_name, self.maintenance.sweep)
+        self.maintenance.share_cache(collection_id, row)
+        return row.model
+
+    def fork_count(self, collection_id: UUID) -> int:
+        """How many forks were made of the collection that it and its forks come from, and of those; gone ones too."""
+        return self.transactions.read(partial(catalog.known_collection, ident=str(collection_id))).forks
+
+    def indexing_status(self, collection_id: UUID) -> IndexingStatus:
+        """Everything is indexed: a change is seen by every search that begins after it."""
+        done = self.transactions.read(partial(catalog.known_collection, ident=str(collection_id))).operations
+        return IndexingStatus(num_indexed_ops=done, num_unindexed_ops=0, total_ops=done, op_indexing_progress=1.0)
 
     def delete_collection(self, name: str, tenant: str, database: str) -> None:
         """Delete a collection and its files. Raises NotFoundError (also a ValueError) when there is none."""

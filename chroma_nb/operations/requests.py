@@ -300,19 +300,19 @@ class Search(Given, CollectionRequest[SearchResult]):
 
 @dataclass(frozen=True)
 class Fork(Given, CollectionRequest[CollectionModel]):
-    """Make a copy of the collection under another name; a server's only."""
+    """Make a copy of the collection under another name, in the same database."""
 
     new_name: str
 
 
 @dataclass(frozen=True)
 class ForkCount(CollectionRequest[int]):
-    """How many forks the collection has; a server's only."""
+    """How many forks were made of the collection that it comes from, and of those."""
 
 
 @dataclass(frozen=True)
 class GetIndexingStatus(CollectionRequest[IndexingStatus]):
-    """How far the index of the collection has come; a server's only."""
+    """How far the index of the collection has come."""
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,7 @@ def test_every_request_has_a_handler() -> None:
 @pytest.mark.parametrize(
     ("request_", "text"),
     [
-        (r.Fork(uuid.uuid4(), *PLACE, new_name="x"), "Collection forking is not implemented for Local Chroma"),
-        (r.ForkCount(uuid.uuid4(), *PLACE), "Fork count is not implemented for Local Chroma"),
-        (r.GetIndexingStatus(uuid.uuid4(), *PLACE), "Indexing status is not implemented for Local Chroma"),
+        (r.GetAttachedFunction(uuid.uuid4(), *PLACE, name="f"), "Attached functions are only supported"),
         (r.DetachFunction(uuid.uuid4(), *PLACE, name="f"), "Attached functions are only supported"),
     ],
 )

@@ -47,4 +47,4 @@ def test_a_scenario_goes_as_in_chroma_on_disk(scenario: dict[str, Any]) -> None:
 
 def test_the_recording_is_whole() -> None:
     steps = [step for scenario in SCENARIOS for step in scenario["steps"]]
-    assert (len(SCENARIOS), len(steps), sum("deviation" in step for step in steps)) == (264, 1554, 12)
+    assert (len(SCENARIOS), len(steps), sum("deviation" in step for step in steps)) == (264, 1554, 15)

@@ -53,7 +53,7 @@ OF_CHROMAS_CLIENT: dict[str, set[int]] = {
     "collection.create_duplicate": {2},
     "collection.list": {21, 22, 23},
     "collection.modify_configuration": {7},
-    "collection.local_unsupported": {2, 3, 4, 7, 8, 9},
+    "collection.local_unsupported": {7, 8, 9},
     "add.uris_types": {2},
     'query.include[["data"]]': {3},
     "query.n_results": {12},

@@ -59,6 +59,26 @@ def test_a_directory_of_an_earlier_format_opens_unchanged(number: int, tmp_path:
         assert client.verify() == []
 
 
+@pytest.mark.parametrize("number", [3, 5])
+def test_its_collections_are_forked(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked(number, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(directory, "is_writable", lambda path: False)
+        with chroma_nb.PersistentClient(tmp_path) as client:  # which may only read it
+            before = {one.name: (one.get_indexing_status(), one.fork_count()) for one in client.list_collections()}
+    with chroma_nb.PersistentClient(tmp_path) as client:
+        for one in client.list_collections():
+            status = one.get_indexing_status()
+            assert (status, one.fork_count()) == before[one.name] == (status, 0)
+            assert status.num_indexed_ops == status.total_ops >= one.count()
+            fork = client.get_collection(one.name, embedding_function=None).fork(f"{one.name}-fork")
+            assert fork.get(include=["documents", "metadatas", "uris"]) == one.get(
+                include=["documents", "metadatas", "uris"]
+            )
+            assert fork.get_indexing_status() == status
+        assert client.verify() == []
+
+
 @pytest.mark.parametrize("number", [3])
 def test_a_call_in_the_middle_of_another_reads_it_too(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -116,6 +116,8 @@ def applied(model: Model, call: dict[str, Any]) -> Model:
         return {} if model is None else model
     if call["op"] == "drop":
         return None
+    if call["op"] == "fork":
+        return model
     new = {} if call["op"] == "sync" else dict(model or {})
     for ident in call["ids"]:
         if call["op"] == "delete":
@@ -133,6 +135,18 @@ def states(log: list[Entry]) -> list[Model]:
             possible = [applied(model, call) for model in possible]
         elif outcome == "open":
             possible += [applied(model, call) for model in possible]
+    return possible
+
+
+def forks(log: list[Entry]) -> list[Model]:
+    """What the fork may hold: the records there were; while one is made also none, or what it held before."""
+    model: Model = None
+    possible: list[Model] = [None]
+    for call, outcome in log:
+        if call["op"] == "fork":
+            possible = [model] if outcome == "ack" else [*possible, None, model]
+        elif outcome in ("ack", "applied"):
+            model = applied(model, call)
     return possible
 
 
@@ -170,6 +184,10 @@ def by_words(collection: Any, query: chroma_nb.SparseVector, count: int) -> list
     """The ids that a sparse search finds."""
     found = collection.search(chroma_nb.Search(rank=chroma_nb.Knn(query=query, key="words", limit=count)))
     return list(found["ids"][0])
+
+
+#: What leads the name of a fork.
+FORK_OF = "fork-of-"
 
 
 # --- The child that writes ------------------------------------------------------------------------------------
@@ -210,8 +228,10 @@ class Writer:
         if self._model is None:
             return {"op": "create", "seq": self._seq}
         live, count = list(self._model), self._chance.randint(1, self._options.batch)
-        op = op or self._chance.choices(("add", "upsert", "update", "delete", "drop"), (50, 18, 14, 15, 1))[0]
-        if op == "drop":
+        op = (
+            op or self._chance.choices(("add", "upsert", "update", "delete", "drop", "fork"), (50, 18, 14, 15, 1, 4))[0]
+        )
+        if op in ("drop", "fork"):
             return {"op": op, "seq": self._seq}
         fresh = [f"r{self._next + offset}" for offset in range(count)]
         some = self._chance.sample(live, min(len(live), count))
@@ -230,6 +250,10 @@ class Writer:
         collection = self._client.get_or_create_collection(self._name, schema=schema(), embedding_function=None)
         if op == "delete":
             collection.delete(ids=call["ids"])
+        elif op == "fork":
+            with contextlib.suppress(chroma_nb.errors.NotFoundError):
+                self._client.delete_collection(FORK_OF + self._name)
+            collection.fork(FORK_OF + self._name)
         elif op != "create":
             ids = call["ids"]
             getattr(collection, op)(
@@ -285,19 +309,50 @@ def verify(options: Options, client: Any, allowed: Callable[[list[Entry]], list[
             settle(path, log, None)
             continue
         collection = client.get_collection(name, embedding_function=None)
-        found = collection.get(include=["embeddings", "documents", "metadatas"])
         model: dict[str, int] = {}
-        for place, ident in enumerate(found["ids"]):
-            version = model[ident] = found["metadatas"][place]["version"]
-            whole = found["documents"][place] == f"text {ident} version {version}"
-            whole = whole and found["metadatas"][place]["words"] == words(ident, version)
-            if not whole or found["embeddings"][place].tolist() != vector(ident, version, options.dimension):
-                yield f"partial: {name}, {ident} is not wholly of version {version}"
+        yield from _read(options, collection, model)
         if model not in possible:
             yield _difference(name, model, possible[0] or {}, log)
         else:
             settle(path, log, model)
         yield from _disagreements(options, collection, model)
+    for number in range(options.threads):
+        yield from _verified_fork(options, client, FORK_OF + f"words-{number}", number, names, allowed)
+
+
+def _verified_fork(
+    options: Options,
+    client: Any,
+    name: str,
+    number: int,
+    names: list[str],
+    allowed: Callable[[list[Entry]], list[Model]],
+) -> Iterator[str]:
+    """What is wrong with the fork of a thread's collection."""
+    log = read_log(Path(f"{options.log}.{number}"))
+    found: dict[str, int] | None = None
+    if name in names:
+        found = {}
+        fork = client.get_collection(name, embedding_function=None)
+        yield from _read(options, fork, found)
+        yield from _disagreements(options, fork, found)
+    if allowed is states:
+        possible = forks(log)
+    else:  # the last calls may be lost
+        possible = [state for end in range(len(log) + 1) for state in forks(log[:end])]
+    if found not in possible:
+        yield f"fork: {name} holds {None if found is None else len(found)} records, which were never all there were"
+
+
+def _read(options: Options, collection: Any, model: dict[str, int]) -> Iterator[str]:
+    """Read the version of every record into ``model``; which records are not wholly of one."""
+    found = collection.get(include=["embeddings", "documents", "metadatas"])
+    for place, ident in enumerate(found["ids"]):
+        version = model[ident] = found["metadatas"][place]["version"]
+        whole = found["documents"][place] == f"text {ident} version {version}"
+        whole = whole and found["metadatas"][place]["words"] == words(ident, version)
+        if not whole or found["embeddings"][place].tolist() != vector(ident, version, options.dimension):
+            yield f"partial: {collection.name}, {ident} is not wholly of version {version}"
 
 
 def _difference(name: str, model: dict[str, int], acknowledged: dict[str, int], log: list[Entry]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 #: System calls of ``os`` that a write makes.
-CALLS = ("pwrite", "fdatasync", "fsync", "rename", "unlink", "open", "mkdir", "posix_fallocate")
+CALLS = ("pwrite", "fdatasync", "fsync", "rename", "unlink", "open", "mkdir", "posix_fallocate", "copy_file_range")
 #: Kind of failure -> what SQLite and the system say.
 ERRORS = {
     "error": (sqlite3.SQLITE_IOERR_READ, errno.EIO),

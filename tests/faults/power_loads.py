@@ -100,6 +100,8 @@ def write_records(load: Load, session: int) -> None:
             extra.add(ids=["a", "b"], embeddings=[[1.0] * 7, [2.0] * 7])
         if number % 12 == 9:
             writer.step("sync")
+        if number % 8 == 2:
+            writer.step("fork")
         if number % 8 == 6:
             with scarce(chance.randint(0, 5)):
                 writer.step("delete")
@@ -171,7 +173,8 @@ def rows(call: dict[str, Any], dimension: int | None) -> list[dict[str, Any]]:
     """The records of a call, as a file of JSON Lines has them; ``dimension`` None: to be embedded."""
     found = []
     for ident in call["ids"]:
-        row = {"id": ident, "document": f"text {ident} version {call['seq']}", "metadata": {"version": call["seq"]}}
+        metadata = {"version": call["seq"], "words": crash_test.words(ident, call["seq"])}
+        row = {"id": ident, "document": f"text {ident} version {call['seq']}", "metadata": metadata}
         if dimension is not None:
             row["embedding"] = crash_test.vector(ident, call["seq"], dimension)
         found.append(row)
@@ -212,7 +215,8 @@ class Writer(crash_test.Writer):
 
     def _made(self, call: dict[str, Any]) -> bool:
         if call["op"] == "create":
-            self._client.get_or_create_collection(self._name, embedding_function=Texts())
+            schema = crash_test.schema().create_index(chroma_nb.VectorIndexConfig(embedding_function=Texts()))
+            self._client.get_or_create_collection(self._name, schema=schema)
             return True
         if "way" not in call:
             self._make(call)
@@ -224,10 +228,13 @@ class Writer(crash_test.Writer):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "rows")
                 if self._chance.random() < 0.5:
-                    path.write_text("".join(json.dumps(row) + "\n" for row in rows(call, dimension)))
+                    found = rows(call, dimension)
+                    path.write_text("".join(json.dumps(row, default=lambda one: one.to_dict()) + "\n" for row in found))
                     collection.from_jsonl(path)
                 else:
-                    frame(call, dimension).to_parquet(path)
+                    table = frame(call, dimension)
+                    table["words"] = [one.to_dict() for one in table["words"]]
+                    table.to_parquet(path)
                     collection.from_parquet(path)
         elif way == "fails":
             texts.batches = self._chance.randint(2, 3)

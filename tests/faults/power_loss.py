@@ -42,12 +42,10 @@ STRACE = ("strace", "-f", "--seccomp-bpf")
 REPLAYED = (
     *("openat", "open", "creat", "close", "lseek", "write", "writev", "pwrite64", "ftruncate", "fallocate"),
     *("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat", "fsync", "fdatasync"),
+    *("link", "linkat", "copy_file_range"),
 )
 #: ... and those that would write or move something unseen.
-UNSEEN = (
-    *("truncate", "pwritev", "pwritev2", "link", "linkat", "symlink", "symlinkat"),
-    *("copy_file_range", "sendfile", "mmap"),
-)
+UNSEEN = (*("truncate", "pwritev", "pwritev2", "symlink", "symlinkat", "sendfile", "mmap"),)
 
 
 # --- Recording --------------------------------------------------------------------------------------------------
@@ -129,6 +127,7 @@ class Note:
 
 Step = Write | Resize | Name | Sync | Note
 
+_NAMING = ("rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat")
 _LINE = re.compile(r"(\d+)\s+(.*)")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _CALL = re.compile(r"(\w+)\((.*)\)\s+= (-?\d+|0x[0-9a-f]+)")
@@ -183,7 +182,9 @@ class Disk:
         if name in ("openat", "open", "creat"):
             [parts], rest = self._paths(arguments)
             self._opened(parts, rest, result)
-        elif name in ("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir", "mkdir", "mkdirat"):
+        elif name == "copy_file_range":
+            self._copied(arguments, result)
+        elif name in _NAMING:
             self._named(name, self._paths(arguments)[0])
         elif name == "close":
             self._closed(arguments[0])
@@ -226,6 +227,24 @@ class Disk:
             self._offsets[number] += 0 if name == "pwrite64" else len(data)
             self._sizes[file] = max(self._sizes[file], offset + len(data))
             self.steps.append(Write(file, offset, data))
+
+    def _copied(self, arguments: list[str], count: int) -> None:
+        """Bytes of a file put into another, both at the offsets that the call names."""
+        ends = [found for text in arguments if (found := _DESCRIPTOR.match(text))]
+        inside = [self._inside(_bytes(found[2]).decode()) for found in ends]
+        if inside == [None, None]:
+            return
+        assert None not in inside, f"copy_file_range into {self._base}, or out of it"
+        source, target = (self._open[int(found[1])] for found in ends)
+        first, to = (int(text.strip("[]").split(" ")[0]) for text in (arguments[1], arguments[3]))
+        data = bytearray(self._sizes[source])
+        for step in self.steps:
+            if isinstance(step, Write) and step.file == source:
+                data[step.offset : step.offset + len(step.data)] = step.data
+            elif isinstance(step, Resize) and step.file == source:
+                data[step.size :] = bytes(len(data) - min(step.size, len(data)))
+        self._sizes[target] = max(self._sizes[target], to + count)
+        self.steps.append(Write(target, to, bytes(data[first : first + count])))
 
     def _resized(self, file: int, size: int) -> None:
         self._sizes[file] = size
@@ -274,6 +293,9 @@ class Disk:
         elif name.startswith(("unlink", "rmdir")):
             del self._folders[folder][last]
             self.steps.append(Name(folder, last, None))
+        elif name.startswith("link"):
+            file = self._folders[target][new] = self._folders[folder][last]
+            self.steps.append(Name(target, new, file))
         else:
             file = self._folders[target][new] = self._folders[folder].pop(last)
             self.steps.append(Name(target, new, file, source=last))

@@ -116,6 +116,32 @@ def test_writing_goes_on_when_there_is_room_again(small_disk: Path) -> None:
     engine.close()
 
 
+@pytest.mark.parametrize("full_of", ["vectors", "texts"])
+def test_a_fork_for_which_there_is_no_room_leaves_nothing(tmp_path: Path, full_of: str) -> None:
+    with disk_of(tmp_path / "small", "8m") as disk:
+        engine = SharedEngine.open(disk / "db")
+        collection = create(engine)
+        given = numbered(0, 1200, dimension=768) if full_of == "vectors" else texts(0, 1200, 8, 1500)
+        engine.add(collection, given)
+        forks = (engine.fork(collection, f"fork-{number}") for number in range(20))
+        with pytest.raises(InternalError, match="no space left"):
+            list(forks)
+        models = engine.list_collections(*PLACE)
+        names = [model.name for model in models]
+        assert names == ["words", *(f"fork-{number}" for number in range(len(names) - 1))]
+        files = {path.name for path in (disk / "db" / "vectors").iterdir()}
+        assert files == {f"{model.id}.0.f32" for model in models}
+        assert engine.fork_count(collection) == len(names) - 1
+        assert engine.verify() == []
+        for name in names[1:]:
+            engine.delete_collection(name, *PLACE)
+        engine.delete(collection, [f"r{number}" for number in range(100, 1200)], None)
+        engine.vacuum()
+        assert len(agree(engine, engine.fork(collection, "fork").id)) == 100
+        assert engine.verify() == []
+        engine.close()
+
+
 #: What makes room -> the records of the full collection that are left, of those there were (None: no collection).
 DELETIONS: dict[str, tuple[Callable[[Engine, UUID, int], object], Callable[[int], int | None]]] = {
     "delete_collection": (lambda engine, _, n: engine.delete_collection("words", *PLACE), lambda n: None),
@@ -453,11 +479,13 @@ assert len(agree(engine, model.id)) == 30
 assert nearest(engine, model.id, numbered_vector(7), 1) == ["r7"]
 assert engine.get(model.id, None, parse_where({"number": 8}), None, None, ())["ids"] == ["r8"]
 assert engine.verify() == []
+assert (engine.fork_count(model.id), engine.indexing_status(model.id).total_ops >= 30) == (0, True)
 for call in (
     lambda: engine.add(model.id, numbered(100, 1)),
     lambda: engine.delete(model.id, ["r1"], None),
     lambda: engine.delete_collection("words", *PLACE),
     lambda: create(engine, "more"),
+    lambda: engine.fork(model.id, "more"),
 ):
     try:
         call()

@@ -158,6 +158,49 @@ def test_an_interrupt_at_any_line_of_the_engine(callers: tuple[Caller, Caller]) 
     assert len(interrupted) >= 50
 
 
+@pytest.mark.parametrize("place", ["memory", "disk"])
+def test_an_interrupt_at_any_line_of_a_fork_leaves_a_whole_one_or_none(place: str, tmp_path: Path) -> None:
+    engine = SharedEngine.open(None if place == "memory" else tmp_path / "db")
+    collection, lines = create(engine), 0
+    engine.add(collection, numbered(0, 10))
+    engine.delete(collection, ["r3"], None)
+    wanted = contents(engine, collection)
+
+    def count() -> None:
+        nonlocal lines
+        lines += 1
+
+    with interrupted_at_line(0, count):
+        engine.fork(collection, "whole")
+    kept, forks = list[KeyboardInterrupt](), 1
+    for number in range(1, lines + 1):
+        try:
+            with interrupted_at_line(number):
+                engine.fork(collection, f"fork-{number}")
+        except KeyboardInterrupt as error:
+            kept.append(error)
+        for model in engine.list_collections(*PLACE)[2:]:  # neither the collection nor the whole one
+            forks += 1
+            assert contents(engine, model.id) == wanted
+            assert agree(engine, model.id) == set(wanted)
+            engine.delete_collection(model.name, *PLACE)
+        assert engine.fork_count(collection) == forks
+    assert len(kept) >= lines - 2
+    assert 1 < forks < lines
+    assert contents(engine, collection) == wanted
+    engine.fork(collection, "another")
+    assert engine.verify() == []
+    kept.clear()  # their frames may hold an unfinished copy open
+    if engine.directory is not None:
+        gc.collect()
+        engine.maintenance.sweep()
+        left = [path.suffix for path in (engine.directory / "vectors").iterdir()]
+        assert left.count(".f32") == 3
+        # Between the line that opens a file and the one that notes it, nobody knows of it but the process itself.
+        assert left.count(".new") <= 3
+    engine.close()
+
+
 def test_an_interrupt_at_any_moment(callers: tuple[Caller, Caller]) -> None:
     caller, twin = callers
     chance = random.Random(4)

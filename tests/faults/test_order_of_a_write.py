@@ -5,6 +5,7 @@ The N-th statement or system call of a write fails or is interrupted, for every 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable
@@ -43,6 +44,7 @@ OPERATIONS: dict[str, tuple[int, Operation]] = {
     "modify": (6, lambda engine, collection: engine.modify_collection(collection, *PLACE, None, {"a": 1}, None)),
     "delete another collection": (6, lambda engine, collection: engine.delete_collection("other", *PLACE)),
     "create another collection": (6, lambda engine, collection: create(engine, "third")),
+    "fork": (6, lambda engine, collection: engine.fork(collection, "fork")),
 }
 
 
@@ -60,17 +62,17 @@ def opened(directory: Path | None, count: int) -> tuple[Engine, UUID]:
 
 def state(engine: Engine, collection: UUID) -> tuple[object, ...]:
     """All that the calls above can change."""
-    names = [model.name for model in engine.list_collections(*PLACE)]
+    every = [(model.name, contents(engine, model.id)) for model in engine.list_collections(*PLACE)]
     model = engine.get_collection_by_id(collection, *PLACE)
-    return contents(engine, collection), names, model.metadata
+    return every, model.metadata, engine.fork_count(collection)
 
 
 #: Kinds of failure that take the way of another -> the operations that meet them in each run of the tests; the others
 #: do so in the long one. A full disk and a quota are errors, and late at a step is before the next, but for the last.
 SOMETIMES = {
-    "full": ("first add", "delete that leads to a compaction"),
+    "full": ("first add", "delete that leads to a compaction", "fork"),
     "quota": ("add", "vacuum"),
-    "late interrupt": ("first add", "upsert", "delete", "compact", "create another collection"),
+    "late interrupt": ("first add", "upsert", "delete", "compact", "create another collection", "fork"),
 }
 
 
@@ -149,6 +151,33 @@ def test_rows_are_written_and_synced_before_what_names_them_is_committed(steps: 
     order = [names.index(name) for name in ("BEGIN IMMEDIATE", "os.pwrite", "os.fdatasync", "COMMIT")]
     assert order == sorted(order)
     assert names[-1] == "COMMIT"
+
+
+def test_a_fork_has_its_vectors_under_their_name_before_it_is_committed(steps: Steps, tmp_path: Path) -> None:
+    engine, collection = opened(tmp_path / "db", 6)
+    with steps.armed():
+        engine.fork(collection, "fork")
+    engine.close()
+    names = steps.names
+    expected = ("os.copy_file_range", "BEGIN IMMEDIATE", "os.fdatasync", "os.rename", "COMMIT")
+    order = [names.index(name) for name in expected]
+    assert order == sorted(order)
+    assert "os.fsync" in names[names.index("os.rename") : names.index("COMMIT")]  # the name, too
+
+
+def test_a_fork_that_fails_leaves_no_file(steps: Steps, tmp_path: Path) -> None:
+    for number in range(1, 200):
+        engine, collection = opened(tmp_path / str(number), 6)
+        files = {path.name for path in (tmp_path / str(number) / "vectors").iterdir()}
+        with steps.armed(number, "full"), contextlib.suppress(ChromaError):
+            engine.fork(collection, "fork")
+        names = [model.name for model in engine.list_collections(*PLACE)]
+        left = {path.name for path in (tmp_path / str(number) / "vectors").iterdir()} - files
+        assert len(left) == names.count("fork"), f"step {number} ({steps.names[-1]})"
+        engine.close()
+        if not steps.failed:
+            break
+    assert names.count("fork")
 
 
 def test_the_first_rows_of_a_collection_sync_the_folder_too(steps: Steps, tmp_path: Path) -> None:

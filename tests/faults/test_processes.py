@@ -114,6 +114,44 @@ def test_a_search_by_words_sees_the_other_process_at_the_next_call(shared) -> No
     assert tell(other, f"by_word(engine, {there}, 1)") == str(by_word(engine, collection, 1))
 
 
+def test_a_fork_is_seen_by_the_other_process_at_the_next_call(shared) -> None:
+    engine, collection, other = shared
+    fork = engine.fork(collection, "fork").id
+    there = f"UUID('{fork}')"
+    assert tell(other, f"len(agree(engine, {there}))") == "20"
+    assert tell(other, "engine.fork_count(collection)") == "1"
+    tell(other, f"engine.delete({there}, ['r3'], None)")
+    tell(other, "engine.add(collection, numbered(50, 1))")
+    assert len(agree(engine, fork)) == 19
+    assert len(agree(engine, collection)) == 21
+    tell(other, f"engine.fork({there}, 'second')")
+    second = engine.get_collection("second", *PLACE).id
+    assert contents(engine, second) == contents(engine, fork)
+    assert [engine.fork_count(one) for one in (collection, fork, second)] == [2, 2, 2]
+    assert tell(other, "engine.fork(collection, 'second')").endswith("Collection [second] already exists")
+    assert tell(other, "engine.verify()") == "[]"
+
+
+def test_forks_and_writes_of_two_processes_at_once_are_each_of_one_moment(shared) -> None:
+    """Every call writes its number to all records: a fork that has two of them was not taken of one moment."""
+    engine, collection, other = shared
+    assert other.stdin is not None
+    assert other.stdout is not None
+    calls = [f"engine.update(collection, numbered(0, 20, version={version}))" for version in range(1, 40)]
+    other.stdin.write("".join(f"{call}\n" for call in calls))
+    other.stdin.flush()
+    forks = [engine.fork(collection, f"fork-{number}").id for number in range(12)]
+    assert [other.stdout.readline().strip() for _ in calls] == ["None"] * len(calls)
+    seen = []
+    for fork in forks:
+        (version,) = {metadata["version"] for _, _, metadata, _ in contents(engine, fork).values()}
+        seen.append(version)
+        for number in (0, 7, 19):
+            assert nearest(engine, fork, numbered_vector(number, version), 1) == [f"r{number}"]
+    assert seen == sorted(seen)
+    assert engine.verify() == []
+
+
 def test_a_compaction_in_one_process_disturbs_no_other(shared) -> None:
     engine, collection, other = shared
     for turn in range(4):

@@ -74,12 +74,18 @@ heard.same = (await client.getOrCreateCollection({ name: "js-fowl", embeddingFun
 heard.names = (await client.listCollections()).map((one) => one.name);
 heard.collections = await client.countCollections();
 
+heard.forked = await error(async () => {
+  const fork = await birds.fork({ name: "js-fork" });
+  await fork.delete({ ids: (await fork.get()).ids });
+  if ((await fork.count()) !== 0 || (await birds.count()) === 0) throw new Error("they are not two");
+  await client.deleteCollection({ name: "js-fork" });
+});
 heard.errors = {
   missing: await error(() => client.getCollection({ name: "js-nothing" })),
   exists: await error(() => client.createCollection({ name: "js-fowl", embeddingFunction: null })),
   name: await error(() => client.createCollection({ name: "x", embeddingFunction: null })),
   dimension: await error(() => birds.add({ ids: ["new"], embeddings: [[1, 2]] })),
-  fork: await error(() => birds.fork({ name: "js-fork" })),
+  fork: await error(() => birds.fork({ name: "js-fowl" })),
 };
 await client.deleteCollection({ name: "js-fowl" });
 heard.after = await client.countCollections();

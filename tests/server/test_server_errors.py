@@ -145,7 +145,7 @@ def answers(http: httpx.Client, path: str) -> list[tuple[int, Any]]:
         ),
         http.post(D + "/collections", json={"name": "-"}),
         http.post("/api/v2/reset"),
-        http.get(path + "/fork_count"),
+        http.get(path + "/functions/f"),
     ]
     return [(answer.status_code, answer.json()) for answer in asked]
 
@@ -157,8 +157,8 @@ def test_moved_checks_change_no_answer(http: httpx.Client, collection: Any, monk
     for name in ("_storable", "_storable_list", "_storable_scalar", "_wide_int"):
         monkeypatch.setattr(constraints, name, moved(getattr(constraints, name)))
     monkeypatch.setattr(engine, "check_collection_name", moved(constraints.check_collection_name))
-    row = endpoints.ENDPOINTS[ops.ForkCount]
-    monkeypatch.setitem(endpoints.ENDPOINTS, ops.ForkCount, replace(row, handler=moved(row.handler)))
+    row = endpoints.ENDPOINTS[ops.GetAttachedFunction]
+    monkeypatch.setitem(endpoints.ENDPOINTS, ops.GetAttachedFunction, replace(row, handler=moved(row.handler)))
     assert answers(http, path) == before
 
 

@@ -186,7 +186,10 @@ REFUSED = [
     ("/add", {"ids": ["x"], "embeddings": [[1, 2, 3]], "metadatas": [{"v": {"indices": [2, 1], "values": [1, 1]}}]},
      400, "InvalidArgumentError"),
     ("/update", {"ids": ["wren"], "metadatas": [{"v": {"indices": [1], "values": []}}]}, 400, "InvalidArgumentError"),
-    ("/fork", {"new_name": "abc"}, 501, "ChromaError"),
+    ("/fork", {"new_name": "birds"}, 409, "ChromaError"),
+    ("/fork", {"new_name": "-"}, 400, "InvalidArgumentError"),
+    ("/fork", {}, 422, "ChromaError"),
+    ("/fork", {"new_name": 7}, 422, "ChromaError"),
     ("/functions/attach", {"name": "a", "function_id": "b", "output_collection": "c"}, 501, "ChromaError"),
     ("/attached_functions/x/detach", {"delete_output": False}, 501, "ChromaError"),
 ]  # fmt: skip
@@ -200,6 +203,31 @@ def test_a_call_that_cannot_be_is_refused_with_chromas_status_and_name(
     assert (answer.status_code, answer.json()["error"]) == (status, name), answer.text
     assert answer.json()["message"]
     assert http.get(c + "/count").json() == 2
+
+
+def test_a_collection_is_forked(http: httpx.Client, c: str) -> None:
+    assert http.get(c + "/fork_count").json() == {"count": 0}
+    answer = http.post(c + "/fork", json={"new_name": "trial"})
+    source, fork = http.get(D + "/collections/birds").json(), answer.json()
+    assert answer.status_code == 200
+    assert fork == source | {"name": "trial", "id": fork["id"]}
+    assert fork["id"] != source["id"]
+    there = f"{D}/collections/{fork['id']}"
+    assert http.post(there + "/get", json={}).json() == http.post(c + "/get", json={}).json()
+    http.post(there + "/delete", json={"ids": ["wren"]})
+    assert (http.get(there + "/count").json(), http.get(c + "/count").json()) == (1, 2)
+    assert [http.get(one + "/fork_count").json() for one in (c, there)] == [{"count": 1}] * 2
+    whole = {"num_unindexed_ops": 0, "op_indexing_progress": 1.0}
+    assert http.get(c + "/indexing_status").json() == whole | {"num_indexed_ops": 2, "total_ops": 2}
+    assert http.get(there + "/indexing_status").json() == whole | {"num_indexed_ops": 3, "total_ops": 3}
+    nowhere = f"{D}/collections/{uuid.uuid4()}"
+    for answer in (
+        http.post(nowhere + "/fork", json={"new_name": "more"}),
+        http.get(nowhere + "/fork_count"),
+        http.get(nowhere + "/indexing_status"),
+    ):
+        assert (answer.status_code, answer.json()["error"]) == (404, "NotFoundError")
+        assert "does not exist" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"name":', b"\xff\xfe", b"[" * 100_000, b'{"a":' * 5_000])

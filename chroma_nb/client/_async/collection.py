@@ -405,16 +405,39 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         return result
 
     async def fork(self, new_name: str) -> AsyncCollection:
-        """A copy under another name. Chroma's cloud only: NotImplementedError elsewhere."""
+        """A copy of the collection under another name, in the same database; each changes by itself from then on.
+
+        Records, metadata, configuration, schema and embedding function are those of this collection at one moment. As
+        any call, it is done whole or not at all.
+
+        Raises InternalError (also a ValueError) when the name is taken, InvalidArgumentError for a name that Chroma
+        does not allow, NotFoundError when this collection was deleted; on a server without forks its own refusal.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]])
+        ...     trial = birds.fork("birds-trial")
+        ...     trial.delete(ids=["crow"])
+        ...     birds.count(), trial.count()
+        {'deleted': 1}
+        (2, 1)
+        """
         model = await self._client._backend.handle(requests.Fork(*self._place, new_name=new_name))
         return AsyncCollection(self._client, model, self._embedding_function, self._data_loader)
 
     async def fork_count(self) -> int:
-        """How many forks there are. Chroma's cloud only: NotImplementedError elsewhere."""
+        """How many forks were made of the collection that this one comes from, and of those, deleted ones too.
+
+        A fork and what it was made of have the same number.
+        """
         return await self._client._backend.handle(requests.ForkCount(*self._place))
 
     async def get_indexing_status(self) -> IndexingStatus:
-        """How much is indexed. Chroma's cloud only: NotImplementedError elsewhere."""
+        """How many additions, changes and deletions of records there were, and how many of them a search knows.
+
+        Here that is all of them, as soon as the call has returned; on a distributed server the index may be behind.
+        """
         return await self._client._backend.handle(requests.GetIndexingStatus(*self._place))
 
     async def attach_function(

@@ -17,8 +17,9 @@ import mmap
 import os
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
+from itertools import count as numbers_from
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -104,6 +105,26 @@ def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], crcs:
                 _write_at(descriptor, _record(block, number, crcs, seq).tobytes(), start + number * size)
         os.fsync(descriptor)
     return True
+
+
+def share(
+    directory: Path, collection_id: str, fork_id: str, generation: int, seq: int, space: str, dimension: int
+) -> None:
+    """Let a fork that was made at ``seq`` have the blocks of its collection: a copy, since a file grows."""
+    mine, its = (_identity(ident, generation, space, dimension) for ident in (collection_id, fork_id))
+    with os.fdopen(open_regular(path_of(directory, collection_id, generation, CODES), os.O_RDONLY), "rb") as file:
+        frame, start = _read_header(file.read(_HEADER_LIMIT), mine)
+        blocks = _blocks_at(file.fileno(), start, dimension, seq)
+        cache_files.make(path_of(directory, fork_id, generation, CODES), chain([_header(its, frame)], blocks))
+
+
+def _blocks_at(descriptor: int, start: int, dimension: int, seq: int) -> Iterator[bytes]:
+    """The blocks of a file, from ``start`` on, up to the first that is damaged or was written after ``seq``."""
+    for number in numbers_from():
+        record = _read_at(descriptor, start + number * _record_type(dimension).itemsize, dimension)
+        if not _is_whole(record, number) or int(record["seq"][0]) > seq:
+            return
+        yield record.tobytes()
 
 
 def _write_at(descriptor: int, data: bytes, offset: int) -> None:

@@ -108,6 +108,29 @@ def load(
     return None
 
 
+def share(directory: Path, collection_id: str, fork_id: str, generation: int, seq: int) -> None:
+    """Let a fork that was made at ``seq`` have the newest graph of its collection, by a link to the file."""
+    of_source = [
+        (facts["seq"], path, facts)
+        for path, facts in _sidecars(directory)
+        if (facts["collection"], facts["generation"]) == (collection_id, generation) and facts["seq"] <= seq
+    ]
+    if not of_source:
+        return
+    _, path, facts = max(of_source, key=lambda entry: entry[0])
+    graph = directory / f"{secrets.token_hex(16)}.hnsw"
+    with _open_regular(path.with_suffix(".hnsw")) as file:
+        locks.claim(file.fileno())  # until the sidecar has its name, as in ``save``
+        os.link(path.with_suffix(".hnsw"), graph, follow_symlinks=False)
+        try:
+            _write_sidecar(graph.with_suffix(".part"), {**facts, "collection": fork_id})
+            graph.with_suffix(".part").rename(graph.with_suffix(".json"))
+            sync_directory(directory)
+        except BaseException:
+            _unlink(graph.with_suffix(".part"), graph)
+            raise
+
+
 def exist(directory: Path) -> bool:
     """Whether there are files that ``sweep`` may have to remove."""
     return any(True for pattern in _OURS for _ in directory.glob(pattern))

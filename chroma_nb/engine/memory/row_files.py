@@ -79,6 +79,11 @@ def save(rows: StoredRows, directory: Path, collection_id: str, generation: int)
     return digest.hexdigest()
 
 
+def share(directory: Path, collection_id: str, fork_id: str, generation: int) -> None:
+    """Let a fork have the file of its collection: the note of it, which is in the settings, is the fork's too."""
+    cache_files.link(*(path_of(directory, ident, generation, ROWS) for ident in (collection_id, fork_id)))
+
+
 def _joined(ids: list[str] | StoredIds) -> tuple[bytes, Any]:
     """The ids as one text, and where each begins."""
     every = list(ids)

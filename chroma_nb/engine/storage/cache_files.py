@@ -55,6 +55,12 @@ def make(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
         raise
 
 
+def link(path: Path, other: Path) -> None:
+    """Give a file that is never written to another name besides; OSError where a file system has no such links."""
+    os.link(path, other, follow_symlinks=False)
+    sync_directory(other.parent)
+
+
 def open_regular(path: Path, flags: int) -> int:
     """Open what is a file and no link, pipe or device."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -18,7 +18,7 @@ from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Json,
 
 _COLUMNS: Final = (
     "c.number, c.id, c.name, c.metadata, c.configuration, c.schema, c.settings, c.dimension, c.record_count, "
-    "c.seq, c.next_position, c.next_slot, c.generation, d.name, d.tenant, c.staged "
+    "c.seq, c.next_position, c.next_slot, c.generation, d.name, d.tenant, c.staged, c.root, c.forks, c.operations "
     "FROM collections c JOIN databases d ON d.number = c.database "
 )
 _BY_ID: Final = "SELECT " + _COLUMNS + "WHERE c.id = ?"
@@ -47,6 +47,9 @@ class CollectionRow(NamedTuple):
     database: str
     tenant: str
     staged_json: bytes | None = None
+    root: str | None = None
+    forks: int = 0
+    operations: int = 0
 
     @property
     def staged(self) -> Json:
@@ -57,6 +60,14 @@ class CollectionRow(NamedTuple):
     def hidden(self) -> tuple[tuple[int, int], ...]:
         """The ranges of positions that no reader counts, ascending."""
         return () if self.staged_json is None else _hidden(self.staged_json)
+
+    @property
+    def published(self) -> tuple[int | None, int]:
+        """The dimension and the number of slots, but for what only staged records have given it."""
+        if self.record_count:
+            return self.dimension, self.next_slot
+        is_theirs = any(one["first"] and one["seq"] == self.seq for one in self.staged.values())
+        return None if is_theirs else self.dimension, 0
 
     @property
     def metadata(self) -> CollectionMetadata | None:
@@ -355,6 +366,25 @@ def modify_collection(
         ) from None
 
 
+def fork_collection(connection: sqlite3.Connection, row: CollectionRow, ident: str, name: str) -> CollectionRow:
+    """A collection as ``row`` is, of another id and name, which is free; its records are the caller's to copy."""
+    dimension, next_slot = row.published
+    connection.execute(_FORK, (ident, name, dimension, next_slot, row.number))
+    root = row.root or row.id
+    connection.execute(
+        "UPDATE collections SET root = ?1, forks = ?2 WHERE id IN (?1, ?3) OR root = ?1", (root, row.forks + 1, ident)
+    )
+    return collection_by_id(connection, ident)
+
+
+_FORK: Final = (
+    "INSERT INTO collections (id, name, database, metadata, configuration, schema, settings, dimension, next_slot, "
+    "record_count, seq, next_position, generation, operations) "
+    "SELECT ?, ?, database, metadata, configuration, schema, settings, ?, ?, "
+    "record_count, seq, next_position, generation, operations FROM collections WHERE number = ?"
+)
+
+
 def delete_collection(connection: sqlite3.Connection, row: CollectionRow) -> None:
     """Delete a collection, its records and its changes."""
     connection.execute("DELETE FROM records WHERE key BETWEEN ? AND ?", (row.number << 40, (row.number + 1 << 40) - 1))
@@ -370,12 +400,13 @@ def advance(
     next_slot: int,
     record_count: int,
     dimension: int | None,
+    operations: int = 0,
 ) -> None:
-    """Write a collection's counters at the end of a call that changed its records."""
+    """Write a collection's counters at the end of a call that changed its records; ``operations``: how many."""
     connection.execute(
-        "UPDATE collections SET seq = ?, next_position = ?, next_slot = ?, record_count = ?, dimension = ? "
-        "WHERE number = ?",
-        (seq, next_position, next_slot, record_count, dimension, row.number),
+        "UPDATE collections SET seq = ?, next_position = ?, next_slot = ?, record_count = ?, dimension = ?, "
+        "operations = ? WHERE number = ?",
+        (seq, next_position, next_slot, record_count, dimension, row.operations + operations, row.number),
     )
 
 

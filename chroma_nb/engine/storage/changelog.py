@@ -47,6 +47,14 @@ def since(connection: sqlite3.Connection, collection: int, known: int, current: 
     return np.unique(np.concatenate(touched)) if touched else np.empty(0, np.int64)
 
 
+def copy(connection: sqlite3.Connection, collection: int, into: int) -> None:
+    """Let another collection have the log of this one."""
+    connection.execute(
+        "INSERT INTO changes SELECT ?, seq, first, last, positions FROM changes WHERE collection = ?",
+        (into, collection),
+    )
+
+
 def forget(connection: sqlite3.Connection, collection: int) -> None:
     """Drop the collection's log: every other reader loads it anew (after a compaction)."""
     connection.execute("DELETE FROM changes WHERE collection = ?", (collection,))

@@ -15,8 +15,10 @@ from chroma_nb.engine.storage import directory
 from chroma_nb.engine.storage.sqlite import APPLICATION_ID
 from chroma_nb.errors import VersionMismatchError, _DamagedError
 
-_IN_MEMORY_TOO: Final = {1, 4}
+_IN_MEMORY_TOO: Final = {1, 4, 7}
 _OLDEST_READABLE: Final = 3
+#: The columns of collections that a migration added -> what they are for an earlier version.
+_ADDED: Final = {4: "NULL AS staged", 7: "NULL AS root, 0 AS forks, 2 * next_position - record_count AS operations"}
 _DEFAULTS: Final = (
     "INSERT OR IGNORE INTO tenants (name) VALUES ('default_tenant')",
     """INSERT OR IGNORE INTO databases (id, name, tenant)
@@ -79,8 +81,10 @@ def is_readable(connection: sqlite3.Connection) -> bool:
 
 def show_as_current(connection: sqlite3.Connection) -> None:
     """Let a connection that may only read see an earlier format as the current one."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] == _OLDEST_READABLE:
-        connection.execute("CREATE TEMP VIEW collections AS SELECT *, NULL AS staged FROM main.collections")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if _OLDEST_READABLE <= version < max(_ADDED):
+        added = ", ".join(columns for number, columns in _ADDED.items() if number > version)
+        connection.execute(" ".join(["CREATE TEMP VIEW collections AS SELECT *,", added, "FROM main.collections"]))
 
 
 def renumber(connection: sqlite3.Connection) -> None:

@@ -153,6 +153,23 @@ def insert(
     )
 
 
+def copy(connection: sqlite3.Connection, collection: int, into: int, end: int, hidden: Hidden = ()) -> None:
+    """Copy the records at the positions below ``end`` to the same positions of another collection."""
+    for first, last in _visible(collection, hidden):
+        for start in range(
+            first, min(last + 1, collection << POSITION_BITS | end), _PIECE
+        ):  # an interrupt waits for one
+            bounds = start, min(start + _PIECE - 1, last)
+            connection.execute(_COPY, (into - collection << POSITION_BITS, into, *bounds))
+
+
+_COPY: Final = (
+    "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata) "
+    "SELECT key + ?, ?, id, slot, norm, crc, document, uri, metadata FROM records "
+    "WHERE key BETWEEN ? AND ? ORDER BY key"
+)
+
+
 def metadatas(
     connection: sqlite3.Connection, collection: int, hidden: Hidden = (), *, sparse: bool = True
 ) -> Iterator[list[Json | None]]:

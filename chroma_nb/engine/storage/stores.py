@@ -61,15 +61,18 @@ class VectorStores:
 
     def next(self, row: CollectionRow, dimension: int) -> VectorStore:
         """The store a compaction writes to: under a name of its own until it is finished."""
+        return self.draft(row.id, row.generation + 1, dimension)
+
+    def draft(self, ident: str, generation: int, dimension: int) -> VectorStore:
+        """A store under a name of its own until it is finished as this generation of collection ``ident``."""
         if self._directory is None:
             return MemoryVectors(dimension)
-        final = self._directory / file_name(row.id, row.generation + 1)
-        return VectorFile.draft(final, dimension, mapped=self.mapped)
+        return VectorFile.draft(self._directory / file_name(ident, generation), dimension, mapped=self.mapped)
 
-    def adopt(self, row: CollectionRow, store: VectorStore) -> None:
-        """Know a finished copy as the next generation; a file has its name by now."""
+    def adopt(self, number: int, generation: int, store: VectorStore) -> None:
+        """Know a finished copy as this generation of a collection; a file has its name by now."""
         if isinstance(store, MemoryVectors):
-            self._arrays[row.number, row.generation + 1] = store
+            self._arrays[number, generation] = store
 
     def _path(self, row: CollectionRow) -> Path:
         # The id is parsed again: a path is never made of what somebody may have written into the database.

@@ -13,7 +13,7 @@ import os
 import weakref
 import zlib
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 import numpy as np
 
@@ -33,6 +33,8 @@ _WIDENED_AT_ONCE: Final = 512
 _GROWTH: Final = 1.6
 _GROWTH_WHILE_SMALL: Final = 4
 _SMALL_BYTES: Final = 1 << 26
+#: Bytes of a file copied at a time.
+_PIECE: Final = 1 << 24
 
 
 class VectorStore(Protocol):
@@ -42,6 +44,9 @@ class VectorStore(Protocol):
 
     def write(self, first_slot: int, rows: Matrix) -> None:
         """Put ``rows`` at the slots from ``first_slot`` on."""
+
+    def copy(self, source: Self, first_slot: int, end: int) -> None:
+        """Take over the rows of ``source``, of the same kind, from ``first_slot`` up to ``end``, to the same slots."""
 
     def allocate(self, slots: int) -> None:
         """Take the room of so many rows now, before any is written; raises InternalError when there is none."""
@@ -74,6 +79,10 @@ class MemoryVectors:
             self._rows = grown  # older views keep the older array alive
         self._rows[first_slot:end] = rows
 
+    def copy(self, source: MemoryVectors, first_slot: int, end: int) -> None:
+        """Share the array of ``source``: what is written behind ``end`` makes one of its own."""
+        self._rows = source._rows[:end]
+
     def allocate(self, slots: int) -> None:
         """Nothing to do: memory is taken when it is written."""
 
@@ -93,6 +102,10 @@ class VectorFile:
 
     def __init__(self, path: Path, dimension: int, descriptor: int, *, new: bool, mapped: bool) -> None:
         """``descriptor``: of the file, which is ``open``; it is owned from now on."""
+        # Whoever still reads an old generation keeps it open; the last one to let go closes it. (First of all: after an
+        # interrupt below, too.)
+        self._close_descriptor = weakref.finalize(self, os.close, descriptor)
+        self._close_descriptor.atexit = False
         self.path = path
         self.dimension = dimension
         self._row_bytes = 4 * dimension
@@ -100,9 +113,6 @@ class VectorFile:
         self._view = np.empty((0, dimension), np.float32)
         self._new = new
         self._descriptor: int | None = descriptor
-        # Whoever still reads an old generation keeps it open; the last one to let go closes it.
-        self._close_descriptor = weakref.finalize(self, os.close, descriptor)
-        self._close_descriptor.atexit = False
 
     @classmethod
     def open(
@@ -149,6 +159,22 @@ class VectorFile:
         except OSError as error:
             raise refusals.explained(error, self.path, cannot="write") from error
 
+    def copy(self, source: VectorFile, first_slot: int, end: int) -> None:
+        """Take over the rows of ``source`` from ``first_slot`` up to ``end``, to the same slots.
+
+        A file system that can (btrfs, XFS) lets both files have them in one place.
+        """
+        source.check_size(end)
+        offset, stop = first_slot * self._row_bytes, end * self._row_bytes
+        try:
+            while offset < stop:
+                copied = _copied(source._open_descriptor(), self._open_descriptor(), offset, min(stop - offset, _PIECE))
+                if not copied:
+                    raise _DamagedError(f"{source.path} ended at byte {offset} while it was copied")
+                offset += copied
+        except OSError as error:
+            raise refusals.explained(error, self.path, cannot="write") from error
+
     def allocate(self, slots: int) -> None:
         """Take the room of so many rows now, before any is written; raises InternalError when there is none."""
         if not slots or not hasattr(os, "posix_fallocate"):
@@ -177,7 +203,8 @@ class VectorFile:
             self._view = self._load(slots)
         return self._view[:slots]
 
-    def _load(self, slots: int) -> Matrix:
+    def check_size(self, slots: int) -> int:
+        """The bytes of the file; InternalError, naming what is lost, when it holds fewer rows."""
         size = os.fstat(self._open_descriptor()).st_size
         if size < slots * self._row_bytes:
             kept = size // self._row_bytes
@@ -186,6 +213,10 @@ class VectorFile:
                 f"the vectors from slot {kept} on are lost "
                 "(restore the file from a backup, or delete and add those records again)"
             )
+        return size
+
+    def _load(self, slots: int) -> Matrix:
+        size = self.check_size(slots)
         if not self._mapped:  # network file systems: a map may see another machine's half-written pages
             rows = np.empty((slots, self.dimension), "<f4")
             self._read_into(rows.data.cast("B"))
@@ -204,9 +235,17 @@ class VectorFile:
                 raise _DamagedError(f"{self.path} ended at byte {offset} while it was read")
             offset += count
 
-    def is_linked(self) -> bool:
-        """Whether the file still has its name (nobody has removed it)."""
-        return os.fstat(self._open_descriptor()).st_nlink > 0
+    def finish(self, final: Path) -> None:
+        """Give a draft, whose rows are all written, its name, so that a commit may say it; raises InternalError."""
+        self.sync()
+        if not os.fstat(self._open_descriptor()).st_nlink:
+            raise InternalError(f"{self.path} was removed by another process; nothing was changed, try again")
+        try:
+            self.path.rename(final)
+            self.path = final
+            sync_directory(final.parent)
+        except OSError as error:
+            raise refusals.explained(error, final, cannot="rename") from error
 
     def _open_descriptor(self) -> int:
         """The descriptor; InternalError when it was closed."""
@@ -219,6 +258,21 @@ class VectorFile:
         self._close_descriptor()
         self._descriptor = None
         self._view = np.empty((0, self.dimension), np.float32)
+
+
+def _copied(source: int, target: int, offset: int, count: int) -> int:
+    """Copy up to ``count`` bytes of a file to the same place of another; how many were copied."""
+    if hasattr(os, "copy_file_range"):
+        try:
+            return os.copy_file_range(source, target, count, offset, offset)
+        except OSError as error:
+            if error.errno not in _NOT_COPIED:
+                raise
+    return os.pwrite(target, os.pread(source, count, offset), offset)
+
+
+#: What copy_file_range says where it cannot copy from this file to that one.
+_NOT_COPIED: Final = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
 
 
 def bytes_of(rows: Matrix) -> memoryview:

@@ -7,12 +7,17 @@ lies there, embeddings and coordinates of maps, is none of the engine's.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from chroma_nb.engine.index import graph_files
+from chroma_nb.engine.index import code_files, graph_files
+from chroma_nb.engine.memory import row_files
 from chroma_nb.engine.storage import cache_files
+from chroma_nb.engine.storage.cache_files import OddFileError
+from chroma_nb.engine.storage.catalog import CollectionRow
 
 
 class Form(Protocol):
@@ -55,6 +60,18 @@ class Cache:
     def drop(self, collection_id: str, *, before: int | None = None) -> list[Form]:
         """Drop the files of a collection, those of generations ``before`` one if given; the forms there were."""
         return [form for form in FORMS if form.drop(self.directory, collection_id, before=before)]
+
+    def share(self, collection_id: str, fork: CollectionRow) -> None:
+        """Let a fork have what there is of its collection; what cannot be shared is made again when it is needed."""
+        directory, generation, seq = self.directory, fork.generation, fork.seq
+        space, dimension = fork.parameters.space, fork.dimension or 0
+        for share in (
+            partial(row_files.share, directory, collection_id, fork.id, generation),
+            partial(code_files.share, directory, collection_id, fork.id, generation, seq, space, dimension),
+            partial(graph_files.share, directory, collection_id, fork.id, generation, seq),
+        ):
+            with contextlib.suppress(OSError, ValueError, OddFileError):
+                share()
 
     def clear(self) -> bool:
         """Drop all files, to make room; whether there were some."""

@@ -18,8 +18,7 @@ from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.storage import catalog, changelog, pending, records
 from chroma_nb.engine.storage.catalog import CollectionRow
-from chroma_nb.engine.storage.vectors import TEMPORARY, VectorFile, VectorStore, file_name, sync_directory
-from chroma_nb.errors import InternalError
+from chroma_nb.engine.storage.vectors import TEMPORARY, VectorFile, VectorStore, file_name
 from chroma_nb.types import Matrix
 
 _CHUNK: Final = 4096
@@ -69,14 +68,9 @@ class Compaction:
         changelog.forget(connection, row.number)
         catalog.switch_generation(connection, row, row.generation + 1, self._copied)
         if isinstance(self.store, VectorFile):
-            self.store.sync()
             pending.forget(connection, row.number)
-            if not self.store.is_linked():
-                raise InternalError("the compacted copy was removed by another process; nothing was changed, try again")
             final = self.store.path.with_name(file_name(row.id, row.generation + 1))
-            self.store.path.rename(final)
-            self.store.path = final
-            sync_directory(final.parent)
+            self.store.finish(final)
             with contextlib.suppress(OSError):
                 final.with_name(file_name(row.id, row.generation - 1)).unlink(missing_ok=True)
         return True

@@ -71,7 +71,7 @@ class Maintenance:
             memory, source = transactions.refreshed(connection, row), stores.current(row)
             if memory is None or source is None or not copy.finish(connection, row, memory, source):
                 return None
-            stores.adopt(row, copy.store)
+            stores.adopt(row.number, row.generation + 1, copy.store)
             return row
 
         transactions.connections.check_writable()
@@ -269,6 +269,12 @@ class Maintenance:
                 graph_files.save(graph, self._cache.directory, row.id, row.generation, row.seq, graph.covers)
                 self._drop_if_outdated(self._cache, row)
         return True
+
+    def share_cache(self, collection_id: UUID, fork: CollectionRow) -> None:
+        """Let a fork have the files in the cache of the collection that it was just made of."""
+        if self._cache is not None:
+            self._cache.share(str(collection_id), fork)
+            self._drop_if_outdated(self._cache, fork)
 
     def _drop_if_outdated(self, cache: Cache, row: CollectionRow) -> None:
         """Remove what was saved for a collection that was deleted or compacted meanwhile."""

@@ -147,6 +147,7 @@ class Writing(Snapshot):
             next_slot=self.row.next_slot,
             record_count=self.row.record_count + added,
             dimension=self.row.dimension,
+            operations=added + (len(known) if update else 0),
         )
         others = {name: staged for name, staged in self.row.staged.items() if name != session.name}
         catalog.set_staged(self.connection, self.row, others, dimension=self.row.dimension)
@@ -285,6 +286,7 @@ class Writing(Snapshot):
             next_slot=delta.next_slot,
             record_count=self.row.record_count + added - len(delta.removed_rows),
             dimension=self._dimension,
+            operations=len(touched),
         )
         return delta
 

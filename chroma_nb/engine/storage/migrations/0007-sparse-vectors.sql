@@ -1,2 +1,0 @@
--- Metadata of records may hold sparse vectors, as JSON objects: {"#type": "sparse_vector", "indices": [], "values": []}.
--- No table changes; earlier versions, which know nothing of them, refuse the database by this number.
