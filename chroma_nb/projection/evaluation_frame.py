@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 class Evaluation(DrawnFrame):
-    """A table of measures. Copies and pickles keep ``figure``, ``changes`` and ``run``; parts are ordinary tables."""
+    """A table of measures, with a picture. What is made of it, a part, a sorted copy, is an ordinary DataFrame.
 
-    #: What copies and pickles keep of it, in pandas' words.
+    Pickles, and what the module ``copy`` makes, keep ``figure``, ``changes`` and ``run``.
+    """
+
+    #: What pickles keep of it, in pandas' words.
     _metadata: ClassVar[list[str]] = ["_draw", "_each", "_ids"]
     #: One row a system and question: what ``per_question`` shows.
     _each: pd.DataFrame | None = None
@@ -34,12 +37,14 @@ class Evaluation(DrawnFrame):
         made._draw, made._each, made._ids = draw, each, ids
         return made
 
-    # pandas-stubs calls it final; a copy that forgot its questions would be an ordinary table
-    def copy(self, deep: bool = True) -> Evaluation:  # type: ignore[misc]
-        """As of any DataFrame."""
-        made = type(self)(super().copy(deep))
+    # Not copy(), which pandas calls itself where a sort or a filter changes nothing: a part would know the whole.
+    def __copy__(self) -> Evaluation:
+        made = type(self)(self.copy())
         made._draw, made._each, made._ids = self._draw, self._each, self._ids
         return made
+
+    def __deepcopy__(self, memo: object = None) -> Evaluation:
+        return self.__copy__()
 
     def changes(self, before: object, after: object) -> pd.DataFrame:
         """What became of each question from one row of the table to another: those that gained most first, losers last.

@@ -7,7 +7,6 @@ Empty lines are passed over, and those that begin with #. Whatever else is not a
 from __future__ import annotations
 
 import codecs
-import json
 import math
 import os
 import re
@@ -15,6 +14,8 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+import orjson
 
 from chroma_nb import cells
 from chroma_nb._optional import require
@@ -212,8 +213,8 @@ def _texts_of(path: File) -> dict[str, str]:
 
 def _of_json(where: str, line: str) -> tuple[str, str]:
     try:
-        query = json.loads(line)
-    except ValueError as error:
+        query = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
         raise ValueError(f"expected {where} to be a JSON object, got {cells.short(line)}: {error}") from error
     if not isinstance(query, dict) or not isinstance(query.get("text"), str) or not is_id(query.get("_id")):
         raise ValueError(f"expected {where} to be an object with '_id' and 'text', got {cells.short(line)}")
