@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
-from typing import Final
 
 from chroma_nb import cells
 from chroma_nb.plain import plain
@@ -95,10 +94,6 @@ def _grade(id_: object, grade: object) -> float:
     return int(grade) if isinstance(grade, Integral) else float(grade)
 
 
-#: What ``query_id`` is for, said where it is missing.
-_NAMED: Final = "which read_qrels() gives them"
-
-
 def query_ids(ids: Sequence[str | None]) -> list[str]:
     """What TREC's files call the questions: their ids, or "1", "2", … where none of them has one."""
     if not any(id_ is not None for id_ in ids):
@@ -111,7 +106,10 @@ def given_ids(ids: Sequence[str | None]) -> list[str]:
     seen: set[str] = set()
     for row, id_ in enumerate(ids):
         if id_ is None:
-            raise ValueError(f"expected a 'query_id' for each question, {_NAMED}; got none for question {row} (from 0)")
+            raise ValueError(
+                "expected a 'query_id' for each question, which read_qrels() gives them; "
+                f"got none for question {row} (from 0)"
+            )
         if id_ in seen:
             raise ValueError(f"expected a 'query_id' of its own for each question, got {id_!r} more than once")
         seen.add(id_)
