@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from chroma_nb.projection.evaluate import evaluate as evaluate
     from chroma_nb.projection.projection import Projection as Projection
     from chroma_nb.projection.projection import project as project
+    from chroma_nb.projection.trec import read_qrels as read_qrels
+    from chroma_nb.projection.trec import read_run as read_run
+    from chroma_nb.projection.trec import write_qrels as write_qrels
+    from chroma_nb.projection.trec import write_run as write_run
     from chroma_nb.server.serving import serve as serve
 
 #: Public name -> the module that defines it.
@@ -75,6 +79,7 @@ _HOME: dict[str, str] = {
     "drift": "chroma_nb.projection.drift",
     "explore": "chroma_nb.jupyter.widgets.explore",
     "evaluate": "chroma_nb.projection.evaluate",
+    **dict.fromkeys(("read_qrels", "read_run", "write_qrels", "write_run"), "chroma_nb.projection.trec"),
     "serve": "chroma_nb.server.serving",
     "import_chroma": "chroma_nb.backends.chroma_import",
     "export_chroma": "chroma_nb.client.chroma_export",

@@ -1,4 +1,4 @@
-"""A DataFrame that can draw itself: what ``duplicates``, ``outliers`` and ``evaluate`` return.
+"""A DataFrame that can draw itself: what ``duplicates`` and ``outliers`` return.
 
 Loads pandas, so it is imported only by the functions that return one.
 """

@@ -1,75 +1,72 @@
-"""How well a collection finds what it should: questions with the ids expected, and the usual measures."""
+"""How well a collection finds what it should: questions with the ids expected, and the usual measures.
+
+The systems that are compared are collections, each asked in one or several ways, functions, and runs of a file.
+"""
 
 from __future__ import annotations
 
-import math
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 from chroma_nb import cells
 from chroma_nb._optional import require
 from chroma_nb.collection import Collection, offers
 from chroma_nb.paging import by_ids
-from chroma_nb.plain import plain
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.figures import PLAIN
+from chroma_nb.projection.measures import MEASURES, interval, rank
 from chroma_nb.projection.plotly_text import escaped, told_apart
-from chroma_nb.tables.kinds import is_frame, to_pandas
-from chroma_nb.types import Options, Where
+from chroma_nb.projection.questions import Question, given_ids, questions_of
+from chroma_nb.projection.trec import ranked
+from chroma_nb.tables.kinds import is_frame
+from chroma_nb.types import Columns, Options, Where
 
 if TYPE_CHECKING:
     import pandas
     from plotly.graph_objects import Figure
 
+    from chroma_nb.projection.evaluation_frame import Evaluation
+
+#: A way of your own to find something: texts, how many results -> the ids for each text, best first.
+Finder: TypeAlias = Callable[[list[str], int], Sequence[Sequence[str]]]
+#: Questions -> the ids found for each.
+_Find: TypeAlias = Callable[[Sequence[Question]], Iterable[Sequence[str]]]
+
 _QUESTIONS_PER_CALL: Final = 100
 
 
-def recall(found: Sequence[str], expected: frozenset[str]) -> float:
-    """The share of the expected ids that was found."""
-    return len(expected & set(found)) / len(expected)
-
-
-def reciprocal_rank(found: Sequence[str], expected: frozenset[str]) -> float:
-    """One over the rank of the first expected id; 0 when there is none."""
-    return next((1 / rank for rank, id_ in enumerate(found, 1) if id_ in expected), 0.0)
-
-
-def ndcg(found: Sequence[str], expected: frozenset[str], k: int) -> float:
-    """Discounted gain over the best possible: 1 when the expected ids stand first.
-
-    >>> ndcg(["a", "x"], frozenset("a"), 2)
-    1.0
-    """
-    gain = sum(1 / math.log2(rank + 1) for rank, id_ in enumerate(found[:k], 1) if id_ in expected)
-    return gain / sum(1 / math.log2(rank + 1) for rank in range(1, min(len(expected), k) + 1))
-
-
-#: What is measured for each question: column -> (found ids, expected ids, k) -> number.
-MEASURES: Final[dict[str, Callable[[Sequence[str], frozenset[str], int], float]]] = {
-    "recall": lambda found, expected, k: recall(found[:k], expected),
-    "mrr": lambda found, expected, k: reciprocal_rank(found[:k], expected),
-    "ndcg": ndcg,
-}
-
-
 def evaluate(
-    collections: Collection | Sequence[Collection] | Mapping[str, Collection],
+    collections: Collection | Sequence[Collection] | Mapping[str, Collection | Finder | pandas.DataFrame],
     questions: object,
     k: int = 10,
     *,
+    by: str | Sequence[str] | None = None,
     where: Where | None = None,
     per_question: bool = False,
-) -> pandas.DataFrame:
+) -> Evaluation:
     """recall@k, MRR and nDCG of one collection, or of several side by side, one row each, the best first.
 
     ``collections`` is a collection, a list of them, or a dict of name -> collection (other models, other
-    settings). ``questions`` is a dict of question -> expected id or ids, or a table with the columns
-    ``query`` and ``expected``. With ``per_question`` there is one row a collection and question, with ``rank``,
-    the place of the first expected id (missing when it was not found), and ``found``. ``figure()`` of the table draws
-    the measures as bars, a colour a measure; per question nDCG, a colour a collection. An expected id that the
+    settings). ``by`` says how they are asked: "meaning" (``query``, as without ``by``), "words" or "both" (``hybrid``);
+    of several ways each is a row: "docs, by words". In the dict, a function (list of texts, k) -> list of lists of
+    ids, and a run that ``read_run`` read, stand beside collections; ``by`` and ``where`` do not concern them.
+
+    ``questions`` is a dict of question -> expected id or ids, or of id -> grade, or a table with the columns ``query``
+    and ``expected``; ``read_qrels`` reads one. An id is relevant when its grade is above 0; nDCG takes the grade as
+    the gain, as trec_eval does. A run needs the column ``query_id``, too.
+
+    Of several rows, ``behind`` is how much less nDCG than the best a row has, in the mean over the questions, and
+    ``behind_low`` to ``behind_high`` its 95 % interval by a paired bootstrap: when it holds 0, the difference may be
+    chance. All three are missing for the best row.
+
+    With ``per_question`` there is one row a collection and question, with ``rank``, the place of the first expected id
+    (missing when it was not found), and ``found``. ``figure()`` of the table draws the measures as bars, a colour a
+    measure, and the interval on those of nDCG; per question nDCG, a colour a collection. ``changes(one, other)`` tells
+    which questions gain and lose between two rows, ``run(name)`` is what ``write_run`` writes. An expected id that the
     collection does not hold is a miss: a warning names some, and the column ``missing`` counts them.
 
     >>> import chroma_nb
@@ -81,104 +78,161 @@ def evaluate(
     """
     if k < 1:
         raise ValueError(f"expected k to be a number of results from 1, got {k!r}")
-    asked = _questions(questions)
-    named = _named(collections)
-    if not all(offers(collection, "query") for collection in named.values()):
-        raise TypeError("expected collections that answer at once, got one of an asynchronous client")
-    rows: list[Options] = []
-    for name, collection in named.items():
-        unknown = _unknown(name, collection, asked)
-        rows += _rows(name, collection, asked, k, where, unknown)
-    from chroma_nb.projection.drawn_frame import DrawnFrame  # loads pandas
-
+    asked = questions_of(questions)
+    _check_expected(asked)
+    sources = _named(collections)
+    systems = [system for name, source in sources.items() for system in _systems(name, source, by, k, where, asked)]
+    if len({system.name for system in systems}) < len(systems):
+        raise ValueError("expected names that differ, also from those with a way of asking: 'docs, by words'")
+    unknown = {}
+    for name, source in sources.items():
+        unknown[name] = _unknown(name, source, asked) if _is_collection(source) else frozenset()
     pd = require("pandas", feature="an evaluation")
-    frame: pandas.DataFrame = pd.DataFrame(rows)
-    if per_question:
-        frame["rank"] = frame["rank"].astype("Int64")
-        each = {str(name): (rows["query"], rows["ndcg"]) for name, rows in frame.groupby("collection", sort=False)}
-        return DrawnFrame.of(frame, partial(_bars, each, "nDCG"))
-    table = frame.groupby("collection", sort=False)[list(MEASURES)].mean()
-    table.insert(0, "questions", frame.groupby("collection", sort=False).size())
-    table["missing"] = frame.groupby("collection", sort=False)["missing"].sum()
-    result: pandas.DataFrame = table.sort_values(["ndcg", "recall"], ascending=False, kind="stable").reset_index()
-    return DrawnFrame.of(result, partial(_bars, {name: (result["collection"], result[name]) for name in MEASURES}, ""))
+    each = pd.DataFrame([row for system in systems for row in _rows(system, asked, k, unknown[system.source])])
+    each["rank"] = each["rank"].astype("Int64")
+    table, draw = _by_question(each) if per_question else _summary(each)
+    from chroma_nb.projection.evaluation_frame import Evaluation  # loads pandas
+
+    return Evaluation.holding(table, draw, each, [question.id for question in asked])
 
 
-def _bars(groups: Mapping[str, tuple[Iterable[str], Iterable[float]]], title: str, height: int = 420) -> Figure:
-    """Bars beside each other: group -> what stands below its bars, and their heights, from 0 to 1."""
-    go = require("plotly.graph_objects", feature="the figure of an evaluation")
-    bars = [
-        go.Bar(
-            name=escaped(name, 40),
-            x=[escaped(name, 60) for name in told_apart(list(below), 60)],
-            y=list(heights),
-            marker={"color": PALETTE[number % len(PALETTE)]},
+# --- What is compared -------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _System:
+    """One row of the table: its name, the name of the collection, function or run behind it, and how it is asked."""
+
+    name: str
+    source: str
+    find: _Find
+
+
+def _by_meaning(collection: Collection, texts: list[str], k: int, where: Where | None) -> Columns:
+    return collection.query(query_texts=texts, n_results=k, where=where, include=[])
+
+
+def _hybrid(side: str, collection: Any, texts: list[str], k: int, where: Where | None) -> Columns:
+    found: Columns = collection.hybrid(texts, n_results=k, where=where, include=[], by=side)
+    return found
+
+
+#: How a collection may be asked: the method that it needs, and the call.
+_WAYS: Final[dict[str, tuple[str, Callable[[Any, list[str], int, Where | None], Columns]]]] = {
+    "meaning": ("query", _by_meaning),
+    "words": ("hybrid", partial(_hybrid, "words")),
+    "both": ("hybrid", partial(_hybrid, "both")),
+}
+
+
+def _systems(
+    name: str, source: object, by: str | Sequence[str] | None, k: int, where: Where | None, asked: list[Question]
+) -> list[_System]:
+    """The rows of one collection, function or run."""
+    if _is_collection(source):
+        ways = _ways(by)
+        names = [name] if len(ways) == 1 else [f"{name}, by {way}" for way in ways]
+        return [
+            _System(row, name, _of_collection(name, source, way, k, where))
+            for row, way in zip(names, ways, strict=True)
+        ]
+    find = _of_run(name, source, k, asked) if is_frame(source) else _of_function(name, source, k)
+    return [_System(name, name, find)]
+
+
+def _ways(by: str | Sequence[str] | None) -> list[str]:
+    ways = ["meaning"] if by is None else list(dict.fromkeys([by] if isinstance(by, str) else by))
+    if not ways or not set(ways) <= _WAYS.keys():
+        raise ValueError(f"expected by to be 'meaning', 'words' or 'both', or several of these, got {by!r}")
+    return ways
+
+
+def _is_collection(source: object) -> TypeGuard[Collection]:
+    return hasattr(source, "query") and not is_frame(source)
+
+
+def _of_collection(name: str, collection: Collection, way: str, k: int, where: Where | None) -> _Find:
+    if not offers(collection, "query"):
+        raise TypeError("expected collections that answer at once, got one of an asynchronous client")
+    method, ask = _WAYS[way]
+    if not offers(collection, method):
+        kind = f"{type(collection).__module__.partition('.')[0]}.{type(collection).__name__}"
+        raise TypeError(f"expected a collection with {method}() for by={way!r}, got {name!r}, a {kind} without it")
+
+    def find(part: Sequence[Question]) -> Iterable[Sequence[str]]:
+        return ask(collection, [question.text for question in part], k, where)["ids"]  # type: ignore[no-any-return]
+
+    return find
+
+
+def _of_function(name: str, function: Any, k: int) -> _Find:
+    if not callable(function):
+        raise TypeError(f"expected a collection, a function or a run as {name!r}, got {cells.short(function)}")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"expected functions that answer at once, got {name!r}, which is asynchronous")
+
+    def find(part: Sequence[Question]) -> Iterable[Sequence[str]]:
+        found = function([question.text for question in part], k)
+        lists = list(found) if isinstance(found, Iterable) else []
+        if len(lists) != len(part):
+            raise ValueError(
+                f"expected {name!r} to return a list of ids for each of {len(part)} texts, got {cells.short(found)}"
+            )
+        return [_checked(name, question.text, ids) for question, ids in zip(part, lists, strict=True)]
+
+    return find
+
+
+def _checked(name: str, text: str, ids: Any) -> list[str]:
+    """The ids that a function found: texts that differ, since one found twice would count twice."""
+    several: list[Any] = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else [None]
+    if not all(isinstance(id_, str) for id_ in several):
+        raise ValueError(f"expected {name!r} to return a list of ids for {text!r}, got {cells.short(ids)}")
+    if len(set(several)) < len(several):
+        twice = next(id_ for place, id_ in enumerate(several) if id_ in several[:place])
+        raise ValueError(f"expected {name!r} to return ids that differ for {text!r}, got {twice!r} more than once")
+    return several
+
+
+def _of_run(name: str, run: object, k: int, asked: list[Question]) -> _Find:
+    """A run knows questions by their ids; one that it does not hold found nothing."""
+    found = ranked(run)
+    ids = given_ids([question.id for question in asked])
+    if found.keys().isdisjoint(ids):
+        raise ValueError(
+            f"expected the run {name!r} to hold some of the questions, got none: it has the query id "
+            f"{next(iter(found), None)!r}, the questions have {ids[0]!r}"
         )
-        for number, (name, (below, heights)) in enumerate(
-            zip(told_apart(list(groups), 40), groups.values(), strict=True)
-        )
-    ]
-    figure = go.Figure(bars)
-    figure.update_layout(**PLAIN, barmode="group", height=height, showlegend=True)
-    figure.update_xaxes(type="category", automargin=True)
-    figure.update_yaxes(range=[0, 1], title=title, automargin=True)
-    return figure
+    return lambda part: [found.get(str(question.id), [])[:k] for question in part]
 
 
-def _named(collections: Collection | Sequence[Collection] | Mapping[str, Collection]) -> dict[str, Collection]:
+def _named(collections: object) -> dict[str, object]:
     if isinstance(collections, Mapping):
         named = dict(collections)
-    elif isinstance(collections, Sequence):
-        named = {collection.name: collection for collection in collections}
-        if len(named) < len(collections):
-            raise ValueError('expected collections of different names; give them others: {"small": a, "large": b}')
     else:
-        named = {collections.name: collections}
+        one = isinstance(collections, str) or not isinstance(collections, Sequence)
+        several: Sequence[Any] = [collections] if one else collections  # type: ignore[assignment]
+        for source in several:
+            if not _is_collection(source):
+                hint = 'give a function or a run a name: {"mine": search}'
+                raise TypeError(f"expected a collection, got {cells.short(source)}; {hint}")
+        named = {collection.name: collection for collection in several}
+        if len(named) < len(several):
+            raise ValueError('expected collections of different names; give them others: {"small": a, "large": b}')
     if not named:
         raise ValueError("expected at least one collection, got none")
     return named
 
 
-def _questions(questions: object) -> list[tuple[str, frozenset[str]]]:
-    if is_frame(questions):
-        table = to_pandas(questions)
-        if missing := [name for name in ("query", "expected") if name not in table]:
-            raise ValueError(f"expected the columns 'query' and 'expected', got no {missing[0]!r}")
-        pairs: Iterable[tuple[object, object]] = zip(table["query"].tolist(), table["expected"].tolist(), strict=True)
-    else:
-        pairs = _pairs(questions)
-    found: list[tuple[str, frozenset[str]]] = []
-    for row, (text, ids) in enumerate(pairs):
-        if not isinstance(text, str):
-            raise ValueError(f"expected a text as question {row} (from 0), got {text!r}")
-        found.append((text, _expected(ids)))
-    if not found:
-        raise ValueError("expected at least one question, got none")
-    for text, ids in found:
-        if not ids:
-            raise ValueError(f"expected an id for the question {text!r}, got none")
-    return found
+def _check_expected(asked: list[Question]) -> None:
+    for question in asked:
+        if not question.judged:
+            raise ValueError(f"expected an id for the question {question.text!r}, got none")
+        if not question.expected:
+            raise ValueError(f"expected a grade above 0 for the question {question.text!r}, got none; leave it out")
 
 
-def _pairs(questions: object) -> Iterable[tuple[object, object]]:
-    """Questions with their ids: of a dict, of a Series, which holds the questions in its index, or as they come."""
-    items = getattr(questions, "items", None)
-    pairs: Iterable[tuple[object, object]] = questions if items is None else items()  # type: ignore[assignment]
-    return pairs
-
-
-def _expected(ids: object) -> frozenset[str]:
-    """The ids of one question: one, several or (a missing cell) none; whole numbers as the text they are as ids."""
-    several = [ids] if isinstance(ids, str) or not isinstance(ids, Iterable) else list(ids)
-    for value in several:
-        if not isinstance(value, str | Integral) and not cells.is_missing(value):
-            raise ValueError(f"expected ids as texts or whole numbers, got {cells.short(value)}")
-    return frozenset(str(plain(value)) for value in several if isinstance(value, str | Integral))
-
-
-def _unknown(name: str, collection: Collection, asked: list[tuple[str, frozenset[str]]]) -> frozenset[str]:
+def _unknown(name: str, collection: Collection, asked: list[Question]) -> frozenset[str]:
     """The expected ids that the collection does not hold; a warning names some of them."""
-    expected = list(dict.fromkeys(id_ for _, ids in asked for id_ in sorted(ids)))
+    expected = list(dict.fromkeys(id_ for question in asked for id_ in sorted(question.expected)))
     if not offers(collection, "get"):  # an object with only a query method is enough
         return frozenset()
     there = {id_ for page in by_ids(collection, expected) for id_ in page["ids"]}
@@ -193,20 +247,93 @@ def _unknown(name: str, collection: Collection, asked: list[tuple[str, frozenset
     return frozenset(unknown)
 
 
-def _rows(
-    name: str,
-    collection: Collection,
-    asked: list[tuple[str, frozenset[str]]],
-    k: int,
-    where: Where | None,
-    unknown: frozenset[str],
-) -> Iterable[Options]:
+# --- What is measured -------------------------------------------------------------------------------------
+def _rows(system: _System, asked: list[Question], k: int, unknown: frozenset[str]) -> Iterable[Options]:
     for start in range(0, len(asked), _QUESTIONS_PER_CALL):
         part = asked[start : start + _QUESTIONS_PER_CALL]
-        result = collection.query(query_texts=[text for text, _ in part], n_results=k, where=where, include=[])
-        for (text, expected), found in zip(part, result["ids"], strict=True):
-            measured = {column: measure(found, expected, k) for column, measure in MEASURES.items()}
-            rank = next((rank for rank, id_ in enumerate(found, 1) if id_ in expected), None)
-            missing = len(expected & unknown)
-            found = list(found)
-            yield {"collection": name, "query": text, **measured, "rank": rank, "found": found, "missing": missing}
+        for question, ids in zip(part, system.find(part), strict=True):
+            found = list(ids)[:k]
+            yield {
+                "collection": system.name,
+                "query": question.text,
+                **{column: measure(found, question.expected, k) for column, measure in MEASURES.items()},
+                "rank": rank(found, question.expected),
+                "found": found,
+                "missing": len(question.expected.keys() & unknown),
+            }
+
+
+def _by_question(each: pandas.DataFrame) -> tuple[pandas.DataFrame, Callable[..., Figure]]:
+    bars = {str(name): (rows["query"], rows["ndcg"]) for name, rows in each.groupby("collection", sort=False)}
+    return each.copy(), partial(_bars, bars, "nDCG")
+
+
+def _summary(each: pandas.DataFrame) -> tuple[pandas.DataFrame, Callable[..., Figure]]:
+    by_collection = each.groupby("collection", sort=False)
+    means = by_collection[list(MEASURES)].mean()
+    means.insert(0, "questions", by_collection.size())
+    means["missing"] = by_collection["missing"].sum()
+    table: pandas.DataFrame = means.sort_values(["ndcg", "recall"], ascending=False, kind="stable").reset_index()
+    if len(table) > 1:
+        table = table.join(_behind(each, table["collection"]))
+    return table, partial(_bars, {name: (table["collection"], table[name]) for name in MEASURES}, "", table)
+
+
+def _behind(each: pandas.DataFrame, names: Iterable[str]) -> pandas.DataFrame:
+    """How far each is behind the first, with the interval of that."""
+    pd = require("pandas", feature="an evaluation")
+    measured = {name: rows["ndcg"].to_numpy() for name, rows in each.groupby("collection", sort=False)}
+    best, *others = (measured[name] for name in names)
+    rows = [(float((best - other).mean()), *interval(best - other)) for other in others]
+    nothing = (float("nan"),) * 3
+    found: pandas.DataFrame = pd.DataFrame([nothing, *rows], columns=["behind", "behind_low", "behind_high"])
+    return found
+
+
+# --- How it looks -----------------------------------------------------------------------------------------
+def _bars(
+    groups: Mapping[str, tuple[Iterable[str], Iterable[float]]],
+    title: str,
+    compared: pandas.DataFrame | None = None,
+    height: int = 420,
+) -> Figure:
+    """Bars beside each other: group -> what stands below its bars, and their heights, from 0 to 1.
+
+    On the bars of nDCG of what is ``compared``, a line shows where the interval of the difference puts them; where it
+    reaches the dotted line, the height of the best, the difference may be chance.
+    """
+    go = require("plotly.graph_objects", feature="the figure of an evaluation")
+    bars = [
+        go.Bar(
+            name=escaped(name, 40),
+            x=[escaped(name, 60) for name in told_apart(list(below), 60)],
+            y=list(heights),
+            marker={"color": PALETTE[number % len(PALETTE)]},
+        )
+        for number, (name, (below, heights)) in enumerate(
+            zip(told_apart(list(groups), 40), groups.values(), strict=True)
+        )
+    ]
+    if compared is not None and "behind" in compared:
+        bars[list(MEASURES).index("ndcg")].error_y = _intervals(compared)
+    figure = go.Figure(bars)
+    if compared is not None and "behind" in compared:
+        figure.add_hline(y=compared["ndcg"].iloc[0], line={"dash": "dot", "width": 1, "color": PLAIN["font"]["color"]})
+    figure.update_layout(**PLAIN, barmode="group", height=height, showlegend=True)
+    figure.update_xaxes(type="category", automargin=True)
+    figure.update_yaxes(range=[0, 1], title=title, automargin=True)
+    return figure
+
+
+def _intervals(compared: pandas.DataFrame) -> Options:
+    """Lines on bars: from the height of the best less the interval's upper end to that less its lower end."""
+    behind = compared["behind"]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": list(behind - compared["behind_low"]),
+        "arrayminus": list(compared["behind_high"] - behind),
+        "thickness": 1.2,
+        "width": 4,
+        "color": PLAIN["font"]["color"],
+    }

@@ -1,0 +1,85 @@
+"""What ``evaluate`` returns: a table that can draw itself and still knows what each question found.
+
+Loads pandas, so it is imported only by the function that returns one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import pandas as pd
+
+from chroma_nb.projection.drawn_frame import DrawnFrame
+from chroma_nb.projection.questions import query_ids
+
+if TYPE_CHECKING:
+    from chroma_nb.projection.drawn_frame import Draw
+
+
+class Evaluation(DrawnFrame):
+    """A table of measures, with a picture. What is made of it, a part, a sorted copy, is an ordinary DataFrame.
+
+    Pickles, and what the module ``copy`` makes, keep ``figure``, ``changes`` and ``run``.
+    """
+
+    #: What pickles keep of it, in pandas' words.
+    _metadata: ClassVar[list[str]] = ["_draw", "_each", "_ids"]
+    #: One row a system and question: what ``per_question`` shows.
+    _each: pd.DataFrame | None = None
+    #: What TREC's files call the questions, in their order; None for those that have no id.
+    _ids: Sequence[str | None] = ()
+
+    @classmethod
+    def holding(cls, table: pd.DataFrame, draw: Draw, each: pd.DataFrame, ids: Sequence[str | None]) -> Evaluation:
+        """``table``, made of ``each``, the rows of all questions."""
+        made = cls(table)
+        made._draw, made._each, made._ids = draw, each, ids
+        return made
+
+    # Not copy(), which pandas calls itself where a sort or a filter changes nothing: a part would know the whole.
+    def __copy__(self) -> Evaluation:
+        made = type(self)(self.copy())
+        made._draw, made._each, made._ids = self._draw, self._each, self._ids
+        return made
+
+    def __deepcopy__(self, memo: object = None) -> Evaluation:
+        return self.__copy__()
+
+    def changes(self, before: object, after: object) -> pd.DataFrame:
+        """What became of each question from one row of the table to another: those that gained most first, losers last.
+
+        ``rank_before`` and ``rank_after`` are the places of the first expected id (missing where it was not found),
+        ``difference`` is nDCG after less nDCG before. Nothing is asked again.
+        """
+        one, other = self._of(before), self._of(after)
+        columns = {"query": one["query"]}
+        for measure in ("rank", "ndcg"):
+            columns |= {f"{measure}_before": one[measure], f"{measure}_after": other[measure]}
+        table = pd.DataFrame({**columns, "difference": other["ndcg"] - one["ndcg"]})
+        return table.sort_values("difference", ascending=False, kind="stable", ignore_index=True)
+
+    def run(self, collection: object) -> pd.DataFrame:
+        """What one row of the table found, as ``write_run`` and ``read_run`` have it: a line a question and id.
+
+        ``query_id`` is that of the questions, or "1", "2", … in their order, as ``write_qrels`` numbers them;
+        ``score`` is one over the rank.
+        """
+        ids = query_ids(self._ids)
+        tag = "_".join(str(collection).split())
+        lines = [
+            (query_id, id_, rank, 1 / rank, tag)
+            for query_id, found in zip(ids, self._of(collection)["found"], strict=True)
+            for rank, id_ in enumerate(found, 1)
+        ]
+        return pd.DataFrame(lines, columns=["query_id", "id", "rank", "score", "tag"])
+
+    def _of(self, collection: object) -> pd.DataFrame:
+        """The questions of one row of the table, in their order."""
+        if self._each is None:
+            raise ValueError("this table was made of an evaluation and does not know its questions; use the evaluation")
+        names = self._each["collection"]
+        if not (asked := names == collection).any():
+            known = ", ".join(repr(name) for name in names.unique())
+            raise ValueError(f"expected a row of the evaluation, one of {known}; got {collection!r}")
+        return self._each[asked].reset_index(drop=True)
