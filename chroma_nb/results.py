@@ -51,6 +51,31 @@ class GetResult(_Result):
 class QueryResult(_Result):
     """The result of ``query``: as GetResult, with one list per query, and distances."""
 
+    def within(self, max_distance: float, include: Sequence[str]) -> QueryResult:
+        """What lies no farther than ``max_distance``; the distances, which are there, stay where ``include`` has them.
+
+        >>> QueryResult(ids=[["a", "b"]], distances=[[0.1, 0.5]]).within(0.4, [])
+        {'ids': [['a']], 'distances': None, 'included': []}
+        """
+        near = [
+            [place for place, distance in enumerate(of_query) if distance is not None and distance <= max_distance]
+            for of_query in self["distances"]
+        ]
+        fields = {field: lists for field, lists in self.items() if field != "included"}
+        cut = {
+            field: lists and [_picked(one, places) for one, places in zip(lists, near, strict=True)]
+            for field, lists in fields.items()
+        }
+        distances = cut["distances"] if "distances" in include else None
+        return QueryResult(cut | {"distances": distances, "included": list(include)})
+
+
+def _picked(values: Any, places: Sequence[int]) -> Any:
+    """Some of the values of one query; its vectors are an array."""
+    if isinstance(values, list):
+        return [values[place] for place in places]
+    return values[places] if places else values[:0, 0]
+
 
 class DeleteResult(TypedDict):
     """The result of ``delete``: how many ids were given, or how many records passed the filter."""

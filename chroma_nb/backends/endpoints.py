@@ -49,7 +49,9 @@ def _never(request: object) -> bool:
 @dataclass(frozen=True)
 class Route:
     """How an operation travels. ``path`` names fields of the request, or what ``parameters`` gives for a name in it;
-    ``repeatable`` tells whether a request leaves the same state and gets the same answer when it arrives twice."""
+    ``repeatable`` tells whether a request leaves the same state and gets the same answer when it arrives twice,
+    ``ours`` whether it asks for what Chroma's server does not have: other servers are asked in pages then
+    (``http/_async/in_pages.py``)."""
 
     method: str
     path: str
@@ -58,6 +60,7 @@ class Route:
     query: Body = field(default_factory=Body)
     status: int = 200
     repeatable: Callable[[Any], bool] = _always
+    ours: Callable[[Any], bool] = _never
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def field_of(self, name: str) -> str:
@@ -216,6 +219,10 @@ def _count(engine: Engine, request: r.Count) -> int:
     return engine.count(request.collection_id)
 
 
+def _count_matching(engine: Engine, request: r.CountMatching) -> int:
+    return engine.count_matching(request.collection_id, None if request.filter is None else request.filter.condition)
+
+
 def _get(engine: Engine, request: r.Get | r.GetAsStored) -> GetResult | Columns:
     """The answer of a get, in Chroma's form or as columns for a table."""
     get, ask = (request.get, engine.get_as_stored) if isinstance(request, r.GetAsStored) else (request, engine.get)
@@ -240,6 +247,7 @@ def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
         _checked_ids(query.ids),
         None if query.filter is None else query.filter.condition,
         query.include,
+        query.max_distance,
     )
 
 
@@ -288,11 +296,8 @@ _DATABASE_NAME: Final = _name(constraints.check_database_name)
 _COLLECTION_NAME: Final = _name(constraints.check_collection_name)
 
 _PAGE: Final = Body(Field("limit", fields.DIGITS, null=False), Field("offset", fields.DIGITS, null=False))
-_FILTER: Final = (
-    Field("ids", fields.STRINGS),
-    Field("where", fields.FILTER),
-    Field("where_document", fields.FILTER),
-)
+_WHERE: Final = (Field("where", fields.FILTER), Field("where_document", fields.FILTER))
+_FILTER: Final = (Field("ids", fields.STRINGS), *_WHERE)
 _LEVEL: Final = Field("read_level", fields.READ_LEVEL, default=ReadLevel.INDEX_AND_WAL)
 
 
@@ -454,8 +459,15 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
                 Field("n_results", fields.NUMBER, default=10),
                 *_FILTER,
                 Field("include", fields.INCLUDE, default=("metadatas", "documents", "distances")),
+                Field("max_distance", fields.FLOAT, null=False),
             ),
+            ours=lambda request: request.max_distance is not None,
         ),
+    ),
+    # What no server of Chroma's has
+    r.CountMatching: Endpoint(
+        _count_matching,
+        Route("POST", COLLECTION + "/count", answers.NUMBER, Body(*_WHERE), query=Body(_LEVEL), ours=_always),
     ),
     # What Chroma has in its cloud only
     r.Search: Endpoint(

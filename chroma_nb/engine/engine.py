@@ -415,6 +415,17 @@ class Engine:
         """How many records a collection has."""
         return self.transactions.read(partial(catalog.known_collection, ident=str(collection_id))).record_count
 
+    def count_matching(self, collection_id: UUID, filter: Where | None) -> int:
+        """How many records pass the filter."""
+        if filter is None:
+            return self.count(collection_id)
+
+        def operation(snapshot: Snapshot) -> int:
+            _check_filter(filter, snapshot.row)
+            return len(select(snapshot, None, filter, None))
+
+        return self.transactions.read_collection(collection_id, operation)
+
     def get(
         self,
         collection_id: UUID,
@@ -457,12 +468,13 @@ class Engine:
         ids: Sequence[str] | None,
         filter: Where | None,
         include: Sequence[str],
+        max_distance: float | None = None,
     ) -> QueryResult:
-        """The nearest records to each query vector, nearest first."""
+        """The nearest records to each query vector, nearest first, none farther than ``max_distance``."""
 
         def operation(snapshot: Snapshot) -> QueryResult:
             _check_filter(filter, snapshot.row)
-            found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter)
+            found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter, max_distance)
             result = snapshot.query_result(found, include)
             self.builder.consider(snapshot.row, snapshot.memory)
             return result
@@ -492,6 +504,7 @@ class Engine:
         ids: Sequence[str] | None,
         filter: Where | None,
         include: Sequence[str],
+        max_distance: float | None = None,
     ) -> Json:
         """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
         started = time.perf_counter()
@@ -500,7 +513,7 @@ class Engine:
             _check_filter(filter, snapshot.row)
             loaded = time.perf_counter()
             search = Search(snapshot)
-            found = search.neighbours(query_embeddings, n_results, ids, filter)
+            found = search.neighbours(query_embeddings, n_results, ids, filter, max_distance)
             result = snapshot.query_result(found, include)
             return {
                 **search.steps,

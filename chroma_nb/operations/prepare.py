@@ -15,6 +15,7 @@ import numpy as np
 
 from chroma_nb.advice import notes_of
 from chroma_nb.by_label import beside_ids
+from chroma_nb.collection import space
 from chroma_nb.constraints import check_records, check_uris, collection_metadata
 from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
@@ -30,6 +31,7 @@ from chroma_nb.operations.validate import (
     validate_ids,
     validate_include,
     validate_lengths,
+    validate_max_distance,
     validate_metadata,
     validate_metadatas_of,
     validate_n_results,
@@ -167,6 +169,15 @@ def get(
     return requests.Get(*_place(context), ids=ids, filter=asked, limit=limit, offset=offset, include=fields)
 
 
+def count(context: CallContext, where: object, where_document: object, read_level: ReadLevel) -> requests.CountMatching:
+    """The request of ``collection.count`` with a filter."""
+    with _Call("count"):
+        asked = checked_filter(where, where_document)
+    if asked.known is None:
+        check_sendable(asked)
+    return requests.CountMatching(*_place(context), filter=asked, read_level=read_level)
+
+
 def query(
     context: CallContext,
     query_embeddings: object = None,
@@ -178,6 +189,7 @@ def query(
     where: object = None,
     where_document: object = None,
     include: Any = _QUERY_FIELDS,
+    max_distance: object = None,
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     asked = None
@@ -188,6 +200,7 @@ def query(
             asked = checked_filter(where, where_document)
         included = _asked_fields(context, include)
         validate_n_results(n_results)
+        farthest = None if max_distance is None else validate_max_distance(max_distance, space(context.model))
         rows = fields["embeddings"]
         if rows is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
@@ -205,6 +218,7 @@ def query(
         ids=None if ids is None else plain_tree(_texts(ids)),
         filter=asked,
         include=included,
+        max_distance=farthest,
     )
 
 

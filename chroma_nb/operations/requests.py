@@ -268,6 +268,14 @@ class Count(Given, CollectionRequest[int]):
 
 
 @dataclass(frozen=True)
+class CountMatching(Filtered[int]):
+    """How many records pass the filter."""
+
+    filter: Filter | None = None
+    read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
+
+
+@dataclass(frozen=True)
 class Get(Filtered[GetResult]):
     """``include`` never holds "data" (the client loads it); "data" in the result is None."""
 
@@ -280,13 +288,14 @@ class Get(Filtered[GetResult]):
 
 @dataclass(frozen=True)
 class Query(Filtered[QueryResult]):
-    """``query_embeddings`` is a float32 array of shape (queries, dimension)."""
+    """``query_embeddings`` is a float32 array of shape (queries, dimension). Nothing farther than ``max_distance``."""
 
     query_embeddings: Matrix
     n_results: int = 10
     ids: list[str] | None = None
     filter: Filter | None = None
     include: tuple[str, ...] = ("metadatas", "documents", "distances")
+    max_distance: float | None = None
 
 
 # --- What Chroma has in its cloud only ------------------------------------------------------------------

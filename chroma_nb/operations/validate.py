@@ -9,8 +9,10 @@ and goes along as a note.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, KeysView, ValuesView
 from itertools import chain
+from numbers import Real
 from operator import index
 from typing import Any, Final, TypedDict, TypeGuard, cast, overload
 from uuid import UUID
@@ -438,6 +440,25 @@ def validate_n_results(n_results: int) -> int:
     if (n_results if type(n_results) is int else plain(n_results)) <= 0:
         raise TypeError(f"Number of requested results {shown(n_results)}, cannot be negative, or zero.")
     return n_results
+
+
+def validate_max_distance(max_distance: object, space: str) -> float:
+    """ValueError unless a finite number, and one that a distance of the space can be.
+
+    >>> validate_max_distance(1, "l2")
+    1.0
+    """
+    kind = type(max_distance)
+    if not isinstance(max_distance, Real) or kind is bool:
+        raise ValueError(f"Expected max_distance to be a number, got {shown(max_distance)} ({kind.__name__})")
+    farthest = float(max_distance)
+    if not math.isfinite(farthest):
+        raise ValueError(f"Expected max_distance to be a finite number, got {farthest}; leave it out to ask for all")
+    if farthest < 0 and space != "ip":
+        raise ValueError(
+            f"Expected max_distance to be 0 or more, got {farthest}: no distance of the space {space!r} is negative"
+        )
+    return farthest
 
 
 # --- What the engine's calls take ---------------------------------------------------------------------------------

@@ -122,6 +122,7 @@ _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Update: _write,
     ops.Upsert: _write,
     ops.Delete: _delete,
+    ops.CountMatching: _filtered,
     ops.Get: _filtered,
     ops.Query: _query,
     ops.Search: _search,

@@ -161,7 +161,8 @@ COUNT: Final = under("count", int)
 SUCCESS: Final = under("success", bool)
 DELETED: Final = answer(lambda deleted: {"deleted": deleted}, lambda json: int((json or {}).get("deleted", 0)))
 BATCH_SIZE: Final = answer(
-    lambda size: {"max_batch_size": size, "supports_base64_encoding": True},
+    # The last is our own addition, for our own client; others pass it over.
+    lambda size: {"max_batch_size": size, "supports_base64_encoding": True, "supports_asking": True},
     lambda json: int(json.get("max_batch_size", -1)),
 )
 IDENTITY: Final = answer(_written_identity, _read_identity)

@@ -80,6 +80,12 @@ def _natural(name: str, value: object) -> int:
     return value
 
 
+def _finite_number(name: str, value: object) -> float:
+    if type(value) not in (int, float):
+        raise _wrong(name, "a number", value)
+    return float(value)  # type: ignore[arg-type]  # JSON knows no other numbers, and no NaN
+
+
 def _digits(name: str, value: str) -> int:
     """A number in the query string."""
     if not value.isascii() or not value.isdigit() or int(value) >= _U32:
@@ -304,6 +310,7 @@ _INCLUDABLE: Final = ("distances", "documents", "embeddings", "metadatas", "uris
 STRING: Final = Kind(_is(str, "a string"), _STRING)
 BOOL: Final = Kind(_is(bool, "a boolean"), {"type": "boolean"})
 NATURAL: Final = Kind(_natural, {"type": "integer", "format": "int32", "minimum": 0})
+FLOAT: Final = Kind(_finite_number, {"type": "number"})
 #: Where True is 1.
 NUMBER: Final = Kind(_natural, NATURAL.schema, lambda value, takes_base64: int(value))
 #: In the query string.

@@ -220,9 +220,29 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
 
     # --- Reading ---
 
-    async def count(self, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> int:
-        """How many records there are. ``read_level`` matters to a distributed server only."""
-        return await self._client._backend.handle(requests.Count(*self._place, read_level=read_level))
+    async def count(
+        self,
+        read_level: ReadLevel = ReadLevel.INDEX_AND_WAL,
+        *,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+    ) -> int:
+        """How many records there are, or how many pass the filters, which is ours and not Chroma's.
+
+        ``read_level`` matters to a distributed server only. Raises ValueError or InvalidArgumentError for a filter
+        that means nothing, NotFoundError when the collection was deleted.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     birds.count(), birds.count(where={"g": {"$lt": 100}})
+        (2, 1)
+        """
+        if where is None and where_document is None:
+            return await self._client._backend.handle(requests.Count(*self._place, read_level=read_level))
+        request = await blocking.run(prepare.count, self._context, where, where_document, read_level)
+        return await self._client._backend.handle(request)
 
     async def get(
         self,
@@ -275,12 +295,16 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents", "distances"],  # noqa: B006  # Chroma's default; never changed
+        *,
+        max_distance: float | None = None,
     ) -> QueryResult:
         """The nearest records to each query, nearest first, among those with these ids that pass the filters.
 
         Queries are vectors, or texts, images or uris to be embedded; one kind of them. A dict of lists with one
         list per query: ``result["ids"][0]`` are the ids nearest to the first. Fewer than ``n_results`` where there
         are fewer. Distances are squared for the space "l2", 1 - cosine, or 1 - inner product.
+
+        Beyond Chroma's: ``max_distance`` leaves out what is farther, of every query.
 
         Raises ValueError for arguments that do not fit, TypeError for ``n_results`` below 1, InvalidArgumentError
         for vectors of another dimension than the collection's and for a filter that means nothing, NotFoundError
@@ -306,6 +330,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             where,
             where_document,
             include,
+            max_distance,
         )
         result = await self._client._backend.handle(request)
         result.where_document = where_document

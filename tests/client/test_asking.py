@@ -1,0 +1,96 @@
+"""Asking without fetching: what our collections answer besides Chroma's calls, the same over every place.
+
+Of a real Chroma's server the answers are made on the client's side, of pages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+METADATAS = [
+    {"g": 9, "name": "wren", "sings": True},
+    {"g": 500, "name": "crow", "sings": False},
+    {"g": 20.5, "name": "robin"},
+    None,
+    {"name": "owl"},
+]
+DOCUMENTS = ["small and brown", "black", "red and brown", None, "brown, at night"]
+IDS = list("abcde")
+
+
+@pytest.fixture
+def birds(client: Any) -> Any:
+    made = client.create_collection("birds", embedding_function=None, configuration={"hnsw": {"space": "l2"}})
+    made.add(ids=IDS, embeddings=np.eye(5) * [1, 2, 3, 4, 5], metadatas=METADATAS, documents=DOCUMENTS)
+    return made
+
+
+# --- count ---------------------------------------------------------------------------------------------------
+def test_count_says_how_many_records_a_filter_finds(birds: Any) -> None:
+    assert birds.count() == 5
+    assert birds.count(where={"g": {"$gt": 10}}) == 2
+    assert birds.count(where_document={"$contains": "brown"}) == 3
+    assert birds.count(where={"name": {"$ne": "owl"}}, where_document={"$contains": "brown"}) == 2
+    assert birds.count(where={"name": "nobody"}) == 0
+
+
+def test_count_refuses_the_filters_that_get_refuses(birds: Any) -> None:
+    for wrong in ({}, {"g": {"$near": 1}}, {"g": None}, {"a": 1, "b": 2}, "g"):
+        with pytest.raises(ValueError, match=r"^Expected .* in get\.") as of_get:
+            birds.get(where=wrong)
+        with pytest.raises(ValueError, match=r"^Expected .* in count\.") as of_count:
+            birds.count(where=wrong)
+        assert str(of_count.value) == str(of_get.value).replace("in get.", "in count.")
+
+
+# --- query: no farther than ------------------------------------------------------------------------------------
+def test_query_leaves_out_what_is_farther_than_max_distance(birds: Any) -> None:
+    queries = [[1, 0, 0, 0, 0], [0, 2, 0, 0, 0], [9, 9, 9, 9, 9]]
+
+    near = birds.query(query_embeddings=queries, n_results=3, max_distance=5)
+
+    assert near["ids"] == [["a", "b"], ["b", "a"], []]
+    assert near["distances"] == [[0.0, 5.0], [0.0, 5.0], []]  # what is just as far stays
+    assert near["documents"] == [["small and brown", "black"], ["black", "small and brown"], []]
+    assert near["included"] == ["metadatas", "documents", "distances"]
+    assert birds.query(query_embeddings=queries, n_results=1, max_distance=5)["ids"] == [["a"], ["b"], []]
+
+
+def test_what_is_included_is_what_was_asked_for(birds: Any) -> None:
+    near = birds.query(query_embeddings=[[1, 0, 0, 0, 0], [9] * 5], include=["embeddings"], max_distance=0.5)
+
+    assert (near["ids"], near["distances"], near["documents"]) == ([["a"], []], None, None)
+    assert near["included"] == ["embeddings"]
+    assert np.array_equal(near["embeddings"][0], [[1, 0, 0, 0, 0]])
+    assert len(near["embeddings"][1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("near", "Expected max_distance to be a number, got near"),
+        (True, "Expected max_distance to be a number, got True"),
+        ([0.4], "Expected max_distance to be a number"),
+        (float("nan"), "Expected max_distance to be a finite number, got nan"),
+        (float("inf"), "Expected max_distance to be a finite number, got inf"),
+        (-0.1, "Expected max_distance to be 0 or more, got -0.1"),
+    ],
+)
+def test_a_max_distance_that_is_none_is_refused(birds: Any, wrong: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        birds.query(query_embeddings=[[1, 0, 0, 0, 0]], max_distance=wrong)
+
+
+def test_an_inner_product_may_be_beyond_any_distance_of_zero(client: Any) -> None:
+    products = client.create_collection("products", embedding_function=None, configuration={"hnsw": {"space": "ip"}})
+    products.add(ids=["a", "b"], embeddings=[[1, 0], [3, 0]])
+
+    assert products.query(query_embeddings=[[1, 0]], max_distance=-1)["ids"] == [["b"]]
+
+
+def test_numbers_of_numpy_are_distances(birds: Any) -> None:
+    for one in (np.float32(0.5), np.float64(0.5), np.int64(0), 0):
+        assert birds.query(query_embeddings=[[1, 0, 0, 0, 0]], max_distance=one)["ids"] == [["a"]]
