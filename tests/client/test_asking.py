@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chroma_nb import K, Knn, Search
+from chroma_nb.errors import InvalidArgumentError
+
 METADATAS = [
     {"g": 9, "name": "wren", "sings": True},
     {"g": 500, "name": "crow", "sings": False},
@@ -94,3 +97,78 @@ def test_an_inner_product_may_be_beyond_any_distance_of_zero(client: Any) -> Non
 def test_numbers_of_numpy_are_distances(birds: Any) -> None:
     for one in (np.float32(0.5), np.float64(0.5), np.int64(0), 0):
         assert birds.query(query_embeddings=[[1, 0, 0, 0, 0]], max_distance=one)["ids"] == [["a"]]
+
+
+# --- $exists -------------------------------------------------------------------------------------------------
+@pytest.fixture
+def ours(birds: Any, request: pytest.FixtureRequest) -> Any:
+    """The birds, of a place that is ours: Chroma's server knows no $exists."""
+    if "chroma]" in request.node.name:
+        pytest.skip("Chroma's server refuses $exists, see the test of that")
+    return birds
+
+
+def test_a_filter_may_ask_whether_a_record_has_a_key(ours: Any) -> None:
+    has, lacks = {"g": {"$exists": True}}, {"g": {"$exists": False}}
+
+    assert ours.get(where=has)["ids"] == list("abc")
+    assert ours.get(where=lacks)["ids"] == list("de")
+    assert ours.count(where={"$and": [lacks, {"name": {"$exists": True}}]}) == 1
+    assert ours.query(query_embeddings=[[0, 0, 0, 0, 1]], where=lacks)["ids"] == [["e", "d"]]
+    found = ours.search(Search(where=K("g").exists(False), rank=Knn([0, 0, 0, 0, 1])))
+    assert found["ids"] == [["e", "d"]]
+    assert ours.get(where={"#document": {"$exists": False}})["ids"] == ["d"]
+    ours.delete(where=lacks)
+    assert ours.get()["ids"] == list("abc")
+
+
+def test_a_key_that_was_taken_away_is_not_there(ours: Any) -> None:
+    assert ours.count(where={"g": {"$exists": True}}) == 3
+    ours.update(ids=["a", "d"], metadatas=[{"g": None}, {"g": ["list", "of", "texts"]}])
+    assert ours.get(where={"g": {"$exists": True}})["ids"] == list("bcd")
+
+
+def test_exists_takes_true_or_false(ours: Any) -> None:
+    for wrong in ("yes", 1, None, [True]):
+        with pytest.raises(ValueError, match=r"Expected operand value to be a bool for operator \$exists, got"):
+            ours.get(where={"g": {"$exists": wrong}})
+    with pytest.raises(TypeError, match=r"\$exists requires a bool, got str"):
+        Search(where={"g": {"$exists": "yes"}})
+
+
+def test_exists_is_sent_and_written_as_it_was() -> None:
+    assert K("g").exists().to_dict() == {"g": {"$exists": True}}
+    assert Search(where={"g": {"$exists": False}}).to_dict()["filter"] == {"g": {"$exists": False}}
+
+
+@pytest.mark.parametrize("client", ["chroma"], indirect=True)
+def test_a_server_of_chromas_refuses_exists_in_its_own_words(birds: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="Invalid where clause"):
+        birds.get(where={"g": {"$exists": True}})
+
+
+def test_sentences_of_chromas_name_chromas_operators_alone(birds: Any) -> None:
+    with pytest.raises(ValueError, match=r"operator to be one of .*, \$not_contains, got \$near in get\.$"):
+        birds.get(where={"g": {"$near": 1}})
+
+
+# --- What Chroma allows of texts in metadata ----------------------------------------------------------------------
+def test_search_asks_texts_of_metadata_no_more_than_get_does(ours: Any) -> None:
+    """Chroma's where_parsing.rs: $contains looks into lists, $regex and its opposite ask the document alone."""
+    ours.add(ids=["f"], embeddings=[[1] * 5], metadatas=[{"name": ["wren", "finch"]}])
+
+    for found in (
+        ours.get(where={"name": {"$contains": "wren"}})["ids"],
+        ours.search(Search(where=K("name").contains("wren")))["ids"][0],
+    ):
+        assert found == ["f"]
+    with pytest.raises(InvalidArgumentError, match="Invalid where clause"):
+        ours.search(Search(where=K("name").regex("^w")))
+    with pytest.raises(InvalidArgumentError, match="Invalid where clause"):
+        ours.search(Search(where=K("name") > "w"))
+    for wrong in ({"name": {"$regex": "^w"}}, {"name": {"$gt": "w"}}):
+        for call in (ours.get, ours.delete, ours.count):
+            with pytest.raises(ValueError, match=r"^Expected "):
+                call(where=wrong)
+        with pytest.raises(ValueError, match=r"^Expected "):
+            ours.query(query_embeddings=[[1] * 5], where=wrong)
