@@ -47,6 +47,19 @@ class _Result(dict[str, Any]):
 class GetResult(_Result):
     """The result of ``get`` and ``peek``: ids and, per ``include``, one list per field."""
 
+    def at(self, places: Sequence[int]) -> GetResult:
+        """The records in these places, in this order.
+
+        >>> GetResult(ids=["a", "b"], documents=["one", "two"], metadatas=None, included=["documents"]).at([1])
+        {'ids': ['b'], 'documents': ['two'], 'metadatas': None, 'included': ['documents']}
+        """
+        return GetResult(
+            {
+                field: values if field == "included" or values is None else _picked(values, places)
+                for field, values in self.items()
+            }
+        )
+
 
 class QueryResult(_Result):
     """The result of ``query``: as GetResult, with one list per query, and distances."""

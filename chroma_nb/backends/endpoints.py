@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from chroma_nb import constraints
@@ -226,6 +227,8 @@ def _count_matching(engine: Engine, request: r.CountMatching) -> int:
 def _get(engine: Engine, request: r.Get | r.GetAsStored) -> GetResult | Columns:
     """The answer of a get, in Chroma's form or as columns for a table."""
     get, ask = (request.get, engine.get_as_stored) if isinstance(request, r.GetAsStored) else (request, engine.get)
+    if get.order is not None:
+        ask = partial(engine.get, order=get.order)
     ids, limit, offset = get.ids, get.limit, get.offset
     return ask(
         get.collection_id,
@@ -445,7 +448,9 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
                 Field("limit", fields.NATURAL),
                 Field("offset", fields.NATURAL),
                 Field("include", fields.INCLUDE, default=("metadatas", "documents")),
+                Field("order_by", fields.ORDER, null=False, attribute="order"),
             ),
+            ours=lambda request: request.order is not None,
         ),
     ),
     r.Query: Endpoint(

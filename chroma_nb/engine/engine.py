@@ -25,6 +25,7 @@ from chroma_nb.constraints import (
     check_records,
     check_tenant_name,
 )
+from chroma_nb.engine.filters.ordering import ordered
 from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.locks import is_network_mount
 from chroma_nb.engine.memory import part
@@ -47,6 +48,7 @@ from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
 from chroma_nb.query.conditions import Where
+from chroma_nb.query.ordering import Order
 from chroma_nb.query.search import Search as AskedSearch
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, QueryResult, SearchResult
@@ -434,14 +436,19 @@ class Engine:
         limit: int | None,
         offset: int | None,
         include: Sequence[str],
+        order: Order | None = None,
     ) -> GetResult:
-        """Records in get() order: by first insertion."""
+        """Records in get() order, by first insertion, or in another, within which ``limit`` and ``offset`` count."""
 
         def operation(snapshot: Snapshot) -> GetResult:
             _check_filter(filter, snapshot.row)
-            return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
+            if order is None:
+                return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
+            rows = ordered(snapshot, select(snapshot, ids, filter, None), order)[offset or 0 :]
+            return snapshot.get_result_of(rows[:limit], include)
 
-        return self.transactions.read_collection(collection_id, operation, part=_part(ids, filter, limit, offset or 0))
+        few = _part(ids, filter, limit, offset or 0) if order is None else None
+        return self.transactions.read_collection(collection_id, operation, part=few)
 
     def get_as_stored(
         self,

@@ -35,6 +35,7 @@ from chroma_nb.operations.validate import (
     validate_metadata,
     validate_metadatas_of,
     validate_n_results,
+    validate_order,
     validate_record_set_for_embedding,
 )
 from chroma_nb.plain import DEEPEST, PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
@@ -154,19 +155,27 @@ def get(
     offset: Any = None,
     where_document: Any = None,
     include: Any = _GET_FIELDS,
+    order_by: Any = None,
+    descending: Any = False,
 ) -> requests.Get:
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
-    asked = None
+    asked = order = None
     with _Call("get"):
         ids = _ids(ids)
         if where is not None or where_document is not None:
             asked = checked_filter(where, where_document)
         fields = _asked_fields(context, include, getting=True)
+        if order_by is not None:
+            order = validate_order(order_by, descending)
+        elif descending is not False:
+            raise ValueError("Expected order_by with descending: say by which key records are ordered")
     if asked is not None and asked.known is None:
         check_sendable(asked)
     if limit is not None or offset is not None:
         limit, offset = plain(limit), plain(offset)
-    return requests.Get(*_place(context), ids=ids, filter=asked, limit=limit, offset=offset, include=fields)
+    return requests.Get(
+        *_place(context), ids=ids, filter=asked, limit=limit, offset=offset, include=fields, order=order
+    )
 
 
 def count(context: CallContext, where: object, where_document: object, read_level: ReadLevel) -> requests.CountMatching:

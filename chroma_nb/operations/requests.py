@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 
 from chroma_nb.plain import PLAIN, plain, plain_tree
+from chroma_nb.query.ordering import Order
 from chroma_nb.query.parsing import Filter
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
@@ -277,13 +278,14 @@ class CountMatching(Filtered[int]):
 
 @dataclass(frozen=True)
 class Get(Filtered[GetResult]):
-    """``include`` never holds "data" (the client loads it); "data" in the result is None."""
+    """``include`` never holds "data" (the client loads it); "data" in the result is None. No ``order``: as added."""
 
     ids: list[str] | None = None
     filter: Filter | None = None
     limit: int | None = None
     offset: int | None = None
     include: tuple[str, ...] = ("metadatas", "documents")
+    order: Order | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from chroma_nb.constraints import DOCUMENT_KEY, occurring_twice, repeated
 from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
 from chroma_nb.errors import InvalidArgumentError, refused
 from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
+from chroma_nb.query.conditions import Key, name_of
+from chroma_nb.query.ordering import FIELDS, Order
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
     TYPE_KEY,
@@ -440,6 +442,20 @@ def validate_n_results(n_results: int) -> int:
     if (n_results if type(n_results) is int else plain(n_results)) <= 0:
         raise TypeError(f"Number of requested results {shown(n_results)}, cannot be negative, or zero.")
     return n_results
+
+
+def validate_order(order_by: object, descending: object) -> Order:
+    """The order; ValueError unless by a metadata key, "#id" or "#document".
+
+    >>> validate_order("year", True)
+    Order(key='year', descending=True)
+    """
+    key = name_of(order_by) if isinstance(order_by, Key) else plain(order_by)
+    if type(key) is not str or not key or (key.startswith("#") and key not in FIELDS):
+        raise ValueError(f"Expected order_by to be a metadata key, '#id' or '#document', got {shown(key, show=repr)}")
+    if type(descending) is not bool:
+        raise ValueError(f"Expected descending to be True or False, got {shown(descending, show=repr)}")
+    return Order(key, descending)
 
 
 def validate_max_distance(max_distance: object, space: str) -> float:

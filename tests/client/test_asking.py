@@ -172,3 +172,67 @@ def test_search_asks_texts_of_metadata_no_more_than_get_does(ours: Any) -> None:
                 call(where=wrong)
         with pytest.raises(ValueError, match=r"^Expected "):
             ours.query(query_embeddings=[[1] * 5], where=wrong)
+
+
+# --- get: ordered ----------------------------------------------------------------------------------------------
+MIXED = [
+    {"k": True},
+    {"k": "b"},
+    {"k": 2},
+    None,
+    {"k": "a"},
+    {"k": 1.5},
+    {"k": False},
+    {"k": 2.0},
+    {"k": ["a", "b"]},
+    {"other": 1},
+    {"k": -3},
+]
+
+
+@pytest.fixture
+def mixed(client: Any) -> Any:
+    made = client.create_collection("mixed", embedding_function=None)
+    ids = list("qwertyuiopa")
+    made.add(ids=ids, embeddings=[[n] for n in range(11)], metadatas=MIXED, documents=["é", "b", None, "B", *ids[4:]])
+    return made
+
+
+def test_get_orders_by_a_key_numbers_before_texts_before_booleans(mixed: Any) -> None:
+    assert mixed.get(order_by="k")["ids"] == ["a", "y", "e", "i", "t", "w", "u", "q", *"rop"]
+    assert mixed.get(order_by="k", descending=True)["ids"] == ["q", "u", "w", "t", "e", "i", "y", "a", *"rop"]
+    assert mixed.get(order_by=K("k"), limit=2, offset=1)["ids"] == ["y", "e"]
+    assert mixed.get(order_by="k", where={"k": {"$gt": 1}}, descending=True, limit=2)["ids"] == ["e", "i"]
+    assert mixed.get(order_by="nobody has it")["ids"] == list("qwertyuiopa")
+    assert mixed.get(order_by="k", offset=50)["ids"] == []
+    assert mixed.get(order_by="k", limit=0)["ids"] == []
+
+
+def test_get_orders_by_id_and_by_document(mixed: Any) -> None:
+    assert mixed.get(order_by="#id")["ids"] == sorted("qwertyuiopa")
+    assert mixed.get(order_by="#id", descending=True, limit=1)["ids"] == ["y"]
+    assert mixed.get(order_by="#document", limit=3)["documents"] == ["B", "a", "b"]
+    assert mixed.get(order_by="#document", descending=True, limit=1)["documents"] == ["é"]
+    assert mixed.get(order_by="#document")["ids"][-1] == "e"  # which has none
+
+
+def test_the_fields_go_with_their_records(mixed: Any) -> None:
+    everything = ["metadatas", "documents", "embeddings", "uris"]
+    found = mixed.get(ids=["y", "q", "e", "nobody"], order_by="k", include=everything)
+
+    assert (found["ids"], found["included"]) == (["y", "e", "q"], everything)
+    assert found["metadatas"] == [{"k": 1.5}, {"k": 2}, {"k": True}]
+    assert found["documents"] == ["y", None, "é"]
+    assert found["embeddings"].tolist() == [[5], [2], [0]]
+    only_ids = mixed.get(order_by="k", include=[])
+    assert (only_ids["ids"][0], only_ids["metadatas"], only_ids["embeddings"]) == ("a", None, None)
+
+
+@pytest.mark.parametrize("wrong", ["", "#embedding", "#score", 7, ["k"], b"k"])
+def test_what_cannot_order_is_refused(mixed: Any, wrong: Any) -> None:
+    with pytest.raises(ValueError, match="Expected order_by to be a metadata key, '#id' or '#document', got "):
+        mixed.get(order_by=wrong)
+    with pytest.raises(ValueError, match="Expected descending to be True or False, got 'down'"):
+        mixed.get(order_by="k", descending="down")
+    with pytest.raises(ValueError, match="Expected order_by with descending"):
+        mixed.get(descending=True)

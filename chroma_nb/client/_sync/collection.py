@@ -17,6 +17,7 @@ from chroma_nb.client.collection_common import CollectionCommon
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import CallContext
+from chroma_nb.query.conditions import Key
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.tables.kinds import is_frame
@@ -254,12 +255,19 @@ class Collection(CollectionCommon[Server], Frames, Files):
         offset: int | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents"],  # noqa: B006  # Chroma's default; it is never changed
+        *,
+        order_by: Key | str | None = None,
+        descending: bool = False,
     ) -> GetResult:
         """The records with these ids that pass the filters, all of them by default, in the order they were added.
 
         A dict of lists, one entry per record; what ``include`` does not name (of "embeddings", "metadatas",
         "documents", "uris", "data") is None. ``embeddings`` is an array of shape (records, dimension). Ids that are
         not there are left out. ``limit`` and ``offset`` count what passed the filters.
+
+        Beyond Chroma's: ``order_by`` names a metadata key, "#id" or "#document", by which the records are ordered
+        before ``limit`` and ``offset`` count: numbers, then texts, then booleans, with ``descending`` the other way
+        round. Records without such a value come last both ways, equal ones in the order they were added.
 
         Raises ValueError for arguments that do not fit, InvalidArgumentError for a filter that means nothing,
         NotFoundError when the collection was deleted.
@@ -272,7 +280,9 @@ class Collection(CollectionCommon[Server], Frames, Files):
         array([[1., 0.]])
         """
         context = self._context
-        request = prepare.get(context, ids, where, limit, offset, where_document, include)
+        request = prepare.get(
+            context, ids, where, limit, offset, where_document, include, order_by, descending
+        )
         result = self._client._backend.handle(request)
         result.where_document = where_document
         return self._with_data(result, include) if "data" in include else result

@@ -124,6 +124,13 @@ class Snapshot:
             metadatas=texts.get("metadata"),
         )
 
+    def get_result_of(self, rows: Ints, include: Sequence[str]) -> GetResult:
+        """As ``get_result``, of rows in any order, which it keeps."""
+        ascending = np.argsort(rows)
+        places = np.empty(len(rows), np.int64)
+        places[ascending] = np.arange(len(rows))
+        return self.get_result(rows[ascending], include).at(places.tolist())
+
     def columns_as_stored(self, rows: Ints, include: Sequence[str]) -> types.Columns:
         """As ``get_result``, for tables: metadata as ``StoredMetadatas``, vectors as the float32 they are.
 

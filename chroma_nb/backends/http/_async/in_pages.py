@@ -6,14 +6,18 @@ between two pages may be met twice or not at all, as in any reading by pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Final, Protocol, TypeVar
 
+import numpy as np
+
 from chroma_nb.operations import requests as ops
+from chroma_nb.operations import validate
 from chroma_nb.operations.requests import Request
-from chroma_nb.paging import Cursor
-from chroma_nb.results import QueryResult
+from chroma_nb.paging import IDS_PER_CALL, Cursor, slices
+from chroma_nb.results import GetResult, QueryResult
 
 R = TypeVar("R")
 #: Records of one page.
@@ -35,12 +39,7 @@ async def answer(request: Request[R], server: AsyncServer) -> R:
 
 
 async def _count(request: ops.CountMatching, server: AsyncServer) -> int:
-    count, cursor = 0, Cursor(PAGE)
-    for limit, offset in cursor:
-        page = await server.ask(_get(request, limit=limit, offset=offset))
-        cursor.passed(len(page["ids"]))
-        count += len(page["ids"])
-    return count
+    return sum(len(page["ids"]) for page in await _pages(request, (), server))
 
 
 async def _query(request: ops.Query, server: AsyncServer) -> QueryResult:
@@ -48,6 +47,56 @@ async def _query(request: ops.Query, server: AsyncServer) -> QueryResult:
     asked = include if "distances" in include else (*include, "distances")
     result = await server.ask(replace(request, include=asked, max_distance=None))
     return result if most is None else result.within(most, include)
+
+
+async def _ordered(request: ops.Get, server: AsyncServer) -> GetResult:
+    order, ids = request.order, request.ids
+    if order is None:
+        return await server.ask(request)
+    limit, offset = validate.check_limit(request.limit), validate.check_limit(request.offset, "offset") or 0
+    pages = (
+        await _pages(request, order.include, server)
+        if ids is None
+        else [await server.ask(replace(request, include=order.include, limit=None, offset=None, order=None))]
+    )
+    known = _joined(pages)
+    chosen = order.places(known["ids"], known["metadatas"], known["documents"])[offset:][:limit]
+    return await _fetched([known["ids"][place] for place in chosen], request, request.include, server)
+
+
+async def _pages(request: ops.Filtered[Any], include: tuple[str, ...], server: AsyncServer) -> list[GetResult]:
+    """All records that the filter of ``request`` leaves."""
+    pages, cursor = [], Cursor(PAGE)
+    for limit, offset in cursor:
+        pages.append(await server.ask(_get(request, limit=limit, offset=offset, include=include)))
+        cursor.passed(len(pages[-1]["ids"]))
+    return pages
+
+
+async def _fetched(
+    ids: Sequence[str], request: ops.Filtered[Any], include: tuple[str, ...], server: AsyncServer
+) -> GetResult:
+    """The records of these ids, in this order; without those that were deleted meanwhile."""
+    place = request.collection_id, request.tenant, request.database
+    parts = [await server.ask(ops.Get(*place, ids=part, include=include)) for part in slices(ids, IDS_PER_CALL)]
+    found = _joined(parts) if parts else await server.ask(_get(request, include=include, limit=0))
+    place_of = {id_: place for place, id_ in enumerate(found["ids"])}
+    return found.at([place_of[id_] for id_ in ids if id_ in place_of])
+
+
+def _joined(pages: Sequence[GetResult]) -> GetResult:
+    """The records of all pages, of which there is one at least."""
+    filled = [page for page in pages if page["ids"]] or pages[:1]
+    return GetResult(
+        {
+            field: value if value is None or field == "included" else _chained([page[field] for page in filled])
+            for field, value in filled[0].items()
+        }
+    )
+
+
+def _chained(values: Sequence[Any]) -> Any:
+    return np.concatenate(values) if isinstance(values[0], np.ndarray) else list(chain.from_iterable(values))
 
 
 def _get(request: ops.Filtered[Any], *, include: tuple[str, ...] = (), **changes: Any) -> ops.Get:
@@ -58,5 +107,6 @@ def _get(request: ops.Filtered[Any], *, include: tuple[str, ...] = (), **changes
 
 _ANSWERS: Final[dict[type, Callable[[Any, AsyncServer], Any]]] = {
     ops.CountMatching: _count,
+    ops.Get: _ordered,
     ops.Query: _query,
 }
