@@ -7,7 +7,7 @@ HTML is made in ``display/``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -74,13 +74,28 @@ class QueryResult(_Result):
             [place for place, distance in enumerate(of_query) if distance is not None and distance <= max_distance]
             for of_query in self["distances"]
         ]
-        fields = {field: lists for field, lists in self.items() if field != "included"}
-        cut = {
-            field: lists and [_picked(one, places) for one, places in zip(lists, near, strict=True)]
-            for field, lists in fields.items()
-        }
-        distances = cut["distances"] if "distances" in include else None
-        return QueryResult(cut | {"distances": distances, "included": list(include)})
+        cut = self._at(near)
+        return QueryResult(
+            cut | {"distances": cut["distances"] if "distances" in include else None, "included": list(include)}
+        )
+
+    def without(self, ids: Collection[str], n_results: int) -> QueryResult:
+        """The first ``n_results`` of each query that are none of ``ids``.
+
+        >>> QueryResult(ids=[["a", "b", "c"]], distances=[[0.1, 0.5, 0.6]], included=[]).without({"a"}, 1)
+        {'ids': [['b']], 'distances': [[0.5]], 'included': []}
+        """
+        kept = [[place for place, id_ in enumerate(of_query) if id_ not in ids] for of_query in self["ids"]]
+        return self._at([places[:n_results] for places in kept])
+
+    def _at(self, places: Sequence[Sequence[int]]) -> QueryResult:
+        """For each query what stands in these places."""
+        return QueryResult(
+            {
+                field: lists if field == "included" or not lists else list(map(_picked, lists, places))
+                for field, lists in self.items()
+            }
+        )
 
 
 def _picked(values: Any, places: Sequence[int]) -> Any:

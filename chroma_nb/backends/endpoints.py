@@ -254,6 +254,19 @@ def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
     )
 
 
+def _query_like(engine: Engine, request: r.QueryLike) -> QueryResult:
+    return engine.query_like(
+        request.collection_id,
+        request.like,
+        request.unlike,
+        validate.check_limit(request.n_results, "n_results"),
+        _checked_ids(request.ids),
+        None if request.filter is None else request.filter.condition,
+        request.include,
+        request.max_distance,
+    )
+
+
 def _search(engine: Engine, request: r.Search) -> SearchResult:
     try:
         searches = list(map(Search.sent, request.searches))
@@ -473,6 +486,23 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     r.CountMatching: Endpoint(
         _count_matching,
         Route("POST", COLLECTION + "/count", answers.NUMBER, Body(*_WHERE), query=Body(_LEVEL), ours=_always),
+    ),
+    r.QueryLike: Endpoint(
+        _query_like,
+        Route(
+            "POST",
+            COLLECTION + "/query_like",
+            answers.QUERY,
+            Body(
+                Field("like", fields.STRINGS, default=()),
+                Field("unlike", fields.STRINGS, default=()),
+                Field("n_results", fields.NUMBER, default=10),
+                *_FILTER,
+                Field("include", fields.INCLUDE, default=("metadatas", "documents", "distances")),
+                Field("max_distance", fields.FLOAT, null=False),
+            ),
+            ours=_always,
+        ),
     ),
     # What Chroma has in its cloud only
     r.Search: Endpoint(

@@ -25,6 +25,7 @@ from chroma_nb.constraints import (
     check_records,
     check_tenant_name,
 )
+from chroma_nb.embeddings import vector_like
 from chroma_nb.engine.filters.ordering import ordered
 from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.locks import is_network_mount
@@ -483,6 +484,30 @@ class Engine:
             _check_filter(filter, snapshot.row)
             found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter, max_distance)
             result = snapshot.query_result(found, include)
+            self.builder.consider(snapshot.row, snapshot.memory)
+            return result
+
+        return self.transactions.read_collection(collection_id, operation, GETTING)
+
+    def query_like(
+        self,
+        collection_id: UUID,
+        like: Sequence[str],
+        unlike: Sequence[str],
+        n_results: int,
+        ids: Sequence[str] | None,
+        filter: Where | None,
+        include: Sequence[str],
+        max_distance: float | None = None,
+    ) -> QueryResult:
+        """The records nearest to some, away from others, none of which is in the result; see ``vector_like``."""
+        named = dict.fromkeys([*like, *unlike])
+
+        def operation(snapshot: Snapshot) -> QueryResult:
+            _check_filter(filter, snapshot.row)
+            query = vector_like(snapshot.vectors_of(named), like, unlike)
+            found = Search(snapshot).neighbours(query, n_results + len(named), ids, filter, max_distance)
+            result = snapshot.query_result(found, include).without(named, n_results)
             self.builder.consider(snapshot.row, snapshot.memory)
             return result
 

@@ -231,6 +231,48 @@ def query(
     )
 
 
+def query_like(
+    context: CallContext,
+    like: Any,
+    unlike: Any,
+    queries: Sequence[object],
+    ids: object = None,
+    n_results: int = 10,
+    where: object = None,
+    where_document: object = None,
+    include: Any = _QUERY_FIELDS,
+    max_distance: object = None,
+) -> requests.QueryLike:
+    """The request of ``collection.query`` with ``like`` or ``unlike``; ``queries`` are its other kinds of queries."""
+    asked = None
+    of_space = space(context.model)
+    with _Call("query"):
+        if any(query is not None for query in queries):
+            raise ValueError("Expected like and unlike, or query embeddings, texts, images or uris, got both")
+        wanted, unwanted = _ids(like) or [], _ids(unlike) or []
+        if not wanted and of_space == "l2":
+            raise ValueError(
+                "Expected like beside unlike: in the space 'l2' nothing is the opposite of a vector, as it is by angle"
+            )
+        if where is not None or where_document is not None:
+            asked = checked_filter(where, where_document)
+        included = _asked_fields(context, include)
+        validate_n_results(n_results)
+        farthest = None if max_distance is None else validate_max_distance(max_distance, of_space)
+    if asked is not None and asked.known is None:
+        check_sendable(asked)
+    return requests.QueryLike(
+        *_place(context),
+        like=wanted,
+        unlike=unwanted,
+        n_results=plain(n_results),
+        ids=None if ids is None else plain_tree(_texts(ids)),
+        filter=asked,
+        include=included,
+        max_distance=farthest,
+    )
+
+
 def checked(call: str, records: Records) -> Records:
     """The records of a table or a file, checked as the arguments of ``call``; vectors may be missing."""
     documents = _list(records.documents)

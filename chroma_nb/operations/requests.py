@@ -300,6 +300,19 @@ class Query(Filtered[QueryResult]):
     max_distance: float | None = None
 
 
+@dataclass(frozen=True)
+class QueryLike(Filtered[QueryResult]):
+    """The neighbours of records: the query is the mean vector of ``like``, away from that of ``unlike``."""
+
+    like: list[str]
+    unlike: list[str]
+    n_results: int = 10
+    ids: list[str] | None = None
+    filter: Filter | None = None
+    include: tuple[str, ...] = ("metadatas", "documents", "distances")
+    max_distance: float | None = None
+
+
 # --- What Chroma has in its cloud only ------------------------------------------------------------------
 @dataclass(frozen=True)
 class Search(Given, CollectionRequest[SearchResult]):

@@ -69,13 +69,24 @@ def _delete(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
 
 
 def _query(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
-    vectors, wanted = values["query_embeddings"], values["n_results"]
+    vectors = values["query_embeddings"]
     if not len(vectors):
         raise errors.InvalidArgumentError("Expected at least one query embedding, got an empty list")
-    if len(vectors) * wanted > context.limits.result_rows:
+    return _nearest(kind, values, context, len(vectors))
+
+
+def _query_like(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
+    if not (values["like"] or values["unlike"]):
+        raise errors.InvalidArgumentError("Expected like or unlike to name a record, got none")
+    return _nearest(kind, values, context, 1)
+
+
+def _nearest(kind: Kind, values: Values, context: Context, queries: int) -> ops.AnyRequest:
+    wanted = values["n_results"]
+    if queries * wanted > context.limits.result_rows:
         # Many callers ask for "all" with a huge number: what counts is what there is.
         wanted = max(1, min(wanted, context.backend.handle(ops.Count(**_place(values)))))
-        check_result_rows(len(vectors), wanted, context.limits)
+        check_result_rows(queries, wanted, context.limits)
     return _filtered(kind, values | {"n_results": wanted}, context)
 
 
@@ -125,5 +136,6 @@ _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.CountMatching: _filtered,
     ops.Get: _filtered,
     ops.Query: _query,
+    ops.QueryLike: _query_like,
     ops.Search: _search,
 }

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chroma_nb import K, Knn, Search
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
 
 METADATAS = [
     {"g": 9, "name": "wren", "sings": True},
@@ -236,3 +236,64 @@ def test_what_cannot_order_is_refused(mixed: Any, wrong: Any) -> None:
         mixed.get(order_by="k", descending="down")
     with pytest.raises(ValueError, match="Expected order_by with descending"):
         mixed.get(descending=True)
+
+
+# --- query: like and unlike ---------------------------------------------------------------------------------------
+@pytest.fixture(params=["l2", "cosine", "ip"])
+def points(client: Any, request: pytest.FixtureRequest) -> Any:
+    made = client.create_collection("points", embedding_function=None, configuration={"hnsw": {"space": request.param}})
+    made.add(ids=list("abcdefgh"), embeddings=POINTS, metadatas=[{"even": n % 2 == 0} for n in range(8)])
+    return made
+
+
+POINTS = np.random.default_rng(1).normal(size=(8, 3)).astype(np.float32).astype(np.float64)
+
+
+def test_neighbours_of_records_are_those_of_their_mean_without_themselves(points: Any) -> None:
+    mean = POINTS[:2].mean(axis=0)
+    theirs = points.query(query_embeddings=[mean], n_results=8)
+    found = points.query(like=["a", "b"], n_results=3)
+
+    assert found["ids"] == [[id_ for id_ in theirs["ids"][0] if id_ not in "ab"][:3]]
+    assert found["distances"][0] == pytest.approx(
+        [theirs["distances"][0][theirs["ids"][0].index(id_)] for id_ in found["ids"][0]], abs=1e-5
+    )
+    assert points.query(like="a", n_results=8)["ids"][0] == points.query(like=["a"], n_results=100)["ids"][0]
+    assert len(points.query(like="a", n_results=8)["ids"][0]) == 7
+    few = points.query(like=["a"], where={"even": True}, ids=["a", "c", "d"], include=["embeddings"])
+    assert (few["ids"], few["distances"]) == ([["c"]], None)
+
+
+def test_unlike_pushes_the_query_away(points: Any) -> None:
+    like, unlike = POINTS[:2].mean(axis=0), POINTS[2:4].mean(axis=0)
+
+    found = points.query(like=["a", "b"], unlike=["c", "d"], n_results=10)
+
+    theirs = points.query(query_embeddings=[2 * like - unlike], n_results=10)
+    assert found["ids"] == [[id_ for id_ in theirs["ids"][0] if id_ not in "abcd"]]
+    nearest = found["distances"][0][0]
+    assert (
+        points.query(like=["a", "b"], unlike=["c", "d"], max_distance=nearest + 1e-6)["ids"][0] == found["ids"][0][:1]
+    )
+
+
+def test_unlike_alone_is_the_opposite_by_angle_and_product(points: Any) -> None:
+    if points.configuration_json["hnsw"]["space"] == "l2":
+        with pytest.raises(ValueError, match="Expected like beside unlike: in the space 'l2'"):
+            points.query(unlike="c")
+        return
+    theirs = points.query(query_embeddings=[-POINTS[2]], n_results=10)
+    assert points.query(unlike="c")["ids"] == [[id_ for id_ in theirs["ids"][0] if id_ != "c"]]
+
+
+def test_records_that_are_not_there_are_named(birds: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"there is none of 'nobody', 'no one'$"):
+        birds.query(like=["a", "nobody"], unlike=["no one"])
+    with pytest.raises(ValueError, match="or query embeddings, texts, images or uris, got both"):
+        birds.query(like="a", query_texts="a")
+    with pytest.raises(ValueError, match="Expected IDs to be a non-empty list"):
+        birds.query(like=[])
+    with pytest.raises(DuplicateIDError, match="found duplicates of: a"):
+        birds.query(like=["a", "a"])
+    with pytest.raises(ValueError, match="Expected ID to be a str, got 7"):
+        birds.query(like=["a", 7])

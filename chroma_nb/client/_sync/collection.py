@@ -309,6 +309,8 @@ class Collection(CollectionCommon[Server], Frames, Files):
         include: Include = ["metadatas", "documents", "distances"],  # noqa: B006  # Chroma's default; never changed
         *,
         max_distance: float | None = None,
+        like: OneOrMany[ID] | None = None,
+        unlike: OneOrMany[ID] | None = None,
     ) -> QueryResult:
         """The nearest records to each query, nearest first, among those with these ids that pass the filters.
 
@@ -316,7 +318,10 @@ class Collection(CollectionCommon[Server], Frames, Files):
         list per query: ``result["ids"][0]`` are the ids nearest to the first. Fewer than ``n_results`` where there
         are fewer. Distances are squared for the space "l2", 1 - cosine, or 1 - inner product.
 
-        Beyond Chroma's: ``max_distance`` leaves out what is farther, of every query.
+        Beyond Chroma's: ``max_distance`` leaves out what is farther, of every query. ``like`` and ``unlike`` name
+        records in place of a query: the neighbours of the mean vector of ``like``, with ``unlike`` of that mean moved
+        away from theirs by as much as lies between the two. The records named are not among them. ``unlike`` alone
+        asks for the opposite of its mean, by angle or inner product only.
 
         Raises ValueError for arguments that do not fit, TypeError for ``n_results`` below 1, InvalidArgumentError
         for vectors of another dimension than the collection's and for a filter that means nothing, NotFoundError
@@ -330,19 +335,34 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     found["ids"], found["distances"]
         ([['wren'], ['crow']], [[0.0], [1.0]])
         """
-        request = prepare.query(
-            self._context,
-            query_embeddings,
-            query_texts,
-            query_images,
-            query_uris,
-            ids,
-            n_results,
-            where,
-            where_document,
-            include,
-            max_distance,
-        )
+        request: requests.Query | requests.QueryLike
+        if like is not None or unlike is not None:
+            request = prepare.query_like(
+                self._context,
+                like,
+                unlike,
+                (query_embeddings, query_texts, query_images, query_uris),
+                ids,
+                n_results,
+                where,
+                where_document,
+                include,
+                max_distance,
+            )
+        else:
+            request = prepare.query(
+                self._context,
+                query_embeddings,
+                query_texts,
+                query_images,
+                query_uris,
+                ids,
+                n_results,
+                where,
+                where_document,
+                include,
+                max_distance,
+            )
         result = self._client._backend.handle(request)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts

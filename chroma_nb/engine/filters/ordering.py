@@ -57,7 +57,7 @@ def _rounded(ints: Ints) -> Float64:
 
 def _rests(cells: Cells) -> Ints:
     """What tells cells of one kind and number apart: what rounding took from integers, the place of a text, True."""
-    rests = (cells.tags == TRUE).astype(np.int64)
+    rests: Ints = (cells.tags == TRUE).astype(np.int64)
     if cells.ints is not None:
         of_tag = cells.tags == INT
         ints = cells.ints[of_tag]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -26,7 +26,7 @@ from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.records import StoredMetadatas
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import Array, Json, Matrix
+from chroma_nb.types import Array, Json, Matrix, Vector
 
 
 @dataclass
@@ -200,6 +200,11 @@ class Snapshot:
 
         in_parts(len(wide), rows_worth_a_thread(8 * wide.shape[1]), widen)
         return wide
+
+    def vectors_of(self, ids: Iterable[str]) -> dict[str, Vector]:
+        """The vectors of those ids that exist."""
+        rows = {id_: row for id_ in ids if (row := self.memory.row_of.get(id_)) is not None}
+        return dict(zip(rows, self.embeddings(np.array([*rows.values()], np.int64)), strict=True))
 
     def _stored_vectors(self, rows: Ints) -> Matrix:
         """As ``embeddings``, in the float32 that is stored: a view, or a copy of what lies scattered."""

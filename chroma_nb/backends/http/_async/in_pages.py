@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, Final, Protocol, TypeVar
+from uuid import UUID
 
 import numpy as np
 
+from chroma_nb.embeddings import vector_like
 from chroma_nb.operations import requests as ops
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import Request
@@ -44,9 +46,29 @@ async def _count(request: ops.CountMatching, server: AsyncServer) -> int:
 
 async def _query(request: ops.Query, server: AsyncServer) -> QueryResult:
     include, most = request.include, request.max_distance
+    if most is None:
+        return await server.ask(request)
     asked = include if "distances" in include else (*include, "distances")
-    result = await server.ask(replace(request, include=asked, max_distance=None))
-    return result if most is None else result.within(most, include)
+    return (await server.ask(replace(request, include=asked, max_distance=None))).within(most, include)
+
+
+async def _query_like(request: ops.QueryLike, server: AsyncServer) -> QueryResult:
+    named = list(dict.fromkeys([*request.like, *request.unlike]))
+    known = await _fetched(named, request, ("embeddings",), server)
+    query = ops.Query(
+        *_place(request),
+        query_embeddings=vector_like(_vectors(known), request.like, request.unlike),
+        n_results=request.n_results + len(named),
+        ids=request.ids,
+        filter=request.filter,
+        include=request.include,
+        max_distance=request.max_distance,
+    )
+    return (await _query(query, server)).without(named, request.n_results)
+
+
+def _vectors(known: GetResult) -> dict[str, Any]:
+    return dict(zip(known["ids"], known["embeddings"], strict=True))
 
 
 async def _ordered(request: ops.Get, server: AsyncServer) -> GetResult:
@@ -77,8 +99,9 @@ async def _fetched(
     ids: Sequence[str], request: ops.Filtered[Any], include: tuple[str, ...], server: AsyncServer
 ) -> GetResult:
     """The records of these ids, in this order; without those that were deleted meanwhile."""
-    place = request.collection_id, request.tenant, request.database
-    parts = [await server.ask(ops.Get(*place, ids=part, include=include)) for part in slices(ids, IDS_PER_CALL)]
+    parts = [
+        await server.ask(ops.Get(*_place(request), ids=part, include=include)) for part in slices(ids, IDS_PER_CALL)
+    ]
     found = _joined(parts) if parts else await server.ask(_get(request, include=include, limit=0))
     place_of = {id_: place for place, id_ in enumerate(found["ids"])}
     return found.at([place_of[id_] for id_ in ids if id_ in place_of])
@@ -101,12 +124,16 @@ def _chained(values: Sequence[Any]) -> Any:
 
 def _get(request: ops.Filtered[Any], *, include: tuple[str, ...] = (), **changes: Any) -> ops.Get:
     """A get() of what the filter of ``request`` leaves."""
-    place = request.collection_id, request.tenant, request.database
-    return ops.Get(*place, filter=request.filter, include=include, **changes)
+    return ops.Get(*_place(request), filter=request.filter, include=include, **changes)
+
+
+def _place(request: ops.Filtered[Any]) -> tuple[UUID, str, str]:
+    return request.collection_id, request.tenant, request.database
 
 
 _ANSWERS: Final[dict[type, Callable[[Any, AsyncServer], Any]]] = {
     ops.CountMatching: _count,
     ops.Get: _ordered,
     ops.Query: _query,
+    ops.QueryLike: _query_like,
 }

@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, Final, Protocol, TypeVar
+from uuid import UUID
 
 import numpy as np
 
+from chroma_nb.embeddings import vector_like
 from chroma_nb.operations import requests as ops
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import Request
@@ -47,9 +49,29 @@ def _count(request: ops.CountMatching, server: Server) -> int:
 
 def _query(request: ops.Query, server: Server) -> QueryResult:
     include, most = request.include, request.max_distance
+    if most is None:
+        return server.ask(request)
     asked = include if "distances" in include else (*include, "distances")
-    result = server.ask(replace(request, include=asked, max_distance=None))
-    return result if most is None else result.within(most, include)
+    return (server.ask(replace(request, include=asked, max_distance=None))).within(most, include)
+
+
+def _query_like(request: ops.QueryLike, server: Server) -> QueryResult:
+    named = list(dict.fromkeys([*request.like, *request.unlike]))
+    known = _fetched(named, request, ("embeddings",), server)
+    query = ops.Query(
+        *_place(request),
+        query_embeddings=vector_like(_vectors(known), request.like, request.unlike),
+        n_results=request.n_results + len(named),
+        ids=request.ids,
+        filter=request.filter,
+        include=request.include,
+        max_distance=request.max_distance,
+    )
+    return (_query(query, server)).without(named, request.n_results)
+
+
+def _vectors(known: GetResult) -> dict[str, Any]:
+    return dict(zip(known["ids"], known["embeddings"], strict=True))
 
 
 def _ordered(request: ops.Get, server: Server) -> GetResult:
@@ -80,8 +102,9 @@ def _fetched(
     ids: Sequence[str], request: ops.Filtered[Any], include: tuple[str, ...], server: Server
 ) -> GetResult:
     """The records of these ids, in this order; without those that were deleted meanwhile."""
-    place = request.collection_id, request.tenant, request.database
-    parts = [server.ask(ops.Get(*place, ids=part, include=include)) for part in slices(ids, IDS_PER_CALL)]
+    parts = [
+        server.ask(ops.Get(*_place(request), ids=part, include=include)) for part in slices(ids, IDS_PER_CALL)
+    ]
     found = _joined(parts) if parts else server.ask(_get(request, include=include, limit=0))
     place_of = {id_: place for place, id_ in enumerate(found["ids"])}
     return found.at([place_of[id_] for id_ in ids if id_ in place_of])
@@ -104,12 +127,16 @@ def _chained(values: Sequence[Any]) -> Any:
 
 def _get(request: ops.Filtered[Any], *, include: tuple[str, ...] = (), **changes: Any) -> ops.Get:
     """A get() of what the filter of ``request`` leaves."""
-    place = request.collection_id, request.tenant, request.database
-    return ops.Get(*place, filter=request.filter, include=include, **changes)
+    return ops.Get(*_place(request), filter=request.filter, include=include, **changes)
+
+
+def _place(request: ops.Filtered[Any]) -> tuple[UUID, str, str]:
+    return request.collection_id, request.tenant, request.database
 
 
 _ANSWERS: Final[dict[type, Callable[[Any, Server], Any]]] = {
     ops.CountMatching: _count,
     ops.Get: _ordered,
     ops.Query: _query,
+    ops.QueryLike: _query_like,
 }
