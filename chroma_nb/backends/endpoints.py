@@ -267,6 +267,16 @@ def _query_like(engine: Engine, request: r.QueryLike) -> QueryResult:
     )
 
 
+def _sample(engine: Engine, request: r.Sample) -> GetResult:
+    return engine.sample(
+        request.collection_id,
+        validate.check_limit(request.n, "n"),
+        request.seed,
+        None if request.filter is None else request.filter.condition,
+        request.include,
+    )
+
+
 def _search(engine: Engine, request: r.Search) -> SearchResult:
     try:
         searches = list(map(Search.sent, request.searches))
@@ -486,6 +496,21 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     r.CountMatching: Endpoint(
         _count_matching,
         Route("POST", COLLECTION + "/count", answers.NUMBER, Body(*_WHERE), query=Body(_LEVEL), ours=_always),
+    ),
+    r.Sample: Endpoint(
+        _sample,
+        Route(
+            "POST",
+            COLLECTION + "/sample",
+            answers.GET,
+            Body(
+                Field("n", fields.NATURAL, required=True),
+                Field("seed", fields.INTEGER),
+                *_WHERE,
+                Field("include", fields.INCLUDE, default=("metadatas", "documents")),
+            ),
+            ours=_always,
+        ),
     ),
     r.QueryLike: Endpoint(
         _query_like,

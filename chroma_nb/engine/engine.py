@@ -50,6 +50,7 @@ from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
 from chroma_nb.query.conditions import Where
 from chroma_nb.query.ordering import Order
+from chroma_nb.query.sampling import sampled
 from chroma_nb.query.search import Search as AskedSearch
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, QueryResult, SearchResult
@@ -450,6 +451,18 @@ class Engine:
 
         few = _part(ids, filter, limit, offset or 0) if order is None else None
         return self.transactions.read_collection(collection_id, operation, part=few)
+
+    def sample(
+        self, collection_id: UUID, n: int, seed: int | None, filter: Where | None, include: Sequence[str]
+    ) -> GetResult:
+        """``n`` of the records that pass the filter, by chance, in get() order."""
+
+        def operation(snapshot: Snapshot) -> GetResult:
+            _check_filter(filter, snapshot.row)
+            rows = select(snapshot, None, filter, None)
+            return snapshot.get_result(rows[sampled(len(rows), n, seed)], include)
+
+        return self.transactions.read_collection(collection_id, operation)
 
     def get_as_stored(
         self,

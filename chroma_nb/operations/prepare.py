@@ -35,10 +35,13 @@ from chroma_nb.operations.validate import (
     validate_metadata,
     validate_metadatas_of,
     validate_n_results,
+    validate_natural,
     validate_order,
     validate_record_set_for_embedding,
+    validate_seed,
 )
 from chroma_nb.plain import DEEPEST, PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
+from chroma_nb.query.parsing import Filter
 from chroma_nb.records import Records
 from chroma_nb.schema import (
     EMBEDDING_KEY,
@@ -181,10 +184,33 @@ def get(
 def count(context: CallContext, where: object, where_document: object, read_level: ReadLevel) -> requests.CountMatching:
     """The request of ``collection.count`` with a filter."""
     with _Call("count"):
-        asked = checked_filter(where, where_document)
-    if asked.known is None:
-        check_sendable(asked)
+        asked = _filter(where, where_document)
     return requests.CountMatching(*_place(context), filter=asked, read_level=read_level)
+
+
+def sample(
+    context: CallContext,
+    n: Any = 10,
+    seed: Any = None,
+    where: object = None,
+    where_document: object = None,
+    include: Any = _GET_FIELDS,
+) -> requests.Sample:
+    """The request of ``collection.sample``."""
+    with _Call("sample"):
+        asked = _filter(where, where_document)
+        fields = _asked_fields(context, include, getting=True)
+        number, drawn = validate_natural(n, "n"), None if seed is None else validate_seed(seed)
+    return requests.Sample(*_place(context), n=number, seed=drawn, filter=asked, include=fields)
+
+
+def _filter(where: object, where_document: object) -> Filter | None:
+    """The filter of a call of ours, if it has one."""
+    if where is None and where_document is None:
+        return None
+    asked = checked_filter(where, where_document)
+    check_sendable(asked)
+    return asked
 
 
 def query(

@@ -301,6 +301,16 @@ class Query(Filtered[QueryResult]):
 
 
 @dataclass(frozen=True)
+class Sample(Filtered[GetResult]):
+    """Some of the records that pass the filter, by chance; with a ``seed`` the same ones each time."""
+
+    n: int
+    seed: int | None = None
+    filter: Filter | None = None
+    include: tuple[str, ...] = ("metadatas", "documents")
+
+
+@dataclass(frozen=True)
 class QueryLike(Filtered[QueryResult]):
     """The neighbours of records: the query is the mean vector of ``like``, away from that of ``unlike``."""
 

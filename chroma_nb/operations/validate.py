@@ -458,6 +458,31 @@ def validate_order(order_by: object, descending: object) -> Order:
     return Order(key, descending)
 
 
+def validate_natural(number: object, name: str) -> int:
+    """A number of things; ValueError unless an integer from 0 to 2**32 - 1."""
+    value = _integer(number)
+    if value is None or not 0 <= value <= _UINT32_MAX:
+        raise ValueError(f"Expected {name} to be an integer of 0 or more, got {shown(number, show=repr)}")
+    return value
+
+
+def validate_seed(seed: object) -> int:
+    """ValueError unless an integer of 64 bits."""
+    value = _integer(seed)
+    if value is None or not -(2**63) <= value < 2**63:
+        raise ValueError(f"Expected seed to be an integer of 64 bits, got {shown(seed, show=repr)}")
+    return value
+
+
+def _integer(number: object) -> int | None:
+    if isinstance(number, bool):
+        return None
+    try:
+        return int(index(plain(number)))
+    except (AttributeError, TypeError):
+        return None
+
+
 def validate_max_distance(max_distance: object, space: str) -> float:
     """ValueError unless a finite number, and one that a distance of the space can be.
 

@@ -12,6 +12,7 @@ import pytest
 
 from chroma_nb import K, Knn, Search
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
+from chroma_nb.query.sampling import sampled
 
 METADATAS = [
     {"g": 9, "name": "wren", "sings": True},
@@ -297,3 +298,45 @@ def test_records_that_are_not_there_are_named(birds: Any) -> None:
         birds.query(like=["a", "a"])
     with pytest.raises(ValueError, match="Expected ID to be a str, got 7"):
         birds.query(like=["a", 7])
+
+
+# --- sample --------------------------------------------------------------------------------------------------
+def test_a_sample_is_some_records_by_chance_each_once(mixed: Any) -> None:
+    whole = "qwertyuiopa"
+    drawn = [mixed.sample(4)["ids"] for _ in range(6)]
+    assert len(set(map(tuple, drawn))) > 1
+    for ids in drawn:
+        assert len(set(ids)) == 4
+        assert ids == sorted(ids, key=whole.index)  # in the order of get()
+    assert len(mixed.sample()["ids"]) == 10
+    assert mixed.sample(100)["ids"] == list(whole)
+    assert mixed.sample(0)["ids"] == []
+
+
+def test_a_seed_draws_the_same_records_of_the_same_contents(mixed: Any) -> None:
+    expected = sampled(11, 4, seed=5)
+    found = mixed.sample(4, seed=5, include=["metadatas", "documents", "embeddings"])
+
+    assert found["ids"] == ["qwertyuiopa"[place] for place in expected]
+    assert found["metadatas"] == [MIXED[place] for place in expected]
+    assert found["embeddings"].tolist() == [[place] for place in expected]
+    assert mixed.sample(4, 5)["ids"] == found["ids"]
+    few = mixed.sample(2, seed=1, where={"k": {"$gt": 1}})["ids"]
+    assert few == ["eyi"[place] for place in sampled(3, 2, seed=1)]
+
+
+def test_a_sample_of_what_a_filter_finds(mixed: Any) -> None:
+    assert set(mixed.sample(2, where={"k": {"$gt": 1}})["ids"]) < set("eyi")
+    assert set(mixed.sample(9, where={"k": {"$gt": 1}})["ids"]) == set("eyi")
+    assert mixed.sample(9, where_document={"$contains": "B"})["ids"] == ["r"]
+
+
+def test_what_is_no_number_of_records_is_refused(mixed: Any) -> None:
+    for wrong in (-1, 1.5, "3", None, True):
+        with pytest.raises(ValueError, match="Expected n to be an integer of 0 or more, got "):
+            mixed.sample(wrong)
+    for wrong in (1.5, "3", 2**70, True):
+        with pytest.raises(ValueError, match="Expected seed to be an integer of 64 bits, got "):
+            mixed.sample(3, seed=wrong)
+    with pytest.raises(ValueError, match=r"^Expected .* in sample\."):
+        mixed.sample(3, where={"a": 1, "b": 2})

@@ -317,6 +317,7 @@ _INCLUDABLE: Final = ("distances", "documents", "embeddings", "metadatas", "uris
 STRING: Final = Kind(_is(str, "a string"), _STRING)
 BOOL: Final = Kind(_is(bool, "a boolean"), {"type": "boolean"})
 NATURAL: Final = Kind(_natural, {"type": "integer", "format": "int32", "minimum": 0})
+INTEGER: Final = Kind(_is(int, "an integer"), {"type": "integer", "format": "int64"})
 FLOAT: Final = Kind(_finite_number, {"type": "number"})
 ORDER: Final = Kind(
     _order,

@@ -296,6 +296,31 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """The first ``limit`` records, with metadatas, documents and embeddings."""
         return self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
 
+    def sample(
+        self,
+        n: int = 10,
+        seed: int | None = None,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ["metadatas", "documents"],  # noqa: B006  # as of get(); it is never changed
+    ) -> GetResult:
+        """``n`` records by chance, each once, of those that pass the filters; fewer where there are fewer.
+
+        They come in the order they were added. With a ``seed`` they are the same for the same records, whoever stores
+        them; without one others each time. Ours, not Chroma's. Raises as ``get``.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow", "owl"], embeddings=[[1, 0], [0, 1], [1, 1]])
+        ...     birds.sample(2, seed=7)["ids"] == birds.sample(2, seed=7)["ids"]
+        True
+        """
+        request = prepare.sample(self._context, n, seed, where, where_document, include)
+        result = self._client._backend.handle(request)
+        result.where_document = where_document
+        return self._with_data(result, include) if "data" in include else result
+
     def query(
         self,
         query_embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,

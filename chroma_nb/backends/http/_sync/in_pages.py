@@ -22,6 +22,7 @@ from chroma_nb.operations import requests as ops
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import Request
 from chroma_nb.paging import IDS_PER_CALL, Cursor, slices
+from chroma_nb.query.sampling import sampled
 from chroma_nb.results import GetResult, QueryResult
 
 R = TypeVar("R")
@@ -89,6 +90,13 @@ def _ordered(request: ops.Get, server: Server) -> GetResult:
     return _fetched([known["ids"][place] for place in chosen], request, request.include, server)
 
 
+def _sample(request: ops.Sample, server: Server) -> GetResult:
+    ids = _joined(_pages(request, (), server))["ids"]
+    return _fetched(
+        [ids[place] for place in sampled(len(ids), request.n, request.seed)], request, request.include, server
+    )
+
+
 def _pages(request: ops.Filtered[Any], include: tuple[str, ...], server: Server) -> list[GetResult]:
     """All records that the filter of ``request`` leaves."""
     pages, cursor = [], Cursor(PAGE)
@@ -137,6 +145,7 @@ def _place(request: ops.Filtered[Any]) -> tuple[UUID, str, str]:
 _ANSWERS: Final[dict[type, Callable[[Any, Server], Any]]] = {
     ops.CountMatching: _count,
     ops.Get: _ordered,
+    ops.Sample: _sample,
     ops.Query: _query,
     ops.QueryLike: _query_like,
 }
