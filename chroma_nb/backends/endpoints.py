@@ -23,6 +23,7 @@ from chroma_nb.backends.wire.answers import Answer
 from chroma_nb.backends.wire.fields import Body, Field, Kind, RecordsBody
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.errors import InvalidArgumentError, refused
+from chroma_nb.facets import Facet
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.query.search import Search
@@ -267,6 +268,15 @@ def _query_like(engine: Engine, request: r.QueryLike) -> QueryResult:
     )
 
 
+def _facets(engine: Engine, request: r.Facets) -> list[Facet]:
+    return engine.facets(
+        request.collection_id,
+        request.keys,
+        None if request.filter is None else request.filter.condition,
+        validate.check_limit(request.limit),
+    )
+
+
 def _sample(engine: Engine, request: r.Sample) -> GetResult:
     return engine.sample(
         request.collection_id,
@@ -496,6 +506,24 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     r.CountMatching: Endpoint(
         _count_matching,
         Route("POST", COLLECTION + "/count", answers.NUMBER, Body(*_WHERE), query=Body(_LEVEL), ours=_always),
+    ),
+    r.Facets: Endpoint(
+        _facets,
+        Route(
+            "POST",
+            COLLECTION + "/facets",
+            answers.FACETS,
+            Body(
+                Field("keys", fields.STRINGS, required=True),
+                *_WHERE,
+                Field("limit", fields.NATURAL, default=20),
+            ),
+            ours=_always,
+        ),
+    ),
+    r.Describe: Endpoint(
+        lambda engine, request: engine.describe(request.collection_id),
+        Route("GET", COLLECTION + "/description", answers.DESCRIPTION, ours=_always),
     ),
     r.Sample: Endpoint(
         _sample,

@@ -33,6 +33,7 @@ from chroma_nb.engine.memory import part
 from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
 from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.engine.search import facets
 from chroma_nb.engine.search.executor import Search
 from chroma_nb.engine.search.index_builder import IndexBuilder
 from chroma_nb.engine.search.ranked import FIELDS, RankedSearch, selected_keys
@@ -48,6 +49,7 @@ from chroma_nb.engine.transactions.running import GETTING, Transactions
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
+from chroma_nb.facets import Description, Facet
 from chroma_nb.query.conditions import Where
 from chroma_nb.query.ordering import Order
 from chroma_nb.query.sampling import sampled
@@ -451,6 +453,20 @@ class Engine:
 
         few = _part(ids, filter, limit, offset or 0) if order is None else None
         return self.transactions.read_collection(collection_id, operation, part=few)
+
+    def facets(self, collection_id: UUID, keys: Sequence[str], filter: Where | None, limit: int) -> list[Facet]:
+        """What the records that pass the filter have under each of these keys."""
+
+        def operation(snapshot: Snapshot) -> list[Facet]:
+            _check_filter(filter, snapshot.row)
+            rows = None if filter is None else select(snapshot, None, filter, None)
+            return facets.facets(snapshot, keys, rows, limit)
+
+        return self.transactions.read_collection(collection_id, operation)
+
+    def describe(self, collection_id: UUID) -> Description:
+        """What is in a collection."""
+        return self.transactions.read_collection(collection_id, facets.describe)
 
     def sample(
         self, collection_id: UUID, n: int, seed: int | None, filter: Where | None, include: Sequence[str]

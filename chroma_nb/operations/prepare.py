@@ -30,6 +30,7 @@ from chroma_nb.operations.validate import (
     validate_documents,
     validate_ids,
     validate_include,
+    validate_key,
     validate_lengths,
     validate_max_distance,
     validate_metadata,
@@ -186,6 +187,18 @@ def count(context: CallContext, where: object, where_document: object, read_leve
     with _Call("count"):
         asked = _filter(where, where_document)
     return requests.CountMatching(*_place(context), filter=asked, read_level=read_level)
+
+
+def facets(
+    context: CallContext, keys: Any, where: object = None, where_document: object = None, limit: Any = 20
+) -> requests.Facets:
+    """The request of ``collection.facets``, of one key or several."""
+    with _Call("facets"):
+        named = list(map(validate_key, keys if isinstance(keys, list) else [keys]))
+        if not named:
+            raise ValueError("Expected at least one metadata key, got an empty list")
+        asked, most = _filter(where, where_document), validate_natural(limit, "limit")
+    return requests.Facets(*_place(context), keys=named, limit=most, filter=asked)
 
 
 def sample(

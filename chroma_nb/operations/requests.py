@@ -12,6 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
+from chroma_nb.facets import Description, Facet
 from chroma_nb.plain import PLAIN, plain, plain_tree
 from chroma_nb.query.ordering import Order
 from chroma_nb.query.parsing import Filter
@@ -298,6 +299,20 @@ class Query(Filtered[QueryResult]):
     filter: Filter | None = None
     include: tuple[str, ...] = ("metadatas", "documents", "distances")
     max_distance: float | None = None
+
+
+@dataclass(frozen=True)
+class Facets(Filtered[list[Facet]]):
+    """What the records that pass the filter have under these keys, each with at most ``limit`` values."""
+
+    keys: list[str]
+    limit: int = 20
+    filter: Filter | None = None
+
+
+@dataclass(frozen=True)
+class Describe(CollectionRequest[Description]):
+    """What is in the collection."""
 
 
 @dataclass(frozen=True)

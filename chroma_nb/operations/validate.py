@@ -458,6 +458,14 @@ def validate_order(order_by: object, descending: object) -> Order:
     return Order(key, descending)
 
 
+def validate_key(given: object) -> str:
+    """The name of a metadata key; ValueError unless it is one."""
+    key = name_of(given) if isinstance(given, Key) else plain(given)
+    if type(key) is not str or not key or key[0] in "#$":
+        raise ValueError(f"Expected the name of a metadata key, got {shown(key, show=repr)}")
+    return key
+
+
 def validate_natural(number: object, name: str) -> int:
     """A number of things; ValueError unless an integer from 0 to 2**32 - 1."""
     value = _integer(number)

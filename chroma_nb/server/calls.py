@@ -135,6 +135,7 @@ _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Delete: _delete,
     ops.CountMatching: _filtered,
     ops.Get: _filtered,
+    ops.Facets: _filtered,
     ops.Sample: _filtered,
     ops.Query: _query,
     ops.QueryLike: _query_like,

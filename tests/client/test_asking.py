@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from chroma_nb import K, Knn, Search
-from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
+from chroma_nb.backends.http import transport
+from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, NotFoundError
 from chroma_nb.query.sampling import sampled
 
 METADATAS = [
@@ -340,3 +341,147 @@ def test_what_is_no_number_of_records_is_refused(mixed: Any) -> None:
             mixed.sample(3, seed=wrong)
     with pytest.raises(ValueError, match=r"^Expected .* in sample\."):
         mixed.sample(3, where={"a": 1, "b": 2})
+
+
+# --- facets and describe -----------------------------------------------------------------------------------------
+def test_a_facet_says_which_values_there_are_and_how_often(mixed: Any) -> None:
+    found = mixed.facets("k")
+
+    assert (found.key, found.records, found.missing, found.distinct) == ("k", 11, 2, 7)
+    assert found.kinds == {"bool": 2, "float": 2, "int": 2, "str": 2, "list of str": 1}
+    assert list(map(tuple, found.values)) == [
+        (2, 2), ("a", 2), ("b", 2), (-3, 1), (1.5, 1), (False, 1), (True, 1),
+    ]  # fmt: skip
+    assert (found.minimum, found.maximum) == (-3, 2)
+    assert found.ranges[0] == (-3.0, -2.5, 1)
+    assert sum(one.records for one in found.ranges) == 4
+    assert mixed.facets("k", limit=1).values == ((2, 2),)
+    assert mixed.facets("nobody has it").missing == 11
+
+
+def test_facets_of_what_a_filter_finds_several_in_one_call(mixed: Any) -> None:
+    numbers, other = mixed.facets(["k", "other"], where={"k": {"$gt": 1}}, limit=2)
+
+    assert (numbers.records, numbers.missing, numbers.distinct) == (3, 0, 2)
+    assert (other.key, other.records, other.missing, other.values) == ("other", 3, 3, ())
+    assert mixed.facets(["k"], where_document={"$contains": "B"})[0].kinds == {}
+    assert mixed.facets("k", where_document={"$contains": "b"}).values == (("b", 1),)
+
+
+def test_dates_are_counted_by_the_unit_that_fits(client: Any) -> None:
+    made = client.create_collection("dates", embedding_function=None)
+    texts = ["2024-01-01", "2024-01-31T10:00:00Z", "2024-02-01 11:30", "2023-12-31"]
+    made.add(list("abcd"), [[0]] * 4, [{"day": text, "mixed": text if n else "soon"} for n, text in enumerate(texts)])
+
+    assert made.facets("day").dates == (("2023-12-31", 1), ("2024-01-01", 1), ("2024-01-31", 1), ("2024-02-01", 1))
+    assert made.facets("mixed").dates == ()
+    ids = [str(n) for n in range(80)]
+    made.add(ids, [[0]] * 80, [{"day": f"2024-0{1 + n % 3}-{1 + n % 28:02}"} for n in range(80)])
+    assert [tuple(one) for one in made.facets("day").dates] == [
+        ("2023-12", 1), ("2024-01", 29), ("2024-02", 28), ("2024-03", 26),
+    ]  # fmt: skip
+
+
+def test_a_description_says_what_is_in_a_collection(birds: Any) -> None:
+    found = birds.describe()
+
+    assert (found.records, found.dimension, found.space) == (5, 5, "l2")
+    assert (found.documents, found.median_length) == (4, 14.0)
+    assert [(one.key, one.records - one.missing, one.distinct, one.minimum, one.maximum) for one in found.keys] == [
+        ("g", 3, 3, 9, 500),
+        ("name", 4, 4, None, None),
+        ("sings", 2, 2, None, None),
+    ]
+    frame = found.to_df()
+    assert frame["kinds"].tolist() == ["int, float", "str", "bool"]
+    assert frame["most frequent"].tolist() == [9, "crow", False]
+    assert birds.facets("name").to_df()["value"].tolist() == ["crow", "owl", "robin", "wren"]
+
+
+def test_an_empty_collection_is_described_too(client: Any) -> None:
+    made = client.create_collection("empty", embedding_function=None)
+    found = made.describe()
+
+    assert (found.records, found.documents, found.median_length, found.keys) == (0, 0, None, ())
+    assert (made.facets("a").records, made.count(where={"a": 1}), made.sample(3)["ids"]) == (0, 0, [])
+    assert made.get(order_by="a")["ids"] == []
+    assert len(found.to_df()) == 0
+
+
+def test_displays_escape_what_was_stored(client: Any) -> None:
+    made = client.create_collection("tags", embedding_function=None)
+    made.add(["a"], [[0]], [{"<b>": "<script>", "n": 3}])
+    facet, found = made.facets("<b>"), made.describe()
+
+    for shown in (facet._repr_html_(), found._repr_html_()):
+        assert "<script>" not in shown
+        assert "<b>:" not in shown
+        assert "&lt;script&gt;" in shown
+    assert "1  <script>" in str(facet)
+    assert "records: 1" in str(found)
+    assert "ranges" in str(made.facets("n"))
+
+
+def test_what_is_no_key_is_refused(birds: Any) -> None:
+    for wrong in ("", "#id", "$and", 7, None):
+        with pytest.raises(ValueError, match="Expected the name of a metadata key, got "):
+            birds.facets(wrong)
+    with pytest.raises(ValueError, match="Expected at least one metadata key, got an empty list"):
+        birds.facets([])
+    with pytest.raises(ValueError, match="Expected limit to be an integer of 0 or more, got -1"):
+        birds.facets("g", limit=-1)
+    with pytest.raises(ValueError, match=r"^Expected .* in facets\."):
+        birds.facets("g", where={})
+
+
+def test_a_collection_that_was_deleted_is_not_found(client: Any, birds: Any) -> None:
+    client.delete_collection("birds")
+    for call in (
+        lambda: birds.count(where={"g": 9}),
+        lambda: birds.get(order_by="g"),
+        lambda: birds.query(like="a"),
+        lambda: birds.sample(1),
+        lambda: birds.facets("g"),
+        lambda: birds.describe(),
+    ):
+        with pytest.raises(NotFoundError):
+            call()
+
+
+# --- How it travels -----------------------------------------------------------------------------------------------
+CALLS: dict[str, Any] = {
+    "count": lambda birds: birds.count(where={"g": 9}),
+    "get": lambda birds: birds.get(order_by="g"),
+    "query": lambda birds: birds.query(query_embeddings=[[1] * 5], max_distance=3),
+    "query_like": lambda birds: birds.query(like="a"),
+    "sample": lambda birds: birds.sample(1),
+    "facets": lambda birds: birds.facets(["g", "name"]),
+    "description": lambda birds: birds.describe(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("client", ["http"], indirect=True)
+def test_our_server_answers_each_in_one_request(birds: Any, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, send = [], transport._Line.send
+    monkeypatch.setattr(transport._Line, "send", lambda line, call: (sent.append(call.target), send(line, call))[1])
+
+    CALLS[call](birds)
+
+    assert [target.partition("?")[0].rpartition("/")[2] for target in sent] == [call]
+
+
+@pytest.mark.parametrize("client", ["chroma", "memory"], indirect=True)
+def test_pages_are_joined(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a server of Chroma's in pages of three; in this process there are none, and the answers are the same."""
+    monkeypatch.setattr("chroma_nb.backends.http._sync.in_pages.PAGE", 3)
+    monkeypatch.setattr("chroma_nb.backends.http._sync.in_pages.IDS_PER_CALL", 2)
+    made = client.create_collection("pages", embedding_function=None)
+    made.add([f"{n:02}" for n in range(10)], [[n, 1] for n in range(10)], [{"n": n * 7 % 10} for n in range(10)])
+
+    assert made.count(where={"n": {"$gte": 2}}) == 8
+    assert [one["n"] for one in made.get(order_by="n", limit=5, offset=1)["metadatas"]] == [1, 2, 3, 4, 5]
+    assert made.get(order_by="n", include=["embeddings"])["embeddings"].shape == (10, 2)
+    assert made.sample(7, seed=3)["ids"] == [f"{place:02}" for place in sampled(10, 7, seed=3)]
+    assert (made.facets("n").distinct, made.describe().records) == (10, 10)
+    assert made.query(like=["00", "01", "02"], n_results=2)["ids"] == [["03", "04"]]

@@ -5,7 +5,7 @@ Each method prepares a request (arguments checked, documents embedded), passes i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from chroma_nb import _blocking as blocking
 from chroma_nb.client._async.files import AsyncFiles
@@ -13,6 +13,7 @@ from chroma_nb.client._async.frames import AsyncFrames
 from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.collection_common import CollectionCommon
 from chroma_nb.embedding_functions.registry import register_embedding_function
+from chroma_nb.facets import Description, Facet
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.query.conditions import Key
@@ -293,6 +294,64 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
     async def peek(self, limit: int = 10) -> GetResult:
         """The first ``limit`` records, with metadatas, documents and embeddings."""
         return await self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
+
+    @overload
+    async def facets(
+        self,
+        key: Key | str,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int = 20,
+    ) -> Facet: ...
+    @overload
+    async def facets(
+        self,
+        key: list[Key | str] | list[str],
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int = 20,
+    ) -> list[Facet]: ...
+    async def facets(
+        self,
+        key: Key | str | list[Key | str] | list[str],
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int = 20,
+    ) -> Facet | list[Facet]:
+        """Which values records have under a metadata key, and how many records each; of a list of keys, one each.
+
+        Of the records that pass the filters. The ``limit`` most frequent values, how many different ones there are, how
+        many records lack the key; for numbers the least, the greatest and the ranges they lie in; for texts that are
+        all ISO dates the days, months or years. Ours, not Chroma's. Raises ValueError for what is no key, and as
+        ``get``.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     facet = birds.facets("g")
+        ...     facet.distinct, facet.minimum, facet.maximum, facet.values[0].count
+        (2, 9, 500, 1)
+        """
+        request = await blocking.run(prepare.facets, self._context, key, where, where_document, limit)
+        found = await self._client._backend.handle(request)
+        return found if isinstance(key, list) else found[0]
+
+    async def describe(self) -> Description:
+        """What is in the collection: records, dimension, space, documents, and for each metadata key what it holds.
+
+        All metadata and documents are read for it. Ours, not Chroma's. Raises NotFoundError when the collection was
+        deleted.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     found = birds.describe()
+        ...     found.records, found.dimension, [facet.key for facet in found.keys]
+        (2, 2, ['g'])
+        """
+        return await self._client._backend.handle(requests.Describe(*self._place))
 
     async def sample(
         self,

@@ -102,9 +102,9 @@ class Vocabulary:
         return found
 
     def values(self, codes: Int32) -> list[Any]:
-        """The values of these numbers."""
+        """The values of these numbers, each of which is there once, ascending."""
         every = list(self._codes)
-        return list(map(every.__getitem__, codes.tolist()))
+        return every if len(codes) == len(every) else list(map(every.__getitem__, codes.tolist()))
 
     def ranks(self, codes: Int32) -> Ints:
         """For each of ``codes`` the place of its value among theirs, ascending."""
@@ -134,6 +134,9 @@ class Lists:
         self._lists[cell] = value
         self._flat = None
 
+    def __getitem__(self, cell: int) -> list[object]:
+        return self._lists[cell]
+
     def __len__(self) -> int:
         return len(self._lists)
 
@@ -151,15 +154,19 @@ class Lists:
 
     def holding(self, element: object) -> Rows:
         """The cells whose list holds ``element``: 1, 1.0 and True are three elements."""
+        vocabulary, codes, cells = self.flat()
+        held: Rows = cells[codes == vocabulary.find((type(element), element))]
+        return held
+
+    def flat(self) -> tuple[Vocabulary, Int32, Rows]:
+        """All elements of all lists: the different ones, each with its type, and of each place its number and cell."""
         if self._flat is None:
             vocabulary = Vocabulary()
             codes = vocabulary.encode((type(item), item) for value in self._lists.values() for item in value)
             lengths = np.fromiter(map(len, self._lists.values()), np.int64, len(self._lists))
             cells = np.fromiter(self._lists, np.int64, len(self._lists))
             self._flat = vocabulary, codes, np.repeat(cells, lengths)
-        vocabulary, codes, cells = self._flat
-        held: Rows = cells[codes == vocabulary.find((type(element), element))]
-        return held
+        return self._flat
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +188,11 @@ class Cells:
 
     def __len__(self) -> int:
         return len(self.tags)
+
+    @property
+    def numbers(self) -> Rows:
+        """Which cells of the column they are."""
+        return np.arange(self.first, self.first + len(self)) if self.picked is None else self.picked
 
 
 class _Column:
@@ -399,6 +411,15 @@ class Columns:
         mask = np.zeros(stop - start, np.bool_)
         mask[hits[(hits >= start) & (hits < stop)] - start] = True
         return mask
+
+    def names(self) -> list[str]:
+        """The keys that are kept, in alphabetical order."""
+        return sorted(self._columns)
+
+    def every(self, key: str) -> Cells | None:
+        """All cells of a column; those of rows without the key are ABSENT, or not there."""
+        column = self._columns.get(key)
+        return None if column is None or not column.cells else column.stretch(0, column.cells)
 
     def pick(self, key: str, rows: Rows) -> Cells | None:
         """What these rows have under ``key``, in their order; None where no row of the collection has any."""

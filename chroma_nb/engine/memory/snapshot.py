@@ -73,6 +73,10 @@ class Snapshot:
         """The metadata columns of these keys, built on first use."""
         return self.memory.columns(keys, self._all_metadata)
 
+    def all_columns(self) -> Columns:
+        """The metadata columns of all keys, built for this call alone."""
+        return self.memory.all_columns(self._all_metadata())
+
     def sparse_index(self, key: str) -> SparseIndex:
         """The index of the sparse vectors under ``key``, built on first use."""
         return self.memory.sparse_index(key, self._all_metadata)

@@ -12,18 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
+from statistics import median
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
 
 import numpy as np
 
+from chroma_nb.collection import space, values_by_key
 from chroma_nb.embeddings import vector_like
+from chroma_nb.facets import Description, Facet, counted, facet
 from chroma_nb.operations import requests as ops
 from chroma_nb.operations import validate
 from chroma_nb.operations.requests import Request
 from chroma_nb.paging import IDS_PER_CALL, Cursor, slices
 from chroma_nb.query.sampling import sampled
 from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.types import Fields
 
 R = TypeVar("R")
 #: Records of one page.
@@ -90,6 +94,31 @@ def _ordered(request: ops.Get, server: Server) -> GetResult:
     return _fetched([known["ids"][place] for place in chosen], request, request.include, server)
 
 
+def _facets(request: ops.Facets, server: Server) -> list[Facet]:
+    metadatas = _joined(_pages(request, ("metadatas",), server))["metadatas"] or []
+    return _facets_of(request.keys, metadatas, request.limit)
+
+
+def _facets_of(keys: Sequence[str], metadatas: Sequence[Fields | None], limit: int) -> list[Facet]:
+    of_keys = ([(metadata or {}).get(key) for metadata in metadatas] for key in keys)
+    return [facet(key, len(metadatas), counted(values), limit) for key, values in zip(keys, of_keys, strict=True)]
+
+
+def _describe(request: ops.Describe, server: Server) -> Description:
+    model = server.ask(ops.GetCollectionById(request.collection_id, request.tenant, request.database))
+    found = _joined(_pages(ops.Get(*_place(request)), ("metadatas", "documents"), server))
+    metadatas: Sequence[Fields | None] = found["metadatas"] or []
+    lengths = [len(text) for text in found["documents"] or () if text is not None]
+    return Description(
+        records=len(found["ids"]),
+        dimension=model.dimension,
+        space=space(model),
+        documents=len(lengths),
+        median_length=float(median(lengths)) if lengths else None,
+        keys=tuple(_facets_of(sorted(values_by_key(metadatas)), metadatas, 1)),
+    )
+
+
 def _sample(request: ops.Sample, server: Server) -> GetResult:
     ids = _joined(_pages(request, (), server))["ids"]
     return _fetched(
@@ -138,13 +167,15 @@ def _get(request: ops.Filtered[Any], *, include: tuple[str, ...] = (), **changes
     return ops.Get(*_place(request), filter=request.filter, include=include, **changes)
 
 
-def _place(request: ops.Filtered[Any]) -> tuple[UUID, str, str]:
+def _place(request: ops.CollectionRequest[Any]) -> tuple[UUID, str, str]:
     return request.collection_id, request.tenant, request.database
 
 
 _ANSWERS: Final[dict[type, Callable[[Any, Server], Any]]] = {
     ops.CountMatching: _count,
     ops.Get: _ordered,
+    ops.Facets: _facets,
+    ops.Describe: _describe,
     ops.Sample: _sample,
     ops.Query: _query,
     ops.QueryLike: _query_like,
