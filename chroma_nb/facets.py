@@ -266,7 +266,8 @@ def _most_frequent(parts: Sequence[tuple[Any, Int64]], limit: int) -> tuple[Valu
         if isinstance(values, np.ndarray):  # ascending
             first: list[Any] = [_plain(values[place]) for place in ties[:limit].tolist()]
         else:
-            first = heapq.nsmallest(limit, map(values.__getitem__, ties.tolist()))
+            every_one = len(ties) == len(values)
+            first = heapq.nsmallest(limit, values if every_one else map(values.__getitem__, ties.tolist()))
         found += [ValueCount(value, least) for value in first]
     return tuple(sorted(found, key=lambda one: (-one.records, rank_of(one.value)))[:limit])
 
@@ -336,28 +337,39 @@ def _dates(texts: Sequence[str], counts: Int64) -> tuple[ValueCount, ...]:
     days = _days(texts)
     if days is None:
         return ()
-    for unit, most in ((1, _MOST_DAYS), (100, _MOST_MONTHS), (10_000, len(days))):
-        periods, places = np.unique(days // unit, return_inverse=True)
-        if len(periods) <= most:
-            break
-    of_each = np.zeros(len(periods), np.int64)
-    np.add.at(of_each, places, counts)
-    named = (f"{period:0{8 - len(str(unit)) + 1}}" for period in periods.tolist())
-    labels = ("-".join(filter(None, (one[:4], one[4:6], one[6:]))) for one in named)
-    return tuple(map(ValueCount, labels, of_each.tolist()))
+    of_each = np.bincount(days, weights=counts).astype(np.int64)
+    periods = np.flatnonzero(of_each)
+    of_each = of_each[periods]
+    units = ((10, 1, _MOST_DAYS), (7, 31, _MOST_MONTHS), (4, 31 * 12, len(days)))
+    starts_of = ((length, np.flatnonzero(np.diff(periods // unit, prepend=-1)), most) for length, unit, most in units)
+    length, starts = next((length, starts) for length, starts, most in starts_of if len(starts) <= most)
+    labels = [_date(day)[:length] for day in periods[starts].tolist()]
+    return tuple(map(ValueCount, labels, np.add.reduceat(of_each, starts).tolist()))
 
 
 def _days(texts: Sequence[str]) -> Int64 | None:
-    """The days of texts as numbers, such as 20240131; None unless all begin with one, and end there or have a time.
+    """The days of texts as numbers, 31 to a month; None unless all begin with one, and end there or go on with a time.
 
-    >>> _days(["2024-01-31", "2024-01-31T10:00:00Z"]).tolist(), _days(["2024-13-31"]), _days(["2024-01-310"])
-    ([20240131, 20240131], None, None)
+    >>> _days(["0001-01-02", "0001-02-01T10:00:00Z"]).tolist(), _days(["2024-13-31"]), _days(["2024-01-310"])
+    ([373, 403], None, None)
     """
-    letters = np.array(texts, "U11").view(np.uint32).reshape(len(texts), 11)
-    digits = letters[:, [0, 1, 2, 3, 5, 6, 8, 9]].astype(np.int64) - ord("0")
-    dashes, after = letters[:, [4, 7]] == ord("-"), np.isin(letters[:, 10], (0, ord("T"), ord(" ")))
-    if not (dashes.all() and after.all() and digits.min() >= 0 and digits.max() <= 9):
+    try:
+        letters = np.array(texts, "S11").view(np.uint8).reshape(len(texts), 11).T.copy()
+    except UnicodeEncodeError:  # beyond ASCII
         return None
-    days: Int64 = digits @ 10 ** np.arange(7, -1, -1)
-    month, day = days // 100 % 100, days % 100
-    return days if month.min() >= 1 and month.max() <= 12 and day.min() >= 1 and day.max() <= 31 else None
+    digits = letters[[0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(ord("0"))  # what lies below wraps round
+    dashes = letters[[4, 7]] == ord("-")
+    after = (letters[10] == 0) | (letters[10] == ord("T")) | (letters[10] == ord(" "))
+    if digits.max() > 9 or not dashes.all() or not after.all():
+        return None
+    tens = digits[::2] * np.uint8(10) + digits[1::2]
+    month, day = tens[2], tens[3]
+    if month.min() < 1 or month.max() > 12 or day.min() < 1 or day.max() > 31:
+        return None
+    year = tens[0].astype(np.int64) * 100 + tens[1]
+    days: Int64 = (year * 12 + (month - 1)) * 31 + (day - 1)
+    return days
+
+
+def _date(day: int) -> str:
+    return f"{day // 31 // 12:04}-{day // 31 % 12 + 1:02}-{day % 31 + 1:02}"

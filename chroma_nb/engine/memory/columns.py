@@ -134,9 +134,6 @@ class Lists:
         self._lists[cell] = value
         self._flat = None
 
-    def __getitem__(self, cell: int) -> list[object]:
-        return self._lists[cell]
-
     def __len__(self) -> int:
         return len(self._lists)
 
@@ -159,13 +156,17 @@ class Lists:
         return held
 
     def flat(self) -> tuple[Vocabulary, Int32, Rows]:
-        """All elements of all lists: the different ones, each with its type, and of each place its number and cell."""
+        """The elements of all lists: the different ones, each with its type, then the number and the cell of each.
+
+        What a list holds twice is there once.
+        """
         if self._flat is None:
-            vocabulary = Vocabulary()
-            codes = vocabulary.encode((type(item), item) for value in self._lists.values() for item in value)
+            vocabulary, items = Vocabulary(), list(chain.from_iterable(self._lists.values()))
+            codes = vocabulary.encode(zip(map(type, items), items, strict=True))
             lengths = np.fromiter(map(len, self._lists.values()), np.int64, len(self._lists))
-            cells = np.fromiter(self._lists, np.int64, len(self._lists))
-            self._flat = vocabulary, codes, np.repeat(cells, lengths)
+            cells = np.repeat(np.fromiter(self._lists, np.int64, len(self._lists)), lengths)
+            places, numbers = np.divmod(np.unique(cells * max(len(vocabulary), 1) + codes), max(len(vocabulary), 1))
+            self._flat = vocabulary, numbers.astype(np.int32), places
         return self._flat
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from chroma_nb.engine.arrays import Ints, Rows
 from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, LIST, OTHER, STRING, TRUE, Cells, Columns
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.facets import Counted, Description, Facet, counted_of, facet, kind_of
+from chroma_nb.facets import Counted, Description, Facet, counted_of, facet
 from chroma_nb.types import SparseVector
 
 #: Tag of a cell with one value -> the kind of that.
@@ -76,7 +76,7 @@ def _of_cells(cells: Cells) -> Counted:
         _texts(cells, of_tag),
         ([value for value, _ in truths], np.array([count for _, count in truths], np.int64)),
     )
-    return found.joined(_elements(cells)) if of_tag[LIST] else found
+    return found.joined(_elements(cells, int(of_tag[LIST]))) if of_tag[LIST] else found
 
 
 def _numbers(cells: Cells, tag: int, values: Any, of_tag: Ints) -> tuple[Any, Ints]:
@@ -95,17 +95,22 @@ def _texts(cells: Cells, of_tag: Ints) -> tuple[Sequence[str], Ints]:
     return cells.vocabulary.values(used.astype(np.int32)), counts[used].astype(np.int64)
 
 
-def _elements(cells: Cells) -> Counted:
-    """The elements of lists, each counted once for a list."""
+def _elements(cells: Cells, of_list: int) -> Counted:
+    """The elements of lists, each counted once for a list. A list is of one type, which its first element tells."""
     vocabulary, codes, holders = cells.lists.flat()
-    wanted = cells.numbers[cells.tags == LIST]
-    here = np.isin(holders, wanted)
-    codes, holders = codes[here], holders[here]
-    once = np.unique(holders * max(len(vocabulary), 1) + codes)
-    counts = np.bincount(once % max(len(vocabulary), 1), minlength=len(vocabulary))
-    found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
+    if of_list < len(cells.lists):
+        wanted = np.zeros(int(holders.max()) + 1, np.bool_)
+        wanted[cells.numbers[cells.tags == LIST]] = True
+        codes, holders = codes[wanted[holders]], holders[wanted[holders]]
+    counts = np.bincount(codes, minlength=len(vocabulary))
+    first_of_each = codes[np.flatnonzero(np.diff(holders, prepend=-1))]
+    lists = np.bincount(first_of_each, minlength=len(vocabulary))
     used = np.flatnonzero(counts)
-    for (kind, value), count in zip(vocabulary.values(used.astype(np.int32)), counts[used].tolist(), strict=True):
+    found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
+    kinds: Counter[str] = Counter()
+    values = vocabulary.values(used.astype(np.int32))
+    for (kind, value), count, of_lists in zip(values, counts[used].tolist(), lists[used].tolist(), strict=True):
         found[kind][value] += count
-    kinds = Counter(kind_of(cells.lists[cell]) for cell in wanted.tolist())
+        if of_lists:
+            kinds[f"list of {kind.__name__}"] += of_lists
     return counted_of(dict(kinds), found)
