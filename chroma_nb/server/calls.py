@@ -13,7 +13,14 @@ from chroma_nb import errors
 from chroma_nb.backends.base import Backend
 from chroma_nb.operations import requests as ops
 from chroma_nb.query.parsing import written
-from chroma_nb.server.limits import Limits, check_batch, check_filter, check_result_rows, check_search_rows
+from chroma_nb.server.limits import (
+    Limits,
+    check_batch,
+    check_facets,
+    check_filter,
+    check_result_rows,
+    check_search_rows,
+)
 from chroma_nb.types import Json
 
 Values: TypeAlias = Json
@@ -81,6 +88,14 @@ def _query_like(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     return _nearest(kind, values, context, 1)
 
 
+def _facets(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
+    keys, wanted = values["keys"], values["limit"]
+    if len(keys) * max(wanted, 1) > context.limits.result_rows:
+        wanted = min(wanted, context.backend.handle(ops.Count(**_place(values))))
+        check_facets(len(keys), wanted, context.limits)
+    return _filtered(kind, values | {"limit": wanted}, context)
+
+
 def _nearest(kind: Kind, values: Values, context: Context, queries: int) -> ops.AnyRequest:
     wanted = values["n_results"]
     if queries * wanted > context.limits.result_rows:
@@ -135,7 +150,7 @@ _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Delete: _delete,
     ops.CountMatching: _filtered,
     ops.Get: _filtered,
-    ops.Facets: _filtered,
+    ops.Facets: _facets,
     ops.Sample: _filtered,
     ops.Query: _query,
     ops.QueryLike: _query_like,
