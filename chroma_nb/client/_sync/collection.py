@@ -332,7 +332,7 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     birds = client.create_collection("birds")
         ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
         ...     facet = birds.facets("g")
-        ...     facet.distinct, facet.minimum, facet.maximum, facet.values[0].count
+        ...     facet.distinct, facet.minimum, facet.maximum, facet.values[0].records
         (2, 9, 500, 1)
         """
         request = prepare.facets(self._context, key, where, where_document, limit)
