@@ -16,6 +16,7 @@ from uuid import UUID
 from chroma_nb.types import (
     ID,
     URI,
+    CollectionModel,
     Columns,
     Document,
     Embedding,
@@ -226,7 +227,7 @@ def index(collection: object) -> tuple[str | None, Mapping[str, object]]:
     return next(((kind, settings) for kind, settings in found if settings), (None, {}))
 
 
-def space(collection: Collection) -> str:
+def space(collection: Collection | CollectionModel) -> str:
     """The collection's distance: "l2", "cosine" or "ip".
 
     >>> import chroma_nb

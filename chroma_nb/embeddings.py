@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -149,3 +149,32 @@ def _empty_embedding(position: int) -> str:
         "Expected each embedding in the embeddings to be a 1-dimensional numpy array with at least 1 int/float value. "
         f"Got a 1-dimensional numpy array with no values at pos {position}"
     )
+
+
+# --- Vectors of records as a query -------------------------------------------------------------------------------
+def vector_like(vectors: Mapping[str, Any], like: Sequence[str], unlike: Sequence[str]) -> Matrix:
+    """The query for records like some and unlike others, as a matrix of one row; ``vectors`` are those of the records.
+
+    It is the mean of ``like``; with ``unlike``, that mean and once more the way to it from the mean of ``unlike``;
+    without ``like``, the opposite of the mean of ``unlike``. InvalidArgumentError names ids that have no vector.
+
+    >>> vector_like({"a": [1, 0], "b": [3, 0], "c": [0, 1]}, ["a", "b"], ["c"])
+    array([[ 4., -1.]], dtype=float32)
+    """
+    unknown = [id_ for id_ in dict.fromkeys([*like, *unlike]) if not _is_there(vectors.get(id_))]
+    if unknown:
+        names = ", ".join(map(repr, unknown[:10])) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
+        raise InvalidArgumentError(f"Expected like and unlike to name records with a vector, there is none of {names}")
+    means = [np.mean([np.asarray(vectors[id_], np.float64) for id_ in ids], axis=0) for ids in (like, unlike) if ids]
+    query = means[0] if not unlike else 2 * means[0] - means[1] if like else -means[0]
+    with np.errstate(over="ignore"):
+        row: Matrix = query.astype(np.float32)[None]
+    if not np.isfinite(row).all():
+        raise InvalidArgumentError(
+            "Expected vectors with a mean that float32 can hold, those of like and unlike are too large"
+        )
+    return row
+
+
+def _is_there(vector: Any) -> bool:
+    return vector is not None and not bool(np.isnan(vector[0]))

@@ -7,7 +7,7 @@ HTML is made in ``display/``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -47,9 +47,62 @@ class _Result(dict[str, Any]):
 class GetResult(_Result):
     """The result of ``get`` and ``peek``: ids and, per ``include``, one list per field."""
 
+    def at(self, places: Sequence[int]) -> GetResult:
+        """The records in these places, in this order.
+
+        >>> GetResult(ids=["a", "b"], documents=["one", "two"], metadatas=None, included=["documents"]).at([1])
+        {'ids': ['b'], 'documents': ['two'], 'metadatas': None, 'included': ['documents']}
+        """
+        return GetResult(
+            {
+                field: values if field == "included" or values is None else _picked(values, places)
+                for field, values in self.items()
+            }
+        )
+
 
 class QueryResult(_Result):
     """The result of ``query``: as GetResult, with one list per query, and distances."""
+
+    def within(self, max_distance: float, include: Sequence[str]) -> QueryResult:
+        """What lies no farther than ``max_distance``; the distances, which are there, stay where ``include`` has them.
+
+        >>> QueryResult(ids=[["a", "b"]], distances=[[0.1, 0.5]]).within(0.4, [])
+        {'ids': [['a']], 'distances': None, 'included': []}
+        """
+        near = [
+            [place for place, distance in enumerate(of_query) if distance is not None and distance <= max_distance]
+            for of_query in self["distances"]
+        ]
+        cut = self._at(near)
+        return QueryResult(
+            cut | {"distances": cut["distances"] if "distances" in include else None, "included": list(include)}
+        )
+
+    def without(self, ids: Collection[str], n_results: int) -> QueryResult:
+        """The first ``n_results`` of each query that are none of ``ids``.
+
+        >>> QueryResult(ids=[["a", "b", "c"]], distances=[[0.1, 0.5, 0.6]], included=[]).without({"a"}, 1)
+        {'ids': [['b']], 'distances': [[0.5]], 'included': []}
+        """
+        kept = [[place for place, id_ in enumerate(of_query) if id_ not in ids] for of_query in self["ids"]]
+        return self._at([places[:n_results] for places in kept])
+
+    def _at(self, places: Sequence[Sequence[int]]) -> QueryResult:
+        """For each query what stands in these places."""
+        return QueryResult(
+            {
+                field: lists if field == "included" or not lists else list(map(_picked, lists, places))
+                for field, lists in self.items()
+            }
+        )
+
+
+def _picked(values: Any, places: Sequence[int]) -> Any:
+    """Some of the values of one query; its vectors are an array."""
+    if isinstance(values, list):
+        return [values[place] for place in places]
+    return values[places] if places else values[:0, 0]
 
 
 class DeleteResult(TypedDict):

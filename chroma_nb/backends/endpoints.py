@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from chroma_nb import constraints
@@ -22,6 +23,7 @@ from chroma_nb.backends.wire.answers import Answer
 from chroma_nb.backends.wire.fields import Body, Field, Kind, RecordsBody
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.errors import InvalidArgumentError, refused
+from chroma_nb.facets import Facet
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.query.search import Search
@@ -49,7 +51,9 @@ def _never(request: object) -> bool:
 @dataclass(frozen=True)
 class Route:
     """How an operation travels. ``path`` names fields of the request, or what ``parameters`` gives for a name in it;
-    ``repeatable`` tells whether a request leaves the same state and gets the same answer when it arrives twice."""
+    ``repeatable`` tells whether a request leaves the same state and gets the same answer when it arrives twice,
+    ``ours`` whether it asks for what Chroma's server does not have: other servers are asked in pages then
+    (``http/_async/in_pages.py``)."""
 
     method: str
     path: str
@@ -58,6 +62,7 @@ class Route:
     query: Body = field(default_factory=Body)
     status: int = 200
     repeatable: Callable[[Any], bool] = _always
+    ours: Callable[[Any], bool] = _never
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def field_of(self, name: str) -> str:
@@ -216,9 +221,15 @@ def _count(engine: Engine, request: r.Count) -> int:
     return engine.count(request.collection_id)
 
 
+def _count_matching(engine: Engine, request: r.CountMatching) -> int:
+    return engine.count_matching(request.collection_id, None if request.filter is None else request.filter.condition)
+
+
 def _get(engine: Engine, request: r.Get | r.GetAsStored) -> GetResult | Columns:
     """The answer of a get, in Chroma's form or as columns for a table."""
     get, ask = (request.get, engine.get_as_stored) if isinstance(request, r.GetAsStored) else (request, engine.get)
+    if get.order is not None:
+        ask = partial(engine.get, order=get.order)
     ids, limit, offset = get.ids, get.limit, get.offset
     return ask(
         get.collection_id,
@@ -240,6 +251,39 @@ def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
         _checked_ids(query.ids),
         None if query.filter is None else query.filter.condition,
         query.include,
+        query.max_distance,
+    )
+
+
+def _query_like(engine: Engine, request: r.QueryLike) -> QueryResult:
+    return engine.query_like(
+        request.collection_id,
+        request.like,
+        request.unlike,
+        validate.check_limit(request.n_results, "n_results"),
+        _checked_ids(request.ids),
+        None if request.filter is None else request.filter.condition,
+        request.include,
+        request.max_distance,
+    )
+
+
+def _facets(engine: Engine, request: r.Facets) -> list[Facet]:
+    return engine.facets(
+        request.collection_id,
+        request.keys,
+        None if request.filter is None else request.filter.condition,
+        validate.check_limit(request.limit),
+    )
+
+
+def _sample(engine: Engine, request: r.Sample) -> GetResult:
+    return engine.sample(
+        request.collection_id,
+        validate.check_limit(request.n, "n"),
+        request.seed,
+        None if request.filter is None else request.filter.condition,
+        request.include,
     )
 
 
@@ -288,11 +332,8 @@ _DATABASE_NAME: Final = _name(constraints.check_database_name)
 _COLLECTION_NAME: Final = _name(constraints.check_collection_name)
 
 _PAGE: Final = Body(Field("limit", fields.DIGITS, null=False), Field("offset", fields.DIGITS, null=False))
-_FILTER: Final = (
-    Field("ids", fields.STRINGS),
-    Field("where", fields.FILTER),
-    Field("where_document", fields.FILTER),
-)
+_WHERE: Final = (Field("where", fields.FILTER), Field("where_document", fields.FILTER))
+_FILTER: Final = (Field("ids", fields.STRINGS), *_WHERE)
 _LEVEL: Final = Field("read_level", fields.READ_LEVEL, default=ReadLevel.INDEX_AND_WAL)
 
 
@@ -440,7 +481,9 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
                 Field("limit", fields.NATURAL),
                 Field("offset", fields.NATURAL),
                 Field("include", fields.INCLUDE, default=("metadatas", "documents")),
+                Field("order_by", fields.ORDER, null=False, attribute="order"),
             ),
+            ours=lambda request: request.order is not None,
         ),
     ),
     r.Query: Endpoint(
@@ -454,7 +497,64 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
                 Field("n_results", fields.NUMBER, default=10),
                 *_FILTER,
                 Field("include", fields.INCLUDE, default=("metadatas", "documents", "distances")),
+                Field("max_distance", fields.FLOAT, null=False),
             ),
+            ours=lambda request: request.max_distance is not None,
+        ),
+    ),
+    # What no server of Chroma's has
+    r.CountMatching: Endpoint(
+        _count_matching,
+        Route("POST", COLLECTION + "/count", answers.NUMBER, Body(*_WHERE), query=Body(_LEVEL), ours=_always),
+    ),
+    r.Facets: Endpoint(
+        _facets,
+        Route(
+            "POST",
+            COLLECTION + "/facets",
+            answers.FACETS,
+            Body(
+                Field("keys", fields.STRINGS, required=True),
+                *_WHERE,
+                Field("limit", fields.NATURAL, default=20),
+            ),
+            ours=_always,
+        ),
+    ),
+    r.Describe: Endpoint(
+        lambda engine, request: engine.describe(request.collection_id),
+        Route("GET", COLLECTION + "/description", answers.DESCRIPTION, ours=_always),
+    ),
+    r.Sample: Endpoint(
+        _sample,
+        Route(
+            "POST",
+            COLLECTION + "/sample",
+            answers.GET,
+            Body(
+                Field("n", fields.NATURAL, required=True),
+                Field("seed", fields.INTEGER),
+                *_WHERE,
+                Field("include", fields.INCLUDE, default=("metadatas", "documents")),
+            ),
+            ours=_always,
+        ),
+    ),
+    r.QueryLike: Endpoint(
+        _query_like,
+        Route(
+            "POST",
+            COLLECTION + "/query_like",
+            answers.QUERY,
+            Body(
+                Field("like", fields.STRINGS, default=()),
+                Field("unlike", fields.STRINGS, default=()),
+                Field("n_results", fields.NUMBER, default=10),
+                *_FILTER,
+                Field("include", fields.INCLUDE, default=("metadatas", "documents", "distances")),
+                Field("max_distance", fields.FLOAT, null=False),
+            ),
+            ours=_always,
         ),
     ),
     # What Chroma has in its cloud only

@@ -7,7 +7,7 @@ chromadb's. A display never raises: what cannot be read is said in its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from chroma_nb._optional import MissingPackageError, require
 from chroma_nb.collection import (
@@ -264,6 +264,104 @@ def _keys_table(metadatas: Sequence[Metadata | None], count: int) -> Html:
     ]
     shown = table(f"Metadata keys ({looked_at} records)", ["key", "type", "share", "example"], rows, numbers=["share"])
     return shown + (f'<div class="dim">and {len(keys) - KEYS:,} more keys</div>' if len(keys) > KEYS else "")
+
+
+# --- Facets and descriptions ------------------------------------------------------------------------------
+def facet_html(facet: Any) -> Html:
+    """A facet: what was found, the most frequent values, ranges of numbers, dates."""
+    known = [("records", f"{facet.records:,}"), ("without the key", f"{facet.missing:,}")]
+    known += [(kind, f"{count:,}") for kind, count in facet.kinds.items()]
+    if facet.minimum is not None:
+        known.append(("from, to", f"{plain(facet.minimum)} to {plain(facet.maximum)}"))
+    title = f"Facet {shortened(facet.key, 60)}"
+    more = facet.distinct - len(facet.values)
+    return block(
+        facts(title, known),
+        _counts_table(counted(facet.distinct, "value"), "value", facet.values),
+        f'<div class="dim">and {more:,} more</div>' if more > 0 else "",
+        _counts_table("Ranges", "range", _named_ranges(facet)),
+        _counts_table("Dates", "date", facet.dates),
+    )
+
+
+def _named_ranges(facet: Any) -> list[tuple[str, int]]:
+    return [(f"{plain(one.lower)} to {plain(one.upper)}", one.records) for one in facet.ranges]
+
+
+def _counts_table(caption: str, head: str, counts: Sequence[tuple[object, int]]) -> Html:
+    if not counts:
+        return ""
+    largest = max(max(count for _, count in counts), 1)
+    rows = [[escape(plain(value), 80), f"{count:,}{bar(count / largest)}"] for value, count in counts]
+    return table(caption, [head, "records"], rows, numbers=["records"])
+
+
+def facet_text(facet: Any) -> str:
+    """As ``facet_html``, for a terminal."""
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in facet.kinds.items())
+    lines = [
+        f"{visible(facet.key)}: {facet.records:,} records, {facet.missing:,} without the key; {kinds or 'no values'}"
+    ]
+    parts = [
+        (counted(facet.distinct, "value"), facet.values),
+        ("ranges", _named_ranges(facet)),
+        ("dates", facet.dates),
+    ]
+    for name, counts in parts:
+        if counts:
+            lines.append(f"{name}:")
+            lines += [f"  {count:>9,}  {shortened(visible(plain(value)), 80)}" for value, count in counts]
+    return "\n".join(lines)
+
+
+def description_html(description: Any) -> Html:
+    """A description: the collection, then its metadata keys."""
+    return block(
+        facts("Description", [(name, escape(value)) for name, value in _described(description)]), _keys(description)
+    )
+
+
+def _described(description: Any) -> list[tuple[str, str]]:
+    length = "" if description.median_length is None else f", {description.median_length:g} characters in the median"
+    return [
+        ("records", f"{description.records:,}"),
+        ("dimension", str(description.dimension or "not known before the first record")),
+        ("space", description.space),
+        ("documents", f"{description.documents:,}{length}"),
+    ]
+
+
+def _key_rows(description: Any) -> list[list[str]]:
+    return [
+        [
+            one.key,
+            ", ".join(one.kinds),
+            f"{one.records - one.missing:,}",
+            f"{one.distinct:,}",
+            "" if one.minimum is None else plain(one.minimum),
+            "" if one.maximum is None else plain(one.maximum),
+            f"{plain(one.values[0].value)} ({one.values[0].records:,})" if one.values else "",
+        ]
+        for one in description.keys
+    ]
+
+
+_KEY_HEADS: Final = ("key", "kinds", "records", "distinct", "minimum", "maximum", "most frequent")
+
+
+def _keys(description: Any) -> Html:
+    rows = [[escape(cell, 60) for cell in row] for row in _key_rows(description)]
+    return table("Metadata keys", list(_KEY_HEADS), rows, numbers=_KEY_HEADS[2:6]) if rows else ""
+
+
+def description_text(description: Any) -> str:
+    """As ``description_html``, for a terminal."""
+    lines = [f"{name}: {value}" for name, value in _described(description)]
+    rows = [[shortened(visible(cell), 40) for cell in row] for row in _key_rows(description)]
+    if rows:
+        widths = [max(map(len, column)) for column in zip(_KEY_HEADS, *rows, strict=True)]
+        lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (_KEY_HEADS, *rows)]
+    return "\n".join(lines)
 
 
 # --- A client --------------------------------------------------------------------------------------------

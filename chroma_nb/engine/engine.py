@@ -25,12 +25,15 @@ from chroma_nb.constraints import (
     check_records,
     check_tenant_name,
 )
+from chroma_nb.embeddings import vector_like
+from chroma_nb.engine.filters.ordering import ordered
 from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.locks import is_network_mount
 from chroma_nb.engine.memory import part
 from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
 from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.engine.search import facets
 from chroma_nb.engine.search.executor import Search
 from chroma_nb.engine.search.index_builder import IndexBuilder
 from chroma_nb.engine.search.ranked import FIELDS, RankedSearch, selected_keys
@@ -46,7 +49,10 @@ from chroma_nb.engine.transactions.running import GETTING, Transactions
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
+from chroma_nb.facets import Description, Facet
 from chroma_nb.query.conditions import Where
+from chroma_nb.query.ordering import Order
+from chroma_nb.query.sampling import sampled
 from chroma_nb.query.search import Search as AskedSearch
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
@@ -433,6 +439,16 @@ class Engine:
         """How many records a collection has."""
         return self.transactions.read(partial(catalog.known_collection, ident=str(collection_id))).record_count
 
+    def count_matching(self, collection_id: UUID, filter: Where | None) -> int:
+        """How many records pass the filter."""
+        if filter is None:
+            return self.count(collection_id)
+
+        def operation(snapshot: Snapshot) -> int:
+            return len(select(snapshot, None, filter, None))
+
+        return self.transactions.read_collection(collection_id, operation)
+
     def get(
         self,
         collection_id: UUID,
@@ -441,13 +457,42 @@ class Engine:
         limit: int | None,
         offset: int | None,
         include: Sequence[str],
+        order: Order | None = None,
     ) -> GetResult:
-        """Records in get() order: by first insertion."""
+        """Records in get() order, by first insertion, or in another, within which ``limit`` and ``offset`` count."""
 
         def operation(snapshot: Snapshot) -> GetResult:
-            return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
+            if order is None:
+                return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
+            rows = ordered(snapshot, select(snapshot, ids, filter, None), order)[offset or 0 :]
+            return snapshot.get_result_of(rows[:limit], include)
 
-        return self.transactions.read_collection(collection_id, operation, part=_part(ids, filter, limit, offset or 0))
+        few = _part(ids, filter, limit, offset or 0) if order is None else None
+        return self.transactions.read_collection(collection_id, operation, part=few)
+
+    def facets(self, collection_id: UUID, keys: Sequence[str], filter: Where | None, limit: int) -> list[Facet]:
+        """What the records that pass the filter have under each of these keys."""
+
+        def operation(snapshot: Snapshot) -> list[Facet]:
+            rows = None if filter is None else select(snapshot, None, filter, None)
+            return facets.facets(snapshot, keys, rows, limit)
+
+        return self.transactions.read_collection(collection_id, operation)
+
+    def describe(self, collection_id: UUID) -> Description:
+        """What is in a collection."""
+        return self.transactions.read_collection(collection_id, facets.describe)
+
+    def sample(
+        self, collection_id: UUID, n: int, seed: int | None, filter: Where | None, include: Sequence[str]
+    ) -> GetResult:
+        """``n`` of the records that pass the filter, by chance, in get() order."""
+
+        def operation(snapshot: Snapshot) -> GetResult:
+            rows = select(snapshot, None, filter, None)
+            return snapshot.get_result(rows[sampled(len(rows), n, seed)], include)
+
+        return self.transactions.read_collection(collection_id, operation)
 
     def get_as_stored(
         self,
@@ -473,12 +518,36 @@ class Engine:
         ids: Sequence[str] | None,
         filter: Where | None,
         include: Sequence[str],
+        max_distance: float | None = None,
     ) -> QueryResult:
-        """The nearest records to each query vector, nearest first."""
+        """The nearest records to each query vector, nearest first, none farther than ``max_distance``."""
 
         def operation(snapshot: Snapshot) -> QueryResult:
-            found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter)
+            found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter, max_distance)
             result = snapshot.query_result(found, include)
+            self.builder.consider(snapshot.row, snapshot.memory)
+            return result
+
+        return self.transactions.read_collection(collection_id, operation, GETTING)
+
+    def query_like(
+        self,
+        collection_id: UUID,
+        like: Sequence[str],
+        unlike: Sequence[str],
+        n_results: int,
+        ids: Sequence[str] | None,
+        filter: Where | None,
+        include: Sequence[str],
+        max_distance: float | None = None,
+    ) -> QueryResult:
+        """The records nearest to some, away from others, none of which is in the result; see ``vector_like``."""
+        named = dict.fromkeys([*like, *unlike])
+
+        def operation(snapshot: Snapshot) -> QueryResult:
+            query = vector_like(snapshot.vectors_of(named), like, unlike)
+            found = Search(snapshot).neighbours(query, n_results + len(named), ids, filter, max_distance)
+            result = snapshot.query_result(found, include).without(named, n_results)
             self.builder.consider(snapshot.row, snapshot.memory)
             return result
 
@@ -506,6 +575,7 @@ class Engine:
         ids: Sequence[str] | None,
         filter: Where | None,
         include: Sequence[str],
+        max_distance: float | None = None,
     ) -> Json:
         """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
         started = time.perf_counter()
@@ -513,7 +583,7 @@ class Engine:
         def operation(snapshot: Snapshot) -> Json:
             loaded = time.perf_counter()
             search = Search(snapshot)
-            found = search.neighbours(query_embeddings, n_results, ids, filter)
+            found = search.neighbours(query_embeddings, n_results, ids, filter, max_distance)
             result = snapshot.query_result(found, include)
             return {
                 **search.steps,

@@ -15,7 +15,7 @@ from chroma_nb.operations import filter_advice
 from chroma_nb.plain import PLAIN, plain_tree, shown
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.expression import MAX_DEPTH
-from chroma_nb.query.operators import NUMBERS, Operator, of_documents, of_metadata
+from chroma_nb.query.operators import NUMBERS, Operator, kind_names, of_documents, of_metadata
 from chroma_nb.query.parsing import Filter, read_filter
 from chroma_nb.types import Where, WhereDocument
 
@@ -120,8 +120,9 @@ def _check_condition(key: str, condition: dict[object, object]) -> None:
     ((operator, operand),) = condition.items()
     allowed = {row.name: row for row in of_metadata()}
     if operator not in allowed:
+        chromas = [name for name, row in allowed.items() if not row.ours]
         raise advised(
-            ValueError(f"Expected where operator to be one of {_named(allowed)}, got {shown(operator)}"),
+            ValueError(f"Expected where operator to be one of {_named(chromas)}, got {shown(operator)}"),
             filter_advice.for_operator(operator, allowed),
         )
     reason = _reason_against(key, allowed[operator], operand)
@@ -148,6 +149,8 @@ def _reason_against(key: str, row: Operator, operand: object) -> str | None:
             return f"operand value to be a str for operator {row.name} on {DOCUMENT_KEY}, got {shown(operand)}"
         if not isinstance(operand, str | int | float):
             return f"operand value to be a str, int, float, or bool for operator {row.name}, got {shown(operand)}"
+    if row.ours and type(operand) not in row.kinds:
+        return f"operand value to be a {kind_names(row)} for operator {row.name}, got {shown(operand)}"
     if not isinstance(operand, str | int | float | list):
         return f"where operand value to be a str, int, float, bool, or list of those type, got {shown(operand)}"
     return None

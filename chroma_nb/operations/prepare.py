@@ -15,6 +15,7 @@ import numpy as np
 
 from chroma_nb.advice import notes_of
 from chroma_nb.by_label import beside_ids
+from chroma_nb.collection import space
 from chroma_nb.constraints import check_records, check_uris, collection_metadata
 from chroma_nb.embeddings import embedding_matrix, embedding_rows
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
@@ -30,13 +31,19 @@ from chroma_nb.operations.validate import (
     validate_documents,
     validate_ids,
     validate_include,
+    validate_key,
     validate_lengths,
+    validate_max_distance,
     validate_metadata,
     validate_metadatas_of,
     validate_n_results,
+    validate_natural,
+    validate_order,
     validate_record_set_for_embedding,
+    validate_seed,
 )
 from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree
+from chroma_nb.query.parsing import Filter
 from chroma_nb.records import Records
 from chroma_nb.schema import (
     Schema,
@@ -144,21 +151,79 @@ def get(
     offset: Any = None,
     where_document: Any = None,
     include: Any = _GET_FIELDS,
+    order_by: Any = None,
+    descending: Any = False,
 ) -> requests.Get:
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
-    asked = None
+    asked = order = None
     try:
         ids = _ids(ids)
         if where is not None or where_document is not None:
             asked = checked_filter(where, where_document)
         fields = _asked_fields(context, include, getting=True)
+        if order_by is not None:
+            order = validate_order(order_by, descending)
+        elif descending is not False:
+            raise ValueError("Expected order_by with descending: say by which key records are ordered")
     except _CHECKS as error:
         raise _named(error, "get") from error.__cause__
     if asked is not None and asked.known is None:
         check_sendable(asked)
     if limit is not None or offset is not None:
         limit, offset = plain(limit), plain(offset)
-    return requests.Get(*_place(context), ids=ids, filter=asked, limit=limit, offset=offset, include=fields)
+    return requests.Get(
+        *_place(context), ids=ids, filter=asked, limit=limit, offset=offset, include=fields, order=order
+    )
+
+
+def count(context: CallContext, where: object, where_document: object, read_level: ReadLevel) -> requests.CountMatching:
+    """The request of ``collection.count`` with a filter."""
+    try:
+        asked = _filter(where, where_document)
+    except _CHECKS as error:
+        raise _named(error, "count") from error.__cause__
+    return requests.CountMatching(*_place(context), filter=asked, read_level=read_level)
+
+
+def facets(
+    context: CallContext, keys: Any, where: object = None, where_document: object = None, limit: Any = 20
+) -> requests.Facets:
+    """The request of ``collection.facets``, of one key or several."""
+    try:
+        named = list(map(validate_key, keys if isinstance(keys, list) else [keys]))
+        if not named:
+            raise ValueError("Expected at least one metadata key, got an empty list")
+        asked, most = _filter(where, where_document), validate_natural(limit, "limit")
+    except _CHECKS as error:
+        raise _named(error, "facets") from error.__cause__
+    return requests.Facets(*_place(context), keys=named, limit=most, filter=asked)
+
+
+def sample(
+    context: CallContext,
+    n: Any = 10,
+    seed: Any = None,
+    where: object = None,
+    where_document: object = None,
+    include: Any = _GET_FIELDS,
+) -> requests.Sample:
+    """The request of ``collection.sample``."""
+    try:
+        asked = _filter(where, where_document)
+        fields = _asked_fields(context, include, getting=True)
+        number, drawn = validate_natural(n, "n"), None if seed is None else validate_seed(seed)
+    except _CHECKS as error:
+        raise _named(error, "sample") from error.__cause__
+    return requests.Sample(*_place(context), n=number, seed=drawn, filter=asked, include=fields)
+
+
+def _filter(where: object, where_document: object) -> Filter | None:
+    """The filter of a call of ours, if it has one."""
+    if where is None and where_document is None:
+        return None
+    asked = checked_filter(where, where_document)
+    check_sendable(asked)
+    return asked
 
 
 def query(
@@ -172,6 +237,7 @@ def query(
     where: object = None,
     where_document: object = None,
     include: Any = _QUERY_FIELDS,
+    max_distance: object = None,
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     asked = None
@@ -182,6 +248,7 @@ def query(
             asked = checked_filter(where, where_document)
         included = _asked_fields(context, include)
         validate_n_results(n_results)
+        farthest = None if max_distance is None else validate_max_distance(max_distance, space(context.model))
         rows = fields["embeddings"]
         if rows is None:
             validate_record_set_for_embedding(fields, _EMBEDDABLE)
@@ -201,6 +268,51 @@ def query(
         ids=None if ids is None else plain_tree(_texts(ids)),
         filter=asked,
         include=included,
+        max_distance=farthest,
+    )
+
+
+def query_like(
+    context: CallContext,
+    like: Any,
+    unlike: Any,
+    queries: Sequence[object],
+    ids: object = None,
+    n_results: int = 10,
+    where: object = None,
+    where_document: object = None,
+    include: Any = _QUERY_FIELDS,
+    max_distance: object = None,
+) -> requests.QueryLike:
+    """The request of ``collection.query`` with ``like`` or ``unlike``; ``queries`` are its other kinds of queries."""
+    asked = None
+    of_space = space(context.model)
+    try:
+        if any(query is not None for query in queries):
+            raise ValueError("Expected like and unlike, or query embeddings, texts, images or uris, got both")
+        wanted, unwanted = _ids(like) or [], _ids(unlike) or []
+        if not wanted and of_space == "l2":
+            raise ValueError(
+                "Expected like beside unlike: in the space 'l2' nothing is the opposite of a vector, as it is by angle"
+            )
+        if where is not None or where_document is not None:
+            asked = checked_filter(where, where_document)
+        included = _asked_fields(context, include)
+        validate_n_results(n_results)
+        farthest = None if max_distance is None else validate_max_distance(max_distance, of_space)
+    except _CHECKS as error:
+        raise _named(error, "query") from error.__cause__
+    if asked is not None and asked.known is None:
+        check_sendable(asked)
+    return requests.QueryLike(
+        *_place(context),
+        like=wanted,
+        unlike=unwanted,
+        n_results=plain(n_results),
+        ids=None if ids is None else plain_tree(_texts(ids)),
+        filter=asked,
+        include=included,
+        max_distance=farthest,
     )
 
 

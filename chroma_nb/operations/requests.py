@@ -12,7 +12,9 @@ from uuid import UUID
 
 import numpy as np
 
+from chroma_nb.facets import Description, Facet
 from chroma_nb.plain import PLAIN, plain, plain_tree
+from chroma_nb.query.ordering import Order
 from chroma_nb.query.parsing import Filter
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
@@ -268,25 +270,72 @@ class Count(Given, CollectionRequest[int]):
 
 
 @dataclass(frozen=True)
+class CountMatching(Filtered[int]):
+    """How many records pass the filter."""
+
+    filter: Filter | None = None
+    read_level: ReadLevel = ReadLevel.INDEX_AND_WAL
+
+
+@dataclass(frozen=True)
 class Get(Filtered[GetResult]):
-    """``include`` never holds "data" (the client loads it); "data" in the result is None."""
+    """``include`` never holds "data" (the client loads it); "data" in the result is None. No ``order``: as added."""
 
     ids: list[str] | None = None
     filter: Filter | None = None
     limit: int | None = None
     offset: int | None = None
     include: tuple[str, ...] = ("metadatas", "documents")
+    order: Order | None = None
 
 
 @dataclass(frozen=True)
 class Query(Filtered[QueryResult]):
-    """``query_embeddings`` is a float32 array of shape (queries, dimension)."""
+    """``query_embeddings`` is a float32 array of shape (queries, dimension). Nothing farther than ``max_distance``."""
 
     query_embeddings: Matrix
     n_results: int = 10
     ids: list[str] | None = None
     filter: Filter | None = None
     include: tuple[str, ...] = ("metadatas", "documents", "distances")
+    max_distance: float | None = None
+
+
+@dataclass(frozen=True)
+class Facets(Filtered[list[Facet]]):
+    """What the records that pass the filter have under these keys, each with at most ``limit`` values."""
+
+    keys: list[str]
+    limit: int = 20
+    filter: Filter | None = None
+
+
+@dataclass(frozen=True)
+class Describe(CollectionRequest[Description]):
+    """What is in the collection."""
+
+
+@dataclass(frozen=True)
+class Sample(Filtered[GetResult]):
+    """Some of the records that pass the filter, by chance; with a ``seed`` the same ones each time."""
+
+    n: int
+    seed: int | None = None
+    filter: Filter | None = None
+    include: tuple[str, ...] = ("metadatas", "documents")
+
+
+@dataclass(frozen=True)
+class QueryLike(Filtered[QueryResult]):
+    """The neighbours of records: the query is the mean vector of ``like``, away from that of ``unlike``."""
+
+    like: list[str]
+    unlike: list[str]
+    n_results: int = 10
+    ids: list[str] | None = None
+    filter: Filter | None = None
+    include: tuple[str, ...] = ("metadatas", "documents", "distances")
+    max_distance: float | None = None
 
 
 # --- What Chroma has in its cloud only ------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, cast
 
 from chroma_nb.plain import plain
 from chroma_nb.query.expression import MAX_DEPTH, Expression, Write, as_dict, joined, plain_dict, type_error
-from chroma_nb.query.operators import OPERATORS, Operator
+from chroma_nb.query.operators import OPERATORS, Operator, kind_names
 from chroma_nb.types import Json, LiteralValue
 
 #: The key under which a condition asks the document.
@@ -188,6 +188,15 @@ class NotRegex(Condition):
 
 
 @dataclass(repr=False)
+class Exists(Condition):
+    """The record has the key, or with the operand False has not. Not one of Chroma's."""
+
+    operator = "$exists"
+    key: str
+    value: bool
+
+
+@dataclass(repr=False)
 class Asked(Condition):
     """A condition with an operator that Chroma has no class for."""
 
@@ -198,7 +207,7 @@ class Asked(Condition):
 
 #: The classes that Chroma has for operators, by the operator.
 _CLASSES: Final[dict[str, type[Any]]] = {
-    kind.operator: kind for kind in (Eq, Ne, Gt, Gte, Lt, Lte, In, Nin, Contains, NotContains, Regex, NotRegex)
+    kind.operator: kind for kind in (Eq, Ne, Gt, Gte, Lt, Lte, In, Nin, Contains, NotContains, Regex, NotRegex, Exists)
 }
 
 
@@ -267,6 +276,10 @@ class Key:
     def not_regex(self, pattern: str) -> NotRegex:
         """The pattern is not found."""
         return NotRegex(self.name, pattern)
+
+    def exists(self, wanted: bool = True) -> Exists:
+        """The record has the key, or has not. Not one of Chroma's: its server refuses it."""
+        return Exists(self.name, wanted)
 
     def contains(self, value: LiteralValue) -> Contains:
         """The document contains this text, or the list under this key this element."""
@@ -353,4 +366,6 @@ def _taken(row: Operator) -> tuple[Any, str]:
         return list, "a list"
     if row.metadata is None:
         return str, "a string pattern"
+    if row.ours:
+        return tuple(row.kinds), f"a {kind_names(row)}"
     return (str | int | float, "a str, int, float, or bool") if row.document else (object, "")

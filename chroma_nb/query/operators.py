@@ -15,21 +15,23 @@ from typing import Final, Literal
 SCALARS: Final = frozenset({str, int, float, bool})
 NUMBERS: Final = frozenset({int, float})
 TEXT: Final = frozenset({str})
+TRUTH: Final = frozenset({bool})
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
     """What an operator asks and takes.
 
-    ``metadata`` says what it looks at under a key: the value, an element of a list, or nothing; ``document`` whether
-    it can be asked of the document, where its operand is a str. ``kinds`` are the types of its operand under a key;
-    with ``many`` the operand is a list of values of one of them. ``opposite`` is what ``not`` makes of it. A
-    ``negative`` operator holds exactly where its opposite does not, so also where the key or the document is missing.
-    ``signs`` are how ``--where`` writes it, ``label`` is how the filter builder does.
+    ``metadata`` says what it looks at under a key: the value, an element of a list, whether there is any value (the
+    operand says which of the two is wanted), or nothing; ``document`` whether it can be asked of the document, where
+    its operand is a str. ``kinds`` are the types of its operand under a key; with ``many`` the operand is a list of
+    values of one of them. ``opposite`` is what ``not`` makes of it. A ``negative`` operator holds exactly where its
+    opposite does not, so also where the key or the document is missing. ``signs`` are how ``--where`` writes it,
+    ``label`` is how the filter builder does. Chroma has no operator that is ``ours``, and its sentences do not name it.
     """
 
     name: str
-    metadata: Literal["value", "element"] | None
+    metadata: Literal["value", "element", "presence"] | None
     document: bool
     kinds: frozenset[type]
     label: str
@@ -37,6 +39,7 @@ class Operator:
     opposite: str | None = None
     negative: bool = False
     many: bool = False
+    ours: bool = False
 
 
 #: Every operator by its name, in the order in which they are offered.
@@ -55,6 +58,7 @@ OPERATORS: Final[dict[str, Operator]] = {
         Operator("$not_contains", "element", True, SCALARS, "does not contain", opposite="$contains", negative=True),
         Operator("$regex", None, True, TEXT, "matches", ("matches",), opposite="$not_regex"),
         Operator("$not_regex", None, True, TEXT, "does not match", opposite="$regex", negative=True),
+        Operator("$exists", "presence", False, TRUTH, "is there", ours=True),
     )
 }
 
@@ -75,3 +79,12 @@ def of_documents() -> Iterator[Operator]:
     ['$contains', '$not_contains', '$regex', '$not_regex']
     """
     return (row for row in OPERATORS.values() if row.document)
+
+
+def kind_names(row: Operator) -> str:
+    """The types of its operand, for a message.
+
+    >>> kind_names(OPERATORS["$gt"])
+    'float, int'
+    """
+    return ", ".join(sorted(kind.__name__ for kind in row.kinds))

@@ -16,7 +16,7 @@ from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import LARGEST, PLAIN, are_unicode, plain, plain_tree
 from chroma_nb.query.conditions import DOCUMENT_KEY, And, Or, Where, condition
 from chroma_nb.query.expression import MAX_DEPTH
-from chroma_nb.query.operators import OPERATORS, Operator, of_documents, of_metadata
+from chroma_nb.query.operators import OPERATORS, Operator, kind_names, of_documents, of_metadata
 from chroma_nb.types import Json
 
 #: What a part of a filter means, and the part as it was written: a copy of plain values.
@@ -194,7 +194,7 @@ class _Parser:
             return self._operands(row, given)
         value = given if type(given) in PLAIN else plain(given)
         if type(value) not in row.kinds:
-            self._refuse(f"{row.name} takes {_kind_names(row)}, got {_brief(given)}")
+            self._refuse(f"{row.name} takes {kind_names(row)}, got {_brief(given)}")
         if type(value) is str and not value.isascii():
             self._check_unicode([value])
         return self._in_range(value), value
@@ -206,7 +206,7 @@ class _Parser:
         written = list(given) if PLAIN.issuperset(map(type, given)) else list(map(plain, given))
         kinds = set(map(type, written))
         if len(kinds) != 1 or not kinds <= row.kinds:
-            self._refuse(f"{row.name} takes a list of one type ({_kind_names(row)}), got {_brief(given)}")
+            self._refuse(f"{row.name} takes a list of one type ({kind_names(row)}), got {_brief(given)}")
         if kinds == {str}:
             self._check_unicode(written)
         if kinds <= _WITHOUT_RANGE or (kinds == {int} and _LEAST_INT <= min(written) <= max(written) <= _LARGEST_INT):
@@ -236,10 +236,6 @@ _WITHOUT_RANGE: Final = frozenset({str, bool})
 
 def _names(rows: Iterable[Operator]) -> str:
     return ", ".join(row.name for row in rows)
-
-
-def _kind_names(row: Operator) -> str:
-    return ", ".join(sorted(kind.__name__ for kind in row.kinds))
 
 
 def _brief(value: object) -> str:

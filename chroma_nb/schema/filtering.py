@@ -54,7 +54,7 @@ class Unindexed:
         if isinstance(condition, And | Or):
             for term in condition.conditions:
                 self.refuse(term)
-        elif isinstance(condition, Condition):
+        elif isinstance(condition, Condition) and OPERATORS[condition.operator].metadata != "presence":
             if condition.key == DOCUMENT_KEY and OPERATORS[condition.operator].document:
                 if self.documents:
                     raise InvalidArgumentError("Cannot filter using full-text search because FTS indexing is disabled")

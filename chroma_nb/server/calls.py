@@ -13,7 +13,14 @@ from chroma_nb import errors
 from chroma_nb.backends.base import Backend
 from chroma_nb.operations import requests as ops
 from chroma_nb.query.parsing import written
-from chroma_nb.server.limits import Limits, check_batch, check_filter, check_result_rows, check_search_rows
+from chroma_nb.server.limits import (
+    Limits,
+    check_batch,
+    check_facets,
+    check_filter,
+    check_result_rows,
+    check_search_rows,
+)
 from chroma_nb.types import Json
 
 Values: TypeAlias = Json
@@ -69,13 +76,32 @@ def _delete(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
 
 
 def _query(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
-    vectors, wanted = values["query_embeddings"], values["n_results"]
+    vectors = values["query_embeddings"]
     if not len(vectors):
         raise errors.InvalidArgumentError("Expected at least one query embedding, got an empty list")
-    if len(vectors) * wanted > context.limits.result_rows:
+    return _nearest(kind, values, context, len(vectors))
+
+
+def _query_like(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
+    if not (values["like"] or values["unlike"]):
+        raise errors.InvalidArgumentError("Expected like or unlike to name a record, got none")
+    return _nearest(kind, values, context, 1)
+
+
+def _facets(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
+    keys, wanted = values["keys"], values["limit"]
+    if len(keys) * max(wanted, 1) > context.limits.result_rows:
+        wanted = min(wanted, context.backend.handle(ops.Count(**_place(values))))
+        check_facets(len(keys), wanted, context.limits)
+    return _filtered(kind, values | {"limit": wanted}, context)
+
+
+def _nearest(kind: Kind, values: Values, context: Context, queries: int) -> ops.AnyRequest:
+    wanted = values["n_results"]
+    if queries * wanted > context.limits.result_rows:
         # Many callers ask for "all" with a huge number: what counts is what there is.
         wanted = max(1, min(wanted, context.backend.handle(ops.Count(**_place(values)))))
-        check_result_rows(len(vectors), wanted, context.limits)
+        check_result_rows(queries, wanted, context.limits)
     return _filtered(kind, values | {"n_results": wanted}, context)
 
 
@@ -122,7 +148,11 @@ _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Update: _write,
     ops.Upsert: _write,
     ops.Delete: _delete,
+    ops.CountMatching: _filtered,
     ops.Get: _filtered,
+    ops.Facets: _facets,
+    ops.Sample: _filtered,
     ops.Query: _query,
+    ops.QueryLike: _query_like,
     ops.Search: _search,
 }

@@ -78,3 +78,12 @@ def check_search_rows(rows: int, limits: Limits) -> None:
             f"Expected at most {limits.result_rows} records in one answer, got searches for {rows}; give them a "
             "limit, or send fewer of them in one call"
         )
+
+
+def check_facets(keys: int, values: int, limits: Limits) -> None:
+    """Refuse facets whose answer would be too large to build."""
+    if keys * max(values, 1) > limits.result_rows:
+        raise InvalidArgumentError(
+            f"Expected at most {limits.result_rows} values in one answer, got {keys} keys with {values} values each; "
+            "ask for fewer values or send fewer keys in one call"
+        )

@@ -17,6 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "chroma_nb"
 FILES = {
     "backends/http/_async/__init__.py": "backends/http/_sync/__init__.py",
     "backends/http/_async/conversation.py": "backends/http/_sync/conversation.py",
+    "backends/http/_async/in_pages.py": "backends/http/_sync/in_pages.py",
     "client/_async/__init__.py": "client/_sync/__init__.py",
     "client/_async/admin.py": "client/_sync/admin.py",
     "client/_async/client.py": "client/_sync/client.py",
@@ -48,7 +49,7 @@ SUBSTITUTIONS = {
     r"\bAsync(?=[A-Z])": "",
     r"\bopen_async_backend\b": "open_backend",
     r"\basync_protocols\b": "protocols",
-    r"\b(client|tables)\._async\b": r"\1._sync",
+    r"\b(client|http|tables)\._async\b": r"\1._sync",
     r"\bcls\.create\(": "cls(",
 }
 

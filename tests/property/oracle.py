@@ -77,6 +77,10 @@ def _metadata_passes(where: Mapping[str, Any], metadata: Mapping[str, Any], docu
         return all(_metadata_passes(term, metadata, document) for term in condition)
     if key == "$or":
         return any(_metadata_passes(term, metadata, document) for term in condition)
+    if condition in ({"$exists": True}, {"$exists": False}):
+        value = document if key == "#document" else metadata.get(key)
+        there = value is not None and not (isinstance(value, float) and not math.isfinite(value))
+        return there is condition["$exists"]
     if key == "#document":
         return _document_passes(condition, document)
     ((name, operand),) = condition.items() if isinstance(condition, dict) else [("$eq", condition)]

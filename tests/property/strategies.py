@@ -76,10 +76,12 @@ document_tests = st.builds(
 where_documents = st.recursive(document_tests, _junctions, max_leaves=4)
 
 
-def wheres(number: st.SearchStrategy[Any] = numbers) -> st.SearchStrategy[dict[str, Any]]:
-    """A filter on metadata, now and then on the document too."""
+def wheres(number: st.SearchStrategy[Any] = numbers, *, ours: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    """A filter on metadata, now and then on the document too; with ``ours`` also by operators that Chroma lacks."""
     of_document = st.builds(
         lambda name, needle: {"#document": {name: needle}}, st.sampled_from(("$contains", "$not_contains")), needles
     )
     comparison = st.builds(lambda key, condition: {key: condition}, keys, conditions(number))
-    return st.recursive(st.one_of(comparison, comparison, comparison, of_document), _junctions, max_leaves=6)
+    presence = st.builds(lambda key, there: {key: {"$exists": there}}, keys | st.just("#document"), st.booleans())
+    terms = [comparison, comparison, comparison, of_document, *([presence] if ours else [])]
+    return st.recursive(st.one_of(*terms), _junctions, max_leaves=6)

@@ -31,7 +31,7 @@ def tree(where: dict[str, Any] | None, where_document: dict[str, Any] | None) ->
 
 
 @settings(max_examples=300, deadline=None)
-@given(records=records, where=wheres(), where_document=st.none() | where_documents, data=st.data())
+@given(records=records, where=wheres(ours=True), where_document=st.none() | where_documents, data=st.data())
 def test_the_mask_is_what_the_oracle_says_of_every_record(records, where, where_document, data):
     columns = Columns()
     cut = data.draw(st.integers(0, len(records)))
@@ -54,7 +54,7 @@ def test_the_mask_is_what_the_oracle_says_of_every_record(records, where, where_
 @given(
     first=st.lists(metadatas(), min_size=1, max_size=10),
     changes=st.lists(st.tuples(st.integers(0, 9), st.none() | metadatas(), st.booleans()), max_size=12),
-    where=wheres(),
+    where=wheres(ours=True),
 )
 def test_replaced_and_cleared_rows_count_as_they_are_now(first, changes, where):
     columns, now = Columns(), list(first)

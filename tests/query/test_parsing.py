@@ -22,7 +22,7 @@ from chroma_nb.query.conditions import (
     Regex,
 )
 from chroma_nb.query.expression import MAX_DEPTH
-from chroma_nb.query.operators import OPERATORS, of_documents, of_metadata
+from chroma_nb.query.operators import OPERATORS, TRUTH, of_documents, of_metadata
 from chroma_nb.query.parsing import parse_where, parse_where_document
 
 PARSED = [
@@ -181,6 +181,8 @@ numbers = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False,
 
 def _operands(name: str) -> st.SearchStrategy[Any]:
     operator = OPERATORS[name]
+    if operator.kinds == TRUTH:
+        return st.booleans()
     return lists if operator.many else scalars if str in operator.kinds else numbers
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from plain_http import ask, get, post, raw
@@ -296,3 +297,43 @@ def test_a_failure_of_ours_is_a_500_that_tells_nothing(caplog: pytest.LogCapture
     assert "private" not in answer.text + caplog.text
     assert answer.headers["chroma-trace-id"] in caplog.text
     assert "RuntimeError" in caplog.text
+
+
+def test_a_server_bounds_the_values_of_facets(serve: Any, collection: Any) -> None:
+    limited = serve(limits=Limits(result_rows=10))
+    path = f"{limited.url}{D}/collections/{collection.id}/facets"
+    few = httpx.post(path, json={"keys": ["g"] * 5, "limit": 1_000_000})  # there are two records: two values at most
+    many = httpx.post(path, json={"keys": ["g"] * 6, "limit": 1_000_000})
+
+    assert (few.status_code, len(few.json()["facets"])) == (200, 5)
+    assert many.status_code == 400
+    assert "Expected at most 10 values in one answer, got 6 keys with 2 values each" in many.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        ("facets", {}),
+        ("facets", {"keys": "g"}),
+        ("facets", {"keys": ["g"], "limit": -1}),
+        ("facets", {"keys": ["g"], "where": {"g": {"$near": 1}}}),
+        ("sample", {}),
+        ("sample", {"n": 1.5}),
+        ("sample", {"n": 1, "seed": "x"}),
+        ("query_like", {}),
+        ("query_like", {"like": ["nobody"]}),
+        ("query_like", {"like": ["wren"], "max_distance": "near"}),
+        ("count", {"where": {"g": {"$exists": "yes"}}}),
+        ("get", {"order_by": "g"}),
+        ("get", {"order_by": {"descending": True}}),
+        ("query", {"query_embeddings": [[1, 0, 0]], "max_distance": [1]}),
+    ],
+)
+def test_what_means_nothing_in_calls_of_ours_is_refused(
+    http: httpx.Client, collection: Any, call: str, body: dict[str, Any]
+) -> None:
+    answer = http.post(f"{D}/collections/{collection.id}/{call}", json=body)
+
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["message"]
+    assert http.get(f"{D}/collections/{collection.id}/count").json() == 2

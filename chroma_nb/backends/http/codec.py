@@ -45,10 +45,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What ``/pre-flight-checks`` tells: None as batch size means "not said"."""
+    """What ``/pre-flight-checks`` tells: None as batch size means "not said".
+
+    ``is_ours``: it knows the calls and fields that Chroma's server does not have.
+    """
 
     max_batch_size: int | None = None
     takes_base64: bool = False
+    is_ours: bool = False
 
 
 PRE_FLIGHT = Call("GET", "/pre-flight-checks", repeatable=True)
@@ -61,7 +65,9 @@ def server_facts(reply: Reply) -> ServerFacts:
     answer = _json(reply)
     size = answer.get("max_batch_size")
     return ServerFacts(
-        size if isinstance(size, int) and size > 0 else None, bool(answer.get("supports_base64_encoding"))
+        size if isinstance(size, int) and size > 0 else None,
+        bool(answer.get("supports_base64_encoding")),
+        bool(answer.get("supports_asking")),
     )
 
 
@@ -88,6 +94,11 @@ def _route(request: ops.AnyRequest) -> Route:
         f"open the directory with PersistentClient on the server's machine (while the server is stopped or beside it) "
         f"and call {call} there"
     )
+
+
+def is_ours(request: ops.AnyRequest) -> bool:
+    """Whether ``request`` asks for what Chroma's server does not have."""
+    return _route(request).ours(request)
 
 
 def _segment(value: object) -> str:

@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 
 from chroma_nb.backends.wire.encoding import deserialize_metadata, optional
+from chroma_nb.facets import Description, Facet, Range, ValueCount
 from chroma_nb.operations import requests as ops
 from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import CollectionModel, Database, Fields, Json, Tenant, UserIdentity
@@ -136,6 +137,24 @@ def _read_search(answer: Json) -> SearchResult:
     return SearchResult(answer | {"metadatas": metadatas})
 
 
+def _written_facet(facet: Facet) -> Json:
+    counts = {name: list(map(list, getattr(facet, name))) for name in ("values", "ranges", "dates")}
+    return vars(facet) | counts
+
+
+def _read_facet(answer: Fields) -> Facet:
+    counts = {name: tuple(ValueCount(*one) for one in answer[name]) for name in ("values", "dates")}
+    return Facet(**{**answer, **counts, "ranges": tuple(Range(*one) for one in answer["ranges"])})
+
+
+def _written_description(description: Description) -> Json:
+    return {**vars(description), "keys": list(map(_written_facet, description.keys))}
+
+
+def _read_description(answer: Fields) -> Description:
+    return Description(**{**answer, "keys": tuple(map(_read_facet, answer["keys"]))})
+
+
 def _read_indexing_status(answer: Fields) -> IndexingStatus:
     return IndexingStatus(**{one.name: answer[one.name] for one in dataclasses.fields(IndexingStatus)})
 
@@ -161,7 +180,8 @@ COUNT: Final = under("count", int)
 SUCCESS: Final = under("success", bool)
 DELETED: Final = answer(lambda deleted: {"deleted": deleted}, lambda json: int((json or {}).get("deleted", 0)))
 BATCH_SIZE: Final = answer(
-    lambda size: {"max_batch_size": size, "supports_base64_encoding": True},
+    # The last is our own addition, for our own client; others pass it over.
+    lambda size: {"max_batch_size": size, "supports_base64_encoding": True, "supports_asking": True},
     lambda json: int(json.get("max_batch_size", -1)),
 )
 IDENTITY: Final = answer(_written_identity, _read_identity)
@@ -180,3 +200,7 @@ GET: Final = Answer(_written_get, _read_get)
 QUERY: Final = Answer(_written_query, _read_query)
 SEARCH: Final = answer(_same, _read_search)
 INDEXING_STATUS: Final = answer(dataclasses.asdict, _read_indexing_status)
+FACETS: Final = answer(
+    lambda facets: {"facets": list(map(_written_facet, facets))}, lambda json: list(map(_read_facet, json["facets"]))
+)
+DESCRIPTION: Final = answer(_written_description, _read_description)

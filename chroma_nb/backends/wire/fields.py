@@ -16,6 +16,7 @@ import numpy as np
 
 from chroma_nb.backends.wire.encoding import packed
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
+from chroma_nb.query.ordering import Order
 from chroma_nb.records import Records
 from chroma_nb.types import Fields, Json, Mask, Matrix, ReadLevel, SparseVector
 
@@ -78,6 +79,18 @@ def _natural(name: str, value: object) -> int:
             "expected a non-negative integer below 2**32"
         )
     return value
+
+
+def _finite_number(name: str, value: object) -> float:
+    if type(value) not in (int, float):
+        raise _wrong(name, "a number", value)
+    return float(value)  # type: ignore[arg-type]  # JSON knows no other numbers, and no NaN
+
+
+def _order(name: str, value: object) -> Order:
+    if type(value) is not dict or type(value.get("key")) is not str:
+        raise _wrong(name, "an object with a key", value)
+    return Order(value["key"], bool(value.get("descending")))
 
 
 def _digits(name: str, value: str) -> int:
@@ -304,6 +317,13 @@ _INCLUDABLE: Final = ("distances", "documents", "embeddings", "metadatas", "uris
 STRING: Final = Kind(_is(str, "a string"), _STRING)
 BOOL: Final = Kind(_is(bool, "a boolean"), {"type": "boolean"})
 NATURAL: Final = Kind(_natural, {"type": "integer", "format": "int32", "minimum": 0})
+INTEGER: Final = Kind(_is(int, "an integer"), {"type": "integer", "format": "int64"})
+FLOAT: Final = Kind(_finite_number, {"type": "number"})
+ORDER: Final = Kind(
+    _order,
+    {"type": "object", "properties": {"key": {"type": "string"}, "descending": {"type": "boolean"}}},
+    lambda order, takes_base64: {"key": order.key, "descending": order.descending},
+)
 #: Where True is 1.
 NUMBER: Final = Kind(_natural, NATURAL.schema, lambda value, takes_base64: int(value))
 #: In the query string.

@@ -8,15 +8,17 @@ Each method prepares a request (arguments checked, documents embedded), passes i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from chroma_nb.client._sync.files import Files
 from chroma_nb.client._sync.frames import Frames
 from chroma_nb.client._sync.server import Server
 from chroma_nb.client.collection_common import CollectionCommon
 from chroma_nb.embedding_functions.registry import register_embedding_function
+from chroma_nb.facets import Description, Facet
 from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import CallContext
+from chroma_nb.query.conditions import Key
 from chroma_nb.records import Edited, Edits, Records
 from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.tables.kinds import is_frame
@@ -222,9 +224,29 @@ class Collection(CollectionCommon[Server], Frames, Files):
 
     # --- Reading ---
 
-    def count(self, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> int:
-        """How many records there are. ``read_level`` matters to a distributed server only."""
-        return self._client._backend.handle(requests.Count(*self._place, read_level=read_level))
+    def count(
+        self,
+        read_level: ReadLevel = ReadLevel.INDEX_AND_WAL,
+        *,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+    ) -> int:
+        """How many records there are, or how many pass the filters, which is ours and not Chroma's.
+
+        ``read_level`` matters to a distributed server only. Raises ValueError or InvalidArgumentError for a filter
+        that means nothing, NotFoundError when the collection was deleted.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     birds.count(), birds.count(where={"g": {"$lt": 100}})
+        (2, 1)
+        """
+        if where is None and where_document is None:
+            return self._client._backend.handle(requests.Count(*self._place, read_level=read_level))
+        request = prepare.count(self._context, where, where_document, read_level)
+        return self._client._backend.handle(request)
 
     def get(
         self,
@@ -234,12 +256,19 @@ class Collection(CollectionCommon[Server], Frames, Files):
         offset: int | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents"],  # noqa: B006  # Chroma's default; it is never changed
+        *,
+        order_by: Key | str | None = None,
+        descending: bool = False,
     ) -> GetResult:
         """The records with these ids that pass the filters, all of them by default, in the order they were added.
 
         A dict of lists, one entry per record; what ``include`` does not name (of "embeddings", "metadatas",
         "documents", "uris", "data") is None. ``embeddings`` is an array of shape (records, dimension). Ids that are
         not there are left out. ``limit`` and ``offset`` count what passed the filters.
+
+        Beyond Chroma's: ``order_by`` names a metadata key, "#id" or "#document", by which the records are ordered
+        before ``limit`` and ``offset`` count: numbers, then texts, then booleans, with ``descending`` the other way
+        round. Records without such a value come last both ways, equal ones in the order they were added.
 
         Raises ValueError for arguments that do not fit, InvalidArgumentError for a filter that means nothing,
         NotFoundError when the collection was deleted.
@@ -252,7 +281,9 @@ class Collection(CollectionCommon[Server], Frames, Files):
         array([[1., 0.]])
         """
         context = self._context
-        request = prepare.get(context, ids, where, limit, offset, where_document, include)
+        request = prepare.get(
+            context, ids, where, limit, offset, where_document, include, order_by, descending
+        )
         result = self._client._backend.handle(request)
         result.where_document = where_document
         return self._with_data(result, include) if "data" in include else result
@@ -266,6 +297,89 @@ class Collection(CollectionCommon[Server], Frames, Files):
         """The first ``limit`` records, with metadatas, documents and embeddings."""
         return self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
 
+    @overload
+    def facets(
+        self,
+        key: Key | str,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int = 20,
+    ) -> Facet: ...
+    @overload
+    def facets(
+        self,
+        key: list[Key | str] | list[str],
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int = 20,
+    ) -> list[Facet]: ...
+    def facets(
+        self,
+        key: Key | str | list[Key | str] | list[str],
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int = 20,
+    ) -> Facet | list[Facet]:
+        """Which values records have under a metadata key, and how many records each; of a list of keys, one each.
+
+        Of the records that pass the filters. The ``limit`` most frequent values, how many different ones there are, how
+        many records lack the key; for numbers the least, the greatest and the ranges they lie in; for texts that are
+        all ISO dates the days, months or years. Ours, not Chroma's. Raises ValueError for what is no key, and as
+        ``get``.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     facet = birds.facets("g")
+        ...     facet.distinct, facet.minimum, facet.maximum, facet.values[0].records
+        (2, 9, 500, 1)
+        """
+        request = prepare.facets(self._context, key, where, where_document, limit)
+        found = self._client._backend.handle(request)
+        return found if isinstance(key, list) else found[0]
+
+    def describe(self) -> Description:
+        """What is in the collection: records, dimension, space, documents, and for each metadata key what it holds.
+
+        All metadata and documents are read for it. Ours, not Chroma's. Raises NotFoundError when the collection was
+        deleted.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     found = birds.describe()
+        ...     found.records, found.dimension, [facet.key for facet in found.keys]
+        (2, 2, ['g'])
+        """
+        return self._client._backend.handle(requests.Describe(*self._place))
+
+    def sample(
+        self,
+        n: int = 10,
+        seed: int | None = None,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ["metadatas", "documents"],  # noqa: B006  # as of get(); it is never changed
+    ) -> GetResult:
+        """``n`` records by chance, each once, of those that pass the filters; fewer where there are fewer.
+
+        They come in the order they were added. With a ``seed`` they are the same for the same records, whoever stores
+        them; without one others each time. Ours, not Chroma's. Raises as ``get``.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow", "owl"], embeddings=[[1, 0], [0, 1], [1, 1]])
+        ...     birds.sample(2, seed=7)["ids"] == birds.sample(2, seed=7)["ids"]
+        True
+        """
+        request = prepare.sample(self._context, n, seed, where, where_document, include)
+        result = self._client._backend.handle(request)
+        result.where_document = where_document
+        return self._with_data(result, include) if "data" in include else result
+
     def query(
         self,
         query_embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
@@ -277,12 +391,21 @@ class Collection(CollectionCommon[Server], Frames, Files):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents", "distances"],  # noqa: B006  # Chroma's default; never changed
+        *,
+        max_distance: float | None = None,
+        like: OneOrMany[ID] | None = None,
+        unlike: OneOrMany[ID] | None = None,
     ) -> QueryResult:
         """The nearest records to each query, nearest first, among those with these ids that pass the filters.
 
         Queries are vectors, or texts, images or uris to be embedded; one kind of them. A dict of lists with one
         list per query: ``result["ids"][0]`` are the ids nearest to the first. Fewer than ``n_results`` where there
         are fewer. Distances are squared for the space "l2", 1 - cosine, or 1 - inner product.
+
+        Beyond Chroma's: ``max_distance`` leaves out what is farther, of every query. ``like`` and ``unlike`` name
+        records in place of a query: the neighbours of the mean vector of ``like``, with ``unlike`` of that mean moved
+        away from theirs by as much as lies between the two. The records named are not among them. ``unlike`` alone
+        asks for the opposite of its mean, by angle or inner product only.
 
         Raises ValueError for arguments that do not fit, TypeError for ``n_results`` below 1, InvalidArgumentError
         for vectors of another dimension than the collection's and for a filter that means nothing, NotFoundError
@@ -296,18 +419,34 @@ class Collection(CollectionCommon[Server], Frames, Files):
         ...     found["ids"], found["distances"]
         ([['wren'], ['crow']], [[0.0], [1.0]])
         """
-        request = prepare.query(
-            self._context,
-            query_embeddings,
-            query_texts,
-            query_images,
-            query_uris,
-            ids,
-            n_results,
-            where,
-            where_document,
-            include,
-        )
+        request: requests.Query | requests.QueryLike
+        if like is not None or unlike is not None:
+            request = prepare.query_like(
+                self._context,
+                like,
+                unlike,
+                (query_embeddings, query_texts, query_images, query_uris),
+                ids,
+                n_results,
+                where,
+                where_document,
+                include,
+                max_distance,
+            )
+        else:
+            request = prepare.query(
+                self._context,
+                query_embeddings,
+                query_texts,
+                query_images,
+                query_uris,
+                ids,
+                n_results,
+                where,
+                where_document,
+                include,
+                max_distance,
+            )
         result = self._client._backend.handle(request)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts

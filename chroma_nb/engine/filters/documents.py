@@ -7,7 +7,7 @@ same kind; without google-re2, Python's ``re`` serves for patterns that it canno
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from chroma_nb.query.conditions import Condition
 from chroma_nb.query.operators import OPERATORS
@@ -44,5 +44,13 @@ def _matches(pattern: str) -> DocumentMatch:
     return lambda text: text is not None and search(text)
 
 
+def _is_there(wanted: bool) -> DocumentMatch:
+    return lambda text: (text is not None) is wanted
+
+
 #: What an operator means for documents: a function of the operand for each that is not the negative of another.
-MATCHES: Final[dict[str, Callable[[str], DocumentMatch]]] = {"$contains": _contains, "$regex": _matches}
+MATCHES: Final[dict[str, Callable[[Any], DocumentMatch]]] = {
+    "$contains": _contains,
+    "$regex": _matches,
+    "$exists": _is_there,
+}

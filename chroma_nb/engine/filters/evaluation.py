@@ -3,7 +3,7 @@
 Conditions and the table of operators stand in ``query/``, what is asked of documents in ``documents.py``. Here is one
 function for each operator on metadata; that of a negative operator is the opposite of another's.
 
-- A missing key fails every positive operator and satisfies ``$ne``, ``$nin`` and ``$not_contains``.
+- A missing key fails every positive operator and satisfies ``$ne``, ``$nin``, ``$not_contains`` and ``$exists: False``.
 - ``True`` is not 1, and ``"1"`` is not 1; 1 and 1.0 are the same number, compared without rounding.
 - A list is not its element: only ``$contains`` looks into lists, and there 2 and 2.0 differ.
 """
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from chroma_nb.engine.arrays import Float64, Ints, Mask, Rows
 from chroma_nb.engine.filters.documents import DocumentMatch, compile_match
-from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns
+from chroma_nb.engine.memory.columns import ABSENT, FALSE, FLOAT, INT, STRING, TRUE, Cells, Columns
 from chroma_nb.query.conditions import DOCUMENT_KEY, And, Condition, Or, Where
 from chroma_nb.query.operators import OPERATORS
 from chroma_nb.types import Array
@@ -183,10 +183,11 @@ def _compiled(condition: Where) -> _Node:
     if not isinstance(condition, Condition):
         raise TypeError(f"expected a condition, got {type(condition).__name__}")
     row = OPERATORS[condition.operator]
-    if row.document and condition.key == DOCUMENT_KEY:
+    if condition.key == DOCUMENT_KEY and (row.document or row.metadata == "presence"):
         return _OfDocuments(compile_match(condition))
     meant = row.opposite if row.negative and row.opposite else row.name
-    of_key = condition.key, TESTS[meant](condition.operand), row.negative, frozenset([condition.key])
+    negative = row.negative or (row.metadata == "presence" and condition.operand is False)
+    of_key = condition.key, TESTS[meant](condition.operand), negative, frozenset([condition.key])
     if condition.key == ID_KEY and meant in ("$eq", "$in"):
         operand = condition.operand
         return _OfIds(*of_key, operand if isinstance(operand, list) else [operand])
@@ -344,6 +345,10 @@ def _contains(operand: object) -> Test:
     return test
 
 
+def _is_there(operand: bool) -> Test:
+    return lambda cells: np.asarray(cells.tags != ABSENT)
+
+
 #: What an operator means for metadata: a function of the operand for each that is not the negative of another.
 TESTS: Final[dict[str, Callable[[Any], Test]]] = {
     "$eq": _equal,
@@ -353,4 +358,5 @@ TESTS: Final[dict[str, Callable[[Any], Test]]] = {
     "$lte": _Order(operator.le, round_up=False),
     "$in": _is_in,
     "$contains": _contains,
+    "$exists": _is_there,
 }

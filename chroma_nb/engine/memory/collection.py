@@ -244,7 +244,11 @@ class CollectionInMemory:
                 self._columns.adopt(self._made_columns(missing, stored()))
             return self._columns
 
-    def _made_columns(self, keys: Collection[str], pieces: Iterable[Metadatas]) -> Columns:
+    def all_columns(self, stored: Iterable[Metadatas]) -> Columns:
+        """The columns of all keys, made of ``stored`` and not kept."""
+        return self._made_columns(None, stored)
+
+    def _made_columns(self, keys: Collection[str] | None, pieces: Iterable[Metadatas]) -> Columns:
         """The columns, a piece at a time: its dicts are read while the processor still has them, then forgotten."""
         columns = Columns(keys)
         for rows, piece in self._with_rows(pieces):

@@ -101,6 +101,19 @@ class Vocabulary:
         found[[codes[value] for value in values if value in codes]] = True
         return found
 
+    def values(self, codes: Int32) -> list[Any]:
+        """The values of these numbers, each of which is there once, ascending."""
+        every = list(self._codes)
+        return every if len(codes) == len(every) else list(map(every.__getitem__, codes.tolist()))
+
+    def ranks(self, codes: Int32) -> Ints:
+        """For each of ``codes`` the place of its value among theirs, ascending."""
+        used, places = np.unique(codes, return_inverse=True)
+        values = self.values(used)
+        ranks = np.empty(len(used), np.int64)
+        ranks[sorted(range(len(used)), key=values.__getitem__)] = np.arange(len(used))
+        return ranks[places]
+
     def keep(self, used: Ints) -> Int32:
         """Forget all numbers but ``used`` (ascending); returns old number -> new number."""
         values = list(self._codes)
@@ -138,22 +151,31 @@ class Lists:
 
     def holding(self, element: object) -> Rows:
         """The cells whose list holds ``element``: 1, 1.0 and True are three elements."""
-        if self._flat is None:
-            vocabulary = Vocabulary()
-            codes = vocabulary.encode((type(item), item) for value in self._lists.values() for item in value)
-            lengths = np.fromiter(map(len, self._lists.values()), np.int64, len(self._lists))
-            cells = np.fromiter(self._lists, np.int64, len(self._lists))
-            self._flat = vocabulary, codes, np.repeat(cells, lengths)
-        vocabulary, codes, cells = self._flat
+        vocabulary, codes, cells = self.flat()
         held: Rows = cells[codes == vocabulary.find((type(element), element))]
         return held
+
+    def flat(self) -> tuple[Vocabulary, Int32, Rows]:
+        """The elements of all lists: the different ones, each with its type, then the number and the cell of each.
+
+        What a list holds twice is there once.
+        """
+        if self._flat is None:
+            vocabulary, items = Vocabulary(), list(chain.from_iterable(self._lists.values()))
+            codes = vocabulary.encode(zip(map(type, items), items, strict=True))
+            lengths = np.fromiter(map(len, self._lists.values()), np.int64, len(self._lists))
+            cells = np.repeat(np.fromiter(self._lists, np.int64, len(self._lists)), lengths)
+            places, numbers = np.divmod(np.unique(cells * max(len(vocabulary), 1) + codes), max(len(vocabulary), 1))
+            self._flat = vocabulary, numbers.astype(np.int32), places
+        return self._flat
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """A stretch of a column, for one test: arrays of one length; a type that no cell has is None.
+    """Some cells of a column: arrays of one length; a type that no cell has is None.
 
-    A number, code or list means something only where ``tags`` says that the cell holds one.
+    They are a stretch from ``first`` on, or those of the numbers ``picked``. A number, code or list means something
+    only where ``tags`` says that the cell holds one.
     """
 
     first: int
@@ -163,9 +185,15 @@ class Cells:
     codes: Int32 | None
     vocabulary: Vocabulary
     lists: Lists
+    picked: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.tags)
+
+    @property
+    def numbers(self) -> Rows:
+        """Which cells of the column they are."""
+        return np.arange(self.first, self.first + len(self)) if self.picked is None else self.picked
 
 
 class _Column:
@@ -292,6 +320,25 @@ class _Column:
             lists=self._lists,
         )
 
+    def pick(self, rows: Rows) -> Cells:
+        """The cells of these rows; a row that has none is ABSENT."""
+        cells, there = rows, None
+        if not self.dense:
+            known = self._cell_of_row
+            cells = np.fromiter((known.get(row, -1) for row in rows.tolist()), np.int64, len(rows))
+            there = cells >= 0
+        tags = self._tags[cells]
+        return Cells(
+            first=0,
+            tags=tags if there is None else np.where(there, tags, np.uint8(ABSENT)),
+            ints=None if self._ints is None else self._ints[cells],
+            floats=None if self._floats is None else self._floats[cells],
+            codes=None if self._codes is None else self._codes[cells],
+            vocabulary=self._vocabulary,
+            lists=self._lists,
+            picked=cells,
+        )
+
 
 #: Tag -> how the values of that type are kept. A boolean is its tag.
 _PUT: Final[dict[int, Callable[[_Column, Rows, Values], None]]] = {
@@ -365,6 +412,20 @@ class Columns:
         mask = np.zeros(stop - start, np.bool_)
         mask[hits[(hits >= start) & (hits < stop)] - start] = True
         return mask
+
+    def names(self) -> list[str]:
+        """The keys that are kept, in alphabetical order."""
+        return sorted(self._columns)
+
+    def every(self, key: str) -> Cells | None:
+        """All cells of a column; those of rows without the key are ABSENT, or not there."""
+        column = self._columns.get(key)
+        return None if column is None or not column.cells else column.stretch(0, column.cells)
+
+    def pick(self, key: str, rows: Rows) -> Cells | None:
+        """What these rows have under ``key``, in their order; None where no row of the collection has any."""
+        column = self._columns.get(key)
+        return None if column is None or not column.cells else column.pick(rows)
 
     def _put(self, rows: Iterable[int], metadatas: Sequence[Metadata | None]) -> None:
         which = np.fromiter(rows, np.int64)

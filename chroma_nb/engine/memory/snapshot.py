@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -27,7 +27,7 @@ from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.records import StoredMetadatas
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import Array, Json, Matrix
+from chroma_nb.types import Array, Json, Matrix, Vector
 
 
 @dataclass
@@ -73,6 +73,10 @@ class Snapshot:
     def columns(self, keys: Collection[str]) -> Columns:
         """The metadata columns of these keys, built on first use."""
         return self.memory.columns(keys, self._all_metadata)
+
+    def all_columns(self) -> Columns:
+        """The metadata columns of all keys, built for this call alone."""
+        return self.memory.all_columns(self._all_metadata())
 
     def sparse_index(self, key: str) -> SparseIndex:
         """The index of the sparse vectors under ``key``, built on first use."""
@@ -124,6 +128,13 @@ class Snapshot:
             data=None,
             metadatas=texts.get("metadata"),
         )
+
+    def get_result_of(self, rows: Ints, include: Sequence[str]) -> GetResult:
+        """As ``get_result``, of rows in any order, which it keeps."""
+        ascending = np.argsort(rows)
+        places = np.empty(len(rows), np.int64)
+        places[ascending] = np.arange(len(rows))
+        return self.get_result(rows[ascending], include).at(places.tolist())
 
     def columns_as_stored(self, rows: Ints, include: Sequence[str]) -> types.Columns:
         """As ``get_result``, for tables: metadata as ``StoredMetadatas``, vectors as the float32 they are.
@@ -194,6 +205,11 @@ class Snapshot:
 
         in_parts(len(wide), rows_worth_a_thread(8 * wide.shape[1]), widen)
         return wide
+
+    def vectors_of(self, ids: Iterable[str]) -> dict[str, Vector]:
+        """The vectors of those ids that exist."""
+        rows = {id_: row for id_ in ids if (row := self.memory.row_of.get(id_)) is not None}
+        return dict(zip(rows, self.embeddings(np.array([*rows.values()], np.int64)), strict=True))
 
     def _stored_vectors(self, rows: Ints) -> Matrix:
         """As ``embeddings``, in the float32 that is stored: a view, or a copy of what lies scattered."""

@@ -25,14 +25,20 @@ class Search:
     steps: Json = field(default_factory=dict)
 
     def neighbours(
-        self, queries: Matrix, k: int, ids: Sequence[str] | None, filter: Where | None
+        self,
+        queries: Matrix,
+        k: int,
+        ids: Sequence[str] | None,
+        filter: Where | None,
+        max_distance: float | None = None,
     ) -> list[tuple[Ints, Float64]]:
-        """(rows, distances) of the nearest records to each query, nearest first."""
+        """(rows, distances) of the nearest records to each query, nearest first, none beyond ``max_distance``."""
         started = time.perf_counter()
         allowed = self._allowed(ids, filter)
         self.steps["filter_ms"] = (time.perf_counter() - started) * 1e3
         self.snapshot.check_dimension(queries)
-        return self.among(queries, k, allowed)
+        found = self.among(queries, k, allowed)
+        return found if max_distance is None else [_within(max_distance, *nearest) for nearest in found]
 
     def among(self, queries: Matrix, k: int, allowed: Ints | None) -> list[tuple[Ints, Float64]]:
         """As ``neighbours``, of the records in these slots; None: of all."""
@@ -185,3 +191,8 @@ class Search:
             return False
         _, of_witness = exact.measure(view, query, near, 1, memory.row_of_slot)
         return bool(of_witness[0] < distances[-1])
+
+
+def _within(most: float, rows: Ints, distances: Float64) -> tuple[Ints, Float64]:
+    near = distances <= most
+    return rows[near], distances[near]

@@ -41,6 +41,8 @@ def _goes_with(row: Operator, kind: str) -> bool:
     """Whether a key of this kind can be asked with the operator."""
     if kind == "document":
         return row.document
+    if row.metadata == "presence":
+        return True
     if row.metadata == "element":
         return kind in ("list", "mixed")
     if kind == "bool":
@@ -54,7 +56,7 @@ def operations(kind: str) -> list[str]:
     """The labels of what a key of this kind can be asked.
 
     >>> operations("bool")
-    ['is', 'is not']
+    ['is', 'is not', 'is there']
     """
     return [row.label for row in OPERATORS.values() if _goes_with(row, kind)]
 
@@ -168,7 +170,7 @@ def _condition(row: FilterRow, keys: Mapping[str, Key]) -> Where:
         raise ValueError(f"{row.key!r} cannot be asked {row.operation!r}; it can: {', '.join(operations(key.kind))}")
     if row.key == DOCUMENT:
         return {found.name: row.value}
-    kind = key.element if key.kind == "list" else key.kind
+    kind = "bool" if found.metadata == "presence" else key.element if key.kind == "list" else key.kind
     texts = next(csv.reader([row.value], skipinitialspace=True)) if found.many else [row.value]
     values = [typed(key.name, kind, text) for text in texts]
     return {row.key: {found.name: values if found.many else values[0]}}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from chroma_nb import _blocking as blocking
 from chroma_nb.backends.http import exchange
+from chroma_nb.backends.http._async import in_pages
 from chroma_nb.backends.http.codec import (
     PRE_FLIGHT,
     Call,
@@ -15,6 +16,7 @@ from chroma_nb.backends.http.codec import (
     decode,
     encode,
     error_of,
+    is_ours,
     server_facts,
 )
 from chroma_nb.backends.http.exchange import Failure, KnownServer, Outcome, Write
@@ -43,9 +45,23 @@ async def ask(request: Request[R], server: KnownServer, line: AsyncLine) -> R:
     if isinstance(request, ops.GetMaxBatchSize):
         facts = await _facts(server, line)
         return cast(R, -1 if facts.max_batch_size is None else facts.max_batch_size)
+    if is_ours(request) and not (await _facts(server, line)).is_ours:
+        return await in_pages.answer(request, AsyncOtherServer(server, line))
     call = await blocking.run(encode, request, server.facts or ServerFacts())
     reply = await _reply(call, line)
     return await blocking.run(decode, request, reply)
+
+
+@dataclass(frozen=True)
+class AsyncOtherServer:
+    """A server that knows Chroma's calls alone."""
+
+    server: KnownServer
+    line: AsyncLine
+
+    async def ask(self, request: Request[R]) -> R:
+        """Its answer to ``request``, which is one of Chroma's."""
+        return await ask(request, self.server, self.line)
 
 
 async def _reply(call: Call, line: AsyncLine) -> Reply:

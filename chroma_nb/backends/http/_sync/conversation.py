@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from chroma_nb.backends.http import exchange
+from chroma_nb.backends.http._sync import in_pages
 from chroma_nb.backends.http.codec import (
     PRE_FLIGHT,
     Call,
@@ -17,6 +18,7 @@ from chroma_nb.backends.http.codec import (
     decode,
     encode,
     error_of,
+    is_ours,
     server_facts,
 )
 from chroma_nb.backends.http.exchange import Failure, KnownServer, Outcome, Write
@@ -45,9 +47,23 @@ def ask(request: Request[R], server: KnownServer, line: Line) -> R:
     if isinstance(request, ops.GetMaxBatchSize):
         facts = _facts(server, line)
         return cast(R, -1 if facts.max_batch_size is None else facts.max_batch_size)
+    if is_ours(request) and not (_facts(server, line)).is_ours:
+        return in_pages.answer(request, OtherServer(server, line))
     call = encode(request, server.facts or ServerFacts())
     reply = _reply(call, line)
     return decode(request, reply)
+
+
+@dataclass(frozen=True)
+class OtherServer:
+    """A server that knows Chroma's calls alone."""
+
+    server: KnownServer
+    line: Line
+
+    def ask(self, request: Request[R]) -> R:
+        """Its answer to ``request``, which is one of Chroma's."""
+        return ask(request, self.server, self.line)
 
 
 def _reply(call: Call, line: Line) -> Reply:

@@ -1,0 +1,375 @@
+"""Facets and descriptions: which values records have under their metadata keys, how often, in which ranges.
+
+A facet is made of the different values of a key with their numbers of records (``Counted``). The engine counts columns
+(``engine/search/facets.py``), ``counted`` counts values one by one, for other servers; from there on it is the same.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chroma_nb._optional import require
+from chroma_nb.query.ordering import rank_of
+from chroma_nb.types import Array, SparseVector
+
+if TYPE_CHECKING:
+    import pandas
+
+Value: TypeAlias = str | int | float | bool
+Int64: TypeAlias = npt.NDArray[np.int64]
+
+#: Ranges that numbers are divided into, about.
+_RANGES: Final = 10
+#: Days, and months, that dates are counted by before the next longer unit is taken.
+_MOST_DAYS, _MOST_MONTHS = 31, 36
+
+
+# --- What comes back ---------------------------------------------------------------------------------------------
+class ValueCount(NamedTuple):
+    """A value, or a year, month or day, and how many records have it."""
+
+    value: Value
+    records: int
+
+
+class Range(NamedTuple):
+    """Numbers from ``lower`` to below ``upper``, and how many records have them; the last range includes ``upper``."""
+
+    lower: float
+    upper: float
+    records: int
+
+
+@dataclass(frozen=True)
+class Facet:
+    """What records have under one metadata key.
+
+    ``records`` were looked at, ``missing`` of them do not have the key. ``kinds`` says how many have a value of each
+    kind ("int", "str", "list of str"). ``distinct`` is the number of different values: 1 and 1.0 are one, ``True`` is
+    another, and of lists each element counts, once a record. ``values`` are the most frequent of them, equally frequent
+    ones in the order of ``get(order_by=…)``. Numbers have a ``minimum``, a ``maximum`` and ``ranges``. Where all texts
+    begin with an ISO date, ``dates`` counts them by day, month or year. Sparse vectors are a kind without values.
+    """
+
+    key: str
+    records: int
+    missing: int
+    kinds: dict[str, int]
+    distinct: int
+    values: tuple[ValueCount, ...]
+    minimum: float | None = None
+    maximum: float | None = None
+    ranges: tuple[Range, ...] = ()
+    dates: tuple[ValueCount, ...] = ()
+
+    def to_df(self) -> pandas.DataFrame:
+        """The values with their counts, one row a value.
+
+        >>> Facet("topic", 3, 0, {"str": 3}, 2, (ValueCount("moon", 2), ValueCount("mars", 1))).to_df()
+          value  records
+        0  moon        2
+        1  mars        1
+        """
+        frame: pandas.DataFrame = _pandas().DataFrame(list(self.values), columns=["value", "records"])
+        return frame
+
+    def __str__(self) -> str:
+        from chroma_nb.display.formatters import facet_text
+
+        return facet_text(self)
+
+    def _repr_html_(self) -> str:
+        from chroma_nb.display.formatters import facet_html
+
+        return facet_html(self)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is in a collection: ``documents`` records have one, ``median_length`` is that of these in characters.
+
+    ``keys`` holds a facet for each metadata key, in alphabetical order, with its most frequent value.
+    """
+
+    records: int
+    dimension: int | None
+    space: str
+    documents: int
+    median_length: float | None
+    keys: tuple[Facet, ...] = field(default=())
+
+    def to_df(self) -> pandas.DataFrame:
+        """The metadata keys, one row a key: kinds, records that have it, distinct values, minimum, maximum, top value.
+
+        >>> facet = Facet("year", 3, 1, {"int": 2}, 1, (ValueCount(2020, 2),), 2020, 2020)
+        >>> Description(3, 2, "l2", 0, None, (facet,)).to_df().iloc[0].to_dict()["most frequent"]
+        2020
+        """
+        rows = [
+            {
+                "key": one.key,
+                "kinds": ", ".join(one.kinds),
+                "records": one.records - one.missing,
+                "distinct": one.distinct,
+                "minimum": one.minimum,
+                "maximum": one.maximum,
+                "most frequent": one.values[0].value if one.values else None,
+                "of these": one.values[0].records if one.values else 0,
+            }
+            for one in self.keys
+        ]
+        pd = _pandas()
+        columns = ["key", "kinds", "records", "distinct", "minimum", "maximum", "most frequent", "of these"]
+        objects = {name: [row[name] for row in rows] for name in columns}
+        frame: pandas.DataFrame = pd.DataFrame(
+            {name: pd.Series(values, dtype=None if name in _NUMBERS else object) for name, values in objects.items()}
+        )
+        return frame
+
+    def __str__(self) -> str:
+        from chroma_nb.display.formatters import description_text
+
+        return description_text(self)
+
+    def _repr_html_(self) -> str:
+        from chroma_nb.display.formatters import description_html
+
+        return description_html(self)
+
+
+_NUMBERS: Final = frozenset({"records", "distinct", "of these"})
+
+
+def _pandas() -> Any:
+    return require("pandas", feature="to_df()", package="pandas")
+
+
+# --- Values and how many records have them -------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Counted:
+    """The different values under a key, and how many records have each.
+
+    Numbers are ascending; an integer and the float that it is equal to may both be there.
+    """
+
+    kinds: dict[str, int]
+    ints: tuple[Int64, Int64]
+    floats: tuple[npt.NDArray[np.float64], Int64]
+    texts: tuple[Sequence[str], Int64]
+    truths: tuple[Sequence[bool], Int64]
+
+    def joined(self, other: Counted) -> Counted:
+        """The values of both, which no record has in common."""
+        found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
+        for one in (self, other):
+            for kind, (values, counts) in zip(found, (one.ints, one.floats, one.texts, one.truths), strict=True):
+                found[kind].update(dict(zip(map(_plain, values), counts.tolist(), strict=True)))
+        return counted_of({**self.kinds, **other.kinds}, found)
+
+
+def counted(values: Iterable[object]) -> Counted:
+    """The values of some records under one key; None where a record has none."""
+    kinds: Counter[str] = Counter()
+    found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
+    for value in values:
+        if value is None or (type(value) is float and not math.isfinite(value)):
+            continue
+        kinds[kind_of(value)] += 1
+        elements = set(value) if isinstance(value, list) else () if isinstance(value, SparseVector) else (value,)
+        for element in elements:
+            found[type(element)][element] += 1
+    return counted_of(dict(kinds), found)
+
+
+def counted_of(kinds: dict[str, int], found: dict[type, Counter[Any]]) -> Counted:
+    """Values by their type, with their counts, as ``Counted``; what is no number of 64 bits is a float, NaN nothing."""
+    ints = {value: count for value, count in found[int].items() if -(2**63) <= value < 2**63}
+    floats = Counter({value: count for value, count in found[float].items() if math.isfinite(value)})
+    for value in found[int].keys() - ints.keys():
+        floats[float(value)] += found[int][value]
+    return Counted(
+        kinds,
+        (np.array(sorted(ints), np.int64), _counts(ints, sorted(ints))),
+        (np.array(sorted(floats), np.float64), _counts(floats, sorted(floats))),
+        (list(found[str]), _counts(found[str], found[str])),
+        (list(found[bool]), _counts(found[bool], found[bool])),
+    )
+
+
+def _counts(counts: dict[Any, int], values: Iterable[object]) -> Int64:
+    return np.array([counts[value] for value in values], np.int64)
+
+
+def kind_of(value: object) -> str:
+    """The kind of a metadata value, in words.
+
+    >>> kind_of(["a", "b"]), kind_of(True)
+    ('list of str', 'bool')
+    """
+    return f"list of {kind_of(value[0])}" if isinstance(value, list) else type(value).__name__
+
+
+# --- From counted values to a facet ----------------------------------------------------------------------------------
+def facet(key: str, records: int, found: Counted, limit: int) -> Facet:
+    """The facet of ``records`` records with these values, at most ``limit`` of which it names."""
+    ints, floats = _merged(found.ints, found.floats)
+    parts: list[tuple[Any, Int64]] = [ints, floats, found.texts, found.truths]
+    ends = [(values[0].item(), values[-1].item()) for values, _ in (ints, floats) if len(values)]
+    minimum, maximum = (min(one for one, _ in ends), max(one for _, one in ends)) if ends else (None, None)
+    return Facet(
+        key=key,
+        records=records,
+        missing=records - sum(found.kinds.values()),
+        kinds=dict(sorted(found.kinds.items(), key=lambda item: (-item[1], item[0]))),
+        distinct=sum(len(counts) for _, counts in parts),
+        values=_most_frequent(parts, limit),
+        minimum=minimum,
+        maximum=maximum,
+        ranges=() if minimum is None or maximum is None else _ranges(minimum, maximum, (ints, floats)),
+        dates=_dates(*found.texts),
+    )
+
+
+def _merged(ints: tuple[Int64, Int64], floats: tuple[Any, Int64]) -> tuple[tuple[Int64, Int64], tuple[Any, Int64]]:
+    """Each number once: floats that are equal to an integer that is there are counted with it."""
+    (values, counts), (fractions, their_counts) = ints, floats
+    if not len(values) or not len(fractions):
+        return ints, floats
+    inside = (np.floor(fractions) == fractions) & (fractions >= -(2.0**63)) & (fractions < 2.0**63)
+    whole = np.where(inside, fractions, 0).astype(np.int64)
+    at = np.minimum(np.searchsorted(values, whole), len(values) - 1)
+    same = inside & (values[at] == whole)
+    counts = counts.copy()
+    counts[at[same]] += their_counts[same]
+    return (values, counts), (fractions[~same], their_counts[~same])
+
+
+def _most_frequent(parts: Sequence[tuple[Any, Int64]], limit: int) -> tuple[ValueCount, ...]:
+    """The most frequent values; where many are equally frequent, few of them are looked at."""
+    every = np.concatenate([counts for _, counts in parts])
+    least = 0 if len(every) <= limit or not limit else int(np.partition(every, len(every) - limit)[-limit])
+    found: list[ValueCount] = []
+    for values, counts in parts if limit else ():
+        more = np.flatnonzero(counts > least).tolist()
+        found += [ValueCount(_plain(values[place]), int(counts[place])) for place in more]
+        ties = np.flatnonzero(counts == least)
+        if isinstance(values, np.ndarray):  # ascending
+            first: list[Any] = [_plain(values[place]) for place in ties[:limit].tolist()]
+        else:
+            every_one = len(ties) == len(values)
+            first = heapq.nsmallest(limit, values if every_one else map(values.__getitem__, ties.tolist()))
+        found += [ValueCount(value, least) for value in first]
+    return tuple(sorted(found, key=lambda one: (-one.records, rank_of(one.value)))[:limit])
+
+
+def _plain(value: Any) -> Value:
+    plain: Value = value.item() if isinstance(value, np.generic) else value
+    return plain
+
+
+# --- Ranges of numbers -----------------------------------------------------------------------------------------------
+def _ranges(minimum: float, maximum: float, parts: Sequence[tuple[Array, Int64]]) -> tuple[Range, ...]:
+    bounds = edges(minimum, maximum, whole=not len(parts[1][0]))
+    below = [sum(_below(edge, *part) for part in parts) for edge in bounds[1:-1]]
+    total = sum(int(counts.sum()) for _, counts in parts)
+    stops = [*below, total]
+    starts = [0, *below]
+    return tuple(map(Range, bounds, bounds[1:], (stop - start for start, stop in zip(starts, stops, strict=True))))
+
+
+def _below(edge: float, values: Any, counts: Int64) -> int:
+    """How many records have numbers below ``edge``. Python compares integers and floats without rounding."""
+    return int(counts[: bisect_left(values, edge, key=lambda value: value.item())].sum())
+
+
+def edges(minimum: float, maximum: float, *, whole: bool = False) -> list[float]:
+    """The ends of some ten ranges between two numbers: multiples of 1, 2 or 5 times a power of ten.
+
+    ``whole``: of integers, which are not divided.
+
+    >>> edges(1961, 2024)
+    [1960, 1970, 1980, 1990, 2000, 2010, 2020, 2030]
+    >>> edges(0.03, 0.27)
+    [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]
+    """
+    least, greatest = Fraction(str(minimum)), Fraction(str(maximum))  # 0.4 is meant, not the nearest binary number
+    step = _step((greatest - least) / _RANGES, whole)
+    if step is None:
+        return [minimum, maximum]
+    first, last = math.floor(least / step), math.ceil(greatest / step)
+    return [_readable(number * step, step) for number in range(first, last + 1)]
+
+
+def _step(least: Fraction, whole: bool) -> Fraction | None:
+    """The least step that is not below ``least``; None where numbers are equal, or too near to be divided."""
+    if least < Fraction(1, 10**300):
+        return None
+    power = math.floor(math.log10(least)) - 1  # the logarithm may be rounded
+    steps = (factor * Fraction(10) ** exponent for exponent in range(power, power + 4) for factor in (1, 2, 5))
+    return next(step for step in steps if step >= least and (not whole or step.denominator == 1))
+
+
+def _readable(edge: Fraction, step: Fraction) -> float:
+    if step.denominator == 1 and abs(edge) < 2**63:
+        return int(edge)
+    return float(edge) if abs(edge) <= _LARGEST else math.copysign(float(_LARGEST), 1 if edge > 0 else -1)
+
+
+#: The largest float.
+_LARGEST: Final = Fraction(np.finfo(np.float64).max.item())
+
+
+# --- Dates in texts --------------------------------------------------------------------------------------------------
+def _dates(texts: Sequence[str], counts: Int64) -> tuple[ValueCount, ...]:
+    """Texts by day, month or year, where all of them begin with an ISO date; else nothing."""
+    if not len(texts) or _days(texts[:10]) is None:  # most keys are told by few of their texts
+        return ()
+    days = _days(texts)
+    if days is None:
+        return ()
+    of_each = np.bincount(days, weights=counts).astype(np.int64)
+    periods = np.flatnonzero(of_each)
+    of_each = of_each[periods]
+    units = ((10, 1, _MOST_DAYS), (7, 31, _MOST_MONTHS), (4, 31 * 12, len(days)))
+    starts_of = ((length, np.flatnonzero(np.diff(periods // unit, prepend=-1)), most) for length, unit, most in units)
+    length, starts = next((length, starts) for length, starts, most in starts_of if len(starts) <= most)
+    labels = [_date(day)[:length] for day in periods[starts].tolist()]
+    return tuple(map(ValueCount, labels, np.add.reduceat(of_each, starts).tolist()))
+
+
+def _days(texts: Sequence[str]) -> Int64 | None:
+    """The days of texts as numbers, 31 to a month; None unless all begin with one, and end there or go on with a time.
+
+    >>> _days(["0001-01-02", "0001-02-01T10:00:00Z"]).tolist(), _days(["2024-13-31"]), _days(["2024-01-310"])
+    ([373, 403], None, None)
+    """
+    try:
+        letters = np.array(texts, "S11").view(np.uint8).reshape(len(texts), 11).T.copy()
+    except UnicodeEncodeError:  # beyond ASCII
+        return None
+    digits = letters[[0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(ord("0"))  # what lies below wraps round
+    dashes = letters[[4, 7]] == ord("-")
+    after = (letters[10] == 0) | (letters[10] == ord("T")) | (letters[10] == ord(" "))
+    if digits.max() > 9 or not dashes.all() or not after.all():
+        return None
+    tens = digits[::2] * np.uint8(10) + digits[1::2]
+    month, day = tens[2], tens[3]
+    if month.min() < 1 or month.max() > 12 or day.min() < 1 or day.max() > 31:
+        return None
+    year = tens[0].astype(np.int64) * 100 + tens[1]
+    days: Int64 = (year * 12 + (month - 1)) * 31 + (day - 1)
+    return days
+
+
+def _date(day: int) -> str:
+    return f"{day // 31 // 12:04}-{day // 31 % 12 + 1:02}-{day % 31 + 1:02}"
