@@ -21,12 +21,13 @@ from chroma_nb.backends.wire import answers, fields
 from chroma_nb.backends.wire.answers import Answer
 from chroma_nb.backends.wire.fields import Body, Field, Kind, RecordsBody
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
+from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.errors import InvalidArgumentError, refused
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.query.search import Search
 from chroma_nb.records import Edited
-from chroma_nb.results import GetResult, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, QueryResult, SearchResult
 from chroma_nb.types import CollectionModel, Columns, Database, Json, ReadLevel, Tenant, UserIdentity
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Route:
     status: int = 200
     repeatable: Callable[[Any], bool] = _always
     parameters: Mapping[str, str] = field(default_factory=dict)
+    #: Of a route that Chroma does not have: what a client says when its server has none.
+    absent: str = ""
 
     def field_of(self, name: str) -> str:
         """The field of the request that ``name`` in the path means."""
@@ -240,6 +243,25 @@ def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
         _checked_ids(query.ids),
         None if query.filter is None else query.filter.condition,
         query.include,
+    )
+
+
+def _hybrid(engine: Engine, request: r.Hybrid) -> HybridResult:
+    texts, vectors = request.query_texts, request.query_embeddings
+    if texts is None and vectors is None:
+        raise InvalidArgumentError("Expected query_texts, query_embeddings or both, got neither")
+    if texts is not None and vectors is not None and len(texts) != len(vectors):
+        raise InvalidArgumentError(
+            f"Expected one query embedding for each query text, got {len(vectors)} for {len(texts)} texts"
+        )
+    return engine.hybrid(
+        request.collection_id,
+        texts,
+        vectors,
+        validate.check_limit(request.n_results, "n_results"),
+        None if request.filter is None else request.filter.condition,
+        request.include,
+        record_bar(None),
     )
 
 
@@ -454,6 +476,26 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
                 Field("n_results", fields.NUMBER, default=10),
                 *_FILTER,
                 Field("include", fields.INCLUDE, default=("metadatas", "documents", "distances")),
+            ),
+        ),
+    ),
+    # What Chroma has not
+    r.Hybrid: Endpoint(
+        _hybrid,
+        Route(
+            "POST",
+            COLLECTION + "/hybrid",
+            answers.HYBRID,
+            Body(
+                Field("query_texts", fields.STRINGS),
+                Field("query_embeddings", fields.QUERY_VECTORS),
+                Field("n_results", fields.NUMBER, default=10),
+                *_FILTER[1:],
+                Field("include", fields.INCLUDE, default=("metadatas", "documents", "distances")),
+            ),
+            absent=(
+                "this server has no search by words; give fetch=True to read the collection's documents from it, once, "
+                "and search their words in this process"
             ),
         ),
     ),

@@ -23,7 +23,7 @@ from chroma_nb.embedding_functions.registry import (
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.requests import ModifyCollection
 from chroma_nb.operations.sparse import SparseFunctions
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import GetResult, HybridResult, QueryResult
 from chroma_nb.schema import (
     CollectionConfiguration,
     Schema,
@@ -41,7 +41,7 @@ class _Server(Protocol):
 
 
 ServerT = TypeVar("ServerT", bound=_Server)
-ResultT = TypeVar("ResultT", GetResult, QueryResult)
+ResultT = TypeVar("ResultT", GetResult, QueryResult, HybridResult)
 
 
 class CollectionCommon(Generic[ServerT]):

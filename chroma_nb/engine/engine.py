@@ -32,6 +32,7 @@ from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
 from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.executor import Search
+from chroma_nb.engine.search.hybrid import HybridSearch
 from chroma_nb.engine.search.index_builder import IndexBuilder
 from chroma_nb.engine.search.ranked import FIELDS, RankedSearch, selected_keys
 from chroma_nb.engine.storage import catalog, directory, migrations, pending, sqlite
@@ -49,7 +50,8 @@ from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
 from chroma_nb.query.conditions import Where
 from chroma_nb.query.search import Search as AskedSearch
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.results import GetResult, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, QueryResult, SearchResult
+from chroma_nb.tables.bars import Bar
 from chroma_nb.types import CollectionMetadata, CollectionModel, Columns, Database, Json, Matrix, Tenant
 
 
@@ -464,6 +466,26 @@ class Engine:
             _check_filter(filter, snapshot.row)
             found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter)
             result = snapshot.query_result(found, include)
+            self.builder.consider(snapshot.row, snapshot.memory)
+            return result
+
+        return self.transactions.read_collection(collection_id, operation, GETTING)
+
+    def hybrid(
+        self,
+        collection_id: UUID,
+        texts: Sequence[str] | None,
+        vectors: Matrix | None,
+        n_results: int,
+        filter: Where | None,
+        include: Sequence[str],
+        bar: Bar | None = None,
+    ) -> HybridResult:
+        """What each question finds by its text's words, by its vector, or by both; ``bar`` shows progress."""
+
+        def operation(snapshot: Snapshot) -> HybridResult:
+            _check_filter(filter, snapshot.row)
+            result = HybridSearch(snapshot, filter, bar).result(texts, vectors, n_results, include)
             self.builder.consider(snapshot.row, snapshot.memory)
             return result
 

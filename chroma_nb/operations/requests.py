@@ -15,7 +15,7 @@ import numpy as np
 from chroma_nb.plain import PLAIN, plain, plain_tree
 from chroma_nb.query.parsing import Filter
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     CollectionMetadata,
     CollectionModel,
@@ -285,6 +285,18 @@ class Query(Filtered[QueryResult]):
     query_embeddings: Matrix
     n_results: int = 10
     ids: list[str] | None = None
+    filter: Filter | None = None
+    include: tuple[str, ...] = ("metadatas", "documents", "distances")
+
+
+# --- What Chroma has not ----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Hybrid(Filtered[HybridResult]):
+    """Questions in words, as vectors (float32, shape (queries, dimension)), or both, one of each for each question."""
+
+    query_texts: list[str] | None
+    query_embeddings: Matrix | None
+    n_results: int = 10
     filter: Filter | None = None
     include: tuple[str, ...] = ("metadatas", "documents", "distances")
 

@@ -69,13 +69,26 @@ def _delete(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
 
 
 def _query(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
-    vectors, wanted = values["query_embeddings"], values["n_results"]
+    vectors = values["query_embeddings"]
     if not len(vectors):
         raise errors.InvalidArgumentError("Expected at least one query embedding, got an empty list")
-    if len(vectors) * wanted > context.limits.result_rows:
+    return _asked(kind, values, len(vectors), context)
+
+
+def _hybrid(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
+    given = [some for some in (values["query_texts"], values["query_embeddings"]) if some is not None]
+    if not all(map(len, given)):
+        raise errors.InvalidArgumentError("Expected at least one query text or embedding, got an empty list")
+    return _asked(kind, values, max(map(len, given), default=0), context)
+
+
+def _asked(kind: Kind, values: Values, queries: int, context: Context) -> ops.AnyRequest:
+    """The request of so many queries, for no more results than there are records."""
+    wanted = values["n_results"]
+    if queries * wanted > context.limits.result_rows:
         # Many callers ask for "all" with a huge number: what counts is what there is.
         wanted = max(1, min(wanted, context.backend.handle(ops.Count(**_place(values)))))
-        check_result_rows(len(vectors), wanted, context.limits)
+        check_result_rows(queries, wanted, context.limits)
     return _filtered(kind, values | {"n_results": wanted}, context)
 
 
@@ -124,5 +137,6 @@ _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Delete: _delete,
     ops.Get: _filtered,
     ops.Query: _query,
+    ops.Hybrid: _hybrid,
     ops.Search: _search,
 }

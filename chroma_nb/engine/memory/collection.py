@@ -24,6 +24,7 @@ from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.ids import StoredIds
 from chroma_nb.engine.memory.row_files import FEWEST, StoredRows
 from chroma_nb.engine.memory.sparse_indexes import SparseIndexes
+from chroma_nb.engine.memory.word_index import KeptWords
 from chroma_nb.engine.storage import changelog
 from chroma_nb.types import Array, Fields
 
@@ -55,6 +56,8 @@ class Delta:
     moved_norms: Float64 = field(default_factory=lambda: np.empty(0))
     rewritten_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     rewritten_metadatas: Metadatas = ()
+    #: Of existing records, all that were changed in whatever way.
+    changed_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     removed_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -145,6 +148,7 @@ class CollectionInMemory:
         self._columns_behind: list[Delta] = []
         self._columns_lock = threading.Lock()
         self._sparse = SparseIndexes()
+        self.words = KeptWords()
         self.exact: CertifiedIndex | None = None
         self.graph: HnswIndex | None = None
         self.witnesses: Witnesses | None = None
@@ -319,6 +323,8 @@ class CollectionInMemory:
         if self._sparse:
             rows = np.concatenate([np.arange(first, self.rows), delta.rewritten_rows])
             self._sparse.note(rows, [*delta.metadatas, *delta.rewritten_metadatas], delta.removed_rows)
+        if self.words:
+            self.words.note(np.concatenate([np.arange(first, self.rows), delta.changed_rows, delta.removed_rows]))
         if self._columns is not None:
             self._columns_behind.append(delta)
             if sum(map(len, self._columns_behind)) > MOST_BEHIND:

@@ -16,9 +16,11 @@ from chroma_nb import types
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.sparse import SparseIndex
+from chroma_nb.engine.index.words import WordIndex
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.row_files import StoredRows
+from chroma_nb.engine.memory.word_index import made_of
 from chroma_nb.engine.storage import records
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import VectorStore
@@ -26,6 +28,7 @@ from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.records import StoredMetadatas
 from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.tables.bars import Bar
 from chroma_nb.types import Array, Json, Matrix
 
 
@@ -76,6 +79,17 @@ class Snapshot:
     def sparse_index(self, key: str) -> SparseIndex:
         """The index of the sparse vectors under ``key``, built on first use."""
         return self.memory.sparse_index(key, self._all_metadata)
+
+    def word_index(self, bar: Bar | None = None) -> WordIndex:
+        """The index of the words of the documents, built on first use, with a progress bar."""
+        memory = self.memory
+        return memory.words.index(self._documents_now, lambda: made_of(memory.live_rows(), self._documents_now, bar))
+
+    def _documents_now(self, rows: Ints) -> list[str | None]:
+        """The documents of rows (ascending); None for those that are not there any more, too."""
+        live = self.memory.alive[rows]
+        there = iter(self.documents(rows[live]) if live.any() else ())
+        return [next(there) if alive else None for alive in live.tolist()]
 
     def _all_metadata(self) -> Iterator[list[Json | None]]:
         """The metadata of all records, piece by piece, sparse vectors as JSON holds them."""
@@ -141,11 +155,11 @@ class Snapshot:
 
     def query_result(self, found: list[tuple[Ints, Float64]], include: Sequence[str]) -> QueryResult:
         """The (rows, distances) of each query as ``collection.query`` returns them; checksums are compared."""
-        memory, ids = self.memory, self.memory.ids
+        ids = self.memory.ids
         every = np.unique(np.concatenate([rows for rows, _ in found])) if found else EMPTY
         texts = self.texts(every, include, checksums=self.on_disk)
         if self.on_disk and len(every):
-            self.check_vectors(every, texts.pop("crc"))
+            self._check_those_there(every, texts.pop("crc"))
         ids_of_each: list[list[str]] = []
         texts_of_each: dict[str, list[list[Any]]] = {field: [] for field in texts}
         distances_of_each: list[list[float]] = []
@@ -157,9 +171,7 @@ class Snapshot:
                 texts_of_each[field].append(list(map(column.__getitem__, places)))
         embeddings = None
         if "embeddings" in include:
-            embeddings = [
-                self.matrix[memory.slots[rows]].astype(np.float64) if len(rows) else np.empty(0) for rows, _ in found
-            ]
+            embeddings = [self.embeddings(rows) for rows, _ in found]
         return QueryResult(
             ids=ids_of_each,
             embeddings=embeddings,
@@ -234,6 +246,14 @@ class Snapshot:
             norms[there] = self.exact_index().norms(memory.next_slot)[slots[there]]
         ids = list(memory.ids) if len(live) == memory.rows else list(map(memory.ids.__getitem__, live.tolist()))
         return StoredRows(memory.seq, memory.next_slot, memory.positions[live].copy(), slots.copy(), norms, ids)
+
+    def _check_those_there(self, rows: Ints, expected: Sequence[int]) -> None:
+        """As ``check_vectors``, passing over records that have lost their vector."""
+        if self.memory.searchable < self.memory.live:
+            there = self.memory.has_vector(rows)
+            rows, expected = rows[there], [crc for crc, is_there in zip(expected, there, strict=True) if is_there]
+        if len(rows):
+            self.check_vectors(rows, expected)
 
     def check_vectors(self, rows: Ints, expected: Sequence[int]) -> None:
         """Compare the vectors of ``rows`` with their checksums; InternalError names the first that differs."""
