@@ -20,14 +20,14 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, cast
 
 import numpy as np
 
-from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask, Rows
-from chroma_nb.engine.index.postings import Allowed, SparseRows
+from chroma_nb.engine.arrays import EMPTY, Float32, Float64, Ints, Mask, Rows
+from chroma_nb.engine.index.postings import Allowed, Postings, SparseRows
 from chroma_nb.engine.index.sparse import SparseIndex
 from chroma_nb.types import Int32
 from chroma_nb.words.terms import count_terms
@@ -126,6 +126,17 @@ class WordHits:
         return held
 
 
+@dataclass(frozen=True)
+class StoredWords:
+    """An index of words as arrays: see ``Postings`` (``counts`` are its values) and ``WordIndex.lengths``."""
+
+    words: list[str]
+    lengths: Int32
+    starts: Ints
+    places: Int32
+    counts: Float32
+
+
 @dataclass(frozen=True, eq=False)
 class WordIndex:
     """Which documents hold which words. It does not change: ``changed`` returns another, which shares what is the same.
@@ -156,6 +167,27 @@ class WordIndex:
         """After a change: ``rows`` (ascending) have these documents from now on; None: they have none, or are gone."""
         entries, lengths = _counted(rows, texts, self.vocabulary)
         return WordIndex(self.vocabulary, self.counts.changed(rows, entries), _laid_over(self.lengths, rows, lengths))
+
+    # --- in a file ----------------------------------------------------------------------------------------------
+
+    def stored(self) -> tuple[Rows, StoredWords]:
+        """The rows that have a document, and the index of these, without words that stand in none."""
+        documents = np.flatnonzero(self.lengths[0] >= 0)
+        arrays = self.counts.arrays() if self.counts.parts else Postings.of(SparseRows.of(EMPTY, [])).arrays()
+        words = list(map(self.vocabulary.words.__getitem__, arrays["dimensions"].tolist()))
+        places = np.searchsorted(documents, arrays["rows"]).astype(np.int32)[arrays["places"]]
+        return documents, StoredWords(words, self.lengths[:, documents], arrays["starts"], places, arrays["values"])
+
+    @classmethod
+    def from_stored(cls, rows: Rows, stored: StoredWords) -> WordIndex:
+        """The index of documents that are in these rows now, ascending; below 0: it is not there any more."""
+        there = rows >= 0
+        dimensions = np.arange(len(stored.words))
+        postings = Postings(rows, dimensions, stored.starts, stored.places, stored.counts)
+        if not there.all():
+            postings = Postings.merged([replace(postings, alive=there)])
+        lengths = _laid_over(_NO_LENGTHS, rows[there], stored.lengths[:, there])
+        return cls(Vocabulary(stored.words), SparseIndex((postings,) if len(postings.rows) else ()), lengths)
 
     # --- what is here -------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.sparse import SparseIndex
 from chroma_nb.engine.index.witnesses import Witnesses
+from chroma_nb.engine.memory import word_files
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.ids import StoredIds
 from chroma_nb.engine.memory.row_files import FEWEST, StoredRows
@@ -200,8 +201,16 @@ class CollectionInMemory:
         """Whether loading from a file of these rows would be worth it, and there is none or much has changed since."""
         if self.seq == UNKNOWN or self.live < FEWEST:
             return False
-        behind = self.seq - self.stored_seq
-        return self.stored_seq == UNKNOWN or behind > MOST_CALLS or self.changed_since_stored > self.live // 20
+        return self._is_due(self.stored_seq, self.changed_since_stored)
+
+    def lacks_stored_words(self) -> bool:
+        """The same of the index of words, where there is one."""
+        if self.seq == UNKNOWN or not self.words or self.live < word_files.FEWEST:
+            return False
+        return self._is_due(self.words.stored_seq, self.words.changed_since_stored)
+
+    def _is_due(self, stored_seq: int, changed: int) -> bool:
+        return stored_seq == UNKNOWN or self.seq - stored_seq > MOST_CALLS or changed > self.live // 20
 
     def dead_mask(self) -> Mask | None:
         """Slots that hold no live record's vector; None when there are none."""
@@ -306,9 +315,15 @@ class CollectionInMemory:
         if self.generation == generation and self.seq != UNKNOWN:
             self.stored_seq, self.changed_since_stored = seq, 0
 
+    def words_are_stored(self, generation: int, seq: int) -> None:
+        """The index of words at ``seq`` is in a file."""
+        if self.generation == generation and self.seq != UNKNOWN:
+            self.words.is_stored(seq)
+
     def is_stored_no_more(self) -> None:
-        """The file of rows was removed."""
+        """The files of rows and of words were removed."""
         self.stored_seq = UNKNOWN
+        self.words.is_stored_no_more()
 
     def apply(self, delta: Delta) -> None:
         """Advance to ``delta.seq``."""

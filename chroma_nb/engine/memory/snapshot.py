@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any, Final
@@ -17,11 +17,13 @@ from chroma_nb.engine.arrays import EMPTY, Float64, Ints
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.sparse import SparseIndex
 from chroma_nb.engine.index.words import WordIndex
+from chroma_nb.engine.memory import word_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.row_files import StoredRows
+from chroma_nb.engine.memory.word_files import WordsAtRest
 from chroma_nb.engine.memory.word_index import made_of
-from chroma_nb.engine.storage import records
+from chroma_nb.engine.storage import changelog, records
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import VectorStore
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
@@ -41,6 +43,8 @@ class Snapshot:
     memory: CollectionInMemory
     open_vectors: Callable[[CollectionRow], VectorStore | None]
     on_disk: bool
+    #: The index of words that is kept in a file, if there is one.
+    stored_words: Callable[[CollectionRow], WordsAtRest | None] = field(default=lambda _: None, kw_only=True)
 
     @cached_property
     def vectors(self) -> VectorStore | None:
@@ -82,8 +86,34 @@ class Snapshot:
 
     def word_index(self, bar: Bar | None = None) -> WordIndex:
         """The index of the words of the documents, built on first use, with a progress bar."""
-        memory = self.memory
-        return memory.words.index(self._documents_now, lambda: made_of(memory.live_rows(), self._documents_now, bar))
+
+        def made() -> WordIndex:
+            return self._stored_word_index() or made_of(self.memory.live_rows(), self._documents_now, bar)
+
+        return self.memory.words.index(self._documents_now, made)
+
+    def _stored_word_index(self) -> WordIndex | None:
+        """The index of the file, with what changed since; None where there is none, or too much has changed."""
+        if self.memory.live < word_files.FEWEST:
+            return None
+        stored = self.stored_words(self.row)
+        if stored is None:
+            return None
+        changed = changelog.since(self.connection, self.row.number, stored.seq, self.row.seq)
+        if changed is None or len(changed) > self.memory.live // 2:
+            return None
+        index = WordIndex.from_stored(self.memory.rows_at(stored.positions), stored.words)
+        rows = self.memory.rows_at(changed)
+        rows = rows[rows >= 0]
+        if len(rows):
+            index = index.changed(rows, self._documents_now(rows))
+        self.memory.words.stored_seq, self.memory.words.changed_since_stored = stored.seq, len(changed)
+        return index
+
+    def words_at_rest(self) -> WordsAtRest:
+        """The index of words as a file keeps it."""
+        rows, words = self.word_index().stored()
+        return WordsAtRest(self.memory.seq, self.memory.positions[rows], words)
 
     def _documents_now(self, rows: Ints) -> list[str | None]:
         """The documents of rows (ascending); None for those that are not there any more, too."""
@@ -167,8 +197,8 @@ class Snapshot:
             distances_of_each.append(distances.tolist())
             ids_of_each.append(list(map(ids.__getitem__, rows.tolist())))
             places = np.searchsorted(every, rows).tolist()
-            for field, column in texts.items():
-                texts_of_each[field].append(list(map(column.__getitem__, places)))
+            for name, column in texts.items():
+                texts_of_each[name].append(list(map(column.__getitem__, places)))
         embeddings = None
         if "embeddings" in include:
             embeddings = [self.embeddings(rows) for rows, _ in found]

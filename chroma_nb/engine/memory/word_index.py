@@ -27,6 +27,9 @@ class KeptWords:
     """The index of words, once there is one, and the rows that have changed since it was brought up."""
 
     def __init__(self) -> None:
+        #: The seq of the file that holds this index, below 0 where there is none, and how many records changed since.
+        self.stored_seq = -1
+        self.changed_since_stored = 0
         self._index: WordIndex | None = None
         self._behind: list[Rows] = []
         self._lock = threading.Lock()
@@ -52,6 +55,15 @@ class KeptWords:
         """Take down that the records in these rows were changed, added or deleted. Nobody reads meanwhile."""
         if self._index is not None:
             self._behind.append(rows)
+            self.changed_since_stored += len(rows)
+
+    def is_stored(self, seq: int) -> None:
+        """The index at ``seq`` is in a file."""
+        self.stored_seq, self.changed_since_stored = seq, 0
+
+    def is_stored_no_more(self) -> None:
+        """The file was removed."""
+        self.stored_seq = -1
 
 
 def made_of(rows: Rows, read: Read, bar: Bar | None = None) -> WordIndex:

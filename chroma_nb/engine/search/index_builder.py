@@ -72,7 +72,12 @@ class IndexBuilder:
             self._request(row, memory, 0.0)
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """A query was run: start when exact searching has cost its share of a build."""
+        """A query was run: start when exact searching has cost its share of a build.
+
+        What a search for words has read is saved at once: the process may end soon.
+        """
+        if self._cache is not None and row.id not in self._due and memory.lacks_stored_words():
+            self._request(row, memory, 0.0)
         if memory.next_slot >= BLOCK_ROWS and row.id not in self._due and lacks_codes(row, memory):
             if memory.exact is not None and memory.exact.is_coding_due:
                 self._request(row, memory, 0.0)
@@ -138,7 +143,8 @@ class IndexBuilder:
                 remaining = self._due[ident][0] - time.monotonic()
                 if remaining <= 0:
                     _, row, memory = self._due.pop(ident)
-                    if _is_good(memory) and not (lacks_codes(row, memory) or self._lacks_stored_rows(memory)):
+                    files = self._lacks_stored_rows(memory) or memory.lacks_stored_words()
+                    if _is_good(memory) and not (lacks_codes(row, memory) or files):
                         continue
                     self._working = True
                     return ident
