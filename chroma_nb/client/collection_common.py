@@ -67,6 +67,8 @@ class CollectionCommon(Generic[ServerT]):
         self._data_loader = data_loader
         self._bound: tuple[Any, str | None, Any] | None = None
         self._known_sparse: SparseFunctions | None = None
+        #: The documents of a server that has no search by words: see ``fetched_words.py``.
+        self._fetched_words: Any = None
 
     @property
     def id(self) -> UUID:
@@ -184,7 +186,13 @@ class CollectionCommon(Generic[ServerT]):
         function = self._embedding_function
         if function is not None and not _can_be_pickled(function):
             function = None
-        return {**vars(self), "_embedding_function": function, "_bound": None, "_known_sparse": None}
+        return {
+            **vars(self),
+            "_embedding_function": function,
+            "_bound": None,
+            "_known_sparse": None,
+            "_fetched_words": None,
+        }
 
     def __repr__(self) -> str:
         return f"Collection(name={self.name})"

@@ -9,6 +9,8 @@ import pytest
 import chroma_nb
 from chroma_nb.errors import InvalidArgumentError, NotFoundError
 
+pytestmark = pytest.mark.parametrize("client", ["memory", "disk", "http", "async"], indirect=True)
+
 DOCUMENTS = {
     "wren": "the wren is a small brown bird of the hedges",
     "crow": "the crow is a large black bird with a loud voice",

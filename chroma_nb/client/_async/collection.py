@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from chroma_nb import _blocking as blocking
+from chroma_nb.client._async.fetched_words import fetched, hybrid
 from chroma_nb.client._async.files import AsyncFiles
 from chroma_nb.client._async.frames import AsyncFrames
 from chroma_nb.client._async.server import AsyncServer
@@ -323,6 +324,7 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         *,
         query_embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
         by: Side = "both",
+        fetch: bool = False,
     ) -> HybridResult:
         """The records found by the meaning of a text and by its words, best first, among those that pass the filters.
 
@@ -334,6 +336,9 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
         ``meaning_ranks``, ``word_ranks`` (from 1; None where a list does not hold it) and ``words``, the text's words
         that stand in its document. ``by`` uses one list alone: "meaning" or "words". ``query_embeddings`` are the
         vectors of the texts, for collections whose vectors are not made here. Raises as ``query``.
+
+        A server of Chroma's has no search by words (NotImplementedError). ``fetch=True`` reads the documents from it,
+        once, and searches their words here; it reads them again when the number of records has changed.
 
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
@@ -354,7 +359,14 @@ class AsyncCollection(CollectionCommon[AsyncServer], AsyncFrames, AsyncFiles):
             query_embeddings,
             by,
         )
-        result = await self._client._backend.handle(request)
+        try:
+            result = await self._client._backend.handle(request)
+        except NotImplementedError:
+            if not (fetch or by == "meaning"):
+                raise
+            if request.query_texts is not None:
+                self._fetched_words = await fetched(self, self._fetched_words)
+            result = await hybrid(self, request, self._fetched_words if request.query_texts else None)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
         return await blocking.run(self._with_data, result, include) if "data" in include else result

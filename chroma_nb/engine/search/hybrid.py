@@ -1,8 +1,6 @@
-"""hybrid(): records by meaning and by words, the two lists fused by reciprocal rank. One question over a snapshot.
+"""hybrid(): records by meaning and by words, the two lists fused: some questions over a snapshot.
 
-The score of a record is the sum over the lists it is in of 1 / (60 + rank), ranks from 1 (G. Cormack, C. Clarke and
-S. Büttcher, Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods, 2009). Both lists are
-equally long, and both hold only what the filter leaves.
+Both lists are equally long, and both hold only what the filter leaves.
 """
 
 from __future__ import annotations
@@ -20,44 +18,13 @@ from chroma_nb.engine.index.postings import Allowed
 from chroma_nb.engine.index.words import WordHits, WordIndex
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.executor import Search
+from chroma_nb.engine.search.fusion import Fused, depth_for, how_found
 from chroma_nb.query.conditions import Where
 from chroma_nb.results import HybridResult
 from chroma_nb.tables.bars import Bar
 from chroma_nb.types import Matrix
 
-#: What is added to ranks, which takes weight from the first places.
-RRF_K: Final = 60
-#: The least number of records that either list holds.
-DEPTH: Final = 100
-
 _NO_HITS: Final = WordHits(EMPTY, np.empty(0))
-
-
-@dataclass(frozen=True)
-class Fused:
-    """The records of two lists, best first. By record: score, and rank in each list from 1, 0 where it is in none."""
-
-    rows: Rows
-    scores: Float64
-    by_meaning: Rows
-    by_words: Rows
-
-    @classmethod
-    def of(cls, meaning: Rows, words: Rows, k: int) -> Fused:
-        """The ``k`` best of both; ties in the order of rows."""
-        rows = np.union1d(meaning, words)
-        ranks = [_ranks(rows, some) for some in (meaning, words)]
-        scores = np.zeros(len(rows))
-        for of_list in ranks:
-            scores += np.where(of_list > 0, 1 / (RRF_K + of_list), 0.0)
-        order = np.argsort(-scores, kind="stable")[:k]
-        return cls(rows[order], scores[order], *(of_list[order] for of_list in ranks))
-
-
-def _ranks(rows: Rows, ranked: Rows) -> Rows:
-    ranks = np.zeros(len(rows), np.int64)
-    ranks[np.searchsorted(rows, ranked)] = np.arange(1, len(ranked) + 1)
-    return ranks
 
 
 @dataclass
@@ -72,7 +39,7 @@ class HybridSearch:
         self, texts: Sequence[str] | None, vectors: Matrix | None, n_results: int, include: Sequence[str]
     ) -> HybridResult:
         """What is found for each question: by its text, its vector, or both."""
-        depth = max(n_results, DEPTH)
+        depth = depth_for(n_results)
         nearest = self._nearest(vectors, depth)
         by_words = self._by_words(texts, depth)
         questions = max(len(nearest), len(by_words))
@@ -90,13 +57,7 @@ class HybridSearch:
         )
         if answer["distances"] is not None:
             answer["distances"] = [[None if far != far else far for far in some] for some in answer["distances"]]
-        return HybridResult(
-            answer,
-            scores=[one.scores.tolist() for one in found],
-            meaning_ranks=[_or_none(one.by_meaning) for one in found],
-            word_ranks=[_or_none(one.by_words) for one in found],
-            words=[_words(hits, one) for hits, one in zip(by_words, found, strict=True)],
-        )
+        return HybridResult(answer, **how_found(found, by_words))
 
     # --- by meaning -----------------------------------------------------------------------------------------------
 
@@ -136,13 +97,3 @@ class HybridSearch:
         index: WordIndex = self.snapshot.word_index(self.bar)
         allowed = None if self._allowed is None else Allowed(self._allowed)
         return [index.best(text, depth, allowed) for text in texts]
-
-
-def _or_none(ranks: Rows) -> list[int | None]:
-    return [rank or None for rank in ranks.tolist()]
-
-
-def _words(hits: WordHits, found: Fused) -> list[list[str]]:
-    """The words that brought each record; none where it was not found by words."""
-    held = hits.words_in(found.rows)
-    return [words if rank else [] for words, rank in zip(held, found.by_words.tolist(), strict=True)]
