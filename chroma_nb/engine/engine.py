@@ -487,6 +487,7 @@ class Engine:
             _check_filter(filter, snapshot.row)
             result = HybridSearch(snapshot, filter, bar).result(texts, vectors, n_results, include)
             self.builder.consider(snapshot.row, snapshot.memory)
+            self.builder.consider_words(snapshot.row, snapshot.memory)
             return result
 
         return self.transactions.read_collection(collection_id, operation, GETTING)

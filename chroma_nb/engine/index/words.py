@@ -114,15 +114,17 @@ class WordHits:
 
     rows: Rows
     scores: Float64
-    #: The question's words, each with the rows of all documents that hold it.
+    #: The question's words, each with the rows of all documents that hold it, ascending.
     words: tuple[tuple[str, Rows], ...] = ()
 
     def words_in(self, rows: Rows) -> list[list[str]]:
         """Which of the question's words each of the documents holds."""
         held: list[list[str]] = [[] for _ in rows]
         for word, documents in self.words:
-            for place in np.flatnonzero(np.isin(rows, documents, kind="table")).tolist():
-                held[place].append(word)
+            if len(documents):
+                places = np.minimum(np.searchsorted(documents, rows), len(documents) - 1)
+                for place in np.flatnonzero(documents[places] == rows).tolist():
+                    held[place].append(word)
         return held
 
 
@@ -245,13 +247,15 @@ class WordIndex:
         return list(asked.values())
 
     def _holding(self, forms: list[int]) -> tuple[Rows, Float64]:
-        """The documents that hold one of these words, and how often they hold them together."""
+        """The documents that hold one of these words, ascending, and how often they hold them together."""
         lists = [one for one in self.counts.lists(np.array(forms, np.int64)) if len(one[0])]
         if len(lists) == 1:
-            return lists[0][0], lists[0][1].astype(np.float64)
-        rows = np.concatenate([EMPTY, *(rows for rows, _ in lists)])
+            rows, values = lists[0]
+            order = np.argsort(rows, kind="stable") if len(self.counts.parts) > 1 else slice(None)
+            return rows[order], values[order].astype(np.float64)
+        every = np.concatenate([EMPTY, *(rows for rows, _ in lists)])
         counts = np.concatenate([np.empty(0), *(values for _, values in lists)])
-        each, numbers = np.unique(rows, return_inverse=True)
+        each, numbers = np.unique(every, return_inverse=True)
         return each, _sums(numbers, counts, len(each))
 
     def _parts(self, rows: Rows, counts: Float64) -> Float64:

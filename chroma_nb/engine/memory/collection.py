@@ -205,7 +205,7 @@ class CollectionInMemory:
 
     def lacks_stored_words(self) -> bool:
         """The same of the index of words, where there is one."""
-        if self.seq == UNKNOWN or not self.words or self.live < word_files.FEWEST:
+        if self.seq == UNKNOWN or self.words.made is None or self.live < word_files.FEWEST:
             return False
         return self._is_due(self.words.stored_seq, self.words.changed_since_stored)
 
@@ -338,7 +338,7 @@ class CollectionInMemory:
         if self._sparse:
             rows = np.concatenate([np.arange(first, self.rows), delta.rewritten_rows])
             self._sparse.note(rows, [*delta.metadatas, *delta.rewritten_metadatas], delta.removed_rows)
-        if self.words:
+        if self.words.made is not None:
             self.words.note(np.concatenate([np.arange(first, self.rows), delta.changed_rows, delta.removed_rows]))
         if self._columns is not None:
             self._columns_behind.append(delta)

@@ -185,11 +185,12 @@ class Snapshot:
 
     def query_result(self, found: list[tuple[Ints, Float64]], include: Sequence[str]) -> QueryResult:
         """The (rows, distances) of each query as ``collection.query`` returns them; checksums are compared."""
-        ids = self.memory.ids
+        memory, ids = self.memory, self.memory.ids
         every = np.unique(np.concatenate([rows for rows, _ in found])) if found else EMPTY
         texts = self.texts(every, include, checksums=self.on_disk)
         if self.on_disk and len(every):
-            self._check_those_there(every, texts.pop("crc"))
+            check = self.check_vectors if memory.searchable == memory.live else self._check_those_there
+            check(every, texts.pop("crc"))
         ids_of_each: list[list[str]] = []
         texts_of_each: dict[str, list[list[Any]]] = {field: [] for field in texts}
         distances_of_each: list[list[float]] = []
@@ -279,11 +280,9 @@ class Snapshot:
 
     def _check_those_there(self, rows: Ints, expected: Sequence[int]) -> None:
         """As ``check_vectors``, passing over records that have lost their vector."""
-        if self.memory.searchable < self.memory.live:
-            there = self.memory.has_vector(rows)
-            rows, expected = rows[there], [crc for crc, is_there in zip(expected, there, strict=True) if is_there]
-        if len(rows):
-            self.check_vectors(rows, expected)
+        there = self.memory.has_vector(rows)
+        if there.any():
+            self.check_vectors(rows[there], [crc for crc, is_there in zip(expected, there, strict=True) if is_there])
 
     def check_vectors(self, rows: Ints, expected: Sequence[int]) -> None:
         """Compare the vectors of ``rows`` with their checksums; InternalError names the first that differs."""

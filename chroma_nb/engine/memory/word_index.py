@@ -30,30 +30,27 @@ class KeptWords:
         #: The seq of the file that holds this index, below 0 where there is none, and how many records changed since.
         self.stored_seq = -1
         self.changed_since_stored = 0
-        self._index: WordIndex | None = None
+        #: The index, as it was brought up last; None before the first search for words.
+        self.made: WordIndex | None = None
         self._behind: list[Rows] = []
         self._lock = threading.Lock()
 
-    def __bool__(self) -> bool:
-        """Whether there is one."""
-        return self._index is not None
-
-    def index(self, read: Read, made: Callable[[], WordIndex]) -> WordIndex:
-        """The index of the documents as ``read`` reads them now; ``made`` makes the first one."""
+    def index(self, read: Read, make: Callable[[], WordIndex]) -> WordIndex:
+        """The index of the documents as ``read`` reads them now; ``make`` makes the first one."""
         with self._lock:  # readers share this collection
-            if self._index is None:
-                self._index = made()
+            if self.made is None:
+                self.made = make()
                 self._behind = []
             if self._behind:
                 rows = np.unique(np.concatenate(self._behind))
                 # In this order: what an interrupt leaves behind is put in twice, which changes nothing.
-                self._index = self._index.changed(rows, read(rows))
+                self.made = self.made.changed(rows, read(rows))
                 self._behind = []
-            return self._index
+            return self.made
 
     def note(self, rows: Rows) -> None:
         """Take down that the records in these rows were changed, added or deleted. Nobody reads meanwhile."""
-        if self._index is not None:
+        if self.made is not None:
             self._behind.append(rows)
             self.changed_since_stored += len(rows)
 

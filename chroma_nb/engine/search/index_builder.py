@@ -72,12 +72,7 @@ class IndexBuilder:
             self._request(row, memory, 0.0)
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """A query was run: start when exact searching has cost its share of a build.
-
-        What a search for words has read is saved at once: the process may end soon.
-        """
-        if self._cache is not None and row.id not in self._due and memory.lacks_stored_words():
-            self._request(row, memory, 0.0)
+        """A query was run: start when exact searching has cost its share of a build."""
         if memory.next_slot >= BLOCK_ROWS and row.id not in self._due and lacks_codes(row, memory):
             if memory.exact is not None and memory.exact.is_coding_due:
                 self._request(row, memory, 0.0)
@@ -88,6 +83,11 @@ class IndexBuilder:
             live, seconds = memory.searchable, memory.exact_seconds
             if planner.worth_building(live=live, dimension=dimension, exact_seconds=seconds):
                 self._request(row, memory, 0.0)
+
+    def consider_words(self, row: CollectionRow, memory: CollectionInMemory) -> None:
+        """Words were searched: what was read is saved at once, since the process may end soon."""
+        if self._cache is not None and row.id not in self._due and memory.lacks_stored_words():
+            self._request(row, memory, 0.0)
 
     def _lacks_stored_rows(self, memory: CollectionInMemory) -> bool:
         return self._cache is not None and memory.lacks_stored_rows()
