@@ -13,7 +13,13 @@ import chroma_nb
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
 #: Pages that need nothing but this package, and which page's directory they begin with.
-BEGINS_WITH = {"persist": None, "many-kernels": None, "memory-and-size": None, "find-by-meaning-and-by-words": None, "backup": "persist"}
+BEGINS_WITH = {
+    "persist": None,
+    "many-kernels": None,
+    "memory-and-size": None,
+    "find-by-meaning-and-by-words": None,
+    "backup": "persist",
+}
 
 
 def run(page: str) -> None:
