@@ -20,9 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from oracle import matches, nearest
 
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.memory import loading, row_files, word_files, word_index
+from chroma_nb.engine.memory import loading, row_files, snapshot, word_files, word_index
+from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import fusion
+from chroma_nb.engine.search.index_builder import IndexBuilder
 from chroma_nb.engine.storage import changelog
 from chroma_nb.engine.transactions import maintenance
 from chroma_nb.query.parsing import parse_where
@@ -89,6 +91,9 @@ class Machine(RuleBasedStateMachine):
         self.model[ident] = row
 
     @rule(given=ids, data=st.data(), who=which, call=st.sampled_from(("add", "update", "upsert")))
+    def call(self, given: list[str], data: st.DataObject, who: int, call: str) -> None:
+        self.write(given, data, who, call)
+
     def write(self, given: list[str], data: st.DataObject, who: int, call: str) -> None:
         found = [data.draw(rows) for _ in given]
         getattr(self.engines[who], call)(self.collection, records(given, found))
@@ -97,6 +102,9 @@ class Machine(RuleBasedStateMachine):
                 self._put(ident, row)
 
     @rule(given=ids, who=which)
+    def call_delete(self, given: list[str], who: int) -> None:
+        self.delete(given, who)
+
     def delete(self, given: list[str], who: int) -> None:
         self.engines[who].delete(self.collection, given, None)
         for ident in given:
@@ -130,7 +138,6 @@ class Machine(RuleBasedStateMachine):
     def compact(self, who: int) -> None:
         self.engines[who].compact(self.collection)
 
-    @rule(who=which)
     def store_words(self, who: int) -> None:
         self.engines[who].maintenance.store_words(self.collection)
 
@@ -138,8 +145,12 @@ class Machine(RuleBasedStateMachine):
     def store_rows(self, who: int) -> None:
         self.engines[who].maintenance.store_rows(self.collection)
 
-    @rule()
-    def restart(self) -> None:
+    @rule(given=ids, data=st.data(), stored=st.booleans())
+    def restart(self, given: list[str], data: st.DataObject, stored: bool) -> None:
+        if stored:  # and changed since
+            self.store_words(0)
+            self.delete(given[1:], 1)
+            self.write(given, data, 1, "upsert")
         if self.place == "disk":
             for engine in self.engines:
                 engine.close()
@@ -183,13 +194,17 @@ class Machine(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def _small_thresholds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changelog, "KEPT", 3)
+    monkeypatch.setattr(changelog, "KEPT", 8)
     monkeypatch.setattr(maintenance, "SMALLEST_WASTE", 4 * 4 * 4)
     monkeypatch.setattr(row_files, "FEWEST", 0)
     monkeypatch.setattr(word_files, "FEWEST", 0)
     monkeypatch.setattr(loading, "_MOST_CHANGED", 1.0)
     monkeypatch.setattr(word_index, "PIECE", 3)
     monkeypatch.setattr(fusion, "_LEAST_DEPTH", 4)
+    monkeypatch.setattr(snapshot, "_MOST_CHANGED", 100.0)
+    # Words are saved by a rule alone, so that files are behind.
+    monkeypatch.setattr(IndexBuilder, "consider_words", lambda *_: None)
+    monkeypatch.setattr(CollectionInMemory, "lacks_stored_words", lambda _: False)
 
 
 @pytest.mark.parametrize("place", ["memory", "disk"])

@@ -100,7 +100,7 @@ class Snapshot:
         if stored is None:
             return None
         changed = changelog.since(self.connection, self.row.number, stored.seq, self.row.seq)
-        if changed is None or len(changed) > self.memory.live // 2:
+        if changed is None or len(changed) > _MOST_CHANGED * self.memory.live:
             return None
         index = WordIndex.from_stored(self.memory.rows_at(stored.positions), stored.words)
         rows = self.memory.rows_at(changed)
@@ -309,6 +309,8 @@ def _fields(include: tuple[str, ...], checksums: bool) -> tuple[str, ...]:
     return tuple(field for name, field in _COLUMNS if name in include) + (("crc",) if checksums else ())
 
 
+#: The share of a collection that may have changed since its file of words: above, all documents are read.
+_MOST_CHANGED: Final = 0.5
 #: So many scattered vectors are copied at a time before they are made wider.
 _GATHERED_AT_ONCE: Final = 4_096
 #: include's names -> columns, in the order records.fetch wants them.
