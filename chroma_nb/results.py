@@ -105,6 +105,28 @@ def _picked(values: Any, places: Sequence[int]) -> Any:
     return values[places] if places else values[:0, 0]
 
 
+class HybridResult(QueryResult):
+    """The result of ``hybrid``: as QueryResult, with four lists more per query, which say how a record was found.
+
+    ``scores``: the sum of 1 / (60 + rank) over the two ranks. ``meaning_ranks`` and ``word_ranks``: the record's place
+    among the nearest and among those that hold the words, from 1; None where it is not among them. ``words``: the
+    words of the query that stand in its document, as the query writes them. ``distances`` are those of ``query``;
+    None where no vector was asked for, or the record has none.
+    """
+
+    def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
+        """As ``QueryResult.to_df``; after the id stand ``score``, ``meaning_rank``, ``word_rank`` and ``words``.
+
+        >>> found = HybridResult(
+        ...     ids=[["a"]], scores=[[0.03]], meaning_ranks=[[2]], word_ranks=[[None]], words=[[[]]], distances=[[0.5]]
+        ... )
+        >>> found.to_df(["id", "score", "meaning_rank", "word_rank"])
+          id  score  meaning_rank  word_rank
+        0  a   0.03             2       <NA>
+        """
+        return super().to_df(columns)
+
+
 class DeleteResult(TypedDict):
     """The result of ``delete``: how many ids were given, or how many records passed the filter."""
 

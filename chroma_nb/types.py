@@ -261,6 +261,9 @@ Parameter = TypeVar("Parameter", Document, Image, Embedding, Metadata, ID)
 Space: TypeAlias = Literal["cosine", "l2", "ip"]
 #: The same as values, in Chroma's order.
 SPACES: Final[tuple[Space, ...]] = get_args(Space)
+#: What ``hybrid`` finds records by.
+Side: TypeAlias = Literal["both", "meaning", "words"]
+SIDES: Final[tuple[Side, ...]] = get_args(Side)
 
 
 class ReadLevel(str, Enum):

@@ -69,6 +69,12 @@ def create(engine: Engine, name: str = "words", space: str = "l2", **hnsw: Any) 
     return engine.create_collection(name, *PLACE, None, {"hnsw": {"space": space, **hnsw}}, None, False).id
 
 
+def by_text(engine: Engine, collection: UUID, text: str) -> list[str]:
+    """The ids of the documents that hold a word of the text, best first."""
+    found: list[str] = engine.hybrid(collection, [text], None, 1_000, None, ())["ids"][0]
+    return found
+
+
 def create_sparse(engine: Engine, name: str = "words") -> UUID:
     """A new collection with a sparse index of "words", weighted by frequency."""
     schema = Schema().create_index(SparseVectorIndexConfig(bm25=True), key="words").serialize_to_json()

@@ -8,7 +8,7 @@ import pprint
 import pytest
 
 import chroma_nb
-from chroma_nb.results import GetResult, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, QueryResult, SearchResult
 
 PLAIN = {"ids": ["a"], "documents": ["one\x1b[31m"], "metadatas": [{"year": 2020}], "included": ["documents"]}
 
@@ -124,3 +124,41 @@ def test_the_frame_of_a_search_is_written_without_what_says_where_its_hits_stood
         records = client.create_collection("of_a_search", embedding_function=None)
         records.add_df(frame, embedding=[[1.0], [2.0], [3.0]])
         assert records.get()["metadatas"] == [{"year": 2020, "rank": 7, "score": 3}, None, None]
+
+
+def found_by_both(**others):
+    return HybridResult(
+        {
+            "ids": [["a", "b"], ["b"]],
+            "documents": [["the wren", None], [None]],
+            "metadatas": [[{"year": 2020, "words": "mine"}, None], [None]],
+            "distances": [[0.5, None], [0.25]],
+            "scores": [[0.03, 0.01], [0.02]],
+            "meaning_ranks": [[2, None], [1]],
+            "word_ranks": [[1, 3], [None]],
+            "words": [[["Wren", "鳥"], []], [[]]],
+        }
+        | others
+    )
+
+
+def test_to_df_of_a_hybrid_search_has_both_ranks_and_the_words():
+    frame = found_by_both().to_df()
+    assert list(frame) == [
+        *("query", "rank", "id", "score", "meaning_rank", "word_rank", "words", "distance", "document"),
+        *("metadata.words", "year"),
+    ]
+    assert frame["meaning_rank"].dtype == frame["word_rank"].dtype == "Int64"
+    assert frame["word_rank"].isna().tolist() == [False, False, True]
+    assert frame["words"].tolist() == ["Wren, 鳥", "", ""]
+    assert frame["distance"].isna().tolist() == [False, True, False]
+    empty = HybridResult({name: [[]] for name in found_by_both()}).to_df()
+    assert len(empty) == 0
+
+
+def test_the_frame_of_a_hybrid_search_is_written_without_what_says_how_its_hits_were_found():
+    frame = found_by_both(ids=[["a", "b"], ["c"]]).to_df()
+    with chroma_nb.EphemeralClient() as client:
+        records = client.create_collection("of_a_hybrid", embedding_function=None)
+        records.add_df(frame, embedding=[[1.0], [2.0], [3.0]])
+        assert records.get()["metadatas"] == [{"words": "mine", "year": 2020}, None, None]

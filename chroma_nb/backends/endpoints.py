@@ -22,13 +22,14 @@ from chroma_nb.backends.wire import answers, fields
 from chroma_nb.backends.wire.answers import Answer
 from chroma_nb.backends.wire.fields import Body, Field, Kind, RecordsBody
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
+from chroma_nb.embedding_functions.progress import record_bar
 from chroma_nb.errors import InvalidArgumentError, refused
 from chroma_nb.facets import Facet
 from chroma_nb.operations import requests as r
 from chroma_nb.operations import validate
 from chroma_nb.query.search import Search
 from chroma_nb.records import Edited
-from chroma_nb.results import GetResult, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, QueryResult, SearchResult
 from chroma_nb.types import CollectionModel, Columns, Database, Json, ReadLevel, Tenant, UserIdentity
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Route:
     repeatable: Callable[[Any], bool] = _always
     ours: Callable[[Any], bool] = _never
     parameters: Mapping[str, str] = field(default_factory=dict)
+    #: Of a route that Chroma does not have: what a client says when its server has none.
+    absent: str = ""
 
     def field_of(self, name: str) -> str:
         """The field of the request that ``name`` in the path means."""
@@ -284,6 +287,25 @@ def _sample(engine: Engine, request: r.Sample) -> GetResult:
         request.seed,
         None if request.filter is None else request.filter.condition,
         request.include,
+    )
+
+
+def _hybrid(engine: Engine, request: r.Hybrid) -> HybridResult:
+    texts, vectors = request.query_texts, request.query_embeddings
+    if texts is None and vectors is None:
+        raise InvalidArgumentError("Expected query_texts, query_embeddings or both, got neither")
+    if texts is not None and vectors is not None and len(texts) != len(vectors):
+        raise InvalidArgumentError(
+            f"Expected one query embedding for each query text, got {len(vectors)} for {len(texts)} texts"
+        )
+    return engine.hybrid(
+        request.collection_id,
+        texts,
+        vectors,
+        validate.check_limit(request.n_results, "n_results"),
+        None if request.filter is None else request.filter.condition,
+        request.include,
+        record_bar(None),
     )
 
 
@@ -555,6 +577,26 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
                 Field("max_distance", fields.FLOAT, null=False),
             ),
             ours=_always,
+        ),
+    ),
+    # What Chroma has not
+    r.Hybrid: Endpoint(
+        _hybrid,
+        Route(
+            "POST",
+            COLLECTION + "/hybrid",
+            answers.HYBRID,
+            Body(
+                Field("query_texts", fields.STRINGS),
+                Field("query_embeddings", fields.QUERY_VECTORS),
+                Field("n_results", fields.NUMBER, default=10),
+                *_FILTER[1:],
+                Field("include", fields.INCLUDE, default=("metadatas", "documents", "distances")),
+            ),
+            absent=(
+                "this server has no search by words; give fetch=True to read the collection's documents from it, once, "
+                "and search their words in this process"
+            ),
         ),
     ),
     # What Chroma has in its cloud only

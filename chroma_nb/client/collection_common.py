@@ -23,7 +23,7 @@ from chroma_nb.embedding_functions.registry import (
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.requests import ModifyCollection
 from chroma_nb.operations.sparse import SparseFunctions
-from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.results import GetResult, HybridResult, QueryResult
 from chroma_nb.schema import (
     CollectionConfiguration,
     Schema,
@@ -41,7 +41,7 @@ class _Server(Protocol):
 
 
 ServerT = TypeVar("ServerT", bound=_Server)
-ResultT = TypeVar("ResultT", GetResult, QueryResult)
+ResultT = TypeVar("ResultT", GetResult, QueryResult, HybridResult)
 
 
 class CollectionCommon(Generic[ServerT]):
@@ -67,6 +67,8 @@ class CollectionCommon(Generic[ServerT]):
         self._data_loader = data_loader
         self._bound: tuple[Any, str | None, Any] | None = None
         self._known_sparse: SparseFunctions | None = None
+        #: The documents of a server that has no search by words: see ``fetched_words.py``.
+        self._fetched_words: Any = None
 
     @property
     def id(self) -> UUID:
@@ -184,7 +186,13 @@ class CollectionCommon(Generic[ServerT]):
         function = self._embedding_function
         if function is not None and not _can_be_pickled(function):
             function = None
-        return {**vars(self), "_embedding_function": function, "_bound": None, "_known_sparse": None}
+        return {
+            **vars(self),
+            "_embedding_function": function,
+            "_bound": None,
+            "_known_sparse": None,
+            "_fetched_words": None,
+        }
 
     def __repr__(self) -> str:
         return f"Collection(name={self.name})"

@@ -34,6 +34,7 @@ from chroma_nb.display.markup import (
     escape,
     exact,
     facts,
+    forms,
     kind,
     number,
     plain,
@@ -63,7 +64,7 @@ def result_html(result: Columns) -> Html:
     """The result of ``get`` (one table), ``query`` or ``search`` (one table each, side by side)."""
     if not isinstance(result.get("ids"), list):
         return block(f"<pre>{escape(dict(result), 2_000)}</pre>")
-    if "scores" in result:
+    if "scores" in result and "word_ranks" not in result:
         return block(_search_tables(result))
     if result.get("distances") is not None or (result["ids"] and isinstance(result["ids"][0], list)):
         return block(_query_tables(result))
@@ -82,12 +83,17 @@ def _query_tables(result: Columns) -> Html:
     always = _document_marks(getattr(result, "where_document", None))
     parts = []
     for query, ids in enumerate(result["ids"]):
-        fields = {
-            name: _of_query(result.get(name), query) for name in ("documents", "metadatas", "uris", "data", "distances")
-        }
+        fields = {name: _of_query(result.get(name), query) for name in _QUERY_FIELDS}
         text = None if texts is None else texts[query]
         parts.append(_hits_table(f"Query {query}", text, {"ids": ids, **fields}, always))
     return side_by_side(parts)
+
+
+#: What is shown of a hit of ``query`` or ``hybrid``.
+_QUERY_FIELDS = (
+    *("documents", "metadatas", "uris", "data", "distances"),
+    *("scores", "meaning_ranks", "word_ranks", "words"),
+)
 
 
 def _search_tables(result: Columns) -> Html:
@@ -102,7 +108,8 @@ def _search_tables(result: Columns) -> Html:
 
 def _hits_table(about: str, text: str | None, hits: Columns, always: Sequence[Marks]) -> Html:
     """The hits of a query or search, with the words of its text marked."""
-    of_text = words([text], hits["documents"] or ()) if text is not None else None
+    found = hits.get("words")  # what brought each hit is known, and marked in it
+    of_text = words([text], hits["documents"] or ()) if text is not None and found is None else None
     marks = [*always, *([of_text] if of_text else [])]
     caption = about + ("" if text is None else f": {shortened(text, 120)}")
     count = len(hits["ids"])
@@ -122,20 +129,30 @@ def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Ht
     scores = records.get("scores")
     if scores is not None:
         columns["score"] = lambda row: "" if scores[row] is None else precise(scores[row])
+    if records.get("words") is not None:
+        columns["by meaning"] = lambda row: str(records["meaning_ranks"][row] or "")
+        columns["by words"] = lambda row: str(records["word_ranks"][row] or "")
+        columns["words"] = lambda row: escape(", ".join(records["words"][row]), 200)
     distances = records.get("distances")
-    if distances is not None:
-        share = shares(distances)
-        columns["distance"] = lambda row: number(distances[row]) + bar(share[row])
+    if distances is not None and any(distance is not None for distance in distances):
+        share = shares([distance or 0.0 for distance in distances])
+        columns["distance"] = lambda row: "" if distances[row] is None else number(distances[row]) + bar(share[row])
     if records.get("data") is not None:
         columns["image"] = lambda row: _image(records["data"][row], records["ids"][row])
     if records.get("documents") is not None:
-        columns["document"] = lambda row: document(records["documents"][row], marks)
+        columns["document"] = lambda row: document(records["documents"][row], [*marks, *_marks_of(records, row)])
     if records.get("uris") is not None and any(records["uris"]):
         columns["uri"] = lambda row: escape(records["uris"][row] or "", 120)
     if records.get("metadatas") is not None and any(records["metadatas"]):
         columns["metadata"] = lambda row: chips(records["metadatas"][row])
     rows = [[cell(row) for cell in columns.values()] for row in range(min(len(records["ids"]), ROWS))]
-    return table(caption, list(columns), rows, numbers=["rank", "score", "distance"])
+    return table(caption, list(columns), rows, numbers=["rank", "score", "by meaning", "by words", "distance"])
+
+
+def _marks_of(hits: Columns, row: int) -> list[Marks]:
+    """The marks of the words that brought a hit."""
+    found = hits.get("words")
+    return [forms(found[row])] if found is not None and found[row] else []
 
 
 def _image(pixels: object, name: str) -> Html:

@@ -18,6 +18,7 @@ import numpy as np
 
 from chroma_nb.errors import ChromaError
 from chroma_nb.types import Array, Fields, as_sparse_vector
+from chroma_nb.words.tokenizers import UnicodeTokenizer
 
 #: Text that is HTML already. Everything else goes through ``escape``.
 Html: TypeAlias = str
@@ -243,6 +244,28 @@ def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | Non
         return None
     pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(found))) + r")\b", re.IGNORECASE)
     return lambda text: (match.span() for match in pattern.finditer(text))
+
+
+def forms(texts: Iterable[str]) -> Marks:
+    """Marks where the words of ``texts`` stand, in any of their forms, as ``hybrid`` finds them.
+
+    >>> list(forms(["running", "東京都"])("Runs in 東京都"))
+    [(0, 4), (8, 11)]
+    """
+    tokenizer = UnicodeTokenizer(english=True)
+    wanted = {tokenizer.term(word) or word for text in texts for word in tokenizer.query_words(text)}
+
+    def marks(text: str) -> Iterable[tuple[int, int]]:
+        """The stretches of the text; what overlaps is one."""
+        found: list[tuple[int, int]] = []
+        for start, end, word in sorted(tokenizer.spans(text)):
+            if (tokenizer.term(word) or word) in wanted:
+                if found and start < found[-1][1]:
+                    start, end = found[-1][0], max(end, found.pop()[1])
+                found.append((start, end))
+        return found
+
+    return marks
 
 
 def exact(text: str) -> Marks:

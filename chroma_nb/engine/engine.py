@@ -35,6 +35,7 @@ from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search import facets
 from chroma_nb.engine.search.executor import Search
+from chroma_nb.engine.search.hybrid import HybridSearch
 from chroma_nb.engine.search.index_builder import IndexBuilder
 from chroma_nb.engine.search.ranked import FIELDS, RankedSearch, selected_keys
 from chroma_nb.engine.storage import catalog, directory, migrations, pending, sqlite
@@ -55,7 +56,8 @@ from chroma_nb.query.ordering import Order
 from chroma_nb.query.sampling import sampled
 from chroma_nb.query.search import Search as AskedSearch
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.tables.bars import Bar
 from chroma_nb.types import CollectionMetadata, CollectionModel, Columns, Database, Json, Matrix, Tenant
 
 
@@ -549,6 +551,26 @@ class Engine:
             found = Search(snapshot).neighbours(query, n_results + len(named), ids, filter, max_distance)
             result = snapshot.query_result(found, include).without(named, n_results)
             self.builder.consider(snapshot.row, snapshot.memory)
+            return result
+
+        return self.transactions.read_collection(collection_id, operation, GETTING)
+
+    def hybrid(
+        self,
+        collection_id: UUID,
+        texts: Sequence[str] | None,
+        vectors: Matrix | None,
+        n_results: int,
+        filter: Where | None,
+        include: Sequence[str],
+        bar: Bar | None = None,
+    ) -> HybridResult:
+        """What each question finds by its text's words, by its vector, or by both; ``bar`` shows progress."""
+
+        def operation(snapshot: Snapshot) -> HybridResult:
+            result = HybridSearch(snapshot, filter, bar).result(texts, vectors, n_results, include)
+            self.builder.consider(snapshot.row, snapshot.memory)
+            self.builder.consider_words(snapshot.row, snapshot.memory)
             return result
 
         return self.transactions.read_collection(collection_id, operation, GETTING)

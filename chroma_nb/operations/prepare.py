@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from chroma_nb.advice import notes_of
+from chroma_nb.advice import advised, notes_of
 from chroma_nb.by_label import beside_ids
 from chroma_nb.collection import space
-from chroma_nb.constraints import check_records, check_uris, collection_metadata
-from chroma_nb.embeddings import embedding_matrix, embedding_rows
+from chroma_nb.constraints import check_records, check_unicode, check_uris, collection_metadata
+from chroma_nb.embeddings import embedding_matrix, embedding_rows, validate_embeddings
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
 from chroma_nb.operations import embed, requests
 from chroma_nb.operations.embed import CallContext
@@ -42,7 +42,7 @@ from chroma_nb.operations.validate import (
     validate_record_set_for_embedding,
     validate_seed,
 )
-from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree
+from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
 from chroma_nb.query.parsing import Filter
 from chroma_nb.records import Records
 from chroma_nb.schema import (
@@ -51,7 +51,7 @@ from chroma_nb.schema import (
     create_collection_configuration_to_json,
     update_collection_configuration_to_json,
 )
-from chroma_nb.types import Array, CollectionMetadata, CollectionModel, Fields, Json, Matrix, Options, ReadLevel
+from chroma_nb.types import SIDES, Array, CollectionMetadata, CollectionModel, Fields, Json, Matrix, Options, ReadLevel
 
 #: What is embedded, in the order in which Chroma names it.
 _EMBEDDABLE: Final = ("images", "documents", "uris")
@@ -314,6 +314,69 @@ def query_like(
         include=included,
         max_distance=farthest,
     )
+
+
+def hybrid(
+    context: CallContext,
+    query_texts: object,
+    n_results: int = 10,
+    where: object = None,
+    where_document: object = None,
+    include: Any = _QUERY_FIELDS,
+    query_embeddings: object = None,
+    by: str = "both",
+) -> requests.Hybrid:
+    """The request of ``collection.hybrid``: its texts, and their vectors, as far as ``by`` asks for them."""
+    asked = None
+    try:
+        if by not in SIDES:
+            sides = ", ".join(map(repr, SIDES))
+            raise ValueError(f"Expected by to be one of {sides}, got {shown(by, show=repr)}")
+        texts = _checked_texts(query_texts)
+        rows = _base_fields(query_embeddings, None, None, None)["embeddings"]
+        if rows is not None:
+            validate_embeddings(rows)
+            if len(rows) != len(texts):
+                raise ValueError(
+                    f"Expected one of query_embeddings for each of query_texts, got {len(rows)} for {len(texts)} texts"
+                )
+        if where is not None or where_document is not None:
+            asked = checked_filter(where, where_document)
+        included = _asked_fields(context, include)
+        validate_n_results(n_results)
+        function = _function_for_texts(context) if rows is None and by != "words" else None
+    except _CHECKS as error:
+        raise _named(error, "hybrid") from error.__cause__
+    if asked is not None and asked.known is None:
+        check_sendable(asked)
+    vectors = None
+    if by != "words":
+        vectors = embed.run(function, texts, is_query=True) if rows is None else _given_vectors(rows, "hybrid")
+    return requests.Hybrid(
+        *_place(context),
+        query_texts=None if by == "meaning" else texts,
+        query_embeddings=vectors,
+        n_results=plain(n_results),
+        filter=asked,
+        include=included,
+    )
+
+
+def _checked_texts(given: object) -> list[Any]:
+    """One text or many as a list of at least one str."""
+    texts = _texts(given)
+    if type(texts) is not list or not texts or not all(type(text) is str for text in texts):
+        raise ValueError(f"Expected query_texts to be a text or a non-empty list of texts, got {shown(given)}")
+    check_unicode(texts, "the query text")
+    return texts
+
+
+def _function_for_texts(context: CallContext) -> object:
+    try:
+        return context.function()
+    except ValueError as error:
+        advised(error, 'Give query_embeddings, a vector for each text, or search by="words" alone.')
+        raise
 
 
 def checked(call: str, records: Records) -> Records:

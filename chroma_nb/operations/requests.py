@@ -17,7 +17,7 @@ from chroma_nb.plain import PLAIN, plain, plain_tree
 from chroma_nb.query.ordering import Order
 from chroma_nb.query.parsing import Filter
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import (
     CollectionMetadata,
     CollectionModel,
@@ -336,6 +336,18 @@ class QueryLike(Filtered[QueryResult]):
     filter: Filter | None = None
     include: tuple[str, ...] = ("metadatas", "documents", "distances")
     max_distance: float | None = None
+
+
+# --- What Chroma has not ----------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Hybrid(Filtered[HybridResult]):
+    """Questions in words, as vectors (float32, shape (queries, dimension)), or both, one of each for each question."""
+
+    query_texts: list[str] | None
+    query_embeddings: Matrix | None
+    n_results: int = 10
+    filter: Filter | None = None
+    include: tuple[str, ...] = ("metadatas", "documents", "distances")
 
 
 # --- What Chroma has in its cloud only ------------------------------------------------------------------

@@ -79,13 +79,13 @@ def _query(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     vectors = values["query_embeddings"]
     if not len(vectors):
         raise errors.InvalidArgumentError("Expected at least one query embedding, got an empty list")
-    return _nearest(kind, values, context, len(vectors))
+    return _asked(kind, values, len(vectors), context)
 
 
 def _query_like(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     if not (values["like"] or values["unlike"]):
         raise errors.InvalidArgumentError("Expected like or unlike to name a record, got none")
-    return _nearest(kind, values, context, 1)
+    return _asked(kind, values, 1, context)
 
 
 def _facets(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
@@ -96,7 +96,15 @@ def _facets(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     return _filtered(kind, values | {"limit": wanted}, context)
 
 
-def _nearest(kind: Kind, values: Values, context: Context, queries: int) -> ops.AnyRequest:
+def _hybrid(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
+    given = [some for some in (values["query_texts"], values["query_embeddings"]) if some is not None]
+    if not all(map(len, given)):
+        raise errors.InvalidArgumentError("Expected at least one query text or embedding, got an empty list")
+    return _asked(kind, values, max(map(len, given), default=0), context)
+
+
+def _asked(kind: Kind, values: Values, queries: int, context: Context) -> ops.AnyRequest:
+    """The request of so many queries, for no more results than there are records."""
     wanted = values["n_results"]
     if queries * wanted > context.limits.result_rows:
         # Many callers ask for "all" with a huge number: what counts is what there is.
@@ -154,5 +162,6 @@ _LOOKED_AT: Mapping[Kind, Callable[[Kind, Values, Context], ops.AnyRequest]] = {
     ops.Sample: _filtered,
     ops.Query: _query,
     ops.QueryLike: _query_like,
+    ops.Hybrid: _hybrid,
     ops.Search: _search,
 }

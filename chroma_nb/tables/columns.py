@@ -18,6 +18,8 @@ RECORD_COLUMNS = ("id", "document", "uri", "data", "embedding")
 HIT_COLUMNS = ("query", "query_text", "rank", "distance")
 #: The same of a search.
 SEARCH_COLUMNS = ("search", "query_text", "rank", "score")
+#: The same of what ``hybrid`` found.
+HYBRID_COLUMNS = ("query", "query_text", "rank", "score", "meaning_rank", "word_rank", "words", "distance")
 #: Where a frame of ours remembers which of its columns are not metadata (``DataFrame.attrs``).
 _ATTRIBUTE = "chroma_nb"
 #: What the cells of such a column are: one that holds anything else was overwritten, and is the person's own.
@@ -28,6 +30,9 @@ CELLS_OF_HITS: dict[str, Callable[[Cell], bool]] = {
     "rank": lambda cell: type(cell) is int,
     "distance": lambda cell: type(cell) is float,
     "score": lambda cell: type(cell) is float,
+    "meaning_rank": lambda cell: type(cell) is int,
+    "word_rank": lambda cell: type(cell) is int,
+    "words": lambda cell: isinstance(cell, str),
     "data": lambda cell: not isinstance(cell, str | bool | int | float),
 }
 

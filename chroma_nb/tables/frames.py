@@ -14,6 +14,7 @@ from chroma_nb.cells import ABSENT, Cell
 from chroma_nb.records import StoredMetadatas, have_vectors
 from chroma_nb.tables.columns import (
     HIT_COLUMNS,
+    HYBRID_COLUMNS,
     METADATA_PREFIX,
     RECORD_COLUMNS,
     SEARCH_COLUMNS,
@@ -51,14 +52,12 @@ def to_frame(
     parts: Json = _hit_parts(of_hits[0], result, query_texts) if of_hits else {}
     flat = _flatten(result) if of_hits else result
     parts["id"] = flat["ids"]
-    for part, source in (("distance", "distances"), ("score", "scores")):
-        if flat.get(source) is not None:
-            parts[part] = np.array(flat[source], np.float64)
+    parts.update(_measures(pd, flat))
     for part, source in (("document", "documents"), ("uri", "uris")):
         if flat.get(source) is not None and (part == "document" or any(value is not None for value in flat[source])):
             parts[part] = flat[source]
     made = {
-        name: pd.Series(values) if isinstance(values, np.ndarray) else _text_column(pd, values)
+        name: _text_column(pd, values) if isinstance(values, list) else pd.Series(values)
         for name, values in parts.items()
     }
     made.update(_metadata_columns(pd, flat.get("metadatas"), of_hits))
@@ -71,8 +70,24 @@ def to_frame(
     return frame  # type: ignore[no-any-return]
 
 
+def _measures(pd: ModuleType, flat: Columns) -> Json:
+    """How near a hit is, and how it was found."""
+    parts: Json = {}
+    if flat.get("word_ranks") is not None:
+        parts["score"] = np.array(flat["scores"], np.float64)
+        for part, source in (("meaning_rank", "meaning_ranks"), ("word_rank", "word_ranks")):
+            parts[part] = pd.array(flat[source], "Int64")
+        parts["words"] = [", ".join(words) for words in flat["words"]]
+    for part, source in (("distance", "distances"), ("score", "scores")):
+        if flat.get(source) is not None:
+            parts.setdefault(part, np.array(flat[source], np.float64))
+    return parts
+
+
 def _columns_of_hits(result: Columns) -> Sequence[str]:
     """The columns that say where a hit stood; none for what ``get`` returned."""
+    if "word_ranks" in result:
+        return HYBRID_COLUMNS
     if "scores" in result:
         return SEARCH_COLUMNS
     lists = bool(result["ids"]) and isinstance(result["ids"][0], list)
@@ -91,7 +106,8 @@ def _hit_parts(numbered: str, result: Columns, query_texts: Sequence[str | None]
 
 def _flatten(result: Columns) -> Json:
     """The lists of several queries or searches end to end; a field that one search did not select is None there."""
-    fields = ("ids", "distances", "scores", "documents", "uris", "metadatas", "data", "embeddings")
+    records = ("ids", "documents", "uris", "metadatas", "data", "embeddings")
+    fields = (*records, "distances", "scores", "meaning_ranks", "word_ranks", "words")
     counts = [len(ids) for ids in result["ids"]]
     flat: Json = {}
     for name in fields:

@@ -60,24 +60,27 @@ class Numbers(dict[str, int]):
         return number
 
 
-def count_terms(texts: Iterable[str], tokenizer: Tokenizer, *, labels: bool = False) -> TermCounts:
+def count_terms(
+    texts: Iterable[str], tokenizer: Tokenizer, *, labels: bool = False, numbers: dict[str, int] | None = None
+) -> TermCounts:
     """The terms of texts, counted; with ``labels`` also as text.
 
-    Where two terms of one text have the same number they are one, with the label of the first.
+    Where two terms of one text have the same number they are one, with the label of the first. ``numbers`` gives
+    words other numbers than the hashes of their terms, below 2**32.
 
     >>> from chroma_nb.words.tokenizers import ChromaTokenizer
     >>> counted = count_terms(["cats and a cat", "", "dog"], ChromaTokenizer(), labels=True)
     >>> counted.rows, counted.counts, counted.lengths, counted.labels
     (array([0, 2]), array([2., 1.]), array([2, 0, 1]), ['cat', 'dog'])
     """
-    numbers = Numbers(tokenizer)
+    known = Numbers(tokenizer) if numbers is None else numbers
     parts: list[TermCounts] = []
     read = 0
     for words in _batches(map(tokenizer.words, texts)):
-        parts.append(_count(words, numbers, tokenizer.term if labels else None, read))
+        parts.append(_count(words, known, tokenizer.term if labels else None, read))
         read += len(words)
-        if len(numbers) > _WORDS:
-            numbers.clear()
+        if numbers is None and len(known) > _WORDS:
+            known.clear()
     return _joined(parts, labels)
 
 
@@ -101,7 +104,9 @@ def _batches(words: Iterator[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
         yield batch
 
 
-def _count(words: list[Sequence[str]], numbers: Numbers, term: Callable[[str], str] | None, first: int) -> TermCounts:
+def _count(
+    words: list[Sequence[str]], numbers: dict[str, int], term: Callable[[str], str] | None, first: int
+) -> TermCounts:
     n_words = np.fromiter(map(len, words), np.int64, len(words))
     flat = list(chain.from_iterable(words))
     found = np.fromiter(map(numbers.__getitem__, flat), np.int64, len(flat))

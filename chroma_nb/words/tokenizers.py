@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import chain, islice, pairwise
 from typing import Final, Protocol
@@ -145,6 +145,32 @@ class UnicodeTokenizer:
         """The words that a question looks for: pairs of characters, and single ones only where they stand alone."""
         return self._split(text, single=False)
 
+    def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Where words stand in a text as it is written: start, end, and the word as ``words`` has it.
+
+        Where folding changes how long a run of letters is, each of its words is said to be the whole run.
+
+        >>> list(UnicodeTokenizer().spans("Größe 東京都"))
+        [(0, 5, 'grösse'), (6, 8, '東京'), (7, 9, '京都'), (6, 7, '東'), (7, 8, '京'), (8, 9, '都')]
+        """
+        if text.isascii():
+            yield from ((*found.span(), found[0]) for found in _ASCII_WORD.finditer(text.lower()))
+            return
+        for run in _written_run().finditer(text):
+            start, folded = run.start(), _folded(run[0])
+            if len(folded) != len(run[0]):
+                yield from ((*run.span(), word) for word in self._split(folded, single=True))
+                continue
+            for found in _word().finditer(folded):
+                first, last = found.span()
+                if found.lastgroup != "unspaced":
+                    yield start + first, start + last, found[0]
+                    continue
+                parts = [part.span() for part in _character().finditer(folded, first, last)]
+                pairs = [(before[0], after[1]) for before, after in pairwise(parts)] or parts
+                pairs += [part for part in parts if len(parts) > 1 and _IS_HAN.match(folded, part[0])]
+                yield from ((start + one, start + other, folded[one:other]) for one, other in pairs)
+
     def term(self, word: str) -> str:
         """The word itself; of an English one, where that is asked for, its stem, or "" for a stop word."""
         if not self.english or not word.isascii() or len(word) > _LONGEST_KEPT:
@@ -195,8 +221,16 @@ def _word() -> re.Pattern[str]:
     return re.compile(f"(?P<unspaced>{unspaced})|{spaced}|{_PICTURE}")
 
 
+@cache
+def _written_run() -> re.Pattern[str]:
+    """Letters and digits with their marks and what may be left out between them, or another character."""
+    return re.compile(rf"(?:[^\W_]|[{_marks()}]|{_OPTIONAL.pattern})+|[\U0001f1e6-\U0001f1ff]{{2}}|[^\x00-\x7f\s]")
+
+
 #: Words that every English text repeats, and hardly any other ("in", "was" and "so" are words of many languages).
-_ENGLISH_MARKS: Final = frozenset("the of and to that with for from this which are by is".split())  # noqa: SIM905
+ENGLISH_MARKS: Final = frozenset("the of and to that with for from this which are by is".split())  # noqa: SIM905
+#: The stop words of English, each once.
+ENGLISH_STOP_WORDS: Final = tuple(dict.fromkeys(STOP_WORDS))
 #: What share of an English text's words they are at least.
 _ENGLISH_SHARE: Final = 0.1
 #: How many texts are looked at.
@@ -210,4 +244,9 @@ def is_english(texts: Iterable[str]) -> bool:
     (True, False)
     """
     words = list(chain.from_iterable(map(UnicodeTokenizer().words, islice(texts, _SAMPLE))))
-    return sum(map(_ENGLISH_MARKS.__contains__, words)) > _ENGLISH_SHARE * len(words)
+    return reads_as_english(sum(map(ENGLISH_MARKS.__contains__, words)), len(words))
+
+
+def reads_as_english(marks: float, words: float) -> bool:
+    """Whether texts of so many words read as English, so many of which are ``ENGLISH_MARKS``."""
+    return marks > _ENGLISH_SHARE * words

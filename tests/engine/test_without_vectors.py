@@ -176,3 +176,16 @@ def test_only_an_import_makes_them(call: str, engine: Engine) -> None:
     with pytest.raises(InvalidArgumentError, match=r"expected an embedding for every new record.*'r1'"):
         getattr(engine, call)(collection, given)
     assert engine.count(collection) == 0
+
+
+def test_words_find_them_and_say_no_distance(engine: Engine) -> None:
+    collection = create(engine)
+    engine.adopt(collection, records(["lost"], documents=["a kite"]))  # before any vector is known
+    assert engine.hybrid(collection, ["kite"], None, 3, None, ("distances", "embeddings"))["ids"] == [["lost"]]
+    engine.add(collection, records(["near", "far"], [[0.0] * 8, [1.0] * 8], ["no words", "another kite"]))
+    result = engine.hybrid(collection, ["kite"], np.zeros((1, 8), np.float32), 3, None, ("distances", "embeddings"))
+    found = dict(zip(result["ids"][0], result["distances"][0], strict=True))
+    assert found == {"far": 8.0, "lost": None, "near": 0.0}
+    vectors = dict(zip(result["ids"][0], result["embeddings"][0], strict=True))
+    assert np.isnan(vectors["lost"]).all()
+    assert vectors["far"].tolist() == [1.0] * 8

@@ -17,6 +17,7 @@ from child_process import finish, run, start
 from engine_samples import (
     PLACE,
     agree,
+    by_text,
     by_word,
     contents,
     create,
@@ -31,6 +32,7 @@ from engine_samples import (
 import chroma_nb.engine.transactions.running
 import chroma_nb.engine.transactions.writing
 from chroma_nb.engine.engine import Engine
+from chroma_nb.engine.memory import word_files
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.errors import InternalError, NotFoundError
@@ -150,6 +152,72 @@ def test_forks_and_writes_of_two_processes_at_once_are_each_of_one_moment(shared
             assert nearest(engine, fork, numbered_vector(number, version), 1) == [f"r{number}"]
     assert seen == sorted(seen)
     assert engine.verify() == []
+
+
+def test_a_hybrid_search_sees_the_other_process_at_the_next_call(shared) -> None:
+    engine, collection, other = shared
+    assert by_text(engine, collection, "13 zebra") == ["r13"]
+    for turn in range(3):
+        assert tell(other, "by_text(engine, collection, '13 zebra')") == str(by_text(engine, collection, "13 zebra"))
+        tell(other, f"engine.update(collection, records(['r{turn}'], documents=['a zebra']))")
+        tell(other, f"engine.add(collection, records(['z{turn}'], [numbered_vector(0)], ['a zebra']))")
+        engine.delete(collection, [f"z{turn}"] if turn == 1 else [], None)
+        assert (
+            by_text(engine, collection, "zebra") == [f"r{n}" for n in range(turn + 1)] + ["z0", "z2"][: turn // 2 + 1]
+        )
+    assert tell(other, "engine.compact(collection)") == "True"
+    assert tell(other, "by_text(engine, collection, '13 zebra')") == str(by_text(engine, collection, "13 zebra"))
+
+
+#: Reads the words of a collection and is killed by ``step`` while it saves them.
+KILLED_WHILE_SAVING = """
+import signal
+from chroma_nb.engine.memory import word_files
+from chroma_nb.engine.storage import cache_files, catalog
+word_files.FEWEST = 10
+engine = SharedEngine.open(Path(sys.argv[1]))
+engine.builder.stop()
+die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+step = sys.argv[3]
+if step == "in the middle of the file":
+    class Half(list):
+        def __iter__(self):
+            yield list.__getitem__(self, 0)
+            die()
+    make = cache_files.make
+    cache_files.make = lambda path, pieces: make(path, Half(pieces))
+elif step == "before its name":
+    os.fsync = die
+elif step == "before it is noted":
+    catalog.set_settings = die
+by_text(engine, UUID(sys.argv[2]), "text")
+engine.maintenance.store_words(UUID(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("step", ["in the middle of the file", "before its name", "before it is noted"])
+def test_a_process_that_is_killed_while_it_saves_words_leaves_the_search_right(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(word_files, "FEWEST", 10)
+    engine = SharedEngine.open(tmp_path / "db")
+    collection = create(engine)
+    engine.add(collection, numbered(0, 20))
+    expected = by_text(engine, collection, "13 text 7")
+    engine.builder.stop()
+    engine.close()
+    process = start(KILLED_WHILE_SAVING, tmp_path / "db", collection, step)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, errors
+    engine = SharedEngine.open(tmp_path / "db")
+    assert by_text(engine, collection, "13 text 7") == expected
+    engine.add(collection, records(["n"], [numbered_vector(1)], ["13"]))
+    assert by_text(engine, collection, "13") == ["n", "r13"]
+    assert engine.maintenance.store_words(collection)
+    engine.maintenance.sweep()
+    assert [file.suffix for file in (tmp_path / "db" / "cache").iterdir()] == [".words"]
+    assert engine.verify() == []
+    engine.close()
 
 
 def test_a_compaction_in_one_process_disturbs_no_other(shared) -> None:

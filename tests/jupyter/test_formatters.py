@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 
 from chroma_nb.display import formatters, markup
-from chroma_nb.results import GetResult, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, QueryResult, SearchResult
 from chroma_nb.types import SparseVector
 
 PAYLOADS = [
@@ -161,6 +161,38 @@ def test_a_search_shows_rank_score_and_what_was_selected_and_marks_the_words_sea
     assert " sparse vector of 1: whale" in text
     assert "<mark>whale</mark>" in search_result("whale ")._repr_html_()
     assert second.count('scope="col"') == 2  # nothing was selected: rank and id
+
+
+def hybrid_result(text):
+    return HybridResult(
+        ids=[[text, "b"]],
+        documents=[[f"{text} runs 東京都", "runs"]],
+        metadatas=[[{text or "k": text}, None]],
+        distances=[[0.5, None]],
+        scores=[[0.0325, 0.01]],
+        meaning_ranks=[[2, None]],
+        word_ranks=[[1, 3]],
+        words=[[["running", "東京", "京都", text], []]],
+    )
+
+
+def test_a_hybrid_search_shows_both_ranks_and_marks_in_each_document_the_words_that_brought_it():
+    page = hybrid_result("<i>kite</i>")._repr_html_()
+    text = harmless(page).text
+    heads = [one.split("<")[0].rpartition(">")[2] for one in page.split('scope="col"')[1:]]
+    assert heads == ["id", "score", "by meaning", "by words", "words", "distance", "document", "metadata"]
+    assert "running, 東京, 京都, <i>kite</i>" in text
+    assert "<mark>runs</mark> <mark>東京都</mark>" in page
+    assert "&lt;<mark>i</mark>&gt;<mark>kite</mark>" in page
+    assert page.count("<mark>") == 5  # none in the second: no word brought it
+    result = hybrid_result("a")
+    result["distances"] = [[None, None]]
+    assert "distance" not in result._repr_html_()
+
+
+@given(st.text(st.characters(), max_size=100))
+def test_nothing_of_a_hybrid_search_becomes_markup(text):
+    harmless(hybrid_result(text)._repr_html_())
 
 
 @pytest.mark.parametrize("kind", [dict, chromadb.api.types.SearchResult])

@@ -22,6 +22,7 @@ FILES = {
     "client/_async/admin.py": "client/_sync/admin.py",
     "client/_async/client.py": "client/_sync/client.py",
     "client/_async/collection.py": "client/_sync/collection.py",
+    "client/_async/fetched_words.py": "client/_sync/fetched_words.py",
     "client/_async/files.py": "client/_sync/files.py",
     "client/_async/frames.py": "client/_sync/frames.py",
     "client/_async/server.py": "client/_sync/server.py",

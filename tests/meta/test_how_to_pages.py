@@ -20,6 +20,7 @@ BEGINS_WITH = {
     "memory-and-size": None,
     "backup": "persist",
     "fork": None,
+    "find-by-meaning-and-by-words": None,
 }
 
 

@@ -81,6 +81,51 @@ def test_searches_for_more_than_an_answer_may_hold_are_refused(serve: Callable[.
         assert http.get(c + "/count").json() == 2
 
 
+def test_a_hybrid_search_is_one_call_and_says_how_each_record_was_found(http: httpx.Client, c: str) -> None:
+    answer = http.post(c + "/hybrid", json={"query_texts": ["One?"], "query_embeddings": [[0, 1]], "include": []})
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ids": [["a", "b"]],
+        "embeddings": None,
+        "documents": None,
+        "uris": None,
+        "metadatas": None,
+        "distances": None,
+        "include": [],
+        "scores": [[1 / 62 + 1 / 61, 1 / 61]],
+        "meaning_ranks": [[2, 1]],
+        "word_ranks": [[1, None]],
+        "words": [[["One"], []]],
+    }
+    answer = http.post(c + "/hybrid", json={"query_texts": ["one"], "where": {"n": 1}})
+    assert answer.json()["ids"] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"query_texts": []}, 400),
+        ({"query_embeddings": []}, 400),
+        ({"query_texts": "one"}, 422),
+        ({"query_texts": [5]}, 422),
+        ({"query_texts": ["one"], "query_embeddings": [[0, 1], [1, 0]]}, 400),
+        ({"query_texts": ["one"], "query_embeddings": [[0, 1, 2]]}, 400),
+        ({"query_texts": ["one"], "n_results": -1}, 422),
+        ({"query_texts": ["one"], "where": {"n": {"$no": 1}}}, 400),
+        ({"query_texts": ["one"], "include": ["words"]}, 422),
+        ({"query_texts": ["one"] * 4, "n_results": 2}, 400),
+    ],
+)
+def test_a_hybrid_search_that_makes_no_sense_is_refused(
+    serve: Callable[..., Any], stones: Any, c: str, body: Any, status: int
+) -> None:
+    limited = serve(limits=Limits(result_rows=6))
+    with httpx.Client(base_url=limited.url) as http:
+        assert http.post(c + "/hybrid", json=body).status_code == status
+        assert http.post(c + "/hybrid", json={"query_texts": ["one"], "n_results": 10**6}).status_code == 200
+
+
 @pytest.fixture
 def chromadb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Chroma's package; the connections its clients leave open are closed after the test."""

@@ -121,3 +121,27 @@ def test_chromas_tokenizer_leaves_out_stop_words_and_what_is_too_long() -> None:
 )
 def test_english_is_known_by_its_stop_words(texts: list[str], english: bool) -> None:
     assert is_english(iter(texts)) is english
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Kites, kites!", {"kites": ["Kites", "kites"]}),
+        ("Große Straße", {"grosse": ["Große"], "strasse": ["Straße"]}),
+        ("東京都「京」", {"東京": ["東京"], "京都": ["京都"], "東": ["東"], "京": ["京", "京"], "都": ["都"]}),
+        ("ﾊﾞｽ です", {"バス": ["ﾊﾞｽ"], "です": ["です"]}),
+        ("الطَّائِر", {"الطائر": ["الطَّائِر"]}),
+        ("a_b🐦c", {"a": ["a"], "b": ["b"], "🐦": ["🐦"], "c": ["c"]}),
+        ("", {}),
+    ],
+)
+def test_spans_say_where_words_stand_as_they_are_written(text: str, found: dict[str, list[str]]) -> None:
+    spans: dict[str, list[str]] = {}
+    for start, end, word in UnicodeTokenizer().spans(text):
+        spans.setdefault(word, []).append(text[start:end])
+    assert spans == found
+
+
+@given(st.text(max_size=40))
+def test_spans_lie_in_the_text_and_none_is_empty(text: str) -> None:
+    assert all(0 <= start < end <= len(text) for start, end, _ in UnicodeTokenizer().spans(text))

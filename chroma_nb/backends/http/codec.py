@@ -186,6 +186,8 @@ def error_of(reply: Reply, request: ops.AnyRequest | None = None) -> errors.Chro
     NotFoundError('Collection [x] does not exist')
     """
     name, message = _name_and_message(reply)
+    if request is not None and not name and reply.status in (404, 405) and (absent := _route(request).absent):
+        return errors._NotOfferedError(absent)
     kind = errors.error_types.get(name) or _BY_STATUS.get(reply.status)
     if kind is None:
         kind = errors.InternalError if reply.status >= 500 else errors.ChromaError

@@ -13,7 +13,7 @@ import numpy as np
 from chroma_nb.backends.wire.encoding import deserialize_metadata, optional
 from chroma_nb.facets import Description, Facet, Range, ValueCount
 from chroma_nb.operations import requests as ops
-from chroma_nb.results import GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.results import GetResult, HybridResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.types import CollectionModel, Database, Fields, Json, Tenant, UserIdentity
 
 
@@ -119,7 +119,7 @@ def _read_get(answer: Fields, request: ops.Get) -> GetResult:
     )
 
 
-def _read_query(answer: Fields, request: ops.Query) -> QueryResult:
+def _read_query(answer: Fields, request: ops.Query | ops.Hybrid) -> QueryResult:
     return QueryResult(
         ids=answer["ids"],
         embeddings=optional(_matrix, answer.get("embeddings")),
@@ -130,6 +130,14 @@ def _read_query(answer: Fields, request: ops.Query) -> QueryResult:
         metadatas=optional(lambda batch: optional(deserialize_metadata, batch), answer.get("metadatas")),
         distances=answer.get("distances"),
     )
+
+
+#: What a hybrid result has besides the fields of a query's.
+_FOUND_BY: Final = ("scores", "meaning_ranks", "word_ranks", "words")
+
+
+def _read_hybrid(answer: Fields, request: ops.Hybrid) -> HybridResult:
+    return HybridResult(_read_query(answer, request), **{name: answer[name] for name in _FOUND_BY})
 
 
 def _read_search(answer: Json) -> SearchResult:
@@ -198,6 +206,7 @@ COLLECTIONS: Final = answer(
 )
 GET: Final = Answer(_written_get, _read_get)
 QUERY: Final = Answer(_written_query, _read_query)
+HYBRID: Final = Answer(_written_query, _read_hybrid)
 SEARCH: Final = answer(_same, _read_search)
 INDEXING_STATUS: Final = answer(dataclasses.asdict, _read_indexing_status)
 FACETS: Final = answer(

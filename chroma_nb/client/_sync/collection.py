@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
+from chroma_nb.client._sync.fetched_words import fetched, hybrid
 from chroma_nb.client._sync.files import Files
 from chroma_nb.client._sync.frames import Frames
 from chroma_nb.client._sync.server import Server
@@ -20,7 +21,7 @@ from chroma_nb.operations import prepare, requests
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.query.conditions import Key
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.results import DeleteResult, GetResult, IndexingStatus, QueryResult, SearchResult
+from chroma_nb.results import DeleteResult, GetResult, HybridResult, IndexingStatus, QueryResult, SearchResult
 from chroma_nb.tables.kinds import is_frame
 from chroma_nb.types import (
     ID,
@@ -37,6 +38,7 @@ from chroma_nb.types import (
     OneOrMany,
     PyEmbedding,
     ReadLevel,
+    Side,
     Where,
     WhereDocument,
 )
@@ -448,6 +450,62 @@ class Collection(CollectionCommon[Server], Frames, Files):
                 max_distance,
             )
         result = self._client._backend.handle(request)
+        result.where_document = where_document
+        result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
+        return self._with_data(result, include) if "data" in include else result
+
+    def hybrid(
+        self,
+        query_texts: OneOrMany[Document],
+        n_results: int = 10,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ["metadatas", "documents", "distances"],  # noqa: B006  # as of query; it is never changed
+        *,
+        query_embeddings: OneOrMany[Embedding] | OneOrMany[PyEmbedding] | None = None,
+        by: Side = "both",
+        fetch: bool = False,
+    ) -> HybridResult:
+        """The records found by the meaning of a text and by its words, best first, among those that pass the filters.
+
+        Two lists, of the nearest vectors (as ``query``) and of the documents that hold the text's words (BM25), become
+        one by reciprocal rank: a record that is high in either is high, one that is high in both is higher. Any
+        collection can be searched so, whatever its schema: words are read from its documents by the first call.
+
+        The result is as of ``query``, one list per text, and says how each record was found: ``scores``,
+        ``meaning_ranks``, ``word_ranks`` (from 1; None where a list does not hold it) and ``words``, the text's words
+        that stand in its document. ``by`` uses one list alone: "meaning" or "words". ``query_embeddings`` are the
+        vectors of the texts, for collections whose vectors are not made here. Raises as ``query``.
+
+        A server of Chroma's has no search by words (NotImplementedError). ``fetch=True`` reads the documents from it,
+        once, and searches their words here; it reads them again when the number of records has changed.
+
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=["a tiny wren", "a black crow"])
+        ...     found = birds.hybrid("crow", query_embeddings=[0.9, 0.1])
+        ...     found["ids"], found["meaning_ranks"], found["word_ranks"], found["words"]
+        ([['crow', 'wren']], [[2, 1]], [[1, None]], [[['crow'], []]])
+        """
+        request = prepare.hybrid(
+            self._context,
+            query_texts,
+            n_results,
+            where,
+            where_document,
+            include,
+            query_embeddings,
+            by,
+        )
+        try:
+            result = self._client._backend.handle(request)
+        except NotImplementedError:
+            if not (fetch or by == "meaning"):
+                raise
+            if request.query_texts is not None:
+                self._fetched_words = fetched(self, self._fetched_words)
+            result = hybrid(self, request, self._fetched_words if request.query_texts else None)
         result.where_document = where_document
         result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
         return self._with_data(result, include) if "data" in include else result

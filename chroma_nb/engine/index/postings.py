@@ -185,6 +185,17 @@ class Postings:
             found[numbers[there], column] = self.values[start:stop][at]
         return found
 
+    def lists(self, dimensions: Ints) -> list[tuple[Rows, Float32]]:
+        """The rows of the live records that hold each dimension, ascending, and their values."""
+        found = []
+        for start, stop in self._lists(dimensions):
+            places, values = self.places[start:stop], self.values[start:stop]
+            if self.alive is not None:
+                live = self.alive[places]
+                places, values = places[live], values[live]
+            found.append((self.rows[places], values))
+        return found
+
     def _lists(self, dimensions: Ints) -> list[tuple[int, int]]:
         """Start and end of the list of each dimension; empty where no record holds it."""
         if not len(self.dimensions):

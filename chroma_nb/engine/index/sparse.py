@@ -20,6 +20,7 @@ from chroma_nb.types import Array
 #: A part at least this share of the one before it is merged with it: so there are few parts, and each entry is
 #: written again few times.
 _SHARE_MERGED: Final = 1 / 8
+_NONE: Final[Float32] = np.empty(0, np.float32)
 #: A part with more than this share of dead records is made anew without them.
 _LARGEST_DEAD: Final = 0.3
 
@@ -80,6 +81,19 @@ class SparseIndex:
         """The inverse document frequency of each dimension; ``records``: all of the collection, with or without a
         vector."""
         return inverse_document_frequency(records, self.frequencies(dimensions))
+
+    def lists(self, dimensions: Ints) -> list[tuple[Rows, Float32]]:
+        """The rows of the records that hold each dimension, in no order, each once, and their values."""
+        of_parts = [part.lists(dimensions) for part in self.parts]
+        if len(of_parts) == 1:
+            return of_parts[0]
+        return [
+            (
+                np.concatenate([EMPTY, *(rows for rows, _ in lists)]),
+                np.concatenate([_NONE, *(some for _, some in lists)]),
+            )
+            for lists in (zip(*of_parts, strict=True) if of_parts else [()] * len(dimensions))
+        ]
 
     def entries_of(self, rows: Rows, dimensions: Ints) -> Float64:
         """The values that records (rows in any order) hold, shape (rows, dimensions); NaN where they do not.

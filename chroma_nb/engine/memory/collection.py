@@ -20,10 +20,12 @@ from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
 from chroma_nb.engine.index.sparse import SparseIndex
 from chroma_nb.engine.index.witnesses import Witnesses
+from chroma_nb.engine.memory import word_files
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.ids import StoredIds
 from chroma_nb.engine.memory.row_files import FEWEST, StoredRows
 from chroma_nb.engine.memory.sparse_indexes import SparseIndexes
+from chroma_nb.engine.memory.word_index import KeptWords
 from chroma_nb.engine.storage import changelog
 from chroma_nb.types import Array, Fields
 
@@ -55,6 +57,8 @@ class Delta:
     moved_norms: Float64 = field(default_factory=lambda: np.empty(0))
     rewritten_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     rewritten_metadatas: Metadatas = ()
+    #: Of existing records, all that were changed in whatever way.
+    changed_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     removed_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -142,6 +146,7 @@ class CollectionInMemory:
         self._columns_behind: list[Delta] = []
         self._columns_lock = threading.Lock()
         self._sparse = SparseIndexes()
+        self.words = KeptWords()
         self.exact: CertifiedIndex | None = None
         self.graph: HnswIndex | None = None
         self.witnesses: Witnesses | None = None
@@ -193,8 +198,16 @@ class CollectionInMemory:
         """Whether loading from a file of these rows would be worth it, and there is none or much has changed since."""
         if self.seq == UNKNOWN or self.live < FEWEST:
             return False
-        behind = self.seq - self.stored_seq
-        return self.stored_seq == UNKNOWN or behind > MOST_CALLS or self.changed_since_stored > self.live // 20
+        return self._is_due(self.stored_seq, self.changed_since_stored)
+
+    def lacks_stored_words(self) -> bool:
+        """The same of the index of words, where there is one."""
+        if self.seq == UNKNOWN or self.words.made is None or self.live < word_files.FEWEST:
+            return False
+        return self._is_due(self.words.stored_seq, self.words.changed_since_stored)
+
+    def _is_due(self, stored_seq: int, changed: int) -> bool:
+        return stored_seq == UNKNOWN or self.seq - stored_seq > MOST_CALLS or changed > self.live // 20
 
     def dead_mask(self) -> Mask | None:
         """Slots that hold no live record's vector; None when there are none."""
@@ -303,9 +316,15 @@ class CollectionInMemory:
         if self.generation == generation and self.seq != UNKNOWN:
             self.stored_seq, self.changed_since_stored = seq, 0
 
+    def words_are_stored(self, generation: int, seq: int) -> None:
+        """The index of words at ``seq`` is in a file."""
+        if self.generation == generation and self.seq != UNKNOWN:
+            self.words.is_stored(seq)
+
     def is_stored_no_more(self) -> None:
-        """The file of rows was removed."""
+        """The files of rows and of words were removed."""
         self.stored_seq = UNKNOWN
+        self.words.is_stored_no_more()
 
     def apply(self, delta: Delta) -> None:
         """Advance to ``delta.seq``."""
@@ -320,6 +339,8 @@ class CollectionInMemory:
         if self._sparse:
             rows = np.concatenate([np.arange(first, self.rows), delta.rewritten_rows])
             self._sparse.note(rows, [*delta.metadatas, *delta.rewritten_metadatas], delta.removed_rows)
+        if self.words.made is not None:
+            self.words.note(np.concatenate([np.arange(first, self.rows), delta.changed_rows, delta.removed_rows]))
         if self._columns is not None:
             self._columns_behind.append(delta)
             if sum(map(len, self._columns_behind)) > MOST_BEHIND:

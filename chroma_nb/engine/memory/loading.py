@@ -109,6 +109,7 @@ def _delta(
         moved_slots=slots[moved],
         moved_norms=norms[moved],
         rewritten_rows=rows[known],
+        changed_rows=rows[known],
         rewritten_metadatas=[metadatas[place] for place in known.tolist()],
         removed_rows=gone[gone != UNKNOWN],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
 from operator import itemgetter
@@ -17,16 +17,21 @@ from chroma_nb import types
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.sparse import SparseIndex
+from chroma_nb.engine.index.words import WordIndex
+from chroma_nb.engine.memory import word_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.row_files import StoredRows
-from chroma_nb.engine.storage import records
+from chroma_nb.engine.memory.word_files import WordsAtRest
+from chroma_nb.engine.memory.word_index import made_of
+from chroma_nb.engine.storage import changelog, records
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import VectorStore
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
 from chroma_nb.errors import InternalError, InvalidArgumentError, _DamagedError
 from chroma_nb.records import StoredMetadatas
 from chroma_nb.results import GetResult, QueryResult
+from chroma_nb.tables.bars import Bar
 from chroma_nb.types import Array, Json, Matrix, Vector
 
 
@@ -39,6 +44,8 @@ class Snapshot:
     memory: CollectionInMemory
     open_vectors: Callable[[CollectionRow], VectorStore | None]
     on_disk: bool
+    #: The index of words that is kept in a file, if there is one.
+    stored_words: Callable[[CollectionRow], WordsAtRest | None] = field(default=lambda _: None, kw_only=True)
 
     @cached_property
     def vectors(self) -> VectorStore | None:
@@ -81,6 +88,43 @@ class Snapshot:
     def sparse_index(self, key: str) -> SparseIndex:
         """The index of the sparse vectors under ``key``, built on first use."""
         return self.memory.sparse_index(key, self._all_metadata)
+
+    def word_index(self, bar: Bar | None = None) -> WordIndex:
+        """The index of the words of the documents, built on first use, with a progress bar."""
+
+        def made() -> WordIndex:
+            return self._stored_word_index() or made_of(self.memory.live_rows(), self._documents_now, bar)
+
+        return self.memory.words.index(self._documents_now, made)
+
+    def _stored_word_index(self) -> WordIndex | None:
+        """The index of the file, with what changed since; None where there is none, or too much has changed."""
+        if self.memory.live < word_files.FEWEST:
+            return None
+        stored = self.stored_words(self.row)
+        if stored is None:
+            return None
+        changed = changelog.since(self.connection, self.row.number, stored.seq, self.row.seq)
+        if changed is None or len(changed) > _MOST_CHANGED * self.memory.live:
+            return None
+        index = WordIndex.from_stored(self.memory.rows_at(stored.positions), stored.words)
+        rows = self.memory.rows_at(changed)
+        rows = rows[rows >= 0]
+        if len(rows):
+            index = index.changed(rows, self._documents_now(rows))
+        self.memory.words.stored_seq, self.memory.words.changed_since_stored = stored.seq, len(changed)
+        return index
+
+    def words_at_rest(self) -> WordsAtRest:
+        """The index of words as a file keeps it."""
+        rows, words = self.word_index().stored()
+        return WordsAtRest(self.memory.seq, self.memory.positions[rows], words)
+
+    def _documents_now(self, rows: Ints) -> list[str | None]:
+        """The documents of rows (ascending); None for those that are not there any more, too."""
+        live = self.memory.alive[rows]
+        there = iter(self.documents(rows[live]) if live.any() else ())
+        return [next(there) if alive else None for alive in live.tolist()]
 
     def _all_metadata(self) -> Iterator[list[Json | None]]:
         """The metadata of all records, piece by piece, sparse vectors as JSON holds them."""
@@ -157,7 +201,8 @@ class Snapshot:
         every = np.unique(np.concatenate(list(map(itemgetter(0), found)))) if found else EMPTY
         texts = self.texts(every, include, checksums=self.on_disk)
         if self.on_disk and len(every):
-            self.check_vectors(every, texts.pop("crc"))
+            check = self.check_vectors if memory.searchable == memory.live else self._check_those_there
+            check(every, texts.pop("crc"))
         ids_of_each: list[list[str]] = []
         texts_of_each: dict[str, list[list[Any]]] = {field: [] for field in texts}
         distances_of_each: list[list[float]] = []
@@ -165,13 +210,11 @@ class Snapshot:
             distances_of_each.append(distances.tolist())
             ids_of_each.append(list(map(ids.__getitem__, rows.tolist())))
             places = np.searchsorted(every, rows).tolist()
-            for field, column in texts.items():
-                texts_of_each[field].append(list(map(column.__getitem__, places)))
+            for name, column in texts.items():
+                texts_of_each[name].append(list(map(column.__getitem__, places)))
         embeddings = None
         if "embeddings" in include:
-            embeddings = [
-                self.matrix[memory.slots[rows]].astype(np.float64) if len(rows) else np.empty(0) for rows, _ in found
-            ]
+            embeddings = [self.embeddings(rows) for rows, _ in found]
         return QueryResult(
             ids=ids_of_each,
             embeddings=embeddings,
@@ -252,6 +295,12 @@ class Snapshot:
         ids = list(memory.ids) if len(live) == memory.rows else list(map(memory.ids.__getitem__, live.tolist()))
         return StoredRows(memory.seq, memory.next_slot, memory.positions[live].copy(), slots.copy(), norms, ids)
 
+    def _check_those_there(self, rows: Ints, expected: Sequence[int]) -> None:
+        """As ``check_vectors``, passing over records that have lost their vector."""
+        there = self.memory.has_vector(rows)
+        if there.any():
+            self.check_vectors(rows[there], [crc for crc, is_there in zip(expected, there, strict=True) if is_there])
+
     def check_vectors(self, rows: Ints, expected: Sequence[int]) -> None:
         """Compare the vectors of ``rows`` with their checksums; InternalError names the first that differs."""
         view, slots = self.matrix, self.memory.slots[rows]
@@ -277,6 +326,8 @@ def _fields(include: tuple[str, ...], checksums: bool) -> tuple[str, ...]:
     return tuple(field for name, field in _COLUMNS if name in include) + (("crc",) if checksums else ())
 
 
+#: The share of a collection that may have changed since its file of words: above, all documents are read.
+_MOST_CHANGED: Final = 0.5
 #: So many scattered vectors are copied at a time before they are made wider.
 _GATHERED_AT_ONCE: Final = 4_096
 #: include's names -> columns, in the order records.fetch wants them.

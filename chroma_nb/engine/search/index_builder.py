@@ -81,6 +81,11 @@ class IndexBuilder:
         if row.id not in self._due and _has_paid_for_graph(row, memory) and wants_graph(row, memory):
             self._request(row, memory, 0.0)
 
+    def consider_words(self, row: CollectionRow, memory: CollectionInMemory) -> None:
+        """Words were searched: what was read is saved at once, since the process may end soon."""
+        if self._cache is not None and row.id not in self._due and memory.lacks_stored_words():
+            self._request(row, memory, 0.0)
+
     def _lacks_stored_rows(self, memory: CollectionInMemory) -> bool:
         return self._cache is not None and memory.lacks_stored_rows()
 
@@ -135,7 +140,8 @@ class IndexBuilder:
                 remaining = self._due[ident][0] - time.monotonic()
                 if remaining <= 0:
                     _, row, memory = self._due.pop(ident)
-                    if _is_good(memory) and not (lacks_codes(row, memory) or self._lacks_stored_rows(memory)):
+                    files = self._lacks_stored_rows(memory) or memory.lacks_stored_words()
+                    if _is_good(memory) and not (lacks_codes(row, memory) or files):
                         continue
                     self._working = True
                     return ident

@@ -1,25 +1,38 @@
 """Files in ``cache/`` that are named ``<collection uuid>.<generation>.<kind>``: made, opened, found and dropped.
 
 Derived data: losing a file costs making it again, so whatever is odd about one is a reason to forget it. What stands in
-them: ``index/code_files.py`` and ``memory/row_files.py``. Graphs have names of their own (``index/graph_files.py``).
+them: ``index/code_files.py``, ``memory/row_files.py`` and ``memory/word_files.py``. Graphs have names of their own
+(``index/graph_files.py``).
+
+What is made of records and cannot be compared with them in a moment (rows, words) is *noted*: the catalog holds the
+checksum of the file that was made of them, with the seq, so that a file of another history, as of a backup that was put
+back, is not taken for one of this.
 """
 
 from __future__ import annotations
 
+import hashlib
+import mmap
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from chroma_nb.engine import locks
+from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import TEMPORARY, sync_directory
+from chroma_nb.types import Json
 
 CODES: Final = ".codes"
 ROWS: Final = ".rows"
-_KINDS: Final = (CODES, ROWS)
+WORDS: Final = ".words"
+_KINDS: Final = (CODES, ROWS, WORDS)
+#: Kinds that hold ids or words of records, which may be deleted by now.
+_WITH_TEXT: Final = (ROWS, WORDS)
 
 
 class OddFileError(Exception):
@@ -76,6 +89,63 @@ def unlink(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+# --- files that the catalog notes ---------------------------------------------------------------------------------
+def noted(row: CollectionRow, kind: str) -> Json | None:
+    """The checksum and the seq of the file of a kind that was made of these records last."""
+    found = row.settings.get(kind.removeprefix("."))
+    right = isinstance(found, dict) and isinstance(found.get("sha256"), str) and isinstance(found.get("seq"), int)
+    return found if right else None
+
+
+def note(row: CollectionRow, kind: str, seq: int, sha256: str) -> Json:
+    """The settings of a collection that name a file."""
+    name = kind.removeprefix(".")
+    return {**row.settings, name: {"seq": seq, "generation": row.generation, "sha256": sha256}}
+
+
+def save_to_be_noted(
+    directory: Path, collection_id: str, generation: int, kind: str, pieces: Sequence[bytes], what: str
+) -> str | None:
+    """Write a file; its checksum, which has to be noted before it counts. Failing is one warning, and None."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make(path_of(directory, collection_id, generation, kind), pieces)
+    except OSError as error:
+        warnings.warn(
+            f"{what} was not saved in {directory} ({error}); it will be made when needed again",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return None
+    return digest.hexdigest()
+
+
+def share_noted(directory: Path, collection_id: str, fork_id: str, generation: int, kind: str) -> None:
+    """Let a fork have the file of its collection: the note of it, which is in the settings, is the fork's too."""
+    link(*(path_of(directory, ident, generation, kind) for ident in (collection_id, fork_id)))
+
+
+def load_noted(directory: Path, row: CollectionRow, kind: str, *, mapped: bool = True) -> memoryview | None:
+    """What is in the file that the catalog names; None when there is none.
+
+    Another one stays: it may be about to be noted. A damaged one does, until the next is made.
+    """
+    expected = noted(row, kind)
+    if expected is None or expected.get("generation") != row.generation or expected["seq"] > row.seq:
+        return None
+    try:
+        with os.fdopen(open_regular(path_of(directory, row.id, row.generation, kind), os.O_RDONLY), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            whole = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if mapped and size else file.read()
+    except (OSError, ValueError, OddFileError):
+        return None
+    data = memoryview(whole)
+    return data if hashlib.sha256(data).hexdigest() == expected["sha256"] else None
+
+
 # --- all files --------------------------------------------------------------------------------------------------
 def exist(directory: Path) -> bool:
     """Whether there are files that ``sweep`` may have to remove."""
@@ -101,9 +171,9 @@ def drop(directory: Path, collection_id: str, *, before: int | None = None) -> b
     return _remove(directory, unwanted)
 
 
-def forget_rows(directory: Path) -> None:
-    """Drop the files of rows, which name records that may be deleted by now."""
-    _remove(directory, lambda path: path.suffix == ROWS)
+def forget_texts(directory: Path) -> None:
+    """Drop the files of rows and of words, which may name what is deleted by now."""
+    _remove(directory, lambda path: path.suffix in _WITH_TEXT)
 
 
 def clear(directory: Path) -> bool:

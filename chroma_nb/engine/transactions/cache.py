@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from chroma_nb.engine.index import code_files, graph_files
-from chroma_nb.engine.memory import row_files
 from chroma_nb.engine.storage import cache_files
 from chroma_nb.engine.storage.cache_files import OddFileError
 from chroma_nb.engine.storage.catalog import CollectionRow
@@ -66,7 +65,8 @@ class Cache:
         directory, generation, seq = self.directory, fork.generation, fork.seq
         space, dimension = fork.parameters.space, fork.dimension or 0
         for share in (
-            partial(row_files.share, directory, collection_id, fork.id, generation),
+            partial(cache_files.share_noted, directory, collection_id, fork.id, generation, cache_files.ROWS),
+            partial(cache_files.share_noted, directory, collection_id, fork.id, generation, cache_files.WORDS),
             partial(code_files.share, directory, collection_id, fork.id, generation, seq, space, dimension),
             partial(graph_files.share, directory, collection_id, fork.id, generation, seq),
         ):

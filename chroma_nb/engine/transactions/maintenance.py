@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from chroma_nb.engine.index import graph_files
-from chroma_nb.engine.memory import row_files
+from chroma_nb.engine.memory import row_files, word_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.coding import CodeSource
@@ -120,7 +120,7 @@ class Maintenance:
         rows = self._transactions.read(catalog.all_collections)
         self.sweep(keep_previous=False)
         if self._cache is not None:
-            cache_files.forget_rows(self._cache.directory)  # ids of records that were deleted since
+            cache_files.forget_texts(self._cache.directory)  # ids and words of records that were deleted since
             for memory in list(self._transactions.memories.values()):
                 memory.lock.write(memory.is_stored_no_more)
         room.give_back()
@@ -188,15 +188,17 @@ class Maintenance:
     def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
         """Make what a collection lacks: the file of its rows and its codes first, which are soon made."""
 
-        def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool, bool]:
+        def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool, bool, bool]:
             row, memory = snapshot.row, snapshot.memory
             graph = lacks_graph(row, memory)
-            return memory.lacks_stored_rows(), lacks_codes(row, memory), graph, graph and wants_graph(row, memory)
+            files = memory.lacks_stored_rows(), memory.lacks_stored_words()
+            return *files, lacks_codes(row, memory), graph, graph and wants_graph(row, memory)
 
-        rows, codes, graph, built = self._transactions.read_collection(collection_id, lacks)
-        if rows:
-            with contextlib.suppress(ChromaError, Warning):  # opening is slower without; codes and graph do not need it
-                self.store_rows(collection_id)
+        rows, words, codes, graph, built = self._transactions.read_collection(collection_id, lacks)
+        for missing, store in ((rows, self.store_rows), (words, self.store_words)):
+            if missing:
+                with contextlib.suppress(ChromaError, Warning):  # opening is slower without; nothing else needs it
+                    store(collection_id)
         if codes:
             self.build_codes(collection_id, cancelled)
         if graph and (built or (self._cache is not None and graph_files.exist(self._cache.directory))):
@@ -210,21 +212,38 @@ class Maintenance:
             collection_id, lambda snapshot: (snapshot.row, snapshot.memory, snapshot.stored_rows())
         )
         sha256 = row_files.save(rows, self._cache.directory, row.id, row.generation)
-        if sha256 is None:
+        if sha256 is None or not self._note(self._cache, row, cache_files.ROWS, rows.seq, sha256):
             return False
+        memory.lock.write(lambda: memory.is_stored(row.generation, rows.seq))
+        return True
+
+    def store_words(self, collection_id: UUID) -> bool:
+        """Write the index of a collection's words to its cache file, as ``store_rows`` does its rows."""
+        if self._cache is None or self._transactions.connections.read_only:
+            return False
+        row, memory, words = self._transactions.read_collection(
+            collection_id, lambda snapshot: (snapshot.row, snapshot.memory, snapshot.words_at_rest())
+        )
+        sha256 = word_files.save(words, self._cache.directory, row.id, row.generation)
+        if sha256 is None or not self._note(self._cache, row, cache_files.WORDS, words.seq, sha256):
+            return False
+        memory.lock.write(lambda: memory.words_are_stored(row.generation, words.seq))
+        return True
+
+    def _note(self, cache: Cache, row: CollectionRow, kind: str, seq: int, sha256: str) -> bool:
+        """Let a file count that was written for a collection."""
 
         def note(connection: Connection) -> None:
             now = catalog.collection_by_id(connection, row.id)
             if now.generation == row.generation:
-                catalog.set_settings(connection, now, row_files.note(now, rows.seq, sha256))
+                catalog.set_settings(connection, now, cache_files.note(now, kind, seq, sha256))
 
         try:
             self._transactions.write(note)
         except _MissingError:  # deleted meanwhile: nothing names the file
-            self._cache.drop(row.id)
+            cache.drop(row.id)
             raise
-        self._drop_if_outdated(self._cache, row)
-        memory.lock.write(lambda: memory.is_stored(row.generation, rows.seq))
+        self._drop_if_outdated(cache, row)
         return True
 
     def build_codes(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
 
-from chroma_nb.engine.memory import loading, row_files
+from chroma_nb.engine.memory import loading, row_files, word_files
 from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory, Delta
 from chroma_nb.engine.memory.part import Part
 from chroma_nb.engine.memory.row_files import StoredRows
 from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.engine.memory.word_files import WordsAtRest
 from chroma_nb.engine.storage import catalog, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.directory import identity
@@ -149,7 +150,10 @@ class Transactions:
                         memory.lock.acquire_reading()
                         if memory.seq != row.seq or memory.generation != row.generation:
                             continue
-                        return work(Snapshot(connection, row, memory, vectors, self.directory is not None))
+                        on_disk = self.directory is not None
+                        return work(
+                            Snapshot(connection, row, memory, vectors, on_disk, stored_words=self._stored_words)
+                        )
                     finally:
                         memory.lock.release_reading()
                 except FileNotFoundError:
@@ -254,6 +258,12 @@ class Transactions:
         if self.directory is None:
             return None
         return row_files.load(self.directory / "cache", row, mapped=self.stores.mapped)
+
+    def _stored_words(self, row: CollectionRow) -> WordsAtRest | None:
+        """The index of words of a collection in its cache file."""
+        if self.directory is None:
+            return None
+        return word_files.load(self.directory / "cache", row, mapped=self.stores.mapped)
 
 
 def _sensible(row: CollectionRow, read: Callable[[], T]) -> T:

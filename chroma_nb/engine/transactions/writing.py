@@ -256,6 +256,7 @@ class Writing(Snapshot):
             moved_norms=moved[2],
             rewritten_rows=rewritten[0],
             rewritten_metadatas=rewritten[1],
+            changed_rows=rows,
             removed_rows=removed,
         )
         if len(removed):

@@ -1,0 +1,76 @@
+"""The index of words of a collection in memory: made by the first search for words, or of its file, then kept current.
+
+Which records calls change is taken down by row; what their documents are now is read by the next search, so that a
+write does not wait for it. (Of the index itself: ``index/words.py``; of its file: ``word_files.py``.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from chroma_nb.engine.arrays import Rows
+from chroma_nb.engine.index.words import WordIndex
+from chroma_nb.tables.bars import Bar, shown_bar
+
+#: Reads the documents of rows (ascending).
+Read: TypeAlias = Callable[[Rows], Sequence[str | None]]
+
+#: Documents that are read and split at a time; between two of them an interrupt ends the work.
+PIECE: Final = 10_000
+
+
+class KeptWords:
+    """The index of words, once there is one, and the rows that have changed since it was brought up."""
+
+    def __init__(self) -> None:
+        #: The seq of the file that holds this index, below 0 where there is none, and how many records changed since.
+        self.stored_seq = -1
+        self.changed_since_stored = 0
+        #: The index, as it was brought up last; None before the first search for words.
+        self.made: WordIndex | None = None
+        self._behind: list[Rows] = []
+        self._lock = threading.Lock()
+
+    def index(self, read: Read, make: Callable[[], WordIndex]) -> WordIndex:
+        """The index of the documents as ``read`` reads them now; ``make`` makes the first one."""
+        with self._lock:  # readers share this collection
+            if self.made is None:
+                self.made = make()
+                self._behind = []
+            if self._behind:
+                rows = np.unique(np.concatenate(self._behind))
+                # In this order: what an interrupt leaves behind is put in twice, which changes nothing.
+                self.made = self.made.changed(rows, read(rows))
+                self._behind = []
+            return self.made
+
+    def note(self, rows: Rows) -> None:
+        """Take down that the records in these rows were changed, added or deleted. Nobody reads meanwhile."""
+        if self.made is not None:
+            self._behind.append(rows)
+            self.changed_since_stored += len(rows)
+
+    def is_stored(self, seq: int) -> None:
+        """The index at ``seq`` is in a file."""
+        self.stored_seq, self.changed_since_stored = seq, 0
+
+    def is_stored_no_more(self) -> None:
+        """The file was removed."""
+        self.stored_seq = -1
+
+
+def made_of(rows: Rows, read: Read, bar: Bar | None = None) -> WordIndex:
+    """The index of the documents of ``rows`` (ascending), read in pieces, with a progress bar."""
+    with shown_bar(bar, len(rows), "reading words") as shown:
+
+        def pieces() -> Iterator[tuple[Rows, Sequence[str | None]]]:
+            for start in range(0, len(rows), PIECE):
+                piece = rows[start : start + PIECE]
+                yield piece, read(piece)
+                shown.reach(start + len(piece))
+
+        return WordIndex.of(pieces())

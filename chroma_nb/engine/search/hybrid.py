@@ -1,0 +1,99 @@
+"""hybrid(): records by meaning and by words, the two lists fused: some questions over a snapshot.
+
+Both lists are equally long, and both hold only what the filter leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from chroma_nb.engine.arrays import EMPTY, Float64, Rows
+from chroma_nb.engine.filters.selection import select
+from chroma_nb.engine.index.postings import Allowed
+from chroma_nb.engine.index.words import WordHits, WordIndex
+from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.engine.search.executor import Search
+from chroma_nb.engine.search.fusion import Fused, depth_for, how_found
+from chroma_nb.query.conditions import Where
+from chroma_nb.results import HybridResult
+from chroma_nb.tables.bars import Bar
+from chroma_nb.types import Matrix
+
+_NO_HITS: Final = WordHits(EMPTY, np.empty(0))
+
+
+@dataclass
+class HybridSearch:
+    """Questions over one snapshot, all with the same filter."""
+
+    snapshot: Snapshot
+    filter: Where | None
+    bar: Bar | None = None
+
+    def result(
+        self, texts: Sequence[str] | None, vectors: Matrix | None, n_results: int, include: Sequence[str]
+    ) -> HybridResult:
+        """What is found for each question: by its text, its vector, or both."""
+        depth = depth_for(n_results)
+        nearest = self._nearest(vectors, depth)
+        by_words = self._by_words(texts, depth)
+        questions = max(len(nearest), len(by_words))
+        nearest = nearest or [(EMPTY, np.empty(0))] * questions
+        by_words = by_words or [_NO_HITS] * questions
+        found = [Fused.of(rows, hits.rows, n_results) for (rows, _), hits in zip(nearest, by_words, strict=True)]
+        distances = [
+            self._distances(number, one, vectors, nearest[number])
+            if "distances" in include
+            else np.empty(len(one.rows))
+            for number, one in enumerate(found)
+        ]
+        answer = self.snapshot.query_result(
+            [(one.rows, far) for one, far in zip(found, distances, strict=True)], include
+        )
+        if answer["distances"] is not None:
+            answer["distances"] = [[None if far != far else far for far in some] for some in answer["distances"]]
+        return HybridResult(answer, **how_found(found, by_words))
+
+    # --- by meaning -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _allowed(self) -> Rows | None:
+        return None if self.filter is None else select(self.snapshot, None, self.filter, None)
+
+    def _nearest(self, vectors: Matrix | None, depth: int) -> list[tuple[Rows, Float64]]:
+        if vectors is None:
+            return []
+        self.snapshot.check_dimension(vectors)
+        slots = None if self._allowed is None else self.snapshot.memory.searchable_slots(self._allowed)
+        return Search(self.snapshot).among(vectors, depth, slots)
+
+    def _distances(self, number: int, found: Fused, vectors: Matrix | None, nearest: tuple[Rows, Float64]) -> Float64:
+        """The distance of each record, also of those that words alone found; NaN where there is none."""
+        distances = np.full(len(found.rows), np.nan)
+        if vectors is None:
+            return distances
+        there = found.by_meaning > 0
+        distances[there] = nearest[1][found.by_meaning[there] - 1]
+        others = np.flatnonzero(~there)
+        slots = self.snapshot.memory.searchable_slots(np.sort(found.rows[others]))
+        if len(slots):
+            ((rows, far),) = Search(self.snapshot).among(vectors[number : number + 1], len(slots), slots)
+            order = np.argsort(rows)
+            places = np.minimum(np.searchsorted(rows[order], found.rows[others]), len(rows) - 1)
+            same = rows[order][places] == found.rows[others]
+            distances[others[same]] = far[order][places[same]]
+        return distances
+
+    # --- by words -------------------------------------------------------------------------------------------------
+
+    def _by_words(self, texts: Sequence[str] | None, depth: int) -> list[WordHits]:
+        if texts is None:
+            return []
+        index: WordIndex = self.snapshot.word_index(self.bar)
+        allowed = None if self._allowed is None else Allowed(self._allowed)
+        return [index.best(text, depth, allowed) for text in texts]
