@@ -171,7 +171,8 @@ def rows(call: dict[str, Any], dimension: int | None) -> list[dict[str, Any]]:
     """The records of a call, as a file of JSON Lines has them; ``dimension`` None: to be embedded."""
     found = []
     for ident in call["ids"]:
-        row = {"id": ident, "document": f"text {ident} version {call['seq']}", "metadata": {"version": call["seq"]}}
+        metadata = {"version": call["seq"], "words": crash_test.words(ident, call["seq"]).to_dict()}
+        row = {"id": ident, "document": f"text {ident} version {call['seq']}", "metadata": metadata}
         if dimension is not None:
             row["embedding"] = crash_test.vector(ident, call["seq"], dimension)
         found.append(row)
@@ -212,7 +213,8 @@ class Writer(crash_test.Writer):
 
     def _made(self, call: dict[str, Any]) -> bool:
         if call["op"] == "create":
-            self._client.get_or_create_collection(self._name, embedding_function=Texts())
+            schema = crash_test.schema().create_index(chroma_nb.VectorIndexConfig(embedding_function=Texts()))
+            self._client.get_or_create_collection(self._name, schema=schema, embedding_function=None)
             return True
         if "way" not in call:
             self._make(call)
