@@ -173,7 +173,7 @@ def rows(call: dict[str, Any], dimension: int | None) -> list[dict[str, Any]]:
     """The records of a call, as a file of JSON Lines has them; ``dimension`` None: to be embedded."""
     found = []
     for ident in call["ids"]:
-        metadata = {"version": call["seq"], "words": crash_test.words(ident, call["seq"])}
+        metadata = {"version": call["seq"], "words": crash_test.words(ident, call["seq"]).to_dict()}
         row = {"id": ident, "document": f"text {ident} version {call['seq']}", "metadata": metadata}
         if dimension is not None:
             row["embedding"] = crash_test.vector(ident, call["seq"], dimension)
@@ -216,7 +216,7 @@ class Writer(crash_test.Writer):
     def _made(self, call: dict[str, Any]) -> bool:
         if call["op"] == "create":
             schema = crash_test.schema().create_index(chroma_nb.VectorIndexConfig(embedding_function=Texts()))
-            self._client.get_or_create_collection(self._name, schema=schema)
+            self._client.get_or_create_collection(self._name, schema=schema, embedding_function=None)
             return True
         if "way" not in call:
             self._make(call)
@@ -228,13 +228,10 @@ class Writer(crash_test.Writer):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "rows")
                 if self._chance.random() < 0.5:
-                    found = rows(call, dimension)
-                    path.write_text("".join(json.dumps(row, default=lambda one: one.to_dict()) + "\n" for row in found))
+                    path.write_text("".join(json.dumps(row) + "\n" for row in rows(call, dimension)))
                     collection.from_jsonl(path)
                 else:
-                    table = frame(call, dimension)
-                    table["words"] = [one.to_dict() for one in table["words"]]
-                    table.to_parquet(path)
+                    frame(call, dimension).to_parquet(path)
                     collection.from_parquet(path)
         elif way == "fails":
             texts.batches = self._chance.randint(2, 3)
