@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chroma_nb.engine.index import words as module
 from chroma_nb.engine.index.postings import Allowed
-from chroma_nb.engine.index.words import WordIndex, _beginning
+from chroma_nb.engine.index.words import Vocabulary, WordIndex
 from chroma_nb.words.tokenizers import UnicodeTokenizer
 
 WORDS = "the of is run running runs dying die Größe grösse kite kites 東京都 東 京都 สวัสดี été x1 _ 🐦 don't b bing bed"
@@ -61,13 +61,22 @@ def test_few_postings_among_many_documents_add_up_to_the_same(lots: Any, questio
         module._FEW_POSTINGS = before  # type: ignore[misc]
 
 
-@given(word=st.from_regex(r"[a-z0-9]{1,12}(ing|ed|s|ies|ly|ness|ation)?", fullmatch=True))
-@example(word="dying")
-@example(word="skies")
-@example(word="aing")
-def test_a_stem_begins_as_its_word_does(word: str) -> None:
-    term = UnicodeTokenizer(english=True).term(word)
-    assert _beginning(term) == _beginning(word)[: len(term)]
+ENDINGS = "ed edly eed ing ingly s ies ied y ly li ness ful ment ation ational ization biliti bility bly ible ence ency"
+made = st.builds(str.__add__, st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.sampled_from(["", *ENDINGS.split()]))
+
+
+@given(words=st.lists(made, min_size=1, max_size=30, unique=True), later=st.lists(made, max_size=3))
+@example(words=["dying", "die", "skies", "sky", "aing", "a", "hoping", "hope", "happy", "happier"], later=["dies"])
+@example(words=["sensible", "sensibility", "sensibly", "cry", "cries", "using", "use", "us"], later=[])
+def test_the_forms_of_a_word_are_all_words_of_its_stem(words: list[str], later: list[str]) -> None:
+    tokenizer, vocabulary = UnicodeTokenizer(english=True), Vocabulary(words)
+    for known in (words, list(dict.fromkeys(words + later))):
+        stems = [tokenizer.term(word) for word in known]
+        for word, stem in zip(known, stems, strict=True):
+            same = [number for number, other in enumerate(stems) if stem and other == stem]
+            assert vocabulary.forms(word, tokenizer) == same
+        for word in later:
+            vocabulary[word]
 
 
 @given(texts=st.lists(texts, max_size=5), question=texts)

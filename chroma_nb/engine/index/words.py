@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import threading
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -39,6 +40,8 @@ B: Final = 0.75
 _NO_DOCUMENT: Final = -1
 #: What is counted of each document besides all of its words, see ``WordIndex.lengths``.
 _COUNTED_TOO: Final = (ENGLISH_STOP_WORDS, tuple(ENGLISH_MARKS))
+#: So few new words are put among the others one by one.
+_FEW_WORDS: Final = 1_000
 #: A question with fewer postings than one in so many records sorts them; others add up over all records.
 _FEW_POSTINGS: Final = 64
 
@@ -54,9 +57,9 @@ class Vocabulary(dict[str, int]):
     def __init__(self, words: Iterable[str] = ()) -> None:
         self.words = list(words)
         super().__init__(zip(self.words, range(len(self.words)), strict=True))
-        #: Term -> the numbers of its forms; of words whose beginning was asked for. The others wait, by beginning.
-        self._forms: dict[str, dict[int, None]] = {}
-        self._waiting: dict[str, list[int]] = {}
+        #: Words of ASCII, which alone have stems, ascending; term -> the numbers of its forms, once asked for.
+        self._ascending: list[str] = []
+        self._forms: dict[str, list[int]] = {}
         self._seen = 0
         self._lock = threading.Lock()
 
@@ -70,7 +73,7 @@ class Vocabulary(dict[str, int]):
     def forms(self, word: str, tokenizer: UnicodeTokenizer) -> list[int]:
         """The numbers of the words that have the term of ``word``, ascending; none for a stop word.
 
-        Stems take time, so they are made of few words only: of those that begin as the stem does.
+        Stems take time, so they are made only of words that begin as those of this stem do.
         """
         if not (tokenizer.english and word.isascii()):
             return [self[word]] if word in self else []
@@ -79,33 +82,37 @@ class Vocabulary(dict[str, int]):
             return []
         with self._lock:
             self._sort_in()
-            beginning = _beginning(term)
-            alike = [beginning] if len(term) > 1 else [one for one in self._waiting if one[0] == term]
-            for one in alike:
-                self._stem(one, tokenizer)
-            return sorted(self._forms.get(term, ()))
+            if term not in self._forms:
+                alike = {one for one in self._may_have(term) if tokenizer.term(one) == term}
+                self._forms[term] = sorted(map(self.__getitem__, alike))
+            return self._forms[term]
 
     def _sort_in(self) -> None:
-        """Let the words that came since the last time wait. What an interrupt leaves behind waits twice, as once."""
+        """Take up the words that came since the last time. What an interrupt leaves behind is there twice, as once."""
         known = len(self.words)
-        for number in range(self._seen, known):
-            if (other := self.words[number]).isascii():
-                self._waiting.setdefault(_beginning(other), []).append(number)
-            self._seen = number + 1
+        if self._seen == known:
+            return
+        new = list(filter(str.isascii, self.words[self._seen : known]))
+        if len(new) < _FEW_WORDS:
+            for one in new:
+                insort(self._ascending, one)
+        else:
+            self._ascending = sorted(self._ascending + new)
+        self._forms.clear()
+        self._seen = known
 
-    def _stem(self, beginning: str, tokenizer: UnicodeTokenizer) -> None:
-        """Know the forms of words with this beginning. What an interrupt leaves behind is put in twice, as once."""
-        for number in self._waiting.get(beginning, ()):
-            term = tokenizer.term(self.words[number])
-            if term:
-                self._forms.setdefault(term, {})[number] = None
-        self._waiting.pop(beginning, None)
+    def _may_have(self, term: str) -> list[str]:
+        """The words of which some may have this stem.
 
-
-def _beginning(word: str) -> str:
-    """What words of one stem have in common, where it is longer than a letter: Snowball's English stemmer leaves the
-    first two letters as they are, but for y and i (dying, die)."""
-    return word[:1] + word[1:2].replace("y", "i")
+        Snowball's English stemmer shortens words, and of what is left changes the last letter at most (happy and
+        happi, hoping and hope, ability and abl), but for a few words.
+        """
+        changed = len(term) > 2 and (term[-1] in "ie" or term.endswith("bl"))
+        beginning = term[:-1] if changed else term
+        first = bisect_left(self._ascending, beginning)
+        last = bisect_left(self._ascending, beginning + "\x7f", first)
+        others = ["skies"] if term == "sky" else [f"{term[0]}ying"] if len(term) == 3 and term.endswith("ie") else []
+        return self._ascending[first:last] + [other for other in others if other in self]
 
 
 @dataclass(frozen=True)
