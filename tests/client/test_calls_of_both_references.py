@@ -133,7 +133,13 @@ def test_a_missing_place_is_both_errors(client: Any) -> None:
 #: Methods of Chroma's that are its own affair: a secret is nothing to look for in other clients.
 PRIVATE = {"from_system", "get_chroma_cloud_api_key_from_clients"}
 #: Parameters of ours that Chroma does not have.
-EXTRA = {("Client", "get_collection"): ["id"]}
+#: What ours take besides: by name alone, but for what an earlier Chroma took.
+EXTRA = {
+    ("Client", "get_collection"): ["id"],
+    ("Collection", "count"): ["where", "where_document"],
+    ("Collection", "get"): ["order_by", "descending"],
+    ("Collection", "query"): ["max_distance", "like", "unlike"],
+}
 
 
 def parameters(function: Any) -> list[tuple[str, Any]]:
@@ -170,4 +176,8 @@ def test_a_method_takes_what_chroma_s_takes(kind: str, name: str) -> None:
         return getattr(getattr(module, kind), name)
 
     ours, theirs = parameters(of(chroma_nb)), parameters(of(chromadb))
-    assert [p for p in ours if p[0] not in EXTRA.get((kind, name), [])] == theirs
+    extra = EXTRA.get((kind, name), [])
+    assert [p for p in ours if p[0] not in extra] == theirs
+    if kind == "Collection":
+        ours_alone = [inspect.signature(of(chroma_nb)).parameters[parameter] for parameter in extra]
+        assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in ours_alone)
