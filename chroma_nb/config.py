@@ -424,7 +424,7 @@ _configured: Settings | None = None
 
 
 def configure(**kwargs: Any) -> None:
-    """Set what ``get_settings`` answers.
+    """Set what ``get_settings`` returns.
 
     As in Chroma, clients that are made without ``settings`` do not look at it.
     """

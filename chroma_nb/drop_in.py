@@ -2,7 +2,7 @@
 
 Not a package called chromadb: nothing is installed, and ``uninstall_as_chromadb`` takes it back. The submodules are
 the same module objects under both names, so isinstance and patching work; the top module forwards to ours,
-but for ``__version__``, which answers the version of Chroma whose API is spoken.
+but for ``__version__``, which is the version of Chroma whose API is spoken.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def install_as_chromadb(*, children: bool = False) -> None:
     """Let ``import chromadb`` and its submodules give chroma_nb in this process, until ``uninstall_as_chromadb``.
 
     ``children``: also in the processes this one starts from now on, while it lives. Calling it again changes nothing
-    but that. ``importlib.metadata.version("chromadb")`` answers 1.5.9. Raises RuntimeError when another chromadb
+    but that. ``importlib.metadata.version("chromadb")`` is 1.5.9. Raises RuntimeError when another chromadb
     has been imported already: its classes are in use by then.
 
     >>> install_as_chromadb()

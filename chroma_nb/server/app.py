@@ -242,7 +242,7 @@ class Server:
             log.info("%s %s %s %.1fms %s", scope["method"], route, status, milliseconds, trace)
 
     async def run(self, work: Work, scope: Scope, body: bytes | None, send: Send) -> None:
-        """Do ``work`` in a thread and send what it answers."""
+        """Do ``work`` in a thread and send what it returns."""
         await self.send(await asyncio.get_running_loop().run_in_executor(self._threads, work, scope, body), send)
 
     async def send(self, answer: Answer, send: Send) -> None:

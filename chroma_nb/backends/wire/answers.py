@@ -100,7 +100,7 @@ def _read_identity(answer: Fields) -> UserIdentity:
 
 
 def _matrix(rows: list[object]) -> Any:
-    """Rows of numbers as float64 holding float32 values, as a local engine answers them."""
+    """Rows of numbers as float64 holding float32 values, as a local engine returns them."""
     if any(row is None for row in rows):
         return rows
     return np.array(rows, dtype=np.float32).astype(np.float64)
