@@ -1,4 +1,4 @@
-"""How wordnet-nouns.csv and wordnet-nouns.f16.npy were cut from the whole of WordNet 3.0.
+"""How wordnet-nouns.csv, wordnet-nouns.f16.npy and wordnet-examples.csv were cut from the whole of WordNet 3.0.
 
     python notebooks/data/cut_wordnet.py GLOSSES.csv.gz VECTORS-f16.npy
 
@@ -37,13 +37,16 @@ def familiar(glosses: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(glosses_path: str, vectors_path: str) -> None:
-    """Write both files beside this one."""
+    """Write the files beside this one."""
     glosses = pd.read_csv(glosses_path, keep_default_na=False)
     kept = familiar(glosses)
     vectors = np.load(vectors_path, mmap_mode="r")[kept.index.to_numpy()]
     np.save(OUT / "wordnet-nouns.f16.npy", vectors)
     columns = ["id", "word", "definition", "category", "meanings"]
     kept[columns].to_csv(OUT / "wordnet-nouns.csv", index=False)
+    examples = kept.loc[kept["examples"] != "", ["examples", "id"]].set_axis(["query", "expected"], axis=1)
+    examples["query"] = examples["query"].str.split(" | ", regex=False).str[0]
+    examples.to_csv(OUT / "wordnet-examples.csv", index=False)
     print(f"{len(kept)} nouns, {dict(kept['category'].value_counts())}")
 
 
