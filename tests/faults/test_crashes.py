@@ -67,7 +67,7 @@ def test_the_tester_sees_what_is_lost(tmp_path: Path) -> None:
     options = Options(mode="exit", longest=0.4, database=str(tmp_path / "db"), log=str(tmp_path / "log"))
     crash_test._start("write", options).communicate(timeout=60)
     with chroma_nb.PersistentClient(tmp_path / "db") as client:
-        (collection,) = client.list_collections()
+        collection = client.get_collection("words-0")
         (ident,) = collection.get(limit=1)["ids"]
         collection.delete(ids=[ident])
         assert [text.split(":")[0] for text in crash_test.verify(options, client)] == ["lost"]
