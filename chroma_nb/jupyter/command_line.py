@@ -175,14 +175,12 @@ def _integer(value: object) -> int | None:
 def value_of(word: str, session: Session) -> object:
     """A word, with the notebook's variables put in; an undefined one that is the whole word is an error.
 
-    ``":name"`` in quotes is a text.
+    What stands in quotes stays a text: ``":name"`` is no variable, and ``"{name}"`` without such a variable no error.
     """
-    if not session.settings.variables:
-        return word
     match = _VARIABLE.fullmatch(word)
-    if match and not (match[1] and isinstance(word, Quoted)):
+    if match and session.settings.variables and not isinstance(word, Quoted):
         return session.variable(match[1] or match[2])
-    return filled(word, session)
+    return filled(str(word), session)
 
 
 def filled(text: str, session: Session) -> str:

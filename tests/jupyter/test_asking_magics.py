@@ -16,11 +16,15 @@ INCLUDE = ["documents", "metadatas", "distances"]
 DOCUMENTS = ["the parcel is stuck at customs", "a parcel arrived", "dead cab", "the whale"]
 
 
-@pytest.fixture(params=["memory", "http"])
+#: What asks the collection is asked over HTTP, too.
+everywhere = pytest.mark.parametrize("place", ["memory", "http"], indirect=True)
+
+
+@pytest.fixture
 def place(request):
     """An empty client of ours."""
     with chroma_nb.EphemeralClient() as store:
-        if request.param == "memory":
+        if getattr(request, "param", "memory") == "memory":
             yield store
         else:
             with chroma_nb.serve(store, port=0) as server, chroma_nb.HttpClient(port=server.port) as client:
@@ -50,6 +54,7 @@ def magic(shell, place, post):
 
 
 # --- search ---------------------------------------------------------------------------------------------
+@everywhere
 def test_search_returns_what_hybrid_returns(magic, post):
     found = magic('search post "parcel stuck" -n 2')
     assert isinstance(found, HybridResult)
@@ -59,11 +64,13 @@ def test_search_returns_what_hybrid_returns(magic, post):
     assert "<mark>parcel</mark>" in found._repr_html_()
 
 
+@everywhere
 @pytest.mark.parametrize("by", ["both", "meaning", "words"])
 def test_search_by_one_side_alone(magic, post, by):
     assert magic(f'search post "parcel stuck" --by {by}') == post.hybrid(["parcel stuck"], 5, include=INCLUDE, by=by)
 
 
+@everywhere
 def test_search_takes_filters_and_gives_tables_and_variables(magic, shell):
     assert magic('search post parcel --by words --where "year > 2020"')["ids"] == [["p2"]]
     assert magic("search post parcel --by words --contains customs")["ids"] == [["p1"]]
@@ -86,6 +93,7 @@ def test_search_in_a_cell_is_shown_assigned_and_sees_the_variables_of_a_function
     assert "<mark>whale</mark>" in shell.display_formatter.format(shown.result)[0]["text/html"]
 
 
+@everywhere
 def test_search_takes_several_texts(magic, shell):
     shell.user_ns["texts"] = ["whale", "parcel"]
     assert magic("search post :texts -n 1 --by words").query_texts == ["whale", "parcel"]
@@ -121,6 +129,7 @@ def test_a_server_of_chroma_is_searched_with_fetch(shell, real_chroma, words):
 
 
 # --- facets, describe, sample, count, get, query ----------------------------------------------------------
+@everywhere
 def test_facets_of_one_key_and_of_several(magic, post, capsys):
     assert magic("facets post kind") == post.facets("kind")
     assert magic('facets post kind --where "year > 2020" -n 1') == post.facets(
@@ -145,11 +154,13 @@ def test_facets_of_one_key_and_of_several(magic, post, capsys):
         magic("facets post")
 
 
+@everywhere
 def test_describe(magic, post):
     assert magic("describe post") == post.describe()
     assert magic("describe post --as df")["key"].tolist() == ["kind", "year"]
 
 
+@everywhere
 def test_sample_is_the_same_for_the_same_seed(magic, post):
     assert magic("sample post -n 2 --seed 7") == post.sample(2, 7, include=INCLUDE[:2])
     assert isinstance(magic("sample post"), GetResult)
@@ -159,6 +170,7 @@ def test_sample_is_the_same_for_the_same_seed(magic, post):
         magic("sample post --seed x")
 
 
+@everywhere
 def test_count_with_a_filter_fetches_nothing(magic, monkeypatch, post):
     monkeypatch.setattr(type(post), "get", None)
     assert magic('count post --where "year > 2020"') == 2
@@ -166,6 +178,7 @@ def test_count_with_a_filter_fetches_nothing(magic, monkeypatch, post):
     assert magic("""count post --contains parcel --where "year > 2020" """) == 1
 
 
+@everywhere
 def test_get_in_the_order_of_a_key(magic):
     assert magic("get post --order-by year -n 2")["ids"] == ["p4", "p1"]
     assert magic("get post --order-by year --descending -n 2")["ids"] == ["p3", "p2"]
@@ -175,6 +188,7 @@ def test_get_in_the_order_of_a_key(magic):
         magic("get post --descending")
 
 
+@everywhere
 def test_query_takes_neighbours_and_a_greatest_distance(magic, post, shell):
     shell.user_ns.update(near=["p1", "p2"], far=0.5)
     assert magic("query post --like p1 -n 2") == post.query(like=["p1"], n_results=2, include=INCLUDE)
@@ -267,6 +281,7 @@ def test_the_only_collection_is_meant_and_named(magic, of_the_notebook, capsys, 
     assert capsys.readouterr().out == "Using post, the only collection.\n"
 
 
+@everywhere
 def test_the_texts_of_a_cell_are_meant_for_the_only_collection(magic, capsys):
     assert magic("query -n 1", "parcel stuck").query_texts == ["parcel stuck"]
     assert magic("search -n 1", "parcel stuck")["ids"] == [["p1"]]
@@ -339,6 +354,7 @@ HOSTILE = [
     ":nothing_of_this_name",
     "say \\ it's",
     "{nothing} {'a': 1}",
+    "{nothing}",
     "\0 parcel",
 ]
 
@@ -364,6 +380,7 @@ def test_a_text_in_a_variable_or_a_cell_is_a_text(magic, shell, text):
     assert magic("count post --contains :asked") == 0
 
 
+@everywhere
 def test_keys_and_values_that_are_html_are_escaped(magic, post):
     post.update(ids=["p1"], documents=["<script>parcel"], metadatas=[{"<script>key": "<script>value"}])
     for line in ('facets post "<script>key"', "facets post <script>key kind", "describe post", "search post parcel"):

@@ -76,7 +76,8 @@ def target(session: Session, words: list[str]) -> tuple[Collection, list[str]]:
         names += _names(session)
     if name in names:
         return session.collection(name), words[1:]
-    if name == words[0] and not isinstance(words[0], Quoted) and (hint := suggestion(name, names)):
+    typed = isinstance(value, str) and name == words[0] and not isinstance(words[0], Quoted)
+    if typed and (hint := suggestion(name, names)):
         raise UsageError(f"there is no collection {name!r}{hint}")
     return session.current_collection or session.said_only_collection(instead=name), words
 
@@ -146,7 +147,7 @@ def ours(collection: Collection, what: str) -> Untyped:
     if not is_ours(collection):
         raise UsageError(
             f"{what}: {collection.name!r} is a collection of the chromadb package, which has nothing like it; "
-            "open its database with chroma_nb, or its server: %chroma connect http://HOST:PORT"
+            "open its directory or its server here: %chroma connect PLACE"
         )
     return collection
 
