@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, SupportsInt
+from typing import TYPE_CHECKING, NoReturn, SupportsFloat, SupportsInt
 
 from IPython.core.error import UsageError
 
@@ -37,10 +37,17 @@ class Command:
     raw: bool = False
 
 
+class Quoted(str):
+    """A word that stands in quotes: a text, never an option, nor a variable for its colon."""
+
+    __slots__ = ()
+
+
 def split(line: str) -> list[str]:
     r"""The words of a line. Quotes at the start of a word, or after ``=``, hold several together.
 
-    An apostrophe inside a word is only an apostrophe, and so is a quote that is never closed.
+    An apostrophe inside a word is only an apostrophe, and so is a quote that is never closed. A word in quotes is
+    ``Quoted``.
 
     >>> split('query docs "it\'s here" --where="year > 2020" -n 3')
     ['query', 'docs', "it's here", '--where=year > 2020', '-n', '3']
@@ -63,7 +70,7 @@ def _word(line: str, at: int) -> tuple[str, int]:
         opens = line[at] in "'\"" and (at == start or line[at - 1] == "=")
         if opens and (end := _closing(line, at)) is not None:
             inner = line[at + 1 : end].replace("\\" + line[at], line[at])
-            return line[start:at] + inner, end + 1
+            return Quoted(inner) if at == start else line[start:at] + inner, end + 1
         at += 1
     return line[start:at], at
 
@@ -75,6 +82,20 @@ def _closing(line: str, at: int) -> int | None:
         if line[end] == line[at] and line[end - 1] != "\\" and ends_word:
             return end
     return None
+
+
+def written(text: str) -> str:
+    r"""A text as one word of a line, in quotes where it needs them.
+
+    >>> written("docs"), written('say "hi"'), written(":text")
+    ('docs', '"say \\"hi\\""', '":text"')
+    """
+    plain = text and text[0] not in "-:'\"{" and not any(map(str.isspace, text))
+    return text if plain and not isinstance(text, Quoted) else '"' + text.replace('"', '\\"') + '"'
+
+
+#: In front of a quoted word while argparse reads it, which would take one that begins with "-" for an option.
+_QUOTED = "\0"
 
 
 class Parser(argparse.ArgumentParser):
@@ -95,10 +116,18 @@ class Parser(argparse.ArgumentParser):
 
     def read(self, words: list[str]) -> argparse.Namespace:
         """The arguments; options may stand before, between and after the other words."""
-        return self.parse_intermixed_args(words)
+        return self.parse_intermixed_args(
+            [_QUOTED + word if isinstance(word, Quoted) or word.startswith(_QUOTED) else word for word in words]
+        )
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> object:
+        """The value of a word, as argparse asks for it: a quoted one without the mark of ``read``."""
+        word = Quoted(arg_string[len(_QUOTED) :]) if arg_string.startswith(_QUOTED) else arg_string
+        return super()._get_value(action, word)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and what was perhaps meant."""
+        message = message.replace(_QUOTED, "")
         unknown = re.search(r"unrecognized arguments: (--?[\w-]+)", message)
         hint = suggestion(unknown[1], self._option_string_actions) if unknown else ""
         raise UsageError(f"{self.prog}: {message}{hint or f'; {self.prog} -h shows how it is used'}")
@@ -113,23 +142,45 @@ class Parser(argparse.ArgumentParser):
 
     def whole(self, word: str) -> int:
         """A whole number of at least 1, or a variable that holds one."""
-        value = self.value(word)
-        try:
-            number = int(value) if isinstance(value, str | SupportsInt) else 0
-        except (TypeError, ValueError):
-            number = 0
-        if number < 1 or isinstance(value, float):
+        number = _integer(self.value(word))
+        if number is None or number < 1:
             raise UsageError(f"{self.prog}: expected a whole number of at least 1, got {word!r}")
         return number
 
+    def integer(self, word: str) -> int:
+        """A whole number, or a variable that holds one."""
+        number = _integer(self.value(word))
+        if number is None:
+            raise UsageError(f"{self.prog}: expected a whole number, got {word!r}")
+        return number
+
+    def number(self, word: str) -> float:
+        """A number, or a variable that holds one."""
+        value = self.value(word)
+        try:
+            if isinstance(value, str | SupportsFloat):
+                return float(value)
+        except (TypeError, ValueError):
+            pass
+        raise UsageError(f"{self.prog}: expected a number, got {word!r}")
+
+
+def _integer(value: object) -> int | None:
+    try:
+        return int(value) if isinstance(value, str | SupportsInt) and not isinstance(value, float) else None
+    except (TypeError, ValueError):
+        return None
+
 
 def value_of(word: str, session: Session) -> object:
-    """A word, with the notebook's variables put in; an undefined one that is the whole word is an error."""
-    if not session.settings.variables:
-        return word
-    if match := _VARIABLE.fullmatch(word):
+    """A word, with the notebook's variables put in; an undefined one that is the whole word is an error.
+
+    What stands in quotes stays a text: ``":name"`` is no variable, and ``"{name}"`` without such a variable no error.
+    """
+    match = _VARIABLE.fullmatch(word)
+    if match and session.settings.variables and not isinstance(word, Quoted):
         return session.variable(match[1] or match[2])
-    return filled(word, session)
+    return filled(str(word), session)
 
 
 def filled(text: str, session: Session) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from IPython.core.error import UsageError
 
 from chroma_nb.collection import Collection, collection_names
-from chroma_nb.jupyter.command_line import Parser
+from chroma_nb.jupyter.command_line import Parser, written
 from chroma_nb.jupyter.commands import COMMANDS, command
 from chroma_nb.jupyter.session import Session, metadata_keys
 from chroma_nb.plain import plain
@@ -26,6 +26,8 @@ _TICK = "`"
 _AFTER_SIGN = re.compile(
     rf"(?P<key>{_KEY}|`[^`]*`)\s*(?:!=|<>|==?|(?:not\s+)?in\s*\((?:[^()]*,)?|contains)\s*(?P<begun>{_VALUE})$"
 )
+#: Ids that are offered.
+_IDS = 100
 _BEGUN = re.compile(r"[\w.\-]*$")
 
 
@@ -62,7 +64,8 @@ def _after(session: Session, words: list[str], begun: str) -> list[str]:
     if given and (option := options.get(given[-1])) is not None and option.nargs != 0:
         return _of_option(session, words, option)
     if given:
-        return _frames(session) if name == "add" and len(given) == 1 else []
+        later = _LATER_WORDS.get(name)
+        return [] if later is None else later(session, words)
     choices: list[str] = _FIRST_WORDS.get(name, _collections)(session)
     return choices
 
@@ -90,13 +93,17 @@ def _columns(session: Session, words: list[str]) -> list[str]:
         if is_frame(frame):
             arrow = getattr(frame, "column_names", None)
             found = arrow if isinstance(arrow, list) else getattr(frame, "columns", ())
-            names = [str(plain(name)) for name in found]
-            return [f'"{name}"' if " " in name else name for name in names]
+            return [written(str(plain(name))) for name in found]
     return []
 
 
 def _keys(session: Session, words: list[str]) -> list[str]:
-    return list(metadata_keys(_named_collection(session, words)))
+    return list(map(written, metadata_keys(_named_collection(session, words))))
+
+
+def _ids(session: Session, words: list[str]) -> list[str]:
+    """The ids of the first records."""
+    return list(map(written, _named_collection(session, words).get(limit=_IDS, include=[])["ids"]))
 
 
 #: The long name of an option -> what may be its value, where argparse does not know it.
@@ -104,6 +111,9 @@ _OPTION_VALUES: dict[str, Callable[[Session, list[str]], list[str]]] = {
     "--model": _models,
     "--color": lambda session, words: ["label", *_keys(session, words)],
     "--size": _keys,
+    "--order-by": lambda session, words: [*_keys(session, words), "#id", "#document"],
+    "--like": _ids,
+    "--unlike": _ids,
     "--include": lambda session, words: ["embeddings", "uris", "data"],
     **dict.fromkeys(("--id", "--text", "--embedding", "--uri", "--metadata"), _columns),
 }
@@ -121,6 +131,14 @@ def _clients(session: Session) -> list[str]:
     return list(dict.fromkeys(["memory", *session.clients, *session.client_variables()]))
 
 
+def _keys_here(session: Session) -> list[str]:
+    """The keys of the collection that is meant where none is named; none where that is not clear."""
+    try:
+        return _keys(session, [])
+    except UsageError:
+        return []
+
+
 def _frames(session: Session) -> list[str]:
     from chroma_nb.tables.kinds import is_frame
 
@@ -134,6 +152,7 @@ def _saved(session: Session) -> list[str]:
 #: What the first word of a command may be, where it is not a collection.
 _FIRST_WORDS: dict[str, Callable[[Session], list[str]]] = {
     "connect": _clients,
+    "facets": lambda session: [*_collections(session), *_keys_here(session)],
     "create": lambda session: [],
     "list": lambda session: [],
     "dropin": lambda session: [],
@@ -143,11 +162,18 @@ _FIRST_WORDS: dict[str, Callable[[Session], list[str]]] = {
 }
 
 
+#: What a later word of a command may be, where something is known of it.
+_LATER_WORDS: dict[str, Callable[[Session, list[str]], list[str]]] = {
+    "add": lambda session, words: _frames(session) if len(words) == 2 else [],
+    "facets": _keys,
+}
+
+
 def _in_where(session: Session, words: list[str], text: str) -> tuple[str, list[str]]:
     """Values after a comparison, keys elsewhere."""
     keys = metadata_keys(_named_collection(session, words))
     if match := _AFTER_SIGN.search(text):
-        values = [written(value) for value in _flat(keys.get(match["key"].strip(_TICK), []))]
+        values = [literal(value) for value in _flat(keys.get(match["key"].strip(_TICK), []))]
         return match["begun"], _starting(match["begun"], values)
     if text.count(_TICK) % 2:
         begun = text[text.rindex(_TICK) :]
@@ -159,7 +185,9 @@ def _in_where(session: Session, words: list[str], text: str) -> tuple[str, list[
 def _named_collection(session: Session, words: list[str]) -> Collection:
     """The collection of a line that is still being written."""
     names = _collections(session)
-    return session.collection(words[1] if len(words) > 1 and words[1] in names else None)
+    if len(words) > 1 and words[1] in names:
+        return session.collection(words[1])
+    return session.current_collection or session.only_collection()
 
 
 def _flat(values: Iterable[object]) -> list[object]:
@@ -170,10 +198,10 @@ def _key(key: str) -> str:
     return key if re.fullmatch(_KEY, key) else f"`{key}`"
 
 
-def written(value: object) -> str:
+def literal(value: object) -> str:
     """A value as a filter has it.
 
-    >>> written("it's"), written(True), written(2020)
+    >>> literal("it's"), literal(True), literal(2020)
     ("'it''s'", 'true', '2020')
     """
     if isinstance(value, bool):

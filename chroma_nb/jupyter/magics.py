@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class ChromaMagics(Magics):
     """Settings of the Chroma magics."""
 
-    n_results = Int(5, min=1, help="Hits of %chroma query where -n is not given.").tag(config=True)
+    n_results = Int(5, min=1, help="Hits of %chroma query and search where -n is not given.").tag(config=True)
     limit = Int(20, min=1, help="Records of %chroma get where -n is not given.").tag(config=True)
     result = Enum(["result", "df"], "result", help="What get, query and peek give: Chroma's dict or a DataFrame.").tag(
         config=True
@@ -51,6 +51,7 @@ class ChromaMagics(Magics):
         %chroma use papers
         %chroma add papers df --text abstract --id doi
         %chroma query "protein folding" -n 5 --where "year > 2020 and topic in ('a', 'b')"
+        %chroma search "parcel stuck" --by words        by meaning and by words, or by one of them
         hits = %chroma query papers :question --as df   :question is a variable; in a function its own come first
         %%chroma query papers -o hits                   the text of the cell is the query
         """

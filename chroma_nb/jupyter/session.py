@@ -14,8 +14,18 @@ from typing import Protocol
 
 from IPython.core.error import StdinNotImplementedError, UsageError
 
-from chroma_nb.collection import Client, Collection, collection_names, is_client, is_collection, sampled, values_by_key
+from chroma_nb.collection import (
+    Client,
+    Collection,
+    collection_names,
+    is_client,
+    is_collection,
+    opened,
+    sampled,
+    values_by_key,
+)
 from chroma_nb.jupyter.command_line import suggestion
+from chroma_nb.plain import shown
 from chroma_nb.types import Fields
 
 #: Records whose metadata keys are offered.
@@ -119,11 +129,9 @@ class Session:
         raise UsageError("no database is open; %chroma connect PATH, or %chroma connect memory")
 
     def collection(self, name: str | None = None) -> Collection:
-        """The collection in a variable or of the client by that name; without name the one in use."""
+        """The collection in a variable or of the client by that name; without name the one in use, or the only one."""
         if name is None:
-            if self.current_collection is None:
-                raise UsageError("which collection? name one, or choose it once: %chroma use NAME")
-            return self.current_collection
+            return self.current_collection or self.said_only_collection()
         if is_collection(found := self.named().get(name)):
             return found
         client = self.client()
@@ -134,6 +142,36 @@ class Session:
             )
             raise UsageError(f"there is no collection {name!r}{hint}")
         return client.get_collection(name)
+
+    def said_only_collection(self, instead: str = "") -> Collection:
+        """As ``only_collection``, and the person is told which it is."""
+        collection = self.only_collection(instead)
+        self.say(f"Using {collection.name}, the only collection.")
+        return collection
+
+    def only_collection(self, instead: str = "") -> Collection:
+        """The database's one collection, where none is in use and none is named.
+
+        UsageError where there are several or none; ``instead`` is the word that names none. A variable that holds it
+        comes first: it may have been given an embedding function that the database does not know.
+        """
+        held = {value.id: value for _, value in self._shown_variables() if is_collection(value)}
+        try:
+            client = self.client()
+        except UsageError:
+            if len(held) == 1:
+                return next(iter(held.values()))
+            raise
+        names = collection_names(client)
+        if len(names) == 1:
+            return held.get(opened(client, names[0]).id) or client.get_collection(names[0])
+        asked = f"there is no collection {shown(instead, 60, repr)}, and none is in use" if instead else ""
+        if not names:
+            raise UsageError(f"{asked or 'there is no collection yet'}; %chroma create NAME makes one")
+        raise UsageError(
+            f"{asked or 'which collection?'}; name one of {', '.join(names[:10])}, or choose it once: "
+            f"%chroma use {names[0]}"
+        )
 
     def collection_variables(self) -> list[str]:
         """The variables of the notebook that hold a collection."""

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from IPython.core.error import UsageError
 
-from chroma_nb.jupyter.command_line import Command, Parser, suggestion
+from chroma_nb.jupyter.command_line import Command, Parser, Quoted, suggestion
 from chroma_nb.jupyter.session import Session
 
 #: Name -> the module that holds it and what it is for, in the order of the overview.
@@ -22,11 +22,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "create": ("chroma_nb.jupyter.commands.create", "make a collection"),
     "add": ("chroma_nb.jupyter.commands.add", "add a DataFrame, a list of texts, or the lines of a cell"),
     "get": ("chroma_nb.jupyter.commands.get", "records by id or filter"),
-    "query": ("chroma_nb.jupyter.commands.query", "the records nearest to a text or vector"),
+    "query": ("chroma_nb.jupyter.commands.query", "the records nearest to a text, a vector or other records"),
+    "search": ("chroma_nb.jupyter.commands.search", "records by meaning and by words"),
     "peek": ("chroma_nb.jupyter.commands.peek", "the first records"),
+    "sample": ("chroma_nb.jupyter.commands.sample", "a few records by chance"),
     "map": ("chroma_nb.jupyter.commands.draw_map", "a live map: lasso, search, table"),
     "browse": ("chroma_nb.jupyter.commands.browse", "page, search and edit records in a live view"),
     "count": ("chroma_nb.jupyter.commands.count", "how many records"),
+    "facets": ("chroma_nb.jupyter.commands.facets", "which values a metadata key has, and how often"),
+    "describe": ("chroma_nb.jupyter.commands.describe", "what is in a collection, key by key"),
     "delete": ("chroma_nb.jupyter.commands.delete", "delete records or a collection"),
     "copy": ("chroma_nb.jupyter.commands.copy_collection", "copy a collection, or a part of it"),
     "model": ("chroma_nb.jupyter.commands.model", "what embeds a collection's texts; Chroma's own model downloaded"),
@@ -51,7 +55,7 @@ def dispatch(session: Session, words: list[str], cell: str | None = None) -> obj
         sys.stdout.write(overview())
         return None
     chosen = command(words[0])
-    if {"-h", "--help"} & set(words[1:2] if chosen.raw else words):
+    if any(word in ("-h", "--help") and not isinstance(word, Quoted) for word in (words[1:2] if chosen.raw else words)):
         sys.stdout.write(Parser(chosen, session).format_help())
         return None
     if cell is not None and not chosen.takes_cell:

@@ -5,22 +5,33 @@ from __future__ import annotations
 import argparse
 
 from chroma_nb.jupyter.command_line import Command, Parser
-from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, filters, note_unknown_keys, only_target
+from chroma_nb.jupyter.commands.options import (
+    add_contains,
+    add_output,
+    add_where,
+    compiled,
+    filters,
+    is_ours,
+    note_unknown_keys,
+    only_target,
+)
 from chroma_nb.jupyter.session import Session
 
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="[COLLECTION]")
     add_where(parser)
+    add_contains(parser)
     add_output(parser)
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> int:
     collection = only_target(session, arguments.words, "count")
-    if arguments.where is None:
-        return int(collection.count())
-    found = compiled(session, arguments.where)
-    count = len(collection.get(include=[], **filters(found))["ids"])
+    found = compiled(session, arguments.where, arguments.contains)
+    if not (asked := filters(found)):
+        return collection.count()
+    # chromadb counts only all of them: there the ids of those that pass are fetched
+    count: int = collection.count(**asked) if is_ours(collection) else len(collection.get(include=[], **asked)["ids"])
     if not count:
         note_unknown_keys(session, collection, found.where)
     return count

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from IPython.core.error import UsageError
+
 from chroma_nb.jupyter.command_line import Command, Parser, value_of
 from chroma_nb.jupyter.commands.options import (
+    add_contains,
     add_include,
     add_output,
     add_where,
@@ -13,6 +16,7 @@ from chroma_nb.jupyter.commands.options import (
     filters,
     included,
     note_unknown_keys,
+    ours,
     rich_get,
     target,
 )
@@ -24,8 +28,13 @@ from chroma_nb.types import Options
 def _arguments(parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="[COLLECTION] [ID …]", help="all records without an id")
     add_where(parser)
+    add_contains(parser)
     parser.add_argument("-n", "--limit", type=parser.whole, help="at most so many")
     parser.add_argument("--offset", type=parser.whole, help="leave out the first ones")
+    parser.add_argument(
+        "--order-by", metavar="KEY", type=parser.text, help="by this metadata key, #id or #document, before -n counts"
+    )
+    parser.add_argument("--descending", action="store_true", help="with --order-by: the largest first")
     add_include(parser)
     parser.add_argument("--explain", action="store_true", help="show the filter, do not ask")
     add_output(parser)
@@ -33,12 +42,17 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection, words = target(session, arguments.words)
-    found = compiled(session, arguments.where)
+    found = compiled(session, arguments.where, arguments.contains)
     if arguments.explain:
         return {"where": found.where, "where_document": found.where_document}
     options: Options = {"limit": arguments.limit or session.settings.limit, **filters(found)}
     if arguments.offset is not None:
         options["offset"] = arguments.offset
+    if arguments.order_by is not None:
+        collection = ours(collection, "--order-by")
+        options |= {"order_by": arguments.order_by, "descending": arguments.descending}
+    elif arguments.descending:
+        raise UsageError("%chroma get: --descending goes with --order-by KEY")
     if words:
         options["ids"] = ids_of(session, words)
         options["limit"] = arguments.limit
@@ -60,12 +74,13 @@ def ids_of(session: Session, words: list[str]) -> list[str]:
 
 COMMAND = Command(
     name="get",
-    summary="Records by id or filter, in the order they were added.",
+    summary="Records by id or filter, in the order they were added, or by a key.",
     examples=(
         "%chroma get papers",
         "%chroma get papers id-1 id-2",
         "%chroma get papers --where \"year > 2020 and topic in ('a', 'b')\" -n 5",
         "%chroma get papers --where \"document contains 'whale'\" --as df",
+        "%chroma get papers --order-by year --descending -n 3",
         "%chroma get papers :my_ids -o records",
     ),
     arguments=_arguments,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import keyword
+from dataclasses import replace
 
 from IPython.core.error import UsageError
 
-from chroma_nb.collection import Collection, collection_names, is_collection
-from chroma_nb.jupyter.command_line import Parser, suggestion, value_of
+from chroma_nb._optional import Untyped
+from chroma_nb.collection import Collection, collection_names, is_collection, offers
+from chroma_nb.jupyter.command_line import Parser, Quoted, suggestion, value_of
 from chroma_nb.jupyter.session import Session, metadata_keys
 from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
 from chroma_nb.results import GetResult, QueryResult
-from chroma_nb.types import Columns, Options, Where
+from chroma_nb.types import Columns, Options, Where, WhereDocument
 
 
 def add_where(parser: Parser) -> None:
@@ -23,6 +25,11 @@ def add_where(parser: Parser) -> None:
         help="a filter such as \"year > 2020 and topic in ('a', 'b')\", \"document contains 'whale'\", "
         "or Chroma's own as JSON or :variable",
     )
+
+
+def add_contains(parser: Parser) -> None:
+    """``--contains``, which goes to ``compiled`` beside ``--where``."""
+    parser.add_argument("--contains", metavar="TEXT", type=parser.text, help="only records whose document holds this")
 
 
 def add_output(parser: Parser) -> None:
@@ -55,8 +62,8 @@ def _variable_name(name: str) -> str:
 def target(session: Session, words: list[str]) -> tuple[Collection, list[str]]:
     """The collection that is meant, and the words that are not its name.
 
-    The first word names it, or is a variable that holds it or its name; unless a collection is in use and the
-    word names none.
+    The first word names it, or is a variable that holds it or its name; a word that names none belongs to the others
+    where a collection is in use, or is the only one.
     """
     if not words:
         return session.collection(), words
@@ -64,21 +71,24 @@ def target(session: Session, words: list[str]) -> tuple[Collection, list[str]]:
     if is_collection(value):
         return value, words[1:]
     name = value if isinstance(value, str) else words[0]
-    if session.current_collection is not None:
-        names = [*session.collection_variables(), *_names(session)]
-        if name not in names:
-            if name == words[0] and (hint := suggestion(name, names)):
-                raise UsageError(f"there is no collection {name!r}{hint}")
-            return session.current_collection, words
-    return session.collection(name), words[1:]
+    names = session.collection_variables()
+    if name not in names:
+        names += _names(session)
+    if name in names:
+        return session.collection(name), words[1:]
+    typed = isinstance(value, str) and name == words[0] and not isinstance(words[0], Quoted)
+    if typed and (hint := suggestion(name, names)):
+        raise UsageError(f"there is no collection {name!r}{hint}")
+    return session.current_collection or session.said_only_collection(instead=name), words
 
 
 def only_target(session: Session, words: list[str], command: str) -> Collection:
     """The collection that is meant by a command that takes nothing else."""
-    collection, rest = target(session, words)
-    if rest and rest == words:
-        session.collection(rest[0])  # raises: it names none
-    if rest:
+    if not words:
+        return session.collection()
+    value = value_of(words[0], session)
+    collection = value if is_collection(value) else session.collection(value if isinstance(value, str) else words[0])
+    if rest := words[1:]:
         raise UsageError(f"%chroma {command} takes a collection, got also {' '.join(rest)!r}")
     return collection
 
@@ -90,8 +100,18 @@ def _names(session: Session) -> list[str]:
         return []
 
 
-def compiled(session: Session, where: str | None) -> Compiled:
-    """The filter of ``--where``."""
+def compiled(session: Session, where: str | None, contains: str | None = None) -> Compiled:
+    """The filter of ``--where``, and of ``--contains``."""
+    found = _compiled(session, where)
+    if contains is None:
+        return found
+    holds: WhereDocument = {"$contains": contains}
+    return replace(
+        found, where_document=holds if found.where_document is None else {"$and": [found.where_document, holds]}
+    )
+
+
+def _compiled(session: Session, where: str | None) -> Compiled:
     if where is None:
         return Compiled(None, None)
     if where.startswith((":", "{")) and isinstance(given := _variable(session, where), dict):
@@ -115,6 +135,21 @@ def filters(found: Compiled) -> Options:
     """The arguments of get, query and delete."""
     both = {"where": found.where, "where_document": found.where_document}
     return {name: value for name, value in both.items() if value is not None}
+
+
+def is_ours(collection: object) -> bool:
+    """Whether it has the calls that chromadb's collections do not have."""
+    return offers(type(collection), "hybrid", "facets", "describe", "sample")
+
+
+def ours(collection: Collection, what: str) -> Untyped:
+    """The collection, for calls that chromadb's does not have; UsageError for one of chromadb's."""
+    if not is_ours(collection):
+        raise UsageError(
+            f"{what}: {collection.name!r} is a collection of the chromadb package, which has nothing like it; "
+            "open its directory or its server here: %chroma connect PLACE"
+        )
+    return collection
 
 
 def note_unknown_keys(session: Session, collection: Collection, where: Where | None) -> None:

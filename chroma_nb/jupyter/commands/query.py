@@ -1,4 +1,4 @@
-"""``%chroma query``: the records nearest to a text or vector."""
+"""``%chroma query``: the records nearest to a text, a vector or other records."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from IPython.core.error import UsageError
 
 from chroma_nb.cells import unmasked
 from chroma_nb.collection import Collection, explanation
-from chroma_nb.jupyter.command_line import Command, Parser, filled, value_of
+from chroma_nb.jupyter.command_line import Command, Parser
+from chroma_nb.jupyter.commands.get import ids_of
 from chroma_nb.jupyter.commands.options import (
+    add_contains,
     add_include,
     add_output,
     add_where,
@@ -18,72 +20,54 @@ from chroma_nb.jupyter.commands.options import (
     filters,
     included,
     note_unknown_keys,
+    only_target,
+    ours,
     rich_query,
-    target,
 )
+from chroma_nb.jupyter.commands.question import add_question, asked, texts_of
 from chroma_nb.jupyter.session import Session
 from chroma_nb.types import Matrix, Options
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="[COLLECTION] TEXT …",
-        help="words without quotes are one query, quoted texts one each; :name may be a vector",
-    )
-    parser.add_argument("-n", "--n-results", type=parser.whole, help="how many records a query")
+    add_question(parser, ":name may be a vector")
+    parser.add_argument("--like", metavar="ID", action="append", help="in place of a text: near this record")
+    parser.add_argument("--unlike", metavar="ID", action="append", help="and away from this one")
+    parser.add_argument("--max-distance", metavar="X", type=parser.number, help="leave out what is farther")
     add_where(parser)
+    add_contains(parser)
     add_include(parser)
-    parser.add_argument("--lines", action="store_true", help="in a cell: each line is a query")
     parser.add_argument("--explain", action="store_true", help="show the filter and the plan, not the result")
     add_output(parser)
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
-    collection, words = _target(session, arguments.words, cell)
-    queries = _queries(session, _phrases(words), cell, arguments.lines)
-    found = compiled(session, arguments.where)
-    options = {**queries, **filters(found), "n_results": arguments.n_results or session.settings.n_results}
+    collection, question = _question(session, arguments, cell)
+    found = compiled(session, arguments.where, arguments.contains)
+    options = {**question, **filters(found), "n_results": arguments.n_results or session.settings.n_results}
     if arguments.explain:
         plan = explanation(collection, **options)
-        asked = {"where": found.where, "where_document": found.where_document}
-        return asked if plan is None else {**asked, "plan": plan}
+        shown = {"where": found.where, "where_document": found.where_document}
+        return shown if plan is None else {**shown, "plan": plan}
+    if arguments.max_distance is not None:
+        collection = ours(collection, "--max-distance")
+        options["max_distance"] = arguments.max_distance
     include = included(arguments.include, ["documents", "metadatas", "distances"])
     result = collection.query(include=include, **options)
     if not any(result["ids"]):
         note_unknown_keys(session, collection, found.where)
-    return rich_query(result, found, queries.get("query_texts"))
+    return rich_query(result, found, question.get("query_texts"))
 
 
-def _target(session: Session, words: list[str], cell: str | None) -> tuple[Collection, list[str]]:
-    """A single word is the text where a collection is in use, and the collection where the text is below."""
-    if cell is None and len(words) == 1 and session.current_collection is not None:
-        return session.current_collection, words
-    return target(session, words)
-
-
-def _phrases(words: list[str]) -> list[str]:
-    """Words without quotes are one text, as they were typed; with quotes, or variables, each is one."""
-    alone = all(not any(mark.isspace() for mark in word) and not word.startswith(":") for word in words)
-    return [" ".join(words)] if len(words) > 1 and alone else words
-
-
-def _queries(session: Session, words: list[str], cell: str | None, lines: bool) -> Options:
-    """The texts or vectors to search for, as an argument of ``query``."""
-    values = [value_of(word, session) for word in words]
-    if cell is not None:
-        text = filled(cell, session)
-        values += [line.strip() for line in text.splitlines()] if lines else [text.strip()]
-    values = [value for value in values if not (isinstance(value, str) and not value)]
-    if not values:
-        raise UsageError("%chroma query: expected a text to search for; %chroma query -h shows how")
-    if all(isinstance(value, str) for value in values):
-        return {"query_texts": values}
+def _question(session: Session, arguments: argparse.Namespace, cell: str | None) -> tuple[Collection, Options]:
+    """The collection, and what is searched for in it as an argument of ``query``."""
+    if arguments.like or arguments.unlike:
+        return _neighbours(session, arguments, cell)
+    collection, values = asked(session, arguments, cell, "query")
+    if (texts := texts_of(values)) is not None:
+        return collection, {"query_texts": texts}
     if len(values) > 1:
         raise UsageError("%chroma query: expected texts, or one variable with vectors")
-    if isinstance(values[0], list | tuple) and all(isinstance(value, str) for value in values[0]):
-        return {"query_texts": list(values[0])}
     vectors: Matrix | None
     try:
         vectors = np.asarray(unmasked(values[0]), np.float32)
@@ -91,18 +75,30 @@ def _queries(session: Session, words: list[str], cell: str | None, lines: bool) 
         vectors = None
     if vectors is None or vectors.ndim == 0:
         raise UsageError(f"%chroma query: a {type(values[0]).__name__} is neither text nor vector")
-    return {"query_embeddings": np.atleast_2d(vectors)}
+    return collection, {"query_embeddings": np.atleast_2d(vectors)}
+
+
+def _neighbours(session: Session, arguments: argparse.Namespace, cell: str | None) -> tuple[Collection, Options]:
+    """The collection, and the records whose neighbours are searched for."""
+    if cell is not None:
+        raise UsageError("%chroma query: expected --like and --unlike, or the text of a cell, got both")
+    if arguments.explain:
+        raise UsageError("%chroma query: --explain shows the plan of a text or vector, not of --like and --unlike")
+    collection = ours(only_target(session, arguments.words, "query --like"), "--like")
+    named = {"like": arguments.like, "unlike": arguments.unlike}
+    return collection, {option: ids_of(session, ids) for option, ids in named.items() if ids}
 
 
 COMMAND = Command(
     name="query",
-    summary="The records nearest to a text or vector.",
+    summary="The records nearest to a text, a vector or other records.",
     examples=(
         '%chroma query papers "protein folding" -n 5',
         "%chroma query papers how do proteins fold",
         '%chroma query papers "protein folding" --where "year > 2020" --as df',
         "%chroma query papers :question -o hits      the text or vector in a variable",
         '%chroma query papers "about {topic}"        a variable inside the text',
+        "%chroma query papers --like id-1 --unlike id-2 --max-distance 0.5",
         "%%chroma query papers -n 3",
         "  a longer question,",
         "  over several lines",

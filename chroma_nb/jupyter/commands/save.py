@@ -6,7 +6,7 @@ import argparse
 
 from IPython.core.error import UsageError
 
-from chroma_nb.jupyter.command_line import Command, Parser, suggestion
+from chroma_nb.jupyter.command_line import Command, Parser, Quoted, suggestion, written
 from chroma_nb.jupyter.session import Session
 
 
@@ -18,7 +18,7 @@ def _arguments(parser: Parser) -> None:
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
     if not arguments.words:
         for name, (words, _) in sorted(session.saved.items()):
-            session.say(f"{name}: {' '.join(map(_quoted, words))}")
+            session.say(f"{name}: {' '.join(map(_typed, words))}")
         return
     name, *words = arguments.words
     if words:
@@ -32,8 +32,12 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
         session.say(f"Forgot {name}.")
 
 
-def _quoted(word: str) -> str:
-    return f'"{word}"' if not word or any(character.isspace() for character in word) else word
+def _typed(word: str) -> str:
+    """A word as it is typed again."""
+    if isinstance(word, Quoted):
+        return written(word)
+    option, sign, value = word.partition("=")
+    return option + sign + (written(value) if any(map(str.isspace, value)) else value)
 
 
 COMMAND = Command(

@@ -15,7 +15,7 @@ def _arguments(parser: Parser) -> None:
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
     if arguments.collection is not None:
         session.current_collection = session.collection(arguments.collection)
-    collection = session.collection()
+    collection = session.current_collection = session.current_collection or session.only_collection()
     session.say(f"Using {collection.name}: {collection.count():,} records.")
 
 
