@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from chroma_nb.engine.arrays import EMPTY, Float32, Ints, Rows
-from chroma_nb.engine.filters.selection import allowed, check_indexed
+from chroma_nb.engine.filters.selection import allowed
 from chroma_nb.engine.index.postings import Allowed
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.executor import Search as DenseSearch
@@ -69,8 +69,8 @@ class RankedSearch:
 
     def check(self) -> None:
         """InvalidArgumentError, in Chroma's words, for a filter or a Knn that cannot be run."""
-        if self.search._where is not None:
-            check_indexed(self.snapshot, self.search._where)
+        if self.search._where is not None and (unindexed := self.snapshot.row.unindexed) is not None:
+            unindexed.refuse(self.search._where)
         for knn in [] if self.search._rank is None else knns(self.search._rank):
             if isinstance(knn.query, SparseVector):
                 _check_sparse_query(knn.query)
