@@ -18,8 +18,8 @@ import numpy as np
 from chroma_nb.collection import space, values_by_key
 from chroma_nb.embeddings import vector_like
 from chroma_nb.facets import Description, Facet, counted, facet
+from chroma_nb.operations import bindings
 from chroma_nb.operations import requests as ops
-from chroma_nb.operations import validate
 from chroma_nb.operations.requests import Request
 from chroma_nb.paging import IDS_PER_CALL, Cursor, slices
 from chroma_nb.query.sampling import sampled
@@ -80,7 +80,7 @@ async def _ordered(request: ops.Get, server: AsyncServer) -> GetResult:
     order, ids = request.order, request.ids
     if order is None:
         return await server.ask(request)
-    limit, offset = validate.check_limit(request.limit), validate.check_limit(request.offset, "offset") or 0
+    limit, offset = bindings.check_limit(request.limit), bindings.check_limit(request.offset, "offset") or 0
     pages = (
         await _pages(request, order.include, server)
         if ids is None
