@@ -281,7 +281,7 @@ def _are_right(vectors: list[SparseVector]) -> bool:
     if set(map(type, chain(indices, values, labels))) != {list}:
         return False
     lengths = list(map(len, indices))
-    if lengths != list(map(len, values)) or list(map(len, labels)) != [len(one.indices) for one in labelled]:
+    if lengths != list(map(len, values)) or list(map(len, labels)) != [len(vector.indices) for vector in labelled]:
         return False
     if not set(map(type, chain.from_iterable(labels))) <= {str}:
         return False

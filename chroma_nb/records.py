@@ -124,7 +124,7 @@ class StoredMetadatas(Sequence["Json | None"]):
             if orjson.dumps(decoded, *AS_JSON) == b"[%b]" % whole:
                 yield from stored
             else:  # some of it is not shown, or somebody else has written it
-                yield from [None if one is None else orjson.dumps(one, *AS_JSON) for one in decoded]
+                yield from [None if metadata is None else orjson.dumps(metadata, *AS_JSON) for metadata in decoded]
 
     def _pieces(self) -> Iterator[tuple[Sequence[bytes | None], list[Json | None]]]:
         for start in range(0, len(self._stored), _DECODED_AT_ONCE):

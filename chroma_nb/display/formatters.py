@@ -302,7 +302,7 @@ def facet_html(facet: Any) -> Html:
 
 
 def _named_ranges(facet: Any) -> list[tuple[str, int]]:
-    return [(f"{plain(one.lower)} to {plain(one.upper)}", one.records) for one in facet.ranges]
+    return [(f"{plain(span.lower)} to {plain(span.upper)}", span.records) for span in facet.ranges]
 
 
 def _counts_table(caption: str, head: str, counts: Sequence[tuple[object, int]]) -> Html:
@@ -351,15 +351,15 @@ def _described(description: Any) -> list[tuple[str, str]]:
 def _key_rows(description: Any) -> list[list[str]]:
     return [
         [
-            one.key,
-            ", ".join(one.kinds),
-            f"{one.records - one.missing:,}",
-            f"{one.distinct:,}",
-            "" if one.minimum is None else plain(one.minimum),
-            "" if one.maximum is None else plain(one.maximum),
-            f"{plain(one.values[0].value)} ({one.values[0].records:,})" if one.values else "",
+            facet.key,
+            ", ".join(facet.kinds),
+            f"{facet.records - facet.missing:,}",
+            f"{facet.distinct:,}",
+            "" if facet.minimum is None else plain(facet.minimum),
+            "" if facet.maximum is None else plain(facet.maximum),
+            f"{plain(facet.values[0].value)} ({facet.values[0].records:,})" if facet.values else "",
         ]
-        for one in description.keys
+        for facet in description.keys
     ]
 
 

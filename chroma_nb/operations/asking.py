@@ -286,9 +286,9 @@ def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLeve
     except CHECKS as error:
         raise in_call(error, "") from error.__cause__
     embedded = []
-    for one in written:
+    for search in written:
         texts: list[str] = []
-        parts = {**one, "rank": embedded_rank(context, one.get("rank"), texts)}
+        parts = {**search, "rank": embedded_rank(context, search.get("rank"), texts)}
         where = parts.pop("filter", None)  # what it may hold is said by whoever reads it, here as in get()
         embedded.append({"filter": where, **as_json(parts)})
         context.texts.append(" / ".join(dict.fromkeys(texts)) or None)

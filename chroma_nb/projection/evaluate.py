@@ -208,8 +208,8 @@ def _named(collections: object) -> dict[str, object]:
     if isinstance(collections, Mapping):
         named = dict(collections)
     else:
-        one = isinstance(collections, str) or not isinstance(collections, Sequence)
-        several: Sequence[Any] = [collections] if one else collections  # type: ignore[assignment]
+        is_single = isinstance(collections, str) or not isinstance(collections, Sequence)
+        several: Sequence[Any] = [collections] if is_single else collections  # type: ignore[assignment]
         for source in several:
             if not _is_collection(source):
                 hint = 'give a function or a run a name: {"mine": search}'

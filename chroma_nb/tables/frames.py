@@ -114,7 +114,7 @@ def _flatten(result: Columns) -> Json:
         lists = result.get(name)
         if lists is not None and (not lists or any(many is not None for many in lists)):
             pairs = zip(lists, counts, strict=True)
-            flat[name] = [one for many, count in pairs for one in ([None] * count if many is None else many)]
+            flat[name] = [value for many, count in pairs for value in ([None] * count if many is None else many)]
     return flat
 
 

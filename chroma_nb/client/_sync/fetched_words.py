@@ -76,8 +76,8 @@ def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -> Hybr
         found = collection.query(
             query_embeddings=request.query_embeddings, n_results=depth, include=["distances"], **filters
         )
-        nearest = [dict(zip(*one, strict=True)) for one in zip(found["ids"], found["distances"], strict=True)]
-    for ident in (ident for one in nearest for ident in one):  # records that came after the documents were read
+        nearest = [dict(zip(*nearby, strict=True)) for nearby in zip(found["ids"], found["distances"], strict=True)]
+    for ident in (ident for nearby in nearest for ident in nearby):  # records that came after the documents were read
         if ident not in row_of:
             row_of[ident] = len(ids)
             ids.append(ident)
@@ -87,9 +87,9 @@ def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -> Hybr
         allowed = np.array(sorted(row_of[ident] for ident in passed if ident in row_of), np.int64)
     by_words = _by_words(request, words, depth, allowed, len(nearest))
     nearest = nearest or [{} for _ in by_words]
-    rows_of_each = [np.array([row_of[ident] for ident in one], np.int64) for one in nearest]
+    rows_of_each = [np.array([row_of[ident] for ident in nearby], np.int64) for nearby in nearest]
     fused = [Fused.of(rows, hits.rows, request.n_results) for rows, hits in zip(rows_of_each, by_words, strict=True)]
-    hits = [[ids[row] for row in one.rows.tolist()] for one in fused]
+    hits = [[ids[row] for row in records.rows.tolist()] for records in fused]
     if request.query_embeddings is not None and "distances" in request.include:
         for number, (some, distances) in enumerate(zip(hits, nearest, strict=True)):
             _measure(collection, request.query_embeddings[number], some, distances)

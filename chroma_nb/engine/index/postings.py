@@ -70,10 +70,10 @@ class SparseRows:
         """What is left of changes that came one after the other: of each row its last vector."""
         if len(changes) == 1:
             return changes[0]
-        rows = np.concatenate([EMPTY, *(one.rows for one in changes)])
-        lengths = np.concatenate([EMPTY, *(one.lengths for one in changes)])
-        dimensions = np.concatenate([EMPTY, *(one.dimensions for one in changes)])
-        values = np.concatenate([np.empty(0, np.float32), *(one.values for one in changes)])
+        rows = np.concatenate([EMPTY, *(change.rows for change in changes)])
+        lengths = np.concatenate([EMPTY, *(change.lengths for change in changes)])
+        dimensions = np.concatenate([EMPTY, *(change.dimensions for change in changes)])
+        values = np.concatenate([np.empty(0, np.float32), *(change.values for change in changes)])
         _, from_the_end = np.unique(rows[::-1], return_index=True)
         last = len(rows) - 1 - from_the_end  # by row, ascending
         starts, kept = np.cumsum(lengths) - lengths, lengths[last]

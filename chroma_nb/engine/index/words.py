@@ -83,7 +83,7 @@ class Vocabulary(dict[str, int]):
         with self._lock:
             self._sort_in()
             if term not in self._forms:
-                alike = {one for one in self._may_have(term) if tokenizer.term(one) == term}
+                alike = {other for other in self._may_have(term) if tokenizer.term(other) == term}
                 self._forms[term] = sorted(map(self.__getitem__, alike))
             return self._forms[term]
 
@@ -94,8 +94,8 @@ class Vocabulary(dict[str, int]):
             return
         new = list(filter(str.isascii, self.words[self._seen : known]))
         if len(new) < _FEW_WORDS:
-            for one in new:
-                insort(self._ascending, one)
+            for word in new:
+                insort(self._ascending, word)
         else:
             self._ascending = sorted(self._ascending + new)
         self._forms.clear()
@@ -255,7 +255,7 @@ class WordIndex:
 
     def _holding(self, forms: list[int]) -> tuple[Rows, Float64]:
         """The documents that hold one of these words, ascending, and how often they hold them together."""
-        lists = [one for one in self.counts.lists(np.array(forms, np.int64)) if len(one[0])]
+        lists = [held for held in self.counts.lists(np.array(forms, np.int64)) if len(held[0])]
         if len(lists) == 1:
             rows, values = lists[0]
             order = np.argsort(rows, kind="stable") if len(self.counts.parts) > 1 else slice(None)

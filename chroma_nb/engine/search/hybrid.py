@@ -47,13 +47,13 @@ class HybridSearch:
         by_words = by_words or [_NO_HITS] * questions
         found = [Fused.of(rows, hits.rows, n_results) for (rows, _), hits in zip(nearest, by_words, strict=True)]
         distances = [
-            self._distances(number, one, vectors, nearest[number])
+            self._distances(number, records, vectors, nearest[number])
             if "distances" in include
-            else np.empty(len(one.rows))
-            for number, one in enumerate(found)
+            else np.empty(len(records.rows))
+            for number, records in enumerate(found)
         ]
         answer = self.snapshot.query_result(
-            [(one.rows, far) for one, far in zip(found, distances, strict=True)], include
+            [(records.rows, far) for records, far in zip(found, distances, strict=True)], include
         )
         if answer["distances"] is not None:
             answer["distances"] = [[None if far != far else far for far in some] for some in answer["distances"]]
