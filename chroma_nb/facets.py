@@ -170,7 +170,7 @@ class Counted:
 
     def joined(self, other: Counted) -> Counted:
         """The values of both, which no record has in common."""
-        found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
+        found = counters()
         for counted in (self, other):
             for kind, (values, counts) in zip(
                 found, (counted.ints, counted.floats, counted.texts, counted.truths), strict=True
@@ -179,10 +179,19 @@ class Counted:
         return counted_of({**self.kinds, **other.kinds}, found)
 
 
+#: Type of values -> how many records have each of them.
+Counters: TypeAlias = dict[type, Counter[Any]]
+
+
+def counters() -> Counters:
+    """Counters of single values, of which none is counted yet."""
+    return {kind: Counter() for kind in (int, float, str, bool)}
+
+
 def counted(values: Iterable[object]) -> Counted:
     """The values of some records under one key; None where a record has none."""
     kinds: Counter[str] = Counter()
-    found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
+    found = counters()
     for value in values:
         if value is None or (type(value) is float and not math.isfinite(value)):
             continue
@@ -193,7 +202,7 @@ def counted(values: Iterable[object]) -> Counted:
     return counted_of(dict(kinds), found)
 
 
-def counted_of(kinds: dict[str, int], found: dict[type, Counter[Any]]) -> Counted:
+def counted_of(kinds: dict[str, int], found: Counters) -> Counted:
     """Values by their type, with their counts, as ``Counted``; what is no number of 64 bits is a float, NaN nothing."""
     ints = {value: count for value, count in found[int].items() if -(2**63) <= value < 2**63}
     floats = Counter({value: count for value, count in found[float].items() if math.isfinite(value)})

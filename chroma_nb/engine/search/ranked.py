@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from operator import lt
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 
@@ -111,18 +111,19 @@ class RankedSearch:
         """The fields of the answer, in the order of ``rows``."""
         keys = selected - {*FIELDS.values()}
         asked = {field for field, key in FIELDS.items() if key in selected} | ({"metadatas"} if keys else set())
-        every, places = np.unique(rows, return_inverse=True)
+        every, inverse = np.unique(rows, return_inverse=True)
+        places = inverse.tolist()
         texts = self.snapshot.texts(every, tuple(asked & {"documents", "metadatas"}))
         fields: Json = dict.fromkeys(FIELDS)
         if "documents" in asked:
-            fields["documents"] = _picked(texts.get("document", []), places)
+            fields["documents"] = list(map(texts["document"].__getitem__, places))
         if "metadatas" in asked:
-            metadatas = _picked(texts.get("metadata", []), places)
+            metadatas = list(map(texts["metadata"].__getitem__, places))
             whole = Key.METADATA.name in selected
             fields["metadatas"] = metadatas if whole else [_reduced(metadata, keys) for metadata in metadatas]
         if "embeddings" in asked:
             vectors = self.snapshot.embeddings(every)
-            fields["embeddings"] = [vectors[place].tolist() for place in places.tolist()]
+            fields["embeddings"] = [vectors[place].tolist() for place in places]
         if "scores" in asked:
             fields["scores"] = [None if np.isnan(score) else _shortest(score) for score in scores]
         return fields
@@ -144,10 +145,6 @@ def _check_sparse_query(query: SparseVector) -> None:
 
 def _refuse(reason: str) -> NoReturn:
     raise InvalidArgumentError(f"Validation error: Invalid sparse vector in KNN query: {reason}")
-
-
-def _picked(values: list[Any], places: Ints) -> list[Any]:
-    return [values[place] for place in places.tolist()]
 
 
 def _reduced(metadata: Fields | None, keys: set[str]) -> Json | None:
