@@ -453,7 +453,7 @@ def check_tenant_name(name: object) -> str:
     return _checked_length(name, "Validation error: name: Validation error: length below 3 characters")
 
 
-def _checked_length(name: Any, too_short: str) -> str:
+def _checked_length(name: object, too_short: str) -> str:
     name = plain(name)
     if type(name) is not str:
         raise refused(TypeError(f"argument 'name': expected str, got {type(name).__name__}"))

@@ -187,12 +187,12 @@ class Records:
 
     def rows(self) -> Iterator[Record]:
         """One record after the other."""
-        vectors: Iterable[Any] = [None] * len(self)
+        vectors: Iterable[object] = [None] * len(self)
         if self.embeddings is not None:
             vectors = self.embeddings if self.has_embedding is None else self._vectors_or_none(self.has_embedding)
         return map(Record, self.ids, vectors, *map(self.column, COLUMNS))
 
-    def _vectors_or_none(self, has: Mask) -> Iterable[Any]:
+    def _vectors_or_none(self, has: Mask) -> Iterable[object]:
         return [row if given else None for row, given in zip(self.matrix, has.tolist(), strict=True)]
 
     # --- What is there ---
@@ -212,12 +212,12 @@ class Records:
 
     def column(self, name: Column) -> Sequence[Any]:
         """A field; where it was not given, a None for each record."""
-        values: Sequence[Any] | None = getattr(self, name)
+        values: Sequence[object] | None = getattr(self, name)
         return [None] * len(self.ids) if values is None else values
 
     def given(self, name: Column) -> list[bool]:
         """Which of the records have something in this field."""
-        values: Sequence[Any] | None = getattr(self, name)
+        values: Sequence[object] | None = getattr(self, name)
         return [False] * len(self.ids) if values is None else [value is not None for value in values]
 
     @property

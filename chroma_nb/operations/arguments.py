@@ -73,7 +73,7 @@ def texts_of(given: object) -> Any:
 UNLABELLED: Final = frozenset({list, tuple, dict, str, np.ndarray, type(None)})
 
 
-def embedded_field(context: CallContext, fields: Fields, embeddable: Sequence[str]) -> tuple[str, Any]:
+def embedded_field(context: CallContext, fields: Fields, embeddable: Sequence[str]) -> tuple[str, object]:
     """Which field is embedded, and by what. ValueError when there is no function, or no loader for uris."""
     name = next(name for name in embeddable if fields[name] is not None)
     if name == "uris" and context.data_loader is None:

@@ -47,14 +47,14 @@ from chroma_nb.types import SIDES, ReadLevel
 
 def get(
     context: CallContext,
-    ids: Any = None,
-    where: Any = None,
+    ids: object = None,
+    where: object = None,
     limit: Any = None,
     offset: Any = None,
     where_document: Any = None,
     include: Any = GET_FIELDS,
-    order_by: Any = None,
-    descending: Any = False,
+    order_by: object = None,
+    descending: object = False,
 ) -> requests.Get:
     """The request of ``collection.get``; "data" in ``include`` appends "uris" to it, as in Chroma."""
     asked = order = None
@@ -86,7 +86,7 @@ def count(context: CallContext, where: object, where_document: object, read_leve
 
 
 def facets(
-    context: CallContext, keys: Any, where: object = None, where_document: object = None, limit: Any = 20
+    context: CallContext, keys: object, where: object = None, where_document: object = None, limit: object = 20
 ) -> requests.Facets:
     """The request of ``collection.facets``, of one key or several."""
     try:
@@ -101,11 +101,11 @@ def facets(
 
 def sample(
     context: CallContext,
-    n: Any = 10,
-    seed: Any = None,
+    n: object = 10,
+    seed: object = None,
     where: object = None,
     where_document: object = None,
-    include: Any = GET_FIELDS,
+    include: object = GET_FIELDS,
 ) -> requests.Sample:
     """The request of ``collection.sample``."""
     try:
@@ -136,7 +136,7 @@ def query(
     n_results: int = 10,
     where: object = None,
     where_document: object = None,
-    include: Any = QUERY_FIELDS,
+    include: object = QUERY_FIELDS,
     max_distance: object = None,
 ) -> requests.Query:
     """The request of ``collection.query``; "data" in ``include`` appends "uris" to it, as in Chroma."""
@@ -174,14 +174,14 @@ def query(
 
 def query_like(
     context: CallContext,
-    like: Any,
-    unlike: Any,
+    like: object,
+    unlike: object,
     queries: Sequence[object],
     ids: object = None,
     n_results: int = 10,
     where: object = None,
     where_document: object = None,
-    include: Any = QUERY_FIELDS,
+    include: object = QUERY_FIELDS,
     max_distance: object = None,
 ) -> requests.QueryLike:
     """The request of ``collection.query`` with ``like`` or ``unlike``; ``queries`` are its other kinds of queries."""
@@ -222,7 +222,7 @@ def hybrid(
     n_results: int = 10,
     where: object = None,
     where_document: object = None,
-    include: Any = QUERY_FIELDS,
+    include: object = QUERY_FIELDS,
     query_embeddings: object = None,
     by: str = "both",
 ) -> requests.Hybrid:
@@ -279,7 +279,7 @@ def _function_for_texts(context: CallContext) -> object:
         raise
 
 
-def search(context: CallContext, searches: Any, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
+def search(context: CallContext, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
     """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
     try:
         written = list(map(written_search, maybe_cast_one_to_many(searches) or []))

@@ -98,7 +98,7 @@ def upsert(
 
 
 def delete(
-    context: CallContext, ids: Any = None, where: object = None, where_document: Any = None, limit: Any = None
+    context: CallContext, ids: object = None, where: object = None, where_document: object = None, limit: Any = None
 ) -> requests.Delete:
     """The request of ``collection.delete``."""
     filtered = where is not None or where_document is not None
@@ -221,9 +221,9 @@ def create_collection(
     schema: Schema | None = None,
     configuration: object = None,
     metadata: CollectionMetadata | None = None,
-    embedding_function: Any = None,
+    embedding_function: object = None,
     get_or_create: bool = False,
-    register: Callable[[type], Any] | None = None,
+    register: Callable[[type], object] | None = None,
 ) -> requests.CreateCollection:
     """The request of ``client.create_collection`` and ``get_or_create_collection``.
 

@@ -97,7 +97,7 @@ async def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -
     return HybridResult(_columns(request, hits, nearest, got), **how_found(fused, by_words))
 
 
-async def _measure(collection: Any, vector: Any, ids: list[str], distances: dict[str, float]) -> None:
+async def _measure(collection: Any, vector: object, ids: list[str], distances: dict[str, float]) -> None:
     """Add the distances of those that words alone found."""
     others = [ident for ident in ids if ident not in distances]
     if others:

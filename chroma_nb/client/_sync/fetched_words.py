@@ -99,7 +99,7 @@ def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -> Hybr
     return HybridResult(_columns(request, hits, nearest, got), **how_found(fused, by_words))
 
 
-def _measure(collection: Any, vector: Any, ids: list[str], distances: dict[str, float]) -> None:
+def _measure(collection: Any, vector: object, ids: list[str], distances: dict[str, float]) -> None:
     """Add the distances of those that words alone found."""
     others = [ident for ident in ids if ident not in distances]
     if others:

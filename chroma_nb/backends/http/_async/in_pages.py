@@ -72,7 +72,7 @@ async def _query_like(request: ops.QueryLike, server: AsyncServer) -> QueryResul
     return (await _query(query, server)).without(named, request.n_results)
 
 
-def _vectors(known: GetResult) -> dict[str, Any]:
+def _vectors(known: GetResult) -> dict[str, object]:
     return dict(zip(known["ids"], known["embeddings"], strict=True))
 
 
