@@ -321,7 +321,7 @@ def _sparse_configs(collection: object) -> dict[str, Any]:
 
 
 # --- Metadata keys --------------------------------------------------------------------------------------
-def sampled(collection: Collection, count: int) -> list[Metadata | None]:
+def first_metadatas(collection: Collection, count: int) -> list[Metadata | None]:
     """The metadata of the first records."""
     return list(collection.get(limit=count, include=["metadatas"])["metadatas"] or ())
 

@@ -167,7 +167,7 @@ def count_matching(engine: Engine, request: r.CountMatching) -> int:
 
 
 def get(engine: Engine, request: r.Get | r.GetAsStored) -> GetResult | Columns:
-    """The answer of a get, in Chroma's form or as columns for a table."""
+    """The records of a get, in Chroma's form or as columns for a table."""
     get, ask = (request.get, engine.get_as_stored) if isinstance(request, r.GetAsStored) else (request, engine.get)
     if get.order is not None:
         ask = partial(engine.get, order=get.order)
@@ -183,7 +183,7 @@ def get(engine: Engine, request: r.Get | r.GetAsStored) -> GetResult | Columns:
 
 
 def query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
-    """The answer of a query, or how it is found."""
+    """What a query finds, or how it finds it."""
     query, ask = (request.query, engine.explain) if isinstance(request, r.Explain) else (request, engine.query)
     return ask(
         query.collection_id,

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chroma_nb import _blocking as blocking
 from chroma_nb.operations.requests import Hybrid
-from chroma_nb.paging import Cursor
+from chroma_nb.paging import PAGE, Cursor
 from chroma_nb.results import HybridResult
 from chroma_nb.types import Columns, Ints, Json
 
 if TYPE_CHECKING:
     from chroma_nb.engine.index.words import WordHits, WordIndex
-
-#: Documents of one call.
-_PAGE: Final = 1_000
 
 
 @dataclass
@@ -46,7 +43,7 @@ async def fetched(collection: Any, known: FetchedWords | None) -> FetchedWords:
         return known
     ids: list[str] = []
     documents: list[str | None] = []
-    cursor = Cursor(_PAGE)
+    cursor = Cursor(PAGE)
     for limit, offset in cursor:
         page = await collection.get(limit=limit, offset=offset, include=["documents"])
         cursor.passed(len(page["ids"]))

@@ -23,7 +23,7 @@ from chroma_nb.query.ranking import Knn
 from chroma_nb.query.search import Search
 from chroma_nb.types import LARGEST_FLOAT32, Fields, Json, SparseVector
 
-#: Field of the answer -> the key that selects it.
+#: Field of the result -> the key that selects it.
 FIELDS: Final = {
     "documents": Key.DOCUMENT.name,
     "embeddings": Key.EMBEDDING.name,
@@ -108,7 +108,7 @@ class RankedSearch:
         return found
 
     def _fields(self, rows: Rows, scores: Float32, selected: set[str]) -> Json:
-        """The fields of the answer, in the order of ``rows``."""
+        """The fields of the records found, in the order of ``rows``."""
         keys = selected - {*FIELDS.values()}
         asked = {field for field, key in FIELDS.items() if key in selected} | ({"metadatas"} if keys else set())
         every, inverse = np.unique(rows, return_inverse=True)

@@ -21,14 +21,12 @@ from chroma_nb.facets import Description, Facet, counted, facet
 from chroma_nb.operations import bindings
 from chroma_nb.operations import requests as ops
 from chroma_nb.operations.requests import Request
-from chroma_nb.paging import IDS_PER_CALL, Cursor, slices
+from chroma_nb.paging import IDS_PER_CALL, PAGE, Cursor, slices
 from chroma_nb.query.sampling import sampled
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import Fields
 
 R = TypeVar("R")
-#: Records of one page.
-PAGE: Final = 1_000
 
 
 class AsyncServer(Protocol):
