@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 def reset(engine: Engine, request: r.Reset) -> bool:
+    """Delete everything; True, as Chroma returns."""
     engine.reset()
     return True
 
@@ -34,6 +35,7 @@ def create_tenant(engine: Engine, request: r.CreateTenant) -> None:
 
 
 def get_tenant(engine: Engine, request: r.GetTenant) -> Tenant:
+    """The tenant of this name."""
     return engine.get_tenant(bindings.check_name_is_str(request.name))
 
 
@@ -54,6 +56,7 @@ def delete_database(engine: Engine, request: r.DeleteDatabase) -> None:
 
 
 def list_databases(engine: Engine, request: r.ListDatabases) -> list[Database]:
+    """The databases of a tenant, of which a page may be asked for."""
     return engine.list_databases(
         bindings.check_name_is_str(request.tenant, "tenant"),
         bindings.check_limit(request.limit),
@@ -62,6 +65,7 @@ def list_databases(engine: Engine, request: r.ListDatabases) -> list[Database]:
 
 
 def list_collections(engine: Engine, request: r.ListCollections) -> list[CollectionModel]:
+    """The collections of a database, of which a page may be asked for."""
     return engine.list_collections(
         request.tenant,
         request.database,
@@ -75,6 +79,7 @@ def count_collections(engine: Engine, request: r.CountCollections) -> int:
 
 
 def create_collection(engine: Engine, request: r.CreateCollection) -> CollectionModel:
+    """The collection that was made, or found where that is asked for."""
     return engine.create_collection(
         request.name,
         request.tenant,
@@ -87,10 +92,12 @@ def create_collection(engine: Engine, request: r.CreateCollection) -> Collection
 
 
 def get_collection(engine: Engine, request: r.GetCollection) -> CollectionModel:
+    """The collection of this name."""
     return engine.get_collection(bindings.check_name_is_str(request.name, "name"), request.tenant, request.database)
 
 
 def get_collection_by_id(engine: Engine, request: r.GetCollectionById) -> CollectionModel:
+    """The collection of this id, in its database."""
     return engine.get_collection_by_id(bindings.check_collection_id(request.id), request.tenant, request.database)
 
 
@@ -122,14 +129,17 @@ def upsert(engine: Engine, request: r.Upsert) -> None:
 
 
 def edit(engine: Engine, request: r.Edit) -> Edited:
+    """Deletions, changes and additions in one transaction; how many of each."""
     return engine.edit(request.id, request.edits)
 
 
 def stage(engine: Engine, request: r.Stage) -> None:
+    """Write a piece of a table or file, which counts once it is published."""
     engine.stage(request.session, request.records)
 
 
 def publish(engine: Engine, request: r.Publish) -> Edited:
+    """Let what was staged count; how many records were deleted, changed and added."""
     return engine.publish(request.session, request.edits, update=request.update)
 
 
@@ -149,6 +159,7 @@ def _checked_ids(ids: list[str] | None) -> list[str] | None:
 
 
 def delete(engine: Engine, request: r.Delete) -> int:
+    """How many records were deleted, as Chroma counts them."""
     ids, limit = request.ids, request.limit
     return engine.delete(
         request.collection_id,
@@ -163,6 +174,7 @@ def count(engine: Engine, request: r.Count) -> int:
 
 
 def count_matching(engine: Engine, request: r.CountMatching) -> int:
+    """How many records pass a filter."""
     return engine.count_matching(request.collection_id, None if request.filter is None else request.filter.condition)
 
 
@@ -197,6 +209,7 @@ def query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
 
 
 def query_like(engine: Engine, request: r.QueryLike) -> QueryResult:
+    """The neighbours of some records, away from others."""
     return engine.query_like(
         request.collection_id,
         request.like,
@@ -210,6 +223,7 @@ def query_like(engine: Engine, request: r.QueryLike) -> QueryResult:
 
 
 def facets(engine: Engine, request: r.Facets) -> list[Facet]:
+    """The values under some keys, counted."""
     return engine.facets(
         request.collection_id,
         request.keys,
@@ -219,6 +233,7 @@ def facets(engine: Engine, request: r.Facets) -> list[Facet]:
 
 
 def sample(engine: Engine, request: r.Sample) -> GetResult:
+    """Some records by chance."""
     return engine.sample(
         request.collection_id,
         bindings.check_limit(request.n, "n"),
@@ -229,6 +244,7 @@ def sample(engine: Engine, request: r.Sample) -> GetResult:
 
 
 def hybrid(engine: Engine, request: r.Hybrid) -> HybridResult:
+    """What questions find by meaning and by words: they have texts, vectors or both."""
     texts, vectors = request.query_texts, request.query_embeddings
     if texts is None and vectors is None:
         raise InvalidArgumentError("Expected query_texts, query_embeddings or both, got neither")
@@ -248,6 +264,7 @@ def hybrid(engine: Engine, request: r.Hybrid) -> HybridResult:
 
 
 def search(engine: Engine, request: r.Search) -> SearchResult:
+    """What searches find, which come as they travel."""
     try:
         searches = list(map(Search.sent, request.searches))
     except (TypeError, ValueError) as error:
@@ -256,6 +273,7 @@ def search(engine: Engine, request: r.Search) -> SearchResult:
 
 
 def record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> str:
+    """The model that is noted with a collection: the first that was."""
     noted = engine.settings_of(request.id).get("embedding_model")
     if noted is None:
         engine.update_settings(request.id, {"embedding_model": request.embedding_model})
