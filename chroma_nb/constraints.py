@@ -3,7 +3,7 @@
 The engine checks its own writes by these functions, each write once and before its transaction begins. They need no
 state, and so whoever is about to do much for a write (embed documents, begin a long import) may ask beforehand. What
 they raise are the errors of Chroma's engine and of its bindings. Nothing here changes what it is given. How arguments
-are checked stands in ``operations/validate.py``.
+are checked stands in ``operations/bindings.py``.
 """
 
 from __future__ import annotations

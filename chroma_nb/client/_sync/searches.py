@@ -161,7 +161,7 @@ class Searches(CollectionCommon[Server]):
     def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
         """Run one or several ``Search`` expressions: filter, ranking, groups, page, selection.
 
-        The answer is a dict with one list per search for each field, None where the search did not select it, with
+        The result is a dict with one list per search for each field, None where the search did not select it, with
         ``rows()`` and ``to_df()``. A text in a ``Knn`` is embedded by the collection's function, under a key of sparse
         vectors by that key's. ``read_level`` matters to a distributed server only.
 

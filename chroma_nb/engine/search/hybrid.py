@@ -52,12 +52,12 @@ class HybridSearch:
             else np.empty(len(records.rows))
             for number, records in enumerate(found)
         ]
-        answer = self.snapshot.query_result(
+        result = self.snapshot.query_result(
             [(records.rows, far) for records, far in zip(found, distances, strict=True)], include
         )
-        if answer["distances"] is not None:
-            answer["distances"] = [[None if far != far else far for far in some] for some in answer["distances"]]
-        return HybridResult(answer, **how_found(found, by_words))
+        if result["distances"] is not None:
+            result["distances"] = [[None if far != far else far for far in some] for some in result["distances"]]
+        return HybridResult(result, **how_found(found, by_words))
 
     # --- by meaning -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""What only our server does, asked of another server by Chroma's own calls: page after page, the answer made here.
+"""What only our server does, asked of another server by Chroma's own calls: page after page, the result made here.
 
-The same functions of records make it that any backend's answer agrees with. Records that others write or delete
+The functions of records that make it are those of every backend. Records that others write or delete
 between two pages may be met twice or not at all, as in any reading by pages.
 """
 
