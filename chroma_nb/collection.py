@@ -301,7 +301,7 @@ def sparse_sources(collection: object) -> Mapping[str, str]:
         found: Mapping[str, str] = collection._sparse_functions().sources  # type: ignore[attr-defined]
         return found
     configs = _sparse_configs(collection).items()
-    return {key: str(one.source_key) for key, one in configs if one.source_key and one.embedding_function}
+    return {key: str(index.source_key) for key, index in configs if index.source_key and index.embedding_function}
 
 
 def has_sparse_indexes(collection: object) -> bool:
@@ -321,7 +321,7 @@ def _sparse_configs(collection: object) -> dict[str, Any]:
 
 
 # --- Metadata keys --------------------------------------------------------------------------------------
-def sampled(collection: Collection, count: int) -> list[Metadata | None]:
+def first_metadatas(collection: Collection, count: int) -> list[Metadata | None]:
     """The metadata of the first records."""
     return list(collection.get(limit=count, include=["metadatas"])["metadatas"] or ())
 

@@ -3,7 +3,7 @@
 The engine checks its own writes by these functions, each write once and before its transaction begins. They need no
 state, and so whoever is about to do much for a write (embed documents, begin a long import) may ask beforehand. What
 they raise are the errors of Chroma's engine and of its bindings. Nothing here changes what it is given. How arguments
-are checked stands in ``operations/validate.py``.
+are checked stands in ``operations/bindings.py``.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ def _are_right(vectors: list[SparseVector]) -> bool:
     if set(map(type, chain(indices, values, labels))) != {list}:
         return False
     lengths = list(map(len, indices))
-    if lengths != list(map(len, values)) or list(map(len, labels)) != [len(one.indices) for one in labelled]:
+    if lengths != list(map(len, values)) or list(map(len, labels)) != [len(vector.indices) for vector in labelled]:
         return False
     if not set(map(type, chain.from_iterable(labels))) <= {str}:
         return False
@@ -453,7 +453,7 @@ def check_tenant_name(name: object) -> str:
     return _checked_length(name, "Validation error: name: Validation error: length below 3 characters")
 
 
-def _checked_length(name: Any, too_short: str) -> str:
+def _checked_length(name: object, too_short: str) -> str:
     name = plain(name)
     if type(name) is not str:
         raise refused(TypeError(f"argument 'name': expected str, got {type(name).__name__}"))

@@ -81,7 +81,7 @@ def _float32(values: object) -> Float32:
         return np.asarray(values, dtype=np.float32)
 
 
-def _rows_of_lists(rows: list[list[Any]]) -> Matrix | None:
+def _rows_of_lists(rows: list[list[object]]) -> Matrix | None:
     """Lists of numbers, all of one length, as an array; None when they are something else."""
     if len(set(map(len, rows))) != 1 or not rows[0] or type(rows[0][0]) not in (int, float):
         return None
@@ -152,7 +152,7 @@ def _empty_embedding(position: int) -> str:
 
 
 # --- Vectors of records as a query -------------------------------------------------------------------------------
-def vector_like(vectors: Mapping[str, Any], like: Sequence[str], unlike: Sequence[str]) -> Matrix:
+def vector_like(vectors: Mapping[str, object], like: Sequence[str], unlike: Sequence[str]) -> Matrix:
     """The query for records like some and unlike others, as a matrix of one row; ``vectors`` are those of the records.
 
     It is the mean of ``like``; with ``unlike``, that mean and once more the way to it from the mean of ``unlike``;

@@ -117,16 +117,16 @@ class Description:
         """
         rows = [
             {
-                "key": one.key,
-                "kinds": ", ".join(one.kinds),
-                "records": one.records - one.missing,
-                "distinct": one.distinct,
-                "minimum": one.minimum,
-                "maximum": one.maximum,
-                "most frequent": one.values[0].value if one.values else None,
-                "of these": one.values[0].records if one.values else 0,
+                "key": facet.key,
+                "kinds": ", ".join(facet.kinds),
+                "records": facet.records - facet.missing,
+                "distinct": facet.distinct,
+                "minimum": facet.minimum,
+                "maximum": facet.maximum,
+                "most frequent": facet.values[0].value if facet.values else None,
+                "of these": facet.values[0].records if facet.values else 0,
             }
-            for one in self.keys
+            for facet in self.keys
         ]
         pd = _pandas()
         columns = ["key", "kinds", "records", "distinct", "minimum", "maximum", "most frequent", "of these"]
@@ -170,17 +170,28 @@ class Counted:
 
     def joined(self, other: Counted) -> Counted:
         """The values of both, which no record has in common."""
-        found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
-        for one in (self, other):
-            for kind, (values, counts) in zip(found, (one.ints, one.floats, one.texts, one.truths), strict=True):
+        found = counters()
+        for counted in (self, other):
+            for kind, (values, counts) in zip(
+                found, (counted.ints, counted.floats, counted.texts, counted.truths), strict=True
+            ):
                 found[kind].update(dict(zip(map(_plain, values), counts.tolist(), strict=True)))
         return counted_of({**self.kinds, **other.kinds}, found)
+
+
+#: Type of values -> how many records have each of them.
+Counters: TypeAlias = dict[type, Counter[Any]]
+
+
+def counters() -> Counters:
+    """Counters of single values, of which none is counted yet."""
+    return {kind: Counter() for kind in (int, float, str, bool)}
 
 
 def counted(values: Iterable[object]) -> Counted:
     """The values of some records under one key; None where a record has none."""
     kinds: Counter[str] = Counter()
-    found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
+    found = counters()
     for value in values:
         if value is None or (type(value) is float and not math.isfinite(value)):
             continue
@@ -191,7 +202,7 @@ def counted(values: Iterable[object]) -> Counted:
     return counted_of(dict(kinds), found)
 
 
-def counted_of(kinds: dict[str, int], found: dict[type, Counter[Any]]) -> Counted:
+def counted_of(kinds: dict[str, int], found: Counters) -> Counted:
     """Values by their type, with their counts, as ``Counted``; what is no number of 64 bits is a float, NaN nothing."""
     ints = {value: count for value, count in found[int].items() if -(2**63) <= value < 2**63}
     floats = Counter({value: count for value, count in found[float].items() if math.isfinite(value)})
@@ -225,7 +236,7 @@ def facet(key: str, records: int, found: Counted, limit: int) -> Facet:
     ints, floats = _merged(found.ints, found.floats)
     parts: list[tuple[Any, Int64]] = [ints, floats, found.texts, found.truths]
     ends = [(values[0].item(), values[-1].item()) for values, _ in (ints, floats) if len(values)]
-    minimum, maximum = (min(one for one, _ in ends), max(one for _, one in ends)) if ends else (None, None)
+    minimum, maximum = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else (None, None)
     return Facet(
         key=key,
         records=records,
@@ -269,7 +280,7 @@ def _most_frequent(parts: Sequence[tuple[Any, Int64]], limit: int) -> tuple[Valu
             every_one = len(ties) == len(values)
             first = heapq.nsmallest(limit, values if every_one else map(values.__getitem__, ties.tolist()))
         found += [ValueCount(value, least) for value in first]
-    return tuple(sorted(found, key=lambda one: (-one.records, rank_of(one.value)))[:limit])
+    return tuple(sorted(found, key=lambda count: (-count.records, rank_of(count.value)))[:limit])
 
 
 def _plain(value: Any) -> Value:

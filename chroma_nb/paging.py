@@ -10,6 +10,8 @@ from chroma_nb.types import Columns, Where, WhereDocument
 
 #: Ids of one call: servers and SQLite limit the length of a request.
 IDS_PER_CALL: Final = 5_000
+#: Records of one call, where a reading may stop or be repeated after any.
+PAGE: Final = 1_000
 
 
 class Cursor:

@@ -124,7 +124,7 @@ class StoredMetadatas(Sequence["Json | None"]):
             if orjson.dumps(decoded, *AS_JSON) == b"[%b]" % whole:
                 yield from stored
             else:  # some of it is not shown, or somebody else has written it
-                yield from [None if one is None else orjson.dumps(one, *AS_JSON) for one in decoded]
+                yield from [None if metadata is None else orjson.dumps(metadata, *AS_JSON) for metadata in decoded]
 
     def _pieces(self) -> Iterator[tuple[Sequence[bytes | None], list[Json | None]]]:
         for start in range(0, len(self._stored), _DECODED_AT_ONCE):
@@ -187,12 +187,12 @@ class Records:
 
     def rows(self) -> Iterator[Record]:
         """One record after the other."""
-        vectors: Iterable[Any] = [None] * len(self)
+        vectors: Iterable[object] = [None] * len(self)
         if self.embeddings is not None:
             vectors = self.embeddings if self.has_embedding is None else self._vectors_or_none(self.has_embedding)
         return map(Record, self.ids, vectors, *map(self.column, COLUMNS))
 
-    def _vectors_or_none(self, has: Mask) -> Iterable[Any]:
+    def _vectors_or_none(self, has: Mask) -> Iterable[object]:
         return [row if given else None for row, given in zip(self.matrix, has.tolist(), strict=True)]
 
     # --- What is there ---
@@ -212,12 +212,12 @@ class Records:
 
     def column(self, name: Column) -> Sequence[Any]:
         """A field; where it was not given, a None for each record."""
-        values: Sequence[Any] | None = getattr(self, name)
+        values: Sequence[object] | None = getattr(self, name)
         return [None] * len(self.ids) if values is None else values
 
     def given(self, name: Column) -> list[bool]:
         """Which of the records have something in this field."""
-        values: Sequence[Any] | None = getattr(self, name)
+        values: Sequence[object] | None = getattr(self, name)
         return [False] * len(self.ids) if values is None else [value is not None for value in values]
 
     @property

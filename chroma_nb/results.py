@@ -158,7 +158,7 @@ _ROW_FIELDS = {"documents": "document", "embeddings": "embedding", "metadatas": 
 
 
 class SearchResult(_Result):
-    """The answer of ``search``: a dict with, for each field, one list per search, or None."""
+    """The result of ``search``: a dict with, for each field, one list per search, or None."""
 
     def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
         """The hits of all searches as a pandas DataFrame, one row a hit, metadata keys as columns.

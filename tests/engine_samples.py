@@ -36,6 +36,11 @@ def vectors(n: int, dimension: int = 8, seed: int = 0) -> Matrix:
     return (random.normal(size=(n, dimension)) * random.uniform(0.2, 5, (n, 1))).astype(np.float32)
 
 
+def sparse(of: dict[int, float]) -> SparseVector:
+    """The vector that holds these values, by dimension."""
+    return SparseVector(sorted(of), [of[dimension] for dimension in sorted(of)])
+
+
 def records(
     ids: Sequence[str],
     embeddings: Any = None,

@@ -111,7 +111,7 @@ def test_a_traceback_shows_the_public_name_and_the_ancestry_is_kept(
 
 
 def test_no_error_of_the_package_shows_a_private_name_but_those_nobody_sees() -> None:
-    inside = {"_OddFileError", "_Malformed", "_Refused", "_Damaged", "_NotNowError"}  # caught where they are raised
+    inside = {"_Malformed", "_Refused", "_Damaged", "_NotNowError"}  # caught where they are raised
     assert {kind.__name__ for kind in ALL if kind.__name__.startswith("_")} <= inside
 
 

@@ -2,11 +2,8 @@
 
 ``EmbeddedBackend`` calls the handlers, the client of a server writes calls and reads replies by the routes, the server
 reads calls and writes replies by the same routes, and its OpenAPI document is drawn from them. A new endpoint is its
-request class (``operations/requests.py``), a handler and a row here, and, for an answer of a new form, a row in
-``wire/answers.py``.
-
-Handlers check the values of a request and call the engine they are given; this module loads none. It is long because
-the table and the handlers that its rows name stand in one place.
+request class (``operations/requests.py``), a handler (``handlers.py``) and a row here, and, for an answer of a new
+form, a row in ``wire/answers.py``.
 """
 
 from __future__ import annotations
@@ -14,23 +11,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from chroma_nb import constraints
+from chroma_nb.backends import handlers
 from chroma_nb.backends.wire import answers, fields
 from chroma_nb.backends.wire.answers import Answer
 from chroma_nb.backends.wire.fields import Body, Field, Kind, RecordsBody
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT
-from chroma_nb.embedding_functions.progress import record_bar
-from chroma_nb.errors import InvalidArgumentError, refused
-from chroma_nb.facets import Facet
 from chroma_nb.operations import requests as r
-from chroma_nb.operations import validate
-from chroma_nb.query.search import Search
-from chroma_nb.records import Edited
-from chroma_nb.results import GetResult, HybridResult, QueryResult, SearchResult
-from chroma_nb.types import CollectionModel, Columns, Database, Json, ReadLevel, Tenant, UserIdentity
+from chroma_nb.types import ReadLevel, UserIdentity
 
 if TYPE_CHECKING:
     from chroma_nb.engine.engine import Engine
@@ -85,257 +75,6 @@ class Endpoint:
     route: Route | None = None
 
 
-# --- What the engine does ------------------------------------------------------------------------------------
-def _reset(engine: Engine, request: r.Reset) -> bool:
-    engine.reset()
-    return True
-
-
-def _create_tenant(engine: Engine, request: r.CreateTenant) -> None:
-    engine.create_tenant(request.name)
-
-
-def _get_tenant(engine: Engine, request: r.GetTenant) -> Tenant:
-    return engine.get_tenant(validate.check_name_is_str(request.name))
-
-
-def _create_database(engine: Engine, request: r.CreateDatabase) -> None:
-    engine.create_database(request.name, validate.check_name_is_str(request.tenant, "tenant"))
-
-
-def _get_database(engine: Engine, request: r.GetDatabase) -> Database:
-    return engine.get_database(
-        constraints.check_database_name(request.name), validate.check_name_is_str(request.tenant, "tenant")
-    )
-
-
-def _delete_database(engine: Engine, request: r.DeleteDatabase) -> None:
-    engine.delete_database(
-        validate.check_name_is_str(request.name, "name"), validate.check_name_is_str(request.tenant, "tenant")
-    )
-
-
-def _list_databases(engine: Engine, request: r.ListDatabases) -> list[Database]:
-    return engine.list_databases(
-        validate.check_name_is_str(request.tenant, "tenant"),
-        validate.check_limit(request.limit),
-        validate.check_limit(request.offset, "offset"),
-    )
-
-
-def _list_collections(engine: Engine, request: r.ListCollections) -> list[CollectionModel]:
-    return engine.list_collections(
-        request.tenant,
-        request.database,
-        validate.check_limit(request.limit),
-        validate.check_limit(request.offset, "offset"),
-    )
-
-
-def _count_collections(engine: Engine, request: r.CountCollections) -> int:
-    return engine.count_collections(request.tenant, request.database)
-
-
-def _create_collection(engine: Engine, request: r.CreateCollection) -> CollectionModel:
-    return engine.create_collection(
-        request.name,
-        request.tenant,
-        request.database,
-        request.metadata,
-        request.configuration,
-        request.schema,
-        request.get_or_create,
-    )
-
-
-def _get_collection(engine: Engine, request: r.GetCollection) -> CollectionModel:
-    return engine.get_collection(validate.check_name_is_str(request.name, "name"), request.tenant, request.database)
-
-
-def _get_collection_by_id(engine: Engine, request: r.GetCollectionById) -> CollectionModel:
-    return engine.get_collection_by_id(validate.check_collection_id(request.id), request.tenant, request.database)
-
-
-def _modify_collection(engine: Engine, request: r.ModifyCollection) -> None:
-    engine.modify_collection(
-        request.id,
-        request.tenant,
-        request.database,
-        request.new_name,
-        request.new_metadata,
-        request.new_configuration,
-    )
-
-
-def _delete_collection(engine: Engine, request: r.DeleteCollection) -> None:
-    engine.delete_collection(validate.check_name_is_str(request.name, "name"), request.tenant, request.database)
-
-
-def _add(engine: Engine, request: r.Add) -> None:
-    engine.add(request.collection_id, request.records)
-
-
-def _update(engine: Engine, request: r.Update) -> None:
-    engine.update(request.collection_id, request.records)
-
-
-def _upsert(engine: Engine, request: r.Upsert) -> None:
-    engine.upsert(request.collection_id, request.records)
-
-
-def _edit(engine: Engine, request: r.Edit) -> Edited:
-    return engine.edit(request.id, request.edits)
-
-
-def _stage(engine: Engine, request: r.Stage) -> None:
-    engine.stage(request.session, request.records)
-
-
-def _publish(engine: Engine, request: r.Publish) -> Edited:
-    return engine.publish(request.session, request.edits, update=request.update)
-
-
-def _checked_ids(ids: list[str] | None) -> list[str] | None:
-    """TypeError unless all are str, UnicodeEncodeError for half of a surrogate pair: as Chroma takes them."""
-    if ids is None:
-        return None
-    if type(ids) is not list:
-        ids = validate.check_query_ids(ids)
-    try:
-        "".join(ids or ()).encode()
-    except TypeError:
-        return validate.check_query_ids(ids)
-    except UnicodeEncodeError:
-        constraints.check_unicode(ids or (), "the id")
-    return ids
-
-
-def _delete(engine: Engine, request: r.Delete) -> int:
-    ids, limit = request.ids, request.limit
-    return engine.delete(
-        request.collection_id,
-        _checked_ids(ids),
-        None if request.filter is None else request.filter.condition,
-        None if limit is None else validate.check_limit(limit),
-    )
-
-
-def _count(engine: Engine, request: r.Count) -> int:
-    return engine.count(request.collection_id)
-
-
-def _count_matching(engine: Engine, request: r.CountMatching) -> int:
-    return engine.count_matching(request.collection_id, None if request.filter is None else request.filter.condition)
-
-
-def _get(engine: Engine, request: r.Get | r.GetAsStored) -> GetResult | Columns:
-    """The answer of a get, in Chroma's form or as columns for a table."""
-    get, ask = (request.get, engine.get_as_stored) if isinstance(request, r.GetAsStored) else (request, engine.get)
-    if get.order is not None:
-        ask = partial(engine.get, order=get.order)
-    ids, limit, offset = get.ids, get.limit, get.offset
-    return ask(
-        get.collection_id,
-        _checked_ids(ids),
-        None if get.filter is None else get.filter.condition,
-        None if limit is None else validate.check_limit(limit),
-        None if offset is None else validate.check_limit(offset, "offset"),
-        get.include,
-    )
-
-
-def _query(engine: Engine, request: r.Query | r.Explain) -> QueryResult | Json:
-    """The answer of a query, or how it is found."""
-    query, ask = (request.query, engine.explain) if isinstance(request, r.Explain) else (request, engine.query)
-    return ask(
-        query.collection_id,
-        query.query_embeddings,
-        validate.check_limit(query.n_results, "n_results"),
-        _checked_ids(query.ids),
-        None if query.filter is None else query.filter.condition,
-        query.include,
-        query.max_distance,
-    )
-
-
-def _query_like(engine: Engine, request: r.QueryLike) -> QueryResult:
-    return engine.query_like(
-        request.collection_id,
-        request.like,
-        request.unlike,
-        validate.check_limit(request.n_results, "n_results"),
-        _checked_ids(request.ids),
-        None if request.filter is None else request.filter.condition,
-        request.include,
-        request.max_distance,
-    )
-
-
-def _facets(engine: Engine, request: r.Facets) -> list[Facet]:
-    return engine.facets(
-        request.collection_id,
-        request.keys,
-        None if request.filter is None else request.filter.condition,
-        validate.check_limit(request.limit),
-    )
-
-
-def _sample(engine: Engine, request: r.Sample) -> GetResult:
-    return engine.sample(
-        request.collection_id,
-        validate.check_limit(request.n, "n"),
-        request.seed,
-        None if request.filter is None else request.filter.condition,
-        request.include,
-    )
-
-
-def _hybrid(engine: Engine, request: r.Hybrid) -> HybridResult:
-    texts, vectors = request.query_texts, request.query_embeddings
-    if texts is None and vectors is None:
-        raise InvalidArgumentError("Expected query_texts, query_embeddings or both, got neither")
-    if texts is not None and vectors is not None and len(texts) != len(vectors):
-        raise InvalidArgumentError(
-            f"Expected one query embedding for each query text, got {len(vectors)} for {len(texts)} texts"
-        )
-    return engine.hybrid(
-        request.collection_id,
-        texts,
-        vectors,
-        validate.check_limit(request.n_results, "n_results"),
-        None if request.filter is None else request.filter.condition,
-        request.include,
-        record_bar(None),
-    )
-
-
-def _search(engine: Engine, request: r.Search) -> SearchResult:
-    try:
-        searches = list(map(Search.sent, request.searches))
-    except (TypeError, ValueError) as error:
-        raise refused(InvalidArgumentError(str(error)), 422, "ChromaError") from None
-    return engine.search(request.collection_id, searches)
-
-
-def _record_embedding_model(engine: Engine, request: r.RecordEmbeddingModel) -> str:
-    noted = engine.settings_of(request.id).get("embedding_model")
-    if noted is None:
-        engine.update_settings(request.id, {"embedding_model": request.embedding_model})
-    return str(noted or request.embedding_model)
-
-
-def _in_the_cloud_only(what: str) -> Callable[[Engine, Any], NoReturn]:
-    def refuse(engine: Engine, request: object) -> NoReturn:
-        raise refused(NotImplementedError(what), 501, "ChromaError")
-
-    return refuse
-
-
-_ATTACHED_FUNCTIONS: Final = _in_the_cloud_only(
-    "Attached functions are only supported when connecting to a Chroma server via HttpClient. "
-    "The Rust bindings (embedded mode) do not support attached function operations."
-)
-
 # --- How it travels ------------------------------------------------------------------------------------------
 API_PATH = "/api/v2"
 TENANT = "/tenants/{tenant}"
@@ -386,10 +125,10 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         lambda engine, request: UserIdentity("", DEFAULT_TENANT, [DEFAULT_DATABASE]),
         Route("GET", "/auth/identity", answers.IDENTITY),
     ),
-    r.Reset: Endpoint(_reset, Route("POST", "/reset", answers.TRUTH, repeatable=_never)),
+    r.Reset: Endpoint(handlers.reset, Route("POST", "/reset", answers.TRUTH, repeatable=_never)),
     # Tenants and databases
     r.CreateTenant: Endpoint(
-        _create_tenant,
+        handlers.create_tenant,
         Route(
             "POST",
             "/tenants",
@@ -398,9 +137,9 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
             repeatable=_never,
         ),
     ),
-    r.GetTenant: Endpoint(_get_tenant, Route("GET", TENANT, answers.TENANT, parameters={"tenant": "name"})),
+    r.GetTenant: Endpoint(handlers.get_tenant, Route("GET", TENANT, answers.TENANT, parameters={"tenant": "name"})),
     r.CreateDatabase: Endpoint(
-        _create_database,
+        handlers.create_database,
         Route(
             "POST",
             TENANT + "/databases",
@@ -409,19 +148,25 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
             repeatable=_never,
         ),
     ),
-    r.GetDatabase: Endpoint(_get_database, Route("GET", DATABASE, answers.DATABASE, parameters={"database": "name"})),
+    r.GetDatabase: Endpoint(
+        handlers.get_database, Route("GET", DATABASE, answers.DATABASE, parameters={"database": "name"})
+    ),
     r.DeleteDatabase: Endpoint(
-        _delete_database,
+        handlers.delete_database,
         Route("DELETE", DATABASE, answers.NOTHING, repeatable=_never, parameters={"database": "name"}),
     ),
-    r.ListDatabases: Endpoint(_list_databases, Route("GET", TENANT + "/databases", answers.DATABASES, query=_PAGE)),
+    r.ListDatabases: Endpoint(
+        handlers.list_databases, Route("GET", TENANT + "/databases", answers.DATABASES, query=_PAGE)
+    ),
     # Collections
     r.ListCollections: Endpoint(
-        _list_collections, Route("GET", DATABASE + "/collections", answers.COLLECTIONS, query=_PAGE)
+        handlers.list_collections, Route("GET", DATABASE + "/collections", answers.COLLECTIONS, query=_PAGE)
     ),
-    r.CountCollections: Endpoint(_count_collections, Route("GET", DATABASE + "/collections_count", answers.NUMBER)),
+    r.CountCollections: Endpoint(
+        handlers.count_collections, Route("GET", DATABASE + "/collections_count", answers.NUMBER)
+    ),
     r.CreateCollection: Endpoint(
-        _create_collection,
+        handlers.create_collection,
         Route(
             "POST",
             DATABASE + "/collections",
@@ -436,10 +181,10 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
             repeatable=lambda request: bool(request.get_or_create),
         ),
     ),
-    r.GetCollection: Endpoint(_get_collection, Route("GET", _BY_NAME, answers.COLLECTION)),
-    r.GetCollectionById: Endpoint(_get_collection_by_id, Route("GET", _BY_COLLECTION_ID, answers.COLLECTION)),
+    r.GetCollection: Endpoint(handlers.get_collection, Route("GET", _BY_NAME, answers.COLLECTION)),
+    r.GetCollectionById: Endpoint(handlers.get_collection_by_id, Route("GET", _BY_COLLECTION_ID, answers.COLLECTION)),
     r.ModifyCollection: Endpoint(
-        _modify_collection,
+        handlers.modify_collection,
         Route(
             "PUT",
             DATABASE + "/collections/{id}",
@@ -451,10 +196,12 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
             ),
         ),
     ),
-    r.DeleteCollection: Endpoint(_delete_collection, Route("DELETE", _BY_NAME, answers.NOTHING, repeatable=_never)),
+    r.DeleteCollection: Endpoint(
+        handlers.delete_collection, Route("DELETE", _BY_NAME, answers.NOTHING, repeatable=_never)
+    ),
     # Records
     r.Add: Endpoint(
-        _add,
+        handlers.add,
         Route(
             "POST",
             COLLECTION + "/add",
@@ -464,7 +211,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     r.Update: Endpoint(
-        _update,
+        handlers.update,
         Route(
             "POST",
             COLLECTION + "/update",
@@ -473,7 +220,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     r.Upsert: Endpoint(
-        _upsert,
+        handlers.upsert,
         Route(
             "POST",
             COLLECTION + "/upsert",
@@ -482,7 +229,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     r.Delete: Endpoint(
-        _delete,
+        handlers.delete,
         Route(
             "POST",
             COLLECTION + "/delete",
@@ -491,9 +238,9 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
             repeatable=_names_records,
         ),
     ),
-    r.Count: Endpoint(_count, Route("GET", COLLECTION + "/count", answers.NUMBER, query=Body(_LEVEL))),
+    r.Count: Endpoint(handlers.count, Route("GET", COLLECTION + "/count", answers.NUMBER, query=Body(_LEVEL))),
     r.Get: Endpoint(
-        _get,
+        handlers.get,
         Route(
             "POST",
             COLLECTION + "/get",
@@ -509,7 +256,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     r.Query: Endpoint(
-        _query,
+        handlers.query,
         Route(
             "POST",
             COLLECTION + "/query",
@@ -526,11 +273,11 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     ),
     # What no server of Chroma's has
     r.CountMatching: Endpoint(
-        _count_matching,
+        handlers.count_matching,
         Route("POST", COLLECTION + "/count", answers.NUMBER, Body(*_WHERE), query=Body(_LEVEL), ours=_always),
     ),
     r.Facets: Endpoint(
-        _facets,
+        handlers.facets,
         Route(
             "POST",
             COLLECTION + "/facets",
@@ -548,7 +295,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         Route("GET", COLLECTION + "/description", answers.DESCRIPTION, ours=_always),
     ),
     r.Sample: Endpoint(
-        _sample,
+        handlers.sample,
         Route(
             "POST",
             COLLECTION + "/sample",
@@ -563,7 +310,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     r.QueryLike: Endpoint(
-        _query_like,
+        handlers.query_like,
         Route(
             "POST",
             COLLECTION + "/query_like",
@@ -581,7 +328,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     ),
     # What Chroma has not
     r.Hybrid: Endpoint(
-        _hybrid,
+        handlers.hybrid,
         Route(
             "POST",
             COLLECTION + "/hybrid",
@@ -601,7 +348,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
     ),
     # What Chroma has in its cloud only
     r.Search: Endpoint(
-        _search,
+        handlers.search,
         Route(
             "POST",
             COLLECTION + "/search",
@@ -628,7 +375,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         Route("GET", COLLECTION + "/indexing_status", answers.INDEXING_STATUS),
     ),
     r.AttachFunction: Endpoint(
-        _ATTACHED_FUNCTIONS,
+        handlers.ATTACHED_FUNCTIONS,
         Route(
             "POST",
             COLLECTION + "/functions/attach",
@@ -643,10 +390,10 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     r.GetAttachedFunction: Endpoint(
-        _ATTACHED_FUNCTIONS, Route("GET", COLLECTION + "/functions/{name}", answers.OBJECT)
+        handlers.ATTACHED_FUNCTIONS, Route("GET", COLLECTION + "/functions/{name}", answers.OBJECT)
     ),
     r.DetachFunction: Endpoint(
-        _ATTACHED_FUNCTIONS,
+        handlers.ATTACHED_FUNCTIONS,
         Route(
             "POST",
             COLLECTION + "/attached_functions/{name}/detach",
@@ -656,14 +403,14 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
         ),
     ),
     # What only a local engine can do
-    r.Edit: Endpoint(_edit),
+    r.Edit: Endpoint(handlers.edit),
     r.BeginStaging: Endpoint(lambda engine, request: engine.begin_staging(request.id)),
-    r.Stage: Endpoint(_stage),
-    r.Publish: Endpoint(_publish),
+    r.Stage: Endpoint(handlers.stage),
+    r.Publish: Endpoint(handlers.publish),
     r.AbandonStaging: Endpoint(lambda engine, request: engine.abandon(request.session)),
-    r.RecordEmbeddingModel: Endpoint(_record_embedding_model),
+    r.RecordEmbeddingModel: Endpoint(handlers.record_embedding_model),
     r.Vacuum: Endpoint(lambda engine, request: engine.vacuum()),
     r.Verify: Endpoint(lambda engine, request: engine.verify()),
-    r.GetAsStored: Endpoint(_get),
-    r.Explain: Endpoint(_query),
+    r.GetAsStored: Endpoint(handlers.get),
+    r.Explain: Endpoint(handlers.query),
 }

@@ -47,7 +47,7 @@ from chroma_nb.display.markup import (
     visible,
     words,
 )
-from chroma_nb.types import Columns, Matrix, Metadata
+from chroma_nb.types import Columns, Json, Matrix, Metadata
 
 T = TypeVar("T")
 
@@ -65,9 +65,9 @@ def result_html(result: Columns) -> Html:
     if not isinstance(result.get("ids"), list):
         return block(f"<pre>{escape(dict(result), 2_000)}</pre>")
     if "scores" in result and "word_ranks" not in result:
-        return block(_search_tables(result))
+        return block(_tables_of_hits(result, "Search", ranked=True))
     if result.get("distances") is not None or (result["ids"] and isinstance(result["ids"][0], list)):
-        return block(_query_tables(result))
+        return block(_tables_of_hits(result, "Query"))
     marks = _document_marks(getattr(result, "where_document", None))
     count = len(result["ids"])
     return block(_records_table(counted(count, "record"), result, marks), _more(count))
@@ -78,32 +78,23 @@ def is_result(value: Columns) -> bool:
     return value.keys() >= _RESULT_KEYS or value.keys() >= _SEARCH_KEYS
 
 
-def _query_tables(result: Columns) -> Html:
+def _tables_of_hits(result: Columns, asked: str, *, ranked: bool = False) -> Html:
+    """A table for each query or search, which is called what ``asked`` says; ``ranked``: with a column of ranks."""
     texts: Sequence[str | None] | None = getattr(result, "query_texts", None)
     always = _document_marks(getattr(result, "where_document", None))
     parts = []
-    for query, ids in enumerate(result["ids"]):
-        fields = {name: _of_query(result.get(name), query) for name in _QUERY_FIELDS}
-        text = None if texts is None else texts[query]
-        parts.append(_hits_table(f"Query {query}", text, {"ids": ids, **fields}, always))
+    for place, ids in enumerate(result["ids"]):
+        hits: Json = {name: _of_query(result.get(name), place) for name in _HIT_FIELDS}
+        hits |= {"ids": ids, "ranks": range(1, len(ids) + 1) if ranked else None}
+        parts.append(_hits_table(f"{asked} {place}", None if texts is None else texts[place], hits, always))
     return side_by_side(parts)
 
 
-#: What is shown of a hit of ``query`` or ``hybrid``.
-_QUERY_FIELDS = (
+#: What is shown of a hit of ``query``, ``hybrid`` or ``search``.
+_HIT_FIELDS = (
     *("documents", "metadatas", "uris", "data", "distances"),
     *("scores", "meaning_ranks", "word_ranks", "words"),
 )
-
-
-def _search_tables(result: Columns) -> Html:
-    texts: Sequence[str | None] | None = getattr(result, "query_texts", None)
-    parts = []
-    for search, ids in enumerate(result["ids"]):
-        fields = {name: _of_query(result.get(name), search) for name in ("documents", "metadatas", "scores")}
-        hits = {"ids": ids, "ranks": range(1, len(ids) + 1), **fields}
-        parts.append(_hits_table(f"Search {search}", None if texts is None else texts[search], hits, []))
-    return side_by_side(parts)
 
 
 def _hits_table(about: str, text: str | None, hits: Columns, always: Sequence[Marks]) -> Html:
@@ -302,7 +293,7 @@ def facet_html(facet: Any) -> Html:
 
 
 def _named_ranges(facet: Any) -> list[tuple[str, int]]:
-    return [(f"{plain(one.lower)} to {plain(one.upper)}", one.records) for one in facet.ranges]
+    return [(f"{plain(span.lower)} to {plain(span.upper)}", span.records) for span in facet.ranges]
 
 
 def _counts_table(caption: str, head: str, counts: Sequence[tuple[object, int]]) -> Html:
@@ -351,15 +342,15 @@ def _described(description: Any) -> list[tuple[str, str]]:
 def _key_rows(description: Any) -> list[list[str]]:
     return [
         [
-            one.key,
-            ", ".join(one.kinds),
-            f"{one.records - one.missing:,}",
-            f"{one.distinct:,}",
-            "" if one.minimum is None else plain(one.minimum),
-            "" if one.maximum is None else plain(one.maximum),
-            f"{plain(one.values[0].value)} ({one.values[0].records:,})" if one.values else "",
+            facet.key,
+            ", ".join(facet.kinds),
+            f"{facet.records - facet.missing:,}",
+            f"{facet.distinct:,}",
+            "" if facet.minimum is None else plain(facet.minimum),
+            "" if facet.maximum is None else plain(facet.maximum),
+            f"{plain(facet.values[0].value)} ({facet.values[0].records:,})" if facet.values else "",
         ]
-        for one in description.keys
+        for facet in description.keys
     ]
 
 

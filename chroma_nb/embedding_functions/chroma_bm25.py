@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any, ClassVar, Final, TypedDict
+from typing import ClassVar, Final, TypedDict
 
 import numpy as np
 
@@ -130,7 +130,7 @@ class ChromaBm25EmbeddingFunction(ConfiguredSparse[Documents]):
             raise ValueError(f"Config validation failed for schema '{NAME}': {wrong}")
 
     @classmethod
-    def _wrong(cls, config: Any) -> str | None:
+    def _wrong(cls, config: object) -> str | None:
         """What is wrong with a configuration, in the words of Chroma's check."""
         if not isinstance(config, dict):
             return f"{config!r:.200} is not of type 'object'"

@@ -1,4 +1,4 @@
-"""The arrays of the engine, each named by what its numbers are."""
+"""The arrays of the engine, each named by what its numbers are; and where numbers are found in one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from chroma_nb.types import Float32, Float64, Ints, Mask
+from chroma_nb.types import Array, Float32, Float64, Ints, Mask
 
-__all__ = ["EMPTY", "Float32", "Float64", "Ints", "Mask", "Positions", "Rows", "Slots"]
+__all__ = ["EMPTY", "Float32", "Float64", "Ints", "Mask", "Positions", "Rows", "Slots", "found_in"]
 
 #: Where records stand among those in memory, in get() order: see ``memory/collection.py``.
 Rows: TypeAlias = Ints
@@ -19,3 +19,16 @@ Positions: TypeAlias = Ints
 
 #: No rows, no slots, no positions.
 EMPTY: Ints = np.empty(0, np.int64)
+
+
+def found_in(ascending: Array, wanted: Array) -> tuple[Ints, Ints]:
+    """Which of ``wanted`` are in an ascending array, and where.
+
+    >>> [found.tolist() for found in found_in(np.array([2, 5, 7]), np.array([7, 1, 2]))]
+    [[0, 2], [2, 0]]
+    """
+    if not len(ascending):
+        return EMPTY, EMPTY
+    at = np.searchsorted(ascending, wanted)
+    there = np.flatnonzero(ascending[np.minimum(at, len(ascending) - 1)] == wanted)
+    return there, at[there]

@@ -1,14 +1,13 @@
 """The engine: one database, in a directory or in memory; one method per operation.
 
-The decisions are elsewhere: who may run when in ``transactions/running.py``, in which order a write happens in
-``transactions/writing.py``, what a filter means in ``filters/``, how a query is run in ``search/``. Which
-directories are open in this process stands in ``opening.py``, calls in the middle of a call in ``nested.py``.
+Those that read a collection are in ``reader.py``. The decisions are elsewhere: who may run when in
+``transactions/running.py``, in which order a write happens in ``transactions/writing.py``. Which directories are
+open in this process stands in ``opening.py``, calls in the middle of a call in ``nested.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,19 +24,11 @@ from chroma_nb.constraints import (
     check_records,
     check_tenant_name,
 )
-from chroma_nb.embeddings import vector_like
-from chroma_nb.engine.filters.ordering import ordered
 from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.locks import is_network_mount
-from chroma_nb.engine.memory import part
 from chroma_nb.engine.memory.collection import CollectionInMemory, Delta
-from chroma_nb.engine.memory.part import Part
-from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.engine.search import facets
-from chroma_nb.engine.search.executor import Search
-from chroma_nb.engine.search.hybrid import HybridSearch
+from chroma_nb.engine.reader import Reader
 from chroma_nb.engine.search.index_builder import IndexBuilder
-from chroma_nb.engine.search.ranked import FIELDS, RankedSearch, selected_keys
 from chroma_nb.engine.storage import catalog, directory, migrations, pending, sqlite
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import Room
@@ -50,18 +41,13 @@ from chroma_nb.engine.transactions.running import GETTING, Transactions
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import ChromaError, _DamagedError, _MissingError
-from chroma_nb.facets import Description, Facet
 from chroma_nb.query.conditions import Where
-from chroma_nb.query.ordering import Order
-from chroma_nb.query.sampling import sampled
-from chroma_nb.query.search import Search as AskedSearch
 from chroma_nb.records import Edited, Edits, Records
-from chroma_nb.results import GetResult, HybridResult, IndexingStatus, QueryResult, SearchResult
-from chroma_nb.tables.bars import Bar
-from chroma_nb.types import CollectionMetadata, CollectionModel, Columns, Database, Json, Matrix, Tenant
+from chroma_nb.results import IndexingStatus
+from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Json, Tenant
 
 
-class Engine:
+class Engine(Reader):
     """One database. Safe to use from several threads.
 
     >>> engine = Engine(None)
@@ -105,7 +91,7 @@ class Engine:
             path, durability, connections, stores, room, loaded=self._loaded, written=self._written
         )
         self.maintenance = Maintenance(self.transactions, lambda: self.builder, cache)
-        self.builder = IndexBuilder(self.build_indexes, self._cache)
+        self.builder = IndexBuilder(self.maintenance.build_indexes, self._cache)
 
     def _prepare(self, mapped: bool) -> None:
         transactions = self.transactions
@@ -153,7 +139,7 @@ class Engine:
         """
         self.transactions.stores.after_fork()
         self.transactions.memories = {}
-        self.builder = IndexBuilder(self.build_indexes, self._cache)
+        self.builder = IndexBuilder(self.maintenance.build_indexes, self._cache)
         return [] if self.transactions.closed else self.transactions.connections.after_fork()
 
     # --- tenants and databases ---------------------------------------------------------------------------
@@ -437,186 +423,6 @@ class Engine:
         self.transactions.write_collection(collection_id, operation, context="", deletes=True)
         return matched
 
-    def count(self, collection_id: UUID) -> int:
-        """How many records a collection has."""
-        return self.transactions.read(partial(catalog.known_collection, ident=str(collection_id))).record_count
-
-    def count_matching(self, collection_id: UUID, filter: Where | None) -> int:
-        """How many records pass the filter."""
-        if filter is None:
-            return self.count(collection_id)
-
-        def operation(snapshot: Snapshot) -> int:
-            return len(select(snapshot, None, filter, None))
-
-        return self.transactions.read_collection(collection_id, operation)
-
-    def get(
-        self,
-        collection_id: UUID,
-        ids: Sequence[str] | None,
-        filter: Where | None,
-        limit: int | None,
-        offset: int | None,
-        include: Sequence[str],
-        order: Order | None = None,
-    ) -> GetResult:
-        """Records in get() order, by first insertion, or in another, within which ``limit`` and ``offset`` count."""
-
-        def operation(snapshot: Snapshot) -> GetResult:
-            if order is None:
-                return snapshot.get_result(select(snapshot, ids, filter, limit, offset or 0), include)
-            rows = ordered(snapshot, select(snapshot, ids, filter, None), order)[offset or 0 :]
-            return snapshot.get_result_of(rows[:limit], include)
-
-        few = _part(ids, filter, limit, offset or 0) if order is None else None
-        return self.transactions.read_collection(collection_id, operation, part=few)
-
-    def facets(self, collection_id: UUID, keys: Sequence[str], filter: Where | None, limit: int) -> list[Facet]:
-        """What the records that pass the filter have under each of these keys."""
-
-        def operation(snapshot: Snapshot) -> list[Facet]:
-            rows = None if filter is None else select(snapshot, None, filter, None)
-            return facets.facets(snapshot, keys, rows, limit)
-
-        return self.transactions.read_collection(collection_id, operation)
-
-    def describe(self, collection_id: UUID) -> Description:
-        """What is in a collection."""
-        return self.transactions.read_collection(collection_id, facets.describe)
-
-    def sample(
-        self, collection_id: UUID, n: int, seed: int | None, filter: Where | None, include: Sequence[str]
-    ) -> GetResult:
-        """``n`` of the records that pass the filter, by chance, in get() order."""
-
-        def operation(snapshot: Snapshot) -> GetResult:
-            rows = select(snapshot, None, filter, None)
-            return snapshot.get_result(rows[sampled(len(rows), n, seed)], include)
-
-        return self.transactions.read_collection(collection_id, operation)
-
-    def get_as_stored(
-        self,
-        collection_id: UUID,
-        ids: Sequence[str] | None,
-        filter: Where | None,
-        limit: int | None,
-        offset: int | None,
-        include: Sequence[str],
-    ) -> Columns:
-        """As ``get``, for tables: see ``Snapshot.columns_as_stored``."""
-
-        def operation(snapshot: Snapshot) -> Columns:
-            return snapshot.columns_as_stored(select(snapshot, ids, filter, limit, offset or 0), include)
-
-        return self.transactions.read_collection(collection_id, operation, part=_part(ids, filter, limit, offset or 0))
-
-    def query(
-        self,
-        collection_id: UUID,
-        query_embeddings: Matrix,
-        n_results: int,
-        ids: Sequence[str] | None,
-        filter: Where | None,
-        include: Sequence[str],
-        max_distance: float | None = None,
-    ) -> QueryResult:
-        """The nearest records to each query vector, nearest first, none farther than ``max_distance``."""
-
-        def operation(snapshot: Snapshot) -> QueryResult:
-            found = Search(snapshot).neighbours(query_embeddings, n_results, ids, filter, max_distance)
-            result = snapshot.query_result(found, include)
-            self.builder.consider(snapshot.row, snapshot.memory)
-            return result
-
-        return self.transactions.read_collection(collection_id, operation, GETTING)
-
-    def query_like(
-        self,
-        collection_id: UUID,
-        like: Sequence[str],
-        unlike: Sequence[str],
-        n_results: int,
-        ids: Sequence[str] | None,
-        filter: Where | None,
-        include: Sequence[str],
-        max_distance: float | None = None,
-    ) -> QueryResult:
-        """The records nearest to some, away from others, none of which is in the result; see ``vector_like``."""
-        named = dict.fromkeys([*like, *unlike])
-
-        def operation(snapshot: Snapshot) -> QueryResult:
-            query = vector_like(snapshot.vectors_of(named), like, unlike)
-            found = Search(snapshot).neighbours(query, n_results + len(named), ids, filter, max_distance)
-            result = snapshot.query_result(found, include).without(named, n_results)
-            self.builder.consider(snapshot.row, snapshot.memory)
-            return result
-
-        return self.transactions.read_collection(collection_id, operation, GETTING)
-
-    def hybrid(
-        self,
-        collection_id: UUID,
-        texts: Sequence[str] | None,
-        vectors: Matrix | None,
-        n_results: int,
-        filter: Where | None,
-        include: Sequence[str],
-        bar: Bar | None = None,
-    ) -> HybridResult:
-        """What each question finds by its text's words, by its vector, or by both; ``bar`` shows progress."""
-
-        def operation(snapshot: Snapshot) -> HybridResult:
-            result = HybridSearch(snapshot, filter, bar).result(texts, vectors, n_results, include)
-            self.builder.consider(snapshot.row, snapshot.memory)
-            self.builder.consider_words(snapshot.row, snapshot.memory)
-            return result
-
-        return self.transactions.read_collection(collection_id, operation, GETTING)
-
-    def search(self, collection_id: UUID, searches: Sequence[AskedSearch]) -> SearchResult:
-        """What each of the searches finds, all of them in one snapshot."""
-
-        def operation(snapshot: Snapshot) -> SearchResult:
-            ranked = [RankedSearch(snapshot, search) for search in searches]
-            for one in ranked:  # all of them first: the whole call fails
-                one.check()
-            pages = [one.page() for one in ranked]
-            self.builder.consider(snapshot.row, snapshot.memory)
-            fields = {name: [page[name] for page in pages] for name in ("ids", *FIELDS)}
-            return SearchResult(fields, select=list(map(selected_keys, searches)))
-
-        return self.transactions.read_collection(collection_id, operation, GETTING)
-
-    def explain(
-        self,
-        collection_id: UUID,
-        query_embeddings: Matrix,
-        n_results: int,
-        ids: Sequence[str] | None,
-        filter: Where | None,
-        include: Sequence[str],
-        max_distance: float | None = None,
-    ) -> Json:
-        """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
-        started = time.perf_counter()
-
-        def operation(snapshot: Snapshot) -> Json:
-            loaded = time.perf_counter()
-            search = Search(snapshot)
-            found = search.neighbours(query_embeddings, n_results, ids, filter, max_distance)
-            result = snapshot.query_result(found, include)
-            return {
-                **search.steps,
-                "index": snapshot.memory.index_state,
-                "open_ms": (loaded - started) * 1e3,
-                "total_ms": (time.perf_counter() - started) * 1e3,
-                "results": [len(found) for found in result["ids"]],
-            }
-
-        return self.transactions.read_collection(collection_id, operation, GETTING)
-
     # --- maintenance: see Maintenance ---------------------------------------------------------------------------
 
     def vacuum(self) -> Json:
@@ -630,10 +436,6 @@ class Engine:
     def verify(self) -> list[str]:
         """Check everything stored; returns what is wrong, one sentence each."""
         return self.maintenance.verify()
-
-    def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
-        """Make what a collection lacks and should have: its file of rows, its codes, its graph."""
-        self.maintenance.build_indexes(collection_id, cancelled)
 
     def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
         """Load the collection's graph from its cache file, or build it; True when one is in place."""
@@ -656,14 +458,3 @@ def _journal_in_wal(connection: Connection) -> None:
 def _journal_in_file(connection: Connection) -> None:
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=DELETE")
-
-
-def _part(
-    ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int
-) -> Callable[[Connection, CollectionRow], Part | None] | None:
-    """What reads just the records that a call asks for; None where all have to be looked at."""
-    if filter is not None:
-        return None
-    if ids is not None:
-        return partial(part.of_ids, ids=ids, limit=limit, offset=offset)
-    return None if limit is None else partial(part.of_page, limit=limit, offset=offset)

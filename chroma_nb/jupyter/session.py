@@ -18,10 +18,10 @@ from chroma_nb.collection import (
     Client,
     Collection,
     collection_names,
+    first_metadatas,
     is_client,
     is_collection,
     opened,
-    sampled,
     values_by_key,
 )
 from chroma_nb.jupyter.command_line import suggestion
@@ -195,7 +195,7 @@ class Session:
 
 def metadata_keys(collection: Collection) -> Mapping[str, list[object]]:
     """The metadata keys of the first records in alphabetical order, each with its distinct values there."""
-    found = values_by_key(sampled(collection, _SAMPLE))
+    found = values_by_key(first_metadatas(collection, _SAMPLE))
     return {key: _distinct(found[key]) for key in sorted(found)}
 
 

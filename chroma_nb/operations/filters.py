@@ -45,7 +45,7 @@ def validate_where(where: Where) -> None:
 
 def check_plain_where(where: object) -> None:
     """``validate_where`` of plain values."""
-    pending: list[tuple[Any, int]] = [(where, 1)]
+    pending: list[tuple[object, int]] = [(where, 1)]
     while pending:
         term, level = pending.pop()
         if level > MAX_DEPTH:
@@ -58,7 +58,7 @@ def check_plain_where(where: object) -> None:
             _check_condition(key, value)
 
 
-def _where_entry(where: object) -> tuple[str, Any]:
+def _where_entry(where: object) -> tuple[str, object]:
     if not isinstance(where, dict):
         raise advised(ValueError(f"Expected where to be a dict, got {shown(where)}"), filter_advice.for_filter(where))
     if len(where) != 1:
@@ -82,7 +82,7 @@ def _where_entry(where: object) -> tuple[str, Any]:
     return key, value
 
 
-def _junction_terms(value: Any, what: str, expressions: str) -> list[Any]:
+def _junction_terms(value: object, what: str, expressions: str) -> list[object]:
     """The terms of $and or $or; ``what`` and ``expressions`` are Chroma's words for the filter."""
     if not isinstance(value, list):
         raise advised(
@@ -173,7 +173,7 @@ def validate_where_document(where_document: WhereDocument) -> None:
 
 def check_plain_where_document(where_document: object) -> None:
     """``validate_where_document`` of plain values."""
-    pending: list[tuple[Any, int]] = [(where_document, 1)]
+    pending: list[tuple[object, int]] = [(where_document, 1)]
     while pending:
         term, level = pending.pop()
         if level > MAX_DEPTH:
@@ -194,7 +194,7 @@ def check_plain_where_document(where_document: object) -> None:
             raise ValueError(f"Expected where document operand value for operator {operator} to be a non-empty str")
 
 
-def _where_document_entry(where_document: object) -> tuple[str, Any]:
+def _where_document_entry(where_document: object) -> tuple[str, object]:
     if not isinstance(where_document, dict):
         raise advised(
             ValueError(f"Expected where document to be a dictionary, got {shown(where_document)}"),
@@ -217,7 +217,7 @@ def _where_document_entry(where_document: object) -> tuple[str, Any]:
     return operator, operand
 
 
-def checked_filter(where: Any, where_document: Any) -> Filter:
+def checked_filter(where: object, where_document: object) -> Filter:
     """The filter of a call that has one, read and checked; raises what Chroma's Python side does.
 
     One pass over what nobody refuses. Only for the rest all of Chroma's checks are run, which know the class and the

@@ -1,7 +1,7 @@
 """The Chroma API as data: every operation is a frozen dataclass, every backend handles them.
 
 ``Request[R]`` says what the type of the result is: ``Backend.handle(request: Request[R]) -> R``.
-Requests hold values that are checked and embedded already (``prepare.py``). Nothing here does I/O.
+Requests hold values that are checked and embedded already (``prepare.py``, ``asking.py``). Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Request(Generic[R]):
 
 
 class Given:
-    """A request whose values come as a caller gave them: they are made plain. (Others are made by ``prepare.py``.)"""
+    """A request whose values come as a caller gave them: they are made plain. (Others are made so before.)"""
 
     def __post_init__(self) -> None:
         """Make the values plain."""

@@ -17,7 +17,7 @@ from chroma_nb.schema import EMBEDDING_KEY
 from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Json, ReadLevel
 
 
-def written_search(search: Any) -> Json:
+def written_search(search: object) -> Json:
     """A search as JSON; TypeError for what is none."""
     if isinstance(search, Mapping):
         return cast(Json, plain_tree(dict(search)))
@@ -61,7 +61,7 @@ def _too_deep() -> ValueError:
     return ValueError("Expected a search that can be sent, got one that is nested too deeply")
 
 
-def as_json(value: Any, levels: int = DEEPEST) -> Any:
+def as_json(value: object, levels: int = DEEPEST) -> Any:
     """A part of a search as it travels, so that it means the same to an engine in this process and to a server.
 
     Numpy's numbers become Python's, whole numbers of more than 64 bits floats. ValueError for NaN and infinity, for

@@ -86,7 +86,7 @@ class SparseFunctions:
         made: list[Fields | None] = [None] * len(documents or ()) if metadatas is None else list(metadatas)
         unchanged = True
         for key, source in self.sources.items():
-            texts = documents if source == DOCUMENT_KEY else [(one or {}).get(source) for one in made]
+            texts = documents if source == DOCUMENT_KEY else [(metadata or {}).get(source) for metadata in made]
             rows = [
                 row for row, text in enumerate(texts or ()) if isinstance(text, str) and key not in (made[row] or ())
             ]

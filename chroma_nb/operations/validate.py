@@ -1,21 +1,16 @@
-"""What arguments may be: Chroma's validators with their sentences, and what its engine refuses.
+"""What arguments may be: Chroma's validators with their sentences.
 
-First come the checks of Chroma's Python side (ValueError, TypeError), public under their Chroma names;
-``prepare.py`` adds the call's name to what they say. Then what the calls of the engine take (the errors of Chroma's
-bindings): the embedded backend asks that, so a server gets it too. What may be stored is the engine's to check, see
-``constraints.py``. Nothing here changes what it is given. What to do about what is refused stands in ``advice.py``
-and goes along as a note.
+The checks of Chroma's Python side (ValueError, TypeError), public under their Chroma names; ``arguments.py`` adds the
+call's name to what they say. What the calls of its engine take is in ``bindings.py``, what may be in arguments that are
+ours in ``additions.py``. Nothing here changes what it is given. What to do about what is refused stands in
+``advice.py`` and goes along as a note.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, KeysView, ValuesView
 from itertools import chain
-from numbers import Real
-from operator import index
-from typing import Any, Final, TypedDict, TypeGuard, cast, overload
-from uuid import UUID
+from typing import Any, Final, TypedDict, TypeGuard, cast
 
 import numpy as np
 
@@ -23,10 +18,7 @@ from chroma_nb import advice
 from chroma_nb.advice import advised
 from chroma_nb.constraints import DOCUMENT_KEY, occurring_twice, repeated
 from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
-from chroma_nb.errors import InvalidArgumentError, refused
 from chroma_nb.plain import PLAIN, maybe_cast_one_to_many, plain, plain_list, plain_tree, shown
-from chroma_nb.query.conditions import Key, name_of
-from chroma_nb.query.ordering import FIELDS, Order
 from chroma_nb.types import (
     SPARSE_VECTOR_TYPE_VALUE,
     TYPE_KEY,
@@ -442,129 +434,3 @@ def validate_n_results(n_results: int) -> int:
     if (n_results if type(n_results) is int else plain(n_results)) <= 0:
         raise TypeError(f"Number of requested results {shown(n_results)}, cannot be negative, or zero.")
     return n_results
-
-
-def validate_order(order_by: object, descending: object) -> Order:
-    """The order; ValueError unless by a metadata key, "#id" or "#document".
-
-    >>> validate_order("year", True)
-    Order(key='year', descending=True)
-    """
-    key = name_of(order_by) if isinstance(order_by, Key) else plain(order_by)
-    if type(key) is not str or not key or (key.startswith("#") and key not in FIELDS):
-        raise ValueError(f"Expected order_by to be a metadata key, '#id' or '#document', got {shown(key, show=repr)}")
-    if type(descending) is not bool:
-        raise ValueError(f"Expected descending to be True or False, got {shown(descending, show=repr)}")
-    return Order(key, descending)
-
-
-def validate_key(given: object) -> str:
-    """The name of a metadata key; ValueError unless it is one."""
-    key = name_of(given) if isinstance(given, Key) else plain(given)
-    if type(key) is not str or not key or key[0] in "#$":
-        raise ValueError(f"Expected the name of a metadata key, got {shown(key, show=repr)}")
-    return key
-
-
-def validate_natural(number: object, name: str) -> int:
-    """A number of things; ValueError unless an integer from 0 to 2**32 - 1."""
-    value = _integer(number)
-    if value is None or not 0 <= value <= _UINT32_MAX:
-        raise ValueError(f"Expected {name} to be an integer of 0 or more, got {shown(number, show=repr)}")
-    return value
-
-
-def validate_seed(seed: object) -> int:
-    """ValueError unless an integer of 64 bits."""
-    value = _integer(seed)
-    if value is None or not -(2**63) <= value < 2**63:
-        raise ValueError(f"Expected seed to be an integer of 64 bits, got {shown(seed, show=repr)}")
-    return value
-
-
-def _integer(number: object) -> int | None:
-    if isinstance(number, bool):
-        return None
-    try:
-        return int(index(plain(number)))
-    except (AttributeError, TypeError):
-        return None
-
-
-def validate_max_distance(max_distance: object, space: str) -> float:
-    """ValueError unless a finite number, and one that a distance of the space can be.
-
-    >>> validate_max_distance(1, "l2")
-    1.0
-    """
-    kind = type(max_distance)
-    if not isinstance(max_distance, Real) or kind is bool:
-        raise ValueError(f"Expected max_distance to be a number, got {shown(max_distance)} ({kind.__name__})")
-    farthest = float(max_distance)
-    if not math.isfinite(farthest):
-        raise ValueError(f"Expected max_distance to be a finite number, got {farthest}; leave it out to ask for all")
-    if farthest < 0 and space != "ip":
-        raise ValueError(
-            f"Expected max_distance to be 0 or more, got {farthest}: no distance of the space {space!r} is negative"
-        )
-    return farthest
-
-
-# --- What the engine's calls take ---------------------------------------------------------------------------------
-_UINT32_MAX: Final = 2**32 - 1
-
-
-def check_name_is_str(name: object, argument: str = "name") -> str:
-    """The name under which something is looked up; TypeError unless a str."""
-    name = plain(name)
-    if type(name) is not str:
-        raise refused(TypeError(f"argument '{argument}': expected str, got {type(name).__name__}"))
-    return name
-
-
-def check_collection_id(id: object) -> UUID:
-    """The id; InvalidArgumentError unless a UUID or the text of one."""
-    if isinstance(id, UUID):
-        return id
-    try:
-        return UUID(plain(id))
-    except (ValueError, TypeError, AttributeError):
-        raise InvalidArgumentError(
-            "Validation error: collection_id: Invalid collection ID format, expected UUID"
-        ) from None
-
-
-@overload
-def check_limit(limit: int, argument: str = "limit") -> int: ...
-@overload
-def check_limit(limit: int | None, argument: str = "limit") -> int | None: ...
-def check_limit(limit: object, argument: str = "limit") -> int | None:
-    """A limit, an offset or a number of results; TypeError unless an integer, OverflowError unless from 0 to 2**32 - 1.
-
-    >>> check_limit(10)
-    10
-    """
-    if limit is None or (type(limit) is int and 0 <= limit <= _UINT32_MAX):
-        return limit
-    try:
-        value: int = int(index(plain(limit)))
-    except (AttributeError, TypeError):
-        raise refused(
-            TypeError(f"argument '{argument}': '{type(limit).__name__}' object cannot be interpreted as an integer")
-        ) from None
-    if not 0 <= value <= _UINT32_MAX:
-        raise refused(OverflowError("out of range integral type conversion attempted"))
-    return value
-
-
-def check_query_ids(ids: Any) -> list[str] | None:
-    """The ids a query is limited to; TypeError unless all are str. They may repeat, and be unknown."""
-    if ids is None:
-        return None
-    if isinstance(ids, str):
-        raise refused(TypeError("argument 'ids': Can't extract `str` to `Vec`\nWrite a list: [id]."))
-    checked: list[str] = plain_list(list(ids))
-    foreign = set(map(type, checked)) - {str}
-    if foreign:
-        raise refused(TypeError(f"argument 'ids': expected str, got {foreign.pop().__name__}"))
-    return checked

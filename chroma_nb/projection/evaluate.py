@@ -163,7 +163,7 @@ def _of_collection(name: str, collection: Collection, way: str, k: int, where: W
     return find
 
 
-def _of_function(name: str, function: Any, k: int) -> _Find:
+def _of_function(name: str, function: object, k: int) -> _Find:
     if not callable(function):
         raise TypeError(f"expected a collection, a function or a run as {name!r}, got {cells.short(function)}")
     if inspect.iscoroutinefunction(function):
@@ -181,7 +181,7 @@ def _of_function(name: str, function: Any, k: int) -> _Find:
     return find
 
 
-def _checked(name: str, text: str, ids: Any) -> list[str]:
+def _checked(name: str, text: str, ids: object) -> list[str]:
     """The ids that a function found: texts that differ, since one found twice would count twice."""
     several: list[Any] = list(ids) if isinstance(ids, Iterable) and not isinstance(ids, str) else [None]
     if not all(isinstance(id_, str) for id_ in several):
@@ -208,8 +208,8 @@ def _named(collections: object) -> dict[str, object]:
     if isinstance(collections, Mapping):
         named = dict(collections)
     else:
-        one = isinstance(collections, str) or not isinstance(collections, Sequence)
-        several: Sequence[Any] = [collections] if one else collections  # type: ignore[assignment]
+        is_single = isinstance(collections, str) or not isinstance(collections, Sequence)
+        several: Sequence[Any] = [collections] if is_single else collections  # type: ignore[assignment]
         for source in several:
             if not _is_collection(source):
                 hint = 'give a function or a run a name: {"mine": search}'

@@ -52,11 +52,11 @@ class Evaluation(DrawnFrame):
         ``rank_before`` and ``rank_after`` are the places of the first expected id (missing where it was not found),
         ``difference`` is nDCG after less nDCG before. Nothing is asked again.
         """
-        one, other = self._of(before), self._of(after)
-        columns = {"query": one["query"]}
+        earlier, later = self._of(before), self._of(after)
+        columns = {"query": earlier["query"]}
         for measure in ("rank", "ndcg"):
-            columns |= {f"{measure}_before": one[measure], f"{measure}_after": other[measure]}
-        table = pd.DataFrame({**columns, "difference": other["ndcg"] - one["ndcg"]})
+            columns |= {f"{measure}_before": earlier[measure], f"{measure}_after": later[measure]}
+        table = pd.DataFrame({**columns, "difference": later["ndcg"] - earlier["ndcg"]})
         return table.sort_values("difference", ascending=False, kind="stable", ignore_index=True)
 
     def run(self, collection: object) -> pd.DataFrame:

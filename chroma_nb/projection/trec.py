@@ -67,7 +67,11 @@ def read_qrels(path: File, queries: Mapping[str, str] | File) -> pandas.DataFram
     if not judged:
         raise ValueError(f"expected judgements in {os.fspath(path)}, got none")
     pd = require("pandas", feature="a DataFrame")
-    columns = {"query_id": list(judged), "query": [texts[one] for one in judged], "expected": list(judged.values())}
+    columns = {
+        "query_id": list(judged),
+        "query": [texts[query_id] for query_id in judged],
+        "expected": list(judged.values()),
+    }
     table: pandas.DataFrame = pd.DataFrame(columns)
     return table
 

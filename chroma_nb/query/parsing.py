@@ -188,7 +188,7 @@ class _Parser:
             wrong = next(text for text in texts if not are_unicode([text]))
             self._refuse(f"{_brief(wrong)} holds half of a surrogate pair, which is no Unicode")
 
-    def _operand(self, row: Operator, given: object) -> tuple[Any, Any]:
+    def _operand(self, row: Operator, given: object) -> tuple[Any, object]:
         """The operand within the ranges of Chroma's engine, and as it was written, in plain values."""
         if row.many:
             return self._operands(row, given)
@@ -199,7 +199,7 @@ class _Parser:
             self._check_unicode([value])
         return self._in_range(value), value
 
-    def _operands(self, row: Operator, given: Any) -> tuple[list[Any], list[Any]]:
+    def _operands(self, row: Operator, given: Any) -> tuple[list[object], list[object]]:
         if not self._is_list(given) or not given:
             self._refuse(f"{row.name} takes a non-empty list, got {_brief(given)}")
         self._count(len(given))

@@ -69,7 +69,7 @@ def _optional_source_key(name: str, value: object) -> str | None:
     return key
 
 
-_Check: TypeAlias = Callable[[str, Any], Any]
+_Check: TypeAlias = Callable[[str, object], object]
 _INT: Final[dict[str, _Check]] = dict.fromkeys(
     (
         "ef_construction",

@@ -34,7 +34,7 @@ def to_frame(
     columns: Sequence[str] | None = None,
     query_texts: Sequence[str | None] | None = None,
 ) -> pandas.DataFrame:
-    """What ``get``, ``query`` or ``search`` answered as a table: one row a record, or one row a hit.
+    """What ``get``, ``query`` or ``search`` returned as a table: one row a record, or one row a hit.
 
     A get has ``id``, ``document``, ``uri``, the metadata keys in alphabetical order, and
     ``embedding`` when it was included; a query puts ``query`` (from 0), ``query_text`` where known,
@@ -114,7 +114,7 @@ def _flatten(result: Columns) -> Json:
         lists = result.get(name)
         if lists is not None and (not lists or any(many is not None for many in lists)):
             pairs = zip(lists, counts, strict=True)
-            flat[name] = [one for many, count in pairs for one in ([None] * count if many is None else many)]
+            flat[name] = [value for many, count in pairs for value in ([None] * count if many is None else many)]
     return flat
 
 

@@ -126,13 +126,13 @@ def _metadata_change(new: Metadata, old: Metadata, keep_keys: bool, made: Collec
     return change or None
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(new: Any, old: Any) -> bool:
     """Equal and of one type: 1, 1.0 and True are three values. Of a sparse vector float32 is kept."""
-    if isinstance(one, SparseVector) and isinstance(other, SparseVector):
-        return _as_kept(one) == _as_kept(other)
-    if type(one) is not type(other) or one != other:
+    if isinstance(new, SparseVector) and isinstance(old, SparseVector):
+        return _as_kept(new) == _as_kept(old)
+    if type(new) is not type(old) or new != old:
         return False
-    return not isinstance(one, list) or type(one[0]) is type(other[0])
+    return not isinstance(new, list) or type(new[0]) is type(old[0])
 
 
 def _as_kept(vector: SparseVector) -> tuple[object, ...]:
@@ -194,10 +194,10 @@ def laid_over(
 
     metadatas = []
     changes = zip(new.metadatas or [None] * len(old), new.given("documents"), strict=True)
-    for one, (change, document) in zip(old.metadatas or (), changes, strict=True):
+    for metadata, (change, document) in zip(old.metadatas or (), changes, strict=True):
         other = change or {}
         again = {key for key, source in (made or {}).items() if (document and source == _DOCUMENT) or source in other}
-        kept = {key: value for key, value in (one or {}).items() if key not in again}
+        kept = {key: value for key, value in (metadata or {}).items() if key not in again}
         merged = {key: value for key, value in {**kept, **other}.items() if value is not None}
         metadatas.append(merged or None)
     vectors = old.embeddings

@@ -169,7 +169,7 @@ class UnicodeTokenizer:
                 parts = [part.span() for part in _character().finditer(folded, first, last)]
                 pairs = [(before[0], after[1]) for before, after in pairwise(parts)] or parts
                 pairs += [part for part in parts if len(parts) > 1 and _IS_HAN.match(folded, part[0])]
-                yield from ((start + one, start + other, folded[one:other]) for one, other in pairs)
+                yield from ((start + begin, start + end, folded[begin:end]) for begin, end in pairs)
 
     def term(self, word: str) -> str:
         """The word itself; of an English one, where that is asked for, its stem, or "" for a stop word."""

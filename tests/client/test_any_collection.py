@@ -155,7 +155,7 @@ def test_records_by_id_come_in_parts(birds: Any) -> None:
 
 
 def test_metadata_keys_come_from_the_first_records(birds: Any) -> None:
-    metadatas = module.sampled(birds, 3)
+    metadatas = module.first_metadatas(birds, 3)
     assert [metadata or None for metadata in metadatas] == [{"g": 1}, None, {"g": 2, "h": "x"}]
     assert module.values_by_key(metadatas) == {"g": [1, 2], "h": ["x"]}
 

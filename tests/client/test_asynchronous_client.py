@@ -23,7 +23,7 @@ from chroma_nb.dataframe_calls import read, run_async, sync, write
 from chroma_nb.embedding_functions.base import EmbeddingFunction
 from chroma_nb.errors import NotFoundError
 from chroma_nb.interchange import arrow, json_lines, parquet
-from chroma_nb.operations import prepare
+from chroma_nb.operations import asking, prepare
 from chroma_nb.operations.requests import R, Request
 from chroma_nb.records import Records
 from chroma_nb.tables import batches, frames, rows
@@ -131,9 +131,9 @@ NUMBERED = BIRDS[["embedding"]]
         (lambda birds, path: birds.upsert_df(BIRDS), [(rows, "from_frame"), (writing, "only_uris")]),
         (lambda birds, path: birds.update_df(NUMBERED), [(writing, "plan_sync"), (writing, "_others")]),
         (lambda birds, path: birds.sync(BIRDS), [(syncing, "plan_sync"), (syncing, "new_without_content")]),
-        (lambda birds, path: birds.to_df(), [(frames, "to_frame"), (prepare, "get")]),
+        (lambda birds, path: birds.to_df(), [(frames, "to_frame"), (asking, "get")]),
         (lambda birds, path: birds.to_df(columns=["id", "g"]), [(reading, "values_by_key")]),
-        (lambda birds, path: birds.get(), [(prepare, "get")]),
+        (lambda birds, path: birds.get(), [(asking, "get")]),
         (lambda birds, path: birds.delete(ids=["crow"]), [(prepare, "delete")]),
         (lambda birds, path: birds.to_jsonl(path), [(json_lines, "JsonLinesFile"), (Records, "of_result")]),
         (lambda birds, path: birds.from_jsonl(path), [(json_lines, "_records"), (json_lines, "_next")]),

@@ -5,36 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from birds import DOCUMENTS, VECTORS, made
 
 import chroma_nb
 from chroma_nb.errors import InvalidArgumentError, NotFoundError
 
 pytestmark = pytest.mark.parametrize("client", ["memory", "disk", "http", "async"], indirect=True)
 
-DOCUMENTS = {
-    "wren": "the wren is a small brown bird of the hedges",
-    "crow": "the crow is a large black bird with a loud voice",
-    "heron": "herons wait for fish by the water",
-    "shark": "the shark is a large fish of the sea",
-    "none": None,
-}
-VECTORS = {"wren": [1.0, 0.0], "crow": [0.9, 0.1], "heron": [0.5, 0.5], "shark": [0.0, 1.0], "none": [0.95, 0.0]}
-
 
 @pytest.fixture
 def birds(client: Any) -> Any:
     return made(client)
-
-
-def made(client: Any) -> Any:
-    collection = client.create_collection("birds", embedding_function=None)
-    collection.add(
-        ids=list(DOCUMENTS),
-        embeddings=list(VECTORS.values()),
-        documents=list(DOCUMENTS.values()),
-        metadatas=[{"n": n} for n in range(len(DOCUMENTS))],
-    )
-    return collection
 
 
 def rrf(*ranks: int | None) -> float:

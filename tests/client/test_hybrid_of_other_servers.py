@@ -7,30 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from birds import made
 
 import chroma_nb
 from chroma_nb.client._sync import fetched_words
 
-DOCUMENTS = {
-    "wren": "the wren is a small brown bird of the hedges",
-    "crow": "the crow is a large black bird with a loud voice",
-    "heron": "herons wait for fish by the water",
-    "shark": "the shark is a large fish of the sea",
-    "none": None,
-}
-VECTORS = {"wren": [1.0, 0.0], "crow": [0.9, 0.1], "heron": [0.5, 0.5], "shark": [0.0, 1.0], "none": [0.95, 0.0]}
 QUESTION = {"query_texts": ["large FISHES?", "wren", "zzz"], "query_embeddings": [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]}
-
-
-def made(client: Any) -> Any:
-    collection = client.create_collection("birds", embedding_function=None)
-    collection.add(
-        ids=list(DOCUMENTS),
-        embeddings=list(VECTORS.values()),
-        documents=list(DOCUMENTS.values()),
-        metadatas=[{"n": n} for n in range(len(DOCUMENTS))],
-    )
-    return collection
 
 
 @pytest.fixture
@@ -86,7 +68,7 @@ def test_with_fetch_it_finds_what_our_engine_finds(there: Any, here: Any, argume
 def test_documents_are_read_in_pages_once_and_again_when_their_number_changes(
     there: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetched_words, "_PAGE", 2)
+    monkeypatch.setattr(fetched_words, "PAGE", 2)
     reads: list[Any] = []
     get = type(there).get
     monkeypatch.setattr(

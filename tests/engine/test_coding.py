@@ -220,6 +220,6 @@ def test_codes_are_made_where_the_file_of_rows_cannot_be(tmp_path: Path, monkeyp
     monkeypatch.setattr(engine.maintenance, "build_codes", lambda collection, cancelled: built.append(collection))
     collection = create(engine)
     engine.add(collection, numbered(0, 3))
-    engine.build_indexes(collection, lambda: False)
+    engine.maintenance.build_indexes(collection, lambda: False)
     assert set(built) == {collection}
     engine.close()

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engine_samples import sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chroma_nb.engine.index.postings import SparseRows
 from chroma_nb.engine.memory import sparse_indexes
 from chroma_nb.engine.memory.sparse_indexes import SparseIndexes
-from chroma_nb.types import SparseVector
 
 EVERY = np.arange(5)
 
@@ -20,10 +20,6 @@ EVERY = np.arange(5)
 vectors = st.none() | st.dictionaries(st.integers(0, 4), st.sampled_from((0.5, 1.0, 2.0)), max_size=3)
 #: Row -> what it holds from then on.
 changes = st.dictionaries(st.integers(0, 7), vectors, max_size=5)
-
-
-def sparse(of: dict[int, float]) -> SparseVector:
-    return SparseVector(sorted(of), [of[dimension] for dimension in sorted(of)])
 
 
 def everything(indexes: SparseIndexes) -> dict[int, dict[int, float]]:

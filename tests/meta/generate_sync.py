@@ -25,6 +25,8 @@ FILES = {
     "client/_async/fetched_words.py": "client/_sync/fetched_words.py",
     "client/_async/files.py": "client/_sync/files.py",
     "client/_async/frames.py": "client/_sync/frames.py",
+    "client/_async/overview.py": "client/_sync/overview.py",
+    "client/_async/searches.py": "client/_sync/searches.py",
     "client/_async/server.py": "client/_sync/server.py",
     "tables/_async/__init__.py": "tables/_sync/__init__.py",
     "tables/_async/buffer.py": "tables/_sync/buffer.py",

@@ -10,7 +10,7 @@ import pyarrow
 import pytest
 
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
-from chroma_nb.operations import prepare
+from chroma_nb.operations import asking, prepare
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.query.ranking import Knn, Val
 from chroma_nb.query.search import Search
@@ -101,8 +101,8 @@ def test_a_column_of_a_table_and_anything_like_it_is_the_list_it_stands_for(colu
     records = prepare.upsert(context(), column(["a", "b"]), vectors, metadatas, uris=column(["u", "v"])).records
     np.testing.assert_array_equal(records.embeddings, [[1, 1], [0, 0]])
     assert (records.metadatas, records.uris) == ([{"k": 1}, None], ["u", "v"])
-    assert len(prepare.query(context(function), query_texts=column(["x", "y"])).query_embeddings) == 2
-    assert prepare.get(context(), column(["a"])).ids == prepare.delete(context(), column(["a"])).ids == ["a"]
+    assert len(asking.query(context(function), query_texts=column(["x", "y"])).query_embeddings) == 2
+    assert asking.get(context(), column(["a"])).ids == prepare.delete(context(), column(["a"])).ids == ["a"]
 
 
 def test_a_hole_in_a_column_is_named() -> None:
@@ -118,13 +118,13 @@ def test_vectors_given_are_not_embedded_again() -> None:
 
 def test_queries_are_embedded_as_queries() -> None:
     function = Lengths()
-    request = prepare.query(context(function), query_texts="xx")
+    request = asking.query(context(function), query_texts="xx")
     np.testing.assert_array_equal(request.query_embeddings, [[2, 1]])
     assert function.asked == [("query", ["xx"])]
 
 
 def test_vectors_given_to_a_query_win_over_its_texts() -> None:
-    request = prepare.query(context(), query_embeddings=[[1, 2]], query_texts=["a"])
+    request = asking.query(context(), query_embeddings=[[1, 2]], query_texts=["a"])
     np.testing.assert_array_equal(request.query_embeddings, [[1, 2]])
 
 
@@ -169,13 +169,13 @@ def test_an_update_of_metadata_or_uris_needs_no_vector() -> None:
         (prepare.upsert, {"ids": ["a"], "uris": ["x"]}, ValueError,
          "Exactly one of images, documents must be provided in upsert."),
         (prepare.update, {"ids": []}, ValueError, "Non-empty lists are required for ['ids'] in update."),
-        (prepare.query, {}, ValueError,
+        (asking.query, {}, ValueError,
          "At least one of one of embeddings, documents, images, uris must be provided in query."),
-        (prepare.query, {"query_embeddings": [[1]], "n_results": 0}, TypeError,
+        (asking.query, {"query_embeddings": [[1]], "n_results": 0}, TypeError,
          "Number of requested results 0, cannot be negative, or zero. in query."),
-        (prepare.get, {"include": ["distances"]}, ValueError,
+        (asking.get, {"include": ["distances"]}, ValueError,
          "Include item cannot be one of distances, got distances in get."),
-        (prepare.get, {"include": ["data"]}, ValueError,
+        (asking.get, {"include": ["data"]}, ValueError,
          "You must set a data loader on the collection if loading from URIs. in get."),
         (prepare.delete, {}, ValueError,
          "At least one of ids, where, or where_document must be provided in delete."),
@@ -213,14 +213,14 @@ def test_an_error_of_the_embedding_function_is_left_as_it_is() -> None:
 def test_nothing_is_embedded_when_another_argument_is_wrong() -> None:
     function = Lengths()
     with pytest.raises(ValueError, match="Expected where to be a dict"):
-        prepare.query(context(function), query_texts="x", where="wrong")
+        asking.query(context(function), query_texts="x", where="wrong")
     assert function.asked == []
 
 
-@pytest.mark.parametrize("call", [prepare.get, prepare.query])
+@pytest.mark.parametrize("call", [asking.get, asking.query])
 def test_asking_for_data_asks_the_backend_for_uris(call: Any) -> None:
     include = ["data", "documents"]
-    arguments = {"query_embeddings": [[1]]} if call is prepare.query else {}
+    arguments = {"query_embeddings": [[1]]} if call is asking.query else {}
     request = call(context(loader=lambda uris: []), include=include, **arguments)
     assert {"documents", "uris"} <= set(request.include)
     assert "data" not in request.include
@@ -228,11 +228,11 @@ def test_asking_for_data_asks_the_backend_for_uris(call: Any) -> None:
 
 
 def test_what_is_asked_stands_in_the_request() -> None:
-    got = prepare.get(context(), "a", {"k": 1}, 5, 2, {"$contains": "x"}, ["uris"])
+    got = asking.get(context(), "a", {"k": 1}, 5, 2, {"$contains": "x"}, ["uris"])
     assert (got.ids, got.where, got.limit, got.offset, got.where_document, got.include) == (
         ["a"], {"k": 1}, 5, 2, {"$contains": "x"}, ("uris",)
     )  # fmt: skip
-    asked = prepare.query(context(), [1, 2], ids="a", n_results=3, where={"k": 1})
+    asked = asking.query(context(), [1, 2], ids="a", n_results=3, where={"k": 1})
     assert (asked.ids, asked.n_results, asked.where, asked.include) == (
         ["a"], 3, {"k": 1}, ("metadatas", "documents", "distances")
     )  # fmt: skip
@@ -241,7 +241,7 @@ def test_what_is_asked_stands_in_the_request() -> None:
 
 
 def test_a_query_may_be_limited_to_no_ids() -> None:
-    assert prepare.query(context(), [1, 2], ids=[]).ids == []
+    assert asking.query(context(), [1, 2], ids=[]).ids == []
 
 
 # --- Collections ---
@@ -287,18 +287,18 @@ def test_modifying_to_another_embedding_function_is_refused() -> None:
 # --- Search ---
 def test_texts_to_rank_by_are_embedded_wherever_they_stand() -> None:
     search = Search().rank((Knn(query="xx") * 2).max(Val(1))).limit(3)
-    (sent,) = prepare.search(context(Lengths()), search).searches
+    (sent,) = asking.search(context(Lengths()), search).searches
     assert sent["rank"]["$max"][0]["$mul"][0] == {"$knn": {"query": [2.0, 1.0], "key": "#embedding", "limit": 16}}
     assert sent["limit"] == {"offset": 0, "limit": 3}
 
 
 def test_a_search_may_be_one_or_many_objects_or_dicts() -> None:
     one = Search()
-    assert len(prepare.search(context(), one).searches) == 1
-    assert prepare.search(context(), [one, one.to_dict()]).searches[1] == one.to_dict()
-    assert prepare.search(context(), []).searches == ()
+    assert len(asking.search(context(), one).searches) == 1
+    assert asking.search(context(), [one, one.to_dict()]).searches[1] == one.to_dict()
+    assert asking.search(context(), []).searches == ()
 
 
 def test_a_text_for_another_key_cannot_be_embedded() -> None:
     with pytest.raises(ValueError, match="Cannot embed string query for key 'sparse'"):
-        prepare.search(context(Lengths()), Search().rank(Knn(query="x", key="sparse")))
+        asking.search(context(Lengths()), Search().rank(Knn(query="x", key="sparse")))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chroma_nb.operations import prepare
+from chroma_nb.operations import asking, prepare
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.sparse import SparseFunctions
 from chroma_nb.query.conditions import K
@@ -109,7 +109,7 @@ def test_a_function_is_built_once() -> None:
     for_call, before = context(sp=index("#document")), Letters.built
     for _ in range(3):
         prepare.add(for_call, ["a"], ONE, None, ["doc"])
-        prepare.search(for_call, Search().rank(Knn("doc", key="sp")))
+        asking.search(for_call, Search().rank(Knn("doc", key="sp")))
     assert Letters.built == before + 1
 
 
@@ -158,7 +158,7 @@ def test_a_function_must_return_a_sparse_vector_for_each_text(made: Any, message
     with pytest.raises(ValueError, match=message):
         prepare.add(for_call, ["a"], ONE, None, ["doc"])
     with pytest.raises(ValueError, match=message):
-        prepare.search(for_call, Search().rank(Knn("doc", key="sp")))
+        asking.search(for_call, Search().rank(Knn("doc", key="sp")))
 
 
 # --- Queries ---------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_a_function_must_return_a_sparse_vector_for_each_text(made: Any, message
 def test_a_text_to_search_a_sparse_key_by_is_embedded_by_that_keys_function(key: Any, source: Any) -> None:
     for_call = context(sp=index(source))
     rank = Rrf([Knn("xyx", key=key, return_rank=True), Knn([1.0, 2.0], return_rank=True)])
-    (sent,) = prepare.search(for_call, Search().rank(rank)).searches
+    (sent,) = asking.search(for_call, Search().rank(rank)).searches
     left = sent["rank"]["$mul"][1]["$sum"][0]["$div"]["right"]["$sum"][1]["$knn"]
     assert left == {"query": letters("xyx").to_dict(), "key": "sp", "limit": 16, "return_rank": True}
     assert for_call.sparse().function("sp").asked == [("query", ["xyx"])]
@@ -185,17 +185,17 @@ def test_a_text_to_search_a_sparse_key_by_is_embedded_by_that_keys_function(key:
 def test_a_text_for_a_key_without_function_is_refused_in_chromas_words(key: str, reason: str) -> None:
     for_call = context(bare=index("#document", None), off=index("#document", enabled=False))
     with pytest.raises(ValueError, match=f"^Cannot embed string query for key '{key}': {reason}"):
-        prepare.search(for_call, Search().rank(Knn("text", key=key)))
+        asking.search(for_call, Search().rank(Knn("text", key=key)))
 
 
 def test_a_read_level_may_be_given_by_its_name() -> None:
-    assert prepare.search(context(), Search(), "index_only").read_level is ReadLevel.INDEX_ONLY
+    assert asking.search(context(), Search(), "index_only").read_level is ReadLevel.INDEX_ONLY
     with pytest.raises(ValueError, match=r"Expected read_level to be one of 'index_and_wal', .*got 'soon'"):
-        prepare.search(context(), Search(), "soon")
+        asking.search(context(), Search(), "soon")
 
 
 def test_the_texts_that_a_search_asks_by_are_kept_for_its_display_each_once() -> None:
     hybrid = Knn("red cat", key="sp") + Knn("red cat", key="other") * Knn("dog", key="sp")
     for_call = context(sp=index(), other=index())
-    prepare.search(for_call, [Search().rank(hybrid), Search().rank(Knn([1.0, 2.0])), Search()])
+    asking.search(for_call, [Search().rank(hybrid), Search().rank(Knn([1.0, 2.0])), Search()])
     assert for_call.texts == ["red cat / dog", None, None]

@@ -10,6 +10,7 @@ import pytest
 from chroma_nb import constraints
 from chroma_nb import embeddings as e
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError
+from chroma_nb.operations import bindings
 from chroma_nb.operations import filters as f
 from chroma_nb.operations import validate as v
 from chroma_nb.records import Records
@@ -88,12 +89,12 @@ OUT_OF_RANGE = "out of range integral type conversion attempted"
         (constraints.check_collection_name, "1.2.3.4", InvalidArgumentError,
          "Validation error: name: Expected a name that is not a valid ip address. Got 1.2.3.4"),
         (constraints.check_database_name, "ab", InvalidArgumentError, "database name must be at least 3 characters"),
-        (v.check_limit, -1, OverflowError, OUT_OF_RANGE),
-        (v.check_limit, 2**32, OverflowError, OUT_OF_RANGE),
-        (v.check_limit, "1", TypeError, "argument 'limit': 'str' object cannot be interpreted as an integer"),
-        (v.check_limit, 2**40, OverflowError, OUT_OF_RANGE),
-        (v.check_query_ids, [5], TypeError, "argument 'ids': expected str, got int"),
-        (v.check_collection_id, "x", InvalidArgumentError,
+        (bindings.check_limit, -1, OverflowError, OUT_OF_RANGE),
+        (bindings.check_limit, 2**32, OverflowError, OUT_OF_RANGE),
+        (bindings.check_limit, "1", TypeError, "argument 'limit': 'str' object cannot be interpreted as an integer"),
+        (bindings.check_limit, 2**40, OverflowError, OUT_OF_RANGE),
+        (bindings.check_query_ids, [5], TypeError, "argument 'ids': expected str, got int"),
+        (bindings.check_collection_id, "x", InvalidArgumentError,
          "Validation error: collection_id: Invalid collection ID format, expected UUID"),
         (constraints.check_collection_metadata, {}, InvalidArgumentError,
          "Validation error: metadata: Metadata cannot be empty"),
@@ -250,13 +251,13 @@ def test_none_in_the_metadata_of_a_collection_leaves_the_key_out_of_an_update() 
 
 @pytest.mark.parametrize("limit", [0, 2**32 - 1, True, np.int64(1)])
 def test_limits_from_0_to_32_bits(limit: Any) -> None:
-    assert v.check_limit(limit) == int(limit)
-    assert type(v.check_limit(limit)) is int
+    assert bindings.check_limit(limit) == int(limit)
+    assert type(bindings.check_limit(limit)) is int
 
 
 def test_an_id_may_be_a_uuid_or_its_text() -> None:
     one = uuid.uuid4()
-    assert v.check_collection_id(str(one)) == v.check_collection_id(one) == one
+    assert bindings.check_collection_id(str(one)) == bindings.check_collection_id(one) == one
 
 
 # --- Fields together ---

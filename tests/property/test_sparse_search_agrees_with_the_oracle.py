@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine_samples import PLACE, quick_directory
+from engine_samples import PLACE, quick_directory, sparse
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -47,10 +47,6 @@ KEYS = {"plain": False, "words": True}
 EVERY_DIMENSION = {0: 1.0, 1: 0.5, 2: 0.25, 3: 0.125, 70_000: 2.0, 2**32 - 1: 3.0}
 
 Row = tuple[tuple[float, ...], dict[str, Any]]
-
-
-def sparse(of: dict[int, float]) -> SparseVector:
-    return SparseVector(sorted(of), [of[dimension] for dimension in sorted(of)])
 
 
 def stored(metadata: dict[str, Any] | None) -> dict[str, Any] | None:

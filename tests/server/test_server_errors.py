@@ -22,8 +22,8 @@ from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.engine import engine
 from chroma_nb.errors import refused
 from chroma_nb.interchange import chroma_sqlite
+from chroma_nb.operations import bindings
 from chroma_nb.operations import requests as ops
-from chroma_nb.operations import validate
 from chroma_nb.server import app, auth
 
 D = "/api/v2/tenants/default_tenant/databases/default_database"
@@ -105,11 +105,11 @@ def moved(function: Any) -> Any:
 WIDE = 10**400
 #: check, what it is given
 CHECKS: list[tuple[Any, tuple[Any, ...]]] = [
-    (validate.check_limit, ("ten",)),
-    (validate.check_limit, (-1,)),
-    (validate.check_query_ids, ("a",)),
-    (validate.check_query_ids, ([1],)),
-    (validate.check_name_is_str, (5,)),
+    (bindings.check_limit, ("ten",)),
+    (bindings.check_limit, (-1,)),
+    (bindings.check_query_ids, ("a",)),
+    (bindings.check_query_ids, ([1],)),
+    (bindings.check_name_is_str, (5,)),
     (constraints.check_tenant_name, (5,)),
     (constraints.check_database_name, (5,)),
     (constraints.check_collection_name, (5,)),

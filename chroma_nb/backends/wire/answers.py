@@ -151,8 +151,8 @@ def _written_facet(facet: Facet) -> Json:
 
 
 def _read_facet(answer: Fields) -> Facet:
-    counts = {name: tuple(ValueCount(*one) for one in answer[name]) for name in ("values", "dates")}
-    return Facet(**{**answer, **counts, "ranges": tuple(Range(*one) for one in answer["ranges"])})
+    counts = {name: tuple(ValueCount(*counted) for counted in answer[name]) for name in ("values", "dates")}
+    return Facet(**{**answer, **counts, "ranges": tuple(Range(*bounds) for bounds in answer["ranges"])})
 
 
 def _written_description(description: Description) -> Json:

@@ -19,9 +19,8 @@ from chroma_nb.embedding_functions.base import AnyDataLoader, AnyEmbeddingFuncti
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.registry import register_embedding_function
 from chroma_nb.errors import _MissingError
-from chroma_nb.operations import prepare, requests
+from chroma_nb.operations import bindings, prepare, requests
 from chroma_nb.operations.async_protocols import AsyncClientAPI
-from chroma_nb.operations.validate import check_collection_id
 from chroma_nb.plain import plain
 from chroma_nb.schema import Schema
 from chroma_nb.types import CollectionMetadata, CollectionModel, Json, UserIdentity
@@ -272,7 +271,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         Collection(name=birds)
         """
         model = await self._server.get_collection(name, self.tenant, self.database)
-        if id is not None and model.id != check_collection_id(id):
+        if id is not None and model.id != bindings.check_collection_id(id):
             raise _MissingError(f"Collection [{name}] with id [{id}] does not exist")
         return self._existing(model, embedding_function, data_loader)
 

@@ -11,20 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chroma_nb.operations.requests import Hybrid
-from chroma_nb.paging import Cursor
+from chroma_nb.paging import PAGE, Cursor
 from chroma_nb.results import HybridResult
 from chroma_nb.types import Columns, Ints, Json
 
 if TYPE_CHECKING:
     from chroma_nb.engine.index.words import WordHits, WordIndex
-
-#: Documents of one call.
-_PAGE: Final = 1_000
 
 
 @dataclass
@@ -48,7 +45,7 @@ def fetched(collection: Any, known: FetchedWords | None) -> FetchedWords:
         return known
     ids: list[str] = []
     documents: list[str | None] = []
-    cursor = Cursor(_PAGE)
+    cursor = Cursor(PAGE)
     for limit, offset in cursor:
         page = collection.get(limit=limit, offset=offset, include=["documents"])
         cursor.passed(len(page["ids"]))
@@ -76,8 +73,8 @@ def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -> Hybr
         found = collection.query(
             query_embeddings=request.query_embeddings, n_results=depth, include=["distances"], **filters
         )
-        nearest = [dict(zip(*one, strict=True)) for one in zip(found["ids"], found["distances"], strict=True)]
-    for ident in (ident for one in nearest for ident in one):  # records that came after the documents were read
+        nearest = [dict(zip(*nearby, strict=True)) for nearby in zip(found["ids"], found["distances"], strict=True)]
+    for ident in (ident for nearby in nearest for ident in nearby):  # records that came after the documents were read
         if ident not in row_of:
             row_of[ident] = len(ids)
             ids.append(ident)
@@ -87,9 +84,9 @@ def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -> Hybr
         allowed = np.array(sorted(row_of[ident] for ident in passed if ident in row_of), np.int64)
     by_words = _by_words(request, words, depth, allowed, len(nearest))
     nearest = nearest or [{} for _ in by_words]
-    rows_of_each = [np.array([row_of[ident] for ident in one], np.int64) for one in nearest]
+    rows_of_each = [np.array([row_of[ident] for ident in nearby], np.int64) for nearby in nearest]
     fused = [Fused.of(rows, hits.rows, request.n_results) for rows, hits in zip(rows_of_each, by_words, strict=True)]
-    hits = [[ids[row] for row in one.rows.tolist()] for one in fused]
+    hits = [[ids[row] for row in records.rows.tolist()] for records in fused]
     if request.query_embeddings is not None and "distances" in request.include:
         for number, (some, distances) in enumerate(zip(hits, nearest, strict=True)):
             _measure(collection, request.query_embeddings[number], some, distances)
@@ -99,7 +96,7 @@ def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -> Hybr
     return HybridResult(_columns(request, hits, nearest, got), **how_found(fused, by_words))
 
 
-def _measure(collection: Any, vector: Any, ids: list[str], distances: dict[str, float]) -> None:
+def _measure(collection: Any, vector: object, ids: list[str], distances: dict[str, float]) -> None:
     """Add the distances of those that words alone found."""
     others = [ident for ident in ids if ident not in distances]
     if others:

@@ -124,7 +124,7 @@ class _OfIds(_OfKey):
     def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
         if rows.ids is None:
             return _OfKey.narrow(self, candidates, rows)
-        found = rows.ids([one for one in self.wanted if isinstance(one, str)]) - rows.start
+        found = rows.ids([ident for ident in self.wanted if isinstance(ident, str)]) - rows.start
         mask = np.zeros(len(candidates), np.bool_)
         mask[found[(found >= 0) & (found < len(mask))]] = True
         return candidates & ~mask if self.negative else candidates & mask

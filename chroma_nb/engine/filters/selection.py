@@ -23,8 +23,8 @@ def select(
 
     Raises InvalidArgumentError for a filter on what the collection's schema leaves out of its indexes.
     """
-    if filter is not None:
-        check_indexed(snapshot, filter)
+    if filter is not None and (unindexed := snapshot.row.unindexed) is not None:
+        unindexed.refuse(filter)
     if not snapshot.memory.whole:  # no others were read
         return snapshot.memory.live_rows()
     end = None if limit is None else offset + limit
@@ -44,12 +44,6 @@ def allowed(snapshot: Snapshot, filter: Where | None) -> Ints:
     if filter is None:
         return memory.live_rows()
     return np.flatnonzero(evaluate(filter, snapshot.columns, snapshot.documents, memory.alive, ids=memory.rows_of))
-
-
-def check_indexed(snapshot: Snapshot, filter: Where) -> None:
-    """InvalidArgumentError for a filter on what the collection's schema leaves out of its indexes."""
-    if (unindexed := snapshot.row.unindexed) is not None:
-        unindexed.refuse(filter)
 
 
 def _matching(snapshot: Snapshot, filter: Where, among: Ints | None) -> Mask:

@@ -11,7 +11,6 @@ import hashlib
 import math
 import os
 import secrets
-import stat
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ import orjson
 from chroma_nb.engine import locks
 from chroma_nb.engine.arrays import Ints, Mask, Slots
 from chroma_nb.engine.index.hnsw import Fingerprints, GraphParameters, Hashes, HnswIndex, breadth, links
+from chroma_nb.engine.storage.cache_files import OddFileError, demand, open_regular, unlink
 from chroma_nb.engine.storage.vectors import sync_directory
 from chroma_nb.types import Array, Json
 
@@ -36,10 +36,6 @@ _OURS: Final = ("*.hnsw", "*.part", "*.json")
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
 
 Facts = Json
-
-
-class _OddFileError(Exception):
-    """The file is not what we would have written."""
 
 
 def save(index: HnswIndex, directory: Path, collection_id: str, generation: int, seq: int, covers: int) -> None:
@@ -71,8 +67,8 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
             _write_sidecar(draft, facts)
             draft.rename(sidecar)
         sync_directory(directory)
-    except (OSError, RuntimeError, _OddFileError) as error:
-        _unlink(*unfinished)
+    except (OSError, RuntimeError, OddFileError) as error:
+        unlink(*unfinished)
         warnings.warn(
             f"the search index was not saved in {directory} ({error}); it will be rebuilt when it is needed again",
             RuntimeWarning,
@@ -103,8 +99,8 @@ def load(
     for _, path, facts in sorted(fitting, key=lambda entry: entry[0], reverse=True):
         try:
             return _restore(path.with_suffix(".hnsw"), facts, parameters, dimension)
-        except (_OddFileError, OSError, RuntimeError):
-            _unlink(path, path.with_suffix(".hnsw"))
+        except (OddFileError, OSError, RuntimeError):
+            unlink(path, path.with_suffix(".hnsw"))
     return None
 
 
@@ -119,7 +115,7 @@ def share(directory: Path, collection_id: str, fork_id: str, generation: int, se
         return
     _, path, facts = max(of_source, key=lambda entry: entry[0])
     graph = directory / f"{secrets.token_hex(16)}.hnsw"
-    with _open_regular(path.with_suffix(".hnsw")) as file:
+    with _open(path.with_suffix(".hnsw")) as file:
         locks.claim(file.fileno())  # until the sidecar has its name, as in ``save``
         os.link(path.with_suffix(".hnsw"), graph, follow_symlinks=False)
         try:
@@ -127,7 +123,7 @@ def share(directory: Path, collection_id: str, fork_id: str, generation: int, se
             graph.with_suffix(".part").rename(graph.with_suffix(".json"))
             sync_directory(directory)
         except BaseException:
-            _unlink(graph.with_suffix(".part"), graph)
+            unlink(graph.with_suffix(".part"), graph)
             raise
 
 
@@ -200,26 +196,26 @@ def _sidecars(directory: Path) -> Iterator[tuple[Path, Facts]]:
     for path in paths:
         try:
             yield path, _read_sidecar(path)
-        except _OddFileError:
-            _unlink(path, path.with_suffix(".hnsw"))
+        except OddFileError:
+            unlink(path, path.with_suffix(".hnsw"))
         except OSError:
             continue  # swept by another process, or not ours to read
 
 
 def _read_sidecar(path: Path) -> Facts:
-    with _open_regular(path) as file:
+    with _open(path) as file:
         if os.fstat(file.fileno()).st_size > _SIDECAR_LIMIT:
-            raise _OddFileError("sidecar too large")
+            raise OddFileError("sidecar too large")
         try:
             wrapped = orjson.loads(file.read())
             facts = wrapped["facts"]
             right = wrapped["sha256"] == _checksum(facts)
         except (ValueError, TypeError, KeyError) as error:
-            raise _OddFileError(str(error)) from None
+            raise OddFileError(str(error)) from None
     if not right:
-        raise _OddFileError("sidecar does not match its checksum")
+        raise OddFileError("sidecar does not match its checksum")
     if not (isinstance(facts, dict) and all(isinstance(facts.get(key), kind) for key, kind in _FACTS.items())):
-        raise _OddFileError("sidecar lacks a fact")
+        raise OddFileError("sidecar lacks a fact")
     return facts
 
 
@@ -267,10 +263,10 @@ class _Contents:
 
 
 def _restore(path: Path, facts: Facts, parameters: GraphParameters, dimension: int) -> HnswIndex:
-    with _open_regular(path) as file:
+    with _open(path) as file:
         contents = _examine(file, parameters, dimension)
     if contents.sha256 != facts["sha256"]:
-        raise _OddFileError("graph does not match its checksum")
+        raise OddFileError("graph does not match its checksum")
     slots, labels = _live(contents, facts)
     index = HnswIndex.load(path, parameters, dimension, (contents.labels, contents.fingerprints), slots, labels)
     index.covers = facts["covers"]
@@ -282,15 +278,15 @@ def _live(contents: _Contents, facts: Facts) -> tuple[Slots, Slots]:
     try:
         twins, leaders, gone = (np.array(facts[key], np.int64) for key in ("twins", "leaders", "leaders_gone"))
     except (ValueError, TypeError, OverflowError) as error:
-        raise _OddFileError(str(error)) from None
+        raise OddFileError(str(error)) from None
     unmarked = contents.labels[~contents.marked]
     slots = np.concatenate([np.setdiff1d(unmarked, gone), twins])
     labels = np.concatenate([np.setdiff1d(unmarked, gone), leaders])
-    _demand(twins.shape == leaders.shape and twins.ndim == 1, "twins without leaders")
-    _demand(len(np.unique(slots)) == len(slots), "a slot twice")
-    _demand(bool(((slots >= 0) & (slots < facts["covers"])).all()), "a slot beyond what the file covers")
-    _demand(bool((contents.labels < facts["covers"]).all()), "a label beyond what the file covers")
-    _demand(np.array_equal(np.unique(labels), np.unique(unmarked)), "a label without slots, or slots without label")
+    demand(twins.shape == leaders.shape and twins.ndim == 1, "twins without leaders")
+    demand(len(np.unique(slots)) == len(slots), "a slot twice")
+    demand(bool(((slots >= 0) & (slots < facts["covers"])).all()), "a slot beyond what the file covers")
+    demand(bool((contents.labels < facts["covers"]).all()), "a label beyond what the file covers")
+    demand(np.array_equal(np.unique(labels), np.unique(unmarked)), "a label without slots, or slots without label")
     return slots, labels
 
 
@@ -304,14 +300,14 @@ def _examine(file: BinaryIO, parameters: GraphParameters, dimension: int) -> _Co
     def read(amount: int) -> bytes:
         """The next bytes; the file is refused when it has fewer."""
         data = file.read(amount)
-        _demand(len(data) == amount, "file too short")
+        demand(len(data) == amount, "file too short")
         digest.update(data)
         return data
 
     file.seek(0)
     header = np.frombuffer(read(_HEADER.itemsize), _HEADER)[0]
     count = int(header["count"])
-    _demand(0 < count < 2**32 - 1 and count * element.itemsize <= size - _HEADER.itemsize, "count beyond the file")
+    demand(0 < count < 2**32 - 1 and count * element.itemsize <= size - _HEADER.itemsize, "count beyond the file")
     _demand_header(header, element, most, breadth(parameters))
     labels = np.zeros(count, np.uint64)
     marked = np.zeros(count, np.bool_)
@@ -322,16 +318,16 @@ def _examine(file: BinaryIO, parameters: GraphParameters, dimension: int) -> _Co
         part = slice(first, min(first + at_once, count))
         block = np.frombuffer(read((part.stop - first) * element.itemsize), element)
         marked[part] = _demand_level0(block["links"], count)
-        _demand(bool(np.isfinite(block["vector"]).all()), "a vector that is not finite")
+        demand(bool(np.isfinite(block["vector"]).all()), "a vector that is not finite")
         labels[part] = block["label"]
         hashes[part] = fingerprints.of(block["vector"])
-    _demand(bool((labels < 2**62).all()) and len(np.unique(labels)) == count, "labels twice or out of range")
+    demand(bool((labels < 2**62).all()) and len(np.unique(labels)) == count, "labels twice or out of range")
     rest = size - _HEADER.itemsize - count * element.itemsize
-    _demand(rest % 4 == 0, "odd length")
+    demand(rest % 4 == 0, "odd length")
     levels = _demand_upper(np.frombuffer(read(rest), "<u4"), count, most)
     top = int(levels.max())
     enter = int(header["enter_point"])
-    _demand(int(header["max_level"]) == top and enter < count and levels[enter] == top, "wrong entry point")
+    demand(int(header["max_level"]) == top and enter < count and levels[enter] == top, "wrong entry point")
     return _Contents(labels.astype(np.int64), marked, hashes, digest.hexdigest())
 
 
@@ -347,23 +343,23 @@ def _demand_header(header: Any, element: np.dtype[Any], most: int, ef_constructi
         "ef_construction": ef_construction,
     }
     for name, value in expected.items():
-        _demand(int(header[name]) == value, f"{name} is {header[name]}")
-    _demand(int(header["max_elements"]) >= int(header["count"]), "more elements than room")
-    _demand(math.isclose(float(header["multiplier"]), 1 / math.log(most), rel_tol=1e-9), "wrong multiplier")
+        demand(int(header[name]) == value, f"{name} is {header[name]}")
+    demand(int(header["max_elements"]) >= int(header["count"]), "more elements than room")
+    demand(math.isclose(float(header["multiplier"]), 1 / math.log(most), rel_tol=1e-9), "wrong multiplier")
 
 
 def _demand_level0(lists: npt.NDArray[np.uint32], count: int) -> Mask:
     """Ground-level links of some elements: (count and mark, link, …). Returns which are marked as deleted."""
     amounts, flags = lists[:, 0] & np.uint32(0xFFFF), lists[:, 0] >> np.uint32(16)
-    _demand(bool((flags <= 1).all()), "unknown flags")
+    demand(bool((flags <= 1).all()), "unknown flags")
     _demand_links(lists[:, 1:], amounts, count)
     return np.asarray(flags == 1)
 
 
 def _demand_links(targets: npt.NDArray[np.uint32], amounts: Array, count: int) -> None:
-    _demand(bool((amounts <= targets.shape[1]).all()), "more links than room")
+    demand(bool((amounts <= targets.shape[1]).all()), "more links than room")
     used = np.arange(targets.shape[1]) < amounts[:, None]
-    _demand(bool((targets[used] < count).all()), "a link to nowhere")
+    demand(bool((targets[used] < count).all()), "a link to nowhere")
 
 
 def _demand_upper(words: npt.NDArray[np.uint32], count: int, most: int) -> Ints:
@@ -381,37 +377,27 @@ def _demand_upper(words: npt.NDArray[np.uint32], count: int, most: int) -> Ints:
         element += nonzero[following] - position  # the zeros in between are elements without lists
         position = nonzero[following]
         level, odd = divmod(int(words[position]), 4 * width)
-        _demand(element < count and not odd and level < 1024, "lists of a wrong length")
-        _demand(position + 1 + level * width <= len(words), "lists beyond the file")
+        demand(element < count and not odd and level < 1024, "lists of a wrong length")
+        demand(position + 1 + level * width <= len(words), "lists beyond the file")
         levels[element] = level
         starts += range(position + 1, position + 1 + level * width, width)
         heights += range(1, level + 1)
         position += 1 + level * width
         element += 1
-    _demand(element + len(words) - position == count, "too many or too few elements")
+    demand(element + len(words) - position == count, "too many or too few elements")
     if starts:
         lists = words[np.array(starts)[:, None] + np.arange(width)]
         _demand_links(lists[:, 1:], lists[:, 0], count)
         used = np.arange(most) < lists[:, :1]
         reached = levels[np.where(used, lists[:, 1:], 0)]
-        _demand(bool((reached >= np.array(heights)[:, None])[used].all()), "a link to an element that is not so high")
+        demand(bool((reached >= np.array(heights)[:, None])[used].all()), "a link to an element that is not so high")
     return levels
 
 
-def _demand(truth: bool, otherwise: str) -> None:
-    if not truth:
-        raise _OddFileError(otherwise)
-
-
 # --- Files ------------------------------------------------------------------------------------------------
-def _open_regular(path: Path) -> BinaryIO:
+def _open(path: Path) -> BinaryIO:
     """Open for reading what is a file and no link, pipe or device."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    file = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
-        raise _OddFileError("not a file")
-    return file
+    return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
 
 
 def _remove(directory: Path, unwanted: Callable[[Path, Facts], bool]) -> bool:
@@ -419,7 +405,7 @@ def _remove(directory: Path, unwanted: Callable[[Path, Facts], bool]) -> bool:
     kept, removed = set(), False
     for path, facts in _sidecars(directory):
         if unwanted(path, facts):
-            _unlink(path, path.with_suffix(".hnsw"))
+            unlink(path, path.with_suffix(".hnsw"))
             removed = True
         else:
             kept.add(path.stem)
@@ -433,21 +419,13 @@ def _remove(directory: Path, unwanted: Callable[[Path, Facts], bool]) -> bool:
 def _remove_abandoned(path: Path) -> None:
     """Remove this graph, or this draft of a graph's sidecar, unless somebody is writing it."""
     try:
-        with _open_regular(path.with_suffix(".hnsw")) as file:
+        with _open(path.with_suffix(".hnsw")) as file:
             # The sidecar is looked for after the claim, since its maker may have finished just now, and the file
             # removed while it is claimed.
             if locks.claim(file.fileno()) and not path.with_suffix(".json").exists():
-                _unlink(path)
+                unlink(path)
     except FileNotFoundError:
         if path.suffix == ".part":  # a graph is made before its draft and goes after it
-            _unlink(path)
-    except (OSError, _OddFileError):
+            unlink(path)
+    except (OSError, OddFileError):
         pass  # another was faster, or it is none of ours
-
-
-def _unlink(*paths: Path) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError:
-            pass  # a read-only directory: the file stays and is refused again

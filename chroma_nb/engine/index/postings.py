@@ -18,7 +18,7 @@ from typing import Final, TypeAlias, cast
 
 import numpy as np
 
-from chroma_nb.engine.arrays import EMPTY, Float32, Float64, Ints, Mask, Rows
+from chroma_nb.engine.arrays import EMPTY, Float32, Float64, Ints, Mask, Rows, found_in
 from chroma_nb.types import SPARSE_DIMENSIONS, Array, Int32, SparseVector
 
 #: A query whose lists hold fewer than one posting in so many records sorts them; others add up over all records.
@@ -70,10 +70,10 @@ class SparseRows:
         """What is left of changes that came one after the other: of each row its last vector."""
         if len(changes) == 1:
             return changes[0]
-        rows = np.concatenate([EMPTY, *(one.rows for one in changes)])
-        lengths = np.concatenate([EMPTY, *(one.lengths for one in changes)])
-        dimensions = np.concatenate([EMPTY, *(one.dimensions for one in changes)])
-        values = np.concatenate([np.empty(0, np.float32), *(one.values for one in changes)])
+        rows = np.concatenate([EMPTY, *(change.rows for change in changes)])
+        lengths = np.concatenate([EMPTY, *(change.lengths for change in changes)])
+        dimensions = np.concatenate([EMPTY, *(change.dimensions for change in changes)])
+        values = np.concatenate([np.empty(0, np.float32), *(change.values for change in changes)])
         _, from_the_end = np.unique(rows[::-1], return_index=True)
         last = len(rows) - 1 - from_the_end  # by row, ascending
         starts, kept = np.cumsum(lengths) - lengths, lengths[last]
@@ -93,6 +93,12 @@ class Allowed:
         mask = np.zeros(int(self.rows[-1]) + 1 if len(self.rows) else 0, np.bool_)
         mask[self.rows] = True
         return mask
+
+    def holds(self, rows: Rows) -> Mask:
+        """Which of these rows are among them."""
+        may = rows < len(self.mask)
+        may[may] = self.mask[rows[may]]
+        return may
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,7 @@ class Postings:
         found = np.full((len(rows), len(dimensions)), np.nan)
         places, numbers = self._places_and_numbers(rows)
         for column, (start, stop) in enumerate(self._lists(dimensions)):
-            there, at = _found_in(self.places[start:stop], places)
+            there, at = found_in(self.places[start:stop], places)
             found[numbers[there], column] = self.values[start:stop][at]
         return found
 
@@ -209,7 +215,7 @@ class Postings:
         if self.alive is None:
             return stop - start
         if _LOOKUP * len(self._dead_places) < stop - start:
-            return stop - start - len(_found_in(self.places[start:stop], self._dead_places)[0])
+            return stop - start - len(found_in(self.places[start:stop], self._dead_places)[0])
         return int(np.count_nonzero(self.alive[self.places[start:stop]]))
 
     @cached_property
@@ -243,7 +249,7 @@ class Postings:
             first, last = np.searchsorted(rows, (self.rows[0], self.rows[-1] + 1)).tolist()
             numbers, places = np.arange(first, last), rows[first:last] - self.rows[0]
         else:
-            numbers, places = _found_in(self.rows, rows)
+            numbers, places = found_in(self.rows, rows)
         if self.alive is not None:
             live = self.alive[places]
             numbers, places = numbers[live], places[live]
@@ -319,7 +325,7 @@ class Postings:
 
     def _looked_up(self, lists: list[_List], places: Int32) -> tuple[Int32, Float64]:
         """The dot products of these places, where they share a dimension."""
-        found = [(weight, start, *_found_in(self.places[start:stop], places)) for start, stop, weight in lists]
+        found = [(weight, start, *found_in(self.places[start:stop], places)) for start, stop, weight in lists]
         numbers = np.concatenate([there for _, _, there, _ in found])
         products = np.concatenate([self.values[start + at].astype(np.float64) * w for w, start, _, at in found])
         touched = np.zeros(len(places), np.bool_)
@@ -419,12 +425,3 @@ def _up_to_place(places: Array, scores: Float32, k: int) -> tuple[Array, Float32
         return places, scores
     near = scores <= last
     return places[near], scores[near]
-
-
-def _found_in(ascending: Array, wanted: Array) -> tuple[Ints, Ints]:
-    """Which of ``wanted`` are in an ascending array, and where."""
-    if not len(ascending):
-        return EMPTY, EMPTY
-    at = np.searchsorted(ascending, wanted)
-    there = np.flatnonzero(ascending[np.minimum(at, len(ascending) - 1)] == wanted)
-    return there, at[there]

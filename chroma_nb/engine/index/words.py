@@ -27,7 +27,7 @@ from typing import Final, cast
 
 import numpy as np
 
-from chroma_nb.engine.arrays import EMPTY, Float32, Float64, Ints, Mask, Rows
+from chroma_nb.engine.arrays import EMPTY, Float32, Float64, Ints, Rows, found_in
 from chroma_nb.engine.index.postings import Allowed, Postings, SparseRows
 from chroma_nb.engine.index.sparse import SparseIndex
 from chroma_nb.types import Int32
@@ -83,7 +83,7 @@ class Vocabulary(dict[str, int]):
         with self._lock:
             self._sort_in()
             if term not in self._forms:
-                alike = {one for one in self._may_have(term) if tokenizer.term(one) == term}
+                alike = {other for other in self._may_have(term) if tokenizer.term(other) == term}
                 self._forms[term] = sorted(map(self.__getitem__, alike))
             return self._forms[term]
 
@@ -94,8 +94,8 @@ class Vocabulary(dict[str, int]):
             return
         new = list(filter(str.isascii, self.words[self._seen : known]))
         if len(new) < _FEW_WORDS:
-            for one in new:
-                insort(self._ascending, one)
+            for word in new:
+                insort(self._ascending, word)
         else:
             self._ascending = sorted(self._ascending + new)
         self._forms.clear()
@@ -128,10 +128,8 @@ class WordHits:
         """Which of the question's words each of the documents holds."""
         held: list[list[str]] = [[] for _ in rows]
         for word, documents in self.words:
-            if len(documents):
-                places = np.minimum(np.searchsorted(documents, rows), len(documents) - 1)
-                for place in np.flatnonzero(documents[places] == rows).tolist():
-                    held[place].append(word)
+            for place in found_in(documents, rows)[0].tolist():
+                held[place].append(word)
         return held
 
 
@@ -236,7 +234,7 @@ class WordIndex:
             return WordHits(EMPTY, np.empty(0))
         found, scores = _summed(np.concatenate(rows), np.concatenate(parts), self.lengths.shape[1])
         if allowed is not None:
-            may = _is_in(allowed, found)
+            may = allowed.holds(found)
             found, scores = found[may], scores[may]
         return WordHits(*_highest(found, scores, k), tuple(words))
 
@@ -255,7 +253,7 @@ class WordIndex:
 
     def _holding(self, forms: list[int]) -> tuple[Rows, Float64]:
         """The documents that hold one of these words, ascending, and how often they hold them together."""
-        lists = [one for one in self.counts.lists(np.array(forms, np.int64)) if len(one[0])]
+        lists = [held for held in self.counts.lists(np.array(forms, np.int64)) if len(held[0])]
         if len(lists) == 1:
             rows, values = lists[0]
             order = np.argsort(rows, kind="stable") if len(self.counts.parts) > 1 else slice(None)
@@ -311,13 +309,6 @@ def _summed(rows: Rows, parts: Float64, count: int) -> tuple[Rows, Float64]:
 def _sums(numbers: Ints, parts: Float64, count: int) -> Float64:
     """The sum of the parts of each number, in the order in which they come."""
     return cast(Float64, np.bincount(numbers, parts, count))
-
-
-def _is_in(allowed: Allowed, rows: Rows) -> Mask:
-    mask = allowed.mask
-    may = rows < len(mask)
-    may[may] = mask[rows[may]]
-    return may
 
 
 def _highest(rows: Rows, scores: Float64, k: int) -> tuple[Rows, Float64]:

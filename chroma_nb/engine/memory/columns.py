@@ -76,7 +76,7 @@ class Vocabulary:
     """Distinct values of a column, numbered in order of appearance."""
 
     def __init__(self) -> None:
-        self._codes: dict[Any, int] = {}
+        self._codes: dict[object, int] = {}
 
     def __len__(self) -> int:
         return len(self._codes)

@@ -16,7 +16,7 @@ import numpy as np
 from chroma_nb.engine.arrays import Float64, Positions, Slots
 from chroma_nb.engine.memory.ids import StoredIds
 from chroma_nb.engine.storage import cache_files
-from chroma_nb.engine.storage.cache_files import ROWS, OddFileError, demand
+from chroma_nb.engine.storage.cache_files import ROWS, demand
 from chroma_nb.engine.storage.catalog import CollectionRow
 
 #: Records below which loading them from the database is as good.
@@ -57,11 +57,7 @@ def _joined(ids: list[str] | StoredIds) -> tuple[bytes, Any]:
 
 def load(directory: Path, row: CollectionRow, *, mapped: bool = True) -> StoredRows | None:
     """The rows in the file that the catalog names; None when there is none."""
-    data = cache_files.load_noted(directory, row, ROWS, mapped=mapped)
-    try:
-        return None if data is None else _read(data)
-    except (ValueError, OddFileError):
-        return None
+    return cache_files.load_noted(directory, row, ROWS, _read, mapped=mapped)
 
 
 def _read(data: memoryview) -> StoredRows:

@@ -204,7 +204,7 @@ class Snapshot:
             check = self.check_vectors if memory.searchable == memory.live else self._check_those_there
             check(every, texts.pop("crc"))
         ids_of_each: list[list[str]] = []
-        texts_of_each: dict[str, list[list[Any]]] = {field: [] for field in texts}
+        texts_of_each: dict[str, list[list[object]]] = {field: [] for field in texts}
         distances_of_each: list[list[float]] = []
         for rows, distances in found:
             distances_of_each.append(distances.tolist())

@@ -18,7 +18,7 @@ import numpy as np
 from chroma_nb.engine.arrays import Positions
 from chroma_nb.engine.index.words import StoredWords
 from chroma_nb.engine.storage import cache_files
-from chroma_nb.engine.storage.cache_files import WORDS, OddFileError, demand
+from chroma_nb.engine.storage.cache_files import WORDS, demand
 from chroma_nb.engine.storage.catalog import CollectionRow
 
 #: Records below which splitting their documents again is as good.
@@ -56,11 +56,7 @@ def save(stored: WordsAtRest, directory: Path, collection_id: str, generation: i
 
 def load(directory: Path, row: CollectionRow, *, mapped: bool = True) -> WordsAtRest | None:
     """What is in the file that the catalog names; None when there is none."""
-    data = cache_files.load_noted(directory, row, WORDS, mapped=mapped)
-    try:
-        return None if data is None else _read(data)
-    except (ValueError, OddFileError):
-        return None
+    return cache_files.load_noted(directory, row, WORDS, _read, mapped=mapped)
 
 
 def _read(data: memoryview) -> WordsAtRest:

@@ -44,14 +44,17 @@ class Search:
         """As ``neighbours``, of the records in these slots; None: of all."""
         memory, started = self.snapshot.memory, time.perf_counter()
         exact, count = memory.exact, None if allowed is None else len(allowed)
-        gathered = count is not None and planner.is_gathered(allowed=count, live=memory.searchable)
+        codes = False
+        if exact is not None and exact.codes is not None:
+            gathered = count is not None and planner.is_gathered(allowed=count, live=memory.searchable)
+            codes = exact.has_codes_for(len(queries), k, count, gathered=gathered)
         plan = planner.plan(
             live=memory.searchable,
             allowed=count,
             k=k,
             queries=len(queries),
             graph=self._graph_state(),
-            codes=exact is not None and exact.has_codes_for(len(queries), k, count, gathered=gathered),
+            codes=codes,
         )
         found = self._search(plan, queries, min(k, memory.searchable), allowed)
         by_codes = self.steps.pop("by_codes", 0)

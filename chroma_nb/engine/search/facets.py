@@ -11,7 +11,7 @@ import numpy as np
 from chroma_nb.engine.arrays import Ints, Rows
 from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, LIST, OTHER, STRING, TRUE, Cells, Columns
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.facets import Counted, Description, Facet, counted_of, facet
+from chroma_nb.facets import Counted, Description, Facet, counted_of, counters, facet
 from chroma_nb.types import SparseVector
 
 #: Tag of a cell with one value -> the kind of that.
@@ -59,7 +59,7 @@ def _lengths(snapshot: Snapshot) -> Ints:
 def _counted(columns: Columns, key: str, rows: Rows | None) -> Counted:
     """What these rows have under ``key``; rows of deleted records have nothing."""
     cells = columns.every(key) if rows is None else columns.pick(key, rows)
-    return counted_of({}, {kind: Counter() for kind in (int, float, str, bool)}) if cells is None else _of_cells(cells)
+    return counted_of({}, counters()) if cells is None else _of_cells(cells)
 
 
 def _of_cells(cells: Cells) -> Counted:
@@ -106,7 +106,7 @@ def _elements(cells: Cells, of_list: int) -> Counted:
     first_of_each = codes[np.flatnonzero(np.diff(holders, prepend=-1))]
     lists = np.bincount(first_of_each, minlength=len(vocabulary))
     used = np.flatnonzero(counts)
-    found: dict[type, Counter[Any]] = {kind: Counter() for kind in (int, float, str, bool)}
+    found = counters()
     kinds: Counter[str] = Counter()
     values = vocabulary.values(used.astype(np.int32))
     for (kind, value), count, of_lists in zip(values, counts[used].tolist(), lists[used].tolist(), strict=True):

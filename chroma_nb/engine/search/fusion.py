@@ -64,10 +64,10 @@ def _ranks(rows: Rows, ranked: Rows) -> Rows:
 def how_found(fused: Sequence[Fused], by_words: Sequence[WordHits]) -> Json:
     """What a result says of the records of each question besides their fields."""
     return {
-        "scores": [one.scores.tolist() for one in fused],
-        "meaning_ranks": [_or_none(one.by_meaning) for one in fused],
-        "word_ranks": [_or_none(one.by_words) for one in fused],
-        "words": [_words(hits, one) for hits, one in zip(by_words, fused, strict=True)],
+        "scores": [records.scores.tolist() for records in fused],
+        "meaning_ranks": [_or_none(records.by_meaning) for records in fused],
+        "word_ranks": [_or_none(records.by_words) for records in fused],
+        "words": [_words(hits, records) for hits, records in zip(by_words, fused, strict=True)],
     }
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from chroma_nb.engine.arrays import EMPTY, Float64, Rows
+from chroma_nb.engine.arrays import EMPTY, Float64, Rows, found_in
 from chroma_nb.engine.filters.selection import select
 from chroma_nb.engine.index.postings import Allowed
 from chroma_nb.engine.index.words import WordHits, WordIndex
@@ -47,17 +47,17 @@ class HybridSearch:
         by_words = by_words or [_NO_HITS] * questions
         found = [Fused.of(rows, hits.rows, n_results) for (rows, _), hits in zip(nearest, by_words, strict=True)]
         distances = [
-            self._distances(number, one, vectors, nearest[number])
+            self._distances(number, records, vectors, nearest[number])
             if "distances" in include
-            else np.empty(len(one.rows))
-            for number, one in enumerate(found)
+            else np.empty(len(records.rows))
+            for number, records in enumerate(found)
         ]
-        answer = self.snapshot.query_result(
-            [(one.rows, far) for one, far in zip(found, distances, strict=True)], include
+        result = self.snapshot.query_result(
+            [(records.rows, far) for records, far in zip(found, distances, strict=True)], include
         )
-        if answer["distances"] is not None:
-            answer["distances"] = [[None if far != far else far for far in some] for some in answer["distances"]]
-        return HybridResult(answer, **how_found(found, by_words))
+        if result["distances"] is not None:
+            result["distances"] = [[None if far != far else far for far in some] for some in result["distances"]]
+        return HybridResult(result, **how_found(found, by_words))
 
     # --- by meaning -----------------------------------------------------------------------------------------------
 
@@ -77,16 +77,15 @@ class HybridSearch:
         distances = np.full(len(found.rows), np.nan)
         if vectors is None:
             return distances
-        there = found.by_meaning > 0
-        distances[there] = nearest[1][found.by_meaning[there] - 1]
-        others = np.flatnonzero(~there)
+        near = found.by_meaning > 0
+        distances[near] = nearest[1][found.by_meaning[near] - 1]
+        others = np.flatnonzero(~near)
         slots = self.snapshot.memory.searchable_slots(np.sort(found.rows[others]))
         if len(slots):
             ((rows, far),) = Search(self.snapshot).among(vectors[number : number + 1], len(slots), slots)
             order = np.argsort(rows)
-            places = np.minimum(np.searchsorted(rows[order], found.rows[others]), len(rows) - 1)
-            same = rows[order][places] == found.rows[others]
-            distances[others[same]] = far[order][places[same]]
+            there, places = found_in(rows[order], found.rows[others])
+            distances[others[there]] = far[order][places]
         return distances
 
     # --- by words -------------------------------------------------------------------------------------------------

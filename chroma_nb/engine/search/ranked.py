@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from operator import lt
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import numpy as np
 
 from chroma_nb.engine.arrays import EMPTY, Float32, Ints, Rows
-from chroma_nb.engine.filters.selection import allowed, check_indexed
+from chroma_nb.engine.filters.selection import allowed
 from chroma_nb.engine.index.postings import Allowed
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.search.executor import Search as DenseSearch
@@ -23,7 +23,7 @@ from chroma_nb.query.ranking import Knn
 from chroma_nb.query.search import Search
 from chroma_nb.types import LARGEST_FLOAT32, Fields, Json, SparseVector
 
-#: Field of the answer -> the key that selects it.
+#: Field of the result -> the key that selects it.
 FIELDS: Final = {
     "documents": Key.DOCUMENT.name,
     "embeddings": Key.EMBEDDING.name,
@@ -69,8 +69,8 @@ class RankedSearch:
 
     def check(self) -> None:
         """InvalidArgumentError, in Chroma's words, for a filter or a Knn that cannot be run."""
-        if self.search._where is not None:
-            check_indexed(self.snapshot, self.search._where)
+        if self.search._where is not None and (unindexed := self.snapshot.row.unindexed) is not None:
+            unindexed.refuse(self.search._where)
         for knn in [] if self.search._rank is None else knns(self.search._rank):
             if isinstance(knn.query, SparseVector):
                 _check_sparse_query(knn.query)
@@ -108,21 +108,22 @@ class RankedSearch:
         return found
 
     def _fields(self, rows: Rows, scores: Float32, selected: set[str]) -> Json:
-        """The fields of the answer, in the order of ``rows``."""
+        """The fields of the records found, in the order of ``rows``."""
         keys = selected - {*FIELDS.values()}
         asked = {field for field, key in FIELDS.items() if key in selected} | ({"metadatas"} if keys else set())
-        every, places = np.unique(rows, return_inverse=True)
+        every, inverse = np.unique(rows, return_inverse=True)
+        places = inverse.tolist()
         texts = self.snapshot.texts(every, tuple(asked & {"documents", "metadatas"}))
         fields: Json = dict.fromkeys(FIELDS)
         if "documents" in asked:
-            fields["documents"] = _picked(texts.get("document", []), places)
+            fields["documents"] = list(map(texts["document"].__getitem__, places))
         if "metadatas" in asked:
-            metadatas = _picked(texts.get("metadata", []), places)
+            metadatas = list(map(texts["metadata"].__getitem__, places))
             whole = Key.METADATA.name in selected
             fields["metadatas"] = metadatas if whole else [_reduced(metadata, keys) for metadata in metadatas]
         if "embeddings" in asked:
             vectors = self.snapshot.embeddings(every)
-            fields["embeddings"] = [vectors[place].tolist() for place in places.tolist()]
+            fields["embeddings"] = [vectors[place].tolist() for place in places]
         if "scores" in asked:
             fields["scores"] = [None if np.isnan(score) else _shortest(score) for score in scores]
         return fields
@@ -144,10 +145,6 @@ def _check_sparse_query(query: SparseVector) -> None:
 
 def _refuse(reason: str) -> NoReturn:
     raise InvalidArgumentError(f"Validation error: Invalid sparse vector in KNN query: {reason}")
-
-
-def _picked(values: list[Any], places: Ints) -> list[Any]:
-    return [values[place] for place in places.tolist()]
 
 
 def _reduced(metadata: Fields | None, keys: set[str]) -> Json | None:

@@ -121,10 +121,10 @@ def _float32(value: float) -> np.float32:
         return np.float32(value)
 
 
-def _union(one: Rows, other: Rows) -> Rows:
-    if not len(one) or not len(other):  # most often a number on one side
-        return other if not len(one) else one
-    return np.union1d(one, other)
+def _union(left: Rows, right: Rows) -> Rows:
+    if not len(left) or not len(right):  # most often a number on one side
+        return right if not len(left) else left
+    return np.union1d(left, right)
 
 
 # --- expressions --------------------------------------------------------------------------------------------------

@@ -20,12 +20,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from chroma_nb.engine import locks
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import TEMPORARY, sync_directory
 from chroma_nb.types import Json
+
+T = TypeVar("T")
 
 CODES: Final = ".codes"
 ROWS: Final = ".rows"
@@ -83,10 +85,11 @@ def open_regular(path: Path, flags: int) -> int:
     return descriptor
 
 
-def unlink(path: Path) -> None:
-    """Remove a file that is odd, if that is allowed."""
-    with suppress(OSError):  # a read-only directory: the file stays and is refused again
-        path.unlink(missing_ok=True)
+def unlink(*paths: Path) -> None:
+    """Remove files that are odd, if that is allowed."""
+    for path in paths:
+        with suppress(OSError):  # a read-only directory: the file stays and is refused again
+            path.unlink(missing_ok=True)
 
 
 # --- files that the catalog notes ---------------------------------------------------------------------------------
@@ -128,8 +131,10 @@ def share_noted(directory: Path, collection_id: str, fork_id: str, generation: i
     link(*(path_of(directory, ident, generation, kind) for ident in (collection_id, fork_id)))
 
 
-def load_noted(directory: Path, row: CollectionRow, kind: str, *, mapped: bool = True) -> memoryview | None:
-    """What is in the file that the catalog names; None when there is none.
+def load_noted(
+    directory: Path, row: CollectionRow, kind: str, read: Callable[[memoryview], T], *, mapped: bool = True
+) -> T | None:
+    """What ``read`` finds in the file that the catalog names; None when there is none, or it makes no sense.
 
     Another one stays: it may be about to be noted. A damaged one does, until the next is made.
     """
@@ -140,10 +145,10 @@ def load_noted(directory: Path, row: CollectionRow, kind: str, *, mapped: bool =
         with os.fdopen(open_regular(path_of(directory, row.id, row.generation, kind), os.O_RDONLY), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             whole = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) if mapped and size else file.read()
+        data = memoryview(whole)
+        return read(data) if hashlib.sha256(data).hexdigest() == expected["sha256"] else None
     except (OSError, ValueError, OddFileError):
         return None
-    data = memoryview(whole)
-    return data if hashlib.sha256(data).hexdigest() == expected["sha256"] else None
 
 
 # --- all files --------------------------------------------------------------------------------------------------

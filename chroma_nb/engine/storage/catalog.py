@@ -66,7 +66,7 @@ class CollectionRow(NamedTuple):
         """The dimension and the number of slots, but for what only staged records have given it."""
         if self.record_count:
             return self.dimension, self.next_slot
-        is_theirs = any(one["first"] and one["seq"] == self.seq for one in self.staged.values())
+        is_theirs = any(staged["first"] and staged["seq"] == self.seq for staged in self.staged.values())
         return None if is_theirs else self.dimension, 0
 
     @property

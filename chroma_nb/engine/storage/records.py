@@ -226,7 +226,7 @@ _PAGE: Final = "SELECT key, id, slot, norm FROM records WHERE key BETWEEN ? AND 
 
 def headers_of(
     connection: sqlite3.Connection, collection: int, ids: Iterable[str], hidden: Hidden = ()
-) -> list[tuple[Any, ...]]:
+) -> list[tuple[object, ...]]:
     """(key, id, slot, norm) of the records of those ids that exist, in get() order.
 
     For files only: a database in memory has no index of ids.
@@ -247,13 +247,15 @@ def _searchable(ids: Iterable[str]) -> list[str]:
     return each if are_unicode(each) else [ident for ident in each if are_unicode([ident])]
 
 
-def headers_between(connection: sqlite3.Connection, collection: int, first: int, last: int) -> list[tuple[Any, ...]]:
+def headers_between(connection: sqlite3.Connection, collection: int, first: int, last: int) -> list[tuple[object, ...]]:
     """(key, id, slot, norm) of the records at the positions from ``first`` to ``last``."""
     base = collection << POSITION_BITS
     return connection.execute(_HEADERS, (base | first, base | last)).fetchall()
 
 
-def page_of_headers(connection: sqlite3.Connection, collection: int, limit: int, offset: int) -> list[tuple[Any, ...]]:
+def page_of_headers(
+    connection: sqlite3.Connection, collection: int, limit: int, offset: int
+) -> list[tuple[object, ...]]:
     """(key, id, slot, norm) of ``limit`` records after the first ``offset``, which SQLite walks past."""
     return connection.execute(_PAGE, (*_bounds(collection), limit, offset)).fetchall()
 
@@ -337,7 +339,7 @@ _SET_VECTOR: Final = "UPDATE records SET slot = ?, norm = ?, crc = ? WHERE key =
 _SET_SLOT: Final = "UPDATE records SET slot = ? WHERE key = ?"
 
 
-def _keyed(collection: int, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+def _keyed(collection: int, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[object, ...]]:
     base = collection << POSITION_BITS
     return ((*row[:-1], base | int(row[-1])) for row in rows)
 

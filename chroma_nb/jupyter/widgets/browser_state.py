@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from chroma_nb._optional import require
 from chroma_nb.cells import is_missing
-from chroma_nb.collection import Client, Collection, sampled
+from chroma_nb.collection import Client, Collection, first_metadatas
 from chroma_nb.jupyter import subset
 from chroma_nb.jupyter.widgets.changes import Changes, read_records
 from chroma_nb.jupyter.widgets.filters import SAMPLE, Key, both, compiled, observe
@@ -81,7 +81,7 @@ class BrowserState:
     def keys(self) -> dict[str, Key]:
         """The metadata keys of the first records, the most frequent first."""
         if self._keys is None:
-            metadatas = sampled(self.collection, SAMPLE)
+            metadatas = first_metadatas(self.collection, SAMPLE)
             self._keys = observe(metadatas)
             if len(metadatas) < SAMPLE:  # these are all
                 self._count = len(metadatas)

@@ -1,6 +1,6 @@
-"""What only our server does, asked of another server by Chroma's own calls: page after page, the answer made here.
+"""What only our server does, asked of another server by Chroma's own calls: page after page, the result made here.
 
-The same functions of records make it that any backend's answer agrees with. Records that others write or delete
+The functions of records that make it are those of every backend. Records that others write or delete
 between two pages may be met twice or not at all, as in any reading by pages.
 """
 
@@ -18,17 +18,15 @@ import numpy as np
 from chroma_nb.collection import space, values_by_key
 from chroma_nb.embeddings import vector_like
 from chroma_nb.facets import Description, Facet, counted, facet
+from chroma_nb.operations import bindings
 from chroma_nb.operations import requests as ops
-from chroma_nb.operations import validate
 from chroma_nb.operations.requests import Request
-from chroma_nb.paging import IDS_PER_CALL, Cursor, slices
+from chroma_nb.paging import IDS_PER_CALL, PAGE, Cursor, slices
 from chroma_nb.query.sampling import sampled
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import Fields
 
 R = TypeVar("R")
-#: Records of one page.
-PAGE: Final = 1_000
 
 
 class AsyncServer(Protocol):
@@ -72,7 +70,7 @@ async def _query_like(request: ops.QueryLike, server: AsyncServer) -> QueryResul
     return (await _query(query, server)).without(named, request.n_results)
 
 
-def _vectors(known: GetResult) -> dict[str, Any]:
+def _vectors(known: GetResult) -> dict[str, object]:
     return dict(zip(known["ids"], known["embeddings"], strict=True))
 
 
@@ -80,7 +78,7 @@ async def _ordered(request: ops.Get, server: AsyncServer) -> GetResult:
     order, ids = request.order, request.ids
     if order is None:
         return await server.ask(request)
-    limit, offset = validate.check_limit(request.limit), validate.check_limit(request.offset, "offset") or 0
+    limit, offset = bindings.check_limit(request.limit), bindings.check_limit(request.offset, "offset") or 0
     pages = (
         await _pages(request, order.include, server)
         if ids is None

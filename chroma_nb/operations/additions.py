@@ -1,0 +1,78 @@
+"""What arguments may be that Chroma's calls do not have: an order, keys, how many, a seed, how far."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from operator import index
+
+from chroma_nb.operations.bindings import UINT32_MAX
+from chroma_nb.plain import plain, shown
+from chroma_nb.query.conditions import Key, name_of
+from chroma_nb.query.ordering import FIELDS, Order
+
+
+def validate_order(order_by: object, descending: object) -> Order:
+    """The order; ValueError unless by a metadata key, "#id" or "#document".
+
+    >>> validate_order("year", True)
+    Order(key='year', descending=True)
+    """
+    key = name_of(order_by) if isinstance(order_by, Key) else plain(order_by)
+    if type(key) is not str or not key or (key.startswith("#") and key not in FIELDS):
+        raise ValueError(f"Expected order_by to be a metadata key, '#id' or '#document', got {shown(key, show=repr)}")
+    if type(descending) is not bool:
+        raise ValueError(f"Expected descending to be True or False, got {shown(descending, show=repr)}")
+    return Order(key, descending)
+
+
+def validate_key(given: object) -> str:
+    """The name of a metadata key; ValueError unless it is one."""
+    key = name_of(given) if isinstance(given, Key) else plain(given)
+    if type(key) is not str or not key or key[0] in "#$":
+        raise ValueError(f"Expected the name of a metadata key, got {shown(key, show=repr)}")
+    return key
+
+
+def validate_natural(number: object, name: str) -> int:
+    """A number of things; ValueError unless an integer from 0 to 2**32 - 1."""
+    value = _integer(number)
+    if value is None or not 0 <= value <= UINT32_MAX:
+        raise ValueError(f"Expected {name} to be an integer of 0 or more, got {shown(number, show=repr)}")
+    return value
+
+
+def validate_seed(seed: object) -> int:
+    """ValueError unless an integer of 64 bits."""
+    value = _integer(seed)
+    if value is None or not -(2**63) <= value < 2**63:
+        raise ValueError(f"Expected seed to be an integer of 64 bits, got {shown(seed, show=repr)}")
+    return value
+
+
+def _integer(number: object) -> int | None:
+    if isinstance(number, bool):
+        return None
+    try:
+        return int(index(plain(number)))
+    except (AttributeError, TypeError):
+        return None
+
+
+def validate_max_distance(max_distance: object, space: str) -> float:
+    """ValueError unless a finite number, and one that a distance of the space can be.
+
+    >>> validate_max_distance(1, "l2")
+    1.0
+    """
+    kind = type(max_distance)
+    if not isinstance(max_distance, Real) or kind is bool:
+        raise ValueError(f"Expected max_distance to be a number, got {shown(max_distance)} ({kind.__name__})")
+    farthest = float(max_distance)
+    if not math.isfinite(farthest):
+        raise ValueError(f"Expected max_distance to be a finite number, got {farthest}; leave it out to ask for all")
+    if farthest < 0 and space != "ip":
+        raise ValueError(
+            f"Expected max_distance to be 0 or more, got {farthest}: no distance of the space {space!r} is negative"
+        )
+    return farthest
