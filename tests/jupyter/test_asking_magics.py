@@ -215,7 +215,7 @@ def test_query_takes_neighbours_and_a_greatest_distance(magic, post, shell):
         ("query post x --max-distance -1", "0 or more"),
         ("query post x --like p1", "got also 'x'"),
         ("query post --like p1 --explain", "--explain shows the plan of a text"),
-        ("query post --like nobody", "nobody"),
+        ("query post --like nobody", "records with a vector, there is none of 'nobody'"),
         ("sample post p1", "got also"),
         ("describe post kind", "got also"),
     ],
