@@ -14,6 +14,7 @@ import sqlite3
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -68,6 +69,7 @@ def interrupted_at_line(
 
     Not at a line with ``with``, which is run again when the block is left, or ``try``: Python delivers no signal
     there. But where a context manager written in Python has done its work and returns, which is where Python does.
+    Not in a finalizer, which the garbage collector runs at any line: Python drops what is raised there.
     """
     left = number
 
@@ -83,7 +85,8 @@ def interrupted_at_line(
         return local
 
     def starting(frame: FrameType, event: str, argument: Any) -> Any:
-        return local if frame.f_code.co_filename.startswith(sources) else None
+        finalizing = frame.f_back is not None and frame.f_back.f_code.co_filename == weakref.__file__
+        return local if frame.f_code.co_filename.startswith(sources) and not finalizing else None
 
     previous = sys.gettrace()
     sys.settrace(starting)
