@@ -44,7 +44,7 @@ test-all: test docs wheel-check crash ## make test, the documentation, the built
 wheel-check: $(TEST_READY) ## build the package; install it in a fresh environment for each Python from 3.11 to 3.13 found here
 	$(BIN)/python tests/meta/wheel_check.py $(WHEEL)
 
-crash: $(TEST_READY) ## every case of a failing step or disk; writers killed, power lost at random moments: an hour and a half or more
+crash: $(TEST_READY) ## every case of a failing step or disk; writers killed, power lost at random moments: two hours
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m long -o faulthandler_timeout=3600 tests
 
 fuzz: $(TEST_READY) ## the property tests with new random examples (make test repeats the same ones)

@@ -118,11 +118,20 @@ def test_beside_codes_a_graph_is_built_only_when_searches_have_paid_for_it(
     assert engine.builder.wait(60)
     assert told(engine, collection)["method"] == "graph"
     assert told(engine, collection, 3)["method"] == "codes"
+
+    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 1e9)  # it was paid for: it is built again when it is outdated
+    monkeypatch.setattr(planner, "SMALLEST_TAIL", 10)
+    engine.add(collection, records([f"n{number}" for number in range(COUNT)], given(seed=3)))
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["index"] == f"hnsw over {2 * COUNT} of {2 * COUNT} records"
+    engine.delete(collection, [f"r{number}" for number in range(COUNT // 2)], None)
+    assert engine.compact(collection)
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "graph"
     engine.close()
     if not list((tmp_path / "db" / "cache").glob("*.json")):
         pytest.skip("this hnswlib's graphs are not stored")
 
-    monkeypatch.setattr(planner, "SHARE_OF_BUILD", 1e9)
     engine = SharedEngine.open(tmp_path / "db")  # one that is there costs nothing: it is loaded
     answers(engine, collection)
     assert engine.builder.wait(60)

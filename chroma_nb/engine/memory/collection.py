@@ -119,6 +119,8 @@ class CollectionInMemory:
         self.number = number
         self.lock = ReadersWriterLock()
         self.generation = UNKNOWN
+        #: Whether there was a graph once: searches have paid for it, so it is built again when it is outdated.
+        self.had_graph = False
         self.clear()
 
     def clear(self) -> None:

@@ -75,5 +75,5 @@ class GraphSource:
             return False
         indexed = graph.slots()
         graph.mark(indexed[memory.row_of_slot[indexed] == UNKNOWN])
-        memory.graph, memory.witnesses = graph, witnesses
+        memory.graph, memory.witnesses, memory.had_graph = graph, witnesses, True
         return True

@@ -63,7 +63,7 @@ class IndexBuilder:
         codes = codes and (memory.searchable >= planner.BATCH_ROWS or self._is_coded(row))
         if memory.searchable and (codes or lacks_graph(row, memory)) and self._is_cached(row):
             self._request(row, memory, 0.0)
-        elif codes or wants_graph(row, memory) or self._lacks_stored_rows(memory):
+        elif memory.searchable and (codes or wants_graph(row, memory) or self._lacks_stored_rows(memory)):
             self._request(row, memory, IDLE_SECONDS)
 
     def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
@@ -195,11 +195,12 @@ def lacks_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
 
 
 def wants_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
-    """Whether a graph should be built: at once where nothing but a scan is there, else when searching has paid for it.
+    """Whether a graph should be built: at once where searches would scan, with codes when they have paid for it.
 
-    By codes a search takes a few times as long as by a graph, whose build keeps a processor busy for minutes.
+    A build keeps a processor busy for half a minute and more. One that was paid for is built again when it is outdated.
     """
-    return lacks_graph(row, memory) and (_has_paid_for_graph(row, memory) or not _codes_will_do(row, memory))
+    paid = memory.had_graph or _has_paid_for_graph(row, memory)
+    return lacks_graph(row, memory) and (paid or not _codes_will_do(row, memory))
 
 
 def _has_paid_for_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:

@@ -110,7 +110,7 @@ def _finish_switch(ready: Path) -> None:
             aside.rmdir()
         sync_directory(directory)
         ready.rename(_named(ready, _BUILDING))
-        sync_directory(directory)  # before anything in it is removed: without its database it would be a riddle
+        sync_directory(directory)  # before its database is removed: under the old name, without it, it is refused
     elif (directory / FILE_NAME).exists():
         sync_directory(directory)  # whoever moved it here may have died before
         shutil.rmtree(ready, ignore_errors=True)
