@@ -30,7 +30,7 @@ def memory() -> CollectionInMemory:
 
 
 def test_rows_are_in_the_order_of_insertion(memory: CollectionInMemory) -> None:
-    assert memory.rows_of(["c", "nobody", "a"]).tolist() == [0, 2]
+    assert memory.find(["c", "nobody", "a"]).tolist() == [2, UNKNOWN, 0]
     assert memory.live_rows().tolist() == [0, 1, 2]
     assert memory.dead_mask() is None
 
@@ -45,7 +45,7 @@ def test_a_replaced_vector_leaves_a_hole(memory: CollectionInMemory) -> None:
 def test_a_removed_record_keeps_its_row(memory: CollectionInMemory) -> None:
     memory.apply(Delta(seq=2, next_slot=3, removed_rows=ints(1)))
     assert memory.live_rows().tolist() == [0, 2]
-    assert memory.rows_of(["b"]).tolist() == []
+    assert memory.find(["b"]).tolist() == [UNKNOWN]
     assert memory.rows_at(ints(0, 1, 2, 3)).tolist() == [0, UNKNOWN, 2, UNKNOWN]
 
 
@@ -112,7 +112,7 @@ def test_an_id_may_be_removed_and_added_in_one_change(memory: CollectionInMemory
             removed_rows=ints(0),
         )
     )
-    assert memory.rows_of(["a"]).tolist() == [3]
+    assert memory.find(["a"]).tolist() == [3]
     assert memory.live == 3
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +20,7 @@ from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.memory import collection as in_memory
 from chroma_nb.engine.memory import loading, row_files
 from chroma_nb.engine.memory.ids import StoredIds
+from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import index_builder
 from chroma_nb.engine.storage import directory
@@ -33,6 +36,7 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_files, "FEWEST", 10)
     monkeypatch.setattr(in_memory, "FEWEST", 10)
     monkeypatch.setattr(in_memory, "_LOOKING_UP", 1)
+    monkeypatch.setattr(in_memory, "_LOOKING_ONE_UP", 1)
     monkeypatch.setattr(loading, "_MOST_CHANGED", 0.5)
     monkeypatch.setattr(index_builder, "IDLE_SECONDS", 0.0)
 
@@ -129,6 +133,48 @@ def test_what_happened_since_is_taken_from_the_change_log(
     with opened(path) as engine:
         assert told(engine) == expected
     assert reads == ["file"]
+
+
+def changed_at_random(engine: Engine, seed: int) -> list[Any]:
+    """What some calls return that name ids: known ones, new ones, deleted ones and odd ones, some of them twice."""
+    chance, collection = random.Random(seed), its_id(engine)
+    names = [*(f"r{number}" for number in range(COUNT + 5)), *ODD, "half \ud800"]
+    done: list[Any] = []
+    for version in range(10):
+        ids = chance.sample(names, 8)
+        unicode = [ident for ident in ids if ident and "\ud800" not in ident]
+        given = records(unicode, [numbered_vector(version, 7)] * len(unicode))
+        call = chance.choice(["add", "update", "upsert", "edit", "delete"])
+        if call == "delete":
+            done.append(engine.delete(collection, ids + ids[:2], None))
+        elif call == "edit":
+            mixed = Edits(delete=ids[:2], update=given.take([3]), add=given.take([4]))
+            done.append(engine.edit(collection, mixed))
+        else:
+            done.append(getattr(engine, call)(collection, given))
+        twice = partial(Snapshot.vectors_of, ids=[*ids, *ids])
+        done.append(list(engine.transactions.read_collection(collection, twice)))
+    return done
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_writes_find_the_same_records_with_a_map_of_ids_and_without(
+    path: Path, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    shutil.copytree(path, tmp_path / "copy")
+    reads.clear()
+    found = []
+    for place, cost in ((path, 0), (tmp_path / "copy", 1000)):
+        monkeypatch.setattr(in_memory, "_LOOKING_UP", cost)
+        monkeypatch.setattr(in_memory, "_LOOKING_ONE_UP", cost)
+        with opened(place) as engine:
+            nearest(engine, its_id(engine), numbered_vector(0), 1)
+            done = changed_at_random(engine, seed)
+            (memory,) = engine.transactions.memories.values()
+            assert memory.maps_ids is (cost > 0)
+            found.append((done, told(engine)))
+    assert reads == ["file", "file"]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(

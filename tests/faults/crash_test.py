@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import json
 import os
 import random
@@ -270,6 +271,7 @@ class Writer:
 def write(options: Options) -> None:
     """The child's life."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    faulthandler.register(signal.SIGUSR1)  # every thread's stack, where the child does not end
     small_thresholds(codes=bool(options.codes))
     client = chroma_nb.PersistentClient(options.database)
     writers = [Writer(options, client, number) for number in range(options.threads)]
@@ -429,11 +431,15 @@ def _one_round(options: Options, chance: random.Random, summary: Summary) -> Ite
         time.sleep(chance.uniform(options.shortest, options.longest))
     if options.mode == "interrupt":
         child.send_signal(signal.SIGINT)
-    if options.mode != "kill" and not _wait(child, 60):
-        yield "error: the child did not end"
+    stuck = options.mode != "kill" and not _wait(child, 60)
+    if stuck:
+        child.send_signal(signal.SIGUSR1)
+        _wait(child, 1)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)  # a tracer that is killed alone lets its process go on writing
     output, errors = child.communicate()
+    if stuck:
+        yield f"error: the child did not end: {errors[-6000:]}"
     yield from (line for line in output.splitlines() if line.startswith("after the interrupt"))
     if "Traceback" in errors:
         yield f"error: the child said {errors[-600:]}"

@@ -28,7 +28,7 @@ def select(
     if not snapshot.memory.whole:  # no others were read
         return snapshot.memory.live_rows()
     end = None if limit is None else offset + limit
-    rows = None if ids is None else snapshot.memory.rows_of(ids)
+    rows = None if ids is None else snapshot.rows_of(ids)
     if filter is None:
         found = snapshot.memory.live_rows() if rows is None else rows
     elif rows is not None or end is None:
@@ -43,7 +43,7 @@ def allowed(snapshot: Snapshot, filter: Where | None) -> Ints:
     memory = snapshot.memory
     if filter is None:
         return memory.live_rows()
-    return np.flatnonzero(evaluate(filter, snapshot.columns, snapshot.documents, memory.alive, ids=memory.rows_of))
+    return np.flatnonzero(evaluate(filter, snapshot.columns, snapshot.documents, memory.alive, ids=snapshot.rows_of))
 
 
 def _matching(snapshot: Snapshot, filter: Where, among: Ints | None) -> Mask:

@@ -37,8 +37,9 @@ UNKNOWN: Final = -1
 MOST_BEHIND: Final = 65_536
 #: Calls after which the rows are stored anew: half of what the change log remembers.
 MOST_CALLS: Final = changelog.KEPT // 2
-#: Ids that are mapped in the time of looking one up.
-_LOOKING_UP: Final = 64
+#: Ids that are mapped in the time of looking one up in the database, among several or on its own.
+_LOOKING_UP: Final = 16
+_LOOKING_ONE_UP: Final = 48
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,9 @@ class CollectionInMemory:
         return self._row_of is not None
 
     def is_mapping_due(self, looked_up: int) -> bool:
-        """Whether looking up one record at a time, ``looked_up`` more now, has cost what a map of all ids does."""
-        self._looked_up += 1 + looked_up
-        return self._looked_up * _LOOKING_UP > self.rows
+        """Whether looking up ids in the database, ``looked_up`` more now, has cost what a map of all ids does."""
+        self._looked_up += _LOOKING_ONE_UP + _LOOKING_UP * looked_up
+        return self._looked_up > self.rows
 
     @property
     def row_of(self) -> dict[str, int]:
@@ -228,10 +229,9 @@ class CollectionInMemory:
         """The rows of live records, in get() order."""
         return np.arange(self.rows) if self.live == self.rows else np.flatnonzero(self.alive)
 
-    def rows_of(self, ids: Sequence[str]) -> Ints:
-        """The rows of those ids that exist, ascending, each once."""
-        found = np.fromiter(map(self.row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
-        return np.unique(found[found != UNKNOWN])
+    def find(self, ids: Sequence[str]) -> Ints:
+        """The row of each id; UNKNOWN where there is none."""
+        return np.fromiter(map(self.row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
 
     def rows_at(self, positions: Ints) -> Ints:
         """The row of each position; UNKNOWN where there is none."""

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import chain
+from itertools import chain, repeat
 from operator import itemgetter
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.sparse import SparseIndex
 from chroma_nb.engine.index.words import WordIndex
 from chroma_nb.engine.memory import word_files
-from chroma_nb.engine.memory.collection import CollectionInMemory
+from chroma_nb.engine.memory.collection import UNKNOWN, CollectionInMemory
 from chroma_nb.engine.memory.columns import Columns
 from chroma_nb.engine.memory.row_files import StoredRows
 from chroma_nb.engine.memory.word_files import WordsAtRest
@@ -70,6 +70,28 @@ class Snapshot:
             raise InvalidArgumentError(
                 f"Collection expecting embedding with dimension of {self.row.dimension}, got {vectors.shape[1]}"
             )
+
+    # --- ids -------------------------------------------------------------------------------------------------
+
+    def find(self, ids: Sequence[str]) -> Ints:
+        """The row of each id; UNKNOWN where there is none.
+
+        A map of all ids is made when looking them up in the database has cost as much: the first calls on a
+        collection that was just opened do without.
+        """
+        memory = self.memory
+        if memory.maps_ids or not self.on_disk or memory.is_mapping_due(len(ids)):
+            return memory.find(ids)
+        headers = records.headers_of(self.connection, self.row.number, ids, self.row.hidden)
+        keys, stored, *_ = zip(*headers, strict=True) if headers else ((), ())
+        rows = memory.rows_at(records.positions_of(np.array(keys, np.int64)))
+        row_of = dict(zip(stored, rows.tolist(), strict=True))
+        return np.fromiter(map(row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
+
+    def rows_of(self, ids: Sequence[str]) -> Ints:
+        """The rows of those ids that exist, ascending, each once."""
+        found = self.find(ids)
+        return np.unique(found[found != UNKNOWN])
 
     # --- texts and metadata --------------------------------------------------------------------------------
 
@@ -251,8 +273,10 @@ class Snapshot:
 
     def vectors_of(self, ids: Iterable[str]) -> dict[str, Vector]:
         """The vectors of those ids that exist."""
-        rows = {id_: row for id_ in ids if (row := self.memory.row_of.get(id_)) is not None}
-        return dict(zip(rows, self.embeddings(np.array([*rows.values()], np.int64)), strict=True))
+        each = list(dict.fromkeys(ids))
+        rows = self.find(each)
+        there = [ident for ident, row in zip(each, rows.tolist(), strict=True) if row != UNKNOWN]
+        return dict(zip(there, self.embeddings(rows[rows != UNKNOWN]), strict=True))
 
     def _stored_vectors(self, rows: Ints) -> Matrix:
         """As ``embeddings``, in the float32 that is stored: a view, or a copy of what lies scattered."""

@@ -1,7 +1,8 @@
 """Making the codes of a collection from a snapshot: loaded from the cache, made of the vectors, saved.
 
 As with graphs (``graph.py``) the snapshot is taken in a read transaction and the work runs outside every lock:
-committed rows do not change. Codes of rows that are deleted meanwhile stay; searches pass them over.
+committed rows do not change. Codes of rows that are deleted meanwhile stay; searches pass them over. The checksums of
+the vectors, which take longer to read, are those of a later transaction, so that no write waits for them.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from chroma_nb.engine.index import code_files
 from chroma_nb.engine.index.certified import CertifiedIndex, codes_pay
 from chroma_nb.engine.index.code_files import Checksums
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.engine.storage import records
+from chroma_nb.engine.storage import catalog, records
 from chroma_nb.engine.storage.catalog import CollectionRow
+from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.types import Matrix
 
 
 @dataclass(frozen=True)
 class CodeSource:
-    """The vectors of a collection at one seq, by slot, and their checksums: 0 where there is no record's.
+    """The vectors of a collection at one seq, by slot.
 
     ``settled``: the slots below it are all of records or dead for ever. Records that are staged may live yet.
     """
@@ -31,7 +33,6 @@ class CodeSource:
     row: CollectionRow
     index: CertifiedIndex
     vectors: Matrix
-    crcs: Checksums
     settled: int
 
     @classmethod
@@ -44,13 +45,19 @@ class CodeSource:
         if not codes_pay(row.parameters.space, memory.next_slot, index.dimension):
             return None
         staged = records.first_slot(snapshot.connection, row.number, row.hidden)
-        crcs = np.zeros(memory.next_slot, np.uint32)
-        if snapshot.on_disk:
-            found = records.vector_checksums(snapshot.connection, row.number, row.hidden)
-            crcs[found[:, 0]] = found[:, 1]
-        return cls(row, index, snapshot.matrix, crcs, memory.next_slot if staged is None else staged)
+        return cls(row, index, snapshot.matrix, memory.next_slot if staged is None else staged)
 
-    def load(self, cache: Path, cancelled: Callable[[], bool], *, mapped: bool) -> bool:
+    def checksums(self, connection: Connection) -> Checksums | None:
+        """The vectors' checksums by slot, 0 where no record's vector is now; None when the slots were renumbered."""
+        now = catalog.collection_by_id(connection, self.row.id)
+        if now.generation != self.row.generation:
+            return None
+        crcs = np.zeros(max(now.next_slot, len(self.vectors)), np.uint32)
+        found = records.vector_checksums(connection, now.number, now.hidden)
+        crcs[found[:, 0]] = found[:, 1]
+        return crcs[: len(self.vectors)]
+
+    def load(self, cache: Path, crcs: Checksums, cancelled: Callable[[], bool], *, mapped: bool) -> bool:
         """Take what the cache has, where there are no codes yet; ``mapped``: maps of its files can be trusted."""
         if self.index.codes is not None:
             return False
@@ -61,7 +68,7 @@ class CodeSource:
             row.generation,
             row.parameters.space,
             self.vectors,
-            self.crcs,
+            crcs,
             row.seq,
             mapped=mapped,
             cancelled=cancelled,
@@ -72,8 +79,8 @@ class CodeSource:
         """Code the vectors that are not coded yet; False when ``cancelled``."""
         return self.index.make_codes(self.vectors, cancelled)
 
-    def save(self, cache: Path) -> None:
+    def save(self, cache: Path, crcs: Checksums) -> None:
         """Write the whole blocks to the cache."""
         if self.index.codes is not None:
             row = self.row
-            code_files.save(self.index.codes, self.crcs, cache, row.id, row.generation, row.seq, self.settled)
+            code_files.save(self.index.codes, crcs, cache, row.id, row.generation, row.seq, self.settled)

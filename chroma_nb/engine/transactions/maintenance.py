@@ -251,15 +251,19 @@ class Maintenance:
         source = self._transactions.read_collection(collection_id, CodeSource.of)
         if source is None:
             return False
-        if self._cache is not None:
-            source.load(self._cache.directory, cancelled, mapped=self._transactions.stores.mapped)
+        if self._cache is None:
+            return source.make(cancelled)
+        crcs = self._transactions.read(source.checksums)
+        if crcs is None:  # compacted meanwhile: the collection asks again
+            return False
+        source.load(self._cache.directory, crcs, cancelled, mapped=self._transactions.stores.mapped)
         if not source.make(cancelled):
             return False
-        if self._cache is not None and not self._transactions.connections.read_only:
+        if not self._transactions.connections.read_only:
             with contextlib.suppress(ChromaError):  # they are in place, saved or not
                 if not self._transactions.durable:  # codes must not outlive the commits that gave vectors their slots
                     self._transactions.write(migrations.renumber, durable=True)
-                source.save(self._cache.directory)
+                source.save(self._cache.directory, crcs)
                 self._drop_if_outdated(self._cache, source.row)
         return True
 

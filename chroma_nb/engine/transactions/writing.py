@@ -62,13 +62,13 @@ class Writing(Snapshot):
     def update(self, given: Records) -> Delta | None:
         """Existing records; ids that do not exist are passed over."""
         self.check_dimension(given.embeddings)
-        rows = self._rows_of(given)
+        rows = self.find(given.ids)
         known = rows != UNKNOWN
         return self._write(NO_RECORDS, given.take(np.flatnonzero(known)), rows[known])
 
     def upsert(self, given: Records) -> Delta | None:
         """Existing records updated, the others added in the order of ``ids``."""
-        rows = self._rows_of(given)
+        rows = self.find(given.ids)
         known = rows != UNKNOWN
         return self._write(given.take(np.flatnonzero(~known)), given.take(np.flatnonzero(known)), rows[known])
 
@@ -79,11 +79,11 @@ class Writing(Snapshot):
     def edit(self, edits: Edits) -> tuple[Delta | None, Edited]:
         """Deletions, changes and additions in one; and how many of each there were."""
         if edits.upsert.ids:
-            known = self._rows_of(edits.upsert) != UNKNOWN
+            known = self.find(edits.upsert.ids) != UNKNOWN
             return self.upsert(edits.upsert), Edited(updated=int(known.sum()), added=int((~known).sum()))
-        removed = self.memory.rows_of(edits.delete) if edits.delete else EMPTY
+        removed = self.rows_of(edits.delete) if edits.delete else EMPTY
         gone = set(map(self.memory.ids.__getitem__, removed.tolist()))
-        rows = self._rows_of(edits.update) if edits.update.ids else EMPTY
+        rows = self.find(edits.update.ids) if edits.update.ids else EMPTY
         known = rows != UNKNOWN if not gone else (rows != UNKNOWN) & ~np.isin(rows, removed)
         fresh = self._fresh(edits.add, gone)
         delta = self._write(
@@ -188,15 +188,11 @@ class Writing(Snapshot):
 
     def _fresh(self, given: Records, gone: Container[str] = ()) -> Records:
         """Those of the records whose ids are not there, or are ``gone``."""
-        existing = self.memory.row_of
-        if existing.keys().isdisjoint(given.ids):
+        fresh = self.find(given.ids) == UNKNOWN
+        if fresh.all():
             return given
-        return given.take([place for place, ident in enumerate(given.ids) if ident not in existing or ident in gone])
-
-    def _rows_of(self, given: Records) -> Ints:
-        """The row of each given id (UNKNOWN: none)."""
-        row_of = self.memory.row_of
-        return np.array([row_of.get(ident, UNKNOWN) for ident in given.ids], np.int64)
+        there = zip(given.ids, fresh.tolist(), strict=True)
+        return given.take([place for place, (ident, is_fresh) in enumerate(there) if is_fresh or ident in gone])
 
     def _write(
         self,
