@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import signal
+import sys
 import threading
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,14 +29,7 @@ class Other:
         self._thread.start()
 
     def _run(self, lock: ReadersWriterLock, writing: bool) -> None:
-        if writing:
-            lock.write(self._stay)
-            return
-        lock.acquire_reading()
-        try:
-            self._stay()
-        finally:
-            lock.release_reading()
+        (lock.write if writing else lock.read)(self._stay)
 
     def _stay(self) -> None:
         self.inside.set()
@@ -79,17 +78,72 @@ def test_an_exception_gives_the_lock_back() -> None:
     other.leave()
 
 
-def test_a_mark_that_an_interrupt_left_is_taken_away_by_the_same_thread() -> None:
+def interrupted(call: Callable[[], object], number: int) -> bool:
+    """Make ``call`` and interrupt it where Python looks for signals the ``number``-th time; whether it came so far."""
+    seen = itertools.count()
+
+    def look(frame: object, event: str, argument: object) -> None:
+        if event in ("call", "c_return") and next(seen) == number:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(look)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+@pytest.mark.parametrize("name", ["read", "write"])
+def test_an_interrupt_anywhere_leaves_the_lock_to_the_others_and_to_the_same_thread(name: str) -> None:
+    for number in itertools.count():
+        lock = ReadersWriterLock()
+        lock.read(lambda: None)
+        if not interrupted(partial(getattr(lock, name), lambda: len("done")), number):
+            break
+        writer = Other(lock, writing=True)  # it waits for readers that there are none of
+        assert writer.inside.wait(5), number
+        reader = Other(lock, writing=False)
+        assert not reader.inside.wait(0.01)
+        writer.leave()
+        assert lock.read(lambda: "done") == "done"
+        reader.leave()
+    assert number > 3
+
+
+def test_a_thread_that_reads_may_read_and_write() -> None:
     lock = ReadersWriterLock()
-    lock.acquire_reading()  # and the interrupt comes before the release
-    assert lock.write(lambda: "done") == "done"
-    lock.acquire_reading()
-    lock.acquire_reading()
-    lock.release_reading()
-    lock.release_reading()  # twice does no harm
-    other = Other(lock, writing=True)
-    assert other.inside.wait(5)
-    other.leave()
+    assert lock.read(lambda: lock.read(lambda: lock.write(lambda: "done"))) == "done"
+
+
+def test_readers_and_writers_of_many_threads_never_meet() -> None:
+    lock, met = ReadersWriterLock(), []
+    readers: set[int] = set()
+    writers: set[int] = set()
+
+    def stay(group: set[int], seed: int) -> None:
+        group.add(seed)
+        time.sleep(0)
+        met.append(len(writers) > 1 or bool(readers and writers))
+        group.discard(seed)
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(300):
+            call, group = (lock.write, writers) if chance.random() < 0.2 else (lock.read, readers)
+            call(partial(stay, group, seed))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert len(met) == 8 * 300
+    assert not any(met)
 
 
 def test_a_writer_who_stopped_waiting_is_forgotten() -> None:

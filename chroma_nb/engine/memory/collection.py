@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ from chroma_nb.engine.storage import changelog
 from chroma_nb.types import Array, Fields
 
 T = TypeVar("T")
+#: What ``threading.RLock()`` makes.
+Lock: TypeAlias = AbstractContextManager[bool]
 Metadatas = Sequence[Fields | None]
 
 UNKNOWN: Final = -1
@@ -70,43 +73,36 @@ class Delta:
 class ReadersWriterLock:
     """Many readers or one writer; a waiting writer goes before new readers.
 
-    Not re-entrant, and readers must not become writers. Who reads is noted by thread: a mark that an interrupt
-    left behind is taken away by the same thread's next use, and releasing twice does no harm. Everything else is
-    locks of Python's own in ``with``: between them and their block no interrupt is delivered, as it is within a
-    context manager that is written in Python.
+    Each thread has a lock of its own that it holds while it reads. A writer closes the entrance, waits for each of
+    these locks once, and is alone then: who comes later finds the entrance closed. All of it is locks of Python's own
+    in ``with``, since between them and their block no interrupt is delivered: a note of who reads, which an interrupt
+    could leave behind, would keep a writer waiting, and whoever comes after it.
+
+    A thread that reads may write, or read once more; one that writes must do neither.
     """
 
     def __init__(self) -> None:
-        self._entrance = threading.Lock()  # held by a writer, and for a moment by readers who come
-        self._leaving = threading.Lock()
-        self._readers: set[int] = set()
-        self._last_has_left: threading.Lock | None = None  # a writer waits until it is released
+        self._entrance = threading.Lock()  # held by a writer
+        self._reading: dict[int, Lock] = {}  # by thread
 
-    def acquire_reading(self) -> None:
-        """Wait for writers, then read beside other readers until ``release_reading``."""
-        with self._entrance:
-            self._readers.add(threading.get_ident())
-
-    def release_reading(self) -> None:
-        """The other end of ``acquire_reading``."""
-        with self._leaving:
-            self._readers.discard(threading.get_ident())
-            if self._last_has_left is not None and not self._readers:
-                if self._last_has_left.locked():  # else an interrupt came after this, and before the next line
-                    self._last_has_left.release()
-                self._last_has_left = None
+    def read(self, look: Callable[[], T]) -> T:
+        """Do ``look`` beside other readers, with no writer; returns what it returns."""
+        mine = self._reading.get(threading.get_ident())
+        if mine is None:
+            mine = self._reading.setdefault(threading.get_ident(), threading.RLock())
+        while True:
+            with mine:
+                if not self._entrance.locked():  # a writer who comes now waits for ``mine``
+                    return look()
+            with self._entrance:
+                pass
 
     def write(self, change: Callable[[], T]) -> T:
         """Do ``change`` alone, with no reader and no other writer; returns what it returns."""
         with self._entrance:
-            waiting = None
-            self.release_reading()  # a mark that an interrupt left behind
-            with self._leaving:
-                if self._readers:
-                    waiting = self._last_has_left = threading.Lock()
-                    waiting.acquire()
-            if waiting is not None:
-                waiting.acquire()
+            for reading in list(self._reading.values()):
+                with reading:
+                    pass
             return change()
 
 

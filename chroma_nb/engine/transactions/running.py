@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
@@ -146,16 +147,9 @@ class Transactions:
                     memory = self.refreshed(connection, row)
                     if memory is None:
                         continue  # another thread is ahead of our snapshot: take a newer one
-                    try:
-                        memory.lock.acquire_reading()
-                        if memory.seq != row.seq or memory.generation != row.generation:
-                            continue
-                        on_disk = self.directory is not None
-                        return work(
-                            Snapshot(connection, row, memory, vectors, on_disk, stored_words=self._stored_words)
-                        )
-                    finally:
-                        memory.lock.release_reading()
+                    found = memory.lock.read(partial(self._looked_at, connection, row, memory, vectors, work))
+                    if found is not None:
+                        return found[0]
                 except FileNotFoundError:
                     continue  # compacted meanwhile: the catalog names another file
                 except (sqlite3.Error, OSError) as error:
@@ -163,6 +157,20 @@ class Transactions:
                 finally:
                     self.connections.end(connection)
         raise InternalError(f"collection [{ident}] changed {_ATTEMPTS} times while it was read; try again")
+
+    def _looked_at(
+        self,
+        connection: Connection,
+        row: CollectionRow,
+        memory: CollectionInMemory,
+        vectors: Callable[[CollectionRow], VectorStore | None],
+        work: Callable[[Snapshot], T],
+    ) -> tuple[T] | None:
+        """What ``work`` returns; None when ``memory``, whose lock is held, is not at the seq of ``row`` any more."""
+        if memory.seq != row.seq or memory.generation != row.generation:
+            return None
+        on_disk = self.directory is not None
+        return (work(Snapshot(connection, row, memory, vectors, on_disk, stored_words=self._stored_words)),)
 
     def _store(self, row: CollectionRow) -> VectorStore | None:
         """The vectors of a collection; an error that says so when their file is lost."""
