@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -19,6 +19,10 @@ def ints(*values: int) -> np.ndarray:
     return np.array(values, np.int64)
 
 
+def never(ids: Sequence[str]) -> np.ndarray:
+    raise AssertionError("the ids are in a map")
+
+
 @pytest.fixture
 def memory() -> CollectionInMemory:
     """Records a, b, c at positions 0, 1, 2 and slots 0, 1, 2."""
@@ -30,7 +34,7 @@ def memory() -> CollectionInMemory:
 
 
 def test_rows_are_in_the_order_of_insertion(memory: CollectionInMemory) -> None:
-    assert memory.find(["c", "nobody", "a"]).tolist() == [2, UNKNOWN, 0]
+    assert memory.find(["c", "nobody", "a"], never).tolist() == [2, UNKNOWN, 0]
     assert memory.live_rows().tolist() == [0, 1, 2]
     assert memory.dead_mask() is None
 
@@ -45,7 +49,7 @@ def test_a_replaced_vector_leaves_a_hole(memory: CollectionInMemory) -> None:
 def test_a_removed_record_keeps_its_row(memory: CollectionInMemory) -> None:
     memory.apply(Delta(seq=2, next_slot=3, removed_rows=ints(1)))
     assert memory.live_rows().tolist() == [0, 2]
-    assert memory.find(["b"]).tolist() == [UNKNOWN]
+    assert memory.find(["b"], never).tolist() == [UNKNOWN]
     assert memory.rows_at(ints(0, 1, 2, 3)).tolist() == [0, UNKNOWN, 2, UNKNOWN]
 
 
@@ -112,7 +116,7 @@ def test_an_id_may_be_removed_and_added_in_one_change(memory: CollectionInMemory
             removed_rows=ints(0),
         )
     )
-    assert memory.find(["a"]).tolist() == [3]
+    assert memory.find(["a"], never).tolist() == [3]
     assert memory.live == 3
 
 

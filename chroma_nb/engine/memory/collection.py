@@ -225,9 +225,18 @@ class CollectionInMemory:
         """The rows of live records, in get() order."""
         return np.arange(self.rows) if self.live == self.rows else np.flatnonzero(self.alive)
 
-    def find(self, ids: Sequence[str]) -> Ints:
-        """The row of each id; UNKNOWN where there is none."""
-        return np.fromiter(map(self.row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
+    def find(self, ids: Sequence[str], look_up: Callable[[Sequence[str]], Ints]) -> Ints:
+        """The row of each id; UNKNOWN where there is none.
+
+        ``look_up`` asks the database. A map of all ids is made when that has cost as much, so that the first calls on
+        a collection that was just opened do without.
+        """
+        row_of = self._row_of
+        if row_of is None:
+            if not self.is_mapping_due(len(ids)):
+                return look_up(ids)
+            row_of = self.row_of
+        return np.fromiter(map(row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
 
     def rows_at(self, positions: Ints) -> Ints:
         """The row of each position; UNKNOWN where there is none."""

@@ -74,24 +74,21 @@ class Snapshot:
     # --- ids -------------------------------------------------------------------------------------------------
 
     def find(self, ids: Sequence[str]) -> Ints:
-        """The row of each id; UNKNOWN where there is none.
-
-        A map of all ids is made when looking them up in the database has cost as much: the first calls on a
-        collection that was just opened do without.
-        """
-        memory = self.memory
-        if memory.maps_ids or not self.on_disk or memory.is_mapping_due(len(ids)):
-            return memory.find(ids)
-        headers = records.headers_of(self.connection, self.row.number, ids, self.row.hidden)
-        keys, stored, *_ = zip(*headers, strict=True) if headers else ((), ())
-        rows = memory.rows_at(records.positions_of(np.array(keys, np.int64)))
-        row_of = dict(zip(stored, rows.tolist(), strict=True))
-        return np.fromiter(map(row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
+        """The row of each id; UNKNOWN where there is none."""
+        return self.memory.find(ids, self._looked_up)
 
     def rows_of(self, ids: Sequence[str]) -> Ints:
         """The rows of those ids that exist, ascending, each once."""
-        found = self.find(ids)
+        found = self.memory.find(ids, self._looked_up)
         return np.unique(found[found != UNKNOWN])
+
+    def _looked_up(self, ids: Sequence[str]) -> Ints:
+        """As ``find``, by the database's index of ids."""
+        headers = records.headers_of(self.connection, self.row.number, ids, self.row.hidden)
+        keys, stored, *_ = zip(*headers, strict=True) if headers else ((), ())
+        rows = self.memory.rows_at(records.positions_of(np.array(keys, np.int64)))
+        row_of = dict(zip(stored, rows.tolist(), strict=True))
+        return np.fromiter(map(row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
 
     # --- texts and metadata --------------------------------------------------------------------------------
 
