@@ -105,6 +105,7 @@ def test_beside_codes_a_graph_is_built_only_when_searches_have_paid_for_it(
         pytest.skip("hnswlib is not installed")
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
     monkeypatch.setattr(planner, "CODED_ROWS", 1)
+    monkeypatch.setattr(planner, "CODED_SHARE", 1.0)
     monkeypatch.setattr(planner, "SHARE_OF_BUILD", 1e9)
     engine = SharedEngine.open(tmp_path / "db")
     collection = filled(engine)

@@ -40,6 +40,10 @@ def method(
         ({"codes": True}, "graph"),  # one query, many records
         ({"codes": True, "live": 90_000}, "scan"),
         ({"codes": True, "queries": 3}, "scan"),
+        ({"codes": True, "k": 500}, "graph"),
+        ({"codes": True, "k": 501}, "scan"),  # a graph takes longer for so many than codes
+        ({"codes": True, "k": 100, "allowed": 70_000}, "graph, then filter"),
+        ({"codes": True, "k": 100, "allowed": 50_000}, "scan"),
         ({"codes": True, "queries": 2}, "graph"),
         ({"codes": True, "live": 10**6, "queries": 200}, "scan"),
         ({"codes": True, "live": 90_000, "allowed": 50_000}, "scan"),

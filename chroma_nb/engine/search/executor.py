@@ -127,7 +127,10 @@ class Search:
             dead[allowed] = False
         found, by_codes = exact.counted_search(view, queries, k, memory.row_of_slot, dead=dead)
         self.steps["by_codes"] = by_codes
-        if not by_codes or len(queries) < planner.CODED_BATCH:  # else no graph would be asked
+        count = None if allowed is None else len(allowed)
+        if planner.would_use_graph(
+            live=memory.searchable, allowed=count, k=k, queries=len(queries), codes=bool(by_codes)
+        ):
             memory.exact_seconds += time.perf_counter() - started
         return found
 

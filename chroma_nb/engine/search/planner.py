@@ -36,6 +36,8 @@ BATCH_ROWS: Final = 50_000
 #: With codes a graph is for single queries (fewer than CODED_BATCH), over so many records.
 CODED_BATCH: Final = 3
 CODED_ROWS: Final = 100_000
+#: ... and for no more than this share of the live records: what a graph takes grows with the candidates it returns.
+CODED_SHARE: Final = 0.005
 #: Results of a query that does not say how many.
 USUAL_RESULTS: Final = 10
 #: Why there is no graph where codes are as good.
@@ -91,7 +93,7 @@ def plan(
     if graph is None or refusal or share < FILTER_SHARE or allowed <= ALWAYS_EXACT:
         return exactly
     candidates = min(live, int(OVERFETCH * k / share) + 1)
-    if candidates > LARGEST_SHARE * live:
+    if candidates > _largest(live, codes):
         return exactly
     return Plan("graph, then filter", exactly.reason, candidates, effort(candidates, graph))
 
@@ -101,7 +103,7 @@ def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, cod
         return PROVED
     if graph is None:
         return "no graph yet"
-    if k > LARGEST_SHARE * live:
+    if k > _largest(live, codes):
         return f"{k} of {live} asked for"
     if not is_close(tail=graph.tail, live=live):
         return f"{graph.tail} records are newer than the graph"
@@ -110,6 +112,11 @@ def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, cod
     if queries >= BATCH and live < BATCH_ROWS:
         return f"{queries} queries at once over {live} records"
     return ""
+
+
+def _largest(live: int, codes: bool) -> float:
+    """How many candidates a graph may return."""
+    return (CODED_SHARE if codes else LARGEST_SHARE) * live
 
 
 def is_gathered(*, allowed: int, live: int) -> bool:
@@ -125,6 +132,12 @@ def is_close(*, tail: int, live: int) -> bool:
 def effort(k: int, graph: GraphState) -> int:
     """hnswlib's ef: what the user set, else at least 200 and twice the results wanted."""
     return max(graph.ef_search, k) if graph.ef_search is not None else max(SMALLEST_EF, 2 * k)
+
+
+def would_use_graph(*, live: int, allowed: int | None, k: int, queries: int, codes: bool) -> bool:
+    """Whether a graph of all records would be searched: only what it would have saved pays for one."""
+    ready = GraphState(live=live, dead=0, tail=0, ef_search=None)
+    return not plan(live=live, allowed=allowed, k=k, queries=queries, graph=ready, codes=codes).exact
 
 
 def worth_building(*, live: int, dimension: int, exact_seconds: float) -> bool:
