@@ -81,9 +81,27 @@ def test_few_allowed_records_are_looked_at_whatever_their_share() -> None:
 
 
 def test_a_graph_is_worth_building_when_searching_has_cost_its_share() -> None:
-    assert not planner.worth_building(live=1_000, dimension=384, exact_seconds=1e9)
     assert not planner.worth_building(live=40_000, dimension=384, exact_seconds=0.0)
     assert planner.worth_building(live=40_000, dimension=384, exact_seconds=10.0)
+
+
+@pytest.mark.parametrize(
+    ("search", "pays"),
+    [
+        ({}, True),
+        ({"live": 1_000}, False),  # none is ever built
+        ({"codes": True, "live": 200_000}, True),
+        ({"codes": True, "live": 50_000}, False),
+        ({"codes": True, "live": 200_000, "queries": 3}, False),
+        ({"codes": True, "live": 200_000, "k": 1_001}, False),
+        ({"live": 200_000, "k": 30_000}, False),
+        ({"live": 200_000, "allowed": 10_000}, False),
+        ({"live": 200_000, "allowed": 100_000}, True),
+    ],
+)
+def test_only_what_a_graph_would_have_saved_pays_for_one(search: dict, pays: bool) -> None:
+    usual = {"live": 100_000, "dimension": 384, "allowed": None, "k": 10, "queries": 1, "codes": False}
+    assert planner.pays_for_graph(**{**usual, **search}) is pays
 
 
 @pytest.mark.parametrize("dimension", [1, 8, 384, 1536])

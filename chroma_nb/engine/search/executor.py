@@ -128,8 +128,13 @@ class Search:
         found, by_codes = exact.counted_search(view, queries, k, memory.row_of_slot, dead=dead)
         self.steps["by_codes"] = by_codes
         count = None if allowed is None else len(allowed)
-        if planner.would_use_graph(
-            live=memory.searchable, allowed=count, k=k, queries=len(queries), codes=bool(by_codes)
+        if planner.pays_for_graph(
+            live=memory.searchable,
+            dimension=queries.shape[1],
+            allowed=count,
+            k=k,
+            queries=len(queries),
+            codes=bool(by_codes),
         ):
             memory.exact_seconds += time.perf_counter() - started
         return found

@@ -134,14 +134,17 @@ def effort(k: int, graph: GraphState) -> int:
     return max(graph.ef_search, k) if graph.ef_search is not None else max(SMALLEST_EF, 2 * k)
 
 
-def would_use_graph(*, live: int, allowed: int | None, k: int, queries: int, codes: bool) -> bool:
-    """Whether a graph of all records would be searched: only what it would have saved pays for one."""
+def pays_for_graph(*, live: int, dimension: int, allowed: int | None, k: int, queries: int, codes: bool) -> bool:
+    """Whether a search that was run exactly would have been one of a graph of all records, if there were one."""
+    if live * dimension * 4 < SMALLEST_GRAPH_BYTES:
+        return False
     ready = GraphState(live=live, dead=0, tail=0, ef_search=None)
     return not plan(live=live, allowed=allowed, k=k, queries=queries, graph=ready, codes=codes).exact
 
 
 def worth_building(*, live: int, dimension: int, exact_seconds: float) -> bool:
-    """Whether a graph should be built now (ski rental: renting has cost a share of buying)."""
-    if live * dimension * 4 < SMALLEST_GRAPH_BYTES:
-        return False
+    """Whether a graph should be built now (ski rental: renting has cost a share of buying).
+
+    ``exact_seconds``: what searches took that pay for a graph.
+    """
     return exact_seconds > SHARE_OF_BUILD * live * BUILD_SECONDS * dimension / 384
