@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import chroma_nb
@@ -83,6 +84,21 @@ PLACES: dict[str, Callable[[Path], Any]] = {
     "http": _over_http,
     "async": _awaited_over_http,
 }
+
+
+@pytest.fixture
+def closed_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The connections that clients leave open, as Chroma's do, are closed after the test."""
+    opened, connect = [], httpx.Client.__init__
+
+    def recorded(self: httpx.Client, *arguments: Any, **options: Any) -> None:
+        connect(self, *arguments, **options | {"verify": False})  # no TLS here; authorities take 0.1 s to load
+        opened.append(self)
+
+    monkeypatch.setattr(httpx.Client, "__init__", recorded)
+    yield
+    for connections in opened:
+        connections.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx
 import pytest
 
 import chroma_nb
@@ -91,21 +90,6 @@ def ports(store: Any) -> Iterator[dict[bool, int]]:
     """Whether a reset is allowed -> the port of a server."""
     with chroma_nb.serve(store, port=0) as strict, chroma_nb.serve(store, port=0, allow_reset=True) as lenient:
         yield {False: strict.port, True: lenient.port}
-
-
-@pytest.fixture
-def closed_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Scenarios leave their clients open."""
-    opened, connect = [], httpx.Client.__init__
-
-    def recorded(self: httpx.Client, *arguments: Any, **options: Any) -> None:
-        connect(self, *arguments, **options | {"verify": False})  # no TLS here; authorities take 0.1 s to load
-        opened.append(self)
-
-    monkeypatch.setattr(httpx.Client, "__init__", recorded)
-    yield
-    for connections in opened:
-        connections.close()
 
 
 def _name(scenario: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import chromadb
-import httpx
 import pytest
 from chromadb.api.types import IndexingStatus, ReadLevel
 from chromadb.errors import ChromaError, NotFoundError
@@ -21,28 +20,13 @@ def port() -> Iterator[int]:
         yield server.port
 
 
-@pytest.fixture
-def _closed_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Chroma's clients leave theirs open."""
-    opened, connect = [], httpx.Client.__init__
-
-    def recorded(self: httpx.Client, *arguments: Any, **options: Any) -> None:
-        connect(self, *arguments, **options)
-        opened.append(self)
-
-    monkeypatch.setattr(httpx.Client, "__init__", recorded)
-    yield
-    for connections in opened:
-        connections.close()
-
-
 def filled(client: Any) -> Any:
     birds = client.create_collection("birds", metadata={"by": "me"}, embedding_function=None)
     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=["small", "black"])
     return birds
 
 
-@pytest.mark.usefixtures("_closed_connections")
+@pytest.mark.usefixtures("closed_connections")
 def test_chromas_client_forks(port: int) -> None:
     client = chromadb.HttpClient(port=port)
     birds = filled(client)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import pytest
 from engine_samples import EVERYTHING, contents, create, nearest, numbered, numbered_vector, records
+from noted_files import DAMAGES, its_id, opened
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.memory import collection as in_memory
@@ -41,16 +38,6 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_builder, "IDLE_SECONDS", 0.0)
 
 
-@contextmanager
-def opened(path: Path, durability: Any = "process") -> Iterator[Engine]:
-    path.mkdir(exist_ok=True)
-    engine = Engine(path, durability=durability)
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A collection with a file of its rows."""
@@ -64,10 +51,6 @@ def path(tmp_path: Path) -> Path:
         assert engine.builder.wait(60)
         engine.maintenance.store_rows(collection)
     return tmp_path / "db"
-
-
-def its_id(engine: Engine) -> UUID:
-    return engine.get_collection("words", "default_tenant", "default_database").id
 
 
 def the_file(path: Path) -> Path:
@@ -177,9 +160,7 @@ def test_writes_find_the_same_records_with_a_map_of_ids_and_without(
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize(
-    "damage", ["gone", "empty", "truncated", "longer", "flipped", "garbage", "directory", "link", "of before"]
-)
+@pytest.mark.parametrize("damage", list(DAMAGES))
 def test_a_file_that_is_not_the_one_that_was_noted_is_not_believed(
     path: Path, tmp_path: Path, reads: list[str], damage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,21 +173,7 @@ def test_a_file_that_is_not_the_one_that_was_noted_is_not_believed(
         engine.maintenance.store_rows(its_id(engine))
     expected = without_file(path, tmp_path)
     reads.clear()
-    data = bytearray(file.read_bytes())
-    if damage == "flipped":
-        data[len(data) // 2] ^= 1
-        file.write_bytes(data)
-    elif damage in ("empty", "truncated", "longer", "garbage"):
-        kept = {"empty": b"", "truncated": data[:-1], "longer": data + b"\0", "garbage": os.urandom(len(data))}
-        file.write_bytes(kept[damage])
-    elif damage == "of before":
-        shutil.copy(before, file)
-    else:
-        file.unlink()
-        if damage == "directory":
-            file.mkdir()
-        elif damage == "link":
-            file.symlink_to(before)
+    DAMAGES[damage](file, before)
     with opened(path) as engine:
         assert told(engine) == expected
         assert reads == ["records"]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import pytest
 from engine_samples import create, numbered, numbered_vector, records
+from noted_files import DAMAGES, its_id, opened
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.index import words as index_of_words
@@ -32,16 +29,6 @@ def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_builder, "IDLE_SECONDS", 0.0)
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[Engine]:
-    path.mkdir(exist_ok=True)
-    engine = Engine(path, durability="process")
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A collection with a file of its words."""
@@ -57,10 +44,6 @@ def path(tmp_path: Path) -> Path:
         assert engine.builder.wait(60)
         assert engine.maintenance.store_words(collection)
     return tmp_path / "db"
-
-
-def its_id(engine: Engine) -> UUID:
-    return engine.get_collection("words", "default_tenant", "default_database").id
 
 
 def the_file(path: Path) -> Path:
@@ -135,9 +118,7 @@ def test_what_happened_since_is_taken_from_the_change_log(
     assert read == ["file"]
 
 
-@pytest.mark.parametrize(
-    "damage", ["gone", "empty", "truncated", "longer", "flipped", "garbage", "directory", "link", "of before"]
-)
+@pytest.mark.parametrize("damage", list(DAMAGES))
 def test_a_file_that_is_not_the_one_that_was_noted_is_not_believed(
     path: Path, tmp_path: Path, read: list[str], damage: str
 ) -> None:
@@ -147,21 +128,7 @@ def test_a_file_that_is_not_the_one_that_was_noted_is_not_believed(
         engine.update(its_id(engine), records(["r7"], documents=["other words"]))
         assert engine.maintenance.store_words(its_id(engine))
     expected = without_file(path, tmp_path)
-    data = bytearray(file.read_bytes())
-    if damage == "flipped":
-        data[len(data) // 2] ^= 1
-        file.write_bytes(data)
-    elif damage in ("empty", "truncated", "longer", "garbage"):
-        kept = {"empty": b"", "truncated": data[:-1], "longer": data + b"\0", "garbage": os.urandom(len(data))}
-        file.write_bytes(kept[damage])
-    elif damage == "of before":
-        shutil.copy(before, file)
-    else:
-        file.unlink()
-        if damage == "directory":
-            file.mkdir()
-        elif damage == "link":
-            file.symlink_to(before)
+    DAMAGES[damage](file, before)
     read.clear()
     with opened(path) as engine:
         engine.builder.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,12 @@ def shared_store() -> Iterator[Any]:
 def shared_server(shared_store: Any) -> Iterator[ServerHandle]:
     with chroma_nb.serve(shared_store, port=0) as server:
         yield server
+
+
+@pytest.fixture
+def chromadb(closed_connections: None) -> Any:
+    """Chroma's package."""
+    return importlib.import_module("chromadb")
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -124,21 +123,6 @@ def test_a_hybrid_search_that_makes_no_sense_is_refused(
     with httpx.Client(base_url=limited.url) as http:
         assert http.post(c + "/hybrid", json=body).status_code == status
         assert http.post(c + "/hybrid", json={"query_texts": ["one"], "n_results": 10**6}).status_code == 200
-
-
-@pytest.fixture
-def chromadb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Chroma's package; the connections its clients leave open are closed after the test."""
-    opened, connect = [], httpx.Client.__init__
-
-    def recorded(self: httpx.Client, *arguments: Any, **options: Any) -> None:
-        connect(self, *arguments, **options)
-        opened.append(self)
-
-    monkeypatch.setattr(httpx.Client, "__init__", recorded)
-    yield importlib.import_module("chromadb")
-    for connections in opened:
-        connections.close()
 
 
 def test_chromas_client_makes_a_sparse_index_and_searches_it(server: Any, store: Any, chromadb: Any) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -153,21 +151,6 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
 
 
 # --- Chroma's own clients ------------------------------------------------------------------------------------------
-@pytest.fixture
-def chromadb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Chroma's package; the connections its clients leave open are closed after the test."""
-    opened, connect = [], httpx.Client.__init__
-
-    def recorded(self: httpx.Client, *arguments: Any, **options: Any) -> None:
-        connect(self, *arguments, **options)
-        opened.append(self)
-
-    monkeypatch.setattr(httpx.Client, "__init__", recorded)
-    yield importlib.import_module("chromadb")
-    for connections in opened:
-        connections.close()
-
-
 def test_chromas_http_client_works_unchanged(server: Any, store: Any, chromadb: Any) -> None:
     client = chromadb.HttpClient(port=server.port)
     assert client.heartbeat() > 0

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
 from uuid import UUID
 
 from chroma_nb.engine.index import graph_files
 from chroma_nb.engine.memory import row_files, word_files
 from chroma_nb.engine.memory.collection import CollectionInMemory
+from chroma_nb.engine.memory.row_files import StoredRows
 from chroma_nb.engine.memory.snapshot import Snapshot
+from chroma_nb.engine.memory.word_files import WordsAtRest
 from chroma_nb.engine.search.coding import CodeSource
 from chroma_nb.engine.search.graph import GraphSource
 from chroma_nb.engine.search.index_builder import IndexBuilder, lacks_codes, lacks_graph, wants_graph
@@ -25,6 +28,9 @@ from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.engine.transactions.running import Transactions
 from chroma_nb.errors import ChromaError, InternalError, _MissingError, _NoRoomError
 from chroma_nb.types import Json
+
+#: What a file in the cache holds that counts once the catalog notes it.
+Noted = TypeVar("Noted", StoredRows, WordsAtRest)
 
 #: Bytes of unused vectors below which a vector file is left as it is.
 SMALLEST_WASTE: Final = 1 << 20
@@ -206,28 +212,38 @@ class Maintenance:
 
     def store_rows(self, collection_id: UUID) -> bool:
         """Write the rows of a collection to its cache file, so that it is opened faster; False where there is none."""
-        if self._cache is None or self._transactions.connections.read_only:
-            return False
-        row, memory, rows = self._transactions.read_collection(
-            collection_id, lambda snapshot: (snapshot.row, snapshot.memory, snapshot.stored_rows())
+        return self._store(
+            collection_id, Snapshot.stored_rows, row_files.save, cache_files.ROWS, CollectionInMemory.is_stored
         )
-        sha256 = row_files.save(rows, self._cache.directory, row.id, row.generation)
-        if sha256 is None or not self._note(self._cache, row, cache_files.ROWS, rows.seq, sha256):
-            return False
-        memory.lock.write(lambda: memory.is_stored(row.generation, rows.seq))
-        return True
 
     def store_words(self, collection_id: UUID) -> bool:
         """Write the index of a collection's words to its cache file, as ``store_rows`` does its rows."""
+        return self._store(
+            collection_id,
+            Snapshot.words_at_rest,
+            word_files.save,
+            cache_files.WORDS,
+            CollectionInMemory.words_are_stored,
+        )
+
+    def _store(
+        self,
+        collection_id: UUID,
+        look: Callable[[Snapshot], Noted],
+        save: Callable[[Noted, Path, str, int], str | None],
+        kind: str,
+        stored: Callable[[CollectionInMemory, int, int], None],
+    ) -> bool:
+        """Write a file that the catalog notes, of what ``look`` finds; ``stored`` tells memory that it is there."""
         if self._cache is None or self._transactions.connections.read_only:
             return False
-        row, memory, words = self._transactions.read_collection(
-            collection_id, lambda snapshot: (snapshot.row, snapshot.memory, snapshot.words_at_rest())
+        row, memory, found = self._transactions.read_collection(
+            collection_id, lambda snapshot: (snapshot.row, snapshot.memory, look(snapshot))
         )
-        sha256 = word_files.save(words, self._cache.directory, row.id, row.generation)
-        if sha256 is None or not self._note(self._cache, row, cache_files.WORDS, words.seq, sha256):
+        sha256 = save(found, self._cache.directory, row.id, row.generation)
+        if sha256 is None or not self._note(self._cache, row, kind, found.seq, sha256):
             return False
-        memory.lock.write(lambda: memory.words_are_stored(row.generation, words.seq))
+        memory.lock.write(lambda: stored(memory, row.generation, found.seq))
         return True
 
     def _note(self, cache: Cache, row: CollectionRow, kind: str, seq: int, sha256: str) -> bool:
