@@ -102,7 +102,7 @@ def _picked(values: Any, places: Sequence[int]) -> Any:
     """Some of the values of one query; its vectors are an array."""
     if isinstance(values, list):
         return [values[place] for place in places]
-    return values[places] if places else values[:0, 0]
+    return values[places] if places else values.reshape(-1)[:0]
 
 
 class HybridResult(QueryResult):

@@ -326,7 +326,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
             ours=_always,
         ),
     ),
-    # What Chroma has not
+    # What is ours and not Chroma's
     r.Hybrid: Endpoint(
         handlers.hybrid,
         Route(

@@ -15,6 +15,7 @@ from chroma_nb.errors import InvalidArgumentError, refused
 from chroma_nb.facets import Facet
 from chroma_nb.operations import bindings
 from chroma_nb.operations import requests as r
+from chroma_nb.operations.additions import validate_keys, validate_order
 from chroma_nb.query.search import Search
 from chroma_nb.records import Edited
 from chroma_nb.results import GetResult, HybridResult, QueryResult, SearchResult
@@ -182,7 +183,7 @@ def get(engine: Engine, request: r.Get | r.GetAsStored) -> GetResult | Columns:
     """The records of a get, in Chroma's form or as columns for a table."""
     get, ask = (request.get, engine.get_as_stored) if isinstance(request, r.GetAsStored) else (request, engine.get)
     if get.order is not None:
-        ask = partial(engine.get, order=get.order)
+        ask = partial(engine.get, order=validate_order(get.order.key, get.order.descending))
     ids, limit, offset = get.ids, get.limit, get.offset
     return ask(
         get.collection_id,
@@ -226,7 +227,7 @@ def facets(engine: Engine, request: r.Facets) -> list[Facet]:
     """The values under some keys, counted."""
     return engine.facets(
         request.collection_id,
-        request.keys,
+        validate_keys(request.keys),
         None if request.filter is None else request.filter.condition,
         bindings.check_limit(request.limit),
     )

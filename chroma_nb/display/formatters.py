@@ -115,14 +115,14 @@ def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Ht
     """Records, one a line, with the fields there are."""
     columns: dict[str, Callable[[int], Html]] = {}
     if records.get("ranks") is not None:
-        columns["rank"] = lambda row: str(records["ranks"][row])
+        columns["rank"] = lambda row: escape(str(records["ranks"][row]), 20)
     columns["id"] = lambda row: escape(records["ids"][row], 80)
     scores = records.get("scores")
     if scores is not None:
         columns["score"] = lambda row: "" if scores[row] is None else precise(scores[row])
     if records.get("words") is not None:
-        columns["by meaning"] = lambda row: str(records["meaning_ranks"][row] or "")
-        columns["by words"] = lambda row: str(records["word_ranks"][row] or "")
+        columns["by meaning"] = lambda row: escape(str(records["meaning_ranks"][row] or ""), 20)
+        columns["by words"] = lambda row: escape(str(records["word_ranks"][row] or ""), 20)
         columns["words"] = lambda row: escape(", ".join(records["words"][row]), 200)
     distances = records.get("distances")
     if distances is not None and any(distance is not None for distance in distances):
@@ -280,7 +280,7 @@ def facet_html(facet: Any) -> Html:
     known = [("records", f"{facet.records:,}"), ("without the key", f"{facet.missing:,}")]
     known += [(kind, f"{count:,}") for kind, count in facet.kinds.items()]
     if facet.minimum is not None:
-        known.append(("from, to", f"{plain(facet.minimum)} to {plain(facet.maximum)}"))
+        known.append(("from, to", escape(f"{plain(facet.minimum)} to {plain(facet.maximum)}", 120)))
     title = f"Facet {shortened(facet.key, 60)}"
     more = facet.distinct - len(facet.values)
     return block(

@@ -16,12 +16,24 @@ from chroma_nb.types import Documents, SparseVector, normalize_sparse_vector
 
 #: What a stored configuration may pass to a model besides the parameters below; nothing that names a file.
 STORED_ARGUMENTS: Mapping[str, Key] = {"local_files_only": Key(bool)}
-#: The stop words of fastembed's BM25, as fastembed names them.
+#: Parameters that name files, which are never taken from a stored configuration.
+PATHS = ("cache_dir", "specific_model_path")
+#: The model of fastembed's BM25, as fastembed names it.
 MODEL = "Qdrant/bm25"
 
 
 class _Fastembed(ByTask):
     _model: Any
+
+    @classmethod
+    def check_stored(cls, config: Config) -> None:
+        """Raise ValueError when the stored configuration names files, or other arguments."""
+        for name in PATHS:
+            if config.get(name) is not None:
+                raise ValueError(
+                    f"the stored configuration names files by {name}, {config[name]!r}; to use them, {cls._yourself()}"
+                )
+        check_stored_model({"model_name": MODEL, **config}, STORED_ARGUMENTS, cls._yourself())
 
     def _embed(self, texts: Documents, *, question: bool) -> Iterator[SparseVector]:
         for found in self._model.query_embed(texts) if question else self._model.embed(texts):
@@ -88,13 +100,6 @@ class Bm25EmbeddingFunction(_Fastembed):
         """The name under which the class is registered and stored."""
         return "bm25"
 
-    @classmethod
-    def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when the stored configuration names files, or other arguments."""
-        check_stored_model(
-            {**config, "model_name": config.get("specific_model_path") or MODEL}, STORED_ARGUMENTS, cls._yourself()
-        )
-
 
 class FastembedSparseEmbeddingFunction(_Fastembed):
     """A sparse model that fastembed knows by name, loaded at the first call; ``kwargs`` are its arguments."""
@@ -142,8 +147,3 @@ class FastembedSparseEmbeddingFunction(_Fastembed):
     def name() -> str:
         """The name under which the class is registered and stored."""
         return "fastembed_sparse"
-
-    @classmethod
-    def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when the stored configuration names a path instead of a model, or other arguments."""
-        check_stored_model(config, STORED_ARGUMENTS, cls._yourself())

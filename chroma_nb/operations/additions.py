@@ -6,6 +6,7 @@ import math
 from numbers import Real
 from operator import index
 
+from chroma_nb.errors import refused
 from chroma_nb.operations.bindings import UINT32_MAX
 from chroma_nb.plain import plain, shown
 from chroma_nb.query.conditions import Key, name_of
@@ -20,9 +21,11 @@ def validate_order(order_by: object, descending: object) -> Order:
     """
     key = name_of(order_by) if isinstance(order_by, Key) else plain(order_by)
     if type(key) is not str or not key or (key.startswith("#") and key not in FIELDS):
-        raise ValueError(f"Expected order_by to be a metadata key, '#id' or '#document', got {shown(key, show=repr)}")
+        raise refused(
+            ValueError(f"Expected order_by to be a metadata key, '#id' or '#document', got {shown(key, show=repr)}")
+        )
     if type(descending) is not bool:
-        raise ValueError(f"Expected descending to be True or False, got {shown(descending, show=repr)}")
+        raise refused(ValueError(f"Expected descending to be True or False, got {shown(descending, show=repr)}"))
     return Order(key, descending)
 
 
@@ -30,8 +33,16 @@ def validate_key(given: object) -> str:
     """The name of a metadata key; ValueError unless it is one."""
     key = name_of(given) if isinstance(given, Key) else plain(given)
     if type(key) is not str or not key or key[0] in "#$":
-        raise ValueError(f"Expected the name of a metadata key, got {shown(key, show=repr)}")
+        raise refused(ValueError(f"Expected the name of a metadata key, got {shown(key, show=repr)}"))
     return key
+
+
+def validate_keys(given: object) -> list[str]:
+    """One key or a list of keys; ValueError unless there is one, and each is the name of a metadata key."""
+    keys = list(map(validate_key, given if isinstance(given, list) else [given]))
+    if not keys:
+        raise refused(ValueError("Expected at least one metadata key, got an empty list"))
+    return keys
 
 
 def validate_natural(number: object, name: str) -> int:

@@ -11,7 +11,7 @@ from chroma_nb.constraints import check_unicode
 from chroma_nb.embeddings import validate_embeddings
 from chroma_nb.operations import embed, requests
 from chroma_nb.operations.additions import (
-    validate_key,
+    validate_keys,
     validate_max_distance,
     validate_natural,
     validate_order,
@@ -69,7 +69,7 @@ def get(
             raise ValueError("Expected order_by with descending: say by which key records are ordered")
     except CHECKS as error:
         raise in_call(error, "get") from error.__cause__
-    if asked is not None and asked.known is None:
+    if asked is not None and asked.known is None:  # asked here too, to save the most frequent calls one
         check_sendable(asked)
     if limit is not None or offset is not None:
         limit, offset = plain(limit), plain(offset)
@@ -79,10 +79,10 @@ def get(
 def count(context: CallContext, where: object, where_document: object, read_level: ReadLevel) -> requests.CountMatching:
     """The request of ``collection.count`` with a filter."""
     try:
-        asked = _filter(where, where_document)
+        asked, level = _filter(where, where_document), known_read_level(read_level)
     except CHECKS as error:
         raise in_call(error, "count") from error.__cause__
-    return requests.CountMatching(*place(context), filter=asked, read_level=read_level)
+    return requests.CountMatching(*place(context), filter=asked, read_level=level)
 
 
 def facets(
@@ -90,9 +90,7 @@ def facets(
 ) -> requests.Facets:
     """The request of ``collection.facets``, of one key or several."""
     try:
-        keys_asked = list(map(validate_key, keys if isinstance(keys, list) else [keys]))
-        if not keys_asked:
-            raise ValueError("Expected at least one metadata key, got an empty list")
+        keys_asked = validate_keys(keys)
         asked, most = _filter(where, where_document), validate_natural(limit, "limit")
     except CHECKS as error:
         raise in_call(error, "facets") from error.__cause__
@@ -161,6 +159,7 @@ def query(
         vectors = made_vectors(context, function, fields, name, is_query=True)
     else:
         vectors = given_vectors(rows, "query")
+    context.texts.extend(fields["documents"] or ())
     return requests.Query(
         *place(context),
         query_embeddings=vectors,
@@ -185,7 +184,6 @@ def query_like(
     max_distance: object = None,
 ) -> requests.QueryLike:
     """The request of ``collection.query`` with ``like`` or ``unlike``; ``queries`` are its other kinds of queries."""
-    asked = None
     of_space = space(context.model)
     try:
         if any(query is not None for query in queries):
@@ -195,15 +193,12 @@ def query_like(
             raise ValueError(
                 "Expected like beside unlike: in the space 'l2' nothing is the opposite of a vector, as it is by angle"
             )
-        if where is not None or where_document is not None:
-            asked = checked_filter(where, where_document)
+        asked = _filter(where, where_document)
         included = asked_fields(context, include)
         validate_n_results(n_results)
         farthest = None if max_distance is None else validate_max_distance(max_distance, of_space)
     except CHECKS as error:
         raise in_call(error, "query") from error.__cause__
-    if asked is not None and asked.known is None:
-        check_sendable(asked)
     return requests.QueryLike(
         *place(context),
         like=wanted,
@@ -227,7 +222,6 @@ def hybrid(
     by: str = "both",
 ) -> requests.Hybrid:
     """The request of ``collection.hybrid``: its texts, and their vectors, as far as ``by`` asks for them."""
-    asked = None
     try:
         if by not in SIDES:
             sides = ", ".join(map(repr, SIDES))
@@ -240,15 +234,13 @@ def hybrid(
                 raise ValueError(
                     f"Expected one of query_embeddings for each of query_texts, got {len(rows)} for {len(texts)} texts"
                 )
-        if where is not None or where_document is not None:
-            asked = checked_filter(where, where_document)
+        asked = _filter(where, where_document)
         included = asked_fields(context, include)
         validate_n_results(n_results)
         function = _function_for_texts(context) if rows is None and by != "words" else None
     except CHECKS as error:
         raise in_call(error, "hybrid") from error.__cause__
-    if asked is not None and asked.known is None:
-        check_sendable(asked)
+    context.texts.extend(texts)
     vectors = None
     if by != "words":
         vectors = embed.run(function, texts, is_query=True) if rows is None else given_vectors(rows, "hybrid")
@@ -289,7 +281,6 @@ def search(context: CallContext, searches: object, read_level: ReadLevel = ReadL
     for search in written:
         texts: list[str] = []
         parts = {**search, "rank": embedded_rank(context, search.get("rank"), texts)}
-        where = parts.pop("filter", None)  # what it may hold is said by whoever reads it, here as in get()
-        embedded.append({"filter": where, **as_json(parts)})
+        embedded.append(as_json(parts))
         context.texts.append(" / ".join(dict.fromkeys(texts)) or None)
     return requests.Search(*place(context), searches=tuple(embedded), read_level=known_read_level(read_level))

@@ -338,7 +338,7 @@ class QueryLike(Filtered[QueryResult]):
     max_distance: float | None = None
 
 
-# --- What Chroma has not ----------------------------------------------------------------------------------
+# --- What is ours and not Chroma's ----------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Hybrid(Filtered[HybridResult]):
     """Questions in words, as vectors (float32, shape (queries, dimension)), or both, one of each for each question."""

@@ -14,7 +14,7 @@ from chroma_nb.operations import embed
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.plain import DEEPEST, PLAIN, are_unicode, plain_tree, shown
 from chroma_nb.schema import EMBEDDING_KEY
-from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Json, ReadLevel
+from chroma_nb.types import Json, ReadLevel
 
 
 def written_search(search: object) -> Json:
@@ -76,8 +76,6 @@ def as_json(value: object, levels: int = DEEPEST) -> Any:
             return value
         return [as_json(part, levels - 1) for part in value]
     if isinstance(value, dict):
-        if value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE:  # looked at where it is searched for
-            return value
         if not set(map(type, value)) <= {str}:
             raise TypeError("Expected the keys of a search to be strings, got a key of another type")
         return {name: as_json(part, levels - 1) for name, part in value.items()}

@@ -181,10 +181,23 @@ def _run_table(run: object) -> pandas.DataFrame:
     for value in table["score"].tolist():
         if isinstance(value, str) or cells.is_missing(value) or not math.isfinite(value):
             raise ValueError(f"expected numbers in the column 'score', got {cells.short(value)}")
+    for name, is_right, expected in (("rank", _is_whole, "whole numbers"), ("tag", _is_text, "texts")):
+        for value in table[name].tolist() if name in table else ():
+            if not is_right(value):
+                raise ValueError(f"expected {expected} in the column {name!r}, got {cells.short(value)}")
     if (again := table.duplicated(["query_id", "id"])).any():
         query_id, id_ = table.loc[again, ["query_id", "id"]].iloc[0]
         raise ValueError(f"expected each id once for a query, got {id_!r} for {query_id!r} again")
     return table
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a rank; a column of floats may hold whole numbers."""
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 # --- The texts of queries ---------------------------------------------------------------------------------

@@ -51,6 +51,36 @@ def test_count_refuses_the_filters_that_get_refuses(birds: Any) -> None:
         assert str(of_count.value) == str(of_get.value).replace("in get.", "in count.")
 
 
+def test_a_read_level_that_is_none_is_refused(birds: Any) -> None:
+    for wrong in ("nonsense", 5):
+        with pytest.raises(ValueError, match="Expected read_level to be one of"):
+            birds.count(where={"g": 9}, read_level=wrong)
+
+
+# --- no records -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("include", [["embeddings"], ["embeddings", "documents", "metadatas"], []])
+def test_calls_that_find_nothing_return_nothing(birds: Any, client: Any, include: list[str]) -> None:
+    nothing, none = {"name": "nobody"}, client.create_collection("none", embedding_function=None)
+    of_get = birds.get(where=nothing, include=include)
+    for found in (
+        birds.get(order_by="g", where=nothing, include=include),
+        birds.get(order_by="g", limit=0, include=include),
+        birds.sample(0, include=include),
+        birds.sample(3, where=nothing, include=include),
+        none.get(order_by="g", include=include),
+        none.sample(include=include),
+    ):
+        assert found["ids"] == []
+        assert {name: None if value is None else len(value) for name, value in found.items() if name != "included"} == {
+            name: None if value is None else len(value) for name, value in of_get.items() if name != "included"
+        }
+    far = birds.query(query_embeddings=[[99.0] * 5], max_distance=0.5, include=include)
+    like = birds.query(like="a", where=nothing, include=include)
+    assert (far["ids"], like["ids"]) == ([[]], [[]])
+    if "embeddings" in include:
+        assert [len(vectors) for vectors in (*far["embeddings"], *like["embeddings"])] == [0, 0]
+
+
 # --- query: no farther than ------------------------------------------------------------------------------------
 def test_query_leaves_out_what_is_farther_than_max_distance(birds: Any) -> None:
     queries = [[1, 0, 0, 0, 0], [0, 2, 0, 0, 0], [9, 9, 9, 9, 9]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from birds import DOCUMENTS, VECTORS, made
 
@@ -207,3 +209,12 @@ def test_a_collection_that_was_deleted_is_not_found(client: Any) -> None:
     client.delete_collection("birds")
     with pytest.raises(NotFoundError):
         collection.hybrid("crow", by="words")
+
+
+@pytest.mark.parametrize("kind", [lambda texts: pd.Series(texts, index=[5, 6]), np.array])
+def test_texts_may_come_in_any_column_and_are_shown(birds: Any, kind: Any) -> None:
+    found = birds.hybrid(kind(["wren", "crow"]), by="words")
+    assert found.query_texts == ["wren", "crow"]
+    assert set(found.to_df()["query_text"]) <= {"wren", "crow"}
+    assert "wren" in found._repr_html_()
+    assert birds.hybrid((text for text in ["wren"]), by="words").query_texts == ["wren"]

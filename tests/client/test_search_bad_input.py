@@ -131,8 +131,8 @@ RANKS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "half a dimension": (lambda: sparse([1.5], [1.0]), InvalidArgumentError, "indices to be a list of integers"),
     "NaN as a weight": (
         lambda: sparse([1], [math.nan]),
-        InvalidArgumentError,
-        "must be numbers that float32 can hold|to be a list of numbers",
+        ValueError,
+        "the numbers of a search to be finite, got nan",
     ),
     "a weight too few": (lambda: sparse([1, 2], [1.0]), InvalidArgumentError, "must have the same length"),
     "a label too many": (lambda: sparse([1], [1.0], ["a", "b"]), InvalidArgumentError, "must have the same length"),
@@ -216,6 +216,25 @@ def test_arithmetic_beyond_the_numbers_gives_no_error(collection: Any) -> None:
     assert scores(collection, (NEAREST * 1000 + 1000).exp()) == dict.fromkeys("abcd")
     assert scores(collection, NEAREST * 1e30 * 1e30 * 0) == {"a": 0.0, "b": None, "c": None, "d": None}
     assert scores(collection, Val(1) / 0) == {}
+
+
+def test_filters_mean_the_same_in_this_process_and_over_http(collection: Any) -> None:
+    by_number = collection.search(Search(where=K("n") >= 0).select())["ids"]
+    assert collection.search(Search(where=K("n") >= np.int64(0)).select())["ids"] == by_number
+    assert collection.search({"filter": {"n": {"$gte": np.float32(0)}}, "select": {"keys": []}})["ids"] == by_number
+    for wrong, kind in (
+        (float("nan"), ValueError),
+        (float("inf"), ValueError),
+        (object(), TypeError),
+    ):
+        with pytest.raises(kind, match=r"Expected (the numbers of a search to be finite|a search that JSON can carry)"):
+            collection.search({"filter": {"n": {"$gt": wrong}}})
+
+
+def test_numbers_of_sparse_queries_are_finite(collection: Any) -> None:
+    for wrong in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="Expected the numbers of a search to be finite"):
+            collection.search(Search(rank=Knn({"#type": "sparse_vector", "indices": [1], "values": [wrong]}, key="sp")))
 
 
 def test_numpys_numbers_are_numbers(collection: Any) -> None:

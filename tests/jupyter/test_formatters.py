@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from IPython.core.formatters import DisplayFormatter
 
 from chroma_nb.display import formatters, markup
+from chroma_nb.facets import Facet, Range, ValueCount
 from chroma_nb.results import GetResult, HybridResult, QueryResult, SearchResult
 from chroma_nb.types import SparseVector
 
@@ -131,6 +132,10 @@ class FakeClient:
         return FakeCollection(name)
 
 
+def facet_of(text):
+    return Facet(text, 1, 0, {text: 1}, 1, (ValueCount(text, 1),), text, text, (Range(text, text, 1),), ())
+
+
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_nothing_from_a_collection_becomes_markup(payload):
     get = GetResult(ids=[payload], documents=[payload], metadatas=[{payload: payload}], uris=[payload])
@@ -141,6 +146,12 @@ def test_nothing_from_a_collection_becomes_markup(payload):
     harmless(formatters.collection_html(FakeCollection(payload)))
     harmless(formatters.client_html(FakeClient(payload)))
     harmless(GetResult(odd=payload)._repr_html_())
+    ranked = {"ranks": [payload], "meaning_ranks": [payload], "word_ranks": [payload], "words": [[payload]]}
+    harmless(GetResult(ids=["a"], **ranked)._repr_html_())  # as of a server that is none of ours
+    hybrid = hybrid_result("a")
+    hybrid["meaning_ranks"], hybrid["word_ranks"] = [[payload, None]], [[payload, payload]]
+    harmless(hybrid._repr_html_())
+    harmless(facet_of(payload)._repr_html_())
 
 
 @given(st.text(st.characters(), max_size=300))

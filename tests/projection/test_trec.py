@@ -190,6 +190,9 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "1 0 a 1\n"}
 
 
+ONE_HIT = pd.DataFrame({"query_id": ["1"], "id": ["a"], "score": [1.0]})
+
+
 @pytest.mark.parametrize(
     ("run", "message"),
     [
@@ -198,6 +201,10 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
         (pd.DataFrame({"query_id": ["1"], "id": ["a"], "score": ["2"]}), "expected numbers in the column 'score'"),
         (pd.DataFrame({"query_id": [1.5], "id": ["a"], "score": [1.0]}), "texts or whole numbers in .* 'query_id'"),
         (pd.DataFrame({"query_id": "1", "id": ["a", "a"], "score": [1.0, 2]}), "got 'a' for '1' again"),
+        (ONE_HIT.assign(rank=1.5), "expected whole numbers in the column 'rank'"),
+        (ONE_HIT.assign(rank=np.nan), "expected whole numbers in the column 'rank'"),
+        (ONE_HIT.assign(tag=5), "expected texts in the column 'tag'"),
+        (ONE_HIT.assign(tag=None), "expected texts in the column 'tag'"),
     ],
 )
 def test_a_table_that_is_no_run_is_refused(tmp_path, run, message):

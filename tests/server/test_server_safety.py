@@ -326,6 +326,12 @@ def test_a_server_bounds_the_values_of_facets(serve: Any, collection: Any) -> No
         ("count", {"where": {"g": {"$exists": "yes"}}}),
         ("get", {"order_by": "g"}),
         ("get", {"order_by": {"descending": True}}),
+        ("get", {"order_by": {"key": "g", "descending": "no"}}),
+        ("get", {"order_by": {"key": "#bogus"}}),
+        ("get", {"order_by": {"key": ""}}),
+        ("facets", {"keys": []}),
+        ("facets", {"keys": ["#document"]}),
+        ("facets", {"keys": ["g", ""]}),
         ("query", {"query_embeddings": [[1, 0, 0]], "max_distance": [1]}),
     ],
 )

@@ -90,7 +90,10 @@ def _finite_number(name: str, value: object) -> float:
 def _order(name: str, value: object) -> Order:
     if type(value) is not dict or type(value.get("key")) is not str:
         raise _wrong(name, "an object with a key", value)
-    return Order(value["key"], bool(value.get("descending")))
+    descending = value.get("descending", False)
+    if type(descending) is not bool:
+        raise _wrong(f"{name}.descending", "true or false", descending)
+    return Order(value["key"], descending)
 
 
 def _digits(name: str, value: str) -> int:

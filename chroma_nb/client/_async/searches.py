@@ -67,11 +67,12 @@ class AsyncSearches(CollectionCommon[AsyncServer]):
         ...     found["ids"], found["distances"]
         ([['wren'], ['crow']], [[0.0], [1.0]])
         """
+        context = self._context
         request: requests.Query | requests.QueryLike
         if like is not None or unlike is not None:
             request = await blocking.run(
                 asking.query_like,
-                self._context,
+                context,
                 like,
                 unlike,
                 (query_embeddings, query_texts, query_images, query_uris),
@@ -85,7 +86,7 @@ class AsyncSearches(CollectionCommon[AsyncServer]):
         else:
             request = await blocking.run(
                 asking.query,
-                self._context,
+                context,
                 query_embeddings,
                 query_texts,
                 query_images,
@@ -99,7 +100,7 @@ class AsyncSearches(CollectionCommon[AsyncServer]):
             )
         result = await self._client._backend.handle(request)
         result.where_document = where_document
-        result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
+        result.query_texts = context.texts or None
         return await blocking.run(self._with_data, result, include) if "data" in include else result
 
     async def hybrid(
@@ -136,9 +137,10 @@ class AsyncSearches(CollectionCommon[AsyncServer]):
         ...     found["ids"], found["meaning_ranks"], found["word_ranks"], found["words"]
         ([['crow', 'wren']], [[2, 1]], [[1, None]], [[['crow'], []]])
         """
+        context = self._context
         request = await blocking.run(
             asking.hybrid,
-            self._context,
+            context,
             query_texts,
             n_results,
             where,
@@ -156,7 +158,7 @@ class AsyncSearches(CollectionCommon[AsyncServer]):
                 self._fetched_words = await fetched(self, self._fetched_words)
             result = await hybrid(self, request, self._fetched_words if request.query_texts else None)
         result.where_document = where_document
-        result.query_texts = [query_texts] if isinstance(query_texts, str) else query_texts
+        result.query_texts = context.texts or None
         return await blocking.run(self._with_data, result, include) if "data" in include else result
 
     async def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
