@@ -36,14 +36,17 @@ _MOST_DAYS, _MOST_MONTHS = 31, 36
 
 # --- What comes back ---------------------------------------------------------------------------------------------
 class ValueCount(NamedTuple):
-    """A value, or a year, month or day, and how many records have it."""
+    """A value, or a year, month or day, and how many records have it; of lists each date counts."""
 
     value: Value
     records: int
 
 
 class Range(NamedTuple):
-    """Numbers from ``lower`` to below ``upper``, and how many records have them; the last range includes ``upper``."""
+    """Numbers from ``lower`` to below ``upper``, and how many records have them; the last range includes ``upper``.
+
+    Of lists each number counts.
+    """
 
     lower: float
     upper: float

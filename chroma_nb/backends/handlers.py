@@ -234,7 +234,7 @@ def facets(engine: Engine, request: r.Facets) -> list[Facet]:
 
 
 def sample(engine: Engine, request: r.Sample) -> GetResult:
-    """Some records by chance."""
+    """Some records at random."""
     return engine.sample(
         request.collection_id,
         bindings.check_limit(request.n, "n"),

@@ -92,7 +92,7 @@ class Reader:
     def sample(
         self, collection_id: UUID, n: int, seed: int | None, filter: Where | None, include: Sequence[str]
     ) -> GetResult:
-        """``n`` of the records that pass the filter, by chance, in get() order."""
+        """``n`` of the records that pass the filter, at random, in get() order."""
 
         def operation(snapshot: Snapshot) -> GetResult:
             rows = select(snapshot, None, filter, None)

@@ -317,7 +317,7 @@ class Describe(CollectionRequest[Description]):
 
 @dataclass(frozen=True)
 class Sample(Filtered[GetResult]):
-    """Some of the records that pass the filter, by chance; with a ``seed`` the same ones each time."""
+    """Some of the records that pass the filter, at random; with a ``seed`` the same ones each time."""
 
     n: int
     seed: int | None = None

@@ -85,7 +85,7 @@ class Overview(CollectionCommon[Server]):
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents"],  # noqa: B006  # as of get(); it is never changed
     ) -> GetResult:
-        """``n`` records by chance, each once, of those that pass the filters; fewer where there are fewer.
+        """``n`` records at random, each once, of those that pass the filters; fewer where there are fewer.
 
         They come in the order they were added. With a ``seed`` they are the same for the same records, whoever stores
         them; without one others each time. Ours, not Chroma's. Raises as ``get``.

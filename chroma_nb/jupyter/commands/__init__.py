@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("chroma_nb.jupyter.commands.query", "the records nearest to a text, a vector or other records"),
     "search": ("chroma_nb.jupyter.commands.search", "records by meaning and by words"),
     "peek": ("chroma_nb.jupyter.commands.peek", "the first records"),
-    "sample": ("chroma_nb.jupyter.commands.sample", "a few records by chance"),
+    "sample": ("chroma_nb.jupyter.commands.sample", "a few records at random"),
     "map": ("chroma_nb.jupyter.commands.draw_map", "a live map: lasso, search, table"),
     "browse": ("chroma_nb.jupyter.commands.browse", "page, search and edit records in a live view"),
     "count": ("chroma_nb.jupyter.commands.count", "how many records"),

@@ -1,4 +1,4 @@
-"""``%chroma sample``: a few records by chance."""
+"""``%chroma sample``: a few records at random."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
 
 COMMAND = Command(
     name="sample",
-    summary="Records by chance, each once, in the order they were added.",
+    summary="Records at random, each once, in the order they were added.",
     examples=(
         "%chroma sample papers",
         "%chroma sample papers -n 3 --seed 7",
