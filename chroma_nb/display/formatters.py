@@ -34,7 +34,6 @@ from chroma_nb.display.markup import (
     escape,
     exact,
     facts,
-    forms,
     kind,
     number,
     plain,
@@ -143,7 +142,8 @@ def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Ht
 def _marks_of(hits: Columns, row: int) -> list[Marks]:
     """The marks of the words that brought a hit."""
     found = hits.get("words")
-    return [forms(found[row])] if found is not None and found[row] else []
+    brought = words(found[row]) if found is not None else None
+    return [brought] if brought else []
 
 
 def _image(pixels: object, name: str) -> Html:
