@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
+from chroma_nb.cells import kind_of
 from chroma_nb.query.ordering import rank_of
 from chroma_nb.types import Array, SparseVector
 
@@ -279,15 +280,6 @@ def counted_of(kinds: dict[str, int], found: Counters) -> Counted:
 
 def _counts(counts: dict[Any, int], values: Iterable[object]) -> Int64:
     return np.array([counts[value] for value in values], np.int64)
-
-
-def kind_of(value: object) -> str:
-    """The kind of a metadata value, in words.
-
-    >>> kind_of(["a", "b"]), kind_of(True)
-    ('list of str', 'bool')
-    """
-    return f"list of {kind_of(value[0])}" if isinstance(value, list) else type(value).__name__
 
 
 # --- From counted values to a facet ----------------------------------------------------------------------------------

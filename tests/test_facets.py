@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chroma_nb
-from chroma_nb.facets import counted, facet
+from chroma_nb.facets import Description, counted, facet
 
 #: What might be taken for the end of a text, what UTF-8 orders as Python does, and texts that share their beginning.
 LETTERS = st.sampled_from(["", "a", "b", "\0", "\n", "\r", "é", "\ud800", "日本", "😀", "z" * 12, "2024-01-02", " "])
@@ -53,3 +54,25 @@ def test_facets_of_texts_follow_every_change():
         assert values() == dict.fromkeys(new[:10], 1)
         books.add(ids=["last"], embeddings=[[0.0]], metadatas=[{"title": "aaa"}])
         assert values() == {**dict.fromkeys(new[:10], 1), "aaa": 1}
+
+
+def test_displays_name_kinds_as_people_do():
+    values = ["a", 1, 0.5, True, ["x", "y"], [1], chroma_nb.SparseVector([1], [0.5])]
+    found = facet("k", len(values) + 1, counted(values), 5)
+    words = ["text", "whole number", "number", "true or false", "list of text", "list of whole number", "sparse vector"]
+    assert found.kinds.keys() == {"str", "int", "float", "bool", "list of str", "list of int", "SparseVector"}
+    shown = Description(8, 2, "l2", 0, None, (found,))
+    for display in (str(found), found._repr_html_(), str(shown), shown._repr_html_()):
+        assert not re.search(r"\b(str|int|bool|SparseVector)\b", display.rpartition("</style>")[2])
+    for display in (str(found), found._repr_html_()):
+        assert all(word in display for word in words)
+    assert "text in 1" in str(found)
+
+
+def test_displays_tell_a_text_from_a_number_and_an_empty_text_from_nothing():
+    mixed, texts = (facet("k", 9, counted(values), 5) for values in ([1, "1", True, "true", ""], ["1", "one", ""]))
+    shown = [line.split()[-1] for line in str(mixed).splitlines()[2:7]]
+    assert sorted(shown) == sorted(["1", '"1"', "true", '"true"', '""'])
+    assert [line.split()[-1] for line in str(texts).splitlines()[2:5]] == ['""', "1", "one"]
+    for display in (mixed._repr_html_(), texts._repr_html_()):
+        assert "&quot;&quot;" in display

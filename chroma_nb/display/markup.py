@@ -185,15 +185,6 @@ def plain(value: object) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def kind(value: object) -> str:
-    """The type of a metadata value, in words.
-
-    >>> kind(["a", "b"]), kind(True)
-    ('list of str', 'bool')
-    """
-    return f"list of {kind(value[0])}" if isinstance(value, list) and value else type(value).__name__
-
-
 def number(value: float) -> str:
     """A number in few digits.
 

@@ -322,7 +322,7 @@ def test_the_card_of_a_collection_says_what_it_is(papers):
         "dimension 8",
         "space l2",
         "Metadata keys",
-        "year int 100 %",
+        "year whole number 100 %",
         "First records",
         "the whale",
     ):
