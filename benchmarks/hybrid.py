@@ -154,6 +154,9 @@ def run(work: Questions, title: str, options: argparse.Namespace) -> None:
             start = perf_counter()
             figures = measured(name, Path(data), options)
             print(f"  {perf_counter() - start:.0f} s, load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+            if options.json:  # a run takes long, and may be stopped
+                with options.json.open("a") as file:
+                    print(json.dumps({"title": title, "system": name, "figures": figures}), file=file)
             if "error" in figures:
                 notes.append(f"{name}: {figures['error']}")
                 continue
@@ -173,6 +176,7 @@ def main() -> None:
     add("--build-seconds", type=float, default=600, help="how long to wait for our HNSW index; 0: not at all")
     add("--wordnet", type=Path, default=os.environ.get("CHROMA_NB_BENCH_WORDNET"), help="directory of real data")
     add("--embeddings", type=Path, default=Path("build"), help="directory where the vectors of its texts are kept")
+    add("--json", type=Path, help="add the figures to this file, too, a line for each system")
     for hidden in ("worker", "data", "place"):
         add(f"--{hidden}", type=str if hidden == "worker" else Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
