@@ -31,6 +31,7 @@ from hybrid_systems import SYSTEMS, System
 from hybrid_workload import Questions, load, made, save, wordnet
 from measures import stopwatch
 from peers import machine_of
+from report import short
 
 FEW, MANY = 10, 50
 HEADS = ["", "by", "recall@10", "recall@50", "nDCG@10", "median, ms", "95 %, ms", "questions"]
@@ -133,12 +134,13 @@ def asked_rows(name: str, figures: dict[str, Any]) -> Iterator[list[str]]:
 
 def stored_row(name: str, figures: dict[str, Any]) -> list[str]:
     sizes = ["" if size is None else f"{size / 2**20:,.1f}" for size in (figures["index"], figures["disk"])]
-    return [name, *(both(figures[part]["wall"], figures[part]["cpu"], 1) for part in ("add", "build")), *sizes]
+    times = ((figures[part]["wall"], figures[part]["cpu"]) for part in ("add", "build"))
+    return [name, *(both(wall, cpu, 1) if wall > 1e-3 else "0" for wall, cpu in times), *sizes]
 
 
 def both(wall: float, cpu: float, times: float) -> str:
     """Wall and CPU time."""
-    return f"{wall * times:.3g} / {cpu * times:.3g}"
+    return f"{short(wall * times)} / {short(cpu * times)}"
 
 
 def run(work: Questions, title: str, options: argparse.Namespace) -> None:
