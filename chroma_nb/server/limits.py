@@ -20,7 +20,7 @@ class Limits:
     filter_depth: int = 64
     filter_operands: int = 10_000
     #: Times that one search may look for the nearest: each may be a scan of all records.
-    knns: int = 100
+    knns: int = 1_000
     #: Seconds until a request's head, the next piece of its body, its whole body must have come.
     header_seconds: float = 10.0
     body_idle_seconds: float = 30.0
