@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -123,14 +124,20 @@ def import_seconds(module: str, times: int) -> Figures:
 
 def machine(options: argparse.Namespace, systems: list[str]) -> str:
     """One line on what was measured on, and with."""
-    distributions = importlib.metadata.packages_distributions()
-    modules = dict.fromkeys(["numpy", *(SYSTEMS[system].module for system in systems)])
-    names = dict.fromkeys(distributions.get(module, [module.replace("_", "-")])[0] for module in modules)
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     data = "WordNet" if options.wordnet else "synthetic"
+    return f"{machine_of(SYSTEMS[system].module for system in systems)}; {data}"
+
+
+def machine_of(modules: Iterable[str]) -> str:
+    """The machine, and the versions of what these modules belong to."""
+    distributions = importlib.metadata.packages_distributions()
+    names = dict.fromkeys(
+        distributions.get(module, [module.replace("_", "-")])[0] for module in dict.fromkeys(["numpy", *modules])
+    )
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     return (
         f"{processor()}, {os.cpu_count()} processors; {platform.system()} {platform.release()}; "
-        f"Python {platform.python_version()}, {versions}; {data}"
+        f"Python {platform.python_version()}, {versions}"
     )
 
 

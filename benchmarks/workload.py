@@ -116,7 +116,7 @@ def last_distances(
 def save(directory: Path, n: int, wordnet: Path | None = None) -> None:
     """Make the data of a run once; ``load`` reads it in each process."""
     rng = np.random.default_rng(7)
-    X, Q, documents, tags = _wordnet(wordnet, n, rng) if wordnet else _mixture(n, rng)
+    X, Q, documents, tags = _wordnet(wordnet, n, rng) if wordnet else _synthetic(n, rng)
     anchor = X[rng.integers(len(X))]
     side = np.argsort(np.argsort(-(X @ anchor))) / len(X)
     score, cat = rng.random(len(X)), rng.integers(0, 1000, len(X))
@@ -143,7 +143,13 @@ def load(directory: Path, *, records: bool = True) -> Workload:
         )
 
 
-def _mixture(n: int, rng: np.random.Generator) -> tuple[Any, Any, list[str], list[str]]:
+def _synthetic(n: int, rng: np.random.Generator) -> tuple[Any, Any, list[str], list[str]]:
+    X, Q = mixture(n, rng)
+    return X, Q, list(_texts(n, rng)), [f"tag{t:02d}" for t in rng.integers(0, 20, n)]
+
+
+def mixture(n: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """``n`` vectors and those of the queries, from the same clusters."""
     dimension, clusters, topics = 384, 400, 20
 
     def unit(a: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -165,7 +171,7 @@ def _mixture(n: int, rng: np.random.Generator) -> tuple[Any, Any, list[str], lis
 
     X, _ = draw(n)
     Q, _ = draw(QUERIES)
-    return X, Q, list(_texts(n, rng)), [f"tag{t:02d}" for t in rng.integers(0, 20, n)]
+    return X, Q
 
 
 def _texts(n: int, rng: np.random.Generator) -> Iterator[str]:

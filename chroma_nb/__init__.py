@@ -113,7 +113,10 @@ _HOME: dict[str, str] = {
         ),
         "chroma_nb.types",
     ),
-    **dict.fromkeys(("GetResult", "QueryResult"), "chroma_nb.results"),
+    **dict.fromkeys(
+        ("DeleteResult", "GetResult", "HybridResult", "IndexingStatus", "QueryResult", "SearchResult"),
+        "chroma_nb.results",
+    ),
     **dict.fromkeys(("Description", "Facet"), "chroma_nb.facets"),
     **dict.fromkeys(("EmbeddingFunction", "SparseEmbeddingFunction"), "chroma_nb.embedding_functions.base"),
     **dict.fromkeys(

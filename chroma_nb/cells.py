@@ -424,3 +424,33 @@ def _texts(metadata: Mapping[str, object]) -> Iterable[str]:
             yield one
         elif isinstance(one, list) and isinstance(one[0], str):
             yield from one
+
+
+# --- What metadata values are called --------------------------------------------------------------------------
+def kind_of(value: object) -> str:
+    """The kind of a metadata value, by Python's names.
+
+    >>> kind_of(["a", "b"]), kind_of(True)
+    ('list of str', 'bool')
+    """
+    return f"list of {kind_of(value[0])}" if isinstance(value, list) and value else type(value).__name__
+
+
+#: Python's name of a kind -> what it is called where people read it.
+_IN_WORDS: Final = {
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "bool": "true or false",
+    SparseVector.__name__: "sparse vector",
+}
+
+
+def kind_in_words(kind: str) -> str:
+    """What ``kind_of`` answers, for people.
+
+    >>> kind_in_words("list of str"), kind_in_words("int")
+    ('list of text', 'whole number')
+    """
+    of = "list of "
+    return of + kind_in_words(kind.removeprefix(of)) if kind.startswith(of) else _IN_WORDS.get(kind, kind)

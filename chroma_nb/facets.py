@@ -6,7 +6,6 @@ A facet is made of the different values of a key with their numbers of records (
 
 from __future__ import annotations
 
-import heapq
 import math
 from bisect import bisect_left
 from collections import Counter
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb._optional import require
+from chroma_nb.cells import kind_of
 from chroma_nb.query.ordering import rank_of
 from chroma_nb.types import Array, SparseVector
 
@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = str | int | float | bool
 Int64: TypeAlias = npt.NDArray[np.int64]
+#: Bytes of texts, one text a column.
+Letters: TypeAlias = npt.NDArray[np.uint8]
 
 #: Ranges that numbers are divided into, about.
 _RANGES: Final = 10
 #: Days, and months, that dates are counted by before the next longer unit is taken.
 _MOST_DAYS, _MOST_MONTHS = 31, 36
+#: Bytes of a text that are looked at for its place and its date: a day, and what may follow it.
+_LETTERS: Final = 11
+#: Characters of texts that are joined as a whole, in the mean.
+_SHORT: Final = 100
 
 
 # --- What comes back ---------------------------------------------------------------------------------------------
@@ -157,26 +163,81 @@ def _pandas() -> Any:
     return require("pandas", feature="to_df()", package="pandas")
 
 
+# --- Different texts -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Texts:
+    """Different texts, and the first bytes of each as UTF-8, one text a column; 0 behind its end.
+
+    The texts themselves lie scattered in memory, where looking at all of them takes as long as everything else.
+    """
+
+    values: Sequence[str]
+    letters: Letters
+
+    @classmethod
+    def of(cls, values: Sequence[str]) -> Texts:
+        """Values with their letters.
+
+        >>> Texts.of(["2024-01-02", "a"]).letters[:2, 1].tobytes()
+        b'a\\x00'
+        """
+        return cls(values, _first_letters(values))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def held(self, counts: Int64) -> tuple[Texts, Int64]:
+        """Those of which there are any, with their counts."""
+        used = np.flatnonzero(counts)
+        if len(used) == len(counts):
+            return self, counts
+        values = list(map(self.values.__getitem__, used.tolist()))
+        return Texts(values, self.letters[:, used]), counts[used]
+
+    def first(self, places: Int64, limit: int) -> list[str]:
+        """The first of the texts at these places in the order of texts, which UTF-8 has, too."""
+        if len(places) > limit:
+            keys = np.ascontiguousarray(self.letters[:8].T).view(">u8")[:, 0][places]
+            places = places[keys <= np.partition(keys, limit - 1)[limit - 1]]
+        return sorted(map(self.values.__getitem__, places.tolist()))[:limit]
+
+
+def _first_letters(texts: Sequence[str]) -> Letters:
+    some = texts[:: len(texts) // 1000 + 1]
+    if sum(map(len, some)) <= _SHORT * len(some):  # else nearly all that is joined would be cut off again
+        joined = "\n".join(texts).encode("utf-8", "surrogatepass")
+        bytes_ = np.frombuffer(joined + b"\n" + bytes(_LETTERS), np.uint8)
+        ends = np.flatnonzero(bytes_ == ord("\n"))
+        if len(ends) == len(texts):  # none has a line break
+            starts = np.append(0, ends[:-1] + 1)
+            letters: Letters = np.lib.stride_tricks.sliding_window_view(bytes_, _LETTERS)[starts].T
+            letters[np.arange(_LETTERS)[:, None] >= ends - starts] = 0
+            return letters
+    pieces = (text[:_LETTERS].encode("utf-8", "surrogatepass")[:_LETTERS] for text in texts)
+    return np.frombuffer(b"".join(piece.ljust(_LETTERS, b"\0") for piece in pieces), np.uint8).reshape(-1, _LETTERS).T
+
+
 # --- Values and how many records have them -------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Counted:
     """The different values under a key, and how many records have each.
 
-    Numbers are ascending; an integer and the float that it is equal to may both be there.
+    Numbers and truths are ascending; an integer and the float that it is equal to may both be there.
     """
 
     kinds: dict[str, int]
     ints: tuple[Int64, Int64]
     floats: tuple[npt.NDArray[np.float64], Int64]
-    texts: tuple[Sequence[str], Int64]
+    texts: tuple[Texts, Int64]
     truths: tuple[Sequence[bool], Int64]
 
     def joined(self, other: Counted) -> Counted:
         """The values of both, which no record has in common."""
         found = counters()
         for counted in (self, other):
+            texts, of_texts = counted.texts
             for kind, (values, counts) in zip(
-                found, (counted.ints, counted.floats, counted.texts, counted.truths), strict=True
+                found, (counted.ints, counted.floats, (texts.values, of_texts), counted.truths), strict=True
             ):
                 found[kind].update(dict(zip(map(_plain, values), counts.tolist(), strict=True)))
         return counted_of({**self.kinds, **other.kinds}, found)
@@ -215,22 +276,13 @@ def counted_of(kinds: dict[str, int], found: Counters) -> Counted:
         kinds,
         (np.array(sorted(ints), np.int64), _counts(ints, sorted(ints))),
         (np.array(sorted(floats), np.float64), _counts(floats, sorted(floats))),
-        (list(found[str]), _counts(found[str], found[str])),
-        (list(found[bool]), _counts(found[bool], found[bool])),
+        (Texts.of(list(found[str])), _counts(found[str], found[str])),
+        (sorted(found[bool]), _counts(found[bool], sorted(found[bool]))),
     )
 
 
 def _counts(counts: dict[Any, int], values: Iterable[object]) -> Int64:
     return np.array([counts[value] for value in values], np.int64)
-
-
-def kind_of(value: object) -> str:
-    """The kind of a metadata value, in words.
-
-    >>> kind_of(["a", "b"]), kind_of(True)
-    ('list of str', 'bool')
-    """
-    return f"list of {kind_of(value[0])}" if isinstance(value, list) else type(value).__name__
 
 
 # --- From counted values to a facet ----------------------------------------------------------------------------------
@@ -274,14 +326,12 @@ def _most_frequent(parts: Sequence[tuple[Any, Int64]], limit: int) -> tuple[Valu
     least = 0 if len(every) <= limit or not limit else int(np.partition(every, len(every) - limit)[-limit])
     found: list[ValueCount] = []
     for values, counts in parts if limit else ():
-        more = np.flatnonzero(counts > least).tolist()
-        found += [ValueCount(_plain(values[place]), int(counts[place])) for place in more]
-        ties = np.flatnonzero(counts == least)
-        if isinstance(values, np.ndarray):  # ascending
-            first: list[Any] = [_plain(values[place]) for place in ties[:limit].tolist()]
-        else:
-            every_one = len(ties) == len(values)
-            first = heapq.nsmallest(limit, values if every_one else map(values.__getitem__, ties.tolist()))
+        texts = isinstance(values, Texts)
+        more, ties = np.flatnonzero(counts > least).tolist(), np.flatnonzero(counts == least)
+        every_one = values.values if texts else values
+        found += [ValueCount(_plain(every_one[place]), int(counts[place])) for place in more]
+        # Numbers and truths are ascending.
+        first = values.first(ties, limit) if texts else [_plain(values[place]) for place in ties[:limit].tolist()]
         found += [ValueCount(value, least) for value in first]
     return tuple(sorted(found, key=lambda count: (-count.records, rank_of(count.value)))[:limit])
 
@@ -344,16 +394,18 @@ _LARGEST: Final = Fraction(np.finfo(np.float64).max.item())
 
 
 # --- Dates in texts --------------------------------------------------------------------------------------------------
-def _dates(texts: Sequence[str], counts: Int64) -> tuple[ValueCount, ...]:
+def _dates(texts: Texts, counts: Int64) -> tuple[ValueCount, ...]:
     """Texts by day, month or year, where all of them begin with an ISO date; else nothing."""
-    if not len(texts) or _days(texts[:10]) is None:  # most keys are told by few of their texts
+    if not len(texts) or _days(texts.letters[:, :10]) is None:  # most keys are told by few of their texts
         return ()
-    days = _days(texts)
+    days = _days(texts.letters)
     if days is None:
         return ()
-    of_each = np.bincount(days, weights=counts).astype(np.int64)
+    first = int(days.min())
+    of_each = np.bincount(days - first, weights=counts).astype(np.int64)
     periods = np.flatnonzero(of_each)
     of_each = of_each[periods]
+    periods += first
     units = ((10, 1, _MOST_DAYS), (7, 31, _MOST_MONTHS), (4, 31 * 12, len(days)))
     starts_of = ((length, np.flatnonzero(np.diff(periods // unit, prepend=-1)), most) for length, unit, most in units)
     length, starts = next((length, starts) for length, starts, most in starts_of if len(starts) <= most)
@@ -361,16 +413,14 @@ def _dates(texts: Sequence[str], counts: Int64) -> tuple[ValueCount, ...]:
     return tuple(map(ValueCount, labels, np.add.reduceat(of_each, starts).tolist()))
 
 
-def _days(texts: Sequence[str]) -> Int64 | None:
+def _days(letters: Letters) -> Int64 | None:
     """The days of texts as numbers, 31 to a month; None unless all begin with one, and end there or go on with a time.
 
-    >>> _days(["0001-01-02", "0001-02-01T10:00:00Z"]).tolist(), _days(["2024-13-31"]), _days(["2024-01-310"])
-    ([373, 403], None, None)
+    >>> _days(Texts.of(["0001-01-02", "0001-02-01T10:00:00Z"]).letters).tolist()
+    [373, 403]
+    >>> _days(Texts.of(["2024-13-31"]).letters), _days(Texts.of(["2024-01-310"]).letters)
+    (None, None)
     """
-    try:
-        letters = np.array(texts, "S11").view(np.uint8).reshape(len(texts), 11).T.copy()
-    except UnicodeEncodeError:  # beyond ASCII
-        return None
     digits = letters[[0, 1, 2, 3, 5, 6, 8, 9]] - np.uint8(ord("0"))  # what lies below wraps round
     dashes = letters[[4, 7]] == ord("-")
     after = (letters[10] == 0) | (letters[10] == ord("T")) | (letters[10] == ord(" "))

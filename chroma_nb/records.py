@@ -64,7 +64,9 @@ def _sparse_as_json(value: object) -> Json:
     """A sparse vector as Chroma's API writes it; float32 in its shortest form, which reads as the same float32."""
     if not isinstance(value, SparseVector):
         raise TypeError(f"expected a value that JSON can carry, got {type(value).__name__}")
-    return {**value.to_dict(), "values": np.array(value.values, np.float32)}
+    form = value.to_dict()
+    form["values"] = np.array(value.values, np.float32)
+    return form
 
 
 #: How metadata becomes JSON, at rest and in files: what follows it in a call of ``orjson.dumps``.

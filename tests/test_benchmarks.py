@@ -1,7 +1,12 @@
-"""``benchmarks/peers.py``: each installed system fills its column of the table, and the table judges targets."""
+"""``benchmarks/peers.py``: each installed system fills its column of the table, and the table judges targets.
+
+``benchmarks/hybrid.py``: each search that a system has is a row, with what the questions found.
+"""
 
 from __future__ import annotations
 
+import csv
+import gzip
 import importlib.util
 import json
 import subprocess
@@ -125,3 +130,64 @@ def test_an_earlier_version_is_a_column_and_no_filter_may_be_slower_than_with_it
     cells = rows_of(script("report.py", now, f"--before={before}"))["query, random filter allows 10.0% (ms)"]
     assert cells[2] == "1 / 0.5 / 1"
     assert cells[-1].startswith("0.8 × before: 0.5, missed")
+
+
+# --- By words, by meaning, by both ---------------------------------------------------------------------------
+#: Word -> definition, example. Only the last example has no word of its entry.
+ENTRIES = {
+    "heron": ("a wading bird with a long neck", "the heron waited by the water"),
+    "sonnet": ("a poem of fourteen lines", "she learned the sonnet by heart"),
+    "granite": ("a hard rock of volcanic origin", "a kitchen of polished granite"),
+    "ovation": ("a long applause", "everybody stood up for him"),
+}
+SEARCHES = {
+    "chroma_nb": {"both", "words", "meaning"},
+    "chroma_nb_sparse": {"both", "words", "meaning"},
+    "lancedb": {"both", "words", "meaning"},
+    "qdrant": {"both", "words", "meaning"},
+    "bm25s": {"words"},
+    "chromadb": {"meaning"},
+}
+PACKAGE = SYSTEMS | {"chroma_nb_sparse": "chroma_nb", "bm25s": "bm25s"}
+
+
+@pytest.fixture
+def small_wordnet(tmp_path):
+    """A directory as that of WordNet, with sixty entries more, which have no examples."""
+    others = {f"number{i}": (f"the whole number {i} of these", "") for i in range(60)}
+    with gzip.open(tmp_path / "wordnet-glosses.csv.gz", "wt", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["word", "definition", "examples"])
+        rows.writerows([word, *texts] for word, texts in {**others, **ENTRIES}.items())
+    return tmp_path
+
+
+def searches_of(tables):
+    """(system, what it finds by) -> the other cells of the row."""
+    rows = (line[2:-2].split(" | ") for line in tables.splitlines() if line.startswith("| "))
+    return {(cells[0], cells[1]): cells[2:] for cells in rows if len(cells) == 8 and cells[1] in SEARCHES["chroma_nb"]}
+
+
+def test_sentences_find_their_entries_by_words_as_far_as_they_share_some(small_wordnet, tmp_path):
+    options = [f"--wordnet={small_wordnet}", f"--embeddings={tmp_path}", "--systems=chroma_nb,chroma_nb_sparse"]
+    found = searches_of(script("hybrid.py", *options))
+    assert set(found) == {(system, by) for system in ("chroma_nb", "chroma_nb_sparse") for by in SEARCHES[system]}
+    for (_, by), (recall_10, recall_50, ndcg, *times, questions) in found.items():
+        assert questions == "4"
+        assert all(float(part) > 0 for time in times for part in time.split(" / "))
+        assert float(ndcg) <= float(recall_10) <= float(recall_50) <= 1
+        if by == "words":
+            assert (recall_10, recall_50, ndcg) == ("0.750", "0.750", "0.750")
+    kept = list(tmp_path.glob("*.vectors"))
+    assert kept, "the vectors are kept for the next run"
+
+
+@pytest.mark.long
+def test_every_system_that_is_installed_has_its_rows_and_the_others_are_named():
+    tables = script("hybrid.py", "--n=300", "--seconds=5")
+    there = {name for name in SEARCHES if importlib.util.find_spec(PACKAGE[name])}
+    assert set(searches_of(tables)) == {(name, by) for name in there for by in SEARCHES[name]}
+    for name in SEARCHES.keys() - there:
+        assert f"{name}: passed over, {PACKAGE[name]} is not installed." in tables
+    stored = [line for line in tables.splitlines() if line.startswith("| ") and line.count(" | ") == 4]
+    assert len(stored) == len(there) + 2  # a heading and a rule

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from chroma_nb._optional import MissingPackageError, require
+from chroma_nb.cells import kind_in_words, kind_of
 from chroma_nb.collection import (
     Client,
     Collection,
@@ -34,8 +35,6 @@ from chroma_nb.display.markup import (
     escape,
     exact,
     facts,
-    forms,
-    kind,
     number,
     plain,
     precise,
@@ -143,7 +142,8 @@ def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Ht
 def _marks_of(hits: Columns, row: int) -> list[Marks]:
     """The marks of the words that brought a hit."""
     found = hits.get("words")
-    return [forms(found[row])] if found is not None and found[row] else []
+    brought = words(found[row]) if found is not None else None
+    return [brought] if brought else []
 
 
 def _image(pixels: object, name: str) -> Html:
@@ -264,7 +264,7 @@ def _keys_table(metadatas: Sequence[Metadata | None], count: int) -> Html:
     rows = [
         [
             escape(key, 60),
-            escape(", ".join(sorted({kind(value) for value in values}))),
+            escape(", ".join(sorted({kind_in_words(kind_of(value)) for value in values}))),
             f"{round(100 * len(values) / len(metadatas))} %",
             escape(plain(values[0]), 60),
         ]
@@ -278,18 +278,27 @@ def _keys_table(metadatas: Sequence[Metadata | None], count: int) -> Html:
 def facet_html(facet: Any) -> Html:
     """A facet: what was found, the most frequent values, ranges of numbers, dates."""
     known = [("records", f"{facet.records:,}"), ("without the key", f"{facet.missing:,}")]
-    known += [(kind, f"{count:,}") for kind, count in facet.kinds.items()]
+    known += [(kind_in_words(kind), f"{count:,}") for kind, count in facet.kinds.items()]
     if facet.minimum is not None:
         known.append(("from, to", escape(f"{plain(facet.minimum)} to {plain(facet.maximum)}", 120)))
     title = f"Facet {shortened(facet.key, 60)}"
     more = facet.distinct - len(facet.values)
     return block(
         facts(title, known),
-        _counts_table(counted(facet.distinct, "value"), "value", facet.values),
+        _counts_table(counted(facet.distinct, "value"), "value", _named_values(facet)),
         f'<div class="dim">and {more:,} more</div>' if more > 0 else "",
         _counts_table("Ranges", "range", _named_ranges(facet)),
         _counts_table("Dates", "date", facet.dates),
     )
+
+
+def _named_values(facet: Any) -> list[tuple[str, int]]:
+    """Texts stand in quotes where they may be taken for something else: beside values of other kinds, or empty."""
+    mixed = len({kind.removeprefix("list of ") for kind in facet.kinds}) > 1
+    return [
+        (f'"{value}"' if isinstance(value, str) and (mixed or not value) else plain(value), records)
+        for value, records in facet.values
+    ]
 
 
 def _named_ranges(facet: Any) -> list[tuple[str, int]]:
@@ -306,12 +315,12 @@ def _counts_table(caption: str, head: str, counts: Sequence[tuple[object, int]])
 
 def facet_text(facet: Any) -> str:
     """As ``facet_html``, for a terminal."""
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in facet.kinds.items())
+    kinds = ", ".join(f"{kind_in_words(kind)} in {count:,}" for kind, count in facet.kinds.items())
     lines = [
         f"{visible(facet.key)}: {facet.records:,} records, {facet.missing:,} without the key; {kinds or 'no values'}"
     ]
     parts = [
-        (counted(facet.distinct, "value"), facet.values),
+        (counted(facet.distinct, "value"), _named_values(facet)),
         ("ranges", _named_ranges(facet)),
         ("dates", facet.dates),
     ]
@@ -343,7 +352,7 @@ def _key_rows(description: Any) -> list[list[str]]:
     return [
         [
             facet.key,
-            ", ".join(facet.kinds),
+            ", ".join(map(kind_in_words, facet.kinds)),
             f"{facet.records - facet.missing:,}",
             f"{facet.distinct:,}",
             "" if facet.minimum is None else plain(facet.minimum),

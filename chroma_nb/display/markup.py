@@ -30,6 +30,9 @@ _SHOWN, _UNFOLDED = 240, 2_000
 _LABELS = 12
 #: From this many documents on, words that most of them share are not marked.
 _MANY = 8
+#: Words of a text that are marked.
+_ASKED = 50
+_TOKENIZER = UnicodeTokenizer(english=True)
 
 #: Colours come from JupyterLab, VS Code, or what surrounds the output; marks do not rely on colour alone.
 #: A class named twice counts twice: JupyterLab's own rules for tables align everything to the right.
@@ -182,15 +185,6 @@ def plain(value: object) -> str:
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
-def kind(value: object) -> str:
-    """The type of a metadata value, in words.
-
-    >>> kind(["a", "b"]), kind(True)
-    ('list of str', 'bool')
-    """
-    return f"list of {kind(value[0])}" if isinstance(value, list) and value else type(value).__name__
-
-
 def number(value: float) -> str:
     """A number in few digits.
 
@@ -231,41 +225,40 @@ def shares(distances: Sequence[float]) -> list[float]:
 
 
 def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | None:
-    """Marks where the words of ``texts`` stand, in any case; None when no word is worth it.
+    """Marks where the words of ``texts`` stand, in any case and form, as ``hybrid`` finds them; None without a word.
 
     ``among``: the documents shown together. A word that is in most of them, as "the" may be, tells
     them not apart and is passed over; of few documents every word is marked.
-    """
-    found = {word.lower() for text in texts for word in re.findall(r"\w{3,}", text)[:50]}
-    if len(among) >= _MANY:
-        spoken = [set(re.findall(r"\w{3,}", text[:_UNFOLDED].lower())) for text in among if text]
-        found = {word for word in found if 2 * sum(word in text for text in spoken) <= len(among)}
-    if not found:
-        return None
-    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, sorted(found))) + r")\b", re.IGNORECASE)
-    return lambda text: (match.span() for match in pattern.finditer(text))
 
-
-def forms(texts: Iterable[str]) -> Marks:
-    """Marks where the words of ``texts`` stand, in any of their forms, as ``hybrid`` finds them.
-
-    >>> list(forms(["running", "東京都"])("Runs in 東京都"))
+    >>> marks = words(["running", "東京都"])
+    >>> marks and list(marks("Runs in 東京都"))
     [(0, 4), (8, 11)]
     """
-    tokenizer = UnicodeTokenizer(english=True)
-    wanted = {tokenizer.term(word) or word for text in texts for word in tokenizer.query_words(text)}
+    split = (_TOKENIZER.query_words(text) for text in texts)
+    wanted = {_form(word) for found in split for word in found[:_ASKED]}
+    if len(among) >= _MANY:
+        spoken = [set(map(_form, _TOKENIZER.words(text[:_UNFOLDED]))) for text in among if text]
+        wanted = {form for form in wanted if 2 * sum(form in text for text in spoken) <= len(among)}
+    if not wanted:
+        return None
+    initials = {form[0] for form in wanted}  # which stemming does not change: most words need no stem
 
     def marks(text: str) -> Iterable[tuple[int, int]]:
         """The stretches of the text; what overlaps is one."""
         found: list[tuple[int, int]] = []
-        for start, end, word in sorted(tokenizer.spans(text)):
-            if (tokenizer.term(word) or word) in wanted:
+        for start, end, word in sorted(_TOKENIZER.spans(text)):
+            if word[0] in initials and _form(word) in wanted:
                 if found and start < found[-1][1]:
                     start, end = found[-1][0], max(end, found.pop()[1])
                 found.append((start, end))
         return found
 
     return marks
+
+
+def _form(word: str) -> str:
+    """What the forms of a word have in common; of a stop word the word itself, where somebody asks for it."""
+    return _TOKENIZER.term(word) or word
 
 
 def exact(text: str) -> Marks:

@@ -6,9 +6,10 @@ import math
 from numbers import Real
 from operator import index
 
+from chroma_nb.advice import HALF
 from chroma_nb.errors import refused
 from chroma_nb.operations.bindings import UINT32_MAX
-from chroma_nb.plain import plain, shown
+from chroma_nb.plain import are_unicode, plain, shown
 from chroma_nb.query.conditions import Key, name_of
 from chroma_nb.query.ordering import FIELDS, Order
 
@@ -19,10 +20,10 @@ def validate_order(order_by: object, descending: object) -> Order:
     >>> validate_order("year", True)
     Order(key='year', descending=True)
     """
-    key = name_of(order_by) if isinstance(order_by, Key) else plain(order_by)
-    if type(key) is not str or not key or (key.startswith("#") and key not in FIELDS):
+    key = _name(order_by)
+    if key is None or (key.startswith("#") and key not in FIELDS):
         raise refused(
-            ValueError(f"Expected order_by to be a metadata key, '#id' or '#document', got {shown(key, show=repr)}")
+            ValueError(f"Expected order_by to be a metadata key, '#id' or '#document', got {_shown(order_by)}")
         )
     if type(descending) is not bool:
         raise refused(ValueError(f"Expected descending to be True or False, got {shown(descending, show=repr)}"))
@@ -31,9 +32,9 @@ def validate_order(order_by: object, descending: object) -> Order:
 
 def validate_key(given: object) -> str:
     """The name of a metadata key; ValueError unless it is one."""
-    key = name_of(given) if isinstance(given, Key) else plain(given)
-    if type(key) is not str or not key or key[0] in "#$":
-        raise refused(ValueError(f"Expected the name of a metadata key, got {shown(key, show=repr)}"))
+    key = _name(given)
+    if key is None or key[0] in "#$":
+        raise refused(ValueError(f"Expected the name of a metadata key, got {_shown(given)}"))
     return key
 
 
@@ -45,11 +46,25 @@ def validate_keys(given: object) -> list[str]:
     return keys
 
 
+def _name(given: object) -> str | None:
+    """The name of a key or field; None where no record can have one of that name."""
+    name = name_of(given) if isinstance(given, Key) else plain(given)
+    return name if type(name) is str and name and are_unicode([name]) else None
+
+
+def _shown(given: object) -> str:
+    """As it was given, and what is wrong with a text."""
+    name = name_of(given) if isinstance(given, Key) else plain(given)
+    return shown(name, show=repr) + (f"; {HALF}" if type(name) is str and not are_unicode([name]) else "")
+
+
 def validate_natural(number: object, name: str) -> int:
     """A number of things; ValueError unless an integer from 0 to 2**32 - 1."""
     value = _integer(number)
-    if value is None or not 0 <= value <= UINT32_MAX:
+    if value is None or value < 0:
         raise ValueError(f"Expected {name} to be an integer of 0 or more, got {shown(number, show=repr)}")
+    if value > UINT32_MAX:
+        raise ValueError(f"Expected {name} to be below 2**32, got {shown(number, show=repr)}")
     return value
 
 
@@ -79,7 +94,10 @@ def validate_max_distance(max_distance: object, space: str) -> float:
     kind = type(max_distance)
     if not isinstance(max_distance, Real) or kind is bool:
         raise ValueError(f"Expected max_distance to be a number, got {shown(max_distance)} ({kind.__name__})")
-    farthest = float(max_distance)
+    try:
+        farthest = float(max_distance)
+    except OverflowError:
+        farthest = math.inf
     if not math.isfinite(farthest):
         raise ValueError(f"Expected max_distance to be a finite number, got {farthest}; leave it out to ask for all")
     if farthest < 0 and space != "ip":

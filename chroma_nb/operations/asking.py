@@ -42,7 +42,7 @@ from chroma_nb.operations.validate import (
 )
 from chroma_nb.plain import maybe_cast_one_to_many, plain, plain_tree, shown
 from chroma_nb.query.parsing import Filter
-from chroma_nb.types import SIDES, ReadLevel
+from chroma_nb.types import SIDES, ReadLevel, Side
 
 
 def get(
@@ -219,7 +219,7 @@ def hybrid(
     where_document: object = None,
     include: object = QUERY_FIELDS,
     query_embeddings: object = None,
-    by: str = "both",
+    by: Side = "both",
 ) -> requests.Hybrid:
     """The request of ``collection.hybrid``: its texts, and their vectors, as far as ``by`` asks for them."""
     try:

@@ -23,7 +23,7 @@ from chroma_nb.projection.plotly_text import escaped, told_apart
 from chroma_nb.projection.questions import Question, given_ids, questions_of
 from chroma_nb.projection.trec import ranked
 from chroma_nb.tables.kinds import is_frame
-from chroma_nb.types import Columns, Options, Where
+from chroma_nb.types import Columns, Options, Side, Where
 
 if TYPE_CHECKING:
     import pandas
@@ -44,7 +44,7 @@ def evaluate(
     questions: object,
     k: int = 10,
     *,
-    by: str | Sequence[str] | None = None,
+    by: Side | Sequence[Side] | None = None,
     where: Where | None = None,
     per_question: bool = False,
 ) -> Evaluation:
@@ -110,13 +110,13 @@ def _by_meaning(collection: Collection, texts: list[str], k: int, where: Where |
     return collection.query(query_texts=texts, n_results=k, where=where, include=[])
 
 
-def _hybrid(side: str, collection: Any, texts: list[str], k: int, where: Where | None) -> Columns:
+def _hybrid(side: Side, collection: Any, texts: list[str], k: int, where: Where | None) -> Columns:
     found: Columns = collection.hybrid(texts, n_results=k, where=where, include=[], by=side)
     return found
 
 
 #: How a collection may be asked: the method that it needs, and the call.
-_WAYS: Final[dict[str, tuple[str, Callable[[Any, list[str], int, Where | None], Columns]]]] = {
+_WAYS: Final[dict[Side, tuple[str, Callable[[Any, list[str], int, Where | None], Columns]]]] = {
     "meaning": ("query", _by_meaning),
     "words": ("hybrid", partial(_hybrid, "words")),
     "both": ("hybrid", partial(_hybrid, "both")),
@@ -124,7 +124,7 @@ _WAYS: Final[dict[str, tuple[str, Callable[[Any, list[str], int, Where | None], 
 
 
 def _systems(
-    name: str, source: object, by: str | Sequence[str] | None, k: int, where: Where | None, asked: list[Question]
+    name: str, source: object, by: Side | Sequence[Side] | None, k: int, where: Where | None, asked: list[Question]
 ) -> list[_System]:
     """The rows of one collection, function or run."""
     if _is_collection(source):
@@ -138,8 +138,8 @@ def _systems(
     return [_System(name, name, find)]
 
 
-def _ways(by: str | Sequence[str] | None) -> list[str]:
-    ways = ["meaning"] if by is None else list(dict.fromkeys([by] if isinstance(by, str) else by))
+def _ways(by: Side | Sequence[Side] | None) -> list[Side]:
+    ways: list[Side] = ["meaning"] if by is None else list(dict.fromkeys([by] if isinstance(by, str) else by))
     if not ways or not set(ways) <= _WAYS.keys():
         raise ValueError(f"expected by to be 'meaning', 'words' or 'both', or several of these, got {by!r}")
     return ways
@@ -149,7 +149,7 @@ def _is_collection(source: object) -> TypeGuard[Collection]:
     return hasattr(source, "query") and not is_frame(source)
 
 
-def _of_collection(name: str, collection: Collection, way: str, k: int, where: Where | None) -> _Find:
+def _of_collection(name: str, collection: Collection, way: Side, k: int, where: Where | None) -> _Find:
     if not offers(collection, "query"):
         raise TypeError("expected collections that answer at once, got one of an asynchronous client")
     method, ask = _WAYS[way]

@@ -5,7 +5,7 @@ Most calls are made of their values as they are; the others have a row in ``_LOO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -18,6 +18,7 @@ from chroma_nb.server.limits import (
     check_batch,
     check_facets,
     check_filter,
+    check_knns,
     check_result_rows,
     check_search_rows,
 )
@@ -115,35 +116,41 @@ def _asked(kind: Kind, values: Values, queries: int, context: Context) -> ops.An
 
 def _search(kind: Kind, values: Values, context: Context) -> ops.AnyRequest:
     searches, most = values["searches"], context.limits.result_rows
+    wanted = []
     for search in searches:
         check_filter(search.get("filter"), context.limits)
-    wanted = list(map(_wanted, searches))
+        knns = list(_knns(search.get("rank")))
+        check_knns(len(knns), context.limits)
+        wanted.append(_wanted(search, knns))
     if None in wanted or sum(filter(None, wanted)) > most:
         count = context.backend.handle(ops.Count(**_place(values)))
         check_search_rows(sum(count if rows is None else min(rows, count) for rows in wanted), context.limits)
     return kind(**values)
 
 
-def _wanted(search: Json) -> int | None:
+def _wanted(search: Json, knns: Sequence[Json]) -> int | None:
     """How many records a search finds at most; None: all. (What is no number is refused where the search is read.)"""
-    limit, rank = search.get("limit"), search.get("rank")
-    bounds = [] if rank is None else [_found_by(rank)]
+    limit = search.get("limit")
+    bounds = [] if search.get("rank") is None else [sum(map(_found_by, knns))]
     if isinstance(limit, dict) and type(limit.get("limit")) is int:
         bounds.append(limit["limit"])
     return max(min(bounds), 0) if bounds else None
 
 
-def _found_by(rank: object) -> int:
-    """How many records the $knn of a rank find, all together; walks without recursion."""
-    todo, found = [rank], 0
+def _knns(rank: object) -> Iterator[Json]:
+    """What stands under each $knn of a rank; walks without recursion."""
+    todo = [rank]
     while todo:
         part = todo.pop()
         if isinstance(part, dict) and isinstance(knn := part.get("$knn"), dict):
-            limit = knn.get("limit", _KNN_LIMIT)
-            found += limit if type(limit) is int else 0
+            yield knn
         elif isinstance(part, dict | list):
             todo.extend(part.values() if isinstance(part, dict) else part)
-    return found
+
+
+def _found_by(knn: Json) -> int:
+    limit = knn.get("limit", _KNN_LIMIT)
+    return limit if type(limit) is int else 0
 
 
 #: What a $knn finds that names no limit.

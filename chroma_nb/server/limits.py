@@ -19,6 +19,8 @@ class Limits:
     result_rows: int = 1_000_000
     filter_depth: int = 64
     filter_operands: int = 10_000
+    #: Times that one search may look for the nearest: each may be a scan of all records.
+    knns: int = 1_000
     #: Seconds until a request's head, the next piece of its body, its whole body must have come.
     header_seconds: float = 10.0
     body_idle_seconds: float = 30.0
@@ -77,6 +79,15 @@ def check_search_rows(rows: int, limits: Limits) -> None:
         raise InvalidArgumentError(
             f"Expected at most {limits.result_rows} records in one answer, got searches for {rows}; give them a "
             "limit, or send fewer of them in one call"
+        )
+
+
+def check_knns(knns: int, limits: Limits) -> None:
+    """Refuse a search that looks for the nearest too often."""
+    if knns > limits.knns:
+        raise InvalidArgumentError(
+            f"Expected at most {limits.knns} $knn in one search, got {knns}; rank by fewer of them, or send several "
+            "searches"
         )
 
 

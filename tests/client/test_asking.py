@@ -111,6 +111,7 @@ def test_what_is_included_is_what_was_asked_for(birds: Any) -> None:
         ([0.4], "Expected max_distance to be a number"),
         (float("nan"), "Expected max_distance to be a finite number, got nan"),
         (float("inf"), "Expected max_distance to be a finite number, got inf"),
+        (2**2000, "Expected max_distance to be a finite number, got inf"),
         (-0.1, "Expected max_distance to be 0 or more, got -0.1"),
     ],
 )
@@ -260,7 +261,7 @@ def test_the_fields_go_with_their_records(mixed: Any) -> None:
     assert (only_ids["ids"][0], only_ids["metadatas"], only_ids["embeddings"]) == ("a", None, None)
 
 
-@pytest.mark.parametrize("wrong", ["", "#embedding", "#score", 7, ["k"], b"k"])
+@pytest.mark.parametrize("wrong", ["", "#embedding", "#score", 7, ["k"], b"k", "\ud800", "k\udfff"])
 def test_what_cannot_order_is_refused(mixed: Any, wrong: Any) -> None:
     with pytest.raises(ValueError, match="Expected order_by to be a metadata key, '#id' or '#document', got "):
         mixed.get(order_by=wrong)
@@ -366,6 +367,8 @@ def test_what_is_no_number_of_records_is_refused(mixed: Any) -> None:
     for wrong in (-1, 1.5, "3", None, True):
         with pytest.raises(ValueError, match="Expected n to be an integer of 0 or more, got "):
             mixed.sample(wrong)
+    with pytest.raises(ValueError, match=r"Expected n to be below 2\*\*32, got 1180591620717411303424"):
+        mixed.sample(2**70)
     for wrong in (1.5, "3", 2**70, True):
         with pytest.raises(ValueError, match="Expected seed to be an integer of 64 bits, got "):
             mixed.sample(3, seed=wrong)
@@ -453,7 +456,7 @@ def test_displays_escape_what_was_stored(client: Any) -> None:
 
 
 def test_what_is_no_key_is_refused(birds: Any) -> None:
-    for wrong in ("", "#id", "$and", 7, None):
+    for wrong in ("", "#id", "$and", 7, None, "\ud800", "k\udfff"):
         with pytest.raises(ValueError, match="Expected the name of a metadata key, got "):
             birds.facets(wrong)
     with pytest.raises(ValueError, match="Expected at least one metadata key, got an empty list"):

@@ -10,10 +10,21 @@ from uuid import UUID
 import numpy as np
 import pytest
 from codes_for_few import codes_for_few
-from engine_samples import PLACE, agree, asked, contents, create, index_state, nearest, numbered, numbered_vector
+from engine_samples import (
+    PLACE,
+    agree,
+    asked,
+    by_text,
+    contents,
+    create,
+    index_state,
+    nearest,
+    numbered,
+    numbered_vector,
+)
 
 from chroma_nb.engine.engine import Engine
-from chroma_nb.engine.memory import row_files
+from chroma_nb.engine.memory import row_files, word_files
 from chroma_nb.engine.opening import SharedEngine
 from chroma_nb.engine.search import planner
 from chroma_nb.engine.storage import vectors
@@ -198,17 +209,26 @@ def test_a_collection_whose_file_is_too_short_is_not_forked(on_disk: Engine) -> 
 # --- What the cache has ---------------------------------------------------------------------------------------------
 
 
+KINDS = (".rows", ".words", ".codes", ".hnsw", ".json")
+
+
 def cached(engine: Engine) -> dict[str, list[Path]]:
     """Kind of file -> the files of it."""
     files = sorted((engine.directory / "cache").iterdir())
-    return {kind: [path for path in files if path.suffix == kind] for kind in (".rows", ".codes", ".hnsw", ".json")}
+    return {kind: [path for path in files if path.suffix == kind] for kind in KINDS}
+
+
+def counts(engine: Engine) -> dict[str, int]:
+    """Kind of file -> how many there are."""
+    return {kind: len(files) for kind, files in cached(engine).items()}
 
 
 @pytest.fixture
 def built(on_disk: Engine, monkeypatch: pytest.MonkeyPatch) -> UUID:
-    """A collection with a graph, codes and rows in the cache, and changes since."""
+    """A collection with a graph, codes, rows and words in the cache, and changes since."""
     pytest.importorskip("hnswlib")
-    monkeypatch.setattr(row_files, "FEWEST", 100)
+    for files in (row_files, word_files):
+        monkeypatch.setattr(files, "FEWEST", 100)
     monkeypatch.setattr(planner, "SMALLEST_GRAPH_BYTES", 0)
     codes_for_few(monkeypatch.setattr, block_rows=64)
     collection = create(on_disk)
@@ -216,6 +236,8 @@ def built(on_disk: Engine, monkeypatch: pytest.MonkeyPatch) -> UUID:
     assert on_disk.maintenance.store_rows(collection)
     assert on_disk.maintenance.build_codes(collection)
     assert on_disk.build_graph(collection)
+    assert len(by_text(on_disk, collection, "version")) == 400
+    assert on_disk.maintenance.store_words(collection)
     on_disk.update(collection, numbered(30, 5, version=1, dimension=64))
     on_disk.delete(collection, ["r7", "r8"], None)
     return collection
@@ -224,8 +246,8 @@ def built(on_disk: Engine, monkeypatch: pytest.MonkeyPatch) -> UUID:
 def test_a_fork_has_what_the_cache_has_of_its_collection(on_disk: Engine, built: UUID) -> None:
     fork = on_disk.fork(built, "fork").id
     found = cached(on_disk)
-    assert {kind: len(files) for kind, files in found.items()} == {".rows": 2, ".codes": 2, ".hnsw": 2, ".json": 2}
-    for kind in (".rows", ".hnsw"):  # two names of one file
+    assert counts(on_disk) == dict.fromkeys(KINDS, 2)
+    for kind in (".rows", ".words", ".hnsw"):  # two names of one file
         assert len({path.stat().st_ino for path in found[kind]}) == 1
     assert len({path.stat().st_ino for path in found[".codes"]}) == 2
     on_disk.close()
@@ -235,6 +257,9 @@ def test_a_fork_has_what_the_cache_has_of_its_collection(on_disk: Engine, built:
     )
     assert engine.transactions._stored_rows(row) is not None
     assert not stored
+    assert word_files.load(engine.directory / "cache", row) is not None
+    assert set(by_text(engine, fork, "1")) == {"r1", *(f"r{number}" for number in range(30, 35))}
+    assert by_text(engine, fork, "7") == []
     assert engine.build_graph(fork)
     assert index_state(engine, fork).startswith("hnsw")
     for number, version in ((3, 0), (31, 1), (399, 0)):
@@ -283,8 +308,7 @@ def test_a_fork_keeps_its_files_when_its_collection_is_compacted_or_deleted(on_d
     assert on_disk.compact(built)
     on_disk.delete_collection("words", *PLACE)
     assert on_disk.builder.wait(60)  # codes of the compacted collection may just be saved, and are removed
-    found = cached(on_disk)
-    assert {kind: len(files) for kind, files in found.items()} == {".rows": 1, ".codes": 1, ".hnsw": 1, ".json": 1}
+    assert counts(on_disk) == dict.fromkeys(KINDS, 1)
     on_disk.close()
     engine = SharedEngine.open(on_disk.directory)
     assert engine.build_graph(fork)
@@ -302,11 +326,6 @@ def test_a_cache_that_cannot_be_shared_changes_nothing(
     for path in cached(on_disk)[".codes"]:
         path.write_bytes(b"what no code is")
     fork = on_disk.fork(built, "fork").id
-    assert {kind: len(files) for kind, files in cached(on_disk).items()} == {
-        ".rows": 1,
-        ".codes": 1,
-        ".hnsw": 1,
-        ".json": 1,
-    }
+    assert counts(on_disk) == dict.fromkeys(KINDS, 1)
     assert on_disk.build_graph(fork)
     assert nearest(on_disk, fork, numbered_vector(31, 1, 64), 1) == ["r31"]

@@ -270,6 +270,22 @@ def test_words_that_most_of_the_documents_share_are_not_marked():
     assert markup.words(["the river"], documents) is None
 
 
+@pytest.mark.parametrize("display", ["query", "search", "hybrid"])
+def test_words_are_marked_in_every_form_whoever_found_them(display):
+    document, asked = "A runner RUNS to 東京都; Größe", "running 東京 grösse"
+    if display == "query":
+        result = QueryResult(ids=[["a"]], distances=[[0.1]], documents=[[document]])
+    elif display == "search":
+        result = search_result(document)
+        result["documents"], result["ids"] = [[document, None], None], [["a", "b"], ["c"]]
+    else:
+        result = hybrid_result(document)
+        result["documents"], result["words"] = [[document, None]], [[["running", "東京", "grösse"], []]]
+    result.query_texts = [asked, None]
+    page = result._repr_html_()
+    assert "A runner <mark>RUNS</mark> to <mark>東京</mark>都; <mark>Größe</mark>" in page
+
+
 @pytest.mark.parametrize("pattern", ["(", "(a+)+$", r"\1", "(?=x)"])
 def test_a_pattern_that_cannot_be_read_marks_nothing_and_takes_no_time(pattern):
     result = GetResult(ids=["a"], documents=["a" * 5_000 + "!"])
@@ -317,7 +333,7 @@ def test_the_card_of_a_collection_says_what_it_is(papers):
         "dimension 8",
         "space l2",
         "Metadata keys",
-        "year int 100 %",
+        "year whole number 100 %",
         "First records",
         "the whale",
     ):

@@ -80,6 +80,29 @@ def test_searches_for_more_than_an_answer_may_hold_are_refused(serve: Callable[.
         assert http.get(c + "/count").json() == 2
 
 
+def test_a_search_that_looks_for_the_nearest_too_often_is_refused(
+    serve: Callable[..., Any], stones: Any, c: str
+) -> None:
+    def rank(knns: int) -> Any:
+        knn = {"$knn": {"query": QUERY, "key": "words", "limit": 1}}
+        deep: Any = knn
+        for _ in range(knns // 2):
+            deep = {"$abs": {"$sum": [deep, knn]}}
+        return (
+            {"rank": {"$div": {"left": {"$val": 1}, "right": deep}}} if knns % 2 else {"rank": {"$sum": [knn] * knns}}
+        )
+
+    limited = serve(limits=Limits(knns=5))
+    with httpx.Client(base_url=limited.url) as http:
+        for searches in ([rank(3)], [rank(5)], [rank(4), rank(4)], [rank(1)] * 20):
+            assert http.post(c + "/search", json={"searches": searches}).status_code == 200
+        for searches in ([rank(6)], [rank(11)], [rank(1), rank(6)], [rank(1000)]):
+            answer = http.post(c + "/search", json={"searches": searches})
+            assert (answer.status_code, answer.json()["error"]) == (400, "InvalidArgumentError")
+            assert "Expected at most 5 $knn in one search" in answer.json()["message"]
+        assert http.get(c + "/count").json() == 2
+
+
 def test_a_hybrid_search_is_one_call_and_says_how_each_record_was_found(http: httpx.Client, c: str) -> None:
     answer = http.post(c + "/hybrid", json={"query_texts": ["One?"], "query_embeddings": [[0, 1]], "include": []})
     assert answer.status_code == 200

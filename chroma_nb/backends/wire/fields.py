@@ -209,11 +209,21 @@ def _numbers(name: str, rows: list[Any]) -> Matrix:
     try:
         matrix = np.array(rows)
     except ValueError:
-        raise _wrong(name, "a list of lists of numbers", rows) from None
+        raise _not_numbers(name, rows) from None
     if matrix.ndim != 2 or matrix.dtype.kind not in "iuf":
-        raise _wrong(name, "a list of lists of numbers", rows)
+        raise _not_numbers(name, rows)
     with np.errstate(over="ignore"):
         return _finite(name, matrix.astype(np.float32))
+
+
+def _not_numbers(name: str, rows: list[list[object]]) -> BodyError:
+    """An error about the first that is no number. (A client writes NaN and infinity as null.)"""
+    cells = ((at, place, cell) for at, row in enumerate(rows) for place, cell in enumerate(row))
+    odd = next(((at, place, cell) for at, place, cell in cells if type(cell) not in (int, float)), None)
+    if odd is None:
+        return _wrong(name, "a list of lists of numbers", rows)
+    at, place, cell = odd
+    return _wrong(f"{name}[{at}][{place}]", "a finite number", cell)
 
 
 def _base64(name: str, rows: list[str]) -> Matrix:

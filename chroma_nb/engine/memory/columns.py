@@ -12,12 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from chroma_nb.engine.arrays import Float64, Ints, Mask, Rows
+from chroma_nb.facets import Texts
 from chroma_nb.types import Array, Fields, Int32, Metadata
 
 #: Values of one column: as they came, or as an array of one type.
@@ -33,6 +34,8 @@ STRING: Final = 5
 LIST: Final = 6
 OTHER: Final = 7  # a sparse vector, say: stored, but no filter reaches it
 _TAGS = 8
+#: Types whose values all have one tag.
+_TAG_OF: Final[dict[type, int]] = {str: STRING, list: LIST}
 
 _INT64_LIMIT = 2**63
 _NOTHING: Final[Fields] = {}
@@ -61,8 +64,10 @@ def _tag(value: object) -> int:
 def _typed(values: list[object]) -> tuple[npt.NDArray[np.uint8], Values]:
     """The tag of each value, and the values: as an array where all are numbers of one type."""
     kinds = set(map(type, values))
-    if kinds == {str}:
-        return np.full(len(values), STRING, np.uint8), values
+    if len(kinds) == 1 and (tag := _TAG_OF.get(*kinds)) is not None:
+        return np.full(len(values), tag, np.uint8), values
+    if kinds == {bool}:
+        return np.where(np.array(values), np.uint8(TRUE), np.uint8(FALSE)), values
     if kinds == {float}:
         floats = np.array(values)
         return np.where(np.isfinite(floats), np.uint8(FLOAT), np.uint8(ABSENT)), floats
@@ -77,6 +82,7 @@ class Vocabulary:
 
     def __init__(self) -> None:
         self._codes: dict[object, int] = {}
+        self._texts: Texts | None = None
 
     def __len__(self) -> int:
         return len(self._codes)
@@ -86,8 +92,9 @@ class Vocabulary:
         codes, values = self._codes, list(values)
         with suppress(KeyError):  # nothing new
             return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
-        for value in dict.fromkeys(values):
-            codes.setdefault(value, len(codes))
+        self._texts = None
+        new = [value for value in dict.fromkeys(values) if value not in codes]
+        codes.update(zip(new, range(len(codes), len(codes) + len(new)), strict=True))
         return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
 
     def find(self, value: object) -> int:
@@ -106,6 +113,13 @@ class Vocabulary:
         every = list(self._codes)
         return every if len(codes) == len(every) else list(map(every.__getitem__, codes.tolist()))
 
+    def texts(self) -> Texts:
+        """All values, which are texts, by their numbers. Kept until another comes."""
+        texts = self._texts
+        if texts is None:
+            texts = self._texts = Texts.of(cast(list[str], list(self._codes)))
+        return texts
+
     def ranks(self, codes: Int32) -> Ints:
         """For each of ``codes`` the place of its value among theirs, ascending."""
         used, places = np.unique(codes, return_inverse=True)
@@ -118,6 +132,7 @@ class Vocabulary:
         """Forget all numbers but ``used`` (ascending); returns old number -> new number."""
         values = list(self._codes)
         self._codes = {values[code]: new for new, code in enumerate(used.tolist())}
+        self._texts = None
         renumbered = np.zeros(len(values), np.int32)
         renumbered[used] = np.arange(len(used), dtype=np.int32)
         return renumbered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from chroma_nb.engine.arrays import Ints, Rows
 from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, LIST, OTHER, STRING, TRUE, Cells, Columns
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.facets import Counted, Description, Facet, counted_of, counters, facet
+from chroma_nb.facets import Counted, Description, Facet, Texts, counted_of, counters, facet
 from chroma_nb.types import SparseVector
 
 #: Tag of a cell with one value -> the kind of that.
@@ -86,13 +86,12 @@ def _numbers(cells: Cells, tag: int, values: Any, of_tag: Ints) -> tuple[Any, In
     return found, counts.astype(np.int64)
 
 
-def _texts(cells: Cells, of_tag: Ints) -> tuple[Sequence[str], Ints]:
+def _texts(cells: Cells, of_tag: Ints) -> tuple[Texts, Ints]:
     if cells.codes is None or not of_tag[STRING]:
-        return [], np.empty(0, np.int64)
+        return Texts.of([]), np.empty(0, np.int64)
     codes = cells.codes if of_tag[STRING] == len(cells) else cells.codes[cells.tags == STRING]
-    counts = np.bincount(codes, minlength=len(cells.vocabulary))
-    used = np.flatnonzero(counts)
-    return cells.vocabulary.values(used.astype(np.int32)), counts[used].astype(np.int64)
+    counts = np.bincount(codes, minlength=len(cells.vocabulary)).astype(np.int64)
+    return cells.vocabulary.texts().held(counts)
 
 
 def _elements(cells: Cells, of_list: int) -> Counted:

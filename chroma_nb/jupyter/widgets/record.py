@@ -9,7 +9,8 @@ from functools import partial
 import ipywidgets
 import numpy as np
 
-from chroma_nb.display.markup import Html, escape, facts, fragment, kind, number, plain, shortened, visible
+from chroma_nb.cells import kind_in_words, kind_of
+from chroma_nb.display.markup import Html, escape, facts, fragment, number, plain, shortened, visible
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.controls import button, show
 from chroma_nb.jupyter.widgets.status import StatusLine
@@ -27,7 +28,7 @@ def record_html(record: Record) -> Html:
     if record.document is not None:
         pairs.append(("document", escape(record.document, _DOCUMENT)))
     pairs += [
-        (key, f'{escape(plain(value), 2_000)} <span class="dim">{escape(kind(value))}</span>')
+        (key, f'{escape(plain(value), 2_000)} <span class="dim">{escape(kind_in_words(kind_of(value)))}</span>')
         for key, value in sorted((record.metadata or {}).items())
     ]
     if record.uri is not None:
