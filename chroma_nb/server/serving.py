@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import atexit
+import inspect
 import os
 import socket
 import threading

@@ -1,17 +1,19 @@
 """The built package, installed as a stranger would: ``make wheel-check``. Not a test of pytest's: it takes minutes.
 
-Builds the source distribution and from it the wheel, looks at what they hold, and for each Python from 3.11 to 3.13
-found here installs the wheel in an environment of its own, runs ``pip check``, one search, doctor and tutorials. With
-``--here`` for the Python that runs this only.
+Builds the source distribution and from it the wheel, looks at what they hold, and for each Python that the classifiers
+name and that is found here installs the wheel in an environment of its own, runs ``pip check``, one search, doctor and
+tutorials. With ``--here`` for the Python that runs this only.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -19,7 +21,8 @@ import chroma_nb
 
 ROOT = Path(__file__).parents[2]
 STEM = f"chroma_nb-{chroma_nb.__version__}"
-VERSIONS = ("3.11", "3.12", "3.13")
+CLASSIFIERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+VERSIONS = re.findall(r":: Python :: (\d+\.\d+)$", "\n".join(CLASSIFIERS), re.M)
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 SEARCH = """
 import chroma_nb
@@ -63,7 +66,7 @@ def check_contents(wheel: Path, sdist: Path) -> None:
     assert held == wheel_should_hold(), f"wheel: {sorted(held ^ wheel_should_hold())}"
     with tarfile.open(sdist) as archive:
         held = {member.name.removeprefix(f"{STEM}/") for member in archive if member.isfile()}
-    expected = {name for name in in_git() if not name.startswith((".ci/", ".github/", ".pre-commit"))} | {"PKG-INFO"}
+    expected = {name for name in in_git() if not name.startswith((".github/", ".pre-commit"))} | {"PKG-INFO"}
     assert held == expected, f"source distribution: {sorted(held ^ expected)}"
 
 
