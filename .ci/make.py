@@ -76,7 +76,7 @@ class Progress:
     def read(self, line: str) -> None:
         """Take one line of what pip says."""
         line = line.strip()
-        if collected := re.match(r"(?:Collecting|Obtaining|Building wheel for) ([\w.-]+)", line):
+        if collected := re.match(r"(?:Collecting|Building wheel for) ([\w.-]+)", line):
             self._found += line.startswith("Collecting")
             doing = "building" if line.startswith("Building") else "looking up"
             self._step = f"{doing} {collected[1]}"
