@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SCRIPT := $(PYTHON) .ci/make.py
 # Workers of pytest: two by default, 0 runs everything in one process (for a debugger).
 WORKERS ?= 2
-# --here: make wheel-check with this Python only.
+# make wheel-check with these Pythons only: WHEEL=--here, WHEEL='3.12 3.14'.
 WHEEL ?=
 # Sizes of `make bench`.
 N ?= 10000,100000,1000000
@@ -31,7 +31,7 @@ ready-lab ready-test ready-docs ready-bench:
 
 test-all: test docs wheel-check crash ## make test, the documentation, the built package on every Python here, the long crash test
 
-wheel-check: ready-test ## build the package; install it in a fresh environment for each Python from 3.11 on found here
+wheel-check: ready-test ## build the package; install it in a fresh environment for each Python found here, without compiler or network
 	$(BIN)/python tests/meta/wheel_check.py $(WHEEL)
 
 crash: ready-test ## every case of a failing step or disk; writers killed, power lost at random moments: two hours
