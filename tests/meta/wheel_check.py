@@ -143,7 +143,7 @@ def check(python: str, wheel: Path, directory: Path) -> None:
 def check_server(python: str, wheel: Path, directory: Path) -> None:
     """What docs/how-to/install.md says of a server: the same wheel, and a part of what it needs."""
     needed = [*NEEDED["engine"], *NEEDED["server and its clients"]]
-    inside, bare = environment(python, directory, ["--no-deps", wheel], needed)
+    inside, bare = environment(python, directory, needed, ["--no-deps", wheel])
     subprocess.run([inside, "-c", SERVED], check=True, cwd=directory, env=bare)
     subprocess.run([directory / "bin" / "chroma-nb", "doctor"], check=True, cwd=directory, env=bare)
 
