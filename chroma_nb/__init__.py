@@ -15,6 +15,9 @@ from chroma_nb import _names_above
 
 __version__ = "0.1.0"
 
+if sys.platform == "win32":
+    raise ImportError("chroma_nb runs on Linux, on macOS and in WSL, not on Windows itself")
+
 if TYPE_CHECKING:
     from chroma_nb.backends.chroma_import import import_chroma as import_chroma
     from chroma_nb.client._async.client import AsyncClient as AsyncClient

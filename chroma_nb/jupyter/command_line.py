@@ -110,6 +110,7 @@ class Parser(argparse.ArgumentParser):
             add_help=False,
             allow_abbrev=False,
         )
+        self.color = False  # from Python 3.14 on help is coloured where FORCE_COLOR is set, as it is in every kernel
         self._session = session
         self.add_argument("-h", "--help", action="store_true", help="show this and do nothing")
         command.arguments(self)

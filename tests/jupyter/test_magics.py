@@ -394,11 +394,13 @@ def test_the_overview_names_every_command(shell, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself_with_examples(shell, capsys, name):
+def test_every_command_explains_itself_with_examples_and_no_codes_of_colours(shell, capsys, monkeypatch, name):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as every kernel has it
     shell.run_line_magic("chroma", f"{name} -h")
     out = capsys.readouterr().out
     assert f"%chroma {name}" in out
     assert "examples:" in out
+    assert "\x1b" not in out
     assert command(name).name == name
 
 

@@ -50,6 +50,15 @@ def test_a_local_client_loads_nothing_of_the_notebook_the_model_or_the_network()
     assert not loaded_by(USE) & HEAVY
 
 
+def test_windows_itself_is_refused_in_one_sentence() -> None:
+    code = "import sys; sys.platform = 'win32'; import chroma_nb"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: chroma_nb runs on Linux, on macOS and in WSL, not on Windows itself"
+    )
+
+
 def test_import_writes_nothing_and_reads_no_env_file(tmp_path: Path) -> None:
     code = "import chroma_nb, os; chroma_nb.Settings(); print(os.listdir('.'))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

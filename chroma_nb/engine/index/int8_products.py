@@ -60,7 +60,12 @@ def beat_float32() -> bool:
 
     With AVX2 alone (the library's "haswell") they take as long; one query gains all the same: it waits for memory.
     """
-    return bool(_instructions(_needed()) - {"serial", "haswell"})
+    return bool(instructions() - {"haswell"})
+
+
+def instructions() -> frozenset[str]:
+    """What the library uses of this processor, by its names ("neon", "skylake", …); ask where it is available."""
+    return _instructions(_needed()) - {"serial"}
 
 
 def products(query: Int8, rows: Int8) -> Float32:
