@@ -201,7 +201,7 @@ PATHS: dict[str, dict[str, str]] = {
     },
     "api/async_fastapi.py": {
         **_OF_A_SERVER,
-        "client._async.server": "AsyncServer:AsyncFastAPI",
+        "client._async.server": "AsyncFastAPI",
         "operations.async_protocols": "AsyncServerAPI",
     },
     "api/base_http_client.py": {"client.not_offered": "BaseHTTPClient", "config": "Component Settings System"},
@@ -232,7 +232,7 @@ PATHS: dict[str, dict[str, str]] = {
     "api/fastapi.py": {
         **_OF_A_SERVER,
         "backends.http.auth": "ClientAuthProvider",
-        "client._sync.server": "Server:FastAPI",
+        "client._sync.server": "FastAPI",
         "operations.protocols": "ServerAPI",
     },
     "api/functions.py": {"types": "Function RECORD_COUNTER_FUNCTION STATISTICS_FUNCTION"},
@@ -276,12 +276,12 @@ PATHS: dict[str, dict[str, str]] = {
     },
     "api/rust.py": {
         **_OF_A_SERVER,
-        "client._sync.server": "Server:RustBindingsAPI",
+        "client._sync.server": "RustBindingsAPI",
         "operations.protocols": "ServerAPI",
     },
     "api/segment.py": {
         **_OF_A_SERVER,
-        "client._sync.server": "Server:SegmentAPI",
+        "client._sync.server": "SegmentAPI",
         "client.not_offered": "AttachedFunction CountPlan Filter GetPlan KNN KNNPlan Projection Scan",
         "errors": "InvalidDimensionException NotFoundError VersionMismatchError",
         "operations.protocols": "ServerAPI",

@@ -226,9 +226,9 @@ def delete_database(connection: sqlite3.Connection, name: str, tenant: str) -> l
 def list_databases(
     connection: sqlite3.Connection, tenant: str, limit: int | None = None, offset: int | None = None
 ) -> list[Database]:
-    """The databases of a tenant in order of creation; none for an unknown tenant."""
+    """The databases of a tenant by name, as Chroma orders them; none for an unknown tenant."""
     rows = connection.execute(
-        "SELECT id, name FROM databases WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?",
+        "SELECT id, name FROM databases WHERE tenant = ? ORDER BY name LIMIT ? OFFSET ?",
         (tenant, -1 if limit is None else limit, offset or 0),
     ).fetchall()
     return [Database(id=UUID(ident), name=name, tenant=tenant) for ident, name in rows]
