@@ -137,7 +137,8 @@ _HOME: dict[str, str] = {
     **dict.fromkeys(("GroupBy", "Limit", "MaxK", "MinK", "Search", "Select"), "chroma_nb.query.search"),
 }
 
-#: Names of Chroma's package that programs use beside the documented ones -> the module that defines them, and their name there.
+#: Names of Chroma's package that programs use beside the documented ones -> the module that defines them, and what
+#: they are called there.
 _AS_IN_CHROMA: dict[str, tuple[str, str]] = {
     "AdminClientCreator": ("chroma_nb.client._sync.admin", "AdminClient"),
     "AsyncClientCreator": ("chroma_nb.client._async.client", "AsyncClient"),

@@ -298,10 +298,10 @@ PATHS: dict[str, dict[str, str]] = {
     "api/types.py": {
         "backends.wire.encoding": _WIRE,
         "config": "is_thin_client",
-        "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction normalize_embeddings "
+        "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction "
         "validate_embedding_function validate_sparse_embedding_function",
         "embedding_functions.default": "DefaultEmbeddingFunction",
-        "embeddings": "validate_embeddings",
+        "embeddings": "normalize_embeddings validate_embeddings",
         "operations.filters": _FILTER_CHECKS,
         "plain": "maybe_cast_one_to_many",
         "query.conditions": "Key",
@@ -357,8 +357,7 @@ PATHS: dict[str, dict[str, str]] = {
     },
     "execution/expression/operator.py": {
         "client.not_offered": "Filter KNN Projection RequestVersionContext Scan Segment",
-        "embedding_functions.base": "normalize_embeddings",
-        "embeddings": "validate_embeddings",
+        "embeddings": "normalize_embeddings validate_embeddings",
         "plain": "maybe_cast_one_to_many",
         "query.conditions": f"{_CONDITIONS} Where",
         "query.ranking": _RANKS,
