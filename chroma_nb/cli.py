@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chroma_nb import __version__
 from chroma_nb.errors import ChromaError
 
 
@@ -155,6 +156,7 @@ COMMANDS: dict[str, Command] = {
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = argparse.ArgumentParser(prog="chroma-nb", description="Chroma collections for notebooks, and their server.")
+    top.add_argument("--version", action="version", version=f"chroma-nb {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         own = commands.add_parser(name, help=command.help, description=command.help)
