@@ -130,21 +130,19 @@ def test_a_kept_configuration_comes_back_untouched_and_embedding_says_what_to_do
 
 
 def test_kept_classes_are_constructed_as_chromas_are() -> None:
-    bedrock: Any = embedding_functions.AmazonBedrockEmbeddingFunction(object(), "titan", region="x")
-    assert bedrock.get_config() == {"session_args": {}, "model_name": "titan", "kwargs": {"region": "x"}}
-    assert bedrock.default_space() == "l2"
-    together: Any = embedding_functions.TogetherAIEmbeddingFunction("m", api_key="secret")
-    assert together.get_config() == {"model_name": "m", "api_key_env_var": "CHROMA_TOGETHER_AI_API_KEY"}
-    assert "secret" not in f"{together!r}{vars(together)}"
-    with pytest.raises(NotImplementedError, match=r"OpenAIEmbeddingFunction\(api_base='https://api.together.xyz/v1'"):
-        together(["a"])
+    splade: Any = embedding_functions.ChromaCloudSpladeEmbeddingFunction(include_tokens=True)
+    assert splade.get_config() == {
+        "api_key_env_var": "CHROMA_API_KEY",
+        "model": "prithivida/Splade_PP_en_v1",
+        "include_tokens": True,
+    }
     bm25: Any = embedding_functions.ChromaBm25EmbeddingFunction(k=1.5)
     assert "stopwords" not in bm25.get_config()
-    for arguments, says in (((), "missing"), (("a", "b", "c", "d"), "at most 3")):
+    for arguments, says in ((("a", "b", "c", "d"), "at most 3"),):
         with pytest.raises(TypeError, match=says):
-            embedding_functions.TogetherAIEmbeddingFunction(*arguments)
+            embedding_functions.ChromaCloudSpladeEmbeddingFunction(*arguments)
     with pytest.raises(TypeError, match="unexpected keyword argument 'surprise'"):
-        embedding_functions.TogetherAIEmbeddingFunction("m", surprise=1)
+        embedding_functions.ChromaCloudSpladeEmbeddingFunction(surprise=1)
 
 
 # --- The protocol -------------------------------------------------------------------------------------------

@@ -88,8 +88,8 @@ _SEARCH_PARTS = "Aggregate GroupBy Limit MaxK MinK Select"
 
 #: Chroma's module of a provider -> module below embedding_functions -> its classes.
 _PROVIDERS = {
-    "amazon_bedrock_embedding_function": {"stand_ins": "AmazonBedrockEmbeddingFunction"},
-    "baseten_embedding_function": {"stand_ins": "BasetenEmbeddingFunction"},
+    "amazon_bedrock_embedding_function": {"amazon_bedrock": "AmazonBedrockEmbeddingFunction"},
+    "baseten_embedding_function": {"baseten": "BasetenEmbeddingFunction"},
     "bm25_embedding_function": {
         "fastembed": "Bm25EmbeddingFunction",
         "by_task": "QueryConfig:Bm25EmbeddingFunctionQueryConfig TaskType",
@@ -99,9 +99,8 @@ _PROVIDERS = {
         "DEFAULT_CHROMA_BM25_STOPWORDS DEFAULT_K DEFAULT_TOKEN_MAX_LENGTH NAME",
     },
     "chroma_cloud_qwen_embedding_function": {
-        "stand_ins": "ChromaCloudQwenEmbeddingFunction",
-        "stand_in_arguments": "ChromaCloudQwenEmbeddingInstructions ChromaCloudQwenEmbeddingModel "
-        "ChromaCloudQwenEmbeddingTarget",
+        "chroma_cloud_qwen": "CHROMA_CLOUD_QWEN_DEFAULT_INSTRUCTIONS ChromaCloudQwenEmbeddingFunction "
+        "ChromaCloudQwenEmbeddingInstructions ChromaCloudQwenEmbeddingModel ChromaCloudQwenEmbeddingTarget",
     },
     "chroma_cloud_splade_embedding_function": {
         "stand_ins": "ChromaCloudSpladeEmbeddingFunction",
@@ -110,35 +109,35 @@ _PROVIDERS = {
     "chroma_langchain_embedding_function": {
         "chroma_langchain": "ChromaLangchainEmbeddingFunction create_langchain_embedding"
     },
-    "cloudflare_workers_ai_embedding_function": {"stand_ins": "CloudflareWorkersAIEmbeddingFunction"},
+    "cloudflare_workers_ai_embedding_function": {"services": "CloudflareWorkersAIEmbeddingFunction"},
     "cohere_embedding_function": {"cohere": "CohereEmbeddingFunction"},
     "fastembed_sparse_embedding_function": {
         "fastembed": "FastembedSparseEmbeddingFunction",
         "by_task": "QueryConfig:FastembedSparseEmbeddingFunctionQueryConfig TaskType",
     },
     "google_embedding_function": {
-        "google_genai": "GoogleGeminiEmbeddingFunction GoogleGenaiEmbeddingFunction",
-        "stand_ins": "GoogleGenerativeAiEmbeddingFunction GooglePalmEmbeddingFunction GoogleVertexEmbeddingFunction",
+        "google_genai": "GoogleGeminiEmbeddingFunction GoogleGenaiEmbeddingFunction "
+        "GoogleGenerativeAiEmbeddingFunction GooglePalmEmbeddingFunction GoogleVertexEmbeddingFunction",
     },
     "huggingface_embedding_function": {"huggingface": "HuggingFaceEmbeddingFunction HuggingFaceEmbeddingServer"},
     "huggingface_sparse_embedding_function": {
         "huggingface_sparse": "HuggingFaceSparseEmbeddingFunction",
         "by_task": "QueryConfig:HuggingFaceSparseEmbeddingFunctionQueryConfig TaskType",
     },
-    "instructor_embedding_function": {"stand_ins": "InstructorEmbeddingFunction"},
+    "instructor_embedding_function": {"sentence_models": "InstructorEmbeddingFunction"},
     "jina_embedding_function": {"jina": "JinaEmbeddingFunction JinaQueryConfig"},
-    "mistral_embedding_function": {"stand_ins": "MistralEmbeddingFunction"},
-    "morph_embedding_function": {"stand_ins": "MorphEmbeddingFunction"},
-    "nomic_embedding_function": {"stand_ins": "NomicEmbeddingFunction NomicQueryConfig"},
+    "mistral_embedding_function": {"services": "MistralEmbeddingFunction"},
+    "morph_embedding_function": {"services": "MorphEmbeddingFunction"},
+    "nomic_embedding_function": {"services": "NomicEmbeddingFunction NomicQueryConfig"},
     "ollama_embedding_function": {"ollama": "OllamaEmbeddingFunction"},
     "onnx_mini_lm_l6_v2": {"onnx_minilm": "ONNXMiniLM_L6_V2"},
     "open_clip_embedding_function": {"open_clip": "OpenCLIPEmbeddingFunction"},
     "openai_embedding_function": {"openai": "OpenAIEmbeddingFunction"},
-    "perplexity_embedding_function": {"stand_ins": "PerplexityEmbeddingFunction"},
-    "roboflow_embedding_function": {"stand_ins": "RoboflowEmbeddingFunction"},
+    "perplexity_embedding_function": {"services": "PerplexityEmbeddingFunction"},
+    "roboflow_embedding_function": {"services": "RoboflowEmbeddingFunction"},
     "sentence_transformer_embedding_function": {"sentence_transformer": "SentenceTransformerEmbeddingFunction"},
-    "text2vec_embedding_function": {"stand_ins": "Text2VecEmbeddingFunction"},
-    "together_ai_embedding_function": {"stand_ins": "TogetherAIEmbeddingFunction"},
+    "text2vec_embedding_function": {"sentence_models": "Text2VecEmbeddingFunction"},
+    "together_ai_embedding_function": {"services": "TogetherAIEmbeddingFunction"},
     "voyageai_embedding_function": {"voyageai": "VoyageAIEmbeddingFunction"},
 }
 
