@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 import numpy as np
 
@@ -169,8 +169,7 @@ def _with_parameter(httpx: Any, name: str, secret: str) -> httpx.BaseTransport:
             )
             return answer
 
-    made: httpx.BaseTransport = _Transport()
-    return made
+    return cast("httpx.BaseTransport", _Transport())
 
 
 def _quota_is_used_up(response: httpx.Response) -> bool:
