@@ -12,13 +12,15 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with notebooks/sanitize.cf
 WORKERS ?= 2
 # --here: make wheel-check with this Python only.
 WHEEL ?=
+# Tests of Chroma's to run alone: make test-chroma SUITE=chromadb/test/test_api.py
+SUITE ?=
 # Sizes of `make bench`.
 N ?= 10000,100000,1000000
 
 export CHROMA_NB_PROGRESS ?= 0
 export PIP_NO_WARN_SCRIPT_LOCATION = 1
 
-.PHONY: help lab test lint check test-all wheel-check crash fuzz bench docs demo notebooks clean
+.PHONY: help lab test lint check test-all test-chroma wheel-check crash fuzz bench docs demo notebooks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -43,6 +45,9 @@ test-all: test docs wheel-check crash ## make test, the documentation, the built
 
 wheel-check: $(TEST_READY) ## build the package; install it in a fresh environment for each Python from 3.11 to 3.13 found here
 	$(BIN)/python tests/meta/wheel_check.py $(WHEEL)
+
+test-chroma: $(VENV)/.created ## Chroma's own tests, in an environment of their own, with chroma_nb in its place: an hour
+	$(BIN)/python tests/meta/chroma_suite.py $(SUITE)
 
 crash: $(TEST_READY) ## every case of a failing step or disk; writers killed, power lost at random moments: two hours
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m long -o faulthandler_timeout=3600 tests
