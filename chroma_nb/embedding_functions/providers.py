@@ -151,15 +151,15 @@ class Api:
         return words.replace(secret, "***") if secret else words
 
 
-def _with_parameter(httpx: Any, name: str, secret: str) -> httpx.BaseTransport:
+def _with_parameter(library: Any, name: str, secret: str) -> httpx.BaseTransport:
     """What sends a request with the secret in its address; the request that httpx logs does not have it."""
 
-    class _Transport(httpx.HTTPTransport):  # type: ignore[misc]  # a class that is known when httpx is
+    class _Transport(library.HTTPTransport):  # type: ignore[misc]  # a class that is known when httpx is
         def handle_request(self, request: httpx.Request) -> httpx.Response:
             """Send the request, its address complete."""
             url = request.url.copy_add_param(name, secret)
             answer: httpx.Response = super().handle_request(
-                httpx.Request(
+                library.Request(
                     request.method,
                     url,
                     headers=request.headers,
