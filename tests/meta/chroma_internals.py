@@ -12,6 +12,7 @@ _CLUSTER = "runs in Chroma's cluster only"
 _MOCKS = "puts mocks in the place of Chroma's own attributes or of its stored configuration"
 _PRIVATE = "imports private functions"
 _DOWNLOAD = "downloads a model, or asks for its folder"
+_DIFFERS = "expects an error for an unknown id in query(ids=…), which docs/compatibility.md lists"
 _LOCAL = "demands that Chroma's local engine refuses what its cloud does, and what works here"
 
 #: Pattern of a file below chromadb/test -> why.
@@ -53,7 +54,7 @@ TESTS: dict[str, dict[str, str]] = {
     },
     "ef/test_ollama_ef.py": {"test_ollama_ask_user_to_install": "the package ollama is not needed here"},
     "test_api.py": {
-        "test_query_id_filtering_e2e": "expects an error for an unknown id in query(ids=…): docs/compatibility.md lists it",
+        "test_query_id_filtering_e2e": _DIFFERS,
         "test_ssl_self_signed": _SERVER,
         "test_ssl_self_signed_without_ssl_verify": _SERVER,
     },

@@ -12,6 +12,7 @@ from package_imports import PACKAGE, ROOT, cycles, imports, modules, upward
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 #: What looks like an import upwards and is none.
 ALLOWED = {
+    ("chroma_nb.cli", PACKAGE): "takes __version__, which stands in the package and needs nothing",
     ("chroma_nb.doctor", PACKAGE): "takes __version__, which stands in the package and needs nothing",
     ("chroma_nb.backends.http.auth", "chroma_nb.auth.basic_authn"): "names of classes in settings are compared",
     ("chroma_nb.backends.http.auth", "chroma_nb.auth.token_authn"): "names of classes in settings are compared",
