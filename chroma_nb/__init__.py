@@ -143,6 +143,16 @@ _HOME: dict[str, str] = {
     **dict.fromkeys(("GroupBy", "Limit", "MaxK", "MinK", "Search", "Select"), "chroma_nb.query.search"),
 }
 
+#: Names of Chroma's package that programs use beside the documented ones -> the module that defines them, and what
+#: they are called there.
+_AS_IN_CHROMA: dict[str, tuple[str, str]] = {
+    "AdminClientCreator": ("chroma_nb.client._sync.admin", "AdminClient"),
+    "AsyncClientCreator": ("chroma_nb.client._async.client", "AsyncClient"),
+    "ClientCreator": ("chroma_nb.client._sync.client", "Client"),
+    "CloudClientArg": ("chroma_nb.types", "CloudClientArg"),
+    "is_client": ("chroma_nb.config", "is_thin_client"),
+}
+
 #: Modules that Chroma's users reach as attributes of the package.
 _MODULES = ("api", "auth", "base_types", "config", "errors", "execution", "types", "utils")
 
@@ -185,6 +195,9 @@ _names_above.hand_over(_type)
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(import_module(_HOME[name]), name)
+    elif name in _AS_IN_CHROMA:
+        module, there = _AS_IN_CHROMA[name]
+        value = getattr(import_module(module), there)
     elif name in _MODULES:
         value = import_module(f"{__name__}.{name}")
     else:
@@ -208,4 +221,4 @@ if "pandas" in sys.modules:  # never loaded for this
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*globals(), *__all__, *_AS_IN_CHROMA, *_MODULES})

@@ -20,6 +20,26 @@ class MissingPackageError(ImportError):
     """A package that a feature needs is not installed; the message is the command that installs it."""
 
 
+class _NotInstalledError(MissingPackageError, ValueError):
+    """The same where Chroma's class raises a ValueError in its constructor."""
+
+
+def check_installed(module: str, package: str | None = None) -> None:
+    """Raise an error that is a ValueError, with Chroma's words, unless ``module`` can be imported; it is not yet.
+
+    >>> check_installed("no_such_module", "no-such-package")
+    Traceback (most recent call last):
+    ...
+    chroma_nb._optional._NotInstalledError: The no_such_module python package is not installed. Please install it with `pip install no-such-package`
+    """  # noqa: E501  # Chroma's sentence is one line
+    found = sys.modules[module] if module in sys.modules else importlib.util.find_spec(module)
+    if found is None:
+        raise _NotInstalledError(
+            f"The {module} python package is not installed. Please install it with `pip install {package or module}`",
+            name=module,
+        )
+
+
 def require(module: str, *, feature: str, extra: str | None = None, package: str | None = None) -> ModuleType:
     """Import ``module``, or say how to install it.
 

@@ -145,6 +145,24 @@ def _to_durability(value: object) -> str:
     return str(value)
 
 
+#: The classes of Chroma's insides, by name: kept, and never imported.
+_IMPLEMENTATIONS: Final = {
+    "chroma_segment_directory_impl": "chromadb.segment.impl.distributed.segment_directory."
+    "RendezvousHashSegmentDirectory",
+    "chroma_memberlist_provider_impl": "chromadb.segment.impl.distributed.segment_directory."
+    "CustomResourceMemberlistProvider",
+    **dict.fromkeys(
+        ("chroma_sysdb_impl", "chroma_producer_impl", "chroma_consumer_impl"), "chromadb.db.impl.sqlite.SqliteDB"
+    ),
+    "chroma_segment_manager_impl": "chromadb.segment.impl.manager.local.LocalSegmentManager",
+    "chroma_executor_impl": "chromadb.execution.executor.local.LocalExecutor",
+    "chroma_quota_enforcer_impl": "chromadb.quota.simple_quota_enforcer.SimpleQuotaEnforcer",
+    "chroma_rate_limit_enforcer_impl": "chromadb.rate_limit.simple_rate_limit.SimpleRateLimitEnforcer",
+    "chroma_async_rate_limit_enforcer_impl": "chromadb.rate_limit.simple_rate_limit.SimpleAsyncRateLimitEnforcer",
+    "chroma_collection_assignment_policy_impl": "chromadb.ingest.impl.simple_policy.SimpleAssignmentPolicy",
+}
+
+
 def _fields() -> dict[str, _Field]:
     def optional(convert: Callable[[object], object], default: object = None) -> _Field:
         """A field that may be None."""
@@ -196,6 +214,18 @@ def _fields() -> dict[str, _Field]:
         "migrations_hash_algorithm": _Field("md5", _one_of("md5", "sha256")),
         "chroma_segment_directory_routing_mode": _Field(RoutingMode.ID, _member_of(RoutingMode)),
         "chroma_db_impl": optional(_to_str),
+        **{name: _Field(value, _to_str) for name, value in _IMPLEMENTATIONS.items()},
+        "worker_memberlist_name": _Field("query-service-memberlist", _to_str),
+        "chroma_coordinator_host": _Field("localhost", _to_str),
+        "chroma_logservice_host": _Field("localhost", _to_str),
+        "chroma_logservice_port": _Field(50052, _to_int),
+        "chroma_server_grpc_port": optional(_to_int),
+        "chroma_query_replication_factor": _Field(2, _to_int),
+        "chroma_logservice_request_timeout_seconds": _Field(3, _to_int),
+        "chroma_sysdb_request_timeout_seconds": _Field(3, _to_int),
+        "chroma_query_request_timeout_seconds": _Field(60, _to_int),
+        "chroma_quota_provider_impl": optional(_to_str),
+        "chroma_rate_limiting_provider_impl": optional(_to_str),
     }
 
 
@@ -267,7 +297,7 @@ LEGACY_ERROR: Final = (
 class Settings:
     """Chroma's settings, by keyword; what is not given comes from environment variables or a default.
 
-    Values are converted to the type of their setting; a setting we do not know is kept as it is.
+    Values are converted to the type of their setting; a setting that Chroma does not know is ignored, as there.
     Credentials are masked in ``repr``. An env file is read only when ``_env_file`` names it.
 
     >>> settings = Settings(allow_reset="true", chroma_client_auth_credentials="tiger")
@@ -296,7 +326,7 @@ class Settings:
             text = asked.get(name)
             if text is not None and (text.strip() or field.convert is _to_str):
                 chosen[name] = _converted(name, text)
-        chosen |= {name: _converted(name, value) for name, value in values.items()}
+        chosen |= {name: _converted(name, value) for name, value in values.items() if name in _FIELDS}
         object.__setattr__(self, "_values", chosen)
 
     def __getattr__(self, name: str) -> Any:

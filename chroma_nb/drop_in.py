@@ -61,14 +61,6 @@ _ABSENT: Final = frozenset(
         "utils.statistics",
     }
 )
-#: Chroma's names that have no place in ours, and where what they mean lives.
-_ONLY_THERE: Final = {
-    "chromadb.AdminClientCreator": ("chroma_nb.client._sync.admin", "AdminClient"),
-    "chromadb.AsyncClientCreator": ("chroma_nb.client._async.client", "AsyncClient"),
-    "chromadb.ClientCreator": ("chroma_nb.client._sync.client", "Client"),
-    "chromadb.CloudClientArg": ("chroma_nb.types", "CloudClientArg"),
-    "chromadb.is_client": ("chroma_nb.config", "is_thin_client"),
-}
 _METADATA: Final = f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {VERSION}\nSummary: chroma_nb in Chroma's place\n"
 #: What a child process finds on its path: this is imported instead of Chroma, and puts us in its place.
 _CHILD_PACKAGE: Final = (
@@ -146,8 +138,6 @@ class _TopModule(ModuleType):
     __version__ = VERSION
 
     def __getattr__(self, name: str) -> object:
-        if f"{NAME}.{name}" in _ONLY_THERE:
-            return _only_there(f"{NAME}.{name}")
         try:
             return getattr(_PACKAGE, name)
         except AttributeError:
@@ -166,11 +156,6 @@ class _AbsentModule(ModuleType):
         value = absent(self.__name__, name)
         setattr(self, name, value)
         return value
-
-
-def _only_there(full_name: str) -> object:
-    module, name = _ONLY_THERE[full_name]
-    return getattr(importlib.import_module(module), name)
 
 
 class _AliasLoader(importlib.abc.Loader):

@@ -7,10 +7,11 @@ HTML is made in ``display/``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypedDict, cast
 
 from chroma_nb.tables.frames import to_frame
 from chroma_nb.types import Json, WhereDocument
@@ -44,7 +45,25 @@ class _Result(dict[str, Any]):
         return result_html(self)
 
 
-class GetResult(_Result):
+class _PlainResult(_Result):
+    """One whose pickle is the plain dict that Chroma's is: it loads where this package is not installed."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[type[Json], tuple[Json]]:
+        return dict, (dict(self),)
+
+    def __copy__(self) -> Self:
+        return self._with(dict(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._with(copy.deepcopy(dict(self), memo))
+
+    def _with(self, fields: Json) -> Self:
+        other = type(self)(fields)
+        vars(other).update(vars(self))
+        return other
+
+
+class GetResult(_PlainResult):
     """The result of ``get`` and ``peek``: ids and, per ``include``, one list per field."""
 
     def at(self, places: Sequence[int]) -> GetResult:
@@ -61,7 +80,7 @@ class GetResult(_Result):
         )
 
 
-class QueryResult(_Result):
+class QueryResult(_PlainResult):
     """The result of ``query``: as GetResult, with one list per query, and distances."""
 
     def within(self, max_distance: float, include: Sequence[str]) -> QueryResult:

@@ -5,8 +5,8 @@ Chroma's public names keep Chroma's spelling. Nothing here touches a file or a s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import Enum
 from itertools import pairwise
 from operator import lt
@@ -386,6 +386,17 @@ class CollectionModel:
     def get(self, key: str, default: object = None) -> Any:
         """The field called ``key``, as Chroma's model offers it."""
         return getattr(self, key, default)
+
+    def __getitem__(self, key: str) -> Any:
+        """The field called ``key``, "configuration" as the object; None for any other, as in Chroma."""
+        if key == "configuration":
+            load: Any = _names_above.find("load_collection_configuration_from_json")
+            return load(self.configuration_json)
+        return dict(self).get(key)
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Name and value of each field that Chroma's model has: ``dict(model)``."""
+        return ((one.name, getattr(self, one.name)) for one in fields(self) if one.name != "embedding_model")
 
 
 #: The model by the name it has in Chroma's ``types``.

@@ -24,6 +24,12 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_the_command_line_tells_its_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"chroma-nb {chroma_nb.__version__}\n")
+
+
 def printed(capsys, *arguments):
     status = cli.main(["doctor", *map(str, arguments)])
     return status, capsys.readouterr().out

@@ -105,10 +105,13 @@ def test_the_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch)
     assert Settings(_env_file="one.env").chroma_server_host == "environment"
 
 
-def test_settings_that_only_chroma_knows_are_kept() -> None:
+def test_settings_of_chromas_insides_are_kept() -> None:
     settings = Settings(chroma_sysdb_impl="x.Y", worker_memberlist_name="w")
     assert settings.chroma_sysdb_impl == "x.Y"
     assert settings["worker_memberlist_name"] == "w"
+    assert Settings().chroma_sysdb_impl == "chromadb.db.impl.sqlite.SqliteDB"
+    with pytest.raises(ValueError, match="chroma_logservice_port"):
+        Settings(chroma_logservice_port="x")
 
 
 @pytest.mark.parametrize(
@@ -116,8 +119,6 @@ def test_settings_that_only_chroma_knows_are_kept() -> None:
     [
         {"chroma_client_auth_credentials": SECRET},
         {"chroma_server_authn_credentials": SECRET},
-        {"openai_api_key": SECRET},
-        {"some_password": SECRET},
         {"chroma_server_headers": {"Authorization": f"Bearer {SECRET}"}},
         {"chroma_server_headers": {"X-Chroma-Token": SECRET}},
         {"chroma_server_host": f"https://me:{SECRET}@example.org"},
@@ -180,11 +181,21 @@ def test_require_wants_a_value() -> None:
     "twin", [copy.copy, copy.deepcopy, lambda s: s.copy(), lambda s: pickle.loads(pickle.dumps(s))]
 )
 def test_copies_are_equal_and_apart(twin: Any) -> None:
-    settings = Settings(chroma_server_host="h", unknown_setting=[1])
+    settings = Settings(chroma_server_host="h", chroma_server_headers={"X-Team": "blue"})
     other = twin(settings)
     assert other == settings
     other.allow_reset = True
     assert settings.allow_reset is False
+
+
+def test_a_setting_that_chroma_does_not_know_is_ignored() -> None:
+    settings = Settings(chroma_server_host="h", unknown_setting=[1])
+    assert settings == Settings(chroma_server_host="h")
+    assert "unknown_setting" not in settings.model_dump()
+    with pytest.raises(AttributeError, match="'Settings' object has no attribute 'unknown_setting'"):
+        settings.unknown_setting
+    with pytest.raises(ValueError, match='"Settings" object has no field "unknown_setting"'):
+        settings.unknown_setting = 1
 
 
 def test_a_copy_takes_an_update() -> None:

@@ -24,14 +24,32 @@ def test_a_result_is_and_prints_as_a_plain_dict(kind):
     assert json.dumps(result) == json.dumps(PLAIN)
 
 
-@pytest.mark.parametrize("kind", [GetResult, QueryResult, SearchResult])
-def test_a_result_survives_copy_and_pickle_with_what_it_knows(kind):
+@pytest.mark.parametrize("kind", [GetResult, QueryResult, HybridResult, SearchResult])
+def test_a_result_survives_copy_with_what_it_knows(kind):
     result = kind(PLAIN)
     result.query_texts = ["what?"]
-    for other in (copy.copy(result), copy.deepcopy(result), pickle.loads(pickle.dumps(result))):
+    for other in (copy.copy(result), copy.deepcopy(result)):
         assert type(other) is kind
         assert other == PLAIN
         assert other.query_texts == ["what?"]
+    assert copy.copy(result)["ids"] is result["ids"]
+    assert copy.deepcopy(result)["ids"] is not result["ids"]
+
+
+@pytest.mark.parametrize("kind", [GetResult, QueryResult, HybridResult])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickled_result_is_a_plain_dict_that_needs_nothing_of_ours(kind, protocol):
+    result = kind(PLAIN)
+    result.query_texts = ["what?"]
+    pickled = pickle.dumps([result], protocol)
+    assert b"chroma_nb" not in pickled
+    (other,) = pickle.loads(pickled)
+    assert (type(other), other) == (dict, PLAIN)
+
+
+def test_a_pickled_search_result_keeps_its_rows_as_chromas_does():
+    result = SearchResult(ids=[["a"]], documents=[["one"]], scores=None)
+    assert pickle.loads(pickle.dumps(result)).rows() == [[{"id": "a", "document": "one"}]]
 
 
 def test_ipython_prints_a_result_as_it_prints_a_dict():

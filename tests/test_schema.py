@@ -424,7 +424,7 @@ def test_a_schema_refuses_what_chroma_refuses(change: Any, said: str) -> None:
     [
         (lambda: s.HnswIndexConfig(bogus=1), "'bogus' is not a valid field for HnswIndexConfig"),
         (lambda: s.HnswIndexConfig(a=1, b=2), "Invalid fields for HnswIndexConfig: 'a', 'b'"),
-        (lambda: s.FtsIndexConfig(a=1), "'a' is not a valid field for FtsIndexConfig"),
+        (lambda: s.FtsIndexConfig(a=1), "1 validation error for FtsIndexConfig\na\n"),
         (lambda: s.HnswIndexConfig(ef_search="x"), "ef_search: expected an int, got 'x'"),
         (lambda: s.HnswIndexConfig(ef_search=5.5), "ef_search: expected an int"),
         (lambda: s.HnswIndexConfig(resize_factor="x"), "resize_factor: expected a float"),
@@ -539,3 +539,30 @@ def test_serialising_a_default_schema_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Schema().serialize_to_json()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        s.VectorIndexConfig,
+        s.FtsIndexConfig,
+        s.StringInvertedIndexConfig,
+        s.IntInvertedIndexConfig,
+        s.FloatInvertedIndexConfig,
+        s.BoolInvertedIndexConfig,
+    ],
+)
+def test_a_field_that_an_index_configuration_does_not_have_is_named_in_the_words_of_chromas_library(kind: Any) -> None:
+    words = f"1 validation error for {kind.__name__}\nbad\n  Extra inputs are not permitted"
+    with pytest.raises(ValueError, match=words):
+        kind(bad=1)
+    with pytest.raises(ValueError, match=r"2 validation errors .*\nbad\n.*\nworse\n.*input_value=x, input_type=str"):
+        kind(bad=1, worse="x")
+
+
+@pytest.mark.parametrize("kind", [s.HnswIndexConfig, s.SpannIndexConfig, s.SparseVectorIndexConfig])
+def test_a_field_that_an_index_configuration_does_not_have_is_named_in_chromas_words(kind: Any) -> None:
+    with pytest.raises(ValueError, match=f"'bad' is not a valid field for {kind.__name__}"):
+        kind(bad=1)
+    with pytest.raises(ValueError, match=f"Invalid fields for {kind.__name__}: 'bad', 'worse'"):
+        kind(bad=1, worse=2)

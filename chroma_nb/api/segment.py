@@ -12,7 +12,7 @@ from chroma_nb.backends.wire.encoding import (
     pack_embedding_safely,
     serialize_metadata,
 )
-from chroma_nb.client._sync.server import Server as SegmentAPI
+from chroma_nb.client._sync.server import SegmentAPI
 from chroma_nb.client.collection_configuration import (
     create_collection_configuration_to_json,
     create_collection_configuration_to_json_str,

@@ -19,12 +19,11 @@ from chroma_nb.embedding_functions.base import (
     EmbeddingFunction,
     L,
     SparseEmbeddingFunction,
-    normalize_embeddings,
     validate_embedding_function,
     validate_sparse_embedding_function,
 )
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
-from chroma_nb.embeddings import validate_embeddings
+from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
 from chroma_nb.operations.filters import FilterSet, validate_filter_set, validate_where, validate_where_document
 from chroma_nb.operations.validate import (
     META_KEY_CHROMA_DOCUMENT,

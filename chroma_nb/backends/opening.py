@@ -43,7 +43,7 @@ def open_backend(settings: Settings) -> Backend:
     return _row(BACKENDS, settings)(settings)
 
 
-async def open_async_backend(settings: Settings) -> AsyncBackend:
+def open_async_backend(settings: Settings) -> AsyncBackend:
     """The backend that ``settings`` mean, for an event loop. ValueError when there is none of that name."""
     return _row(ASYNC_BACKENDS, settings)(settings)
 

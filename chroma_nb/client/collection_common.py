@@ -20,6 +20,7 @@ from chroma_nb.embedding_functions.registry import (
     known_embedding_functions,
     sparse_known_embedding_functions,
 )
+from chroma_nb.operations import prepare
 from chroma_nb.operations.embed import CallContext
 from chroma_nb.operations.requests import ModifyCollection
 from chroma_nb.operations.sparse import SparseFunctions
@@ -31,7 +32,7 @@ from chroma_nb.schema import (
     overwritten,
     updated,
 )
-from chroma_nb.types import CollectionMetadata, CollectionModel, Include, Json
+from chroma_nb.types import CollectionMetadata, CollectionModel, Embeddings, Include, Json
 
 
 class _Server(Protocol):
@@ -103,6 +104,10 @@ class CollectionCommon(Generic[ServerT]):
     def get_model(self) -> CollectionModel:
         """What is known of the collection, as one value."""
         return self._model
+
+    def _embed(self, input: list[object], is_query: bool = False) -> Embeddings:
+        """A vector for each document, or question, by the function that ``add`` and ``query`` take; Chroma's name."""
+        return list(prepare.vectors(self._context, input, "_embed", is_query))
 
     @property
     def _context(self) -> CallContext:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chroma_nb import schema
-from chroma_nb.embedding_functions.registry import config_to_embedding_function, register_embedding_function
+from chroma_nb.embedding_functions.registry import known_embedding_functions, register_embedding_function
+from chroma_nb.operations.embed import build
 from chroma_nb.schema import (
     CollectionConfiguration,
     CreateCollectionConfiguration,
@@ -38,7 +39,7 @@ def load_collection_configuration_from_json(config_json_map: Mapping[str, object
     {'space': 'ip'}
     """
     _warn_of_legacy(config_json_map)
-    return schema.load_collection_configuration_from_json(config_json_map, config_to_embedding_function)
+    return schema.load_collection_configuration_from_json(config_json_map, _build)
 
 
 def load_collection_configuration_from_json_str(config_json_str: str) -> CollectionConfiguration:
@@ -80,7 +81,11 @@ def load_update_collection_configuration_from_json_str(json_str: str) -> UpdateC
 def _built(json_map: Fields) -> object:
     _warn_of_legacy(json_map)
     stored = json_map.get("embedding_function")
-    return None if stored is None or stored.get("type") == "legacy" else config_to_embedding_function(stored)
+    return None if stored is None or stored.get("type") == "legacy" else _build(stored)
+
+
+def _build(stored: Fields) -> object:
+    return build(stored, known_embedding_functions)
 
 
 def _warn_of_legacy(json_map: Fields) -> None:

@@ -50,7 +50,7 @@ def reembed(collection: SyncCollection) -> int:
         texts = _texts_without_vector(collection, some)
         if not texts:
             continue
-        vectors = np.asarray(collection._embed(list(texts.values())), np.float32)
+        vectors = np.asarray(collection._vectors(list(texts.values())), np.float32)
         # Embedding takes time: a record written meanwhile has a vector already, or another document.
         now = _texts_without_vector(collection, list(texts))
         rows = [row for row, (id_, text) in enumerate(texts.items()) if now.get(id_) == text]

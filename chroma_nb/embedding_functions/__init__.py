@@ -24,7 +24,7 @@ _HOME: dict[str, str] = {
         ("ChromaLangchainPassthroughDataLoader", "ImageLoader"), "chroma_nb.embedding_functions.image_loader"
     ),
     "JinaQueryConfig": "chroma_nb.embedding_functions.jina",
-    "NomicQueryConfig": STAND_INS_MODULE,
+    "NomicQueryConfig": "chroma_nb.embedding_functions.services",
     "cached": "chroma_nb.embedding_functions.cache",
     "create_langchain_embedding": "chroma_nb.embedding_functions.chroma_langchain",
     **dict.fromkeys(

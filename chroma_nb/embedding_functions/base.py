@@ -10,20 +10,20 @@ import random
 import time
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
 from chroma_nb._optional import require
+from chroma_nb.embeddings import normalize_embeddings
 from chroma_nb.plain import shown
 from chroma_nb.types import (
     SPACES,
     Embeddable,
     Embeddings,
     Json,
-    Matrix,
     Options,
     Space,
     SparseVector,
@@ -37,34 +37,26 @@ L = TypeVar("L", covariant=True)
 #: The JSON object that a collection keeps about its embedding function.
 Config: TypeAlias = Json
 
-#: The kinds of number that a vector may be made of.
-NUMBER_TYPES = (np.float16, np.float32, np.float64, np.int32, np.int64)
 #: How often ``embed_with_retries`` tries when nothing else is said.
 TRIES = 3
 
 
-def normalize_embeddings(result: object) -> Embeddings:
-    """The vectors in ``result`` as a list of one-dimensional float32 arrays.
+def _vectors(result: object) -> Embeddings:
+    """What a function returned, as a list of arrays: arrays keep their kind of number, lists become float32.
 
-    ``result`` is one vector or many: numbers in a list, lists in a list, arrays in a list, or an array of one or
-    two dimensions. Raises ValueError for anything else.
-
-    >>> normalize_embeddings([[1, 2], [3, 4]])
-    [array([1., 2.], dtype=float32), array([3., 4.], dtype=float32)]
+    More is taken than Chroma takes: tuples, and lists of numpy's numbers.
     """
-    return [_vector(row, position) for position, row in enumerate(_rows(result))]
-
-
-def _rows(result: object) -> Sequence[object]:
     if not isinstance(result, (list, tuple, np.ndarray)):
         raise _no_embeddings(result)
-    if isinstance(result, np.ndarray) and result.ndim not in (1, 2):
-        raise ValueError(f"Expected embeddings to be an array of 1 or 2 dimensions, got {result.ndim}")
-    if len(result) == 0:
-        raise ValueError(f"Expected Embeddings to be non-empty list or numpy array, got {shown(result)}")
-    if isinstance(result[0], (int, float, np.number)) and not isinstance(result[0], bool):
-        return [result]
-    return result  # type: ignore[return-value]  # a two-dimensional array is a sequence of its rows
+    if not isinstance(result, np.ndarray) and len(result) and isinstance(result[0], np.number):
+        return normalize_embeddings(np.asarray(result, np.float32))  # type: ignore[return-value]  # None only for None
+    if not isinstance(result, np.ndarray) and any(map(_is_no_plain_list, result)):
+        result = [np.asarray(row, np.float32) for row in result]
+    return normalize_embeddings(list(result) if isinstance(result, tuple) else result)  # type: ignore[return-value]
+
+
+def _is_no_plain_list(row: object) -> bool:
+    return isinstance(row, tuple) or (isinstance(row, list) and len(row) > 0 and isinstance(row[0], np.number))
 
 
 def _no_embeddings(result: object) -> Exception:
@@ -88,26 +80,6 @@ def _no_embeddings(result: object) -> Exception:
         "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of numpy "
         f"arrays, got {shown(result)}\n{advice}."
     )
-
-
-def _vector(row: object, position: int) -> Matrix:
-    try:
-        array = np.asarray(row)
-    except ValueError as error:
-        raise ValueError(f"Expected the embedding at position {position} to be a list of numbers: {error}") from error
-    if array.ndim != 1:
-        raise ValueError(f"Expected a 1-dimensional array, got a {array.ndim}-dimensional array at position {position}")
-    if array.size == 0:
-        raise ValueError(
-            "Expected each embedding in the embeddings to be a 1-dimensional numpy array with at least 1 int/float "
-            f"value. Got a 1-dimensional numpy array with no values at pos {position}"
-        )
-    if array.dtype not in NUMBER_TYPES:
-        raise ValueError(
-            f"Expected each value in the embedding to be a int or float, got an embedding with {array.dtype} "
-            f"at position {position}"
-        )
-    return array.astype(np.float32, copy=False)
 
 
 def normalize_sparse_vectors(result: object) -> SparseVectors:
@@ -162,8 +134,8 @@ def _not_implemented(cls: type, method: str) -> object:
 class EmbeddingFunction(Protocol[D]):
     """Turns a list of texts (or images) into as many vectors. Subclass it to bring your own.
 
-    ``__call__`` may return lists or arrays; callers always receive a list of float32 arrays. With ``name``,
-    ``get_config`` and ``build_from_config``, and registered, a collection remembers the function:
+    ``__call__`` may return lists or arrays; callers receive a list of arrays, of float32 where they were lists. With
+    ``name``, ``get_config`` and ``build_from_config``, and registered, a collection remembers the function:
 
     >>> from chroma_nb.embedding_functions.registry import register_embedding_function
     >>> from chroma_nb.types import Documents
@@ -193,7 +165,7 @@ class EmbeddingFunction(Protocol[D]):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        _check_results(cls, normalize_embeddings)
+        _check_results(cls, _vectors)
 
     def embed_with_retries(self, input: D, **retry_kwargs: object) -> Embeddings:
         """As ``__call__``, again when it fails: three times, or as ``tenacity.retry`` takes ``retry_kwargs``."""

@@ -1,18 +1,25 @@
-"""Google's Gemini embeddings, with an API key; with a Google Cloud project (Vertex AI) through google-genai."""
+"""Google's embeddings: Gemini and its predecessors with an API key; those of a Google Cloud project (Vertex AI) through
+Google's own packages.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from chroma_nb._optional import require
+from chroma_nb._optional import check_installed, require
 from chroma_nb.embedding_functions.batches import texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key
-from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, rows_of
+from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, find_key, rows_of
 from chroma_nb.types import Documents, Embeddings, Json
 
 API_BASE = "https://generativelanguage.googleapis.com/v1beta"
+#: Where the service before Gemini is asked, which has versions of its own.
+PALM_BASE = "https://generativelanguage.googleapis.com/v1beta3"
+KEY_HEADER = ("x-goog-api-key", "")
+USUAL_VARIABLE = "GOOGLE_API_KEY"
 #: Texts a request, at most.
 BATCH = 100
 
@@ -61,29 +68,7 @@ class GoogleGeminiEmbeddingFunction(Configured[Documents]):
         texts = texts_of(input)
         if self.vertexai:
             return embed_in_batches(texts, size=BATCH, ask=self._ask_vertex, provider="Vertex AI")
-        with self._api().session() as post:
-
-            def ask(batch: Sequence[str]) -> list[Any]:
-                """The vectors of one batch, from one request."""
-                answer = post({"requests": [self._request(text) for text in batch]})
-                return [rows_of(row, "values") for row in rows_of(answer, "embeddings")]
-
-            return embed_in_batches(texts, size=BATCH, ask=ask, provider="Gemini")
-
-    def _api(self) -> Api:
-        url = f"{API_BASE}/models/{quote(self._model(), safe='')}:batchEmbedContents"
-        return Api("Gemini", url, self._key, ("x-goog-api-key", ""))
-
-    def _model(self) -> str:
-        return self.model_name.removeprefix("models/")
-
-    def _request(self, text: str) -> Json:
-        options = {"taskType": self.task_type, "outputDimensionality": self.dimension}
-        return {
-            "model": f"models/{self._model()}",
-            "content": {"parts": [{"text": text}]},
-            **{name: value for name, value in options.items() if value is not None},
-        }
+        return _contents(texts, self.model_name, self._key, self.task_type, self.dimension)
 
     def _ask_vertex(self, batch: Sequence[str]) -> list[Any]:
         genai = require("google.genai", feature="embedding with Vertex AI", package="google-genai")
@@ -98,5 +83,148 @@ class GoogleGeminiEmbeddingFunction(Configured[Documents]):
         return "google_gemini"
 
 
+def _contents(
+    texts: Sequence[str], model: str, key: ApiKey, task_type: str | None, dimension: int | None
+) -> Embeddings:
+    """The vectors of ``texts`` by a model of Gemini's API."""
+    model = model.removeprefix("models/")
+    options = {"taskType": task_type, "outputDimensionality": dimension}
+    given: Json = {name: value for name, value in options.items() if value is not None}
+    url = f"{API_BASE}/models/{quote(model, safe='')}:batchEmbedContents"
+    with Api("Gemini", url, key, KEY_HEADER).session() as post:
+
+        def ask(batch: Sequence[str]) -> list[Any]:
+            """The vectors of one batch, from one request."""
+            requests = [{"model": f"models/{model}", "content": {"parts": [{"text": text}]}, **given} for text in batch]
+            answer = post({"requests": requests})
+            return [rows_of(row, "values") for row in rows_of(answer, "embeddings")]
+
+        return embed_in_batches(texts, size=BATCH, ask=ask, provider="Gemini")
+
+
 #: Chroma's older name of the class.
 GoogleGenaiEmbeddingFunction = GoogleGeminiEmbeddingFunction
+
+
+class GoogleGenerativeAiEmbeddingFunction(Configured[Documents]):
+    """Embeds with Gemini, as GoogleGeminiEmbeddingFunction, under the name of Google's older package.
+
+    The key is read from the environment variable ``api_key_env_var``, else from GOOGLE_API_KEY.
+    """
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "api_key_env_var": Key(str, required=True),
+        "model_name": Key(str, required=True, fixed=True),
+        "task_type": Key(str, required=True, fixed=True),
+        "dimension": Key(int, fixed=True, omitted_if_none=True),
+    }
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        model_name: str = "gemini-embedding-001",
+        task_type: str = "RETRIEVAL_DOCUMENT",
+        api_key_env_var: str = "GEMINI_API_KEY",
+        dimension: int | None = None,
+    ) -> None:
+        self._key = find_key(api_key, api_key_env_var, USUAL_VARIABLE)
+        self.api_key_env_var = self._key.variable
+        self.model_name = model_name
+        self.task_type = task_type
+        self.dimension = dimension
+
+    def __call__(self, input: Documents) -> Embeddings:
+        return _contents(texts_of(input), self.model_name, self._key, self.task_type, self.dimension)
+
+    @staticmethod
+    def name() -> str:
+        """The name under which the class is registered and stored."""
+        return "google_generative_ai"
+
+
+class GooglePalmEmbeddingFunction(Configured[Documents]):
+    """Embeds with PaLM, the service before Gemini, a text a request.
+
+    The key is read from the environment variable ``api_key_env_var``, else from GOOGLE_API_KEY.
+    """
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "api_key_env_var": Key(str, required=True),
+        "model_name": Key(str, required=True, fixed=True),
+    }
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        model_name: str = "models/embedding-gecko-001",
+        api_key_env_var: str = "CHROMA_GOOGLE_PALM_API_KEY",
+    ) -> None:
+        self._key = find_key(api_key, api_key_env_var, USUAL_VARIABLE)
+        self.api_key_env_var = self._key.variable
+        self.model_name = model_name
+
+    def __call__(self, input: Documents) -> Embeddings:
+        texts = texts_of(input)
+        url = f"{PALM_BASE}/{quote(self.model_name)}:embedText"
+        with Api("PaLM", url, self._key, KEY_HEADER).session() as post:
+
+            def ask(batch: Sequence[str]) -> list[Any]:
+                """The vector of one text, from one request."""
+                return [rows_of(post({"text": batch[0]}), "embedding", "value")]
+
+            return embed_in_batches(texts, size=1, ask=ask, provider="PaLM")
+
+    @staticmethod
+    def name() -> str:
+        """The name under which the class is registered and stored."""
+        return "google_palm"
+
+
+class GoogleVertexEmbeddingFunction(Configured[Documents]):
+    """Embeds with a model of a Google Cloud project, through the package google-cloud-aiplatform.
+
+    As Chroma's it wants a key in the environment variable ``api_key_env_var``, else in GOOGLE_API_KEY, though Google
+    asks for its own credentials. Raises ValueError (also an ImportError) when the package is not installed.
+    """
+
+    keys: ClassVar[Mapping[str, Key]] = {
+        "api_key_env_var": Key(str, required=True),
+        "model_name": Key(str, required=True, fixed=True),
+        "project_id": Key(str, required=True, fixed=True),
+        "region": Key(str, required=True, fixed=True),
+    }
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        model_name: str = "textembedding-gecko",
+        project_id: str = "cloud-large-language-models",
+        region: str = "us-central1",
+        api_key_env_var: str = "CHROMA_GOOGLE_VERTEX_API_KEY",
+    ) -> None:
+        check_installed("vertexai", "google-cloud-aiplatform")
+        self._key = find_key(api_key, api_key_env_var, USUAL_VARIABLE)
+        self.api_key_env_var = self._key.variable
+        self.model_name = model_name
+        self.project_id = project_id
+        self.region = region
+
+    @cached_property
+    def _model(self) -> Any:
+        feature, package = "GoogleVertexEmbeddingFunction", "google-cloud-aiplatform"
+        require("vertexai", feature=feature, package=package).init(project=self.project_id, location=self.region)
+        models = require("vertexai.language_models", feature=feature, package=package)
+        return models.TextEmbeddingModel.from_pretrained(self.model_name)
+
+    def __call__(self, input: Documents) -> Embeddings:
+        return embed_in_batches(
+            texts_of(input),
+            size=1,
+            ask=lambda batch: [self._model.get_embeddings(list(batch))[0].values],
+            provider="Vertex AI",
+        )
+
+    @staticmethod
+    def name() -> str:
+        """The name under which the class is registered and stored."""
+        return "google_vertex"

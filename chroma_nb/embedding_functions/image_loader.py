@@ -155,12 +155,21 @@ def all_images(items: Sequence[object]) -> bool:
     return bool(images) and all(images)
 
 
+def jpeg_base64(image: Image) -> str:
+    """``image`` as JPEG in base64."""
+    return _base64(image, "JPEG")
+
+
 def png_base64(image: Image) -> str:
     """``image`` as PNG in base64."""
+    return _base64(image, "PNG")
+
+
+def _base64(image: Image, form: str) -> str:
     opened = require("PIL.Image", feature="embedding images", package="Pillow")
     buffer = io.BytesIO()
     try:
-        opened.fromarray(image).save(buffer, format="PNG")
+        opened.fromarray(image).save(buffer, format=form)
     except (TypeError, ValueError, OSError) as error:
         raise ValueError(
             f"Expected an image as an array of uint8 of shape (height, width[, channels]), got {image.dtype} of shape "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from chroma_nb._optional import require
+from chroma_nb._optional import check_installed, require
 from chroma_nb.embedding_functions.base import Config
 from chroma_nb.embedding_functions.batches import items_of, texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key
@@ -31,6 +31,8 @@ class OpenCLIPEmbeddingFunction(Configured[Embeddable]):
         checkpoint: str = "laion2b_s34b_b79k",
         device: str | None = "cpu",
     ) -> None:
+        check_installed("open_clip", "open-clip-torch")
+        check_installed("torch")
         self.model_name = model_name
         self.checkpoint = checkpoint
         self.device = device

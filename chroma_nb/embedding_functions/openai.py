@@ -57,6 +57,10 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
         "dimensions": Key(int, fixed=True),
     }
 
+    #: How errors call the service, and the environment variable that its users have usually set.
+    provider: ClassVar[str] = "OpenAI"
+    usual_variable: ClassVar[str] = "OPENAI_API_KEY"
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -70,7 +74,7 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
         dimensions: int | None = None,
         api_key_env_var: str = "CHROMA_OPENAI_API_KEY",
     ) -> None:
-        self._key = find_key(api_key, api_key_env_var, "OPENAI_API_KEY")
+        self._key = find_key(api_key, api_key_env_var, self.usual_variable)
         self.api_key_env_var = self._key.variable
         self.model_name = model_name
         self.organization_id = organization_id
@@ -97,7 +101,7 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
                 """The vectors of one batch, from one request."""
                 return indexed(post(self._body(batch)))
 
-            return embed_in_batches(texts, size=BATCH, ask=ask, provider="OpenAI")
+            return embed_in_batches(texts, size=BATCH, ask=ask, provider=self.provider)
 
     def _body(self, texts: Sequence[str]) -> Json:
         body: Json = {"model": self.model_name, "input": list(texts), "encoding_format": "float"}
@@ -113,7 +117,7 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
             return Api("Azure OpenAI", url, self._key, ("api-key", ""), headers)
         if self.organization_id is not None:
             headers["OpenAI-Organization"] = self.organization_id
-        return Api("OpenAI", f"{(self.api_base or API_BASE).rstrip('/')}/embeddings", self._key, headers=headers)
+        return Api(self.provider, f"{(self.api_base or API_BASE).rstrip('/')}/embeddings", self._key, headers=headers)
 
     @staticmethod
     def name() -> str:

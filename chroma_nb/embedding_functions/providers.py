@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 import numpy as np
 
@@ -96,16 +96,22 @@ class Api:
     key_header: tuple[str, str] = ("Authorization", "Bearer ")
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 60.0
+    #: The parameter of the address in which the key is sent, where the service wants it there and in no header.
+    key_parameter: str | None = None
 
     @contextmanager
     def session(self) -> Iterator[Callable[[Json], Answer]]:
         """A function that posts JSON and returns JSON; connections are kept while the session lasts."""
         httpx = require("httpx", feature=f"embedding with {self.provider}")
         headers = dict(self.headers)
+        transport = None
         if (secret := self.key.value()) is not None:
             name, prefix = self.key_header
-            headers[name] = prefix + secret
-        with httpx.Client(headers=headers, timeout=self.timeout) as client:
+            if self.key_parameter is None:
+                headers[name] = prefix + secret
+            else:
+                transport = _with_parameter(httpx, self.key_parameter, secret)
+        with httpx.Client(headers=headers, timeout=self.timeout, transport=transport) as client:
             yield lambda body: self._json(self._post(client, body, httpx.TransportError))
 
     def _post(self, client: httpx.Client, body: Json, unreachable: type[Exception]) -> httpx.Response:
@@ -143,6 +149,27 @@ class Api:
     def _without_key(self, words: str) -> str:
         secret = self.key.value()
         return words.replace(secret, "***") if secret else words
+
+
+def _with_parameter(library: Any, name: str, secret: str) -> httpx.BaseTransport:
+    """What sends a request with the secret in its address; the request that httpx logs does not have it."""
+
+    class _Transport(library.HTTPTransport):  # type: ignore[misc]  # a class that is known when httpx is
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            """Send the request, its address complete."""
+            url = request.url.copy_add_param(name, secret)
+            answer: httpx.Response = super().handle_request(
+                library.Request(
+                    request.method,
+                    url,
+                    headers=request.headers,
+                    stream=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+            return answer
+
+    return cast("httpx.BaseTransport", _Transport())
 
 
 def _quota_is_used_up(response: httpx.Response) -> bool:

@@ -58,21 +58,36 @@ class Registry(MutableMapping[str, Any]):
 #: Registered name -> module and class, for those that embed. Names of modules are written in full: who looks for
 #: what imports a module finds them.
 PROVIDERS: dict[str, str] = {
+    "amazon_bedrock": "chroma_nb.embedding_functions.amazon_bedrock:AmazonBedrockEmbeddingFunction",
+    "baseten": "chroma_nb.embedding_functions.baseten:BasetenEmbeddingFunction",
+    "chroma-cloud-qwen": "chroma_nb.embedding_functions.chroma_cloud_qwen:ChromaCloudQwenEmbeddingFunction",
     "chroma_langchain": "chroma_nb.embedding_functions.chroma_langchain:ChromaLangchainEmbeddingFunction",
+    "cloudflare_workers_ai": "chroma_nb.embedding_functions.services:CloudflareWorkersAIEmbeddingFunction",
     "cohere": "chroma_nb.embedding_functions.cohere:CohereEmbeddingFunction",
     "default": "chroma_nb.embedding_functions.default:DefaultEmbeddingFunction",
     "google_gemini": "chroma_nb.embedding_functions.google_genai:GoogleGeminiEmbeddingFunction",
     "google_genai": "chroma_nb.embedding_functions.google_genai:GoogleGeminiEmbeddingFunction",
+    "google_generative_ai": "chroma_nb.embedding_functions.google_genai:GoogleGenerativeAiEmbeddingFunction",
+    "google_palm": "chroma_nb.embedding_functions.google_genai:GooglePalmEmbeddingFunction",
+    "google_vertex": "chroma_nb.embedding_functions.google_genai:GoogleVertexEmbeddingFunction",
     "huggingface": "chroma_nb.embedding_functions.huggingface:HuggingFaceEmbeddingFunction",
     "huggingface_server": "chroma_nb.embedding_functions.huggingface:HuggingFaceEmbeddingServer",
+    "instructor": "chroma_nb.embedding_functions.sentence_models:InstructorEmbeddingFunction",
     "jina": "chroma_nb.embedding_functions.jina:JinaEmbeddingFunction",
     # the name that Chroma's bridge to LangChain stores, though it is registered by the longer one
     "langchain": "chroma_nb.embedding_functions.chroma_langchain:ChromaLangchainEmbeddingFunction",
+    "mistral": "chroma_nb.embedding_functions.services:MistralEmbeddingFunction",
+    "morph": "chroma_nb.embedding_functions.services:MorphEmbeddingFunction",
+    "nomic": "chroma_nb.embedding_functions.services:NomicEmbeddingFunction",
     "ollama": "chroma_nb.embedding_functions.ollama:OllamaEmbeddingFunction",
     "onnx_mini_lm_l6_v2": "chroma_nb.embedding_functions.onnx_minilm:ONNXMiniLM_L6_V2",
     "open_clip": "chroma_nb.embedding_functions.open_clip:OpenCLIPEmbeddingFunction",
     "openai": "chroma_nb.embedding_functions.openai:OpenAIEmbeddingFunction",
+    "perplexity": "chroma_nb.embedding_functions.services:PerplexityEmbeddingFunction",
+    "roboflow": "chroma_nb.embedding_functions.services:RoboflowEmbeddingFunction",
     "sentence_transformer": "chroma_nb.embedding_functions.sentence_transformer:SentenceTransformerEmbeddingFunction",
+    "text2vec": "chroma_nb.embedding_functions.sentence_models:Text2VecEmbeddingFunction",
+    "together_ai": "chroma_nb.embedding_functions.services:TogetherAIEmbeddingFunction",
     "voyageai": "chroma_nb.embedding_functions.voyageai:VoyageAIEmbeddingFunction",
 }
 #: The same for sparse vectors.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from chroma_nb._optional import require
+from chroma_nb._optional import check_installed, require
 from chroma_nb.embedding_functions.base import Config
 from chroma_nb.embedding_functions.batches import distinct, texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key, check_config
@@ -28,7 +28,10 @@ HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 class SentenceTransformerEmbeddingFunction(Configured[Documents]):
-    """Embeds with a SentenceTransformer, loaded at the first call; ``kwargs`` are its arguments, JSON values all."""
+    """Embeds with a SentenceTransformer, loaded at the first call; ``kwargs`` are its arguments, JSON values all.
+
+    Raises ValueError (also an ImportError) when the package is not installed.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "model_name": Key(str, required=True),
@@ -44,9 +47,8 @@ class SentenceTransformerEmbeddingFunction(Configured[Documents]):
         normalize_embeddings: bool = False,
         **kwargs: object,
     ) -> None:
-        for name, value in kwargs.items():
-            if not isinstance(value, (str, int, float, bool, list, dict, tuple)):
-                raise ValueError(f"Keyword argument {name} is not a primitive type")
+        check_installed("sentence_transformers")
+        check_arguments(kwargs)
         self.model_name = model_name
         self.device = device
         self.normalize_embeddings = normalize_embeddings
@@ -77,6 +79,13 @@ class SentenceTransformerEmbeddingFunction(Configured[Documents]):
             STORED_ARGUMENTS,
             f"pass embedding_function={cls.__name__}(...) yourself when you get the collection",
         )
+
+
+def check_arguments(kwargs: Mapping[str, object]) -> None:
+    """Raise ValueError for an argument that a configuration could not hold."""
+    for name, value in kwargs.items():
+        if not isinstance(value, (str, int, float, bool, list, dict, tuple)):
+            raise ValueError(f"Keyword argument {name} is not a primitive type")
 
 
 def check_stored_model(config: Config, arguments: Mapping[str, Key], instead: str) -> None:

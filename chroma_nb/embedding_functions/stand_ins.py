@@ -9,17 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, NoReturn, TypedDict
+from typing import Any, ClassVar, NoReturn
 
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
-from chroma_nb.types import Fields, Json, Options, Space
-
-
-class NomicQueryConfig(TypedDict):
-    """What Nomic is asked differently for questions than for documents."""
-
-    task_type: str
-
+from chroma_nb.types import Fields, Options, Space
 
 #: Marks a parameter without a default.
 REQUIRED = object()
@@ -47,141 +40,14 @@ class StandIn:
     openai_base: str | None = None
 
 
-def _key(variable: str, **parameters: object) -> Json:
-    return {**parameters, "api_key_env_var": variable}
-
-
 #: Every name that Chroma 1.5.9 registers and that has no file of its own here.
 STAND_INS = (
-    StandIn(
-        "AmazonBedrockEmbeddingFunction",
-        "amazon_bedrock",
-        "boto3",
-        {"session": REQUIRED, "model_name": "amazon.titan-embed-text-v1", "kwargs": {}},
-        hidden=("session",),
-        stored={"session_args": {}},
-        space="l2",
-    ),
-    StandIn(
-        "BasetenEmbeddingFunction",
-        "baseten",
-        "openai",
-        _key("CHROMA_BASETEN_API_KEY", api_key=None, api_base=REQUIRED),
-        openai_base="the api_base of your deployment",
-    ),
-    StandIn(
-        "ChromaCloudQwenEmbeddingFunction",
-        "chroma-cloud-qwen",
-        "httpx",
-        _key("CHROMA_API_KEY", model=REQUIRED, task=REQUIRED, instructions=None),
-    ),
     StandIn(
         "ChromaCloudSpladeEmbeddingFunction",
         "chroma-cloud-splade",
         "httpx",
         {"api_key_env_var": "CHROMA_API_KEY", "model": "prithivida/Splade_PP_en_v1", "include_tokens": False},
         sparse=True,
-    ),
-    StandIn(
-        "CloudflareWorkersAIEmbeddingFunction",
-        "cloudflare_workers_ai",
-        "httpx",
-        {
-            "model_name": REQUIRED,
-            "account_id": REQUIRED,
-            "api_key": None,
-            "api_key_env_var": "CHROMA_CLOUDFLARE_API_KEY",
-            "gateway_id": None,
-        },
-        openai_base="https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1",
-    ),
-    StandIn(
-        "GoogleGenerativeAiEmbeddingFunction",
-        "google_generative_ai",
-        "google-generativeai",
-        {
-            "api_key": None,
-            "model_name": "gemini-embedding-001",
-            "task_type": "RETRIEVAL_DOCUMENT",
-            "api_key_env_var": "GEMINI_API_KEY",
-            "dimension": None,
-        },
-        omitted_if_none=("dimension",),
-    ),
-    StandIn(
-        "GooglePalmEmbeddingFunction",
-        "google_palm",
-        "google-generativeai",
-        _key("CHROMA_GOOGLE_PALM_API_KEY", api_key=None, model_name="models/embedding-gecko-001"),
-    ),
-    StandIn(
-        "GoogleVertexEmbeddingFunction",
-        "google_vertex",
-        "google-cloud-aiplatform",
-        _key(
-            "CHROMA_GOOGLE_VERTEX_API_KEY",
-            api_key=None,
-            model_name="textembedding-gecko",
-            project_id="cloud-large-language-models",
-            region="us-central1",
-        ),
-    ),
-    StandIn(
-        "InstructorEmbeddingFunction",
-        "instructor",
-        "InstructorEmbedding",
-        {"model_name": "hkunlp/instructor-base", "device": "cpu", "instruction": None},
-    ),
-    StandIn(
-        "MistralEmbeddingFunction",
-        "mistral",
-        "mistralai",
-        _key("MISTRAL_API_KEY", model=REQUIRED),
-        openai_base="https://api.mistral.ai/v1",
-    ),
-    StandIn(
-        "MorphEmbeddingFunction",
-        "morph",
-        "openai",
-        _key(
-            "MORPH_API_KEY",
-            api_key=None,
-            model_name="morph-embedding-v2",
-            api_base="https://api.morphllm.com/v1",
-            encoding_format="float",
-        ),
-        openai_base="https://api.morphllm.com/v1",
-    ),
-    StandIn(
-        "NomicEmbeddingFunction",
-        "nomic",
-        "nomic",
-        _key("NOMIC_API_KEY", model=REQUIRED, task_type=REQUIRED, query_config=REQUIRED),
-    ),
-    StandIn(
-        "PerplexityEmbeddingFunction",
-        "perplexity",
-        "perplexityai",
-        {
-            "api_key": None,
-            "model_name": "pplx-embed-v1-0.6b",
-            "api_key_env_var": "PERPLEXITY_API_KEY",
-            "dimensions": None,
-        },
-    ),
-    StandIn(
-        "RoboflowEmbeddingFunction",
-        "roboflow",
-        "httpx",
-        _key("CHROMA_ROBOFLOW_API_KEY", api_key=None, api_url="https://infer.roboflow.com"),
-    ),
-    StandIn("Text2VecEmbeddingFunction", "text2vec", "text2vec", {"model_name": "shibing624/text2vec-base-chinese"}),
-    StandIn(
-        "TogetherAIEmbeddingFunction",
-        "together_ai",
-        "httpx",
-        _key("CHROMA_TOGETHER_AI_API_KEY", model_name=REQUIRED, api_key=None),
-        openai_base="https://api.together.xyz/v1",
     ),
 )
 

@@ -144,13 +144,13 @@ def with_sparse_vectors(context: CallContext, records: Records) -> Records:
     return replace(records, metadatas=functions.filled(records.metadatas, records.documents))
 
 
-def vectors(context: CallContext, values: list[object], call: str) -> Matrix:
-    """A vector for each of the values, by the collection's embedding function."""
+def vectors(context: CallContext, values: list[object], call: str, is_query: bool = False) -> Matrix:
+    """A vector for each of the values, documents or questions, by the collection's embedding function."""
     try:
         function = context.function()
     except CHECKS as error:
         raise in_call(error, call) from error.__cause__
-    return embed.run(function, values, is_query=False)
+    return embed.run(function, values, is_query=is_query)
 
 
 def _checked_fields(ids: object, **given: object) -> Options:

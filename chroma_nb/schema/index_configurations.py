@@ -96,12 +96,14 @@ class IndexConfig:
     _checks: ClassVar[dict[str, _Check]] = {}
     #: Fields of Chroma's that are accepted and dropped, as Chroma does.
     _dropped: ClassVar[frozenset[str]] = frozenset()
+    #: Whether Chroma refuses an unknown field in words of its own, or in those of its library.
+    _own_words: ClassVar[bool] = False
 
     def __init__(self, **values: object) -> None:
         known = {one.name: one.default for one in fields(self)}
         unknown = [name for name in values if name not in known and name not in self._dropped]
         if unknown:
-            raise ValueError(_unknown_fields(type(self).__name__, unknown))
+            raise ValueError(self._refusal({name: values[name] for name in unknown}))
         for name, default in known.items():
             check = self._checks[name]
             object.__setattr__(self, name, check(name, plain(values.get(name, default))))
@@ -115,11 +117,18 @@ class IndexConfig:
         }
         return {name: value for name, value in plain.items() if not (exclude_none and value is None)}
 
-
-def _unknown_fields(name: str, unknown: list[str]) -> str:
-    if len(unknown) == 1:
-        return f"{unknown[0]!r} is not a valid field for {name}. "
-    return f"Invalid fields for {name}: {', '.join(map(repr, unknown))}. "
+    @classmethod
+    def _refusal(cls, unknown: Json) -> str:
+        name = cls.__name__
+        if not cls._own_words:
+            return f"{len(unknown)} validation error{'s'[: len(unknown) > 1]} for {name}" + "".join(
+                f"\n{field}\n  Extra inputs are not permitted [type=extra_forbidden, input_value={shown(value)}, "
+                f"input_type={type(value).__name__}]"
+                for field, value in unknown.items()
+            )
+        if len(unknown) == 1:
+            return f"{next(iter(unknown))!r} is not a valid field for {name}. "
+        return f"Invalid fields for {name}: {', '.join(map(repr, unknown))}. "
 
 
 @dataclass(init=False)
@@ -155,6 +164,7 @@ class HnswIndexConfig(IndexConfig):
     50
     """
 
+    _own_words: ClassVar[bool] = True
     _checks: ClassVar[dict[str, _Check]] = {**_INT, "resize_factor": _optional_float}
 
     ef_construction: int | None = None
@@ -170,6 +180,7 @@ class HnswIndexConfig(IndexConfig):
 class SpannIndexConfig(IndexConfig):
     """Parameters of Chroma's distributed index; accepted, and without effect in a local collection."""
 
+    _own_words: ClassVar[bool] = True
     _checks: ClassVar[dict[str, _Check]] = _INT
     _dropped: ClassVar[frozenset[str]] = frozenset(
         {
@@ -235,6 +246,7 @@ class VectorIndexConfig(IndexConfig):
 class SparseVectorIndexConfig(IndexConfig):
     """The index of the sparse vectors under one metadata key; ``bm25`` weighs queries by how rare a dimension is."""
 
+    _own_words: ClassVar[bool] = True
     _checks: ClassVar[dict[str, _Check]] = {
         "embedding_function": _optional_function,
         "source_key": _optional_source_key,

@@ -84,7 +84,7 @@ def test_the_whole_life_of_a_collection() -> None:
             assert (await birds.query(query_embeddings=[[0, 2]], n_results=1))["ids"] == [["crow"]]
             assert await birds.explain(query_embeddings=[[0, 2]])
             await birds.modify(name="small-birds")
-            assert (await client.get_collection("small-birds", birds.id)) == birds
+            assert (await client.get_collection("small-birds", birds.id)).id == birds.id
             assert [one.name for one in await client.list_collections()] == ["small-birds"]
             assert await client.verify() == []
             assert await client.reset()

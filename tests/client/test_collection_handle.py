@@ -9,6 +9,13 @@ import numpy as np
 import pytest
 
 import chroma_nb
+from chroma_nb.client.collection_configuration import (
+    load_collection_configuration_from_json,
+    load_create_collection_configuration_from_json,
+    load_update_collection_configuration_from_json,
+)
+from chroma_nb.embedding_functions.base import EmbeddingFunction
+from chroma_nb.embedding_functions.registry import known_embedding_functions, register_embedding_function
 from chroma_nb.errors import NotFoundError
 from chroma_nb.types import CollectionModel
 
@@ -159,3 +166,66 @@ def test_the_answer_of_a_search_knows_the_texts_that_it_ranked_by(local_client: 
     assert list(frame) == ["search", "query_text", "rank", "id", "score", "grams"]
     assert frame["rank"].tolist() == [1, 2, 1, 2]
     assert birds.search(chroma_nb.Search()).query_texts is None
+
+
+def test_the_model_is_read_like_a_dict(sync_client: Any) -> None:
+    collection = sync_client.create_collection("birds", metadata={"of": "prey"})
+    model = collection._model
+    assert (model["id"], model["name"], model["metadata"]) == (collection.id, "birds", {"of": "prey"})
+    assert model["configuration"]["hnsw"]["space"] == "l2"
+    assert model["wings"] is None
+    assert list(dict(model)) == [
+        "id",
+        "name",
+        "configuration_json",
+        "serialized_schema",
+        "metadata",
+        "dimension",
+        "tenant",
+        "database",
+        "version",
+        "log_position",
+    ]
+
+
+class _Asks(EmbeddingFunction[Any]):
+    def __init__(self) -> None: ...
+
+    def __call__(self, input: Any) -> Any:
+        return [np.array([len(text), 0.5]) for text in input]
+
+    def embed_query(self, input: Any) -> Any:
+        return [[-len(text), 0.5] for text in input]
+
+
+def test_embed_gives_a_list_of_vectors_for_documents_and_for_questions(sync_client: Any) -> None:
+    collection = sync_client.create_collection("birds", embedding_function=_Asks())
+    assert [row.tolist() for row in collection._embed(["wren", "owl"])] == [[4, 0.5], [3, 0.5]]
+    assert [row.tolist() for row in collection._embed(input=["owl"], is_query=True)] == [[-3, 0.5]]
+
+
+def test_a_stored_function_that_cannot_be_built_is_a_value_error_wherever_it_is_loaded() -> None:
+    @register_embedding_function
+    class NeedsDim(_Asks):
+        @staticmethod
+        def name() -> str:
+            return "needs_dim"
+
+        @staticmethod
+        def build_from_config(config: Any) -> Any:
+            return config["dim"]
+
+    stored = {"embedding_function": {"name": "needs_dim", "type": "known", "config": {}}}
+    words = "Could not build embedding function needs_dim from config {}: 'dim'"
+    try:
+        for load in (
+            load_collection_configuration_from_json,
+            load_create_collection_configuration_from_json,
+            load_update_collection_configuration_from_json,
+        ):
+            with pytest.raises(ValueError, match=words):
+                load(stored)  # type: ignore[operator]
+            with pytest.raises(ValueError, match="Embedding function nobody not found"):
+                load({"embedding_function": {"name": "nobody", "type": "known", "config": {}}})  # type: ignore[operator]
+    finally:
+        del known_embedding_functions["needs_dim"]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import chroma_nb
 from chroma_nb.api import AdminAPI, AsyncAdminAPI, AsyncClientAPI, AsyncServerAPI, BaseAPI, ClientAPI, ServerAPI
+from chroma_nb.api.client import AdminClient
+from chroma_nb.api.fastapi import FastAPI
+from chroma_nb.api.rust import RustBindingsAPI
+from chroma_nb.api.segment import SegmentAPI
 from chroma_nb.client._async.admin import AsyncAdminClient
 from chroma_nb.client._async.client import AsyncClient
 from chroma_nb.client._async.server import AsyncServer
+from chroma_nb.config import System
 from chroma_nb.errors import InvalidArgumentError, NotFoundError
 from chroma_nb.schema import Schema, VectorIndexConfig
 
@@ -106,3 +115,63 @@ def test_a_place_that_cannot_be_is_refused_in_chroma_s_words(client: Any) -> Non
     with pytest.raises(InvalidArgumentError, match="database name must be at least 3 characters"):
         client.set_database("ab")
     assert (client.tenant, client.database) == ("default_tenant", "default_database")
+
+
+def test_an_admin_client_of_a_system_works_and_is_closed_alone(sync_client: Any) -> None:
+    for system in (sync_client._system, System(sync_client.get_settings())):
+        admin = AdminClient.from_system(system)
+        admin.create_database(f"zoo-{type(system).__name__}")
+        assert admin.get_database(f"zoo-{type(system).__name__}")["tenant"] == "default_tenant"
+        admin.close()
+    names = ["default_database", "zoo-System", f"zoo-{type(sync_client._system).__name__}"]
+    assert [one["name"] for one in sync_client._admin_client.list_databases()] == sorted(names)
+
+
+def test_an_admin_client_of_a_system_shares_its_place() -> None:
+    client = chroma_nb.EphemeralClient()
+    admin = AdminClient.from_system(System(client.get_settings()))
+    admin.create_database("zoo")
+    client.set_database("zoo")
+    client.close()
+    assert admin.get_database("zoo")["name"] == "zoo"
+    admin.close()
+
+
+async def list_and_make(port: int) -> list[str]:
+    client = await chroma_nb.AsyncHttpClient(port=port)
+    admin = AsyncAdminClient.from_system(System(client.get_settings()))
+    await admin.create_database("zoo")
+    names = [one["name"] for one in await admin.list_databases()]
+    await admin.close()
+    await client.close()
+    return names
+
+
+def test_an_async_admin_client_of_a_system_works() -> None:
+    with chroma_nb.EphemeralClient() as client, chroma_nb.serve(client, port=0) as server:
+        assert asyncio.run(list_and_make(server.port)) == ["default_database", "zoo"]
+
+
+def test_databases_are_listed_by_name_and_so_are_their_pages(sync_client: Any) -> None:
+    admin = sync_client._admin_client
+    for name in ("zoo", "garden", "Abc", "zz9", "zz10", "Zoo"):
+        admin.create_database(name)
+    # as Chroma 1.5.9 answers
+    listed = ["Abc", "Zoo", "default_database", "garden", "zoo", "zz10", "zz9"]
+    assert [one["name"] for one in admin.list_databases()] == listed
+    assert [one["name"] for one in admin.list_databases(limit=3, offset=2)] == listed[2:5]
+
+
+def test_the_class_of_the_root_object_is_the_one_that_the_settings_name(tmp_path: Path) -> None:
+    kinds = (FastAPI, RustBindingsAPI, SegmentAPI)
+    settings = chroma_nb.Settings(chroma_api_impl="chromadb.api.segment.SegmentAPI")
+    with (
+        chroma_nb.EphemeralClient() as client,
+        chroma_nb.serve(client, port=0) as server,
+        chroma_nb.HttpClient(port=server.port) as http,
+        chroma_nb.PersistentClient(tmp_path, settings=settings) as older,
+    ):
+        found = [[kind for kind in kinds if isinstance(one._server, kind)] for one in (client, http, older)]
+        found_of_copy = [kind for kind in kinds if isinstance(copy.copy(client)._server, kind)]
+    assert found == [[RustBindingsAPI], [FastAPI], [SegmentAPI]]
+    assert found_of_copy == [RustBindingsAPI]

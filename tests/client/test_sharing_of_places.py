@@ -238,7 +238,7 @@ def test_an_admin_client_shares_the_place() -> None:
     client.set_database("zoo")
     client.close()
     admin.create_database("garden")
-    assert [database["name"] for database in admin.list_databases()] == ["default_database", "zoo", "garden"]
+    assert [database["name"] for database in admin.list_databases()] == ["default_database", "garden", "zoo"]
     admin.close()
     with pytest.raises(AttributeError):
         admin.list_databases()

@@ -1,5 +1,6 @@
 """Providers, each against a local server: what it is sent, what becomes of its answers, patience, and secrecy."""
 
+import re
 import sys
 import types
 import warnings
@@ -398,7 +399,10 @@ def test_a_stored_embedding_server_elsewhere_gets_no_key(monkeypatch: pytest.Mon
         ({"surprise": 1}, "surprise"),
     ],
 )
-def test_a_stored_sentence_transformer_runs_no_code(change: dict[str, Any], says: str) -> None:
+def test_a_stored_sentence_transformer_runs_no_code(
+    change: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", types.SimpleNamespace())
     config = {"model_name": "all-MiniLM-L6-v2", "device": "cpu", "normalize_embeddings": False, "kwargs": {}}
     assert SentenceTransformerEmbeddingFunction.build_from_config(config).get_config() == config
     with pytest.raises(ValueError, match=says):
@@ -406,7 +410,9 @@ def test_a_stored_sentence_transformer_runs_no_code(change: dict[str, Any], says
 
 
 @pytest.mark.parametrize("change", [{"model_name": "local-dir:/x"}, {"checkpoint": "/tmp/x.pt"}, {"checkpoint": "a/b"}])
-def test_a_stored_clip_model_is_named_and_not_a_file(change: dict[str, Any]) -> None:
+def test_a_stored_clip_model_is_named_and_not_a_file(change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("open_clip", "torch"):
+        monkeypatch.setitem(sys.modules, module, types.SimpleNamespace())
     config = {"model_name": "ViT-B-32", "checkpoint": "laion2b_s34b_b79k", "device": "cpu"}
     assert OpenCLIPEmbeddingFunction.build_from_config(config).get_config() == config
     with pytest.raises(ValueError, match="looks like a path"):
@@ -460,10 +466,25 @@ def test_a_sentence_transformer_is_loaded_once_with_its_arguments(monkeypatch: p
     assert made == [{"model_name_or_path": "m", "device": "cpu", "trust_remote_code": True}]
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(ImportError, match="pip install sentence-transformers"):
-        SentenceTransformerEmbeddingFunction()(["a"])
+@pytest.mark.parametrize(
+    ("function", "module", "package"),
+    [
+        (SentenceTransformerEmbeddingFunction, "sentence_transformers", "sentence_transformers"),
+        (OpenCLIPEmbeddingFunction, "open_clip", "open-clip-torch"),
+    ],
+)
+@pytest.mark.parametrize("kind", [ValueError, ImportError])
+def test_a_function_whose_package_is_missing_is_not_made(
+    function: Any, module: str, package: str, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    words = f"The {module} python package is not installed. Please install it with `pip install {package}`"
+    with pytest.raises(kind, match=re.escape(words)):
+        function()
+
+
+def test_an_argument_that_no_configuration_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", types.SimpleNamespace())
     with pytest.raises(ValueError, match="not a primitive type"):
         SentenceTransformerEmbeddingFunction(model_args=object())
 

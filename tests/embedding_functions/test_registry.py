@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma_nb import embedding_functions
+from chroma_nb import embedding_functions, embeddings
+from chroma_nb.api import types as api_types
 from chroma_nb.embedding_functions import registry, stand_ins
 from chroma_nb.embedding_functions.base import (
     EmbeddingFunction,
     SparseEmbeddingFunction,
-    normalize_embeddings,
     validate_embedding_function,
 )
 from chroma_nb.embedding_functions.registry import (
@@ -23,6 +23,7 @@ from chroma_nb.embedding_functions.registry import (
     register_sparse_embedding_function,
     sparse_known_embedding_functions,
 )
+from chroma_nb.execution.expression import operator
 from chroma_nb.types import SparseVector
 
 
@@ -129,21 +130,19 @@ def test_a_kept_configuration_comes_back_untouched_and_embedding_says_what_to_do
 
 
 def test_kept_classes_are_constructed_as_chromas_are() -> None:
-    bedrock: Any = embedding_functions.AmazonBedrockEmbeddingFunction(object(), "titan", region="x")
-    assert bedrock.get_config() == {"session_args": {}, "model_name": "titan", "kwargs": {"region": "x"}}
-    assert bedrock.default_space() == "l2"
-    together: Any = embedding_functions.TogetherAIEmbeddingFunction("m", api_key="secret")
-    assert together.get_config() == {"model_name": "m", "api_key_env_var": "CHROMA_TOGETHER_AI_API_KEY"}
-    assert "secret" not in f"{together!r}{vars(together)}"
-    with pytest.raises(NotImplementedError, match=r"OpenAIEmbeddingFunction\(api_base='https://api.together.xyz/v1'"):
-        together(["a"])
+    splade: Any = embedding_functions.ChromaCloudSpladeEmbeddingFunction(include_tokens=True)
+    assert splade.get_config() == {
+        "api_key_env_var": "CHROMA_API_KEY",
+        "model": "prithivida/Splade_PP_en_v1",
+        "include_tokens": True,
+    }
     bm25: Any = embedding_functions.ChromaBm25EmbeddingFunction(k=1.5)
     assert "stopwords" not in bm25.get_config()
-    for arguments, says in (((), "missing"), (("a", "b", "c", "d"), "at most 3")):
+    for arguments, says in ((("a", "b", "c", "d"), "at most 3"),):
         with pytest.raises(TypeError, match=says):
-            embedding_functions.TogetherAIEmbeddingFunction(*arguments)
+            embedding_functions.ChromaCloudSpladeEmbeddingFunction(*arguments)
     with pytest.raises(TypeError, match="unexpected keyword argument 'surprise'"):
-        embedding_functions.TogetherAIEmbeddingFunction("m", surprise=1)
+        embedding_functions.ChromaCloudSpladeEmbeddingFunction(surprise=1)
 
 
 # --- The protocol -------------------------------------------------------------------------------------------
@@ -155,45 +154,63 @@ def test_whatever_a_class_returns_arrives_as_float32_arrays() -> None:
     validate_embedding_function(Lengths())
 
 
+class Returns(EmbeddingFunction[list[str]]):
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+    def __call__(self, input: Any) -> Any:
+        return self.result
+
+
 @pytest.mark.parametrize(
-    "given",
+    ("result", "dtype"),
     [
-        [1, 2],
-        [[1, 2]],
-        np.array([1, 2]),
-        np.array([[1.0, 2.0]]),
-        [np.array([1, 2], np.float16)],
-        ([1, 2],),
-        [np.int64(1), 2],
+        ([1, 2], np.float32),
+        ([[1, 2]], np.float32),
+        ([[1.0, 2.0]], np.float32),
+        (np.array([1.0, 2.0]), np.float64),
+        (np.array([[1.0, 2.0]]), np.float64),
+        ([np.array([1, 2], np.float16)], np.float16),
+        ([np.array([1, 2])], np.int64),
+        # more than Chroma takes
+        (([1, 2],), np.float32),
+        ([(1, 2)], np.float32),
+        ([np.int64(1), 2], np.float32),
+        ([[np.int64(1), 2]], np.float32),
     ],
 )
-def test_one_vector_or_many_in_any_common_form_are_accepted(given: Any) -> None:
-    (vector,) = normalize_embeddings(given)
-    assert vector.dtype == np.float32
+def test_a_function_that_is_called_returns_arrays_as_they_are_and_lists_as_float32(result: Any, dtype: Any) -> None:
+    (vector,) = Returns(result)(["a"])
+    assert vector.dtype == dtype
     assert vector.tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("result", "says"),
     [
         ([], "non-empty list or numpy array"),
-        ([["a"]], "int or float"),
-        ([[True]], "int or float"),
+        ([["a"]], r"a list of lists, a numpy array, or a list of numpy arrays, got \[\['a'\]\]"),
+        ([[True]], "Expected embeddings to be a list of floats or ints"),
+        ([[1, "a"]], "could not convert string to float: 'a'"),
         ([[]], "no values at pos 0"),
-        ([[[1]]], "2-dimensional array at position 0"),
-        ([[1, [2]]], "at position 0"),
-        (np.zeros((1, 1, 1)), "1 or 2 dimensions, got 3"),
+        ([[[1]]], "Expected embeddings to be a list of floats or ints"),
+        (np.zeros((1, 1, 1)), "Expected embeddings to be a list of floats or ints"),
         ({"a": 1}, "Expected embeddings to be a list of floats or ints, .* got {'a': 1}"),
     ],
 )
-def test_what_is_no_vector_is_refused(given: Any, says: str) -> None:
+def test_what_is_no_vector_is_refused_in_chromas_words(result: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        normalize_embeddings(given)
+        Returns(result)(["a"])
+
+
+def test_there_is_one_function_that_normalizes_embeddings() -> None:
+    assert api_types.normalize_embeddings is operator.normalize_embeddings is embeddings.normalize_embeddings
+    assert api_types.normalize_embeddings(None) is None
 
 
 def test_a_function_that_returns_nothing_is_refused_by_chromas_class() -> None:
     with pytest.raises(AssertionError, match=r"got None: does its __call__ return\?"):
-        normalize_embeddings(None)
+        Returns(None)(["a"])
 
 
 def test_a_class_wraps_its_call_once_however_often_it_is_inherited() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from chroma_fixtures import LARGE, SMALL, expected, unpack
 
+import chroma_nb
 from chroma_nb.interchange.chroma_configuration import stored_configuration
 from chroma_nb.interchange.chroma_directory import fingerprint, read_directory
 from chroma_nb.interchange.chroma_sqlite import ChromaDirectoryError
@@ -197,3 +198,15 @@ def test_an_sqlite_file_of_something_else_is_not_taken_for_chromas(tmp_path):
     connection.close()
     with pytest.raises(ChromaDirectoryError, match="was not written by Chroma"), read_directory(tmp_path):
         pass
+
+
+def test_vectors_in_the_log_of_a_cosine_collection_come_as_they_were_given(tmp_path):
+    """Chroma answers them made unit length and back: up to 5e-7 apart (docs/compatibility.md)."""
+    chromadb = pytest.importorskip("chromadb")
+    given = np.random.default_rng(5).normal(size=(200, 24)).astype(np.float32)
+    with chromadb.PersistentClient(str(tmp_path)) as client:
+        made = client.create_collection("birds", configuration={"hnsw": {"space": "cosine"}}, embedding_function=None)
+        made.add(ids=[str(row) for row in range(200)], embeddings=given)
+    with chroma_nb.PersistentClient(tmp_path) as client:
+        found = client.get_collection("birds", embedding_function=None).get(include=["embeddings"])
+    assert np.array_equal(np.asarray(found["embeddings"], np.float32), given)

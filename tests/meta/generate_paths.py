@@ -88,8 +88,8 @@ _SEARCH_PARTS = "Aggregate GroupBy Limit MaxK MinK Select"
 
 #: Chroma's module of a provider -> module below embedding_functions -> its classes.
 _PROVIDERS = {
-    "amazon_bedrock_embedding_function": {"stand_ins": "AmazonBedrockEmbeddingFunction"},
-    "baseten_embedding_function": {"stand_ins": "BasetenEmbeddingFunction"},
+    "amazon_bedrock_embedding_function": {"amazon_bedrock": "AmazonBedrockEmbeddingFunction"},
+    "baseten_embedding_function": {"baseten": "BasetenEmbeddingFunction"},
     "bm25_embedding_function": {
         "fastembed": "Bm25EmbeddingFunction",
         "by_task": "QueryConfig:Bm25EmbeddingFunctionQueryConfig TaskType",
@@ -99,9 +99,8 @@ _PROVIDERS = {
         "DEFAULT_CHROMA_BM25_STOPWORDS DEFAULT_K DEFAULT_TOKEN_MAX_LENGTH NAME",
     },
     "chroma_cloud_qwen_embedding_function": {
-        "stand_ins": "ChromaCloudQwenEmbeddingFunction",
-        "stand_in_arguments": "ChromaCloudQwenEmbeddingInstructions ChromaCloudQwenEmbeddingModel "
-        "ChromaCloudQwenEmbeddingTarget",
+        "chroma_cloud_qwen": "CHROMA_CLOUD_QWEN_DEFAULT_INSTRUCTIONS ChromaCloudQwenEmbeddingFunction "
+        "ChromaCloudQwenEmbeddingInstructions ChromaCloudQwenEmbeddingModel ChromaCloudQwenEmbeddingTarget",
     },
     "chroma_cloud_splade_embedding_function": {
         "stand_ins": "ChromaCloudSpladeEmbeddingFunction",
@@ -110,35 +109,35 @@ _PROVIDERS = {
     "chroma_langchain_embedding_function": {
         "chroma_langchain": "ChromaLangchainEmbeddingFunction create_langchain_embedding"
     },
-    "cloudflare_workers_ai_embedding_function": {"stand_ins": "CloudflareWorkersAIEmbeddingFunction"},
+    "cloudflare_workers_ai_embedding_function": {"services": "CloudflareWorkersAIEmbeddingFunction"},
     "cohere_embedding_function": {"cohere": "CohereEmbeddingFunction"},
     "fastembed_sparse_embedding_function": {
         "fastembed": "FastembedSparseEmbeddingFunction",
         "by_task": "QueryConfig:FastembedSparseEmbeddingFunctionQueryConfig TaskType",
     },
     "google_embedding_function": {
-        "google_genai": "GoogleGeminiEmbeddingFunction GoogleGenaiEmbeddingFunction",
-        "stand_ins": "GoogleGenerativeAiEmbeddingFunction GooglePalmEmbeddingFunction GoogleVertexEmbeddingFunction",
+        "google_genai": "GoogleGeminiEmbeddingFunction GoogleGenaiEmbeddingFunction "
+        "GoogleGenerativeAiEmbeddingFunction GooglePalmEmbeddingFunction GoogleVertexEmbeddingFunction",
     },
     "huggingface_embedding_function": {"huggingface": "HuggingFaceEmbeddingFunction HuggingFaceEmbeddingServer"},
     "huggingface_sparse_embedding_function": {
         "huggingface_sparse": "HuggingFaceSparseEmbeddingFunction",
         "by_task": "QueryConfig:HuggingFaceSparseEmbeddingFunctionQueryConfig TaskType",
     },
-    "instructor_embedding_function": {"stand_ins": "InstructorEmbeddingFunction"},
+    "instructor_embedding_function": {"sentence_models": "InstructorEmbeddingFunction"},
     "jina_embedding_function": {"jina": "JinaEmbeddingFunction JinaQueryConfig"},
-    "mistral_embedding_function": {"stand_ins": "MistralEmbeddingFunction"},
-    "morph_embedding_function": {"stand_ins": "MorphEmbeddingFunction"},
-    "nomic_embedding_function": {"stand_ins": "NomicEmbeddingFunction NomicQueryConfig"},
+    "mistral_embedding_function": {"services": "MistralEmbeddingFunction"},
+    "morph_embedding_function": {"services": "MorphEmbeddingFunction"},
+    "nomic_embedding_function": {"services": "NomicEmbeddingFunction NomicQueryConfig"},
     "ollama_embedding_function": {"ollama": "OllamaEmbeddingFunction"},
     "onnx_mini_lm_l6_v2": {"onnx_minilm": "ONNXMiniLM_L6_V2"},
     "open_clip_embedding_function": {"open_clip": "OpenCLIPEmbeddingFunction"},
     "openai_embedding_function": {"openai": "OpenAIEmbeddingFunction"},
-    "perplexity_embedding_function": {"stand_ins": "PerplexityEmbeddingFunction"},
-    "roboflow_embedding_function": {"stand_ins": "RoboflowEmbeddingFunction"},
+    "perplexity_embedding_function": {"services": "PerplexityEmbeddingFunction"},
+    "roboflow_embedding_function": {"services": "RoboflowEmbeddingFunction"},
     "sentence_transformer_embedding_function": {"sentence_transformer": "SentenceTransformerEmbeddingFunction"},
-    "text2vec_embedding_function": {"stand_ins": "Text2VecEmbeddingFunction"},
-    "together_ai_embedding_function": {"stand_ins": "TogetherAIEmbeddingFunction"},
+    "text2vec_embedding_function": {"sentence_models": "Text2VecEmbeddingFunction"},
+    "together_ai_embedding_function": {"services": "TogetherAIEmbeddingFunction"},
     "voyageai_embedding_function": {"voyageai": "VoyageAIEmbeddingFunction"},
 }
 
@@ -201,7 +200,7 @@ PATHS: dict[str, dict[str, str]] = {
     },
     "api/async_fastapi.py": {
         **_OF_A_SERVER,
-        "client._async.server": "AsyncServer:AsyncFastAPI",
+        "client._async.server": "AsyncFastAPI",
         "operations.async_protocols": "AsyncServerAPI",
     },
     "api/base_http_client.py": {"client.not_offered": "BaseHTTPClient", "config": "Component Settings System"},
@@ -232,7 +231,7 @@ PATHS: dict[str, dict[str, str]] = {
     "api/fastapi.py": {
         **_OF_A_SERVER,
         "backends.http.auth": "ClientAuthProvider",
-        "client._sync.server": "Server:FastAPI",
+        "client._sync.server": "FastAPI",
         "operations.protocols": "ServerAPI",
     },
     "api/functions.py": {"types": "Function RECORD_COUNTER_FUNCTION STATISTICS_FUNCTION"},
@@ -276,12 +275,12 @@ PATHS: dict[str, dict[str, str]] = {
     },
     "api/rust.py": {
         **_OF_A_SERVER,
-        "client._sync.server": "Server:RustBindingsAPI",
+        "client._sync.server": "RustBindingsAPI",
         "operations.protocols": "ServerAPI",
     },
     "api/segment.py": {
         **_OF_A_SERVER,
-        "client._sync.server": "Server:SegmentAPI",
+        "client._sync.server": "SegmentAPI",
         "client.not_offered": "AttachedFunction CountPlan Filter GetPlan KNN KNNPlan Projection Scan",
         "errors": "InvalidDimensionException NotFoundError VersionMismatchError",
         "operations.protocols": "ServerAPI",
@@ -298,10 +297,10 @@ PATHS: dict[str, dict[str, str]] = {
     "api/types.py": {
         "backends.wire.encoding": _WIRE,
         "config": "is_thin_client",
-        "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction normalize_embeddings "
+        "embedding_functions.base": "D DataLoader EmbeddingFunction L SparseEmbeddingFunction "
         "validate_embedding_function validate_sparse_embedding_function",
         "embedding_functions.default": "DefaultEmbeddingFunction",
-        "embeddings": "validate_embeddings",
+        "embeddings": "normalize_embeddings validate_embeddings",
         "operations.filters": _FILTER_CHECKS,
         "plain": "maybe_cast_one_to_many",
         "query.conditions": "Key",
@@ -357,8 +356,7 @@ PATHS: dict[str, dict[str, str]] = {
     },
     "execution/expression/operator.py": {
         "client.not_offered": "Filter KNN Projection RequestVersionContext Scan Segment",
-        "embedding_functions.base": "normalize_embeddings",
-        "embeddings": "validate_embeddings",
+        "embeddings": "normalize_embeddings validate_embeddings",
         "plain": "maybe_cast_one_to_many",
         "query.conditions": f"{_CONDITIONS} Where",
         "query.ranking": _RANKS,

@@ -98,8 +98,7 @@ INCIDENTAL = {
     "serde",
     "telemetry",
 }
-INCIDENTAL |= {"AdminClientCreator", "AsyncClientCreator", "ClientCreator", "CloudClientArg"}
-INCIDENTAL |= {"IN_COLAB", "is_in_colab", "is_client", "base_types", "execution"}
+INCIDENTAL |= {"IN_COLAB", "is_in_colab"}
 
 
 def test_everything_that_import_chromadb_offers_is_offered() -> None:

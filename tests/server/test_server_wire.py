@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 from plain_http import post
 
+import chroma_nb
+from chroma_nb.server import openapi
+from chroma_nb.server.app import create_app
+
 D = "/api/v2/tenants/default_tenant/databases/default_database"
 
 
@@ -295,3 +299,13 @@ def test_the_openapi_document_describes_every_path(http: httpx.Client) -> None:
         for method in methods:
             assert http.request(method, concrete, json={}).status_code != 405, (method, path)
     assert http.get("/docs").headers["location"] == "/openapi.json"
+
+
+def test_every_route_that_answers_is_described() -> None:
+    client = chroma_nb.EphemeralClient()
+    router = create_app(client._system)._router
+    answered = {(method, route.path) for route in router.routes for method in route.methods - {"HEAD"}}  # type: ignore[attr-defined]
+    described = {(method.upper(), path) for path, methods in openapi.document()["paths"].items() for method in methods}
+    about = {("GET", "/docs"), ("GET", "/openapi.json")}
+    assert {one for one in answered if not one[1].startswith("/api/v1/")} - about == described
+    client.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from chroma_nb.backends.base import AsyncBackend
 from chroma_nb.backends.opening import open_async_backend
-from chroma_nb.client._async.server import AsyncServer
+from chroma_nb.client._async.server import AsyncServer, server_over
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_TENANT, Settings
 from chroma_nb.operations.async_protocols import AsyncAdminAPI
@@ -18,11 +20,11 @@ class AsyncAdminClient(SharedSystemClient, AsyncAdminAPI):
     _server: AsyncServer
 
     async def __ainit__(self, settings: Settings | None = None) -> None:
-        self._backend = await open_async_backend(settings or Settings())
+        self._backend = open_async_backend(settings or Settings())
         self._connect()
 
     def _connect(self) -> None:
-        self._server = AsyncServer(self._backend)
+        self._server = server_over(self._backend)
 
     # async only
     @classmethod
@@ -34,10 +36,14 @@ class AsyncAdminClient(SharedSystemClient, AsyncAdminAPI):
 
     # end async only
     @classmethod
-    def from_system(cls, system: object) -> AsyncAdminClient:
-        """An admin client of the place that another client has open (its ``_system``)."""
+    def from_system(cls, system: Any) -> AsyncAdminClient:
+        """An admin client of the place of ``system``: another client's ``_system``, or a ``System`` of ``config``."""
+        return cls._over(open_async_backend(system.settings))
+
+    @classmethod
+    def _over(cls, backend: AsyncBackend) -> AsyncAdminClient:
         client = cls.__new__(cls)
-        client._backend = system
+        client._backend = backend
         client._connect()
         return client
 
@@ -56,7 +62,7 @@ class AsyncAdminClient(SharedSystemClient, AsyncAdminAPI):
     async def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
     ) -> Sequence[Database]:
-        """The databases of ``tenant``, in the order they were created."""
+        """The databases of ``tenant``, ordered by name."""
         return await self._server.list_databases(limit, offset, tenant)
 
     async def create_tenant(self, name: str) -> None:

@@ -11,7 +11,7 @@ from chroma_nb.backends.opening import open_async_backend
 from chroma_nb.client import reference_order
 from chroma_nb.client._async.admin import AsyncAdminClient
 from chroma_nb.client._async.collection import AsyncCollection
-from chroma_nb.client._async.server import AsyncServer
+from chroma_nb.client._async.server import AsyncServer, server_over
 from chroma_nb.client.identity import place
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
@@ -48,7 +48,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         settings: Settings | None = None,
     ) -> None:
         settings = settings or Settings()
-        self._backend = await open_async_backend(settings)
+        self._backend = open_async_backend(settings)
         try:
             self._connect()
             inferred = bool(settings.chroma_overwrite_singleton_tenant_database_access_from_auth)
@@ -60,8 +60,8 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
             raise
 
     def _connect(self) -> None:
-        self._server = AsyncServer(self._backend)
-        self._admin_client = AsyncAdminClient.from_system(self._backend)
+        self._server = server_over(self._backend)
+        self._admin_client = AsyncAdminClient._over(self._backend)
 
     # async only
     @classmethod

@@ -178,8 +178,8 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         """The records, checked as the arguments of ``call`` before anything is embedded."""
         return prepare.checked(call, records)
 
-    async def _embed(self, input: list[object], call: str = "add") -> Matrix:
-        """A vector for each document, by the embedding function that ``add`` would take; Chroma's name for it."""
+    async def _vectors(self, input: list[object], call: str = "add") -> Matrix:
+        """A vector for each document, by the embedding function that ``add`` would take."""
         context = self._context
         found = await blocking.run(prepare.vectors, context, input, call)
         if not self._edits_at_once:  # else it is noted by the call that writes

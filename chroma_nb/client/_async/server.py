@@ -283,6 +283,29 @@ class AsyncServer(AsyncServerAPI):
         return True
 
 
+class AsyncFastAPI(AsyncServer):
+    """That of a client of a server."""
+
+
+class AsyncRustBindingsAPI(AsyncServer):
+    """That of a client of the engine in this process."""
+
+
+class AsyncSegmentAPI(AsyncServer):
+    """That of a client whose settings name Chroma's older engine: the same one here."""
+
+
+#: The last part of ``chroma_api_impl`` -> the class that programs ask about with ``isinstance``.
+_KINDS: dict[str, type[AsyncServer]] = {
+    kind.__name__: kind for kind in (AsyncFastAPI, AsyncRustBindingsAPI, AsyncSegmentAPI)
+}
+
+
+def server_over(backend: AsyncBackend) -> AsyncServer:
+    """The root object of a client of ``backend``, of the class that its settings name."""
+    return _KINDS.get(str(backend.settings.chroma_api_impl).rpartition(".")[2], AsyncServer)(backend)
+
+
 def _names(include: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(plain, include))
 

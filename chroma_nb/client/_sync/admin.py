@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from chroma_nb.backends.base import Backend
 from chroma_nb.backends.opening import open_backend
-from chroma_nb.client._sync.server import Server
+from chroma_nb.client._sync.server import Server, server_over
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_TENANT, Settings
 from chroma_nb.operations.protocols import AdminAPI
@@ -25,13 +27,17 @@ class AdminClient(SharedSystemClient, AdminAPI):
         self._connect()
 
     def _connect(self) -> None:
-        self._server = Server(self._backend)
+        self._server = server_over(self._backend)
 
     @classmethod
-    def from_system(cls, system: object) -> AdminClient:
-        """An admin client of the place that another client has open (its ``_system``)."""
+    def from_system(cls, system: Any) -> AdminClient:
+        """An admin client of the place of ``system``: another client's ``_system``, or a ``System`` of ``config``."""
+        return cls._over(open_backend(system.settings))
+
+    @classmethod
+    def _over(cls, backend: Backend) -> AdminClient:
         client = cls.__new__(cls)
-        client._backend = system
+        client._backend = backend
         client._connect()
         return client
 
@@ -50,7 +56,7 @@ class AdminClient(SharedSystemClient, AdminAPI):
     def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
     ) -> Sequence[Database]:
-        """The databases of ``tenant``, in the order they were created."""
+        """The databases of ``tenant``, ordered by name."""
         return self._server.list_databases(limit, offset, tenant)
 
     def create_tenant(self, name: str) -> None:

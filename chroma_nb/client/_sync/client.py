@@ -14,7 +14,7 @@ from chroma_nb.backends.opening import open_backend
 from chroma_nb.client import reference_order
 from chroma_nb.client._sync.admin import AdminClient
 from chroma_nb.client._sync.collection import Collection
-from chroma_nb.client._sync.server import Server
+from chroma_nb.client._sync.server import Server, server_over
 from chroma_nb.client.identity import place
 from chroma_nb.client.shared_system_client import SharedSystemClient
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
@@ -63,8 +63,8 @@ class Client(SharedSystemClient, ClientAPI):
             raise
 
     def _connect(self) -> None:
-        self._server = Server(self._backend)
-        self._admin_client = AdminClient.from_system(self._backend)
+        self._server = server_over(self._backend)
+        self._admin_client = AdminClient._over(self._backend)
 
     @classmethod
     def from_system(

@@ -285,6 +285,29 @@ class Server(ServerAPI):
         return True
 
 
+class FastAPI(Server):
+    """That of a client of a server."""
+
+
+class RustBindingsAPI(Server):
+    """That of a client of the engine in this process."""
+
+
+class SegmentAPI(Server):
+    """That of a client whose settings name Chroma's older engine: the same one here."""
+
+
+#: The last part of ``chroma_api_impl`` -> the class that programs ask about with ``isinstance``.
+_KINDS: dict[str, type[Server]] = {
+    kind.__name__: kind for kind in (FastAPI, RustBindingsAPI, SegmentAPI)
+}
+
+
+def server_over(backend: Backend) -> Server:
+    """The root object of a client of ``backend``, of the class that its settings name."""
+    return _KINDS.get(str(backend.settings.chroma_api_impl).rpartition(".")[2], Server)(backend)
+
+
 def _names(include: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(plain, include))
 

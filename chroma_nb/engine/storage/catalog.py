@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -14,6 +15,7 @@ from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.errors import InternalError, InvalidArgumentError, _AlreadyExistsError, _DamagedError, _MissingError
 from chroma_nb.plain import shown
 from chroma_nb.schema import IndexParameters, SparseKeys, Unindexed
+from chroma_nb.schema.discovered import MOST, Discovered, with_discovered
 from chroma_nb.types import CollectionMetadata, CollectionModel, Database, Json, Tenant
 
 _COLUMNS: Final = (
@@ -26,6 +28,8 @@ _BY_NAME: Final = "SELECT " + _COLUMNS + "WHERE c.name = ? AND d.name = ? AND d.
 _OF_DATABASE: Final = "SELECT " + _COLUMNS + "WHERE d.name = ? AND d.tenant = ? ORDER BY c.number LIMIT ? OFFSET ?"
 _ALL: Final = "SELECT " + _COLUMNS + "ORDER BY c.number"
 _WITH_STAGED: Final = "SELECT " + _COLUMNS + "WHERE c.staged IS NOT NULL"
+#: The setting of ours that holds the keys of metadata: key -> names of types, as in a schema.
+_DISCOVERED: Final = "keys"
 
 
 class CollectionRow(NamedTuple):
@@ -97,6 +101,11 @@ class CollectionRow(NamedTuple):
         return _parsed(self.settings_json) or {}
 
     @property
+    def discovered(self) -> frozenset[Discovered]:
+        """The keys of metadata that records brought, and the types of their values."""
+        return _discovered(self.settings_json)
+
+    @property
     def parameters(self) -> IndexParameters:
         """Space and index parameters."""
         return _parameters(self.configuration_json, self.settings_json)
@@ -108,7 +117,7 @@ class CollectionRow(NamedTuple):
             id=_uuid(self.id),
             name=self.name,
             configuration_json=self.configuration,
-            serialized_schema=self.schema,
+            serialized_schema=with_discovered(self.schema, self.settings.get(_DISCOVERED) or {}),
             metadata=self.metadata,
             dimension=self.dimension,
             tenant=self.tenant,
@@ -127,6 +136,15 @@ def _parsed(json: bytes | None) -> Json | None:
     if not isinstance(parsed, dict):
         raise _damaged(f"expected a JSON object, got {type(parsed).__name__}")
     return parsed
+
+
+@lru_cache(maxsize=256)
+def _discovered(settings: bytes) -> frozenset[Discovered]:
+    known = (_parsed(settings) or {}).get(_DISCOVERED) or {}
+    try:
+        return frozenset((key, name) for key, names in known.items() for name in names)
+    except (AttributeError, TypeError) as error:
+        raise _damaged(error) from None
 
 
 @lru_cache(maxsize=16)
@@ -226,9 +244,9 @@ def delete_database(connection: sqlite3.Connection, name: str, tenant: str) -> l
 def list_databases(
     connection: sqlite3.Connection, tenant: str, limit: int | None = None, offset: int | None = None
 ) -> list[Database]:
-    """The databases of a tenant in order of creation; none for an unknown tenant."""
+    """The databases of a tenant by name, as Chroma orders them; none for an unknown tenant."""
     rows = connection.execute(
-        "SELECT id, name FROM databases WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?",
+        "SELECT id, name FROM databases WHERE tenant = ? ORDER BY name LIMIT ? OFFSET ?",
         (tenant, -1 if limit is None else limit, offset or 0),
     ).fetchall()
     return [Database(id=UUID(ident), name=name, tenant=tenant) for ident, name in rows]
@@ -424,6 +442,15 @@ def set_staged(connection: sqlite3.Connection, row: CollectionRow, staged: Json,
         "UPDATE collections SET staged = ?, dimension = ? WHERE number = ?",
         (orjson.dumps(staged) if staged else None, dimension, row.number),
     )
+
+
+def discover(connection: sqlite3.Connection, row: CollectionRow, found: Iterable[Discovered]) -> None:
+    """Note keys of metadata, and the types of their values, that the collection did not have yet."""
+    now = collection_by_id(connection, row.id)
+    known: dict[str, list[str]] = {}
+    for key, name in list(dict.fromkeys([*sorted(now.discovered), *sorted(found)]))[:MOST]:
+        known.setdefault(key, []).append(name)
+    set_settings(connection, now, {**now.settings, _DISCOVERED: known})
 
 
 def set_settings(connection: sqlite3.Connection, row: CollectionRow, settings: Json) -> None:

@@ -32,6 +32,7 @@ from chroma_nb.engine.transactions import staging
 from chroma_nb.engine.transactions.staging import Staging
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.records import NO_RECORDS, Edited, Edits, Records
+from chroma_nb.schema.discovered import MOST, discovered
 from chroma_nb.types import Fields, Json, Matrix
 
 _NO_NORMS: Float64 = np.empty(0)
@@ -342,6 +343,7 @@ class Writing(Snapshot):
         metadatas: Metadatas = nothing
         if given.metadatas is not None or given.uris is not None:
             metadatas = _first_metadatas(given.column("metadatas"), given.uris, keep=staged)
+        self._discover(metadatas)
         records.insert(
             self.connection,
             self.row.number,
@@ -393,9 +395,16 @@ class Writing(Snapshot):
         for place, old, (_, uri, _) in zip(order.tolist(), olds, stored, strict=True):
             new = _merged(old or {}, metadatas[place] or {})
             merged.append(new or ({} if uri is not None else None))
+        self._discover([metadatas[place] for place in order.tolist()])
         encoded = records.encode_metadatas(merged)
         records.update_metadatas(self.connection, self.row.number, zip(encoded, at.tolist(), strict=True))
         return rows[order], merged
+
+    def _discover(self, metadatas: Metadatas) -> None:
+        """Note the keys that are new to the collection: its schema shows them from then on."""
+        new = discovered(metadatas) - self.row.discovered
+        if new and len(self.row.discovered) < MOST:
+            catalog.discover(self.connection, self.row, new)
 
 
 def _first_metadatas(

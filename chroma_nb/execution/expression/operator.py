@@ -4,8 +4,7 @@ Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined
 """
 
 from chroma_nb.client.not_offered import KNN, Filter, Projection, RequestVersionContext, Scan, Segment
-from chroma_nb.embedding_functions.base import normalize_embeddings
-from chroma_nb.embeddings import validate_embeddings
+from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
 from chroma_nb.plain import maybe_cast_one_to_many
 from chroma_nb.query.conditions import (
     And,

@@ -22,7 +22,7 @@ class AsyncEditable(AsyncCollection, Protocol):
     def _checked(self, call: str, records: Records) -> Records:
         """The records, checked as the arguments of ``call``."""
 
-    async def _embed(self, input: list[object], call: str = "add") -> Matrix:
+    async def _vectors(self, input: list[object], call: str = "add") -> Matrix:
         """A vector for each document."""
 
     async def _with_sparse_vectors(self, records: Records) -> Records:

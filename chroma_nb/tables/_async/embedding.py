@@ -49,6 +49,6 @@ async def with_vectors(collection: AsyncCollection, verb: Verb, records: Records
 
 async def _embedded(collection: AsyncCollection, verb: Verb, values: list[object]) -> object:
     if embeds_for_calls(collection):
-        return await cast("AsyncEditable", collection)._embed(input=values, call=verb)
+        return await cast("AsyncEditable", collection)._vectors(input=values, call=verb)
     theirs = cast("_OfChromadb", collection)
     return await blocking.run(theirs._embed, input=values)

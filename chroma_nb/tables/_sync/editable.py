@@ -25,7 +25,7 @@ class Editable(Collection, Protocol):
     def _checked(self, call: str, records: Records) -> Records:
         """The records, checked as the arguments of ``call``."""
 
-    def _embed(self, input: list[object], call: str = "add") -> Matrix:
+    def _vectors(self, input: list[object], call: str = "add") -> Matrix:
         """A vector for each document."""
 
     def _with_sparse_vectors(self, records: Records) -> Records:

@@ -51,6 +51,6 @@ def with_vectors(collection: Collection, verb: Verb, records: Records, shown: Ca
 
 def _embedded(collection: Collection, verb: Verb, values: list[object]) -> object:
     if embeds_for_calls(collection):
-        return cast("Editable", collection)._embed(input=values, call=verb)
+        return cast("Editable", collection)._vectors(input=values, call=verb)
     theirs = cast("_OfChromadb", collection)
     return theirs._embed(input=values)

@@ -3,7 +3,7 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_ins import BasetenEmbeddingFunction
+from chroma_nb.embedding_functions.baseten import BasetenEmbeddingFunction
 
 __all__ = [
     "BasetenEmbeddingFunction",

@@ -3,14 +3,16 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_in_arguments import (
+from chroma_nb.embedding_functions.chroma_cloud_qwen import (
+    CHROMA_CLOUD_QWEN_DEFAULT_INSTRUCTIONS,
+    ChromaCloudQwenEmbeddingFunction,
     ChromaCloudQwenEmbeddingInstructions,
     ChromaCloudQwenEmbeddingModel,
     ChromaCloudQwenEmbeddingTarget,
 )
-from chroma_nb.embedding_functions.stand_ins import ChromaCloudQwenEmbeddingFunction
 
 __all__ = [
+    "CHROMA_CLOUD_QWEN_DEFAULT_INSTRUCTIONS",
     "ChromaCloudQwenEmbeddingFunction",
     "ChromaCloudQwenEmbeddingInstructions",
     "ChromaCloudQwenEmbeddingModel",

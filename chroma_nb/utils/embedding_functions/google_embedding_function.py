@@ -3,8 +3,9 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.google_genai import GoogleGeminiEmbeddingFunction, GoogleGenaiEmbeddingFunction
-from chroma_nb.embedding_functions.stand_ins import (
+from chroma_nb.embedding_functions.google_genai import (
+    GoogleGeminiEmbeddingFunction,
+    GoogleGenaiEmbeddingFunction,
     GoogleGenerativeAiEmbeddingFunction,
     GooglePalmEmbeddingFunction,
     GoogleVertexEmbeddingFunction,

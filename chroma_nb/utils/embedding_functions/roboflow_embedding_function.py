@@ -3,7 +3,7 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_ins import RoboflowEmbeddingFunction
+from chroma_nb.embedding_functions.services import RoboflowEmbeddingFunction
 
 __all__ = [
     "RoboflowEmbeddingFunction",

@@ -3,7 +3,7 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_ins import Text2VecEmbeddingFunction
+from chroma_nb.embedding_functions.sentence_models import Text2VecEmbeddingFunction
 
 __all__ = [
     "Text2VecEmbeddingFunction",

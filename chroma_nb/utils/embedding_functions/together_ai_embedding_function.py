@@ -3,7 +3,7 @@
 Generated from the table in ``tests/meta/generate_paths.py``; nothing is defined here.
 """
 
-from chroma_nb.embedding_functions.stand_ins import TogetherAIEmbeddingFunction
+from chroma_nb.embedding_functions.services import TogetherAIEmbeddingFunction
 
 __all__ = [
     "TogetherAIEmbeddingFunction",
