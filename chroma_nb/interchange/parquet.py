@@ -14,7 +14,6 @@ from chroma_nb.interchange import arrow
 from chroma_nb.records import Records
 from chroma_nb.types import Fields
 
-
 #: How a file is opened to be read in batches: without these pyarrow holds all of it, or all of a row group.
 STREAMED: Final = {"pre_buffer": False, "buffer_size": 1 << 20}
 

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 from uuid import UUID, uuid4
 
@@ -130,7 +130,11 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route_path"] = self._path
         body = await self._server.body(scope, receive) if self._takes_body else None
-        await self._server.run(self._work, scope, body, send)
+        await self._server.run(self._work, scope, body, receive, send)
+
+
+#: In the state of a request whose client has closed its half of the connection.
+SENDS_NO_MORE: Final = "chroma_nb.sends_no_more"
 
 
 # --- The app ------------------------------------------------------------------------------------------------------
@@ -241,9 +245,17 @@ class Server:
             milliseconds = (time.perf_counter() - start) * 1000
             log.info("%s %s %s %.1fms %s", scope["method"], route, status, milliseconds, trace)
 
-    async def run(self, work: Work, scope: Scope, body: bytes | None, send: Send) -> None:
-        """Do ``work`` in a thread and send what it returns."""
-        await self.send(await asyncio.get_running_loop().run_in_executor(self._threads, work, scope, body), send)
+    async def run(self, work: Work, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
+        """Do ``work`` in a thread and send what it returns. It is not begun for a client that has left by then."""
+        begun = self._threads.submit(work, scope, body)
+        answer, leaving = asyncio.wrap_future(begun), asyncio.ensure_future(_left(scope, receive))
+        try:
+            await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done() and begun.cancel():
+                raise _StatusError(503, "the client sends no more, as one that has left, and the server was busy")
+        finally:
+            leaving.cancel()
+        await self.send(await answer, send)
 
     async def send(self, answer: Answer, send: Send) -> None:
         """Send an answer in pieces. (A client that stops taking them is left by ``serving.py``.)"""
@@ -289,6 +301,12 @@ class Server:
         return _StatusError(
             413, f"Expected a body of at most {self._limits.body_bytes} bytes; send the records in several calls"
         )
+
+
+async def _left(scope: Scope, receive: Receive) -> None:
+    """Return when the client has closed the connection, or its half of it: which of the two cannot be told."""
+    while (await receive())["type"] != "http.disconnect" and SENDS_NO_MORE not in scope.get("state", ()):
+        pass
 
 
 def _openapi(scope: Scope, body: bytes | None) -> Answer:

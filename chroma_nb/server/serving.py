@@ -14,7 +14,7 @@ from typing import Any
 from chroma_nb._optional import require
 from chroma_nb.backends.base import Backend
 from chroma_nb.config import Settings
-from chroma_nb.server.app import Server, create_app
+from chroma_nb.server.app import SENDS_NO_MORE, Server, create_app
 from chroma_nb.server.auth import check_binding
 from chroma_nb.server.limits import Limits
 
@@ -95,7 +95,7 @@ class ServerHandle:
     ) -> None:
         self.port: int = listening.getsockname()[1]
         self.url = _url(host, listening)
-        self._process, self._release = os.getpid(), release
+        self._app, self._process, self._release = app, os.getpid(), release
         self._patience = limits.stop_seconds + _FORCED_SECONDS
         running = threading.Event()
         self._server = _uvicorn_server(app, limits, running.set, lambda: None)
@@ -243,7 +243,11 @@ def _patient_protocol(app: Server, limits: Limits) -> type[Any]:
         def eof_received(self) -> bool:
             """The client sends no more; whether the connection stays open for an answer."""
             # Who sends no more may still wait for the answer to a request that is complete.
-            return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+            if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+                return False
+            self.scope["state"][SENDS_NO_MORE] = True
+            self.cycle.message_event.set()
+            return True
 
         def pause_writing(self) -> None:
             """The client takes no more for now: it is waited for, for a time."""

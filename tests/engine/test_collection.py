@@ -60,8 +60,8 @@ def test_what_a_write_costs_does_not_grow_with_the_writes_since_the_last_filter(
         one = {"positions": ints(slot), "ids": [str(slot)], "slots": ints(slot), "norms": np.ones(1)}
         memory.apply(Delta(seq=2 + number, next_slot=slot + 1, metadatas=[{"n": number}], **one))
     assert len(counted) <= 3 * 200
-    assert memory.columns(["n"], lambda: []).names() == ["n"]
-    assert len(memory.columns(["n"], lambda: [])) == 203
+    assert memory.columns(["n"], list).names() == ["n"]
+    assert len(memory.columns(["n"], list)) == 203
 
 
 @pytest.mark.parametrize("piece", [1, 2, 5])

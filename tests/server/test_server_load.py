@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import psutil
 import pytest
 
 import chroma_nb
+from chroma_nb.server.limits import Limits
 
 DIMENSION = 16
 
@@ -146,3 +148,50 @@ def test_a_server_that_is_killed_loses_no_acknowledged_write(tmp_path: Path, rou
     assert sum(worker.calls for worker in workers) >= goal
     with server_process(tmp_path / "db") as (_, url):
         check(url, workers)
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    class Slow:
+        """Answers a count when it is told to; the first one shows that it has begun."""
+
+        begun, go = threading.Semaphore(0), threading.Event()
+        asked: ClassVar[list[str]] = []
+
+        def handle(self, request: Any) -> int:
+            self.asked.append(str(request.collection_id)[-1])
+            self.begun.release()
+            self.go.wait(30)
+            return 0
+
+    slow = Slow()
+    place = "/api/v2/tenants/default_tenant/databases/default_database/collections/00000000-0000-0000-0000-00000000000"
+    with chroma_nb.serve(slow, port=0, limits=Limits(threads=1)) as server:
+
+        def ask(number: int) -> socket.socket:
+            connection = socket.create_connection(("127.0.0.1", server.port))
+            connection.sendall(f"GET {place}{number}/count HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            return connection
+
+        first = ask(1)
+        assert slow.begun.acquire(timeout=30)
+        left = [ask(number) for number in range(2, 6)]
+        queue = server._app._threads._work_queue
+        wait_until(lambda: queue.qsize() == 4)
+        for connection in left:
+            connection.close()
+        wait_until(lambda: len(server._server.server_state.tasks) == 1)
+        last = ask(6)
+        wait_until(lambda: queue.qsize() == 5)
+        slow.go.set()
+        for connection in (first, last):
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            connection.close()
+    assert slow.asked == ["1", "6"]
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
