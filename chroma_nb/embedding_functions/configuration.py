@@ -145,6 +145,16 @@ def check_hosts(url: str | None, allowed: Iterable[str], owner: str) -> None:
     )
 
 
+def check_local(url: str, owner: str) -> None:
+    """Raise ValueError when a stored ``url`` would carry texts to another machine, of which only the file tells."""
+    parts = urlsplit(url)
+    if not _is_this_machine((parts.hostname or "").lower()):
+        raise ValueError(
+            f"the stored configuration would send your texts to {parts.scheme}://{parts.hostname}, which is not this "
+            f"machine. If you trust it, pass embedding_function={owner}(url=...) yourself when you get the collection"
+        )
+
+
 def _is_this_machine(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -17,6 +17,7 @@ from chroma_nb._optional import require
 from chroma_nb.embedding_functions.batches import distinct, in_batches
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import ChromaAuthError, ChromaError, QuotaError, RateLimitError
+from chroma_nb.header_values import header_value
 from chroma_nb.types import Json, Matrix
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Api:
         headers = dict(self.headers)
         if (secret := self.key.value()) is not None:
             name, prefix = self.key_header
-            headers[name] = prefix + secret
+            headers[name] = prefix + header_value(name, secret)
         with httpx.Client(headers=headers, timeout=self.timeout) as client:
             yield lambda body: self._json(self._post(client, body, httpx.TransportError))
 
@@ -141,7 +142,7 @@ class Api:
         raise error(f"{self.provider} answered {response.status_code}: {words or 'no reason given'}{hint}")
 
     def _without_key(self, words: str) -> str:
-        secret = self.key.value()
+        secret = (self.key.value() or "").strip()
         return words.replace(secret, "***") if secret else words
 
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from chroma_nb.errors import AuthorizationError, ChromaAuthError, ShownAs
+from chroma_nb.header_values import header_value
 
 #: Paths that say nothing about data, open to whoever reaches the server: probes need no token.
 OPEN_PATHS = frozenset({"", "/heartbeat", "/healthcheck", "/version"})
@@ -36,9 +37,9 @@ def is_loopback(host: str) -> bool:
 
 def check_binding(host: str, token: str | None) -> None:
     """Refuse to listen where others reach us without a token."""
-    if token is not None and len(token) < 16:
+    if token is not None and len(header_value("Authorization", token)) < 16:
         raise ValueError(
-            f"Expected a token of at least 16 characters, got {len(token)}; "
+            f"Expected a token of at least 16 characters, got {len(token.strip())}; "
             'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
     if not is_loopback(host) and token is None:
@@ -52,7 +53,7 @@ class Gate:
     """Lets a request in or raises; holds a digest, never the token."""
 
     def __init__(self, token: str | None, bound_to: str, allowed_hosts: Collection[str] = ()) -> None:
-        self._digest = None if token is None else _digest(token)
+        self._digest = None if token is None else _digest(token.strip())  # clients cannot send what is around it
         names = {name.lower().strip("[]") for name in allowed_hosts}
         # Where a token is demanded on a public address, the machine may be called anything.
         self._hosts = _LOOPBACK_NAMES | {bound_to} | names if is_loopback(bound_to) or names else None

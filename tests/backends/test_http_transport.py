@@ -371,3 +371,34 @@ def test_the_async_backend_asks_the_same(real_chroma: int, place: Any) -> None:
         return answer
 
     assert asyncio.run(conversation()) == ("1.0.0", 1)
+
+
+#: A token as it is read from a file, and such as no header can carry; how each comes in.
+UNFIT = [f"{SENTINEL}\n", f"\t{SENTINEL} \r\n", f"{SENTINEL}\n{SENTINEL}", f"{SENTINEL}é", f"{SENTINEL}\0"]
+GIVEN = {
+    "X-Chroma-Token": lambda token: {"headers": {"X-Chroma-Token": token}},
+    "Bearer": lambda token: {"headers": {"Authorization": f"Bearer {token}"}},
+    "another header": lambda token: {"headers": {"X-Tenant-Key": token}},
+    "Settings": lambda token: {
+        "settings": Settings(
+            chroma_client_auth_provider="chromadb.auth.token_authn.TokenAuthClientProvider",
+            chroma_client_auth_credentials=token,
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("token", UNFIT, ids=ascii)
+def test_a_token_is_sent_without_space_around_it_or_refused_and_shows_nowhere(token, given, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    with chroma_nb.EphemeralClient() as store, chroma_nb.serve(store, port=0, token=f"{SENTINEL}\n") as server:
+        try:
+            with chroma_nb.HttpClient(port=server.port, **given(token)) as client:
+                client.list_collections()
+            refused = None
+        except (ValueError, errors.ChromaError) as error:
+            refused = "".join(traceback.format_exception(error))
+    assert SENTINEL not in caplog.text + str(refused)
+    if given not in (GIVEN["Settings"], GIVEN["another header"]):  # which Chroma refuses, and which the server ignores
+        assert (refused is None) == (token.strip() == SENTINEL)

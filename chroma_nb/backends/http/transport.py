@@ -32,6 +32,7 @@ from chroma_nb.config import Settings, secret_names
 from chroma_nb.embedding_functions.progress import Progress as Bar
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import ChromaError, ShownAs, _ClosedError
+from chroma_nb.header_values import header_value
 from chroma_nb.operations.requests import R, Request
 from chroma_nb.types import Json
 
@@ -68,7 +69,7 @@ def endpoint(settings: Settings) -> Endpoint:
     verify = settings.chroma_server_ssl_verify
     return Endpoint(
         url=url,
-        headers=SecretHeaders(headers),
+        headers=SecretHeaders({name: header_value(name, str(value)) for name, value in headers.items()}),
         verify=True if verify is None else verify,
         keepalive=settings.chroma_http_keepalive_secs,
         max_connections=settings.chroma_http_max_connections,
