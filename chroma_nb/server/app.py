@@ -7,6 +7,7 @@ The waist turned outward: the routes are those of ``backends/endpoints.py``, eve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import traceback
@@ -69,7 +70,22 @@ Work = Callable[["Scope", bytes | None], Answer]
 def _error(error: Exception) -> Answer:
     status, name, message = error_answer(error)
     headers = ((b"www-authenticate", b"Bearer"),) if status == 401 else ()
+    if getattr(error, "closes", False):
+        headers = (*headers, (b"connection", b"close"))
     return Answer(status, dumps({"error": name, "message": message}), headers=headers)
+
+
+#: What a browser is told that asks for a page of an allowed origin what it may send.
+_MAY_ASK: Final = (
+    (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
+    (b"access-control-allow-headers", b"authorization, content-type, x-chroma-token"),
+    (b"access-control-max-age", b"600"),
+)
+
+
+def _for_page(origin: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Headers by which a browser lets a page of this origin read the answer."""
+    return ((b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin"))
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -79,9 +95,9 @@ def _headers(scope: Scope) -> dict[str, str]:
 class _StatusError(errors.ChromaError, metaclass=errors.ShownAs, shown=errors.ChromaError):
     """An error that only HTTP knows."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, closes: bool = False) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.closes = status, closes
 
 
 def _path_values(route: Route, parameters: Mapping[str, str]) -> Values:
@@ -139,6 +155,10 @@ SENDS_NO_MORE: Final = "chroma_nb.sends_no_more"
 
 # --- The app ------------------------------------------------------------------------------------------------------
 _PIECE = 1024 * 1024
+#: Seconds after which a call that waits for memory looks again.
+_LOOKING_SECONDS: Final = 0.25
+#: Seconds for which a call waits for a thread when its client may have left.
+_BUSY_SECONDS: Final = 1.0
 #: Routes are tried one after the other; these calls are most of a server's day.
 _OFTEN: tuple[type[ops.AnyRequest], ...] = (ops.Query, ops.Get, ops.Add, ops.Upsert, ops.Count)
 
@@ -150,6 +170,11 @@ class Server:
         self._gate, self._limits = gate, limits
         self._threads = ThreadPoolExecutor(limits.threads, "chroma_nb server")
         self._context = Context(backend, limits, allow_reset)
+        self._turns = asyncio.Semaphore(limits.threads)
+        #: Bytes of answers that were not taken yet; whenever some are, ``_taken`` is set.
+        self._unsent, self._taken = 0, asyncio.Event()
+        #: Connections whose client takes nothing, and since when; the longest ago first.
+        self.stalled: dict[asyncio.Transport, float] = {}
         self.stopping = False
         self._router: ASGIApp = self._routes()
 
@@ -219,20 +244,27 @@ class Server:
             return
         start, trace = time.perf_counter(), uuid4().hex
         status = 0
+        headers = _headers(scope)
+        for_page = _for_page(headers["origin"]) if self._gate.allows(headers.get("origin")) else ()
 
         async def traced(message: Message) -> None:
             """Send a message on, and note the status for the log."""
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), (b"chroma-trace-id", trace.encode())]
+                message["headers"] = [*message.get("headers", []), (b"chroma-trace-id", trace.encode()), *for_page]
             await send(message)
 
         # Quoted slashes in a name are not separators: routes are matched before unquoting.
         scope = dict(scope, path=scope["raw_path"].decode("latin-1"))
         try:
             path = scope["path"]
-            headers = scope["chroma_nb.headers"] = _headers(scope)
+            scope["chroma_nb.headers"] = headers
+            if "content-length" in headers and "transfer-encoding" in headers:  # one of them lies about where it ends
+                raise _StatusError(400, "Expected Content-Length or Transfer-Encoding, got both", closes=True)
+            if for_page and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+                self._gate.check_place(headers)  # a browser asks without the token whether it may ask
+                return await self.send(Answer(204, b"", headers=_MAY_ASK), traced)
             self._gate.check(path.removeprefix(API_PATH) if path.startswith(API_PATH) else path, headers)
             await self._router(scope, receive, traced)
         except Exception as error:  # noqa: BLE001  # every failure becomes an answer
@@ -246,25 +278,69 @@ class Server:
             log.info("%s %s %s %.1fms %s", scope["method"], route, status, milliseconds, trace)
 
     async def run(self, work: Work, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
-        """Do ``work`` in a thread and send what it returns. It is not begun for a client that has left by then."""
-        begun = self._threads.submit(work, scope, body)
-        answer, leaving = asyncio.wrap_future(begun), asyncio.ensure_future(_left(scope, receive))
+        """Do ``work`` in a thread, when it is its turn, and send what it returns."""
+        if self._turns.locked() or self._is_full():
+            await self._wait_for_turn(scope, receive)
+        else:
+            await self._turns.acquire()
         try:
-            await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done() and begun.cancel():
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, work, scope, body)
+        finally:
+            self._turns.release()
+        await self.send(answer, send)
+
+    async def _wait_for_turn(self, scope: Scope, receive: Receive) -> None:
+        """Return when it is the turn of this call; a client that leaves meanwhile has none."""
+        turn, leaving = asyncio.ensure_future(self._next_turn()), asyncio.ensure_future(_left(scope, receive))
+        try:
+            await asyncio.wait((turn, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((turn,), timeout=_BUSY_SECONDS)  # one who sends no more may wait still, but not long
+            if not turn.done():
                 raise _StatusError(503, "the client sends no more, as one that has left, and the server was busy")
+        except BaseException:
+            if not turn.cancel():
+                self._turns.release()
+            raise
         finally:
             leaving.cancel()
-        await self.send(await answer, send)
+
+    async def _next_turn(self) -> None:
+        while True:
+            while self._is_full():
+                self._let_go_of_stalled()
+                self._taken.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._taken.wait(), _LOOKING_SECONDS)
+            await self._turns.acquire()
+            if not self._is_full():
+                return
+            self._turns.release()
+
+    def _is_full(self) -> bool:
+        """Whether answers that were not taken yet hold all the memory they may."""
+        return self._unsent > self._limits.unsent_bytes
+
+    def _let_go_of_stalled(self) -> None:
+        """Close the connection of the client that has taken nothing for longest."""
+        for transport, since in list(self.stalled.items())[:1]:
+            if asyncio.get_running_loop().time() - since > self._limits.stalled_seconds:
+                del self.stalled[transport]
+                transport.abort()
 
     async def send(self, answer: Answer, send: Send) -> None:
         """Send an answer in pieces. (A client that stops taking them is left by ``serving.py``.)"""
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.content_type.encode()), (b"content-length", length), *answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        for start in range(0, max(len(answer.body), 1), _PIECE):
-            piece, more = answer.body[start : start + _PIECE], start + _PIECE < len(answer.body)
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
+        size = len(answer.body)
+        self._unsent += size
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            for start in range(0, max(size, 1), _PIECE):
+                piece, more = answer.body[start : start + _PIECE], start + _PIECE < size
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+        finally:
+            self._unsent -= size
+            self._taken.set()
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """The request's body, within the limits."""
@@ -337,12 +413,14 @@ def create_app(
     token: str | None = None,
     host: str = "127.0.0.1",
     allowed_hosts: tuple[str, ...] = (),
+    allowed_origins: tuple[str, ...] = (),
     allow_reset: bool = False,
     limits: Limits | None = None,
 ) -> Server:
     """An ASGI app that serves ``backend`` to Chroma's clients.
 
     ``host`` is the address it will listen on: on a loopback address only loopback names (and
-    ``allowed_hosts``) are accepted in the Host header. The caller closes the backend.
+    ``allowed_hosts``) are accepted in the Host header. Web pages of ``allowed_origins`` may ask.
+    The caller closes the backend.
     """
-    return Server(backend, Gate(token, host, allowed_hosts), limits or Limits(), allow_reset)
+    return Server(backend, Gate(token, host, allowed_hosts, allowed_origins), limits or Limits(), allow_reset)

@@ -175,13 +175,13 @@ def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
         first = ask(1)
         assert slow.begun.acquire(timeout=30)
         left = [ask(number) for number in range(2, 6)]
-        queue = server._app._threads._work_queue
-        wait_until(lambda: queue.qsize() == 4)
+        tasks = server._server.server_state.tasks
+        wait_until(lambda: len(tasks) == 5)
         for connection in left:
             connection.close()
-        wait_until(lambda: len(server._server.server_state.tasks) == 1)
+        wait_until(lambda: len(tasks) == 1)
         last = ask(6)
-        wait_until(lambda: queue.qsize() == 5)
+        wait_until(lambda: len(tasks) == 2)
         slow.go.set()
         for connection in (first, last):
             assert connection.recv(65536).startswith(b"HTTP/1.1 200")
