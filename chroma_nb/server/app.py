@@ -27,6 +27,7 @@ from chroma_nb.backends.endpoints import API_PATH, ENDPOINTS, TENANT, Route
 from chroma_nb.backends.wire import answers
 from chroma_nb.backends.wire.encoding import dumps
 from chroma_nb.operations import requests as ops
+from chroma_nb.server import bodies
 from chroma_nb.server.auth import Gate
 from chroma_nb.server.calls import Context, Values, request_of
 from chroma_nb.server.limits import Limits
@@ -117,7 +118,7 @@ def _uuid(text: str) -> UUID:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        return bodies.parsed(body)
     except orjson.JSONDecodeError as error:
         raise errors.InvalidArgumentError(f"Failed to parse the request body as JSON: {error}") from None
 
@@ -173,8 +174,8 @@ class Server:
         self._turns = asyncio.Semaphore(limits.threads)
         #: Bytes of answers that were not taken yet; whenever some are, ``_taken`` is set.
         self._unsent, self._taken = 0, asyncio.Event()
-        #: Connections whose client takes nothing, and since when; the longest ago first.
-        self.stalled: dict[asyncio.Transport, float] = {}
+        #: Connections whose client does not take what is sent at once: since when, and how much there was then.
+        self.stalled: dict[asyncio.Transport, tuple[float, int]] = {}
         self.stopping = False
         self._router: ASGIApp = self._routes()
 
@@ -279,8 +280,9 @@ class Server:
 
     async def run(self, work: Work, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
         """Do ``work`` in a thread, when it is its turn, and send what it returns."""
-        if self._turns.locked() or self._is_full():
-            await self._wait_for_turn(scope, receive)
+        large = body is not None  # what comes without a body has a small answer: whether the server lives, how many
+        if self._turns.locked() or (large and self._is_full()):
+            await self._wait_for_turn(scope, receive, large)
         else:
             await self._turns.acquire()
         try:
@@ -289,9 +291,9 @@ class Server:
             self._turns.release()
         await self.send(answer, send)
 
-    async def _wait_for_turn(self, scope: Scope, receive: Receive) -> None:
+    async def _wait_for_turn(self, scope: Scope, receive: Receive, large: bool) -> None:
         """Return when it is the turn of this call; a client that leaves meanwhile has none."""
-        turn, leaving = asyncio.ensure_future(self._next_turn()), asyncio.ensure_future(_left(scope, receive))
+        turn, leaving = asyncio.ensure_future(self._next_turn(large)), asyncio.ensure_future(_left(scope, receive))
         try:
             await asyncio.wait((turn, leaving), return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait((turn,), timeout=_BUSY_SECONDS)  # one who sends no more may wait still, but not long
@@ -304,15 +306,15 @@ class Server:
         finally:
             leaving.cancel()
 
-    async def _next_turn(self) -> None:
+    async def _next_turn(self, large: bool) -> None:
         while True:
-            while self._is_full():
+            while large and self._is_full():
                 self._let_go_of_stalled()
                 self._taken.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._taken.wait(), _LOOKING_SECONDS)
             await self._turns.acquire()
-            if not self._is_full():
+            if not (large and self._is_full()):
                 return
             self._turns.release()
 
@@ -321,9 +323,13 @@ class Server:
         return self._unsent > self._limits.unsent_bytes
 
     def _let_go_of_stalled(self) -> None:
-        """Close the connection of the client that has taken nothing for longest."""
-        for transport, since in list(self.stalled.items())[:1]:
-            if asyncio.get_running_loop().time() - since > self._limits.stalled_seconds:
+        """Close the connections of clients that have taken nothing for a while."""
+        now = asyncio.get_running_loop().time()
+        for transport, (since, size) in list(self.stalled.items()):
+            left = transport.get_write_buffer_size()
+            if left < size:  # slow, but alive
+                self.stalled[transport] = (now, left)
+            elif now - since > self._limits.stalled_seconds:
                 del self.stalled[transport]
                 transport.abort()
 
@@ -338,6 +344,7 @@ class Server:
             for start in range(0, max(size, 1), _PIECE):
                 piece, more = answer.body[start : start + _PIECE], start + _PIECE < size
                 await send({"type": "http.response.body", "body": piece, "more_body": more})
+                await asyncio.sleep(0)  # others have their turn, and a connection that was lost is known as such
         finally:
             self._unsent -= size
             self._taken.set()

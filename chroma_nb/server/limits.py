@@ -25,8 +25,8 @@ class Limits:
     body_seconds: float = 900.0
     #: Seconds until a client must have taken the next piece of an answer.
     answer_idle_seconds: float = 60.0
-    #: Bytes of answers that clients have not taken: beyond, no call begins, and who took nothing for so many seconds is
-    #: left, the longest first.
+    #: Bytes of answers that clients have not taken: beyond, no call with a large answer begins, and who took nothing
+    #: for so many seconds is left.
     unsent_bytes: int = 128 * 1024 * 1024
     stalled_seconds: float = 2.0
     #: Seconds an idle connection is kept: longer than Chroma's clients keep theirs (40), so that it is

@@ -292,7 +292,7 @@ def _patient_protocol(app: Server, limits: Limits) -> type[Any]:
         def pause_writing(self) -> None:
             """The client takes no more for now: it is waited for, for a time."""
             super().pause_writing()
-            app.stalled[self.transport] = self.loop.time()
+            app.stalled[self.transport] = (self.loop.time(), self.transport.get_write_buffer_size())
             # close() would wait until all is taken.
             self._timers["answer"] = self.loop.call_later(limits.answer_idle_seconds, self.transport.abort)
 
