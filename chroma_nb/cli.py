@@ -40,6 +40,12 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allowed-host", action="append", default=[], help="a further name that the Host header may give; repeatable"
     )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        help="web pages of this origin (http://localhost:3000) may ask; none may unless told; repeatable",
+    )
     parser.add_argument("--allow-reset", action="store_true", help="let clients delete everything with reset()")
     parser.add_argument("--max-body-mb", type=int, default=256, help="largest body of a request, in megabytes")
     parser.add_argument("--quiet", action="store_true", help="log no requests")
@@ -58,6 +64,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             port=arguments.port,
             token=_token(arguments),
             allowed_hosts=tuple(arguments.allowed_host),
+            allowed_origins=tuple(arguments.allow_origin),
             allow_reset=arguments.allow_reset,
             limits=Limits(body_bytes=arguments.max_body_mb * 1024 * 1024),
             started=lambda url: print(f"serving {arguments.path} at {url} (Ctrl-C stops)", flush=True),
@@ -156,7 +163,7 @@ COMMANDS: dict[str, Command] = {
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = argparse.ArgumentParser(prog="chroma-nb", description="Chroma collections for notebooks, and their server.")
-    top.add_argument("--version", action="version", version=f"chroma_nb {__version__}")
+    top.add_argument("--version", action="version", version=f"{top.prog} {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         own = commands.add_parser(name, help=command.help, description=command.help)

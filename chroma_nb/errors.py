@@ -28,7 +28,7 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 #: What finds a class again in another process: a function and its arguments.
 _Found: TypeAlias = tuple[Callable[..., type[Any]], tuple[Any, ...]]
@@ -80,6 +80,23 @@ def _made_again(kind: type[Any] | _Found, arguments: tuple[Any, ...]) -> Any:
 
 
 copyreg.pickle(ShownAs, _found)  # type: ignore[arg-type]  # what is found is a ShownAs, and an exception, too
+
+
+#: Characters that a terminal obeys, or that turn the order of a text around, and how they are shown.
+_UNSEEN: Final = {
+    point: repr(chr(point))[1:-1]
+    for point in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(point) not in "\n\t"
+}
+
+
+def printable(text: str) -> str:
+    """The words of another program, as they may stand in a message: what a terminal would obey is shown as its escape.
+
+    >>> print(printable("not found\x1b[2J"))
+    not found\\x1b[2J
+    """
+    return text.translate(_UNSEEN)
 
 
 class ChromaError(Exception):

@@ -203,10 +203,3 @@ def test_a_path_that_is_no_directory_is_refused(here, capsys):
 
 def test_the_first_line_tells_where_it_is_installed():
     assert str(Path(chroma_nb.__file__).parent) in doctor.title()
-
-
-def test_the_version_is_said(capsys):
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["--version"])
-    assert ended.value.code == 0
-    assert capsys.readouterr().out == f"chroma_nb {chroma_nb.__version__}\n"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from chroma_nb.backends.endpoints import ENDPOINTS
 from chroma_nb.config import Settings, differences, secret_names
@@ -89,7 +90,7 @@ class EmbeddedBackend:
             self._leave()
             if engine.references(self._holder) > 1:  # shared again, by a signal handler, between these lines
                 self._engine = engine
-                SYSTEMS.setdefault(self.identifier, self)
+                SYSTEMS.add(self.identifier, self)
                 return
         engine.release(self._holder)
 
@@ -142,10 +143,56 @@ def _opened_again(kept: Json, closed: bool) -> EmbeddedBackend:
     return EmbeddedBackend(str(path), settings, _engine_of(path, settings))
 
 
-#: Chroma's cache of systems: identifier ("ephemeral", or the path as it was given) -> the backend its clients share,
-#: with the settings they must agree on. It keeps alive what a garbage-collected client shared; programs may remove
-#: entries. Which directories are open, and for whom, is not said here but in the engine's registry (``opening.py``).
-SYSTEMS: dict[str, EmbeddedBackend] = {}
+class Systems(MutableMapping[str, EmbeddedBackend]):
+    """Chroma's cache of systems: identifier ("ephemeral", or the path as given) -> the backend its clients share.
+
+    A store in memory is kept for as long as it stands here. The backend of a directory is kept by whoever uses it
+    (clients, their collections, a server), and here while it is one of the last that were opened: a program that makes
+    a client for each call finds the last one's collections in memory, and clients that are dropped without ``close()``
+    give back what they had open.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, EmbeddedBackend] = {}
+        self._known: weakref.WeakValueDictionary[str, EmbeddedBackend] = weakref.WeakValueDictionary()
+
+    def __getitem__(self, identifier: str) -> EmbeddedBackend:
+        return self._known[identifier]
+
+    def __setitem__(self, identifier: str, backend: EmbeddedBackend) -> None:
+        self._known[identifier] = backend
+        self._kept.pop(identifier, None)
+        self._kept[identifier] = backend  # as the last one
+
+    def __delitem__(self, identifier: str) -> None:
+        self._kept.pop(identifier, None)
+        del self._known[identifier]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._known))
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, identifier: str, backend: EmbeddedBackend) -> EmbeddedBackend:
+        """This backend, unless there is one of that name: then that one. Nothing comes between."""
+        known = self._known.get(identifier)
+        if known is None:
+            known = self._known[identifier] = self._kept.setdefault(identifier, backend)
+        return known
+
+    def keep_recent(self) -> None:
+        """Keep no more directories for their own sake than the last few: the others close when nobody uses them."""
+        directories = [name for name, backend in list(self._kept.items()) if backend.settings.is_persistent]
+        for name in directories[:-_RECENT]:
+            self._kept.pop(name, None)
+
+
+#: Directories that stay open although no client has them any more.
+_RECENT: Final = 2
+#: The places that clients share, with the settings they must agree on; programs may remove entries. Which directories
+#: are open, and for whom, is not said here but in the engine's registry (``opening.py``).
+SYSTEMS: Final = Systems()
 
 
 def open_embedded(settings: Settings) -> EmbeddedBackend:
@@ -156,6 +203,13 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
     ValueError when the place is open with other settings.
     """
     identifier = str(settings.persist_directory) if settings.is_persistent else "ephemeral"
+    try:
+        return _shared(identifier, settings)
+    finally:
+        SYSTEMS.keep_recent()  # without the lock: closing a directory waits for its thread
+
+
+def _shared(identifier: str, settings: Settings) -> EmbeddedBackend:
     with opening.LOCK:
         backend = _persistent(identifier, settings) if settings.is_persistent else _ephemeral(identifier, settings)
         if backend.settings != settings:
@@ -166,7 +220,7 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
             )
         backend.share()
         if backend._engine is None:  # its last client was closed in the middle of this (by a signal handler)
-            return open_embedded(settings)
+            return _shared(identifier, settings)
         return backend
 
 
@@ -176,6 +230,7 @@ def _persistent(path: str, settings: Settings) -> EmbeddedBackend:
     backend = SYSTEMS.get(path)
     if backend is not None and backend._engine is engine:
         engine.close()  # the reference just taken: the backend has its own
+        SYSTEMS[path] = backend  # the last that was opened
     else:
         backend = SYSTEMS[path] = EmbeddedBackend(path, settings, engine)
     return backend
@@ -183,8 +238,8 @@ def _persistent(path: str, settings: Settings) -> EmbeddedBackend:
 
 def _ephemeral(identifier: str, settings: Settings) -> EmbeddedBackend:
     backend = SYSTEMS.get(identifier)
-    if backend is None:  # setdefault: a signal handler may have made one since
-        backend = SYSTEMS.setdefault(identifier, EmbeddedBackend(identifier, settings, SharedEngine.open(None)))
+    if backend is None:  # a signal handler may have made one since
+        backend = SYSTEMS.add(identifier, EmbeddedBackend(identifier, settings, SharedEngine.open(None)))
     return backend
 
 

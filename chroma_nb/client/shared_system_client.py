@@ -6,7 +6,7 @@ import copy
 import re
 from typing import Any, ClassVar, Self
 
-from chroma_nb.backends.embedded import SYSTEMS, EmbeddedBackend
+from chroma_nb.backends.embedded import SYSTEMS, Systems
 from chroma_nb.types import Json
 
 _MADE_BY_CONNECT = ("_server", "_admin_client")
@@ -15,7 +15,7 @@ _MADE_BY_CONNECT = ("_server", "_admin_client")
 class SharedSystemClient:
     """A client whose backend may be shared; ``_system`` is that backend, ``_identifier`` the name of its place."""
 
-    _identifier_to_system: ClassVar[dict[str, EmbeddedBackend]] = SYSTEMS
+    _identifier_to_system: ClassVar[Systems] = SYSTEMS
     _backend: Any
     _closed: bool = False
 

@@ -7,13 +7,13 @@ to the class directly.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
+from chroma_nb._http import is_loopback
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction, SparseEmbeddingFunction
 from chroma_nb.types import Json, Space
 
@@ -134,7 +134,7 @@ def check_hosts(url: str | None, allowed: Iterable[str], owner: str) -> None:
         return
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
-    if _is_this_machine(host):
+    if is_loopback(host):
         return
     if parts.scheme == "https" and any(host == name or host.endswith(f".{name}") for name in allowed):
         return
@@ -145,8 +145,11 @@ def check_hosts(url: str | None, allowed: Iterable[str], owner: str) -> None:
     )
 
 
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def check_local(url: str, owner: str) -> None:
+    """Raise ValueError when a stored ``url`` would carry texts to another machine, of which only the file tells."""
+    parts = urlsplit(url)
+    if not is_loopback((parts.hostname or "").lower()):
+        raise ValueError(
+            f"the stored configuration would send your texts to {parts.scheme}://{parts.hostname}, which is not this "
+            f"machine. If you trust it, pass embedding_function={owner}(url=...) yourself when you get the collection"
+        )

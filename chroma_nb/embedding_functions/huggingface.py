@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from chroma_nb.embedding_functions.base import Config
 from chroma_nb.embedding_functions.batches import texts_of
-from chroma_nb.embedding_functions.configuration import Configured, Key, check_hosts
+from chroma_nb.embedding_functions.configuration import Configured, Key, check_local
 from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, find_key
 from chroma_nb.types import Documents, Embeddings
 
@@ -88,6 +88,5 @@ class HuggingFaceEmbeddingServer(Configured[Documents]):
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when a key would be sent to an address that only the stored configuration names."""
-        if config.get("api_key_env_var") or os.environ.get(USUAL_VARIABLE):
-            check_hosts(config["url"], ("huggingface.cloud",), cls.__name__)
+        """Raise ValueError when texts, and a key, would be sent where only the stored configuration says."""
+        check_local(config["url"], cls.__name__)

@@ -102,10 +102,28 @@ def public_address(host: str, port: int) -> str:
     """The address of ``host``; ValueError when any of its addresses is not a public one."""
     addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     for address in addresses:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-        if not parsed.is_global or parsed.is_multicast:
+        if not _is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise ValueError(f"{host} is {address}, an address of a private network; images are not fetched from there")
     return min(addresses)
+
+
+#: IPv6 addresses whose last 32 bits are an IPv4 address: NAT64, IPv4-compatible, IPv4-mapped, IPv4-translated.
+_WITH_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96")))
+#: NAT64 within one network, and Teredo, whose addresses name more than one machine.
+_OF_TUNNELS = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "2001::/32")))
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is a public one, and so is the IPv4 address inside it, if there is one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast
+    if address.is_site_local or any(address in network for network in _OF_TUNNELS):
+        return False
+    if address.sixtofour is not None:
+        return _is_public(address.sixtofour)
+    if any(address in network for network in _WITH_IPV4):
+        return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_global and not address.is_multicast
 
 
 def fetch_public(url: str) -> bytes:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from chroma_nb.embedding_functions.base import Config
 from chroma_nb.embedding_functions.batches import texts_of
-from chroma_nb.embedding_functions.configuration import Configured, Key
+from chroma_nb.embedding_functions.configuration import Configured, Key, check_local
 from chroma_nb.embedding_functions.providers import Api, embed_in_batches, rows_of
 from chroma_nb.types import Documents, Embeddings
 
@@ -49,6 +50,11 @@ class OllamaEmbeddingFunction(Configured[Documents]):
             return self.url.rstrip("/")
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
+
+    @classmethod
+    def check_stored(cls, config: Config) -> None:
+        """Raise ValueError when texts would be sent where only the stored configuration says."""
+        check_local(config["url"], cls.__name__)
 
     @staticmethod
     def name() -> str:

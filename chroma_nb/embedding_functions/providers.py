@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 import numpy as np
 
+from chroma_nb._http import around_proxies, header_value
 from chroma_nb._optional import require
 from chroma_nb.embedding_functions.batches import distinct, in_batches
 from chroma_nb.embedding_functions.progress import progress_bar
-from chroma_nb.errors import ChromaAuthError, ChromaError, QuotaError, RateLimitError
+from chroma_nb.errors import ChromaAuthError, ChromaError, QuotaError, RateLimitError, printable
 from chroma_nb.types import Json, Matrix
 
 if TYPE_CHECKING:
@@ -107,11 +108,13 @@ class Api:
         transport = None
         if (secret := self.key.value()) is not None:
             name, prefix = self.key_header
+            secret = header_value(name, secret)
             if self.key_parameter is None:
                 headers[name] = prefix + secret
             else:
                 transport = _with_parameter(httpx, self.key_parameter, secret)
-        with httpx.Client(headers=headers, timeout=self.timeout, transport=transport) as client:
+        reaching = {"transport": transport, "mounts": around_proxies(self.url)}
+        with httpx.Client(headers=headers, timeout=self.timeout, **reaching) as client:
             yield lambda body: self._json(self._post(client, body, httpx.TransportError))
 
     def _post(self, client: httpx.Client, body: Json, unreachable: type[Exception]) -> httpx.Response:
@@ -142,12 +145,12 @@ class Api:
 
     def _fail(self, response: httpx.Response) -> NoReturn:
         error = QuotaError if _quota_is_used_up(response) else FAILURES.get(response.status_code, ChromaError)
-        words = self._without_key(_words(response))[:QUOTED]
+        words = printable(self._without_key(_words(response))[:QUOTED])
         hint = f"; is {self.key.variable} right?" if error is ChromaAuthError and self.key.variable else ""
         raise error(f"{self.provider} answered {response.status_code}: {words or 'no reason given'}{hint}")
 
     def _without_key(self, words: str) -> str:
-        secret = self.key.value()
+        secret = (self.key.value() or "").strip()
         return words.replace(secret, "***") if secret else words
 
 

@@ -97,6 +97,8 @@ class Engine(Reader):
         transactions = self.transactions
         connections = transactions.connections
         path = connections.path
+        if path is not None:
+            connections.read(lambda connection: migrations.check_schema(connection, path))
         if self.read_only:
             if not connections.read(migrations.is_readable):
                 raise _DamagedError(f"{path} is read-only and not (or not this version of) a chroma_nb database")

@@ -6,18 +6,23 @@ on the directory itself, and a lock on an unfinished file says that whoever writ
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from chroma_nb._reentry import is_running
 from chroma_nb.errors import InternalError
 
 T = TypeVar("T")
 
+#: How often a lock is asked for where the system has none left, and after how many seconds.
+_TRIES: Final = 3
+_BETWEEN_TRIES_SECONDS: Final = 0.05
 #: Device, inode and thread of the directories that are being opened. A hint: an interrupt may leave an entry behind.
 _BEING_OPENED: set[tuple[int, int, int]] = set()
 
@@ -38,10 +43,7 @@ def first_open(directory: Path, work: Callable[[], T]) -> T:
                 "function opens it once more in the middle of that; nothing was touched, open it before or after"
             )
         _BEING_OPENED.add(mine)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:  # a file system without flock: SQLite's own lock has to do
-            pass
+        _lock(descriptor, fcntl.LOCK_EX)
         try:
             return work()
         finally:
@@ -53,12 +55,23 @@ def first_open(directory: Path, work: Callable[[], T]) -> T:
 def claim(descriptor: int) -> bool:
     """Lock a file for as long as it stays open; False when another has."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without flock
-        pass
     return True
+
+
+def _lock(descriptor: int, operation: int) -> None:
+    """``flock``, asked again when the system has no lock left. A file system without it: SQLite's own has to do."""
+    for _ in range(_TRIES):
+        try:
+            return fcntl.flock(descriptor, operation)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if error.errno != errno.ENOLCK:
+                return None
+        time.sleep(_BETWEEN_TRIES_SECONDS)
 
 
 def create_claimed(name: Callable[[], Path]) -> tuple[Path, int]:

@@ -32,6 +32,7 @@ from chroma_nb.interchange.chroma_contents import (
 )
 from chroma_nb.interchange.chroma_directory import PARQUET_FILES, fingerprint, read_directory
 from chroma_nb.interchange.chroma_sqlite import FILE_NAME, ChromaDirectoryError, NothingOfChromasError, is_uuid
+from chroma_nb.interchange.parquet import STREAMED
 from chroma_nb.records import Records
 from chroma_nb.types import Json, Mask, Matrix
 
@@ -115,7 +116,7 @@ def _opened(path: Path) -> Iterator[object]:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ChromaDirectoryError(f"{path} is not a file")
         with _damage_of(path):
-            file = parquet.ParquetFile(source)
+            file = parquet.ParquetFile(source, **STREAMED)
         missing = set(_COLUMNS[path.name]) - set(file.schema_arrow.names)
         if missing:
             raise ChromaDirectoryError(f"{path} was not written by Chroma: it has no column {min(missing)!r}")

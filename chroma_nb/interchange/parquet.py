@@ -7,12 +7,15 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chroma_nb._optional import Untyped
 from chroma_nb.interchange import arrow
 from chroma_nb.records import Records
 from chroma_nb.types import Fields
+
+#: How a file is opened to be read in batches: without these pyarrow holds all of it, or all of a row group.
+STREAMED: Final = {"pre_buffer": False, "buffer_size": 1 << 20}
 
 
 class ParquetFile:
@@ -52,7 +55,7 @@ class ParquetFile:
 
 def read(path: str | os.PathLike[str], batch_size: int) -> tuple[int, Iterator[Records]]:
     """How many rows the file has, and its records in batches."""
-    file = arrow.pyarrow("parquet").ParquetFile(os.fspath(path))
+    file = arrow.pyarrow("parquet").ParquetFile(os.fspath(path), **STREAMED)
     return file.metadata.num_rows, _records(file.iter_batches(batch_size=batch_size))
 
 

@@ -9,8 +9,11 @@ import contextlib
 import hashlib
 import os
 import secrets
+import struct
 import sys
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -53,6 +56,25 @@ def _user_directory() -> Path:
     return Path.home() / caches / "chroma_nb" / "maps"
 
 
+#: What numpy raises for files that are damaged, or no archives of arrays.
+UNREADABLE: Final = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
 def load(places: Sequence[Path], name: str, shape: tuple[int, int]) -> Matrix | None:
     """The coordinates of that name and shape, or None."""
     for place in places:
@@ -63,7 +85,7 @@ def load(places: Sequence[Path], name: str, shape: tuple[int, int]) -> Matrix | 
             if coordinates.shape == shape and coordinates.dtype == np.float32 and np.isfinite(coordinates).all():
                 _touch(path)
                 return coordinates
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except UNREADABLE:
             continue
     return None
 

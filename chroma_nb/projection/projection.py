@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -24,7 +23,7 @@ from chroma_nb.projection.reading import read, read_id_list, read_ids
 from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.tables.kinds import ids_among
-from chroma_nb.types import Matrix, Metadata, Where
+from chroma_nb.types import Array, Json, Matrix, Metadata, Where
 
 if TYPE_CHECKING:
     import pandas
@@ -277,21 +276,32 @@ class Projection:
 
     @classmethod
     def load(cls, path: str | PathLike[str], collection: Collection | None = None) -> Projection:
-        """A map that ``save`` wrote; ``collection`` is needed to place queries and to refresh it."""
+        """A map that ``save`` wrote; ``collection`` is needed to place queries and to refresh it.
+
+        ValueError, with what to do, for a file that cannot be read or is no such map.
+        """
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 parts = {name: stored[name] for name in stored.files}
-            state = json.loads(parts["state"].tobytes())
-            if state["format"] != _FORMAT or len(parts["coordinates"]) != len(state["ids"]):
-                raise ValueError("not a map of this version")
-        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            return cls._of_file(json.loads(parts["state"].tobytes()), parts, collection)
+        except coordinates_cache.UNREADABLE as error:
+            why = f"; it cannot be read ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
             raise ValueError(
-                f"expected a map that Projection.save of this version wrote, got {str(path)!r}; "
+                f"expected a map that Projection.save of this version wrote, got {str(path)!r}{why}; "
                 "make it anew with project()"
             ) from error
+
+    @classmethod
+    def _of_file(cls, state: Json, parts: dict[str, Array], collection: Collection | None) -> Projection:
+        ids, coordinates = state["ids"], parts["coordinates"]
+        if state["format"] != _FORMAT or coordinates.ndim != 2 or coordinates.dtype.kind != "f":
+            raise ValueError("not a map of this version")
+        columns = [ids, coordinates, *filter(None, (state["documents"], state["metadatas"]))]
+        if len(set(map(len, columns))) > 1:
+            raise ValueError("not one of each for each record")
         found = cls(
-            state["ids"],
-            parts["coordinates"],
+            ids,
+            coordinates,
             state["documents"],
             state["metadatas"],
             method=state["method"],

@@ -7,13 +7,14 @@ The waist turned outward: the routes are those of ``backends/endpoints.py``, eve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 from uuid import UUID, uuid4
 
@@ -26,6 +27,7 @@ from chroma_nb.backends.endpoints import API_PATH, ENDPOINTS, TENANT, Route
 from chroma_nb.backends.wire import answers
 from chroma_nb.backends.wire.encoding import dumps
 from chroma_nb.operations import requests as ops
+from chroma_nb.server import bodies
 from chroma_nb.server.auth import Gate
 from chroma_nb.server.calls import Context, Values, request_of
 from chroma_nb.server.limits import Limits
@@ -69,7 +71,22 @@ Work = Callable[["Scope", bytes | None], Answer]
 def _error(error: Exception) -> Answer:
     status, name, message = error_answer(error)
     headers = ((b"www-authenticate", b"Bearer"),) if status == 401 else ()
+    if getattr(error, "closes", False):
+        headers = (*headers, (b"connection", b"close"))
     return Answer(status, dumps({"error": name, "message": message}), headers=headers)
+
+
+#: What a browser is told that asks for a page of an allowed origin what it may send.
+_MAY_ASK: Final = (
+    (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE"),
+    (b"access-control-allow-headers", b"authorization, content-type, x-chroma-token"),
+    (b"access-control-max-age", b"600"),
+)
+
+
+def _for_page(origin: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Headers by which a browser lets a page of this origin read the answer."""
+    return ((b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin"))
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -79,9 +96,9 @@ def _headers(scope: Scope) -> dict[str, str]:
 class _StatusError(errors.ChromaError, metaclass=errors.ShownAs, shown=errors.ChromaError):
     """An error that only HTTP knows."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, closes: bool = False) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.closes = status, closes
 
 
 def _path_values(route: Route, parameters: Mapping[str, str]) -> Values:
@@ -101,7 +118,7 @@ def _uuid(text: str) -> UUID:
 
 def _parsed(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
+        return bodies.parsed(body)
     except orjson.JSONDecodeError as error:
         raise errors.InvalidArgumentError(f"Failed to parse the request body as JSON: {error}") from None
 
@@ -130,11 +147,19 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route_path"] = self._path
         body = await self._server.body(scope, receive) if self._takes_body else None
-        await self._server.run(self._work, scope, body, send)
+        await self._server.run(self._work, scope, body, receive, send)
+
+
+#: In the state of a request whose client has closed its half of the connection.
+SENDS_NO_MORE: Final = "chroma_nb.sends_no_more"
 
 
 # --- The app ------------------------------------------------------------------------------------------------------
 _PIECE = 1024 * 1024
+#: Seconds after which a call that waits for memory looks again.
+_LOOKING_SECONDS: Final = 0.25
+#: Seconds for which a call waits for a thread when its client may have left.
+_BUSY_SECONDS: Final = 1.0
 #: Routes are tried one after the other; these calls are most of a server's day.
 _OFTEN: tuple[type[ops.AnyRequest], ...] = (ops.Query, ops.Get, ops.Add, ops.Upsert, ops.Count)
 
@@ -146,6 +171,11 @@ class Server:
         self._gate, self._limits = gate, limits
         self._threads = ThreadPoolExecutor(limits.threads, "chroma_nb server")
         self._context = Context(backend, limits, allow_reset)
+        self._turns = asyncio.Semaphore(limits.threads)
+        #: Bytes of answers that were not taken yet; whenever some are, ``_taken`` is set.
+        self._unsent, self._taken = 0, asyncio.Event()
+        #: Connections whose client does not take what is sent at once: since when, and how much there was then.
+        self.stalled: dict[asyncio.Transport, tuple[float, int]] = {}
         self.stopping = False
         self._router: ASGIApp = self._routes()
 
@@ -215,20 +245,27 @@ class Server:
             return
         start, trace = time.perf_counter(), uuid4().hex
         status = 0
+        headers = _headers(scope)
+        for_page = _for_page(headers["origin"]) if self._gate.allows(headers.get("origin")) else ()
 
         async def traced(message: Message) -> None:
             """Send a message on, and note the status for the log."""
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), (b"chroma-trace-id", trace.encode())]
+                message["headers"] = [*message.get("headers", []), (b"chroma-trace-id", trace.encode()), *for_page]
             await send(message)
 
         # Quoted slashes in a name are not separators: routes are matched before unquoting.
         scope = dict(scope, path=scope["raw_path"].decode("latin-1"))
         try:
             path = scope["path"]
-            headers = scope["chroma_nb.headers"] = _headers(scope)
+            scope["chroma_nb.headers"] = headers
+            if "content-length" in headers and "transfer-encoding" in headers:  # one of them lies about where it ends
+                raise _StatusError(400, "Expected Content-Length or Transfer-Encoding, got both", closes=True)
+            if for_page and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+                self._gate.check_place(headers)  # a browser asks without the token whether it may ask
+                return await self.send(Answer(204, b"", headers=_MAY_ASK), traced)
             self._gate.check(path.removeprefix(API_PATH) if path.startswith(API_PATH) else path, headers)
             await self._router(scope, receive, traced)
         except Exception as error:  # noqa: BLE001  # every failure becomes an answer
@@ -241,18 +278,76 @@ class Server:
             milliseconds = (time.perf_counter() - start) * 1000
             log.info("%s %s %s %.1fms %s", scope["method"], route, status, milliseconds, trace)
 
-    async def run(self, work: Work, scope: Scope, body: bytes | None, send: Send) -> None:
-        """Do ``work`` in a thread and send what it returns."""
-        await self.send(await asyncio.get_running_loop().run_in_executor(self._threads, work, scope, body), send)
+    async def run(self, work: Work, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
+        """Do ``work`` in a thread, when it is its turn, and send what it returns."""
+        large = body is not None  # what comes without a body has a small answer: whether the server lives, how many
+        if self._turns.locked() or (large and self._is_full()):
+            await self._wait_for_turn(scope, receive, large)
+        else:
+            await self._turns.acquire()
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._threads, work, scope, body)
+        finally:
+            self._turns.release()
+        await self.send(answer, send)
+
+    async def _wait_for_turn(self, scope: Scope, receive: Receive, large: bool) -> None:
+        """Return when it is the turn of this call; a client that leaves meanwhile has none."""
+        turn, leaving = asyncio.ensure_future(self._next_turn(large)), asyncio.ensure_future(_left(scope, receive))
+        try:
+            await asyncio.wait((turn, leaving), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((turn,), timeout=_BUSY_SECONDS)  # one who sends no more may wait still, but not long
+            if not turn.done():
+                raise _StatusError(503, "the client sends no more, as one that has left, and the server was busy")
+        except BaseException:
+            if not turn.cancel():
+                self._turns.release()
+            raise
+        finally:
+            leaving.cancel()
+
+    async def _next_turn(self, large: bool) -> None:
+        while True:
+            while large and self._is_full():
+                self._let_go_of_stalled()
+                self._taken.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._taken.wait(), _LOOKING_SECONDS)
+            await self._turns.acquire()
+            if not (large and self._is_full()):
+                return
+            self._turns.release()
+
+    def _is_full(self) -> bool:
+        """Whether answers that were not taken yet hold all the memory they may."""
+        return self._unsent > self._limits.unsent_bytes
+
+    def _let_go_of_stalled(self) -> None:
+        """Close the connections of clients that have taken nothing for a while."""
+        now = asyncio.get_running_loop().time()
+        for transport, (since, size) in list(self.stalled.items()):
+            left = transport.get_write_buffer_size()
+            if left < size:  # slow, but alive
+                self.stalled[transport] = (now, left)
+            elif now - since > self._limits.stalled_seconds:
+                del self.stalled[transport]
+                transport.abort()
 
     async def send(self, answer: Answer, send: Send) -> None:
         """Send an answer in pieces. (A client that stops taking them is left by ``serving.py``.)"""
         length = str(len(answer.body)).encode()
         headers = [(b"content-type", answer.content_type.encode()), (b"content-length", length), *answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        for start in range(0, max(len(answer.body), 1), _PIECE):
-            piece, more = answer.body[start : start + _PIECE], start + _PIECE < len(answer.body)
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
+        size = len(answer.body)
+        self._unsent += size
+        try:
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            for start in range(0, max(size, 1), _PIECE):
+                piece, more = answer.body[start : start + _PIECE], start + _PIECE < size
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+                await asyncio.sleep(0)  # others have their turn, and a connection that was lost is known as such
+        finally:
+            self._unsent -= size
+            self._taken.set()
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """The request's body, within the limits."""
@@ -291,6 +386,12 @@ class Server:
         )
 
 
+async def _left(scope: Scope, receive: Receive) -> None:
+    """Return when the client has closed the connection, or its half of it: which of the two cannot be told."""
+    while (await receive())["type"] != "http.disconnect" and SENDS_NO_MORE not in scope.get("state", ()):
+        pass
+
+
 def _openapi(scope: Scope, body: bytes | None) -> Answer:
     return Answer(200, dumps(document()))
 
@@ -319,12 +420,14 @@ def create_app(
     token: str | None = None,
     host: str = "127.0.0.1",
     allowed_hosts: tuple[str, ...] = (),
+    allowed_origins: tuple[str, ...] = (),
     allow_reset: bool = False,
     limits: Limits | None = None,
 ) -> Server:
     """An ASGI app that serves ``backend`` to Chroma's clients.
 
     ``host`` is the address it will listen on: on a loopback address only loopback names (and
-    ``allowed_hosts``) are accepted in the Host header. The caller closes the backend.
+    ``allowed_hosts``) are accepted in the Host header. Web pages of ``allowed_origins`` may ask.
+    The caller closes the backend.
     """
-    return Server(backend, Gate(token, host, allowed_hosts), limits or Limits(), allow_reset)
+    return Server(backend, Gate(token, host, allowed_hosts, allowed_origins), limits or Limits(), allow_reset)

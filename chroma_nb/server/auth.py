@@ -8,37 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
+from chroma_nb._http import header_value, is_loopback
 from chroma_nb.errors import AuthorizationError, ChromaAuthError, ShownAs
 
 #: Paths that say nothing about data, open to whoever reaches the server: probes need no token.
 OPEN_PATHS = frozenset({"", "/heartbeat", "/healthcheck", "/version"})
 
+#: A name, or an IPv6 address in brackets, and maybe a port; nothing else before, between or behind.
+_HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.%]+)\]|(?P<name>[^\[\]:/@\s]+))(?::\d*)?")
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine to itself.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
-    (True, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_binding(host: str, token: str | None) -> None:
     """Refuse to listen where others reach us without a token."""
-    if token is not None and len(token) < 16:
+    if token is not None and len(header_value("Authorization", token)) < 16:
         raise ValueError(
-            f"Expected a token of at least 16 characters, got {len(token)}; "
+            f"Expected a token of at least 16 characters, got {len(token.strip())}; "
             'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
     if not is_loopback(host) and token is None:
@@ -51,8 +40,15 @@ def check_binding(host: str, token: str | None) -> None:
 class Gate:
     """Lets a request in or raises; holds a digest, never the token."""
 
-    def __init__(self, token: str | None, bound_to: str, allowed_hosts: Collection[str] = ()) -> None:
-        self._digest = None if token is None else _digest(token)
+    def __init__(
+        self,
+        token: str | None,
+        bound_to: str,
+        allowed_hosts: Collection[str] = (),
+        allowed_origins: Collection[str] = (),
+    ) -> None:
+        self._origins = {check_origin(origin) for origin in allowed_origins}
+        self._digest = None if token is None else _digest(token.strip())  # clients cannot send what is around it
         names = {name.lower().strip("[]") for name in allowed_hosts}
         # Where a token is demanded on a public address, the machine may be called anything.
         self._hosts = _LOOPBACK_NAMES | {bound_to} | names if is_loopback(bound_to) or names else None
@@ -62,6 +58,12 @@ class Gate:
 
     def check(self, path: str, headers: Mapping[str, str]) -> None:
         """Raise unless a request for ``path`` (below the API) with these headers may pass."""
+        self.check_place(headers)
+        if self._digest is not None and path not in OPEN_PATHS:
+            self._check_token(headers)
+
+    def check_place(self, headers: Mapping[str, str]) -> None:
+        """Raise unless a request came to us by a name of ours, and from no page but those that may ask."""
         host = host_name(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
             raise _ForeignHostError(
@@ -69,10 +71,16 @@ class Gate:
                 "name it in allowed_hosts (--allowed-host) if that is meant"
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-            raise _ForeignHostError("requests from web pages of another origin are refused")
-        if self._digest is not None and path not in OPEN_PATHS:
-            self._check_token(headers)
+        own = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        if not own and not self.allows(origin):
+            raise _ForeignHostError(
+                "requests from web pages of another origin are refused; "
+                "name it in allowed_origins (--allow-origin) if that is meant"
+            )
+
+    def allows(self, origin: str | None) -> bool:
+        """Whether pages of this origin may ask, and read the answers."""
+        return origin is not None and (origin.lower() in self._origins or "*" in self._origins)
 
     def _check_token(self, headers: Mapping[str, str]) -> None:
         given = [headers["x-chroma-token"]] if "x-chroma-token" in headers else []
@@ -86,6 +94,18 @@ class Gate:
             raise ChromaAuthError("Forbidden")
 
 
+def check_origin(origin: str) -> str:
+    """An origin as browsers send it, in small letters; ``*`` is every one. ValueError for anything else.
+
+    >>> check_origin("http://Localhost:3000")
+    'http://localhost:3000'
+    """
+    parts = urlsplit(origin)
+    if origin != "*" and (not parts.netloc or origin.lower() != f"{parts.scheme}://{parts.netloc}".lower()):
+        raise ValueError(f"Expected an origin such as http://localhost:3000 (no path) or *, got {origin!r}")
+    return origin.lower()
+
+
 class _ForeignHostError(ChromaAuthError, metaclass=ShownAs, shown=ChromaAuthError):
     """A request that came by way of a web page or a name that is not ours."""
 
@@ -95,14 +115,13 @@ class _ForeignHostError(ChromaAuthError, metaclass=ShownAs, shown=ChromaAuthErro
 
 
 def host_name(header: str) -> str:
-    """The name in a Host header, without port and brackets.
+    """The name in a Host header, without port and brackets; nothing where it is not of that form.
 
     >>> host_name("LOCALHOST:8000"), host_name("[::1]:8000")
     ('localhost', '::1')
     """
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.rpartition(":")[0].lower() if ":" in header else header.lower()
+    found = _HOST.fullmatch(header)
+    return "" if found is None else (found["address"] or found["name"]).lower()
 
 
 def _digest(token: str) -> bytes:

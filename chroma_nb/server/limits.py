@@ -27,9 +27,14 @@ class Limits:
     body_seconds: float = 900.0
     #: Seconds until a client must have taken the next piece of an answer.
     answer_idle_seconds: float = 60.0
+    #: Bytes of answers that clients have not taken: beyond, no call with a large answer begins, and who took nothing
+    #: for so many seconds is left.
+    unsent_bytes: int = 128 * 1024 * 1024
+    stalled_seconds: float = 2.0
     #: Seconds an idle connection is kept: longer than Chroma's clients keep theirs (40), so that it is
     #: they who close it.
     keepalive_seconds: int = 75
+    #: Beyond, the slowest that a client keeps waiting for is closed for a new one.
     connections: int = 512
     #: Engine calls at a time.
     threads: int = 16

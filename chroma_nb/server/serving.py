@@ -15,7 +15,7 @@ from typing import Any
 from chroma_nb._optional import require
 from chroma_nb.backends.base import Backend
 from chroma_nb.config import Settings
-from chroma_nb.server.app import Server, create_app
+from chroma_nb.server.app import SENDS_NO_MORE, Server, create_app
 from chroma_nb.server.auth import check_binding
 from chroma_nb.server.limits import Limits
 
@@ -27,6 +27,7 @@ def serve(
     port: int = 8000,
     token: str | None = None,
     allowed_hosts: tuple[str, ...] = (),
+    allowed_origins: tuple[str, ...] = (),
     allow_reset: bool = False,
     limits: Limits | None = None,
 ) -> ServerHandle:
@@ -41,13 +42,20 @@ def serve(
     ...         client.get_version()
     '1.5.9'
 
+    Web pages of ``allowed_origins`` ("http://localhost:3000") may ask; none may otherwise.
     Raises ValueError without a token on an address that other machines reach, OSError when the port is taken.
     """
     check_binding(host, token)
     backend, own = _backend(source, allow_reset)
     try:
         app = create_app(
-            backend, token=token, host=host, allowed_hosts=allowed_hosts, allow_reset=allow_reset, limits=limits
+            backend,
+            token=token,
+            host=host,
+            allowed_hosts=allowed_hosts,
+            allowed_origins=allowed_origins,
+            allow_reset=allow_reset,
+            limits=limits,
         )
         return ServerHandle(app, listen(host, port), host, limits or Limits(), backend.close if own else _nothing)
     except BaseException:
@@ -63,6 +71,7 @@ def run(
     port: int,
     token: str | None,
     allowed_hosts: tuple[str, ...] = (),
+    allowed_origins: tuple[str, ...] = (),
     allow_reset: bool = False,
     limits: Limits | None = None,
     started: Callable[[str], None] = lambda url: None,
@@ -73,7 +82,13 @@ def run(
     limits = limits or Limits()
     try:
         app = create_app(
-            backend, token=token, host=host, allowed_hosts=allowed_hosts, allow_reset=allow_reset, limits=limits
+            backend,
+            token=token,
+            host=host,
+            allowed_hosts=allowed_hosts,
+            allowed_origins=allowed_origins,
+            allow_reset=allow_reset,
+            limits=limits,
         )
         listening = listen(host, port)
     except BaseException:
@@ -84,6 +99,8 @@ def run(
     asyncio.run(server.serve(sockets=[listening]))
 
 
+#: Seconds for which a connection is let be, however little it has sent.
+_MOMENT = 1.0
 #: How long a server that is told to stop at once may take.
 _FORCED_SECONDS = 5.0
 
@@ -205,7 +222,7 @@ def _uvicorn_server(app: Server, limits: Limits, started: Callable[[], None], st
         proxy_headers=False,
         server_header=False,
         h11_max_incomplete_event_size=limits.header_bytes,
-        limit_concurrency=limits.connections,
+        limit_concurrency=limits.connections + 2,  # beyond, where none can be closed
         timeout_keep_alive=limits.keepalive_seconds,
         timeout_graceful_shutdown=limits.stop_seconds,
     )
@@ -227,7 +244,10 @@ def _patient_protocol(app: Server, limits: Limits) -> type[Any]:
         def connection_made(self, transport: asyncio.Transport) -> None:
             """A client has connected: its head is waited for, for a time."""
             self._timers: dict[str, asyncio.TimerHandle] = {}
+            self._begin_waiting()
             super().connection_made(transport)
+            if len(self.connections) > limits.connections:
+                self._close_slowest()
             if app.stopping:  # accepted before, seen after all connections were told
                 transport.close()
                 return
@@ -238,30 +258,59 @@ def _patient_protocol(app: Server, limits: Limits) -> type[Any]:
 
         def data_received(self, data: bytes) -> None:
             """More of a request has come."""
+            self._heard += len(data)
             super().data_received(data)
             self._watch_head()
+
+        def on_response_complete(self) -> None:
+            """An answer was sent whole: the next request is waited for."""
+            self._begin_waiting()
+            super().on_response_complete()
+
+        def _begin_waiting(self) -> None:
+            self._since, self._heard = asyncio.get_running_loop().time(), 0
+
+        def _waits_for_client(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+
+        def _close_slowest(self) -> None:
+            """Close the connection that sends least, of those that wait for their client for more than a moment."""
+            now = self.loop.time()
+            waiting = [one for one in self.connections if now - one._since > _MOMENT and one._waits_for_client()]
+            if waiting:
+                slowest = min(waiting, key=lambda one: (one._heard / (now - one._since), one._since))
+                slowest.transport.abort()
 
         def eof_received(self) -> bool:
             """The client sends no more; whether the connection stays open for an answer."""
             # Who sends no more may still wait for the answer to a request that is complete.
-            return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+            if self._waits_for_client():
+                return False
+            self.scope["state"][SENDS_NO_MORE] = True
+            self.cycle.message_event.set()
+            return True
 
         def pause_writing(self) -> None:
             """The client takes no more for now: it is waited for, for a time."""
             super().pause_writing()
+            app.stalled[self.transport] = (self.loop.time(), self.transport.get_write_buffer_size())
             # close() would wait until all is taken.
             self._timers["answer"] = self.loop.call_later(limits.answer_idle_seconds, self.transport.abort)
 
         def resume_writing(self) -> None:
             """The client takes more again."""
             super().resume_writing()
-            self._forget("answer")
+            self._takes_again()
 
         def connection_lost(self, error: Exception | None) -> None:
             """The connection is gone: nothing is waited for any more."""
             self._forget("head")
-            self._forget("answer")
+            self._takes_again()
             super().connection_lost(error)
+
+        def _takes_again(self) -> None:
+            app.stalled.pop(self.transport, None)
+            self._forget("answer")
 
         def _watch_head(self) -> None:
             if self.cycle is not None and not self.cycle.response_complete:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
+import json
 import logging
+import threading
 import traceback
+import tracemalloc
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
 
@@ -371,3 +378,142 @@ def test_the_async_backend_asks_the_same(real_chroma: int, place: Any) -> None:
         return answer
 
     assert asyncio.run(conversation()) == ("1.0.0", 1)
+
+
+#: A token as it is read from a file, and such as no header can carry; how each comes in.
+UNFIT = [f"{SENTINEL}\n", f"\t{SENTINEL} \r\n", f"{SENTINEL}\n{SENTINEL}", f"{SENTINEL}é", f"{SENTINEL}\0"]
+GIVEN = {
+    "X-Chroma-Token": lambda token: {"headers": {"X-Chroma-Token": token}},
+    "Bearer": lambda token: {"headers": {"Authorization": f"Bearer {token}"}},
+    "another header": lambda token: {"headers": {"X-Tenant-Key": token}},
+    "Settings": lambda token: {
+        "settings": Settings(
+            chroma_client_auth_provider="chromadb.auth.token_authn.TokenAuthClientProvider",
+            chroma_client_auth_credentials=token,
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("given", GIVEN.values(), ids=GIVEN)
+@pytest.mark.parametrize("token", UNFIT, ids=ascii)
+def test_a_token_is_sent_without_space_around_it_or_refused_and_shows_nowhere(token, given, caplog) -> None:
+    caplog.set_level(logging.DEBUG)
+    with chroma_nb.EphemeralClient() as store, chroma_nb.serve(store, port=0, token=f"{SENTINEL}\n") as server:
+        try:
+            with chroma_nb.HttpClient(port=server.port, **given(token)) as client:
+                client.list_collections()
+            refused = None
+        except (ValueError, errors.ChromaError) as error:
+            refused = "".join(traceback.format_exception(error))
+    assert SENTINEL not in caplog.text + str(refused)
+    if given not in (GIVEN["Settings"], GIVEN["another header"]):  # which Chroma refuses, and which the server ignores
+        assert (refused is None) == (token.strip() == SENTINEL)
+
+
+# --- Servers that mean no good, and proxies ---------------------------------------------------------------------
+class _Scripted(BaseHTTPRequestHandler):
+    answer: tuple[int, dict[str, str], bytes]
+
+    def do_GET(self) -> None:
+        status, headers, body = self.answer
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(OSError):  # who has heard enough hangs up
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing to log."""
+
+
+@pytest.fixture
+def answering() -> Iterator[Any]:
+    """Start a server that answers every GET so; its port."""
+    started = []
+
+    def start(status: int, headers: dict[str, str], body: bytes) -> int:
+        handler = type("Handler", (_Scripted,), {"answer": (status, headers, body)})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        started.append(server)
+        return int(server.server_address[1])
+
+    yield start
+    for server in started:
+        server.shutdown()
+        server.server_close()
+
+
+def count(port: int, *, sync: bool) -> Any:
+    request = ops.Count(**IN)
+    if sync:
+        backend = HttpBackend(settings_for(port))
+        try:
+            return backend.handle(request)
+        finally:
+            backend.close()
+
+    async def ask() -> Any:
+        backend = AsyncHttpBackend(settings_for(port))
+        try:
+            return await backend.handle(request)
+        finally:
+            await backend.close()
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_an_answer_that_unpacks_without_end_is_refused_in_bounded_memory(answering, sync: bool) -> None:
+    bomb = gzip.compress(bytes(1 << 28), 1)
+    port = answering(200, {"content-type": "application/json", "content-encoding": "gzip"}, bomb)
+    tracemalloc.start()
+    try:
+        with pytest.raises(errors.InternalError, match="unpacks to more than 100 times"):
+            count(port, sync=sync)
+        assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "br", "zstd", "compress"])
+def test_an_answer_in_a_coding_that_was_not_asked_for_is_refused(answering, coding: str) -> None:
+    port = answering(200, {"content-encoding": coding}, gzip.compress(gzip.compress(b"7")))
+    with pytest.raises(errors.InternalError, match="expected an answer packed by one of identity, gzip, deflate"):
+        count(port, sync=True)
+
+
+def test_a_packed_answer_is_read(answering) -> None:
+    assert count(answering(200, {"content-encoding": "gzip"}, gzip.compress(b"7")), sync=True) == 7
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_what_a_terminal_would_obey_in_the_words_of_a_server_is_shown_as_its_escape(answering, status: int) -> None:
+    said = {"error": "x", "message": "gone\x1b[2J\x07\x9b31m\r\u202edlrow\nline\ttab é"}
+    port = answering(status, {"chroma-trace-id": "\x1b]0;title"}, json.dumps(said).encode())
+    with pytest.raises(errors.ChromaError) as told:
+        count(port, sync=True)
+    assert str(told.value) == "gone\\x1b[2J\\x07\\x9b31m\\r\\u202edlrow\nline\ttab é"
+    assert "\x1b" not in str(told.value.trace_id)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_server_on_this_machine_is_asked_without_the_proxy(answering, monkeypatch, host: str) -> None:
+    port = answering(200, {}, b"7")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    backend = HttpBackend(Settings(chroma_server_host=host, chroma_server_http_port=port))
+    assert backend.handle(ops.Count(**IN)) == 7
+    backend.close()
+
+
+def test_a_proxy_that_cannot_be_reached_is_named_by_its_variable(monkeypatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{SENTINEL}@127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", f"http://user:{SENTINEL}@127.0.0.1:1")
+    with pytest.raises(ValueError, match="by way of the proxy that HTTP_PROXY names") as told:
+        chroma_nb.HttpClient(host="http://chroma.example")
+    assert SENTINEL not in "".join(traceback.format_exception(told.value))

@@ -58,7 +58,8 @@ def test_the_web_is_not_asked_unless_allowed(pictures: Path) -> None:
 
 PRIVATE = (
     "127.0.0.1 10.1.2.3 192.168.0.1 169.254.169.254 172.16.0.1 0.0.0.0 224.0.0.1 100.64.0.1 "
-    "::1 fd00::1 fe80::1 ::ffff:127.0.0.1"
+    "::1 fd00::1 fe80::1 fec0::1 ::ffff:127.0.0.1 ::127.0.0.1 ::10.1.2.3 ::ffff:0:7f00:1 "
+    "64:ff9b::7f00:1 64:ff9b::a00:1 64:ff9b:1::808:808 2002:7f00:1:: 2002:a00:1:: 2001:0:53aa:64c::1"
 )
 
 
@@ -76,6 +77,11 @@ def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(ValueError, match=r"10\.0\.0\.1, an address of a private network"):
         public_address("example.com", 80)
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::1"])
+def test_public_addresses_are_asked_also_through_a_translator(address: str) -> None:
+    assert public_address(address, 80) == address
 
 
 @pytest.fixture

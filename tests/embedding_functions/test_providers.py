@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 import types
 import warnings
 from typing import Any
@@ -376,12 +377,39 @@ def test_a_stored_address_of_the_provider_or_of_this_machine_is_used(api_base: s
     assert OpenAIEmbeddingFunction.build_from_config(config).get_config() == config
 
 
-def test_a_stored_embedding_server_elsewhere_gets_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = {"url": "http://embeddings.example/embed", "api_key_env_var": None}
-    with pytest.raises(ValueError, match="would send an API key"):
-        HuggingFaceEmbeddingServer.build_from_config(config)
-    monkeypatch.delenv("HUGGINGFACE_API_KEY")
-    assert HuggingFaceEmbeddingServer.build_from_config(config).get_config() == config
+@pytest.mark.parametrize("key", ["sk-1", None])
+@pytest.mark.parametrize(
+    "url", ["http://embeddings.example/embed", "https://x.huggingface.cloud", "http://10.0.0.1:8080"]
+)
+def test_a_stored_address_of_another_machine_needs_the_users_word(
+    monkeypatch: pytest.MonkeyPatch, url: str, key: str | None
+) -> None:
+    monkeypatch.setenv("HUGGINGFACE_API_KEY", key or "")
+    configs = {
+        HuggingFaceEmbeddingServer: {"url": url, "api_key_env_var": None},
+        OllamaEmbeddingFunction: {"url": url, "model_name": "m", "timeout": 60},
+    }
+    for function, config in configs.items():
+        says = rf"would send your texts to .* not this machine. If you trust it, pass .*{function.__name__}\(url=..."
+        with pytest.raises(ValueError, match=says):
+            function.build_from_config(config)
+        assert function(url=url).get_config()["url"] == url
+        here = function.build_from_config(config | {"url": "http://localhost:11434"})
+        assert here.get_config()["url"] == "http://localhost:11434"
+
+
+@pytest.mark.parametrize("given", ["hush-0123456789\n", " hush-0123456789", "hush-012\n3456789", "hush-0123456789é"])
+def test_a_key_is_sent_without_space_around_it_or_refused_unseen(provider, given: str) -> None:
+    provider.plays(lambda body: [vector(text) for text in body["inputs"]])
+    with pytest.warns(DeprecationWarning, match="not stored"):
+        function = HuggingFaceEmbeddingServer(provider.url, api_key=given)
+    if given.strip().isascii() and "\n" not in given.strip():
+        function(["a"])
+        assert provider.received[0].headers["authorization"] == "Bearer hush-0123456789"
+        return
+    with pytest.raises(ValueError, match="the header Authorization") as told:
+        function(["a"])
+    assert "hush" not in "".join(traceback.format_exception(told.value))
 
 
 @pytest.mark.parametrize(

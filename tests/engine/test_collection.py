@@ -53,6 +53,21 @@ def test_a_removed_record_keeps_its_row(memory: CollectionInMemory) -> None:
     assert memory.rows_at(ints(0, 1, 2, 3)).tolist() == [0, UNKNOWN, 2, UNKNOWN]
 
 
+def test_what_a_write_costs_does_not_grow_with_the_writes_since_the_last_filter(
+    memory: CollectionInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.columns(["n"], lambda: [[{"n": 0}] * 3])
+    counted, length = [], Delta.__len__
+    monkeypatch.setattr(Delta, "__len__", lambda delta: counted.append(delta) or length(delta))
+    for number in range(200):
+        slot = 3 + number
+        one = {"positions": ints(slot), "ids": [str(slot)], "slots": ints(slot), "norms": np.ones(1)}
+        memory.apply(Delta(seq=2 + number, next_slot=slot + 1, metadatas=[{"n": number}], **one))
+    assert len(counted) <= 3 * 200
+    assert memory.columns(["n"], list).names() == ["n"]
+    assert len(memory.columns(["n"], list)) == 203
+
+
 @pytest.mark.parametrize("piece", [1, 2, 5])
 @pytest.mark.parametrize("gone", [(), (0,), (3, 4), (1, 2, 5)])
 def test_the_columns_are_those_of_the_records_whatever_the_pieces_and_the_holes(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 
 import pytest
 
@@ -147,3 +149,35 @@ def test_a_pattern_that_ruins_a_backtracking_engine_is_quick_or_refused(engine, 
 
 def test_a_lone_surrogate_in_a_text_is_no_error():
     assert compile_pattern("a")("\ud800a")
+
+
+#: What once took time or memory out of proportion, as patterns of some length.
+LONG_PATTERNS = {
+    "a class of ranges": lambda n: "[" + "a-z" * (n // 3) + "]",
+    "a class of points, less others": lambda n: f"[{''.join(map(chr, range(300, 300 + n // 2)))}{'--b' * (n // 6)}]",
+    "groups": lambda n: "(?:a)" * (n // 5),
+    "named groups": lambda n: "".join(f"(?P<g{i}>a)" for i in range(n // 12)),
+    "groups that are not closed": lambda n: "(?P<" * (n // 4),
+    "classes of POSIX that are not closed": lambda n: "[" + "[:alpha" * (n // 7) + "]",
+    "negated classes": lambda n: r"\W" * (n // 2),
+    "a class of negated classes": lambda n: "[" + r"\W" * (n // 2) + "]",
+    "classes of negated classes": lambda n: r"[\W]" * (n // 4),
+    "intersections": lambda n: r"[\w" + r"&&\d&&\w" * (n // 8) + "]",
+    "negations": lambda n: "[" + r"[^\p{L}\p{M}\p{N}\p{P}\p{S}\p{Z}\p{C}]" * (n // 38) + "a]",
+    "repetitions of repetitions": lambda n: "a" + "*" * n,
+    "a count": lambda n: "a{" + "9" * n + "}",
+}
+
+
+@pytest.mark.parametrize("pattern", LONG_PATTERNS.values(), ids=LONG_PATTERNS)
+def test_a_long_pattern_takes_a_few_seconds_or_is_refused(pattern):
+    started = time.process_time()
+    with contextlib.suppress(InvalidArgumentError):
+        compile_pattern(pattern(90_000))("xaé")
+    assert time.process_time() - started < 6
+
+
+def test_a_pattern_may_be_long_but_not_of_any_length():
+    assert compile_pattern("|".join(["ab"] * 30_000))("xab")
+    with pytest.raises(InvalidArgumentError, match="expected a pattern of at most 100,000 characters, got 240,002"):
+        compile_pattern("[" + "a-z" * 80_000 + "]")

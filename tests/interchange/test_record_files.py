@@ -13,11 +13,12 @@ import pytest
 from chroma_fixtures import unpack
 
 import chroma_nb
-from chroma_nb.interchange import arrow, json_lines
+from chroma_nb.interchange import arrow, json_lines, parquet
 from chroma_nb.records import Records
 from chroma_nb.types import SparseVector
 
 pa = pytest.importorskip("pyarrow", reason="Arrow and Parquet need pyarrow: pip install pyarrow")
+pq = pytest.importorskip("pyarrow.parquet", reason="Arrow and Parquet need pyarrow: pip install pyarrow")
 EVERYTHING = ["embeddings", "documents", "metadatas", "uris"]
 
 
@@ -402,3 +403,22 @@ def test_a_line_may_hold_an_empty_list_and_mixed_numbers(tmp_path):
     path.write_text('{"id": "a", "metadata": {"a": [], "b": [1, 2.5], "c": null}}\n')
     (records,) = json_lines.read(path, 10)
     assert records.metadatas == [{"b": [1.0, 2.5], "c": None}]
+
+
+@pytest.mark.parametrize("rows_of_a_group", [1_000, 10**9])
+def test_a_parquet_file_is_read_a_batch_at_a_time_whatever_its_row_groups(tmp_path, rows_of_a_group):
+    vectors = np.random.default_rng(0).random(20_000 * 128, np.float32)
+    columns = {
+        "id": [str(number) for number in range(20_000)],
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors), 128),
+    }
+    path = tmp_path / "birds.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=rows_of_a_group)
+    before, most = pa.total_allocated_bytes(), 0
+    del columns
+    count, batches = parquet.read(path, 500)
+    for batch in batches:
+        most = max(most, pa.total_allocated_bytes() - before)
+        count -= len(batch.ids)
+    assert count == 0
+    assert most < vectors.nbytes / 2

@@ -1,5 +1,6 @@
 """project(): coordinates for any collection, kept, refreshed, and queries placed among them."""
 
+import random
 import subprocess
 import sys
 import threading
@@ -35,8 +36,8 @@ def test_equal_vectors_lie_on_one_spot(client):
 
 
 def test_pca_keeps_the_distances_of_a_plane_and_is_the_same_in_every_run():
-    random = np.random.default_rng(3)
-    plane = random.normal(size=(50, 2)) @ np.linalg.qr(random.normal(size=(9, 2)))[0].T
+    numbers = np.random.default_rng(3)
+    plane = numbers.normal(size=(50, 2)) @ np.linalg.qr(numbers.normal(size=(9, 2)))[0].T
     for points in (plane.astype(np.float32), plane[:6].astype(np.float32)):
         found = reducers.pca(points)
         apart = np.linalg.norm(points[:, None] - points[None], axis=2)
@@ -173,6 +174,35 @@ def test_a_file_that_is_no_map_is_named_with_what_to_do(tmp_path, kind):
     with pytest.raises(ValueError, match=r"wrote, got .*map\.np.*; make it anew with project\(\)$") as caught:
         Projection.load(path)
     assert "pickle" not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", ["missing", "folder", "below/a file"])
+def test_a_map_that_is_not_there_is_named_with_what_to_do(tmp_path, odd):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "below").touch()
+    with pytest.raises(ValueError, match=r"cannot be read \(.*\); make it anew with project\(\)$"):
+        Projection.load(tmp_path / odd)
+
+
+def test_a_damaged_map_is_a_map_or_refused_with_what_to_do(tmp_path, client, filled):
+    whole = project(filled(client, 8), "pca")
+    whole.save(tmp_path / "map.npz")
+    data = (tmp_path / "map.npz").read_bytes()
+    dice = random.Random(0)
+    for number in range(400):
+        damaged = bytearray(data)
+        if number % 4 == 0:
+            del damaged[dice.randrange(len(data)) :]
+        else:
+            for _ in range(1 + number % 3):
+                damaged[dice.randrange(len(data))] = dice.randrange(256)
+        (tmp_path / "damaged.npz").write_bytes(damaged)
+        said = "make it anew with project()"
+        try:
+            Projection.load(tmp_path / "damaged.npz")
+        except ValueError as error:
+            said = str(error)
+        assert said.endswith("make it anew with project()")
 
 
 def test_only_so_many_maps_are_kept(tmp_path, monkeypatch):

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest.mock import patch
 
 import numpy as np
+import orjson
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import chroma_nb
+from chroma_nb.results import GetResult
+from chroma_nb.server import bodies, serving
+from chroma_nb.server.limits import Limits
 
 DIMENSION = 16
 
@@ -146,3 +155,160 @@ def test_a_server_that_is_killed_loses_no_acknowledged_write(tmp_path: Path, rou
     assert sum(worker.calls for worker in workers) >= goal
     with server_process(tmp_path / "db") as (_, url):
         check(url, workers)
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    class Slow:
+        """Answers a count when it is told to; the first one shows that it has begun."""
+
+        begun, go = threading.Semaphore(0), threading.Event()
+        asked: ClassVar[list[str]] = []
+
+        def handle(self, request: Any) -> int:
+            self.asked.append(str(request.collection_id)[-1])
+            self.begun.release()
+            self.go.wait(30)
+            return 0
+
+    slow = Slow()
+    place = "/api/v2/tenants/default_tenant/databases/default_database/collections/00000000-0000-0000-0000-00000000000"
+    with chroma_nb.serve(slow, port=0, limits=Limits(threads=1)) as server:
+
+        def ask(number: int) -> socket.socket:
+            connection = socket.create_connection(("127.0.0.1", server.port))
+            connection.sendall(f"GET {place}{number}/count HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            return connection
+
+        first = ask(1)
+        assert slow.begun.acquire(timeout=30)
+        left = [ask(number) for number in range(2, 6)]
+        tasks = server._server.server_state.tasks
+        wait_until(lambda: len(tasks) == 5)
+        for connection in left:
+            connection.close()
+        wait_until(lambda: len(tasks) == 1)
+        last = ask(6)
+        wait_until(lambda: len(tasks) == 2)
+        slow.go.set()
+        for connection in (first, last):
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+            connection.close()
+    assert slow.asked == ["1", "6"]
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+# --- Clients that mean no good, or nothing --------------------------------------------------------------------------
+def test_clients_that_take_no_answer_hold_bounded_memory_and_keep_nobody_out() -> None:
+    class Large:
+        """Answers with 8 MB."""
+
+        def handle(self, request: Any) -> Any:
+            nothing = dict.fromkeys(("embeddings", "documents", "uris", "data", "metadatas"))
+            return GetResult(ids=["x" * 8_000_000], included=[], **nothing)
+
+    limits = Limits(threads=2, unsent_bytes=16_000_000, stalled_seconds=0.2)
+    with chroma_nb.serve(Large(), port=0, limits=limits) as server:
+        app = server._server.config.app
+        clients = [posted(server.port, f"{PLACE}/get", b"{}", window=4096) for _ in range(10)]
+        held = []
+
+        def all_have_begun() -> bool:
+            held.append(app._unsent)
+            return len(server._server.server_state.connections) <= 4
+
+        wait_until(all_have_begun)
+        assert max(held) <= 16_000_000 + 3 * 8_100_000
+        taken = posted(server.port, f"{PLACE}/get", b"{}")
+        assert len(heard(taken)) > 8_000_000
+        for client in [*clients, taken]:
+            client.close()
+
+
+def test_bodies_that_come_slowly_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_MOMENT", 0.05)
+    with chroma_nb.EphemeralClient() as store, chroma_nb.serve(store, port=0, limits=Limits(connections=8)) as server:
+        head = b"POST /api/v2/tenants HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        slow = []
+        for _ in range(8):
+            slow.append(socket.create_connection(("127.0.0.1", server.port)))
+            slow[-1].sendall(head + b"Content-Length: 1000\r\n\r\n{")
+        connections = server._server.server_state.connections
+        wait_until(lambda: len(connections) == 8 and all(time.monotonic() - one._since > 0.05 for one in connections))
+        fast = socket.create_connection(("127.0.0.1", server.port))
+        fast.sendall(b"GET /api/v2/version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b"1.5.9" in heard(fast)
+        for client in [*slow, fast]:
+            client.close()
+
+
+PLACE = "/api/v2/tenants/default_tenant/databases/default_database/collections/00000000-0000-0000-0000-000000000001"
+
+
+def posted(port: int, path: str, body: bytes, window: int | None = None) -> socket.socket:
+    """A connection on which this was asked, closed after the answer; ``window``: it takes so little at a time."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    if window is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    return connection
+
+
+def heard(connection: socket.socket) -> bytes:
+    """All that the server says until it closes."""
+    connection.settimeout(30)
+    pieces = []
+    while piece := connection.recv(1 << 16):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+# --- Large bodies -----------------------------------------------------------------------------------------------
+BODIES = [
+    {"ids": ["a", "b"], "embeddings": [[1, 2.5, -1e-7], [0, 3, None]]},
+    {"query_embeddings": [[1.0]], "n_results": 3},
+    {"embeddings": []},
+    {"embeddings": [[]]},
+    {"embeddings": None, "ids": []},
+    {"embeddings": ["AAAA", "BBBB"]},
+    {"embeddings": [[1, [2]], [3]]},
+    {"embeddings": [[1], None]},
+    {"embeddings": [["]", "a"], [1]]},
+    {"embeddings": {"a": [[1]]}},
+    {"documents": ['{"embeddings": [[1]]}', ', "embeddings": [[2]]'], "embeddings": [[3]]},
+    {"metadatas": [{"embeddings": [[1]]}], "embeddings": [[3]]},
+    {"metadatas": [{"embeddings": [[1]]}]},
+    [{"embeddings": [[1]]}],
+]
+
+
+@pytest.mark.parametrize("value", BODIES, ids=range(len(BODIES)))
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_large_body_is_read_in_turns_as_it_would_be_at_once(
+    monkeypatch: pytest.MonkeyPatch, value: object, indent: int | None
+) -> None:
+    monkeypatch.setattr(bodies, "_LARGE", 0)
+    body = json.dumps(value, indent=indent).encode()
+    assert bodies.parsed(body) == value
+
+
+@given(
+    st.binary(max_size=40) | st.lists(st.sampled_from([*'[]{},:1" ', '"embeddings":', "null", "[[1],"])).map("".join)
+)
+def test_what_is_no_json_is_refused_alike(body: bytes | str) -> None:
+    body = b'{"embeddings":' + (body.encode() if isinstance(body, str) else body)
+    answers = []
+    for large in (0, 1 << 30):
+        with patch.object(bodies, "_LARGE", large):
+            try:
+                answers.append(bodies.parsed(body))
+            except orjson.JSONDecodeError:
+                answers.append("refused")
+    assert answers[0] == answers[1]

@@ -343,3 +343,60 @@ def test_what_means_nothing_in_calls_of_ours_is_refused(
     assert 400 <= answer.status_code < 500
     assert answer.json()["message"]
     assert http.get(f"{D}/collections/{collection.id}/count").json() == 2
+
+
+# --- Names, pages, and where a request ends -------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "host",
+    ["[::1].evil.example", "[::1]evil", "[::1", "::1]", "[localhost]", "localhost.evil.example", "localhost:80:80"],
+)
+def test_a_host_header_that_only_begins_like_ours_is_refused(server: Any, host: str) -> None:
+    assert get(f"{server.url}/api/v2/heartbeat", headers={"host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["[::1]", "[::1]:8000", "LOCALHOST:1", "127.0.0.1"])
+def test_our_own_names_are_taken_in_every_form(server: Any, host: str) -> None:
+    assert get(f"{server.url}/api/v2/heartbeat", headers={"host": host}).status_code == 200
+
+
+def test_a_request_with_two_lengths_is_refused_and_its_connection_closed(server: Any) -> None:
+    head = b"POST /api/v2/tenants HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    both = b"content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    hidden = b"GET /api/v2/version HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    heard = raw(server.port, head + both + hidden, end=True)
+    assert heard.startswith(b"HTTP/1.1 400")
+    assert b"connection: close" in heard
+    assert b"1.5.9" not in heard
+
+
+PAGE = "http://localhost:3000"
+
+
+def test_pages_of_an_allowed_origin_may_ask_and_no_others(serve: Any) -> None:
+    server = serve(allowed_origins=(PAGE,), token="0123456789abcdef")
+    url = f"{server.url}/api/v2/tenants/default_tenant"
+    asks = {"access-control-request-method": "GET", "access-control-request-headers": "x-chroma-token"}
+    asked = ask("OPTIONS", url, headers={"origin": PAGE, **asks})
+    assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, PAGE)
+    assert "x-chroma-token" in asked.headers["access-control-allow-headers"]
+    answered = get(url, headers={"origin": PAGE, "x-chroma-token": "0123456789abcdef"})
+    assert (answered.status_code, answered.headers["access-control-allow-origin"]) == (200, PAGE)
+    refused = get(url, headers={"origin": PAGE})  # without its token, and told so
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, PAGE)
+    for origin in ("http://localhost:3001", "null", "https://localhost:3000", "http://evil.example"):
+        for method in ("GET", "OPTIONS"):
+            other = ask(method, url, headers={"origin": origin, "x-chroma-token": "0123456789abcdef", **asks})
+            assert other.status_code == 403
+            assert "access-control-allow-origin" not in other.headers
+
+
+def test_no_page_may_ask_unless_it_was_allowed(server: Any) -> None:
+    asked = ask("OPTIONS", f"{server.url}/api/v2", headers={"origin": PAGE, "access-control-request-method": "GET"})
+    assert asked.status_code == 403
+    assert "access-control-allow-origin" not in asked.headers
+
+
+@pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "http://", "page"])
+def test_what_is_no_origin_is_refused_at_the_start(serve: Any, origin: str) -> None:
+    with pytest.raises(ValueError, match="Expected an origin such as"):
+        serve(allowed_origins=(origin,))

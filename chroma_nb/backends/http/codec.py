@@ -194,8 +194,8 @@ def error_of(reply: Reply, request: ops.AnyRequest | None = None) -> errors.Chro
     kind = _CHILDREN.get(kind, kind)
     if kind is errors.InvalidArgumentError and request is not None and _is_badly_named(request):
         kind = errors._InvalidNameError
-    error = kind(message)
-    error.trace_id = reply.headers.get("chroma-trace-id")
+    error = kind(errors.printable(message))
+    error.trace_id = errors.printable(reply.headers.get("chroma-trace-id", "")) or None
     return error
 
 

@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakKeyDictionary
 
+from chroma_nb._http import around_proxies, header_value, proxy_of
 from chroma_nb._optional import require
 from chroma_nb._reentry import is_running
 from chroma_nb.backends.endpoints import API_PATH
@@ -31,7 +32,7 @@ from chroma_nb.backends.http.exchange import Failure, KnownServer, Outcome
 from chroma_nb.config import Settings, secret_names
 from chroma_nb.embedding_functions.progress import Progress as Bar
 from chroma_nb.embedding_functions.progress import progress_bar
-from chroma_nb.errors import ChromaError, ShownAs, _ClosedError
+from chroma_nb.errors import ChromaError, InternalError, ShownAs, _ClosedError
 from chroma_nb.operations.requests import R, Request
 from chroma_nb.types import Json
 
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 #: Seconds to connect, and to wait for the next byte of an answer. Large writes and filters take minutes.
 CONNECT_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 600.0
+
+#: How an answer may be packed, once: identity, and what unpacks a thousandfold at most.
+_CODINGS: Final = ("identity", "gzip", "deflate")
+#: Bytes that an answer may unpack to, whatever it is packed in; beyond, so many for each that came.
+_UNPACKED: Final = 1 << 26
+_MOST_PACKED: Final = 100
 
 USER_AGENT = "Chroma Python Client v1.5.9 (https://github.com/chroma-core/chroma)"
 
@@ -63,12 +70,17 @@ def endpoint(settings: Settings) -> Endpoint:
     url, userinfo = _api_url(settings)
     headers: dict[str, str] = {"Authorization": basic(unquote(userinfo))} if userinfo else {}
     headers |= dict(settings.chroma_server_headers or {})
-    headers |= {"Accept": "*/*", "Content-Type": "application/json", "User-Agent": USER_AGENT}
+    headers |= {
+        "Accept": "*/*",
+        "Accept-Encoding": ", ".join(_CODINGS[1:]),
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+    }
     headers |= auth_headers(settings)
     verify = settings.chroma_server_ssl_verify
     return Endpoint(
         url=url,
-        headers=SecretHeaders(headers),
+        headers=SecretHeaders({name: header_value(name, str(value)) for name, value in headers.items()}),
         verify=True if verify is None else verify,
         keepalive=settings.chroma_http_keepalive_secs,
         max_connections=settings.chroma_http_max_connections,
@@ -133,16 +145,37 @@ def _failure(error: httpx.RequestError, place: str) -> Failure:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         # Chroma's constructors turn this one into a ValueError with this sentence.
         what = "Could not connect to a Chroma server. Are you sure it is running?"
-        return Failure(_kind(base, ValueError)(f"{what} ({place}: {detail})"), unreached=True)
+        proxy = proxy_of(place)
+        way = f"; it was asked by way of the proxy that {proxy} names, and NO_PROXY names no exception" if proxy else ""
+        return Failure(_kind(base, ValueError)(f"{what} ({place}: {detail}{way})"), unreached=True)
     timeout = isinstance(error, httpx.TimeoutException)
     what = "took too long to answer" if timeout else "broke the connection"
     return Failure(_kind(base)(f"the Chroma server at {place} {what} ({detail})"), final=timeout)
 
 
-def _reply(response: httpx.Response) -> Reply:
-    return Reply(
-        response.status_code, {key.lower(): value for key, value in response.headers.items()}, response.content
-    )
+class _Answer:
+    """An answer that comes in pieces; refused when it is packed as nobody asked for, or unpacks without end."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        coding = response.headers.get("content-encoding", _CODINGS[0]).strip().lower()
+        if coding not in _CODINGS:
+            raise InternalError(f"expected an answer packed by one of {', '.join(_CODINGS)}, got {coding[:40]!r}")
+        self._response, self._pieces, self._size = response, list[bytes](), 0
+
+    def add(self, piece: bytes) -> None:
+        """The next piece, unpacked."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > max(_UNPACKED, _MOST_PACKED * self._response.num_bytes_downloaded):
+            raise InternalError(
+                f"the answer of the server unpacks to more than {_MOST_PACKED} times what it sent (over "
+                f"{_UNPACKED >> 20} MB); it was not read further. Is it a Chroma server?"
+            )
+
+    def reply(self) -> Reply:
+        """All of it."""
+        headers = {key.lower(): value for key, value in self._response.headers.items()}
+        return Reply(self._response.status_code, headers, b"".join(self._pieces))
 
 
 def _place(url: str) -> str:
@@ -204,6 +237,7 @@ class _HttpParts:
         return {
             "headers": dict(at.headers),
             "verify": _tls(at),
+            "mounts": around_proxies(at.url),
             "timeout": httpx.Timeout(ANSWER_TIMEOUT, connect=CONNECT_TIMEOUT, pool=None),
             "limits": httpx.Limits(
                 max_connections=at.max_connections,
@@ -331,7 +365,11 @@ class _Line(_ProgressBar):
         if self._connections.is_closed:  # by another thread, between two calls of this request
             self._check_open()
         try:
-            return _reply(self._connections.request(call.method, self._url + call.target, content=call.body))
+            with self._connections.stream(call.method, self._url + call.target, content=call.body) as response:
+                answer = _Answer(response)
+                for piece in response.iter_bytes():
+                    answer.add(piece)
+            return answer.reply()
         except httpx.RequestError as error:
             return _failure(error, _place(self._url))
 
@@ -387,7 +425,11 @@ class _AsyncLine(_ProgressBar):
         """See ``conversation.Line``."""
         httpx = require("httpx", feature="AsyncHttpClient")
         try:
-            return _reply(await self._connections.request(call.method, self._url + call.target, content=call.body))
+            async with self._connections.stream(call.method, self._url + call.target, content=call.body) as response:
+                answer = _Answer(response)
+                async for piece in response.aiter_bytes():
+                    answer.add(piece)
+            return answer.reply()
         except httpx.RequestError as error:
             return _failure(error, _place(self._url))
 

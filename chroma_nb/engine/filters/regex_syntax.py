@@ -7,6 +7,7 @@ Only whether a pattern occurs is asked, so groups capture nothing and laziness i
 
 from __future__ import annotations
 
+import re
 import string
 import sys
 import unicodedata
@@ -19,8 +20,18 @@ from typing import Final, NoReturn, TypeAlias
 from chroma_nb.errors import InvalidArgumentError
 
 _DEEPEST: Final = 100
+#: Characters of a pattern, and ranges that its classes may hold all together (``\W`` alone stands for 700): reading and
+#: compiling a pattern takes some seconds at most. Rust's limit is one of memory.
+_LONGEST: Final = 100_000
+_LARGEST: Final = 500_000
+#: A property stands for so many ranges, more or less.
+_OF_PROPERTY: Final = 100
+#: Patterns that are kept translated are no longer.
+_KEPT_LENGTH: Final = 1_000
 #: RE2 repeats no more often; Rust's limit is one of memory.
 _MOST_REPETITIONS: Final = 1000
+#: Numbers have no more digits, leading zeros among them.
+_DIGITS: Final = 100
 #: With so many repetitions one after the other a backtracking engine is still quick.
 _TAME: Final = 2
 _MARK: Final = "[-w]"
@@ -61,13 +72,18 @@ class Translated:
     tame: bool
 
 
-@lru_cache(maxsize=256)
 def translate(pattern: str, dialect: Dialect) -> Translated:
-    r"""Rewrite a pattern of Rust's for ``dialect``; raises InvalidArgumentError.
+    r"""Rewrite a pattern of Rust's for ``dialect``, in linear time; raises InvalidArgumentError.
 
     >>> translate(r"(?i)a[^\n]+|(?P<year>\d{4})", RE2).text
     '(?i:a)(?i:[^\\x{a}])+|(?:(?i:[\\p{Nd}]){4})'
     """
+    if len(pattern) > _LONGEST:
+        refuse(f"expected a pattern of at most {_LONGEST:,} characters, got {len(pattern):,}")
+    return _kept(pattern, dialect) if len(pattern) <= _KEPT_LENGTH else _translated(pattern, dialect)
+
+
+def _translated(pattern: str, dialect: Dialect) -> Translated:
     parser = _Parser(pattern, dialect)
     text = parser.alternatives(_Flags(), 0)
     if parser.at < len(pattern):
@@ -75,6 +91,9 @@ def translate(pattern: str, dialect: Dialect) -> Translated:
     if dialect.marked:
         text = rf"\A(?:{_MARK}(?s:.){_MARK})*(?:{text})"
     return Translated(text, parser.boundaries, parser.lines, parser.repetitions <= _TAME and not parser.wild)
+
+
+_kept = lru_cache(maxsize=256)(_translated)
 
 
 def marked(text: str) -> str:
@@ -131,6 +150,7 @@ _POSIX: Final = {
     "word": string.ascii_letters + string.digits + "_",
     "xdigit": string.hexdigits,
 }
+_POSIX_CLASS: Final = re.compile(rf"\[:(?P<not>\^?)(?P<name>{'|'.join(_POSIX)}):\]")
 _CATEGORIES: Final = (
     "L=Letter Lu=UppercaseLetter Ll=LowercaseLetter Lt=TitlecaseLetter Lm=ModifierLetter Lo=OtherLetter "
     "M=Mark Mn=NonspacingMark Mc=SpacingMark Me=EnclosingMark "
@@ -189,6 +209,7 @@ def _resolved(items: Items) -> list[Range]:
     return _merged(ranges)
 
 
+@lru_cache(maxsize=128)
 def _of_category(name: str) -> list[Range]:
     if name.lower() not in _CATEGORY:
         refuse(f"the script {name} cannot be part of this class")
@@ -203,6 +224,12 @@ def _categories() -> dict[str, list[Range]]:
         run = list(points)
         found.setdefault(category, []).append((run[0], run[-1]))
     return found
+
+
+@cache
+def _posix(name: str, negated: bool) -> Items:
+    ranges: Items = tuple(_merged((ord(c), ord(c)) for c in _POSIX[name]))
+    return _negation(ranges) if negated else ranges
 
 
 def _negation(items: Items) -> Items:
@@ -249,6 +276,7 @@ class _Parser:
         self.repetitions = self.choices = 0
         self.wild = False
         self.names: set[str] = set()
+        self.held = 0  # by classes, so far
 
     def alternatives(self, flags: _Flags, depth: int) -> str:
         """Up to the closing parenthesis or the end."""
@@ -256,7 +284,8 @@ class _Parser:
             refuse("groups are nested too deeply")
         done: list[str] = []
         atoms: list[str] = []
-        repeatable = repeated = busy = False
+        repeatable = busy = False
+        repeated = 0  # so many repetitions of one atom
         while self.at < len(self.pattern) and self.pattern[self.at] != ")":
             character = self.pattern[self.at]
             if flags.x and self._skip_space():
@@ -264,15 +293,17 @@ class _Parser:
             if character == "|":
                 self.at += 1
                 done += [*atoms, "|"]
-                atoms, repeatable, repeated = [], False, False
+                atoms, repeatable, repeated = [], False, 0
                 self.choices += 1
             elif character in "*+?{":
                 if not repeatable:
                     refuse(f"nothing to repeat at character {self.at}")
                 self.wild = self.wild or busy
                 self.repetitions += 1
+                if repeated > _DEEPEST:
+                    refuse("repetitions are nested too deeply")
                 atoms[-1] = (f"(?:{atoms[-1]})" if repeated else atoms[-1]) + self._repetition(flags)
-                repeated = busy = True
+                repeated, busy = repeated + 1, True
             else:
                 new_flags = self._flags_alone(flags)
                 if new_flags is not None:
@@ -280,7 +311,7 @@ class _Parser:
                     continue
                 before = self.repetitions + self.choices
                 atoms.append(self._atom(flags, depth))
-                repeatable, repeated, busy = True, False, self.repetitions + self.choices > before
+                repeatable, repeated, busy = True, 0, self.repetitions + self.choices > before
         return "".join([*done, *atoms])
 
     def _skip_space(self) -> bool:
@@ -312,6 +343,8 @@ class _Parser:
         valid = [part.isascii() and part.isdigit() for part in parts]
         if len(parts) > 2 or not valid[0] or (len(parts) == 2 and parts[1] and not valid[1]):
             refuse(f"expected {{n}}, {{n,}} or {{n,m}}, got {{{self.pattern[self.at : end]}}}")
+        if any(len(part) > _DIGITS for part in parts):
+            refuse(f"at most {_MOST_REPETITIONS} repetitions can be counted")
         counts = [int(part) for part in parts if part]
         if max(counts) > _MOST_REPETITIONS:
             refuse(f"at most {_MOST_REPETITIONS} repetitions can be counted, got {max(counts)}")
@@ -349,24 +382,30 @@ class _Parser:
 
     def _opening(self, flags: _Flags) -> _Flags:
         """What follows ``(?``: a name, or flags and a colon."""
-        rest = self.pattern[self.at + 1 :]
-        if rest.startswith(("=", "!", "<=", "<!")):
+        start = self.at + 1
+        if self.pattern.startswith(("=", "!", "<=", "<!"), start):
             refuse("look-around, including look-ahead and look-behind, is not supported")
         for opening in ("P<", "<"):
-            if rest.startswith(opening):
-                name, closed, _ = rest[len(opening) :].partition(">")
-                if not closed or not name or not all(c.isalnum() or c in "_.[]" for c in name) or name[0].isdigit():
+            if self.pattern.startswith(opening, start):
+                name = self._up_to(">", start + len(opening))
+                if not name or not all(c.isalnum() or c in "_.[]" for c in name) or name[0].isdigit():
                     refuse("invalid group name")
                 if name in self.names:
                     refuse(f"duplicate group name {name!r}")
                 self.names.add(name)
-                self.at += 1 + len(opening) + len(name) + 1
                 return flags
-        letters, colon, _ = rest.partition(":")
-        if not colon:
+        letters = self._up_to(":", start)
+        if letters is None:
             refuse("unrecognized flag, or unclosed group")
-        self.at += 1 + len(letters) + 1
         return _changed(flags, letters)
+
+    def _up_to(self, end: str, start: int) -> str | None:
+        """What stands from ``start`` up to the next ``end``, which is consumed too; None where there is none."""
+        found = self.pattern.find(end, start)
+        if found < 0:
+            return None
+        self.at = found + len(end)
+        return self.pattern[start:found]
 
     # Atoms
     def _atom(self, flags: _Flags, depth: int) -> str:
@@ -424,6 +463,7 @@ class _Parser:
         return rf"\x{{{point:x}}}" if self.dialect.properties else f"\\U{point:08x}"
 
     def _class(self, items: Items, flags: _Flags, *, negated: bool = False) -> str:
+        self._counted(items)
         if not self.dialect.properties and any(isinstance(item, Property) for item in items):
             items = tuple(_resolved(items))
         text = "".join(map(self._item, items))
@@ -505,7 +545,7 @@ class _Parser:
         start = self.at
         self.at += 1
         negated = self._take("^")
-        items: Items = ()
+        items: list[Item] = []
         pending: tuple[str, Items] | None = None
         first = True
         while True:
@@ -519,24 +559,34 @@ class _Parser:
                 break
             if operation in _SET_OPERATIONS:
                 self.at += 2
-                items = items if pending is None else _SET_OPERATIONS[pending[0]](pending[1], items)
-                pending, items = (operation, items), ()
+                pending, items = (operation, self._combined(pending, items)), []
                 continue
-            items += self._member(flags, depth)
+            items += self._counted(self._member(flags, depth))
             first = False
-        if pending is not None:
-            items = _SET_OPERATIONS[pending[0]](pending[1], items)
-        if not items and not negated:
+        found = self._combined(pending, items)
+        if not found and not negated:
             refuse("a character class that matches nothing")
-        return (items, negated) if items else (((0, _LAST),), False)
+        return (found, negated) if found else (((0, _LAST),), False)
+
+    def _combined(self, pending: tuple[str, Items] | None, items: list[Item]) -> Items:
+        """What stands before an operator, if there is one, and what follows it."""
+        if pending is None:
+            return tuple(items)
+        operation, before = pending
+        after = self._counted(tuple(items))
+        return self._counted(_SET_OPERATIONS[operation](self._counted(before), after))
+
+    def _counted(self, items: Items) -> Items:
+        """The same; refused when all classes together hold too much, which is a measure of their cost."""
+        self.held += sum(_OF_PROPERTY if isinstance(item, Property) else 1 for item in items)
+        if self.held > _LARGEST:
+            refuse("its character classes are too large")
+        return items
 
     def _member(self, flags: _Flags, depth: int) -> Items:
-        if self.pattern.startswith("[:", self.at):
-            name, closed, _ = self.pattern[self.at + 2 :].partition(":]")
-            if closed and name.removeprefix("^") in _POSIX:
-                self.at += len(name) + 4
-                named: Items = tuple(_merged((ord(c), ord(c)) for c in _POSIX[name.removeprefix("^")]))
-                return _negation(named) if name.startswith("^") else named
+        if self.pattern.startswith("[:", self.at) and (posix := _POSIX_CLASS.match(self.pattern, self.at)):
+            self.at = posix.end()
+            return _posix(posix["name"], posix["not"] != "")
         if self.pattern[self.at] == "[":
             items, negated = self._brackets(flags, depth + 1)
             return _negation(items) if negated else items

@@ -143,6 +143,7 @@ class CollectionInMemory:
         self._room = _Room(self.positions, self.slots, self.alive, self.row_of_slot)
         self._columns: Columns | None = None
         self._columns_behind: list[Delta] = []
+        self._changed_behind = 0  # records that they change
         self._columns_lock = threading.Lock()
         self._sparse = SparseIndexes()
         self.words = KeptWords()
@@ -186,7 +187,7 @@ class CollectionInMemory:
 
     def forget_columns(self) -> None:
         """The next filter makes the columns again."""
-        self._columns, self._columns_behind = None, []
+        self._columns, self._columns_behind, self._changed_behind = None, [], 0
 
     @property
     def index_state(self) -> str:
@@ -290,6 +291,7 @@ class CollectionInMemory:
             if len(delta.removed_rows):
                 columns.clear(delta.removed_rows)
             del self._columns_behind[0]
+            self._changed_behind -= len(delta)
 
     def sparse_index(self, key: str, stored: Callable[[], Iterable[Metadatas]]) -> SparseIndex:
         """The index of the sparse vectors under ``key``, made of ``stored`` (see ``columns``) by the first search."""
@@ -350,7 +352,8 @@ class CollectionInMemory:
             self.words.note(np.concatenate([np.arange(first, self.rows), delta.changed_rows, delta.removed_rows]))
         if self._columns is not None:
             self._columns_behind.append(delta)
-            if sum(map(len, self._columns_behind)) > MOST_BEHIND:
+            self._changed_behind += len(delta)
+            if self._changed_behind > MOST_BEHIND:
                 self.forget_columns()
         self.exact_seconds = 0.0
         self.seq = delta.seq

@@ -23,6 +23,10 @@ Read: TypeAlias = Callable[[Rows], Sequence[str | None]]
 PIECE: Final = 10_000
 
 
+#: Changes that are kept one by one.
+_MOST_BEHIND: Final = 1_000
+
+
 class KeptWords:
     """The index of words, once there is one, and the rows that have changed since it was brought up."""
 
@@ -52,6 +56,8 @@ class KeptWords:
         """Take down that the records in these rows were changed, added or deleted. Nobody reads meanwhile."""
         if self.made is not None:
             self._behind.append(rows)
+            if len(self._behind) > _MOST_BEHIND:
+                self._behind = [np.unique(np.concatenate(self._behind))]
             self.changed_since_stored += len(rows)
 
     def is_stored(self, seq: int) -> None:

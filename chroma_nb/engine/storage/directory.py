@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +69,7 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
     ``no_tables``: the file is there and has none.
     """
     database = path / sqlite.FILE_NAME
+    _refuse_odd(database)
     size = database.stat().st_size if database.exists() else None
     if size and not no_tables:
         return
@@ -81,6 +83,21 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
         raise _DamagedError(
             f"{database} is missing or empty: the database was lost, {_what_is_left(path, names)} (nothing was touched)"
         )
+
+
+def _refuse_odd(database: Path) -> None:
+    """Raise when something else stands where SQLite expects a file: opening a pipe would wait without end."""
+    for name in ("", "-journal", "-wal", "-shm"):
+        file = database.with_name(database.name + name)
+        try:
+            mode = file.stat().st_mode
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(mode):
+            raise _DamagedError(
+                f"expected {file} to be a file, got something else (a folder, a pipe, a device); nothing was touched: "
+                "move it away, or restore the directory from a backup"
+            )
 
 
 def _journals(database: Path) -> list[Path]:

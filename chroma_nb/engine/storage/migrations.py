@@ -57,6 +57,20 @@ def apply(connection: sqlite3.Connection, path: Path | None) -> None:
     insert_defaults(connection)
 
 
+def check_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database whose schema would run what somebody put there: views in the place of tables, triggers.
+
+    A view may go on without end when it is read, a trigger is run by a write. We make neither, nor virtual tables.
+    """
+    for kind, name, statement in connection.execute("SELECT type, name, sql FROM main.sqlite_master").fetchall():
+        kind = "virtual table" if str(statement).upper().lstrip().startswith("CREATE VIRTUAL") else str(kind)
+        if kind not in ("table", "index"):
+            raise _DamagedError(
+                f"{path} has a {kind} {str(name)[:80]!r}, which chroma_nb never makes; it was not read and nothing was "
+                "changed. Restore the database from a backup, or drop it there (sqlite3 FILE) if you made it"
+            )
+
+
 def insert_defaults(connection: sqlite3.Connection) -> None:
     """The default tenant and database."""
     for statement in _DEFAULTS:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import sqlite3
+import sys
 import threading
 import time
 import weakref
@@ -34,9 +36,28 @@ BUSY_TIMEOUT_SECONDS: Final = 60.0
 
 #: SQLite's codes for a lock that others hold.
 _BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+#: Locks that the system refused without anybody holding them (ENOLCK, say): the call that asks may be made again.
+_LOCK_REFUSED: Final = {
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_UNLOCK,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+}
+#: How often, and after how many seconds.
+_TRIES: Final = 3
+_BETWEEN_TRIES_SECONDS: Final = 0.05
 #: What the work of a transaction may end with, to be explained: SQLite's errors, and those of our own files.
 _REFUSED: Final = (sqlite3.Error, OSError)
 
+#: Readers that are kept open for the next one.
+_MOST_IDLE: Final = 8
+#: The most readers at a time, and one for how many of the descriptors that a process may have (``ulimit -n``): a reader
+#: takes two, and what SQLite closes stays open until nobody else in this process has the database open.
+_MOST_READERS: Final = 64
+_DESCRIPTORS_OF_A_READER: Final = 8
+#: Seconds after which a thread that waits for a reader looks whether one was left by a thread that ended.
+_WAITING_SECONDS: Final = 0.5
 #: How long a fork waits for readers in other threads.
 _FORK_SECONDS: Final = 0.5
 
@@ -102,7 +123,7 @@ class Connections:
         self._durability: Durability = durability
         self._idle: list[Connection] = []
         self._lent: dict[int, Connection] = {}  # by thread
-        self._lending = threading.Lock()
+        self._new_locks_of_readers()
         self._own([])
         self._closed = self._commit_uncertain = False
         self._seen: tuple[int, int, bool] | None = None
@@ -113,6 +134,11 @@ class Connections:
         self.one_at_a_time: AbstractContextManager[Any] = self.writing if path is None else nullcontext()
         self._writer = self._connect()
 
+    def _new_locks_of_readers(self) -> None:
+        self._lending = threading.Lock()
+        self._given_back = threading.Condition(self._lending)
+        self._waiting = 0  # at least as many threads wait for a reader
+
     def _own(self, connections: list[Connection]) -> None:
         """These are ours: closed at the latest when nobody refers to this object any more."""
         self._all = connections
@@ -121,29 +147,33 @@ class Connections:
 
     def _connect(self) -> Connection:
         try:
-            if self.path is None:
-                connection = _open(":memory:", timeout=self.patience)
-            elif self.read_only:
-                self._seen = self._stamp()
-                # Immutable hides what is committed in a -wal file; without one nothing else opens here.
-                mode = "mode=ro" if self._has_journal() else "mode=ro&immutable=1"
-                connection = _open(f"file:{quote(str(self.path))}?{mode}", uri=True, timeout=self.patience)
-            else:
-                connection = _open(str(self.path), timeout=self.patience)
-            try:
-                for pragma in _PRAGMAS:
-                    connection.execute(pragma)
-                connection.execute(SYNCHRONOUS[self._durability])
-                self._made(connection)
-            except BaseException:
-                connection.close()
-                raise
+            connection = _despite_refused_locks(self._opened)
         except _REFUSED as error:
             raise self.explained(error) from error
         self._all.append(connection)
         return connection
 
-    def begin(self) -> Connection:
+    def _opened(self) -> Connection:
+        if self.path is None:
+            connection = _open(":memory:", timeout=self.patience)
+        elif self.read_only:
+            self._seen = self._stamp()
+            # Immutable hides what is committed in a -wal file; without one nothing else opens here.
+            mode = "mode=ro" if self._has_journal() else "mode=ro&immutable=1"
+            connection = _open(f"file:{quote(str(self.path))}?{mode}", uri=True, timeout=self.patience)
+        else:
+            connection = _open(str(self.path), timeout=self.patience)
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+            connection.execute(SYNCHRONOUS[self._durability])
+            self._made(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def begin(self, tries: int = _TRIES) -> Connection:
         """A connection inside a new read transaction, for this thread, which holds ``one_at_a_time``; see ``end``."""
         if self.path is None:
             return self._writer  # its catalog is forgotten by every transaction
@@ -158,6 +188,9 @@ class Connections:
             connection.refresh()
         except _REFUSED as error:
             self.end(connection)
+            if tries > 1 and _is_refused_lock(error):
+                time.sleep(_BETWEEN_TRIES_SECONDS)
+                return self.begin(tries - 1)
             raise self.explained(error) from error
         except BaseException:
             self.end(connection)
@@ -170,8 +203,22 @@ class Connections:
         with self._lending:
             if me in self._lent or len(self._all) > 1 + len(self._idle) + len(self._lent):
                 self._close_lost(me)
+            if not self._idle and len(self._lent) >= _most_readers():
+                self._wait_for_reader()
             connection = self._lent[me] = self._idle.pop() if self._idle else self._connect()
             return connection
+
+    def _wait_for_reader(self) -> None:
+        """Wait, holding the lock of readers, until one may be lent. A thread that has one never waits for another."""
+        self._waiting += 1
+        try:
+            # Nor does one begin while a fork waits for those who read.
+            while self._gate is not None or (not self._idle and len(self._lent) >= _most_readers()):
+                if not self._given_back.wait(_WAITING_SECONDS):
+                    for thread in self._lent.keys() - sys._current_frames().keys():
+                        self._close_lost(thread)
+        finally:
+            self._waiting -= 1
 
     def _close_lost(self, thread: int) -> None:
         """Close what an interrupt kept from being given back: it may be reading still."""
@@ -191,8 +238,13 @@ class Connections:
             del self._lent[threading.get_ident()]
             if self._closed:
                 connection.close()
-            else:
+            elif len(self._idle) < _MOST_IDLE or self._waiting:
                 self._idle.append(connection)
+                if self._waiting:
+                    self._given_back.notify()
+            else:
+                self._all.remove(connection)
+                connection.close()
 
     def _has_journal(self) -> bool:
         return self.path is not None and self.path.with_name(self.path.name + "-wal").exists()
@@ -258,7 +310,13 @@ class Connections:
             self._overwrite_failed_commit()
         try:
             with self._writer as connection:  # leaving it undoes what is not committed
-                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    if not _is_refused_lock(error):
+                        raise
+                    time.sleep(_BETWEEN_TRIES_SECONDS)
+                    connection.execute("BEGIN IMMEDIATE")
                 # Inside the transaction: a read in the middle of this call (nested) would fill it again before.
                 connection.catalog.clear()
                 result = work(connection)
@@ -288,7 +346,7 @@ class Connections:
         """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""
         try:
             with self.writing:
-                return work(self._writer)
+                return _despite_refused_locks(lambda: work(self._writer))
         except _REFUSED as error:
             raise self.explained(error) from error
 
@@ -337,7 +395,7 @@ class Connections:
             return []
         self._last_close.detach()
         inherited, self._idle, self._lent = self._all, [], {}
-        self._lending = threading.Lock()
+        self._new_locks_of_readers()
         self._own([])
         self._writer = self._connect()
         return inherited
@@ -371,10 +429,10 @@ class NestedConnections(Connections):
         self.read_only = False
         self.one_at_a_time = self.writing = outer.writing
 
-    def begin(self) -> Connection:
+    def begin(self, tries: int = _TRIES) -> Connection:
         """See ``Connections.begin``; InternalError inside a write transaction of a database in memory."""
         if self.path is not None:
-            return super().begin()
+            return super().begin(tries)
         if self._outer._writer.in_transaction:
             raise InternalError(IN_THE_MIDDLE)
         return self._outer._writer
@@ -401,6 +459,29 @@ class NestedConnections(Connections):
         """Close what was opened for this call."""
         if self.path is not None:
             super().close()
+
+
+def _is_refused_lock(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", None) in _LOCK_REFUSED
+
+
+def _despite_refused_locks(action: Callable[[], T]) -> T:
+    """``action``, which may be done twice, tried again where the system refused a lock that nobody holds."""
+    for _ in range(_TRIES - 1):
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if not _is_refused_lock(error):
+                raise
+        time.sleep(_BETWEEN_TRIES_SECONDS)
+    return action()
+
+
+def _most_readers() -> int:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return _MOST_READERS
+    return max(1, min(_MOST_READERS, limit // _DESCRIPTORS_OF_A_READER))
 
 
 def _close_all(connections: list[Connection]) -> None:
@@ -442,7 +523,13 @@ def alone_with(path: Path) -> bool:
 
 def explained(error: sqlite3.Error | OSError, path: Path | None) -> ChromaError:
     """The same error for a reader: what happened to which file, and what to do."""
-    if isinstance(error, sqlite3.Error) and refusals.primary_code(error) in _BUSY:
+    code = refusals.primary_code(error) if isinstance(error, sqlite3.Error) else None
+    if code == sqlite3.SQLITE_PROTOCOL:
+        return InternalError(
+            f"{path} could not be locked, though it was tried for seconds ({error}): other processes ask without end, "
+            "or the system has no locks left; nothing was written, try again, with a new client if that does not help"
+        )
+    if code in _BUSY:
         return InternalError(
             f"{path or 'the database in memory'} is busy: another process kept its write transaction open for "
             f"{BUSY_TIMEOUT_SECONDS:.0f} s ({error}); nothing was written, try again"

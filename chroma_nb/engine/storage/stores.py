@@ -82,6 +82,10 @@ class VectorStores:
         self._open[row.number] = (row.generation, store)
         return store
 
+    def numbers(self) -> list[int]:
+        """The collections whose vector files are open."""
+        return list(self._open)
+
     def forget(self, number: int, *, before: int | None = None) -> None:
         """Let go of a collection's stores: all of them, or the generations ``before`` one.
 

@@ -22,7 +22,7 @@ from chroma_nb.engine.storage import cache_files, catalog, directory, migrations
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import truncated_journal
 from chroma_nb.engine.storage.sqlite import Connection
-from chroma_nb.engine.transactions import staging, verification
+from chroma_nb.engine.transactions import open_collections, staging, verification
 from chroma_nb.engine.transactions.cache import Cache
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.engine.transactions.running import Transactions
@@ -332,8 +332,7 @@ class Maintenance:
         transactions = self._transactions
         rows = transactions.room.freeing(lambda work: transactions.write(work, durable=True), delete)
         for row in rows:
-            transactions.memories.pop(row.number, None)
-            transactions.stores.forget(row.number)
+            open_collections.let_go(transactions, row.number)
         if self._cache is not None and rows:
             with contextlib.suppress(ChromaError):  # the call is committed: what stays is swept another time
                 self.sweep()

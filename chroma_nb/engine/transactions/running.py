@@ -23,6 +23,7 @@ from chroma_nb.engine.storage.room import Room
 from chroma_nb.engine.storage.sqlite import Connection, Connections, Durability
 from chroma_nb.engine.storage.stores import VectorStores
 from chroma_nb.engine.storage.vectors import VectorStore
+from chroma_nb.engine.transactions import open_collections
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import InternalError, _ClosedError, _DamagedError
 
@@ -60,6 +61,10 @@ class Transactions:
         self.stores = stores
         self.room = room
         self.memories: dict[int, CollectionInMemory] = {}
+        #: When each collection was used last: see ``open_collections.py``.
+        self.last_used: dict[int, int] = {}
+        if directory is not None:
+            open_collections.count(self)
         self.closed = False
         #: Whether rows of vector files that no sync covers were found when the directory was opened.
         self.has_pending = False
@@ -142,6 +147,7 @@ class Transactions:
                 connection = self.connections.begin()
                 try:
                     row = connection.catalog.get(ident) or catalog.known_collection(connection, ident, context)
+                    open_collections.use(self, row.number)
                     if part is not None and (few := self._few(connection, row, part)) is not None:
                         return work(Snapshot(connection, row, few, vectors, True))
                     memory = self.refreshed(connection, row)
@@ -213,6 +219,7 @@ class Transactions:
     def writing(self, connection: Connection, ident: str, context: str = GETTING) -> Writing:
         """A collection inside the write transaction of ``connection``."""
         row = catalog.collection_by_id(connection, ident, context)
+        open_collections.use(self, row.number)
         memory = self.refreshed(connection, row)
         if memory is None:
             raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")

@@ -1,0 +1,54 @@
+"""What all HTTP requests of ours have in common: values of headers, which may be secrets; no proxy to this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine to itself.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def around_proxies(url: str) -> dict[str, None]:
+    """httpx's ``mounts``: a server on this machine is asked directly, since no proxy can reach it."""
+    host = urlsplit(url).hostname or ""
+    return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_loopback(host) else {}
+
+
+def proxy_of(url: str) -> str | None:
+    """The environment variable that names a proxy for ``url``; None where it is asked directly."""
+    parts, proxies = urlsplit(url), getproxies()
+    host = parts.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    return next((f"{name.upper()}_PROXY" for name in (parts.scheme, "all") if name in proxies), None)
+
+
+def header_value(name: str, value: str) -> str:
+    """``value`` without white space around it, as a token has that was read from a file.
+
+    ValueError, which does not show it, for what no header can carry: HTTP's own library would show it.
+
+    >>> header_value("X-Chroma-Token", "hush\\n")
+    'hush'
+    """
+    stripped = value.strip()
+    wrong = [place for place, character in enumerate(stripped) if not (" " <= character <= "~" or character == "\t")]
+    if wrong:
+        raise ValueError(
+            f"expected the value of the header {name} (a token, a key; not shown here) to be printable ASCII, got "
+            f"another character at position {wrong[0]}; was it copied or read whole, and without quotes or line breaks?"
+        )
+    return stripped

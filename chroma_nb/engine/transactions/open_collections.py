@@ -1,0 +1,89 @@
+"""Which collections of this process are open, in all databases: those that were not used for longest are let go.
+
+An open collection has its rows in memory, its vector file, and maps of that file and of files in ``cache/``; each map
+keeps a descriptor. Letting go closes nothing that is in use: whoever reads or writes refers to what it uses, and the
+last one to do so closes it. The next call opens the collection again, as another process would. Databases in memory
+have no descriptors, and are not counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import weakref
+from typing import Final, Protocol
+
+from chroma_nb.engine.index.codes import BLOCK_ROWS
+from chroma_nb.engine.memory.collection import CollectionInMemory
+from chroma_nb.engine.storage.stores import VectorStores
+
+#: Gives the moments of use their order.
+_CLOCK: Final = itertools.count()
+#: The share of the descriptors that a process may have (``ulimit -n``) which open collections take, and the most.
+_SHARE: Final = 2
+_MOST: Final = 2048
+#: The file of vectors and its map.
+_OF_VECTORS: Final = 2
+#: The maps of rows, codes and words: only large collections have them.
+_OF_CACHE: Final = 3
+
+
+class Holder(Protocol):
+    """What has the open collections of one database, by number."""
+
+    memories: dict[int, CollectionInMemory]
+    stores: VectorStores
+    #: A hint: a collection that is not here was not used since it was let go.
+    last_used: dict[int, int]
+
+
+#: Every holder that is alive; a reference that is dead is passed over. Copying a dict cannot be interrupted.
+_HOLDERS: dict[int, weakref.ref[Holder]] = {}
+
+
+def count(holder: Holder) -> None:
+    """Count what ``holder`` has open from now on, for as long as it is alive."""
+    key = next(_CLOCK)
+    _HOLDERS[key] = weakref.ref(holder)
+    weakref.finalize(holder, _HOLDERS.pop, key, None).atexit = False
+
+
+def most_descriptors() -> int:
+    """How many descriptors open collections may take."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST if limit == resource.RLIM_INFINITY else min(_MOST, limit // _SHARE)
+
+
+def use(holder: Holder, number: int) -> None:
+    """A collection is about to be used: it is the last to be let go, and has room."""
+    if number not in holder.last_used:
+        _make_room()
+    holder.last_used[number] = next(_CLOCK)
+
+
+def _make_room() -> None:
+    """Let go of what was not used for longest, until one collection more has room."""
+    holders = [holder for reference in list(_HOLDERS.values()) if (holder := reference()) is not None]
+    found = [
+        (holder.last_used.get(number, -1), place, number, _descriptors(holder, number))
+        for place, holder in enumerate(holders)
+        for number in {*list(holder.memories), *holder.stores.numbers()}
+    ]
+    excess = sum(of_one for *_, of_one in found) + _OF_VECTORS + _OF_CACHE - most_descriptors()
+    for _, place, number, of_one in sorted(found):
+        if excess <= 0:
+            return
+        let_go(holders[place], number)
+        excess -= of_one
+
+
+def _descriptors(holder: Holder, number: int) -> int:
+    memory = holder.memories.get(number)
+    return _OF_VECTORS + (_OF_CACHE if memory is not None and memory.next_slot >= BLOCK_ROWS else 0)
+
+
+def let_go(holder: Holder, number: int) -> None:
+    """Let go of one collection."""
+    holder.last_used.pop(number, None)
+    holder.memories.pop(number, None)
+    holder.stores.forget(number)
