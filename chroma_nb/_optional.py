@@ -8,6 +8,8 @@ import sys
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
+from chroma_nb.errors import ShownAs
+
 #: What a package imports only to know that it is there, and seldom uses: loaded at its first use instead.
 #: plotly asks for nbformat, whose check of web addresses builds 39 grammars: two thirds of a first map.
 _SELDOM_USED: Final = {"plotly": "nbformat"}
@@ -20,7 +22,7 @@ class MissingPackageError(ImportError):
     """A package that a feature needs is not installed; the message is the command that installs it."""
 
 
-class _NotInstalledError(MissingPackageError, ValueError):
+class _NotInstalledError(MissingPackageError, ValueError, metaclass=ShownAs, shown=ValueError):
     """The same where Chroma's class raises a ValueError in its constructor."""
 
 
@@ -30,7 +32,7 @@ def check_installed(module: str, package: str | None = None) -> None:
     >>> check_installed("no_such_module", "no-such-package")
     Traceback (most recent call last):
     ...
-    chroma_nb._optional._NotInstalledError: The no_such_module python package is not installed. Please install it with `pip install no-such-package`
+    ValueError: The no_such_module python package is not installed. Please install it with `pip install no-such-package`
     """  # noqa: E501  # Chroma's sentence is one line
     found = sys.modules[module] if module in sys.modules else importlib.util.find_spec(module)
     if found is None:

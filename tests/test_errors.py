@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 import chroma_nb
-from chroma_nb import errors
+from chroma_nb import _optional, errors
 from chroma_nb.backends.http import codec, transport
 from chroma_nb.errors import ChromaError, NotFoundError
 from chroma_nb.jupyter.where_sql import WhereTextError
@@ -91,6 +91,7 @@ def shown(error: BaseException) -> str:
             "chroma_nb.errors.AuthorizationError",
             {errors.AuthorizationError},
         ),
+        (_optional._NotInstalledError, "ValueError", {ImportError, ValueError}),
         (errors._NotOfferedError, "NotImplementedError", {NotImplementedError}),
         (auth._ForeignHostError, "chroma_nb.errors.ChromaAuthError", {errors.ChromaAuthError}),
         (app._StatusError, "chroma_nb.errors.ChromaError", {ChromaError}),
@@ -99,7 +100,7 @@ def shown(error: BaseException) -> str:
     ],
 )
 def test_a_traceback_shows_the_public_name_and_the_ancestry_is_kept(
-    kind: type[ChromaError], public: str, ancestors: set[type]
+    kind: type[BaseException], public: str, ancestors: set[type]
 ) -> None:
     error = an_error(kind)
     assert shown(error).startswith(f"{public}: ")
@@ -107,7 +108,8 @@ def test_a_traceback_shows_the_public_name_and_the_ancestry_is_kept(
     name = public.rpartition(".")[2]
     assert (kind.__name__, kind.__qualname__) == (name, name)
     assert repr(error).startswith(f"{name}(")
-    assert all(issubclass(kind, one) for one in {*ancestors, ChromaError})
+    assert all(issubclass(kind, one) for one in ancestors)
+    assert issubclass(kind, (ChromaError, _optional.MissingPackageError))
 
 
 def test_no_error_of_the_package_shows_a_private_name_but_those_nobody_sees() -> None:
