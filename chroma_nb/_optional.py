@@ -33,7 +33,7 @@ def check_installed(module: str, package: str | None = None) -> None:
     Traceback (most recent call last):
     ...
     ValueError: The no_such_module python package is not installed. Please install it with `pip install no-such-package`
-    """  # noqa: E501  # Chroma's sentence is one line
+    """  # Chroma's sentence is one line
     found = sys.modules[module] if module in sys.modules else importlib.util.find_spec(module)
     if found is None:
         raise _NotInstalledError(
