@@ -6,6 +6,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterable
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -126,6 +127,28 @@ class CollectionRow(NamedTuple):
         )
 
 
+_texts = attrgetter("id", "name", "database", "tenant")
+_counters = attrgetter("record_count", "seq", "next_position", "next_slot", "generation", "forks", "operations")
+#: What counters stay below, as a key of a record is a number and a position in one integer of SQLite.
+_MOST_NUMBER, _MOST_COUNTED, _MOST_DIMENSION = 1 << 23, 1 << 40, 1 << 31
+
+
+def _row(values: tuple[object, ...]) -> CollectionRow:
+    """The row, whose types SQLite does not promise: the file may be damaged, or made by somebody."""
+    row = CollectionRow._make(values)
+    texts, counters, dimension = _texts(row), _counters(row), 0 if row.dimension is None else row.dimension
+    if (
+        set(map(type, texts)) != {str}
+        or set(map(type, (row.number, dimension, *counters))) != {int}
+        or not 0 <= row.number < _MOST_NUMBER
+        or not 0 <= dimension < _MOST_DIMENSION
+        or not 0 <= min(counters) <= max(counters) < _MOST_COUNTED
+    ):
+        given = [*texts, row.number, row.dimension, *counters]
+        raise _damaged(f"expected its names and counters, got {shown(given)}")
+    return row
+
+
 def _parsed(json: bytes | None) -> Json | None:
     if json is None:
         return None
@@ -173,7 +196,9 @@ def _uuid(text: str) -> UUID:
 
 
 def _damaged(what: object) -> _DamagedError:
-    return _DamagedError(f"what is stored about a collection is damaged ({what}); restore the database from a backup")
+    return _DamagedError(
+        f"what is stored about a collection is damaged ({shown(what, 300)}); restore the database from a backup"
+    )
 
 
 @lru_cache(maxsize=256)
@@ -228,7 +253,7 @@ def get_database(connection: sqlite3.Connection, name: str, tenant: str) -> Data
     row = connection.execute("SELECT id FROM databases WHERE name = ? AND tenant = ?", (name, tenant)).fetchone()
     if row is None:
         raise _MissingError(f"Database [{name}] not found. Are you sure it exists?")
-    return Database(id=UUID(row[0]), name=name, tenant=tenant)
+    return Database(id=_uuid(row[0]), name=name, tenant=tenant)
 
 
 def delete_database(connection: sqlite3.Connection, name: str, tenant: str) -> list[CollectionRow]:
@@ -249,7 +274,7 @@ def list_databases(
         "SELECT id, name FROM databases WHERE tenant = ? ORDER BY name LIMIT ? OFFSET ?",
         (tenant, -1 if limit is None else limit, offset or 0),
     ).fetchall()
-    return [Database(id=UUID(ident), name=name, tenant=tenant) for ident, name in rows]
+    return [Database(id=_uuid(ident), name=name, tenant=tenant) for ident, name in rows]
 
 
 # --- Collections -------------------------------------------------------------------------------------
@@ -292,7 +317,7 @@ def create_collection(
 def find_collection(connection: sqlite3.Connection, name: str, tenant: str, database: str) -> CollectionRow | None:
     """The collection of that name, or None."""
     values = connection.execute(_BY_NAME, (name, database, tenant)).fetchone()
-    return None if values is None else CollectionRow(*values)
+    return None if values is None else _row(values)
 
 
 def collection_by_name(connection: sqlite3.Connection, name: str, tenant: str, database: str) -> CollectionRow:
@@ -314,7 +339,7 @@ def collection_by_id(connection: sqlite3.Connection, ident: str, context: str = 
 def find_collection_by_id(connection: sqlite3.Connection, ident: str) -> CollectionRow | None:
     """The collection of that id, or None."""
     values = connection.execute(_BY_ID, (ident,)).fetchone()
-    return None if values is None else CollectionRow(*values)
+    return None if values is None else _row(values)
 
 
 def known_collection(connection: Connection, ident: str, context: str = "") -> CollectionRow:
@@ -330,17 +355,17 @@ def list_collections(
 ) -> list[CollectionRow]:
     """The collections of a database in order of creation."""
     parameters = database, tenant, -1 if limit is None else limit, offset or 0
-    return [CollectionRow(*values) for values in connection.execute(_OF_DATABASE, parameters).fetchall()]
+    return [_row(values) for values in connection.execute(_OF_DATABASE, parameters).fetchall()]
 
 
 def all_collections(connection: sqlite3.Connection) -> list[CollectionRow]:
     """Every collection of every database."""
-    return [CollectionRow(*values) for values in connection.execute(_ALL).fetchall()]
+    return [_row(values) for values in connection.execute(_ALL).fetchall()]
 
 
 def with_staged(connection: sqlite3.Connection) -> list[CollectionRow]:
     """The collections that hold staged records."""
-    return [CollectionRow(*values) for values in connection.execute(_WITH_STAGED).fetchall()]
+    return [_row(values) for values in connection.execute(_WITH_STAGED).fetchall()]
 
 
 def count_collections(connection: sqlite3.Connection, tenant: str, database: str) -> int:

@@ -95,7 +95,11 @@ def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> 
         whole = [b"null" if metadata is None else metadata for metadata in stored]
     else:
         whole = cast("list[bytes]", stored)  # not filtered: most records have metadata
-    return _decoded(b",".join(whole), len(stored), hidden)
+    try:
+        joined = b",".join(whole)
+    except TypeError as error:  # not what we write
+        raise _damaged(error) from None
+    return _decoded(joined, len(stored), hidden)
 
 
 def _decoded(joined: bytes, count: int, hidden: bool = False, sparse: bool = True) -> list[Json | None]:
@@ -103,15 +107,21 @@ def _decoded(joined: bytes, count: int, hidden: bool = False, sparse: bool = Tru
         decoded: list[Json | None] = orjson.loads(b"[" + joined + b"]")
         if len(decoded) != count:
             raise ValueError(f"{len(decoded)} values in {count} records")
+        if not set(map(type, decoded)) <= {dict, type(None)}:
+            raise ValueError("expected objects of JSON")
         if sparse and b'"#type"' in joined:  # a text that says so is escaped, or it is "#type" itself
             decoded = [metadata and with_sparse_vectors(metadata) for metadata in decoded]
     except (KeyError, ValueError) as error:
-        raise _DamagedError(
-            f"the metadata of a record is damaged ({error}); client.verify() names it, update it or restore a backup"
-        ) from None
+        raise _damaged(error) from None
     if b"null" in joined or (b'"chroma:' in joined and not hidden):
         return [None if metadata is None else _shown(metadata, hidden) for metadata in decoded]
     return decoded
+
+
+def _damaged(error: Exception) -> _DamagedError:
+    return _DamagedError(
+        f"the metadata of a record is damaged ({error}); client.verify() names it, update it or restore a backup"
+    )
 
 
 def _shown(metadata: Json, hidden: bool) -> Json:
@@ -153,16 +163,15 @@ def insert(
     )
 
 
-def copy(connection: sqlite3.Connection, collection: int, into: int, end: int, hidden: Hidden = ()) -> None:
-    """Copy the records at the positions below ``end`` to the same positions of another collection."""
-    for first, last in _visible(collection, hidden):
-        for start in range(
-            first, min(last + 1, collection << POSITION_BITS | end), _PIECE
-        ):  # an interrupt waits for one
-            bounds = start, min(start + _PIECE - 1, last)
-            connection.execute(_COPY, (into - collection << POSITION_BITS, into, *bounds))
+def copy(connection: sqlite3.Connection, collection: int, into: int, hidden: Hidden = ()) -> None:
+    """Copy the records that are not hidden to the same positions of another collection."""
+    for start, last in _visible(collection, hidden):
+        while (first := connection.execute(_FIRST, (start, last)).fetchone()[0]) is not None:
+            start = first + _PIECE  # an interrupt waits for one
+            connection.execute(_COPY, (into - collection << POSITION_BITS, into, first, min(start - 1, last)))
 
 
+_FIRST: Final = "SELECT min(key) FROM records WHERE key BETWEEN ? AND ?"
 _COPY: Final = (
     "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata) "
     "SELECT key + ?, ?, id, slot, norm, crc, document, uri, metadata FROM records "

@@ -87,7 +87,7 @@ class Fork:
             self.vectors(source)
         except FileNotFoundError as error:
             raise self._stores.lost(source) from error
-        records.copy(connection, source.number, row.number, source.next_position, source.hidden)
+        records.copy(connection, source.number, row.number, source.hidden)
         changelog.copy(connection, source.number, row.number)
         if self._store is not None:
             if isinstance(self._store, VectorFile):

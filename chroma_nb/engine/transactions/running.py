@@ -26,6 +26,7 @@ from chroma_nb.engine.storage.vectors import VectorStore
 from chroma_nb.engine.transactions import open_collections
 from chroma_nb.engine.transactions.writing import Writing
 from chroma_nb.errors import InternalError, _ClosedError, _DamagedError
+from chroma_nb.plain import shown
 
 T = TypeVar("T")
 
@@ -287,6 +288,11 @@ def _sensible(row: CollectionRow, read: Callable[[], T]) -> T:
         return read()
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise _DamagedError(
-            f"the records of collection [{row.name}] make no sense ({error}): the database is damaged; "
-            "restore it from a backup"
+            f"the records of collection [{shown(row.name)}] make no sense ({shown(error, 200)}): the database is "
+            "damaged; restore it from a backup"
+        ) from error
+    except MemoryError as error:
+        raise InternalError(
+            f"not enough memory for the {row.record_count} records of collection [{shown(row.name)}] ({error}); free "
+            "some and try again, or restore the database from a backup where so many cannot be"
         ) from error
