@@ -18,13 +18,13 @@ URL = "https://embed.trychroma.com"
 BATCH = 64
 
 
-class ChromaCloudQwenEmbeddingModel(Enum):
+class ChromaCloudQwenEmbeddingModel(str, Enum):
     """The models of the service."""
 
     QWEN3_EMBEDDING_0p6B = "Qwen/Qwen3-Embedding-0.6B"
 
 
-class ChromaCloudQwenEmbeddingTarget(Enum):
+class ChromaCloudQwenEmbeddingTarget(str, Enum):
     """What an instruction is for."""
 
     DOCUMENTS = "documents"

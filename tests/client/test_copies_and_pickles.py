@@ -420,7 +420,7 @@ def test_another_process_has_the_same_collection(method: Any, tmp_path: Path, mo
 
 
 # --- Results ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, through_pickle])
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy])  # a pickle of one is a plain dict: see test_results.py
 def test_results_stay_what_they_are(disk: Any, way: Any) -> None:
     birds = birds_of(disk)
     got = birds.get(include=["documents", "embeddings"], where_document={"$contains": "wren"})

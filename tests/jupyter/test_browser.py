@@ -42,13 +42,13 @@ def test_pages_turn_by_their_buttons_and_by_number(client, words):
 @pytest.fixture
 def asked(monkeypatch):
     """What is asked of a server from now on: the last part of each request's address."""
-    asked, request = [], httpx.Client.request
+    asked, request = [], httpx.Client.stream
 
     def noted(connections, method, url, **options):
         asked.append(str(url).rsplit("/", 1)[-1].partition("?")[0])
         return request(connections, method, url, **options)
 
-    monkeypatch.setattr(httpx.Client, "request", noted)
+    monkeypatch.setattr(httpx.Client, "stream", noted)
     return asked
 
 

@@ -469,11 +469,13 @@ def set_staged(connection: sqlite3.Connection, row: CollectionRow, staged: Json,
     )
 
 
-def discover(connection: sqlite3.Connection, row: CollectionRow, found: Iterable[Discovered]) -> None:
-    """Note keys of metadata, and the types of their values, that the collection did not have yet."""
+def discover(
+    connection: sqlite3.Connection, row: CollectionRow, found: Iterable[Discovered], *, keep: bool = True
+) -> None:
+    """Note keys of metadata and the types of their values; ``keep``: beside those that are known."""
     now = collection_by_id(connection, row.id)
     known: dict[str, list[str]] = {}
-    for key, name in list(dict.fromkeys([*sorted(now.discovered), *sorted(found)]))[:MOST]:
+    for key, name in list(dict.fromkeys([*sorted(now.discovered if keep else ()), *sorted(found)]))[:MOST]:
         known.setdefault(key, []).append(name)
     set_settings(connection, now, {**now.settings, _DISCOVERED: known})
 

@@ -180,11 +180,12 @@ _COPY: Final = (
 
 
 def metadatas(
-    connection: sqlite3.Connection, collection: int, hidden: Hidden = (), *, sparse: bool = True
+    connection: sqlite3.Connection, collection: int, hidden: Hidden = (), *, sparse: bool = True, whole: bool = False
 ) -> Iterator[list[Json | None]]:
     """The metadata of every record of a collection, in get() order, piece by piece.
 
     ``sparse``: its sparse vectors as such; else they are left as JSON holds them, for whoever needs few or none.
+    ``whole``: keys that begin with "chroma:" too.
     """
     for first, last in _visible(collection, hidden):
         key = first
@@ -192,7 +193,7 @@ def metadatas(
             key, count, joined = connection.execute(_METADATAS, (key, last, _PIECE)).fetchone()
             if not count:
                 break
-            yield _decoded(joined, count, sparse=sparse)
+            yield _decoded(joined, count, whole, sparse)
             key += 1
 
 

@@ -18,7 +18,7 @@ from chroma_nb.engine.memory.word_files import WordsAtRest
 from chroma_nb.engine.search.coding import CodeSource
 from chroma_nb.engine.search.graph import GraphSource
 from chroma_nb.engine.search.index_builder import IndexBuilder, lacks_codes, lacks_graph, wants_graph
-from chroma_nb.engine.storage import cache_files, catalog, directory, migrations
+from chroma_nb.engine.storage import cache_files, catalog, directory, migrations, records
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.room import truncated_journal
 from chroma_nb.engine.storage.sqlite import Connection
@@ -27,6 +27,7 @@ from chroma_nb.engine.transactions.cache import Cache
 from chroma_nb.engine.transactions.compaction import Compaction
 from chroma_nb.engine.transactions.running import Transactions
 from chroma_nb.errors import ChromaError, InternalError, _MissingError, _NoRoomError
+from chroma_nb.schema.discovered import Discovered, discovered
 from chroma_nb.types import Json
 
 #: What a file in the cache holds that counts once the catalog notes it.
@@ -134,10 +135,13 @@ class Maintenance:
             try:
                 if row.next_slot > row.record_count and self._compacted(row):
                     compacted.add(row.id)
+                self._transactions.write(partial(_forget_keys, row.id))
             except _MissingError:  # deleted meanwhile
                 continue
             except InternalError as error:  # no room, or damaged: the others go on
-                problems.append(f"collection [{row.name}] was not compacted: {error}")
+                problems.append(
+                    f"collection [{row.name}] was not compacted, or its schema shows keys of deleted records: {error}"
+                )
         try:
             try:
                 problems += connections.outside_transactions(_vacuumed)
@@ -367,6 +371,18 @@ class Maintenance:
         if self._cache is not None:
             self._cache.clear()
         self.sweep(keep_previous=False)
+
+
+def _forget_keys(ident: str, connection: Connection) -> None:
+    """Let the schema show the keys that records have, and no others: a key may be a text, too."""
+    row = catalog.collection_by_id(connection, ident)
+    if row.staged or not row.discovered:
+        return
+    found: set[Discovered] = set()
+    for metadatas in records.metadatas(connection, row.number, whole=True):
+        found |= discovered(metadatas)
+    if not row.discovered <= found:
+        catalog.discover(connection, row, found, keep=False)
 
 
 def _vacuumed(connection: Connection) -> list[str]:
