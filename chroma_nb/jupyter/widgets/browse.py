@@ -12,7 +12,7 @@ from chroma_nb.types import Options, Where, WhereDocument
 if TYPE_CHECKING:
     from chroma_nb.jupyter.widgets.browser import Browser
     from chroma_nb.jupyter.widgets.client_browser import ClientBrowser
-    from chroma_nb.jupyter.widgets.selection import Selection
+    from chroma_nb.workbench.selection import Selection
 
 
 def browse(

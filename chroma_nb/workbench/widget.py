@@ -1,0 +1,208 @@
+"""``Workbench``: the widget, and the state that page and Python share.
+
+One model for the whole of it. Its traits are what a person can set; what is much (rows, counts, pictures) goes by
+messages, which ``messages.py`` answers. What a value may be is said in ``state.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import anywidget
+import traitlets
+
+from chroma_nb.collection import Client, Collection
+from chroma_nb.display.markup import failure, visible
+from chroma_nb.types import Json, Where, WhereDocument
+from chroma_nb.workbench import assets, state
+from chroma_nb.workbench.messages import Requests
+from chroma_nb.workbench.seen import Seen
+from chroma_nb.workbench.selection import Selection
+from chroma_nb.workbench.source import Question, Source
+
+#: Pixels of height, unless said otherwise.
+HEIGHT: Final = 520
+#: Traits that make up the question.
+_QUESTION: Final = ("where", "where_document", "order")
+
+
+class Workbench(anywidget.AnyWidget):
+    """A collection in a notebook, live: its table, filters, search and records; to be shown, read, set and observed.
+
+    ``where`` and ``where_document`` are the filters, as ``get`` takes them; ``order`` is a key, or
+    ``{"by": key, "descending": True}``; ``columns`` are the keys shown, "#id", "#document" and "#uri" among them, or
+    None for all; ``record`` is the id of the record that is open; ``selection`` holds the ids selected. A value that
+    cannot be is a ValueError and changes nothing.
+
+    >>> import chroma_nb
+    >>> client = chroma_nb.EphemeralClient()
+    >>> birds = client.create_collection("birds")
+    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+    >>> bench = Workbench(birds)
+    >>> bench.where = {"g": {"$gt": 100}}
+    >>> bench.order = "g"
+    >>> bench.ids()
+    ['crow']
+    >>> bench.close()
+    >>> client.close()
+    """
+
+    _esm, _css = assets.script(), assets.style()
+
+    where = traitlets.Any(None).tag(sync=True)
+    where_document = traitlets.Any(None).tag(sync=True)
+    order = traitlets.Any(None).tag(sync=True)
+    columns = traitlets.Any(None).tag(sync=True)
+    record = traitlets.Any(None).tag(sync=True)
+    view = traitlets.Enum(["table", "map"], "table").tag(sync=True)
+    #: Whether rows are as high as three lines of text.
+    wrap = traitlets.Bool(False).tag(sync=True)
+    #: Names of the parts that are folded away.
+    folded = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    #: Pixels.
+    height = traitlets.Int(HEIGHT, min=160, max=4_000).tag(sync=True)
+
+    #: What the page is told beside: the collection, the columns, the filters that always hold, how many records are
+    #: selected; and a number that rises when what was read is no longer true.
+    _about = traitlets.Dict().tag(sync=True)
+    _known: traitlets.List[Json] = traitlets.List().tag(sync=True)
+    _given = traitlets.Dict().tag(sync=True)
+    _selected = traitlets.Int(0).tag(sync=True)
+    _renewed = traitlets.Int(0).tag(sync=True)
+
+    def __init__(
+        self,
+        collection: Collection,
+        *,
+        readonly: bool = True,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        order: object = None,
+        columns: Sequence[object] | None = None,
+        view: Literal["table", "map"] = "table",
+        selection: Selection | None = None,
+        client: Client | None = None,
+        height: int = HEIGHT,
+    ) -> None:
+        self._seen = Seen(Source(collection), selection if selection is not None else Selection(collection))
+        self._seen.renewed = self.refresh
+        self._client, self._readonly = client, readonly
+        known = self._seen.source.columns.known
+        shown = state.columns(columns, known, strict=True)
+        self._asked = None if shown is None else tuple(column["key"] for column in shown)
+        kept = state.remembered(collection, self._asked)
+        given = {"where": where, "where_document": where_document}
+        self._requests = Requests(self._seen, self._answer)
+        super().__init__(
+            _about={"name": visible(collection.name), "readonly": readonly},
+            _known=self._seen.columns(),
+            _given=given,
+            **{**self._still_there(kept), "view": view, "height": height},
+        )
+        if shown is not None and "columns" not in kept:
+            self.columns = shown
+        if order is not None:
+            self.order = order
+        self.where, self.where_document = where, where_document
+        self._stop = self._seen.selection.on_select(self._tell_selection)
+        self._tell_selection(self._seen.selection)
+        self.on_msg(self._hear)
+
+    def _still_there(self, kept: Json) -> Json:
+        """Choices that were kept, without keys that are gone."""
+        known = self._seen.source.columns.known
+        found = dict(kept)
+        if found.get("columns") is not None:
+            found["columns"] = state.columns(found["columns"], known, strict=False)
+        if found.get("order") is not None and found["order"]["by"] not in known:
+            found["order"] = None
+        return found
+
+    # --- For Python ---
+    @property
+    def collection(self) -> Collection:
+        """What is seen."""
+        return self._seen.source.collection
+
+    @property
+    def selection(self) -> Selection:
+        """The records that are selected; it can be set, observed, and shared with other views."""
+        return self._seen.selection
+
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing here writes to the collection."""
+        return self._readonly
+
+    def ids(self) -> list[str]:
+        """The ids of all records that are shown, in their order."""
+        return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
+
+    def refresh(self) -> None:
+        """Read again: what others wrote appears."""
+        self._seen.source.forget()
+        self._renewed += 1
+
+    def close(self) -> None:
+        """Give back what it holds, in this process and in the page."""
+        self._requests.close()
+        self._stop()
+        self._seen.source.forget()
+        self.layout.close()
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"<Workbench of {visible(self.collection.name)}>"
+
+    # --- What may be set ---
+    @traitlets.validate("where", "where_document")
+    def _check_filter(self, proposal: Json) -> Any:
+        name, value = proposal["trait"].name, state.mapping(proposal["trait"].name, proposal["value"])
+        if value is not None:
+            try:
+                self._seen.source.check(Question(**{name: value}))
+            except Exception as error:
+                raise state.StateError(failure(error)) from error
+        return value
+
+    @traitlets.validate("order")
+    def _check_order(self, proposal: Json) -> Json | None:
+        return state.order(proposal["value"], self._seen.source.columns.known)
+
+    @traitlets.validate("columns")
+    def _check_columns(self, proposal: Json) -> list[Json] | None:
+        return state.columns(proposal["value"], self._seen.source.columns.known, strict=True)
+
+    @traitlets.validate("record")
+    def _check_record(self, proposal: Json) -> str | None:
+        return state.record(proposal["value"])
+
+    @traitlets.observe(*_QUESTION)
+    def _ask(self, change: Json) -> None:
+        self._seen.question = Question(self.where, self.where_document, state.order_of(self.order))
+
+    @traitlets.observe(*state.CHOSEN)
+    def _remember(self, change: Json) -> None:
+        chosen = {name: getattr(self, name) for name in state.CHOSEN}
+        state.remember(self.collection, state.Choices(self._asked, chosen))
+
+    # --- The page ---
+    def set_state(self, sync_data: Json) -> None:
+        """Take over what the page says; what cannot be is put back there, with the reason."""
+        try:
+            super().set_state(sync_data)
+        except traitlets.TraitError as refused:
+            self.send({"told": "refused", "sentence": str(refused)})
+            self.send_state([name for name in sync_data if name in self.keys])
+
+    def _hear(self, widget: object, request: Json, buffers: object) -> None:
+        self._requests.hear(request)
+
+    def _answer(self, answer: Json) -> None:
+        """Where the page has gone meanwhile, nobody hears it."""
+        self.send(answer)
+
+    def _tell_selection(self, selection: Selection) -> None:
+        self._selected = len(selection)
+        self.send({"told": "selection", "count": len(selection)})
