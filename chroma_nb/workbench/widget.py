@@ -6,6 +6,7 @@ messages, which ``messages.py`` answers. What a value may be is said in ``state.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -19,6 +20,7 @@ from chroma_nb.workbench import assets, state
 from chroma_nb.workbench.messages import Requests
 from chroma_nb.workbench.seen import Seen
 from chroma_nb.workbench.selection import Selection
+from chroma_nb.workbench.shown import running_cell, shown
 from chroma_nb.workbench.source import Question, Source
 
 #: Pixels of height, unless said otherwise.
@@ -93,7 +95,6 @@ class Workbench(anywidget.AnyWidget):
         self._asked = None if shown is None else tuple(column["key"] for column in shown)
         kept = state.remembered(collection, self._asked)
         given = {"where": where, "where_document": where_document}
-        self._requests = Requests(self._seen, self._answer)
         super().__init__(
             _about={"name": visible(collection.name), "readonly": readonly},
             _known=self._seen.columns(),
@@ -105,9 +106,14 @@ class Workbench(anywidget.AnyWidget):
         if order is not None:
             self.order = order
         self.where, self.where_document = where, where_document
+        self._listen()
+        self.on_msg(self._hear)
+
+    def _listen(self) -> None:
+        """Answer the page, and follow the selection, until it is closed."""
+        self._requests = Requests(self._seen, self._answer, aside=_answers_aside())
         self._stop = self._seen.selection.on_select(self._tell_selection)
         self._tell_selection(self._seen.selection)
-        self.on_msg(self._hear)
 
     def _still_there(self, kept: Json) -> Json:
         """Choices that were kept, without keys that are gone."""
@@ -145,12 +151,24 @@ class Workbench(anywidget.AnyWidget):
         self._renewed += 1
 
     def close(self) -> None:
-        """Give back what it holds, in this process and in the page."""
+        """Give back what it holds, in this process and in the page; shown again, it is there again.
+
+        A cell that runs again closes what its last run showed, unless another cell shows it.
+        """
         self._requests.close()
         self._stop()
         self._seen.source.forget()
         self.layout.close()
         super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # with which ipywidgets keeps what is closed from being shown
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self.comm is None:
+            self.layout.open()
+            self.open()
+            self._listen()
+        shown(self, running_cell())
+        return super()._repr_mimebundle_(**kwargs)
 
     def __repr__(self) -> str:
         return f"<Workbench of {visible(self.collection.name)}>"
@@ -200,9 +218,15 @@ class Workbench(anywidget.AnyWidget):
         self._requests.hear(request)
 
     def _answer(self, answer: Json) -> None:
-        """Where the page has gone meanwhile, nobody hears it."""
+        """Where the workbench was closed meanwhile, nobody hears it."""
         self.send(answer)
 
     def _tell_selection(self, selection: Selection) -> None:
         self._selected = len(selection)
         self.send({"told": "selection", "count": len(selection)})
+
+
+def _answers_aside() -> bool:
+    """Whether answers may come from other threads: marimo sends nothing from these."""
+    marimo = sys.modules.get("marimo")
+    return marimo is None or not marimo.running_in_notebook()

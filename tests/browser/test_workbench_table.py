@@ -16,7 +16,7 @@ for s in range(0, n, 10_000):
     e = min(s + 10_000, n)
     birds.add(
         ids=[f"bird-{i:07}" for i in range(s, e)], embeddings=np.random.default_rng(s).random((e - s, 2), np.float32),
-        documents=[f"A {kinds[i %% 5]} at the river, entry {i} of the field book. " * (1 + i %% 4) for i in range(s, e)],
+        documents=[f"A {kinds[i %% 5]} at the river, entry {i} of the book. " * (1 + i %% 4) for i in range(s, e)],
         metadatas=[{"kind": kinds[i %% 5], "year": 1990 + i %% 35, "weight": 5 + i %% 97 / 7, "ringed": i %% 3 == 0,
                     "seen": f"2024-{1 + i %% 12:02}-{1 + i %% 28:02}T0{i %% 10}:30:00Z", "created_at": 1.6e9 + i * 60.0,
                     "tags": ["a", "b"], "הערה": "שלום, עולם!", **({"note": "x"} if i %% 2 else {})}
