@@ -31,16 +31,21 @@ def script() -> str:
     return "\n".join([*joined.values(), f"export default {{ render: {_ENTRY}_js.render }};\n"])
 
 
+def exported(name: str) -> list[str]:
+    """What the module ``name`` exports."""
+    return _EXPORT.findall(_source(f"{name}.js"))
+
+
 def _join(name: str, joined: dict[str, str]) -> None:
     """Add the module ``name`` behind those that it imports."""
     text = _source(f"{name}.js")
     for _, imported in _IMPORT.findall(text):
         if imported not in joined:
             _join(imported, joined)
-    exported = ", ".join(_EXPORT.findall(text))
+    names = ", ".join(exported(name))
     text = _IMPORT.sub(r"const { \1 } = \2_js;", text)
     text = _NEEDLESS.sub("", _EXPORT.sub("", text))
-    joined[name] = f"const {name}_js = (() => {{\n{text}return {{ {exported} }};\n}})();"
+    joined[name] = f"const {name}_js = (() => {{\n{text}return {{ {names} }};\n}})();"
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 from chroma_nb.query.conditions import DOCUMENT_KEY
@@ -38,8 +39,6 @@ _MOMENT: Final = re.compile(
     r"|start|end|begin|due|posted|opened|closed|birthday|expires)($|[_\W])"
 )
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-#: Letters that values of these types have as they are shown.
-_WIDTHS: Final[dict[Type, int]] = {"date": 18, "epoch_s": 18, "epoch_ms": 18, "number": 9}
 #: Seconds since 1970 that are taken for a moment: 1973 to 2100. Milliseconds are a thousand times as many.
 _SECONDS: Final = (100_000_000, 4_102_444_800)
 
@@ -53,10 +52,12 @@ class Column:
     letters: int = 8
     #: Of dates: whether some have a time of day.
     clock: bool = False
+    #: Of numbers: how many digits are shown behind the point.
+    digits: int | None = None
 
     def json(self) -> Json:
         """What the page is told of it."""
-        return {"key": self.key, "type": self.type, "letters": self.letters, "clock": self.clock}
+        return {"key": self.key, "type": self.type, "letters": self.letters, "clock": self.clock, "digits": self.digits}
 
 
 @dataclass
@@ -108,15 +109,32 @@ def column_of(key: str, values: Sequence[object]) -> Column:
     found = type_of(key, values)
     shown = [str(value) for value in values]
     clock = found in ("epoch_s", "epoch_ms") or (found == "date" and any(_has_clock(text) for text in shown))
-    letters = _letters(shown)
-    if found in _WIDTHS:
-        letters = _WIDTHS[found] if clock or found == "number" else 10
-        letters = min(letters, _letters(shown)) if found == "number" else letters
-    return Column(key, found, letters, clock)
+    if found == "number":
+        digits = _digits([float(value) for value in values])  # type: ignore[arg-type]
+        return Column(key, found, _letters([f"{value:,.{digits}f}" for value in values]), digits=digits)
+    if found in ("epoch_s", "epoch_ms"):
+        return Column(key, found, len("2024-05-01 13:05"), clock)
+    if found == "date":
+        shown = [text.removesuffix("Z").removesuffix("+00:00") if clock else text[:10] for text in shown]
+    return Column(key, found, _letters(shown), clock)
 
 
 def _has_clock(text: str) -> bool:
     return len(text) > 10 and text[11:16] != "00:00"
+
+
+def _digits(values: Sequence[float]) -> int:
+    """How many digits behind the point tell most of these numbers apart: four that count, of the usual number.
+
+    >>> _digits([1.0, 2.0]), _digits([0.25, 0.5]), _digits([1234.56789]), _digits([0.000123456])
+    (0, 2, 1, 7)
+    """
+    finite = [abs(value) for value in values if math.isfinite(value) and value]
+    if not finite:
+        return 0
+    usual = sorted(finite)[len(finite) // 2]
+    there = max(-int(Decimal(repr(value)).normalize().as_tuple().exponent) for value in finite)
+    return min(max(there, 0), max(1, 3 - math.floor(math.log10(usual))), 12)
 
 
 def _letters(texts: Sequence[str]) -> int:

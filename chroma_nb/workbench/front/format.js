@@ -17,11 +17,14 @@ export function visible(text) {
   });
 }
 
-// A number to read: six digits that count, thousands apart from 10,000 on (years are not).
-export function number(value) {
-  if (Number.isInteger(value) && Math.abs(value) < 1e15)
+// A number to read, thousands apart from 10,000 on (years are not). `digits` behind the point where they show something
+// of it, else six digits that count.
+export function number(value, digits = null) {
+  if (Number.isInteger(value) && Math.abs(value) < 1e15 && !digits)
     return Math.abs(value) < 1e4 ? String(value) : value.toLocaleString("en-US");
   const size = Math.abs(value);
+  if (digits !== null && (size >= 10 ** -digits || !size) && size < 1e15)
+    return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: size >= 1e4 });
   if (size >= 1e15 || (size < 1e-4 && size > 0)) return value.toExponential(4).replace(/\.?0+e/, "e");
   if (size >= 1e6) return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
   return value.toLocaleString("en-US", { maximumSignificantDigits: 6, useGrouping: size >= 1e4 });
@@ -49,7 +52,7 @@ export function show(value, column) {
   if (typeof value === "number") {
     if (column.type === "epoch_s") return { text: moment(value * 1000), kind: "date" };
     if (column.type === "epoch_ms") return { text: moment(value), kind: "date" };
-    return { text: number(value), kind: "number" };
+    return { text: number(value, column.digits ?? null), kind: "number" };
   }
   if (typeof value === "boolean") return { text: value ? "true" : "false", kind: "boolean" };
   if (Array.isArray(value)) return { text: value.length ? value.map((one) => show(one, { type: "text" }).text).join(", ") : "[]", kind: "list" };

@@ -186,7 +186,7 @@ export function table(host, bench) {
     const box = make("div", { class: "cw-columns" });
     const panel = make("div", { class: "cw-menu cw-panel", role: "dialog", "aria-label": "Columns shown" }, search, box,
       make("div", { class: "cw-row" },
-        make("button", { type: "button", class: "cw-quiet", text: "All, as at the beginning", onclick: () => { bench.set({ columns: null }); list(null); } })));
+        make("button", { type: "button", class: "cw-quiet", text: "Show all", onclick: () => { bench.set({ columns: null }); list(null); } })));
     function list(chosen = store.get().columns) {
       const shown = new Set((chosen ?? store.get()._known).map((one) => one.key)), wanted = search.value.toLowerCase();
       box.replaceChildren(...store.get()._known.filter((one) => nameOf(one.key).toLowerCase().includes(wanted)).map((one) => {
