@@ -113,7 +113,9 @@ def column_of(key: str, values: Sequence[object]) -> Column:
         digits = _digits([float(value) for value in values])  # type: ignore[arg-type]
         return Column(key, found, _letters([f"{value:,.{digits}f}" for value in values]), digits=digits)
     if found in ("epoch_s", "epoch_ms"):
-        return Column(key, found, len("2024-05-01 13:05"), clock)
+        second = 1 if found == "epoch_s" else 1000
+        exact = any(float(value) // second % 60 for value in values)  # type: ignore[arg-type]
+        return Column(key, found, len("2024-05-01 13:05:09" if exact else "2024-05-01 13:05"), clock)
     if found == "date":
         shown = [text.removesuffix("Z").removesuffix("+00:00") if clock else text[:10] for text in shown]
     return Column(key, found, _letters(shown), clock)

@@ -30,6 +30,7 @@ class Handler:
 
 #: Kind of request -> who answers it.
 HANDLERS: Final[dict[str, Handler]] = {
+    "alive": Handler(rows.alive),
     "count": Handler(rows.count),
     "refresh": Handler(rows.refresh, in_turn=True),
     "rows": Handler(rows.rows),

@@ -33,6 +33,11 @@ def count(seen: Seen, asked: Json) -> Json:
     return {"shown": listing.shown, "total": listing.total, "note": listing.note}
 
 
+def alive(seen: Seen, asked: Json) -> Json:
+    """That somebody is there."""
+    return {}
+
+
 def refresh(seen: Seen, asked: Json) -> Json:
     """Read again: what others wrote appears."""
     seen.renewed()

@@ -16,6 +16,7 @@ from chroma_nb.plain import plain
 from chroma_nb.query.conditions import Key
 from chroma_nb.query.ordering import Order
 from chroma_nb.types import Json
+from chroma_nb.workbench.columns import FIELD_KEYS
 
 #: Pixels that a column may be wide.
 WIDTHS: Final = (40, 2_000)
@@ -41,7 +42,7 @@ def columns(given: object, known: Iterable[str], *, strict: bool) -> list[Json] 
     there = list(known)
     found = [_column(one) for one in given]
     for one in found:
-        if one["key"] not in there and strict:
+        if strict and one["key"] not in there and one["key"] not in FIELD_KEYS:
             raise StateError(unknown_key("column", one["key"], there))
     return list({one["key"]: one for one in found if one["key"] in there}.values())
 

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anywidget
 import traitlets
 
 from chroma_nb.collection import Client, Collection
 from chroma_nb.display.markup import failure, visible
-from chroma_nb.types import Json, Where, WhereDocument
-from chroma_nb.workbench import assets, state
+from chroma_nb.records import COLUMNS, Records
+from chroma_nb.results import GetResult
+from chroma_nb.types import Json, Options, Where, WhereDocument
+from chroma_nb.workbench import assets, state, twin
 from chroma_nb.workbench.messages import Requests
 from chroma_nb.workbench.seen import Seen
 from chroma_nb.workbench.selection import Selection
 from chroma_nb.workbench.shown import running_cell, shown
 from chroma_nb.workbench.source import Question, Source
+
+if TYPE_CHECKING:
+    import pandas
 
 #: Pixels of height, unless said otherwise.
 HEIGHT: Final = 520
@@ -72,6 +77,8 @@ class Workbench(anywidget.AnyWidget):
     _given = traitlets.Dict().tag(sync=True)
     _selected = traitlets.Int(0).tag(sync=True)
     _renewed = traitlets.Int(0).tag(sync=True)
+    #: Classes of the static twins, which the page hides.
+    _twins: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(
         self,
@@ -93,19 +100,15 @@ class Workbench(anywidget.AnyWidget):
         known = self._seen.source.columns.known
         shown = state.columns(columns, known, strict=True)
         self._asked = None if shown is None else tuple(column["key"] for column in shown)
-        kept = state.remembered(collection, self._asked)
         given = {"where": where, "where_document": where_document}
+        chosen: Json = {"columns": shown, **self._still_there(state.remembered(collection, self._asked))}
+        chosen |= {} if order is None else {"order": order}
         super().__init__(
             _about={"name": visible(collection.name), "readonly": readonly},
             _known=self._seen.columns(),
             _given=given,
-            **{**self._still_there(kept), "view": view, "height": height},
+            **{**chosen, **given, "view": view, "height": height},
         )
-        if shown is not None and "columns" not in kept:
-            self.columns = shown
-        if order is not None:
-            self.order = order
-        self.where, self.where_document = where, where_document
         self._listen()
         self.on_msg(self._hear)
 
@@ -145,6 +148,16 @@ class Workbench(anywidget.AnyWidget):
         """The ids of all records that are shown, in their order."""
         return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
 
+    def to_df(self, rows: Literal["all", "selected"] = "all") -> pandas.DataFrame:
+        """What is shown as a DataFrame, all of it in its order; or the records that are selected."""
+        if rows == "selected":
+            return self.selection.to_df()
+        if rows != "all":
+            raise ValueError(f"expected rows as 'all' or 'selected', got {rows!r}")
+        whole = Records.concat(list(self._seen.source.batches(self._seen.question)))
+        columns: Options = {name: whole.column(name) for name in COLUMNS}
+        return GetResult({"ids": whole.ids, **columns}).to_df()
+
     def refresh(self) -> None:
         """Read again: what others wrote appears."""
         self._seen.source.forget()
@@ -155,6 +168,8 @@ class Workbench(anywidget.AnyWidget):
 
         A cell that runs again closes what its last run showed, unless another cell shows it.
         """
+        if self.comm is None:  # closed already, or never made whole
+            return
         self._requests.close()
         self._stop()
         self._seen.source.forget()
@@ -162,13 +177,23 @@ class Workbench(anywidget.AnyWidget):
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # with which ipywidgets keeps what is closed from being shown
 
+    def _ipython_display_(self) -> None:
+        """The static twin first; the live workbench hides it while it lives."""
+        from IPython.display import display
+
+        name = twin.new_name(repr(self))
+        display({"text/html": twin.html(self._seen, name)}, raw=True)  # type: ignore[no-untyped-call]
+        self._twins = [*self._twins, name]
+        display({**self._repr_mimebundle_(), "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         if self.comm is None:
             self.layout.open()
             self.open()
             self._listen()
         shown(self, running_cell())
-        return super()._repr_mimebundle_(**kwargs)
+        found = super()._repr_mimebundle_(**kwargs)
+        return found[0] if isinstance(found, tuple) else found
 
     def __repr__(self) -> str:
         return f"<Workbench of {visible(self.collection.name)}>"
@@ -224,6 +249,11 @@ class Workbench(anywidget.AnyWidget):
     def _tell_selection(self, selection: Selection) -> None:
         self._selected = len(selection)
         self.send({"told": "selection", "count": len(selection)})
+
+
+def height_of(rows: int) -> int:
+    """Pixels of height with which this many rows are in view."""
+    return min(max(rows * 28 + 104, 160), 4_000)
 
 
 def _answers_aside() -> bool:

@@ -5,13 +5,16 @@ import { pythonText } from "./format.js";
 import { PARTS } from "./parts.js";
 import { makeStore, QUESTION } from "./store.js";
 
-// Pixels of width from which parts stand side by side. The style sheet has the same numbers.
-const WIDE = 1100, GONE = "The kernel is gone. Run the cell again to go on.";
+// Pixels of width from which parts stand side by side (the style sheet has the same number); milliseconds in which a
+// kernel says that it is there.
+const WIDE = 1100, ALIVE = 3000, GONE = "The kernel is gone. Run the cell again to go on.";
 
 export function render({ model, el }) {
   const store = makeStore(model);
   const root = make("div", { class: "cw" }), frame = make("div", { class: "cw-frame" });
-  root.append(frame);
+  // Classes of our own making, in a style sheet that goes when this view does.
+  const hiding = make("style");
+  root.append(hiding, frame);
 
   // --- What every part is given ---
   let fading = 0;
@@ -69,6 +72,7 @@ export function render({ model, el }) {
     const foldable = names.filter((part) => !PARTS[part].needs);
     places.replaceChildren(...(foldable.length < 2 ? [] : foldable).map((part) => make("button", { type: "button", class: "cw-quiet", text: PARTS[part].title,
       "aria-pressed": String(!folded(part)), title: `Show or hide: ${PARTS[part].title}`, onclick: () => fold(part) })));
+    hiding.textContent = (state._twins ?? []).filter((one) => /^[\w-]+$/.test(one)).map((one) => `.${one}{display:none}`).join("");
     root.style.setProperty("--cw-height", `${state.height}px`);
   }
   function drawBar() {
@@ -105,15 +109,20 @@ export function render({ model, el }) {
   }
   function update(changed) {
     const has = (...keys) => keys.some((key) => changed.has(key));
-    if (has("view", "folded", "tab", "drawer", "height", "record")) drawLayout();
+    if (has("view", "folded", "tab", "drawer", "height", "record", "_twins")) drawLayout();
     if (has("_about", "counts", "where", "where_document", "_given")) drawBar();
     if (has("message", "waiting", "gone")) drawMessage();
     if (QUESTION.some((key) => key !== "order" && changed.has(key))) count();
     for (const { part } of Object.values(made)) part?.update(changed);
   }
   const stop = store.onChange(update);
-  // The front end says so where it knows that the kernel has gone; else a request without an answer does.
-  const live = () => setTimeout(() => { if (el.closest(".jupyter-widgets-disconnected, .jp-mod-disconnected") || root.closest(".jupyter-widgets-disconnected")) store.set({ gone: true }); }, 50);
+  // JupyterLab says that the line to the kernel has changed, not how: whoever answers is there.
+  let asking = 0;
+  const live = () => {
+    clearTimeout(asking);
+    asking = setTimeout(() => store.set({ gone: true }), ALIVE);
+    store.request("alive").then(() => clearTimeout(asking));
+  };
   model.on("comm_live_update", live);
   // Keys that a part does not use are not JupyterLab's either while somebody types here.
   root.addEventListener("keydown", (event) => { if (event.key !== "Escape") event.stopPropagation(); });
@@ -128,6 +137,7 @@ export function render({ model, el }) {
   return () => {
     stop();
     clearTimeout(fading);
+    clearTimeout(asking);
     model.off("comm_live_update", live);
     for (const { part } of Object.values(made)) part?.destroy();
     store.close();

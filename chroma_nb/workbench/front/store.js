@@ -1,7 +1,7 @@
 // The state that page and Python share, and requests to Python.
 
 export const SYNCED = new Set(["where", "where_document", "order", "columns", "record", "view", "wrap", "folded",
-  "height", "_about", "_known", "_given", "_selected", "_renewed"]);
+  "height", "_about", "_known", "_given", "_selected", "_renewed", "_twins"]);
 // Of these, what decides which records there are, and in which order.
 export const QUESTION = ["where", "where_document", "search", "order", "_renewed"];
 // What belongs to this page alone, at the beginning.
@@ -67,6 +67,7 @@ export function makeStore(model) {
     if (!pending.size) { clearInterval(clock); clock = 0; }
   }
   function heard(said) {
+    if (local.gone) set({ gone: false });
     if (said.told !== undefined) {
       if (said.told === "refused") set({ message: { text: said.sentence, error: true } });
       for (const hearer of [...hearers]) hearer(said);

@@ -83,7 +83,10 @@ export function table(host, bench) {
     current = [current[0], to + 1];
     focusSoon();
   }
-  const pin = (k) => save((all) => all.map((one, j) => (j === k ? { ...one, pinned: !one.pinned } : one)));
+  const pin = (k) => save((all) => {
+    const changed = all.map((one, j) => (j === k ? { ...one, pinned: !one.pinned } : one));
+    return [...changed.filter((one) => one.pinned), ...changed.filter((one) => !one.pinned)];
+  });
   const hide = (k) => save((all) => all.filter((_, j) => j !== k));
   const showColumn = (key) => save((all) => [...all, { key }]);
   function sort(key, way) {            // way: null as stored; undefined: ascending, descending, as stored in turn
@@ -96,7 +99,11 @@ export function table(host, bench) {
   function heads() {
     const { order } = store.get();
     const focused = head.contains(host.getRootNode().activeElement);
-    const tick = make("div", { class: "cw-h cw-tick", role: "columnheader", tabindex: "-1", "aria-label": "Selected" });
+    const every = make("input", { type: "checkbox", tabindex: "-1", "aria-label": "Select all that are shown, or none", title: "Select all that are shown, or none",
+      onclick: () => select({ do: every.checked ? "all" : "none" }) });
+    every.checked = total > 0 && store.get()._selected >= total;
+    every.indeterminate = !every.checked && store.get()._selected > 0;
+    const tick = make("div", { class: "cw-h cw-tick", role: "columnheader", tabindex: "-1" }, make("span", { class: "cw-unseen", text: "Selected" }), every);
     place(tick, -1);
     head.replaceChildren(tick, ...columns.map((one, k) => {
       const sorted = order?.by === one.key;
@@ -347,6 +354,7 @@ export function table(host, bench) {
   async function selection() {
     const count = store.get()._selected;
     picked.hidden = !count;
+    heads();
     picked.textContent = `${count.toLocaleString("en-US")} selected ✕`;
     const see = at(), first = Math.floor(firstRow(see, grid.scrollTop)), shown = [];
     for (const [i, one] of rows) if (i >= first && i <= first + see.seen + 2) shown.push(one); else rows.delete(i);
@@ -436,7 +444,7 @@ export function table(host, bench) {
       Home: far ? [0, 0] : [i, 0], End: far ? [total - 1, columns.length] : [i, columns.length] }[event.key];
     if (goal) { stop(event); return go(...goal); }
     if (event.key === "Enter") { stop(event); return inHead ? k > 0 && sort(keys[k - 1]) : open(i); }
-    if (event.key === " ") { stop(event); return inHead ? undefined : tick(i, event.shiftKey); }
+    if (event.key === " ") { stop(event); return inHead ? k === 0 && select({ do: store.get()._selected ? "none" : "all" }) : tick(i, event.shiftKey); }
     if (event.key === "Escape" && store.get()._selected) { stop(event); return select({ do: "none" }); }
     if (far && event.key === "a") { stop(event); return select({ do: "all" }); }
     if (far && event.key === "c" && !inHead && !String(getSelection())) { stop(event); return k > 0 ? copyCell(i, k - 1) : copyRow(i); }
