@@ -176,7 +176,8 @@ def test_what_python_asks_is_in_the_boxes(notebook):
 
 
 def test_what_another_wrote_appears_at_refresh(notebook):
-    lab = browsing(notebook, "b = chroma_nb.browse(birds, where={'kind': 'merlin'})\nb")
+    cell = "from chroma_nb.jupyter.widgets.browser import Browser\nb = Browser(birds, where={'kind': 'merlin'})\nb"
+    lab = browsing(notebook, cell)
     sees(lab, "no records")
     lab.evaluate("birds.add(ids=['late'], documents=['a late guest'], metadatas=[{'kind': 'merlin'}])")
     lab.button("Refresh").click()

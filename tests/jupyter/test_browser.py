@@ -17,7 +17,7 @@ PAYLOAD = "<img src=x onerror=alert(1)>\x1b[31m"
 
 @pytest.fixture
 def browser(papers):
-    return chroma_nb.browse(papers, readonly=False)
+    return Browser(papers, readonly=False)
 
 
 def write(box, text):
@@ -28,7 +28,7 @@ def write(box, text):
 def test_pages_turn_by_their_buttons_and_by_number(client, words):
     collection = client.create_collection(f"many-{uuid.uuid4().hex[:6]}", embedding_function=words)
     collection.add(ids=[f"r{n:02}" for n in range(45)], documents=["text"] * 45)
-    browser = chroma_nb.browse(collection)
+    browser = Browser(collection)
     assert (browser.pages.previous.disabled, browser.pages.next.disabled) == (True, False)
     browser.pages.next.click()
     assert browser.page.ids[0] == "r20"
@@ -71,7 +71,7 @@ def served(request):
 
 
 def test_a_page_turn_is_one_request(served, asked):
-    browser = chroma_nb.browse(served)
+    browser = Browser(served)
     asked.clear()
     browser.pages.next.click()
     assert (asked, browser.page.ids[0]) == (["get"], "r020")
@@ -84,7 +84,7 @@ def test_a_page_turn_is_one_request(served, asked):
 def test_opening_and_refreshing_ask_for_keys_page_and_at_most_the_count(served, asked):
     counted = ["get", "count", "get"] if served.count() > 200 else ["get", "get"]
     asked.clear()
-    browser = chroma_nb.browse(served)
+    browser = Browser(served)
     assert asked == counted
     served.add(ids=["new"], embeddings=[[0.0, 1.0]])
     asked.clear()
@@ -94,7 +94,7 @@ def test_opening_and_refreshing_ask_for_keys_page_and_at_most_the_count(served, 
 
 
 def test_pages_of_a_filter_are_one_request_each(served, asked):
-    browser = chroma_nb.browse(served, where={"n": {"$lt": 44}})
+    browser = Browser(served, where={"n": {"$lt": 44}})
     asked.clear()
     browser.pages.next.click()
     browser.pages.last.click()
@@ -102,7 +102,7 @@ def test_pages_of_a_filter_are_one_request_each(served, asked):
 
 
 def test_a_page_whose_records_others_deleted_gives_way_to_the_last_that_is_there(served, asked):
-    browser = chroma_nb.browse(served)
+    browser = Browser(served)
     served.delete(ids=served.get(include=[], offset=10)["ids"])
     browser.pages.last.click()
     assert (browser.page.position, browser.page.number, "10 records" in browser.title.value) == ("1–10 of 10", 0, True)
@@ -221,8 +221,8 @@ def test_ticks_are_the_selection_both_ways(browser):
 
 
 def test_two_browsers_may_share_a_selection(papers):
-    one = chroma_nb.browse(papers)
-    other = chroma_nb.browse(papers, selection=one.selection)
+    one = Browser(papers)
+    other = Browser(papers, selection=one.selection)
     one.selection.select(["p3"])
     assert (one.grid.lines[2].tick.value, other.grid.lines[2].tick.value) == (True, True)
     one.grid.lines[0].tick.value = True
@@ -288,7 +288,7 @@ def test_metadata_that_no_chroma_keeps_is_refused(constant):
 
 
 def test_a_reading_browser_has_nothing_to_write_with(papers):
-    browser = chroma_nb.browse(papers)
+    browser = Browser(papers)
     shown = list(_below(browser.widget))
     for widget in (browser.undo, browser.new.create, browser.record.save, browser.delete_selected):
         assert widget not in shown
@@ -321,7 +321,7 @@ def test_payloads_are_text(client, words):
     collection.add(
         ids=[PAYLOAD], embeddings=[[1.0] * 8], documents=[PAYLOAD], metadatas=[{PAYLOAD: PAYLOAD}], uris=[PAYLOAD]
     )
-    browser = chroma_nb.browse(collection, readonly=False, where={PAYLOAD: PAYLOAD})
+    browser = Browser(collection, readonly=False, where={PAYLOAD: PAYLOAD})
     browser.question.filters.add_row()
     browser.grid.lines[0].open.click()
     browser.grid.lines[0].tick.value = True
@@ -357,7 +357,7 @@ def test_a_static_block_stands_beside_the_live_widget_which_hides_it(browser, mo
 def test_a_collection_without_embedding_function_says_so(client):
     collection = client.create_collection(f"bare-{uuid.uuid4().hex[:6]}", embedding_function=None)
     collection.add(ids=["a"], embeddings=[[1.0, 2.0]])
-    browser = chroma_nb.browse(collection)
+    browser = Browser(collection)
     write(browser.question.meaning, "anything")
     assert 'role="alert"' in browser.status.widget.value
     assert browser.page.ids == ["a"]
@@ -397,14 +397,14 @@ def test_only_collections_and_clients_can_be_browsed(papers):
 
 
 def test_the_command_browses(chroma, papers, client):
-    assert chroma("browse papers --where 'year > 2020'").page.ids == ["p2", "p3"]
-    assert chroma("browse papers").state.readonly
+    assert chroma("browse papers --where 'year > 2020'").ids() == ["p2", "p3"]
+    assert chroma("browse papers").readonly
     assert not chroma("browse papers --write").state.readonly
     assert papers.name in dict(chroma("browse").tree.collection.options).values()
 
 
 def test_questions_asked_at_once_are_answered_one_after_the_other(papers):
-    browser = chroma_nb.browse(papers)
+    browser = Browser(papers)
     asking, let_go = threading.Event(), threading.Event()
     read = browser.state.read
 

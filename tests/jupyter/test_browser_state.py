@@ -13,8 +13,8 @@ from chroma_nb.jupyter.widgets.browser_state import BrowserState
 from chroma_nb.jupyter.widgets.changes import Changes
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, compiled, observe, operations
 from chroma_nb.jupyter.widgets.question import Order
-from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.records import Records
+from chroma_nb.workbench.selection import Selection
 
 
 @pytest.fixture

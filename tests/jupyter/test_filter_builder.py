@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-import chroma_nb
 from chroma_nb.jupyter.widgets import filter_builder
+from chroma_nb.jupyter.widgets.browser import Browser
 from chroma_nb.jupyter.widgets.filter_builder import FilterBuilder
 from chroma_nb.jupyter.widgets.filters import FilterRow, observe
 from chroma_nb.jupyter.widgets.status import StatusLine
@@ -80,7 +80,7 @@ def test_rows_from_python_are_shown_and_nobody_is_told(builder, told):
 
 
 def test_the_boxes_of_a_browser_follow_its_state(client, papers):
-    browser = chroma_nb.browse(papers)
+    browser = Browser(papers)
     browser.state.ask(contains="deaf", rows=(FilterRow("year", "≥", "2020"),))
     browser.refresh()
     assert (browser.question.contains.value, browser.page.ids) == ("deaf", ["p2"])

@@ -18,9 +18,9 @@ from chroma_nb.jupyter.widgets.explorer import Explorer, static_html
 from chroma_nb.jupyter.widgets.explorer_state import SEARCHES, ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
-from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection import figures, reducers
 from chroma_nb.projection.projection import project
+from chroma_nb.workbench.selection import Selection
 
 ATTACK = '<img src=x onerror="alert(1)"><script>alert(1)</script>'
 #: The map itself in what a saved notebook shows; test_map_drawing.py looks into it.

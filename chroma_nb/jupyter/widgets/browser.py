@@ -25,10 +25,10 @@ from chroma_nb.jupyter.widgets.pages import PAGE_SIZE, Page
 from chroma_nb.jupyter.widgets.question import Order
 from chroma_nb.jupyter.widgets.question_form import QuestionForm
 from chroma_nb.jupyter.widgets.record import NewRecord, RecordPanel
-from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.jupyter.widgets.status import StatusLine
 from chroma_nb.jupyter.widgets.style import STYLE
 from chroma_nb.types import Where, WhereDocument
+from chroma_nb.workbench.selection import Selection
 
 if TYPE_CHECKING:
     import pandas

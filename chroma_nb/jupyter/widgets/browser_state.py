@@ -21,11 +21,11 @@ from chroma_nb.jupyter.widgets.filters import SAMPLE, Key, both, compiled, obser
 from chroma_nb.jupyter.widgets.listing import COUNTED, Listing, look_up
 from chroma_nb.jupyter.widgets.pages import PAGE_SIZE, Page, page_count
 from chroma_nb.jupyter.widgets.question import Order, Question
-from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.paging import pages, slices
 from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Record, Records
 from chroma_nb.results import GetResult
 from chroma_nb.types import Metadata, Options, Where, WhereDocument
+from chroma_nb.workbench.selection import Selection
 
 if TYPE_CHECKING:
     import pandas

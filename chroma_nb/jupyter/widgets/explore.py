@@ -8,9 +8,9 @@ from chroma_nb._optional import require
 from chroma_nb.collection import Client, Collection
 from chroma_nb.jupyter.scope import client_for
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState, GivenBy
-from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection.projection import Projection, project
 from chroma_nb.types import Where
+from chroma_nb.workbench.selection import Selection
 
 if TYPE_CHECKING:
     from chroma_nb.jupyter.widgets.explorer import Explorer, Renderer

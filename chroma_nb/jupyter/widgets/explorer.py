@@ -20,13 +20,13 @@ from chroma_nb.jupyter.widgets.map import MapView
 from chroma_nb.jupyter.widgets.map_drawing import drawing
 from chroma_nb.jupyter.widgets.map_progress import MapProgress
 from chroma_nb.jupyter.widgets.painting import Painting
-from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.jupyter.widgets.selection_actions import SelectionActions
 from chroma_nb.jupyter.widgets.selection_table import MarkedRecord, SelectionTable
 from chroma_nb.jupyter.widgets.status import Filled, StatusLine
 from chroma_nb.jupyter.widgets.style import STYLE
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Projection
+from chroma_nb.workbench.selection import Selection
 
 #: Records below the picture that stays in the saved notebook.
 _LISTED = 10

@@ -1,0 +1,8 @@
+// The parts of the workbench, in the order of the tabs: name -> what it is called, where it stands, what makes it.
+// `slot`: "left", "centre" (one below the other) or "right". `needs`: the key of the state without which it is not there.
+
+import { table } from "./table.js";
+
+export const PARTS = {
+  table: { title: "Table", slot: "centre", make: table },
+};

@@ -1,0 +1,262 @@
+"""``Workbench``: the widget, and the state that page and Python share.
+
+One model for the whole of it. Its traits are what a person can set; what is much (rows, counts, pictures) goes by
+messages, which ``messages.py`` answers. What a value may be is said in ``state.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import anywidget
+import traitlets
+
+from chroma_nb.collection import Client, Collection
+from chroma_nb.display.markup import failure, visible
+from chroma_nb.records import COLUMNS, Records
+from chroma_nb.results import GetResult
+from chroma_nb.types import Json, Options, Where, WhereDocument
+from chroma_nb.workbench import assets, state, twin
+from chroma_nb.workbench.messages import Requests
+from chroma_nb.workbench.seen import Seen
+from chroma_nb.workbench.selection import Selection
+from chroma_nb.workbench.shown import running_cell, shown
+from chroma_nb.workbench.source import Question, Source
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Pixels of height, unless said otherwise.
+HEIGHT: Final = 520
+#: Traits that make up the question.
+_QUESTION: Final = ("where", "where_document", "order")
+
+
+class Workbench(anywidget.AnyWidget):
+    """A collection in a notebook, live: its table, filters, search and records; to be shown, read, set and observed.
+
+    ``where`` and ``where_document`` are the filters, as ``get`` takes them; ``order`` is a key, or
+    ``{"by": key, "descending": True}``; ``columns`` are the keys shown, "#id", "#document" and "#uri" among them, or
+    None for all; ``record`` is the id of the record that is open; ``selection`` holds the ids selected. A value that
+    cannot be is a ValueError and changes nothing.
+
+    >>> import chroma_nb
+    >>> client = chroma_nb.EphemeralClient()
+    >>> birds = client.create_collection("birds")
+    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+    >>> bench = Workbench(birds)
+    >>> bench.where = {"g": {"$gt": 100}}
+    >>> bench.order = "g"
+    >>> bench.ids()
+    ['crow']
+    >>> bench.close()
+    >>> client.close()
+    """
+
+    _esm, _css = assets.script(), assets.style()
+
+    where = traitlets.Any(None).tag(sync=True)
+    where_document = traitlets.Any(None).tag(sync=True)
+    order = traitlets.Any(None).tag(sync=True)
+    columns = traitlets.Any(None).tag(sync=True)
+    record = traitlets.Any(None).tag(sync=True)
+    view = traitlets.Enum(["table", "map"], "table").tag(sync=True)
+    #: Whether rows are as high as three lines of text.
+    wrap = traitlets.Bool(False).tag(sync=True)
+    #: Names of the parts that are folded away.
+    folded = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    #: Pixels.
+    height = traitlets.Int(HEIGHT, min=160, max=4_000).tag(sync=True)
+
+    #: What the page is told beside: the collection, the columns, the filters that always hold, how many records are
+    #: selected; and a number that rises when what was read is no longer true.
+    _about = traitlets.Dict().tag(sync=True)
+    _known: traitlets.List[Json] = traitlets.List().tag(sync=True)
+    _given = traitlets.Dict().tag(sync=True)
+    _selected = traitlets.Int(0).tag(sync=True)
+    _renewed = traitlets.Int(0).tag(sync=True)
+    #: Classes of the static twins, which the page hides.
+    _twins: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(
+        self,
+        collection: Collection,
+        *,
+        readonly: bool = True,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        order: object = None,
+        columns: Sequence[object] | None = None,
+        view: Literal["table", "map"] = "table",
+        selection: Selection | None = None,
+        client: Client | None = None,
+        height: int = HEIGHT,
+    ) -> None:
+        self._seen = Seen(Source(collection), selection if selection is not None else Selection(collection))
+        self._seen.renewed = self.refresh
+        self._client, self._readonly = client, readonly
+        known = self._seen.source.columns.known
+        shown = state.columns(columns, known, strict=True)
+        self._asked = None if shown is None else tuple(column["key"] for column in shown)
+        given = {"where": where, "where_document": where_document}
+        chosen: Json = {"columns": shown, **self._still_there(state.remembered(collection, self._asked))}
+        chosen |= {} if order is None else {"order": order}
+        super().__init__(
+            _about={"name": visible(collection.name), "readonly": readonly},
+            _known=self._seen.columns(),
+            _given=given,
+            **{**chosen, **given, "view": view, "height": height},
+        )
+        self._listen()
+        self.on_msg(self._hear)
+
+    def _listen(self) -> None:
+        """Answer the page, and follow the selection, until it is closed."""
+        self._requests = Requests(self._seen, self._answer, aside=_answers_aside())
+        self._stop = self._seen.selection.on_select(self._tell_selection)
+        self._tell_selection(self._seen.selection)
+
+    def _still_there(self, kept: Json) -> Json:
+        """Choices that were kept, without keys that are gone."""
+        known = self._seen.source.columns.known
+        found = dict(kept)
+        if found.get("columns") is not None:
+            found["columns"] = state.columns(found["columns"], known, strict=False)
+        if found.get("order") is not None and found["order"]["by"] not in known:
+            found["order"] = None
+        return found
+
+    # --- For Python ---
+    @property
+    def collection(self) -> Collection:
+        """What is seen."""
+        return self._seen.source.collection
+
+    @property
+    def selection(self) -> Selection:
+        """The records that are selected; it can be set, observed, and shared with other views."""
+        return self._seen.selection
+
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing here writes to the collection."""
+        return self._readonly
+
+    def ids(self) -> list[str]:
+        """The ids of all records that are shown, in their order."""
+        return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
+
+    def to_df(self, rows: Literal["all", "selected"] = "all") -> pandas.DataFrame:
+        """What is shown as a DataFrame, all of it in its order; or the records that are selected."""
+        if rows == "selected":
+            return self.selection.to_df()
+        if rows != "all":
+            raise ValueError(f"expected rows as 'all' or 'selected', got {rows!r}")
+        whole = Records.concat(list(self._seen.source.batches(self._seen.question)))
+        columns: Options = {name: whole.column(name) for name in COLUMNS}
+        return GetResult({"ids": whole.ids, **columns}).to_df()
+
+    def refresh(self) -> None:
+        """Read again: what others wrote appears."""
+        self._seen.source.forget()
+        self._renewed += 1
+
+    def close(self) -> None:
+        """Give back what it holds, in this process and in the page; shown again, it is there again.
+
+        A cell that runs again closes what its last run showed, unless another cell shows it.
+        """
+        if self.comm is None:  # closed already, or never made whole
+            return
+        self._requests.close()
+        self._stop()
+        self._seen.source.forget()
+        self.layout.close()
+        super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # with which ipywidgets keeps what is closed from being shown
+
+    def _ipython_display_(self) -> None:
+        """The static twin first; the live workbench hides it while it lives."""
+        from IPython.display import display
+
+        name = twin.new_name(repr(self))
+        display({"text/html": twin.html(self._seen, name)}, raw=True)  # type: ignore[no-untyped-call]
+        self._twins = [*self._twins, name]
+        display({**self._repr_mimebundle_(), "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self.comm is None:
+            self.layout.open()
+            self.open()
+            self._listen()
+        shown(self, running_cell())
+        found = super()._repr_mimebundle_(**kwargs)
+        return found[0] if isinstance(found, tuple) else found
+
+    def __repr__(self) -> str:
+        return f"<Workbench of {visible(self.collection.name)}>"
+
+    # --- What may be set ---
+    @traitlets.validate("where", "where_document")
+    def _check_filter(self, proposal: Json) -> Any:
+        name, value = proposal["trait"].name, state.mapping(proposal["trait"].name, proposal["value"])
+        if value is not None:
+            try:
+                self._seen.source.check(Question(**{name: value}))
+            except Exception as error:
+                raise state.StateError(failure(error)) from error
+        return value
+
+    @traitlets.validate("order")
+    def _check_order(self, proposal: Json) -> Json | None:
+        return state.order(proposal["value"], self._seen.source.columns.known)
+
+    @traitlets.validate("columns")
+    def _check_columns(self, proposal: Json) -> list[Json] | None:
+        return state.columns(proposal["value"], self._seen.source.columns.known, strict=True)
+
+    @traitlets.validate("record")
+    def _check_record(self, proposal: Json) -> str | None:
+        return state.record(proposal["value"])
+
+    @traitlets.observe(*_QUESTION)
+    def _ask(self, change: Json) -> None:
+        self._seen.question = Question(self.where, self.where_document, state.order_of(self.order))
+
+    @traitlets.observe(*state.CHOSEN)
+    def _remember(self, change: Json) -> None:
+        chosen = {name: getattr(self, name) for name in state.CHOSEN}
+        state.remember(self.collection, state.Choices(self._asked, chosen))
+
+    # --- The page ---
+    def set_state(self, sync_data: Json) -> None:
+        """Take over what the page says; what cannot be is put back there, with the reason."""
+        try:
+            super().set_state(sync_data)
+        except traitlets.TraitError as refused:
+            self.send({"told": "refused", "sentence": str(refused)})
+            self.send_state([name for name in sync_data if name in self.keys])
+
+    def _hear(self, widget: object, request: Json, buffers: object) -> None:
+        self._requests.hear(request)
+
+    def _answer(self, answer: Json) -> None:
+        """Where the workbench was closed meanwhile, nobody hears it."""
+        self.send(answer)
+
+    def _tell_selection(self, selection: Selection) -> None:
+        self._selected = len(selection)
+        self.send({"told": "selection", "count": len(selection)})
+
+
+def height_of(rows: int) -> int:
+    """Pixels of height with which this many rows are in view."""
+    return min(max(rows * 28 + 104, 160), 4_000)
+
+
+def _answers_aside() -> bool:
+    """Whether answers may come from other threads: marimo sends nothing from these."""
+    marimo = sys.modules.get("marimo")
+    return marimo is None or not marimo.running_in_notebook()
