@@ -16,11 +16,11 @@ from typing import Any, Final, cast
 from chroma_nb.display.markup import shortened
 from chroma_nb.records import with_sparse_vectors
 from chroma_nb.types import Json, MetadataValue, SparseVector, as_sparse_vector
-from chroma_nb.workbench.columns import Column
+from chroma_nb.workbench.columns import Column, is_date
 
 _WHOLE: Final = re.compile(r"[+-]?\d+")
-#: Types of columns whose values are edited as dates.
-_DATES: Final = ("date", "epoch_s", "epoch_ms")
+#: Types of columns whose numbers are edited as dates.
+_EPOCHS: Final = ("epoch_s", "epoch_ms")
 
 
 def field(value: MetadataValue, column: Column) -> Json:
@@ -33,11 +33,13 @@ def field(value: MetadataValue, column: Column) -> Json:
         items: Sequence[Any] = value
         return {"type": "list", "of": _type(items[0]) if items else "text", "items": [_text(one) for one in items]}
     found = {"type": _type(value), "text": _text(value)}
-    return {**found, "as": column.type} if _is_date(found["type"], column) else found
+    return {**found, "as": column.type} if _shown_as_date(value, column) else found
 
 
-def _is_date(type_: str, column: Column) -> bool:
-    return column.type in _DATES and (type_ == "text") == (column.type == "date") and type_ != "boolean"
+def _shown_as_date(value: object, column: Column) -> bool:
+    if isinstance(value, str):
+        return column.type == "date" and is_date(value)
+    return column.type in _EPOCHS and isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _type(value: object) -> str:
@@ -76,7 +78,10 @@ def value(key: str, given: Json) -> MetadataValue:
         raise ValueError("expected a name for each key, got none")
     type_ = str(given.get("type"))
     if type_ != "list":
-        return _read(type_)(key, str(given.get("text", "")))
+        text = str(given.get("text", ""))
+        if given.get("as") == "date" and not is_date(text):
+            raise ValueError(f"expected a date for {key!r}, such as 2024-05-01, got {_shown(text)}")
+        return _read(type_)(key, text)
     items = given.get("items")
     if not isinstance(items, list) or not items:
         raise ValueError(f"expected at least one item for {key!r}, got none; take the key away instead")

@@ -2,12 +2,11 @@
 
 import pytest
 from test_accessibility import violations
-from test_workbench_table import cell, settled, shown
+from test_workbench_table import cell, shown
 
 pytestmark = pytest.mark.browser
 
 WRITING = "b = Workbench(birds, readonly=False)\nb"
-FIRST = """{"id": "bird-0000000", "kind": "wren"}"""
 
 
 def opened(notebook, cell_text=WRITING, row=0, **options):
@@ -31,7 +30,7 @@ def test_a_record_is_read_and_walked_from(notebook):
     lab = opened(notebook, row=3)
     lab.record.get_by_role("heading", name="bird-0000003").wait_for()
     lab.record.get_by_text("4 of 1,000").wait_for()
-    lab.record.get_by_text("‏".strip("‏") + "שלום, עולם!").wait_for()
+    lab.record.get_by_text("שלום, עולם!").wait_for()
     button(lab, "Next record").click()
     lab.record.get_by_role("heading", name="bird-0000004").wait_for()
     lab.page.keyboard.press("Alt+ArrowUp")
@@ -73,8 +72,16 @@ def test_a_record_is_changed_by_type_saved_and_undone(notebook):
     lab.bench.get_by_text("Saved: edit of 'bird-0000000'").wait_for()
     lab.record.get_by_text("Another text").wait_for()
     found = stored(lab)
-    for part in ("'Another text'", "'year': 2001", "'ringed': False", "'seen': '2024-06-02T08:15:00Z'", "'created_at': 1600041600.0",
-                 "'tags': ['a', 'c, d']", "'count': 12", "'weight': 5.0"):
+    for part in (
+        "'Another text'",
+        "'year': 2001",
+        "'ringed': False",
+        "'weight': 5.0",
+        "'seen': '2024-06-02T08:15:00Z'",
+        "'created_at': 1600041600.0",
+        "'tags': ['a', 'c, d']",
+        "'count': 12",
+    ):
         assert part in found
     assert "'kind'" not in found
     cell(lab, 0, 2).get_by_text("Another text").wait_for()
@@ -113,7 +120,9 @@ def test_a_number_that_is_none_is_refused_beside_the_form(notebook):
     lab.record.get_by_label("year", exact=True).fill("MMI")
     assert lab.record.get_by_label("year", exact=True).get_attribute("aria-invalid") == "true"
     lab.page.keyboard.press("Control+Enter")
-    lab.record.get_by_role("alert").get_by_text("expected a whole number for 'year', such as 2020, got 'MMI'").wait_for()
+    lab.record.get_by_role("alert").get_by_text(
+        "expected a whole number for 'year', such as 2020, got 'MMI'"
+    ).wait_for()
     button(lab, "Discard").click()
     assert lab.record.get_by_role("alert").is_hidden()
 
@@ -170,17 +179,17 @@ def test_a_reading_workbench_has_nothing_to_write_with(notebook):
 
 
 HOSTILE = r"""
-texts = ["<img src=x onerror=window.broken=1>", "javascript:window.broken=1", "\u202eevil\u202c and more", "a\x01\r\nb", "‏שלום, עולם!‏",
-         "<script>window.broken=1</script>", "${window.broken=1}", "x" * 3000]
-birds.upsert(ids=[f"{i} {t[:80]}" for i, t in enumerate(texts)], documents=texts, metadatas=[{t[:40]: t, "list": [t, "b"]} for t in texts],
-             uris=[t for t in texts])
+texts = ["<img src=x onerror=window.broken=1>", "javascript:window.broken=1", "\u202eevil\u202c and more", "a\x01\r\nb",
+         "\u200fשלום, עולם!\u200f", "<script>window.broken=1</script>", "${window.broken=1}", "x" * 3000]
+birds.upsert(ids=[f"{i} {t[:80]}" for i, t in enumerate(texts)], documents=texts, uris=texts,
+             metadatas=[{t[:40]: t, "list": [t, "b"]} for t in texts])
 b = Workbench(birds, readonly=False)
 b
 """
 
 
 def test_hostile_texts_in_any_field_do_nothing_and_stay_as_they_are(notebook):
-    lab = shown(notebook, HOSTILE, records=0 or 1)
+    lab = shown(notebook, HOSTILE, records=1)
     lab.record = lab.bench.locator(".cw-part-record")
     for i in range(8):
         lab.evaluate(f"setattr(b, 'record', f'{{{i}}} {{texts[{i}][:80]}}')")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chroma_nb.types import SparseVector
@@ -113,6 +113,9 @@ sparse = st.dictionaries(st.integers(0, 99), st.sampled_from([0.5, -2.0]), min_s
 
 
 @given(st.one_of(scalars, lists, sparse), st.sampled_from(["k", "created_at"]))
+@example("2024-05-01", "k")
+@example(1758568000.25, "created_at")
+@example(1758568000000, "created_at")
 def test_a_value_that_goes_through_its_field_is_the_same(value, key):
     again = fields.value(key, fields.field(value, column_of(key, [value])))
     assert (type(again), repr(again)) == (type(value), repr(value))
@@ -130,6 +133,7 @@ def test_a_value_that_goes_through_its_field_is_the_same(value, key):
         ({"type": "list", "of": "text", "items": []}, "expected at least one item for 'k'"),
         ({"type": "sparse", "text": "[1"}, "expected a sparse vector for 'k'"),
         ({"type": "sparse", "text": '{"indices": [1]}'}, "expected a sparse vector for 'k'"),
+        ({"type": "text", "as": "date", "text": "soon"}, "expected a date for 'k', such as 2024-05-01, got 'soon'"),
         ({"type": "code", "text": "1"}, "expected a type among text, integer"),
     ],
 )

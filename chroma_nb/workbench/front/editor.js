@@ -7,9 +7,10 @@ import { nameOf, TYPES } from "./format.js";
 const SCALARS = ["text", "integer", "number", "boolean"];
 const WRONG = { integer: /^\s*[+-]?\d+\s*$/, number: /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i };
 const EMPTY = { text: "", integer: "", number: "", boolean: "false" };
+const SCALES = { epoch_s: 1000, epoch_ms: 1 }; // milliseconds
 const today = () => new Date().toISOString().slice(0, 10);
 // What can be chosen as the type of a value: name -> what it is called.
-const CHOICES = { ...Object.fromEntries(SCALARS.map((type) => [type, TYPES[type]])), date: TYPES.date,
+const CHOICES = { ...Object.fromEntries(SCALARS.map((type) => [type, TYPES[type]])), date: TYPES.date, epoch_s: "date, in seconds", epoch_ms: "date, in milliseconds",
   ...Object.fromEntries(SCALARS.map((type) => [`list ${type}`, `list: ${TYPES[type]}`])) };
 
 const choiceOf = (field) => (field.type === "list" ? `list ${field.of}` : field.as ?? field.type);
@@ -18,6 +19,7 @@ function turned(field, choice) {
   const [type, of] = choice.split(" "), text = field.type === "list" ? field.items[0] ?? "" : field.text;
   if (of) return { type, of, items: field.type === "list" ? field.items : text ? [text] : [""] };
   if (type === "date") return { type: "text", as: "date", text: picker({ as: "date", text }) ? text : today() };
+  if (SCALES[type]) return { type: "integer", as: type, text: picker({ as: type, text }) ? text : String(Math.floor(Date.now() / SCALES[type])) };
   return { type, text: type === "boolean" ? String(text === "true") : text || EMPTY[type] };
 }
 
@@ -70,7 +72,7 @@ export function valueEditor(field, label, changed) {
 }
 // Which type the value has.
 export function typeChoice(field, label, changed) {
-  const now = choiceOf(field), choices = CHOICES[now] ? CHOICES : { [now]: TYPES[now] ?? now, ...CHOICES };
+  const now = choiceOf(field), choices = now === "sparse" ? { sparse: TYPES.sparse, ...CHOICES } : CHOICES;
   const choice = make("select", { class: "cw-ed-type", "aria-label": `Type of ${label}`, onchange: () => changed(turned(field, choice.value)) },
     ...Object.entries(choices).map(([value, text]) => make("option", { value, text })));
   choice.value = now;

@@ -11,6 +11,7 @@ export function record(host, bench) {
   let id = null, found = null, near = null, beside = null, picture = null, at = 0, whole = false, editing = false, trail = [], asking = false;
 
   // --- Elements ---
+  const of = (n) => n.toLocaleString("en-US");
   const button = (text, onclick, given = {}) => make("button", { type: "button", class: "cw-quiet", text, onclick, ...given });
   const before = button("‹", () => go(beside?.before), { "aria-label": "Previous record", title: "Previous (Alt+↑)" });
   const after = button("›", () => go(beside?.after), { "aria-label": "Next record", title: "Next (Alt+↓)" });
@@ -56,7 +57,7 @@ export function record(host, bench) {
     beside = said;
     if (said.place !== null) at = said.place;
     const total = store.get().counts?.shown;
-    place.textContent = said.place === null ? "not among those shown" : `${number(said.place + 1)}${total ? ` of ${number(total)}` : ""}`;
+    place.textContent = said.place === null ? "not among those shown" : `${of(said.place + 1)}${total ? ` of ${of(total)}` : ""}`;
     before.disabled = !said.before && said.before !== "";
     after.disabled = !said.after && said.after !== "";
   }
@@ -107,10 +108,10 @@ export function record(host, bench) {
     ]), ...(uri === null ? [] : [make("dt", { text: "uri" }), make("dd", { dir: "auto", text: visible(uri) })]),
     ...(embedding === null ? [] : [make("dt", { text: "embedding" }), make("dd", { dir: "ltr" },
       `[${embedding.first.map((one) => number(one)).join(", ")}${embedding.count > embedding.first.length ? ", …" : ""}] `,
-      make("span", { class: "cw-dim", text: `${number(embedding.count)} numbers, length ${number(embedding.length)}` }))]));
+      make("span", { class: "cw-dim", text: `${of(embedding.count)} numbers, length ${number(embedding.length)}` }))]));
     const text = parts === null ? make("p", { class: "cw-dim", text: "No document" })
       : make("div", { class: "cw-rec-text", dir: "auto", ondblclick: () => edit(null) }, ...parts.map(([part, marked]) => (marked ? make("mark", { text: visible(part) }) : visible(part))));
-    const rest = found.whole ? [] : [button(`Show all ${number(found.letters)} letters`, () => { whole = true; load(false); })];
+    const rest = found.whole ? [] : [button(`Show all ${of(found.letters)} letters`, () => { whole = true; load(false); })];
     return [text, ...rest, values];
   }
   function shown(value, column, field) {
@@ -121,7 +122,7 @@ export function record(host, bench) {
     if (!near?.length) return slot.near.replaceChildren();
     const like = "search" in store.get() ? [button("More like this", () => bench.set({ search: { like: id, by: "meaning" } }))] : [];
     slot.near.replaceChildren(make("div", { class: "cw-ed-line" }, make("h4", { text: "Nearest records" }), ...like), ...near.map((one) =>
-      button("", () => go(one.id, true), { class: "cw-rec-near" , "aria-label": `Open ${visible(one.id)}` })));
+      button("", () => go(one.id, true), { class: "cw-quiet cw-rec-near", "aria-label": `Open ${visible(one.id)}` })));
     near.forEach((one, j) => slot.near.children[j + 1].append(
       make("span", { class: "cw-id", dir: "auto", text: visible(one.id) }), make("span", { class: "cw-dim", text: number(one.distance) }),
       make("span", { class: "cw-rec-gist", dir: "auto", text: one.document === null ? "no document" : visible(one.document) })));
@@ -245,7 +246,10 @@ export function record(host, bench) {
   function open(other) {
     id = other;
     whole = false;
-    if (id !== null) { at = store.get().place ?? at; load(true); }
+    if (id === null) return;
+    at = store.get().place ?? at;
+    bench.set({ place: null, tab: "record" }); // which is in front where the parts are tabs
+    load(true);
   }
   open(store.get().record);
   return {
