@@ -6,7 +6,14 @@ from test_workbench_table import cell, shown
 
 pytestmark = pytest.mark.browser
 
-WRITING = "b = Workbench(birds, readonly=False)\nb"
+#: The same records in a collection that embeds them itself.
+EMBEDDED = """
+found = birds.get()
+client.delete_collection("birds")
+birds = client.create_collection("birds", embedding_function=Letters())
+birds.add(ids=found["ids"], documents=found["documents"], metadatas=found["metadatas"])
+"""
+WRITING = EMBEDDED + "b = Workbench(birds, readonly=False)\nb"
 
 
 def opened(notebook, cell_text=WRITING, row=0, **options):
@@ -23,7 +30,8 @@ def button(lab, name, **options):
 
 
 def stored(lab, id_="bird-0000000"):
-    return lab.evaluate(f"(lambda r: (r['documents'][0], r['metadatas'][0]))(birds.get(ids=['{id_}']))")
+    found = f"birds.get(ids=['{id_}'])"
+    return lab.evaluate(f"({found}['documents'][0], dict(sorted({found}['metadatas'][0].items())))")
 
 
 def test_a_record_is_read_and_walked_from(notebook):
@@ -178,7 +186,9 @@ def test_a_reading_workbench_has_nothing_to_write_with(notebook):
     assert lab.record.locator("textarea").count() == 0
 
 
-HOSTILE = r"""
+HOSTILE = (
+    EMBEDDED
+    + r"""
 texts = ["<img src=x onerror=window.broken=1>", "javascript:window.broken=1", "\u202eevil\u202c and more", "a\x01\r\nb",
          "\u200fשלום, עולם!\u200f", "<script>window.broken=1</script>", "${window.broken=1}", "x" * 3000]
 birds.upsert(ids=[f"{i} {t[:80]}" for i, t in enumerate(texts)], documents=texts, uris=texts,
@@ -186,6 +196,7 @@ birds.upsert(ids=[f"{i} {t[:80]}" for i, t in enumerate(texts)], documents=texts
 b = Workbench(birds, readonly=False)
 b
 """
+)
 
 
 def test_hostile_texts_in_any_field_do_nothing_and_stay_as_they_are(notebook):

@@ -28,7 +28,7 @@ export function textArea(text, changed, given = {}) {
   const area = make("textarea", { class: "cw-input cw-area", dir: "auto", rows: 1, spellcheck: "false", ...given });
   area.value = text;
   const before = area.value;           // as the browser holds it
-  const fit = () => { area.rows = Math.min(14, Math.max(1, ...[area.value.split("\n").length + Math.floor(area.value.length / 48)])); };
+  const fit = () => { area.rows = Math.min(14, Math.max(given.rows ?? 1, area.value.split("\n").length + Math.floor(area.value.length / 48))); };
   area.addEventListener("input", () => { fit(); changed(area.value === before ? text : text.includes("\r\n") ? area.value.replaceAll("\n", "\r\n") : area.value); });
   fit();
   return area;

@@ -44,7 +44,7 @@ export function record(host, bench) {
     const old = found;
     found = said;
     const draft = drafts.get(id);
-    if (draft && said.there && draft.version !== said.version) overtaken(draft);
+    if (draft && !draft.saving && said.there && draft.version !== said.version) overtaken(draft);
     if (!(editing && draft && old?.there && said.there && old.version)) draw(fresh);
     else drawFoot();
     ask("near").then((answer) => { if (answer) { near = answer.near; drawNear(); } });
@@ -134,7 +134,7 @@ export function record(host, bench) {
       : from ? [button(`Load the image from ${visible(from)}`, () => lookAt(true))]
         : error ? [make("p", { class: "cw-dim", text: `No image: ${visible(error)}` })] : []));
   }
-  async function copyText_(form, what) {
+  async function copyWhole(form, what) {
     try {
       const said = await bench.request("copied", { id, form }, { inTurn: true });
       bench.say((await copyText(said.text, bench.root)) ? `Copied ${what}` : "The browser does not let this page copy");
@@ -143,8 +143,8 @@ export function record(host, bench) {
   function copyMenu() {
     const text = (value, what) => async () => bench.say((await copyText(value, bench.root)) ? `Copied ${what}` : "The browser does not let this page copy");
     openMenu(bench.root, copy, [
-      { text: "The record as JSON", do: () => copyText_("json", "the record") },
-      { text: "The document", do: () => copyText_("document", "the document"), off: found?.document === null },
+      { text: "The record as JSON", do: () => copyWhole("json", "the record") },
+      { text: "The document", do: () => copyWhole("document", "the document"), off: found?.document === null },
       { text: "The id", do: text(id, "the id") },
       { text: "The call that gets it", do: text(`collection.get(ids=[${pythonText(id)}])`, "the call") },
     ]);
@@ -200,23 +200,27 @@ export function record(host, bench) {
       }));
   }
   async function write(kind, given, done) {
+    const mine = id;
     try {
       const said = await bench.request(kind, given, { inTurn: true });
       tell(null);
       done(said);
     } catch (error) {
-      tell(visible(error.message));
+      if (mine === id) tell(visible(error.message)); else bench.say(visible(error.message), true);
       if (/meanwhile/.test(error.message)) load(false);
     }
   }
   function save() {
     const draft = drafts.get(id), mine = id;
-    if (!draft) return;
+    if (!draft || draft.saving) return;
+    draft.saving = true;
     write("edit", { id, version: draft.version, ...changes(draft) }, (said) => {
       drafts.delete(mine);
-      if (mine === id) { editing = false; if (found) draw(false); foot.querySelector("button")?.focus(); }
       bench.say(`Saved: ${visible(said.done)}`);
-    });
+      if (mine !== id) return;
+      editing = false;
+      load(false).then(() => foot.querySelector("button")?.focus());
+    }).finally(() => { draft.saving = false; });
   }
   function discard() {
     drafts.delete(id);
