@@ -192,7 +192,7 @@ HOSTILE = (
 texts = ["<img src=x onerror=window.broken=1>", "javascript:window.broken=1", "\u202eevil\u202c and more", "a\x01\r\nb",
          "\u200fשלום, עולם!\u200f", "<script>window.broken=1</script>", "${window.broken=1}", "x" * 3000]
 birds.upsert(ids=[f"{i} {t[:80]}" for i, t in enumerate(texts)], documents=texts, uris=texts,
-             metadatas=[{t[:40]: t, "list": [t, "b"]} for t in texts])
+             metadatas=[{"k" + t[:40]: t, "list": [t, "b"]} for t in texts])
 b = Workbench(birds, readonly=False)
 b
 """
@@ -212,7 +212,7 @@ def test_hostile_texts_in_any_field_do_nothing_and_stay_as_they_are(notebook):
         lab.record.get_by_label("list, item 2", exact=True).fill("c")
         button(lab, "Save").click()
         lab.bench.get_by_text("Saved: edit").wait_for()
-        assert lab.evaluate("birds.get(ids=[b.record])") == before.replace(", 'b']", ", 'c']")
+        assert lab.evaluate("birds.get(ids=[b.record])") == before.replace("'b']", "'c']")
         lab.bench.get_by_text("Saved: edit").wait_for(state="hidden")
     assert lab.page.evaluate("window.broken") is None
     assert lab.bench.evaluate("(b) => b.scrollWidth <= b.clientWidth")
