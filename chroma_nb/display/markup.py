@@ -310,7 +310,7 @@ def thumbnail(pixels: object, alt: str) -> Html:
 
 
 def picture(pixels: object, longest: int = THUMBNAIL) -> str:
-    """The data URI of an image (as ``thumbnail`` takes it) whose sides are at most ``longest``; "" for anything else."""
+    """The data URI of an image (as ``thumbnail`` takes it), no side longer than ``longest``; "" for anything else."""
     array = np.asarray(pixels)
     if array.ndim == 2:
         array = array[:, :, None]

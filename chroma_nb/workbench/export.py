@@ -6,7 +6,7 @@ import keyword
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from chroma_nb._optional import require
 from chroma_nb.cells import is_missing
@@ -23,32 +23,34 @@ if TYPE_CHECKING:
     import pandas
 
 #: Which records: all that are shown, in their order, or the selected, in theirs.
-Rows: TypeAlias = Literal["shown", "selected"]
+Rows: TypeAlias = Literal["all", "selected"]
 
 
 def batches(seen: Seen, rows: Rows, include: Sequence[str] = COLUMNS) -> Iterator[Records]:
     """The records, some at a time."""
-    if rows == "shown":
+    if rows not in get_args(Rows):
+        raise ValueError(f"expected rows as 'all' or 'selected', got {rows!r}")
+    if rows == "all":
         yield from seen.source.batches(seen.question, include)
     else:
         yield from (seen.source.by_ids(some, include) for some in slices(list(seen.selection.ids), subset.BATCH))
 
 
-def to_df(seen: Seen, rows: Rows = "shown") -> pandas.DataFrame:
+def to_df(seen: Seen, rows: Rows = "all") -> pandas.DataFrame:
     """The records as ``collection.get(…).to_df()`` has them."""
     whole = Records.concat(list(batches(seen, rows)))
     columns: Options = {name: whole.column(name) for name in COLUMNS}
     return GetResult({"ids": whole.ids, **columns}).to_df()
 
 
-def to_csv(seen: Seen, path: str | os.PathLike[str], rows: Rows = "shown") -> int:
+def to_csv(seen: Seen, path: str | os.PathLike[str], rows: Rows = "all") -> int:
     """Write the records to a new CSV file; how many. FileExistsError where there is a file."""
     frame = to_df(seen, rows)
     _write_new(Path(path), lambda file: frame.to_csv(file, index=False, lineterminator="\n", encoding="utf-8"))
     return len(frame)
 
 
-def to_parquet(seen: Seen, path: str | os.PathLike[str], rows: Rows = "shown") -> int:
+def to_parquet(seen: Seen, path: str | os.PathLike[str], rows: Rows = "all") -> int:
     """Write the records to a new Parquet file; how many. FileExistsError where there is a file."""
     arrow = require("pyarrow", feature="a Parquet file")
     frame = to_df(seen, rows)
@@ -71,14 +73,14 @@ def _write_new(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             raise
 
 
-def to_collection(seen: Seen, client: Client, name: str, rows: Rows = "shown") -> int:
+def to_collection(seen: Seen, client: Client, name: str, rows: Rows = "all") -> int:
     """Make a collection of the records, with their embeddings; how many. It must be new."""
     return subset.write(seen.source.collection, client, name, batches(seen, rows, include=FIELDS))[1]
 
 
 # --- From the page --------------------------------------------------------------------------------------------------
 def export(seen: Seen, asked: Json) -> Json:
-    """Export ``rows`` ("shown" or "selected") ``to`` one of the forms, as ``target``; nothing is replaced."""
+    """Export ``rows`` ("all" or "selected") ``to`` one of the forms, as ``target``; nothing is replaced."""
     expected, write = _FORMS[asked["to"]]
     target, rows = str(asked.get("target") or "").strip(), asked["rows"]
     if not target:

@@ -151,7 +151,7 @@ class Workbench(anywidget.AnyWidget):
         """The ids of all records that are shown, in their order."""
         return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
 
-    def to_df(self, rows: export.Rows = "shown") -> pandas.DataFrame:
+    def to_df(self, rows: export.Rows = "all") -> pandas.DataFrame:
         """The records that are shown, in their order, or the "selected" ones, as ``get(…).to_df()`` has them."""
         return export.to_df(self._seen, rows)
 

@@ -24,7 +24,7 @@ def test_what_is_shown_becomes_a_dataframe_in_its_order(seen):
 
 
 @pytest.mark.parametrize(("to", "read"), [("csv", pandas.read_csv), ("parquet", pandas.read_parquet)])
-@pytest.mark.parametrize(("rows", "count"), [("shown", 100), ("selected", 2)])
+@pytest.mark.parametrize(("rows", "count"), [("all", 100), ("selected", 2)])
 def test_a_file_holds_what_was_asked_for_and_replaces_none(seen, tmp_path, to, read, rows, count):
     workbench, page = seen
     target = str(tmp_path / f"x.{to}")
@@ -37,7 +37,7 @@ def test_a_file_holds_what_was_asked_for_and_replaces_none(seen, tmp_path, to, r
 def test_a_file_that_cannot_be_written_whole_is_not_there(birds, show, tmp_path, monkeypatch):
     _, page = show(birds)
     monkeypatch.setattr(pandas.DataFrame, "to_csv", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
-    assert "disk full" in page.ask("export", rows="shown", to="csv", target=str(tmp_path / "x.csv"))["error"]
+    assert "disk full" in page.ask("export", rows="all", to="csv", target=str(tmp_path / "x.csv"))["error"]
     assert not (tmp_path / "x.csv").exists()
 
 
@@ -49,7 +49,7 @@ def test_a_parquet_file_takes_values_of_several_types_and_none(client, show, tmp
         metadatas=[{"each": 1, "l": [1]}, {"each": "two", "l": ["a"]}, {"each": True}],
     )
     _, page = show(collection)
-    page.ask("export", rows="shown", to="parquet", target=str(tmp_path / "x.parquet"))
+    page.ask("export", rows="all", to="parquet", target=str(tmp_path / "x.parquet"))
     stored = pandas.read_parquet(tmp_path / "x.parquet")
     assert stored["each"].tolist() == ["1", "two", "True"]
     assert stored["l"].dropna().tolist() == ["[1]", "['a']"]
@@ -59,7 +59,7 @@ def test_what_is_shown_becomes_a_collection(client, seen, birds):
     workbench, page = seen
     workbench._seen.client = client
     name = f"part-{uuid.uuid4().hex[:6]}"
-    assert page.ask("export", rows="shown", to="collection", target=name)["done"].startswith("100 records")
+    assert page.ask("export", rows="all", to="collection", target=name)["done"].startswith("100 records")
     part = client.get_collection(name, embedding_function=None).get(include=["documents", "metadatas"])
     assert part["ids"] == workbench.ids()
     assert part["metadatas"] == birds.get(ids=["b297"])["metadatas"] + part["metadatas"][1:]
@@ -76,7 +76,12 @@ def test_what_is_shown_becomes_a_collection(client, seen, birds):
 )
 def test_what_is_missing_is_said(birds, show, asked, sentence):
     _, page = show(birds)
-    assert sentence in page.ask("export", **{"rows": "shown", **asked})["error"]
+    assert sentence in page.ask("export", **{"rows": "all", **asked})["error"]
+
+
+def test_other_rows_there_are_none(birds, show):
+    with pytest.raises(ValueError, match="expected rows as 'all' or 'selected', got 'page'"):
+        show(birds)[0].to_df("page")
 
 
 def test_a_variable_is_new(birds, show, monkeypatch):
@@ -85,7 +90,7 @@ def test_a_variable_is_new(birds, show, monkeypatch):
 
     monkeypatch.setattr("IPython.core.getipython.get_ipython", Shell)
     _, page = show(birds)
-    assert "there is a variable 'old' already" in page.ask("export", rows="shown", to="variable", target="old")["error"]
-    page.ask("export", rows="shown", to="variable", target="frame")
+    assert "there is a variable 'old' already" in page.ask("export", rows="all", to="variable", target="old")["error"]
+    page.ask("export", rows="all", to="variable", target="frame")
     assert len(Shell.user_ns["frame"]) == 300
     assert Shell.user_ns["old"] == 1

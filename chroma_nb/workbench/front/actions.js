@@ -79,10 +79,10 @@ export function actions(host, bench) {
     return { parts: [make("span", {}, make("strong", { text: `Delete ${records(count)}?` }), " Undo brings them back.")], does: `Yes, delete ${count.toLocaleString("en-US")}`,
       go: () => act("delete", { confirmed: count }, (said) => { done(); bench.say(`Done: ${visible(said.done)}`); }, failed) };
   }
-  let chosen = { rows: null, to: "variable", target: "" };
+  let chosen = { to: "variable", target: "" };
   function exportForm(failed, done) {
     const { _selected, counts } = store.get(), choice = (options) => make("select", { class: "cw-input" }, ...options.map(([value, text]) => make("option", { value, text })));
-    const rows = choice([["shown", counts ? `all that are shown: ${records(counts.shown)}` : "all that are shown"], ...(_selected ? [["selected", `the selected: ${records(_selected)}`]] : [])]);
+    const rows = choice([["all", counts ? `all that are shown: ${records(counts.shown)}` : "all that are shown"], ...(_selected ? [["selected", `the selected: ${records(_selected)}`]] : [])]);
     const to = choice(Object.entries(TARGETS).map(([value, [text]]) => [value, text])), target = input({ value: chosen.target });
     if (_selected) rows.value = "selected";
     to.value = chosen.to;

@@ -8,13 +8,13 @@ import { QUESTION } from "./store.js";
 
 export function record(host, bench) {
   const { store } = bench, drafts = new Map(); // id -> {version, document, rows}: what was begun stays until it is saved
-  let id = null, found = null, near = null, beside = null, picture = null, at = 0, whole = false, editing = false, trail = [], asking = false;
+  let id = null, found = null, near = null, beside = null, picture = null, at = 0, whole = false, editing = false, trail = [], asking = false, finding = null;
 
   // --- Elements ---
   const of = (n) => n.toLocaleString("en-US");
   const button = (text, onclick, given = {}) => make("button", { type: "button", class: "cw-quiet", text, onclick, ...given });
-  const before = button("‹", () => go(beside?.before), { "aria-label": "Previous record", title: "Previous (Alt+↑)" });
-  const after = button("›", () => go(beside?.after), { "aria-label": "Next record", title: "Next (Alt+↓)" });
+  const before = button("‹", () => step("before"), { "aria-label": "Previous record", title: "Previous (Alt+↑)" });
+  const after = button("›", () => step("after"), { "aria-label": "Next record", title: "Next (Alt+↓)" });
   const place = make("span", { class: "cw-dim cw-rec-place" });
   const copy = button("Copy", () => copyMenu(), { "aria-haspopup": "menu" });
   const head = make("div", { class: "cw-tools" }, before, after, place, make("span", { class: "cw-space-between" }), copy,
@@ -38,6 +38,7 @@ export function record(host, bench) {
   async function load(fresh) {
     if (fresh) { found = near = beside = picture = null; asking = false; editing = drafts.has(id); tell(null); }
     host.setAttribute("aria-busy", "true");
+    finding = whereIsIt();
     const said = await ask("record", { whole });
     if (!said) return;
     host.removeAttribute("aria-busy");
@@ -48,7 +49,6 @@ export function record(host, bench) {
     if (!(editing && draft && old?.there && said.there && old.version)) draw(fresh);
     else drawFoot();
     ask("near").then((answer) => { if (answer) { near = answer.near; drawNear(); } });
-    whereIsIt();
     if (said.uri !== null && said.there) lookAt();
   }
   async function whereIsIt() {
@@ -68,6 +68,11 @@ export function record(host, bench) {
       picture = { id, error: error.message };
     }
     if (picture?.id === id) drawPicture();
+  }
+  async function step(side) {          // also before it is known what stands there
+    const mine = id;
+    await finding;
+    if (mine === id) go(beside?.[side]);
   }
   function go(other, walked = false) {
     if (other === null || other === undefined) return;
@@ -241,8 +246,8 @@ export function record(host, bench) {
   // --- Keys ---
   host.addEventListener("keydown", (event) => {
     const far = event.ctrlKey || event.metaKey, used = (does) => { event.preventDefault(); event.stopPropagation(); does(); };
-    if (event.altKey && event.key === "ArrowUp") used(() => go(beside?.before));
-    else if (event.altKey && event.key === "ArrowDown") used(() => go(beside?.after));
+    if (event.altKey && event.key === "ArrowUp") used(() => step("before"));
+    else if (event.altKey && event.key === "ArrowDown") used(() => step("after"));
     else if (far && (event.key === "Enter" || event.key === "s") && editing) used(save);
     else if (event.key === "Escape") used(() => { if (asking) { asking = false; drawFoot(); } else if (editing && !drafts.has(id)) discard(); else close(); });
   });
@@ -261,7 +266,7 @@ export function record(host, bench) {
       if (changed.has("record") && store.get().record !== id) return open(store.get().record);
       if (id === null) return;
       if (QUESTION.some((key) => key !== "order" && changed.has(key))) load(false);
-      else if (changed.has("order") || changed.has("counts")) whereIsIt();
+      else if (changed.has("order") || changed.has("counts")) finding = whereIsIt();
       if (changed.has("_about")) drawFoot();
     },
     focus: () => body.focus(),
