@@ -156,9 +156,18 @@ def type_of(key: str, values: Sequence[object]) -> Type:
     if len(kinds) != 1:
         return "mixed"
     (kind,) = kinds
-    if kind == "text" and all(_ISO.fullmatch(str(value)) for value in values):
+    if kind == "text" and all(is_date(str(value)) for value in values):
         return "date"
     return kind
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is an ISO date, with or without a time.
+
+    >>> is_date("2024-05-01T09:30:00Z"), is_date("May 2024")
+    (True, False)
+    """
+    return _ISO.fullmatch(text) is not None
 
 
 def _kind(value: object) -> Type:

@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias
 
 from chroma_nb.display.markup import failure
 from chroma_nb.types import Json
-from chroma_nb.workbench import rows
+from chroma_nb.workbench import edits, export, record, rows
 from chroma_nb.workbench.seen import Seen
 
 
@@ -37,6 +37,17 @@ HANDLERS: Final[dict[str, Handler]] = {
     "cells": Handler(rows.cells),
     "selected": Handler(rows.selected),
     "select": Handler(rows.select, in_turn=True),
+    "record": Handler(record.record),
+    "near": Handler(record.near),
+    "beside": Handler(record.beside),
+    "image": Handler(record.image),
+    "copied": Handler(record.copied, in_turn=True),
+    "edit": Handler(edits.edit, in_turn=True),
+    "create": Handler(edits.create, in_turn=True),
+    "tag": Handler(edits.tag, in_turn=True),
+    "delete": Handler(edits.delete, in_turn=True),
+    "undo": Handler(edits.undo, in_turn=True),
+    "export": Handler(export.export, in_turn=True),
 }
 
 

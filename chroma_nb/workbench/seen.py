@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chroma_nb.collection import Client
 from chroma_nb.types import Json
+from chroma_nb.workbench.changes import Changes
 from chroma_nb.workbench.selection import Selection
 from chroma_nb.workbench.source import Listing, Question, Source
 
@@ -17,6 +19,10 @@ class Seen:
     source: Source
     selection: Selection
     question: Question = field(default_factory=Question)
+    #: What writes; None where nothing may.
+    changes: Changes | None = None
+    #: Where exported collections are made; None for a client among the variables of the notebook.
+    client: Client | None = None
     #: Called after records were written, here or elsewhere: what was read is read again.
     renewed: Callable[[], object] = lambda: None
 
@@ -29,3 +35,9 @@ class Seen:
         """The columns that are known, as the page is told of them."""
         with self.source.lock:
             return [column.json() for column in self.source.columns.known.values()]
+
+    def writable(self) -> Changes:
+        """What writes; PermissionError where the workbench only reads."""
+        if self.changes is None:
+            raise PermissionError("this workbench only reads; browse(collection, readonly=False) may write")
+        return self.changes

@@ -15,10 +15,9 @@ import traitlets
 
 from chroma_nb.collection import Client, Collection
 from chroma_nb.display.markup import failure, visible
-from chroma_nb.records import COLUMNS, Records
-from chroma_nb.results import GetResult
-from chroma_nb.types import Json, Options, Where, WhereDocument
-from chroma_nb.workbench import assets, state, twin
+from chroma_nb.types import Json, Where, WhereDocument
+from chroma_nb.workbench import assets, edits, export, state, twin
+from chroma_nb.workbench.changes import Changes
 from chroma_nb.workbench.messages import Requests
 from chroma_nb.workbench.seen import Seen
 from chroma_nb.workbench.selection import Selection
@@ -71,11 +70,13 @@ class Workbench(anywidget.AnyWidget):
     height = traitlets.Int(HEIGHT, min=160, max=4_000).tag(sync=True)
 
     #: What the page is told beside: the collection, the columns, the filters that always hold, how many records are
-    #: selected; and a number that rises when what was read is no longer true.
+    #: selected; the change that undo would take back, in words; and a number that rises when what was read is no
+    #: longer true.
     _about = traitlets.Dict().tag(sync=True)
     _known: traitlets.List[Json] = traitlets.List().tag(sync=True)
     _given = traitlets.Dict().tag(sync=True)
     _selected = traitlets.Int(0).tag(sync=True)
+    _undoable = traitlets.Unicode("").tag(sync=True)
     _renewed = traitlets.Int(0).tag(sync=True)
     #: Classes of the static twins, which the page hides.
     _twins: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -94,9 +95,9 @@ class Workbench(anywidget.AnyWidget):
         client: Client | None = None,
         height: int = HEIGHT,
     ) -> None:
-        self._seen = Seen(Source(collection), selection if selection is not None else Selection(collection))
-        self._seen.renewed = self.refresh
-        self._client, self._readonly = client, readonly
+        selected = selection if selection is not None else Selection(collection)
+        changes = None if readonly else Changes(collection)
+        self._seen = Seen(Source(collection), selected, changes=changes, client=client, renewed=self.refresh)
         known = self._seen.source.columns.known
         shown = state.columns(columns, known, strict=True)
         self._asked = None if shown is None else tuple(column["key"] for column in shown)
@@ -142,25 +143,27 @@ class Workbench(anywidget.AnyWidget):
     @property
     def readonly(self) -> bool:
         """Whether nothing here writes to the collection."""
-        return self._readonly
+        return self._seen.changes is None
 
     def ids(self) -> list[str]:
         """The ids of all records that are shown, in their order."""
         return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
 
-    def to_df(self, rows: Literal["all", "selected"] = "all") -> pandas.DataFrame:
-        """What is shown as a DataFrame, all of it in its order; or the records that are selected."""
-        if rows == "selected":
-            return self.selection.to_df()
-        if rows != "all":
-            raise ValueError(f"expected rows as 'all' or 'selected', got {rows!r}")
-        whole = Records.concat(list(self._seen.source.batches(self._seen.question)))
-        columns: Options = {name: whole.column(name) for name in COLUMNS}
-        return GetResult({"ids": whole.ids, **columns}).to_df()
+    def to_df(self, rows: export.Rows = "all") -> pandas.DataFrame:
+        """The records that are shown, in their order, or the "selected" ones, as ``get(…).to_df()`` has them."""
+        return export.to_df(self._seen, rows)
+
+    def undo(self) -> str:
+        """Take back the last change made here; what it was, in words.
+
+        ValueError where there is none, or somebody else wrote meanwhile; PermissionError where only reading is allowed.
+        """
+        return str(edits.undo(self._seen, {})["done"])
 
     def refresh(self) -> None:
         """Read again: what others wrote appears."""
         self._seen.source.forget()
+        self._undoable = (self._seen.changes.last if self._seen.changes is not None else None) or ""
         self._renewed += 1
 
     def close(self) -> None:

@@ -10,10 +10,10 @@ from emptied_client import emptied_client
 from chroma_nb.jupyter.widgets import browser_state as state_module
 from chroma_nb.jupyter.widgets import listing
 from chroma_nb.jupyter.widgets.browser_state import BrowserState
-from chroma_nb.jupyter.widgets.changes import Changes
 from chroma_nb.jupyter.widgets.filters import DOCUMENT, FilterRow, Key, compiled, observe, operations
 from chroma_nb.jupyter.widgets.question import Order
 from chroma_nb.records import Records
+from chroma_nb.workbench.changes import Changes
 from chroma_nb.workbench.selection import Selection
 
 

@@ -7,12 +7,12 @@ import argparse
 from IPython.core.error import UsageError
 
 from chroma_nb.collection import collection_names
-from chroma_nb.jupyter import subset
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
 from chroma_nb.jupyter.session import Session
 from chroma_nb.paging import pages
 from chroma_nb.records import FIELDS, Records
+from chroma_nb.workbench import subset
 
 
 def _arguments(parser: Parser) -> None:

@@ -15,8 +15,6 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 from chroma_nb._optional import require
 from chroma_nb.cells import is_missing
 from chroma_nb.collection import Client, Collection, first_metadatas
-from chroma_nb.jupyter import subset
-from chroma_nb.jupyter.widgets.changes import Changes, read_records
 from chroma_nb.jupyter.widgets.filters import SAMPLE, Key, both, compiled, observe
 from chroma_nb.jupyter.widgets.listing import COUNTED, Listing, look_up
 from chroma_nb.jupyter.widgets.pages import PAGE_SIZE, Page, page_count
@@ -25,6 +23,8 @@ from chroma_nb.paging import pages, slices
 from chroma_nb.records import COLUMNS, FIELDS, NO_RECORDS, Record, Records
 from chroma_nb.results import GetResult
 from chroma_nb.types import Metadata, Options, Where, WhereDocument
+from chroma_nb.workbench import subset
+from chroma_nb.workbench.changes import Changes, read_records
 from chroma_nb.workbench.selection import Selection
 
 if TYPE_CHECKING:

@@ -10,8 +10,6 @@ from itertools import islice
 from typing import TypeAlias
 
 from chroma_nb.collection import Client, Collection, values_by_key
-from chroma_nb.jupyter import subset
-from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes, read_records
 from chroma_nb.jupyter.widgets.filters import SAMPLE, observe, typed
 from chroma_nb.jupyter.widgets.pages import page_count
 from chroma_nb.paging import IDS_PER_CALL, by_ids, slices
@@ -19,6 +17,8 @@ from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
 from chroma_nb.records import FIELDS, Record, Records
 from chroma_nb.types import LiteralValue, MetadataValue, Options
+from chroma_nb.workbench import subset
+from chroma_nb.workbench.changes import DELETED_AT_ONCE, Changes, read_records
 from chroma_nb.workbench.selection import Selection
 
 #: Rows of one page of the table, searches drawn at a time.

@@ -1,7 +1,8 @@
 // How values are shown, by the type of their column. No elements here.
 
-// Control characters are seen and do nothing; marks of direction stay, each cell being a paragraph of its own.
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+// Control characters are seen and do nothing, and so are overrides of direction, by which a text would pretend to be
+// another one; other marks of direction stay, each cell being a paragraph of its own.
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202d\u202e]/g;
 const SPACE = /[\s\u2028\u2029]+/g;
 export const MISSING = "—";
 

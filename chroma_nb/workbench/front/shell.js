@@ -31,7 +31,8 @@ export function render({ model, el }) {
   const places = make("span", { class: "cw-places" });
   const again = make("button", { type: "button", class: "cw-quiet", text: "Refresh", title: "Read again: what others wrote appears",
     onclick: () => { store.request("refresh", {}, { inTurn: true }).catch((error) => say(error.message, true)); } });
-  const bar = make("div", { class: "cw-bar" }, name, counts, filters, make("span", { class: "cw-space-between" }), places, again);
+  const tools = make("span", { class: "cw-slot-bar" });
+  const bar = make("div", { class: "cw-bar" }, name, counts, filters, make("span", { class: "cw-space-between" }), tools, places, again);
   const message = make("div", { class: "cw-message", role: "status" });
   const tabs = make("div", { class: "cw-tabs", role: "tablist", "aria-label": "Parts" });
   const slots = Object.fromEntries(["left", "centre", "right"].map((slot) => [slot, make("div", { class: `cw-slot cw-${slot}` })]));
@@ -40,11 +41,11 @@ export function render({ model, el }) {
   // --- The parts ---
   const made = {};
   for (const [part, { title, slot, make: makePart }] of Object.entries(PARTS)) {
-    const host = make("section", { class: `cw-part cw-part-${part}`, "aria-label": title });
-    slots[slot].append(host);
+    const host = slot === "bar" ? make("span", { class: `cw-in-bar cw-part-${part}`, role: "group", "aria-label": title }) : make("section", { class: `cw-part cw-part-${part}`, "aria-label": title });
+    (slots[slot] ?? tools).append(host);
     made[part] = { host, part: null, make: makePart };
   }
-  const names = Object.keys(PARTS);
+  const names = Object.keys(PARTS).filter((part) => PARTS[part].slot !== "bar");
   function folded(part) {
     const { needs } = PARTS[part];
     return store.get().folded.includes(part) || Boolean(needs && store.get()[needs] === null);

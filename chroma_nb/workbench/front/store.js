@@ -1,11 +1,11 @@
 // The state that page and Python share, and requests to Python.
 
 export const SYNCED = new Set(["where", "where_document", "order", "columns", "record", "view", "wrap", "folded",
-  "height", "_about", "_known", "_given", "_selected", "_renewed", "_twins"]);
+  "height", "_about", "_known", "_given", "_selected", "_undoable", "_renewed", "_twins"]);
 // Of these, what decides which records there are, and in which order.
 export const QUESTION = ["where", "where_document", "search", "order", "_renewed"];
 // What belongs to this page alone, at the beginning.
-const LOCAL = { counts: null, message: null, waiting: false, gone: false, tab: null, drawer: null };
+const LOCAL = { counts: null, message: null, waiting: false, gone: false, tab: null, drawer: null, place: null };
 // Milliseconds: until a request is said to be waited for, until it is said that nobody answers.
 const PATIENCE = 1500, SILENCE = 45000;
 

@@ -382,7 +382,7 @@ export function table(host, bench) {
   const copyRow = (i) => rows.has(i) && copy([rows.get(i).id], keys, `the row ${rows.get(i).id}`);
   function open(i) {
     const one = rows.get(i);
-    if (one?.cells) bench.set({ record: one.id });
+    if (one?.cells) bench.set({ record: one.id, place: i });
   }
   function cellMenu(i, k, near, event = null) {
     const one = rows.get(i);

@@ -6,12 +6,17 @@ both stop where somebody else has written meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from chroma_nb.collection import Collection
+from chroma_nb.display.markup import counted
+from chroma_nb.paging import by_ids, slices
 from chroma_nb.records import FIELDS, Record, Records
 from chroma_nb.tables import batches
 from chroma_nb.tables._sync.syncing import apply
@@ -22,6 +27,8 @@ from chroma_nb.types import Metadata, MetadataValue, Options, Vector
 DELETED_AT_ONCE = 1_000
 #: Changes that can be taken back.
 _REMEMBERED = 20
+#: Records tagged by one call.
+_BATCH: Final = 1_000
 
 
 def read_records(collection: Collection, ids: Sequence[str], include: Sequence[str] = FIELDS) -> list[Record]:
@@ -30,6 +37,17 @@ def read_records(collection: Collection, ids: Sequence[str], include: Sequence[s
         return []
     found = collection.get(ids=list(ids), include=list(include))
     return list(Records.of_result(found).in_order_of(ids).rows())
+
+
+def version(record: Record) -> str:
+    """A short text that is another one where document, uri or metadata are others, in value or in type.
+
+    >>> version(Record("a", metadata={"n": 1})) == version(Record("a", metadata={"n": 1.0}))
+    False
+    """
+    metadata = sorted((key, type(value).__name__, repr(value)) for key, value in (record.metadata or {}).items())
+    seen = repr((record.document, record.uri, metadata)).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(seen).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -41,11 +59,15 @@ class _Change:
 
 
 class Changes:
-    """Creates, edits and deletes records of one collection, and takes it back, the last change first."""
+    """Creates, edits, tags and deletes records of one collection, and takes it back, the last change first.
+
+    Not safe for several threads; whoever has these takes ``lock`` around a call.
+    """
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._done: list[_Change] = []
+        self.lock = threading.RLock()
 
     @property
     def last(self) -> str | None:
@@ -97,6 +119,30 @@ class Changes:
 
         return self._remember(f"edit of {seen.id!r}", undo)
 
+    def tag(self, ids: Sequence[str], key: str, value: MetadataValue) -> str:
+        """Give these records, where they are still there, one more metadata value."""
+        if not key.strip():
+            raise ValueError("expected a metadata key, got none")
+        before = self._values(ids, key)
+        if not before:
+            raise ValueError("none of these records is there; nothing was changed")
+        others = {id_: had for id_, had in before.items() if not _same(had, value)}
+        if not others:
+            raise ValueError(f"nothing was changed: these records have this value of {key!r} already")
+        self._give(key, dict.fromkeys(others, value), others)
+
+        def undo() -> None:
+            """Put back the values that were there; ValueError where somebody has given another since."""
+            now = self._values(list(others), key)
+            for id_, has in now.items():
+                if not _same(has, value):
+                    raise ValueError(
+                        f"{key!r} of the record {id_!r} was changed meanwhile; nothing was changed here. Open it again"
+                    )
+            self._give(key, {id_: others[id_] for id_ in now}, now)
+
+        return self._remember(f"tag {key!r} of {counted(len(others), 'record')}", undo)
+
     def delete(self, ids: Sequence[str]) -> str:
         """Delete these records."""
         if len(ids) > DELETED_AT_ONCE:
@@ -132,6 +178,27 @@ class Changes:
         self._done = [*self._done[1 - _REMEMBERED :], _Change(done, undo)]
         return done
 
+    def _values(self, ids: Sequence[str], key: str) -> dict[str, MetadataValue | None]:
+        """Id -> its value of ``key``, None where it has none, of the records that are there."""
+        found: dict[str, MetadataValue | None] = {}
+        for page in by_ids(self._collection, ids, ["metadatas"]):
+            found.update({id_: (has or {}).get(key) for id_, has in zip(page["ids"], page["metadatas"], strict=True)})
+        return found
+
+    def _give(
+        self, key: str, values: Mapping[str, MetadataValue | None], before: Mapping[str, MetadataValue | None]
+    ) -> None:
+        """Set ``key`` of these records; None takes it away. Where that fails in the middle, it is as ``before``."""
+        written: list[list[str]] = []
+        try:
+            for some in slices(list(values), _BATCH):
+                self._collection.update(ids=some, metadatas=[{key: values[id_]} for id_ in some])
+                written.append(some)
+        except BaseException:
+            for some in written:
+                self._collection.update(ids=some, metadatas=[{key: before[id_]} for id_ in some])
+            raise
+
     def _now(self, id: str) -> Record | None:
         return next(iter(read_records(self._collection, [id])), None)
 
@@ -166,6 +233,11 @@ class Changes:
         self._collection.add(**batches.arguments(Records.of(records).pruned()))
 
 
+def _same(one: object, other: object) -> bool:
+    """Whether two values are the same, in type, too, and that of each item."""
+    return (type(one), repr(one)) == (type(other), repr(other))
+
+
 def _difference(old: Record, new: Record) -> Options:
     """The arguments of ``update`` that lead from one to the other; a key that goes has the value None."""
     arguments: Options = {}
@@ -173,7 +245,7 @@ def _difference(old: Record, new: Record) -> Options:
         arguments["documents"] = [new.document]
     had, has = old.metadata or {}, new.metadata or {}
     metadata: dict[str, MetadataValue] = {
-        key: value for key, value in has.items() if key not in had or (type(had[key]), had[key]) != (type(value), value)
+        key: value for key, value in has.items() if key not in had or not _same(had[key], value)
     }
     metadata |= dict.fromkeys(had.keys() - has.keys())
     if metadata:
