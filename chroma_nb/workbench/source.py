@@ -74,6 +74,7 @@ class Source:
         self.lock = threading.RLock()
         self._orders = "order_by" in inspect.signature(collection.get).parameters
         self._last: tuple[Question, Listing] | None = None
+        self._kept: dict[object, Any] = {}
         self._survey()
 
     # --- What there is ---
@@ -106,6 +107,14 @@ class Source:
         """Look up again: records were written, here or elsewhere."""
         with self.lock:
             self._last = None
+            self._kept = {}
+
+    def kept(self, name: object, make: Callable[[], Any]) -> Any:
+        """What a part has read, by a name of its own; made once, and again after ``forget``."""
+        kept = self._kept
+        if name not in kept:
+            kept[name] = make()
+        return kept[name]
 
     def _look_up(self, question: Question) -> Listing:
         total, order = self.collection.count(), question.order
