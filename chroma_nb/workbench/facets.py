@@ -223,14 +223,15 @@ def facets(seen: Seen, asked: Json) -> Json:
         known = dict(source.columns.known)
     given: Json = asked.get("given") or {}
     now = narrowing.read(question.where, given.get("where"))
-    for key, wanted in (asked.get("changes") or {}).items():
+    changes: Json = asked.get("changes") or {}
+    for key, wanted in changes.items():
         now = now.replaced(key, _wanted(source, known[key], wanted))
     keys = [key for key in map(str, asked["keys"]) if key in known and key not in FIELD_KEYS]
     asking = _Asking(source, question, now, given, asked.get("options") or {})
     shapes = asking.shapes([known[key] for key in keys])
     found = asking.count(shapes)
     return {
-        "where": now.where,
+        "where": now.where if changes else question.where,
         "other": list(now.rest),
         "sample": None if asking.whole else SAMPLE,
         "exists": counts_itself(source.collection),

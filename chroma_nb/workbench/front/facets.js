@@ -1,11 +1,12 @@
 // The facets: each key with its values or ranges, counted under all filters but its own. A click changes `where`.
 
 import { make } from "./dom.js";
-import { moment, nameOf, number, pythonText, show, TYPES } from "./format.js";
+import { moment, nameOf, pythonText, show, TYPES } from "./format.js";
 import { openMenu } from "./menu.js";
 
 // Keys that are open at the beginning; milliseconds between two requests of one drag, and from a letter typed to one.
 const OPEN = 12, DRAG = 60, TYPED = 180;
+const count = (n) => n.toLocaleString("en-US");
 
 export function facets(host, bench) {
   const { store } = bench;
@@ -69,7 +70,7 @@ export function facets(host, bench) {
     }
     clear.hidden = JSON.stringify(store.get().where) === JSON.stringify(store.get()._given.where ?? null) && (mine === null || mine === JSON.stringify(store.get()._given.where ?? null));
     sample.hidden = !drawn?.sample;
-    sample.textContent = drawn?.sample ? `Counted among the first ${number(drawn.sample)} records that pass` : "";
+    sample.textContent = drawn?.sample ? `Counted among the first ${count(drawn.sample)} records that pass` : "";
     other.hidden = !drawn?.other.length;
     other.replaceChildren(...(drawn?.other ?? []).map((term) => make("code", { class: "cw-code", dir: "ltr", title: "Part of the filter that is not a choice of one key", text: pythonText(term).slice(0, 300) })));
     host.toggleAttribute("data-ready", Boolean(drawn));
@@ -112,7 +113,7 @@ export function facets(host, bench) {
         element.setAttribute("aria-label", nameOf(key));
         head.title = `${nameOf(key)}: ${TYPES[column.type]}`;
         head.setAttribute("aria-expanded", String(opened));
-        state.textContent = facet && facet.view === "bars" && facet.ever > 2 ? `${number(facet.distinct)}` : "";
+        state.textContent = facet && facet.view === "bars" && facet.ever > 2 ? `${count(facet.distinct)}` : "";
         state.title = "Different values";
         undo.hidden = !chosen;
         undo.title = `Clear ${nameOf(key)}`;
@@ -174,13 +175,13 @@ function bars(key, choose, look) {
     return rows.children[i];
   }
   function paint(i, { text, now, ghost, most, on, off, quiet, pick, exclude }) {
-    const li = row(i), [button, not] = li.children, [grey, bar, name, count] = button.children;
+    const li = row(i), [button, not] = li.children, [grey, bar, name, counter] = button.children;
     grey.style.width = `${(100 * (ghost ?? 0)) / most}%`;
     bar.style.width = `${(100 * now) / most}%`;
     name.textContent = text;
     name.classList.toggle("cw-dim", Boolean(quiet));
-    count.textContent = number(now);
-    button.title = `${text}: ${number(now)}${ghost !== null && ghost !== undefined && ghost !== now ? ` of ${number(ghost)}` : ""}`;
+    counter.textContent = count(now);
+    button.title = `${text}: ${count(now)}${ghost !== null && ghost !== undefined && ghost !== now ? ` of ${count(ghost)}` : ""}`;
     button.setAttribute("aria-pressed", String(on));
     button.disabled = !pick;
     button.onclick = (event) => (event.altKey && exclude ? exclude() : pick());
@@ -202,15 +203,15 @@ function bars(key, choose, look) {
       const most = Math.max(1, ...said.values.map((one) => Math.max(one.all ?? 0, one.now)), said.everMissing && said.ever < 50 ? Math.min(said.everMissing, said.records) : 0);
       said.values.forEach((one, i) => paint(i, { text: show(one.cell, column).text, now: one.now, ghost: one.all, most, on: one.on, off: one.off,
         pick: () => changed(one.token, one.on ? "none" : "on"), exclude: () => changed(one.token, one.off ? "none" : "off") }));
-      let count = said.values.length;
+      let rowsDrawn = said.values.length;
       if (said.everMissing && !find.value) {
-        paint(count++, { text: "missing", quiet: true, now: said.missing, ghost: said.everMissing, most: Math.max(most, said.everMissing), on: said.withoutKey === true, off: said.withoutKey === false,
+        paint(rowsDrawn++, { text: "missing", quiet: true, now: said.missing, ghost: said.everMissing, most: Math.max(most, said.everMissing), on: said.withoutKey === true, off: said.withoutKey === false,
           pick: exists ? () => choose(key, said.withoutKey === true ? null : { missing: true }) : null, exclude: exists ? () => choose(key, said.withoutKey === false ? null : { missing: false }) : null });
       }
-      while (rows.children.length > count) rows.lastChild.remove();
+      while (rows.children.length > rowsDrawn) rows.lastChild.remove();
       all.open = said.values.length > 12;
       all.hidden = said.more <= 0 && !all.open;
-      all.textContent = said.more > 0 ? (all.open ? `${number(said.more)} more: find them above` : `Show all ${number(said.more + said.values.length)}`) : "Show fewer";
+      all.textContent = said.more > 0 ? (all.open ? `${count(said.more)} more: find them above` : `Show all ${count(said.more + said.values.length)}`) : "Show fewer";
     },
   };
 }
@@ -297,14 +298,14 @@ function ranges(key, choose) {
       while (plot.children.length > said.now.length) plot.lastChild.remove();
       while (plot.children.length < said.now.length) plot.append(make("span", {}, make("i"), make("b")));
       const most = Math.max(1, ...said.all);
-      const height = (count) => (count ? `max(2px, ${100 * Math.sqrt(count / most)}%)` : "0");
+      const height = (n) => (n ? `max(2px, ${100 * Math.sqrt(n / most)}%)` : "0");
       [...plot.children].forEach((bar, i) => {
         bar.firstChild.style.height = height(said.all[i]);
         bar.lastChild.style.height = height(said.now[i]);
-        bar.title = `${labelled(i)}: ${number(said.now[i])}${said.all[i] !== said.now[i] ? ` of ${number(said.all[i])}` : ""}`;
+        bar.title = `${labelled(i)}: ${count(said.now[i])}${said.all[i] !== said.now[i] ? ` of ${count(said.all[i])}` : ""}`;
       });
       plot.setAttribute("role", "img");
-      plot.setAttribute("aria-label", `${nameOf(key)}: ${number(said.records - said.missing)} records from ${labelled(0)} to ${labelled(said.now.length - 1)}; drag to choose a range, or type its ends below`);
+      plot.setAttribute("aria-label", `${nameOf(key)}: ${count(said.records - said.missing)} records from ${labelled(0)} to ${labelled(said.now.length - 1)}; drag to choose a range, or type its ends below`);
       light();
       const whole = (i) => (said.periods.length ? said.periods[i] : show(said.ends[i], column.type.startsWith("epoch") ? column : { ...column, digits: null }).text.replace(/ 00:00$/, ""));
       left.textContent = whole(0);
@@ -321,7 +322,7 @@ function ranges(key, choose) {
       if (focused !== from) from.value = low === null ? "" : isDate() ? day(low) : String(low);
       if (focused !== to) to.value = high === null ? "" : isDate() ? day(high, said.periods.length || said.span[2] ? 0 : 1) : String(high);
       gone.hidden = !said.everMissing;
-      gone.textContent = `${number(said.missing)} missing`;
+      gone.textContent = `${count(said.missing)} missing`;
       gone.disabled = !exists;
       gone.setAttribute("aria-pressed", String(said.withoutKey === true));
       gone.title = exists ? "Only records without it" : "A filter cannot ask for what is missing here";
