@@ -94,11 +94,8 @@ def find(collection: Collection, search: Search, filters: Options) -> Hits:
     try:
         if search.like is not None:
             return _like(collection, search.like, filters)
-        found = (
-            _by_itself(collection, search, filters)
-            if counts_itself(collection)
-            else _by_hand(collection, search, filters)
-        )
+        ask = _by_itself if counts_itself(collection) else _by_hand
+        found = ask(collection, search, filters)
     except Exception as error:  # noqa: BLE001  # whatever it is, the person at the field is told
         return Hits(error=failure(error))
     found = _in_case(collection, search, found) if search.case and search.by != "meaning" else found
@@ -179,7 +176,7 @@ def _documents(collection: Collection, ids: Sequence[str]) -> dict[str, str]:
 
 
 def embeds(collection: object) -> bool:
-    """Whether texts can be searched by meaning."""
+    """Whether the collection was opened with what embeds its texts."""
     return getattr(collection, "_embedding_function", None) is not None
 
 

@@ -44,8 +44,6 @@ export function search(host, bench) {
     const { search: one } = store.get();
     for (const button of ways.children) {
       button.setAttribute("aria-pressed", String(button.dataset.by === by));
-      button.disabled = !embeds && button.dataset.by !== "words";
-      button.title = button.disabled ? "The collection has no embedding function" : "";
     }
     letters.setAttribute("aria-pressed", String(exact));
     letters.disabled = by === "meaning";
