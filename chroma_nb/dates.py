@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from chroma_nb._optional import require
 from chroma_nb.collection import Collection, offers
 from chroma_nb.paging import PAGE, pages
 from chroma_nb.types import Where
@@ -28,11 +29,38 @@ ISO: Final = re.compile(
 )
 #: Seconds since 1970 that are taken for a moment: 1973 to 2100. Milliseconds are a thousand times as many.
 SECONDS: Final = (100_000_000, 4_102_444_800)
+#: Words of keys under which numbers are moments: created, updated_at, timestamp.
+_MOMENT: Final = re.compile(
+    r"(^|[_\W])(at|on|ts|date|datetime|day|time|timestamp|epoch|created|updated|modified|published|added|seen|since|until"
+    r"|start|end|begin|due|posted|opened|closed|birthday|expires)($|[_\W])"
+)
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: Different texts that a filter may list.
 MOST_TEXTS: Final = 50_000
 _GIVEN: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?)?)?")
 _EXPECTED: Final = 'a date such as "2024", "2024-05", "2024-05-17" or "2024-05-17 13:05"'
 _EPOCH: Final = datetime.datetime(1970, 1, 1)
+
+
+def stored_as(key: str, values: Iterable[Any], *, named: bool = False) -> Stored | None:
+    """How dates are stored under a key with these values; None where they are something else.
+
+    Numbers are moments where the key says so (created_at), or somebody who named it as one (``named``).
+
+    >>> stored_as("updatedAt", [1758568000.5]), stored_as("price", [1758568000]), stored_as("seen", ["2024-05-01"])
+    ('epoch_s', None, 'date')
+    """
+    found = list(values)
+    if found and all(isinstance(value, str) and ISO.fullmatch(value) for value in found):
+        return "date"
+    if not found or not all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
+        return None
+    if not named and not _MOMENT.search(_CAMEL.sub("_", key).lower()):
+        return None
+    least, most = SECONDS
+    if all(least <= value < most for value in found):
+        return "epoch_s"
+    return "epoch_ms" if all(1000 * least <= value < 1000 * most for value in found) else None
 
 
 @dataclass(frozen=True)
@@ -109,11 +137,36 @@ def date_range(collection: Collection, key: str, start: Given | None = None, end
     ['wren']
     """
     values = values_under(collection, key)
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if numbers and len(numbers) == len(values):
-        milliseconds = max(numbers) >= SECONDS[1]
-        return epoch_range(key, "epoch_ms" if milliseconds else "epoch_s", start, end)
+    stored = stored_as(key, values, named=True)
+    if stored in ("epoch_s", "epoch_ms"):
+        return epoch_range(key, stored, start, end)
     return text_range(key, iso_texts(values), start, end)
+
+
+def compared(collection: Collection, key: str, operator: str, given: Given) -> Where:
+    """The filter of a comparison with a date: "$gt" is after the whole of it, "$lt" before it.
+
+    Raises ValueError as ``date_range``.
+
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
+    ...     birds = client.create_collection("birds")
+    ...     birds.add(ids=["wren"], embeddings=[[1, 0]], metadatas=[{"seen_at": 1714550000}])
+    ...     compared(birds, "seen_at", "$gt", "2024-04")
+    {'seen_at': {'$gte': 1714521600}}
+    """
+    values = values_under(collection, key)
+    stored = stored_as(key, values, named=True)
+    named = period(given)
+    if stored in ("epoch_s", "epoch_ms"):
+        bounds = {"$gte": named.start, "$lt": named.start, "$gt": named.end, "$lte": named.end}
+        return {key: {"$gte" if operator in ("$gt", "$gte") else "$lt": epoch(bounds[operator], stored)}}
+    if stored is None:
+        raise ValueError(f"{key!r} has no dates: expected ISO texts, or seconds or milliseconds since 1970")
+    texts = iso_texts(values)
+    low, high = _places(texts, named.text, named.text)
+    parts = {"$gte": texts[low:], "$gt": texts[high:], "$lt": texts[:low], "$lte": texts[:high]}
+    return _listed(key, parts[operator], f"{operator} {given}")
 
 
 def epoch_range(key: str, stored: Stored, start: Given | None, end: Given | None) -> Where:
@@ -140,17 +193,26 @@ def text_range(key: str, texts: Sequence[str], start: Given | None, end: Given |
     """
     if start is None and end is None:
         raise ValueError(f"expected a start or an end of the range of {key!r}, got neither")
-    first = 0 if start is None else bisect_left(texts, period(start).text, key=_written)
-    last = len(texts) if end is None else bisect_right(texts, period(end).text + "~", key=_written)
-    found = list(texts[first:last])
-    if not found:
-        raise ValueError(f"no record has a date under {key!r} from {start or 'the first'} to {end or 'the last'}")
-    if len(found) > MOST_TEXTS:
+    first, last = (None if one is None else period(one).text for one in (start, end))
+    low, high = _places(texts, first, last)
+    return _listed(key, texts[low:high], f"from {start or 'the first'} to {end or 'the last'}")
+
+
+def _places(texts: Sequence[str], first: str | None, last: str | None) -> tuple[int, int]:
+    """Where texts that begin with ``first`` or later begin, and where those that begin with ``last`` or earlier end."""
+    low = 0 if first is None else bisect_left(texts, first, key=_written)
+    return low, len(texts) if last is None else bisect_right(texts, last + "~", key=_written)
+
+
+def _listed(key: str, texts: Sequence[str], which: str) -> Where:
+    if not texts:
+        raise ValueError(f"no record has a date under {key!r} {which}")
+    if len(texts) > MOST_TEXTS:
         raise ValueError(
-            f"{len(found):,} different dates under {key!r} lie in this range, more than a filter may list "
-            f'({MOST_TEXTS:,}); take a shorter one, or store the dates as numbers: add(df, dates="epoch")'
+            f"{len(texts):,} different dates under {key!r} lie {which}, more than a filter may list "
+            f'({MOST_TEXTS:,}); take a shorter range, or store the dates as numbers: add_df(df, dates="epoch")'
         )
-    return {key: {"$in": found}}
+    return {key: {"$in": list(texts)}}
 
 
 def iso_texts(values: Iterable[object]) -> list[str]:
@@ -160,6 +222,41 @@ def iso_texts(values: Iterable[object]) -> list[str]:
 
 def _written(text: str) -> str:
     return text.replace(" ", "T", 1)
+
+
+# --- Tables ----------------------------------------------------------------------------------------------------------
+def as_dates(frame: Any, columns: bool | str | Sequence[str]) -> Any:
+    """The DataFrame with dates in place of what is stored, in these ``columns``; True: wherever dates are recognised.
+
+    Numbers become moments of UTC without a zone, as ``dates="epoch"`` reads them; texts keep their zone, as UTC. Raises
+    ValueError for a column that is not there or holds something else.
+
+    >>> import pandas
+    >>> as_dates(pandas.DataFrame({"t": [1714521600, None]}), "t")["t"].tolist()
+    [Timestamp('2024-05-01 00:00:00'), NaT]
+    """
+    every = isinstance(columns, bool)
+    names = list(frame.columns) if every else [columns] if isinstance(columns, str) else list(columns)
+    for name in names if columns else ():
+        if name not in frame:
+            raise ValueError(f"expected dates in a column that is there, got {name!r}")
+        there = frame[name].dropna()
+        stored = stored_as(name, there.tolist(), named=not every)
+        if stored is not None:
+            frame[name] = _moments(frame[name], stored)
+        elif not every and len(there):
+            raise ValueError(f"{name!r} has no dates: expected ISO texts, or seconds or milliseconds since 1970")
+    return frame
+
+
+def _moments(column: Any, stored: Stored) -> Any:
+    pd = require("pandas", feature="to_df(dates=…)")
+    if stored != "date":
+        return pd.to_datetime(column.astype("Float64"), unit="s" if stored == "epoch_s" else "ms")
+    zoned = column.dropna().str.contains(r"Z$|[+-]\d\d:?\d\d$", regex=True).all()
+    if zoned:
+        return pd.to_datetime(column, format="ISO8601", utc=True)
+    return pd.to_datetime(column, format="ISO8601", utc=True).dt.tz_localize(None)
 
 
 def values_under(collection: Collection, key: str) -> list[Any]:

@@ -142,9 +142,9 @@ def _powers(least: float, greatest: float) -> list[float]:
     """Ends of logarithmic ranges: 1, 2 and 5 times powers of ten; what is far below the greatest is one range.
 
     >>> _powers(0, 300)[:4], _powers(3, 300)
-    ([0, 1e-07, 2e-07, 5e-07], [2, 5, 10, 20, 50, 100, 200, 500])
+    ([0, 0.002, 0.005, 0.01], [2, 5, 10, 20, 50, 100, 200, 500])
     """
-    lowest = max(least, greatest / 1e9)
+    lowest = max(least, greatest / 1e5)
     powers = range(math.floor(math.log10(lowest)), math.ceil(math.log10(greatest)) + 1)
     every = [factor * 10**power if power >= 0 else factor / 10**-power for power in powers for factor in (1, 2, 5)]
     first = max((place for place, end in enumerate(every) if end <= lowest), default=0)

@@ -112,31 +112,6 @@ def test_a_brush_and_typed_ends_choose_a_range(notebook):
     facet(lab, "opened").get_by_role("alert").get_by_text("no record has a date under 'opened'").wait_for()
 
 
-#: Milliseconds from a click on a value until the counts of another key have changed on the screen.
-REPAINT = """async ([click, watch]) => {
-  const all = [...document.querySelectorAll('.cw-facet')], of = (key) => all.find((one) => one.ariaLabel === key);
-  const button = [...of(click[0]).querySelectorAll('.cw-value')].find((one) => one.textContent.includes(click[1]));
-  const changed = new Promise((done) => {
-    const seen = new MutationObserver(() => { seen.disconnect(); requestAnimationFrame(() => setTimeout(() => done(performance.now()))); });
-    seen.observe(of(watch), { subtree: true, characterData: true, childList: true, attributes: true });
-  });
-  const start = performance.now();
-  button.click();
-  return (await changed) - start;
-}"""
-
-
-def test_a_click_is_painted_soon_with_a_hundred_thousand_records(notebook):
-    lab = shown(notebook, records=100_000)
-    ready(lab)
-    took = []
-    for text in ("delivery", "delivery", "billing", "billing", "app", "app"):
-        took.append(lab.page.evaluate(REPAINT, [["team", text], "priority"]))
-        ready(lab)
-    print("click to repaint, ms:", [round(one) for one in took])
-    assert min(took) < 1_000, took
-
-
 def test_shots(notebook):
     lab = shown(notebook, records=20_000)
     ready(lab)
