@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 def test_words_are_searched_as_they_are_typed_and_the_reason_is_shown(notebook):
     lab = shown(notebook)
     lab.bench.get_by_role("button", name="Words", exact=True).click()
-    field = lab.bench.get_by_label("Search", exact=True)
+    field = lab.bench.get_by_role("searchbox", name="Search")
     field.press_sequentially("crashes near", delay=20)
     lab.bench.get_by_text("1,000 found").wait_for()
     settled(lab)
@@ -42,7 +42,7 @@ def test_more_like_this_shows_distances_that_are_fuller_the_nearer(notebook):
     settled(lab)
     lab.shot("search-like-dark")
     lab.light()
-    lab.bench.get_by_label("Search", exact=True).fill("anything")
+    lab.bench.get_by_role("searchbox", name="Search").fill("anything")
     lab.bench.get_by_role("alert").get_by_text("dimension").wait_for()
     lab.page.set_viewport_size({"width": 800, "height": 1000})
     lab.shot("search-800-wrong")

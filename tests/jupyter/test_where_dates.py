@@ -94,6 +94,5 @@ def test_dates_come_back_as_dates_when_that_is_asked():
             assert frame["opened_at"][0] == pd.Timestamp("2024-05-01 10:30")
             assert frame["opened_at"].isna().tolist() == [False, True, True, True]
             assert frame["iso"][2] == pd.Timestamp("2024-05-01 10:00", tz="UTC")
-        made.update(ids=["a"], documents=["text"])
-        with pytest.raises(ValueError, match="'document' has no dates"):
-            made.to_df(dates="document")
+        with pytest.raises(ValueError, match="'id' has no dates"):
+            made.to_df(dates="id")
