@@ -69,8 +69,9 @@ export function facets(host, bench) {
       boxes.get(column.key).draw(column, said.get(column.key), isOpen(column.key));
     }
     clear.hidden = JSON.stringify(store.get().where) === JSON.stringify(store.get()._given.where ?? null) && (mine === null || mine === JSON.stringify(store.get()._given.where ?? null));
-    sample.hidden = !drawn?.sample;
-    sample.textContent = drawn?.sample ? `Counted among the first ${count(drawn.sample)} records that pass` : "";
+    const notes = [drawn?.sample ? `Counted among the first ${count(drawn.sample)} records that pass` : "", store.get().search ? "Counts are of all that pass the filter, not of the search" : ""].filter(Boolean);
+    sample.hidden = !notes.length;
+    sample.textContent = notes.join(". ");
     other.hidden = !drawn?.other.length;
     other.replaceChildren(...(drawn?.other ?? []).map((term) => make("code", { class: "cw-code", dir: "ltr", title: "Part of the filter that is not a choice of one key", text: pythonText(term).slice(0, 300) })));
     host.toggleAttribute("data-ready", Boolean(drawn));
@@ -139,7 +140,7 @@ export function facets(host, bench) {
     update(changed) {
       const has = (...names) => names.some((one) => changed.has(one));
       if (has("where_document", "_renewed", "_known", "_given") || (has("where") && JSON.stringify(store.get().where) !== mine)) ask();
-      else if (has("where")) draw();
+      else if (has("where", "search")) draw();
     },
     focus: () => list.querySelector("button")?.focus({ preventScroll: true }),
     destroy() { watch.disconnect(); clearTimeout(timer); },

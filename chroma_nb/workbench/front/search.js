@@ -5,8 +5,8 @@ import { visible } from "./format.js";
 
 // Columns that the table has while it is searched. Their values come from Python, with the rows.
 export const HITS = [
-  { key: "#rank", name: "rank", type: "integer", letters: 3, pinned: true },
-  { key: "#distance", name: "distance", type: "near", letters: 9, pinned: false },
+  { key: "#rank", name: "rank", type: "integer", letters: 6, pinned: true },
+  { key: "#distance", name: "distance", type: "near", letters: 11, pinned: false },
   { key: "#why", name: "found by", type: "text", letters: 24, pinned: false },
 ];
 // Milliseconds from the last letter to the search; searches that are kept.
