@@ -81,13 +81,13 @@ def period(given: Given) -> Period:
     if isinstance(given, datetime.datetime) and given.tzinfo is not None:
         given = given.astimezone(datetime.UTC).replace(tzinfo=None)
     text = given.isoformat() if isinstance(given, datetime.date) else given
-    found = _GIVEN.fullmatch(text.strip()) if isinstance(text, str) else None
+    found = _GIVEN.fullmatch(str(text).strip())
     if found is None:
         raise ValueError(f"expected {_EXPECTED}, got {given!r}")
     year, month, day, hour, minute, second, fraction = found.groups()
     try:
-        start = datetime.datetime(*(int(part or least) for part, least in ((year, 1), (month, 1), (day, 1))))
-        start = start.replace(hour=int(hour or 0), minute=int(minute or 0), second=int(second or 0))
+        start = datetime.datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0))
+        start = start.replace(second=int(second or 0))
     except ValueError as error:
         raise ValueError(f"expected {_EXPECTED}, got {given!r}: {error}") from None
     start = start.replace(microsecond=int((fraction or "0").ljust(6, "0")))
@@ -235,8 +235,8 @@ def as_dates(frame: Any, columns: bool | str | Sequence[str]) -> Any:
     >>> as_dates(pandas.DataFrame({"t": [1714521600, None]}), "t")["t"].tolist()
     [Timestamp('2024-05-01 00:00:00'), NaT]
     """
-    every = isinstance(columns, bool)
-    names = list(frame.columns) if every else [columns] if isinstance(columns, str) else list(columns)
+    every = columns is True
+    names = list(frame.columns) if isinstance(columns, bool) else [columns] if isinstance(columns, str) else columns
     for name in names if columns else ():
         if name not in frame:
             raise ValueError(f"expected dates in a column that is there, got {name!r}")

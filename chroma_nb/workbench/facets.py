@@ -102,8 +102,8 @@ class Shape:
             return [one.records for one in found.ranges]
         letters, counts = len(self.periods[0]), dict.fromkeys(self.periods, 0)
         for day, records in found.dates:
-            if day[:letters] in counts:
-                counts[day[:letters]] += records
+            if (period := str(day)[:letters]) in counts:
+                counts[period] += records
         return list(counts.values())
 
 
@@ -111,7 +111,7 @@ def _shape(first: Facet, column: Column, counts: Counts, filters: Options, scale
     key = first.key
     numbers = set(first.kinds) <= {"int", "float"} and first.minimum is not None and first.maximum is not None
     if first.dates and set(first.kinds) == {"str"}:
-        return Shape("ranges", first, periods=tuple(_periods([day for day, _ in first.dates])))
+        return Shape("ranges", first, periods=tuple(_periods([str(day) for day, _ in first.dates])))
     few = column.type == "integer" and first.distinct <= _FEW
     if not numbers or few:
         (whole,), _ = counts([key], filters, _COUNTED, {})

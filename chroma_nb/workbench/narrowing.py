@@ -183,7 +183,7 @@ def _choice(name: str, value: Any) -> Choice | None:
 
 def _alternatives(operand: Any) -> tuple[str, Choice] | None:
     """Tests of which one must hold: all of one key, each for values or for the key's absence."""
-    pieces = [_piece(term) if isinstance(term, Mapping) else None for term in operand]
+    pieces = [_piece(dict(term)) if isinstance(term, Mapping) else None for term in operand]
     keys = {piece[0] for piece in pieces if piece}
     chosen = [piece[1] for piece in pieces if piece]
     plain = all(one in (Choice(values=one.values, elements=one.elements), Choice(missing=True)) for one in chosen)

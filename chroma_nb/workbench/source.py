@@ -135,8 +135,9 @@ class Source:
         ids = list(hits.found)
         if order is not None:
             records = self.by_ids(ids, list(order.include))
-            columns = {name: records.column(name) for name in order.include}
-            places = order.places(records.ids, columns.get("metadatas"), columns.get("documents"))
+            documents = records.column("documents") if "documents" in order.include else None
+            metadatas = records.column("metadatas") if "metadatas" in order.include else None
+            places = order.places(records.ids, metadatas, documents)
             ids = [records.ids[place] for place in places]
         return Listing(len(ids), total, ids, hits.note)
 

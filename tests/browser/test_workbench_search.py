@@ -12,7 +12,7 @@ def test_words_are_searched_as_they_are_typed_and_the_reason_is_shown(notebook):
     lab.bench.get_by_role("button", name="Words", exact=True).click()
     field = lab.bench.get_by_role("searchbox", name="Search")
     field.press_sequentially("crashes near", delay=20)
-    lab.bench.get_by_text("1,000 found").wait_for()
+    lab.bench.get_by_text("1,000 found", exact=True).wait_for()
     settled(lab)
     cell(lab, 0, 1).get_by_text("1", exact=True).wait_for()
     lab.grid.get_by_text("crashes, near · words 1", exact=True).wait_for()
@@ -20,7 +20,7 @@ def test_words_are_searched_as_they_are_typed_and_the_reason_is_shown(notebook):
     field.fill("")
     lab.bench.get_by_text("2,000 records", exact=True).wait_for()
     lab.bench.locator(".cw-search-chip", has_text="crashes near").click()
-    lab.bench.get_by_text("1,000 found").wait_for()
+    lab.bench.get_by_text("1,000 found", exact=True).wait_for()
     assert lab.evaluate("b.search") == "{'text': 'crashes near', 'by': 'words', 'case': False}"
     lab.shot("search-1400-light")
 
@@ -29,7 +29,7 @@ def test_more_like_this_shows_distances_that_are_fuller_the_nearer(notebook):
     lab = shown(notebook)
     cell(lab, 0, 1).click(button="right")
     lab.page.get_by_role("menuitem", name="More like this").click()
-    lab.bench.get_by_text("200 found").wait_for()
+    lab.bench.get_by_text("200 found", exact=True).wait_for()
     settled(lab)
     shares = lab.grid.evaluate(
         "grid => [...grid.querySelectorAll('.cw-row-of:not([hidden])')].sort((a, b) => a.dataset.row - b.dataset.row)"
