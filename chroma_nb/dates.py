@@ -80,8 +80,8 @@ def period(given: Given) -> Period:
     """
     if isinstance(given, datetime.datetime) and given.tzinfo is not None:
         given = given.astimezone(datetime.UTC).replace(tzinfo=None)
-    text = given.isoformat() if isinstance(given, datetime.date) else given
-    found = _GIVEN.fullmatch(str(text).strip())
+    text = given.isoformat() if isinstance(given, datetime.date) else str(given).strip()
+    found = _GIVEN.fullmatch(text)
     if found is None:
         raise ValueError(f"expected {_EXPECTED}, got {given!r}")
     year, month, day, hour, minute, second, fraction = found.groups()
@@ -91,7 +91,7 @@ def period(given: Given) -> Period:
     except ValueError as error:
         raise ValueError(f"expected {_EXPECTED}, got {given!r}: {error}") from None
     start = start.replace(microsecond=int((fraction or "0").ljust(6, "0")))
-    return Period(start, _end(start, found.groups()), text.strip().replace(" ", "T"))
+    return Period(start, _end(start, found.groups()), text.replace(" ", "T"))
 
 
 def _end(start: datetime.datetime, parts: Sequence[str | None]) -> datetime.datetime:

@@ -117,7 +117,7 @@ def test_filters_set_in_python_are_read_back_and_those_given_always_hold(birds, 
 
 def test_a_filter_set_in_python_stays_as_it_was_written(birds, show):
     workbench, page = show(birds)
-    workbench.where = {"$and": [{"kind": {"$in": ["wren"]}}, {"$and": [{"year": {"$eq": 2000}}]}]}
+    workbench.where = {"$and": [{"kind": {"$in": ["wren"]}}, {"year": {"$eq": 2000}}]}
     _, answer = asked(page)
     assert answer["where"] == workbench.where
 
