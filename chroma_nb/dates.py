@@ -94,6 +94,19 @@ def period(given: Given) -> Period:
     return Period(start, _end(start, found.groups()), text.replace(" ", "T"))
 
 
+def is_date(text: str) -> bool:
+    """Whether a person means a date by this text.
+
+    >>> is_date("2024-05"), is_date("2024-13"), is_date("May")
+    (True, False, False)
+    """
+    try:
+        period(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _end(start: datetime.datetime, parts: Sequence[str | None]) -> datetime.datetime:
     """Where the last unit that is named ends; the last moment there is stands for what is beyond it."""
     named = sum(part is not None for part in parts)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from chroma_nb.dates import is_date
 from chroma_nb.errors import ChromaError
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.operators import OPERATORS, SCALARS, Operator
@@ -227,10 +228,10 @@ class _Parser:
             value = self._value()
             if isinstance(value, list) and row.kinds == SCALARS:
                 raise self._error("expected one value; for several: in (…)", token)
-            if isinstance(value, str) and row.name in _RANGES and self._dated is not None:
+            if isinstance(value, str) and row.name in _RANGES and self._dated is not None and is_date(value):
                 return self._date_test(key, row.name, value, token)
             if not isinstance(value, tuple(row.kinds)) or (isinstance(value, bool) and bool not in row.kinds):
-                kind = "texts" if str in row.kinds else "numbers"
+                kind = "texts" if str in row.kinds else "numbers" if self._dated is None else "numbers and dates"
                 raise self._error(f"{operator.text} compares {kind}, got {value!r}", token)
             return {key: {row.name: value}}
         if operator.keyword == "between":
@@ -245,7 +246,7 @@ class _Parser:
         if self._dated is None or token.kind not in ("text", "variable"):
             return {key: {operator: self._number()}}
         value = self._value()
-        if isinstance(value, str):
+        if isinstance(value, str) and is_date(value):
             return self._date_test(key, operator, value, token)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._error(f"expected a number or a date, got {value!r}", token)
