@@ -6,12 +6,12 @@ A collection has no list of its keys, so they are found in records spread over i
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
+from chroma_nb.dates import ISO, stored_as
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.ordering import ID_KEY
 from chroma_nb.types import Json, Metadata, as_sparse_vector
@@ -29,18 +29,6 @@ Type: TypeAlias = Literal[
 CELL_LETTERS: Final = 400
 #: Integers beyond these are no numbers of JavaScript.
 _EXACT: Final = 2**53
-_ISO: Final = re.compile(
-    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
-    r"([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(Z|[+-]\d\d:?\d\d))?)?"
-)
-#: Words of keys under which numbers are moments: created, updated_at, timestamp.
-_MOMENT: Final = re.compile(
-    r"(^|[_\W])(at|on|ts|date|datetime|day|time|timestamp|epoch|created|updated|modified|published|added|seen|since|until"
-    r"|start|end|begin|due|posted|opened|closed|birthday|expires)($|[_\W])"
-)
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-#: Seconds since 1970 that are taken for a moment: 1973 to 2100. Milliseconds are a thousand times as many.
-_SECONDS: Final = (100_000_000, 4_102_444_800)
 
 
 @dataclass
@@ -152,11 +140,11 @@ def type_of(key: str, values: Sequence[object]) -> Type:
     """
     kinds = {_kind(value) for value in values}
     if kinds <= {"integer", "number"} and kinds:
-        return _moments(key, values) or ("number" if "number" in kinds else "integer")
+        return stored_as(key, values) or ("number" if "number" in kinds else "integer")
     if len(kinds) != 1:
         return "mixed"
     (kind,) = kinds
-    if kind == "text" and all(is_date(str(value)) for value in values):
+    if kind == "text" and stored_as(key, values) == "date":
         return "date"
     return kind
 
@@ -167,7 +155,7 @@ def is_date(text: str) -> bool:
     >>> is_date("2024-05-01T09:30:00Z"), is_date("May 2024")
     (True, False)
     """
-    return _ISO.fullmatch(text) is not None
+    return ISO.fullmatch(text) is not None
 
 
 def _kind(value: object) -> Type:
@@ -180,15 +168,6 @@ def _kind(value: object) -> Type:
     if isinstance(value, list | tuple):
         return "list"
     return "text" if isinstance(value, str) else "sparse"
-
-
-def _moments(key: str, values: Sequence[Any]) -> Type | None:
-    if not _MOMENT.search(_CAMEL.sub("_", key).lower()):
-        return None
-    least, most = _SECONDS
-    if all(least <= value < most for value in values):
-        return "epoch_s"
-    return "epoch_ms" if all(1000 * least <= value < 1000 * most for value in values) else None
 
 
 # --- Values on their way to the page --------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias
 
 from chroma_nb.display.markup import failure
 from chroma_nb.types import Json
-from chroma_nb.workbench import edits, export, record, rows
+from chroma_nb.workbench import edits, export, facets, record, rows, search
 from chroma_nb.workbench.seen import Seen
 
 
@@ -32,6 +32,8 @@ class Handler:
 HANDLERS: Final[dict[str, Handler]] = {
     "alive": Handler(rows.alive),
     "count": Handler(rows.count),
+    "facets": Handler(facets.facets),
+    "found": Handler(search.found),
     "refresh": Handler(rows.refresh, in_turn=True),
     "rows": Handler(rows.rows),
     "cells": Handler(rows.cells),

@@ -10,10 +10,13 @@ from chroma_nb.query.ordering import ID_KEY
 from chroma_nb.records import Record
 from chroma_nb.types import Json
 from chroma_nb.workbench.columns import URI_KEY, cell
+from chroma_nb.workbench.search import DISTANCE, RANK, WHY, Hits
 from chroma_nb.workbench.seen import Seen
 
 #: Rows of one answer, and records whose whole cells are copied at once.
 MOST_ROWS: Final = 500
+#: Columns that there are while it is searched.
+OF_A_SEARCH: Final = (RANK, DISTANCE, WHY)
 #: What a record holds besides metadata.
 _FIELDS: Final[dict[str, Callable[[Record], Any]]] = {
     ID_KEY: lambda record: record.id,
@@ -52,14 +55,19 @@ def rows(seen: Seen, asked: Json) -> Json:
     """
     start, many, keys = int(asked["from"]), min(int(asked["count"]), MOST_ROWS), list(map(str, asked["keys"]))
     found = {record.id: record for record in seen.source.records(seen.question, start, many).rows()}
+    hits = seen.source.hits(seen.question)
     ids = list(found) if seen.listing.ids is None else seen.listing.ids[start : start + many]
     return {
         "from": start,
         "ids": ids,
-        "rows": [[cell(value(found[one], key)) for key in keys] if one in found else None for one in ids],
+        "rows": [_row(found[one], keys, hits) if one in found else None for one in ids],
         "selected": [one in seen.selection for one in ids],
         "columns": seen.columns(),
     }
+
+
+def _row(record: Record, keys: Sequence[str], hits: Hits) -> list[Any]:
+    return [hits.cell(record.id, key) if key in OF_A_SEARCH else cell(value(record, key)) for key in keys]
 
 
 def cells(seen: Seen, asked: Json) -> Json:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chroma_nb.collection import Collection
@@ -18,7 +18,9 @@ from chroma_nb.paging import pages, slices
 from chroma_nb.query.ordering import Order
 from chroma_nb.records import COLUMNS, NO_RECORDS, Records
 from chroma_nb.types import Options, Where, WhereDocument
+from chroma_nb.workbench import search as searching
 from chroma_nb.workbench.columns import Columns
+from chroma_nb.workbench.search import Hits, Search
 
 #: Records whose values are read to order them, where the collection cannot; the others follow as stored.
 ORDERED: Final = 100_000
@@ -30,11 +32,12 @@ _BATCH: Final = 1_000
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a collection: which records, and in which order."""
+    """What is asked of a collection: which records, and in which order; those of a search stand by rank without one."""
 
     where: Where | None = None
     where_document: WhereDocument | None = None
     order: Order | None = None
+    search: Search | None = None
 
     @property
     def filters(self) -> Options:
@@ -74,6 +77,8 @@ class Source:
         self.lock = threading.RLock()
         self._orders = "order_by" in inspect.signature(collection.get).parameters
         self._last: tuple[Question, Listing] | None = None
+        self._hits: tuple[Question, Hits] | None = None
+        self._kept: dict[object, Any] = {}
         self._survey()
 
     # --- What there is ---
@@ -105,10 +110,41 @@ class Source:
     def forget(self) -> None:
         """Look up again: records were written, here or elsewhere."""
         with self.lock:
-            self._last = None
+            self._last = self._hits = None
+            self._kept = {}
+
+    def kept(self, name: object, make: Callable[[], Any]) -> Any:
+        """What a part has read, by a name of its own; made once, and again after ``forget``."""
+        kept = self._kept
+        if name not in kept:
+            kept[name] = make()
+        return kept[name]
+
+    def hits(self, question: Question) -> Hits:
+        """What the question's search found; nothing where it has none."""
+        if question.search is None:
+            return Hits()
+        asked = replace(question, order=None)
+        with self.lock:
+            if self._hits is None or self._hits[0] != asked:
+                self._hits = (asked, searching.find(self.collection, question.search, question.filters))
+            return self._hits[1]
+
+    def _searched(self, question: Question, total: int) -> Listing:
+        hits, order = self.hits(question), question.order
+        ids = list(hits.found)
+        if order is not None:
+            records = self.by_ids(ids, list(order.include))
+            documents = records.column("documents") if "documents" in order.include else None
+            metadatas = records.column("metadatas") if "metadatas" in order.include else None
+            places = order.places(records.ids, metadatas, documents)
+            ids = [records.ids[place] for place in places]
+        return Listing(len(ids), total, ids, hits.note)
 
     def _look_up(self, question: Question) -> Listing:
         total, order = self.collection.count(), question.order
+        if question.search is not None:
+            return self._searched(question, total)
         if order is None and not question.filters:
             return Listing(total, total)
         if self._orders and order is None and question.where_document is None:

@@ -17,6 +17,7 @@ from chroma_nb.query.conditions import Key
 from chroma_nb.query.ordering import Order
 from chroma_nb.types import Json
 from chroma_nb.workbench.columns import FIELD_KEYS
+from chroma_nb.workbench.search import BY, Search
 
 #: Pixels that a column may be wide.
 WIDTHS: Final = (40, 2_000)
@@ -124,6 +125,38 @@ def record(given: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise StateError(f"expected the id of a record as text, or None, got {given!r}")
     return value
+
+
+def search(given: object) -> Json | None:
+    """What is searched for as ``{"text" or "like", "by", "case"}``; None for nothing. A text alone is one.
+
+    >>> search("parcel stuck")
+    {'text': 'parcel stuck', 'by': 'both', 'case': False}
+    """
+    if given is None or given == "":
+        return None
+    if isinstance(given, str):
+        given = {"text": given}
+    if not isinstance(given, Mapping) or (given.get("text") is None) == (given.get("like") is None):
+        raise StateError(f'expected a search as a text, as {{"text": …}} or as {{"like": id}}, got {given!r}')
+    kind = "text" if given.get("text") is not None else "like"
+    value, by, case = given[kind], given.get("by", "both"), given.get("case", False)
+    if not isinstance(value, str):
+        raise StateError(f"expected what is searched for as text, got {value!r}")
+    if by not in BY:
+        raise StateError(f"expected by as one of {', '.join(map(repr, BY))}, got {by!r}")
+    if not isinstance(case, bool):
+        raise StateError(f"expected case as True or False, got {case!r}")
+    if unknown := set(given) - {"text", "like", "by", "case"}:
+        raise StateError(f"expected text, like, by and case of a search, got {sorted(map(str, unknown))[0]!r}")
+    if kind == "like":
+        return {"like": value}
+    return {"text": value, "by": by, "case": case} if value.strip() else None
+
+
+def search_of(kept: Json | None) -> Search | None:
+    """The search as a collection is asked."""
+    return None if kept is None else Search(**kept)
 
 
 # --- Choices ---

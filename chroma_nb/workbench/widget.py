@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 #: Pixels of height, unless said otherwise.
 HEIGHT: Final = 520
 #: Traits that make up the question.
-_QUESTION: Final = ("where", "where_document", "order")
+_QUESTION: Final = ("where", "where_document", "search", "order")
 
 
 class Workbench(anywidget.AnyWidget):
     """A collection in a notebook, live: its table, filters, search and records; to be shown, read, set and observed.
 
-    ``where`` and ``where_document`` are the filters, as ``get`` takes them; ``order`` is a key, or
+    ``where`` and ``where_document`` are the filters, as ``get`` takes them; ``search`` is a text, ``{"text": …, "by":
+    "words", "case": True}`` (or by "meaning", or "both"), or ``{"like": id}``; ``order`` is a key, or
     ``{"by": key, "descending": True}``; ``columns`` are the keys shown, "#id", "#document" and "#uri" among them, or
     None for all; ``record`` is the id of the record that is open; ``selection`` holds the ids selected. A value that
     cannot be is a ValueError and changes nothing.
@@ -58,6 +59,7 @@ class Workbench(anywidget.AnyWidget):
 
     where = traitlets.Any(None).tag(sync=True)
     where_document = traitlets.Any(None).tag(sync=True)
+    search = traitlets.Any(None).tag(sync=True)
     order = traitlets.Any(None).tag(sync=True)
     columns = traitlets.Any(None).tag(sync=True)
     record = traitlets.Any(None).tag(sync=True)
@@ -220,13 +222,19 @@ class Workbench(anywidget.AnyWidget):
     def _check_columns(self, proposal: Json) -> list[Json] | None:
         return state.columns(proposal["value"], self._seen.source.columns.known, strict=True)
 
+    @traitlets.validate("search")
+    def _check_search(self, proposal: Json) -> Json | None:
+        return state.search(proposal["value"])
+
     @traitlets.validate("record")
     def _check_record(self, proposal: Json) -> str | None:
         return state.record(proposal["value"])
 
     @traitlets.observe(*_QUESTION)
     def _ask(self, change: Json) -> None:
-        self._seen.question = Question(self.where, self.where_document, state.order_of(self.order))
+        self._seen.question = Question(
+            self.where, self.where_document, state.order_of(self.order), state.search_of(self.search)
+        )
 
     @traitlets.observe(*state.CHOSEN)
     def _remember(self, change: Json) -> None:

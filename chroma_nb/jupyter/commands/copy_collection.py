@@ -25,7 +25,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
     source, client = session.collection(arguments.source), session.client()
     if arguments.copy in collection_names(client):
         raise UsageError(f"there is a collection {arguments.copy!r} already; nothing was changed")
-    where = filters(compiled(session, arguments.where))
+    where = filters(compiled(session, arguments.where, on=source))
     found = map(Records.of_result, pages(source, subset.BATCH, include=FIELDS, **where))
     copy, written = subset.write(source, client, arguments.copy, found)
     session.say(f"Copied {written:,} records of {source.name} to {copy.name}.")

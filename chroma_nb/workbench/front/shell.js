@@ -35,8 +35,9 @@ export function render({ model, el }) {
   const bar = make("div", { class: "cw-bar" }, name, counts, filters, make("span", { class: "cw-space-between" }), tools, places, again);
   const message = make("div", { class: "cw-message", role: "status" });
   const tabs = make("div", { class: "cw-tabs", role: "tablist", "aria-label": "Parts" });
-  const slots = Object.fromEntries(["left", "centre", "right"].map((slot) => [slot, make("div", { class: `cw-slot cw-${slot}` })]));
-  frame.append(bar, message, tabs, make("div", { class: "cw-body" }, ...Object.values(slots)));
+  const slots = Object.fromEntries(["top", "left", "centre", "right"].map((slot) => [slot, make("div", { class: `cw-slot cw-${slot}` })]));
+  const { top, ...sides } = slots;
+  frame.append(bar, top, message, tabs, make("div", { class: "cw-body" }, ...Object.values(sides)));
 
   // --- The parts ---
   const made = {};
@@ -57,11 +58,11 @@ export function render({ model, el }) {
   }
 
   function drawLayout() {
-    const state = store.get(), there = names.filter((part) => !PARTS[part].needs || state[PARTS[part].needs] !== null);
+    const state = store.get(), there = names.filter((part) => PARTS[part].slot !== "top" && (!PARTS[part].needs || state[PARTS[part].needs] !== null));
     const tab = there.includes(state.tab) ? state.tab : there.includes(state.view) ? state.view : there[0];
     for (const part of names) {
       const { host } = made[part];
-      host.hidden = folded(part) && tab !== part;
+      host.hidden = PARTS[part].slot !== "top" && folded(part) && tab !== part;
       host.classList.toggle("cw-folded", folded(part));
       host.classList.toggle("cw-tab", part === tab);
       host.classList.toggle("cw-drawer", state.drawer === part);
@@ -70,7 +71,7 @@ export function render({ model, el }) {
     tabs.replaceChildren(...there.map((part) => make("button", { type: "button", role: "tab", text: PARTS[part].title,
       "aria-selected": String(part === tab), onclick: () => store.set({ tab: part }) })));
     tabs.hidden = there.length < 2;
-    const foldable = names.filter((part) => !PARTS[part].needs);
+    const foldable = names.filter((part) => !PARTS[part].needs && PARTS[part].slot !== "top");
     places.replaceChildren(...(foldable.length < 2 ? [] : foldable).map((part) => make("button", { type: "button", class: "cw-quiet", text: PARTS[part].title,
       "aria-pressed": String(!folded(part)), title: `Show or hide: ${PARTS[part].title}`, onclick: () => fold(part) })));
     hiding.textContent = (state._twins ?? []).filter((one) => /^[\w-]+$/.test(one)).map((one) => `.${one}{display:none}`).join("");
@@ -85,7 +86,7 @@ export function render({ model, el }) {
       const text = `${kind}=${pythonText(filter)}`;
       const always = JSON.stringify(filter) === JSON.stringify(_given[kind] ?? null);
       return make("span", { class: "cw-chip" },
-        make("code", { class: "cw-code", dir: "ltr", title: text, text }),
+        make("code", { class: "cw-code", dir: "ltr", title: text.slice(0, 1000), text: text.slice(0, 300) }),
         make("button", { type: "button", class: "cw-quiet", text: "Copy", "aria-label": `Copy ${kind}`, onclick: async () => say((await copyText(text, root)) ? `Copied ${kind}` : "The browser does not let this page copy") }),
         ...(always ? [] : [make("button", { type: "button", class: "cw-quiet", text: "✕", "aria-label": `Clear ${kind}`, title: "Clear this filter", onclick: () => store.set({ [kind]: _given[kind] ?? null }) })]));
     }));

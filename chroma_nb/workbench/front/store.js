@@ -1,6 +1,6 @@
 // The state that page and Python share, and requests to Python.
 
-export const SYNCED = new Set(["where", "where_document", "order", "columns", "record", "view", "wrap", "folded",
+export const SYNCED = new Set(["where", "where_document", "search", "order", "columns", "record", "view", "wrap", "folded",
   "height", "_about", "_known", "_given", "_selected", "_undoable", "_renewed", "_twins"]);
 // Of these, what decides which records there are, and in which order.
 export const QUESTION = ["where", "where_document", "search", "order", "_renewed"];

@@ -3,6 +3,7 @@
 import { copyText, make } from "./dom.js";
 import { ALIGNED_END, nameOf, plainText, show, tabbed, TYPES } from "./format.js";
 import { openMenu } from "./menu.js";
+import { HITS } from "./search.js";
 import { extent, firstRow, missing, reveal, topOf, widths } from "./scroll.js";
 import { QUESTION } from "./store.js";
 
@@ -40,7 +41,7 @@ export function table(host, bench) {
   function layout() {
     const state = store.get(), known = new Map(state._known.map((one) => [one.key, one]));
     const all = (state.columns ?? state._known.map((one) => ({ key: one.key }))).filter((one) => known.has(one.key));
-    const chosen = all.map((one) => ({ ...known.get(one.key), ...one, name: nameOf(one.key), pinned: one.pinned ?? one.key === "#id" }));
+    const chosen = [...(state.search ? HITS : []), ...all].map((one) => ({ ...known.get(one.key), ...one, name: one.name ?? nameOf(one.key), pinned: one.pinned ?? one.key === "#id" }));
     columns = [...chosen.filter((one) => one.pinned), ...chosen.filter((one) => !one.pinned)];
     keys = columns.map((one) => one.key);
     width = widths(columns, grid.clientWidth - TICK);
@@ -65,10 +66,11 @@ export function table(host, bench) {
   }
   // What a person changes is said to Python column by column, as it stands now.
   function save(change) {
+    const hits = new Set(HITS.map((one) => one.key));
     bench.set({ columns: change(columns.map(({ key, pinned }) => {
       const stated = store.get().columns?.find((one) => one.key === key);
       return { key, pinned, ...(stated?.width === undefined ? {} : { width: stated.width }) };
-    })) });
+    })).filter((one) => !hits.has(one.key)) });
   }
   const resize = (k, pixels) => save((all) => all.map((one, j) => (j === k ? { ...one, width: Math.max(NARROWEST, Math.round(pixels)) } : one)));
   function move(from, to) {
@@ -90,6 +92,7 @@ export function table(host, bench) {
   const hide = (k) => save((all) => all.filter((_, j) => j !== k));
   const showColumn = (key) => save((all) => [...all, { key }]);
   function sort(key, way) {            // way: null as stored; undefined: ascending, descending, as stored in turn
+    if (HITS.some((one) => one.key === key)) return bench.set({ order: null });
     const order = store.get().order, same = order?.by === key;
     const next = way !== undefined ? way : !same ? false : order.descending ? null : true;
     bench.set({ order: next === null ? null : { by: key, descending: next } });
@@ -281,6 +284,7 @@ export function table(host, bench) {
       const { text, kind } = known ? show(value, column) : { text: one && !one.cells ? (k ? "" : `${one.id}: deleted meanwhile`) : "", kind: "waits" };
       const style = `cw-c cw-k-${kind}${column.key === "#id" ? " cw-id" : ""}`;
       if (cell.className !== style) cell.className = style;
+      cell.style.setProperty("--cw-share", value?.share ?? 0);
       if ((cell.firstChild?.data ?? "") !== text) cell.textContent = text;
       cell.tabIndex = i === current[0] && k + 1 === current[1] ? 0 : -1;
       place(cell, k);
@@ -389,6 +393,7 @@ export function table(host, bench) {
     if (!one) return;
     openMenu(bench.root, near, [
       { text: "Open the record", do: () => open(i) },
+      { text: "More like this", do: () => bench.set({ search: { like: one.id } }) },
       { text: one.selected ? "Unselect" : "Select", do: () => tick(i, false) },
       null,
       { text: "Copy the cell", do: () => copyCell(i, k), off: k < 0 },
@@ -493,7 +498,7 @@ export function table(host, bench) {
         current = [Math.min(current[0], Math.max(0, total - 1)), current[1]];
       }
       if (QUESTION.some((name) => changed.has(name))) forget(!changed.has("_renewed"));
-      if (has("columns", "_known", "wrap", "order")) layout();
+      if (has("columns", "_known", "wrap", "order", "search")) layout();
       else if (has("counts", "record")) paintSoon();
       if (has("_selected")) selection();
     },
