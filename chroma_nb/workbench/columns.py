@@ -17,6 +17,8 @@ from chroma_nb.query.ordering import ID_KEY
 from chroma_nb.types import Json, Metadata, as_sparse_vector
 
 URI_KEY: Final = "#uri"
+#: What the map is coloured by, besides metadata: its regions.
+REGION_KEY: Final = "#region"
 #: What a column holds besides metadata.
 FIELD_KEYS: Final = (ID_KEY, DOCUMENT_KEY, URI_KEY)
 

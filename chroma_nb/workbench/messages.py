@@ -17,6 +17,7 @@ from typing import Final, Protocol, TypeAlias
 from chroma_nb.display.markup import failure
 from chroma_nb.types import Json
 from chroma_nb.workbench import edits, export, facets, record, rows, search
+from chroma_nb.workbench import map as map_
 from chroma_nb.workbench.seen import Seen
 
 
@@ -50,6 +51,17 @@ HANDLERS: Final[dict[str, Handler]] = {
     "delete": Handler(edits.delete, in_turn=True),
     "undo": Handler(edits.undo, in_turn=True),
     "export": Handler(export.export, in_turn=True),
+    "map": Handler(map_.points),
+    "map_stop": Handler(map_.stop, in_turn=True),
+    "map_shown": Handler(map_.shown),
+    "map_selected": Handler(map_.selected),
+    "map_select": Handler(map_.select, in_turn=True),
+    "map_colour": Handler(map_.colour),
+    "map_values": Handler(map_.values),
+    "map_members": Handler(map_.members),
+    "map_labels": Handler(map_.labels),
+    "map_within": Handler(map_.within, in_turn=True),
+    "map_hover": Handler(map_.hover),
 }
 
 

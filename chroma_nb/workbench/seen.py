@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from chroma_nb.collection import Client
 from chroma_nb.types import Json
 from chroma_nb.workbench.changes import Changes
+from chroma_nb.workbench.points import Points
 from chroma_nb.workbench.selection import Selection
 from chroma_nb.workbench.source import Listing, Question, Source
 
@@ -25,6 +26,13 @@ class Seen:
     client: Client | None = None
     #: Called after records were written, here or elsewhere: what was read is read again.
     renewed: Callable[[], object] = lambda: None
+    #: Shows only the records with these ids, or all again.
+    narrow: Callable[[Iterable[str] | None], object] = lambda ids: None
+    #: The map; of the whole collection unless said otherwise.
+    points: Points = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.points = Points(self.source.collection)
 
     @property
     def listing(self) -> Listing:

@@ -38,6 +38,8 @@ class Question:
     where_document: WhereDocument | None = None
     order: Order | None = None
     search: Search | None = None
+    #: Only records with these ids: a part of the map, say.
+    within: frozenset[str] | None = None
 
     @property
     def filters(self) -> Options:
@@ -124,7 +126,7 @@ class Source:
         """What the question's search found; nothing where it has none."""
         if question.search is None:
             return Hits()
-        asked = replace(question, order=None)
+        asked = replace(question, order=None, within=None)
         with self.lock:
             if self._hits is None or self._hits[0] != asked:
                 self._hits = (asked, searching.find(self.collection, question.search, question.filters))
@@ -143,6 +145,8 @@ class Source:
 
     def _look_up(self, question: Question) -> Listing:
         total, order = self.collection.count(), question.order
+        if question.within is not None:
+            return self._within(question, question.within, total)
         if question.search is not None:
             return self._searched(question, total)
         if order is None and not question.filters:
@@ -155,6 +159,15 @@ class Source:
             ids = list(self.collection.get(include=[], **by, **question.filters)["ids"])
             return Listing(len(ids), total, ids)
         return self._ordered_here(question, total)
+
+    def _within(self, question: Question, within: frozenset[str], total: int) -> Listing:
+        """Of what the question finds otherwise, the records with these ids."""
+        found = self._look_up(replace(question, within=None))
+        ids = found.ids
+        if ids is None:
+            ids = [id_ for page in pages(self.collection, _BATCH * 10, **question.filters) for id_ in page["ids"]]
+        kept = [id_ for id_ in ids if id_ in within]
+        return Listing(len(kept), total, kept, found.note)
 
     def _ordered_here(self, question: Question, total: int) -> Listing:
         """As a collection of ours would, for one that has no order."""

@@ -16,7 +16,7 @@ from chroma_nb.plain import plain
 from chroma_nb.query.conditions import Key
 from chroma_nb.query.ordering import Order
 from chroma_nb.types import Json
-from chroma_nb.workbench.columns import FIELD_KEYS
+from chroma_nb.workbench.columns import FIELD_KEYS, REGION_KEY
 from chroma_nb.workbench.search import BY, Search
 
 #: Pixels that a column may be wide.
@@ -82,6 +82,20 @@ def order(given: object, known: Iterable[str]) -> Json | None:
     if not isinstance(descending, bool):
         raise StateError(f"expected descending as True or False, got {descending!r}")
     return {"by": by, "descending": descending}
+
+
+def colour(given: object, known: Iterable[str]) -> str | None:
+    """What the map is coloured by: a metadata key, "#region" for the regions of the map, or None.
+
+    >>> colour("year", ["#id", "year"]), colour("#region", [])
+    ('year', '#region')
+    """
+    if given is None:
+        return None
+    key, there = key_of(given), [REGION_KEY, *(one for one in known if one not in FIELD_KEYS)]
+    if key not in there:
+        raise StateError(unknown_key("key to colour by", key, there))
+    return key
 
 
 def order_of(kept: Json | None) -> Order | None:
@@ -169,7 +183,7 @@ class Choices:
 
 
 #: Names of the traits that are choices.
-CHOSEN: Final = ("columns", "order", "wrap", "folded")
+CHOSEN: Final = ("columns", "order", "wrap", "folded", "colour")
 #: Collection id -> the choices that were last made for it in this kernel. The oldest of many are dropped.
 _CHOICES: dict[str, Choices] = {}
 _COLLECTIONS: Final = 100

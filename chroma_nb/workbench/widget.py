@@ -7,7 +7,7 @@ messages, which ``messages.py`` answers. What a value may be is said in ``state.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anywidget
@@ -15,10 +15,14 @@ import traitlets
 
 from chroma_nb.collection import Client, Collection
 from chroma_nb.display.markup import failure, visible
+from chroma_nb.projection.projection import Projection
+from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Json, Where, WhereDocument
 from chroma_nb.workbench import assets, edits, export, state, twin
 from chroma_nb.workbench.changes import Changes
+from chroma_nb.workbench.columns import REGION_KEY
 from chroma_nb.workbench.messages import Requests
+from chroma_nb.workbench.points import Points
 from chroma_nb.workbench.seen import Seen
 from chroma_nb.workbench.selection import Selection
 from chroma_nb.workbench.shown import running_cell, shown
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 #: Pixels of height, unless said otherwise.
 HEIGHT: Final = 520
 #: Traits that make up the question.
-_QUESTION: Final = ("where", "where_document", "search", "order")
+_QUESTION: Final = ("where", "where_document", "search", "order", "_within")
 
 
 class Workbench(anywidget.AnyWidget):
@@ -39,8 +43,9 @@ class Workbench(anywidget.AnyWidget):
     ``where`` and ``where_document`` are the filters, as ``get`` takes them; ``search`` is a text, ``{"text": …, "by":
     "words", "case": True}`` (or by "meaning", or "both"), or ``{"like": id}``; ``order`` is a key, or
     ``{"by": key, "descending": True}``; ``columns`` are the keys shown, "#id", "#document" and "#uri" among them, or
-    None for all; ``record`` is the id of the record that is open; ``selection`` holds the ids selected. A value that
-    cannot be is a ValueError and changes nothing.
+    None for all; ``record`` is the id of the record that is open; ``colour`` is the key that the map is coloured by, or
+    "#region"; ``within`` holds the ids of the only records shown, if set; ``selection`` holds the ids selected. A
+    value that cannot be is a ValueError and changes nothing.
 
     >>> import chroma_nb
     >>> client = chroma_nb.EphemeralClient()
@@ -63,6 +68,7 @@ class Workbench(anywidget.AnyWidget):
     order = traitlets.Any(None).tag(sync=True)
     columns = traitlets.Any(None).tag(sync=True)
     record = traitlets.Any(None).tag(sync=True)
+    colour = traitlets.Any(None).tag(sync=True)
     view = traitlets.Enum(["table", "map"], "table").tag(sync=True)
     #: Whether rows are as high as three lines of text.
     wrap = traitlets.Bool(False).tag(sync=True)
@@ -80,6 +86,8 @@ class Workbench(anywidget.AnyWidget):
     _selected = traitlets.Int(0).tag(sync=True)
     _undoable = traitlets.Unicode("").tag(sync=True)
     _renewed = traitlets.Int(0).tag(sync=True)
+    #: How many ids ``within`` has (-1 where it is None), and a number that is another for each of them.
+    _within: traitlets.List[int] = traitlets.List([-1, 0]).tag(sync=True)
     #: Classes of the static twins, which the page hides.
     _twins: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
@@ -95,17 +103,23 @@ class Workbench(anywidget.AnyWidget):
         view: Literal["table", "map"] = "table",
         selection: Selection | None = None,
         client: Client | None = None,
+        projection: Projection | None = None,
+        colour: object = None,
         height: int = HEIGHT,
     ) -> None:
         selected = selection if selection is not None else Selection(collection)
         changes = None if readonly else Changes(collection)
         self._seen = Seen(Source(collection), selected, changes=changes, client=client, renewed=self.refresh)
+        self._seen.points, self._seen.narrow = Points(collection, where, where_document, projection), self._narrow
+        self._only: frozenset[str] | None = None
         known = self._seen.source.columns.known
         shown = state.columns(columns, known, strict=True)
         self._asked = None if shown is None else tuple(column["key"] for column in shown)
         given = {"where": where, "where_document": where_document}
-        chosen: Json = {"columns": shown, **self._still_there(state.remembered(collection, self._asked))}
-        chosen |= {} if order is None else {"order": order}
+        kept = self._still_there(state.remembered(collection, self._asked))
+        folded = kept.get("folded", ["map"] if view == "table" else [])
+        chosen: Json = {"columns": shown, **kept, "folded": [part for part in folded if part != view]}
+        chosen |= {name: value for name, value in (("order", order), ("colour", colour)) if value is not None}
         super().__init__(
             _about={"name": visible(collection.name), "readonly": readonly},
             _known=self._seen.columns(),
@@ -129,6 +143,8 @@ class Workbench(anywidget.AnyWidget):
             found["columns"] = state.columns(found["columns"], known, strict=False)
         if found.get("order") is not None and found["order"]["by"] not in known:
             found["order"] = None
+        if found.get("colour") not in (None, REGION_KEY, *known):
+            found["colour"] = None
         return found
 
     # --- For Python ---
@@ -141,6 +157,19 @@ class Workbench(anywidget.AnyWidget):
     def selection(self) -> Selection:
         """The records that are selected; it can be set, observed, and shared with other views."""
         return self._seen.selection
+
+    @property
+    def within(self) -> frozenset[str] | None:
+        """The ids of the only records that are shown; None where the filters alone decide. It can be set."""
+        return self._seen.question.within
+
+    @within.setter
+    def within(self, ids: Iterable[str] | None) -> None:
+        self._narrow(ids)
+
+    def _narrow(self, ids: Iterable[str] | None) -> None:
+        self._only = None if ids is None else frozenset(ids_among(ids))
+        self._within = [-1 if self._only is None else len(self._only), self._within[1] + 1]
 
     @property
     def readonly(self) -> bool:
@@ -178,6 +207,7 @@ class Workbench(anywidget.AnyWidget):
         self._requests.close()
         self._stop()
         self._seen.source.forget()
+        self._seen.points.close()
         self.layout.close()
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # with which ipywidgets keeps what is closed from being shown
@@ -226,15 +256,18 @@ class Workbench(anywidget.AnyWidget):
     def _check_search(self, proposal: Json) -> Json | None:
         return state.search(proposal["value"])
 
+    @traitlets.validate("colour")
+    def _check_colour(self, proposal: Json) -> str | None:
+        return state.colour(proposal["value"], self._seen.source.columns.known)
+
     @traitlets.validate("record")
     def _check_record(self, proposal: Json) -> str | None:
         return state.record(proposal["value"])
 
     @traitlets.observe(*_QUESTION)
     def _ask(self, change: Json) -> None:
-        self._seen.question = Question(
-            self.where, self.where_document, state.order_of(self.order), state.search_of(self.search)
-        )
+        order, search = state.order_of(self.order), state.search_of(self.search)
+        self._seen.question = Question(self.where, self.where_document, order, search, self._only)
 
     @traitlets.observe(*state.CHOSEN)
     def _remember(self, change: Json) -> None:
@@ -250,12 +283,17 @@ class Workbench(anywidget.AnyWidget):
             self.send({"told": "refused", "sentence": str(refused)})
             self.send_state([name for name in sync_data if name in self.keys])
 
-    def _hear(self, widget: object, request: Json, buffers: object) -> None:
-        self._requests.hear(request)
+    def _hear(self, widget: object, request: Json, buffers: Sequence[bytes]) -> None:
+        self._requests.hear({**request, **dict(zip(request.pop("bytes", ()), buffers, strict=True))})
 
     def _answer(self, answer: Json) -> None:
-        """Where the workbench was closed meanwhile, nobody hears it."""
-        self.send(answer)
+        """What is bytes travels as such. Where the workbench was closed meanwhile, nobody hears it."""
+        bytewise = [name for name, value in answer.items() if isinstance(value, bytes)]
+        if not bytewise:
+            self.send(answer)
+            return
+        plain = {name: value for name, value in answer.items() if name not in bytewise}
+        self.send({**plain, "bytes": bytewise}, [answer[name] for name in bytewise])
 
     def _tell_selection(self, selection: Selection) -> None:
         self._selected = len(selection)

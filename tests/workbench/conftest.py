@@ -49,12 +49,19 @@ class Page:
     def __init__(self, workbench):
         self.workbench, self.heard = workbench, []
         self._numbers = itertools.count(1)
-        workbench.send = lambda content, buffers=None: self.heard.append(content)
+        workbench.send = self._hear
+
+    def _hear(self, content, buffers=()):
+        """Bytes travel beside; ``bytes`` says what they are."""
+        self.heard.append({**content, **dict(zip(content.get("bytes", ()), buffers, strict=True))})
 
     def tell(self, kind, who="page", **body):
         """Send a request; its number."""
         n = next(self._numbers)
-        self.workbench._handle_custom_msg({"who": who, "n": n, "kind": kind, **body}, [])
+        bytewise = [name for name, value in body.items() if isinstance(value, bytes)]
+        plain = {name: value for name, value in body.items() if name not in bytewise}
+        said = {"who": who, "n": n, "kind": kind, **plain, **({"bytes": bytewise} if bytewise else {})}
+        self.workbench._handle_custom_msg(said, [body[name] for name in bytewise])
         return n
 
     def answers(self, n):

@@ -3,6 +3,7 @@
 
 import { actions } from "./actions.js";
 import { facets } from "./facets.js";
+import { map } from "./map.js";
 import { record } from "./record.js";
 import { search } from "./search.js";
 import { table } from "./table.js";
@@ -11,6 +12,7 @@ export const PARTS = {
   actions: { title: "Actions", slot: "bar", make: actions },
   search: { title: "Search", slot: "top", make: search },
   facets: { title: "Facets", slot: "left", make: facets },
+  map: { title: "Map", slot: "centre", make: map },
   table: { title: "Table", slot: "centre", make: table },
   record: { title: "Record", slot: "right", make: record, needs: "record" },
 };

@@ -1,13 +1,19 @@
 // The state that page and Python share, and requests to Python.
 
-export const SYNCED = new Set(["where", "where_document", "search", "order", "columns", "record", "view", "wrap", "folded",
-  "height", "_about", "_known", "_given", "_selected", "_undoable", "_renewed", "_twins"]);
+export const SYNCED = new Set(["where", "where_document", "search", "order", "columns", "record", "colour", "view", "wrap", "folded",
+  "height", "_about", "_known", "_given", "_selected", "_undoable", "_renewed", "_within", "_twins"]);
 // Of these, what decides which records there are, and in which order.
-export const QUESTION = ["where", "where_document", "search", "order", "_renewed"];
+export const QUESTION = ["where", "where_document", "search", "order", "_renewed", "_within"];
 // What belongs to this page alone, at the beginning.
 const LOCAL = { counts: null, message: null, waiting: false, gone: false, tab: null, drawer: null, place: null };
 // Milliseconds: until a request is said to be waited for, until it is said that nobody answers.
 const PATIENCE = 1500, SILENCE = 45000;
+
+// What came as bytes, as an array of numbers.
+export function bytes(came, Kind) {
+  const at = came.byteOffset ?? 0;
+  return new Kind((came.buffer ?? came).slice(at, at + came.byteLength));
+}
 
 export function makeStore(model) {
   const local = { ...LOCAL };
@@ -51,8 +57,11 @@ export function makeStore(model) {
     if (!inTurn) for (const [n, one] of pending) if (one.kind === kind) { pending.delete(n); one.done(null); }
     const n = ++number;
     const answer = new Promise((done, fail) => pending.set(n, { kind, done, fail, since: Date.now() }));
+    const parts = Object.entries(body), bytewise = parts.filter(([, value]) => ArrayBuffer.isView(value));
+    const said = { ...Object.fromEntries(parts.filter(([, value]) => !ArrayBuffer.isView(value))), who, n, kind };
+    if (bytewise.length) said.bytes = bytewise.map(([name]) => name);
     try {
-      model.send({ ...body, who, n, kind });
+      model.send(said, undefined, bytewise.map(([, value]) => value.buffer));
     } catch {
       set({ gone: true });
     }
@@ -66,8 +75,9 @@ export function makeStore(model) {
     if (waited > SILENCE && !local.message) set({ message: { text: "No answer from the kernel: it is busy, or gone.", error: true } });
     if (!pending.size) { clearInterval(clock); clock = 0; }
   }
-  function heard(said) {
+  function heard(said, buffers) {
     if (local.gone) set({ gone: false });
+    said.bytes?.forEach((name, i) => { said[name] = buffers[i]; });
     if (said.told !== undefined) {
       if (said.told === "refused") set({ message: { text: said.sentence, error: true } });
       for (const hearer of [...hearers]) hearer(said);
