@@ -37,10 +37,15 @@ def batches(seen: Seen, rows: Rows, include: Sequence[str] = COLUMNS) -> Iterato
 
 
 def to_df(seen: Seen, rows: Rows = "all") -> pandas.DataFrame:
-    """The records as ``collection.get(…).to_df()`` has them."""
+    """The records as ``collection.get(…).to_df()`` has them; the hits of a search with their ``distance``."""
     whole = Records.concat(list(batches(seen, rows)))
     columns: Options = {name: whole.column(name) for name in COLUMNS}
-    return GetResult({"ids": whole.ids, **columns}).to_df()
+    frame = GetResult({"ids": whole.ids, **columns}).to_df()
+    found = seen.source.hits(seen.question).found if rows == "all" else {}
+    distances = [found[id_].distance if id_ in found else None for id_ in whole.ids]
+    if "distance" not in frame and any(distance is not None for distance in distances):
+        frame.insert(1, "distance", distances)
+    return frame
 
 
 def to_csv(seen: Seen, path: str | os.PathLike[str], rows: Rows = "all") -> int:

@@ -17,8 +17,9 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 from chroma_nb import dates
 from chroma_nb.collection import counts_itself
 from chroma_nb.facets import Edges, Facet, Value, counted, edges, facet
+from chroma_nb.paging import slices
 from chroma_nb.records import Records
-from chroma_nb.types import Json, Options, Where
+from chroma_nb.types import Json, Metadata, Options, Where
 from chroma_nb.workbench import narrowing
 from chroma_nb.workbench.columns import FIELD_KEYS, Column, cell
 from chroma_nb.workbench.narrowing import Bound, Choice, Narrowing
@@ -27,6 +28,8 @@ from chroma_nb.workbench.source import Question, Source
 
 #: Records that are counted of a collection that does not count by itself.
 SAMPLE: Final = 5_000
+#: Ids of one call.
+_AT_ONCE: Final = 1_000
 #: Values that are counted of a key, shown of it at first, and shown of it where all are asked for.
 _COUNTED: Final = 200
 _SHOWN: Final = 12
@@ -68,12 +71,28 @@ def _by_itself(source: Source) -> Counts:
 def _read(source: Source) -> Counts:
     def count(keys: Sequence[str], filters: Options, limit: int, edges: Edges) -> tuple[list[Facet], bool]:
         found = Records.of_result(source.collection.get(limit=SAMPLE, include=["metadatas"], **filters))
-        metadatas = [metadata or {} for metadata in found.column("metadatas")]
-        of_keys = ((key, counted([one.get(key) for one in metadatas])) for key in keys)
-        facets = [facet(key, len(metadatas), values, limit, edges.get(key)) for key, values in of_keys]
-        return facets, len(metadatas) < SAMPLE
+        metadatas = found.column("metadatas")
+        return _of(metadatas, keys, limit, edges), len(metadatas) < SAMPLE
 
     return count
+
+
+def _among(source: Source, ids: Iterable[str]) -> Counts:
+    """Of the records with these ids, which no filter says."""
+    every = sorted(ids)
+    asked = every if counts_itself(source.collection) else every[:SAMPLE]
+
+    def count(keys: Sequence[str], filters: Options, limit: int, edges: Edges) -> tuple[list[Facet], bool]:
+        pages = (source.collection.get(ids=some, include=["metadatas"], **filters) for some in slices(asked, _AT_ONCE))
+        metadatas = [metadata for page in pages for metadata in page["metadatas"] or ()]
+        return _of(metadatas, keys, limit, edges), len(asked) == len(every)
+
+    return count
+
+
+def _of(metadatas: Sequence[Metadata | None], keys: Sequence[str], limit: int, edges: Edges) -> list[Facet]:
+    of_keys = ((key, counted([(one or {}).get(key) for one in metadatas])) for key in keys)
+    return [facet(key, len(metadatas), values, limit, edges.get(key)) for key, values in of_keys]
 
 
 # --- How a key is shown ----------------------------------------------------------------------------------------------
@@ -279,9 +298,11 @@ class _Asking:
             limit = self._limit(key, shape)
             together.setdefault((key if key in self.now.choices else None, limit), []).append(key)
         found: dict[str, Facet] = {}
+        within = self.question.within
+        counts = _counts(self.source) if within is None else _among(self.source, within)
         for (own, limit), keys in together.items():
             ends = {key: shapes[key].ends for key in keys if shapes[key].ends}
-            facets, whole = _counts(self.source)(keys, self._filters(own), limit, ends)
+            facets, whole = counts(keys, self._filters(own), limit, ends)
             self.whole = self.whole and whole
             found.update(zip(keys, facets, strict=True))
         return found

@@ -166,6 +166,17 @@ class Points:
             else:
                 self._projection = None
 
+    @property
+    def projection(self) -> Projection:
+        """The map as a table and picture; made where it is not there yet."""
+        with self._lock:
+            return self._made()
+
+    def keys(self) -> set[str]:
+        """The metadata keys of the records on the map; none before it is made."""
+        metadatas = self._projection.metadatas if self._projection is not None else ()
+        return {key for metadata in metadatas for key in metadata or ()}
+
     def making(self) -> Json | None:
         """How far the better map is: ``stage`` in a word and ``share`` from 0 to 1; None where none is being made."""
         fit = self._projection.fit if self._projection is not None else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -21,6 +21,7 @@ from chroma_nb.workbench import fields
 from chroma_nb.workbench.changes import read_records, version
 from chroma_nb.workbench.columns import cell, column_of
 from chroma_nb.workbench.seen import Seen
+from chroma_nb.workbench.source import Question
 
 #: Letters of a document that are sent unless all of it is asked for; numbers of an embedding; records that are near.
 LETTERS: Final = 20_000
@@ -74,12 +75,13 @@ def _embedding(embedding: object) -> Json | None:
 
 
 # --- What is marked -------------------------------------------------------------------------------------------------
-def marks(question: object) -> list[Marks]:
-    """What marks in a document why it is among the hits of a question."""
-    filters = _conditions(getattr(question, "where_document", None))
-    of_filters = [_MARKS[operator](text) for operator, text in filters]
-    search: Mapping[str, Any] = getattr(question, "search", None) or {}
-    return [*of_filters, forms([search["text"]])] if search.get("text") else of_filters
+def marks(question: Question) -> list[Marks]:
+    """What marks in a document why it is among the hits of a question: what filters look for, words of a search."""
+    of_filters = [_MARKS[operator](text) for operator, text in _conditions(question.where_document)]
+    search = question.search
+    if search is None or not search.text or search.by == "meaning":
+        return of_filters
+    return [*of_filters, *map(exact, search.text.split())] if search.case else [*of_filters, forms([search.text])]
 
 
 def _conditions(where_document: object) -> Iterable[tuple[str, str]]:

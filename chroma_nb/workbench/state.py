@@ -176,9 +176,9 @@ def search_of(kept: Json | None) -> Search | None:
 # --- Choices ---
 @dataclass(frozen=True)
 class Choices:
-    """What a person has chosen for the look of a collection; ``asked`` are the columns that the call named."""
+    """What a person has chosen for the look of a collection; ``asked`` is what the call named of it."""
 
-    asked: tuple[str, ...] | None
+    asked: Json
     kept: Json
 
 
@@ -198,9 +198,10 @@ def remember(collection: object, choices: Choices) -> None:
         del _CHOICES[next(iter(_CHOICES))]
 
 
-def remembered(collection: object, asked: tuple[str, ...] | None) -> Json:
-    """The choices for this collection; without columns and order where the call names other columns than then."""
+def remembered(collection: object, asked: Json) -> Json:
+    """The choices for this collection; without those of which the call names something else than it did then."""
     found = _CHOICES.get(str(getattr(collection, "id", "")))
     if found is None:
         return {}
-    return {name: value for name, value in found.kept.items() if found.asked == asked or name != "columns"}
+    named = found.asked
+    return {name: value for name, value in found.kept.items() if name not in asked or named.get(name) == asked[name]}

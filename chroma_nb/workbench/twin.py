@@ -1,4 +1,4 @@
-"""The static twin: the first records as plain HTML in an output of its own, which the live workbench hides.
+"""The static twin: the map and the first records as plain HTML in an output of its own, hidden by the live workbench.
 
 It is what a saved notebook shows where no kernel runs. One output with both forms would show neither after
 reopening: the front end takes the widget.
@@ -25,10 +25,10 @@ def new_name(about: str) -> str:
     return f"chroma-nb-static-{zlib.crc32(about.encode()):08x}-{next(_DISPLAYS)}"
 
 
-def html(seen: Seen, name: str) -> Html:
-    """The first records that the question finds, in its order."""
+def html(seen: Seen, name: str, picture: Html = "") -> Html:
+    """The picture of the map, if any, and the first records that the question finds, in its order."""
     found = seen.source.records(seen.question, 0, ROWS)
     result = GetResult(
         ids=found.ids, documents=list(found.column("documents")), metadatas=list(found.column("metadatas"))
     )
-    return f'<div class="{name}">{result._repr_html_()}</div>'
+    return f'<div class="{name}">{picture}{result._repr_html_()}</div>'

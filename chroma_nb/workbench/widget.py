@@ -14,13 +14,14 @@ import anywidget
 import traitlets
 
 from chroma_nb.collection import Client, Collection
-from chroma_nb.display.markup import failure, visible
+from chroma_nb.display.markup import Html, failure, visible
 from chroma_nb.projection.projection import Projection
 from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Json, Where, WhereDocument
 from chroma_nb.workbench import assets, edits, export, state, twin
 from chroma_nb.workbench.changes import Changes
 from chroma_nb.workbench.columns import REGION_KEY
+from chroma_nb.workbench.drawing import drawing
 from chroma_nb.workbench.messages import Requests
 from chroma_nb.workbench.points import Points
 from chroma_nb.workbench.seen import Seen
@@ -114,12 +115,14 @@ class Workbench(anywidget.AnyWidget):
         self._only: frozenset[str] | None = None
         known = self._seen.source.columns.known
         shown = state.columns(columns, known, strict=True)
-        self._asked = None if shown is None else tuple(column["key"] for column in shown)
+        keys = None if shown is None else [column["key"] for column in shown]
+        self._asked: Json = {"columns": keys, "colour": colour}
         given = {"where": where, "where_document": where_document}
         kept = self._still_there(state.remembered(collection, self._asked))
         folded = kept.get("folded", ["map"] if view == "table" else [])
-        chosen: Json = {"columns": shown, **kept, "folded": [part for part in folded if part != view]}
-        chosen |= {name: value for name, value in (("order", order), ("colour", colour)) if value is not None}
+        chosen: Json = {"columns": shown, "colour": colour, **kept}
+        chosen["folded"] = [part for part in folded if part != view]
+        chosen |= {} if order is None else {"order": order}
         super().__init__(
             _about={"name": visible(collection.name), "readonly": readonly},
             _known=self._seen.columns(),
@@ -143,7 +146,7 @@ class Workbench(anywidget.AnyWidget):
             found["columns"] = state.columns(found["columns"], known, strict=False)
         if found.get("order") is not None and found["order"]["by"] not in known:
             found["order"] = None
-        if found.get("colour") not in (None, REGION_KEY, *known):
+        if found.get("colour") not in (None, REGION_KEY, *known, *self._seen.points.keys()):
             found["colour"] = None
         return found
 
@@ -157,6 +160,11 @@ class Workbench(anywidget.AnyWidget):
     def selection(self) -> Selection:
         """The records that are selected; it can be set, observed, and shared with other views."""
         return self._seen.selection
+
+    @property
+    def projection(self) -> Projection:
+        """The map as a table and picture: ``projection.to_df()``, ``projection.figure()``."""
+        return self._seen.points.projection
 
     @property
     def within(self) -> frozenset[str] | None:
@@ -217,9 +225,15 @@ class Workbench(anywidget.AnyWidget):
         from IPython.display import display
 
         name = twin.new_name(repr(self))
-        display({"text/html": twin.html(self._seen, name)}, raw=True)  # type: ignore[no-untyped-call]
+        display({"text/html": self._twin(name)}, raw=True)  # type: ignore[no-untyped-call]
         self._twins = [*self._twins, name]
         display({**self._repr_mimebundle_(), "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+
+    def _twin(self, name: str) -> Html:
+        if self.view == "table":
+            return twin.html(self._seen, name)
+        projection, keys = self.projection, self._seen.points.keys()
+        return twin.html(self._seen, name, drawing(projection, self.colour if self.colour in keys else "label"))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         if self.comm is None:
@@ -258,7 +272,8 @@ class Workbench(anywidget.AnyWidget):
 
     @traitlets.validate("colour")
     def _check_colour(self, proposal: Json) -> str | None:
-        return state.colour(proposal["value"], self._seen.source.columns.known)
+        known = dict.fromkeys([*self._seen.source.columns.known, *sorted(self._seen.points.keys())])
+        return state.colour(proposal["value"], known)
 
     @traitlets.validate("record")
     def _check_record(self, proposal: Json) -> str | None:

@@ -94,3 +94,14 @@ def test_a_variable_is_new(birds, show, monkeypatch):
     page.ask("export", rows="all", to="variable", target="frame")
     assert len(Shell.user_ns["frame"]) == 300
     assert Shell.user_ns["old"] == 1
+
+
+def test_hits_of_a_search_have_their_distance(birds, show):
+    workbench, _ = show(birds)
+    workbench.search = {"like": "b007"}
+    frame = workbench.to_df()
+    assert frame["id"].tolist() == workbench.ids()
+    assert list(frame.columns[:2]) == ["id", "distance"]
+    assert frame["distance"].is_monotonic_increasing
+    workbench.selection.ids = ["b000"]
+    assert "distance" not in workbench.to_df("selected")

@@ -80,6 +80,31 @@ def test_each_key_is_counted_under_all_filters_but_its_own(birds, show):
     assert [one["on"] for one in found["kind"]["values"] if one["cell"] == "wren"] == [True]
 
 
+def test_a_part_of_the_map_is_counted_where_only_it_is_shown(birds, show):
+    workbench, page = show(birds)
+    workbench.within = [f"b{i:03}" for i in range(100, 130)]
+    found, _ = asked(page)
+    assert counted(found["kind"]) == {"wren": 10, "heron": 10, "swift": 10}
+    found, answer = asked(page, changes={"ringed": {"values": ["true"]}})
+    assert (counted(found["kind"]), counted(found["ringed"])) == (
+        {"wren": 5, "heron": 5, "swift": 5},
+        {True: 15, False: 15},
+    )
+    assert answer["sample"] is None
+    workbench.within = []
+    assert sum(counted(asked(page)[0]["kind"]).values()) == 0
+
+
+def test_a_large_part_of_the_map_is_a_sample_where_the_collection_does_not_count(birds, show, monkeypatch):
+    monkeypatch.setattr(facets, "SAMPLE", 20)
+    workbench, page = show(birds)
+    workbench.within = [f"b{i:03}" for i in range(30)]
+    found, answer = asked(page)
+    by_itself = answer["exists"]
+    assert sum(counted(found["kind"]).values()) == (30 if by_itself else 20)
+    assert answer["sample"] == (None if by_itself else 20)
+
+
 def test_numbers_and_dates_are_ranges_whose_ends_stay(birds, show):
     _, page = show(birds)
     before, _ = asked(page)

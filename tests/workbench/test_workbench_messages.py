@@ -1,8 +1,9 @@
 """What the page asks is answered from the collection as it is; what is overtaken is not computed."""
 
+import inspect
 import threading
 
-from chroma_nb.workbench import messages, rows
+from chroma_nb.workbench import messages, rows, source
 
 
 def test_a_page_of_rows_has_cells_by_column(birds, show):
@@ -83,6 +84,24 @@ def test_what_is_selected_in_turn_is_all_selected(birds, show):
     assert page.ask("selected", ids=["b000", "b001"])["selected"] == [True, False]
     page.ask("select", do="none")
     assert workbench._selected == 0
+
+
+def test_values_of_several_types_have_an_order(client, show):
+    collection = client.create_collection("types", embedding_function=None)
+    values = [["b"], "text", 2.5, True, 1]
+    collection.add(ids=list("edcba"), embeddings=[[1.0, 2.0]] * 5, metadatas=[{"v": value} for value in values])
+    workbench, _ = show(collection)
+    workbench.order = "v"
+    assert workbench.ids() == ["a", "c", "d", "b", "e"]
+
+
+def test_an_order_of_more_than_are_read_says_so(birds, show, monkeypatch):
+    monkeypatch.setattr(source, "ORDERED", 30)
+    workbench, page = show(birds)
+    workbench.order = {"by": "#id", "descending": True}
+    by_itself = "order_by" in inspect.signature(birds.get).parameters
+    assert workbench.ids()[0] == ("b299" if by_itself else "b029")
+    assert page.ask("count")["note"] == ("" if by_itself else "ordered among the first 30 records only")
 
 
 def test_what_fails_is_told_in_a_sentence(client, birds, show):

@@ -94,6 +94,22 @@ def test_what_a_filter_looks_for_is_marked(letters, show, where_document, marked
     assert [text for text, is_marked in parts if is_marked] == marked
 
 
+@pytest.mark.parametrize(
+    ("search", "marked"),
+    [
+        ({"text": "Wren flies", "by": "words"}, ["wren", "wrens"]),
+        ({"text": "Wren flies", "by": "both"}, ["wren", "wrens"]),
+        ({"text": "wren Two", "by": "words", "case": True}, ["wren", "wren"]),
+        ({"text": "wren", "by": "meaning"}, []),
+        ({"like": "b"}, []),
+    ],
+)
+def test_the_words_of_a_search_are_marked(letters, show, search, marked):
+    workbench, page = show(letters)
+    workbench.search = search
+    assert [text for text, is_marked in page.ask("record", id="a")["document"] if is_marked] == marked
+
+
 def test_a_long_text_comes_whole_when_it_is_asked_for(letters, show, monkeypatch):
     monkeypatch.setattr(record_module, "LETTERS", 10)
     _, page = show(letters)

@@ -10,8 +10,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from chroma_nb.collection import Client, Collection, values_by_key
-from chroma_nb.jupyter.widgets.filters import SAMPLE, observe, typed
-from chroma_nb.jupyter.widgets.pages import page_count
+from chroma_nb.jupyter.widgets.typed_values import SAMPLE, kinds, typed
 from chroma_nb.paging import IDS_PER_CALL, by_ids, slices
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
@@ -130,7 +129,7 @@ class ExplorerState:
     @property
     def pages(self) -> int:
         """Pages of the table of the selection, at least 1."""
-        return page_count(len(self.selection), ROWS)
+        return max(1, -(-len(self.selection) // ROWS))
 
     def turn(self, by: int) -> None:
         """Another page."""
@@ -191,8 +190,8 @@ class ExplorerState:
         Raises ValueError for a text that is no such value.
         """
         carriers = (metadata for metadata in self.projection.metadatas if metadata and key in metadata)
-        known = observe(islice(carriers, SAMPLE)).get(key)
-        return text if known is None or known.kind == "list" else typed(key, known.kind, text)
+        kind = kinds(islice(carriers, SAMPLE)).get(key)
+        return text if kind is None or kind == "list" else typed(key, kind, text)
 
     def tag(self, key: str, value: MetadataValue) -> int:
         """Give the selected records a metadata value; how many."""

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chroma_nb.jupyter.widgets.map_drawing import drawing
 from chroma_nb.projection.figures import Star
 from chroma_nb.projection.labels import Labels
+from chroma_nb.workbench.drawing import drawing
 
 ATTACK = '"><img src=x onerror="alert(1)"><script>alert(1)</script>\x00\ufffe\ud800'
 SVG = "{http://www.w3.org/2000/svg}"
