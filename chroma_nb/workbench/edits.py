@@ -50,17 +50,23 @@ def create(seen: Seen, asked: Json) -> Json:
 
 def tag(seen: Seen, asked: Json) -> Json:
     """Give the selected records the value of a ``field`` under ``key``; ``confirmed`` is how many they are."""
-    changes, key = seen.writable(), str(asked.get("key") or "")
-    value = fields.value(key, asked["field"])
+    seen.writable()
+    key = str(asked.get("key") or "")
+    return tag_with(seen, key, fields.value(key, asked["field"]), int(asked.get("confirmed") or 0))
+
+
+def tag_with(seen: Seen, key: str, value: MetadataValue, confirmed: int) -> Json:
+    """As ``tag``, with the value itself."""
+    changes = seen.writable()
     with changes.lock:
-        return _written(seen, changes, changes.tag(_selected(seen, asked), key, value))
+        return _written(seen, changes, changes.tag(_selected(seen, confirmed), key, value))
 
 
 def delete(seen: Seen, asked: Json) -> Json:
     """Delete the records ``ids``, or else the selected ones, of which ``confirmed`` says how many they are."""
     changes = seen.writable()
     with changes.lock:
-        ids = list(map(str, asked["ids"])) if "ids" in asked else _selected(seen, asked)
+        ids = list(map(str, asked["ids"])) if "ids" in asked else _selected(seen, int(asked.get("confirmed") or 0))
         done = changes.delete(ids)
         seen.selection.remove(ids)
         return _written(seen, changes, done)
@@ -77,9 +83,9 @@ def _values(given: Mapping[str, Json]) -> dict[str, MetadataValue]:
     return {str(key): fields.value(str(key), one) for key, one in given.items()}
 
 
-def _selected(seen: Seen, asked: Json) -> Sequence[str]:
+def _selected(seen: Seen, confirmed: int) -> Sequence[str]:
     """The selected records, no more and no fewer than the person was told of."""
-    ids, confirmed = seen.selection.ids, int(asked.get("confirmed") or 0)
+    ids = seen.selection.ids
     if not ids:
         raise ValueError("nothing is selected")
     if confirmed != len(ids):

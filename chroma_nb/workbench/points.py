@@ -172,7 +172,8 @@ class Points:
         with self._lock:
             return self._made()
 
-    def keys(self) -> set[str]:
+    @property
+    def metadata_keys(self) -> set[str]:
         """The metadata keys of the records on the map; none before it is made."""
         metadatas = self._projection.metadatas if self._projection is not None else ()
         return {key for metadata in metadatas for key in metadata or ()}

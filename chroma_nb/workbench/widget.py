@@ -15,9 +15,10 @@ import traitlets
 
 from chroma_nb.collection import Client, Collection
 from chroma_nb.display.markup import Html, failure, visible
+from chroma_nb.projection.figures import Star
 from chroma_nb.projection.projection import Projection
 from chroma_nb.tables.kinds import ids_among
-from chroma_nb.types import Json, Where, WhereDocument
+from chroma_nb.types import Json, MetadataValue, Where, WhereDocument
 from chroma_nb.workbench import assets, edits, export, state, twin
 from chroma_nb.workbench.changes import Changes
 from chroma_nb.workbench.columns import REGION_KEY
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Pixels of height, unless said otherwise.
 HEIGHT: Final = 520
+#: Hits that a search has lines to on the map of a saved notebook.
+_STARRED: Final = 10
 #: Traits that make up the question.
 _QUESTION: Final = ("where", "where_document", "search", "order", "_within")
 
@@ -146,7 +149,7 @@ class Workbench(anywidget.AnyWidget):
             found["columns"] = state.columns(found["columns"], known, strict=False)
         if found.get("order") is not None and found["order"]["by"] not in known:
             found["order"] = None
-        if found.get("colour") not in (None, REGION_KEY, *known, *self._seen.points.keys()):
+        if found.get("colour") not in (None, REGION_KEY, *known, *self._seen.points.metadata_keys):
             found["colour"] = None
         return found
 
@@ -192,6 +195,18 @@ class Workbench(anywidget.AnyWidget):
         """The records that are shown, in their order, or the "selected" ones, as ``get(…).to_df()`` has them."""
         return export.to_df(self._seen, rows)
 
+    def tag(self, key: str, value: MetadataValue) -> str:
+        """Give the selected records a metadata value; what was done, in words. ``undo`` takes it back.
+
+        ValueError where nothing is selected, or the value cannot be stored; PermissionError where only reading is
+        allowed, as for all that writes here.
+        """
+        return str(edits.tag_with(self._seen, key, value, len(self.selection))["done"])
+
+    def delete(self) -> str:
+        """Delete the selected records, at most 1,000; what was done, in words. ``undo`` brings them back."""
+        return str(edits.delete(self._seen, {"confirmed": len(self.selection)})["done"])
+
     def undo(self) -> str:
         """Take back the last change made here; what it was, in words.
 
@@ -232,8 +247,16 @@ class Workbench(anywidget.AnyWidget):
     def _twin(self, name: str) -> Html:
         if self.view == "table":
             return twin.html(self._seen, name)
-        projection, keys = self.projection, self._seen.points.keys()
-        return twin.html(self._seen, name, drawing(projection, self.colour if self.colour in keys else "label"))
+        by = self.colour if self.colour in self._seen.points.metadata_keys else "label"
+        return twin.html(self._seen, name, drawing(self.projection, by, self._stars()))
+
+    def _stars(self) -> list[Star]:
+        """Where a search by meaning lies on the map, and its nearest hits."""
+        question = self._seen.question
+        search = question.search
+        if search is None or search.text is None or search.by == "words" or self._seen.source.hits(question).error:
+            return []
+        return self.projection.stars(self.projection.place(query_texts=search.text, n_results=_STARRED))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         if self.comm is None:
@@ -272,7 +295,7 @@ class Workbench(anywidget.AnyWidget):
 
     @traitlets.validate("colour")
     def _check_colour(self, proposal: Json) -> str | None:
-        known = dict.fromkeys([*self._seen.source.columns.known, *sorted(self._seen.points.keys())])
+        known = dict.fromkeys([*self._seen.source.columns.known, *sorted(self._seen.points.metadata_keys)])
         return state.colour(proposal["value"], known)
 
     @traitlets.validate("record")

@@ -29,7 +29,7 @@ collection.add(
 heard = []
 """
 EXPLORE = """
-explorer = chroma_nb.explore(collection, "pca", color="topic")
+explorer = chroma_nb.explore(collection, "pca", color="topic", renderer="plotly")
 explorer.selection.on_select(lambda selection: heard.append(len(selection)))
 explorer
 """

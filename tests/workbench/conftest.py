@@ -9,6 +9,43 @@ from emptied_client import emptied_client
 from chroma_nb.workbench.widget import Workbench
 
 
+class Letters:
+    """An embedding function that needs no model: how many a, b, and letters a text has."""
+
+    def __call__(self, input):
+        return [np.array([text.count("a") + 1, text.count("b"), len(text)], np.float32) for text in input]
+
+    def embed_query(self, input):
+        return self(input)
+
+    @staticmethod
+    def name():
+        return "letters-of-the-tests"
+
+    def default_space(self):
+        return "l2"
+
+    def supported_spaces(self):
+        return ["l2"]
+
+    def is_legacy(self):
+        return False
+
+    def get_config(self):
+        return {}
+
+    @staticmethod
+    def build_from_config(config):
+        return Letters()
+
+    @staticmethod
+    def validate_config(config):
+        pass
+
+    def validate_config_update(self, old, new):
+        pass
+
+
 @pytest.fixture(params=["chroma_nb", "chromadb"])
 def client(request):
     """An empty client of ours, and of chromadb's own."""
@@ -39,6 +76,17 @@ def birds(client):
         documents=[f"bird number {i}" for i in range(300)],
         embeddings=np.random.default_rng(0).random((300, 3), np.float32),
         metadatas=metadatas,
+    )
+    return collection
+
+
+@pytest.fixture
+def papers(client):
+    collection = client.create_collection("papers", embedding_function=Letters())
+    collection.add(
+        ids=["p1", "p2", "p3"],
+        documents=["a bad cab", "deaf ghee", "dab"],
+        metadatas=[{"year": 2019, "topic": "a", "w": 1.0}, {"year": 2021, "topic": "b"}, {"topic": "c"}],
     )
     return collection
 

@@ -1,5 +1,8 @@
 """``explore(collection)`` is the workbench with the map in front; what its map does not draw is the explorer's."""
 
+import base64
+import re
+
 import pytest
 
 import chroma_nb
@@ -99,3 +102,14 @@ def test_a_saved_notebook_shows_the_map_and_the_first_records(birds, explore, mo
     pictures = [one["text/html"] for one in shown[::2]]
     assert all("data:image/svg+xml;base64," in one and "bird number 0" in one for one in pictures)
     assert len(set(pictures)) == 2
+
+
+def test_a_search_by_meaning_is_a_star_in_a_saved_notebook(papers, explore, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    workbench = explore(papers, "pca")
+    for search in (None, {"text": "aab", "by": "words"}, {"text": "aab", "by": "meaning"}):
+        workbench.search = search
+        workbench._ipython_display_()
+    drawn = [base64.b64decode(re.search('base64,([^"]+)', one["text/html"])[1]).decode() for one in shown[::2]]
+    assert ["aab" in one for one in drawn] == [False, False, True]

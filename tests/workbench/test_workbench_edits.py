@@ -11,54 +11,6 @@ from chroma_nb.workbench.columns import column_of
 from chroma_nb.workbench.selection import Selection
 
 
-class Letters:
-    """An embedding function that needs no model: how many a, b, and letters a text has."""
-
-    def __call__(self, input):
-        return [np.array([text.count("a") + 1, text.count("b"), len(text)], np.float32) for text in input]
-
-    def embed_query(self, input):
-        return self(input)
-
-    @staticmethod
-    def name():
-        return "letters-of-the-tests"
-
-    def default_space(self):
-        return "l2"
-
-    def supported_spaces(self):
-        return ["l2"]
-
-    def is_legacy(self):
-        return False
-
-    def get_config(self):
-        return {}
-
-    @staticmethod
-    def build_from_config(config):
-        return Letters()
-
-    @staticmethod
-    def validate_config(config):
-        pass
-
-    def validate_config_update(self, old, new):
-        pass
-
-
-@pytest.fixture
-def papers(client):
-    collection = client.create_collection("papers", embedding_function=Letters())
-    collection.add(
-        ids=["p1", "p2", "p3"],
-        documents=["a bad cab", "deaf ghee", "dab"],
-        metadatas=[{"year": 2019, "topic": "a", "w": 1.0}, {"year": 2021, "topic": "b"}, {"topic": "c"}],
-    )
-    return collection
-
-
 @pytest.fixture
 def writing(papers, show):
     return show(papers, readonly=False)
@@ -362,3 +314,25 @@ def test_hostile_texts_are_kept_as_they_are(writing, papers, text):
     told = page.ask("record", id="p1")
     assert told["document"] == [(text, False)]
     assert {entry["key"]: entry["value"] for entry in told["metadata"]}[text] == text
+
+
+def test_python_tags_and_deletes_what_is_selected_and_takes_it_back(writing, papers):
+    workbench, _ = writing
+    before = contents(papers)
+    with pytest.raises(ValueError, match="nothing is selected"):
+        workbench.tag("read", True)
+    workbench.selection.ids = ["p1", "p3"]
+    workbench.tag("read", True)
+    assert papers.get(where={"read": True})["ids"] == ["p1", "p3"]
+    workbench.delete()
+    assert (workbench.ids(), len(workbench.selection)) == (["p2"], 0)
+    workbench.undo()
+    workbench.undo()
+    assert contents(papers) == before
+
+
+def test_python_does_not_write_where_only_reading_is_allowed(papers, show):
+    workbench, _ = show(papers, selection=Selection(papers, ["p1"]))
+    for write in (lambda: workbench.tag("read", True), workbench.delete):
+        with pytest.raises(PermissionError, match="readonly=False"):
+            write()
