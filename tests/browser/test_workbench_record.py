@@ -140,7 +140,7 @@ def test_records_are_added_tagged_deleted_and_brought_back(notebook):
     button(lab, "New record…").click()
     lab.bench.get_by_label("Id", exact=True).fill("new-one")
     lab.bench.get_by_label("Document, which is embedded").fill("A crane")
-    button(lab, "Create").click()
+    button(lab, "Create", exact=True).click()
     lab.record.get_by_role("heading", name="new-one").wait_for()
     lab.bench.get_by_text("1,001 records", exact=True).wait_for()
     cell(lab, 1, 0).click()

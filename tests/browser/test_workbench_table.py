@@ -86,7 +86,7 @@ def test_a_column_is_sorted_hidden_moved_resized_and_pinned_and_the_choices_surv
     lab.page.mouse.down()
     lab.page.mouse.move(document["x"] + 5, document["y"] + 5, steps=5)
     lab.page.mouse.up()
-    lab.page.wait_for_function("document.querySelectorAll('.cw-name')[1].textContent === 'year'")
+    lab.page.wait_for_function("document.querySelectorAll('.cw-grid .cw-name')[1].textContent === 'year'")
     grip = head.nth(3).locator(".cw-grip").bounding_box()
     lab.page.mouse.move(grip["x"] + 4, grip["y"] + 9)
     lab.page.mouse.down()
@@ -94,7 +94,7 @@ def test_a_column_is_sorted_hidden_moved_resized_and_pinned_and_the_choices_surv
     lab.page.mouse.up()
     head.nth(4).click(button="right")
     lab.page.get_by_role("menuitemcheckbox", name="Stand still").click()
-    lab.page.wait_for_function("document.querySelectorAll('.cw-name')[1].textContent === 'kind'")
+    lab.page.wait_for_function("document.querySelectorAll('.cw-grid .cw-name')[1].textContent === 'kind'")
     kept = ast.literal_eval(lab.evaluate("[(c['key'], c.get('pinned'), 'width' in c) for c in b.columns]"))
     assert kept[:4] == [("#id", True, False), ("kind", True, False), ("year", False, False), ("#document", False, True)]
 
@@ -158,7 +158,7 @@ def test_everything_is_done_with_the_keyboard(notebook):
     press("Alt+ArrowDown")
     for key in ("ArrowDown", "ArrowDown", "Enter"):  # from the first that may be chosen
         press(key)
-    lab.page.wait_for_function("document.querySelectorAll('.cw-name')[1].textContent === 'kind'")
+    lab.page.wait_for_function("document.querySelectorAll('.cw-grid .cw-name')[1].textContent === 'kind'")
     assert lab.evaluate("len(b.columns), b.columns[1]['key'], b.columns[1]['pinned']") == "(11, 'kind', True)"
     assert lab.page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets.length") == 2  # no command of Lab's
 

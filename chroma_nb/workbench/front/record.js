@@ -19,7 +19,7 @@ export function record(host, bench) {
   const copy = button("Copy", () => copyMenu(), { "aria-haspopup": "menu" });
   const head = make("div", { class: "cw-tools" }, before, after, place, make("span", { class: "cw-space-between" }), copy,
     button("✕", () => close(), { "aria-label": "Close the record", title: "Close (Escape)" }));
-  const body = make("div", { class: "cw-rec-body", tabindex: "0", role: "region", "aria-label": "Record" });
+  const body = make("div", { class: "cw-rec-body", tabindex: "0", role: "group", "aria-label": "What the record holds" });
   const notice = make("div", { class: "cw-rec-notice", role: "alert", hidden: true });
   const foot = make("div", { class: "cw-rec-foot" });
   host.append(head, body, notice, foot);
