@@ -1,4 +1,4 @@
-"""What a page of the browser costs: state and widgets, on a collection in a directory.
+"""What the workbench asks of Python: its table, facets and searches, on a collection in a directory.
 
     python benchmarks/browse.py --n 100000
 
@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 import chroma_nb
-from chroma_nb.jupyter.widgets.browser import Browser
-from chroma_nb.jupyter.widgets.filters import FilterRow
-from chroma_nb.jupyter.widgets.question import Order
+from chroma_nb.workbench import facets, rows
+from chroma_nb.workbench.widget import Workbench
 
 BATCH = 5_000
+#: Rows that are in view, and a few above and below.
+VIEW = 40
+KEYS = ["#id", "#document", "year", "topic"]
 NEW_PROCESS = """
 import sys, time, chroma_nb
 collection = chroma_nb.PersistentClient(sys.argv[1]).get_collection("browse", embedding_function=None)
@@ -78,21 +80,33 @@ def first_browse(path: Path) -> float:
 def measure(collection: Any, path: Path) -> None:
     """Print the table."""
     new = first_browse(path)
-    opening = milliseconds(lambda _: Browser(collection), times=5)
-    browser = Browser(collection)
+    opening = milliseconds(lambda _: Workbench(collection).close(), times=5)
+    bench = Workbench(collection)
+    none: dict[str, object] = {"where": None, "where_document": None, "search": None, "order": None}
     questions: dict[str, dict[str, object]] = {
         "no filter": {},
-        "a filter": {"rows": (FilterRow("year", "≥", "2010"),)},
-        "in documents": {"contains": "99", "rows": ()},
-        "sorted by a key": {"contains": "", "order": Order("metadata", "year")},
+        "a filter": {"where": {"year": {"$gte": 2010}}},
+        "in documents": {"where_document": {"$contains": "99"}},
+        "sorted by a key": {"order": "year"},
+        "words": {"search": {"text": "record 99", "by": "words"}},
     }
-    print("| page | first ms | then ms |\n| --- | ---: | ---: |")
+    print("| what is asked | first ms | then ms |\n| --- | ---: | ---: |")
     print(f"| browse(), new process | {new:.3g} | |")
     print(f"| browse() | {opening[0]:.3g} | {opening[1]:.3g} |")
     for name, question in questions.items():
-        browser.state.ask(**question)
-        first, later = milliseconds(browser._go)
-        print(f"| {name} | {first:.3g} | {later:.3g} |")
+        for trait, value in {**none, **question}.items():
+            setattr(bench, trait, value)
+        asked = {"count": VIEW, "keys": KEYS}
+        first, later = milliseconds(lambda n, asked=asked: rows.rows(bench._seen, {**asked, "from": n * VIEW}))
+        print(f"| rows, {name} | {first:.3g} | {later:.3g} |")
+    for trait, value in none.items():
+        setattr(bench, trait, value)
+    clicks = [{"topic": {"values": [f'"{"abc"[n % 3]}"']}} for n in range(15)]
+    first, later = milliseconds(
+        lambda n: facets.facets(bench._seen, {"keys": ["year", "topic"], "given": {}, "changes": clicks[n]})
+    )
+    print(f"| facets after a click | {first:.3g} | {later:.3g} |")
+    bench.close()
 
 
 if __name__ == "__main__":

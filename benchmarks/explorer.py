@@ -1,4 +1,4 @@
-"""The map in a real JupyterLab: until its first pixels, a lasso to Python and back to the table, bytes sent.
+"""The map by plotly in a real JupyterLab: until its first pixels, a lasso to Python and back to the table, bytes sent.
 
     python -m pytest -q -s benchmarks/explorer.py
 
@@ -45,7 +45,7 @@ for start in range(0, count, 5_000):
 projection = chroma_nb.project(collection, "pca")
 """
 EXPLORE = """
-explorer = chroma_nb.explore(projection, color="cluster")
+explorer = chroma_nb.explore(projection, color="cluster", renderer="plotly")
 explorer
 """
 DRAWN = """count => {

@@ -115,7 +115,7 @@ def main() -> None:
             timed("regions", lambda: found.labels)
             figure = timed("figure", lambda: found.figure(color="cluster"))
             timed("place a query", lambda: found.place(query_embeddings=np.zeros(given.dimension)))
-            explorer = timed("explorer", lambda: chroma_nb.explore(found, client=client))
+            explorer = timed("explorer", lambda: chroma_nb.explore(found, client=client, renderer="plotly"))
             some = range(min(1_000, len(found)))
             timed("a lasso of 1,000", lambda: explorer.state.select_rows(some, "a lasso"))
             timed("a lasso of the whole", lambda: explorer.state.select_rows(range(len(found)), "a lasso"))

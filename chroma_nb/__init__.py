@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from chroma_nb.config import Settings as Settings
     from chroma_nb.config import configure as configure
     from chroma_nb.config import get_settings as get_settings
+    from chroma_nb.dates import date_range as date_range
     from chroma_nb.drop_in import install_as_chromadb as install_as_chromadb
     from chroma_nb.drop_in import uninstall_as_chromadb as uninstall_as_chromadb
     from chroma_nb.embedding_functions import models as models
@@ -75,6 +76,7 @@ _HOME: dict[str, str] = {
     "browse": "chroma_nb.jupyter.widgets.browse",
     "cached": "chroma_nb.embedding_functions.cache",
     "copy": "chroma_nb.client.copying",
+    "date_range": "chroma_nb.dates",
     "models": "chroma_nb.embedding_functions",
     **dict.fromkeys(("Projection", "project"), "chroma_nb.projection.projection"),
     **dict.fromkeys(("duplicates", "outliers"), "chroma_nb.projection.duplicates"),

@@ -270,6 +270,25 @@ def explanation(collection: Collection, **question: object) -> Options | None:
     return found
 
 
+def counts_itself(collection: object) -> bool:
+    """Whether it counts values where its records are: ours in this process, or on our server; others are read for it.
+
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
+    ...     counts_itself(client.create_collection("birds"))
+    True
+    """
+    if not offers(type(collection), "facets"):
+        return False
+    client = getattr(collection, "_client", None)
+    server = getattr(getattr(client, "_backend", None), "_server", None)
+    if server is None:
+        return True
+    if server.facts is None:
+        client.get_max_batch_size()  # type: ignore[union-attr]  # of which a server says what it is
+    return bool(server.facts and server.facts.is_ours)
+
+
 # --- Writing --------------------------------------------------------------------------------------------
 def edits_at_once(collection: object) -> bool:
     """Whether many changes can be one transaction: with ours in this process, not over HTTP nor with chromadb's."""

@@ -7,11 +7,12 @@ A facet is made of the different values of a key with their numbers of records (
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -29,6 +30,8 @@ Value: TypeAlias = str | int | float | bool
 Int64: TypeAlias = npt.NDArray[np.int64]
 #: Bytes of texts, one text a column.
 Letters: TypeAlias = npt.NDArray[np.uint8]
+#: Metadata key -> the ends of the ranges in which its numbers are counted, ascending.
+Edges: TypeAlias = Mapping[str, Sequence[float]]
 
 #: Ranges that numbers are divided into, about.
 _RANGES: Final = 10
@@ -286,8 +289,11 @@ def _counts(counts: dict[Any, int], values: Iterable[object]) -> Int64:
 
 
 # --- From counted values to a facet ----------------------------------------------------------------------------------
-def facet(key: str, records: int, found: Counted, limit: int) -> Facet:
-    """The facet of ``records`` records with these values, at most ``limit`` of which it names."""
+def facet(key: str, records: int, found: Counted, limit: int, bounds: Sequence[float] | None = None) -> Facet:
+    """The facet of ``records`` records with these values, at most ``limit`` of which it names.
+
+    Numbers are counted between ``bounds``, where these are given.
+    """
     ints, floats = _merged(found.ints, found.floats)
     parts: list[tuple[Any, Int64]] = [ints, floats, found.texts, found.truths]
     ends = [(values[0].item(), values[-1].item()) for values, _ in (ints, floats) if len(values)]
@@ -301,7 +307,7 @@ def facet(key: str, records: int, found: Counted, limit: int) -> Facet:
         values=_most_frequent(parts, limit),
         minimum=minimum,
         maximum=maximum,
-        ranges=() if minimum is None or maximum is None else _ranges(minimum, maximum, (ints, floats)),
+        ranges=_ranges(minimum, maximum, (ints, floats), bounds),
         dates=_dates(*found.texts),
     )
 
@@ -342,22 +348,26 @@ def _plain(value: Any) -> Value:
 
 
 # --- Ranges of numbers -----------------------------------------------------------------------------------------------
-def _ranges(minimum: float, maximum: float, parts: Sequence[tuple[Array, Int64]]) -> tuple[Range, ...]:
-    bounds = edges(minimum, maximum, whole=not len(parts[1][0]))
-    below = [sum(_below(edge, *part) for part in parts) for edge in bounds[1:-1]]
-    total = sum(int(counts.sum()) for _, counts in parts)
-    stops = [*below, total]
-    starts = [0, *below]
-    return tuple(map(Range, bounds, bounds[1:], (stop - start for start, stop in zip(starts, stops, strict=True))))
+def _ranges(
+    minimum: float | None, maximum: float | None, parts: Sequence[tuple[Array, Int64]], bounds: Sequence[float] | None
+) -> tuple[Range, ...]:
+    if bounds is None:
+        if minimum is None or maximum is None:
+            return ()
+        bounds = edges(minimum, maximum, whole=not len(parts[1][0]))
+    below = [sum(_below(edge, *part) for part in parts) for edge in bounds[:-1]]
+    below.append(sum(_below(bounds[-1], *part, up_to=True) for part in parts))
+    return tuple(map(Range, bounds, bounds[1:], (stop - start for start, stop in pairwise(below))))
 
 
-def _below(edge: float, values: Any, counts: Int64) -> int:
-    """How many records have numbers below ``edge``. Python compares integers and floats without rounding."""
-    return int(counts[: bisect_left(values, edge, key=lambda value: value.item())].sum())
+def _below(edge: float, values: Any, counts: Int64, *, up_to: bool = False) -> int:
+    """How many records have numbers below ``edge``, or up to it. Python compares ints and floats without rounding."""
+    place = (bisect_right if up_to else bisect_left)(values, edge, key=lambda value: value.item())
+    return int(counts[:place].sum())
 
 
-def edges(minimum: float, maximum: float, *, whole: bool = False) -> list[float]:
-    """The ends of some ten ranges between two numbers: multiples of 1, 2 or 5 times a power of ten.
+def edges(minimum: float, maximum: float, *, whole: bool = False, ranges: int = _RANGES) -> list[float]:
+    """The ends of about so many ranges between two numbers: multiples of 1, 2 or 5 times a power of ten.
 
     ``whole``: of integers, which are not divided.
 
@@ -367,7 +377,7 @@ def edges(minimum: float, maximum: float, *, whole: bool = False) -> list[float]
     [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]
     """
     least, greatest = Fraction(str(minimum)), Fraction(str(maximum))  # 0.4 is meant, not the nearest binary number
-    step = _step((greatest - least) / _RANGES, whole)
+    step = _step((greatest - least) / ranges, whole)
     if step is None:
         return [minimum, maximum]
     first, last = math.floor(least / step), math.ceil(greatest / step)

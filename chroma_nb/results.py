@@ -25,19 +25,22 @@ class _Result(dict[str, Any]):
     where_document: WhereDocument | None = None
     query_texts: Sequence[str | None] | None = None
 
-    def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
+    def to_df(
+        self, columns: Sequence[str] | None = None, *, dates: bool | str | Sequence[str] = False
+    ) -> pandas.DataFrame:
         """The result as a pandas DataFrame, one row a record, metadata keys as columns.
 
         The columns: ``id``, ``document``, ``uri`` where there is one, metadata in alphabetical order,
         ``embedding`` when included. In front of a query's stand ``query`` (from 0), ``query_text``
         where known, ``rank`` (1 is the nearest), and ``distance`` follows the id. A metadata key with
-        the name of one of these is called ``metadata.<key>``. ``columns`` picks some, in that order.
+        the name of one of these is called ``metadata.<key>``. ``columns`` picks some, in that order. ``dates`` names
+        the columns whose ISO texts, or seconds or milliseconds since 1970, become dates; True: all that look like that.
 
         >>> GetResult(ids=["a"], documents=["one"], metadatas=[{"year": 2020}]).to_df()
           id document  year
         0  a      one  2020
         """
-        return to_frame(self, columns=columns, query_texts=self.query_texts)
+        return to_frame(self, columns=columns, query_texts=self.query_texts, dates=dates)
 
     def _repr_html_(self) -> str:
         from chroma_nb.display.formatters import result_html
@@ -133,7 +136,9 @@ class HybridResult(QueryResult):
     None where no vector was asked for, or the record has none.
     """
 
-    def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
+    def to_df(
+        self, columns: Sequence[str] | None = None, *, dates: bool | str | Sequence[str] = False
+    ) -> pandas.DataFrame:
         """As ``QueryResult.to_df``; after the id stand ``score``, ``meaning_rank``, ``word_rank`` and ``words``.
 
         >>> found = HybridResult(
@@ -143,7 +148,7 @@ class HybridResult(QueryResult):
           id  score  meaning_rank  word_rank
         0  a   0.03             2       <NA>
         """
-        return super().to_df(columns)
+        return super().to_df(columns, dates=dates)
 
 
 class DeleteResult(TypedDict):
@@ -179,7 +184,9 @@ _ROW_FIELDS = {"documents": "document", "embeddings": "embedding", "metadatas": 
 class SearchResult(_Result):
     """The result of ``search``: a dict with, for each field, one list per search, or None."""
 
-    def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
+    def to_df(
+        self, columns: Sequence[str] | None = None, *, dates: bool | str | Sequence[str] = False
+    ) -> pandas.DataFrame:
         """The hits of all searches as a pandas DataFrame, one row a hit, metadata keys as columns.
 
         In front stand ``search`` (from 0), ``query_text`` where a text was searched for, and ``rank`` (1 is the
@@ -192,7 +199,7 @@ class SearchResult(_Result):
         0       0     1  a    0.5  2020
         1       1     1  b    NaN  <NA>
         """
-        return super().to_df(columns)
+        return super().to_df(columns, dates=dates)
 
     def rows(self) -> list[list[SearchResultRow]]:
         """The records found by each search, one dict a record; what a record lacks is left out.

@@ -286,6 +286,7 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
                 Field("keys", fields.STRINGS, required=True),
                 *_WHERE,
                 Field("limit", fields.NATURAL, default=20),
+                Field("edges", fields.EDGES, null=False),
             ),
             ours=_always,
         ),

@@ -230,6 +230,7 @@ def facets(engine: Engine, request: r.Facets) -> list[Facet]:
         validate_keys(request.keys),
         None if request.filter is None else request.filter.condition,
         bindings.check_limit(request.limit),
+        request.edges,
     )
 
 

@@ -277,28 +277,44 @@ def document(text: str | None, marks: Sequence[Marks] = ()) -> Html:
 
 
 def _marked(text: str, marks: Sequence[Marks]) -> Html:
+    parts = stretches(text, marks)
+    return "".join(f"<mark>{escape(part)}</mark>" if marked else escape(part) for part, marked in parts)
+
+
+def stretches(text: str, marks: Sequence[Marks]) -> list[tuple[str, bool]]:
+    """The text in pieces, each with whether it is marked.
+
+    >>> stretches("a wren sings", [exact("wren")])
+    [('a ', False), ('wren', True), (' sings', False)]
+    """
     spans = sorted(span for mark in marks for span in mark(text) if span[0] < span[1])
     parts, at = [], 0
     for start, end in spans:
         if start >= at:
-            parts += [escape(text[at:start]), "<mark>", escape(text[start:end]), "</mark>"]
+            parts += [(text[at:start], False), (text[start:end], True)]
             at = end
-    return "".join([*parts, escape(text[at:])])
+    return [(part, marked) for part, marked in [*parts, (text[at:], False)] if part]
 
 
 def thumbnail(pixels: object, alt: str) -> Html:
     """An image (array of height, width and perhaps 1, 3 or 4 channels) in small; "" for anything else."""
+    address = picture(pixels)
+    return f'<img loading="lazy" alt="{escape(alt, 80)}" src="{address}">' if address else ""
+
+
+def picture(pixels: object, longest: int = THUMBNAIL) -> str:
+    """The data URI of an image (as ``thumbnail`` takes it), no side longer than ``longest``; "" for anything else."""
     array = np.asarray(pixels)
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape or array.dtype.kind not in "uifb":
         return ""
-    step = -(-max(array.shape[:2]) // THUMBNAIL)
+    step = -(-max(array.shape[:2]) // longest)
     small = array[::step, ::step]
     if small.dtype.kind in "fb":
         small = small * 255.0
     png = base64.b64encode(_png(np.clip(np.nan_to_num(small), 0, 255).astype(np.uint8))).decode()
-    return f'<img loading="lazy" alt="{escape(alt, 80)}" src="data:image/png;base64,{png}">'
+    return f"data:image/png;base64,{png}"
 
 
 def _png(pixels: Array) -> bytes:

@@ -25,7 +25,7 @@ from chroma_nb.engine.storage import catalog
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.sqlite import Connection
 from chroma_nb.engine.transactions.running import GETTING, Transactions
-from chroma_nb.facets import Description, Facet
+from chroma_nb.facets import Description, Edges, Facet
 from chroma_nb.query.conditions import Where
 from chroma_nb.query.ordering import Order
 from chroma_nb.query.sampling import sampled
@@ -76,12 +76,19 @@ class Reader:
         few = _part(ids, filter, limit, offset or 0) if order is None else None
         return self.transactions.read_collection(collection_id, operation, part=few)
 
-    def facets(self, collection_id: UUID, keys: Sequence[str], filter: Where | None, limit: int) -> list[Facet]:
+    def facets(
+        self,
+        collection_id: UUID,
+        keys: Sequence[str],
+        filter: Where | None,
+        limit: int,
+        edges: Edges | None = None,
+    ) -> list[Facet]:
         """What the records that pass the filter have under each of these keys."""
 
         def operation(snapshot: Snapshot) -> list[Facet]:
             rows = None if filter is None else select(snapshot, None, filter, None)
-            return facets.facets(snapshot, keys, rows, limit)
+            return facets.facets(snapshot, keys, rows, limit, edges)
 
         return self.transactions.read_collection(collection_id, operation)
 

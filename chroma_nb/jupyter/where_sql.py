@@ -3,8 +3,9 @@
     year > 2020 and topic in ('a', 'b') and document contains 'whale'
 
 Compared are a metadata key and a value: ``= != < <= > >=``, ``in (…)``, ``not in (…)``, ``between … and …``,
-``contains`` (an element of a list); ``document contains 'text'`` and ``document matches 'pattern'`` look at the
-document. They join with ``and``, ``or``, ``not`` and parentheses. A value is a number, 'text', true, false, or a
+``contains`` (an element of a list); where the collection is known also dates, ``opened >= '2024-05'``,
+``opened between '2024-05-17' and '2024-06'``; ``document contains 'text'`` and ``document matches 'pattern'`` look
+at the document. They join with ``and``, ``or``, ``not`` and parentheses. A value is a number, 'text', true, false, or a
 variable of the notebook as ``:name`` or ``{name}``. A key that is no plain word stands in backquotes.
 
 Nothing is evaluated: a variable is only looked up. ``not`` is carried inwards, so that
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from chroma_nb.dates import is_date
 from chroma_nb.errors import ChromaError
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.operators import OPERATORS, SCALARS, Operator
@@ -27,6 +29,8 @@ from chroma_nb.types import Where
 Filter: TypeAlias = Where
 #: Gives a variable's value, or raises KeyError.
 Lookup: TypeAlias = Callable[[str], Any]
+#: The filter of a key that is compared with a date, or raises ValueError.
+Dated: TypeAlias = Callable[[str, str, str], Filter]
 
 
 class WhereTextError(ValueError):
@@ -49,15 +53,15 @@ class Compiled:
     where_document: Filter | None
 
 
-def compile_where(text: str, lookup: Lookup | None = None) -> Compiled:
-    """Compile a filter; WhereTextError says what is wrong and points at it.
+def compile_where(text: str, lookup: Lookup | None = None, dated: Dated | None = None) -> Compiled:
+    """Compile a filter; WhereTextError says what is wrong and points at it. ``dated`` makes filters of dates.
 
     >>> compile_where("year > 2020 and topic in ('a', 'b')").where
     {'$and': [{'year': {'$gt': 2020}}, {'topic': {'$in': ['a', 'b']}}]}
     >>> compile_where("document contains 'whale'").where_document
     {'$contains': 'whale'}
     """
-    return _split(_Parser(text, lookup).parse(), text)
+    return _split(_Parser(text, lookup, dated).parse(), text)
 
 
 # --- Words ------------------------------------------------------------------------------------------------
@@ -70,6 +74,8 @@ _PATTERN = r"""\s*(?:
     | (?P<sign>SIGNS|[(),])
     )"""
 _KEYWORDS = frozenset({"and", "or", "not", "between", "like", "is", "null", "true", "false"})
+#: Operators that dates are compared with.
+_RANGES = frozenset({"$gt", "$gte", "$lt", "$lte"})
 _OPPOSITE = {"$and": "$or", "$or": "$and"}
 
 
@@ -109,6 +115,12 @@ def _tokens(text: str, signs: frozenset[str]) -> list[_Token]:
     return [*tokens, _Token("end", "", len(text))]
 
 
+class _Date(str):
+    """A text that is compared as a date, and where it stands."""
+
+    token: _Token
+
+
 # --- Sentences --------------------------------------------------------------------------------------------
 class _Parser:
     """Recursive descent: or < and < not < test."""
@@ -116,8 +128,8 @@ class _Parser:
     #: Deeper than any filter one writes, shallower than Python's own limit.
     DEPTH = 50
 
-    def __init__(self, text: str, lookup: Lookup | None) -> None:
-        self._text, self._lookup = text, lookup
+    def __init__(self, text: str, lookup: Lookup | None, dated: Dated | None) -> None:
+        self._text, self._lookup, self._dated = text, lookup, dated
         self._signs = {sign: row for row in OPERATORS.values() for sign in row.signs}
         self._left = _tokens(text, frozenset(self._signs))[::-1]
         self._depth = 0
@@ -129,7 +141,7 @@ class _Parser:
         result = self._either()
         if self._next.kind != "end":
             raise self._error(f"expected 'and', 'or' or the end, got {self._next.text!r}")
-        return result
+        return self._with_dates(result)
 
     @property
     def _next(self) -> _Token:
@@ -216,16 +228,48 @@ class _Parser:
             value = self._value()
             if isinstance(value, list) and row.kinds == SCALARS:
                 raise self._error("expected one value; for several: in (…)", token)
+            if isinstance(value, str) and row.name in _RANGES and self._dated is not None and is_date(value):
+                return self._date_test(key, row.name, value, token)
             if not isinstance(value, tuple(row.kinds)) or (isinstance(value, bool) and bool not in row.kinds):
-                kind = "texts" if str in row.kinds else "numbers"
+                kind = "texts" if str in row.kinds else "numbers" if self._dated is None else "numbers and dates"
                 raise self._error(f"{operator.text} compares {kind}, got {value!r}", token)
             return {key: {row.name: value}}
         if operator.keyword == "between":
-            low = self._number()
+            low = self._bound(key, "$gte")
             if not self._accept("and"):
                 raise self._error("expected 'and' and the upper bound")
-            return {"$and": [{key: {"$gte": low}}, {key: {"$lte": self._number()}}]}
+            return {"$and": [low, self._bound(key, "$lte")]}
         raise self._error(_operator_message(operator), operator)
+
+    def _bound(self, key: str, operator: str) -> Filter:
+        token = self._next
+        if self._dated is None or token.kind not in ("text", "variable"):
+            return {key: {operator: self._number()}}
+        value = self._value()
+        if isinstance(value, str) and is_date(value):
+            return self._date_test(key, operator, value, token)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._error(f"expected a number or a date, got {value!r}", token)
+        return {key: {operator: value}}
+
+    def _date_test(self, key: str, operator: str, value: str, token: _Token) -> Filter:
+        """A comparison with a date; a filter is made of it when ``not`` has been carried to it."""
+        date = _Date(value)
+        date.token = token
+        return {key: {operator: date}}
+
+    def _with_dates(self, whole: Filter) -> Filter:
+        """The filter with dates as they are stored."""
+        (key, operand), *_ = whole.items()
+        if key in _OPPOSITE:
+            return {key: [self._with_dates(term) for term in operand]}
+        (name, value), *_ = operand.items()
+        if not isinstance(value, _Date) or self._dated is None:
+            return whole
+        try:
+            return self._dated(key, name, str(value))
+        except ValueError as error:
+            raise self._error(str(error), value.token) from None
 
     def _negated(self, test: Filter) -> Filter:
         """The opposite, with ``not`` carried to the comparisons."""

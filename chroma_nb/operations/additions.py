@@ -1,10 +1,14 @@
-"""What arguments may be that Chroma's calls do not have: an order, keys, how many, a seed, how far."""
+"""What arguments may be that Chroma's calls do not have: an order, keys, ends of ranges, how many, a seed, how far."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from numbers import Real
 from operator import index
+
+import numpy as np
 
 from chroma_nb.advice import HALF
 from chroma_nb.errors import refused
@@ -66,6 +70,26 @@ def validate_natural(number: object, name: str) -> int:
     if value > UINT32_MAX:
         raise ValueError(f"Expected {name} to be below 2**32, got {shown(number, show=repr)}")
     return value
+
+
+def validate_edges(edges: object) -> dict[str, list[float]] | None:
+    """Keys and the ends of their ranges, ascending; None where none are given. ValueError for what is none."""
+    if edges is None:
+        return None
+    if not isinstance(edges, Mapping):
+        raise ValueError(
+            f"Expected edges as a dict of keys, each with a list of numbers, got {shown(edges, show=repr)}"
+        )
+    return {validate_key(key): _ascending(key, ends) for key, ends in edges.items()}
+
+
+def _ascending(key: object, ends: object) -> list[float]:
+    given = ends.tolist() if isinstance(ends, np.ndarray) else ends
+    found = [plain(end) for end in given] if isinstance(given, Sequence) and not isinstance(given, str) else []
+    numbers = all(type(end) is int or (type(end) is float and math.isfinite(end)) for end in found)
+    if len(found) < 2 or not numbers or any(low >= high for low, high in pairwise(found)):
+        raise ValueError(f"Expected edges of {key!r} as two or more ascending numbers, got {shown(ends, show=repr)}")
+    return found
 
 
 def validate_seed(seed: object) -> int:

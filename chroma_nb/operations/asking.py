@@ -11,6 +11,7 @@ from chroma_nb.constraints import check_unicode
 from chroma_nb.embeddings import validate_embeddings
 from chroma_nb.operations import embed, requests
 from chroma_nb.operations.additions import (
+    validate_edges,
     validate_keys,
     validate_max_distance,
     validate_natural,
@@ -86,15 +87,21 @@ def count(context: CallContext, where: object, where_document: object, read_leve
 
 
 def facets(
-    context: CallContext, keys: object, where: object = None, where_document: object = None, limit: object = 20
+    context: CallContext,
+    keys: object,
+    where: object = None,
+    where_document: object = None,
+    limit: object = 20,
+    edges: object = None,
 ) -> requests.Facets:
     """The request of ``collection.facets``, of one key or several."""
     try:
         keys_asked = validate_keys(keys)
         asked, most = _filter(where, where_document), validate_natural(limit, "limit")
+        ends = validate_edges(edges)
     except CHECKS as error:
         raise in_call(error, "facets") from error.__cause__
-    return requests.Facets(*place(context), keys=keys_asked, limit=most, filter=asked)
+    return requests.Facets(*place(context), keys=keys_asked, limit=most, filter=asked, edges=ends)
 
 
 def sample(

@@ -43,7 +43,10 @@ def for_operand(operator: str, operand: object) -> str:
     if row.many:
         return for_list(operand, "[1, 2]")
     if row.kinds <= NUMBERS and isinstance(operand, str | datetime.date):
-        return "Order is of numbers only: store dates as numbers, such as .timestamp(), to compare them."
+        return (
+            "Order is of numbers only: store dates as numbers, such as .timestamp(), to compare them; "
+            "chroma_nb.date_range(collection, key, start, end) makes a filter for dates stored as text."
+        )
     if operand is None:
         return "No record holds None: leave the condition out."
     if isinstance(operand, list):

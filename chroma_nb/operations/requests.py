@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 
-from chroma_nb.facets import Description, Facet
+from chroma_nb.facets import Description, Edges, Facet
 from chroma_nb.plain import PLAIN, plain, plain_tree
 from chroma_nb.query.ordering import Order
 from chroma_nb.query.parsing import Filter
@@ -303,11 +303,15 @@ class Query(Filtered[QueryResult]):
 
 @dataclass(frozen=True)
 class Facets(Filtered[list[Facet]]):
-    """What the records that pass the filter have under these keys, each with at most ``limit`` values."""
+    """What the records that pass the filter have under these keys, each with at most ``limit`` values.
+
+    ``edges``: keys whose numbers are counted between these ends.
+    """
 
     keys: list[str]
     limit: int = 20
     filter: Filter | None = None
+    edges: Edges | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 What an operator means is one function more, in ``engine/filters/evaluation.py`` for metadata and in
 ``engine/filters/documents.py`` for documents. Everything else is read from here: parsing, the checks of arguments and
-what they advise, ``--where`` of the magics and the filter builder of the browser.
+what they advise, and ``--where`` of the magics.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ class Operator:
     operand says which of the two is wanted), or nothing; ``document`` whether it can be asked of the document, where
     its operand is a str. ``kinds`` are the types of its operand under a key; with ``many`` the operand is a list of
     values of one of them. ``opposite`` is what ``not`` makes of it. A ``negative`` operator holds exactly where its
-    opposite does not, so also where the key or the document is missing. ``signs`` are how ``--where`` writes it,
-    ``label`` is how the filter builder does. Chroma has no operator that is ``ours``, and its sentences do not name it.
+    opposite does not, so also where the key or the document is missing. ``signs`` are how ``--where`` writes it. Chroma
+    has no operator that is ``ours``, and its sentences do not name it.
     """
 
     name: str
     metadata: Literal["value", "element", "presence"] | None
     document: bool
     kinds: frozenset[type]
-    label: str
     signs: tuple[str, ...] = ()
     opposite: str | None = None
     negative: bool = False
@@ -46,19 +45,19 @@ class Operator:
 OPERATORS: Final[dict[str, Operator]] = {
     row.name: row
     for row in (
-        Operator("$eq", "value", False, SCALARS, "is", ("=", "=="), opposite="$ne"),
-        Operator("$ne", "value", False, SCALARS, "is not", ("!=", "<>"), opposite="$eq", negative=True),
-        Operator("$gte", "value", False, NUMBERS, "≥", (">=",), opposite="$lt"),
-        Operator("$lte", "value", False, NUMBERS, "≤", ("<=",), opposite="$gt"),
-        Operator("$gt", "value", False, NUMBERS, ">", (">",), opposite="$lte"),
-        Operator("$lt", "value", False, NUMBERS, "<", ("<",), opposite="$gte"),
-        Operator("$in", "value", False, SCALARS, "is one of", ("in",), opposite="$nin", many=True),
-        Operator("$nin", "value", False, SCALARS, "is none of", opposite="$in", negative=True, many=True),
-        Operator("$contains", "element", True, SCALARS, "contains", ("contains",), opposite="$not_contains"),
-        Operator("$not_contains", "element", True, SCALARS, "does not contain", opposite="$contains", negative=True),
-        Operator("$regex", None, True, TEXT, "matches", ("matches",), opposite="$not_regex"),
-        Operator("$not_regex", None, True, TEXT, "does not match", opposite="$regex", negative=True),
-        Operator("$exists", "presence", False, TRUTH, "is there", ours=True),
+        Operator("$eq", "value", False, SCALARS, ("=", "=="), opposite="$ne"),
+        Operator("$ne", "value", False, SCALARS, ("!=", "<>"), opposite="$eq", negative=True),
+        Operator("$gte", "value", False, NUMBERS, (">=",), opposite="$lt"),
+        Operator("$lte", "value", False, NUMBERS, ("<=",), opposite="$gt"),
+        Operator("$gt", "value", False, NUMBERS, (">",), opposite="$lte"),
+        Operator("$lt", "value", False, NUMBERS, ("<",), opposite="$gte"),
+        Operator("$in", "value", False, SCALARS, ("in",), opposite="$nin", many=True),
+        Operator("$nin", "value", False, SCALARS, opposite="$in", negative=True, many=True),
+        Operator("$contains", "element", True, SCALARS, ("contains",), opposite="$not_contains"),
+        Operator("$not_contains", "element", True, SCALARS, opposite="$contains", negative=True),
+        Operator("$regex", None, True, TEXT, ("matches",), opposite="$not_regex"),
+        Operator("$not_regex", None, True, TEXT, opposite="$regex", negative=True),
+        Operator("$exists", "presence", False, TRUTH, ours=True),
     )
 }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from chroma_nb._optional import Untyped, require
 from chroma_nb.cells import ABSENT, Cell
+from chroma_nb.dates import as_dates
 from chroma_nb.records import StoredMetadatas, have_vectors
 from chroma_nb.tables.columns import (
     HIT_COLUMNS,
@@ -33,6 +34,7 @@ def to_frame(
     *,
     columns: Sequence[str] | None = None,
     query_texts: Sequence[str | None] | None = None,
+    dates: bool | str | Sequence[str] = False,
 ) -> pandas.DataFrame:
     """What ``get``, ``query`` or ``search`` returned as a table: one row a record, or one row a hit.
 
@@ -41,7 +43,7 @@ def to_frame(
     ``rank`` (1 is the nearest) first and ``distance`` after the id, a search ``search`` and ``score`` in
     the places of ``query`` and ``distance``. Fields that no record has are left out. Whole numbers stay
     whole beside missing ones (Int64), bool stays bool, a key that a record does not have is a missing
-    cell. ``columns`` picks columns and their order.
+    cell. ``columns`` picks columns and their order; ``dates`` are columns whose dates become dates (``as_dates``).
 
     >>> frame = to_frame({"ids": ["a", "b"], "metadatas": [{"year": 2020}, None]})
     >>> frame["year"].dtype, frame["year"].isna().tolist()
@@ -67,7 +69,7 @@ def to_frame(
         made["embedding"] = pd.Series(_rows(flat["embeddings"]), dtype=object)
     frame = pd.DataFrame(made) if columns is None else _picked(pd, made, column_names(columns), len(flat["ids"]))
     mark_hits(frame, [name for name in (*of_hits, "data") if name in parts or name == "data" in made])
-    return frame  # type: ignore[no-any-return]
+    return as_dates(frame, dates)  # type: ignore[no-any-return]
 
 
 def _measures(pd: ModuleType, flat: Columns) -> Json:

@@ -21,7 +21,7 @@ birds.add(ids=[f"bird-{i}" for i in range(90)], documents=texts, metadatas=metad
 )
 BROWSE = "shown = chroma_nb.browse(birds, readonly=False)\nshown"
 CLIENT = "shown = chroma_nb.browse(client)\nshown.open(client.database, 'birds')\nshown"
-EXPLORE = "shown = chroma_nb.explore(birds, 'pca', color='kind')\nshown"
+EXPLORE = "shown = chroma_nb.explore(birds, 'pca', color='kind', renderer='plotly')\nshown"
 STATIC = [
     "birds",
     "client",
@@ -73,35 +73,37 @@ def nothing_is_wrong_in_either_theme(lab, name):
     assert not wrong, "\n".join(["", *wrong])
 
 
-def test_the_browser_of_a_collection(notebook):
+def test_the_workbench_of_a_collection(notebook):
     lab = shown(notebook, BROWSE)
-    lab.page.locator("button:text-is('Next')").wait_for()
-    lab.page.locator("button:text-is('Add filter')").click()
-    for label, text in (("In document", "river"), ("By meaning", "a wren")):
-        lab.page.get_by_label(label, exact=True).fill(text)
-        lab.page.get_by_label(label, exact=True).press("Enter")
-    lab.page.locator(".chroma-nb-grid mark").first.wait_for()
-    lab.page.get_by_role("checkbox").nth(1).check()
-    lab.page.locator(".chroma-nb-line button").first.click()
-    lab.page.get_by_text("Nearest records").wait_for()
-    for part in ("New record", "Export"):
-        lab.page.get_by_text(part, exact=True).first.click()
-    lab.page.get_by_label("Target").wait_for()
-    lab.page.get_by_label("Value", exact=True).fill("x")
-    lab.page.get_by_label("Key", exact=True).select_option("year")
-    lab.page.get_by_role("alert").wait_for()
-    lab.page.locator("button:text-is('Delete selected…')").click()
-    lab.page.locator("button:text-is('No')").wait_for()
-    nothing_is_wrong_in_either_theme(lab, "browser")
+    bench = lab.page.locator(".cw").last
+    bench.locator(".cw-value").get_by_text("wren", exact=True).click()
+    bench.get_by_role("button", name="Words", exact=True).click()
+    bench.get_by_role("searchbox", name="Search").fill("river")
+    bench.get_by_text("river · words 1", exact=True).wait_for()
+    bench.get_by_role("searchbox", name="Search").press("Enter")
+    bench.locator(".cw-row-of input").first.check()
+    bench.locator(".cw-row-of .cw-id").first.click()
+    bench.get_by_text("Nearest records").wait_for()
+    bench.get_by_role("button", name="Tag…").click()
+    nothing_is_wrong_in_either_theme(lab, "workbench")
+
+
+def test_the_map_of_the_workbench(notebook):
+    lab = shown(notebook, "shown = chroma_nb.explore(birds, 'pca', color='kind')\nshown")
+    bench = lab.page.locator(".cw").last
+    bench.locator(".cw-map-entry").get_by_text("heron").wait_for()
+    lab.evaluate("setattr(shown.selection, 'ids', ['bird-2'])")
+    bench.get_by_role("button", name="Only these").wait_for()
+    nothing_is_wrong_in_either_theme(lab, "workbench-map-in-front")
 
 
 def test_the_browser_of_a_client(notebook):
     lab = shown(notebook, CLIENT)
-    lab.page.locator(".chroma-nb-grid tbody tr").first.wait_for()
+    lab.page.locator(".cw-row-of .cw-id").first.wait_for()
     nothing_is_wrong_in_either_theme(lab, "client")
 
 
-def test_the_map_of_a_collection(notebook):
+def test_a_map_by_plotly(notebook):
     lab = shown(notebook, EXPLORE)
     lab.page.locator(".js-plotly-plot .legend").wait_for()
     nothing_is_wrong_in_either_theme(lab, "map-empty")

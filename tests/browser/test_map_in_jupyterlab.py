@@ -1,16 +1,14 @@
-"""The map in a real JupyterLab: a lasso is followed by Python and by the table, and the other way round."""
+"""The map by plotly in a real JupyterLab: a lasso is followed by Python and by the table, and the other way round."""
 
 import ast
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.browser
 #: Milliseconds that a slow browser may take.
 PATIENCE = 120_000
-TUTORIALS = Path(__file__).parents[2] / "notebooks"
 
 SETUP = """
 import numpy as np, chroma_nb
@@ -29,7 +27,7 @@ collection.add(
 heard = []
 """
 EXPLORE = """
-explorer = chroma_nb.explore(collection, "pca", color="topic")
+explorer = chroma_nb.explore(collection, "pca", color="topic", renderer="plotly")
 explorer.selection.on_select(lambda selection: heard.append(len(selection)))
 explorer
 """
@@ -290,44 +288,6 @@ def test_the_saved_notebook_shows_the_map_without_a_kernel(notebook, jupyter):
     assert again.page.evaluate("window.attacked") is None
     again.shot("map-saved")
     again.errors.clear()  # JupyterLab itself says that the widget's model is gone
-
-
-#: The nouns of the tutorials, whose embeddings are there already; questions are embedded by the real model.
-NOUNS = f"""
-import numpy as np, pandas as pd
-import chroma_nb
-
-nouns = pd.read_csv({str(TUTORIALS / "data" / "wordnet-nouns.csv")!r})
-words = chroma_nb.EphemeralClient().create_collection("words")
-words.add(ids=nouns["word"].tolist(), documents=nouns["definition"].tolist(),
-          metadatas=nouns[["category", "meanings"]].to_dict("records"),
-          embeddings=np.load({str(TUTORIALS / "data" / "wordnet-nouns.f16.npy")!r}).astype("f4"))
-"""
-
-
-def test_the_picture_of_the_documentation(notebook):
-    """UMAP takes the place of PCA while one looks, a question is a star; looked at by people, light and dark."""
-    explore = 'explorer = chroma_nb.explore(words, "umap", color="category")\nexplorer'
-    lab = notebook(NOUNS, explore, height=1_500, width=1_320)
-    lab.open()
-    lab.run()
-    lab.page.get_by_text("records by umap.").wait_for(timeout=120_000)
-    question = lab.page.get_by_placeholder("a question or a topic, then Enter")
-    question.fill("a bird that hunts other animals")
-    question.press("Enter")
-    lab.page.get_by_text("records nearest to").wait_for()
-    lab.page.wait_for_function(f"{PICKED} === 10")
-    lab.page.get_by_label("Mark").select_option(index=[0])
-    lab.page.get_by_text(re.compile("^Record ")).wait_for()
-    lab.page.wait_for_function(f"{BESIDE}({WIDTHS})")
-    lab.page.mouse.move(5, 5)
-    at = lab.evaluate("[[round(float(v), 3) for v in spot] for spot in explorer.projection.coordinates[:3]]")
-    drawn = "document.querySelector('.js-plotly-plot').data[0]"
-    shown = lab.page.evaluate(f"[0, 1, 2].map(n => [Number({drawn}.x[n].toFixed(3)), Number({drawn}.y[n].toFixed(3))])")
-    assert shown == ast.literal_eval(at)
-    lab.page.locator(".chroma-nb-explorer").screenshot(path=lab.shot("map-light").with_name("map-of-words.png"))
-    lab.dark()
-    lab.shot("map-of-words-dark")
 
 
 LARGE = """

@@ -18,9 +18,9 @@ from chroma_nb import paging
 from chroma_nb.collection import Client, Collection
 from chroma_nb.dataframe_calls import read, run
 from chroma_nb.display import formatters
-from chroma_nb.jupyter import subset
 from chroma_nb.paging import Cursor
 from chroma_nb.records import Records
+from chroma_nb.workbench import subset
 
 KINDS = ("chroma_nb", "http", "chromadb")
 

@@ -207,6 +207,18 @@ def test_search_asks_texts_of_metadata_no_more_than_get_does(ours: Any) -> None:
             ours.query(query_embeddings=[[1] * 5], where=wrong)
 
 
+# --- facets: ranges ----------------------------------------------------------------------------------------------
+def test_numbers_are_counted_between_the_ends_that_are_given(birds: Any) -> None:
+    birds.add(ids=list("vwxyz"), embeddings=[[1] * 5] * 5, metadatas=[{"size": size} for size in (1, 2.5, 4, 5, 99)])
+    found = birds.facets("size", edges={"size": [1, 4, 5]})
+    assert [tuple(one) for one in found.ranges] == [(1, 4, 2), (4, 5, 2)]
+    for wrong in ([1], [2, 1], [1, float("nan")], ["a", "b"], 5):
+        with pytest.raises(ValueError, match="Expected edges of 'size' as two or more ascending numbers"):
+            birds.facets("size", edges={"size": wrong})
+    with pytest.raises(ValueError, match="Expected edges as a dict of keys"):
+        birds.facets("size", edges=[1, 2])
+
+
 # --- get: ordered ----------------------------------------------------------------------------------------------
 MIXED = [
     {"k": True},

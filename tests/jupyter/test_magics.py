@@ -89,7 +89,7 @@ def test_as_df_gives_a_dataframe_once_or_always(chroma, shell):
 
 def test_a_browser_stays_a_browser_whatever_an_answer_is(chroma, shell):
     shell.run_line_magic("config", "ChromaMagics.result = 'df'")
-    assert repr(chroma("browse papers")).startswith("<Browser of papers")
+    assert repr(chroma("browse papers")).startswith("<Workbench of papers")
     assert isinstance(chroma("peek papers"), pd.DataFrame)
 
 
@@ -335,7 +335,7 @@ def test_a_variable_holds_a_collection_or_its_name_in_every_command(chroma, shel
             assert chroma(f"get {word}")["ids"] == ["n1"]
             assert chroma(f"peek {word}")["ids"] == ["n1"]
             assert chroma(f"count {word}") == 1
-            assert repr(chroma(f"browse {word}")) == "<Browser of other-notes>"
+            assert repr(chroma(f"browse {word}")) == "<Workbench of other-notes>"
             assert chroma(f"add {word} df --update").written == 1
     assert chroma("get :wanted")["ids"] == ["p1"]
     with pytest.raises(UsageError, match="no variable 'nam' in the notebook; did you mean 'name'"):

@@ -1,6 +1,7 @@
-"""The explorer without a browser: what a lasso, a search, a button do to state, table and collection."""
+"""The explorer by plotly without a browser: what a lasso, a search, a button do to state, table and collection."""
 
 import base64
+import functools
 import json
 import re
 import threading
@@ -11,16 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import chroma_nb
 from chroma_nb.jupyter.widgets import large_map
-from chroma_nb.jupyter.widgets.browser_state import BrowserState
-from chroma_nb.jupyter.widgets.explore import explore
 from chroma_nb.jupyter.widgets.explorer import Explorer, static_html
 from chroma_nb.jupyter.widgets.explorer_state import SEARCHES, ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
-from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.projection import figures, reducers
 from chroma_nb.projection.projection import project
+from chroma_nb.workbench.selection import Selection
+
+explore = functools.partial(chroma_nb.explore, renderer="plotly")
 
 ATTACK = '<img src=x onerror="alert(1)"><script>alert(1)</script>'
 #: The map itself in what a saved notebook shows; test_map_drawing.py looks into it.
@@ -231,7 +233,7 @@ def test_views_of_one_selection_never_wait_for_one_another(collection, client):
     both = Selection(collection)
     first = explore(collection, "pca", client=client, selection=both)
     second = explore(first.projection, client=client, selection=both)
-    assert first.state.lock is second.state.lock is BrowserState(collection, selection=both).lock
+    assert first.state.lock is second.state.lock is both.lock
     threads = [
         threading.Thread(target=lambda one=one, own=own: [lasso(one, [f"id{own + n % 3}"]) for n in range(20)])
         for one, own in ((first, 0), (second, 10))
@@ -783,9 +785,10 @@ def test_a_click_on_a_large_map_shows_the_record_and_what_is_marked_is_shown_on_
 
 
 def test_a_large_map_is_drawn_by_what_holds_it(collection, client, jscatter, monkeypatch):
-    assert isinstance(explore(collection, "pca", client=client).map, MapView)
+    explore = functools.partial(chroma_nb.explore, client=client, size="n")
+    assert isinstance(explore(collection, "pca").map, MapView)
     monkeypatch.setattr(figures, "DRAWN", 20)
-    assert isinstance(explore(collection, "pca", client=client).map, LargeMapView)
-    assert isinstance(explore(collection, "pca", 3, client=client).map, MapView)
+    assert isinstance(explore(collection, "pca").map, LargeMapView)
+    assert isinstance(explore(collection, "pca", 3).map, MapView)
     with pytest.raises(ValueError, match="expected renderer to be 'auto', 'plotly' or 'scatter', got 'gl'"):
         explore(collection, "pca", client=client, renderer="gl")

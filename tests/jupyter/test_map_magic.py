@@ -4,15 +4,16 @@ import pandas as pd
 import pytest
 from IPython.core.error import UsageError
 
-from chroma_nb.jupyter.widgets.explorer import Explorer
+from chroma_nb.workbench import export
+from chroma_nb.workbench.widget import Workbench
 
 
 def test_map_explores_a_collection_and_its_client_is_found(chroma, client, papers):
     explorer = chroma("map papers --color topic --method pca")
-    assert isinstance(explorer, Explorer)
-    assert explorer.state.color == "topic"
+    assert isinstance(explorer, Workbench)
+    assert (explorer.view, explorer.colour) == ("map", "topic")
     explorer.selection.ids = ["p1"]
-    assert explorer.state.save_as("chosen").count() == 1
+    export.export(explorer._seen, {"to": "collection", "target": "chosen", "rows": "selected"})
     assert client.get_collection("chosen", embedding_function=papers._embedding_function).count() == 1
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.workbench.selection import Selection
 
 
 def test_a_view_is_not_called_back_for_its_own_change():

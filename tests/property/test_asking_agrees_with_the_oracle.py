@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -136,6 +137,22 @@ def test_a_facet_counts_what_plain_python_counts(client, rows, where, limit, gon
         # One by one, as for other servers, it is the same.
         assert facet(key, len(passing), counted([one.get(key) for one in passing]), limit) == found
     assert asked.count(where=where) == len(passing)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows=records,
+    ends=st.lists(numbers, min_size=2, max_size=5, unique=True).map(sorted),
+)
+def test_a_facet_counts_numbers_between_given_ends(client, rows, ends):
+    values = [(metadata or {}).get("a") for metadata, _ in rows]
+    found = stored(client, rows).facets("a", edges={"a": ends})
+    assert [(low, high) for low, high, _ in found.ranges] == list(pairwise(ends))
+    given = [one for one in values if type(one) in (int, float)]
+    for place, (low, high, count) in enumerate(found.ranges):
+        last = place == len(found.ranges) - 1
+        assert count == sum(low <= one < high or (last and one == high) for one in given)
+    assert facet("a", len(rows), counted(values), 20, ends) == found
 
 
 @settings(max_examples=150, deadline=None)

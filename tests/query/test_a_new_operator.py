@@ -11,7 +11,6 @@ from chroma_nb.engine.filters import evaluation
 from chroma_nb.engine.memory.columns import INT, Cells, Mask
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.jupyter.where_sql import WhereTextError, compile_where
-from chroma_nb.jupyter.widgets.filters import FilterRow, compiled, observe, operations
 from chroma_nb.query.conditions import Where
 from chroma_nb.query.operators import OPERATORS, Operator
 from chroma_nb.query.parsing import parse_where
@@ -32,8 +31,8 @@ def multiple_of(operand: int) -> evaluation.Test:
 def _an_operator_more(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = frozenset({int})
     for row in (
-        Operator("$multiple", "value", False, kinds, "is a multiple of", ("%", "multiple_of"), "$not_multiple"),
-        Operator("$not_multiple", "value", False, kinds, "is no multiple of", (), "$multiple", negative=True),
+        Operator("$multiple", "value", False, kinds, ("%", "multiple_of"), "$not_multiple"),
+        Operator("$not_multiple", "value", False, kinds, (), "$multiple", negative=True),
     ):
         monkeypatch.setitem(OPERATORS, row.name, row)
     monkeypatch.setitem(evaluation.TESTS, "$multiple", multiple_of)
@@ -82,11 +81,3 @@ def test_where_as_text_knows_its_signs(text: str) -> None:
         compile_where("n % 'x'")
     with pytest.raises(WhereTextError, match=r"expected = .* % in, contains or between, got 'near'"):
         compile_where("n near 2")
-
-
-def test_the_filter_builder_offers_it() -> None:
-    keys = observe(METADATAS[:3])
-
-    assert "is a multiple of" in operations("int")
-    assert "is a multiple of" not in operations("text")
-    assert compiled([FilterRow("n", "is a multiple of", "2")], keys) == ({"n": {"$multiple": 2}}, None)

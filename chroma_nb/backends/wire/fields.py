@@ -16,6 +16,7 @@ import numpy as np
 
 from chroma_nb.backends.wire.encoding import packed
 from chroma_nb.errors import ChromaError, DuplicateIDError, InvalidArgumentError
+from chroma_nb.operations.additions import validate_edges
 from chroma_nb.query.ordering import Order
 from chroma_nb.records import Records
 from chroma_nb.types import Fields, Json, Mask, Matrix, ReadLevel, SparseVector
@@ -94,6 +95,15 @@ def _order(name: str, value: object) -> Order:
     if type(descending) is not bool:
         raise _wrong(f"{name}.descending", "true or false", descending)
     return Order(value["key"], descending)
+
+
+def _edges(name: str, value: object) -> dict[str, list[float]]:
+    if type(value) is not dict:
+        raise _wrong(name, "an object", value)
+    try:
+        return validate_edges(value) or {}
+    except ValueError as error:
+        raise InvalidArgumentError(str(error)) from None
 
 
 def _digits(name: str, value: str) -> int:
@@ -347,6 +357,8 @@ READ_LEVEL: Final = Kind(
 )
 STRINGS: Final = Kind(_list_of(_text, "strings"), _array(_STRING))
 STRINGS_OR_NULLS: Final = Kind(_list_of(_text_or_none, "strings or nulls"), _array({"type": ["string", "null"]}))
+#: Key -> ascending numbers.
+EDGES: Final = Kind(_edges, {"type": "object", "additionalProperties": _array({"type": "number"})})
 OBJECT: Final = Kind(_is(dict, "an object"), _OBJECT)
 OBJECTS: Final = Kind(_objects, _array(_OBJECT))
 FILTER: Final = Kind(_anything, _OBJECT)

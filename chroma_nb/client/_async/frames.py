@@ -36,12 +36,15 @@ class AsyncFrames:
         offset: int = 0,
         columns: Sequence[str] | None = None,
         include: Sequence[str] | None = None,
+        dates: bool | str | Sequence[str] = False,
     ) -> pandas.DataFrame:
         """The records as a pandas DataFrame, one row a record, metadata keys as columns.
 
         The columns are ``id``, ``document``, ``uri`` where there is one, and the metadata keys in
         alphabetical order (``metadata.<key>`` for a key of one of these names). ``columns`` picks some, in
-        that order, and fetches nothing else; ``"embedding"`` is one of them. ``include`` is Chroma's.
+        that order, and fetches nothing else; ``"embedding"`` is one of them. ``include`` is Chroma's. ``dates``
+        names the columns whose ISO texts, or seconds or milliseconds since 1970, become dates; True: all that look
+        like dates.
 
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
@@ -51,7 +54,7 @@ class AsyncFrames:
              id  g
         0  wren  9
         """
-        return await reading.read(self, where, where_document, ids, limit, offset, columns, include)
+        return await reading.read(self, where, where_document, ids, limit, offset, columns, include, dates=dates)
 
     def iter_df(
         self: AsyncCollection,

@@ -7,7 +7,7 @@ from typing import overload
 from chroma_nb import _blocking as blocking
 from chroma_nb.client._async.server import AsyncServer
 from chroma_nb.client.collection_common import CollectionCommon
-from chroma_nb.facets import Description, Facet
+from chroma_nb.facets import Description, Edges, Facet
 from chroma_nb.operations import asking, requests
 from chroma_nb.query.conditions import Key
 from chroma_nb.results import GetResult
@@ -24,6 +24,8 @@ class AsyncOverview(CollectionCommon[AsyncServer]):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int = 20,
+        *,
+        edges: Edges | None = None,
     ) -> Facet: ...
     @overload
     async def facets(
@@ -32,6 +34,8 @@ class AsyncOverview(CollectionCommon[AsyncServer]):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int = 20,
+        *,
+        edges: Edges | None = None,
     ) -> list[Facet]: ...
     async def facets(
         self,
@@ -39,13 +43,16 @@ class AsyncOverview(CollectionCommon[AsyncServer]):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int = 20,
+        *,
+        edges: Edges | None = None,
     ) -> Facet | list[Facet]:
         """Which values records have under a metadata key, and how many records each; of a list of keys, one each.
 
         Of the records that pass the filters. The ``limit`` most frequent values, how many different ones there are, how
         many records lack the key; for numbers the least, the greatest and the ranges they lie in; for texts that are
-        all ISO dates the days, months or years. Ours, not Chroma's. Raises ValueError for what is no key, and as
-        ``get``.
+        all ISO dates the days, months or years. ``edges``: keys whose numbers are counted between these ends instead,
+        from each to below the next, the last included. Ours, not Chroma's. Raises ValueError for what is no key, or no
+        ascending numbers, and as ``get``.
 
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
@@ -55,7 +62,7 @@ class AsyncOverview(CollectionCommon[AsyncServer]):
         ...     facet.distinct, facet.minimum, facet.maximum, facet.values[0].records
         (2, 9, 500, 1)
         """
-        request = await blocking.run(asking.facets, self._context, key, where, where_document, limit)
+        request = await blocking.run(asking.facets, self._context, key, where, where_document, limit, edges)
         found = await self._client._backend.handle(request)
         return found if isinstance(key, list) else found[0]
 

@@ -9,7 +9,7 @@ from typing import overload
 
 from chroma_nb.client._sync.server import Server
 from chroma_nb.client.collection_common import CollectionCommon
-from chroma_nb.facets import Description, Facet
+from chroma_nb.facets import Description, Edges, Facet
 from chroma_nb.operations import asking, requests
 from chroma_nb.query.conditions import Key
 from chroma_nb.results import GetResult
@@ -26,6 +26,8 @@ class Overview(CollectionCommon[Server]):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int = 20,
+        *,
+        edges: Edges | None = None,
     ) -> Facet: ...
     @overload
     def facets(
@@ -34,6 +36,8 @@ class Overview(CollectionCommon[Server]):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int = 20,
+        *,
+        edges: Edges | None = None,
     ) -> list[Facet]: ...
     def facets(
         self,
@@ -41,13 +45,16 @@ class Overview(CollectionCommon[Server]):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int = 20,
+        *,
+        edges: Edges | None = None,
     ) -> Facet | list[Facet]:
         """Which values records have under a metadata key, and how many records each; of a list of keys, one each.
 
         Of the records that pass the filters. The ``limit`` most frequent values, how many different ones there are, how
         many records lack the key; for numbers the least, the greatest and the ranges they lie in; for texts that are
-        all ISO dates the days, months or years. Ours, not Chroma's. Raises ValueError for what is no key, and as
-        ``get``.
+        all ISO dates the days, months or years. ``edges``: keys whose numbers are counted between these ends instead,
+        from each to below the next, the last included. Ours, not Chroma's. Raises ValueError for what is no key, or no
+        ascending numbers, and as ``get``.
 
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
@@ -57,7 +64,7 @@ class Overview(CollectionCommon[Server]):
         ...     facet.distinct, facet.minimum, facet.maximum, facet.values[0].records
         (2, 9, 500, 1)
         """
-        request = asking.facets(self._context, key, where, where_document, limit)
+        request = asking.facets(self._context, key, where, where_document, limit, edges)
         found = self._client._backend.handle(request)
         return found if isinstance(key, list) else found[0]
 

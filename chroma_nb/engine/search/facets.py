@@ -11,7 +11,7 @@ import numpy as np
 from chroma_nb.engine.arrays import Ints, Rows
 from chroma_nb.engine.memory.columns import FALSE, FLOAT, INT, LIST, OTHER, STRING, TRUE, Cells, Columns
 from chroma_nb.engine.memory.snapshot import Snapshot
-from chroma_nb.facets import Counted, Description, Facet, Texts, counted_of, counters, facet
+from chroma_nb.facets import Counted, Description, Edges, Facet, Texts, counted_of, counters, facet
 from chroma_nb.types import SparseVector
 
 #: Tag of a cell with one value -> the kind of that.
@@ -27,11 +27,13 @@ _KINDS: Final = {
 _AT_ONCE: Final = 10_000
 
 
-def facets(snapshot: Snapshot, keys: Collection[str], rows: Rows | None, limit: int) -> list[Facet]:
+def facets(
+    snapshot: Snapshot, keys: Collection[str], rows: Rows | None, limit: int, edges: Edges | None = None
+) -> list[Facet]:
     """A facet of each key over these rows, ascending; None: over all records."""
     columns = snapshot.columns(keys)
     records = snapshot.memory.live if rows is None else len(rows)
-    return [facet(key, records, _counted(columns, key, rows), limit) for key in keys]
+    return [facet(key, records, _counted(columns, key, rows), limit, (edges or {}).get(key)) for key in keys]
 
 
 def describe(snapshot: Snapshot) -> Description:

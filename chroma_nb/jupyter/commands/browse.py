@@ -19,11 +19,11 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
-    readonly, where = not arguments.write, filters(compiled(session, arguments.where))
+    readonly = not arguments.write
     if arguments.words or session.current_collection is not None:
         collection = only_target(session, arguments.words, "browse")
-        return browse(collection, readonly=readonly, **where)
-    if where:
+        return browse(collection, readonly=readonly, **filters(compiled(session, arguments.where, on=collection)))
+    if arguments.where:
         raise UsageError("--where needs a collection: %chroma browse COLLECTION --where …")
     return browse(session.client(), readonly=readonly)
 

@@ -7,12 +7,12 @@ import argparse
 from IPython.core.error import UsageError
 
 from chroma_nb.collection import collection_names
-from chroma_nb.jupyter import subset
 from chroma_nb.jupyter.command_line import Command, Parser
 from chroma_nb.jupyter.commands.options import add_where, compiled, filters
 from chroma_nb.jupyter.session import Session
 from chroma_nb.paging import pages
 from chroma_nb.records import FIELDS, Records
+from chroma_nb.workbench import subset
 
 
 def _arguments(parser: Parser) -> None:
@@ -25,7 +25,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
     source, client = session.collection(arguments.source), session.client()
     if arguments.copy in collection_names(client):
         raise UsageError(f"there is a collection {arguments.copy!r} already; nothing was changed")
-    where = filters(compiled(session, arguments.where))
+    where = filters(compiled(session, arguments.where, on=source))
     found = map(Records.of_result, pages(source, subset.BATCH, include=FIELDS, **where))
     copy, written = subset.write(source, client, arguments.copy, found)
     session.say(f"Copied {written:,} records of {source.name} to {copy.name}.")

@@ -27,7 +27,7 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> int:
     collection = only_target(session, arguments.words, "count")
-    found = compiled(session, arguments.where, arguments.contains)
+    found = compiled(session, arguments.where, arguments.contains, on=collection)
     if not (asked := filters(found)):
         return collection.count()
     # chromadb counts only all of them: there the ids of those that pass are fetched

@@ -33,7 +33,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
 
 
 def _delete_records(session: Session, collection: Collection, arguments: argparse.Namespace) -> None:
-    options: Options = filters(compiled(session, arguments.where))
+    options: Options = filters(compiled(session, arguments.where, on=collection))
     if arguments.ids:
         options["ids"] = ids_of(session, arguments.ids)
     found = collection.get(include=[], **options)["ids"]

@@ -29,7 +29,7 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection = only_target(session, arguments.words, "map")
-    found = compiled(session, arguments.where)
+    found = compiled(session, arguments.where, on=collection)
     if found.where_document is not None:
         raise UsageError("%chroma map: --where takes metadata, not the text of documents")
     options: Options = {"where": found.where, "sample": arguments.sample}

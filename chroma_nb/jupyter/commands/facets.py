@@ -61,7 +61,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
     if not keys:
         known = ", ".join(list(metadata_keys(named))[:10])
         raise UsageError(f"%chroma facets: expected a metadata key; there are: {known or 'none'}")
-    found = compiled(session, arguments.where, arguments.contains)
+    found = compiled(session, arguments.where, arguments.contains, on=named)
     facets = Facets(ours(named, "%chroma facets").facets(keys, limit=arguments.limit, **filters(found)))
     if not facets[0].records:
         note_unknown_keys(session, named, found.where)

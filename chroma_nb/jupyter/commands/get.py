@@ -42,7 +42,7 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection, words = target(session, arguments.words)
-    found = compiled(session, arguments.where, arguments.contains)
+    found = compiled(session, arguments.where, arguments.contains, on=collection)
     if arguments.explain:
         return {"where": found.where, "where_document": found.where_document}
     options: Options = {"limit": arguments.limit or session.settings.limit, **filters(found)}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import keyword
 from dataclasses import replace
+from functools import partial
 
 from IPython.core.error import UsageError
 
 from chroma_nb._optional import Untyped
 from chroma_nb.collection import Collection, collection_names, is_collection, offers
+from chroma_nb.dates import compared
 from chroma_nb.jupyter.command_line import Parser, Quoted, suggestion, value_of
 from chroma_nb.jupyter.session import Session, metadata_keys
 from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
@@ -100,9 +102,11 @@ def _names(session: Session) -> list[str]:
         return []
 
 
-def compiled(session: Session, where: str | None, contains: str | None = None) -> Compiled:
-    """The filter of ``--where``, and of ``--contains``."""
-    found = _compiled(session, where)
+def compiled(
+    session: Session, where: str | None, contains: str | None = None, *, on: Collection | None = None
+) -> Compiled:
+    """The filter of ``--where``, and of ``--contains``; ``on`` tells how dates are stored."""
+    found = _compiled(session, where, on)
     if contains is None:
         return found
     holds: WhereDocument = {"$contains": contains}
@@ -111,7 +115,7 @@ def compiled(session: Session, where: str | None, contains: str | None = None) -
     )
 
 
-def _compiled(session: Session, where: str | None) -> Compiled:
+def _compiled(session: Session, where: str | None, on: Collection | None) -> Compiled:
     if where is None:
         return Compiled(None, None)
     if where.startswith((":", "{")) and isinstance(given := _variable(session, where), dict):
@@ -122,7 +126,8 @@ def _compiled(session: Session, where: str | None) -> Compiled:
         except json.JSONDecodeError as error:
             raise UsageError(f"--where: not JSON: {error}") from None
     try:
-        return compile_where(where, session.variables.__getitem__ if session.settings.variables else None)
+        lookup = session.variables.__getitem__ if session.settings.variables else None
+        return compile_where(where, lookup, None if on is None else partial(compared, on))
     except WhereTextError as error:
         raise UsageError(f"--where: {error}") from None
 

@@ -43,7 +43,7 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     collection, question = _question(session, arguments, cell)
-    found = compiled(session, arguments.where, arguments.contains)
+    found = compiled(session, arguments.where, arguments.contains, on=collection)
     options = {**question, **filters(found), "n_results": arguments.n_results or session.settings.n_results}
     if arguments.explain:
         plan = explanation(collection, **options)

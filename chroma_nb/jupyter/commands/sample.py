@@ -32,7 +32,7 @@ def _arguments(parser: Parser) -> None:
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     named = only_target(session, arguments.words, "sample")
-    found = compiled(session, arguments.where, arguments.contains)
+    found = compiled(session, arguments.where, arguments.contains, on=named)
     include = included(arguments.include, ["documents", "metadatas"])
     collection = ours(named, "%chroma sample")
     result = collection.sample(arguments.limit, arguments.seed, include=include, **filters(found))

@@ -40,7 +40,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
     collection, texts = ours(named, "%chroma search"), texts_of(values)
     if texts is None:
         raise UsageError("%chroma search: expected texts, or one variable with a list of texts")
-    found = compiled(session, arguments.where, arguments.contains)
+    found = compiled(session, arguments.where, arguments.contains, on=named)
     try:
         result = collection.hybrid(
             texts,

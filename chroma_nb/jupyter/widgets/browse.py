@@ -1,4 +1,4 @@
-"""``browse``: the widget of a collection (``browser.py``) or of a client (``client_browser.py``)."""
+"""``browse``: the workbench of a collection, or of one among those of a client (``client_browser.py``)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chroma_nb._optional import require
-from chroma_nb.collection import Client, is_client, is_collection
+from chroma_nb.collection import Client, Collection, is_client, is_collection
+from chroma_nb.query.conditions import DOCUMENT_KEY
+from chroma_nb.query.ordering import ID_KEY
 from chroma_nb.types import Options, Where, WhereDocument
 
 if TYPE_CHECKING:
-    from chroma_nb.jupyter.widgets.browser import Browser
     from chroma_nb.jupyter.widgets.client_browser import ClientBrowser
-    from chroma_nb.jupyter.widgets.selection import Selection
+    from chroma_nb.workbench.selection import Selection
+    from chroma_nb.workbench.widget import Workbench
 
 
 def browse(
@@ -25,14 +27,16 @@ def browse(
     page_size: int = 20,
     selection: Selection | None = None,
     client: Client | None = None,
-) -> Browser | ClientBrowser:
+) -> Workbench | ClientBrowser:
     """A live view of a collection, or of a client's collections, in the notebook.
 
-    Pages, sorting, filters, search in documents and by meaning, a record with its neighbours, export; with
-    ``readonly=False`` also to create, edit, delete and undo. Only the page shown leaves the database. ``where``
-    and ``where_document`` always hold; ``columns`` are the metadata keys shown (the most frequent, if not given);
-    ``client`` is where exported collections are made. Works with collections and clients of chroma_nb and of
-    chromadb. Raises TypeError for anything else, ValueError for a page without room.
+    A table of all that is there, scrolled, sorted and filtered; only what is seen leaves the database. With
+    ``readonly=False`` records can be created, edited and deleted, which can be undone. ``where`` and
+    ``where_document`` always hold for the person at the page; ``columns`` are the metadata keys shown beside id and
+    document (all, if not given; of a client's collections those that each has); ``page_size`` rows are in view;
+    ``client`` is where exported collections are made.
+    Works with collections and clients of chroma_nb and of chromadb. Raises TypeError for anything else, ValueError for
+    a page without room, for a filter that means nothing, and for a column that is no key, with the nearest name.
 
     >>> import chroma_nb
     >>> with chroma_nb.EphemeralClient() as memory:
@@ -43,15 +47,34 @@ def browse(
     ['crow']
     """
     require("ipywidgets", feature="browse()")
-    from chroma_nb.jupyter.widgets.browser import Browser
     from chroma_nb.jupyter.widgets.client_browser import ClientBrowser
+    from chroma_nb.workbench.source import Source
+    from chroma_nb.workbench.widget import Workbench, height_of
 
-    shown: Options = {"readonly": readonly, "columns": columns, "page_size": page_size}
+    if page_size < 1:
+        raise ValueError(f"expected page_size of at least 1, got {page_size}")
+    keys = None if columns is None else with_fields(columns)
+    shown: Options = {"readonly": readonly, "height": height_of(page_size)}
     if is_collection(source):
         given: Options = {"where": where, "where_document": where_document, "selection": selection, "client": client}
-        return Browser(source, **shown, **given)
+        return Workbench(source, columns=keys, **shown, **given)
     if is_client(source):
-        return ClientBrowser(source, **shown)
+
+        def made(collection: Collection, client: Client) -> Workbench:
+            there = None if keys is None else [key for key in keys if key in Source(collection).columns.known]
+            return Workbench(collection, columns=there, client=client, **shown)
+
+        return ClientBrowser(source, made)
     raise TypeError(
         f"expected a collection or a client, got {type(source).__name__}; an asynchronous one cannot be browsed"
     )
+
+
+def with_fields(columns: Sequence[str]) -> list[str]:
+    """The columns, after id and document unless these are among them.
+
+    >>> with_fields(["year"]), with_fields(["year", "#id"])
+    (['#id', '#document', 'year'], ['year', '#id'])
+    """
+    named = list(columns)
+    return named if {ID_KEY, DOCUMENT_KEY} & set(named) else [ID_KEY, DOCUMENT_KEY, *named]

@@ -1,37 +1,28 @@
-"""The widget of ``browse(client)``: databases and collections of a client, and a browser of the one that is open."""
+"""The widget of ``browse(client)``: databases and collections of a client, and the workbench of the open one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import ipywidgets
 
-from chroma_nb.collection import Client
+from chroma_nb.collection import Client, Collection
 from chroma_nb.display.markup import Html, block, visible
-from chroma_nb.jupyter.widgets.browser import Browser
 from chroma_nb.jupyter.widgets.displayed import Displayed
-from chroma_nb.jupyter.widgets.pages import PAGE_SIZE
 from chroma_nb.jupyter.widgets.status import StatusLine
 from chroma_nb.jupyter.widgets.style import STYLE
 from chroma_nb.jupyter.widgets.tree import ClientTree, TreeView, entries_html
-from chroma_nb.types import Options
+from chroma_nb.workbench.widget import Workbench
 
 
 class ClientBrowser(Displayed):
-    """A client, live: its databases and collections; ``browser`` is that of the collection opened last."""
+    """A client, live: its databases and collections; ``browser`` is the workbench of the collection opened last."""
 
-    def __init__(
-        self,
-        client: Client,
-        *,
-        readonly: bool = True,
-        columns: Sequence[str] | None = None,
-        page_size: int = PAGE_SIZE,
-    ) -> None:
+    def __init__(self, client: Client, made: Callable[[Collection, Client], Workbench]) -> None:
         self.client = client
-        self._options: Options = {"readonly": readonly, "columns": columns, "page_size": page_size}
-        self.browser: Browser | None = None
+        self._made = made
+        self.browser: Workbench | None = None
         self.status = StatusLine(threading.RLock())
         self._tree = ClientTree(client)
         self.tree = TreeView(self._tree, self.status, self.open)
@@ -44,11 +35,16 @@ class ClientBrowser(Displayed):
     def open(self, database: str, name: str) -> None:
         """Browse this collection, below the tree."""
         collection = self._tree.open(database, name)
-        self.browser = Browser(collection, client=self._tree.client_of(database), **self._options)
-        self._place.children = [self.browser.widget]
+        before, self.browser = self.browser, self._made(collection, self._tree.client_of(database))
+        self._place.children = [self.browser]
+        if before is not None:
+            before.close()
 
     def close(self) -> None:
-        """Give back what was opened for other databases; the client stays open."""
+        """Give back the workbench and what was opened for other databases; the client stays open."""
+        if self.browser is not None:
+            self._place.children = []
+            self.browser.close()
         self._tree.close()
 
     def _static(self) -> Html:

@@ -1,4 +1,4 @@
-"""``explore``: the widget for a collection or a map of one. The widget is in ``explorer.py``."""
+"""``explore``: the workbench with the map in front, or the explorer by plotly (``explorer.py``)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from chroma_nb._optional import require
 from chroma_nb.collection import Client, Collection
 from chroma_nb.jupyter.scope import client_for
-from chroma_nb.jupyter.widgets.explorer_state import ExplorerState, GivenBy
-from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Projection, project
 from chroma_nb.types import Where
 
 if TYPE_CHECKING:
     from chroma_nb.jupyter.widgets.explorer import Explorer, Renderer
+    from chroma_nb.jupyter.widgets.explorer_state import GivenBy
+    from chroma_nb.workbench.selection import Selection
+    from chroma_nb.workbench.widget import Workbench
 
 
 def explore(
@@ -31,14 +33,17 @@ def explore(
     height: int = 560,
     wait: bool = False,
     renderer: Renderer = "auto",
-) -> Explorer:
-    """A live map of ``collection``: lasso or box selects, the table follows, a search becomes a star.
+) -> Workbench | Explorer:
+    """A live map of ``collection`` in the workbench: lasso or box selects, table and record follow, hits of a search
+    are numbered.
 
-    The map of PCA is there at once and gives way to that of ``method`` when it is ready. ``client`` is where
-    "Save selection" makes its collection; without it a client variable of the notebook that has this collection.
-    ``color`` and ``size`` are those of ``Projection.figure``.
-    Several views may share one ``selection``. ``collection`` may also be a ``Projection``. ``renderer`` is "plotly"
-    or "scatter" (jupyter-scatter, the extra ``large``), which "auto" takes where it is installed and the map is large.
+    The map of PCA is there at once and gives way to that of ``method`` when it is ready. ``color`` is a metadata key,
+    or "label" for the regions of the map; ``client`` is where exported collections are made; several views may share
+    one ``selection``. ``collection`` may also be a ``Projection``. Raises ValueError for a key that no record has.
+
+    What the workbench's map does not draw is drawn by plotly, in an ``Explorer``: three dimensions, sizes, and colours
+    that are values (by id, or one for each record), as ``Projection.figure`` takes them. ``renderer="plotly"`` asks
+    for it in any case, "scatter" for jupyter-scatter (the extra ``large``); their searches find ``n_results`` records.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -50,13 +55,42 @@ def explore(
     0  b      two
     """
     require("ipywidgets", feature="explore()")
-    from chroma_nb.jupyter.widgets.explorer import Explorer
-
     if isinstance(collection, Projection):
         projection = collection
     else:
         projection = project(collection, method, dims, where=where, sample=sample, wait=wait)
-    if client is None and projection.collection is not None:
-        client = client_for(projection.collection)
+    found = projection.collection
+    if client is None and found is not None:
+        client = client_for(found)
+    by_key = color is None or isinstance(color, str)
+    if found is not None and renderer == "auto" and projection.dims == 2 and size is None and by_key:
+        from chroma_nb.workbench.widget import Workbench
+
+        colour = _colour(projection, color)
+
+        return Workbench(
+            found,
+            where=projection.where,
+            view="map",
+            projection=projection,
+            colour=colour,
+            selection=selection,
+            client=client,
+            height=height,
+        )
+    from chroma_nb.jupyter.widgets.explorer import Explorer
+    from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
+
     state = ExplorerState(projection, selection, client=client, color=color, size=size, n_results=n_results)
     return Explorer(state, height, renderer)
+
+
+def _colour(projection: Projection, color: GivenBy) -> str | None:
+    """What the workbench colours by; ValueError for a key that no record on the map has."""
+    from chroma_nb.workbench.columns import REGION_KEY
+
+    carried = any("label" in (metadata or ()) for metadata in projection.metadatas)
+    if color == "label" and not carried:
+        return REGION_KEY
+    values, name = figures.column(projection, color)
+    return name if values else None

@@ -1,4 +1,6 @@
-"""The widget of ``explore(collection)``: map, table, search and record of one collection, joined by one selection.
+"""The explorer by plotly, in three dimensions too, or by jupyter-scatter.
+
+Map, table, search and record of one collection, joined by one selection.
 
 What happens is decided in ``explorer_state.py``; the map is in ``map.py``.
 """
@@ -17,16 +19,16 @@ from chroma_nb.jupyter.widgets.displayed import Displayed
 from chroma_nb.jupyter.widgets.explorer_state import By, ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
-from chroma_nb.jupyter.widgets.map_drawing import drawing
 from chroma_nb.jupyter.widgets.map_progress import MapProgress
 from chroma_nb.jupyter.widgets.painting import Painting
-from chroma_nb.jupyter.widgets.selection import Selection
 from chroma_nb.jupyter.widgets.selection_actions import SelectionActions
 from chroma_nb.jupyter.widgets.selection_table import MarkedRecord, SelectionTable
 from chroma_nb.jupyter.widgets.status import Filled, StatusLine
 from chroma_nb.jupyter.widgets.style import STYLE
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Projection
+from chroma_nb.workbench.drawing import drawing
+from chroma_nb.workbench.selection import Selection
 
 #: Records below the picture that stays in the saved notebook.
 _LISTED = 10
@@ -47,7 +49,10 @@ def _renderer(asked: Renderer, state: ExplorerState) -> str:
 
 
 class Explorer(Displayed):
-    """What ``explore`` gives: shows itself in a notebook; ``selection`` is what is lassoed, and can be set."""
+    """What ``explore`` gives in three dimensions, and where plotly or jupyter-scatter is asked for.
+
+    It shows itself in a notebook; ``selection`` is what is lassoed, and can be set.
+    """
 
     def __init__(self, state: ExplorerState, height: int = 560, renderer: Renderer = "auto") -> None:
         self.state = state

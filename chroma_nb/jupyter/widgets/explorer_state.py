@@ -10,16 +10,15 @@ from itertools import islice
 from typing import TypeAlias
 
 from chroma_nb.collection import Client, Collection, values_by_key
-from chroma_nb.jupyter import subset
-from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE, Changes, read_records
-from chroma_nb.jupyter.widgets.filters import SAMPLE, observe, typed
-from chroma_nb.jupyter.widgets.pages import page_count
-from chroma_nb.jupyter.widgets.selection import Selection
+from chroma_nb.jupyter.widgets.typed_values import SAMPLE, kinds, typed
 from chroma_nb.paging import IDS_PER_CALL, by_ids, slices
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Placed, Projection
 from chroma_nb.records import FIELDS, Record, Records
 from chroma_nb.types import LiteralValue, MetadataValue, Options
+from chroma_nb.workbench import subset
+from chroma_nb.workbench.changes import DELETED_AT_ONCE, Changes, read_records
+from chroma_nb.workbench.selection import Selection
 
 #: Rows of one page of the table, searches drawn at a time.
 ROWS, SEARCHES = 10, 4
@@ -130,7 +129,7 @@ class ExplorerState:
     @property
     def pages(self) -> int:
         """Pages of the table of the selection, at least 1."""
-        return page_count(len(self.selection), ROWS)
+        return max(1, -(-len(self.selection) // ROWS))
 
     def turn(self, by: int) -> None:
         """Another page."""
@@ -191,8 +190,8 @@ class ExplorerState:
         Raises ValueError for a text that is no such value.
         """
         carriers = (metadata for metadata in self.projection.metadatas if metadata and key in metadata)
-        known = observe(islice(carriers, SAMPLE)).get(key)
-        return text if known is None or known.kind == "list" else typed(key, known.kind, text)
+        kind = kinds(islice(carriers, SAMPLE)).get(key)
+        return text if kind is None or kind == "list" else typed(key, kind, text)
 
     def tag(self, key: str, value: MetadataValue) -> int:
         """Give the selected records a metadata value; how many."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import ipywidgets
 
 from chroma_nb.display.markup import counted
-from chroma_nb.jupyter.widgets.changes import DELETED_AT_ONCE
 from chroma_nb.jupyter.widgets.controls import FLOW, button
 from chroma_nb.jupyter.widgets.deletion import DeleteQuestion
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
 from chroma_nb.jupyter.widgets.status import StatusLine
+from chroma_nb.workbench.changes import DELETED_AT_ONCE
 
 
 class SelectionActions:

@@ -32,6 +32,7 @@ async def read(
     columns: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
     page_size: int | None = None,
+    dates: bool | str | Sequence[str] = False,
 ) -> pandas.DataFrame:
     """The records as one table, fetched in one call, or in pages of ``page_size``."""
     wanted = fields_of(columns) if include is None else [*include, *(fields_of(columns) if columns is not None else ())]
@@ -45,7 +46,7 @@ async def read(
         found = await in_pages(collection, Cursor(page_size, limit, offset), arguments)
     if columns is not None:
         await _warn_of_unknown(collection, columns, found, stacklevel=4)
-    return await blocking.run(frames.to_frame, found, columns=columns)
+    return await blocking.run(frames.to_frame, found, columns=columns, dates=dates)
 
 
 async def read_frames(

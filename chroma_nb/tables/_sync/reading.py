@@ -34,6 +34,7 @@ def read(
     columns: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
     page_size: int | None = None,
+    dates: bool | str | Sequence[str] = False,
 ) -> pandas.DataFrame:
     """The records as one table, fetched in one call, or in pages of ``page_size``."""
     wanted = fields_of(columns) if include is None else [*include, *(fields_of(columns) if columns is not None else ())]
@@ -47,7 +48,7 @@ def read(
         found = in_pages(collection, Cursor(page_size, limit, offset), arguments)
     if columns is not None:
         _warn_of_unknown(collection, columns, found, stacklevel=4)
-    return frames.to_frame(found, columns=columns)
+    return frames.to_frame(found, columns=columns, dates=dates)
 
 
 def read_frames(

@@ -20,7 +20,7 @@ import numpy as np
 
 from chroma_nb.collection import space, values_by_key
 from chroma_nb.embeddings import vector_like
-from chroma_nb.facets import Description, Facet, counted, facet
+from chroma_nb.facets import Description, Edges, Facet, counted, facet
 from chroma_nb.operations import bindings
 from chroma_nb.operations import requests as ops
 from chroma_nb.operations.requests import Request
@@ -94,12 +94,18 @@ def _ordered(request: ops.Get, server: Server) -> GetResult:
 
 def _facets(request: ops.Facets, server: Server) -> list[Facet]:
     metadatas = _joined(_pages(request, ("metadatas",), server))["metadatas"] or []
-    return _facets_of(request.keys, metadatas, request.limit)
+    return _facets_of(request.keys, metadatas, request.limit, request.edges)
 
 
-def _facets_of(keys: Sequence[str], metadatas: Sequence[Fields | None], limit: int) -> list[Facet]:
+def _facets_of(
+    keys: Sequence[str], metadatas: Sequence[Fields | None], limit: int, edges: Edges | None = None
+) -> list[Facet]:
     of_keys = ([(metadata or {}).get(key) for metadata in metadatas] for key in keys)
-    return [facet(key, len(metadatas), counted(values), limit) for key, values in zip(keys, of_keys, strict=True)]
+    ends = edges or {}
+    return [
+        facet(key, len(metadatas), counted(values), limit, ends.get(key))
+        for key, values in zip(keys, of_keys, strict=True)
+    ]
 
 
 def _describe(request: ops.Describe, server: Server) -> Description:

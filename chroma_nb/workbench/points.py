@@ -1,0 +1,209 @@
+"""The points of the map: the records of a collection with their places, of the projection that is there by now.
+
+At first that is PCA's; a better one takes its place when it is ready. Each is a ``Drawn`` with a number of its own, so
+that the page and Python speak of the same rows. No widgets here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from chroma_nb.collection import Collection
+from chroma_nb.paging import pages
+from chroma_nb.projection.projection import Projection, of_records, project
+from chroma_nb.projection.scales import Scale
+from chroma_nb.records import Records
+from chroma_nb.types import Int32, Json, Mask, Matrix, Where, WhereDocument
+from chroma_nb.workbench.columns import REGION_KEY
+
+#: The side of the square that holds all points, in the whole numbers that places are sent as.
+SIDE: Final = 65_535
+#: Points of which this share lies outside the view, at either side, do not make all others small.
+_OUTSIDE: Final = 0.002
+#: By as much the square of all points may be larger than the view of all but those.
+_LARGER: Final = 1.6
+#: Records of one call.
+_PAGE: Final = 10_000
+_NUMBERS: Final = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One state of the map: ``ids`` by row, ``places`` of shape (n, 2) as uint16, ``home`` the view of all of it.
+
+    ``home`` is left, bottom, right, top, as shares of the square that holds all points.
+    """
+
+    version: int
+    projection: Projection
+    ids: list[str]
+    places: np.ndarray[tuple[int, int], np.dtype[np.uint16]]
+    home: tuple[float, float, float, float]
+    #: By the key that they colour by: scales that were made.
+    scales: dict[str, Scale] = field(default_factory=dict)
+    _rows: dict[str, int] = field(default_factory=dict)
+
+    def rows(self, ids: Iterable[str]) -> Int32:
+        """Where these ids stand; those that are not on the map are left out."""
+        if not self._rows:
+            self._rows.update((id_, row) for row, id_ in enumerate(self.ids))
+        known = self._rows
+        return np.fromiter((known[id_] for id_ in ids if id_ in known), np.int32)
+
+    def values(self, key: str) -> list[object]:
+        """What the records have under a metadata key, None where nothing; by ``REGION_KEY`` the names of regions."""
+        if key == REGION_KEY:
+            return list(self.projection.labels.of_records())
+        return [None if metadata is None else metadata.get(key) for metadata in self.projection.metadatas]
+
+    def mask(self, ids: Iterable[str]) -> Mask:
+        """Which rows these are."""
+        found = np.zeros(len(self.ids), np.bool_)
+        found[self.rows(ids)] = True
+        return found
+
+
+def drawn(projection: Projection) -> Drawn:
+    """A projection as it is drawn."""
+    places, home = placed(projection.coordinates)
+    return Drawn(next(_NUMBERS), projection, projection.ids, places, home)
+
+
+def placed(
+    coordinates: Matrix,
+) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint16]], tuple[float, float, float, float]]:
+    """Places in the square that holds all points, and the view of all of them but for a few that lie far out.
+
+    >>> places, home = placed(np.array([[0, 0], [4, 2]], np.float32))
+    >>> places.tolist(), home
+    ([[0, 16384], [65535, 49151]], (0.0, 0.25, 1.0, 0.75))
+    """
+    spots = coordinates[:, :2].astype(np.float64)
+    known = spots[np.isfinite(spots).all(axis=1)]
+    if not len(known):
+        return np.full((len(spots), 2), SIDE // 2, np.uint16), (0.0, 0.0, 1.0, 1.0)
+    low, high = known.min(axis=0), known.max(axis=0)
+    span = float((high - low).max()) or 1.0
+    corner = (low + high - span) / 2
+    shares = np.nan_to_num((spots - corner) / span, nan=0.5, posinf=0.5, neginf=0.5)
+    places = np.rint(np.clip(shares, 0, 1) * SIDE).astype(np.uint16)
+    box = np.array([low, high])
+    if len(known) >= 100:
+        most = np.quantile(known, [_OUTSIDE, 1 - _OUTSIDE], axis=0)
+        if np.prod(high - low) > _LARGER * np.prod((most[1] - most[0]) * 1.1):
+            box = most
+    left, bottom, right, top = ((box - corner) / span).ravel().tolist()
+    return places, (left, bottom, right, top)
+
+
+class Points:
+    """The map of a collection, or of what passes ``where`` and ``where_document``; made when it is first asked for.
+
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
+    ...     birds = client.create_collection("birds")
+    ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]])
+    ...     Points(birds).now().ids
+    ['wren', 'crow']
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        projection: Projection | None = None,
+    ) -> None:
+        self._collection, self._where, self._where_document = collection, where, where_document
+        self._lock = threading.RLock()
+        self._projection = projection
+        self._drawn: Drawn | None = None
+
+    def now(self) -> Drawn:
+        """The map as it is by now."""
+        with self._lock:
+            projection = self._made()
+            last = self._drawn
+            if last is None or last.projection is not projection or self._moved(last):
+                self._drawn = last = drawn(projection)
+                self._coordinates = projection.coordinates
+            return last
+
+    def _moved(self, last: Drawn) -> bool:
+        """Whether its coordinates are others since then."""
+        return last.projection.coordinates is not self._coordinates
+
+    def _made(self) -> Projection:
+        if self._projection is None:
+            self._projection = self._make()
+        return self._projection
+
+    def _make(self) -> Projection:
+        if self._where_document is None:
+            return project(self._collection, where=self._where, wait=False)
+        filters = {"where": self._where, "where_document": self._where_document}
+        include = ["embeddings", "documents", "metadatas"]
+        found = pages(self._collection, _PAGE, include=include, **filters)
+        records = Records.concat([Records.of_result(page) for page in found])
+        return of_records(self._collection, records, where=self._where, wait=False)
+
+    def renew(self) -> None:
+        """Records were written: what is gone leaves the map, what is new gets a place on it; nothing else moves."""
+        with self._lock:
+            if self._projection is None:
+                return
+            if self.making() is not None:
+                self.stop()
+                self._projection = None
+            elif self._where_document is None:
+                self._projection = self._projection.refreshed()
+            else:
+                self._projection = None
+
+    @property
+    def projection(self) -> Projection:
+        """The map as a table and picture; made where it is not there yet."""
+        with self._lock:
+            return self._made()
+
+    @property
+    def metadata_keys(self) -> set[str]:
+        """The metadata keys of the records on the map; none before it is made."""
+        metadatas = self._projection.metadatas if self._projection is not None else ()
+        return {key for metadata in metadatas for key in metadata or ()}
+
+    def making(self) -> Json | None:
+        """How far the better map is: ``stage`` in a word and ``share`` from 0 to 1; None where none is being made."""
+        fit = self._projection.fit if self._projection is not None else None
+        if fit is None or fit.done:
+            return None
+        stage, share = fit.progress
+        return {"stage": stage, "share": float(share)}
+
+    @property
+    def note(self) -> str:
+        """What became of the better map, where it did not come."""
+        fit = self._projection.fit if self._projection is not None else None
+        if fit is None or not fit.done or fit.error is None:
+            return ""
+        return (
+            "Stopped: this is the map by PCA." if fit.stopped else f"This is the map by PCA; umap failed: {fit.error}"
+        )
+
+    def stop(self) -> None:
+        """Keep the map that is there."""
+        fit = self._projection.fit if self._projection is not None else None
+        if fit is not None:
+            fit.stop()
+
+    def close(self) -> None:
+        """Give back what it holds; asked again, it is made again."""
+        with self._lock:
+            self.stop()
+            self._projection = self._drawn = None

@@ -1,0 +1,349 @@
+"""``Workbench``: the widget, and the state that page and Python share.
+
+One model for the whole of it. Its traits are what a person can set; what is much (rows, counts, pictures) goes by
+messages, which ``messages.py`` answers. What a value may be is said in ``state.py``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import anywidget
+import traitlets
+
+from chroma_nb.collection import Client, Collection
+from chroma_nb.display.markup import Html, failure, visible
+from chroma_nb.projection.figures import Star
+from chroma_nb.projection.projection import Projection
+from chroma_nb.tables.kinds import ids_among
+from chroma_nb.types import Json, MetadataValue, Where, WhereDocument
+from chroma_nb.workbench import assets, edits, export, state, twin
+from chroma_nb.workbench.changes import Changes
+from chroma_nb.workbench.columns import REGION_KEY
+from chroma_nb.workbench.drawing import drawing
+from chroma_nb.workbench.messages import Requests
+from chroma_nb.workbench.points import Points
+from chroma_nb.workbench.seen import Seen
+from chroma_nb.workbench.selection import Selection
+from chroma_nb.workbench.shown import running_cell, shown
+from chroma_nb.workbench.source import Question, Source
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Pixels of height, unless said otherwise.
+HEIGHT: Final = 520
+#: Hits that a search has lines to on the map of a saved notebook.
+_STARRED: Final = 10
+#: Traits that make up the question.
+_QUESTION: Final = ("where", "where_document", "search", "order", "_within")
+
+
+class Workbench(anywidget.AnyWidget):
+    """A collection in a notebook, live: its table, filters, search and records; to be shown, read, set and observed.
+
+    ``where`` and ``where_document`` are the filters, as ``get`` takes them; ``search`` is a text, ``{"text": …, "by":
+    "words", "case": True}`` (or by "meaning", or "both"), or ``{"like": id}``; ``order`` is a key, or
+    ``{"by": key, "descending": True}``; ``columns`` are the keys shown, "#id", "#document" and "#uri" among them, or
+    None for all; ``record`` is the id of the record that is open; ``colour`` is the key that the map is coloured by, or
+    "#region"; ``within`` holds the ids of the only records shown, if set; ``selection`` holds the ids selected. A
+    value that cannot be is a ValueError and changes nothing.
+
+    >>> import chroma_nb
+    >>> client = chroma_nb.EphemeralClient()
+    >>> birds = client.create_collection("birds")
+    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+    >>> bench = Workbench(birds)
+    >>> bench.where = {"g": {"$gt": 100}}
+    >>> bench.order = "g"
+    >>> bench.ids()
+    ['crow']
+    >>> bench.close()
+    >>> client.close()
+    """
+
+    _esm, _css = assets.script(), assets.style()
+
+    where = traitlets.Any(None).tag(sync=True)
+    where_document = traitlets.Any(None).tag(sync=True)
+    search = traitlets.Any(None).tag(sync=True)
+    order = traitlets.Any(None).tag(sync=True)
+    columns = traitlets.Any(None).tag(sync=True)
+    record = traitlets.Any(None).tag(sync=True)
+    colour = traitlets.Any(None).tag(sync=True)
+    view = traitlets.Enum(["table", "map"], "table").tag(sync=True)
+    #: Whether rows are as high as three lines of text.
+    wrap = traitlets.Bool(False).tag(sync=True)
+    #: Names of the parts that are folded away.
+    folded = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    #: Pixels.
+    height = traitlets.Int(HEIGHT, min=160, max=4_000).tag(sync=True)
+
+    #: What the page is told beside: the collection, the columns, the filters that always hold, how many records are
+    #: selected; the change that undo would take back, in words; and a number that rises when what was read is no
+    #: longer true.
+    _about = traitlets.Dict().tag(sync=True)
+    _known: traitlets.List[Json] = traitlets.List().tag(sync=True)
+    _given = traitlets.Dict().tag(sync=True)
+    _selected = traitlets.Int(0).tag(sync=True)
+    _undoable = traitlets.Unicode("").tag(sync=True)
+    _renewed = traitlets.Int(0).tag(sync=True)
+    #: How many ids ``within`` has (-1 where it is None), and a number that is another for each of them.
+    _within: traitlets.List[int] = traitlets.List([-1, 0]).tag(sync=True)
+    #: Classes of the static twins, which the page hides.
+    _twins: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(
+        self,
+        collection: Collection,
+        *,
+        readonly: bool = True,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        order: object = None,
+        columns: Sequence[object] | None = None,
+        view: Literal["table", "map"] = "table",
+        selection: Selection | None = None,
+        client: Client | None = None,
+        projection: Projection | None = None,
+        colour: object = None,
+        height: int = HEIGHT,
+    ) -> None:
+        selected = selection if selection is not None else Selection(collection)
+        changes = None if readonly else Changes(collection)
+        self._seen = Seen(Source(collection), selected, changes=changes, client=client, renewed=self.refresh)
+        self._seen.points, self._seen.narrow = Points(collection, where, where_document, projection), self._narrow
+        self._only: frozenset[str] | None = None
+        known = self._seen.source.columns.known
+        shown = state.columns(columns, known, strict=True)
+        keys = None if shown is None else [column["key"] for column in shown]
+        self._asked: Json = {"columns": keys, "colour": colour}
+        given = {"where": where, "where_document": where_document}
+        kept = self._still_there(state.remembered(collection, self._asked))
+        folded = kept.get("folded", ["map"] if view == "table" else [])
+        chosen: Json = {"columns": shown, "colour": colour, **kept}
+        chosen["folded"] = [part for part in folded if part != view]
+        chosen |= {} if order is None else {"order": order}
+        super().__init__(
+            _about={"name": visible(collection.name), "readonly": readonly},
+            _known=self._seen.columns(),
+            _given=given,
+            **{**chosen, **given, "view": view, "height": height},
+        )
+        self._listen()
+        self.on_msg(self._hear)
+
+    def _listen(self) -> None:
+        """Answer the page, and follow the selection, until it is closed."""
+        self._requests = Requests(self._seen, self._answer, aside=_answers_aside())
+        self._stop = self._seen.selection.on_select(self._tell_selection)
+        self._tell_selection(self._seen.selection)
+
+    def _still_there(self, kept: Json) -> Json:
+        """Choices that were kept, without keys that are gone."""
+        known = self._seen.source.columns.known
+        found = dict(kept)
+        if found.get("columns") is not None:
+            found["columns"] = state.columns(found["columns"], known, strict=False)
+        if found.get("order") is not None and found["order"]["by"] not in known:
+            found["order"] = None
+        if found.get("colour") not in (None, REGION_KEY, *known, *self._seen.points.metadata_keys):
+            found["colour"] = None
+        return found
+
+    # --- For Python ---
+    @property
+    def collection(self) -> Collection:
+        """What is seen."""
+        return self._seen.source.collection
+
+    @property
+    def selection(self) -> Selection:
+        """The records that are selected; it can be set, observed, and shared with other views."""
+        return self._seen.selection
+
+    @property
+    def projection(self) -> Projection:
+        """The map as a table and picture: ``projection.to_df()``, ``projection.figure()``."""
+        return self._seen.points.projection
+
+    @property
+    def within(self) -> frozenset[str] | None:
+        """The ids of the only records that are shown; None where the filters alone decide. It can be set."""
+        return self._seen.question.within
+
+    @within.setter
+    def within(self, ids: Iterable[str] | None) -> None:
+        self._narrow(ids)
+
+    def _narrow(self, ids: Iterable[str] | None) -> None:
+        self._only = None if ids is None else frozenset(ids_among(ids))
+        self._within = [-1 if self._only is None else len(self._only), self._within[1] + 1]
+
+    @property
+    def readonly(self) -> bool:
+        """Whether nothing here writes to the collection."""
+        return self._seen.changes is None
+
+    def ids(self) -> list[str]:
+        """The ids of all records that are shown, in their order."""
+        return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
+
+    def to_df(self, rows: export.Rows = "all") -> pandas.DataFrame:
+        """The records that are shown, in their order, or the "selected" ones, as ``get(…).to_df()`` has them."""
+        return export.to_df(self._seen, rows)
+
+    def tag(self, key: str, value: MetadataValue) -> str:
+        """Give the selected records a metadata value; what was done, in words. ``undo`` takes it back.
+
+        ValueError where nothing is selected, or the value cannot be stored; PermissionError where only reading is
+        allowed, as for all that writes here.
+        """
+        return str(edits.tag_with(self._seen, key, value, len(self.selection))["done"])
+
+    def delete(self) -> str:
+        """Delete the selected records, at most 1,000; what was done, in words. ``undo`` brings them back."""
+        return str(edits.delete(self._seen, {"confirmed": len(self.selection)})["done"])
+
+    def undo(self) -> str:
+        """Take back the last change made here; what it was, in words.
+
+        ValueError where there is none, or somebody else wrote meanwhile; PermissionError where only reading is allowed.
+        """
+        return str(edits.undo(self._seen, {})["done"])
+
+    def refresh(self) -> None:
+        """Read again: what others wrote appears."""
+        self._seen.source.forget()
+        self._undoable = (self._seen.changes.last if self._seen.changes is not None else None) or ""
+        self._renewed += 1
+
+    def close(self) -> None:
+        """Give back what it holds, in this process and in the page; shown again, it is there again.
+
+        A cell that runs again closes what its last run showed, unless another cell shows it.
+        """
+        if self.comm is None:  # closed already, or never made whole
+            return
+        self._requests.close()
+        self._stop()
+        self._seen.source.forget()
+        self._seen.points.close()
+        self.layout.close()
+        super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # with which ipywidgets keeps what is closed from being shown
+
+    def _ipython_display_(self) -> None:
+        """The static twin first; the live workbench hides it while it lives."""
+        from IPython.display import display
+
+        name = twin.new_name(repr(self))
+        display({"text/html": self._twin(name)}, raw=True)  # type: ignore[no-untyped-call]
+        self._twins = [*self._twins, name]
+        display({**self._repr_mimebundle_(), "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+
+    def _twin(self, name: str) -> Html:
+        if self.view == "table":
+            return twin.html(self._seen, name)
+        by = self.colour if self.colour in self._seen.points.metadata_keys else "label"
+        return twin.html(self._seen, name, drawing(self.projection, by, self._stars()))
+
+    def _stars(self) -> list[Star]:
+        """Where a search by meaning lies on the map, and its nearest hits."""
+        question = self._seen.question
+        search = question.search
+        if search is None or search.text is None or search.by == "words" or self._seen.source.hits(question).error:
+            return []
+        return self.projection.stars(self.projection.place(query_texts=search.text, n_results=_STARRED))
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self.comm is None:
+            self.layout.open()
+            self.open()
+            self._listen()
+        shown(self, running_cell())
+        found = super()._repr_mimebundle_(**kwargs)
+        return found[0] if isinstance(found, tuple) else found
+
+    def __repr__(self) -> str:
+        return f"<Workbench of {visible(self.collection.name)}>"
+
+    # --- What may be set ---
+    @traitlets.validate("where", "where_document")
+    def _check_filter(self, proposal: Json) -> Any:
+        name, value = proposal["trait"].name, state.mapping(proposal["trait"].name, proposal["value"])
+        if value is not None:
+            try:
+                self._seen.source.check(Question(**{name: value}))
+            except Exception as error:
+                raise state.StateError(failure(error)) from error
+        return value
+
+    @traitlets.validate("order")
+    def _check_order(self, proposal: Json) -> Json | None:
+        return state.order(proposal["value"], self._seen.source.columns.known)
+
+    @traitlets.validate("columns")
+    def _check_columns(self, proposal: Json) -> list[Json] | None:
+        return state.columns(proposal["value"], self._seen.source.columns.known, strict=True)
+
+    @traitlets.validate("search")
+    def _check_search(self, proposal: Json) -> Json | None:
+        return state.search(proposal["value"])
+
+    @traitlets.validate("colour")
+    def _check_colour(self, proposal: Json) -> str | None:
+        known = dict.fromkeys([*self._seen.source.columns.known, *sorted(self._seen.points.metadata_keys)])
+        return state.colour(proposal["value"], known)
+
+    @traitlets.validate("record")
+    def _check_record(self, proposal: Json) -> str | None:
+        return state.record(proposal["value"])
+
+    @traitlets.observe(*_QUESTION)
+    def _ask(self, change: Json) -> None:
+        order, search = state.order_of(self.order), state.search_of(self.search)
+        self._seen.question = Question(self.where, self.where_document, order, search, self._only)
+
+    @traitlets.observe(*state.CHOSEN)
+    def _remember(self, change: Json) -> None:
+        chosen = {name: getattr(self, name) for name in state.CHOSEN}
+        state.remember(self.collection, state.Choices(self._asked, chosen))
+
+    # --- The page ---
+    def set_state(self, sync_data: Json) -> None:
+        """Take over what the page says; what cannot be is put back there, with the reason."""
+        try:
+            super().set_state(sync_data)
+        except traitlets.TraitError as refused:
+            self.send({"told": "refused", "sentence": str(refused)})
+            self.send_state([name for name in sync_data if name in self.keys])
+
+    def _hear(self, widget: object, request: Json, buffers: Sequence[bytes]) -> None:
+        self._requests.hear({**request, **dict(zip(request.pop("bytes", ()), buffers, strict=True))})
+
+    def _answer(self, answer: Json) -> None:
+        """What is bytes travels as such. Where the workbench was closed meanwhile, nobody hears it."""
+        bytewise = [name for name, value in answer.items() if isinstance(value, bytes)]
+        if not bytewise:
+            self.send(answer)
+            return
+        plain = {name: value for name, value in answer.items() if name not in bytewise}
+        self.send({**plain, "bytes": bytewise}, [answer[name] for name in bytewise])
+
+    def _tell_selection(self, selection: Selection) -> None:
+        self._selected = len(selection)
+        self.send({"told": "selection", "count": len(selection)})
+
+
+def height_of(rows: int) -> int:
+    """Pixels of height with which this many rows are in view."""
+    return min(max(rows * 28 + 104, 160), 4_000)
+
+
+def _answers_aside() -> bool:
+    """Whether answers may come from other threads: marimo sends nothing from these."""
+    marimo = sys.modules.get("marimo")
+    return marimo is None or not marimo.running_in_notebook()

@@ -1,0 +1,48 @@
+"""Search as you type in the workbench, in a real JupyterLab."""
+
+import pytest
+from test_workbench_facets import shown
+from test_workbench_table import cell, settled
+
+pytestmark = pytest.mark.browser
+
+
+def test_words_are_searched_as_they_are_typed_and_the_reason_is_shown(notebook):
+    lab = shown(notebook)
+    lab.bench.get_by_role("button", name="Words", exact=True).click()
+    field = lab.bench.get_by_role("searchbox", name="Search")
+    field.press_sequentially("crashes near", delay=20)
+    lab.bench.get_by_text("1,000 found", exact=True).wait_for()
+    settled(lab)
+    cell(lab, 0, 1).get_by_text("1", exact=True).wait_for()
+    lab.grid.get_by_text("crashes, near · words 1", exact=True).wait_for()
+    field.press("Enter")
+    field.fill("")
+    lab.bench.get_by_text("2,000 records", exact=True).wait_for()
+    lab.bench.locator(".cw-search-chip", has_text="crashes near").click()
+    lab.bench.get_by_text("1,000 found", exact=True).wait_for()
+    assert lab.evaluate("b.search") == "{'text': 'crashes near', 'by': 'words', 'case': False}"
+    lab.shot("search-1400-light")
+
+
+def test_more_like_this_shows_distances_that_are_fuller_the_nearer(notebook):
+    lab = shown(notebook)
+    cell(lab, 0, 1).click(button="right")
+    lab.page.get_by_role("menuitem", name="More like this").click()
+    lab.bench.get_by_text("200 found", exact=True).wait_for()
+    settled(lab)
+    shares = lab.grid.evaluate(
+        "grid => [...grid.querySelectorAll('.cw-row-of:not([hidden])')].sort((a, b) => a.dataset.row - b.dataset.row)"
+        ".map(row => Number(row.children[3].style.getPropertyValue('--cw-share')))"
+    )
+    assert shares[0] == 1
+    assert shares == sorted(shares, reverse=True)
+    lab.shot("search-like-light")
+    lab.dark()
+    settled(lab)
+    lab.shot("search-like-dark")
+    lab.light()
+    lab.bench.get_by_role("searchbox", name="Search").fill("anything")
+    lab.bench.get_by_role("alert").get_by_text("dimension").wait_for()
+    lab.page.set_viewport_size({"width": 800, "height": 1000})
+    lab.shot("search-800-wrong")

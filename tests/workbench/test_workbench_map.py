@@ -1,0 +1,191 @@
+"""The map's points, marks and texts are those of the collection as it is, row by row."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from chroma_nb.projection.background import Background
+from chroma_nb.projection.projection import Projection
+from chroma_nb.workbench import points as points_
+from chroma_nb.workbench.points import SIDE, Points, placed
+
+
+@pytest.fixture
+def mapped(birds, show):
+    """A workbench of 300 birds on a line, of which row ``i`` is bird ``i``; its page; the first answer."""
+    ids = [f"b{i:03}" for i in range(300)]
+    spots = np.stack([np.arange(300), np.zeros(300)], axis=1).astype(np.float32)
+    found = birds.get(include=["documents", "metadatas"])
+    projection = Projection(ids, spots, found["documents"], found["metadatas"], method="umap", collection=birds)
+    workbench, page = show(birds, projection=projection)
+    return workbench, page, page.ask("map")
+
+
+def marked(answer):
+    """The rows whose bit is set."""
+    return np.flatnonzero(np.unpackbits(np.frombuffer(answer["marks"], np.uint8), bitorder="little")).tolist()
+
+
+def test_points_are_pairs_of_sixteen_bits_sent_once(mapped):
+    _, page, first = mapped
+    places = np.frombuffer(first["points"], "<u2").reshape(-1, 2)
+    assert (first["records"], first["making"], len(first["points"])) == (300, None, 1200)
+    assert places[[0, 299], 0].tolist() == [0, SIDE]
+    assert np.all(np.diff(places[:, 0].astype(int)) > 0)
+    again = page.ask("map", have=first["version"])
+    assert "points" not in again
+    assert again["version"] == first["version"]
+
+
+def test_a_filter_marks_what_passes_it_a_bit_a_record(mapped):
+    _, page, first = mapped
+    assert page.ask("map_shown")["all"]
+    page.set(where={"kind": "heron"})
+    answer = page.ask("map_shown")
+    assert answer["version"] == first["version"]
+    assert len(answer["marks"]) == 38
+    assert marked(answer) == list(range(1, 300, 3))
+
+
+def test_hits_are_rows_in_their_rank(mapped):
+    _, page, _ = mapped
+    page.set(where={"kind": "heron"}, order={"by": "weight", "descending": True})
+    answer = page.ask("map_shown", hits=True)
+    assert np.frombuffer(answer["hits"], "<i4")[:3].tolist() == [1, 4, 7]
+
+
+def test_rows_drawn_around_become_the_selection(mapped):
+    workbench, page, first = mapped
+    rows = np.array([5, 9, 7], "<i4").tobytes()
+    assert page.ask("map_select", version=first["version"], do="only", rows=rows)["count"] == 3
+    assert workbench.selection.ids == ("b005", "b009", "b007")
+    assert page.heard[-2] == {"told": "selection", "count": 3}
+    page.ask("map_select", version=first["version"], do="remove", rows=np.array([9], "<i4").tobytes())
+    assert marked(page.ask("map_selected")) == [5, 7]
+
+
+def test_a_part_of_the_map_filters_the_table_beside_the_filters(mapped):
+    workbench, page, first = mapped
+    page.ask("map_select", version=first["version"], do="only", rows=np.arange(10, 20, dtype="<i4").tobytes())
+    page.ask("map_within")
+    assert page.ask("count")["shown"] == 10
+    page.set(where={"kind": "heron"}, order={"by": "weight", "descending": True})
+    assert workbench.ids() == ["b019", "b016", "b013", "b010"]
+    assert marked(page.ask("map_shown")) == [10, 13, 16, 19]
+    workbench.selection.clear()
+    assert workbench.within == {f"b{i:03}" for i in range(10, 20)}
+    page.ask("map_within", all=True)
+    assert (workbench.within, page.ask("count")["shown"]) == (None, 100)
+    workbench.within = ["b001", "not there"]
+    assert workbench.ids() == ["b001"]
+    with pytest.raises(TypeError, match="expected several ids"):
+        workbench.within = "b001"
+    assert workbench.ids() == ["b001"]
+
+
+def test_rows_of_a_map_that_was_made_anew_select_nothing(mapped, birds):
+    workbench, page, first = mapped
+    birds.delete(ids=["b000"])
+    renewed = page.ask("map", have=first["version"], renew=True)
+    assert renewed["version"] != first["version"]
+    assert renewed["records"] == 299
+    said = page.ask("map_select", version=first["version"], do="only", rows=np.array([5], "<i4").tobytes())
+    assert said["error"] == "the map was made anew meanwhile; try again"
+    assert not len(workbench.selection)
+    page.ask("map_select", version=renewed["version"], do="only", rows=np.array([5], "<i4").tobytes())
+    assert workbench.selection.ids == ("b006",)
+
+
+def test_what_is_renewed_stays_where_it_was(mapped, birds):
+    _, page, first = mapped
+    birds.delete(ids=["b100"])
+    birds.add(ids=["new"], embeddings=[[0.5, 0.5, 0.5]], documents=["a new one"])
+    renewed = page.ask("map", have=first["version"], renew=True)
+    before = np.frombuffer(first["points"], "<u2").reshape(-1, 2)
+    after = np.frombuffer(renewed["points"], "<u2").reshape(-1, 2)
+    assert renewed["records"] == 300
+    assert np.array_equal(np.delete(before, 100, axis=0), after[:299])
+
+
+def test_the_text_below_the_pointer_is_the_record_as_it_is_now(mapped, birds):
+    _, page, first = mapped
+    birds.update(ids=["b004"], embeddings=[[1, 0, 0]], documents=["changed since " + "x" * 500])
+    said = page.ask("map_hover", version=first["version"], row=4, key="kind")
+    assert (said["id"], said["value"]) == ("b004", "heron")
+    assert said["text"].startswith("changed since xx")
+    assert len(said["text"]) == 281
+    birds.delete(ids=["b004"])
+    assert page.ask("map_hover", version=first["version"], row=4)["gone"]
+
+
+def test_the_map_of_a_workbench_with_filters_is_of_what_passes_them(birds, show):
+    _, page = show(birds, where={"kind": "wren"}, where_document={"$contains": "number 1"})
+    ids = birds.get(where={"kind": "wren"}, where_document={"$contains": "number 1"})["ids"]
+    assert page.ask("map")["records"] == len(ids)
+
+
+def test_an_empty_collection_has_a_map_without_points(client, show):
+    _, page = show(client.create_collection("none", embedding_function=None))
+    said = page.ask("map")
+    assert (said["records"], said["points"]) == (0, b"")
+
+
+def test_a_better_map_takes_the_place_of_the_first_and_says_how_far_it_is(birds):
+    ids, go_on = birds.get(include=[])["ids"], threading.Event()
+    projection = Projection(
+        ids, np.random.default_rng(0).random((300, 2)).astype(np.float32), [None] * 300, [None] * 300
+    )
+
+    def work(report):
+        report("layout", 0.25)
+        assert go_on.wait(30)
+        return np.zeros((300, 2), np.float32)
+
+    projection.fit = Background(work)
+    projection.fit.on_done(lambda fit: setattr(projection, "coordinates", fit.wait()))
+    map_ = Points(birds, projection=projection)
+    first = map_.now()
+    projection.fit.start()
+    stages = iter(lambda: map_.making()["stage"], "layout")
+    assert all(stage == "waiting" for stage in stages)
+    assert map_.making() == {"stage": "layout", "share": 0.25}
+    assert map_.now() is first
+    go_on.set()
+    projection.fit.wait()
+    assert map_.now().version > first.version
+    assert (map_.making(), map_.note) == (None, "")
+
+
+def test_a_map_that_is_stopped_stays_and_says_so(birds):
+    begun = threading.Event()
+    projection = Projection(["a"], np.zeros((1, 2), np.float32), [None], [None])
+
+    def work(report):
+        begun.set()
+        while True:
+            report("layout", 0.5)
+
+    projection.fit = Background(work).start()
+    map_ = Points(birds, projection=projection)
+    map_.now()
+    assert begun.wait(30)
+    map_.stop()
+    projection.fit.ended(30)
+    assert map_.note == "Stopped: this is the map by PCA."
+
+
+def test_a_record_far_away_makes_the_others_not_small():
+    spots = np.random.default_rng(0).normal(size=(1_000, 2)).astype(np.float32)
+    spots[0] = 100
+    places, (left, bottom, right, top) = placed(spots)
+    assert right - left < 0.1
+    assert top - bottom < 0.1
+    assert places[0].min() > 0.99 * SIDE
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_places_that_are_no_numbers_are_drawn_in_the_middle(bad):
+    places, _ = placed(np.array([[0, 0], [bad, 1], [2, 2]], np.float32))
+    assert places[1].tolist()[0] in (SIDE // 2, SIDE // 2 + 1)
+    assert len(points_.placed(np.full((3, 2), bad, np.float32))[0]) == 3

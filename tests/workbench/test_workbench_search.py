@@ -1,0 +1,88 @@
+"""A search decides which records the workbench shows, best first, and says of each how it was found."""
+
+import pytest
+from traitlets import TraitError
+
+from chroma_nb.workbench import search as searching
+
+RANKED = ["#rank", "#distance", "#why"]
+
+
+def rows(page, keys=RANKED, count=5):
+    return page.ask("rows", **{"from": 0, "count": count, "keys": keys})
+
+
+def test_words_find_records_and_say_which_of_them_did(birds, show):
+    workbench, page = show(birds, where={"kind": "heron"})
+    page.set(search={"text": "NUMBER 121", "by": "words"})
+    assert page.ask("count")["shown"] == len(workbench.ids())
+    found = rows(page)
+    assert found["ids"][0] == "b121"
+    assert found["rows"][0][0] == 1
+    assert "121" in found["rows"][0][2]
+    assert set(workbench.ids()) <= {f"b{i:03}" for i in range(1, 300, 3)}
+    assert page.ask("found")["count"] == len(workbench.ids())
+
+
+def test_the_case_of_letters_counts_where_that_is_asked_for(birds, show):
+    workbench, page = show(birds)
+    page.set(search={"text": "NUMBER", "by": "words"})
+    assert len(workbench.ids()) == 300
+    page.set(search={"text": "NUMBER", "by": "words", "case": True})
+    assert workbench.ids() == []
+    page.set(search={"text": "number", "by": "words", "case": True})
+    assert len(workbench.ids()) == 300
+
+
+def test_more_like_a_record_are_its_neighbours_nearest_first(birds, show):
+    workbench, page = show(birds)
+    page.set(search={"like": "b007"})
+    vector = birds.get(ids=["b007"], include=["embeddings"])["embeddings"]
+    nearest = birds.query(query_embeddings=vector, n_results=4, include=["distances"])["ids"][0][1:]
+    assert workbench.ids()[:3] == nearest
+    found = rows(page)["rows"]
+    assert [row[0] for row in found] == [1, 2, 3, 4, 5]
+    assert [row[1]["share"] for row in found] == sorted((row[1]["share"] for row in found), reverse=True)
+    assert found[0][2] == "meaning 1"
+
+
+def test_hits_can_be_ordered_by_a_key_and_keep_their_rank(birds, show):
+    workbench, page = show(birds)
+    page.set(search={"like": "b007"}, order={"by": "weight", "descending": True})
+    ids = workbench.ids()
+    assert ids == sorted(ids, reverse=True)
+    assert {row[0] for row in rows(page, count=300)["rows"]} == set(range(1, len(ids) + 1))
+
+
+def test_what_fails_is_told_beside_the_field_and_shows_no_records(birds, show):
+    workbench, page = show(birds)
+    page.set(search={"like": "no such"})
+    assert "no such" in page.ask("found")["wrong"]
+    assert workbench.ids() == []
+    page.set(search=None)
+    assert len(workbench.ids()) == 300
+
+
+@pytest.mark.parametrize(
+    "bad", [7, {}, {"text": "a", "like": "b"}, {"text": "a", "by": "smell"}, {"text": 5}, {"text": "a", "n": 3}]
+)
+def test_what_is_no_search_is_refused(birds, show, bad):
+    workbench, _ = show(birds)
+    workbench.search = "wren"
+    with pytest.raises(TraitError, match="expected"):
+        workbench.search = bad
+    assert workbench.search == {"text": "wren", "by": "both", "case": False}
+
+
+def test_both_lists_are_one_by_reciprocal_rank_where_a_collection_does_not_do_it(birds):
+    class Both:
+        """A collection of Chroma's whose query knows what is near."""
+
+        get = staticmethod(birds.get)
+
+        def query(self, **asked):
+            return {"ids": [["b005", "b121"]], "distances": [[0.1, 0.2]]}
+
+    found = searching.find(Both(), searching.Search("121"), {}).found
+    assert list(found) == ["b121", "b005"]
+    assert found["b121"] == searching.Found(2, 1, ("121",), 0.2)
