@@ -32,6 +32,9 @@ CELL_LETTERS: Final = 400
 #: Integers beyond these are no numbers of JavaScript.
 _EXACT: Final = 2**53
 
+#: Texts that must all differ before it is said that each record has its own.
+_TOLD_APART: Final = 50
+
 
 @dataclass
 class Column:
@@ -44,10 +47,13 @@ class Column:
     clock: bool = False
     #: Of numbers: how many digits are shown behind the point.
     digits: int | None = None
+    #: Of texts: whether each record met has one of its own, as a title.
+    own: bool = False
 
     def json(self) -> Json:
         """What the page is told of it."""
-        return {"key": self.key, "type": self.type, "letters": self.letters, "clock": self.clock, "digits": self.digits}
+        known = ("key", "type", "letters", "clock", "digits", "own")
+        return {name: getattr(self, name) for name in known}
 
 
 @dataclass
@@ -108,7 +114,8 @@ def column_of(key: str, values: Sequence[object]) -> Column:
         return Column(key, found, len("2024-05-01 13:05:09" if exact else "2024-05-01 13:05"), clock)
     if found == "date":
         shown = [text.removesuffix("Z").removesuffix("+00:00") if clock else text[:10] for text in shown]
-    return Column(key, found, _letters(shown), clock)
+    own = found == "text" and len(values) >= _TOLD_APART and len(set(shown)) == len(shown)
+    return Column(key, found, _letters(shown), clock, own=own)
 
 
 def _has_clock(text: str) -> bool:

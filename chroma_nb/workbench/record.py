@@ -21,7 +21,6 @@ from chroma_nb.workbench import fields
 from chroma_nb.workbench.changes import read_records, version
 from chroma_nb.workbench.columns import cell, column_of
 from chroma_nb.workbench.seen import Seen
-from chroma_nb.workbench.source import Question
 
 #: Letters of a document that are sent unless all of it is asked for; numbers of an embedding; records that are near.
 LETTERS: Final = 20_000
@@ -48,7 +47,7 @@ def record(seen: Seen, asked: Json) -> Json:
         "id": found.id,
         "there": True,
         "version": version(found),
-        "document": None if shown is None else stretches(shown, marks(seen.question)),
+        "document": None if shown is None else stretches(shown, _marks(seen, found.id)),
         "letters": len(text or ""),
         "whole": shown == text,
         "uri": found.uri,
@@ -75,15 +74,16 @@ def _embedding(embedding: object) -> Json | None:
 
 
 # --- What is marked -------------------------------------------------------------------------------------------------
-def marks(question: Question) -> list[Marks]:
-    """What marks in a document why it is among the hits of a question: what filters look for, words of a search."""
+def _marks(seen: Seen, id_: str) -> list[Marks]:
+    """What marks in a document why it is among the hits: what filters look for, the words that a search found."""
+    question = seen.question
     of_filters = [_MARKS[operator](text) for operator, text in _conditions(question.where_document)]
-    search = question.search
-    if search is None or not search.text or search.by == "meaning":
+    found = seen.source.hits(question).found.get(id_)
+    if question.search is None or found is None or not found.words:
         return of_filters
-    if search.case:
-        return [*of_filters, *map(exact, search.text.split())]
-    return [*of_filters, *filter(None, [words([search.text])])]
+    if question.search.case:
+        return [*of_filters, *map(exact, found.words)]
+    return [*of_filters, *filter(None, [words(found.words)])]
 
 
 def _conditions(where_document: object) -> Iterable[tuple[str, str]]:

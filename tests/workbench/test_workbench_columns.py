@@ -67,3 +67,11 @@ def test_a_cell_is_json_that_javascript_reads_as_the_same(value):
 def test_a_sparse_vector_is_a_number_of_entries():
     assert columns.cell(SparseVector([1, 5], [0.5, 2.0])) == {"kind": "sparse", "text": "2 entries"}
     assert columns.cell({"indices": [1], "values": [0.5]})["text"] == "1 entries"
+
+
+def test_a_text_that_each_record_has_to_itself_is_told_from_one_to_choose_from():
+    titles = [f"title {n}" for n in range(50)]
+    assert columns.column_of("title", titles).json()["own"]
+    assert not columns.column_of("title", titles[:49]).own, "too few to tell"
+    assert not columns.column_of("title", [*titles[:49], "title 0"]).own
+    assert not columns.column_of("n", list(range(50))).own

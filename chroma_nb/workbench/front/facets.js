@@ -21,8 +21,9 @@ export function facets(host, bench) {
   const list = make("div", { class: "cw-facet-list" });
   host.append(make("div", { class: "cw-facet-top" }, make("span", { class: "cw-facet-title", text: "Filter" }), clear), sample, other, list);
 
-  const columns = () => store.get()._known.filter((one) => !one.key.startsWith("#") && one.type !== "sparse");
-  const isOpen = (key) => open.get(key) ?? columns().findIndex((one) => one.key === key) < OPEN;
+  // Texts of which each record has its own come last, and folded: there is little to choose.
+  const columns = () => store.get()._known.filter((one) => !one.key.startsWith("#") && one.type !== "sparse").sort((a, b) => a.own - b.own);
+  const isOpen = (key) => open.get(key) ?? columns().filter((one) => !one.own).slice(0, OPEN).some((one) => one.key === key);
   const visible = () => host.clientWidth > 0 && !host.hidden;
 
   // --- Asking ---

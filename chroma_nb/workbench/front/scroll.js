@@ -43,11 +43,12 @@ export function missing(from, to, total, has, beyond = 0) {
 }
 
 // Pixels of columns that have no width of their own: by the letters they need; the document takes what is left over.
-const LETTER = 7.6, AROUND = 22, HEAD = 7.9, AROUND_HEAD = 34, LEAST = 56, MOST = 240, DOCUMENT = [180, 420];
+// Short ones, ids above all, are often of digits, which are wider.
+const LETTER = 7.6, SHORT = 16, DIGIT = 8.5, AROUND = 22, HEAD = 7.9, AROUND_HEAD = 34, LEAST = 56, MOST = 240, DOCUMENT = [180, 420];
 export function widths(columns, view) {
   const found = columns.map((one) => one.width ?? Math.round(one.key === "#document"
     ? Math.min(DOCUMENT[1], Math.max(DOCUMENT[0], view * 0.4))
-    : Math.min(MOST, Math.max(LEAST, one.letters * LETTER + AROUND, one.name.length * HEAD + AROUND_HEAD))));
+    : Math.min(MOST, Math.max(LEAST, one.letters * (one.letters <= SHORT ? DIGIT : LETTER) + AROUND, one.name.length * HEAD + AROUND_HEAD))));
   const left = view - found.reduce((sum, width) => sum + width, 0);
   const wide = columns.findIndex((one) => one.key === "#document" && one.width === undefined);
   if (left > 0 && wide >= 0) found[wide] += Math.floor(left);
