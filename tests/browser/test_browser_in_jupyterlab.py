@@ -89,7 +89,7 @@ quote = '"><svg onload=window.hacked=4>'
 texts = [evil, trap, quote, "\\u202eevil\\x1b[31m", "שלום, עולם!", "$x$ from $5 to $6"]
 traps = client.create_collection("traps", metadata={evil: evil}, embedding_function=Letters())
 traps.add(ids=texts, documents=texts, uris=texts, embeddings=Letters()(texts),
-          metadatas=[{"k": one, one: quote, "tags": [one, "b"]} for one in texts])
+          metadatas=[{"k": one, "k" + one: quote, "tags": [one, "b"]} for one in texts])
 b = chroma_nb.explore(traps, "pca", color="k")
 b
 """

@@ -197,6 +197,8 @@ def test_a_kernel_that_has_gone_is_said(notebook):
     lab.bench = lab.page.locator(".cw").last
     lab.grid = lab.bench.locator(".cw-grid")
     settled(lab)
+    # JupyterLab's own word for a kernel that went while it asked for its debugger.
+    lab.errors[:] = [error for error in lab.errors if "debugger state" not in error]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

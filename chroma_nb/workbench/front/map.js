@@ -345,6 +345,7 @@ export function map(host, bench) {
     for (const canvas of [base, over]) { canvas.width = Math.round(w * r); canvas.height = Math.round(h * r); }
     layout = fit(homeBox, width, height, EDGE);
     if (!moved) view = { x: layout.x, y: layout.y, zoom: 1 };
+    shownNames = [];                   // they are placed anew at once: their old places may lie on each other
     now();                             // a canvas that was resized is blank
   }
   function setMode(name) {
