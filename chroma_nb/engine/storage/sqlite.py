@@ -238,13 +238,14 @@ class Connections:
             del self._lent[threading.get_ident()]
             if self._closed:
                 connection.close()
-            elif len(self._idle) < _MOST_IDLE or self._waiting:
+                return
+            if len(self._idle) < max(_MOST_IDLE, self._waiting):
                 self._idle.append(connection)
-                if self._waiting:
-                    self._given_back.notify()
             else:
                 self._all.remove(connection)
                 connection.close()
+            if self._waiting:
+                self._given_back.notify()
 
     def _has_journal(self) -> bool:
         return self.path is not None and self.path.with_name(self.path.name + "-wal").exists()

@@ -1,7 +1,7 @@
 """Search as you type in the workbench, in a real JupyterLab."""
 
 import pytest
-from test_workbench_facets import shown
+from test_workbench_facets_in_jupyterlab import shown
 from test_workbench_table import cell, settled
 
 pytestmark = pytest.mark.browser
