@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from chroma_nb._http import is_loopback
@@ -60,6 +60,25 @@ def check_config(config: object, keys: Mapping[str, Key], owner: str) -> None:
             )
 
 
+#: A word of an argument's name that says that it is a secret: aws_secret_access_key, use_auth_token.
+_SECRET: Final = frozenset({"auth", "credential", "credentials", "key", "passwd", "password", "secret", "token"})
+
+
+def _without_secrets(arguments: object) -> object:
+    """Arguments for another library, without those that are secrets: a collection stores none, nothing shows one.
+
+    >>> _without_secrets({"region_name": "eu-west-1", "aws_session_token": "hush", "model_kwargs": {"token": "hush"}})
+    {'region_name': 'eu-west-1', 'model_kwargs': {}}
+    """
+    if not isinstance(arguments, Mapping):
+        return arguments
+    return {
+        name: _without_secrets(value)
+        for name, value in arguments.items()
+        if not _SECRET.intersection(str(name).lower().split("_"))
+    }
+
+
 class _Table:
     """A configuration that is the table ``keys``: attributes out, parameters in."""
 
@@ -67,7 +86,10 @@ class _Table:
 
     def get_config(self) -> Config:
         """What is needed to build this function again, as JSON; never a secret."""
-        values = {name: getattr(self, name) for name in self.keys}
+        values = {
+            name: _without_secrets(getattr(self, name)) if key.kind is dict else getattr(self, name)
+            for name, key in self.keys.items()
+        }
         omitted = {name for name, key in self.keys.items() if key.omitted_if_none and values[name] is None}
         return {name: value for name, value in values.items() if name not in omitted}
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from chroma_nb._optional import check_installed, require
 from chroma_nb.embedding_functions.batches import texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key
-from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, find_key, rows_of
+from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, find_key, in_path, rows_of
 from chroma_nb.types import Documents, Embeddings, Json
 
 API_BASE = "https://generativelanguage.googleapis.com/v1beta"
@@ -90,7 +89,7 @@ def _contents(
     model = model.removeprefix("models/")
     options = {"taskType": task_type, "outputDimensionality": dimension}
     given: Json = {name: value for name, value in options.items() if value is not None}
-    url = f"{API_BASE}/models/{quote(model, safe='')}:batchEmbedContents"
+    url = f"{API_BASE}/models/{in_path(model)}:batchEmbedContents"
     with Api("Gemini", url, key, KEY_HEADER).session() as post:
 
         def ask(batch: Sequence[str]) -> list[Any]:
@@ -165,7 +164,7 @@ class GooglePalmEmbeddingFunction(Configured[Documents]):
 
     def __call__(self, input: Documents) -> Embeddings:
         texts = texts_of(input)
-        url = f"{PALM_BASE}/{quote(self.model_name)}:embedText"
+        url = f"{PALM_BASE}/{in_path(self.model_name, safe='/')}:embedText"
         with Api("PaLM", url, self._key, KEY_HEADER).session() as post:
 
             def ask(batch: Sequence[str]) -> list[Any]:

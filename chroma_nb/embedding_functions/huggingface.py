@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import ClassVar
-from urllib.parse import quote
 
 from chroma_nb.embedding_functions.base import Config
 from chroma_nb.embedding_functions.batches import texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key, check_local
-from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, find_key
+from chroma_nb.embedding_functions.providers import Api, ApiKey, embed_in_batches, find_key, in_path
 from chroma_nb.types import Documents, Embeddings
 
 #: The host Chroma names, api-inference.huggingface.co, was retired for this one.
@@ -42,7 +41,7 @@ class HuggingFaceEmbeddingFunction(Configured[Documents]):
         self.model_name = model_name
 
     def __call__(self, input: Documents) -> Embeddings:
-        url = f"{API_BASE}/{quote(self.model_name)}/pipeline/feature-extraction"
+        url = f"{API_BASE}/{in_path(self.model_name, safe='/')}/pipeline/feature-extraction"
         texts = texts_of(input)
         with Api("Hugging Face", url, self._key).session() as post:
             return embed_in_batches(

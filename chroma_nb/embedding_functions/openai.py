@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from chroma_nb.embedding_functions.base import Config
 from chroma_nb.embedding_functions.batches import texts_of
 from chroma_nb.embedding_functions.configuration import Configured, Key, check_hosts
-from chroma_nb.embedding_functions.providers import Api, embed_in_batches, find_key, indexed
+from chroma_nb.embedding_functions.providers import Api, embed_in_batches, find_key, in_path, indexed
 from chroma_nb.types import Documents, Embeddings, Json
 
 API_BASE = "https://api.openai.com/v1"
@@ -112,7 +111,7 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
     def _api(self) -> Api:
         headers = dict(self._headers)
         if self.api_type == "azure":
-            deployment, version = quote(str(self.deployment_id), safe=""), quote(str(self.api_version), safe="")
+            deployment, version = in_path(str(self.deployment_id)), in_path(str(self.api_version))
             url = f"{str(self.api_base).rstrip('/')}/openai/deployments/{deployment}/embeddings?api-version={version}"
             return Api("Azure OpenAI", url, self._key, ("api-key", ""), headers)
         if self.organization_id is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
+from urllib.parse import quote
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from chroma_nb._optional import require
 from chroma_nb.embedding_functions.batches import distinct, in_batches
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.errors import ChromaAuthError, ChromaError, QuotaError, RateLimitError, printable
+from chroma_nb.plain import shown
 from chroma_nb.types import Json, Matrix
 
 if TYPE_CHECKING:
@@ -41,6 +43,17 @@ FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 #: As much of a provider's own words as an error repeats.
 QUOTED = 300
+
+
+def in_path(name: str, safe: str = "") -> str:
+    """A name as a part of the path of an address; ValueError where it would lead to another address.
+
+    >>> in_path("intfloat/e5-small", safe="/"), in_path("a model")
+    ('intfloat/e5-small', 'a%20model')
+    """
+    if {"", ".", ".."}.intersection(name.split("/")):
+        raise ValueError(f"Expected the name of a model or an account, got {shown(name, 60, repr)}")
+    return quote(name, safe=safe)
 
 
 class ApiKey:

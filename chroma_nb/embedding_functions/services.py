@@ -10,7 +10,6 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, TypedDict
-from urllib.parse import quote
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from chroma_nb.embedding_functions.providers import (
     ApiKey,
     embed_in_batches,
     find_key,
+    in_path,
     indexed,
     matrix,
     rows_of,
@@ -182,9 +182,9 @@ class CloudflareWorkersAIEmbeddingFunction(Service):
         self.gateway_id = gateway_id
 
     def _url(self) -> str:
-        account, model = quote(self.account_id, safe=""), quote(self.model_name, safe="@/")
+        account, model = in_path(self.account_id), in_path(self.model_name, safe="@/")
         if self.gateway_id:
-            return f"{CLOUDFLARE_GATEWAY}/{account}/{quote(self.gateway_id, safe='')}/workers-ai/{model}"
+            return f"{CLOUDFLARE_GATEWAY}/{account}/{in_path(self.gateway_id)}/workers-ai/{model}"
         return f"{CLOUDFLARE}/{account}/ai/run/{model}"
 
     def _body(self, texts: list[str]) -> Json:

@@ -71,7 +71,7 @@ class Gate:
                 "name it in allowed_hosts (--allowed-host) if that is meant"
             )
         origin = headers.get("origin")
-        own = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        own = origin is None or _authority(origin) == headers.get("host", "").lower()
         if not own and not self.allows(origin):
             raise _ForeignHostError(
                 "requests from web pages of another origin are refused; "
@@ -100,10 +100,18 @@ def check_origin(origin: str) -> str:
     >>> check_origin("http://Localhost:3000")
     'http://localhost:3000'
     """
-    parts = urlsplit(origin)
-    if origin != "*" and (not parts.netloc or origin.lower() != f"{parts.scheme}://{parts.netloc}".lower()):
+    authority = _authority(origin)
+    if origin != "*" and (not authority or origin.lower() != f"{origin.lower().partition(':')[0]}://{authority}"):
         raise ValueError(f"Expected an origin such as http://localhost:3000 (no path) or *, got {origin!r}")
     return origin.lower()
+
+
+def _authority(origin: str) -> str | None:
+    """Host and port of an origin, in small letters; None where it has none that can be read."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 class _ForeignHostError(ChromaAuthError, metaclass=ShownAs, shown=ChromaAuthError):

@@ -140,7 +140,8 @@ def _shape(first: Facet, column: Column, counts: Counts, filters: Options, scale
 
 def _ranges(key: str, first: Facet, column: Column, counts: Counts, filters: Options, scale: Scale | None) -> Shape:
     least, greatest = first.minimum or 0, first.maximum or 0
-    if column.type in ("epoch_s", "epoch_ms"):
+    # What a column is was told from a sample: all of it may hold a number that is no moment, 9999-12-31 for "never".
+    if column.type in ("epoch_s", "epoch_ms") and dates.stored_as(key, (least, greatest), named=True) == column.type:
         ends: Sequence[float] = _moments(least, greatest, column.type)
     else:
         ends = edges(least, greatest, whole=set(first.kinds) == {"int"}, ranges=_BARS)

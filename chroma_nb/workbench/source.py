@@ -125,6 +125,9 @@ class Source:
     def hits(self, question: Question) -> Hits:
         """What the question's search found; nothing where it has none."""
         if question.search is None:
+            with self.lock:
+                if self._hits is not None and self._hits[1].error:
+                    self._hits = None  # asked anew, it may be found
             return Hits()
         asked = replace(question, order=None, within=None)
         with self.lock:

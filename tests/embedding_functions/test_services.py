@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -31,6 +32,7 @@ from chroma_nb.embedding_functions.google_genai import (
     GooglePalmEmbeddingFunction,
     GoogleVertexEmbeddingFunction,
 )
+from chroma_nb.embedding_functions.huggingface import HuggingFaceEmbeddingFunction
 from chroma_nb.embedding_functions.registry import config_to_embedding_function, known_embedding_functions
 from chroma_nb.embedding_functions.sentence_models import InstructorEmbeddingFunction, Text2VecEmbeddingFunction
 from chroma_nb.embedding_functions.services import (
@@ -481,6 +483,32 @@ def test_bedrock_is_asked_through_the_session() -> None:
         AmazonBedrockEmbeddingFunction(session, config=object())
     with pytest.raises(TypeError, match="holds credentials"):
         pickle.dumps(function)
+
+
+def test_secrets_among_arguments_for_another_library_are_neither_stored_nor_shown() -> None:
+    secrets = {"aws_access_key_id": SECRET, "aws_secret_access_key": SECRET, "aws_session_token": SECRET}
+    session = Session()
+    function = AmazonBedrockEmbeddingFunction(session, region_name="eu-west-1", **secrets)
+    assert session.clients[0].items() >= secrets.items()
+    assert function.get_config()["kwargs"] == {"region_name": "eu-west-1"}
+    assert SECRET not in repr(function)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/../../b", "../../pages/projects/x/purge_build_cache", "a//b"])
+def test_no_name_leads_to_another_address_of_the_service(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("CLOUDFLARE", "GOOGLE_PALM", "HUGGINGFACE"):
+        monkeypatch.setenv(f"CHROMA_{variable}_API_KEY", SECRET)
+    monkeypatch.setenv("GEMINI_API_KEY", SECRET)
+    monkeypatch.setattr(httpx.Client, "send", lambda *_, **__: pytest.fail("was sent"))
+    for function in (
+        CloudflareWorkersAIEmbeddingFunction(name, "account"),
+        CloudflareWorkersAIEmbeddingFunction("model", name),
+        GooglePalmEmbeddingFunction(model_name=name),
+        GoogleGenerativeAiEmbeddingFunction(model_name=name),
+        HuggingFaceEmbeddingFunction(model_name=name),
+    ):
+        with pytest.raises(ValueError, match="Expected the name of a model or an account"):
+            function(["a text"])
 
 
 def test_a_stored_bedrock_function_is_built_over_a_session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

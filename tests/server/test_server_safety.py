@@ -47,9 +47,10 @@ def test_a_further_name_can_be_allowed(serve: Any) -> None:
 
 
 def test_a_web_page_of_another_origin_gets_nothing(server: Any) -> None:
-    answer = get(server.url + "/api/v2/version", headers={"origin": "https://evil.example"})
-    assert answer.status_code == 403
-    assert "access-control-allow-origin" not in answer.headers
+    for origin in ("https://evil.example", "http://[::1", "null", ""):
+        answer = get(server.url + "/api/v2/version", headers={"origin": origin})
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
     assert get(server.url + "/api/v2/version", headers={"origin": server.url}).status_code == 200
     preflight = ask("OPTIONS", server.url + "/api/v2/reset", headers={"access-control-request-method": "POST"})
     assert "access-control-allow-origin" not in preflight.headers
@@ -396,7 +397,7 @@ def test_no_page_may_ask_unless_it_was_allowed(server: Any) -> None:
     assert "access-control-allow-origin" not in asked.headers
 
 
-@pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "http://", "page"])
+@pytest.mark.parametrize("origin", ["localhost:3000", "http://localhost:3000/", "http://", "page", "http://[::1"])
 def test_what_is_no_origin_is_refused_at_the_start(serve: Any, origin: str) -> None:
     with pytest.raises(ValueError, match="Expected an origin such as"):
         serve(allowed_origins=(origin,))

@@ -117,6 +117,16 @@ def test_numbers_and_dates_are_ranges_whose_ends_stay(birds, show):
     assert sum(found["seen"]["now"]) == len([i for i in range(300) if 10 <= i / 7 < 20])
 
 
+@pytest.mark.parametrize("never", [253402300799, 2**62, 1_700_000_000_000, -1])
+def test_a_number_that_is_no_moment_among_seconds_takes_no_facet_away(client, show, never):
+    events = client.create_collection("events", embedding_function=None)
+    metadatas = [{"expires": 1_700_000_000 + 86_400 * i} for i in range(3_000)] + [{"expires": never}]
+    events.add(ids=list(map(str, range(3_001))), embeddings=[[1.0, 0.0]] * 3_001, metadatas=metadatas)
+    _, page = show(events)
+    found, _ = asked(page, keys=["expires"])
+    assert sum(found["expires"]["now"]) == 3_001
+
+
 def test_dates_as_text_are_filtered_by_range_with_what_chroma_understands(birds, show):
     workbench, page = show(birds)
     found, answer = asked(page, changes={"seen": {"dates": ["2024-05-03", "2024-05-04"]}})
