@@ -98,9 +98,10 @@ def interrupted_at_line(
 
 @contextlib.contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
-    """KeyboardInterrupt by a signal, ``seconds`` from now unless the block is over.
+    """KeyboardInterrupt by a signal, ``seconds`` from now unless the block is over, and again each second.
 
-    Callbacks of the garbage collector (Hypothesis has one) are left out meanwhile: Python drops what is raised there.
+    Python drops one that comes while it finalizes what other tests left behind: then the next one counts. Callbacks
+    of the garbage collector (Hypothesis has one) are left out meanwhile, for the same reason.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -109,7 +110,7 @@ def interrupted_after(seconds: float) -> Iterator[None]:
     previous, callbacks = signal.signal(signal.SIGALRM, interrupt), list(gc.callbacks)
     gc.callbacks.clear()
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1)
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
