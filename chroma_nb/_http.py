@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,13 +28,23 @@ def around_proxies(url: str) -> dict[str, None]:
     return {f"all://[{host}]" if ":" in host else f"all://{host}": None} if is_loopback(host) else {}
 
 
-def proxy_of(url: str) -> str | None:
+def proxy_variable(url: str) -> str | None:
     """The environment variable that names a proxy for ``url``; None where it is asked directly."""
+    return next((f"{name.upper()}_PROXY" for name, _ in _proxies(url)), None)
+
+
+def proxy_for(url: str) -> str | None:
+    """The address of the proxy that the environment names for ``url``; None where it is asked directly."""
+    address = next((address for _, address in _proxies(url)), None)
+    return address if address is None or "://" in address else f"http://{address}"
+
+
+def _proxies(url: str) -> Iterator[tuple[str, str]]:
+    """What the environment says for ``url``, most particular first: the scheme that it is said for, the address."""
     parts, proxies = urlsplit(url), getproxies()
     host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    return next((f"{name.upper()}_PROXY" for name in (parts.scheme, "all") if name in proxies), None)
+    if not is_loopback(host) and not proxy_bypass(host):
+        yield from ((name, proxies[name]) for name in (parts.scheme, "all") if proxies.get(name))
 
 
 def header_value(name: str, value: str) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, Literal, TypeAlias
 
 from chroma_nb._optional import require
@@ -35,6 +37,8 @@ _MOMENT: Final = re.compile(
     r"|start|end|begin|due|posted|opened|closed|birthday|expires)($|[_\W])"
 )
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+#: Different values that tell whether they are dates.
+_FEW_VALUES: Final = 1000
 #: Different texts that a filter may list.
 MOST_TEXTS: Final = 50_000
 _GIVEN: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?)?)?)?")
@@ -137,8 +141,9 @@ def date_range(collection: Collection, key: str, start: Given | None = None, end
 
     A date is a year, month, day or moment as text ("2024", "2024-05", "2024-05-17 13:05"), or a date or datetime of
     Python's; ``end`` includes the whole of it. Stored dates may be ISO texts, which are compared as they are written,
-    or seconds or milliseconds since 1970, in UTC. The filter is one of Chroma's: for texts it lists those that the
-    collection has in the range now. Raises ValueError for what is no date, and where no record has a date in the range.
+    or seconds or milliseconds since 1970, in UTC; values that are no dates are in no range. The filter is one of
+    Chroma's: for texts it lists those that the collection has in the range now, and matches no record where there are
+    none. Raises ValueError for what is no date, and where no record has a date under ``key``.
 
     >>> import chroma_nb
     >>> with chroma_nb.EphemeralClient() as client:
@@ -149,11 +154,8 @@ def date_range(collection: Collection, key: str, start: Given | None = None, end
     ...     birds.get(where=where)["ids"]
     ['wren']
     """
-    values = values_under(collection, key)
-    stored = stored_as(key, values, named=True)
-    if stored in ("epoch_s", "epoch_ms"):
-        return epoch_range(key, stored, start, end)
-    return text_range(key, iso_texts(values), start, end)
+    stored, texts = _dates_under(collection, key)
+    return text_range(key, texts, start, end) if stored == "date" else epoch_range(key, stored, start, end)
 
 
 def compared(collection: Collection, key: str, operator: str, given: Given) -> Where:
@@ -168,18 +170,14 @@ def compared(collection: Collection, key: str, operator: str, given: Given) -> W
     ...     compared(birds, "seen_at", "$gt", "2024-04")
     {'seen_at': {'$gte': 1714521600}}
     """
-    values = values_under(collection, key)
-    stored = stored_as(key, values, named=True)
+    stored, texts = _dates_under(collection, key)
     named = period(given)
-    if stored in ("epoch_s", "epoch_ms"):
+    if stored != "date":
         bounds = {"$gte": named.start, "$lt": named.start, "$gt": named.end, "$lte": named.end}
         return {key: {"$gte" if operator in ("$gt", "$gte") else "$lt": epoch(bounds[operator], stored)}}
-    if stored is None:
-        raise ValueError(f"{key!r} has no dates: expected ISO texts, or seconds or milliseconds since 1970")
-    texts = iso_texts(values)
     low, high = _places(texts, named.text, named.text)
     parts = {"$gte": texts[low:], "$gt": texts[high:], "$lt": texts[:low], "$lte": texts[:high]}
-    return _listed(key, parts[operator], f"{operator} {given}")
+    return _listed(key, parts[operator], f"{operator} {named.text}")
 
 
 def epoch_range(key: str, stored: Stored, start: Given | None, end: Given | None) -> Where:
@@ -199,7 +197,7 @@ def epoch_range(key: str, stored: Stored, start: Given | None, end: Given | None
 
 
 def text_range(key: str, texts: Sequence[str], start: Given | None, end: Given | None) -> Where:
-    """The filter where dates are these ISO texts, ascending (``iso_texts``).
+    """The filter where dates are these ISO texts, ascending (``iso_texts``); that of no record where none is meant.
 
     >>> text_range("seen", ["2024-05-01", "2024-06-01T10:00:00Z"], "2024-06", None)
     {'seen': {'$in': ['2024-06-01T10:00:00Z']}}
@@ -208,7 +206,7 @@ def text_range(key: str, texts: Sequence[str], start: Given | None, end: Given |
         raise ValueError(f"expected a start or an end of the range of {key!r}, got neither")
     first, last = (None if one is None else period(one).text for one in (start, end))
     low, high = _places(texts, first, last)
-    return _listed(key, texts[low:high], f"from {start or 'the first'} to {end or 'the last'}")
+    return _listed(key, texts[low:high], f"{first or '..'}/{last or '..'}")
 
 
 def _places(texts: Sequence[str], first: str | None, last: str | None) -> tuple[int, int]:
@@ -218,14 +216,13 @@ def _places(texts: Sequence[str], first: str | None, last: str | None) -> tuple[
 
 
 def _listed(key: str, texts: Sequence[str], which: str) -> Where:
-    if not texts:
-        raise ValueError(f"no record has a date under {key!r} {which}")
+    """The filter for these texts; where there are none, for ``which`` as a text, which is no date of any record."""
     if len(texts) > MOST_TEXTS:
         raise ValueError(
-            f"{len(texts):,} different dates under {key!r} lie {which}, more than a filter may list "
+            f"{len(texts):,} different dates under {key!r} lie in {which}, more than a filter may list "
             f'({MOST_TEXTS:,}); take a shorter range, or store the dates as numbers: add_df(df, dates="epoch")'
         )
-    return {key: {"$in": list(texts)}}
+    return {key: {"$in": list(texts) or [which]}}
 
 
 def iso_texts(values: Iterable[object]) -> list[str]:
@@ -272,11 +269,32 @@ def _moments(column: Any, stored: Stored) -> Any:
     return pd.to_datetime(column, format="ISO8601", utc=True).dt.tz_localize(None)
 
 
+# --- What a collection has -------------------------------------------------------------------------------------------
+def _dates_under(collection: Collection, key: str) -> tuple[Stored, list[str]]:
+    """How most dates under a key are stored, and those that are texts, ascending. ValueError where there are none.
+
+    Values that are no dates are passed over; numbers, of which any could be a moment, are dates if most of them are.
+    """
+    values = values_under(collection, key)
+    texts = iso_texts(values)
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    kinds = Counter(kind for kind in (stored_as(key, [number], named=True) for number in numbers) if kind)
+    stored, count = max(kinds.items(), key=itemgetter(1), default=("date", 0))
+    if 2 * count > len(numbers) and count > len(texts):
+        return stored, []
+    if not texts:
+        raise ValueError(f"{key!r} has no dates: expected ISO texts, or seconds or milliseconds since 1970")
+    return "date", texts
+
+
 def values_under(collection: Collection, key: str) -> list[Any]:
-    """The different values that records have under a key; elements of lists are none."""
+    """The different values that records have under a key, of numbers the most frequent; elements of lists are none."""
     if offers(type(collection), "facets"):
         facets: Callable[..., Any] = collection.facets  # type: ignore[attr-defined]
-        return [one.value for one in facets(key, limit=max(1, collection.count())).values]
+        facet = facets(key, limit=_FEW_VALUES)
+        if facet.distinct > _FEW_VALUES and any(kind.endswith("str") for kind in facet.kinds):
+            facet = facets(key, limit=facet.distinct)
+        return [one.value for one in facet.values]
     found: dict[str | float, None] = {}
     for page in pages(collection, PAGE, include=["metadatas"]):
         for metadata in page["metadatas"] or ():

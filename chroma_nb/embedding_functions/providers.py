@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from chroma_nb._http import around_proxies, header_value
+from chroma_nb._http import around_proxies, header_value, proxy_for
 from chroma_nb._optional import require
 from chroma_nb.embedding_functions.batches import distinct, in_batches
 from chroma_nb.embedding_functions.progress import progress_bar
@@ -125,7 +125,7 @@ class Api:
             if self.key_parameter is None:
                 headers[name] = prefix + secret
             else:
-                transport = _with_parameter(httpx, self.key_parameter, secret)
+                transport = _with_parameter(httpx, self.key_parameter, secret, proxy_for(self.url))
         reaching = {"transport": transport, "mounts": around_proxies(self.url)}
         with httpx.Client(headers=headers, timeout=self.timeout, **reaching) as client:
             yield lambda body: self._json(self._post(client, body, httpx.TransportError))
@@ -167,8 +167,11 @@ class Api:
         return words.replace(secret, "***") if secret else words
 
 
-def _with_parameter(library: Any, name: str, secret: str) -> httpx.BaseTransport:
-    """What sends a request with the secret in its address; the request that httpx logs does not have it."""
+def _with_parameter(library: Any, name: str, secret: str, proxy: str | None) -> httpx.BaseTransport:
+    """What sends a request with the secret in its address; the request that httpx logs does not have it.
+
+    httpx asks the environment for a proxy only where it makes the transport itself.
+    """
 
     class _Transport(library.HTTPTransport):  # type: ignore[misc]  # a class that is known when httpx is
         def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -185,7 +188,7 @@ def _with_parameter(library: Any, name: str, secret: str) -> httpx.BaseTransport
             )
             return answer
 
-    return cast("httpx.BaseTransport", _Transport())
+    return cast("httpx.BaseTransport", _Transport(proxy=proxy))
 
 
 def _quota_is_used_up(response: httpx.Response) -> bool:

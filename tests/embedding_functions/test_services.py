@@ -436,6 +436,25 @@ def test_roboflow_embeds_images_beside_texts(provider: Any, monkeypatch: pytest.
     assert base64.b64decode(image.body["image"]["value"]).startswith(b"\xff\xd8")
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("kind", ["key in the address", "key in a header"])
+def test_services_are_asked_by_way_of_the_proxy_that_the_environment_names(
+    provider: Any, monkeypatch: pytest.MonkeyPatch, variable: str, kind: str
+) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv(variable, provider.url)
+    monkeypatch.setenv("ROBOFLOW_API_KEY", SECRET)
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    provider.plays(lambda body: {"embeddings": [[1.0, 2.0]], "data": [{"embedding": [1.0, 2.0], "index": 0}]})
+    if kind == "key in the address":
+        RoboflowEmbeddingFunction(api_url="http://service.example")(["a"])
+    else:
+        openai.OpenAIEmbeddingFunction(api_base="http://service.example")(["a"])
+    assert provider.received[0].path.startswith("http://service.example/")
+
+
 def test_baseten_is_an_openai_function_and_wants_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASETEN_API_KEY", SECRET)
     assert issubclass(BasetenEmbeddingFunction, openai.OpenAIEmbeddingFunction)

@@ -55,7 +55,6 @@ def test_what_has_no_dates_is_refused_where_it_stands(tickets):
     dated = lambda *asked: compared(tickets, *asked)  # noqa: E731
     for text, sentence in {
         "year > '2020'": "'year' has no dates",
-        "iso > '2030'": "no record has a date under 'iso'",
         "iso > 'last week'": "> compares numbers and dates, got 'last week'",
         "iso between 'May' and '2024-13'": "expected a number or a date, got 'May'",
     }.items():
@@ -66,6 +65,44 @@ def test_what_has_no_dates_is_refused_where_it_stands(tickets):
         compile_where("iso > '2024'")
     with pytest.raises(ValueError, match="expected a start or an end"):
         date_range(tickets, "iso")
+
+
+@pytest.mark.parametrize("key", FORMS)
+def test_an_empty_range_is_a_part_of_a_filter_like_any_other(tickets, key):
+    dated = lambda *asked: compared(tickets, *asked)  # noqa: E731
+    later = compile_where(f"{key} > '2030' or year = 2024", dated=dated).where
+    assert len(tickets.get(where=later)["ids"]) == len(DAYS)
+    assert len(tickets.get(where=compile_where(f"not {key} > '2030'", dated=dated).where)["ids"]) == len(DAYS) - 1
+    for where in (compile_where(f"{key} > '2030'", dated=dated).where, date_range(tickets, key, "2030", "2031")):
+        assert tickets.get(where=where)["ids"] == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["2024-05-01", "2024-06-01", "soon"], [1714521600, 1717200000, 0], [1714521600000, 1717200000000, -1]],
+    ids=["a text that is no date", "0 among seconds", "-1 among milliseconds"],
+)
+def test_values_that_are_no_dates_are_in_no_range(values):
+    with emptied_client("chroma_nb") as client:
+        made = client.create_collection("tickets", embedding_function=None)
+        made.add(["may", "june", "never"], np.zeros((3, 2)), [{"seen": value} for value in values])
+        dated = lambda *asked: compared(made, *asked)  # noqa: E731
+        for where in (
+            date_range(made, "seen", "2024-05", "2024-05"),
+            compile_where("seen between '2024-05' and '2024-05'", dated=dated).where,
+        ):
+            assert made.get(where=where)["ids"] == ["may"]
+
+
+def test_more_different_dates_than_one_look_gives():
+    days = [datetime.date(2000, 1, 1) + datetime.timedelta(days=day) for day in range(1500)]
+    with emptied_client("chroma_nb") as client:
+        made = client.create_collection("tickets", embedding_function=None)
+        seconds = [int(datetime.datetime(*day.timetuple()[:3], tzinfo=datetime.UTC).timestamp()) for day in days]
+        metadatas = [{"day": day.isoformat(), "at": second} for day, second in zip(days, seconds, strict=True)]
+        made.add([f"t{i}" for i in range(1500)], np.zeros((1500, 2)), metadatas)
+        for key in ("day", "at"):
+            assert len(made.get(where=date_range(made, key, "2003", "2003"))["ids"]) == 365
 
 
 def test_numbers_are_dates_only_under_a_key_that_says_so():

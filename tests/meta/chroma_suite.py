@@ -47,6 +47,7 @@ def prepare() -> Path:
     shutil.rmtree(tests, ignore_errors=True)
     shutil.copytree(chromadb / "test", tests / "test", ignore=shutil.ignore_patterns("__pycache__"))
     (tests / "__init__.py").touch()
+    (tests.parent / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # or pytest finds our own settings
     return chromadb
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakKeyDictionary
 
-from chroma_nb._http import around_proxies, header_value, proxy_of
+from chroma_nb._http import around_proxies, header_value, proxy_variable
 from chroma_nb._optional import require
 from chroma_nb._reentry import is_running
 from chroma_nb.backends.endpoints import API_PATH
@@ -145,7 +145,7 @@ def _failure(error: httpx.RequestError, place: str) -> Failure:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         # Chroma's constructors turn this one into a ValueError with this sentence.
         what = "Could not connect to a Chroma server. Are you sure it is running?"
-        proxy = proxy_of(place)
+        proxy = proxy_variable(place)
         way = f"; it was asked by way of the proxy that {proxy} names, and NO_PROXY names no exception" if proxy else ""
         return Failure(_kind(base, ValueError)(f"{what} ({place}: {detail}{way})"), unreached=True)
     timeout = isinstance(error, httpx.TimeoutException)
