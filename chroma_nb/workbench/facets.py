@@ -400,7 +400,7 @@ def _span(shape: Shape, choice: Choice | None) -> list[Any] | None:
     if choice is None:
         return None
     if shape.periods:
-        texts = sorted(str(value) for value in choice.values)
+        texts = dates.iso_texts(choice.values)
         return [texts[0], texts[-1]] if texts else None
     if choice.values:
         numbers = sorted(value for value in choice.values if isinstance(value, int | float))
