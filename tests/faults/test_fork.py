@@ -161,3 +161,36 @@ def test_a_child_forked_while_another_thread_opens_a_directory_can_open_one(tmp_
     print("opened")
     """
     assert run(script, tmp_path) == "opened"
+
+
+def test_a_database_that_is_gone_keeps_no_other_from_a_forked_child(tmp_path) -> None:
+    script = """
+    import shutil, signal, chroma_nb
+    clients = [chroma_nb.PersistentClient(f"{sys.argv[1]}/{number}") for number in range(8)]
+    birds = [client.create_collection("birds", embedding_function=None) for client in clients]
+    for number in range(0, 8, 2):
+        shutil.rmtree(f"{sys.argv[1]}/{number}")
+    child = os.fork()
+    if not child:
+        signal.alarm(20)  # a child that hangs dies of it
+        status = 1
+        try:
+            for number in range(1, 8, 2):
+                assert clients[number].count_collections() == 1
+                birds[number].add(ids=["wren"], embeddings=[[1.0, 0.0]])
+            for number in range(0, 8, 2):
+                try:
+                    birds[number].add(ids=["wren"], embeddings=[[1.0, 0.0]])
+                except chroma_nb.errors.ChromaError as error:
+                    assert sys.argv[1] in str(error), error
+                clients[number].close()
+            status = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    print([birds[number].count() for number in range(1, 8, 2)])
+    """
+    assert run(script, tmp_path) == "[1, 1, 1, 1]"

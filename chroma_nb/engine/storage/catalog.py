@@ -415,7 +415,8 @@ def fork_collection(connection: sqlite3.Connection, row: CollectionRow, ident: s
     connection.execute(_FORK, (ident, name, dimension, next_slot, row.number))
     root = row.root or row.id
     connection.execute(
-        "UPDATE collections SET root = ?1, forks = ?2 WHERE id IN (?1, ?3) OR root = ?1", (root, row.forks + 1, ident)
+        "UPDATE collections SET root = :root, forks = :forks WHERE id IN (:root, :id) OR root = :root",
+        {"root": root, "forks": row.forks + 1, "id": ident},
     )
     return collection_by_id(connection, ident)
 

@@ -226,7 +226,7 @@ _IDS_AT_ONCE: Final = 250
 _OF_IDS: Final = {
     count: " UNION ALL ".join(
         f"SELECT key, id, slot, norm FROM records INDEXED BY {index} "  # noqa: S608  # constants, and question marks
-        f"WHERE collection = ?1 AND staged {staged} AND id IN ({', '.join(f'?{place + 2}' for place in range(count))})"
+        f"WHERE collection = ? AND staged {staged} AND id IN ({', '.join('?' * count)})"
         for index, staged in (("records_by_id", "IS NULL"), ("staged_records_by_id", "IS NOT NULL"))
     )
     for count in (1, 10, _IDS_AT_ONCE)
@@ -245,7 +245,8 @@ def headers_of(
     for start in range(0, len(wanted), _IDS_AT_ONCE):
         part = wanted[start : start + _IDS_AT_ONCE]
         size = min(size for size in _OF_IDS if size >= len(part))
-        found += connection.execute(_OF_IDS[size], (collection, *part, *part[:1] * (size - len(part)))).fetchall()
+        values = (collection, *part, *part[:1] * (size - len(part)))
+        found += connection.execute(_OF_IDS[size], values + values).fetchall()
     if hidden:
         found = [one for one in found if not any(start <= one[0] & _POSITION <= end for start, end in hidden)]
     return sorted(found)

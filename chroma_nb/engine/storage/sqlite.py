@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
@@ -134,10 +135,21 @@ class Connections:
         self.one_at_a_time: AbstractContextManager[Any] = self.writing if path is None else nullcontext()
         self._writer = self._connect()
 
+    @cached_property
+    def _writer(self) -> Connection:
+        """The connection that writes; a forked child opens its own when it first writes.
+
+        Opening it at once could fail (a directory that is gone), in the middle of the preparation of other databases.
+        """
+        return self._connect()
+
     def _new_locks_of_readers(self) -> None:
         self._lending = threading.Lock()
         self._given_back = threading.Condition(self._lending)
         self._waiting = 0  # at least as many threads wait for a reader
+
+    def _opened_writer(self) -> list[Connection]:
+        return [self._writer] if "_writer" in vars(self) else []
 
     def _own(self, connections: list[Connection]) -> None:
         """These are ours: closed at the latest when nobody refers to this object any more."""
@@ -223,7 +235,7 @@ class Connections:
     def _close_lost(self, thread: int) -> None:
         """Close what an interrupt kept from being given back: it may be reading still."""
         self._lent.pop(thread, None)
-        known = {self._writer, *self._idle, *self._lent.values()}
+        known = {*self._opened_writer(), *self._idle, *self._lent.values()}
         for connection in [connection for connection in self._all if connection not in known]:
             self._all.remove(connection)
             connection.close()
@@ -359,7 +371,7 @@ class Connections:
         """Close every connection that is not lent out; those close when they come back."""
         self._closed = True
         with self.writing:
-            for connection in [self._writer, *self._idle]:
+            for connection in [*self._opened_writer(), *self._idle]:
                 connection.close()
             self._idle.clear()
 
@@ -398,7 +410,7 @@ class Connections:
         inherited, self._idle, self._lent = self._all, [], {}
         self._new_locks_of_readers()
         self._own([])
-        self._writer = self._connect()
+        vars(self).pop("_writer", None)
         return inherited
 
 
