@@ -70,9 +70,8 @@ def used(path: Path) -> list[str]:
 
 
 def change(path: Path, statement: str, *values: object) -> None:
-    with sqlite3.connect(path / "chroma_nb.sqlite3") as connection:
+    with contextlib.closing(sqlite3.connect(path / "chroma_nb.sqlite3")) as connection, connection:
         connection.execute(statement, values)
-    connection.close()
 
 
 # --- What the rows of the database hold ------------------------------------------------------------------------
@@ -128,9 +127,8 @@ def test_a_view_in_the_place_of_a_table_is_refused_before_it_is_read(table: str,
 def test_a_trigger_is_refused_and_not_run(when: str, path: Path) -> None:
     change(path, f"CREATE TRIGGER spy {when} ON records BEGIN DELETE FROM records; END")
     assert [sentence for sentence in used(path) if "has a trigger 'spy'" in sentence]
-    with sqlite3.connect(path / "chroma_nb.sqlite3") as connection:
+    with contextlib.closing(sqlite3.connect(path / "chroma_nb.sqlite3")) as connection:
         assert connection.execute("SELECT count(*) FROM records").fetchone() == (COUNT,)
-    connection.close()
 
 
 # --- What stands in the directory ------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """project(): coordinates for any collection, kept, refreshed, and queries placed among them."""
 
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -203,6 +204,17 @@ def test_a_damaged_map_is_a_map_or_refused_with_what_to_do(tmp_path, client, fil
         except ValueError as error:
             said = str(error)
         assert said.endswith("make it anew with project()")
+
+
+def test_a_map_whose_file_says_that_it_is_encrypted_is_refused_with_what_to_do(tmp_path, client, filled):
+    project(filled(client, 8), "pca").save(tmp_path / "map.npz")
+    data = bytearray((tmp_path / "map.npz").read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # before each file, and in the list of all
+        for found in re.finditer(re.escape(header), bytes(data)):
+            data[found.start() + flags] |= 1
+    (tmp_path / "map.npz").write_bytes(data)
+    with pytest.raises(ValueError, match=r"make it anew with project\(\)$"):
+        Projection.load(tmp_path / "map.npz")
 
 
 def test_only_so_many_maps_are_kept(tmp_path, monkeypatch):

@@ -59,6 +59,7 @@ ROW = Endpoint(
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setitem(ENDPOINTS, Longest, ROW)
+    SharedSystemClient.clear_system_cache()  # not a store that another test left
     with chroma_nb.EphemeralClient() as client:
         SharedSystemClient.clear_system_cache()
         yield client
