@@ -36,7 +36,7 @@ test-all: test docs wheel-check crash ## make test, the documentation, the built
 wheel-check: ready-test ## build the package; install it in a fresh environment for each Python found here, without compiler or network
 	$(BIN)/python tests/meta/wheel_check.py $(WHEEL)
 
-test-chroma: ready-test ## Chroma's own tests, in an environment of their own, with chroma_nb in its place: an hour
+test-chroma: ready-test ## Chroma's own tests, in an environment of their own, with chroma_nb in its place: twenty minutes
 	$(BIN)/python tests/meta/chroma_suite.py $(SUITE)
 
 crash: ready-test ## every case of a failing step or disk; writers killed, power lost at random moments: two hours

@@ -10,9 +10,10 @@ _CLOUD = "mocks the parts of Chroma's client of its cloud"
 _COMPONENTS = "constructs Chroma's components (SqliteDB, its queue, its segments) by a System"
 _CLUSTER = "runs in Chroma's cluster only"
 _MOCKS = "puts mocks in the place of Chroma's own attributes or of its stored configuration"
-_PRIVATE = "imports private functions"
+_PRIVATE = "calls private functions"
 _DOWNLOAD = "downloads a model, or asks for its folder"
 _DIFFERS = "expects an error for an unknown id in query(ids=…), which docs/compatibility.md lists"
+_NO_LARGEST = "expects an error for more records than get_max_batch_size(), which docs/compatibility.md lists"
 _LOCAL = "demands that Chroma's local engine refuses what its cloud does, and what works here"
 
 #: Pattern of a file below chromadb/test -> why.
@@ -53,6 +54,15 @@ TESTS: dict[str, dict[str, str]] = {
         "test_invalid_configuration_operations_succeed_until_embed": _MOCKS,
     },
     "ef/test_ollama_ef.py": {"test_ollama_ask_user_to_install": "the package ollama is not needed here"},
+    "property/test_add.py": {"test_add_large_exceeding": _NO_LARGEST},
+    "property/test_base64_conversion.py": {
+        "test_base64_conversion_is_identity_f16": "throws away most of what Hypothesis makes, which ends it by chance",
+    },
+    "property/test_client_url.py": dict.fromkeys(("test_url_resolve", "test_resolve_invalid"), _PRIVATE),
+    "property/test_collections_with_database_tenant_overwrite.py": dict.fromkeys(
+        ("test_collections_with_tenant_database_overwrite", "test_repeat_failure"), _COMPONENTS
+    ),
+    "property/test_persist.py": {"test_sync_threshold": _COMPONENTS},
     "test_api.py": {
         "test_query_id_filtering_e2e": _DIFFERS,
         "test_ssl_self_signed": _SERVER,
@@ -79,4 +89,9 @@ TESTS: dict[str, dict[str, str]] = {
         "test_system_override_order": _COMPONENTS,
         "test_system_startup": _COMPONENTS,
     },
+}
+
+#: Module of Chroma's tests -> function that does nothing in its place -> why; the tests that call it are run.
+PASSED_OVER: dict[str, dict[str, str]] = {
+    "chromadb.test.property.invariants": {"log_size_below_max": "reads the queue of Chroma's local engine"},
 }
