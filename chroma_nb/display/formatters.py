@@ -200,7 +200,7 @@ def _more(count: int) -> Html:
 
 
 def in_short(result: Columns) -> Columns:
-    """A result for IPython's text of it, which a notebook stores beside the HTML: all of it, or what long ones begin with.
+    """A result for IPython's text of it, stored beside the HTML: all of it, or the beginning of a long one.
 
     >>> in_short({"ids": ["a", "b"], "documents": ["short", None]})
     {'ids': ['a', 'b'], 'documents': ['short', None]}
