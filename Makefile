@@ -8,8 +8,10 @@ SCRIPT := $(PYTHON) .ci/make.py
 WORKERS ?= 2
 # make wheel-check with these Pythons only: WHEEL=--here, WHEEL='3.12 3.14'.
 WHEEL ?=
-# Tests of Chroma's to run alone: make test-chroma SUITE=chromadb/test/test_api.py
+# Tests of Chroma's to run alone: make test-chroma SUITE=chromadb/test/test_api.py, make test-chroma-js SUITE=test/count.test.ts
 SUITE ?=
+# A checkout of Chroma's repository, which has its JavaScript tests; without one git fetches it.
+SOURCES ?=
 # Sizes of `make bench`.
 N ?= 10000,100000,1000000
 
@@ -17,7 +19,7 @@ export VENV WORKERS
 export CHROMA_NB_PROGRESS ?= 0
 export PIP_NO_WARN_SCRIPT_LOCATION = 1
 
-.PHONY: help lab test lint check test-all test-chroma wheel-check crash fuzz bench docs demo notebooks clean ready-lab ready-test ready-docs ready-bench
+.PHONY: help lab test lint check test-all test-chroma test-chroma-js wheel-check crash fuzz bench docs demo notebooks clean ready-lab ready-test ready-docs ready-bench
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -36,8 +38,12 @@ test-all: test docs wheel-check crash ## make test, the documentation, the built
 wheel-check: ready-test ## build the package; install it in a fresh environment for each Python found here, without compiler or network
 	$(BIN)/python tests/meta/wheel_check.py $(WHEEL)
 
-test-chroma: ready-test ## Chroma's own tests, in an environment of their own, with chroma_nb in its place: twenty minutes
+test-chroma: ready-test ## Chroma's own tests, in an environment of their own, with chroma_nb in its place: twenty minutes; then test-chroma-js where Node is
 	$(BIN)/python tests/meta/chroma_suite.py $(SUITE)
+	$(if $(SUITE),,$(BIN)/python tests/meta/chroma_javascript.py --if-possible --sources "$(SOURCES)")
+
+test-chroma-js: ready-test ## the tests of Chroma's JavaScript client against our server: SOURCES=a checkout of Chroma's repository
+	$(BIN)/python tests/meta/chroma_javascript.py --sources "$(SOURCES)" $(SUITE)
 
 crash: ready-test ## every case of a failing step or disk; writers killed, power lost at random moments: two hours
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m long -o faulthandler_timeout=3600 tests

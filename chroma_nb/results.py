@@ -47,6 +47,12 @@ class _Result(dict[str, Any]):
 
         return result_html(self)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows as text; ``print`` and ``repr`` write all of it, as of any dict."""
+        from chroma_nb.display.formatters import in_short
+
+        printer.pretty(in_short(self))
+
 
 class _PlainResult(_Result):
     """One whose pickle is the plain dict that Chroma's is: it loads where this package is not installed."""

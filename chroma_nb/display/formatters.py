@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+import numpy as np
+
 from chroma_nb._optional import MissingPackageError, require
 from chroma_nb.cells import kind_in_words, kind_of
 from chroma_nb.collection import (
@@ -52,6 +54,12 @@ T = TypeVar("T")
 
 #: Rows of a result that are shown, records that the card looks at, its metadata keys, collections of a client.
 ROWS, SAMPLE, KEYS, COLLECTIONS = 20, 100, 30, 30
+#: Queries, or searches, of a result that are shown: a notebook stores what is shown.
+QUERIES = 10
+#: Characters up to which the text of a result is all of it; of each of its texts where it is longer.
+_WHOLE, _TEXT = 20_000, 240
+#: Numbers of an array that numpy writes out.
+_WRITTEN_OUT = 1_000
 #: Records up to which a card searches to say how: a search of more would read them all for it.
 SEARCHED = 20_000
 _RESULT_KEYS = {"ids", "documents", "metadatas", "embeddings", "included"}
@@ -82,11 +90,13 @@ def _tables_of_hits(result: Columns, asked: str, *, ranked: bool = False) -> Htm
     texts: Sequence[str | None] | None = getattr(result, "query_texts", None)
     always = _document_marks(getattr(result, "where_document", None))
     parts = []
-    for place, ids in enumerate(result["ids"]):
+    for place, ids in enumerate(result["ids"][:QUERIES]):
         hits: Json = {name: _of_query(result.get(name), place) for name in _HIT_FIELDS}
         hits |= {"ids": ids, "ranks": range(1, len(ids) + 1) if ranked else None}
         parts.append(_hits_table(f"{asked} {place}", None if texts is None else texts[place], hits, always))
-    return side_by_side(parts)
+    rest = len(result["ids"]) - QUERIES
+    more = f'<div class="dim">and {rest:,} more, from {asked} {QUERIES} on</div>' if rest > 0 else ""
+    return side_by_side(parts) + more
 
 
 #: What is shown of a hit of ``query``, ``hybrid`` or ``search``.
@@ -187,6 +197,60 @@ def _encodable(text: str) -> str:
 
 def _more(count: int) -> Html:
     return f'<div class="dim">and {count - ROWS:,} more</div>' if count > ROWS else ""
+
+
+def in_short(result: Columns) -> Columns:
+    """A result for IPython's text of it, stored beside the HTML: all of it, or the beginning of a long one.
+
+    >>> in_short({"ids": ["a", "b"], "documents": ["short", None]})
+    {'ids': ['a', 'b'], 'documents': ['short', None]}
+    >>> found = in_short({"ids": ["a"] * 30, "documents": ["long " * 1_000] * 30})
+    >>> found["ids"][-2:], len(found["documents"][0])
+    (['a', … 10 more], 240)
+    """
+    if _weight(result, _WHOLE) <= _WHOLE:
+        return dict(result)
+    ids = result.get("ids") or ()
+    rows = QUERIES if ids and isinstance(ids[0], list) else ROWS
+    return {name: _beginning(values, rows) for name, values in result.items()}
+
+
+def _weight(value: object, limit: int) -> int:
+    """About how many characters a value is written in; more than ``limit`` is not counted."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, np.ndarray):
+        return 10 * min(value.size, _WRITTEN_OUT)
+    if not isinstance(value, (Mapping, list, tuple)):
+        return 4
+    weight = 0
+    for part in value.values() if isinstance(value, Mapping) else value:
+        weight += 4 + _weight(part, limit - weight)
+        if weight > limit:
+            break
+    return weight
+
+
+class _More:
+    """Stands at the end of a list for what is not shown of it."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __repr__(self) -> str:
+        return f"… {self._count:,} more"
+
+
+def _beginning(value: Any, rows: int = ROWS) -> Any:
+    """The first ``rows`` of a list, and of each list in it as many as are shown in HTML; texts are cut."""
+    if isinstance(value, str):
+        return shortened(value, _TEXT)
+    if isinstance(value, Mapping):
+        return {name: _beginning(part) for name, part in value.items()}
+    if not isinstance(value, list):
+        return value
+    rest = [_More(len(value) - rows)] if len(value) > rows else []
+    return [*map(_beginning, value[:rows]), *rest]
 
 
 # --- A collection ----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from chroma_nb.collection import Collection
@@ -53,15 +54,19 @@ class Selection:
         self.select(ids)
 
     def select(self, ids: Iterable[str], source: object = None) -> None:
-        """Exactly these ids (or a table's); listeners are called, except that of ``source``, unless nothing changed."""
+        """Exactly these ids (or a table's); listeners are called, except that of ``source``, unless nothing changed.
+
+        All are called, in their order, also where one of them raises; what it raised comes out afterwards.
+        """
         chosen = tuple(dict.fromkeys(ids_among(ids)))
         with self.lock:
             if chosen == self._ids:
                 return
             self._ids, self.source = chosen, source
-            for name, callback in list(self._listeners):
-                if name is None or name != source:
-                    callback(self)
+            with ExitStack() as calls:  # which calls the last one first
+                for name, callback in reversed(self._listeners):
+                    if name is None or name != source:
+                        calls.callback(callback, self)
 
     def add(self, ids: Iterable[str], source: object = None) -> None:
         """These ids too."""

@@ -1,5 +1,6 @@
 """``browse(client)``: databases and collections, the workbench of the one that is opened; what cannot be browsed."""
 
+import ipywidgets
 import pytest
 
 import chroma_nb
@@ -31,6 +32,19 @@ def test_a_collection_that_is_opened_after_another_takes_its_place(client, paper
     assert first.comm is None
     browser.close()
     assert browser.browser.comm is None
+
+
+def test_what_is_closed_is_there_again_when_it_is_shown_again(client, papers, capsys):
+    before = set(ipywidgets.widgets.widget._instances)
+    browser = chroma_nb.browse(client)
+    browser.open(client.database, papers.name)
+    browser.close()
+    browser.close()
+    assert set(ipywidgets.widgets.widget._instances) == before
+    browser._ipython_display_()
+    browser.open(client.database, papers.name)
+    assert browser.browser.ids() == ["p1", "p2", "p3"]
+    browser.close()
 
 
 def test_another_database_of_the_tenant_opens_too(tmp_path):

@@ -365,6 +365,45 @@ def test_the_card_of_a_client_lists_its_collections(client, papers):
     assert "1 collection" in text
 
 
+LONG = "word " * 1_000
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        GetResult(ids=[str(n) for n in range(2_000)], documents=[LONG] * 2_000, metadatas=[{"text": LONG}] * 2_000),
+        GetResult(ids=["a"] * 2_000, documents=["x"] * 2_000, metadatas=[{"tags": [LONG] * 50}] * 2_000),
+        QueryResult(ids=[["a"] * 20] * 100, documents=[[LONG] * 20] * 100, distances=[[0.5] * 20] * 100),
+        SearchResult(ids=[["a"] * 20] * 100, documents=[[LONG] * 20] * 100, scores=[[0.5] * 20] * 100),
+        HybridResult(ids=[["a"] * 20] * 100, documents=[[LONG] * 20] * 100, scores=[[0.5] * 20] * 100),
+    ],
+)
+def test_what_a_notebook_stores_of_a_result_is_small_however_large_the_result(result):
+    shown, _ = DisplayFormatter().format(result)
+    assert len(shown["text/plain"]) < 200_000
+    assert len(shown["text/html"]) < 500_000
+    assert " more" in shown["text/plain"]
+    assert LONG in str(result)  # print() is Chroma's
+    assert repr(result) == repr(dict(result))
+
+
+def test_the_text_of_a_result_that_is_not_long_is_all_of_it():
+    display = DisplayFormatter()
+    result = GetResult(
+        ids=[str(n) for n in range(100)], documents=["a text " * 10] * 100, embeddings=np.eye(100), metadatas=None
+    )
+    assert display.format(result)[0]["text/plain"] == display.format(dict(result))[0]["text/plain"]
+
+
+def test_of_many_queries_the_first_are_shown_and_the_rest_counted():
+    result = QueryResult(ids=[["a"]] * 100, documents=[["a text"]] * 100, distances=[[0.5]] * 100)
+    text = formatters.result_html(result)
+    assert "Query 9 (1 hit)" in text
+    assert "Query 10 (" not in text
+    assert "and 90 more, from Query 10 on" in text
+    assert " more" not in formatters.result_html(QueryResult(ids=[["a"]] * 10, distances=[[0.5]] * 10))
+
+
 def test_our_objects_display_themselves_and_print_plainly():
     import chroma_nb
 

@@ -13,13 +13,14 @@ import pandas as pd
 import pytest
 
 import chroma_nb
-from chroma_nb.jupyter.widgets import large_map
+from chroma_nb.jupyter.widgets import displayed, large_map
 from chroma_nb.jupyter.widgets.explorer import Explorer, static_html
 from chroma_nb.jupyter.widgets.explorer_state import SEARCHES, ExplorerState
 from chroma_nb.jupyter.widgets.large_map import LargeMapView
 from chroma_nb.jupyter.widgets.map import MapView
 from chroma_nb.projection import figures, reducers
 from chroma_nb.projection.projection import project
+from chroma_nb.workbench import shown as shown_module
 from chroma_nb.workbench.selection import Selection
 
 explore = functools.partial(chroma_nb.explore, renderer="plotly")
@@ -792,3 +793,67 @@ def test_a_large_map_is_drawn_by_what_holds_it(collection, client, jscatter, mon
     assert isinstance(explore(collection, "pca", 3).map, MapView)
     with pytest.raises(ValueError, match="expected renderer to be 'auto', 'plotly' or 'scatter', got 'gl'"):
         explore(collection, "pca", client=client, renderer="gl")
+
+
+# --- Closing ---
+WIDGETS = ipywidgets.widgets.widget._instances
+
+
+@pytest.mark.parametrize("drawn", [{}, {"dims": 3}, {"renderer": "scatter"}], ids=["plotly", "in space", "scatter"])
+def test_closing_frees_every_widget_and_leaves_the_selection(client, collection, capsys, drawn):
+    if "renderer" in drawn:
+        pytest.importorskip("jscatter")
+    chosen = Selection(collection)
+    before = set(WIDGETS)
+    explorer = explore(collection, "pca", client=client, selection=chosen, **drawn)
+    explorer._ipython_display_()
+    assert len(set(WIDGETS) - before) > 100
+    explorer.close()
+    explorer.close()
+    assert set(WIDGETS) == before
+    chosen.ids = ["id3"]  # and nothing of the explorer is told
+    assert set(WIDGETS) == before
+    assert explorer.selection.ids == ("id3",)
+
+
+def test_what_is_closed_is_there_again_when_it_is_shown_again(explorer, capsys):
+    explorer.search("cod")
+    explorer.state.paint("n")
+    explorer.close()
+    explorer.selection.ids = ["id2", "id7"]
+    explorer._ipython_display_()
+    assert explorer.widget.comm is not None
+    assert explorer.figure.comm is not None
+    assert "id7" in explorer.table.rows.value
+    assert explorer.painting.color.value == "n"
+    assert explorer.questions.query.value == "cod"
+    explorer.selection.ids = ["id9"]
+    assert "id9" in explorer.table.rows.value
+    assert len(explorer.state._listeners) == 2  # the map, and what is around it
+
+
+def test_running_a_cell_again_closes_the_explorer_and_the_browser_that_its_last_run_showed(
+    client, collection, capsys, monkeypatch
+):
+    monkeypatch.setattr(shown_module, "_CELLS", {})
+    kept, counts = [], []
+    for run in range(4):
+        monkeypatch.setattr(displayed, "running_cell", lambda run=run: ("cell", run, []))
+        kept += [explore(collection, "pca", client=client), chroma_nb.browse(client)]  # as Out[…] keeps them
+        for view in kept[-2:]:
+            view._ipython_display_()
+        counts.append(len(WIDGETS))
+    assert len(set(counts)) == 1
+    assert [view.widget.comm is None for view in kept] == [True] * 6 + [False] * 2
+    kept[0]._ipython_display_()  # a variable still names it
+    assert kept[0].widget.comm is not None
+
+
+def test_a_callback_of_the_state_can_be_stopped(explorer):
+    told = []
+    stop = explorer.state.on_change(told.append)
+    explorer.state.paint("n")
+    stop()
+    stop()
+    explorer.state.paint("kind")
+    assert told == ["map"]

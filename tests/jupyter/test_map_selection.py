@@ -27,6 +27,16 @@ def test_a_person_is_told_of_every_change_but_not_of_none():
     assert len(chosen) == 0
 
 
+def test_a_listener_that_raises_keeps_no_other_from_being_told():
+    chosen, told = Selection(), []
+    chosen.on_select(lambda selection: told.append("first"))
+    chosen.on_select(lambda selection: 1 / 0)
+    chosen.on_select(lambda selection: told.append("last"))
+    with pytest.raises(ZeroDivisionError):
+        chosen.ids = ["a"]
+    assert (chosen.ids, told) == (("a",), ["first", "last"])
+
+
 def test_two_views_that_answer_each_other_come_to_rest():
     chosen, calls = Selection(), []
     for name in ("map", "table"):

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     }
     command = [PYTHON, "-m", "pytest", "-p", "chroma_suite", "-p", "no:cacheprovider", "-q", "--import-mode=importlib"]
     chosen = arguments or ["chromadb/test"]
-    done = subprocess.run([*command, "--timeout", "300", *chosen], cwd=BUILD / "tests", env=environment, check=False)
+    done = subprocess.run([*command, "--timeout", "1800", *chosen], cwd=BUILD / "tests", env=environment, check=False)
     return done.returncode
 
 

@@ -22,6 +22,10 @@ class ClientBrowser(Displayed):
     def __init__(self, client: Client, made: Callable[[Collection, Client], Workbench]) -> None:
         self.client = client
         self._made = made
+        self._build()
+
+    def _build(self) -> None:
+        client = self.client
         self.browser: Workbench | None = None
         self.status = StatusLine(threading.RLock())
         self._tree = ClientTree(client)
@@ -41,11 +45,15 @@ class ClientBrowser(Displayed):
             before.close()
 
     def close(self) -> None:
-        """Give back the workbench and what was opened for other databases; the client stays open."""
+        """Give back the widgets and what was opened for other databases; the client stays open.
+
+        Shown again, it is there again, with no collection open.
+        """
         if self.browser is not None:
             self._place.children = []
             self.browser.close()
         self._tree.close()
+        super().close()
 
     def _static(self) -> Html:
         entries, total = self._tree.collections(self.client.database)

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from collections.abc import Iterator
 
 import ipywidgets
 
 from chroma_nb.display.markup import Html
+from chroma_nb.workbench.shown import running_cell, shown
 
 #: Displays so far; it tells one static block from the next, and is the same from run to run.
 _DISPLAYS = itertools.count(1)
 
 
 class Displayed:
-    """A view that shows itself in a notebook."""
+    """A view that shows itself in a notebook: ``widget``, which ``_build`` makes.
+
+    A cell that runs again closes what its last run showed, unless another cell shows it (``workbench/shown.py``).
+    """
 
     widget: ipywidgets.Widget
+    #: What the live outputs have around the widget.
+    _around: tuple[ipywidgets.Widget, ...] = ()
+
+    def _build(self) -> None:
+        """Make the widgets, once, and again where what was closed is shown again."""
+        raise NotImplementedError
 
     def _static(self) -> Html:
         raise NotImplementedError
+
+    def close(self) -> None:
+        """Give back its widgets, in this process and in the page; shown again, it is there again."""
+        for widget in (*self._around, self.widget):
+            for part in list(_parts(widget)):
+                part.close()
+        self._around = ()
 
     def _ipython_display_(self) -> None:
         """The static block first, as an output of its own; the live widget hides it while it lives.
@@ -29,10 +47,25 @@ class Displayed:
         """
         from IPython.display import display
 
+        if self.widget.comm is None:
+            self._build()
+        shown(self, running_cell())
         name = f"chroma-nb-static-{zlib.crc32(repr(self).encode()):08x}-{next(_DISPLAYS)}"
         static = f'<div class="{name}">{self._static()}</div>'
         display({"text/html": static}, raw=True)  # type: ignore[no-untyped-call]
         hide = ipywidgets.HTML(f"<style>.{name}{{display:none}}</style>", layout={"display": "none"})
         live = ipywidgets.VBox([hide, self.widget])
+        self._around = (*self._around, live)
         bundle = live._repr_mimebundle_()
         display({**bundle, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _parts(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    """A widget and all that it holds that is not closed: children, layouts, styles."""
+    if widget.comm is None:
+        return
+    yield widget
+    for value in list(widget._trait_values.values()):
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(part, ipywidgets.Widget):
+                yield from _parts(part)

@@ -55,8 +55,12 @@ class Explorer(Displayed):
     """
 
     def __init__(self, state: ExplorerState, height: int = 560, renderer: Renderer = "auto") -> None:
-        self.state = state
-        self.map = RENDERERS[_renderer(renderer, state)](state, height)
+        self.state, self._height, self._renderer = state, height, _renderer(renderer, state)
+        self._build()
+
+    def _build(self) -> None:
+        state = self.state
+        self.map = RENDERERS[self._renderer](state, self._height)
         self.status = StatusLine(state.lock, lasting=True)
         self.title = ipywidgets.HTML()
         self.undo = button("Undo", "undo", None, self.status, self._undo)
@@ -68,10 +72,21 @@ class Explorer(Displayed):
         self.actions = SelectionActions(state, self.status)
         self.widget = self._arranged()
         self._show_map()
-        state.selection.on_select(lambda selection: self._show_selection())
-        state.on_change(self._follow)
+        if state.searches:
+            self.questions.show()
+        if state.focus:
+            self._follow("focus")
+        state.follow(self._follow, self._show_selection)
         if (fit := state.projection.fit) is not None:
             self.progress.watch(fit)
+
+    def close(self) -> None:
+        """Give back its widgets, in this process and in the page; shown again, it is there again.
+
+        What it knows (``state``, ``selection``, ``projection``) stays.
+        """
+        self.state.release()
+        super().close()
 
     @property
     def selection(self) -> Selection:

@@ -6,6 +6,7 @@ The views (``map.py``, ``explorer.py``) show it and call it; everything here is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from typing import TypeAlias
 
@@ -60,6 +61,7 @@ class ExplorerState:
         self.focus: tuple[str, ...] = ()
         self.page = 0
         self._listeners: list[Callable[[str], object]] = []
+        self._followers = ExitStack()
         self._take(projection)
         self.selection.on_select(lambda selection: self._start_over())
 
@@ -68,9 +70,27 @@ class ExplorerState:
         """What is explored."""
         return self._collection
 
-    def on_change(self, callback: Callable[[str], object]) -> None:
-        """Call ``callback(what)`` after each change."""
+    def on_change(self, callback: Callable[[str], object]) -> Callable[[], None]:
+        """Call ``callback(what)`` after each change; what comes back stops that."""
         self._listeners.append(callback)
+
+        def stop() -> None:
+            """Call it no more."""
+            if callback in self._listeners:
+                self._listeners.remove(callback)
+
+        return stop
+
+    def follow(
+        self, changed: Callable[[str], object], selected: Callable[[], object], *, source: object = None
+    ) -> None:
+        """Tell a part of the view of changes, and of the selection unless ``source`` made it, until ``release``."""
+        self._followers.callback(self.on_change(changed))
+        self._followers.callback(self.selection.on_select(lambda selection: selected(), source=source))
+
+    def release(self) -> None:
+        """Tell the parts of the view nothing more: it is closed."""
+        self._followers.close()
 
     def _changed(self, what: str) -> None:
         with self.lock:

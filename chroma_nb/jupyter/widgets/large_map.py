@@ -42,8 +42,7 @@ class LargeMapView:
         self._drawn = -_DRAWING
         self.scatter: Untyped = None
         self.redraw()
-        state.on_change(self._follow)
-        state.selection.on_select(lambda selection: self.show_selection(), source=self)
+        state.follow(self._follow, self.show_selection, source=self)
 
     def _follow(self, what: str) -> None:
         with self.state.lock:

@@ -39,8 +39,7 @@ class MapView:
         self.figure = map_figure()(self._traces(drawing), drawing.figure.layout, self, state.lock, label)
         if len(state.selection):
             self.show_selection()
-        state.on_change(self._follow)
-        state.selection.on_select(lambda selection: self.show_selection(), source=self)
+        state.follow(self._follow, self.show_selection, source=self)
 
     def _follow(self, what: str) -> None:
         {"map": self.redraw, "searches": self.redraw, "focus": self._show_focus}[what]()
