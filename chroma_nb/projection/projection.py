@@ -46,6 +46,31 @@ class Placed:
     distances: list[list[float]]
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a map was asked for: what ``project`` needs to make it once more, of the records as they are then."""
+
+    method: str = "auto"
+    dims: int = 2
+    where: Where | None = None
+    sample: int | None = None
+    seed: int = 42
+    cache: bool = True
+
+    def make(self, collection: Collection, *, wait: bool) -> Projection:
+        """The map of ``collection`` by it."""
+        return project(
+            collection,
+            self.method,
+            self.dims,
+            where=self.where,
+            sample=self.sample,
+            seed=self.seed,
+            wait=wait,
+            cache=self.cache,
+        )
+
+
 class Projection:
     """Records with their coordinates on a map. ``to_df()`` is the table, ``figure()`` the picture.
 
@@ -69,6 +94,10 @@ class Projection:
         self.documents, self.metadatas = list(documents), list(metadatas)
         self.method, self.collection, self.where, self.name = method, collection, where, name
         self.fit: Background[Matrix] | None = None
+        #: The method of the map that ``fit`` makes.
+        self.better: str | None = None
+        #: How ``project`` was asked for it; None for a map that came from elsewhere, a file say.
+        self.recipe: Recipe | None = None
         self._labels: labels.Labels | None = None
 
     @property
@@ -222,7 +251,7 @@ class Projection:
             where=self.where,
             name=self.name,
         )
-        result.whole = self.whole
+        result.whole, result.recipe = self.whole, self.recipe
         if self._labels is not None:
             result._labels = self._labels.carried([rows[id_] for id_ in records.ids], coordinates)
         return result
@@ -241,7 +270,7 @@ class Projection:
             where=self.where,
             name=self.name,
         )
-        result.whole = self.whole
+        result.whole, result.recipe = self.whole, self.recipe
         if self._labels is not None:
             result._labels = labels.Labels(self._labels.clusters[kept], self._labels.names, self._labels.centres)
         return result
@@ -345,9 +374,11 @@ def project(
         raise ValueError(f"expected dims to be 2 or 3, got {dims!r}")
     reducers.check(method)
     records = read(collection, where=where, sample=sample, seed=seed)
-    return of_records(
+    result = of_records(
         collection, records, method, dims, where=where, whole=sample is None, seed=seed, wait=wait, cache=cache
     )
+    result.recipe = Recipe(method, dims, where, sample, seed, cache)
+    return result
 
 
 def of_records(
@@ -411,7 +442,7 @@ def of_records(
     if wait:
         result.coordinates = _with_progress(work, reducer.name)
     else:
-        result.coordinates, result.method = reducers.pca(points, dims=dims), "pca"
+        result.coordinates, result.method, result.better = reducers.pca(points, dims=dims), "pca", reducer.name
         result.fit = Background(work)
         result.fit.on_done(lambda fit: _take(result, reducer.name, fit))
         result.fit.start()

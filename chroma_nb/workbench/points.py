@@ -16,7 +16,7 @@ import numpy as np
 
 from chroma_nb.collection import Collection
 from chroma_nb.paging import pages
-from chroma_nb.projection.projection import Projection, of_records, project
+from chroma_nb.projection.projection import Projection, Recipe, of_records
 from chroma_nb.projection.scales import Scale
 from chroma_nb.records import Records
 from chroma_nb.types import Int32, Json, Mask, Matrix, Where, WhereDocument
@@ -123,6 +123,10 @@ class Points:
         self._collection, self._where, self._where_document = collection, where, where_document
         self._lock = threading.RLock()
         self._projection = projection
+        recipe = projection.recipe if projection is not None else None
+        self._recipe = recipe if recipe is not None else Recipe(where=where)
+        #: A map that nothing can make again.
+        self._kept = projection if recipe is None else None
         self._drawn: Drawn | None = None
 
     def now(self) -> Drawn:
@@ -146,7 +150,7 @@ class Points:
 
     def _make(self) -> Projection:
         if self._where_document is None:
-            return project(self._collection, where=self._where, wait=False)
+            return self._recipe.make(self._collection, wait=False)
         filters = {"where": self._where, "where_document": self._where_document}
         include = ["embeddings", "documents", "metadatas"]
         found = pages(self._collection, _PAGE, include=include, **filters)
@@ -189,12 +193,13 @@ class Points:
     @property
     def note(self) -> str:
         """What became of the better map, where it did not come."""
-        fit = self._projection.fit if self._projection is not None else None
-        if fit is None or not fit.done or fit.error is None:
+        projection = self._projection
+        fit = projection.fit if projection is not None else None
+        if projection is None or fit is None or not fit.done or fit.error is None:
             return ""
-        return (
-            "Stopped: this is the map by PCA." if fit.stopped else f"This is the map by PCA; umap failed: {fit.error}"
-        )
+        if fit.stopped:
+            return "Stopped: this is the map by PCA."
+        return f"This is the map by PCA; {projection.better or 'the better one'} failed: {fit.error}"
 
     def stop(self) -> None:
         """Keep the map that is there."""
@@ -203,7 +208,7 @@ class Points:
             fit.stop()
 
     def close(self) -> None:
-        """Give back what it holds; asked again, it is made again."""
+        """Give back what it holds; asked again, it is made again, in the way it was asked for."""
         with self._lock:
             self.stop()
-            self._projection = self._drawn = None
+            self._projection, self._drawn = self._kept, None
