@@ -27,6 +27,7 @@ from chroma_nb.jupyter.widgets.status import Filled, StatusLine
 from chroma_nb.jupyter.widgets.style import STYLE
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Projection
+from chroma_nb.workbench import temporary
 from chroma_nb.workbench.drawing import drawing
 from chroma_nb.workbench.selection import Selection
 
@@ -70,8 +71,20 @@ class Explorer(Displayed):
         self._show_map()
         state.selection.on_select(lambda selection: self._show_selection())
         state.on_change(self._follow)
+        self._temporary = temporary.of(state.collection)
+        if self._temporary is not None:
+            self._temporary.hold(self)
+            self.status.say(self._temporary.note)
         if (fit := state.projection.fit) is not None:
             self.progress.watch(fit)
+
+    def close(self) -> None:
+        """Give back what it holds; the temporary collection of a table goes with the last view of it."""
+        if (fit := self.projection.fit) is not None:
+            fit.stop()
+        _close(self.widget)
+        if self._temporary is not None:
+            self._temporary.release(self)
 
     @property
     def selection(self) -> Selection:
@@ -181,6 +194,12 @@ class _SearchBox(Filled):
         with self.filling():
             self.query.value = text
         self.status.say(f"{counted(len(searches[-1].ids[0]), 'record')} nearest to “{text}”" if searches else "")
+
+
+def _close(widget: ipywidgets.Widget) -> None:
+    for child in getattr(widget, "children", ()):
+        _close(child)
+    widget.close()
 
 
 # --- What stays in the saved notebook -------------------------------------------------------------------
