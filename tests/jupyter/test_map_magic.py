@@ -25,6 +25,16 @@ def test_map_as_a_table(chroma, shell):
     assert "z" in found
 
 
+def test_a_filter_of_documents_is_given_as_for_browse_and_search(chroma, shell):
+    line = "papers --where \"year > 2000 and document contains 'a'\" --contains b"
+    bench = chroma(f"map {line} --method pca")
+    assert bench.ids() == bench.projection.ids == chroma(f"browse {line}").ids() == ["p1"]
+    chroma("map papers --contains whale --as df -o found")
+    assert shell.user_ns["found"]["id"].tolist() == ["p3"]
+    with pytest.raises(UsageError, match="--contains needs a collection"):
+        chroma("browse --contains whale")
+
+
 def test_a_table_in_a_variable_is_browsed_and_drawn_as_one(chroma, shell, monkeypatch):
     monkeypatch.setattr("chroma_nb.workbench.shown._CELLS", {})
     shell.user_ns["mine"] = pd.DataFrame(
@@ -55,7 +65,6 @@ def test_a_collection_is_meant_before_a_table_of_its_name(chroma, client, shell)
         ("map papers --color colour", "no record has the metadata key 'colour'"),
         ("map papers more", "takes a collection, got also 'more'"),
         ("map papers --method magic", "magic"),
-        ("map papers --where \"document contains 'whale'\"", "not the text of documents"),
     ],
 )
 def test_mistakes_are_one_line(chroma, line, message):

@@ -122,9 +122,21 @@ def test_the_text_below_the_pointer_is_the_record_as_it_is_now(mapped, birds):
 
 
 def test_the_map_of_a_workbench_with_filters_is_of_what_passes_them(birds, show):
-    _, page = show(birds, where={"kind": "wren"}, where_document={"$contains": "number 1"})
-    ids = birds.get(where={"kind": "wren"}, where_document={"$contains": "number 1"})["ids"]
+    filters = {"where": {"kind": "wren"}, "where_document": {"$contains": "number 1"}}
+    workbench, page = show(birds, **filters)
+    ids = birds.get(**filters)["ids"]
     assert page.ask("map")["records"] == len(ids)
+    assert workbench.projection.where_document == filters["where_document"]
+
+
+def test_a_map_of_filtered_documents_stays_where_it_was_when_records_are_written(birds, show):
+    filters = {"where": {"kind": "wren"}, "where_document": {"$contains": "number 1"}}
+    workbench, page = show(birds, projection=chroma_nb.project(birds, "pca", **filters), **filters)
+    before = workbench.projection
+    birds.delete(ids=before.ids[:1])
+    page.ask("map", renew=True)
+    assert workbench.projection.ids == before.ids[1:]
+    assert np.array_equal(workbench.projection.coordinates, before.coordinates[1:])
 
 
 def test_an_empty_collection_has_a_map_without_points(client, show):

@@ -8,7 +8,15 @@ from IPython.core.error import UsageError
 
 from chroma_nb.collection import Collection, client_of
 from chroma_nb.jupyter.command_line import Command, Parser
-from chroma_nb.jupyter.commands.options import add_output, add_where, compiled, only_target, table_among
+from chroma_nb.jupyter.commands.options import (
+    add_contains,
+    add_output,
+    add_where,
+    compiled,
+    filters,
+    only_target,
+    table_among,
+)
 from chroma_nb.jupyter.session import Session
 from chroma_nb.jupyter.widgets.explore import explore
 from chroma_nb.projection.projection import project
@@ -24,16 +32,15 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--size", metavar="KEY", help="metadata key of numbers")
     parser.add_argument("--sample", type=parser.whole, help="draw as many records")
     add_where(parser)
+    add_contains(parser)
     add_output(parser)
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     table = table_among(session, arguments.words)
     collection = only_target(session, arguments.words, "map") if table is None else None
-    found = compiled(session, arguments.where, on=collection)
-    if found.where_document is not None:
-        raise UsageError("%chroma map: --where takes metadata, not the text of documents")
-    options: Options = {"where": found.where, "sample": arguments.sample}
+    found = compiled(session, arguments.where, arguments.contains, on=collection)
+    options: Options = {**filters(found), "sample": arguments.sample}
     try:
         if arguments.form is not None:  # --as df: the table of coordinates, without the widget
             return _projected(collection, table, arguments, options)
@@ -65,6 +72,7 @@ COMMAND = Command(
         "%chroma map papers",
         "%chroma map df    a DataFrame",
         "%chroma map papers --color topic --where 'year > 2020'",
+        "%chroma map papers --contains protein",
         "%chroma map papers --as df",
     ),
     arguments=_arguments,

@@ -10,7 +10,7 @@ from chroma_nb.jupyter.scope import client_for
 from chroma_nb.jupyter.widgets.browse import is_table
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Projection, project
-from chroma_nb.types import Options, Where
+from chroma_nb.types import Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     from chroma_nb.jupyter.widgets.explorer import Explorer, Renderer
@@ -25,6 +25,7 @@ def explore(
     dims: int = 2,
     *,
     where: Where | None = None,
+    where_document: WhereDocument | None = None,
     sample: int | None = None,
     color: GivenBy = "label",
     size: GivenBy = None,
@@ -38,10 +39,12 @@ def explore(
     """A live map of ``collection`` in the workbench: lasso or box selects, table and record follow, hits of a search
     are numbered.
 
-    The map of PCA is there at once and gives way to that of ``method`` when it is ready. ``color`` is a metadata key,
-    or "label" for the regions of the map; ``client`` is where exported collections are made; several views may share
-    one ``selection``. ``collection`` may also be a ``Projection``, or a table (pandas, polars, Arrow, a Hugging Face
-    Dataset), which becomes a temporary collection as for ``browse``. Raises ValueError for a key that no record has.
+    The map of PCA is there at once and gives way to that of ``method`` when it is ready. ``where`` and
+    ``where_document`` filter and always hold, for the table, too; ``sample`` draws as many records. ``color`` is a
+    metadata key, or "label" for the regions of the map; ``client`` is where exported collections are made; several
+    views may share one ``selection``. ``collection`` may also be a ``Projection``, or a table (pandas, polars, Arrow,
+    a Hugging Face Dataset), which becomes a temporary collection as for ``browse``. Raises ValueError for a key that
+    no record has.
 
     What the workbench's map does not draw is drawn by plotly, in an ``Explorer``: three dimensions, sizes, and colours
     that are values (by id, or one for each record), as ``Projection.figure`` takes them. ``renderer="plotly"`` asks
@@ -76,7 +79,8 @@ def explore(
         return _shown(collection, **looks)
 
     def of_collection(collection: Collection) -> Workbench | Explorer:
-        return _shown(project(collection, method, dims, where=where, sample=sample, wait=wait), **looks)
+        asked: Options = {"where": where, "where_document": where_document, "sample": sample, "wait": wait}
+        return _shown(project(collection, method, dims, **asked), **looks)
 
     if is_table(collection):
         from chroma_nb.workbench import temporary  # which loads ipywidgets
@@ -112,6 +116,7 @@ def _shown(
         return Workbench(
             found,
             where=projection.where,
+            where_document=projection.where_document,
             view="map",
             projection=projection,
             colour=colour,
