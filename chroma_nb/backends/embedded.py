@@ -209,6 +209,11 @@ def open_embedded(settings: Settings) -> EmbeddedBackend:
         SYSTEMS.keep_recent()  # without the lock: closing a directory waits for its thread
 
 
+def open_alone(name: str, settings: Settings) -> EmbeddedBackend:
+    """The backend of a store in memory that is in no cache: it is released with the last that uses it."""
+    return EmbeddedBackend(name, settings, SharedEngine.open(None))
+
+
 def _shared(identifier: str, settings: Settings) -> EmbeddedBackend:
     with opening.LOCK:
         backend = _persistent(identifier, settings) if settings.is_persistent else _ephemeral(identifier, settings)

@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from chroma_nb.backends.embedded import open_alone
 from chroma_nb.client._sync.admin import AdminClient as _AdminClient
 from chroma_nb.client._sync.client import Client as _Client
 from chroma_nb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
@@ -40,6 +41,20 @@ def EphemeralClient(  # noqa: N802  # Chroma's name
     """
     chosen = (settings or Settings()).copy(update={"is_persistent": False})
     return _Client(str(plain(tenant)), str(plain(database)), chosen)
+
+
+def client_of_its_own(name: str) -> _Client:
+    """A client of a store in memory that no other client shares; it goes with the client. ``name`` is for errors.
+
+    >>> with client_of_its_own("mine") as mine, EphemeralClient() as theirs:
+    ...     _ = mine.create_collection("birds")
+    ...     mine.count_collections(), theirs.count_collections()
+    (1, 0)
+    """
+    backend = open_alone(name, Settings().copy(update={"is_persistent": False}))
+    client = _Client.__new__(_Client)
+    client.__setstate__({"_backend": backend, "tenant": DEFAULT_TENANT, "database": DEFAULT_DATABASE})
+    return client
 
 
 def PersistentClient(  # noqa: N802  # Chroma's name

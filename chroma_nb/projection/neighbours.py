@@ -13,7 +13,7 @@ import numpy as np
 
 from chroma_nb.collection import Collection
 from chroma_nb.records import Records
-from chroma_nb.types import Int32, Matrix, Where
+from chroma_nb.types import Int32, Matrix, Options, Where, WhereDocument
 
 #: Beyond this many records the collection's search is used, which may have a graph: all pairs cost more.
 EXACT_LIMIT: Final = 120_000
@@ -144,14 +144,17 @@ def searched(
     space: str = "l2",
     where: Where | None = None,
     report: Report = lambda share: None,
+    *,
+    where_document: WhereDocument | None = None,
 ) -> Neighbours:
-    """As ``exact``, by the collection's ``query`` in batches; ``records`` are all that match ``where``."""
+    """As ``exact``, by the collection's ``query`` in batches; ``records`` are all that pass the filters."""
+    filters: Options = {"where": where, "where_document": where_document}
     place = {id_: row for row, id_ in enumerate(records.ids)}
     count, k = len(records), min(k, len(records))
     rows, distances = np.full((count, k), -1, np.int32), np.zeros((count, k), np.float32)
     for start in range(0, count, _QUERIES):
         batch = records.matrix[start : start + _QUERIES]
-        result = collection.query(query_embeddings=batch, n_results=k, where=where, include=["distances"])
+        result = collection.query(query_embeddings=batch, n_results=k, include=["distances"], **filters)
         for row, (ids, apart) in enumerate(zip(result["ids"], result["distances"], strict=True), start):
             hits = [(place[id_], far) for id_, far in zip(ids, apart, strict=True) if place.get(id_, row) != row]
             hits = [(row, 0.0), *hits][:k]
@@ -179,8 +182,10 @@ def find(
     where: Where | None = None,
     whole: bool = True,
     report: Report = lambda share: None,
+    *,
+    where_document: WhereDocument | None = None,
 ) -> Neighbours:
-    """The neighbours of each record by the cheaper way; ``whole`` says that records are all that match ``where``."""
+    """The neighbours of each record by the cheaper way; ``whole`` says that records are all that pass the filters."""
     if not whole or len(records) <= EXACT_LIMIT:
         return exact(records.matrix, k, space, report)
-    return searched(collection, records, k, space, where, report)
+    return searched(collection, records, k, space, where, report, where_document=where_document)

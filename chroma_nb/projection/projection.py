@@ -23,7 +23,7 @@ from chroma_nb.projection.reading import read, read_id_list, read_ids
 from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.tables.kinds import ids_among
-from chroma_nb.types import Array, Json, Matrix, Metadata, Where
+from chroma_nb.types import Array, Json, Matrix, Metadata, Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -46,6 +46,33 @@ class Placed:
     distances: list[list[float]]
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a map was asked for: what ``project`` needs to make it once more, of the records as they are then."""
+
+    method: str = "auto"
+    dims: int = 2
+    where: Where | None = None
+    where_document: WhereDocument | None = None
+    sample: int | None = None
+    seed: int = 42
+    cache: bool = True
+
+    def make(self, collection: Collection, *, wait: bool) -> Projection:
+        """The map of ``collection`` by it."""
+        return project(
+            collection,
+            self.method,
+            self.dims,
+            where=self.where,
+            where_document=self.where_document,
+            sample=self.sample,
+            seed=self.seed,
+            wait=wait,
+            cache=self.cache,
+        )
+
+
 class Projection:
     """Records with their coordinates on a map. ``to_df()`` is the table, ``figure()`` the picture.
 
@@ -64,11 +91,17 @@ class Projection:
         collection: Collection | None = None,
         where: Where | None = None,
         name: str = "",
+        where_document: WhereDocument | None = None,
     ) -> None:
         self.ids, self.coordinates = list(ids), coordinates
         self.documents, self.metadatas = list(documents), list(metadatas)
-        self.method, self.collection, self.where, self.name = method, collection, where, name
+        self.method, self.collection, self.name = method, collection, name
+        self.where, self.where_document = where, where_document
         self.fit: Background[Matrix] | None = None
+        #: The method of the map that ``fit`` makes.
+        self.better: str | None = None
+        #: How ``project`` was asked for it; None for a map that came from elsewhere, a file say.
+        self.recipe: Recipe | None = None
         self._labels: labels.Labels | None = None
 
     @property
@@ -179,7 +212,8 @@ class Projection:
         asked = {"query_texts": texts} if texts else {"query_embeddings": np.atleast_2d(np.asarray(query_embeddings))}
         total = collection.count()
         wanted = min(max(1, total), _QUERY_LIMIT, math.ceil(max(_PLACED_BY, n_results) * max(1, total / len(self))))
-        found = collection.query(**asked, n_results=wanted, where=self.where, include=["distances"])
+        filters: Options = {"where": self.where, "where_document": self.where_document}
+        found = collection.query(**asked, n_results=wanted, include=["distances"], **filters)
         rows = {id_: row for row, id_ in enumerate(self.ids)}
         spots = np.zeros((len(found["ids"]), self.dims), np.float32)
         for query, (ids, distances) in enumerate(zip(found["ids"], found["distances"], strict=True)):
@@ -201,7 +235,7 @@ class Projection:
         gains no records. After many changes ``project`` makes a better one.
         """
         collection = self._need_collection("refreshing a map")
-        now = read_id_list(collection, self.where)
+        now = read_id_list(collection, self.where, self.where_document)
         rows = {id_: row for row, id_ in enumerate(self.ids)}
         new = [id_ for id_ in now if id_ not in rows] if self.whole else []
         records = read_ids(collection, [id_ for id_ in now if id_ in rows])
@@ -221,8 +255,9 @@ class Projection:
             collection=collection,
             where=self.where,
             name=self.name,
+            where_document=self.where_document,
         )
-        result.whole = self.whole
+        result.whole, result.recipe = self.whole, self.recipe
         if self._labels is not None:
             result._labels = self._labels.carried([rows[id_] for id_ in records.ids], coordinates)
         return result
@@ -240,8 +275,9 @@ class Projection:
             collection=self.collection,
             where=self.where,
             name=self.name,
+            where_document=self.where_document,
         )
-        result.whole = self.whole
+        result.whole, result.recipe = self.whole, self.recipe
         if self._labels is not None:
             result._labels = labels.Labels(self._labels.clusters[kept], self._labels.names, self._labels.centres)
         return result
@@ -264,6 +300,7 @@ class Projection:
             "metadatas": self.metadatas,
             "method": self.method,
             "where": self.where,
+            "where_document": self.where_document,
             "name": self.name,
             "whole": self.whole,
             "labels": self._labels and self._labels.names,
@@ -308,6 +345,7 @@ class Projection:
             collection=collection,
             where=state["where"],
             name=state["name"],
+            where_document=state.get("where_document"),  # a map of an earlier version says nothing of it
         )
         found.whole = state["whole"]
         if state["labels"] is not None:
@@ -321,6 +359,7 @@ def project(
     dims: int = 2,
     *,
     where: Where | None = None,
+    where_document: WhereDocument | None = None,
     sample: int | None = None,
     seed: int = 42,
     wait: bool = True,
@@ -329,9 +368,10 @@ def project(
     """A map of ``collection`` (ours, a server's or chromadb's own) in two or three dimensions.
 
     ``method`` is "umap", "pca", "tsne" or "auto": UMAP where it is installed and there are enough records.
-    ``where`` filters, ``sample`` draws that many by ``seed``. The same records give the same map on one machine;
-    it is kept beside the collection (``cache=False``: not), and the next call takes it from there. With
-    ``wait=False`` the map of PCA comes back at once and ``Projection.fit`` goes on in the background.
+    ``where`` and ``where_document`` filter, as for ``get``; ``sample`` draws that many by ``seed``. The same records
+    give the same map on one machine; it is kept beside the collection (``cache=False``: not), and the next call takes
+    it from there. With ``wait=False`` the map of PCA comes back at once and ``Projection.fit`` goes on in the
+    background.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -344,10 +384,13 @@ def project(
     if dims not in (2, 3):
         raise ValueError(f"expected dims to be 2 or 3, got {dims!r}")
     reducers.check(method)
-    records = read(collection, where=where, sample=sample, seed=seed)
-    return of_records(
-        collection, records, method, dims, where=where, whole=sample is None, seed=seed, wait=wait, cache=cache
+    filters: Options = {"where": where, "where_document": where_document}
+    records = read(collection, **filters, sample=sample, seed=seed)
+    result = of_records(
+        collection, records, method, dims, **filters, whole=sample is None, seed=seed, wait=wait, cache=cache
     )
+    result.recipe = Recipe(method, dims, where, where_document, sample, seed, cache)
+    return result
 
 
 def of_records(
@@ -357,12 +400,13 @@ def of_records(
     dims: int = 2,
     *,
     where: Where | None = None,
+    where_document: WhereDocument | None = None,
     whole: bool = False,
     seed: int = 42,
     wait: bool = True,
     cache: bool = True,
 ) -> Projection:
-    """As ``project``, of records that were read already; ``whole`` says that they are all that match ``where``."""
+    """As ``project``, of records that were read already; ``whole`` says that they are all that pass the filters."""
     metric = space(collection)
     reducer = reducers.choose(method, records.matrix)
     result = Projection(
@@ -374,6 +418,7 @@ def of_records(
         collection=collection,
         where=where,
         name=str(collection.name),
+        where_document=where_document,
     )
     result.whole = whole
     if not reducer.slow:
@@ -400,6 +445,7 @@ def of_records(
                 where,
                 whole,
                 lambda share: report("neighbours", share),
+                where_document=where_document,
             )
             while not warming.ended(0.1):
                 report("preparing UMAP", 0.0)
@@ -411,7 +457,7 @@ def of_records(
     if wait:
         result.coordinates = _with_progress(work, reducer.name)
     else:
-        result.coordinates, result.method = reducers.pca(points, dims=dims), "pca"
+        result.coordinates, result.method, result.better = reducers.pca(points, dims=dims), "pca", reducer.name
         result.fit = Background(work)
         result.fit.on_done(lambda fit: _take(result, reducer.name, fit))
         result.fit.start()

@@ -11,16 +11,22 @@ import numpy as np
 from chroma_nb.collection import Collection, offers
 from chroma_nb.paging import by_ids, pages
 from chroma_nb.records import Records
-from chroma_nb.types import Columns, Where
+from chroma_nb.types import Columns, Where, WhereDocument
 
 #: Records asked for in one call.
 PAGE = 10_000
 
 
 def read(
-    collection: Collection, *, where: Where | None = None, sample: int | None = None, seed: int = 42, text: bool = True
+    collection: Collection,
+    *,
+    where: Where | None = None,
+    where_document: WhereDocument | None = None,
+    sample: int | None = None,
+    seed: int = 42,
+    text: bool = True,
 ) -> Records:
-    """The records that match ``where``, all or ``sample`` of them drawn by ``seed``.
+    """The records that pass the filters, all or ``sample`` of them drawn by ``seed``.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -31,8 +37,8 @@ def read(
     check(collection, sample)
     include = ["embeddings", "documents", "metadatas"] if text else ["embeddings"]
     if sample is None:
-        return _joined(pages(collection, PAGE, where=where, include=include))
-    ids = drawn(read_id_list(collection, where), sample, np.random.default_rng(seed))
+        return _joined(pages(collection, PAGE, where=where, where_document=where_document, include=include))
+    ids = drawn(read_id_list(collection, where, where_document), sample, np.random.default_rng(seed))
     return read_ids(collection, ids, text=text)
 
 
@@ -59,9 +65,12 @@ def read_ids(collection: Collection, ids: Sequence[str], text: bool = True) -> R
     return _joined(by_ids(collection, ids, include)).in_order_of(ids)
 
 
-def read_id_list(collection: Collection, where: Where | None = None) -> list[str]:
-    """The ids that match ``where``."""
-    return [id_ for page in pages(collection, PAGE, where=where) for id_ in page["ids"]]
+def read_id_list(
+    collection: Collection, where: Where | None = None, where_document: WhereDocument | None = None
+) -> list[str]:
+    """The ids that pass the filters."""
+    found = pages(collection, PAGE, where=where, where_document=where_document)
+    return [id_ for page in found for id_ in page["ids"]]
 
 
 def _joined(pages: Iterable[Columns]) -> Records:

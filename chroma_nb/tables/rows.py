@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from chroma_nb.types import Json, Mask, Matrix
 
 #: What happens to a row that cannot become a record.
 OnError: TypeAlias = Literal["raise", "skip"]
+#: Why a row is bad whose id is taken.
+SAME_ID: Final = "an earlier row has the same id"
 #: A column by its name, or as many values.
 ColumnOrValues: TypeAlias = Any
 
@@ -284,7 +286,7 @@ class _Columns:
             elif not name:
                 bad.setdefault(row, "the id is an empty text")
             elif name in seen:
-                bad.setdefault(row, "an earlier row has the same id")
+                bad.setdefault(row, SAME_ID)
             seen.add(name)
             ids.append(name)
         return ids

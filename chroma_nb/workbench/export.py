@@ -10,13 +10,13 @@ from typing import IO, TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from chroma_nb._optional import require
 from chroma_nb.cells import is_missing
-from chroma_nb.collection import Client, client_of
+from chroma_nb.collection import Client, client_of, is_client
 from chroma_nb.display.markup import counted
 from chroma_nb.paging import slices
 from chroma_nb.records import COLUMNS, FIELDS, Records
 from chroma_nb.results import GetResult
 from chroma_nb.types import Json, Options
-from chroma_nb.workbench import subset
+from chroma_nb.workbench import subset, temporary
 from chroma_nb.workbench.seen import Seen
 
 if TYPE_CHECKING:
@@ -122,6 +122,9 @@ def _to_new_collection(seen: Seen, name: str, rows: Rows) -> int:
     shell, collection = get_ipython(), seen.source.collection
     variables = [] if shell is None else list(shell.user_ns.values())
     client = seen.client if seen.client is not None else client_of(collection, variables)
+    if client is None and temporary.of(collection) is not None:
+        known = {id(one): one for one in variables if is_client(one)}
+        client = next(iter(known.values())) if len(known) == 1 else None
     if client is None:
         raise ValueError("a new collection needs a client; give it: browse(collection, client=client)")
     return to_collection(seen, client, name, rows)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from chroma_nb import dates
@@ -34,6 +34,10 @@ _AT_ONCE: Final = 1_000
 _COUNTED: Final = 200
 _SHOWN: Final = 12
 _MOST: Final = 1_000
+#: Values that are counted of a key where what is looked for may be any of them.
+_ANY: Final = 100_000
+#: Chosen values that are shown beside those, wherever they would stand.
+_CHOSEN: Final = 50
 #: Whole numbers of so few values have a bar for each; others, and moments, are bars of ranges, about so many.
 _FEW: Final = 12
 _BARS: Final = 24
@@ -78,14 +82,16 @@ def _read(source: Source) -> Counts:
 
 
 def _among(source: Source, ids: Iterable[str]) -> Counts:
-    """Of the records with these ids, which no filter says."""
+    """Of the records with these ids, which no filter says; what passes the same filters is read once."""
     every = sorted(ids)
     asked = every if counts_itself(source.collection) else every[:SAMPLE]
+    read: dict[str, list[Metadata | None]] = {}
 
     def count(keys: Sequence[str], filters: Options, limit: int, edges: Edges) -> tuple[list[Facet], bool]:
-        pages = (source.collection.get(ids=some, include=["metadatas"], **filters) for some in slices(asked, _AT_ONCE))
-        metadatas = [metadata for page in pages for metadata in page["metadatas"] or ()]
-        return _of(metadatas, keys, limit, edges), len(asked) == len(every)
+        if (name := _text(filters)) not in read:
+            pages = (source.collection.get(ids=s, include=["metadatas"], **filters) for s in slices(asked, _AT_ONCE))
+            read[name] = [metadata for page in pages for metadata in page["metadatas"] or ()]
+        return _of(read[name], keys, limit, edges), len(asked) == len(every)
 
     return count
 
@@ -236,7 +242,8 @@ def facets(seen: Seen, asked: Json) -> Json:
     """Each of ``keys``, counted under all filters but its own; ``changes`` are what is newly chosen of keys.
 
     ``given``: the filters that always hold. ``options``: of each key what to list (``find``, ``sort``, ``all``) and
-    the ``scale``. The answer's ``where`` is the filter with the changes, ``other`` the tests of it of another form.
+    the ``scale``. The answer's ``where`` is the filter with the changes, ``other`` the tests of it of another form,
+    ``hits`` whether what a search finds was counted, and nothing else.
     """
     source, question = seen.source, seen.question
     with source.lock:
@@ -247,13 +254,15 @@ def facets(seen: Seen, asked: Json) -> Json:
     for key, wanted in changes.items():
         now = now.replaced(key, _wanted(source, known[key], wanted))
     keys = [key for key in map(str, asked["keys"]) if key in known and key not in FIELD_KEYS]
-    asking = _Asking(source, question, now, given, asked.get("options") or {})
+    where = now.where if changes else question.where
+    asking = _Asking(source, replace(question, where=where), now, given, asked.get("options") or {})
     shapes = asking.shapes([known[key] for key in keys])
     found = asking.count(shapes)
     return {
-        "where": now.where if changes else question.where,
+        "where": where,
         "other": list(now.rest),
         "sample": None if asking.whole else SAMPLE,
+        "hits": asking.hits,
         "exists": counts_itself(source.collection),
         "facets": [
             _told(known[key], shapes[key], found[key], now.choices.get(key), asking.option(key)) for key in keys
@@ -270,8 +279,9 @@ class _Asking:
     now: Narrowing
     given: Json
     options: Json
-    #: Whether all records were counted.
+    #: Whether all records were counted; and whether of a search's, its hits.
     whole: bool = True
+    hits: bool = False
 
     def option(self, key: str) -> Json:
         """What a person chose for the look of a key."""
@@ -292,30 +302,76 @@ class _Asking:
                 kept[name] = _shape(first, column, counts, always, name[1])
         return {key: kept[name] for key, name in names.items()}
 
-    def count(self, shapes: Mapping[str, Shape]) -> dict[str, Facet]:
-        """Each key under all filters but its own. Keys that have the same filters are counted together."""
-        together: dict[tuple[str | None, int], list[str]] = {}
+    def count(self, shapes: dict[str, Shape]) -> dict[str, Facet]:
+        """Each key under all filters but its own. Keys that have the same filters are counted together.
+
+        Where values are chosen that are among the seldom ones of a key, its shape is told of them, too.
+        """
+        together: dict[str | None, dict[int, list[str]]] = {}
         for key, shape in shapes.items():
-            limit = self._limit(key, shape)
-            together.setdefault((key if key in self.now.choices else None, limit), []).append(key)
+            own = key if key in self.now.choices else None
+            together.setdefault(own, {}).setdefault(self._limit(key, shape), []).append(key)
         found: dict[str, Facet] = {}
-        within = self.question.within
-        counts = _counts(self.source) if within is None else _among(self.source, within)
-        for (own, limit), keys in together.items():
-            ends = {key: shapes[key].ends for key in keys if shapes[key].ends}
-            facets, whole = counts(keys, self._filters(own), limit, ends)
-            self.whole = self.whole and whole
-            found.update(zip(keys, facets, strict=True))
+        for own, by_limit in together.items():
+            question = self._without(own)
+            counts = self._counts(question)
+            for limit, keys in by_limit.items():
+                ends = {key: shapes[key].ends for key in keys if shapes[key].ends}
+                facets, whole = counts(keys, question.filters, limit, ends)
+                self.whole = self.whole and whole
+                found.update(zip(keys, facets, strict=True))
+            if own is not None and shapes[own].view == "bars":
+                chosen = self.now.choices[own]
+                found[own] = _with_values(found[own], chosen, counts, question.filters, every=not whole)
+                shapes[own] = self._known(shapes[own], chosen)
         return found
+
+    def _without(self, own: str | None) -> Question:
+        """The question without what is chosen of a key."""
+        return self.question if own is None else replace(self.question, where=self.now.without(own))
+
+    def _counts(self, question: Question) -> Counts:
+        """What counts a question's records: the hits of its search, of which there are few, where it has one."""
+        among = question.within
+        if question.search is not None:
+            hits = self.source.hits(question)
+            self.hits = not hits.error
+            if self.hits:
+                among = frozenset(hits.found) if among is None else among & hits.found.keys()
+        return _counts(self.source) if among is None else _among(self.source, among)
+
+    def _known(self, shape: Shape, choice: Choice) -> Shape:
+        """With the counts of what is chosen, however seldom it is, under the filters that always hold."""
+        key = shape.whole.key
+        always = {kind: value for kind, value in self.given.items() if value}
+
+        def counted() -> Facet:
+            sampled = not counts_itself(self.source.collection)
+            return _with_values(shape.whole, choice, _counts(self.source), always, every=sampled)
+
+        name = ("chosen", key, _text(self.given), _text({"chosen": [*choice.values, *choice.excluded]}))
+        return replace(shape, whole=self.source.kept(name, counted))
 
     def _limit(self, key: str, shape: Shape) -> int:
         option = self.option(key)
         listed = shape.view == "bars" and (option.get("find") or option.get("sort") == "value" or option.get("all"))
-        return 100_000 if listed else shape.limit
+        return _ANY if listed else shape.limit
 
-    def _filters(self, own: str | None) -> Options:
-        both = {"where": self.now.without(own), "where_document": self.question.where_document}
-        return {name: value for name, value in both.items() if value is not None}
+
+def _with_values(found: Facet, choice: Choice, counts: Counts, filters: Options, *, every: bool) -> Facet:
+    """A facet with the chosen values among its values, also those that are none of the most frequent.
+
+    ``every``: those that it says nothing of are asked for, though it has all its values: it is that of a sample.
+    """
+    named = dict.fromkeys((type(value), value) for value in (*choice.values, *choice.excluded))
+    missing = [one for one in named if one not in {(type(value), value) for value, _ in found.values}]
+    if not missing or not (every or len(found.values) < found.distinct):
+        return found
+    (term,) = Choice(tuple(value for _, value in missing), elements=choice.elements).terms(found.key)
+    where = filters.get("where")
+    (those,), _ = counts([found.key], {**filters, "where": {"$and": [where, term]} if where else term}, _ANY, {})
+    more = [one for one in those.values if (type(one.value), one.value) in missing]
+    return replace(found, values=(*found.values, *more))
 
 
 def _text(filters: Json) -> str:
@@ -355,9 +411,9 @@ def _bars(shape: Shape, found: Facet, choice: Choice, option: Json) -> Json:
     ever = {(type(one.value), one.value): one.records for one in shape.whole.values}
     now = {(type(one.value), one.value): one.records for one in found.values}
     named = [(type(value), value) for value in (*choice.values, *choice.excluded)]
-    complete = len(ever) == shape.whole.distinct
+    complete = len(ever) >= shape.whole.distinct
     listed = list(ever) if complete else list(now)
-    listed = [*listed, *(one for one in named if one not in set(listed))]
+    listed += [one for one in named if one not in set(listed)]
     if text := str(option.get("find") or "").casefold():
         listed = [one for one in listed if text in str(one[1]).casefold()]
     if option.get("sort") == "value":
@@ -366,6 +422,7 @@ def _bars(shape: Shape, found: Facet, choice: Choice, option: Json) -> Json:
         listed.sort(key=lambda one: one not in named)  # the others stay in their order
     most = _MOST if option.get("all") else _SHOWN
     shown = listed[:most]
+    shown += [one for one in listed[most:] if one in named][:_CHOSEN]
     values = [
         {
             "token": json.dumps(value),
@@ -385,6 +442,7 @@ def _bars(shape: Shape, found: Facet, choice: Choice, option: Json) -> Json:
     }
     return {
         "values": values,
+        "open": bool(option.get("all")),
         "hidden": others,
         "more": (len(listed) if known else max(len(listed), found.distinct)) - len(shown),
     }

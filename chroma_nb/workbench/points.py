@@ -15,10 +15,8 @@ from typing import Final
 import numpy as np
 
 from chroma_nb.collection import Collection
-from chroma_nb.paging import pages
-from chroma_nb.projection.projection import Projection, of_records, project
+from chroma_nb.projection.projection import Projection, Recipe
 from chroma_nb.projection.scales import Scale
-from chroma_nb.records import Records
 from chroma_nb.types import Int32, Json, Mask, Matrix, Where, WhereDocument
 from chroma_nb.workbench.columns import REGION_KEY
 
@@ -28,8 +26,6 @@ SIDE: Final = 65_535
 _OUTSIDE: Final = 0.002
 #: By as much the square of all points may be larger than the view of all but those.
 _LARGER: Final = 1.6
-#: Records of one call.
-_PAGE: Final = 10_000
 _NUMBERS: Final = itertools.count(1)
 
 
@@ -120,9 +116,13 @@ class Points:
         where_document: WhereDocument | None = None,
         projection: Projection | None = None,
     ) -> None:
-        self._collection, self._where, self._where_document = collection, where, where_document
+        self._collection = collection
         self._lock = threading.RLock()
         self._projection = projection
+        recipe = projection.recipe if projection is not None else None
+        self._recipe = recipe if recipe is not None else Recipe(where=where, where_document=where_document)
+        #: A map that nothing can make again.
+        self._kept = projection if recipe is None else None
         self._drawn: Drawn | None = None
 
     def now(self) -> Drawn:
@@ -141,17 +141,8 @@ class Points:
 
     def _made(self) -> Projection:
         if self._projection is None:
-            self._projection = self._make()
+            self._projection = self._recipe.make(self._collection, wait=False)
         return self._projection
-
-    def _make(self) -> Projection:
-        if self._where_document is None:
-            return project(self._collection, where=self._where, wait=False)
-        filters = {"where": self._where, "where_document": self._where_document}
-        include = ["embeddings", "documents", "metadatas"]
-        found = pages(self._collection, _PAGE, include=include, **filters)
-        records = Records.concat([Records.of_result(page) for page in found])
-        return of_records(self._collection, records, where=self._where, wait=False)
 
     def renew(self) -> None:
         """Records were written: what is gone leaves the map, what is new gets a place on it; nothing else moves."""
@@ -161,10 +152,8 @@ class Points:
             if self.making() is not None:
                 self.stop()
                 self._projection = None
-            elif self._where_document is None:
-                self._projection = self._projection.refreshed()
             else:
-                self._projection = None
+                self._projection = self._projection.refreshed()
 
     @property
     def projection(self) -> Projection:
@@ -189,12 +178,13 @@ class Points:
     @property
     def note(self) -> str:
         """What became of the better map, where it did not come."""
-        fit = self._projection.fit if self._projection is not None else None
-        if fit is None or not fit.done or fit.error is None:
+        projection = self._projection
+        fit = projection.fit if projection is not None else None
+        if projection is None or fit is None or not fit.done or fit.error is None:
             return ""
-        return (
-            "Stopped: this is the map by PCA." if fit.stopped else f"This is the map by PCA; umap failed: {fit.error}"
-        )
+        if fit.stopped:
+            return "Stopped: this is the map by PCA."
+        return f"This is the map by PCA; {projection.better or 'the better one'} failed: {fit.error}"
 
     def stop(self) -> None:
         """Keep the map that is there."""
@@ -203,7 +193,7 @@ class Points:
             fit.stop()
 
     def close(self) -> None:
-        """Give back what it holds; asked again, it is made again."""
+        """Give back what it holds; asked again, it is made again, in the way it was asked for."""
         with self._lock:
             self.stop()
-            self._projection = self._drawn = None
+            self._projection, self._drawn = self._kept, None

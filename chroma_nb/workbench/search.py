@@ -100,7 +100,7 @@ def find(collection: Collection, search: Search, filters: Options) -> Hits:
         return Hits(error=failure(error))
     found = _in_case(collection, search, found) if search.case and search.by != "meaning" else found
     most = BY[search.by]
-    return Hits(found, f"the first {most:,} found" if len(found) >= most else "")
+    return Hits(found, f"The first {most:,} found" if len(found) >= most else "")
 
 
 def _by_itself(collection: Any, search: Search, filters: Options) -> dict[str, Found]:
@@ -152,7 +152,7 @@ def _like(collection: Any, like: str, filters: Options) -> Hits:
     near = zip(answer["ids"][0], answer["distances"][0], strict=True)
     pairs = [(id_, distance) for id_, distance in near if id_ != like][:most]
     found = {id_: Found(by_meaning=rank, distance=distance) for rank, (id_, distance) in enumerate(pairs, 1)}
-    return Hits(found, f"the {most:,} nearest" if len(found) >= most else "")
+    return Hits(found, f"The {most:,} nearest" if len(found) >= most else "")
 
 
 def _in_case(collection: Collection, search: Search, found: Mapping[str, Found]) -> dict[str, Found]:

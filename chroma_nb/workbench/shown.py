@@ -47,18 +47,29 @@ def running_cell() -> tuple[str, int, list[str]] | None:
     return cell, int(shell.execution_count), [str(one) for one in metadata.get("deletedCells") or ()]
 
 
+def begin(place: tuple[str, int, list[str]] | None) -> None:
+    """Close what only earlier runs of this cell, or deleted cells, showed."""
+    if place is not None:
+        _close(_over(place))
+
+
 def shown(view: Shown, place: tuple[str, int, list[str]] | None) -> None:
     """``view`` is shown in this cell; what only earlier runs of it, or deleted cells, showed is closed."""
-    if place is None:
-        return
+    if place is not None:
+        gone = _over(place)
+        _CELLS[place[0]].views.add(view)
+        _close(gone)
+
+
+def _over(place: tuple[str, int, list[str]]) -> list[Shown]:
+    """What earlier runs of this cell, or deleted cells, showed; this run has shown nothing yet."""
     name, run, deleted = place
     gone = [_CELLS.pop(one) for one in deleted if one in _CELLS]
     cell = _CELLS.get(name)
     if cell is None or cell.run != run:
         gone += [cell] if cell is not None else []
-        cell = _CELLS[name] = _Cell(run)
-    cell.views.add(view)
-    _close([one for before in gone for one in before.views])
+        _CELLS[name] = _Cell(run)
+    return [one for before in gone for one in before.views]
 
 
 def _close(views: Iterable[Shown]) -> None:

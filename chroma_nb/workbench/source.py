@@ -28,6 +28,8 @@ ORDERED: Final = 100_000
 _FIRST, _PLACES, _EACH = 200, 8, 50
 #: Ids, or records, of one call.
 _BATCH: Final = 1_000
+#: Searches whose hits are kept: the filter of a facet is taken away to count it.
+_SEARCHES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Source:
         self.lock = threading.RLock()
         self._orders = "order_by" in inspect.signature(collection.get).parameters
         self._last: tuple[Question, Listing] | None = None
-        self._hits: tuple[Question, Hits] | None = None
+        self._hits: list[tuple[Question, Hits]] = []
         self._kept: dict[object, Any] = {}
         self._survey()
 
@@ -112,7 +114,7 @@ class Source:
     def forget(self) -> None:
         """Look up again: records were written, here or elsewhere."""
         with self.lock:
-            self._last = self._hits = None
+            self._last, self._hits = None, []
             self._kept = {}
 
     def kept(self, name: object, make: Callable[[], Any]) -> Any:
@@ -126,14 +128,15 @@ class Source:
         """What the question's search found; nothing where it has none."""
         if question.search is None:
             with self.lock:
-                if self._hits is not None and self._hits[1].error:
-                    self._hits = None  # asked anew, it may be found
+                self._hits = [one for one in self._hits if not one[1].error]  # asked anew, it may be found
             return Hits()
         asked = replace(question, order=None, within=None)
         with self.lock:
-            if self._hits is None or self._hits[0] != asked:
-                self._hits = (asked, searching.find(self.collection, question.search, question.filters))
-            return self._hits[1]
+            known = next((hits for one, hits in self._hits if one == asked), None)
+            if known is None:
+                known = searching.find(self.collection, question.search, question.filters)
+                self._hits = [*self._hits, (asked, known)][-_SEARCHES:]
+            return known
 
     def _searched(self, question: Question, total: int) -> Listing:
         hits, order = self.hits(question), question.order
@@ -144,7 +147,7 @@ class Source:
             metadatas = records.column("metadatas") if "metadatas" in order.include else None
             places = order.places(records.ids, metadatas, documents)
             ids = [records.ids[place] for place in places]
-        return Listing(len(ids), total, ids, hits.note)
+        return Listing(len(ids), total, ids)
 
     def _look_up(self, question: Question) -> Listing:
         total, order = self.collection.count(), question.order

@@ -16,6 +16,7 @@ from chroma_nb.plain import plain
 from chroma_nb.query.conditions import Key
 from chroma_nb.query.ordering import Order
 from chroma_nb.types import Json
+from chroma_nb.workbench import temporary
 from chroma_nb.workbench.columns import FIELD_KEYS, REGION_KEY
 from chroma_nb.workbench.search import BY, Search
 
@@ -184,14 +185,15 @@ class Choices:
 
 #: Names of the traits that are choices.
 CHOSEN: Final = ("columns", "order", "wrap", "folded", "colour")
-#: Collection id -> the choices that were last made for it in this kernel. The oldest of many are dropped.
+#: Collection id, or what a table is known by -> the choices that were last made for it in this kernel. The oldest of
+#: many are dropped.
 _CHOICES: dict[str, Choices] = {}
 _COLLECTIONS: Final = 100
 
 
 def remember(collection: object, choices: Choices) -> None:
     """Keep choices for the next workbench of this collection."""
-    name = str(getattr(collection, "id", ""))
+    name = _name(collection)
     _CHOICES.pop(name, None)
     _CHOICES[name] = choices
     while len(_CHOICES) > _COLLECTIONS:
@@ -200,8 +202,14 @@ def remember(collection: object, choices: Choices) -> None:
 
 def remembered(collection: object, asked: Json) -> Json:
     """The choices for this collection; without those of which the call names something else than it did then."""
-    found = _CHOICES.get(str(getattr(collection, "id", "")))
+    found = _CHOICES.get(_name(collection))
     if found is None:
         return {}
     named = found.asked
     return {name: value for name, value in found.kept.items() if name not in asked or named.get(name) == asked[name]}
+
+
+def _name(collection: object) -> str:
+    """What the choices for a collection are kept by: those of a table by its columns, each run makes a collection."""
+    found = temporary.of(collection)
+    return str(getattr(collection, "id", "")) if found is None else f"table {found.columns}"

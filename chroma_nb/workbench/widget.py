@@ -19,7 +19,7 @@ from chroma_nb.projection.figures import Star
 from chroma_nb.projection.projection import Projection
 from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Json, MetadataValue, Where, WhereDocument
-from chroma_nb.workbench import assets, edits, export, state, twin
+from chroma_nb.workbench import assets, edits, export, state, temporary, twin
 from chroma_nb.workbench.changes import Changes
 from chroma_nb.workbench.columns import REGION_KEY
 from chroma_nb.workbench.drawing import drawing
@@ -115,6 +115,7 @@ class Workbench(anywidget.AnyWidget):
         changes = None if readonly else Changes(collection)
         self._seen = Seen(Source(collection), selected, changes=changes, client=client, renewed=self.refresh)
         self._seen.points, self._seen.narrow = Points(collection, where, where_document, projection), self._narrow
+        self._temporary = temporary.of(collection)
         self._only: frozenset[str] | None = None
         known = self._seen.source.columns.known
         shown = state.columns(columns, known, strict=True)
@@ -127,7 +128,11 @@ class Workbench(anywidget.AnyWidget):
         chosen["folded"] = [part for part in folded if part != view]
         chosen |= {} if order is None else {"order": order}
         super().__init__(
-            _about={"name": visible(collection.name), "readonly": readonly},
+            _about={
+                "name": visible(collection.name),
+                "readonly": readonly,
+                "note": visible(self._temporary.note) if self._temporary is not None else "",
+            },
             _known=self._seen.columns(),
             _given=given,
             **{**chosen, **given, "view": view, "height": height},
@@ -137,6 +142,8 @@ class Workbench(anywidget.AnyWidget):
 
     def _listen(self) -> None:
         """Answer the page, and follow the selection, until it is closed."""
+        if self._temporary is not None:
+            self._temporary.hold(self)
         self._requests = Requests(self._seen, self._answer, aside=_answers_aside())
         self._stop = self._seen.selection.on_select(self._tell_selection)
         self._tell_selection(self._seen.selection)
@@ -223,7 +230,8 @@ class Workbench(anywidget.AnyWidget):
     def close(self) -> None:
         """Give back what it holds, in this process and in the page; shown again, it is there again.
 
-        A cell that runs again closes what its last run showed, unless another cell shows it.
+        A cell that runs again closes what its last run showed, unless another cell shows it. The temporary collection
+        of a table goes with the last workbench that shows it.
         """
         if self.comm is None:  # closed already, or never made whole
             return
@@ -234,11 +242,16 @@ class Workbench(anywidget.AnyWidget):
         self.layout.close()
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # with which ipywidgets keeps what is closed from being shown
+        if self._temporary is not None:
+            self._temporary.release(self)
 
     def _ipython_display_(self) -> None:
         """The static twin first; the live workbench hides it while it lives."""
         from IPython.display import display
 
+        if self._temporary is not None and self._temporary.gone:
+            display({"text/plain": temporary.GONE}, raw=True)  # type: ignore[no-untyped-call]
+            return
         name = twin.new_name(repr(self))
         display({"text/html": self._twin(name)}, raw=True)  # type: ignore[no-untyped-call]
         self._twins = [*self._twins, name]
@@ -259,6 +272,8 @@ class Workbench(anywidget.AnyWidget):
         return self.projection.stars(self.projection.place(query_texts=search.text, n_results=_STARRED))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        if self._temporary is not None and self._temporary.gone:
+            return {"text/plain": temporary.GONE}
         if self.comm is None:
             self.layout.open()
             self.open()
@@ -268,7 +283,7 @@ class Workbench(anywidget.AnyWidget):
         return found[0] if isinstance(found, tuple) else found
 
     def __repr__(self) -> str:
-        return f"<Workbench of {visible(self.collection.name)}>"
+        return f"<Workbench of {visible(self.collection.name)}>" if self._temporary is None else self._about["note"]
 
     # --- What may be set ---
     @traitlets.validate("where", "where_document")

@@ -61,8 +61,8 @@ def test_another_database_of_the_tenant_opens_too(tmp_path):
         assert client.list_collections() == []
 
 
-def test_only_collections_and_clients_can_be_browsed(papers):
-    with pytest.raises(TypeError, match="expected a collection or a client, got int"):
+def test_only_collections_clients_and_tables_can_be_browsed(papers):
+    with pytest.raises(TypeError, match="expected a collection, a client or a table, got int"):
         chroma_nb.browse(1)
     with pytest.raises(ValueError, match="page_size"):
         chroma_nb.browse(papers, page_size=0)

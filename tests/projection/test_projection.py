@@ -1,5 +1,6 @@
 """project(): coordinates for any collection, kept, refreshed, and queries placed among them."""
 
+import json
 import random
 import re
 import subprocess
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import chroma_nb
-from chroma_nb.projection import coordinates_cache, labels, projection, reducers
+from chroma_nb.projection import coordinates_cache, labels, neighbours, projection, reducers
 from chroma_nb.projection.background import Background
 from chroma_nb.projection.projection import Projection, project
 
@@ -285,6 +286,60 @@ def test_a_filter_and_a_sample_choose_the_records(client, filled):
     assert len(sample) == 7
     assert sample.ids == project(collection, "pca", sample=7).ids
     assert sample.ids != project(collection, "pca", sample=7, seed=1).ids
+
+
+WHALES = {"$contains": "whale"}
+
+
+def test_a_filter_of_documents_chooses_the_records_and_holds_for_all_that_is_done_with_the_map(
+    client, filled, tmp_path
+):
+    collection = filled(client, 40)
+    whales = collection.get(where={"topic": "whale ocean"})["ids"]
+    found = project(collection, "pca", where={"year": {"$gte": 2000}}, where_document=WHALES)
+    assert found.ids == whales
+    assert len(project(collection, "pca", where_document=WHALES, sample=4)) == 4
+    assert set(project(collection, "pca", where_document=WHALES, sample=4).ids) < set(whales)
+    assert set(found.place(query_embeddings=[0.0] * 16, n_results=20).ids[0]) == set(whales)
+    collection.update(ids=["id0"], documents=["no more of them"], embeddings=[[0.0] * 16])
+    years = [{"year": 2001}] * 2
+    collection.add(ids=["new", "no"], embeddings=[[0.0] * 16] * 2, documents=["a whale", "a piano"], metadatas=years)
+    found.save(tmp_path / "map.npz")
+    for one in (found, Projection.load(tmp_path / "map.npz", collection), found.without(["id4"])):
+        assert set(one.refreshed().ids) == {*whales, "new"} - {"id0"}
+    assert found.recipe.make(collection, wait=True).ids == [*whales[1:], "new"]
+
+
+def test_a_map_of_an_earlier_version_had_no_filter_of_documents(client, filled, tmp_path):
+    project(filled(client, 4), "pca").save(tmp_path / "map.npz")
+    with np.load(tmp_path / "map.npz") as stored:
+        parts = {name: stored[name] for name in stored.files}
+    state = json.loads(parts["state"].tobytes())
+    del state["where_document"]
+    parts["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    np.savez(tmp_path / "map.npz", **parts)
+    assert Projection.load(tmp_path / "map.npz").where_document is None
+
+
+@pytest.mark.parametrize("limit", [0, 1_000])
+def test_a_filtered_map_is_not_taken_for_that_of_all_records(client, filled, monkeypatch, limit):
+    made = []
+
+    def reduce(points, near, dims, seed, report):
+        made.append((len(points), int(near.rows.max())))
+        return reducers.pca(points, dims=dims) + 1
+
+    monkeypatch.setattr(neighbours, "EXACT_LIMIT", limit)
+    monkeypatch.setattr(reducers, "FEWEST", 2)
+    monkeypatch.setattr(reducers, "warm_umap", lambda: None)
+    row = reducers.Reducer("slow", reduce, slow=True, needs_neighbours=True)
+    monkeypatch.setitem(reducers.REDUCERS, "slow", row)
+    collection = filled(client, 40)
+    asked = [{}, {"where_document": WHALES}, {"where": {"topic": "piano music"}}] * 2
+    maps = [project(collection, "slow", **filters) for filters in asked]
+    assert made == [(40, 39), (10, 9), (10, 9)]
+    for first, second in zip(maps[:3], maps[3:], strict=True):
+        np.testing.assert_array_equal(first.coordinates, second.coordinates)
 
 
 def test_a_query_lies_where_its_neighbours_lie(client, filled):

@@ -72,6 +72,20 @@ def test_a_filter_holds_for_map_and_table(birds, explore):
     assert workbench._given == {"where": {"kind": "wren"}, "where_document": None}
 
 
+def test_a_filter_of_documents_holds_for_map_table_and_search(papers, explore):
+    workbench = explore(papers, "pca", where_document={"$contains": "a"}, where={"year": {"$gte": 2019}})
+    assert workbench.ids() == workbench.projection.ids == ["p1", "p2"]
+    assert workbench._given == {"where": {"year": {"$gte": 2019}}, "where_document": {"$contains": "a"}}
+    papers.add(ids=["p4", "p5"], documents=["a cab", "moon"], metadatas=[{"year": 2020}] * 2)
+    workbench._seen.points.renew()
+    assert workbench.projection.ids == ["p1", "p2", "p4"]
+    workbench.search = {"text": "aab", "by": "meaning"}
+    assert set(workbench.ids()) <= {"p1", "p2", "p4"}
+    assert set(workbench.projection.place(query_texts="aab").ids[0]) == {"p1", "p2", "p4"}
+    plotly = explore(papers, "pca", where_document={"$contains": "a"}, renderer="plotly")
+    assert plotly.projection.ids == ["p1", "p2", "p3", "p4"]
+
+
 def test_a_map_that_is_there_is_explored(birds, explore):
     projection = chroma_nb.project(birds, "pca", sample=50)
     selection = Selection(birds)

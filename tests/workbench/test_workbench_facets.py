@@ -185,6 +185,82 @@ def test_values_are_searched_sorted_and_shown_all(show):
         client.delete_collection("towns")
 
 
+def named(client, copies, names):
+    """A collection of so many records a name, the first names being the most frequent."""
+    collection = client.create_collection("names", embedding_function=None)
+    metadatas = [{"name": f"n{i:03}", "side": "ab"[j % 2]} for i in range(names) for j in range(copies + (i < 250))]
+    ids = [f"r{row:04}" for row in range(len(metadatas))]
+    collection.add(ids=ids, embeddings=[[0.0]] * len(ids), metadatas=metadatas)
+    return collection
+
+
+@pytest.mark.parametrize("way", ["values", "excluded"])
+@pytest.mark.parametrize("names", [20, 300])
+def test_a_chosen_value_that_is_seldom_is_shown_with_its_count(client, show, names, way):
+    _, page = show(named(client, 2, names))
+    last = f"n{names - 1:03}"
+    chosen = {"name": {way: [json.dumps(last)]}, "side": {"values": ['"a"']}}
+    records = 2 if names > 250 else 3
+    for options in ({}, {"sort": "value"}, {"find": last}):
+        found, _ = asked(page, keys=["name", "side"], changes=chosen, options={"name": options})
+        (one,) = [one for one in found["name"]["values"] if one["cell"] == last]
+        on = (way == "values", way == "excluded")
+        assert (one["now"], one["all"], one["on"], one["off"]) == ((records + 1) // 2, records, *on)
+        assert len(found["name"]["values"]) in (1, 12, 13)
+        assert found["name"]["hidden"] == {"on": [], "off": []}
+        assert not found["name"]["open"]
+
+
+def test_a_chosen_value_that_is_in_no_sample_is_counted(client, show, monkeypatch):
+    monkeypatch.setattr(facets, "SAMPLE", 30)
+    _, page = show(named(client, 2, 20))
+    found, _ = asked(page, keys=["name"], changes={"name": {"values": ['"n019"']}})
+    (one,) = [one for one in found["name"]["values"] if one["cell"] == "n019"]
+    assert (one["now"], one["all"]) == (3, 3)
+
+
+def test_a_seldom_element_of_lists_is_counted(show):
+    with chroma_nb.EphemeralClient() as client:
+        lists = client.create_collection("lists", embedding_function=None)
+        tags = [{"tags": ["common", f"t{i % 299:03}"]} for i in range(598)] + [{"tags": ["common", "rare"]}]
+        lists.add(ids=list(map(str, range(599))), embeddings=[[0.0]] * 599, metadatas=tags)
+        _, page = show(lists)
+        found, answer = asked(page, keys=["tags"], changes={"tags": {"values": ['"rare"']}})
+        assert answer["where"] == {"tags": {"$contains": "rare"}}
+        assert [(one["now"], one["all"]) for one in found["tags"]["values"] if one["on"]] == [(1, 1)]
+        client.delete_collection("lists")
+
+
+def test_beside_a_search_its_hits_are_counted(birds, show):
+    workbench, page = show(birds)
+    page.set(search={"like": "b007"})
+    hits = set(workbench.ids())
+    assert len(hits) == 200
+    found, answer = asked(page)
+    assert answer["hits"]
+    of = {"wren": 0, "heron": 1, "swift": 2}
+    assert counted(found["kind"]) == {
+        kind: len([id_ for id_ in hits if int(id_[1:]) % 3 == rest]) for kind, rest in of.items()
+    }
+    assert sum(found["weight"]["now"]) == 200
+    assert sum(found["weight"]["all"]) == 300
+    # Of what is chosen of a key, the hits there would be without it.
+    found, answer = asked(page, changes={"kind": {"values": ['"heron"']}})
+    page.set(where=answer["where"])
+    assert sum(counted(found["kind"]).values()) == 200
+    assert sum(found["weight"]["now"]) == len(workbench.ids()) == 99
+    workbench.within = workbench.ids()[:10]
+    assert sum(asked(page)[0]["weight"]["now"]) == 10
+
+
+def test_beside_a_search_that_fails_what_passes_the_filter_is_counted_and_that_is_said(birds, show):
+    _, page = show(birds)
+    page.set(search={"like": "no such"})
+    found, answer = asked(page)
+    assert not answer["hits"]
+    assert sum(counted(found["kind"]).values()) == 300
+
+
 def test_records_without_a_key_are_chosen_where_a_filter_can_ask_for_them(birds, show):
     workbench, page = show(birds)
     found, answer = asked(page)

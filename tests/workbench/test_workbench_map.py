@@ -5,6 +5,8 @@ import threading
 import numpy as np
 import pytest
 
+import chroma_nb
+from chroma_nb.projection import reducers
 from chroma_nb.projection.background import Background
 from chroma_nb.projection.projection import Projection
 from chroma_nb.workbench import points as points_
@@ -120,9 +122,21 @@ def test_the_text_below_the_pointer_is_the_record_as_it_is_now(mapped, birds):
 
 
 def test_the_map_of_a_workbench_with_filters_is_of_what_passes_them(birds, show):
-    _, page = show(birds, where={"kind": "wren"}, where_document={"$contains": "number 1"})
-    ids = birds.get(where={"kind": "wren"}, where_document={"$contains": "number 1"})["ids"]
+    filters = {"where": {"kind": "wren"}, "where_document": {"$contains": "number 1"}}
+    workbench, page = show(birds, **filters)
+    ids = birds.get(**filters)["ids"]
     assert page.ask("map")["records"] == len(ids)
+    assert workbench.projection.where_document == filters["where_document"]
+
+
+def test_a_map_of_filtered_documents_stays_where_it_was_when_records_are_written(birds, show):
+    filters = {"where": {"kind": "wren"}, "where_document": {"$contains": "number 1"}}
+    workbench, page = show(birds, projection=chroma_nb.project(birds, "pca", **filters), **filters)
+    before = workbench.projection
+    birds.delete(ids=before.ids[:1])
+    page.ask("map", renew=True)
+    assert workbench.projection.ids == before.ids[1:]
+    assert np.array_equal(workbench.projection.coordinates, before.coordinates[1:])
 
 
 def test_an_empty_collection_has_a_map_without_points(client, show):
@@ -173,6 +187,50 @@ def test_a_map_that_is_stopped_stays_and_says_so(birds):
     map_.stop()
     projection.fit.ended(30)
     assert map_.note == "Stopped: this is the map by PCA."
+
+
+@pytest.fixture
+def slow(monkeypatch, tmp_path):
+    """A method "slow" whose maps are made for as long as the test goes on; the seeds it was asked for."""
+    seeds, end = [], threading.Event()
+
+    def reduce(points, near, dims, seed, report):
+        seeds.append(seed)
+        while not end.wait(0.01):
+            report(0.5)
+        raise ArithmeticError("no such luck")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    monkeypatch.setitem(reducers.REDUCERS, "slow", reducers.Reducer("slow", reduce, slow=True))
+    seeds_and_end = (seeds, end)
+    yield seeds_and_end
+    end.set()
+
+
+def test_a_map_in_the_making_is_made_again_as_it_was_asked_for_when_records_are_written(birds, show, slow):
+    seeds, end = slow
+    projection = chroma_nb.project(birds, "slow", where={"kind": "wren"}, sample=50, seed=7, wait=False)
+    workbench, page = show(birds, where={"kind": "wren"}, projection=projection)
+    before = page.ask("map")
+    birds.delete(ids=projection.ids[:1])
+    after = page.ask("map", have=before["version"], renew=True)
+    assert (before["records"], after["records"], workbench.projection.recipe.sample) == (50, 50, 50)
+    assert set(workbench.projection.ids) < set(birds.get(where={"kind": "wren"})["ids"])
+    projection.fit.ended(30)
+    assert workbench.projection.fit is not projection.fit
+    end.set()
+    workbench.projection.fit.ended(30)
+    assert page.ask("map")["note"] == "This is the map by PCA; slow failed: no such luck"
+    assert seeds[-1] == 7
+
+
+def test_a_workbench_that_is_shown_again_after_it_was_closed_has_the_map_that_was_asked_for(birds, show):
+    workbench, _ = show(birds, projection=chroma_nb.project(birds, "pca", sample=50, seed=3))
+    ids = workbench.projection.ids
+    loaded, _ = show(birds, projection=Projection(["b001"], np.zeros((1, 2), np.float32), [None], [None]))
+    for one in (workbench, loaded):
+        one.close()
+    assert (workbench.projection.ids, loaded.projection.ids) == (ids, ["b001"])
 
 
 def test_a_record_far_away_makes_the_others_not_small():

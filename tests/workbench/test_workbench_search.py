@@ -46,6 +46,26 @@ def test_more_like_a_record_are_its_neighbours_nearest_first(birds, show):
     assert found[0][2] == "meaning 1"
 
 
+def test_that_a_search_finds_no_more_is_said_once(birds, show):
+    _, page = show(birds)
+    page.set(search={"like": "b007"})
+    assert page.ask("found")["note"] == "The 200 nearest"
+    assert page.ask("count") | {"who": 0, "n": 0} == {"who": 0, "n": 0, "shown": 200, "total": 300, "note": ""}
+
+
+def test_the_search_without_the_filter_of_a_facet_is_made_once(birds, show, monkeypatch):
+    made = []
+    find = searching.find
+    monkeypatch.setattr(searching, "find", lambda *asked: made.append(asked) or find(*asked))
+    _, page = show(birds)
+    page.set(search={"like": "b007"})
+    for where in (None, {"kind": "heron"}, {"kind": "wren"}):
+        page.set(where=where)
+        page.ask("count")
+        page.ask("facets", keys=["kind", "year", "weight"])
+    assert len(made) == 3
+
+
 def test_hits_can_be_ordered_by_a_key_and_keep_their_rank(birds, show):
     workbench, page = show(birds)
     page.set(search={"like": "b007"}, order={"by": "weight", "descending": True})

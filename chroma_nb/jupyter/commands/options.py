@@ -15,6 +15,7 @@ from chroma_nb.dates import compared
 from chroma_nb.jupyter.command_line import Parser, Quoted, suggestion, value_of
 from chroma_nb.jupyter.session import Session, metadata_keys
 from chroma_nb.jupyter.where_sql import Compiled, WhereTextError, compile_where
+from chroma_nb.jupyter.widgets.browse import is_table
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.types import Columns, Options, Where, WhereDocument
 
@@ -93,6 +94,20 @@ def only_target(session: Session, words: list[str], command: str) -> Collection:
     if rest := words[1:]:
         raise UsageError(f"%chroma {command} takes a collection, got also {' '.join(rest)!r}")
     return collection
+
+
+def table_among(session: Session, words: list[str]) -> object | None:
+    """The table in the variable that the only word names, ``df`` or ``:df``; None where it names something else.
+
+    A collection of that name is meant before the table; ``:df`` is the variable in any case.
+    """
+    if len(words) != 1 or not session.settings.variables or isinstance(words[0], Quoted):
+        return None
+    value = session.variables.get(words[0].strip(":{}"))
+    if not is_table(value):
+        return None
+    named = words[0] in session.collection_variables() or words[0] in _names(session)
+    return None if named else value
 
 
 def _names(session: Session) -> list[str]:

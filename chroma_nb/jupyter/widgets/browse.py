@@ -1,14 +1,15 @@
-"""``browse``: the workbench of a collection, or of one among those of a client (``client_browser.py``)."""
+"""``browse``: the workbench of a collection, a table, or one of a client's collections (``client_browser.py``)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chroma_nb._optional import require
 from chroma_nb.collection import Client, Collection, is_client, is_collection
 from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.ordering import ID_KEY
+from chroma_nb.tables.kinds import is_frame
 from chroma_nb.types import Options, Where, WhereDocument
 
 if TYPE_CHECKING:
@@ -28,15 +29,21 @@ def browse(
     selection: Selection | None = None,
     client: Client | None = None,
 ) -> Workbench | ClientBrowser:
-    """A live view of a collection, or of a client's collections, in the notebook.
+    """A live view of a collection, of a client's collections, or of a table of your own, in the notebook.
 
     A table of all that is there, scrolled, sorted and filtered; only what is seen leaves the database. With
     ``readonly=False`` records can be created, edited and deleted, which can be undone. ``where`` and
     ``where_document`` always hold for the person at the page; ``columns`` are the metadata keys shown beside id and
     document (all, if not given; of a client's collections those that each has); ``page_size`` rows are in view;
     ``client`` is where exported collections are made.
-    Works with collections and clients of chroma_nb and of chromadb. Raises TypeError for anything else, ValueError for
-    a page without room, for a filter that means nothing, and for a column that is no key, with the nearest name.
+
+    Works with collections and clients of chroma_nb and of chromadb, and with whatever table ``add(df)`` takes (pandas,
+    polars, Arrow, a Hugging Face Dataset). That becomes a temporary collection in memory, by the same conventions
+    (columns ``id``, ``document``, ``embedding``), which is gone when the workbench is closed. Without ``document`` it
+    is the column ``text``, or that with the longest texts; without ``embedding`` these are embedded here.
+
+    Raises TypeError for anything else, ValueError for a page without room, for a filter that means nothing, for a
+    column that is no key, with the nearest name, and for a table whose rows cannot be records.
 
     >>> import chroma_nb
     >>> with chroma_nb.EphemeralClient() as memory:
@@ -45,6 +52,13 @@ def browse(
     ...     browser = chroma_nb.browse(birds, where={"g": {"$gt": 100}})
     ...     browser.to_df()["id"].tolist()
     ['crow']
+
+    >>> import pandas
+    >>> table = pandas.DataFrame({"document": ["a wren", "a crow"], "embedding": [[1.0, 0.0], [0.0, 1.0]]})
+    >>> browser = chroma_nb.browse(table)
+    >>> browser.ids()
+    ['0', '1']
+    >>> browser.close()
     """
     require("ipywidgets", feature="browse()")
     from chroma_nb.jupyter.widgets.client_browser import ClientBrowser
@@ -55,9 +69,13 @@ def browse(
         raise ValueError(f"expected page_size of at least 1, got {page_size}")
     keys = None if columns is None else with_fields(columns)
     shown: Options = {"readonly": readonly, "height": height_of(page_size)}
-    if is_collection(source):
+
+    def of_collection(collection: Collection) -> Workbench:
         given: Options = {"where": where, "where_document": where_document, "selection": selection, "client": client}
-        return Workbench(source, columns=keys, **shown, **given)
+        return Workbench(collection, columns=keys, **shown, **given)
+
+    if is_collection(source):
+        return of_collection(source)
     if is_client(source):
 
         def made(collection: Collection, client: Client) -> Workbench:
@@ -65,9 +83,20 @@ def browse(
             return Workbench(collection, columns=there, client=client, **shown)
 
         return ClientBrowser(source, made)
+    if is_table(source):
+        from chroma_nb.workbench import temporary
+
+        return temporary.show(source, of_collection)
     raise TypeError(
-        f"expected a collection or a client, got {type(source).__name__}; an asynchronous one cannot be browsed"
+        f"expected a collection, a client or a table, got {type(source).__name__}; "
+        "what is asynchronous cannot be browsed"
     )
+
+
+def is_table(source: object) -> bool:
+    """Whether this is a table, or a dict of tables, of which an error names one."""
+    several = isinstance(source, Mapping) and bool(source) and all(map(is_frame, source.values()))
+    return is_frame(source) or several
 
 
 def with_fields(columns: Sequence[str]) -> list[str]:

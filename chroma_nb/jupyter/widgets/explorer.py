@@ -27,6 +27,7 @@ from chroma_nb.jupyter.widgets.status import Filled, StatusLine
 from chroma_nb.jupyter.widgets.style import STYLE
 from chroma_nb.projection import figures
 from chroma_nb.projection.projection import Projection
+from chroma_nb.workbench import temporary
 from chroma_nb.workbench.drawing import drawing
 from chroma_nb.workbench.selection import Selection
 
@@ -77,16 +78,25 @@ class Explorer(Displayed):
         if state.focus:
             self._follow("focus")
         state.follow(self._follow, self._show_selection)
+        self._temporary = temporary.of(state.collection)
+        if self._temporary is not None:
+            self._temporary.hold(self)
+            self.status.say(self._temporary.note)
         if (fit := state.projection.fit) is not None:
             self.progress.watch(fit)
 
     def close(self) -> None:
         """Give back its widgets, in this process and in the page; shown again, it is there again.
 
-        What it knows (``state``, ``selection``, ``projection``) stays.
+        What it knows (``state``, ``selection``, ``projection``) stays; the temporary collection of a table goes with the
+        last view of it.
         """
         self.state.release()
         super().close()
+        if self._temporary is not None:
+            if (fit := self.projection.fit) is not None:
+                fit.stop()
+            self._temporary.release(self)
 
     @property
     def selection(self) -> Selection:

@@ -70,7 +70,7 @@ export function facets(host, bench) {
       boxes.get(column.key).draw(column, said.get(column.key), isOpen(column.key));
     }
     clear.hidden = JSON.stringify(store.get().where) === JSON.stringify(store.get()._given.where ?? null) && (mine === null || mine === JSON.stringify(store.get()._given.where ?? null));
-    const notes = [drawn?.sample ? `Counted among the first ${count(drawn.sample)} records that pass` : "", store.get().search ? "Counts are of all that pass the filter, not of the search" : ""].filter(Boolean);
+    const notes = [drawn?.sample ? `Counted among the first ${count(drawn.sample)} records that pass` : "", store.get().search && drawn && !drawn.hits ? "Counts are of all that pass the filter, not of the search" : ""].filter(Boolean);
     sample.hidden = !notes.length;
     sample.textContent = notes.join(". ");
     other.hidden = !drawn?.other.length;
@@ -140,8 +140,8 @@ export function facets(host, bench) {
   return {
     update(changed) {
       const has = (...names) => names.some((one) => changed.has(one));
-      if (has("where_document", "_renewed", "_known", "_given") || (has("where") && JSON.stringify(store.get().where) !== mine)) ask();
-      else if (has("where", "search")) draw();
+      if (has("where_document", "search", "_renewed", "_known", "_given", "_within") || (has("where") && JSON.stringify(store.get().where) !== mine)) ask();
+      else if (has("where")) draw();
     },
     focus: () => list.querySelector("button")?.focus({ preventScroll: true }),
     destroy() { watch.disconnect(); clearTimeout(timer); },
@@ -211,7 +211,7 @@ function bars(key, choose, look) {
           pick: exists ? () => choose(key, said.withoutKey === true ? null : { missing: true }) : null, exclude: exists ? () => choose(key, said.withoutKey === false ? null : { missing: false }) : null });
       }
       while (rows.children.length > rowsDrawn) rows.lastChild.remove();
-      all.open = said.values.length > 12;
+      all.open = said.open;
       all.hidden = said.more <= 0 && !all.open;
       all.textContent = said.more > 0 ? (all.open ? `${count(said.more)} more: find them above` : `Show all ${count(said.more + said.values.length)}`) : "Show fewer";
     },

@@ -74,7 +74,7 @@ export function search(host, bench) {
       if (!said) return;
       if (said.embeds !== embeds) { embeds = said.embeds; if (!embeds && by !== "words" && !one) by = "words"; draw(); }
       if (!store.get().search) return;
-      told.textContent = said.wrong ? "" : said.count ? `${said.count.toLocaleString("en-US")} found` : "Nothing found";
+      told.textContent = said.wrong ? "" : said.note || (said.count ? `${said.count.toLocaleString("en-US")} found` : "Nothing found");
       wrong.textContent = said.wrong;
       field.toggleAttribute("aria-invalid", Boolean(said.wrong));
     } catch (error) {

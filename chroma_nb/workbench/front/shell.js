@@ -33,11 +33,12 @@ export function render({ model, el }) {
     onclick: () => { store.request("refresh", {}, { inTurn: true }).catch((error) => say(error.message, true)); } });
   const tools = make("span", { class: "cw-slot-bar" });
   const bar = make("div", { class: "cw-bar" }, name, counts, filters, make("span", { class: "cw-space-between" }), tools, places, again);
+  const note = make("div", { class: "cw-note cw-dim", role: "note", dir: "auto" });
   const message = make("div", { class: "cw-message", role: "status" });
   const tabs = make("div", { class: "cw-tabs", role: "tablist", "aria-label": "Parts" });
   const slots = Object.fromEntries(["top", "left", "centre", "right"].map((slot) => [slot, make("div", { class: `cw-slot cw-${slot}` })]));
   const { top, ...sides } = slots;
-  frame.append(bar, top, message, tabs, make("div", { class: "cw-body" }, ...Object.values(sides)));
+  frame.append(bar, note, top, message, tabs, make("div", { class: "cw-body" }, ...Object.values(sides)));
 
   // --- The parts ---
   const made = {};
@@ -80,6 +81,8 @@ export function render({ model, el }) {
   function drawBar() {
     const { _about, counts: found, where, where_document, _given, _selected } = store.get();
     name.textContent = _about.name;
+    note.textContent = _about.note ?? "";
+    note.hidden = !note.textContent;
     const of = (n) => n.toLocaleString("en-US");
     counts.textContent = found === null ? "" : (found.shown === found.total ? `${of(found.total)} records` : `${of(found.shown)} of ${of(found.total)} records`) + (found.note ? ` (${found.note})` : "");
     filters.replaceChildren(...[["where", where], ["where_document", where_document]].filter(([, filter]) => filter !== null).map(([kind, filter]) => {
