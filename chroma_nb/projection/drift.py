@@ -22,7 +22,7 @@ from chroma_nb.projection import neighbours, reducers
 from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.filter_words import in_words
 from chroma_nb.projection.plotly_text import escaped, told_apart
-from chroma_nb.projection.projection import Projection, of_records
+from chroma_nb.projection.projection import Projection, of_records, on_the_map
 from chroma_nb.projection.reading import check, drawn, read_id_list, read_ids
 from chroma_nb.records import Records
 from chroma_nb.types import Float64, Indices, Mask, Where
@@ -93,7 +93,8 @@ class Drift:
         shift, mmd, auc = (self.measures[name] for name in ("shift_in_spreads", "mmd2", "auc"))
         return (
             f"<Drift of {visible(self.name)!r}: {before:,} of {visible(self.names[0])}, {after:,} of "
-            f"{visible(self.names[1])}; centroids {shift.value:.2f} spreads apart, MMD² {round(mmd.value, 4) + 0.0:.4f} (p = {mmd.p_value:.3f}), AUC {auc.value:.2f}>"
+            f"{visible(self.names[1])}; centroids {shift.value:.2f} spreads apart, "
+            f"MMD² {round(mmd.value, 4) + 0.0:.4f} (p = {mmd.p_value:.3f}), AUC {auc.value:.2f}>"
         )
 
     def _repr_html_(self) -> str:
@@ -107,9 +108,9 @@ class Drift:
         (the share of such batches that differ as much; missing for the AUC), before and after (records of the first
         and of the second batch that were looked at).
 
-        Of records: id, batch (what it is called), score (the share of its own batch among its nearest, at most twenty, over that by
-        chance: 1 is ordinary; missing for a batch of one), distance to the nearest record of the other batch (cosine,
-        or Euclidean where the collection's is l2), nearest (the id of that one), document.
+        Of records: id, batch (what it is called), score (the share of its own batch among its nearest, at most twenty,
+        over that by chance: 1 is ordinary; missing for a batch of one), distance to the nearest record of the other
+        batch (cosine, or Euclidean where the collection's is l2), nearest (the id of that one), document.
         """
         pd = require("pandas", feature="a table of drift")
         if not per_record:
@@ -138,11 +139,15 @@ class Drift:
 
     @cached_property
     def projection(self) -> Projection:
-        """The map of both batches together, made when it is first asked for."""
+        """Both batches on the map that the collection has, made when it is first asked for.
+
+        The records of two collections have a map of their own: what is new in the second has no place on the first's.
+        """
+        if self.single:
+            return on_the_map(self.collection, self.records, self.method, seed=self.seed)
         made = of_records(self.collection, self.records, self.method, seed=self.seed)
         made.name = self.name
-        if not self.single:  # an id may stand for two records, and no search finds both
-            made.collection = None
+        made.collection = None  # an id may stand for two records, and no search finds both
         return made
 
     def figure(self, **options: object) -> Figure:
@@ -176,7 +181,7 @@ def drift(
     l2), ``shift_in_spreads`` their Euclidean distance over the spread within the batches (root mean square distance
     of a record to the mean of its own). ``mmd2`` sees any difference, not only of means. ``auc`` is how well a linear
     classifier tells the batches apart: 0.5 not at all, 1 always. A batch of one record has no ``mmd2`` and no ``auc``.
-    ``method`` is that of the map that ``figure()`` draws.
+    ``figure()`` draws on the map that the collection has, or on one of ``method`` that is made and kept.
 
     ValueError where a batch is empty, the filters share records, or the vectors are of different lengths or not finite.
 
@@ -210,7 +215,7 @@ def drift(
         "mmd2": _tested(mmd2(points, deals, bandwidth(points, seed))),
         "auc": Measure(classifier_auc(points, deals[:, 0], seed), 0.5, np.nan),
     }
-    names = _names(collection, before, after if second is None else None, second)
+    names = _names(collection, before, after if isinstance(after, Mapping) else None, second)
     found = contrast(points, deals[:, 0])
     apart = ((points - points[found.nearest]) ** 2).sum(axis=1)
     return Drift(

@@ -84,6 +84,17 @@ class Labels:
         of_new = clusters[nearest] if nearest else np.full(len(new), -1, np.int32)
         return Labels(np.concatenate([clusters, of_new]).astype(np.int32), list(self.names), self.centres)
 
+    def of_rows(self, rows: Sequence[int]) -> Labels:
+        """The same regions and names for the records at ``rows``, of which -1 is none of these.
+
+        >>> two = Labels(np.array([0, 1], np.int32), ["sea", "road"], np.zeros((2, 2), np.float32))
+        >>> two.of_rows([1, -1]).of_records()
+        ['road', None]
+        """
+        found = np.asarray(rows, np.intp)
+        clusters = np.where(found >= 0, np.append(self.clusters, np.int32(-1))[found], -1).astype(np.int32)
+        return Labels(clusters, self.names, self.centres)
+
     def to_df(self) -> pandas.DataFrame:
         """One row a region: name, records, and where it is."""
         pd = require("pandas", feature="a DataFrame of labels")

@@ -19,11 +19,12 @@ from chroma_nb.collection import Collection, space
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
+from chroma_nb.projection.kept_map import KeptMap, Shelf, hashed_ids, hashed_vectors
 from chroma_nb.projection.reading import read, read_id_list, read_ids
 from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.tables.kinds import ids_among
-from chroma_nb.types import Array, Json, Matrix, Metadata, Where
+from chroma_nb.types import Array, Indices, Json, Matrix, Metadata, Where
 
 if TYPE_CHECKING:
     import pandas
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 _PLACED_BY = 15
 _QUERY_LIMIT = 1_000
 _AXES = "xyz"
+_SEED = 42
+#: A map that a collection has is made anew when it knows a smaller share than this of the records there are.
+_KNOWN = 0.5
 _FORMAT = "chroma_nb projection 1"
 
 
@@ -70,6 +74,9 @@ class Projection:
         self.method, self.collection, self.where, self.name = method, collection, where, name
         self.fit: Background[Matrix] | None = None
         self._labels: labels.Labels | None = None
+        self._seed, self._shelf = _SEED, None  # type: int, Shelf | None
+        #: The map that this is a part of, whose regions are its own.
+        self._all: Callable[[], Projection] | None = None
 
     @property
     def dims(self) -> int:
@@ -101,6 +108,10 @@ class Projection:
     @property
     def labels(self) -> labels.Labels:
         """The regions of the map and their names; ``labels.rename(0, "whales")`` changes one."""
+        if self._labels is None and self._all is not None:
+            everything = self._all()
+            rows = {id_: row for row, id_ in enumerate(everything.ids)}
+            self._labels = everything.labels.of_rows([rows.get(id_, -1) for id_ in self.ids])
         if self._labels is None:
             self._labels = labels.find(self.coordinates, self.documents, self.metadatas)
         return self._labels
@@ -225,7 +236,16 @@ class Projection:
         result.whole = self.whole
         if self._labels is not None:
             result._labels = self._labels.carried([rows[id_] for id_ in records.ids], coordinates)
+        if self._shelf is not None and (self.fit is None or (self.fit.done and self.fit.error is None)):
+            result._seed, result._shelf = self._seed, self._shelf
+            result._keep(whole)
         return result
+
+    def _keep(self, records: Records) -> None:
+        """Keep the places of the records for later calls and kernels, where this is the map that a collection has."""
+        if self._shelf is not None and self.collection is not None and len(records):
+            ids, vectors = hashed_ids(self.collection, records.ids), hashed_vectors(records.matrix)
+            self._shelf.keep(KeptMap(ids, vectors, self.coordinates, self.method, self._seed))
 
     def without(self, ids: Iterable[str]) -> Projection:
         """The same map with some records left out; its regions keep their names."""
@@ -243,8 +263,20 @@ class Projection:
         )
         result.whole = self.whole
         if self._labels is not None:
-            result._labels = labels.Labels(self._labels.clusters[kept], self._labels.names, self._labels.centres)
+            result._labels = self._labels.of_rows(kept)
         return result
+
+    def _settled(self, records: Records, kept: KeptMap, metric: str, exactly: bool = False) -> bool:
+        """Place the records as on a map that is kept; False where that knows too few of them, ``exactly``: not all."""
+        collection = self._need_collection("a map that is kept")
+        rows = kept.rows(hashed_ids(collection, records.ids), hashed_vectors(records.matrix))
+        known = int((rows >= 0).sum())
+        if known < len(rows) * (1 if exactly else _KNOWN):
+            return False
+        self.coordinates = _completed(records, kept.coordinates, rows, metric)
+        if known < len(rows):
+            self._keep(records)
+        return True
 
     #: Whether the map was made of all records that matched, not of a sample.
     whole: bool = True
@@ -322,16 +354,19 @@ def project(
     *,
     where: Where | None = None,
     sample: int | None = None,
-    seed: int = 42,
+    seed: int = _SEED,
     wait: bool = True,
     cache: bool = True,
+    anew: bool = False,
 ) -> Projection:
     """A map of ``collection`` (ours, a server's or chromadb's own) in two or three dimensions.
 
     ``method`` is "umap", "pca", "tsne" or "auto": UMAP where it is installed and there are enough records.
-    ``where`` filters, ``sample`` draws that many by ``seed``. The same records give the same map on one machine;
-    it is kept beside the collection (``cache=False``: not), and the next call takes it from there. With
-    ``wait=False`` the map of PCA comes back at once and ``Projection.fit`` goes on in the background.
+    ``where`` filters, ``sample`` draws that many by ``seed``. The map is kept beside the collection
+    (``cache=False``: not), and the next call takes it from there: records that were added or got another vector are
+    placed beside their neighbours, the others stay. It is made anew where more than half of the records are such, and
+    with ``anew``. The same records give the same new map on one machine. With ``wait=False`` the map of PCA comes back
+    at once and ``Projection.fit`` goes on in the background.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -346,7 +381,16 @@ def project(
     reducers.check(method)
     records = read(collection, where=where, sample=sample, seed=seed)
     return of_records(
-        collection, records, method, dims, where=where, whole=sample is None, seed=seed, wait=wait, cache=cache
+        collection,
+        records,
+        method,
+        dims,
+        where=where,
+        whole=sample is None,
+        seed=seed,
+        wait=wait,
+        cache=cache,
+        anew=anew,
     )
 
 
@@ -358,31 +402,29 @@ def of_records(
     *,
     where: Where | None = None,
     whole: bool = False,
-    seed: int = 42,
+    seed: int = _SEED,
     wait: bool = True,
     cache: bool = True,
+    anew: bool = False,
 ) -> Projection:
     """As ``project``, of records that were read already; ``whole`` says that they are all that match ``where``."""
     metric = space(collection)
     reducer = reducers.choose(method, records.matrix)
-    result = Projection(
-        records.ids,
-        np.zeros((len(records), dims), np.float32),
-        records.column("documents"),
-        records.column("metadatas"),
-        method=reducer.name,
-        collection=collection,
-        where=where,
-        name=str(collection.name),
-    )
-    result.whole = whole
+    result = _unplaced(collection, records, reducer.name, dims, where)
+    result.whole, result._seed = whole, seed
+    if whole and cache:
+        result._shelf = Shelf.of(collection, where, dims)
+        kept = None if anew else result._shelf.find(reducer.name, seed)
+        if kept is not None and result._settled(records, kept, metric):
+            return result
     if not reducer.slow:
         points = neighbours.prepared(records.matrix, metric)
         result.coordinates = reducer.reduce(points, None, dims, seed, lambda share: None)
+        result._keep(records)
         return result
-    places = coordinates_cache.directories(collection) if cache else []
+    places = coordinates_cache.directories(collection) if cache and not whole else []
     name = coordinates_cache.key(records.ids, records.matrix, method=reducer.name, dims=dims, seed=seed, space=metric)
-    if (found := coordinates_cache.load(places, name, (len(records), dims))) is not None:
+    if not anew and (found := coordinates_cache.load(places, name, (len(records), dims))) is not None:
         result.coordinates = found
         return result
     points = neighbours.prepared(records.matrix, metric)
@@ -406,6 +448,9 @@ def of_records(
             warming.wait()
         coordinates = reducer.reduce(points, near, dims, seed, lambda share: report("layout", share))
         coordinates_cache.save(places, name, coordinates)
+        if result._shelf is not None:
+            ids, vectors = hashed_ids(collection, records.ids), hashed_vectors(records.matrix)
+            result._shelf.keep(KeptMap(ids, vectors, coordinates, reducer.name, seed))
         return coordinates
 
     if wait:
@@ -416,6 +461,80 @@ def of_records(
         result.fit.on_done(lambda fit: _take(result, reducer.name, fit))
         result.fit.start()
     return result
+
+
+def on_the_map(
+    collection: Collection,
+    records: Records,
+    method: str = "auto",
+    *,
+    where: Where | None = None,
+    seed: int = _SEED,
+) -> Projection:
+    """These records on the map that the collection has, in two dimensions.
+
+    ``where`` says what they were read by: its own map is looked for first. With "auto" any map is taken, the one that
+    was used last; where there is none of the ``method``, it is made of the whole collection, or of what matches
+    ``where``, and kept. Where that would be long (the records are few of very many), it is made of these alone.
+    """
+    reducers.check(method)
+    metric, asked = space(collection), None if method == "auto" else method
+    for filter_ in (where, None) if where is not None else (None,):
+        shelf = Shelf.of(collection, filter_, 2)
+        kept = shelf.find(asked)
+        if kept is None:
+            continue
+        result = _part(collection, records, kept, filter_)
+        if result._settled(records, kept, metric, exactly=True):
+            return result
+        everything = project(collection, kept.method, where=filter_, seed=kept.seed)
+        return _part_of(everything, collection, records, metric)
+    if 2 * len(records) < collection.count() > neighbours.EXACT_LIMIT:
+        return of_records(collection, records, method, where=where, seed=seed)
+    return _part_of(project(collection, method, where=where, seed=seed), collection, records, metric)
+
+
+def _part(collection: Collection, records: Records, kept: KeptMap, where: Where | None) -> Projection:
+    """Records of a map that is kept, not placed yet; its regions are those of the whole map."""
+    result = _unplaced(collection, records, kept.method, 2, where)
+    result._seed = kept.seed
+    result._all = lambda: project(collection, kept.method, where=where, seed=kept.seed)
+    return result
+
+
+def _part_of(everything: Projection, collection: Collection, records: Records, metric: str) -> Projection:
+    """Records of this map, of which another process may have written some meanwhile."""
+    result = _unplaced(collection, records, everything.method, 2, everything.where)
+    result._seed, result._all = everything._seed, lambda: everything
+    rows = {id_: row for row, id_ in enumerate(everything.ids)}
+    found = np.array([rows.get(id_, -1) for id_ in records.ids], np.intp)
+    result.coordinates = _completed(records, everything.coordinates, found, metric)
+    return result
+
+
+def _unplaced(collection: Collection, records: Records, method: str, dims: int, where: Where | None) -> Projection:
+    """A map on which all records lie on one spot."""
+    return Projection(
+        records.ids,
+        np.zeros((len(records), dims), np.float32),
+        records.column("documents"),
+        records.column("metadatas"),
+        method=method,
+        collection=collection,
+        where=where,
+        name=str(collection.name),
+    )
+
+
+def _completed(records: Records, coordinates: Matrix, rows: Indices, metric: str) -> Matrix:
+    """The coordinates of records that lie at ``rows``; those of -1 beside their neighbours among the others."""
+    known = rows >= 0
+    placed = np.zeros((len(records), coordinates.shape[1]), np.float32)
+    placed[known] = coordinates[rows[known]]
+    if known.any() and not known.all():
+        old, new = np.flatnonzero(known).tolist(), np.flatnonzero(~known).tolist()
+        placed[~known] = _beside(records.take(new), records.take(old), placed[known], metric)
+    return placed
 
 
 def _take(result: Projection, method: str, fit: Background[Matrix]) -> None:
