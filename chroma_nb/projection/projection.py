@@ -24,7 +24,7 @@ from chroma_nb.projection.reading import read, read_id_list, read_ids
 from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.tables.kinds import ids_among
-from chroma_nb.types import Array, Indices, Json, Matrix, Metadata, Where
+from chroma_nb.types import Array, Indices, Json, Matrix, Metadata, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -205,14 +205,15 @@ class Projection:
             [[float(far) for far in distances[:n_results]] for distances in found["distances"]],
         )
 
-    def refreshed(self) -> Projection:
+    def refreshed(self, where_document: WhereDocument | None = None) -> Projection:
         """The map of the collection as it is now: what is gone left out, what is new placed by its neighbours.
 
         Nothing else moves and nothing is fitted again, so labels and impressions stay. The map of a sample
-        gains no records. After many changes ``project`` makes a better one.
+        gains no records. After many changes ``project(collection, anew=True)`` makes a better one. A map of the
+        documents that ``where_document`` finds is refreshed with that.
         """
         collection = self._need_collection("refreshing a map")
-        now = read_id_list(collection, self.where)
+        now = read_id_list(collection, self.where, where_document)
         rows = {id_: row for row, id_ in enumerate(self.ids)}
         new = [id_ for id_ in now if id_ not in rows] if self.whole else []
         records = read_ids(collection, [id_ for id_ in now if id_ in rows])
