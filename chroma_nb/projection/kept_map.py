@@ -1,7 +1,8 @@
 """The map that a collection has, from call to call and from kernel to kernel: where each record lies.
 
 Not ``coordinates_cache.py``, in which a map is found by exactly the vectors it was made of: here it is found by its
-collection, so that it stays when records are added, changed or deleted. Numbers only: records by hashes of their ids.
+collection, so that it stays when records are added, changed or deleted. Records by hashes of their ids, the names of
+regions by where they stand in documents: the only text is the names that a person gave.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -18,13 +19,41 @@ import numpy.typing as npt
 
 from chroma_nb.collection import Collection
 from chroma_nb.projection import coordinates_cache
-from chroma_nb.types import Array, Indices, Json, Matrix, Where
+from chroma_nb.projection.labels import carried
+from chroma_nb.types import Array, Indices, Int32, Ints, Json, Matrix, Where
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 _VERSION: Final = 1
+NO_LINES: Final[Ints] = np.zeros((0, 6), np.int64)
 #: Vectors that are hashed at a time.
 _ROWS: Final = 4_096
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The regions of a map and their parts: the number of each by row, and what is known of their names.
+
+    ``given`` are the names that a person gave; ``lines`` say where the others stand in documents
+    (``region_names.spans``).
+    """
+
+    levels: tuple[Int32, Int32]
+    given: tuple[dict[int, str], dict[int, str]] = field(default_factory=lambda: ({}, {}))
+    lines: tuple[Ints, Ints] = (NO_LINES, NO_LINES)
+
+    def at(self, rows: Indices, spots: Matrix) -> Regions:
+        """The same regions for the records that were at ``rows``; one at -1 lies in that of its nearest on the map."""
+        count = len(self.levels[0])
+        now = np.full(count + 1, -1, np.int64)
+        now[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
+        lines = []
+        for part in self.lines:
+            moved = part.copy()
+            moved[:, 2] = now[np.where(part[:, 2] >= 0, part[:, 2], count)]
+            lines.append(moved)
+        first, second = (carried(clusters, rows, spots) for clusters in self.levels)
+        return replace(self, levels=(first, second), lines=(lines[0], lines[1]))
 
 
 @dataclass(frozen=True)
@@ -36,6 +65,7 @@ class KeptMap:
     coordinates: Matrix
     method: str
     seed: int
+    regions: Regions | None = None
 
     def rows(self, ids: Hashes, vectors: Hashes) -> Indices:
         """For each record its row here; -1 for one that is new, or whose vector is another by now.
@@ -101,16 +131,29 @@ class Shelf:
                     return found
         return None
 
+    def keep_regions(self, kept: KeptMap) -> None:
+        """Note the regions of a map that is kept; what else is known of it stays as it is."""
+        there = self.find(kept.method, kept.seed)
+        if there is None or kept.regions is None:
+            return
+        order = np.argsort(kept.ids, kind="stable")
+        found = order[np.minimum(np.searchsorted(kept.ids[order], there.ids), len(order) - 1)]
+        rows = np.where(kept.ids[found] == there.ids, found, -1)
+        self.keep(replace(there, regions=kept.regions.at(rows, there.coordinates)))
+
     def keep(self, kept: KeptMap) -> None:
         """Keep a map, in the place of an earlier one of its method and seed."""
         made_by = hashlib.sha256(repr((kept.method, kept.seed)).encode()).hexdigest()[:8]
         state: Json = {"version": _VERSION, "method": kept.method, "seed": kept.seed}
+        parts: dict[str, Array] = {"ids": kept.ids, "vectors": kept.vectors, "coordinates": kept.coordinates}
+        if kept.regions is not None:
+            state["given"] = [{str(number): name for number, name in level.items()} for level in kept.regions.given]
+            parts |= dict(zip(("regions", "parts"), kept.regions.levels, strict=True))
+            parts |= dict(zip(("region_lines", "part_lines"), kept.regions.lines, strict=True))
         coordinates_cache.write(
             self.places,
             f"{coordinates_cache.KEPT}{self.name}-{made_by}.npz",
-            ids=kept.ids,
-            vectors=kept.vectors,
-            coordinates=kept.coordinates,
+            **parts,
             state=np.frombuffer(json.dumps(state).encode(), np.uint8),
         )
 
@@ -125,6 +168,28 @@ def _of_parts(parts: dict[str, Array], dims: int) -> KeptMap | None:
             return None
         if coordinates.shape != (len(ids), dims) or not np.isfinite(coordinates).all():
             return None
-        return KeptMap(ids, vectors, coordinates, str(state["method"]), int(state["seed"]))
+        return KeptMap(ids, vectors, coordinates, str(state["method"]), int(state["seed"]), _regions(parts, state))
     except coordinates_cache.UNREADABLE:
         return None
+
+
+def _regions(parts: dict[str, Array], state: Json) -> Regions | None:
+    """The regions of a file; None where it has none that can be."""
+    if "regions" not in parts:
+        return None
+    count = len(parts["ids"])
+    levels = tuple(np.asarray(parts[name], np.int32) for name in ("regions", "parts"))
+    lines = tuple(np.asarray(parts[name], np.int64) for name in ("region_lines", "part_lines"))
+    if any(level.shape != (count,) or level.min(initial=0) < -1 for level in levels):
+        return None
+    if any(
+        part.ndim != 2 or part.shape[1] != NO_LINES.shape[1] or part[:, 2].max(initial=-1) >= count for part in lines
+    ):
+        return None
+    try:
+        given = tuple({int(number): str(name) for number, name in level.items()} for level in state["given"])
+    except coordinates_cache.UNREADABLE:
+        return None
+    if len(given) != len(levels):
+        return None
+    return Regions((levels[0], levels[1]), (given[0], given[1]), (lines[0], lines[1]))

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,12 +21,15 @@ from chroma_nb.collection import Collection, space
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
-from chroma_nb.projection.kept_map import KeptMap, Shelf, hashed_ids, hashed_vectors
+from chroma_nb.projection.kept_map import NO_LINES, KeptMap, Regions, Shelf, hashed_ids, hashed_vectors
+from chroma_nb.projection.labels import Labels
 from chroma_nb.projection.reading import read, read_id_list, read_ids
+from chroma_nb.projection.region_meaning import meaning_of
+from chroma_nb.projection.region_names import spans, told
 from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.tables.kinds import ids_among
-from chroma_nb.types import Array, Indices, Json, Matrix, Metadata, Where, WhereDocument
+from chroma_nb.types import Array, Indices, Ints, Json, Matrix, Metadata, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -38,6 +43,8 @@ _SEED = 42
 #: A map that a collection has is made anew when it knows a smaller share than this of the records there are.
 _KNOWN = 0.5
 _FORMAT = "chroma_nb projection 1"
+#: Names are found once, whoever asks first; a signal handler may ask in the middle of it.
+_NAMING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,12 @@ class Projection:
         self.documents, self.metadatas = list(documents), list(metadatas)
         self.method, self.collection, self.where, self.name = method, collection, where, name
         self.fit: Background[Matrix] | None = None
-        self._labels: labels.Labels | None = None
+        self._labels: Labels | None = None
         self._seed, self._shelf = _SEED, None  # type: int, Shelf | None
+        #: Regions that are known already, and where their names stand in documents; of those that are in ``_labels``.
+        self._regions: Regions | None = None
+        self._lines = (NO_LINES, NO_LINES)
+        self._sketch: tuple[Matrix, Labels] | None = None
         #: The map that this is a part of, whose regions are its own.
         self._all: Callable[[], Projection] | None = None
 
@@ -106,15 +117,83 @@ class Projection:
 
     # --- Regions ---
     @property
-    def labels(self) -> labels.Labels:
+    def labels(self) -> Labels:
         """The regions of the map and their names; ``labels.rename(0, "whales")`` changes one."""
-        if self._labels is None and self._all is not None:
-            everything = self._all()
-            rows = {id_: row for row, id_ in enumerate(everything.ids)}
-            self._labels = everything.labels.of_rows([rows.get(id_, -1) for id_ in self.ids])
-        if self._labels is None:
-            self._labels = labels.find(self.coordinates, self.documents, self.metadatas)
-        return self._labels
+        if self.fit is not None and not self.fit.done:
+            return self._sketched()
+        with _NAMING:
+            if self._labels is None:
+                self._labels = self._named() if self._all is None else self._of_all(self._all())
+            return self._labels
+
+    def _of_all(self, everything: Projection) -> Labels:
+        """The regions of the map that this is a part of."""
+        rows = {id_: row for row, id_ in enumerate(everything.ids)}
+        return everything.labels.of_rows([rows.get(id_, -1) for id_ in self.ids])
+
+    def _sketched(self) -> Labels:
+        """Regions of a map that another will take the place of."""
+        coordinates = self.coordinates
+        if self._sketch is None or self._sketch[0] is not coordinates:
+            self._sketch = coordinates, labels.sketch(coordinates, self.documents, self.metadatas)
+        return self._sketch[1]
+
+    def _named(self) -> Labels:
+        """The regions as they are known, or found, with their names."""
+        collection, texts = self.collection, self.documents
+        meaning = partial(meaning_of, collection, self.ids, texts) if collection is not None else None
+        if (regions := self._regions) is not None:
+            known = [
+                told(lines, int(level.max(initial=-1)) + 1, texts, given)
+                for lines, level, given in zip(regions.lines, regions.levels, regions.given, strict=True)
+            ]
+            names = [level for level in known if level is not None]
+            found = labels.called(
+                *regions.levels,
+                self.coordinates,
+                texts,
+                self.metadatas,
+                meaning,
+                names if len(names) == len(known) else None,
+                regions.given,
+            )
+            self._lines = regions.lines
+        else:
+            names = []
+            found = labels.find(self.coordinates, texts, self.metadatas, meaning)
+        self._hear_of_names(found)
+        if len(names) < 2:  # they were found anew
+            self._lines = self._spans(found)
+            self._keep_regions(found)
+        return found
+
+    def _spans(self, found: Labels) -> tuple[Ints, Ints]:
+        """Where the names stand in documents, but for those that a person gave."""
+        lines = []
+        for level in (found, found.parts):
+            names = [] if level is None else level.names
+            own = {} if level is None else level.given
+            asked = ["" if number in own else name for number, name in enumerate(names)]
+            lines.append(NO_LINES if level is None else spans(asked, level.clusters, self.documents))
+        return lines[0], lines[1]
+
+    def _hear_of_names(self, found: Labels) -> None:
+        """Keep what a person calls the regions from now on."""
+        for level in filter(None, (found, found.parts)):
+            level.changed = (lambda: self._keep_regions(found)) if self._shelf is not None else None
+
+    def _keep_regions(self, found: Labels) -> None:
+        if self._shelf is None or self.collection is None or not len(self.ids):
+            return
+        ids = hashed_ids(self.collection, self.ids)
+        regions = self._regions_of(found)
+        self._shelf.keep_regions(KeptMap(ids, ids, self.coordinates, self.method, self._seed, regions))
+
+    def _regions_of(self, found: Labels) -> Regions:
+        parts = found.parts
+        finer = np.full(len(found.clusters), -1, np.int32) if parts is None else parts.clusters
+        given = dict(found.given), {} if parts is None else dict(parts.given)
+        return Regions((found.clusters, finer), given, self._lines)
 
     def store_labels(self, key: str = "label") -> int:
         """Write each record's label into the collection as metadata ``key``; how many records got one."""
@@ -235,10 +314,17 @@ class Projection:
             name=self.name,
         )
         result.whole = self.whole
+        kept_rows = [rows[id_] for id_ in records.ids]
+        regions = self._regions if self._labels is None else self._regions_of(self._labels)
+        if regions is not None:
+            result._regions = regions.at(np.array(kept_rows + [-1] * len(fresh), np.intp), coordinates)
+            result._lines = result._regions.lines
         if self._labels is not None:
-            result._labels = self._labels.carried([rows[id_] for id_ in records.ids], coordinates)
+            result._labels = self._labels.carried(kept_rows, coordinates)
         if self._shelf is not None and (self.fit is None or (self.fit.done and self.fit.error is None)):
             result._seed, result._shelf = self._seed, self._shelf
+            if result._labels is not None:
+                result._hear_of_names(result._labels)
             result._keep(whole)
         return result
 
@@ -246,7 +332,8 @@ class Projection:
         """Keep the places of the records for later calls and kernels, where this is the map that a collection has."""
         if self._shelf is not None and self.collection is not None and len(records):
             ids, vectors = hashed_ids(self.collection, records.ids), hashed_vectors(records.matrix)
-            self._shelf.keep(KeptMap(ids, vectors, self.coordinates, self.method, self._seed))
+            regions = self._regions if self._labels is None else self._regions_of(self._labels)
+            self._shelf.keep(KeptMap(ids, vectors, self.coordinates, self.method, self._seed, regions))
 
     def without(self, ids: Iterable[str]) -> Projection:
         """The same map with some records left out; its regions keep their names."""
@@ -275,6 +362,8 @@ class Projection:
         if known < len(rows) * (1 if exactly else _KNOWN):
             return False
         self.coordinates = _completed(records, kept.coordinates, rows, metric)
+        if kept.regions is not None:
+            self._regions = kept.regions.at(rows, self.coordinates)
         if known < len(rows):
             self._keep(records)
         return True
@@ -290,7 +379,7 @@ class Projection:
     # --- On disk ---
     def save(self, path: str | PathLike[str]) -> None:
         """Write the map to one file: numpy's ``.npz`` of numbers and JSON text, no pickle."""
-        state = {
+        state: Json = {
             "format": _FORMAT,
             "ids": self.ids,
             "documents": self.documents,
@@ -301,9 +390,14 @@ class Projection:
             "whole": self.whole,
             "labels": self._labels and self._labels.names,
         }
+        finer = self._labels and self._labels.parts
+        if finer is not None:
+            state |= {"parts": finer.names, "within": finer.within}
         parts = {"coordinates": self.coordinates, "state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
         if self._labels is not None:
             parts |= {"clusters": self._labels.clusters, "centres": self._labels.centres}
+        if finer is not None:
+            parts |= {"parts": finer.clusters, "part_centres": finer.centres}
         with open(path, "wb") as file:
             np.savez_compressed(file, **parts)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for one
 
@@ -344,7 +438,10 @@ class Projection:
         )
         found.whole = state["whole"]
         if state["labels"] is not None:
-            found._labels = labels.Labels(parts["clusters"], state["labels"], parts["centres"])
+            finer = None
+            if "parts" in state:
+                finer = Labels(parts["parts"], state["parts"], parts["part_centres"], None, state["within"])
+            found._labels = Labels(parts["clusters"], state["labels"], parts["centres"], finer)
         return found
 
 
@@ -457,9 +554,19 @@ def of_records(
     if wait:
         result.coordinates = _with_progress(work, reducer.name)
     else:
+        better = _unplaced(collection, records, reducer.name, dims, where)
+        better._seed, better._shelf = seed, result._shelf
+
+        def work_and_name(report: Callable[[str, float], None]) -> Matrix:
+            """The coordinates, when the regions have names, too."""
+            better.coordinates = work(report)
+            report("names", 0.0)
+            better.labels  # noqa: B018  # found here, so that whoever shows the map need not wait
+            return better.coordinates
+
         result.coordinates, result.method = reducers.pca(points, dims=dims), "pca"
-        result.fit = Background(work)
-        result.fit.on_done(lambda fit: _take(result, reducer.name, fit))
+        result.fit = Background(work_and_name)
+        result.fit.on_done(lambda fit: _take(result, better, fit))
         result.fit.start()
     return result
 
@@ -538,9 +645,12 @@ def _completed(records: Records, coordinates: Matrix, rows: Indices, metric: str
     return placed
 
 
-def _take(result: Projection, method: str, fit: Background[Matrix]) -> None:
-    if fit.error is None and (coordinates := fit.wait()) is not None:
-        result.coordinates, result.method, result._labels = coordinates, method, None
+def _take(result: Projection, better: Projection, fit: Background[Matrix]) -> None:
+    if fit.error is None and fit.wait() is not None:
+        result._labels, result._lines = better._labels, better._lines
+        result.coordinates, result.method = better.coordinates, better.method
+        if result._labels is not None:
+            result._hear_of_names(result._labels)
 
 
 def _with_progress(work: Callable[[Callable[[str, float], None]], Matrix], method: str) -> Matrix:

@@ -81,7 +81,7 @@ def test_umap_keeps_regions_together_is_repeatable_and_is_kept(filled, tmp_path,
         first.fit.on_progress(lambda stage, share: stages.append(stage))
         assert first.fit.wait(timeout=300) is not None
         assert first.method == "umap"
-        assert stages[-1] == "layout"
+        assert stages[-2:] == ["layout", "names"]
         nearest = np.argsort(np.linalg.norm(first.coordinates[:, None] - first.coordinates[None], axis=2))[:, 1:6]
         assert (nearest % 4 == np.arange(80)[:, None] % 4).mean() > 0.95
         assert list((tmp_path / "db" / "cache").glob("map-*.npz"))
