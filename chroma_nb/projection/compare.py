@@ -13,7 +13,7 @@ from chroma_nb.projection import neighbours, reducers
 from chroma_nb.projection.colours import SCALE
 from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.plotly_text import escaped, folded
-from chroma_nb.projection.projection import Projection, of_records
+from chroma_nb.projection.projection import Projection, on_the_map
 from chroma_nb.projection.reading import read
 from chroma_nb.records import Records
 from chroma_nb.types import Matrix
@@ -106,6 +106,8 @@ def compare(
 ) -> Comparison:
     """What two collections make of the records (by id) that both hold: other models, settings, versions.
 
+    The maps are those that the collections have, or of ``method`` and kept; the second is turned to fit the first.
+
     >>> import chroma_nb
     >>> client = chroma_nb.EphemeralClient()
     >>> a, b = client.create_collection("one"), client.create_collection("two")
@@ -120,7 +122,7 @@ def compare(
     first, second = _shared(read(a, sample=sample, seed=seed), read(b))
     if not len(first):
         raise ValueError(f"expected records that are in both, got none: {a.name!r} and {b.name!r} share no id")
-    maps = [of_records(collection, records, method, seed=seed) for collection, records in ((a, first), (b, second))]
+    maps = [on_the_map(collection, records, method, seed=seed) for collection, records in ((a, first), (b, second))]
     near = [
         neighbours.exact(records.matrix, min(k + 1, len(first)), space(collection)).rows[:, 1:]
         for collection, records in ((a, first), (b, second))

@@ -21,10 +21,13 @@ from typing import Final
 import numpy as np
 
 from chroma_nb.collection import Collection, directory
-from chroma_nb.types import Matrix
+from chroma_nb.types import Array, Matrix
 
 #: Maps kept in one directory; the ones not used for longest go first.
 MOST: Final = 32
+#: How the names of the maps begin that collections have (``kept_map.py``), and how many of them are kept.
+KEPT: Final = "map-of-"
+MOST_KEPT: Final = 256
 _VERSION: Final = 1
 
 
@@ -78,40 +81,66 @@ def load(places: Sequence[Path], name: str, shape: tuple[int, int]) -> Matrix | 
     """The coordinates of that name and shape, or None."""
     for place in places:
         path = place / f"map-{name}.npz"
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                coordinates: Matrix = stored["coordinates"]
-            if coordinates.shape == shape and coordinates.dtype == np.float32 and np.isfinite(coordinates).all():
-                _touch(path)
-                return coordinates
-        except UNREADABLE:
+        coordinates = (read(path) or {}).get("coordinates")
+        if coordinates is None or coordinates.shape != shape or coordinates.dtype != np.float32:
             continue
+        found: Matrix = coordinates.astype(np.float32)
+        if np.isfinite(found).all():
+            touch(path)
+            return found
     return None
-
-
-def _touch(path: Path) -> None:
-    with contextlib.suppress(OSError):  # a directory that may only be read
-        os.utime(path)
 
 
 def save(places: Sequence[Path], name: str, coordinates: Matrix) -> Path | None:
     """Keep coordinates in the first place that can be written; None when none can."""
+    return write(places, f"map-{name}.npz", coordinates=coordinates)
+
+
+# --- Files ----------------------------------------------------------------------------------------------
+def read(path: Path) -> dict[str, Array] | None:
+    """The arrays of a file, or None where it is not there or cannot be read."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except UNREADABLE:
+        return None
+
+
+def touch(path: Path) -> None:
+    """Note that a file was used."""
+    with contextlib.suppress(OSError):  # a directory that may only be read
+        os.utime(path)
+
+
+def write(places: Sequence[Path], name: str, **arrays: Array) -> Path | None:
+    """Write a file of arrays, whole or not at all, in the first place that can be written; None when none can."""
     for place in places:
         draft = place / f"map-{secrets.token_hex(8)}.part"
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-                np.savez(file, coordinates=coordinates)
-            draft.replace(place / f"map-{name}.npz")
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for one
+            draft.replace(place / name)
             _forget_oldest(place)
-            return place / f"map-{name}.npz"
+            return place / name
         except OSError:
             with contextlib.suppress(OSError):
                 draft.unlink()
     return None
 
 
+def newest_first(place: Path, pattern: str) -> list[Path]:
+    """The files of these names, the one that was used last first."""
+    dated: list[tuple[int, Path]] = []
+    with contextlib.suppress(OSError):
+        for path in place.glob(pattern):
+            with contextlib.suppress(OSError):  # another process may have removed it
+                dated.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(dated, key=lambda one: (-one[0], one[1].name))]
+
+
 def _forget_oldest(place: Path) -> None:
-    kept = sorted(place.glob("map-*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in kept[MOST:]:
+    kept = newest_first(place, f"{KEPT}*.npz")
+    others = [path for path in newest_first(place, "map-*.npz") if not path.name.startswith(KEPT)]
+    for path in (*others[MOST:], *kept[MOST_KEPT:]):
         path.unlink(missing_ok=True)

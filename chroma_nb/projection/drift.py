@@ -17,9 +17,12 @@ import numpy as np
 
 from chroma_nb._optional import require
 from chroma_nb.collection import Collection, space
+from chroma_nb.display.markup import visible
 from chroma_nb.projection import neighbours, reducers
 from chroma_nb.projection.colours import PALETTE
-from chroma_nb.projection.projection import Projection, of_records
+from chroma_nb.projection.filter_words import in_words
+from chroma_nb.projection.plotly_text import escaped, told_apart
+from chroma_nb.projection.projection import Projection, of_records, on_the_map
 from chroma_nb.projection.reading import check, drawn, read_id_list, read_ids
 from chroma_nb.records import Records
 from chroma_nb.types import Float64, Indices, Mask, Where
@@ -28,11 +31,13 @@ if TYPE_CHECKING:
     import pandas
     from plotly.graph_objects import Figure
 
-#: One column a way to deal the records out, True for "before"; the first column is how they lie.
+#: One column a way to deal the records out, True for the first batch; the first column is how they lie.
 Deals: TypeAlias = Mask
 
+#: The arguments that say what the batches are; what these are called is ``_names``.
 _SIDES: Final = ("before", "after")
-_COLOURS: Final = dict(zip(_SIDES, PALETTE, strict=False))
+_OTHERS: Final = "the others"
+_LETTERS: Final = 60
 _PERMUTATIONS: Final = 499
 _FOLDS: Final = 5
 _NEIGHBOURS: Final = 20
@@ -65,11 +70,13 @@ class Contrast:
 class Drift:
     """Two batches of records, how much they differ and where.
 
-    ``records`` are those of the first batch and then those of the second; ``batches`` says "before" or "after" for
-    each. ``measures`` is what ``to_df()`` shows.
+    ``records`` are those of the first batch and then those of the second; ``batches`` says for each of which it is,
+    and ``names`` what the two are called: by their filters, or by their collections. ``measures`` is what ``to_df()``
+    shows.
     """
 
     name: str
+    names: tuple[str, str]
     measures: dict[str, Measure]
     records: Records
     batches: list[str]
@@ -82,10 +89,11 @@ class Drift:
     seed: int
 
     def __repr__(self) -> str:
-        before, after = (self.batches.count(side) for side in _SIDES)
+        before, after = self._counts
         shift, mmd, auc = (self.measures[name] for name in ("shift_in_spreads", "mmd2", "auc"))
         return (
-            f"<Drift of {self.name!r}: {before:,} before, {after:,} after; centroids {shift.value:.2f} spreads apart, "
+            f"<Drift of {visible(self.name)!r}: {before:,} of {visible(self.names[0])}, {after:,} of "
+            f"{visible(self.names[1])}; centroids {shift.value:.2f} spreads apart, "
             f"MMD² {round(mmd.value, 4) + 0.0:.4f} (p = {mmd.p_value:.3f}), AUC {auc.value:.2f}>"
         )
 
@@ -97,15 +105,16 @@ class Drift:
         """One row a measure; or one row a record, those most unlike the other batch first.
 
         Of measures: measure, value, no_drift (the median over batches dealt out by chance; 0.5 for the AUC), p_value
-        (the share of such batches that differ as much; missing for the AUC), before and after (records looked at).
+        (the share of such batches that differ as much; missing for the AUC), before and after (records of the first
+        and of the second batch that were looked at).
 
-        Of records: id, batch, score (the share of its own batch among its nearest, at most twenty, over that by
-        chance: 1 is ordinary; missing for a batch of one), distance to the nearest record of the other batch (cosine,
-        or Euclidean where the collection's is l2), nearest (the id of that one), document.
+        Of records: id, batch (what it is called), score (the share of its own batch among its nearest, at most twenty,
+        over that by chance: 1 is ordinary; missing for a batch of one), distance to the nearest record of the other
+        batch (cosine, or Euclidean where the collection's is l2), nearest (the id of that one), document.
         """
         pd = require("pandas", feature="a table of drift")
         if not per_record:
-            before, after = (self.batches.count(side) for side in _SIDES)
+            before, after = self._counts
             rows = [{"measure": name, **vars(measure)} for name, measure in self.measures.items()]
             measures: pandas.DataFrame = pd.DataFrame(rows).assign(before=before, after=after)
             return measures
@@ -122,21 +131,33 @@ class Drift:
         )
         return frame.iloc[np.lexsort((-self.distances, -self.scores))].reset_index(drop=True)
 
+    @property
+    def _counts(self) -> tuple[int, int]:
+        """Records of the first batch and of the second."""
+        first = self.batches.count(self.names[0])
+        return first, len(self.batches) - first
+
     @cached_property
     def projection(self) -> Projection:
-        """The map of both batches together, made when it is first asked for."""
+        """Both batches on the map that the collection has, made when it is first asked for.
+
+        The records of two collections have a map of their own: what is new in the second has no place on the first's.
+        """
+        if self.single:
+            return on_the_map(self.collection, self.records, self.method, seed=self.seed)
         made = of_records(self.collection, self.records, self.method, seed=self.seed)
         made.name = self.name
-        if not self.single:  # an id may stand for two records, and no search finds both
-            made.collection = None
+        made.collection = None  # an id may stand for two records, and no search finds both
         return made
 
     def figure(self, **options: object) -> Figure:
         """The map of both batches in two colours; options as of ``Projection.figure``."""
         figure = self.projection.figure(**{"color": self.batches, **options})
         if "color" not in options:  # else the larger batch would have the first colour
-            for side, colour in _COLOURS.items():
-                figure.update_traces({"marker.color": colour}, selector={"name": side, "mode": "markers"})
+            drawn = sorted(self.names, key=lambda name: (-self.batches.count(name), name))  # in the order of the legend
+            for name, shown in zip(drawn, told_apart(drawn, 28), strict=True):
+                selector = {"name": escaped(shown, 28), "mode": "markers"}
+                figure.update_traces({"marker.color": PALETTE[self.names.index(name)]}, selector=selector)
         return figure
 
 
@@ -153,13 +174,14 @@ def drift(
 
     ``before`` and ``after`` are ``where`` filters; where one is left out it is all the other records. ``after`` may
     also be a second collection of the same embedding model, and ``before`` then a filter of the first, or nothing.
+    The batches are called what they are: ``product = Billing`` and ``the others``, or by their collections' names.
     At most ``sample`` records of each batch are drawn by ``seed`` (None: all; the work grows with their square).
 
     Four measures: ``centroid_shift`` is the distance of the means (cosine, or Euclidean where the collection's is
     l2), ``shift_in_spreads`` their Euclidean distance over the spread within the batches (root mean square distance
     of a record to the mean of its own). ``mmd2`` sees any difference, not only of means. ``auc`` is how well a linear
     classifier tells the batches apart: 0.5 not at all, 1 always. A batch of one record has no ``mmd2`` and no ``auc``.
-    ``method`` is that of the map that ``figure()`` draws.
+    ``figure()`` draws on the map that the collection has, or on one of ``method`` that is made and kept.
 
     ValueError where a batch is empty, the filters share records, or the vectors are of different lengths or not finite.
 
@@ -193,13 +215,15 @@ def drift(
         "mmd2": _tested(mmd2(points, deals, bandwidth(points, seed))),
         "auc": Measure(classifier_auc(points, deals[:, 0], seed), 0.5, np.nan),
     }
+    names = _names(collection, before, after if isinstance(after, Mapping) else None, second)
     found = contrast(points, deals[:, 0])
     apart = ((points - points[found.nearest]) ** 2).sum(axis=1)
     return Drift(
         name=str(collection.name) if second is None else f"{collection.name} → {second.name}",
         measures=measures,
         records=records,
-        batches=[side for side, part in zip(_SIDES, sides, strict=True) for _ in range(len(part))],
+        names=names,
+        batches=[side for side, part in zip(names, sides, strict=True) for _ in range(len(part))],
         scores=found.scores,
         nearest=found.nearest,
         distances=np.sqrt(apart) if metric == "l2" else apart / 2,
@@ -245,6 +269,19 @@ def _read(
             "what another model makes of the same records is told by compare()"
         )
     return sides, second
+
+
+def _names(
+    collection: Collection, before: Where | None, after: Where | None, second: Collection | None
+) -> tuple[str, str]:
+    """What the batches are called."""
+    if second is None:
+        first, other = (_OTHERS if where is None else in_words(where) for where in (before, after))
+    else:
+        first, other = str(collection.name), str(second.name)
+        first = first if before is None else f"{first}: {in_words(before)}"
+    one, two = told_apart([first, other], _LETTERS)
+    return one, two
 
 
 def _parted(collection: Collection, before: Where | None, after: Where | None) -> tuple[list[str], list[str]]:

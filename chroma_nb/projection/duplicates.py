@@ -9,7 +9,7 @@ import numpy as np
 from chroma_nb._optional import require
 from chroma_nb.collection import Collection, space
 from chroma_nb.projection import neighbours
-from chroma_nb.projection.projection import project
+from chroma_nb.projection.projection import on_the_map
 from chroma_nb.projection.reading import read
 from chroma_nb.records import Records
 from chroma_nb.types import Int32, Mask, Where
@@ -28,7 +28,8 @@ def duplicates(collection: Collection, threshold: float = 0.95, *, where: Where 
     ``threshold`` is the least cosine similarity of two records of a pair, whatever the collection's own distance;
     a group is what pairs connect. Columns: group (from 0), id, similarity (to the nearest of its group), document.
     To keep one of each: ``found.groupby("group").head(1)``. ``found.figure()`` is the map, a colour a group, the
-    others small; it takes the options of ``Projection.figure`` and the ``method`` of ``project``.
+    others small: the map that the collection has, or one by the ``method`` of ``project`` that is made and kept; it
+    takes the options of ``Projection.figure``.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -71,8 +72,8 @@ def outliers(collection: Collection, n: int = 20, *, where: Where | None = None)
 
     Columns: id, distance (the mean to its ten nearest: cosine, or Euclidean where the collection's is l2), score
     (that distance over the median of all records: 1 is ordinary), nearest (the id of the nearest other), document.
-    ``found.figure()`` is the map of all records, coloured by score, those of the table larger; it takes the options of
-    ``Projection.figure`` and the ``method`` of ``project``.
+    ``found.figure()`` is the map of all records, coloured by score, those of the table larger, as that of
+    ``duplicates``.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -115,7 +116,8 @@ def _drawn(frame: pandas.DataFrame, collection: Collection, where: Where | None,
 
     def draw(method: str = "auto", **options: object) -> Figure:
         """The map of the collection with these records marked, as a plotly figure."""
-        return project(collection, method, where=where).figure(**{**usual, **options})
+        records = read(collection, where=where)
+        return on_the_map(collection, records, method, where=where).figure(**{**usual, **options})
 
     return DrawnFrame.of(frame, draw)
 

@@ -1,47 +1,38 @@
-"""Names for the regions of a map, without any language model: density, then the words that mark a region.
+"""The regions of a map, in two levels: hills of density, and the parts that large ones are cut into.
 
-Regions are the hills of the density on a grid (any number of points, milliseconds). Words are chosen by
-c-TF-IDF: frequent in the region, rare elsewhere. Names can be edited.
+Found on the map alone (any number of points, milliseconds). What they are called is said in ``region_names.py``; names
+can be changed.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
 from chroma_nb._optional import require
-from chroma_nb.types import Float64, Int32, Ints, Matrix, Metadata
+from chroma_nb.projection import region_names
+from chroma_nb.projection.region_names import Meaning
+from chroma_nb.types import Float64, Indices, Int32, Ints, Matrix, Metadata
 
 if TYPE_CHECKING:
     import pandas
 
-_TERMS: Final = 3
 #: Two hills are one when the saddle between them reaches this share of the lower one.
 _SADDLE: Final = 0.75
 #: Regions of a smaller share of the map stay without a name.
 _SMALLEST: Final = 0.005
-_DOCUMENTS, _CHARACTERS = 2_000, 2_000
-#: Words of three letters or more that say nothing; what is frequent everywhere loses by its score anyway.
-_EMPTY: Final = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    about after all also and any are because been before being but can could did does for from had has have her
-    hers him his how into its just like more most not now off one only other our out over own same she should
-    some such than that the their them then there these they this those through too under until upon use used
-    using very was were what when where which while who whom why will with within without would you your
-""",
-    )
-)
-_WORD: Final = re.compile(r"[^\W\d_]{3,}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]{2}")
+#: Regions of more records than this have parts, of about so many, and at most so many parts.
+_UNDIVIDED, _OF_PART, _PARTS = 500, 300, 16
+#: Points of a region that its parts are found by, and rounds of that.
+_SEEDS, _ROUNDS = 4_000, 20
 
 Clusters: TypeAlias = Int32
+#: The vectors of some rows, and what embeds phrases; None where nothing is known of them.
+ReadMeaning: TypeAlias = Callable[[Indices], Meaning | None]
 
 
 @dataclass
@@ -49,25 +40,50 @@ class Labels:
     """Which region each record lies in, and what the regions are called.
 
     ``clusters`` gives a number per record, -1 for none; ``names[number]`` its name, which may be changed;
-    ``centres`` the densest point of each.
+    ``centres`` the densest point of each. ``parts`` are the second level: the regions that large ones are cut into, of
+    which ``parts.within[number]`` says the region that each lies in.
     """
 
     clusters: Clusters
     names: list[str]
     centres: Matrix
+    parts: Labels | None = None
+    within: list[int] = field(default_factory=list)
+    #: Names that a person gave, by number.
+    given: dict[int, str] = field(default_factory=dict)
+    #: Called after a name was changed that is to be kept; where the map is not kept, there is none.
+    changed: Callable[[], object] | None = None
 
-    def rename(self, label: int | str, name: str) -> None:
-        """Call a region, by its number or its present name, something else."""
+    def rename(self, label: int | str, name: str, *, keep: bool = True) -> None:
+        """Call a region, by its number or its present name, something else.
+
+        ``keep``: with the map that the collection has, for the next kernel too.
+        """
         if not name.strip():
             raise ValueError("expected a name for the region, got none")
         number = self.names.index(label) if isinstance(label, str) and label in self.names else label
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.names):
             raise ValueError(f"there is no region {label!r}; there are {', '.join(map(repr, self.names)) or 'none'}")
         self.names[number] = name
+        if keep:
+            self.given[number] = name
+            if self.changed is not None:
+                self.changed()
 
     def of_records(self) -> list[str | None]:
         """The name for each record, None where it lies in no region."""
         return [self.names[number] if number >= 0 else None for number in self.clusters.tolist()]
+
+    def of_rows(self, rows: Sequence[int]) -> Labels:
+        """The same regions and names for the records at ``rows``, of which -1 is none of these.
+
+        >>> two = Labels(np.array([0, 1], np.int32), ["sea", "road"], np.zeros((2, 2), np.float32))
+        >>> two.of_rows([1, -1]).of_records()
+        ['road', None]
+        """
+        found = np.asarray(rows, np.intp)
+        clusters = np.where(found >= 0, np.append(self.clusters, np.int32(-1))[found], -1).astype(np.int32)
+        return replace(self, clusters=clusters, parts=self.parts and self.parts.of_rows(rows))
 
     def carried(self, rows: Sequence[int], spots: Matrix) -> Labels:
         """The same regions for the records at ``rows``, which are the first of ``spots``, and for those that follow.
@@ -78,37 +94,155 @@ class Labels:
         >>> two.carried([1, 0], np.array([[9, 9], [0, 0], [8, 9]], np.float32)).of_records()
         ['road', 'sea', 'road']
         """
-        clusters = self.clusters[np.asarray(rows, np.intp)]
-        known, new = spots[: len(rows)].astype(np.float64), spots[len(rows) :].astype(np.float64)
-        nearest = [int(np.argmin(((known - spot) ** 2).sum(axis=1))) for spot in new] if len(known) else []
-        of_new = clusters[nearest] if nearest else np.full(len(new), -1, np.int32)
-        return Labels(np.concatenate([clusters, of_new]).astype(np.int32), list(self.names), self.centres)
+        known = np.full(len(spots), -1, np.intp)
+        known[: len(rows)] = rows
+        return replace(
+            self,
+            clusters=carried(self.clusters, known, spots),
+            names=list(self.names),
+            given=dict(self.given),
+            changed=None,
+            parts=self.parts and self.parts.carried(rows, spots),
+        )
 
     def to_df(self) -> pandas.DataFrame:
-        """One row a region: name, records, and where it is."""
+        """One row a region: name, records, and where it is. ``parts.to_df()`` also says ``within`` which region."""
         pd = require("pandas", feature="a DataFrame of labels")
         counts = np.bincount(self.clusters[self.clusters >= 0], minlength=len(self.names))
         axes = {axis: self.centres[:, column] for column, axis in enumerate("xyz"[: self.centres.shape[1]])}
         frame: pandas.DataFrame = pd.DataFrame({"label": self.names, "records": counts[: len(self.names)], **axes})
-        return frame
+        return frame.assign(within=self.within) if self.within else frame
+
+
+def carried(clusters: Clusters, rows: Indices, spots: Matrix) -> Clusters:
+    """The regions of records at ``rows`` of an earlier map; of those at -1 that of the nearest of the others.
+
+    >>> carried(np.array([0, 1], np.int32), np.array([1, -1]), np.array([[0, 0], [1, 1]], np.float32)).tolist()
+    [1, 1]
+    """
+    found = np.full(len(rows), -1, np.int32)
+    known = rows >= 0
+    found[known] = clusters[rows[known]]
+    if known.any() and not known.all():
+        there = spots[known].astype(np.float64)
+        nearest = [int(np.argmin(((there - spot) ** 2).sum(axis=1))) for spot in spots[~known].astype(np.float64)]
+        found[~known] = found[known][nearest]
+    return found
 
 
 def find(
-    coordinates: Matrix, documents: Sequence[str | None], metadatas: Sequence[Metadata | None] | None = None
+    coordinates: Matrix,
+    documents: Sequence[str | None],
+    metadatas: Sequence[Metadata | None] | None = None,
+    meaning: ReadMeaning | None = None,
 ) -> Labels:
-    """The regions of a map and their names.
+    """The regions of a map and their names, which are chosen by the meaning of phrases where that is known.
 
     >>> spots = np.repeat(np.array([[0, 0], [9, 9]], np.float32), 20, axis=0)
     >>> find(spots, ["whales swim"] * 20 + ["engines burn fuel"] * 20).names
-    ['swim, whales', 'burn, engines, fuel']
+    ['whales swim', 'engines burn fuel']
     """
-    clusters = hills(coordinates)
-    count = int(clusters.max(initial=-1)) + 1
-    centres = np.zeros((count, coordinates.shape[1]), np.float32)
-    for number in range(count):
+    regions = hills(coordinates)
+    return called(regions, divided(coordinates, regions), coordinates, documents, metadatas, meaning)
+
+
+def sketch(
+    coordinates: Matrix, documents: Sequence[str | None], metadatas: Sequence[Metadata | None] | None = None
+) -> Labels:
+    """The regions of a map that will soon be another: of one level, named by some of their documents."""
+    regions = hills(coordinates)
+    rows = region_names.looked_at([regions], 60)
+    (names,) = region_names.named([regions], documents, metadatas or [None] * len(documents), rows)
+    return Labels(regions, names, centres(regions, coordinates))
+
+
+def called(
+    regions: Clusters,
+    parts: Clusters,
+    coordinates: Matrix,
+    documents: Sequence[str | None],
+    metadatas: Sequence[Metadata | None] | None = None,
+    meaning: ReadMeaning | None = None,
+    known: Sequence[Sequence[str]] | None = None,
+    given: Sequence[Mapping[int, str]] = ({}, {}),
+) -> Labels:
+    """These regions and parts with names: those that are ``known``, or found anew, and in any case the ``given``."""
+    levels = [regions, parts]
+    names = None if known is None else [list(level) for level in known]
+    if names is None or [len(level) for level in names] != [_count(level) for level in levels]:
+        rows = region_names.looked_at(levels)
+        says = any(documents[row] for row in rows.tolist())
+        found = meaning(rows) if meaning is not None and says else None
+        names = region_names.named(levels, documents, metadatas or [None] * len(documents), rows, found)
+    own: list[dict[int, str]] = []
+    for level, chosen in zip(names, given, strict=True):
+        own.append({number: name for number, name in chosen.items() if number < len(level)})
+        for number, name in own[-1].items():
+            level[number] = name
+    whole = [int(np.bincount(regions[parts == number]).argmax()) for number in range(_count(parts))]
+    finer = Labels(parts, names[1], centres(parts, coordinates), None, whole, own[1])
+    return Labels(regions, names[0], centres(regions, coordinates), finer, [], own[0])
+
+
+def _count(clusters: Clusters) -> int:
+    return int(clusters.max(initial=-1)) + 1
+
+
+def centres(clusters: Clusters, coordinates: Matrix) -> Matrix:
+    """The middle of each region."""
+    found = np.zeros((_count(clusters), coordinates.shape[1]), np.float32)
+    for number in range(len(found)):
         inside = coordinates[clusters == number]
-        centres[number] = np.median(inside, axis=0)
-    return Labels(clusters, names(clusters, documents, metadatas or [None] * len(documents)), centres)
+        if len(inside):
+            found[number] = np.median(inside, axis=0)
+    return found
+
+
+# --- Parts ----------------------------------------------------------------------------------------------
+def divided(coordinates: Matrix, regions: Clusters) -> Clusters:
+    """The number of the part that each point lies in; -1 in regions of few records, which have no parts.
+
+    Parts of one region have numbers that follow one another.
+    """
+    found = np.full(len(regions), -1, np.int32)
+    parts = 0
+    for number in range(_count(regions)):
+        rows = np.flatnonzero(regions == number)
+        if len(rows) <= _UNDIVIDED:
+            continue
+        count = int(np.clip(round(len(rows) / _OF_PART), 2, _PARTS))
+        own = _nearest_centres(coordinates[rows].astype(np.float64), count)
+        kinds, place = np.unique(own, return_inverse=True)
+        found[rows] = parts + place
+        parts += len(kinds)
+    return found
+
+
+def _nearest_centres(points: Float64, count: int) -> Indices:
+    """k-means on the map: parts that lie together, about as wide as each other; the same in every run."""
+    random = np.random.default_rng(42)
+    some = points if len(points) <= _SEEDS else points[np.sort(random.choice(len(points), _SEEDS, replace=False))]
+    middle = some[random.choice(len(some), 1)]
+    for _ in range(count - 1):
+        gaps = _gaps(some, middle).min(axis=1)
+        if not gaps.any():
+            break
+        middle = np.vstack([middle, some[random.choice(len(some), p=gaps / gaps.sum())]])
+    for _ in range(_ROUNDS):
+        own = _gaps(some, middle).argmin(axis=1)
+        moved = [some[own == one].mean(axis=0) if (own == one).any() else spot for one, spot in enumerate(middle)]
+        if np.array_equal(moved, middle):
+            break
+        middle = np.array(moved)
+    return np.concatenate(
+        [_gaps(points[start : start + 65_536], middle).argmin(axis=1) for start in range(0, len(points), 65_536)]
+    )
+
+
+def _gaps(points: Float64, others: Float64) -> Float64:
+    """Squared distances."""
+    found: Float64 = ((points[:, None] - others[None]) ** 2).sum(axis=2)
+    return found
 
 
 # --- Regions --------------------------------------------------------------------------------------------
@@ -194,60 +328,3 @@ def _by_size(summits: Ints, smallest: float) -> Clusters:
     kept = order[counts[order] >= smallest]
     number[kept] = np.arange(len(kept), dtype=np.int32)
     return number[inverse]
-
-
-# --- Names ----------------------------------------------------------------------------------------------
-def names(clusters: Clusters, documents: Sequence[str | None], metadatas: Sequence[Metadata | None]) -> list[str]:
-    """A name per cluster: its three most telling words; without text, its most frequent metadata value.
-
-    Where no word comes twice, the words tell nothing: there it is a value that half of the records have.
-    """
-    count = int(clusters.max(initial=-1)) + 1
-    words: list[Counter[str]] = [Counter() for _ in range(count)]
-    looked_at = [0] * count
-    for row, number in enumerate(clusters.tolist()):
-        text = documents[row]
-        if number >= 0 and text and looked_at[number] < _DOCUMENTS:
-            looked_at[number] += 1
-            # Once per document: a text that repeats itself does not name the region.
-            words[number].update(set(_WORD.findall(text[:_CHARACTERS].lower())) - _EMPTY)
-    everywhere: Counter[str] = sum(words, Counter())
-    average = sum(everywhere.values()) / max(count, 1)
-    taken: set[str] = set()
-    result = []
-    for number in range(count):
-        repeated = max(words[number].values(), default=0) > 1
-        name = _telling(words[number], everywhere, average) if repeated else ""
-        name = name or _common(metadatas, clusters, number, 0.5 if words[number] else 0) or f"region {number + 1}"
-        again = 2
-        base = name
-        while name in taken:
-            name, again = f"{base} ({again})", again + 1
-        taken.add(name)
-        result.append(name)
-    return result
-
-
-def _telling(words: Counter[str], everywhere: Counter[str], average: float) -> str:
-    total, whole = sum(words.values()), sum(everywhere.values())
-    scores = {word: n / total * float(np.log1p(average / everywhere[word])) for word, n in words.items()}
-    # A word as frequent elsewhere may score well only because it is so frequent.
-    marks = {word: score for word, score in scores.items() if words[word] * whole > 1.3 * everywhere[word] * total}
-    scores = marks or scores
-    chosen: list[str] = []
-    for word in sorted(scores, key=lambda word: (-scores[word], word)):
-        if not any(word.startswith(other) or other.startswith(word) for other in chosen):
-            chosen.append(word)
-        if len(chosen) == _TERMS:
-            break
-    return ", ".join(chosen)
-
-
-def _common(metadatas: Sequence[Metadata | None], clusters: Clusters, number: int, share: float) -> str:
-    rows = np.flatnonzero(clusters == number)[:_DOCUMENTS].tolist()
-    pairs: Counter[tuple[str, str]] = Counter(
-        (key, value) for row in rows for key, value in (metadatas[row] or {}).items() if isinstance(value, str)
-    )
-    if not pairs or max(pairs.values()) < share * len(rows):
-        return ""
-    return str(min(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[0][1])[:60]

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,11 +21,15 @@ from chroma_nb.collection import Collection, space
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
+from chroma_nb.projection.kept_map import NO_LINES, KeptMap, Regions, Shelf, hashed_ids, hashed_vectors
+from chroma_nb.projection.labels import Labels
 from chroma_nb.projection.reading import read, read_id_list, read_ids
+from chroma_nb.projection.region_meaning import meaning_of
+from chroma_nb.projection.region_names import spans, told
 from chroma_nb.records import Records
 from chroma_nb.results import GetResult
 from chroma_nb.tables.kinds import ids_among
-from chroma_nb.types import Array, Json, Matrix, Metadata, Options, Where, WhereDocument
+from chroma_nb.types import Array, Indices, Ints, Json, Matrix, Metadata, Options, Where, WhereDocument
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +39,12 @@ if TYPE_CHECKING:
 _PLACED_BY = 15
 _QUERY_LIMIT = 1_000
 _AXES = "xyz"
+_SEED = 42
+#: A map that a collection has is made anew when it knows a smaller share than this of the records there are.
+_KNOWN = 0.5
 _FORMAT = "chroma_nb projection 1"
+#: Names are found once, whoever asks first; a signal handler may ask in the middle of it.
+_NAMING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,14 @@ class Projection:
         self.better: str | None = None
         #: How ``project`` was asked for it; None for a map that came from elsewhere, a file say.
         self.recipe: Recipe | None = None
-        self._labels: labels.Labels | None = None
+        self._labels: Labels | None = None
+        self._seed, self._shelf = _SEED, None  # type: int, Shelf | None
+        #: Regions that are known already, and where their names stand in documents; of those that are in ``_labels``.
+        self._regions: Regions | None = None
+        self._lines = (NO_LINES, NO_LINES)
+        self._sketch: tuple[Matrix, Labels] | None = None
+        #: The map that this is a part of, whose regions are its own.
+        self._all: Callable[[], Projection] | None = None
 
     @property
     def dims(self) -> int:
@@ -132,11 +150,83 @@ class Projection:
 
     # --- Regions ---
     @property
-    def labels(self) -> labels.Labels:
+    def labels(self) -> Labels:
         """The regions of the map and their names; ``labels.rename(0, "whales")`` changes one."""
-        if self._labels is None:
-            self._labels = labels.find(self.coordinates, self.documents, self.metadatas)
-        return self._labels
+        if self.fit is not None and not self.fit.done:
+            return self._sketched()
+        with _NAMING:
+            if self._labels is None:
+                self._labels = self._named() if self._all is None else self._of_all(self._all())
+            return self._labels
+
+    def _of_all(self, everything: Projection) -> Labels:
+        """The regions of the map that this is a part of."""
+        rows = {id_: row for row, id_ in enumerate(everything.ids)}
+        return everything.labels.of_rows([rows.get(id_, -1) for id_ in self.ids])
+
+    def _sketched(self) -> Labels:
+        """Regions of a map that another will take the place of."""
+        coordinates = self.coordinates
+        if self._sketch is None or self._sketch[0] is not coordinates:
+            self._sketch = coordinates, labels.sketch(coordinates, self.documents, self.metadatas)
+        return self._sketch[1]
+
+    def _named(self) -> Labels:
+        """The regions as they are known, or found, with their names."""
+        collection, texts = self.collection, self.documents
+        meaning = partial(meaning_of, collection, self.ids, texts) if collection is not None else None
+        if (regions := self._regions) is not None:
+            known = [
+                told(lines, int(level.max(initial=-1)) + 1, texts, given)
+                for lines, level, given in zip(regions.lines, regions.levels, regions.given, strict=True)
+            ]
+            names = [level for level in known if level is not None]
+            found = labels.called(
+                *regions.levels,
+                self.coordinates,
+                texts,
+                self.metadatas,
+                meaning,
+                names if len(names) == len(known) else None,
+                regions.given,
+            )
+            self._lines = regions.lines
+        else:
+            names = []
+            found = labels.find(self.coordinates, texts, self.metadatas, meaning)
+        self._hear_of_names(found)
+        if len(names) < 2:  # they were found anew
+            self._lines = self._spans(found)
+            self._keep_regions(found)
+        return found
+
+    def _spans(self, found: Labels) -> tuple[Ints, Ints]:
+        """Where the names stand in documents, but for those that a person gave."""
+        lines = []
+        for level in (found, found.parts):
+            names = [] if level is None else level.names
+            own = {} if level is None else level.given
+            asked = ["" if number in own else name for number, name in enumerate(names)]
+            lines.append(NO_LINES if level is None else spans(asked, level.clusters, self.documents))
+        return lines[0], lines[1]
+
+    def _hear_of_names(self, found: Labels) -> None:
+        """Keep what a person calls the regions from now on."""
+        for level in filter(None, (found, found.parts)):
+            level.changed = (lambda: self._keep_regions(found)) if self._shelf is not None else None
+
+    def _keep_regions(self, found: Labels) -> None:
+        if self._shelf is None or self.collection is None or not len(self.ids):
+            return
+        ids = hashed_ids(self.collection, self.ids)
+        regions = self._regions_of(found)
+        self._shelf.keep_regions(KeptMap(ids, ids, self.coordinates, self.method, self._seed, regions))
+
+    def _regions_of(self, found: Labels) -> Regions:
+        parts = found.parts
+        finer = np.full(len(found.clusters), -1, np.int32) if parts is None else parts.clusters
+        given = dict(found.given), {} if parts is None else dict(parts.given)
+        return Regions((found.clusters, finer), given, self._lines)
 
     def store_labels(self, key: str = "label") -> int:
         """Write each record's label into the collection as metadata ``key``; how many records got one."""
@@ -232,7 +322,7 @@ class Projection:
         """The map of the collection as it is now: what is gone left out, what is new placed by its neighbours.
 
         Nothing else moves and nothing is fitted again, so labels and impressions stay. The map of a sample
-        gains no records. After many changes ``project`` makes a better one.
+        gains no records. After many changes ``project(collection, anew=True)`` makes a better one.
         """
         collection = self._need_collection("refreshing a map")
         now = read_id_list(collection, self.where, self.where_document)
@@ -258,9 +348,26 @@ class Projection:
             where_document=self.where_document,
         )
         result.whole, result.recipe = self.whole, self.recipe
+        kept_rows = [rows[id_] for id_ in records.ids]
+        regions = self._regions if self._labels is None else self._regions_of(self._labels)
+        if regions is not None:
+            result._regions = regions.at(np.array(kept_rows + [-1] * len(fresh), np.intp), coordinates)
+            result._lines = result._regions.lines
         if self._labels is not None:
-            result._labels = self._labels.carried([rows[id_] for id_ in records.ids], coordinates)
+            result._labels = self._labels.carried(kept_rows, coordinates)
+        if self._shelf is not None and (self.fit is None or (self.fit.done and self.fit.error is None)):
+            result._seed, result._shelf = self._seed, self._shelf
+            if result._labels is not None:
+                result._hear_of_names(result._labels)
+            result._keep(whole)
         return result
+
+    def _keep(self, records: Records) -> None:
+        """Keep the places of the records for later calls and kernels, where this is the map that a collection has."""
+        if self._shelf is not None and self.collection is not None and len(records):
+            ids, vectors = hashed_ids(self.collection, records.ids), hashed_vectors(records.matrix)
+            regions = self._regions if self._labels is None else self._regions_of(self._labels)
+            self._shelf.keep(KeptMap(ids, vectors, self.coordinates, self.method, self._seed, regions))
 
     def without(self, ids: Iterable[str]) -> Projection:
         """The same map with some records left out; its regions keep their names."""
@@ -279,8 +386,22 @@ class Projection:
         )
         result.whole, result.recipe = self.whole, self.recipe
         if self._labels is not None:
-            result._labels = labels.Labels(self._labels.clusters[kept], self._labels.names, self._labels.centres)
+            result._labels = self._labels.of_rows(kept)
         return result
+
+    def _settled(self, records: Records, kept: KeptMap, metric: str, exactly: bool = False) -> bool:
+        """Place the records as on a map that is kept; False where that knows too few of them, ``exactly``: not all."""
+        collection = self._need_collection("a map that is kept")
+        rows = kept.rows(hashed_ids(collection, records.ids), hashed_vectors(records.matrix))
+        known = int((rows >= 0).sum())
+        if known < len(rows) * (1 if exactly else _KNOWN):
+            return False
+        self.coordinates = _completed(records, kept.coordinates, rows, metric)
+        if kept.regions is not None:
+            self._regions = kept.regions.at(rows, self.coordinates)
+        if known < len(rows):
+            self._keep(records)
+        return True
 
     #: Whether the map was made of all records that matched, not of a sample.
     whole: bool = True
@@ -293,7 +414,7 @@ class Projection:
     # --- On disk ---
     def save(self, path: str | PathLike[str]) -> None:
         """Write the map to one file: numpy's ``.npz`` of numbers and JSON text, no pickle."""
-        state = {
+        state: Json = {
             "format": _FORMAT,
             "ids": self.ids,
             "documents": self.documents,
@@ -305,9 +426,14 @@ class Projection:
             "whole": self.whole,
             "labels": self._labels and self._labels.names,
         }
+        finer = self._labels and self._labels.parts
+        if finer is not None:
+            state |= {"parts": finer.names, "within": finer.within}
         parts = {"coordinates": self.coordinates, "state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
         if self._labels is not None:
             parts |= {"clusters": self._labels.clusters, "centres": self._labels.centres}
+        if finer is not None:
+            parts |= {"parts": finer.clusters, "part_centres": finer.centres}
         with open(path, "wb") as file:
             np.savez_compressed(file, **parts)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for one
 
@@ -349,7 +475,10 @@ class Projection:
         )
         found.whole = state["whole"]
         if state["labels"] is not None:
-            found._labels = labels.Labels(parts["clusters"], state["labels"], parts["centres"])
+            finer = None
+            if "parts" in state:
+                finer = Labels(parts["parts"], state["parts"], parts["part_centres"], None, state["within"])
+            found._labels = Labels(parts["clusters"], state["labels"], parts["centres"], finer)
         return found
 
 
@@ -361,17 +490,19 @@ def project(
     where: Where | None = None,
     where_document: WhereDocument | None = None,
     sample: int | None = None,
-    seed: int = 42,
+    seed: int = _SEED,
     wait: bool = True,
     cache: bool = True,
+    anew: bool = False,
 ) -> Projection:
     """A map of ``collection`` (ours, a server's or chromadb's own) in two or three dimensions.
 
     ``method`` is "umap", "pca", "tsne" or "auto": UMAP where it is installed and there are enough records.
-    ``where`` and ``where_document`` filter, as for ``get``; ``sample`` draws that many by ``seed``. The same records
-    give the same map on one machine; it is kept beside the collection (``cache=False``: not), and the next call takes
-    it from there. With ``wait=False`` the map of PCA comes back at once and ``Projection.fit`` goes on in the
-    background.
+    ``where`` and ``where_document`` filter, as for ``get``; ``sample`` draws that many by ``seed``. The map is kept
+    beside the collection (``cache=False``: not), and the next call takes it from there: records that were added or got
+    another vector are placed beside their neighbours, the others stay. It is made anew where more than half of the
+    records are such, and with ``anew``. The same records give the same new map on one machine. With ``wait=False`` the
+    map of PCA comes back at once and ``Projection.fit`` goes on in the background.
 
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
@@ -387,7 +518,7 @@ def project(
     filters: Options = {"where": where, "where_document": where_document}
     records = read(collection, **filters, sample=sample, seed=seed)
     result = of_records(
-        collection, records, method, dims, **filters, whole=sample is None, seed=seed, wait=wait, cache=cache
+        collection, records, method, dims, **filters, whole=sample is None, seed=seed, wait=wait, cache=cache, anew=anew
     )
     result.recipe = Recipe(method, dims, where, where_document, sample, seed, cache)
     return result
@@ -402,32 +533,29 @@ def of_records(
     where: Where | None = None,
     where_document: WhereDocument | None = None,
     whole: bool = False,
-    seed: int = 42,
+    seed: int = _SEED,
     wait: bool = True,
     cache: bool = True,
+    anew: bool = False,
 ) -> Projection:
     """As ``project``, of records that were read already; ``whole`` says that they are all that pass the filters."""
     metric = space(collection)
     reducer = reducers.choose(method, records.matrix)
-    result = Projection(
-        records.ids,
-        np.zeros((len(records), dims), np.float32),
-        records.column("documents"),
-        records.column("metadatas"),
-        method=reducer.name,
-        collection=collection,
-        where=where,
-        name=str(collection.name),
-        where_document=where_document,
-    )
-    result.whole = whole
+    result = _unplaced(collection, records, reducer.name, dims, where, where_document)
+    result.whole, result._seed = whole, seed
+    if whole and cache:
+        result._shelf = Shelf.of(collection, where, dims, where_document)
+        kept = None if anew else result._shelf.find(reducer.name, seed)
+        if kept is not None and result._settled(records, kept, metric):
+            return result
     if not reducer.slow:
         points = neighbours.prepared(records.matrix, metric)
         result.coordinates = reducer.reduce(points, None, dims, seed, lambda share: None)
+        result._keep(records)
         return result
-    places = coordinates_cache.directories(collection) if cache else []
+    places = coordinates_cache.directories(collection) if cache and not whole else []
     name = coordinates_cache.key(records.ids, records.matrix, method=reducer.name, dims=dims, seed=seed, space=metric)
-    if (found := coordinates_cache.load(places, name, (len(records), dims))) is not None:
+    if not anew and (found := coordinates_cache.load(places, name, (len(records), dims))) is not None:
         result.coordinates = found
         return result
     points = neighbours.prepared(records.matrix, metric)
@@ -452,21 +580,119 @@ def of_records(
             warming.wait()
         coordinates = reducer.reduce(points, near, dims, seed, lambda share: report("layout", share))
         coordinates_cache.save(places, name, coordinates)
+        if result._shelf is not None:
+            ids, vectors = hashed_ids(collection, records.ids), hashed_vectors(records.matrix)
+            result._shelf.keep(KeptMap(ids, vectors, coordinates, reducer.name, seed))
         return coordinates
 
     if wait:
         result.coordinates = _with_progress(work, reducer.name)
     else:
+        better = _unplaced(collection, records, reducer.name, dims, where, where_document)
+        better._seed, better._shelf = seed, result._shelf
+
+        def work_and_name(report: Callable[[str, float], None]) -> Matrix:
+            """The coordinates, when the regions have names, too."""
+            better.coordinates = work(report)
+            report("names", 0.0)
+            better.labels  # noqa: B018  # found here, so that whoever shows the map need not wait
+            return better.coordinates
+
         result.coordinates, result.method, result.better = reducers.pca(points, dims=dims), "pca", reducer.name
-        result.fit = Background(work)
-        result.fit.on_done(lambda fit: _take(result, reducer.name, fit))
+        result.fit = Background(work_and_name)
+        result.fit.on_done(lambda fit: _take(result, better, fit))
         result.fit.start()
     return result
 
 
-def _take(result: Projection, method: str, fit: Background[Matrix]) -> None:
-    if fit.error is None and (coordinates := fit.wait()) is not None:
-        result.coordinates, result.method, result._labels = coordinates, method, None
+def on_the_map(
+    collection: Collection,
+    records: Records,
+    method: str = "auto",
+    *,
+    where: Where | None = None,
+    seed: int = _SEED,
+) -> Projection:
+    """These records on the map that the collection has, in two dimensions.
+
+    ``where`` says what they were read by: its own map is looked for first. With "auto" any map is taken, the one that
+    was used last; where there is none of the ``method``, it is made of the whole collection, or of what matches
+    ``where``, and kept. Where that would be long (the records are few of very many), it is made of these alone.
+    """
+    reducers.check(method)
+    metric, asked = space(collection), None if method == "auto" else method
+    for filter_ in (where, None) if where is not None else (None,):
+        shelf = Shelf.of(collection, filter_, 2)
+        kept = shelf.find(asked)
+        if kept is None:
+            continue
+        result = _part(collection, records, kept, filter_)
+        if result._settled(records, kept, metric, exactly=True):
+            return result
+        everything = project(collection, kept.method, where=filter_, seed=kept.seed)
+        return _part_of(everything, collection, records, metric)
+    if 2 * len(records) < collection.count() > neighbours.EXACT_LIMIT:
+        return of_records(collection, records, method, where=where, seed=seed)
+    return _part_of(project(collection, method, where=where, seed=seed), collection, records, metric)
+
+
+def _part(collection: Collection, records: Records, kept: KeptMap, where: Where | None) -> Projection:
+    """Records of a map that is kept, not placed yet; its regions are those of the whole map."""
+    result = _unplaced(collection, records, kept.method, 2, where)
+    result._seed = kept.seed
+    result._all = lambda: project(collection, kept.method, where=where, seed=kept.seed)
+    return result
+
+
+def _part_of(everything: Projection, collection: Collection, records: Records, metric: str) -> Projection:
+    """Records of this map, of which another process may have written some meanwhile."""
+    result = _unplaced(collection, records, everything.method, 2, everything.where)
+    result._seed, result._all = everything._seed, lambda: everything
+    rows = {id_: row for row, id_ in enumerate(everything.ids)}
+    found = np.array([rows.get(id_, -1) for id_ in records.ids], np.intp)
+    result.coordinates = _completed(records, everything.coordinates, found, metric)
+    return result
+
+
+def _unplaced(
+    collection: Collection,
+    records: Records,
+    method: str,
+    dims: int,
+    where: Where | None,
+    where_document: WhereDocument | None = None,
+) -> Projection:
+    """A map on which all records lie on one spot."""
+    return Projection(
+        records.ids,
+        np.zeros((len(records), dims), np.float32),
+        records.column("documents"),
+        records.column("metadatas"),
+        method=method,
+        collection=collection,
+        where=where,
+        name=str(collection.name),
+        where_document=where_document,
+    )
+
+
+def _completed(records: Records, coordinates: Matrix, rows: Indices, metric: str) -> Matrix:
+    """The coordinates of records that lie at ``rows``; those of -1 beside their neighbours among the others."""
+    known = rows >= 0
+    placed = np.zeros((len(records), coordinates.shape[1]), np.float32)
+    placed[known] = coordinates[rows[known]]
+    if known.any() and not known.all():
+        old, new = np.flatnonzero(known).tolist(), np.flatnonzero(~known).tolist()
+        placed[~known] = _beside(records.take(new), records.take(old), placed[known], metric)
+    return placed
+
+
+def _take(result: Projection, better: Projection, fit: Background[Matrix]) -> None:
+    if fit.error is None and fit.wait() is not None:
+        result._labels, result._lines = better._labels, better._lines
+        result.coordinates, result.method = better.coordinates, better.method
+        if result._labels is not None:
+            result._hear_of_names(result._labels)
 
 
 def _with_progress(work: Callable[[Callable[[str, float], None]], Matrix], method: str) -> Matrix:

@@ -11,7 +11,7 @@ import numpy as np
 from chroma_nb.collection import Collection, offers
 from chroma_nb.paging import by_ids, pages
 from chroma_nb.records import Records
-from chroma_nb.types import Columns, Where, WhereDocument
+from chroma_nb.types import Columns, Options, Where, WhereDocument
 
 #: Records asked for in one call.
 PAGE = 10_000
@@ -68,9 +68,9 @@ def read_ids(collection: Collection, ids: Sequence[str], text: bool = True) -> R
 def read_id_list(
     collection: Collection, where: Where | None = None, where_document: WhereDocument | None = None
 ) -> list[str]:
-    """The ids that pass the filters."""
-    found = pages(collection, PAGE, where=where, where_document=where_document)
-    return [id_ for page in found for id_ in page["ids"]]
+    """The ids that match ``where`` and ``where_document``."""
+    filters: Options = {"where": where, "where_document": where_document}
+    return [id_ for page in pages(collection, PAGE, **filters) for id_ in page["ids"]]
 
 
 def _joined(pages: Iterable[Columns]) -> Records:

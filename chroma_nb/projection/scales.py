@@ -10,7 +10,7 @@ import calendar
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -96,12 +96,20 @@ class Scale:
     others: int = 0
     #: By code of an entry: which records have the value, where they may have several.
     members: tuple[Mask, ...] = ()
+    #: By code: the value that has it, also one that no record has any more.
+    order: tuple[object, ...] = ()
 
 
-def scale(values: Sequence[object], moments: Moments | None = None, first: Sequence[object] = ()) -> Scale:
+def scale(
+    values: Sequence[object],
+    moments: Moments | None = None,
+    first: Sequence[object] = (),
+    order: Sequence[object] = (),
+) -> Scale:
     """The scale for the values of a column, None or NaN where a record has none.
 
-    ``first`` are values that have a colour of their own however rare they are.
+    ``first`` are values that have a colour of their own however rare they are. ``order`` are those that had one before,
+    in the order of their codes: they keep it, however frequent they are by now.
 
     >>> scale(["a", "b", None, "a"]).codes.tolist(), scale(["a", "b"]).kind
     ([1, 2, 0, 1], 'categories')
@@ -120,7 +128,7 @@ def scale(values: Sequence[object], moments: Moments | None = None, first: Seque
         if not _few_whole(numbers):
             return _numbers(np.where(np.isfinite(numbers), numbers, np.nan))
     if not kinds <= {str, bool, int, float}:
-        return _items(values)
+        return _items(values, order)
     # Each different value is looked at once; its type is part of it.
     pairs = list(zip(map(type, values), values, strict=True))
     often = Counter(pairs)
@@ -135,8 +143,26 @@ def scale(values: Sequence[object], moments: Moments | None = None, first: Seque
         return _listed("ordered", pairs, keys, ordered, counts, steps(len(ordered)))
     wanted = [key for key in map(_key, first) if key in counts]
     frequent = sorted(counts, key=lambda key: (-counts[key], key))
+    if kept := _kept(order, wanted, frequent):
+        return _listed("categories", pairs, keys, kept, counts, PALETTE)
     chosen = list(dict.fromkeys([*wanted, *frequent]))[: len(PALETTE)]
     return _listed("categories", pairs, keys, sorted(chosen, key=frequent.index), counts, PALETTE)
+
+
+def _kept(order: Sequence[object], wanted: Sequence[_Key], frequent: Sequence[_Key]) -> list[_Key]:
+    """The values that had a colour, each at its place, then others while there are colours.
+
+    Those that are ``wanted`` take the places of the last where there is no other.
+    """
+    chosen = list(dict.fromkeys(map(_key, order)))[: len(PALETTE)]
+    for key in [*wanted, *frequent] if chosen else []:
+        if key in chosen:
+            continue
+        if len(chosen) < len(PALETTE):
+            chosen.append(key)
+        elif key in wanted and (rest := [place for place, one in enumerate(chosen) if one not in wanted]):
+            chosen[rest[-1]] = key
+    return chosen
 
 
 def _as_numbers(values: Sequence[Any]) -> Float64:
@@ -172,19 +198,28 @@ def _listed(
 ) -> Scale:
     """These values in their order with a colour each, the others with one together."""
     other = len(shown) + 1
-    code: dict[_Key | None, int] = {None: 0, **{key: number for number, key in enumerate(shown, 1)}}
-    by_pair = {pair: code.get(key, other) for pair, key in keys.items()}
+    code = {key: number for number, key in enumerate(shown, 1)}
+    by_pair = {pair: 0 if key is None else code.get(key, other) for pair, key in keys.items()}
     codes = np.fromiter(map(by_pair.__getitem__, pairs), np.uint8, len(pairs))
-    others = len(counts) - len(shown)
+    others = len(counts) - sum(key in counts for key in shown)
     texts = _texts(shown)
     return Scale(
         kind,
         codes,
         (MISSING, *palette[: len(shown)], *([OTHER] if others else [])),
-        tuple(Entry(text, code[key], counts[key], key[1]) for text, key in zip(texts, shown, strict=True)),
+        _entries(texts, shown, code, counts),
         missing=int(np.count_nonzero(codes == 0)),
         others=others,
+        order=tuple(value for _, value in shown) if kind == "categories" else (),
     )
+
+
+def _entries(
+    texts: Sequence[str], shown: Sequence[_Key], code: Mapping[_Key, int], counts: Counter[_Key]
+) -> tuple[Entry, ...]:
+    """What the codes mean; a value that no record has any more keeps its code and is not listed."""
+    named = zip(texts, shown, strict=True)
+    return tuple(Entry(text, code[key], counts[key], key[1]) for text, key in named if counts[key])
 
 
 def _texts(keys: Sequence[_Key]) -> list[str]:
@@ -274,32 +309,36 @@ def _in_order(counts: Counter[_Key]) -> list[_Key] | None:
     return sorted(counts, key=lambda key: int(_NUMBERED.sub(r"\2", str(key[1]))))
 
 
-def _items(values: Sequence[object]) -> Scale:
+def _items(values: Sequence[object], order: Sequence[object] = ()) -> Scale:
     """Lists: each item counts. A record has the colour of its rarest item that has one."""
     lists, places = _different(values)
     often = np.bincount(places, minlength=len(lists)).tolist()
     counts: Counter[_Key] = Counter()
     for keys, records in zip(lists, often, strict=True):
         counts.update(dict.fromkeys(keys, records))
-    shown = sorted(counts, key=lambda key: (-counts[key], key))[: len(PALETTE)]
+    frequent = sorted(counts, key=lambda key: (-counts[key], key))
+    shown = _kept(order, [], frequent) or frequent[: len(PALETTE)]
     code = {key: number for number, key in enumerate(shown, 1)}
     other = len(shown) + 1
     found = [[code[key] for key in keys if key in code] for keys in lists]
-    codes = np.array([max(own, default=other) if keys else 0 for own, keys in zip(found, lists, strict=True)], np.uint8)
+    rarity = {code[key]: place for place, key in enumerate(frequent) if key in code}
+    rarest = [max(own, key=rarity.__getitem__, default=other) for own in found]
+    codes = np.array([one if keys else 0 for one, keys in zip(rarest, lists, strict=True)], np.uint8)
     members = np.zeros((len(shown), len(lists)), np.bool_)
     for place, own in enumerate(found):
         members[[number - 1 for number in own], place] = True
-    others = len(counts) - len(shown)
+    others = len(counts) - sum(key in counts for key in shown)
     by_record = codes[places]
     return Scale(
         "items",
         by_record,
         (MISSING, *PALETTE[: len(shown)], *([OTHER] if others else [])),
-        tuple(Entry(text, code[key], counts[key], key[1]) for text, key in zip(_texts(shown), shown, strict=True)),
+        _entries(_texts(shown), shown, code, counts),
         note="a record with several has the colour of the rarest" if any(len(keys) > 1 for keys in lists) else "",
         missing=int(np.count_nonzero(by_record == 0)),
         others=others,
         members=tuple(members[:, places]),
+        order=tuple(value for _, value in shown),
     )
 
 

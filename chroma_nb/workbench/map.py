@@ -94,7 +94,7 @@ def colour(seen: Seen, asked: Json) -> Json:
     drawn, key, first = seen.points.now(), str(asked["key"]), list(asked.get("first") or ())
     found = drawn.scales.get(key) if not first else None
     if found is None:
-        found = scales.scale(drawn.values(key), _moments(seen, key), first)
+        found = scales.scale(drawn.values(key), _moments(seen, key), first, _order(drawn, key))
         drawn.scales[key] = found
     short = scales.shortened([entry.text for entry in found.entries], _LETTERS_OF_VALUE)
     return {
@@ -112,6 +112,14 @@ def colour(seen: Seen, asked: Json) -> Json:
         "missing": found.missing,
         "others": found.others,
     }
+
+
+def _order(drawn: Drawn, key: str) -> list[object]:
+    """The values whose colours stay: of regions all, by their numbers; of others those of the map before."""
+    if key == REGION_KEY:
+        return list(drawn.projection.labels.names)
+    earlier = drawn.earlier.get(key)
+    return list(earlier.order) if earlier is not None else []
 
 
 def _moments(seen: Seen, key: str) -> scales.Moments | None:

@@ -10,7 +10,7 @@ import itertools
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -29,6 +29,10 @@ _LARGER: Final = 1.6
 _NUMBERS: Final = itertools.count(1)
 
 
+#: A corner, left and bottom, and the length of a side.
+Frame: TypeAlias = tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class Drawn:
     """One state of the map: ``ids`` by row, ``places`` of shape (n, 2) as uint16, ``home`` the view of all of it.
@@ -41,8 +45,11 @@ class Drawn:
     ids: list[str]
     places: np.ndarray[tuple[int, int], np.dtype[np.uint16]]
     home: tuple[float, float, float, float]
-    #: By the key that they colour by: scales that were made.
+    #: The corner and the side of that square, on the map.
+    frame: Frame
+    #: By the key that they colour by: scales that were made, and those of the map before, whose colours stay.
     scales: dict[str, Scale] = field(default_factory=dict)
+    earlier: dict[str, Scale] = field(default_factory=dict)
     _rows: dict[str, int] = field(default_factory=dict)
 
     def rows(self, ids: Iterable[str]) -> Int32:
@@ -65,37 +72,55 @@ class Drawn:
         return found
 
 
-def drawn(projection: Projection) -> Drawn:
-    """A projection as it is drawn."""
-    places, home = placed(projection.coordinates)
-    return Drawn(next(_NUMBERS), projection, projection.ids, places, home)
+def drawn(projection: Projection, before: Drawn | None = None) -> Drawn:
+    """A projection as it is drawn; in the view of the map ``before``, and in its colours, of which it is the next."""
+    if before is not None and _holds(before.frame, projection.coordinates):
+        places, home, frame = _within(before.frame, projection.coordinates), before.home, before.frame
+    else:
+        places, home, frame = placed(projection.coordinates)
+    earlier = {} if before is None else {**before.earlier, **before.scales}
+    return Drawn(next(_NUMBERS), projection, projection.ids, places, home, frame, earlier=earlier)
 
 
 def placed(
     coordinates: Matrix,
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint16]], tuple[float, float, float, float]]:
-    """Places in the square that holds all points, and the view of all of them but for a few that lie far out.
+) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.uint16]], tuple[float, float, float, float], Frame]:
+    """Places in the square that holds all points, the view of all of them but for a few that lie far out, the square.
 
-    >>> places, home = placed(np.array([[0, 0], [4, 2]], np.float32))
-    >>> places.tolist(), home
-    ([[0, 16384], [65535, 49151]], (0.0, 0.25, 1.0, 0.75))
+    >>> places, home, frame = placed(np.array([[0, 0], [4, 2]], np.float32))
+    >>> places.tolist(), home, frame
+    ([[0, 16384], [65535, 49151]], (0.0, 0.25, 1.0, 0.75), (0.0, -1.0, 4.0))
     """
     spots = coordinates[:, :2].astype(np.float64)
     known = spots[np.isfinite(spots).all(axis=1)]
     if not len(known):
-        return np.full((len(spots), 2), SIDE // 2, np.uint16), (0.0, 0.0, 1.0, 1.0)
+        return np.full((len(spots), 2), SIDE // 2, np.uint16), (0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0)
     low, high = known.min(axis=0), known.max(axis=0)
     span = float((high - low).max()) or 1.0
     corner = (low + high - span) / 2
-    shares = np.nan_to_num((spots - corner) / span, nan=0.5, posinf=0.5, neginf=0.5)
-    places = np.rint(np.clip(shares, 0, 1) * SIDE).astype(np.uint16)
+    frame = (float(corner[0]), float(corner[1]), span)
     box = np.array([low, high])
     if len(known) >= 100:
         most = np.quantile(known, [_OUTSIDE, 1 - _OUTSIDE], axis=0)
         if np.prod(high - low) > _LARGER * np.prod((most[1] - most[0]) * 1.1):
             box = most
     left, bottom, right, top = ((box - corner) / span).ravel().tolist()
-    return places, (left, bottom, right, top)
+    return _within(frame, coordinates), (left, bottom, right, top), frame
+
+
+def _within(frame: Frame, coordinates: Matrix) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
+    """Places in a square; what is no number lies in its middle."""
+    *corner, span = frame
+    shares = (coordinates[:, :2].astype(np.float64) - corner) / span
+    shares = np.nan_to_num(shares, nan=0.5, posinf=0.5, neginf=0.5)
+    return np.rint(np.clip(shares, 0, 1) * SIDE).astype(np.uint16)
+
+
+def _holds(frame: Frame, coordinates: Matrix) -> bool:
+    """Whether all points lie in a square."""
+    *corner, span = frame
+    shares = (coordinates[:, :2].astype(np.float64) - corner) / span
+    return bool(len(shares)) and bool(((shares > -1e-6) & (shares < 1 + 1e-6)).all())
 
 
 class Points:
@@ -124,6 +149,8 @@ class Points:
         #: A map that nothing can make again.
         self._kept = projection if recipe is None else None
         self._drawn: Drawn | None = None
+        #: The map that came of the one that is drawn, with its places.
+        self._renewed: Projection | None = None
 
     def now(self) -> Drawn:
         """The map as it is by now."""
@@ -131,7 +158,7 @@ class Points:
             projection = self._made()
             last = self._drawn
             if last is None or last.projection is not projection or self._moved(last):
-                self._drawn = last = drawn(projection)
+                self._drawn = last = drawn(projection, last if projection is self._renewed else None)
                 self._coordinates = projection.coordinates
             return last
 
@@ -153,7 +180,7 @@ class Points:
                 self.stop()
                 self._projection = None
             else:
-                self._projection = self._projection.refreshed()
+                self._projection = self._renewed = self._projection.refreshed()
 
     @property
     def projection(self) -> Projection:

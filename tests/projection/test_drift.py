@@ -89,11 +89,12 @@ def test_a_second_collection_is_the_other_batch_also_when_the_ids_are_the_same(c
     assert values(found)["auc"] > 0.9
     assert p_values(found)["mmd2"] < 0.01
     assert found.records.ids[80:] == found.records.ids[:60]
-    assert repr(found).startswith("<Drift of 'old → new': 80 before, 60 after; ")
+    assert repr(found).startswith("<Drift of 'old → new': 80 of old, 60 of new; ")
     assert len(found.projection.to_df()) == 140
-    assert {trace.name: len(trace.x) for trace in found.figure().data} == {"before": 80, "after": 60}
+    assert {trace.name: len(trace.x) for trace in found.figure().data} == {"old": 80, "new": 60}
     part = drift(old, {"topic": "whale ocean"}, new)
-    assert part.batches.count("before") == 20
+    assert part.names == ("old: topic = whale ocean", "new")
+    assert part.batches.count(part.names[0]) == 20
 
 
 @pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
@@ -106,7 +107,7 @@ def test_the_records_that_make_the_difference_come_first(two_batches, space):
     assert set(records["id"].head(12)) == {f"new{row}" for row in range(60, 72)}
     assert records["document"].iloc[0] == "a text of the new batch"
     assert records["nearest"].str[:3].isin(["old"]).sum() == 60
-    assert (records[records["batch"] == "before"]["nearest"].str[:3] == "new").all()
+    assert (records[records["batch"] == "batch = old"]["nearest"].str[:3] == "new").all()
     assert records["score"].between(0, 2.1).all()
     assert records["score"].is_monotonic_decreasing
 
@@ -141,11 +142,18 @@ def test_a_change_of_shape_moves_no_centroid_but_mmd_sees_it(two_batches):
 def test_either_filter_may_be_left_out_and_the_measures_are_symmetric(two_batches):
     collection = two_batches(normal(30, 3), normal(20, 3, seed=1) + 1)
     both = drift(collection, {"batch": "old"}, {"batch": "new"})
-    assert drift(collection, {"batch": "old"}).to_df().equals(both.to_df())
-    assert drift(collection, after={"batch": "new"}).to_df().equals(both.to_df())
+    assert both.names == ("batch = old", "batch = new")
+    for one, names in (
+        (drift(collection, {"batch": "old"}), ("batch = old", "the others")),
+        (drift(collection, after={"batch": "new"}), ("the others", "batch = new")),
+    ):
+        assert one.to_df().equals(both.to_df())
+        assert one.names == names
+        assert set(one.to_df(per_record=True)["batch"]) == set(names)
+        assert repr(one).startswith(f"<Drift of 'docs': 30 of {names[0]}, 20 of {names[1]}; ")
     turned = drift(collection, {"batch": "new"}, {"batch": "old"})
     np.testing.assert_allclose(values(turned)[MEASURES[:3]], values(both)[MEASURES[:3]])
-    assert turned.batches.count("before") == 20
+    assert turned.batches.count("batch = new") == 20
 
 
 def test_a_third_batch_is_left_out_when_both_filters_are_given(two_batches):
@@ -210,6 +218,20 @@ def test_two_heaps_of_equal_vectors_are_endlessly_many_spreads_apart(two_batches
     assert values(found)["shift_in_spreads"] == math.inf
     assert values(found)["auc"] == 1
     assert p_values(found)["mmd2"] < 0.02
+
+
+def test_batches_whose_names_begin_alike_are_told_apart_and_are_only_text(two_batches):
+    old, new = "<b>" + "x" * 90 + "1", "<b>" + "x" * 90 + "2"
+    collection = two_batches(normal(12, 3), normal(9, 3, seed=1))
+    for start, topic in ((0, old), (12, new)):
+        ids = [one for one in collection.get()["ids"] if int(one[3:]) >= start]
+        collection.update(ids=ids, metadatas=[{"topic": topic}] * len(ids))
+    found = drift(collection, {"topic": old}, {"topic": new}, method="pca")
+    assert len(set(found.names)) == 2
+    drawn = found.figure().data
+    assert [len(trace.x) for trace in drawn] == [12, 9]
+    assert len({trace.marker.color for trace in drawn}) == len({trace.name for trace in drawn}) == 2
+    assert "<b>" not in drawn[0].name
 
 
 # --- The measures, again in plain words -----------------------------------------------------------------
@@ -341,12 +363,15 @@ def test_the_map_is_drawn_in_two_colours_the_same_ones_whichever_batch_is_larger
         found = drift(two_batches(before, after, name=name), {"batch": "old"}, method="pca")
         assert found.projection is found.projection
         figure = found.figure(title="mine", hover=["batch"])
-        assert {trace.name: len(trace.x) for trace in figure.data} == {"before": len(before), "after": len(after)}
+        assert {trace.name: len(trace.x) for trace in figure.data} == {
+            "batch = old": len(before),
+            "the others": len(after),
+        }
         assert figure.layout.title.text == "mine"
         assert "batch: " in figure.data[0].hovertext[0]
         colours.append({trace.name: trace.marker.color for trace in figure.data})
     assert colours[0] == colours[1]
-    assert colours[0]["before"] != colours[0]["after"]
+    assert colours[0]["batch = old"] != colours[0]["the others"]
     assert {trace.name for trace in found.figure(color="batch").data} == {"old", "new"}
 
 

@@ -243,3 +243,21 @@ def test_long_values_that_differ_read_differently(values, letters):
     assert all(len(text) <= letters for text in short)
     same_head = ["a" * 50 + name for name in ("one", "two")]
     assert len(set(shortened(same_head, letters))) == 2
+
+
+def test_values_that_had_a_colour_keep_it_and_one_that_is_asked_for_gets_one():
+    before = scale([f"v{n:02}" for n in range(30) for _ in range(30 - n)])
+    values = ["v05", "v29", "v29", "v29", "new"]
+    after = scale(values, order=before.order)
+    assert [(entry.text, entry.code) for entry in after.entries] == [("v05", 6)]
+    assert after.others == 2
+    assert scale(values, None, ["new"], before.order).codes.tolist() == [6, 21, 21, 21, 20]
+    few = scale(["a", "b", "b"], order=["a"])
+    assert few.codes.tolist() == [1, 2, 2]
+    assert (few.others, scale(["b"], order=["a"]).others) == (0, 0)
+
+
+def test_a_record_of_several_items_has_the_colour_of_the_rarest_also_where_that_had_one_before():
+    found = scale([["a", "b"], ["a"], ["b"], ["a"]], order=["b", "a"])
+    assert found.codes.tolist() == [1, 2, 1, 2]
+    assert [entry.text for entry in found.entries] == ["b", "a"]

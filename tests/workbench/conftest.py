@@ -46,6 +46,11 @@ class Letters:
         pass
 
 
+@pytest.fixture(autouse=True)
+def _maps_are_kept_in_the_tests_own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+
+
 @pytest.fixture(params=["chroma_nb", "chromadb"])
 def client(request):
     """An empty client of ours, and of chromadb's own."""

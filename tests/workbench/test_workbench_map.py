@@ -110,6 +110,43 @@ def test_what_is_renewed_stays_where_it_was(mapped, birds):
     assert np.array_equal(np.delete(before, 100, axis=0), after[:299])
 
 
+def test_a_refresh_moves_no_view_and_changes_no_colour(mapped, birds):
+    workbench, page, first = mapped
+    colours = page.ask("map_colour", key="kind")
+    meant = {entry["whole"]: colours["colours"][entry["code"]] for entry in colours["entries"]}
+    birds.delete(ids=[f"b{row:03}" for row in (*range(0, 240, 3), *range(280, 300))])  # most wrens, and the right end
+    birds.add(ids=["new"], embeddings=[[0.5, 0.5, 0.5]], metadatas=[{"kind": "auk"}])
+    workbench.refresh()
+    renewed = page.ask("map", have=first["version"], renew=True)
+    assert renewed["home"] == first["home"]
+    places = [np.frombuffer(one["points"], "<u2").reshape(-1, 2).tolist() for one in (first, renewed)]
+    assert places[1][0] == places[0][1]
+    again = page.ask("map_colour", key="kind")
+    after = {entry["whole"]: again["colours"][entry["code"]] for entry in again["entries"]}
+    assert {kind: after[kind] for kind in meant} == meant
+    assert after["auk"] not in meant.values()
+    birds.delete(where={"kind": "heron"})
+    page.ask("map", renew=True)
+    birds.add(ids=["newer"], embeddings=[[0.5, 0.5, 0.5]], metadatas=[{"kind": "heron"}])
+    page.ask("map", renew=True)
+    last = page.ask("map_colour", key="kind")
+    assert {entry["whole"]: last["colours"][entry["code"]] for entry in last["entries"]} == after
+
+
+def test_a_refreshed_map_of_some_documents_stays_where_it_is(birds, show, monkeypatch):
+    monkeypatch.setattr("chroma_nb.projection.reducers.find_spec", lambda package: None)  # the map of PCA is the last
+    workbench, page = show(birds, where_document={"$contains": "number 1"})
+    first = page.ask("map")
+    workbench.projection.coordinates[:] = np.random.default_rng(5).random(workbench.projection.coordinates.shape)
+    before = dict(zip(workbench.projection.ids, workbench.projection.coordinates.tolist(), strict=True))
+    birds.add(ids=["in", "out"], embeddings=[[0.5] * 3] * 2, documents=["bird number 1000", "bird number 2"])
+    renewed = page.ask("map", have=first["version"], renew=True)
+    after = dict(zip(workbench.projection.ids, workbench.projection.coordinates.tolist(), strict=True))
+    assert renewed["records"] == first["records"] + 1
+    assert {id_: after[id_] for id_ in before} == before
+    assert set(after) - set(before) == {"in"}
+
+
 def test_the_text_below_the_pointer_is_the_record_as_it_is_now(mapped, birds):
     _, page, first = mapped
     birds.update(ids=["b004"], embeddings=[[1, 0, 0]], documents=["changed since " + "x" * 500])
@@ -236,7 +273,7 @@ def test_a_workbench_that_is_shown_again_after_it_was_closed_has_the_map_that_wa
 def test_a_record_far_away_makes_the_others_not_small():
     spots = np.random.default_rng(0).normal(size=(1_000, 2)).astype(np.float32)
     spots[0] = 100
-    places, (left, bottom, right, top) = placed(spots)
+    places, (left, bottom, right, top), _ = placed(spots)
     assert right - left < 0.1
     assert top - bottom < 0.1
     assert places[0].min() > 0.99 * SIDE
@@ -244,6 +281,6 @@ def test_a_record_far_away_makes_the_others_not_small():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_places_that_are_no_numbers_are_drawn_in_the_middle(bad):
-    places, _ = placed(np.array([[0, 0], [bad, 1], [2, 2]], np.float32))
+    places, _, _ = placed(np.array([[0, 0], [bad, 1], [2, 2]], np.float32))
     assert places[1].tolist()[0] in (SIDE // 2, SIDE // 2 + 1)
     assert len(points_.placed(np.full((3, 2), bad, np.float32))[0]) == 3

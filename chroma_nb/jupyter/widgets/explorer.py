@@ -88,8 +88,7 @@ class Explorer(Displayed):
     def close(self) -> None:
         """Give back its widgets, in this process and in the page; shown again, it is there again.
 
-        What it knows (``state``, ``selection``, ``projection``) stays; the temporary collection of a table goes with the
-        last view of it.
+        What it knows (``state``, ``selection``, ``projection``) stays; a table's temporary collection goes.
         """
         self.state.release()
         super().close()
