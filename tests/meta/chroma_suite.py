@@ -69,8 +69,14 @@ def main(arguments: Sequence[str]) -> int:
         "CHROMA_NB_PROGRESS": "0",
     }
     command = [PYTHON, "-m", "pytest", "-p", "chroma_suite", "-p", "no:cacheprovider", "-q", "--import-mode=importlib"]
+    options = ["--timeout", "1800", "--hypothesis-seed", "0"]
     chosen = arguments or ["chromadb/test"]
-    done = subprocess.run([*command, "--timeout", "1800", *chosen], cwd=BUILD / "tests", env=environment, check=False)
+    done = subprocess.run(
+        [*command, *options, *chosen],
+        cwd=BUILD / "tests",
+        env=environment,
+        check=False,
+    )
     return done.returncode
 
 
