@@ -129,7 +129,7 @@ class QueryResult(_PlainResult):
 def _picked(values: Any, places: Sequence[int]) -> Any:
     """Some of the values of one query; its vectors are an array."""
     if isinstance(values, list):
-        return [values[place] for place in places]
+        return list(map(values.__getitem__, places))
     return values[places] if places else values.reshape(-1)[:0]
 
 

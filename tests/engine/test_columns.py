@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from chroma_nb.engine.filters.evaluation import evaluate
-from chroma_nb.engine.memory.columns import Columns
+from chroma_nb.engine.memory import columns as columns_module
+from chroma_nb.engine.memory.columns import Columns, Vocabulary
 from chroma_nb.query.parsing import parse_where
 
 
@@ -116,3 +117,48 @@ def test_a_value_of_another_kind_is_kept_and_matches_nothing():
 
     assert rows(columns, {"k": {"$ne": 1}}) == [0]
     assert rows(columns, {"k": 1}) == []
+
+
+def test_texts_are_numbered_as_they_come_and_put_in_order_once_until_another_comes(monkeypatch):
+    ordered: list[int] = []
+    put_in_order = columns_module._ranks
+    monkeypatch.setattr(columns_module, "_ranks", lambda values: ordered.append(len(values)) or put_in_order(values))
+    words = Vocabulary()
+    assert words.encode(["pear", "fig", "pear"]).tolist() == [0, 1, 0]
+    assert words.encode(iter(["fig", "apple", "quince"])).tolist() == [1, 2, 3]
+    assert (words.find("apple"), words.find("plum"), len(words)) == (2, -1, 4)
+    for _ in range(2):
+        assert words.ranks(np.array([3, 0, 1, 0], np.int32)).tolist() == [3, 2, 1, 2]
+    assert ordered == [4]
+    words.encode(["fig", "grape"])
+    assert words.ranks(np.arange(5, dtype=np.int32)).tolist() == [3, 1, 0, 4, 2]
+    words.keep(np.array([0, 2, 4]))
+    assert words.ranks(words.encode(["pear", "apple", "grape"])).tolist() == [2, 0, 1]
+    assert ordered == [4, 5, 3]
+
+
+def test_a_few_of_many_texts_are_put_in_order_by_themselves(monkeypatch):
+    words = Vocabulary()
+    words.encode(f"{number:03}" for number in reversed(range(100)))
+    assert words.ranks(np.array([98, 3, 50], np.int32)).argsort().tolist() == [0, 2, 1]
+    assert words._ranks is None
+
+
+def test_an_interrupt_while_texts_are_numbered_numbers_none_wrongly():
+    words = Vocabulary()
+
+    def interrupted():
+        yield "a"
+        yield "b"
+        raise KeyboardInterrupt
+
+    class Odd:
+        def __hash__(self):
+            raise KeyboardInterrupt
+
+    for values in (interrupted(), ["a", "b", Odd()]):
+        with pytest.raises(KeyboardInterrupt):
+            words.encode(values)
+    assert words.find("c") == -1
+    assert words.encode(["c", "b"]).tolist() == [2, 1]
+    assert words.values(np.arange(3, dtype=np.int32)) == ["a", "b", "c"]

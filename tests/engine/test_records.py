@@ -147,3 +147,13 @@ def test_damaged_metadata_is_an_error_and_is_named(connection: sqlite3.Connectio
         records.decode_metadata([b'{"x": 1}', b"{"])
     connection.execute("UPDATE records SET metadata = ? WHERE id = 'r7'", (b"{oops",))
     assert records.unreadable(connection, 1) == ["r7"]
+
+
+def test_headers_are_read_a_part_at_a_time_with_holes_and_hidden_ones_left_out(connection, monkeypatch):
+    monkeypatch.setattr(records, "_HEADERS_AT_ONCE", 7)
+    records.delete(connection, 1, positions(0, 6, 7, 8, 20, 39))
+    kept = [n for n in range(40) if n not in {0, 6, 7, 8, 20, 39} and not 14 <= n < 28]
+    found, ids, slots, norms = records.header_columns(connection, 1, ((14, 27),))
+    assert found.tolist() == slots.tolist() == kept
+    assert ids == [f"r{n}" for n in kept]
+    assert norms.tolist() == [1.5] * len(kept)

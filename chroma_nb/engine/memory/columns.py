@@ -7,6 +7,7 @@ differ from record to record, and ``True`` is not 1, so every cell carries a tag
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ _INT64_LIMIT = 2**63
 _NOTHING: Final[Fields] = {}
 #: A key that fewer than one record in this many carries is kept by its cells alone, not for every row.
 _SPARSE_BELOW = 16
+#: Codes of which there are fewer than one for so many values are put in order by themselves.
+_FEW_CODES = 8
 
 
 def _tag(value: object) -> int:
@@ -81,21 +84,24 @@ class Vocabulary:
     """Distinct values of a column, numbered in order of appearance."""
 
     def __init__(self) -> None:
-        self._codes: dict[object, int] = {}
+        self._codes: defaultdict[object, int] = defaultdict(None)
         self._texts: Texts | None = None
+        #: Number -> the place of its value among all, ascending.
+        self._ranks: Int32 | None = None
 
     def __len__(self) -> int:
         return len(self._codes)
 
     def encode(self, values: Iterable[object]) -> Int32:
         """The numbers of ``values``; new ones are numbered."""
-        codes, values = self._codes, list(values)
-        with suppress(KeyError):  # nothing new
+        codes, values, before = self._codes, list(values), len(self._codes)
+        codes.default_factory = codes.__len__  # what is looked up and not there comes next
+        try:
             return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
-        self._texts = None
-        new = [value for value in dict.fromkeys(values) if value not in codes]
-        codes.update(zip(new, range(len(codes), len(codes) + len(new)), strict=True))
-        return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
+        finally:
+            codes.default_factory = None
+            if len(codes) > before:
+                self._texts = self._ranks = None
 
     def find(self, value: object) -> int:
         """The number of ``value``, or -1."""
@@ -120,22 +126,36 @@ class Vocabulary:
             texts = self._texts = Texts.of(cast(list[str], list(self._codes)))
         return texts
 
-    def ranks(self, codes: Int32) -> Ints:
-        """For each of ``codes`` the place of its value among theirs, ascending."""
-        used, places = np.unique(codes, return_inverse=True)
-        values = self.values(used)
-        ranks = np.empty(len(used), np.int64)
-        ranks[sorted(range(len(used)), key=values.__getitem__)] = np.arange(len(used))
-        return ranks[places]
+    def ranks(self, codes: Int32) -> Int32:
+        """For each of ``codes`` a number that is the greater the later its value comes.
+
+        Those of all values are kept until another value comes; for few codes only theirs are put in order.
+        """
+        ranks = self._ranks
+        if ranks is None and len(codes) * _FEW_CODES < len(self):
+            used, places = np.unique(codes, return_inverse=True)
+            few: Int32 = _ranks(self.values(used))[places]
+            return few
+        if ranks is None:
+            ranks = self._ranks = _ranks(list(self._codes))
+        found: Int32 = ranks[codes]
+        return found
 
     def keep(self, used: Ints) -> Int32:
         """Forget all numbers but ``used`` (ascending); returns old number -> new number."""
         values = list(self._codes)
-        self._codes = {values[code]: new for new, code in enumerate(used.tolist())}
-        self._texts = None
+        self._codes = defaultdict(None, {values[code]: new for new, code in enumerate(used.tolist())})
+        self._texts = self._ranks = None
         renumbered = np.zeros(len(values), np.int32)
         renumbered[used] = np.arange(len(used), dtype=np.int32)
         return renumbered
+
+
+def _ranks(values: Sequence[Any]) -> Int32:
+    """The place of each value among them, ascending."""
+    ranks = np.empty(len(values), np.int32)
+    ranks[sorted(range(len(values)), key=values.__getitem__)] = np.arange(len(values), dtype=np.int32)
+    return ranks
 
 
 class Lists:
