@@ -11,16 +11,20 @@ from typing import Final
 import numpy as np
 
 from chroma_nb.projection import scales
-from chroma_nb.types import Int32, Json, Mask
+from chroma_nb.projection.labels import Labels
+from chroma_nb.types import Float64, Int32, Json, Mask
 from chroma_nb.workbench.columns import REGION_KEY, cell
 from chroma_nb.workbench.points import SIDE, Drawn
 from chroma_nb.workbench.seen import Seen
 
 #: Hits of a search that are marked.
 HITS: Final = 50
-#: Regions that are named, and letters of a name on the map.
+#: Regions that are named, and parts of them; letters of a name on the map.
 REGIONS: Final = 120
+PARTS: Final = 600
 _LETTERS_OF_NAME: Final = 24
+#: Letters of a name that a person gives.
+_LETTERS_OF_GIVEN: Final = 120
 #: Values that are listed at once, and letters that are read of one.
 _VALUES: Final = 50
 _LETTERS_OF_VALUE: Final = 38
@@ -80,9 +84,9 @@ def selected(seen: Seen, asked: Json) -> Json:
 
 
 def select(seen: Seen, asked: Json) -> Json:
-    """Select the records of ``rows``, or of the ``region`` of that number: ``do`` is "only", "add" or "remove"."""
+    """Select the records of ``rows``, or of a ``region`` of a ``level``: ``do`` is "only", "add" or "remove"."""
     drawn = _same(seen, asked)
-    chosen_rows = _rows(asked) if "rows" in asked else drawn.projection.labels.clusters == int(asked["region"])
+    chosen_rows = _rows(asked) if "rows" in asked else _level(drawn, asked).clusters == int(asked["region"])
     ids = [drawn.ids[row] for row in _numbers(chosen_rows)]
     chosen = seen.selection
     {"only": chosen.select, "add": chosen.add, "remove": chosen.remove}[asked["do"]](ids, "map")
@@ -146,19 +150,57 @@ def members(seen: Seen, asked: Json) -> Json:
 
 
 def labels(seen: Seen, asked: Json) -> Json:
-    """The regions of the map, the largest first: where (as shares of the square), what they are called, how many."""
+    """The regions of the map and their parts, the largest first.
+
+    Of each: its ``level``, 0 for regions and 1 for parts, and ``within`` which region a part lies; where (as shares of
+    the square), its ``box`` but for the outermost of its records, what it is called, and how many records it has.
+    """
     drawn = seen.points.now()
     found, places = drawn.projection.labels, drawn.places.astype(np.float64) / SIDE
+    regions = _named(found, places, 0, REGIONS)
+    if found.parts is not None:
+        regions += _named(found.parts, places, 1, PARTS)
+    return {"version": drawn.version, "labels": sorted(regions, key=lambda region: -region["records"])}
+
+
+def _named(found: Labels, places: Float64, level: int, most: int) -> list[Json]:
     order = np.argsort(found.clusters, kind="stable")
     starts = np.searchsorted(found.clusters[order], np.arange(len(found.names) + 1))
     regions = []
-    for number, name in enumerate(found.names[:REGIONS]):
+    for number, name in enumerate(found.names[:most]):
         rows = order[starts[number] : starts[number + 1]]
         if not len(rows):
             continue
-        x, y = np.median(places[rows], axis=0).tolist()
-        regions.append({"number": number, "x": x, "y": y, "text": _short(name), "whole": name, "records": len(rows)})
-    return {"version": drawn.version, "labels": sorted(regions, key=lambda region: -region["records"])}
+        (left, bottom), (x, y), (right, top) = np.quantile(places[rows], [0.05, 0.5, 0.95], axis=0).tolist()
+        region: Json = {"number": number, "level": level, "x": x, "y": y, "box": [left, bottom, right, top]}
+        region |= {"text": _short(name), "whole": name, "records": len(rows)}
+        regions.append({**region, "within": found.within[number]} if found.within else region)
+    return regions
+
+
+def rename(seen: Seen, asked: Json) -> Json:
+    """Call a ``region`` of a ``level`` something else; ``kept``: with the map, where this workbench may write.
+
+    Where it only reads, the name is that of this view, until it is closed.
+    """
+    drawn = _same(seen, asked)
+    found, name = _level(drawn, asked), " ".join(str(asked["name"]).split())
+    if not name:
+        raise ValueError("a region needs a name")
+    keep = seen.changes is not None
+    found.rename(int(asked["region"]), name[:_LETTERS_OF_GIVEN], keep=keep)
+    drawn.scales.pop(REGION_KEY, None)
+    return {"name": found.names[int(asked["region"])], "kept": keep and found.changed is not None}
+
+
+def _level(drawn: Drawn, asked: Json) -> Labels:
+    """The regions that are meant, or their parts."""
+    found = drawn.projection.labels
+    if not asked.get("level"):
+        return found
+    if found.parts is None:
+        raise ValueError("the regions of this map have no parts")
+    return found.parts
 
 
 def _short(name: str) -> str:

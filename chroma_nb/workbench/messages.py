@@ -60,6 +60,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "map_values": Handler(map_.values),
     "map_members": Handler(map_.members),
     "map_labels": Handler(map_.labels),
+    "map_rename": Handler(map_.rename, in_turn=True),
     "map_within": Handler(map_.within, in_turn=True),
     "map_hover": Handler(map_.hover),
 }

@@ -167,3 +167,43 @@ def test_names_lie_beside_what_they_name(notebook):
         }"""
     )
     assert sum(count == 0 for count in on) >= len(on) - 1
+
+
+def test_regions_are_named_by_their_parts_from_near_a_click_selects_and_a_double_click_renames(notebook):
+    lab = mapped(notebook, 6_000, cell="b = Workbench(birds, readonly=False, view='map', projection=drawn)\nb")
+    ready(lab, "map.look().names.some((one) => one.level === 0)")
+    assert part(lab, "map.look().names.every((one) => one.level === 0)")
+    lab.evaluate("setattr(b.selection, 'ids', [i for i, r in zip(ids, b.projection.labels.clusters) if r == 0])")
+    ready(lab, "now._selected > 500")
+    lab.bench.get_by_role("button", name="To selection").click()
+    ready(lab, "map.look().names.some((one) => one.level === 1)")
+    lab.evaluate("b.selection.clear()")
+    ready(lab, "now._selected === 0")
+
+    def middle():
+        left, top, right, bottom = part(lab, "map.look().names.find((one) => one.level === 1).box")
+        box = lab.canvas.bounding_box()
+        return box["x"] + (left + right) / 2, box["y"] + (top + bottom) / 2
+
+    number = part(lab, "map.look().names.find((one) => one.level === 1).number")
+    lab.page.mouse.click(*middle())
+    ready(lab, "now._selected > 0")
+    inside = f"int((b.projection.labels.parts.clusters == {number}).sum())"
+    assert lab.evaluate(f"len(b.selection) == {inside}") == "True"
+    lab.evaluate("b.selection.clear()")
+    ready(lab, "now._selected === 0")
+    zoom = part(lab, "map.look().view.zoom")
+    lab.page.mouse.dblclick(*middle())
+    field = lab.bench.locator(".cw-map-rename")
+    field.fill("night birds")
+    field.press("Enter")
+    ready(lab, f"map.look().names.some((one) => one.number === {number} && one.text === 'night birds')")
+    assert lab.evaluate(f"b.projection.labels.parts.names[{number}]") == "'night birds'"
+    assert part(lab, "map.look().view.zoom") == zoom
+    assert lab.evaluate("len(b.selection)") == "0"
+    lab.evaluate("b.refresh()")
+    ready(lab, f"map.look().names.some((one) => one.number === {number} && one.text === 'night birds')")
+    lab.canvas.focus()
+    lab.page.keyboard.press("F2")
+    field.press("Escape")
+    field.wait_for(state="detached")

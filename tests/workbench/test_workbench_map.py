@@ -284,3 +284,102 @@ def test_places_that_are_no_numbers_are_drawn_in_the_middle(bad):
     places, _, _ = placed(np.array([[0, 0], [bad, 1], [2, 2]], np.float32))
     assert places[1].tolist()[0] in (SIDE // 2, SIDE // 2 + 1)
     assert len(points_.placed(np.full((3, 2), bad, np.float32))[0]) == 3
+
+
+# --- Regions --------------------------------------------------------------------------------------------
+@pytest.fixture
+def towns(client, monkeypatch):
+    """A collection with a region of 1,200 records, which has parts, and one of 200; its map is that of PCA."""
+    monkeypatch.setattr("chroma_nb.projection.reducers.find_spec", lambda package: None)
+    random = np.random.default_rng(0)
+    of = np.repeat([0, 1, 2, 3], [400, 400, 400, 200])
+    middle = np.array([[0, 0], [3, 0], [1.5, 2.5], [40, 30]])
+    collection = client.create_collection("towns", embedding_function=None)
+    collection.add(
+        ids=[f"t{row:04}" for row in range(1_400)],
+        embeddings=(middle[of] + random.normal(size=(1_400, 2)) * 0.9).astype(np.float32),
+        documents=[["harbour", "railway", "market", "forest"][topic] for topic in of.tolist()],
+    )
+    return collection
+
+
+def regions(page):
+    """What the page is told of regions, by level and number."""
+    return {(one["level"], one["number"]): one for one in page.ask("map_labels")["labels"]}
+
+
+def test_regions_come_with_their_parts_and_where_they_lie(towns, show):
+    _, page = show(towns)
+    page.ask("map")
+    found = regions(page)
+    assert found[0, 0]["records"] == 1_200
+    assert found[0, 1]["whole"] == "forest"
+    parts = [one for (level, _), one in found.items() if level == 1]
+    assert sum(one["records"] for one in parts) == 1_200
+    assert {one["within"] for one in parts} == {0}
+    assert {"harbour", "railway", "market"} <= {word for one in parts for word in one["whole"].split(", ")}
+    for one in found.values():
+        left, bottom, right, top = one["box"]
+        assert left <= one["x"] <= right
+        assert bottom <= one["y"] <= top
+
+
+def test_a_name_selects_its_region_or_its_part(towns, show):
+    workbench, page = show(towns)
+    first, found = page.ask("map"), regions(page)
+    page.ask("map_select", version=first["version"], do="only", region=1)
+    assert set(workbench.selection.ids) == {f"t{row:04}" for row in range(1_200, 1_400)}
+    said = page.ask("map_select", version=first["version"], do="only", region=0, level=1)
+    assert said["count"] == found[1, 0]["records"]
+    page.ask("map_select", version=first["version"], do="add", region=1, level=0)
+    assert len(workbench.selection) == found[1, 0]["records"] + 200
+
+
+def test_a_region_that_is_renamed_where_writing_is_allowed_keeps_its_name(towns, show):
+    workbench, page = show(towns, readonly=False)
+    first = page.ask("map")
+    page.set(colour="#region")
+    before = {entry["whole"]: entry["code"] for entry in page.ask("map_colour", key="#region")["entries"]}
+    said = page.ask("map_rename", version=first["version"], region=1, level=0, name="  the\n woods ")
+    assert (said["name"], said["kept"]) == ("the woods", True)
+    page.ask("map_rename", version=first["version"], region=2, level=1, name="quarter")
+    assert regions(page)[0, 1]["whole"] == "the woods"
+    after = {entry["whole"]: entry["code"] for entry in page.ask("map_colour", key="#region")["entries"]}
+    assert after["the woods"] == before["forest"]
+    towns.add(ids=["new"], embeddings=[[40.0, 30.0]], documents=["forest"])
+    workbench.refresh()
+    page.ask("map", renew=True)
+    for one in (page, show(towns)[1]):
+        one.ask("map")
+        found = regions(one)
+        assert (found[0, 1]["whole"], found[1, 2]["whole"]) == ("the woods", "quarter")
+        assert found[0, 1]["records"] == 201
+
+
+def test_a_region_that_is_renamed_where_only_reading_is_allowed_is_so_for_the_view(towns, show):
+    workbench, page = show(towns)
+    first = page.ask("map")
+    said = page.ask("map_rename", version=first["version"], region=1, name="the woods")
+    assert (said["name"], said["kept"]) == ("the woods", False)
+    workbench.refresh()
+    page.ask("map", renew=True)
+    assert regions(page)[0, 1]["whole"] == "the woods"
+    _, other = show(towns)
+    other.ask("map")
+    assert regions(other)[0, 1]["whole"] == "forest"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"region": 1, "name": " "}, "a region needs a name"),
+        ({"region": 9, "name": "x"}, "there is no region 9"),
+        ({"region": -1, "name": "x"}, "there is no region -1"),
+        ({"region": 99, "level": 1, "name": "x"}, "there is no region 99"),
+        ({"region": 1, "name": "x", "version": -1}, "the map was made anew meanwhile"),
+    ],
+)
+def test_what_cannot_be_a_name_is_said(towns, show, asked, message):
+    _, page = show(towns)
+    first = page.ask("map")
+    assert message in page.ask("map_rename", **{"version": first["version"], **asked})["error"]

@@ -127,3 +127,19 @@ say({ count: found.length, on, hits: found.filter((one) => meet(one.box, hit)).l
     assert max(answer["on"]) < 30
     assert sum(count == 0 for count in answer["on"]) >= answer["count"] - 2
     assert (answer["pairs"], answer["hits"], answer["outside"], answer["none"], answer["crossed"]) == (0, 0, 0, 0, 1)
+
+
+def test_a_region_that_is_looked_at_from_near_is_named_by_its_parts(tmp_path):
+    answer = run(
+        tmp_path,
+        ["labels"],
+        """
+const names = [
+  { level: 0, number: 0, box: [0, 0, 0.5, 0.5] }, { level: 0, number: 1, box: [0.6, 0.6, 0.7, 0.7] }, { level: 0, number: 2, box: [0.8, 0, 1, 0.1] },
+  { level: 1, number: 0, within: 0, box: [0, 0, 0.2, 0.2] }, { level: 1, number: 1, within: 0, box: [0.2, 0.2, 0.5, 0.5] }, { level: 1, number: 2, within: 1, box: [0.6, 0.6, 0.7, 0.7] },
+];
+const seen = (zoom) => labels.levels(names, (x, y) => [x * 500 * zoom, 500 - y * 500 * zoom], zoom, 500, 500).map((one) => `${one.level}.${one.number}`);
+say([1, 1.7, 5].map(seen));
+""",
+    )
+    assert answer == [["0.0", "0.1", "0.2"], ["0.1", "0.2", "1.0", "1.1"], ["0.2", "1.0", "1.1", "1.2"]]

@@ -31,6 +31,19 @@ function through(line, [l, t, r, b]) {
   return crosses(line, [[l, t], [r, b]]) || crosses(line, [[l, b], [r, t]]);
 }
 
+// A region is named by its parts from this zoom on, where it takes as much of the view.
+const NEAR = 1.6, WIDE = 0.4;
+// The names for what is seen through a lens: of regions, and instead of one that is looked at from near, of its parts.
+export function levels(names, to, zoom, width, height) {
+  const apart = new Set(names.filter((one) => one.level === 1).map((one) => one.within)), divided = new Set();
+  for (const one of names) {
+    if (one.level !== 0 || !apart.has(one.number) || zoom < NEAR) continue;
+    const [left, bottom, right, top] = one.box, [ax, ay] = to(left, top), [bx, by] = to(right, bottom);
+    if (bx - ax > WIDE * width || by - ay > WIDE * height) divided.add(one.number);
+  }
+  return names.filter((one) => (one.level === 0 ? !divided.has(one.number) : divided.has(one.within)));
+}
+
 // `labels`: {x, y, w, h, …}, the more important first, x and y being the middle of what they name; `taken`: boxes that
 // nothing may cover. Gives those that have a place, each with its `box`, and its `line` where it does not stand beside.
 export function placed(labels, crowd, width, height, taken) {

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { nameOf, show } from "./format.js";
-import { crowdOf, placed } from "./labels.js";
+import { crowdOf, levels, placed } from "./labels.js";
 import { legend } from "./legend.js";
 import { boxOf, indexOf, inside, nearest, unpacked } from "./pick.js";
 import { canvasRoom, draw, fit, lens, lifted, limited, radius, SIDE, viewOf } from "./raster.js";
@@ -13,6 +13,8 @@ const EDGE = 26, NEAR = 9, DRAG = 4, MOST_PIXELS = 4e6;
 // Milliseconds: until a text is asked for, between two looks at how far a map is, that points move to their new places,
 // until names are placed anew after the map was moved.
 const REST = 60, POLL = 400, MOVING = 600, SETTLE = 160;
+// Milliseconds between the clicks of a double click.
+const TWICE = 300;
 const RINGS = 60, NUMBERED = 20, PLAIN = [[154, 154, 154], [42, 111, 219]];
 const MODES = { pan: ["Move", "Drag moves the map"], lasso: ["Lasso", "Drag around records to select them (or Shift and drag)"], box: ["Box", "Drag a box around records to select them (or Alt and drag)"] };
 
@@ -28,7 +30,7 @@ export function map(host, bench) {
     tool("−", "Zoom out (−)", () => zoomBy(1 / 1.6), { "aria-label": "Zoom out" }), tool("+", "Zoom in (+)", () => zoomBy(1.6), { "aria-label": "Zoom in" }),
     tool("Fit", "Show the whole map (0)", home), near, none, make("label", { class: "cw-map-by" }, "Colour ", by));
   const base = make("canvas", { class: "cw-map-canvas", "aria-hidden": "true" });
-  const over = make("canvas", { class: "cw-map-canvas cw-map-over", tabindex: "0", role: "img", "aria-label": "Map of the records", "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown + - 0 z" });
+  const over = make("canvas", { class: "cw-map-canvas cw-map-over", tabindex: "0", role: "img", "aria-label": "Map of the records", "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown + - 0 z F2" });
   const tip = make("div", { class: "cw-map-tip", role: "status", hidden: true }), note = make("div", { class: "cw-map-note", text: "Making the map…" });
   const hint = make("div", { class: "cw-map-hint", text: "Ctrl and wheel, or a click first, zooms", hidden: true });
   const bar = make("progress", { max: "1", "aria-label": "A better map" }), stage = make("span");
@@ -43,7 +45,7 @@ export function map(host, bench) {
 
   const paper = base.getContext("2d"), pen = over.getContext("2d"), room = canvasRoom();
   let version = null, points = new Uint16Array(0), n = 0, homeBox = [0, 0, 1, 1], index = null;
-  let codes = new Uint8Array(0), palette = PLAIN, shown = null, chosen = null, hits = [], only = null, lists = false, first = [], names = [], shownNames = [], settling = 0;
+  let codes = new Uint8Array(0), palette = PLAIN, shown = null, chosen = null, hits = [], only = null, lists = false, first = [], names = [], shownNames = [], settling = 0, picking = 0;
   let width = 0, height = 0, ratio = 1, image = null, layout = null, view = { x: 0.5, y: 0.5, zoom: 1 }, moved = false;
   let mode = "pan", active = false, line = null, hovered = -1, reticle = false, weight = null;
   let frame = 0, timer = 0, poll = 0, fading = 0, begun = false, gone = false;
@@ -110,6 +112,43 @@ export function map(host, bench) {
     if (!said || said.version !== version) return;
     names = said.labels;
     later();
+  }
+  // A field over a name; what is written there is the name from now on.
+  function rename(one) {
+    const [left, top, right] = one.now, before = one.whole;
+    const field = make("input", { class: "cw-input cw-map-rename", type: "text", maxlength: "120", dir: "auto", "aria-label": `Name of the region ${before}` });
+    let done = false;
+    const end = async (keep) => {
+      if (done) return;
+      done = true;
+      const name = field.value.trim();
+      field.remove();
+      over.focus({ preventScroll: true });
+      if (!keep || !name || name === before) return;
+      const said = await ask("map_rename", { version, region: one.number, level: one.level, name }, { inTurn: true });
+      if (!said || gone) return;
+      bench.say(said.kept ? `Renamed to “${said.name}”, also for the next kernel` : `Renamed to “${said.name}” in this view`);
+      regions();
+      if (store.get().colour === "#region") colour();
+    };
+    field.value = before;
+    field.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter") end(true); else if (event.key === "Escape") end(false);
+    });
+    field.addEventListener("blur", () => end(true));
+    face.append(field);
+    const room = Math.max(160, right - left + 40);
+    field.style.width = `${Math.min(room, width - 8)}px`;
+    field.style.left = `${Math.max(4, Math.min((left + right - room) / 2, width - room - 4))}px`;
+    field.style.top = `${Math.max(4, Math.min(top - 4, height - 34))}px`;
+    field.focus({ preventScroll: true });
+    field.select();
+  }
+  // The name that stands nearest to the middle.
+  function nearestName() {
+    const far = ({ now: [l, t, r, b] }) => Math.hypot((l + r - width) / 2, (t + b - height) / 2);
+    return shownNames.filter((one) => one.now).sort((a, b) => far(a) - far(b))[0];
   }
   // Points move from where they were: whoever looks at one keeps it in sight.
   function glide(from, to) {
@@ -210,7 +249,7 @@ export function map(host, bench) {
   function settle() {
     if (gone || !names.length || !weight || !width) return;
     const to = at(), most = Math.max(4, Math.round((width * height) / 15000)), largest = names[0].records;
-    const wanted = names.map((one) => {
+    const wanted = levels(names, to.to, view.zoom, width, height).map((one) => {
       const [x, y] = to.to(one.x, one.y), size = 11 + 3 * Math.sqrt(one.records / largest);
       pen.font = `600 ${size}px system-ui,sans-serif`;
       return { ...one, size, x, y, ux: one.x, uy: one.y, w: pen.measureText(one.text).width + 8, h: size + 6 };
@@ -426,7 +465,11 @@ export function map(host, bench) {
       if (drawn) { paintOver(); return lassoed(drawn, more); }
       if (dragged) return;
       const named = nameAt(start), i = named ? -1 : under(start);
-      if (named) return ask("map_select", { version, do: more || event.shiftKey ? "add" : "only", region: named.number }, { inTurn: true });
+      if (named) {                     // a second click renames, and selects nothing
+        clearTimeout(picking);
+        picking = setTimeout(() => ask("map_select", { version, do: more || event.shiftKey ? "add" : "only", region: named.number, level: named.level }, { inTurn: true }), TWICE);
+        return;
+      }
       if (i < 0) return;
       if (event.shiftKey || more) select(chosen?.[i] ? "remove" : "add", Int32Array.of(i)); else open(i);
     };
@@ -437,12 +480,16 @@ export function map(host, bench) {
   over.addEventListener("pointermove", (event) => {
     if (event.buttons) return;
     const named = nameAt(place(event));
-    over.title = named ? `${named.whole}: ${named.records.toLocaleString("en-US")} records. A click selects them.` : "";
+    over.title = named ? `${named.whole}: ${named.records.toLocaleString("en-US")} records. A click selects them, a double click renames.` : "";
     over.style.cursor = named ? "pointer" : mode === "pan" ? "grab" : "crosshair";
     hover(named ? -1 : under(place(event)));
   });
   over.addEventListener("pointerleave", () => { active = false; hover(-1); });
-  over.addEventListener("dblclick", (event) => zoomBy(2, ...place(event)));
+  over.addEventListener("dblclick", (event) => {
+    const named = nameAt(place(event));
+    clearTimeout(picking);
+    if (named) rename(named); else zoomBy(2, ...place(event));
+  });
   over.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey && !active) {
       hint.hidden = false;
@@ -458,14 +505,14 @@ export function map(host, bench) {
   over.addEventListener("keydown", (event) => {
     const far = event.shiftKey ? 200 : 40, step = { ArrowLeft: [far, 0], ArrowRight: [-far, 0], ArrowUp: [0, far], ArrowDown: [0, -far] }[event.key];
     const middle = () => under([width / 2, height / 2], 40);
-    const done = { "+": () => zoomBy(1.6), "=": () => zoomBy(1.6), "-": () => zoomBy(1 / 1.6), 0: home, z: () => zoomTo((i) => chosen?.[i]),
+    const done = { "+": () => zoomBy(1.6), "=": () => zoomBy(1.6), "-": () => zoomBy(1 / 1.6), 0: home, z: () => zoomTo((i) => chosen?.[i]), F2: () => { const one = nearestName(); if (one) rename(one); },
       Enter: () => { const i = middle(); if (i >= 0) open(i); }, " ": () => { const i = middle(); if (i >= 0) select(chosen?.[i] ? "remove" : "add", Int32Array.of(i)); },
       Escape: () => { if (line) { line = null; later(); } else if (chosen) select("only", new Int32Array(0)); active = false; } }[event.key];
     if (event.ctrlKey || event.metaKey || (!step && !done)) return;
     event.preventDefault();
     event.stopPropagation();
     if (step) pan(...step); else done();
-    if (event.key === "Escape") return;
+    if (event.key === "Escape" || event.key === "F2") return;
     reticle = true;
     paint();
     hover(middle());
@@ -483,7 +530,7 @@ export function map(host, bench) {
 
   return {
     stats,
-    look: () => ({ view, layout, width, height, version, count: n, hits: hits.length, dimmed: shown !== null, names: shownNames.map(({ text, now }) => ({ text, box: now })) }),
+    look: () => ({ view, layout, width, height, version, count: n, hits: hits.length, dimmed: shown !== null, names: shownNames.map(({ text, now, level, number }) => ({ text, box: now, level, number })) }),
     spot: (i) => spot(i, at()),
     update(changed) {
       const has = (...names) => names.some((name) => changed.has(name));
@@ -502,7 +549,7 @@ export function map(host, bench) {
       watch.disconnect();
       theme.disconnect();
       dark.removeEventListener("change", recolour);
-      for (const one of [timer, poll, fading, settling]) clearTimeout(one);
+      for (const one of [timer, poll, fading, settling, picking]) clearTimeout(one);
       cancelAnimationFrame(frame);
     },
   };
