@@ -83,7 +83,7 @@ def main() -> None:
     was, now = fits(old, named.clusters, some), fits(named.names, named.clusters, some)
     finer = fits(parts.names, parts.clusters, some)
     print(f"{len(now)} regions and {len(parts.names)} parts named in {wall:.1f} s ({cpu:.1f} s of CPU);", end=" ")
-    print(f"in the next kernel {once_more:.2f} s")
+    print(f"in the next call {once_more:.2f} s")
     for what, values in (("before", was), ("regions", now), ("parts", finer)):
         print(f"{what}: mean fit {values.mean():.3f}, least {values.min():.2f}")
     print("\n| records | before | fit | now | fit | parts |\n| ---: | --- | ---: | --- | ---: | --- |")
