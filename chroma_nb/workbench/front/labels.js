@@ -1,9 +1,11 @@
 // Where names of regions stand: beside what they name, never on points, on one another or on hits. No elements here.
 
-const CELL = 6, STEP = 10, TURNS = 28;
+const CELL = 3, STEP = 10, TURNS = 28;
 // A name may stand on as few points where nothing is free, and this many pixels from what it names; a line that crosses
 // another is worth as many pixels more.
 const FEW = 0.12, FAR = 190, CROSSING = 90;
+// From near there may be points wherever one looks: a part's name that finds no place near by stands where few are.
+const THIN = 0.3, CLOSE = 110;
 
 // How many cells of a grid have something in them, as sums from the corner on: any box is counted at once.
 export function crowdOf(weight, width, height, ratio) {
@@ -51,8 +53,8 @@ export function placed(labels, crowd, width, height, taken) {
   for (const one of labels) {
     if (one.x < 0 || one.y < 0 || one.x > width || one.y > height) continue;
     let best = null;
-    for (const few of [0, FEW]) {
-      for (let far = 0; far <= FAR && !(best && best.cost <= far); far += STEP) {
+    for (const [few, reach] of one.level === 1 ? [[0, CLOSE], [FEW, CLOSE], [THIN, CLOSE], [0, FAR], [FEW, FAR]] : [[0, FAR], [FEW, FAR]]) {
+      for (let far = 0; far <= reach && !(best && best.cost <= far); far += STEP) {
         for (let turn = 0; turn < (far ? TURNS : 1); turn++) {
           const angle = (turn / TURNS) * 2 * Math.PI - Math.PI / 2, x = one.x + far * Math.cos(angle) + (one.w / 2) * Math.cos(angle), y = one.y + far * Math.sin(angle);
           const box = [x - one.w / 2, y - one.h / 2, x + one.w / 2, y + one.h / 2];

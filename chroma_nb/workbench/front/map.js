@@ -271,7 +271,7 @@ export function map(host, bench) {
       pen.globalAlpha = 1;
       pen.font = `600 ${one.size}px system-ui,sans-serif`;
       const middle = [(one.now[0] + one.now[2]) / 2, (one.now[1] + one.now[3]) / 2];
-      pen.lineWidth = 4; pen.strokeStyle = back; pen.strokeText(one.text, ...middle);
+      pen.lineWidth = one.level ? 3 : 4; pen.strokeStyle = back; pen.strokeText(one.text, ...middle);
       pen.fillStyle = front; pen.fillText(one.text, ...middle);
     }
   }
