@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.collection import Collection, space
+from chroma_nb.collection import Collection, directory, space
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
 from chroma_nb.projection.background import Background
@@ -553,10 +553,12 @@ def of_records(
         result.coordinates = reducer.reduce(points, None, dims, seed, lambda share: None)
         result._keep(records)
         return result
-    places = coordinates_cache.directories(collection) if cache and not whole else []
+    # A collection in memory is another one in the next kernel: its map is found by its vectors.
+    places = coordinates_cache.directories(collection) if cache and (not whole or directory(collection) is None) else []
     name = coordinates_cache.key(records.ids, records.matrix, method=reducer.name, dims=dims, seed=seed, space=metric)
     if not anew and (found := coordinates_cache.load(places, name, (len(records), dims))) is not None:
         result.coordinates = found
+        result._keep(records)
         return result
     points = neighbours.prepared(records.matrix, metric)
 

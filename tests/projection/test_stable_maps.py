@@ -198,6 +198,18 @@ def test_another_kernel_finds_the_map_beside_the_collection(filled, fits, tmp_pa
     assert fits == [40]
 
 
+def test_a_collection_in_memory_that_is_filled_again_has_the_map_of_its_vectors(filled, fits):
+    made = []
+    for _ in range(2):
+        with chroma_nb.EphemeralClient() as client:
+            collection = filled(client, 40)
+            made.append(of(project(collection)))
+            assert places(outliers(collection).figure()) == made[-1]
+            client.delete_collection("docs")
+    assert made[0] == made[1]
+    assert fits == [40]
+
+
 def test_a_kept_map_holds_no_id_and_no_text(filled, fits, tmp_path):
     with chroma_nb.PersistentClient(tmp_path / "db") as client:
         project(filled(client, 40))
@@ -215,7 +227,9 @@ def test_a_kept_map_holds_no_id_and_no_text(filled, fits, tmp_path):
 def test_a_damaged_map_is_made_anew(client, filled, fits, damage, tmp_path):
     collection = filled(client, 20)
     project(collection)
-    (path,) = (tmp_path / "user-cache" / "chroma_nb" / "maps").glob("map-*.npz")
+    (path,) = (tmp_path / "user-cache" / "chroma_nb" / "maps").glob("map-of-*.npz")
+    (by_vectors,) = (tmp_path / "user-cache" / "chroma_nb" / "maps").glob("map-[!o]*.npz")
+    by_vectors.unlink()
     if isinstance(damage, bytes):
         path.write_bytes(damage)
     else:
