@@ -10,7 +10,6 @@ import copy
 import hashlib
 import os
 import sqlite3
-import threading
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb._reentry import is_running
 from chroma_nb.embedding_functions.base import AnyEmbeddingFunction, Config, EmbeddingFunction
 from chroma_nb.embedding_functions.batches import distinct, in_batches, items_of
@@ -208,7 +208,7 @@ class VectorCache:
     def __init__(self, path: Path, max_vectors: int) -> None:
         self.path = path
         self.max_vectors = max_vectors
-        self._lock = threading.RLock()  # a debugger that ends a call may leave it held: this thread goes on
+        self._lock = _locks.RLock()  # a debugger that ends a call may leave it held: this thread goes on
         self._connection: sqlite3.Connection | None = None
         self._inherited: list[sqlite3.Connection] = []
         self._process = os.getpid()
@@ -286,7 +286,7 @@ class VectorCache:
     def _leave_parents_connection(self) -> None:
         """In a forked child: SQLite's connections and a lock that may be held do not survive a fork."""
         if self._process != os.getpid():
-            self._lock = threading.RLock()
+            self._lock = _locks.RLock()
             if self._connection is not None:
                 self._inherited.append(self._connection)
             self._connection = None

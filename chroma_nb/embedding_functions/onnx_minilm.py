@@ -7,7 +7,6 @@ small batch, which changes no bit of a vector. Where the file comes from is ``mo
 from __future__ import annotations
 
 import os
-import threading
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -19,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 import chroma_nb.embedding_functions.models as models
+from chroma_nb import _locks
 from chroma_nb._optional import Untyped, require
 from chroma_nb._processors import may_use_threads, usable_processors
 from chroma_nb.embedding_functions.base import Config, EmbeddingFunction
@@ -191,7 +191,7 @@ def _session(path: Path, providers: Sequence[str]) -> Any:
 
 #: Re-entrant, for a call in the middle of another of this thread, which at worst opens a second model: what is kept of
 #: one is complete, and only a reference to it is stored.
-_opening = threading.RLock()
+_opening = _locks.RLock()
 
 
 def open_model(path: Path, providers: Sequence[str] | None = None) -> MiniLM:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from chroma_nb import _locks
 from chroma_nb._reentry import is_running
 from chroma_nb.engine import threads
 from chroma_nb.engine.engine import EVERY, Engine
@@ -30,7 +31,7 @@ Q = TypeVar("Q")
 #: The directories that are open in this process, by device and inode. Whoever has one open is noted in its engine.
 OPEN: dict[tuple[int, int], SharedEngine] = {}
 #: Held while directories are opened and closed. A forked child makes its own: read it from this module.
-LOCK = threading.RLock()
+LOCK = _locks.RLock()
 #: Connections that a forked child inherited: referenced for ever, used and closed never.
 _INHERITED: list[Any] = []
 
@@ -209,7 +210,7 @@ class SharedEngine(Engine):
 # --- Forks ----------------------------------------------------------------------------------------------------
 #: The engines that wait for a fork to be over; one fork at a time.
 _PAUSED: list[Engine] = []
-_FORKING = threading.Lock()
+_FORKING = _locks.Lock()
 
 
 def _before_fork() -> None:
@@ -228,7 +229,7 @@ def _in_parent() -> None:
 
 def _in_forked_child() -> None:
     global LOCK, _FORKING
-    LOCK, _FORKING = threading.RLock(), threading.Lock()
+    LOCK, _FORKING = _locks.RLock(), _locks.Lock()
     _PAUSED.clear()
     for engine in list(EVERY):
         _INHERITED.extend(engine.after_fork())

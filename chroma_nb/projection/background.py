@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from chroma_nb import _locks
+
 T = TypeVar("T")
 
 
@@ -32,7 +34,7 @@ class Background(Generic[T]):
         self.error: BaseException | None = None
         self.progress: tuple[str, float] = ("waiting", 0.0)
         # Re-entrant, as that of an Event is not: a signal handler may stop or ask in the middle of a wait.
-        self._guard = threading.RLock()
+        self._guard = _locks.RLock()
         self._ended = threading.Condition(self._guard)
         self._on_progress: list[Callable[[str, float], object]] = []
         self._on_done: list[Callable[[Background[T]], object]] = []

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb import _locks
 from chroma_nb.collection import Collection, directory, space
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
@@ -44,7 +44,7 @@ _SEED = 42
 _KNOWN = 0.5
 _FORMAT = "chroma_nb projection 1"
 #: Names are found once, whoever asks first; a signal handler may ask in the middle of it.
-_NAMING = threading.RLock()
+_NAMING = _locks.RLock()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb._optional import require
 from chroma_nb.projection.neighbours import Neighbours, Report, exact
 from chroma_nb.types import Matrix
@@ -194,7 +195,7 @@ def choose(method: str, points: Matrix) -> Reducer:
 # --- What UMAP says while it runs -----------------------------------------------------------------------
 #: numba's simplest threading layer ends the process when two threads enter it at once. A fit in the middle of another
 #: one of this thread (a callback's) is inside no compiled code, and gives umap's bar back as it found it.
-_ONE_AT_A_TIME = threading.RLock()
+_ONE_AT_A_TIME = _locks.RLock()
 #: What takes numba seconds, by module.
 _COMPILED: Final = {
     "umap.umap_": ("smooth_knn_dist", "compute_membership_strengths"),

@@ -7,13 +7,13 @@ both stop where somebody else has written meanwhile.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb.collection import Collection
 from chroma_nb.display.markup import counted
 from chroma_nb.paging import by_ids, slices
@@ -67,7 +67,7 @@ class Changes:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._done: list[_Change] = []
-        self.lock = threading.RLock()
+        self.lock = _locks.RLock()
 
     @property
     def last(self) -> str | None:

@@ -7,13 +7,13 @@ that the page and Python speak of the same rows. No widgets here.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb.collection import Collection
 from chroma_nb.projection.projection import Projection, Recipe
 from chroma_nb.projection.scales import Scale
@@ -142,7 +142,7 @@ class Points:
         projection: Projection | None = None,
     ) -> None:
         self._collection = collection
-        self._lock = threading.RLock()
+        self._lock = _locks.RLock()
         self._projection = projection
         recipe = projection.recipe if projection is not None else None
         self._recipe = recipe if recipe is not None else Recipe(where=where, where_document=where_document)

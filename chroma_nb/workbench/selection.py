@@ -6,11 +6,11 @@ views never chase each other.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from chroma_nb import _locks
 from chroma_nb.collection import Collection
 from chroma_nb.display.markup import counted
 from chroma_nb.paging import by_ids
@@ -42,7 +42,7 @@ class Selection:
         self._listeners: list[tuple[object, Callable[[Selection], object]]] = []
         #: JupyterLab has the messages of widgets handled in threads beside that of the cells. Views take this lock
         #: for what they do; those that share a selection share it too, so that they never wait for one another.
-        self.lock = threading.RLock()
+        self.lock = _locks.RLock()
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ itself, also over HTTP; of another one ids (and what they are ordered by) are re
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from chroma_nb import _locks
 from chroma_nb.collection import Collection
 from chroma_nb.paging import pages, slices
 from chroma_nb.query.ordering import Order
@@ -78,7 +78,7 @@ class Source:
         self.collection = collection
         self.columns = Columns()
         #: The page's requests are answered in threads beside that of the cells.
-        self.lock = threading.RLock()
+        self.lock = _locks.RLock()
         self._orders = "order_by" in inspect.signature(collection.get).parameters
         self._last: tuple[Question, Listing] | None = None
         self._hits: list[tuple[Question, Hits]] = []

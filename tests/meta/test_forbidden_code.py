@@ -90,6 +90,17 @@ def test_the_check_lets_bound_parameters_and_constants_pass(source: str) -> None
     assert list(violations(source)) == []
 
 
+def test_locks_are_those_that_no_interrupt_leaves_held() -> None:
+    names = {"threading.Lock", "threading.RLock", "Lock", "RLock"}
+    made = {
+        str(path.relative_to(PACKAGE))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in names
+    }
+    assert made == set()
+
+
 # --- Interrupts ------------------------------------------------------------------------------------------------
 #: These hold locks or transactions.
 HOLDING = sorted([*(PACKAGE / "engine").rglob("*.py"), PACKAGE / "embedding_functions" / "cache.py"])

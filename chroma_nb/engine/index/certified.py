@@ -9,12 +9,12 @@ Several queries: ``certified_batches.py``.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb.engine.arrays import Float64, Mask, Slots
 from chroma_nb.engine.index import int8_products
 from chroma_nb.engine.index.certified_batches import nearest_to_each
@@ -124,7 +124,7 @@ class CertifiedIndex(ExactIndex):
     def __init__(self, space: str, dimension: int) -> None:
         super().__init__(space, dimension)
         self.codes: Codes | None = None
-        self._coding = threading.Lock()
+        self._coding = _locks.Lock()
         self._scanned_seconds = 0.0
         self._outcomes = _Outcomes()
 
@@ -143,9 +143,11 @@ class CertifiedIndex(ExactIndex):
         ``anew``: with another frame; by default where the collection has outgrown the one there is. Unless it shall
         ``wait``, False where another thread is making them.
         """
-        if not self._coding.acquire(blocking=wait):
-            return False
+        taken: list[bool] = []
         try:
+            taken.extend(map(self._coding.acquire, (wait,)))  # in one step, as in _locks
+            if not taken[0]:
+                return False
             end = min(self.slots, len(vectors))  # others may add some meanwhile
             codes = self.codes
             if codes is None or (self._outgrown(codes) if anew is None else anew):
@@ -159,7 +161,8 @@ class CertifiedIndex(ExactIndex):
             self.codes = codes
             return True
         finally:
-            self._coding.release()
+            if any(taken):
+                self._coding.release()
 
     def adopt(self, codes: Codes) -> bool:
         """Take codes that were made elsewhere (of a file) where there are none yet; whether they were taken."""

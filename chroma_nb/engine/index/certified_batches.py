@@ -10,7 +10,6 @@ A query for which codes say too little leaves the batch: its place in the result
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb import _locks
 from chroma_nb.engine.arrays import Float32, Float64, Ints, Mask, Slots
 from chroma_nb.engine.index.codes import SLACK, Block, Codes, Queries, rounded_up
 from chroma_nb.engine.index.distances import norm_of
@@ -111,7 +111,7 @@ class _Batch:
         self.count = len(queries)
         self.packed = PackedQueries(self.queries.units)
         self.inverse: Float32 = np.reciprocal(self.queries.steps)
-        self._narrowing = threading.Lock()
+        self._narrowing = _locks.Lock()
         self.halt = Halt()
         self._left: Mask = ~self.queries.usable
         #: A row whose bound is above it is none of the k nearest.

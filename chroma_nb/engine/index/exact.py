@@ -8,12 +8,12 @@ for vectors that are huge, tiny, equal or far from the origin.
 
 from __future__ import annotations
 
-import threading
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb import _locks
 from chroma_nb.engine.arrays import Float32, Float64, Mask, Slots
 from chroma_nb.engine.index.distances import DISTANCES
 from chroma_nb.engine.threads import in_parts, rows_worth_a_thread
@@ -50,7 +50,7 @@ class ExactIndex:
         self._largest_norm = 0.0
         self._smallest_norm = np.inf  # of those that are not zero
         self._largest_bias = 0.0
-        self._preparing = threading.Lock()
+        self._preparing = _locks.Lock()
         self.slots = 0
 
     def extend(self, slots: Slots, norms: Float64, end: int) -> None:

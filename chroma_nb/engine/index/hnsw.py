@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
@@ -20,6 +19,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb import _locks
 from chroma_nb._optional import require
 from chroma_nb._processors import usable_processors
 from chroma_nb.engine.arrays import Mask, Slots
@@ -61,7 +61,7 @@ class HnswIndex:
         self.dimension = dimension
         #: Every live slot below is in the index.
         self.covers = 0
-        self._lock = threading.Lock()
+        self._lock = _locks.Lock()
         self._graph = _new_graph(parameters, dimension)
         self._capacity = 0
         self._whole = True

@@ -18,7 +18,6 @@ of the question's words.
 from __future__ import annotations
 
 import math
-import threading
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +26,7 @@ from typing import Final, cast
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb.engine.arrays import EMPTY, Float32, Float64, Ints, Rows, found_in
 from chroma_nb.engine.index.postings import Allowed, Postings, SparseRows
 from chroma_nb.engine.index.sparse import SparseIndex
@@ -61,7 +61,7 @@ class Vocabulary(dict[str, int]):
         self._ascending: list[str] = []
         self._forms: dict[str, list[int]] = {}
         self._seen = 0
-        self._lock = threading.Lock()
+        self._lock = _locks.Lock()
 
     def __missing__(self, word: str) -> int:
         # In this order: an interrupt between the two leaves a number that nothing has.

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints, Mask
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.hnsw import HnswIndex
@@ -82,14 +83,14 @@ class ReadersWriterLock:
     """
 
     def __init__(self) -> None:
-        self._entrance = threading.Lock()  # held by a writer
+        self._entrance = _locks.Lock()  # held by a writer
         self._reading: dict[int, Lock] = {}  # by thread
 
     def read(self, look: Callable[[], T]) -> T:
         """Do ``look`` beside other readers, with no writer; returns what it returns."""
         mine = self._reading.get(threading.get_ident())
         if mine is None:
-            mine = self._reading.setdefault(threading.get_ident(), threading.RLock())
+            mine = self._reading.setdefault(threading.get_ident(), _locks.RLock())
         while True:
             with mine:
                 if not self._entrance.locked():  # a writer who comes now waits for ``mine``
@@ -144,7 +145,7 @@ class CollectionInMemory:
         self._columns: Columns | None = None
         self._columns_behind: list[Delta] = []
         self._changed_behind = 0  # records that they change
-        self._columns_lock = threading.Lock()
+        self._columns_lock = _locks.Lock()
         self._sparse = SparseIndexes()
         self.words = KeptWords()
         self.exact: CertifiedIndex | None = None

@@ -6,13 +6,13 @@ next search, so that a write does not wait for it. (Of the index itself: ``index
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb.engine.arrays import Ints, Rows
 from chroma_nb.engine.index.postings import SparseRows
 from chroma_nb.engine.index.sparse import SparseIndex
@@ -45,7 +45,7 @@ class SparseIndexes:
 
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
-        self._lock = threading.Lock()
+        self._lock = _locks.Lock()
 
     def __bool__(self) -> bool:
         """Whether there is any."""

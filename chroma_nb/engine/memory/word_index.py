@@ -6,12 +6,12 @@ write does not wait for it. (Of the index itself: ``index/words.py``; of its fil
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from chroma_nb import _locks
 from chroma_nb.engine.arrays import Rows
 from chroma_nb.engine.index.words import WordIndex
 from chroma_nb.tables.bars import Bar, shown_bar
@@ -37,7 +37,7 @@ class KeptWords:
         #: The index, as it was brought up last; None before the first search for words.
         self.made: WordIndex | None = None
         self._behind: list[Rows] = []
-        self._lock = threading.Lock()
+        self._lock = _locks.Lock()
 
     def index(self, read: Read, make: Callable[[], WordIndex]) -> WordIndex:
         """The index of the documents as ``read`` reads them now; ``make`` makes the first one."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
+from chroma_nb import _locks
 from chroma_nb._processors import may_use_threads
 from chroma_nb.engine import threads
 from chroma_nb.engine.index.certified import codes_pay
@@ -43,7 +44,7 @@ class IndexBuilder:
     def __init__(self, build: Callable[[UUID, Callable[[], bool]], object], cache: Path | None) -> None:
         self._builds = weakref.WeakMethod(build)
         self._cache = cache
-        self._mutex = threading.Lock()  # entered by itself, as in locks.py
+        self._mutex = _locks.Lock()  # entered by itself, as in locks.py
         self._changed = threading.Condition(self._mutex)
         self._due: dict[str, tuple[float, CollectionRow, CollectionInMemory]] = {}
         self._stopping = False

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
+from chroma_nb import _locks
 from chroma_nb.engine.storage import refusals
 from chroma_nb.errors import ChromaError, InternalError, _ReadOnlyError
 from chroma_nb.types import Json
@@ -130,7 +131,7 @@ class Connections:
         self._seen: tuple[int, int, bool] | None = None
         self._gate: threading.Event | None = None
         self._changing = 0  # the thread whose transaction the writer is in, while it is in one
-        self.writing = threading.RLock()
+        self.writing = _locks.RLock()
         #: What readers hold: a database in memory has one connection, which everybody takes in turn.
         self.one_at_a_time: AbstractContextManager[Any] = self.writing if path is None else nullcontext()
         self._writer = self._connect()
@@ -144,7 +145,7 @@ class Connections:
         return self._connect()
 
     def _new_locks_of_readers(self) -> None:
-        self._lending = threading.Lock()
+        self._lending = _locks.Lock()
         self._given_back = threading.Condition(self._lending)
         self._waiting = 0  # at least as many threads wait for a reader
 
@@ -402,7 +403,7 @@ class Connections:
         them would release the parent's locks.
         """
         self._gate = None
-        self.writing = threading.RLock()
+        self.writing = _locks.RLock()
         if self.path is None:
             self.one_at_a_time = self.writing
             return []

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
+from chroma_nb import _locks
 from chroma_nb.engine import locks
 from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.engine.storage.vectors import TEMPORARY, MemoryVectors, VectorFile, VectorStore, file_name
@@ -28,7 +28,7 @@ class VectorStores:
         self._open: dict[int, tuple[int, VectorStore]] = {}
         # In memory several generations may stand side by side: the catalog chooses.
         self._arrays: dict[tuple[int, int], MemoryVectors] = {}
-        self._opening = threading.RLock()
+        self._opening = _locks.RLock()
 
     def current(self, row: CollectionRow) -> VectorStore | None:
         """The store of a collection's current generation; None before its first vector, whose dimension it has.
@@ -106,7 +106,7 @@ class VectorStores:
 
     def after_fork(self) -> None:
         """In a forked child: a new lock. Descriptors and maps of files are safe to share."""
-        self._opening = threading.RLock()
+        self._opening = _locks.RLock()
 
     def orphans(self, known: Iterable[str] = ()) -> list[Path]:
         """Files that ``known`` does not name."""

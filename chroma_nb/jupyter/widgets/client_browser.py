@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import ipywidgets
 
+from chroma_nb import _locks
 from chroma_nb.collection import Client, Collection
 from chroma_nb.display.markup import Html, block, visible
 from chroma_nb.jupyter.widgets.displayed import Displayed
@@ -27,7 +27,7 @@ class ClientBrowser(Displayed):
     def _build(self) -> None:
         client = self.client
         self.browser: Workbench | None = None
-        self.status = StatusLine(threading.RLock())
+        self.status = StatusLine(_locks.RLock())
         self._tree = ClientTree(client)
         self.tree = TreeView(self._tree, self.status, self.open)
         self._place = ipywidgets.VBox([])
