@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from chroma_nb._optional import Untyped
-from chroma_nb.cells import is_missing
+from chroma_nb.cells import cells, check_encodable, is_missing
 from chroma_nb.client.factory import client_of_its_own
 from chroma_nb.collection import Collection
 from chroma_nb.display.markup import counted
@@ -104,6 +104,10 @@ def collected(table: object) -> Temporary:
         raise ValueError(f"expected a table with rows, got none; its columns are: {_names(frame)}")
     chosen, text = _columns(frame)
     found = from_frame(frame, on_error="skip", **chosen)
+    as_text: tuple[str, ...] = ()
+    if found.skipped:
+        readable, as_text = _readable(frame)
+        found = from_frame(readable, on_error="skip", **chosen) if as_text else found
     if twice := [bad for bad in found.skipped if bad.reason == SAME_ID]:
         raise ValueError(
             f"rows with the id of an earlier row: {len(twice):,} of {len(frame):,}, the first of them row "
@@ -132,7 +136,7 @@ def collected(table: object) -> Temporary:
         raise
     names = tuple(map(str, frame.columns))
     made = Temporary(
-        collection, _note(len(records), text, sorted(left_out, key=lambda one: one.row)), names, client.close
+        collection, _note(len(records), text, as_text, sorted(left_out, key=lambda one: one.row)), names, client.close
     )
     _TEMPORARY[str(collection.id)] = made
     return made
@@ -144,8 +148,10 @@ def _names(frame: Untyped) -> str:
     return ", ".join(names[:_NAMED]) + more or "none"
 
 
-def _note(records: int, text: str | None, left_out: Sequence[BadRow]) -> str:
+def _note(records: int, text: str | None, as_text: Sequence[str], left_out: Sequence[BadRow]) -> str:
     of_text = f", text from the column {text!r}" if text else ""
+    if as_text:
+        of_text += f", values of {', '.join(map(repr, as_text))} as text"
     rest = f" {counted(len(left_out), 'row')} left out, the first of them {left_out[0]}." if left_out else ""
     how = f"add_df(df, document={text!r})" if text else "add(df)"
     return (
@@ -175,6 +181,29 @@ def _columns(frame: Untyped) -> tuple[Options, str | None]:
     # Categories can be counted, too, where nothing else is a text.
     chosen["document"] = text if text == "text" or letters[text] >= _PROSE else frame[text].tolist()
     return chosen, str(text)
+
+
+def _readable(frame: Untyped) -> tuple[Untyped, tuple[str, ...]]:
+    """The table with text in place of what no record can hold (a UUID, a period, a dict), and the columns of these.
+
+    Nothing is kept, so that they can be looked at is worth more than that they come back as they were.
+    """
+    readable, changed = frame.copy(deep=False), []
+    for name in frame.columns.tolist():
+        problems: dict[int, str] = {}
+        if name not in (*RECORD_COLUMNS, "metadata"):
+            check_encodable(cells(frame[name], problems=problems), str(name), problems)
+        if problems:
+            column = frame[name].astype(object).copy()
+            column.iloc[list(problems)] = [_text(cell) for cell in column.iloc[list(problems)]]
+            readable[name] = column
+            changed.append(str(name))
+    return readable, tuple(changed)
+
+
+def _text(cell: object) -> str:
+    """What a cell says in print; half of a surrogate pair, which nothing can store, as its escape."""
+    return str(cell).encode("utf-8", "backslashreplace").decode()
 
 
 def _ids(frame: Untyped) -> Options:

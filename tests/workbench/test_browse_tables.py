@@ -1,6 +1,8 @@
 """``browse(df)`` and ``explore(df)``: the rows as a temporary collection, which goes with what shows it."""
 
+import decimal
 import gc
+import uuid
 import weakref
 
 import numpy as np
@@ -139,7 +141,7 @@ def test_rows_that_cannot_be_records_are_left_out_and_that_is_said(browse, lette
             pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}),
             "expected a column of texts, .* the columns are: 'when'",
         ),
-        (pd.DataFrame({"document": ["a"], "d": [{"x": 1}]}), r"none of 1 row can become a record; row 0 .* \(dict\)"),
+        (pd.DataFrame({"document": ["a"], "id": [1.5]}), r"none of 1 row can become a record; row 0 .* as id, got 1.5"),
     ],
 )
 def test_a_table_that_cannot_be_seen_is_refused_in_a_sentence(frame, message):
@@ -157,6 +159,30 @@ def test_what_is_no_table_is_refused_in_a_sentence():
         chroma_nb.browse({"train": table()})
     with pytest.raises(TypeError, match="expected a collection, got Series"):
         chroma_nb.explore(pd.Series(["a"]))
+
+
+def test_what_no_record_can_hold_is_seen_as_text(browse, letters):
+    odd = {
+        "price": [decimal.Decimal("1.50"), decimal.Decimal("2.00")],
+        "key": [uuid.UUID(int=1), uuid.UUID(int=2)],
+        "month": pd.period_range("2024-01", periods=2, freq="M"),
+        "more": [{"a": 1}, None],
+        "mixed": [[1, "x"], [1, 2]],
+        "half": pd.Series(["\ud800", "whole"], dtype=object),
+    }
+    view = browse(pd.DataFrame({"text": PROSE, "n": [1, 2], **odd}))
+    first, second = stored(view)["metadatas"]
+    assert first == {
+        "n": 1,
+        "price": "1.50",
+        "key": str(uuid.UUID(int=1)),
+        "month": "2024-01",
+        "more": "{'a': 1}",
+        "mixed": "[1, 'x']",
+        "half": "\\ud800",
+    }
+    assert (second["price"], second["mixed"], "more" in second) == ("2.00", [1, 2], False)
+    assert "values of 'price', 'key', 'month', 'more', 'mixed', 'half' as text" in view._about["note"]
 
 
 @pytest.mark.parametrize("library", ["pyarrow", "polars", "datasets"])
