@@ -491,4 +491,6 @@ def _dated(source: Source, column: Column, start: str | None, end: str | None) -
         key = column.key
         texts = source.kept(("dates", key), lambda: dates.iso_texts(dates.values_under(source.collection, key)))
         where = dates.text_range(key, texts, start, end)
+        if not set(where[key]["$in"]) & set(texts):
+            raise ValueError(f"no record has a date under {key!r} from {start or 'the first'} to {end or 'the last'}")
     return narrowing.read(where).choices[column.key]

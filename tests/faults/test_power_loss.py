@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -61,8 +62,7 @@ class Recordings:
     def of(self, name: str) -> tuple[Load, list[Step]]:
         """The load (with its directory) and its steps."""
         if name not in self._known:
-            base = self._base / str(len(self._known))
-            base.mkdir()
+            base = Path(tempfile.mkdtemp(dir=self._base))
             load = replace({**PROMISES, **IMPORTS}[name], base=str(base), source=self._source)
             self._known[name] = load, recorded(load)
         return self._known[name]
