@@ -398,8 +398,19 @@ def test_a_search_does_not_wait_for_who_is_making_codes() -> None:
     pytest.importorskip("numkong")
     vectors, order = drawn("no structure", 3000, 1), np.arange(3000)
     index = index_of(vectors, "l2")
-    with index._coding:
-        assert check(index, vectors, vectors[:1], 3, order) == 0
+    held, over = threading.Event(), threading.Event()
+
+    def make() -> None:
+        with index._coding:
+            held.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    held.wait(60)
+    assert check(index, vectors, vectors[:1], 3, order) == 0
+    over.set()
+    thread.join()
     assert check(index, vectors, vectors[:1], 3, order) == 1
 
 

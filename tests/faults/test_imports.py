@@ -239,8 +239,8 @@ SOURCES = (
 )
 
 
-# An interrupt between the making of a temporary directory and its block leaves it to the collector.
-@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
+# An interrupt between the making of a temporary directory, or a connection, and its block leaves it to the collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("places", ["replaced", "in place"], indirect=True)
 def test_an_interrupt_at_any_line_of_an_import_comes_out_as_one(places: Callable[[], Place]) -> None:
     lines = 0

@@ -434,7 +434,8 @@ class NestedConnections(Connections):
 
     def __init__(self, outer: Connections) -> None:
         self._outer = outer
-        if outer._writer.in_transaction and outer._changing == threading.get_ident():
+        # In this order: SQLite answers for a connection when its thread lets it, and holds all of Python until then.
+        if outer._changing == threading.get_ident() and outer._writer.in_transaction:
             self.patience = 0.0  # the interrupted call's own
         if outer.path is not None:
             super().__init__(outer.path, durability=outer._durability, read_only=outer.read_only, made=outer._made)
