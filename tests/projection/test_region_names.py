@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emptied_client import emptied_client
 
 import chroma_nb
 from chroma_nb.embedding_functions.default import DefaultEmbeddingFunction
@@ -55,7 +56,7 @@ def rewritten(collection, text):
 
 @pytest.fixture
 def memory():
-    with chroma_nb.EphemeralClient() as client:
+    with emptied_client("chroma_nb") as client:
         yield client
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from emptied_client import emptied_client
 
 import chroma_nb
 from chroma_nb.projection import coordinates_cache, kept_map, neighbours, reducers
@@ -201,7 +202,7 @@ def test_another_kernel_finds_the_map_beside_the_collection(filled, fits, tmp_pa
 def test_a_collection_in_memory_that_is_filled_again_has_the_map_of_its_vectors(filled, fits):
     made = []
     for _ in range(2):
-        with chroma_nb.EphemeralClient() as client:
+        with emptied_client("chroma_nb") as client:
             collection = filled(client, 40)
             made.append(of(project(collection)))
             assert places(outliers(collection).figure()) == made[-1]
