@@ -205,6 +205,8 @@ def test_an_interrupt_at_any_line_of_a_fork_leaves_a_whole_one_or_none(place: st
     engine.close()
 
 
+# An interrupt in a callback of a weak reference is swallowed by Python, which says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_at_any_moment(callers: tuple[Caller, Caller]) -> None:
     caller, twin = callers
     chance = random.Random(4)
@@ -224,6 +226,7 @@ def test_an_interrupt_at_any_moment(callers: tuple[Caller, Caller]) -> None:
     assert len(interrupted) >= 20
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
 def test_whoever_is_interrupted_goes_on_while_the_traceback_is_kept(callers: tuple[Caller, Caller]) -> None:
     """As in a notebook: what the frames of the last traceback refer to is not given back before the next error."""
     engine, collection = callers[0].engine, callers[0].collection
