@@ -66,7 +66,7 @@ class Recipe:
     where: Where | None = None
     where_document: WhereDocument | None = None
     sample: int | None = None
-    seed: int = 42
+    seed: int = _SEED
     cache: bool = True
 
     def make(self, collection: Collection, *, wait: bool) -> Projection:
