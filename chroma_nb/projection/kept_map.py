@@ -182,7 +182,7 @@ def _regions(parts: dict[str, Array], state: Json) -> Regions | None:
     count = len(parts["ids"])
     levels = tuple(np.asarray(parts[name], np.int32) for name in ("regions", "parts"))
     lines = tuple(np.asarray(parts[name], np.int64) for name in ("region_lines", "part_lines"))
-    if any(level.shape != (count,) or level.min(initial=0) < -1 for level in levels):
+    if any(level.shape != (count,) or level.min(initial=0) < -1 or level.max(initial=-1) >= count for level in levels):
         return None
     if any(
         part.ndim != 2 or part.shape[1] != NO_LINES.shape[1] or part[:, 2].max(initial=-1) >= count for part in lines

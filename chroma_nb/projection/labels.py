@@ -179,9 +179,14 @@ def called(
         own.append({number: name for number, name in chosen.items() if number < len(level)})
         for number, name in own[-1].items():
             level[number] = name
-    whole = [int(np.bincount(regions[parts == number]).argmax()) for number in range(_count(parts))]
+    whole = [_most(regions[parts == number]) for number in range(_count(parts))]
     finer = Labels(parts, names[1], centres(parts, coordinates), None, whole, own[1])
     return Labels(regions, names[0], centres(regions, coordinates), finer, [], own[0])
+
+
+def _most(regions: Clusters) -> int:
+    """The region that most lie in; the first where there are none, as in a part whose records are gone."""
+    return int(np.bincount(regions[regions >= 0], minlength=1).argmax())
 
 
 def _count(clusters: Clusters) -> int:

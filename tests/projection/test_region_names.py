@@ -240,6 +240,21 @@ def test_a_name_given_on_a_part_of_the_map_is_that_of_the_whole(memory):
     assert project(collection).labels.names[1] == "ours"
 
 
+@pytest.mark.parametrize("level", ["regions", "parts"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_map_goes_on_when_all_records_of_a_region_are_deleted(path, level, number):
+    with chroma_nb.PersistentClient(path) as client:
+        collection = towns(client)
+        found = project(collection)
+        clusters = found.labels.clusters if level == "regions" else found.labels.parts.clusters
+        gone = [id_ for id_, cluster in zip(found.ids, clusters, strict=True) if cluster == number]
+        collection.delete(ids=gone)
+        for after in (found.refreshed(), project(collection)):
+            assert len(after) == 1_400 - len(gone)
+            assert len(after.labels.of_records()) == len(after)
+            assert after.figure().data
+
+
 def test_a_saved_map_has_both_levels(memory, tmp_path):
     found = project(towns(memory))
     found.labels.parts.rename(0, "mine")
