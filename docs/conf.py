@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,18 +17,31 @@ project = "chroma_nb"
 copyright = "The chroma_nb authors"
 version = release = chroma_nb.__version__
 
-extensions = ["sphinx.ext.autodoc", "myst_nb"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "myst_nb"]
+if os.environ.get("DOCS_ONLINE"):  # links into the documentation of others need their lists of names
+    extensions.append("sphinx.ext.intersphinx")
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", None),
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "pandas": ("https://pandas.pydata.org/docs", None),
+}
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"chroma_nb {release}"
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 # The tutorials carry their outputs; `make test` checks that these are still what comes out.
 nb_execution_mode = "off"
 suppress_warnings = ["mystnb.unknown_mime_type"]
+
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

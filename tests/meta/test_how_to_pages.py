@@ -2,47 +2,74 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import chroma_nb
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
-#: Pages that need nothing but this package, and which page's directory they begin with.
-BEGINS_WITH = {
-    "ask-without-fetching": None,
-    "persist": None,
-    "many-kernels": None,
-    "memory-and-size": None,
-    "backup": "persist",
-    "fork": None,
-    "find-by-meaning-and-by-words": None,
-}
+PAGES = sorted([*HOW_TO.glob("*.md"), ROOT / "docs/quickstart.md", ROOT / "docs/reference/filters.md"])
+#: Pages of commands or prose, which have no Python to run.
+WITHOUT_PYTHON: set[str] = set()
+COLUMNS = 84
 
 
-def run(page: str) -> None:
-    """All blocks of the page, in one namespace, as if they were the cells of a notebook."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (HOW_TO / f"{page}.md").read_text(), flags=re.DOTALL | re.MULTILINE)
-    assert blocks
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks:
-        exec(compile(block, f"{page}.md", "exec"), namespace)  # our own documentation
-    if (client := namespace.get("client")) is not None:
-        client.close()
+def blocks(page: Path) -> list[str]:
+    """The blocks that a reader pastes into cells, one after the other. Those marked ``py`` need more than a notebook."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", BEGINS_WITH)
-def test_the_python_of_a_guide_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def promised(block: str) -> list[tuple[str, Any]]:
+    """Expressions whose line ends in a comment that is their value: ``notes.count()  # 3``."""
+    found = []
+    for line in block.splitlines():
+        code, _, comment = line.rpartition("  # ")
+        try:
+            compile(code, "", "eval")
+            found.append((code, ast.literal_eval(comment)))
+        except (SyntaxError, ValueError):
+            pass
+    return found
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """An empty notebook in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    before = BEGINS_WITH[page]
-    if before is not None:
-        run(before)
-    run(page)
+    monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
+    shell = InteractiveShell(user_ns={"__name__": "__main__"})
+    yield shell
+    for value in list(shell.user_ns.values()):
+        if isinstance(value, chroma_nb.ClientAPI):
+            value.close()
+    shell.reset(new_session=False)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in WITHOUT_PYTHON], ids=lambda page: page.stem)
+def test_the_python_of_a_guide_runs(page: Path, shell: InteractiveShell) -> None:
+    assert blocks(page)
+    for block in blocks(page):
+        for code, value in promised(block):
+            block = block.replace(f"{code}  # ", f"assert ({code}) == {value!r}  # ", 1)
+        shell.run_cell(block).raise_error()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_guide_fits_the_page(page: Path) -> None:
+    code = re.findall(r"^```\w+\n(.*?)^```", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert [line for block in code for line in block.splitlines() if len(line) > COLUMNS] == []
+
+
+def test_a_value_in_a_comment_is_a_promise() -> None:
+    assert promised("notes.count()  # 3\nnotes.count()  # three\nx = 1  # 1") == [("notes.count()", 3)]
 
 
 def test_the_messages_that_the_guide_explains_are_the_ones_that_appear(tmp_path: Path) -> None:
@@ -59,7 +86,7 @@ def test_the_messages_that_the_guide_explains_are_the_ones_that_appear(tmp_path:
             with pytest.raises((ValueError, chroma_nb.errors.ChromaError)) as caught:
                 wrong()
             said.append(str(caught.value).replace("absent", "notes"))
-    guide = (HOW_TO / "troubleshoot.md").read_text()
+    guide = (HOW_TO / "troubleshooting.md").read_text()
     quoted = [one.strip("… ") for one in re.findall(r"^\| `([^`]+)`", guide, flags=re.MULTILINE)][:4]
     for message in said:
         assert any(quote in message for quote in quoted), message
