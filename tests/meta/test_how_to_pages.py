@@ -22,7 +22,7 @@ COLUMNS = 84
 
 
 def blocks(page: Path) -> list[str]:
-    """The blocks that a reader pastes into cells, one after the other. Those marked ``py`` need more than a notebook."""
+    """The blocks that a reader pastes into cells, in order. Those marked ``py`` need more than a notebook."""
     return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
