@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
 PAGES = sorted([*HOW_TO.glob("*.md"), ROOT / "docs/quickstart.md", ROOT / "docs/reference/filters.md"])
 #: Pages of commands or prose, which have no Python to run.
-WITHOUT_PYTHON: set[str] = set()
+WITHOUT_PYTHON: set[str] = {"run-a-server"}
 COLUMNS = 84
 
 
