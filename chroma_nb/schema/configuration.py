@@ -16,7 +16,7 @@ from chroma_nb.types import SPACES, CollectionMetadata, Fields, Json, Space
 
 
 class HNSWConfiguration(TypedDict, total=False):
-    """Parameters of the graph. Of the older reference: ``M`` instead of ``max_neighbors`` works too."""
+    """Parameters of the HNSW index in a ``configuration``. ``M`` is accepted in place of ``max_neighbors``."""
 
     space: Space
     ef_construction: int
@@ -32,7 +32,7 @@ CreateHNSWConfiguration = HNSWConfiguration
 
 
 class UpdateHNSWConfiguration(TypedDict, total=False):
-    """What of the graph may change."""
+    """Parameters of the HNSW index that ``modify`` can change."""
 
     ef_search: int
     num_threads: int
@@ -42,7 +42,7 @@ class UpdateHNSWConfiguration(TypedDict, total=False):
 
 
 class SpannConfiguration(TypedDict, total=False):
-    """Parameters of Chroma's distributed index; of these only ``space`` counts here, as in a local Chroma."""
+    """Parameters of SPANN, the index of Chroma Cloud. In a local collection only ``space`` has an effect."""
 
     search_nprobe: int
     write_nprobe: int
@@ -59,16 +59,16 @@ CreateSpannConfiguration = SpannConfiguration
 
 
 class UpdateSpannConfiguration(TypedDict, total=False):
-    """What of the distributed index may change."""
+    """Parameters of SPANN that ``modify`` can change."""
 
     search_nprobe: int
     ef_search: int
 
 
 class CollectionConfiguration(TypedDict, total=False):
-    """The configuration of a collection, with its live embedding function.
+    """The configuration of a collection, with its embedding function.
 
-    Written as in the older reference it works too:
+    The older form works as well:
     ``CollectionConfiguration(hnsw_configuration=HNSWConfiguration(space="cosine"))``.
     """
 
@@ -81,7 +81,7 @@ CreateCollectionConfiguration = CollectionConfiguration
 
 
 class UpdateCollectionConfiguration(TypedDict, total=False):
-    """What of a configuration may change."""
+    """The part of a configuration that ``modify`` can change."""
 
     hnsw: UpdateHNSWConfiguration | None
     spann: UpdateSpannConfiguration | None
