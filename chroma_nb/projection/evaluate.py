@@ -98,10 +98,10 @@ def evaluate(
     Notes
     -----
     ``recall`` is the share of the relevant ids among the first ``k`` results. ``mrr`` is 1 / rank of the first relevant
-    id, 0 if there is none. ``ndcg`` is ``sum(grade / log2(rank + 1))`` divided by its best possible value (Järvelin and
-    Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", 2002), as ``ndcg_cut`` of trec_eval. All are means
-    over the questions. The interval is a paired bootstrap over the questions with 10,000 resamples and a fixed seed
-    (Sakai, "Evaluating Evaluation Metrics Based on the Bootstrap", 2006).
+    id, 0 if no relevant id was found. ``ndcg`` is ``sum(grade / log2(rank + 1))`` divided by its best possible value
+    (Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", 2002), as ``ndcg_cut`` of trec_eval.
+    All are means over the questions. The interval is a paired bootstrap over the questions, with 10,000 resamples and
+    a fixed seed (Sakai, "Evaluating Evaluation Metrics Based on the Bootstrap", 2006).
 
     Examples
     --------

@@ -21,7 +21,7 @@ class Rank(Expression):
 
     Combine scores with ``+``, ``-``, ``*``, ``/``, unary ``-``, ``abs`` and the methods below. Numbers may stand on
     either side. Scores are computed as float32. A division by zero or the logarithm of a number that is not positive
-    gives infinity or NaN, not an error. Records whose score is NaN come last, and their score is None.
+    gives infinity or NaN, not an error. Records whose score is NaN come last, with None as score.
 
     Examples
     --------

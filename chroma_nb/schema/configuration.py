@@ -192,7 +192,7 @@ def overwritten(configuration_json: Fields, update: Fields) -> Json:
 
 
 def overwrite_hnsw_configuration(existing_hnsw_config: Json | None, update_hnsw_config: Fields | None) -> Json | None:
-    """The graph's parameters with those of an update that may change; None stays None.
+    """Return the parameters of an HNSW index, with those of an update that may change; None stays None.
 
     >>> overwrite_hnsw_configuration({"space": "ip"}, {"space": "l2", "ef_search": 50})
     {'space': 'ip', 'ef_search': 50}
@@ -215,7 +215,7 @@ def _merged(stored: Json | None, change: Fields | None, allowed: type) -> Json |
 
 # --- Configurations as dicts of any origin: Chroma's words ------------------------------------------
 def json_to_create_hnsw_configuration(json_map: Mapping[str, Any]) -> CreateHNSWConfiguration:
-    """The graph's parameters in ``json_map``; other keys are dropped. ValueError for an unknown space."""
+    """Pick the parameters of an HNSW index from ``json_map``. Raise a ValueError for an unknown space."""
     return cast(CreateHNSWConfiguration, _picked(json_map, HNSWConfiguration.__annotations__))
 
 
@@ -225,7 +225,7 @@ def json_to_create_spann_configuration(json_map: Mapping[str, Any]) -> CreateSpa
 
 
 def json_to_update_hnsw_configuration(json_map: Fields) -> UpdateHNSWConfiguration:
-    """What of the graph may change, picked from ``json_map``."""
+    """Pick the parameters of an HNSW index that may change from ``json_map``."""
     return cast(UpdateHNSWConfiguration, _picked(json_map, UpdateHNSWConfiguration.__annotations__))
 
 

@@ -220,7 +220,7 @@ class ExplorerState:
             self.selection.select(self.focus, source="table")
 
     def record(self) -> Record | None:
-        """Return the record in focus as it is in the collection now; None if there is none."""
+        """Return the record in focus as it is in the collection now; None if no record is in focus."""
         return next(iter(read_records(self.collection, self.focus[:1], ("documents", "metadatas"))), None)
 
     # --- Searching ---
