@@ -78,7 +78,8 @@ class ChromaAccessor:
         Raises
         ------
         ValueError
-            ``collection`` is a name and there is no client, or a row cannot be a record.
+            ``collection`` is a name and there is no client, a row cannot be a record, or the ids are only row numbers
+            and would change or delete records.
 
         Examples
         --------

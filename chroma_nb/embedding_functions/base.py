@@ -164,7 +164,20 @@ class EmbeddingFunction(Protocol[D]):
     """
 
     @abstractmethod
-    def __call__(self, input: D) -> Embeddings: ...
+    def __call__(self, input: D) -> Embeddings:
+        """Embed documents.
+
+        Parameters
+        ----------
+        input
+            The documents, usually a list of texts.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            One vector for each document.
+        """
+        ...
 
     def embed_query(self, input: D) -> Embeddings:
         """Embed queries.
@@ -301,7 +314,20 @@ class SparseEmbeddingFunction(Protocol[D]):
     """
 
     @abstractmethod
-    def __call__(self, input: D) -> SparseVectors: ...
+    def __call__(self, input: D) -> SparseVectors:
+        """Embed documents.
+
+        Parameters
+        ----------
+        input
+            The documents, usually a list of texts.
+
+        Returns
+        -------
+        list of SparseVector
+            One sparse vector for each document.
+        """
+        ...
 
     def embed_query(self, input: D) -> SparseVectors:
         """Embed queries.

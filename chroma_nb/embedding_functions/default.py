@@ -72,7 +72,7 @@ class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
 
     @property
     def embedding_model(self) -> str:
-        """The variant of the weights: ``"fp32"``, ``"int8"``, or a part of the checksum of another file."""
+        """The variant of the weights, ``"fp32"``, ``"int8"``, or a part of the checksum of another file."""
         return self._minilm().embedding_model
 
     @staticmethod

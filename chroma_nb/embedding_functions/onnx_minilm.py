@@ -331,7 +331,7 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
 
     @property
     def embedding_model(self) -> str:
-        """The variant of the weights: ``"fp32"``, ``"int8"``, or a part of the checksum of another file."""
+        """The variant of the weights, ``"fp32"``, ``"int8"``, or a part of the checksum of another file."""
         if self._named is None and (
             models.cached_model() is None or (self._variant == "int8" and models.is_packaged())
         ):

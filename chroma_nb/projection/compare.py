@@ -29,8 +29,10 @@ class Comparison:
 
     Attributes
     ----------
-    first, second
-        The two maps, as ``Projection``. The second is moved, turned, mirrored and scaled to fit the first.
+    first
+        The map of the first collection, as ``Projection``.
+    second
+        The map of the second collection, moved, turned, mirrored and scaled to fit the first.
     overlap
         For each record, the share of its ``k`` nearest neighbours that are the same in both collections, from 0 to 1.
     moved

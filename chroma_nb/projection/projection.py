@@ -105,14 +105,18 @@ class Projection:
         The ids of the records, in the order of the map.
     coordinates
         An array of float32 of shape (n, dims), in the order of ``ids``.
-    documents, metadatas
-        The document and the metadata of each record; None for a missing one.
+    documents
+        The document of each record; None for a missing one.
+    metadatas
+        The metadata of each record; None for a missing one.
     method
         The method that computed the coordinates.
     collection
         The collection; None for a map that was loaded without one.
-    where, where_document
-        The filters that the map was made with.
+    where
+        The filter on metadata that the map was made with.
+    where_document
+        The filter on documents that the map was made with.
     name
         The name of the collection.
     whole
@@ -312,8 +316,10 @@ class Projection:
             Whether to write the names of the regions on the map. Default True.
         title
             The title.
-        width, height
-            The size in pixels. By default the width adapts to the page and the height is 600.
+        width
+            The width in pixels. By default the figure is as wide as the page.
+        height
+            The height in pixels. Default 600.
         limit
             Beyond this many records, a density and a sample of this size are drawn. Default 200,000.
 

@@ -310,7 +310,7 @@ class Key:
         Raises
         ------
         TypeError
-            ``K.DOCUMENT`` is asked for something that is not a text.
+            The key is ``K.DOCUMENT`` and ``value`` is not a text.
         """
         _check_asked_of_document("$contains", self.name, value)
         return Contains(self.name, value)
@@ -321,7 +321,7 @@ class Key:
         Raises
         ------
         TypeError
-            ``K.DOCUMENT`` is asked for something that is not a text.
+            The key is ``K.DOCUMENT`` and ``value`` is not a text.
         """
         _check_asked_of_document("$not_contains", self.name, value)
         return NotContains(self.name, value)

@@ -44,34 +44,9 @@ _QUESTION: Final = ("where", "where_document", "search", "order", "_within")
 class Workbench(anywidget.AnyWidget):
     """The widget of ``browse`` and ``explore``: table, facets, search, record and map of a collection.
 
-    Display it as the last expression of a cell. What you do in the widget is visible in the attributes below, and what
-    you set from Python appears in the widget. It is an ipywidget: ``observe`` calls a function after a change. A value
-    that does not fit raises a ValueError and changes nothing.
-
-    Parameters
-    ----------
-    collection
-        The collection.
-    readonly
-        Whether the widget only reads.
-    where, where_document
-        Filters, which you can change later.
-    order
-        How to sort.
-    columns
-        The columns to show.
-    view
-        What to show at first, ``"table"`` or ``"map"``.
-    selection
-        A selection to share with other views.
-    client
-        The client in which **Export…** creates collections.
-    projection
-        The map to show.
-    colour
-        What to colour the map by.
-    height
-        The height in pixels.
+    ``browse`` and ``explore`` create it. Display it as the last expression of a cell. What you do in the widget is
+    visible in the attributes below, and what you set from Python appears in the widget. It is an ipywidget:
+    ``observe`` calls a function after a change. A value that does not fit raises a ValueError and changes nothing.
 
     Attributes
     ----------
@@ -228,7 +203,7 @@ class Workbench(anywidget.AnyWidget):
 
     @property
     def within(self) -> frozenset[str] | None:
-        """The ids that are shown, in addition to the filters; None for no such limit. You can set it."""
+        """Show only these ids, in addition to the filters; None for no such limit."""
         return self._seen.question.within
 
     @within.setter

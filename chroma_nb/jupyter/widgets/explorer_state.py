@@ -39,8 +39,10 @@ class ExplorerState:
         The map, without the records that were deleted here.
     selection
         The selected records.
-    color, size
-        What the points are coloured and sized by.
+    color
+        What the points are coloured by.
+    size
+        What the points are sized by.
     searches
         The searches on the map, as ``Placed``; at most four.
     focus

@@ -55,7 +55,29 @@ async def read_frames(
     columns: Sequence[str] | None = None,
     page_size: int = 1_000,
 ) -> AsyncIterator[pandas.DataFrame]:
-    """Read the records as tables of at most ``page_size`` rows, one after the other."""
+    """Read the records as several tables, one after the other.
+
+    Parameters
+    ----------
+    collection
+        The collection.
+    where
+        Read only records whose metadata match this filter.
+    columns
+        The columns of the tables, in this order. By default all.
+    page_size
+        How many rows a table has at most.
+
+    Returns
+    -------
+    iterator of pandas.DataFrame
+        The tables.
+
+    Raises
+    ------
+    ValueError
+        ``page_size`` is less than 1.
+    """
     positive("page_size", page_size)
     cursor = Cursor(page_size)
     for limit, offset in cursor:
