@@ -7,6 +7,7 @@ import time
 import urllib.request
 
 import pytest
+
 from conftest import CHROMIUM, PATIENCE, ROOT, free_port
 
 pytestmark = pytest.mark.browser
