@@ -200,7 +200,8 @@ class Workbench(anywidget.AnyWidget):
         return self._seen.changes is None
 
     def ids(self) -> list[str]:
-        """The ids of all records that are shown, in their order."""
+        """The ids of all records that are shown, in their order; ValueError where the search failed."""
+        self._seen.source.succeeded(self._seen.question)
         return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
 
     def to_df(self, rows: export.Rows = "all") -> pandas.DataFrame:
