@@ -98,7 +98,8 @@ class Files:
     def from_jsonl(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
         """Upsert the records of a file of JSON Lines; returns how many.
 
-        As ``to_jsonl`` writes them; of each line only ``id`` must be there. Records without an embedding are
+        As ``to_jsonl`` writes them; of each line only ``id`` must be there, and keys that are none of a record's fields
+        become metadata. Records without an embedding are
         embedded from their documents. All or nothing, as ``from_parquet``. Raises ValueError with the number of a line
         that is no record.
         """
