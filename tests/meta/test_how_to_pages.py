@@ -44,11 +44,12 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     """An empty notebook in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache-of-the-user"))
     monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
     shell = InteractiveShell(user_ns={"__name__": "__main__"})
     yield shell
     for value in list(shell.user_ns.values()):
-        if isinstance(value, chroma_nb.ClientAPI):
+        if isinstance(value, chroma_nb.ClientAPI | chroma_nb.AdminAPI):
             value.close()
     shell.reset(new_session=False)
 
