@@ -167,7 +167,8 @@ def date_range(collection: Collection, key: str, start: Given | None = None, end
     Raises
     ------
     ValueError
-        ``start`` or ``end`` is not a date, both are missing, or no record has dates under ``key``.
+        ``start`` or ``end`` is not a date, both are missing, no record has dates under ``key``, or the range
+        has more than 50,000 different texts.
 
     Examples
     --------
