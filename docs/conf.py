@@ -28,6 +28,19 @@ intersphinx_mapping = {
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"chroma_nb {release}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
+html_theme_options: dict[str, str] = {}
+if repository := os.environ.get("READTHEDOCS_GIT_CLONE_URL") or os.environ.get("GITHUB_REPOSITORY"):
+    # Where the site is published the pages link to their sources. The repository's address is known only there.
+    html_theme_options = {
+        "source_repository": repository.removesuffix(".git")
+        if "://" in repository
+        else f"https://github.com/{repository}",
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]
 

@@ -22,7 +22,7 @@ COLUMNS = 84
 
 
 def blocks(page: Path) -> list[str]:
-    """The blocks that a reader pastes into cells, one after the other. Those marked ``py`` need more than a notebook."""
+    """The blocks that a reader pastes into cells, in order. Those marked ``py`` need more than a notebook."""
     return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
@@ -53,7 +53,9 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     shell.reset(new_session=False)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in WITHOUT_PYTHON], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.stem not in WITHOUT_PYTHON], ids=lambda page: page.stem
+)
 def test_the_python_of_a_guide_runs(page: Path, shell: InteractiveShell) -> None:
     assert blocks(page)
     for block in blocks(page):
