@@ -120,7 +120,10 @@ class GetResult(_PlainResult):
         Examples
         --------
         >>> from chroma_nb import GetResult
-        >>> GetResult(ids=["a", "b"], documents=["one", "two"], metadatas=None, included=["documents"]).at([1])
+        >>> result = GetResult(
+        ...     ids=["a", "b"], documents=["one", "two"], metadatas=None, included=["documents"]
+        ... )
+        >>> result.at([1])
         {'ids': ['b'], 'documents': ['two'], 'metadatas': None, 'included': ['documents']}
         """
         return GetResult(
@@ -198,7 +201,8 @@ class QueryResult(_PlainResult):
         Examples
         --------
         >>> from chroma_nb import QueryResult
-        >>> QueryResult(ids=[["a", "b", "c"]], distances=[[0.1, 0.5, 0.6]], included=[]).without({"a"}, 1)
+        >>> result = QueryResult(ids=[["a", "b", "c"]], distances=[[0.1, 0.5, 0.6]], included=[])
+        >>> result.without({"a"}, 1)
         {'ids': [['b']], 'distances': [[0.5]], 'included': []}
         """
         kept = [[place for place, id_ in enumerate(of_query) if id_ not in ids] for of_query in self["ids"]]

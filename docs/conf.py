@@ -11,7 +11,10 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
-import chroma_nb  # noqa: E402  the path above comes first
+from sphinx import addnodes  # noqa: E402  the path above comes first
+from sphinx.application import Sphinx  # noqa: E402
+
+import chroma_nb  # noqa: E402
 
 project = "chroma_nb"
 copyright = "The chroma_nb authors"
@@ -60,6 +63,7 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 84
 # A reference to a type alias or to another package is text, not a link to be found.
 nitpicky = False
 
@@ -74,3 +78,15 @@ def copy_tutorials() -> None:
 
 
 copy_tutorials()
+
+
+def hide_private_modules(app: Sphinx, doctree: addnodes.document) -> None:
+    """Show ``Client``, not ``chroma_nb.client._sync.client.Client``: nobody imports it from there."""
+    for prefix in list(doctree.findall(addnodes.desc_addname)):
+        if "._" in prefix.astext():
+            prefix.parent.remove(prefix)
+
+
+def setup(app: Sphinx) -> None:
+    """What Sphinx calls first."""
+    app.connect("doctree-read", hide_private_modules)
