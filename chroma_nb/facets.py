@@ -117,7 +117,8 @@ class Facet:
         Examples
         --------
         >>> from chroma_nb.facets import Facet, ValueCount
-        >>> Facet("topic", 3, 0, {"str": 3}, 2, (ValueCount("moon", 2), ValueCount("mars", 1))).to_df()
+        >>> values = ValueCount("moon", 2), ValueCount("mars", 1)
+        >>> Facet("topic", 3, 0, {"str": 3}, 2, values).to_df()
           value  records
         0  moon        2
         1  mars        1
@@ -178,8 +179,8 @@ class Description:
         --------
         >>> from chroma_nb.facets import Description, Facet, ValueCount
         >>> facet = Facet("year", 3, 1, {"int": 2}, 1, (ValueCount(2020, 2),), 2020, 2020)
-        >>> Description(3, 2, "l2", 0, None, (facet,)).to_df().iloc[0].to_dict()["most frequent"]
-        2020
+        >>> Description(3, 2, "l2", 0, None, (facet,)).to_df()["most frequent"].tolist()
+        [2020]
         """
         rows = [
             {

@@ -262,7 +262,8 @@ class HybridResult(QueryResult):
         --------
         >>> from chroma_nb import HybridResult
         >>> found = HybridResult(
-        ...     ids=[["a"]], scores=[[0.03]], meaning_ranks=[[2]], word_ranks=[[None]], words=[[[]]], distances=[[0.5]]
+        ...     ids=[["a"]], scores=[[0.03]], distances=[[0.5]],
+        ...     meaning_ranks=[[2]], word_ranks=[[None]], words=[[[]]],
         ... )
         >>> found.to_df(["id", "score", "meaning_rank", "word_rank"])
           id  score  meaning_rank  word_rank
@@ -350,7 +351,8 @@ class SearchResult(_Result):
         Examples
         --------
         >>> from chroma_nb import SearchResult
-        >>> SearchResult(ids=[["a"], ["b"]], scores=[[0.5], None], metadatas=[[{"year": 2020}], None]).to_df()
+        >>> metadatas = [[{"year": 2020}], None]
+        >>> SearchResult(ids=[["a"], ["b"]], scores=[[0.5], None], metadatas=metadatas).to_df()
            search  rank id  score  year
         0       0     1  a    0.5  2020
         1       1     1  b    NaN  <NA>

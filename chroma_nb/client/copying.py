@@ -115,8 +115,9 @@ def copy(
     >>> memory = chroma_nb.EphemeralClient()
     >>> birds = memory.get_or_create_collection("birds")
     >>> birds.upsert(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]])
-    >>> with tempfile.TemporaryDirectory() as directory, chroma_nb.PersistentClient(directory) as disk:
-    ...     chroma_nb.copy(birds, disk).records
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     with chroma_nb.PersistentClient(directory) as disk:
+    ...         chroma_nb.copy(birds, disk).records
     2
     >>> memory.delete_collection("birds")
     """

@@ -349,7 +349,7 @@ def CloudClient(  # noqa: N802  # Chroma's name
     Examples
     --------
     >>> import chroma_nb
-    >>> client = chroma_nb.CloudClient(api_key="...", tenant="...", database="...")  # doctest: +SKIP
+    >>> client = chroma_nb.CloudClient(api_key="ck-...")  # doctest: +SKIP
     """
     key = api_key or os.environ.get("CHROMA_API_KEY")
     if key is None:

@@ -209,8 +209,9 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         Examples
         --------
         >>> import chroma_nb, tempfile
-        >>> with tempfile.TemporaryDirectory() as directory, chroma_nb.PersistentClient(directory) as client:
-        ...     client.vacuum()["complete"]
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with chroma_nb.PersistentClient(directory) as client:
+        ...         client.vacuum()["complete"]
         True
         """
         return await self._server._backend.handle(requests.Vacuum())
@@ -408,7 +409,8 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
-        ...     birds = client.create_collection("birds", configuration={"hnsw": {"space": "cosine"}})
+        ...     cosine = {"hnsw": {"space": "cosine"}}
+        ...     birds = client.create_collection("birds", configuration=cosine)
         ...     birds, birds.configuration_json["hnsw"]["space"]
         (Collection(name=birds), 'cosine')
         """

@@ -71,8 +71,10 @@ class AsyncFiles:
         >>> import chroma_nb, tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder, chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.to_parquet(pathlib.Path(folder, "birds.parquet"), where={"g": {"$lt": 100}})
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     file = pathlib.Path(folder, "birds.parquet")
+        ...     birds.to_parquet(file, where={"grams": {"$lt": 100}})
         1
         """
         model = await self._described()
@@ -118,8 +120,9 @@ class AsyncFiles:
         >>> with tempfile.TemporaryDirectory() as folder, chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
         ...     birds.add(ids="wren", embeddings=[1, 0])
-        ...     birds.to_jsonl(pathlib.Path(folder, "birds.jsonl.gz"))
-        ...     client.create_collection("copy").from_jsonl(pathlib.Path(folder, "birds.jsonl.gz"))
+        ...     file = pathlib.Path(folder, "birds.jsonl.gz")
+        ...     birds.to_jsonl(file)
+        ...     client.create_collection("copy").from_jsonl(file)
         1
         1
         """

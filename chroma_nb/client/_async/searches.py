@@ -104,8 +104,10 @@ class AsyncSearches(CollectionCommon[AsyncServer]):
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     found = birds.query(query_embeddings=[[1, 0], [0, 2]], n_results=1, where={"g": {"$gt": 0}})
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     light = {"grams": {"$lt": 1000}}
+        ...     found = birds.query(query_embeddings=[[1, 0], [0, 2]], n_results=1, where=light)
         ...     found["ids"], found["distances"]
         ([['wren'], ['crow']], [[0.0], [1.0]])
         """
@@ -207,7 +209,8 @@ class AsyncSearches(CollectionCommon[AsyncServer]):
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=["a tiny wren", "a black crow"])
+        ...     documents = ["a tiny wren", "a black crow"]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=documents)
         ...     found = birds.hybrid("crow", query_embeddings=[0.9, 0.1])
         ...     found["ids"], found["meaning_ranks"], found["word_ranks"], found["words"]
         ([['crow', 'wren']], [[2, 1]], [[1, None]], [[['crow'], []]])
@@ -274,9 +277,11 @@ class AsyncSearches(CollectionCommon[AsyncServer]):
         >>> from chroma_nb import K, Knn, Search
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.search(Search().where(K("g") > 5).rank(Knn([1, 0])).select("g", K.SCORE).limit(1)).rows()
-        [[{'id': 'wren', 'metadata': {'g': 9}, 'score': 0.0}]]
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     nearest = Search().where(K("grams") > 5).rank(Knn([1, 0])).limit(1)
+        ...     birds.search(nearest.select("grams", K.SCORE)).rows()
+        [[{'id': 'wren', 'metadata': {'grams': 9}, 'score': 0.0}]]
         """
         context = self._context
         request = await blocking.run(asking.search, context, searches, read_level)

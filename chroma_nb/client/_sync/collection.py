@@ -53,7 +53,8 @@ class Collection(Searches, Overview, Frames, Files):
     >>> import chroma_nb
     >>> client = chroma_nb.EphemeralClient()
     >>> birds = client.create_collection("birds")
-    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=["a wren", "a crow"])
+    >>> documents = ["a wren", "a crow"]
+    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=documents)
     >>> birds.query(query_embeddings=[[0.9, 0.1]], n_results=1)["documents"]
     [['a wren']]
     >>> client.close()
@@ -112,7 +113,8 @@ class Collection(Searches, Overview, Frames, Files):
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
         ...     birds.count()
         2
         """
@@ -282,8 +284,9 @@ class Collection(Searches, Overview, Frames, Files):
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.delete(where={"g": {"$gt": 100}})
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     birds.delete(where={"grams": {"$gt": 100}})
         {'deleted': 1}
         """
         request = prepare.delete(self._context, ids, where, where_document, limit)
@@ -378,8 +381,9 @@ class Collection(Searches, Overview, Frames, Files):
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.count(), birds.count(where={"g": {"$lt": 100}})
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     birds.count(), birds.count(where={"grams": {"$lt": 100}})
         (2, 1)
         """
         if where is None and where_document is None:
@@ -447,9 +451,10 @@ class Collection(Searches, Overview, Frames, Files):
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.get(where={"g": {"$lt": 100}}, include=["embeddings"])["embeddings"]
-        ...     birds.get(order_by="g", descending=True)["ids"]
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     birds.get(where={"grams": {"$lt": 100}}, include=["embeddings"])["embeddings"]
+        ...     birds.get(order_by="grams", descending=True)["ids"]
         array([[1., 0.]])
         ['crow', 'wren']
         """

@@ -84,10 +84,11 @@ class Frames:
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.to_df({"g": {"$lt": 100}}, columns=["id", "g"])
-             id  g
-        0  wren  9
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     birds.to_df({"grams": {"$lt": 100}}, columns=["id", "grams"])
+             id  grams
+        0  wren      9
         """
         return reading.read(self, where, where_document, ids, limit, offset, columns, include, dates=dates)
 
@@ -194,9 +195,10 @@ class Frames:
         Examples
         --------
         >>> import chroma_nb, pandas
+        >>> df = pandas.DataFrame({"key": ["wren"], "vector": [[1.0, 0.0]], "grams": [9]})
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add_df(pandas.DataFrame({"key": ["wren"], "vector": [[1.0, 0.0]]}), id="key", embedding="vector")
+        ...     birds.add_df(df, id="key", embedding="vector")
         1 rows written
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
@@ -360,7 +362,7 @@ class Frames:
         Examples
         --------
         >>> import chroma_nb, pandas
-        >>> birds = pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]], "g": [9]})
+        >>> birds = pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]], "grams": [9]})
         >>> with chroma_nb.EphemeralClient() as client:
         ...     collection = client.create_collection("birds")
         ...     print(collection.sync(birds))

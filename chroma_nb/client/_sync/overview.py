@@ -84,8 +84,9 @@ class Overview(CollectionCommon[Server]):
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     facet = birds.facets("g")
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     facet = birds.facets("grams")
         ...     facet.distinct, facet.minimum, facet.maximum, facet.values[0].records
         (2, 9, 500, 1)
         """
@@ -113,10 +114,11 @@ class Overview(CollectionCommon[Server]):
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
         ...     found = birds.describe()
         ...     found.records, found.dimension, [facet.key for facet in found.keys]
-        (2, 2, ['g'])
+        (2, 2, ['grams'])
         """
         return self._client._backend.handle(requests.Describe(*self._place))
 
