@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from test_public_names import CALLABLES, methods, ours
+
+import chroma_nb
+from chroma_nb.client._sync.admin import AdminClient
+from chroma_nb.client._sync.client import Client
+from chroma_nb.server.serving import ServerHandle
 
 PACKAGE = Path(__file__).parents[2] / "chroma_nb"
 SOURCES = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
@@ -75,3 +83,50 @@ def test_the_check_sees_what_has_none(source: str, missing: list[str]) -> None:
 def test_sentences_are_counted() -> None:
     assert sentences('"""One."""') == 1
     assert sentences('"""One.\n\nTwo, of ``where.py``. Three."""') == 3
+
+
+# --- Parameters ------------------------------------------------------------------------------------------------------
+#: Classes that say which methods there are; what these do is said of the clients.
+ABSTRACT = ("AdminAPI.", "AsyncClientAPI.", "ClientAPI.")
+FUNCTIONS = {name: function for name, function in CALLABLES if not name.startswith(ABSTRACT)} | {
+    f"{kind.__name__}.{name}": function for kind in (AdminClient, Client, ServerHandle) for name, function in methods(kind)
+}
+#: Objects made by the calls that return them, and types: nobody gives them arguments.
+RETURNED = {
+    *("AdminAPI", "AsyncClientAPI", "ClientAPI", "Collection", "DeleteResult", "Description", "Facet", "GetResult"),
+    *("HybridResult", "IndexingStatus", "Projection", "QueryResult", "ReadLevel", "SearchResult"),
+    *("SparseEmbeddingFunction", "EmbeddingFunction", "TokenTransportHeader"),
+}
+CLASSES = sorted(
+    name for name in chroma_nb.__all__ if inspect.isclass(ours(name)) and name not in {*RETURNED, "Settings"}
+)
+
+
+def parameters_of(function: Any) -> list[str]:
+    """The parameters that a caller gives."""
+    given = [one for one in inspect.signature(function).parameters.values() if one.name not in ("self", "cls")]
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    return [stars.get(one.kind, "") + one.name for one in given]
+
+
+def parameters_told(docstring: str) -> list[str]:
+    """The names in the section Parameters of a docstring in numpydoc's form."""
+    section = re.search(r"^Parameters\n-{10}\n(.*?)(?=^\w[^\n]*\n-{4,}\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    names = re.findall(r"^(\*{0,2}\w[\w*, ]*)(?: *:.*)?$", section[1], re.MULTILINE) if section else []
+    return [name.strip() for names_of_one in names for name in names_of_one.split(",")]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_docstring_tells_what_each_parameter_is(name: str) -> None:
+    assert parameters_told(inspect.getdoc(FUNCTIONS[name]) or "") == parameters_of(FUNCTIONS[name])
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_docstring_of_a_class_tells_what_its_parameters_are(name: str) -> None:
+    assert parameters_told(inspect.getdoc(ours(name)) or "") == parameters_of(ours(name))
+
+
+def test_parameters_are_found_in_a_docstring() -> None:
+    docstring = "A.\n\nParameters\n----------\na, b\n    Both.\n**c : int\n    More.\n\nReturns\n-------\nint\n    It.\n"
+    assert parameters_told(docstring) == ["a", "b", "**c"]
+    assert parameters_told("A.\n\nRaises\n------\nValueError\n    No.\n") == []
