@@ -32,7 +32,7 @@ def ours(name: str) -> Any:
 
 def methods(kind: type) -> Iterator[tuple[str, Any]]:
     """The public methods and properties that ``kind`` has of this package, its own and inherited."""
-    for name, _ in inspect.getmembers(kind):
+    for name in dir(kind):
         value = inspect.getattr_static(kind, name)
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         if not name.startswith("_") and inspect.isfunction(function) and function.__module__.startswith("chroma_nb"):
