@@ -111,9 +111,7 @@ NOT_CALLED = {
 }
 #: Their arguments are Chroma's, which it ignores.
 WITHOUT_ARGUMENTS = {f"{kind}InvertedIndexConfig" for kind in ("Bool", "Float", "Int", "String")} | {"FtsIndexConfig"}
-CLASSES = sorted(
-    {name for name in chroma_nb.__all__ if inspect.isclass(ours(name))} - NOT_CALLED - WITHOUT_ARGUMENTS
-)
+CLASSES = sorted({name for name in chroma_nb.__all__ if inspect.isclass(ours(name))} - NOT_CALLED - WITHOUT_ARGUMENTS)
 
 
 def untold(function: Any) -> list[str]:
@@ -144,7 +142,9 @@ def test_a_docstring_of_a_class_tells_what_its_parameters_are(name: str) -> None
 
 
 def test_parameters_are_found_in_a_docstring() -> None:
-    docstring = "A.\n\nParameters\n----------\na, b\n    Both.\n**c : int\n    More.\n\nReturns\n-------\nint\n    It.\n"
+    docstring = (
+        "A.\n\nParameters\n----------\na, b\n    Both.\n**c : int\n    More.\n\nReturns\n-------\nint\n    It.\n"
+    )
     assert parameters_told(docstring) == ["a", "b", "**c"]
     assert parameters_told("A.\n\nRaises\n------\nValueError\n    No.\n") == []
 
