@@ -77,7 +77,7 @@ class Period:
 
 
 def period(given: Given) -> Period:
-    """What a person means by a date. ValueError for what is none.
+    """What a person means by a date. ValueError for anything else.
 
     >>> period("2024-02").end.isoformat(), period("2024-02-29 13:05").text
     ('2024-03-01T00:00:00', '2024-02-29T13:05')

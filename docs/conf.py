@@ -11,6 +11,7 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
+from docutils.nodes import document  # noqa: E402
 from sphinx import addnodes  # noqa: E402  the path above comes first
 from sphinx.application import Sphinx  # noqa: E402
 
@@ -80,7 +81,7 @@ def copy_tutorials() -> None:
 copy_tutorials()
 
 
-def hide_private_modules(app: Sphinx, doctree: addnodes.document) -> None:
+def hide_private_modules(app: Sphinx, doctree: document) -> None:
     """Show ``Client``, not ``chroma_nb.client._sync.client.Client``: nobody imports it from there."""
     for prefix in list(doctree.findall(addnodes.desc_addname)):
         if "._" in prefix.astext():

@@ -198,7 +198,7 @@ def test_the_reference_has_every_environment_variable_of_ours() -> None:
 def test_the_reference_has_every_option_of_the_command_line(command: str) -> None:
     page = (ROOT / "docs/reference/command-line.md").read_text("utf-8")
     section = page.partition(f"\n## {command}\n")[2].partition("\n## ")[0]
-    own = cli.parser()._subparsers._group_actions[0].choices[command]  # type: ignore[union-attr, index, call-overload]
+    own = cli.parser()._subparsers._group_actions[0].choices[command]  # type: ignore[union-attr, index]
     options = {name for action in own._actions for name in (action.option_strings or [action.metavar or action.dest])}
     assert {name for name in options - {"-h", "--help"} if f"`{name}" not in section} == set()
     assert f"chroma-nb {command}" in section

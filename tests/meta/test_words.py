@@ -24,7 +24,7 @@ PLAIN = {
     r"something is odd": "Troubleshooting",
     r"with no numbers|numbers of a vector": "dimensions",
     r"embedded anew": "embedded again",
-    r"is none\b(?! of)": "say what is missing",
+    r"is (?-i:none)\b(?! of)": "say what is missing",  # "is None" is Python
 }
 PAGES = sorted(
     path
