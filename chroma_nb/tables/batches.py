@@ -71,7 +71,7 @@ def arguments(records: Records) -> Options:
 
 
 def without_empty_metadata(records: Records) -> Records:
-    """In files and for Chroma's methods, empty metadata counts as no metadata."""
+    """Replace empty metadata by None, for files and for Chroma's methods."""
     if records.metadatas is None:
         return records
     return replace(records, metadatas=[one or None for one in records.metadatas])

@@ -54,7 +54,7 @@ class Question:
 class Listing:
     """What a question finds: ``shown`` records of ``total``; ``note`` says where that is not the whole truth.
 
-    ``ids`` is None where the records are found by their place in the collection, or in what passes the filters.
+    Without ``ids``, records are found by their place in the collection, or in what passes the filters.
     """
 
     shown: int

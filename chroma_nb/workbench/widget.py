@@ -42,15 +42,40 @@ _QUESTION: Final = ("where", "where_document", "search", "order", "_within")
 
 
 class Workbench(anywidget.AnyWidget):
-    """A collection in a notebook, live: its table, filters, search and records; to be shown, read, set and observed.
+    """The widget of ``browse`` and ``explore``: table, facets, search, record and map of a collection.
 
-    ``where`` and ``where_document`` are the filters, as ``get`` takes them; ``search`` is a text, ``{"text": …, "by":
-    "words", "case": True}`` (or by "meaning", or "both"), or ``{"like": id}``; ``order`` is a key, or
-    ``{"by": key, "descending": True}``; ``columns`` are the keys shown, "#id", "#document" and "#uri" among them, or
-    None for all; ``record`` is the id of the record that is open; ``colour`` is the key that the map is coloured by, or
-    "#region"; ``within`` holds the ids of the only records shown, if set; ``selection`` holds the ids selected. A
-    value that cannot be is a ValueError and changes nothing.
+    ``browse`` and ``explore`` create it. Display it as the last expression of a cell. What you do in the widget is
+    visible in the attributes below, and what you set from Python appears in the widget. It is an ipywidget:
+    ``observe`` calls a function after a change. A value that does not fit raises a ValueError and changes nothing.
 
+    Attributes
+    ----------
+    where
+        The filter on metadata, as ``get`` takes it; None for no filter.
+    where_document
+        The filter on documents, as ``get`` takes it; None for no filter.
+    search
+        A text to search for; ``{"text": …, "by": "words", "case": True}``, where ``by`` is ``"meaning"``, ``"words"``
+        or ``"both"``; ``{"like": id}`` for records similar to one; or None.
+    order
+        A key to sort by, or ``{"by": key, "descending": True}``; None for stored order.
+    columns
+        The keys of the columns to show, among them ``"#id"``, ``"#document"`` and ``"#uri"``; None for all.
+    record
+        The id of the record that is open; None if none is.
+    colour
+        The key that the map is coloured by, or ``"#region"`` for the regions of the map; None for one colour.
+    view
+        What is in front, ``"table"`` or ``"map"``.
+    wrap
+        Whether a row has three lines of text.
+    folded
+        The parts that are folded away.
+    height
+        The height in pixels, from 160 to 4,000.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> client = chroma_nb.EphemeralClient()
     >>> birds = client.create_collection("birds")
@@ -163,22 +188,22 @@ class Workbench(anywidget.AnyWidget):
     # --- For Python ---
     @property
     def collection(self) -> Collection:
-        """What is seen."""
+        """The collection."""
         return self._seen.source.collection
 
     @property
     def selection(self) -> Selection:
-        """The records that are selected; it can be set, observed, and shared with other views."""
+        """The selected records. Set ``selection.ids`` to select records from Python, or share it with another view."""
         return self._seen.selection
 
     @property
     def projection(self) -> Projection:
-        """The map as a table and picture: ``projection.to_df()``, ``projection.figure()``."""
+        """The map as a ``Projection``, for ``to_df()`` and ``figure()``."""
         return self._seen.points.projection
 
     @property
     def within(self) -> frozenset[str] | None:
-        """The ids of the only records that are shown; None where the filters alone decide. It can be set."""
+        """Show only these ids, in addition to the filters; None for no such limit."""
         return self._seen.question.within
 
     @within.setter
@@ -191,47 +216,102 @@ class Workbench(anywidget.AnyWidget):
 
     @property
     def readonly(self) -> bool:
-        """Whether nothing here writes to the collection."""
+        """Whether the widget only reads."""
         return self._seen.changes is None
 
     def ids(self) -> list[str]:
-        """The ids of all records that are shown, in their order."""
+        """Return the ids of all records that the table shows, in its order."""
         return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
 
     def to_df(self, rows: export.Rows = "all") -> pandas.DataFrame:
-        """The records that are shown, in their order, or the "selected" ones, as ``get(…).to_df()`` has them."""
+        """Return records as a DataFrame.
+
+        Parameters
+        ----------
+        rows
+            ``"all"`` for all records that the table shows, in its order, or ``"selected"`` for the selected ones.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of ``collection.get(…).to_df()``. After a search, also ``distance``.
+
+        Raises
+        ------
+        ValueError
+            ``rows`` is something else.
+        """
         return export.to_df(self._seen, rows)
 
     def tag(self, key: str, value: MetadataValue) -> str:
-        """Give the selected records a metadata value; what was done, in words. ``undo`` takes it back.
+        """Set a metadata value of the selected records.
 
-        ValueError where nothing is selected, or the value cannot be stored; PermissionError where only reading is
-        allowed, as for all that writes here.
+        Parameters
+        ----------
+        key
+            The metadata key. A value that is there is overwritten; ``undo`` brings it back.
+        value
+            The value.
+
+        Returns
+        -------
+        str
+            What was done, in words.
+
+        Raises
+        ------
+        PermissionError
+            The widget only reads: use ``browse(collection, readonly=False)``.
+        ValueError
+            Nothing is selected, or the value cannot be stored.
         """
         return str(edits.tag_with(self._seen, key, value, len(self.selection))["done"])
 
     def delete(self) -> str:
-        """Delete the selected records, at most 1,000; what was done, in words. ``undo`` brings them back."""
+        """Delete the selected records, at most 1,000. ``undo`` brings them back.
+
+        Returns
+        -------
+        str
+            What was done, in words.
+
+        Raises
+        ------
+        PermissionError
+            The widget only reads: use ``browse(collection, readonly=False)``.
+        ValueError
+            Nothing is selected, or more than 1,000 records are.
+        """
         return str(edits.delete(self._seen, {"confirmed": len(self.selection)})["done"])
 
     def undo(self) -> str:
-        """Take back the last change made here; what it was, in words.
+        """Undo the last change that was made in this widget. The last 20 changes can be undone.
 
-        ValueError where there is none, or somebody else wrote meanwhile; PermissionError where only reading is allowed.
+        Returns
+        -------
+        str
+            What was undone, in words.
+
+        Raises
+        ------
+        PermissionError
+            The widget only reads.
+        ValueError
+            There is nothing to undo, or others changed the records meanwhile.
         """
         return str(edits.undo(self._seen, {})["done"])
 
     def refresh(self) -> None:
-        """Read again: what others wrote appears."""
+        """Read the collection again, so that changes by others appear."""
         self._seen.source.forget()
         self._undoable = (self._seen.changes.last if self._seen.changes is not None else None) or ""
         self._renewed += 1
 
     def close(self) -> None:
-        """Give back what it holds, in this process and in the page; shown again, it is there again.
+        """Free the widget, here and in the browser. If you display it again, it works again.
 
-        A cell that runs again closes what its last run showed, unless another cell shows it. The temporary collection
-        of a table goes with the last workbench that shows it.
+        If a cell runs again, what its last run displayed is closed, unless another cell displays it too. The temporary
+        collection of a table is deleted with the last widget that shows it.
         """
         if self.comm is None:  # closed already, or never made whole
             return
@@ -329,7 +409,7 @@ class Workbench(anywidget.AnyWidget):
 
     # --- The page ---
     def set_state(self, sync_data: Json) -> None:
-        """Take over what the page says; what cannot be is put back there, with the reason."""
+        """Take over values from the browser. Values that do not fit are reset there, with the reason."""
         try:
             super().set_state(sync_data)
         except traitlets.TraitError as refused:

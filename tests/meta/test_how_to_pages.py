@@ -18,7 +18,7 @@ HOW_TO = ROOT / "docs" / "how-to"
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted([*HOW_TO.glob("*.md"), ROOT / "docs/quickstart.md", *REFERENCE.glob("*.md")])
 #: Pages of commands or prose, which have no Python to run.
-WITHOUT_PYTHON: set[str] = {"collection", "command-line", "maps", "results", "types"}
+WITHOUT_PYTHON: set[str] = {"collection", "command-line", "maps", "results", "run-a-server", "types"}
 COLUMNS = 84
 
 

@@ -128,7 +128,7 @@ class LargeMapView:
 class Channel:
     """What points are coloured or sized by: a category or a number (then with a ``range``) for each, and how it looks.
 
-    ``title`` is None where all points look the same.
+    If all points look the same, there is no ``title``.
     """
 
     values: Untyped
