@@ -29,6 +29,7 @@ ISO: Final = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
     r"([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(Z|[+-]\d\d:?\d\d))?)?"
 )
+_ISO_PARTS: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?\s?(Z|[+-]\d\d:?\d\d)?")
 #: Seconds since 1970 that are taken for a moment: 1973 to 2100. Milliseconds are a thousand times as many.
 SECONDS: Final = (100_000_000, 4_102_444_800)
 #: Words of keys under which numbers are moments: created, updated_at, timestamp.
@@ -65,6 +66,28 @@ def stored_as(key: str, values: Iterable[Any], *, named: bool = False) -> Stored
     if all(least <= value < most for value in found):
         return "epoch_s"
     return "epoch_ms" if all(1000 * least <= value < 1000 * most for value in found) else None
+
+
+def shown_date(value: object, stored: Stored) -> str | None:
+    """A date as people read it, in UTC where it is a number; None for what is none.
+
+    >>> shown_date("2024-05-01T13:05:00+02:00", "date"), shown_date(1714568700, "epoch_s"), shown_date("soon", "date")
+    ('2024-05-01 13:05 +02:00', '2024-05-01 13:05', None)
+    """
+    if stored == "date":
+        found = _ISO_PARTS.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            return None
+        day, time, seconds, zone = found.groups()
+        clock = "" if time is None else f" {time}" + (f":{seconds}" if seconds not in (None, "00") else "")
+        return day + clock + (f" {zone}" if zone not in (None, "Z", "+00:00") else "")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        moment = _EPOCH + datetime.timedelta(seconds=value / (1 if stored == "epoch_s" else 1000))
+    except (OverflowError, ValueError):
+        return None
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment.second else f"{moment:%Y-%m-%d %H:%M}"
 
 
 @dataclass(frozen=True)

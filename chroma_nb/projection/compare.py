@@ -10,8 +10,7 @@ import numpy as np
 from chroma_nb._optional import require
 from chroma_nb.collection import Collection, space
 from chroma_nb.projection import neighbours, reducers
-from chroma_nb.projection.colours import SCALE
-from chroma_nb.projection.figures import PLAIN
+from chroma_nb.projection.figures import PLAIN, RAMP
 from chroma_nb.projection.plotly_text import escaped, folded
 from chroma_nb.projection.projection import Projection, on_the_map
 from chroma_nb.projection.reading import read
@@ -110,7 +109,7 @@ class Comparison:
                         "color": self.overlap,
                         "cmin": 0,
                         "cmax": 1,
-                        "colorscale": SCALE,
+                        "colorscale": RAMP,
                         "size": 5,
                         "showscale": column == 2,
                         "colorbar": {"title": {"text": "overlap"}, "thickness": 12},

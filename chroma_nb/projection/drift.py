@@ -19,11 +19,11 @@ from chroma_nb._optional import require
 from chroma_nb.collection import Collection, space
 from chroma_nb.display.markup import visible
 from chroma_nb.projection import neighbours, reducers
-from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.filter_words import in_words
 from chroma_nb.projection.plotly_text import escaped, told_apart
 from chroma_nb.projection.projection import Projection, of_records, on_the_map
 from chroma_nb.projection.reading import check, drawn, read_id_list, read_ids
+from chroma_nb.projection.scales import PALETTE
 from chroma_nb.records import Records
 from chroma_nb.types import Float64, Indices, Mask, Where
 

@@ -16,11 +16,11 @@ from chroma_nb import cells
 from chroma_nb._optional import require
 from chroma_nb.collection import Collection, offers
 from chroma_nb.paging import by_ids
-from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.measures import MEASURES, interval, rank
 from chroma_nb.projection.plotly_text import escaped, told_apart
 from chroma_nb.projection.questions import Question, given_ids, questions_of
+from chroma_nb.projection.scales import PALETTE
 from chroma_nb.projection.trec import ranked
 from chroma_nb.tables.kinds import is_frame
 from chroma_nb.types import Columns, Options, Side, Where

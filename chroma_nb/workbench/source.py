@@ -138,6 +138,11 @@ class Source:
                 self._hits = [*self._hits, (asked, known)][-_SEARCHES:]
             return known
 
+    def succeeded(self, question: Question) -> None:
+        """ValueError where the question's search failed, with the reason."""
+        if error := self.hits(question).error:
+            raise ValueError(f"the search found nothing, since it failed: {error}")
+
     def _searched(self, question: Question, total: int) -> Listing:
         hits, order = self.hits(question), question.order
         ids = list(hits.found)

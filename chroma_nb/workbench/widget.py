@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anywidget
@@ -16,6 +17,7 @@ import traitlets
 from chroma_nb.collection import Client, Collection
 from chroma_nb.display.markup import Html, failure, visible
 from chroma_nb.projection.figures import Star
+from chroma_nb.projection.layout import Box
 from chroma_nb.projection.projection import Projection
 from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Json, MetadataValue, Where, WhereDocument
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 HEIGHT: Final = 520
 #: Hits that a search has lines to on the map of a saved notebook.
 _STARRED: Final = 10
+#: Hits that are numbered there.
+_NUMBERED: Final = 20
 #: Traits that make up the question.
 _QUESTION: Final = ("where", "where_document", "search", "order", "_within")
 
@@ -139,7 +143,8 @@ class Workbench(anywidget.AnyWidget):
         selected = selection if selection is not None else Selection(collection)
         changes = None if readonly else Changes(collection)
         self._seen = Seen(Source(collection), selected, changes=changes, client=client, renewed=self.refresh)
-        self._seen.points, self._seen.narrow = Points(collection, where, where_document, projection), self._narrow
+        self._seen.points = Points(collection, where, where_document, projection)
+        self._seen.narrow, self._seen.keep = self._narrow, self._renew_twins
         self._temporary = temporary.of(collection)
         self._only: frozenset[str] | None = None
         known = self._seen.source.columns.known
@@ -220,7 +225,14 @@ class Workbench(anywidget.AnyWidget):
         return self._seen.changes is None
 
     def ids(self) -> list[str]:
-        """Return the ids of all records that the table shows, in its order."""
+        """Return the ids of all records that the table shows, in its order.
+
+        Raises
+        ------
+        ValueError
+            The search failed.
+        """
+        self._seen.source.succeeded(self._seen.question)
         return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
 
     def to_df(self, rows: export.Rows = "all") -> pandas.DataFrame:
@@ -333,15 +345,38 @@ class Workbench(anywidget.AnyWidget):
             display({"text/plain": temporary.GONE}, raw=True)  # type: ignore[no-untyped-call]
             return
         name = twin.new_name(repr(self))
-        display({"text/html": self._twin(name)}, raw=True)  # type: ignore[no-untyped-call]
+        display({"text/html": self._twin(name)}, raw=True, display_id=name)  # type: ignore[no-untyped-call]
         self._twins = [*self._twins, name]
         display({**self._repr_mimebundle_(), "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
 
-    def _twin(self, name: str) -> Html:
-        if self.view == "table":
-            return twin.html(self._seen, name)
+    def _twin(self, name: str, box: Box | None = None) -> Html:
+        known = self._seen.source.columns.known
+        keys = list(known) if self.columns is None else [column["key"] for column in self.columns]
+        picture = "" if "map" in self.folded else self._picture(box)
+        return twin.html(self._seen, name, [known[key] for key in keys if key in known], picture)
+
+    def _picture(self, box: Box | None) -> Html:
+        """The map as it is seen: its colours, what passes the filters, the hits of a search."""
+        question, found = self._seen.question, self.projection
         by = self.colour if self.colour in self._seen.points.metadata_keys else "label"
-        return twin.html(self._seen, name, drawing(self.projection, by, self._stars()))
+        listing = self._seen.listing
+        passing = None
+        if listing.shown != listing.total:
+            passing = self._seen.points.now().mask(self._seen.source.ids(question, 0, listing.shown))
+        hits: list[int] = []
+        if question.search is not None:
+            first = self._seen.source.ids(replace(question, order=None), 0, _NUMBERED)
+            hits = self._seen.points.now().rows(first).tolist()
+        return drawing(found, by, self._stars(), passing=passing, hits=hits, box=box)
+
+    def _renew_twins(self, box: Box | None) -> None:
+        """What is saved is what is seen now."""
+        if not self._twins or self.comm is None:
+            return
+        from IPython.display import update_display
+
+        for name in self._twins:
+            update_display({"text/html": self._twin(name, box)}, raw=True, display_id=name)  # type: ignore[no-untyped-call]
 
     def _stars(self) -> list[Star]:
         """Where a search by meaning lies on the map, and its nearest hits."""

@@ -203,8 +203,8 @@ class Files:
     def from_jsonl(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
         """Upsert the records of a file of JSON Lines.
 
-        The file has the form that ``to_jsonl`` writes. Each line needs an ``id``. Documents without an
-        embedding are embedded. If an error is raised, nothing was written. (Over HTTP the error says how many
+        The file has the form that ``to_jsonl`` writes. Each line needs an ``id``. Keys that are not a field of a
+        record become metadata. Documents without an embedding are embedded. If an error is raised, nothing was written. (Over HTTP the error says how many
         records were written.)
 
         Parameters
