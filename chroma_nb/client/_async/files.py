@@ -202,8 +202,8 @@ class AsyncFiles:
         """Upsert the records of a file of JSON Lines.
 
         The file has the form that ``to_jsonl`` writes. Each line needs an ``id``. Keys that are not a field of a
-        record become metadata. Documents without an embedding are embedded. If an error is raised, nothing was written. (Over HTTP the error says how many
-        records were written.)
+        record become metadata. Documents without an embedding are embedded. If an error is raised, nothing was
+        written. (Over HTTP the error says how many records were written.)
 
         Parameters
         ----------
