@@ -380,7 +380,13 @@ class SparseEmbeddingFunction(Protocol[D]):
     @staticmethod
     @abstractmethod
     def build_from_config(config: Config) -> SparseEmbeddingFunction[Any]:
-        """Build the function from what ``get_config`` returned."""
+        """Build the function from a stored configuration.
+
+        Parameters
+        ----------
+        config
+            What ``get_config`` returned.
+        """
         ...
 
     @abstractmethod
@@ -392,9 +398,19 @@ class SparseEmbeddingFunction(Protocol[D]):
         ...
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
-        """Raise a ValueError if a collection may not replace ``old_config`` by ``new_config``.
+        """Check whether a collection may replace one configuration by another.
 
-        The base class allows every change.
+        Parameters
+        ----------
+        old_config
+            The stored configuration.
+        new_config
+            The configuration to replace it.
+
+        Raises
+        ------
+        ValueError
+            The change is not allowed. The base class allows every change.
         """
         return None
 

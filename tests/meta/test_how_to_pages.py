@@ -15,9 +15,10 @@ import chroma_nb
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
-PAGES = sorted([*HOW_TO.glob("*.md"), ROOT / "docs/quickstart.md", ROOT / "docs/reference/filters.md"])
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([*HOW_TO.glob("*.md"), ROOT / "docs/quickstart.md", *REFERENCE.glob("*.md")])
 #: Pages of commands or prose, which have no Python to run.
-WITHOUT_PYTHON: set[str] = {"run-a-server"}
+WITHOUT_PYTHON: set[str] = {"collection", "command-line", "maps", "results", "run-a-server", "types"}
 COLUMNS = 84
 
 
