@@ -1,4 +1,4 @@
-"""The page's half: the modules of ``front/``, joined to the one module that a widget carries, and the style sheet.
+"""The page's half: the modules of ``front/``, joined to one module that a page loads once, and the style sheet.
 
 A module there imports by ``import { a, b } from "./name.js";`` and exports by ``export`` before a function, class or
 const, nothing else. Joined, each is a function that returns what it exports, so that no two get in each other's way.
@@ -7,6 +7,7 @@ const, nothing else. Joined, each is a function that returns what it exports, so
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from importlib import resources
 from typing import Final
@@ -46,6 +47,13 @@ def _join(name: str, joined: dict[str, str]) -> None:
     text = _IMPORT.sub(r"const { \1 } = \2_js;", text)
     text = _NEEDLESS.sub("", _EXPORT.sub("", text))
     joined[name] = f"const {name}_js = (() => {{\n{text}return {{ {names} }};\n}})();"
+
+
+@functools.cache
+def loader() -> str:
+    """The ES module that each widget carries: it asks for ``script`` where the page does not have it yet."""
+    text = (resources.files("chroma_nb.workbench") / "loader.js").read_text(encoding="utf-8")
+    return _NEEDLESS.sub("", text).replace("VERSION", hashlib.sha256(script().encode()).hexdigest()[:16])
 
 
 @functools.cache

@@ -141,6 +141,8 @@ class Points:
         #: A map that nothing can make again.
         self._kept = projection if recipe is None else None
         self._drawn: Drawn | None = None
+        #: Those of the one that is drawn.
+        self._coordinates: Matrix | None = None
         #: The map that came of the one that is drawn, with its places.
         self._renewed: Projection | None = None
 
@@ -216,3 +218,4 @@ class Points:
         with self._lock:
             self.stop()
             self._projection, self._drawn = self._kept, None
+            self._renewed, self._coordinates = None, None

@@ -93,7 +93,7 @@ class Workbench(anywidget.AnyWidget):
     >>> client.close()
     """
 
-    _esm, _css = assets.script(), assets.style()
+    _esm, _css = assets.loader(), assets.style()
 
     where = traitlets.Any(None).tag(sync=True)
     where_document = traitlets.Any(None).tag(sync=True)
@@ -150,7 +150,8 @@ class Workbench(anywidget.AnyWidget):
         known = self._seen.source.columns.known
         shown = state.columns(columns, known, strict=True)
         keys = None if shown is None else [column["key"] for column in shown]
-        self._asked: Json = {"columns": keys, "colour": colour}
+        # Which parts are folded is another choice where the map is in front.
+        self._asked: Json = {"columns": keys, "colour": colour, "folded": view}
         given = {"where": where, "where_document": where_document}
         kept = self._still_there(state.remembered(collection, self._asked))
         folded = kept.get("folded", ["map"] if view == "table" else [])
@@ -452,6 +453,9 @@ class Workbench(anywidget.AnyWidget):
             self.send_state([name for name in sync_data if name in self.keys])
 
     def _hear(self, widget: object, request: Json, buffers: Sequence[bytes]) -> None:
+        if request.get("kind") == "script":
+            self.send({"script": assets.script()})
+            return
         self._requests.hear({**request, **dict(zip(request.pop("bytes", ()), buffers, strict=True))})
 
     def _answer(self, answer: Json) -> None:

@@ -27,10 +27,25 @@ def run(expression, *names):
     return json.loads(done.stdout)
 
 
-def test_five_workbenches_in_a_saved_notebook_carry_less_than_a_megabyte_of_scripts():
-    """Each keeps its own copy, where a notebook is saved with its widgets: table, facets, record, search and map."""
-    assert 5 * (len(assets.script().encode()) + len(assets.style().encode())) < 1_000_000
+def test_five_workbenches_in_a_saved_notebook_carry_little():
+    """Where a notebook is saved with its widgets, each has the loader; the page asks for the scripts, once."""
+    assert 5 * (len(assets.loader().encode()) + len(assets.style().encode())) < 150_000
     assert len(assets.style().encode()) < 24_000
+    assert len(assets.script().encode()) < 200_000
+
+
+def test_another_version_of_the_scripts_is_loaded_beside_one_that_a_page_has(monkeypatch):
+    before = assets.loader()
+    monkeypatch.setattr(assets, "script", lambda: "export default {};")
+    assets.loader.cache_clear()
+    assert assets.loader() != before
+    assets.loader.cache_clear()
+
+
+def test_the_page_is_given_the_scripts_when_it_asks(birds, show):
+    _, page = show(birds)
+    page.tell("script")
+    assert {"script": assets.script()} in page.heard
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -42,7 +57,7 @@ def test_no_script_reads_html_or_looks_outside_of_its_part(name):
 
 
 def test_no_script_or_style_loads_anything():
-    assert not re.search(r"https?:|@import|url\(", assets.script() + assets.style())
+    assert not re.search(r"https?:|@import|url\(", assets.loader() + assets.script() + assets.style())
 
 
 @pytest.mark.parametrize("total", [0, 1, 500, 100_000, 1_000_000, 3_000_000])
