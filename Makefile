@@ -45,7 +45,7 @@ test-chroma: ready-test ## Chroma's own tests, in an environment of their own, w
 test-chroma-js: ready-test ## the tests of Chroma's JavaScript client against our server: SOURCES=a checkout of Chroma's repository
 	$(BIN)/python tests/meta/chroma_javascript.py --sources "$(SOURCES)" $(SUITE)
 
-crash: ready-test ## every case of a failing step or disk; writers killed, power lost at random moments: two hours
+crash: ready-test ## every case of a failing step or disk; writers killed, power lost at random moments: an hour
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m long -o faulthandler_timeout=3600 tests
 
 fuzz: ready-test ## the property tests with new random examples (make test repeats the same ones)
