@@ -173,7 +173,8 @@ def for_list(value: object, example: str) -> str:
 def for_id(value: object, position: int) -> str:
     """What to do about an id that is no str."""
     if isinstance(value, np.ndarray) or (isinstance(value, Iterable) and not isinstance(value, bytes | Mapping)):
-        return f"Write a list of str as ids: got {with_article(value)} at position {position}; list(…) makes a list."
+        kind = f"{with_article(value)} ({value.dtype})" if isinstance(value, np.ndarray) else with_article(value)
+        return f"Expected ids to be a list of str, got {kind}. Write ids=list(map(str, …))."
     words = "every record needs an id" if value is None else ".decode() makes it one"
     if not isinstance(value, bytes | None):
         words = "str(…) makes it one"
@@ -212,6 +213,20 @@ def for_dimensions(rows: Sequence[Any]) -> str:
     position = next(position for position, row in enumerate(rows) if row.shape != first)
     counts = ["×".join(map(str, shape)) for shape in (first, rows[position].shape)]
     return f"The embedding at position 0 has {counts[0]} numbers, the one at position {position} has {counts[1]}."
+
+
+#: Of the vectors that the default model makes.
+_DEFAULT_DIMENSION: Final = 384
+
+
+def for_dimension(expected: int | None, got: int) -> str:
+    """What to do about embeddings of another dimension than those of the collection."""
+    words = (
+        f"Pass embeddings with {expected} dimensions, or the embedding function that this collection was filled with."
+    )
+    if got == _DEFAULT_DIMENSION:
+        return f"Texts are embedded by the default model ({got} dimensions) where no other is named. {words}"
+    return words
 
 
 def for_lengths(lengths: Mapping[str, int]) -> str:

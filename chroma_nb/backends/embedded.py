@@ -57,9 +57,7 @@ class EmbeddedBackend:
         return self._engine
 
     def _closed(self) -> _ClosedError:
-        return _ClosedError(
-            f"The last client of {self.identifier} was closed, so it answers no more; open a new client"
-        )
+        return _ClosedError(f"This client of {self.identifier} is closed. Create a new one: {_new_client(self)}.")
 
     def handle(self, request: Request[R]) -> R:
         """The answer to ``request``. NotImplementedError for what Chroma has in its cloud only."""
@@ -195,6 +193,13 @@ _RECENT: Final = 2
 SYSTEMS: Final = Systems()
 
 
+def _new_client(backend: EmbeddedBackend) -> str:
+    """How a client of the same place is created."""
+    if backend.settings.is_persistent:
+        return f"PersistentClient({backend.identifier!r})"
+    return "EphemeralClient(), which is empty, as its records were in memory only"
+
+
 def open_embedded(settings: Settings) -> EmbeddedBackend:
     """The backend of the place that ``settings`` mean, with one reference more.
 
@@ -220,8 +225,8 @@ def _shared(identifier: str, settings: Settings) -> EmbeddedBackend:
         if backend.settings != settings:
             raise ValueError(
                 f"An instance of Chroma already exists for {identifier} with different settings: "
-                f"{differences(backend.settings, settings)}; give the settings it was opened with, or first close the "
-                "clients that have it open (client.close(); client.clear_system_cache() when they are gone)"
+                f"{differences(backend.settings, settings)}. Pass the settings it was opened with, or first close the "
+                "clients that have it open: client.close(), or client.clear_system_cache() if you have lost them."
             )
         backend.share()
         if backend._engine is None:  # its last client was closed in the middle of this (by a signal handler)

@@ -310,20 +310,23 @@ def _advice(function: object, base: str) -> str:
     if all(callable(getattr(kind, method, None)) for method in ("embed_documents", "embed_query")):
         objects = "its objects" if function is kind else "it"
         return (
-            f"{kind.__name__} is of LangChain: create_langchain_embedding(…) of chroma_nb.utils.embedding_functions "
-            f"makes an embedding function of {objects}."
+            f"{kind.__name__} is a class of LangChain. Convert {objects} with create_langchain_embedding(…) of "
+            "chroma_nb.utils.embedding_functions."
         )
     if isinstance(function, type):
-        return f"{name} is a class: pass an object of it, {name}(…)."
+        return f"{name} is a class. Pass an object of it: {name}(…)."
     if callable(getattr(kind, "encode", None)) and not isinstance(function, str | bytes):
         return (
-            f"{name} is a model: SentenceTransformerEmbeddingFunction(model_name=…) loads one by its name, or write a "
-            f"subclass of {base} whose __call__(self, input) returns model.encode(input)."
+            f"{name} is a model. Use SentenceTransformerEmbeddingFunction(model_name=…), or write a subclass of {base} "
+            "whose __call__(self, input) returns model.encode(input)."
         )
     if isinstance(function, str):
-        return "A str names no embedding function: pass an object, such as DefaultEmbeddingFunction()."
+        return (
+            f"Expected an embedding function, got the text {shown(function, 40, repr)}. Pass an object, such as "
+            "DefaultEmbeddingFunction() or OpenAIEmbeddingFunction(model_name=…)."
+        )
     if callable(function):
         if isinstance(kind.__call__, FunctionType):
             return f"Name the parameter input: def __call__(self, input) in {kind.__name__}."
-        return f"{name} is a function: write a subclass of {base} whose __call__(self, input) calls it."
-    return f"{kind.__name__} cannot be called: write a subclass of {base} with __call__(self, input)."
+        return f"{name} is a function. Write a subclass of {base} whose __call__(self, input) calls it."
+    return f"{kind.__name__} cannot be called. Write a subclass of {base} with __call__(self, input)."

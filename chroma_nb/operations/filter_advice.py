@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from chroma_nb._hints import meant
 from chroma_nb.advice import for_list, for_value, quoted, remedy, with_article
 from chroma_nb.plain import SHOWN, shown
 from chroma_nb.query.operators import NUMBERS, OPERATORS, of_metadata
@@ -21,7 +22,7 @@ def for_several(where: object) -> str:
     if not isinstance(where, dict):
         return ""
     if not where:
-        return "An empty filter asks nothing: leave the argument out."
+        return "An empty filter has no condition: leave the argument out."
     return f"Write them as {_joined([{key: value} for key, value in where.items()])}"
 
 
@@ -44,8 +45,9 @@ def for_operand(operator: str, operand: object) -> str:
         return for_list(operand, "[1, 2]")
     if row.kinds <= NUMBERS and isinstance(operand, str | datetime.date):
         return (
-            "Order is of numbers only: store dates as numbers, such as .timestamp(), to compare them; "
-            "chroma_nb.date_range(collection, key, start, end) makes a filter for dates stored as text."
+            f"{operator} compares numbers, got {with_article(operand)}. Write a number without quotes. "
+            "Store dates as numbers, such as .timestamp(), to compare them; for dates stored as text, "
+            "chroma_nb.date_range(collection, key, start, end) creates the filter."
         )
     if operand is None:
         return "No record holds None: leave the condition out."
@@ -67,14 +69,14 @@ def for_operator(operator: object, allowed: Collection[str]) -> str:
     name = shown(operator, 30)
     if f"${name}" in allowed:
         return f"Operators begin with $: write ${name}."
-    meant = _MEANT.get(name) or next((row.name for row in OPERATORS.values() if name in row.signs), None)
-    if meant in allowed:
-        return f"Write {meant}."
+    other = _MEANT.get(name) or next((row.name for row in OPERATORS.values() if name in row.signs), None)
+    if other in allowed:
+        return f"Write {other}."
     if name in OPERATORS and not OPERATORS[name].metadata:
-        return f"{name} asks documents: where_document={{'{name}': …}}."
+        return f"{name} is for documents: where_document={{'{name}': …}}."
     if name in ("$and", "$or"):
         return f"{name} takes whole conditions: {{'{name}': [{{'key': …}}, {{'key': …}}]}}."
-    return ""
+    return meant(name, allowed)
 
 
 #: What some write for an operator, besides its signs in SQL.
@@ -86,9 +88,9 @@ def for_filter(where: object) -> str:
     if isinstance(where, list | tuple):
         return "Write one dict: {'$and': […]} joins several."
     if isinstance(where, Mapping):
-        return "dict(…) makes it a dict."
+        return "Convert it with dict(…)."
     if callable(getattr(where, "to_dict", None)):
-        return "Its .to_dict() is a filter."
+        return "Pass its dict: where=(…).to_dict()."
     return ""
 
 

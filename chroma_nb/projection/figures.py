@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 import numpy as np
 
 from chroma_nb import by_label
+from chroma_nb._hints import meant
 from chroma_nb._optional import require
 from chroma_nb.projection import colours
 from chroma_nb.projection.colours import GREY, PALETTE, SCALE, Group, Scale
@@ -156,7 +157,7 @@ def column(projection: Map, name: Given) -> tuple[Sequence[object] | None, str]:
         found = projection.labels.of_records()
         return (found if any(found) else None), "label"
     if name not in keys and count:
-        raise ValueError(f"{_no_key(name, keys)}, and 'label'")
+        raise ValueError(_no_key(name, keys))
     return [(metadata or {}).get(name) for metadata in projection.metadatas], name
 
 
@@ -173,8 +174,10 @@ def _keys(projection: Map) -> set[str]:
 
 
 def _no_key(name: str, keys: set[str]) -> str:
-    there = ", ".join(map(repr, sorted(keys)[:12])) or "none"
-    return f"no record has the metadata key {name!r}; there are {there}"
+    if close := meant(name, keys):
+        return f"No record has the metadata key {name!r}. {close}"
+    there = ", ".join(map(repr, ["label", *sorted(keys)[:12]]))
+    return f"No record has the metadata key {name!r}. The keys are: {there}."
 
 
 def _hovered(projection: Map, hover: Sequence[str] | str) -> list[str]:
@@ -182,7 +185,7 @@ def _hovered(projection: Map, hover: Sequence[str] | str) -> list[str]:
     asked = [hover] if isinstance(hover, str) else list(hover)
     keys = _keys(projection) if asked and projection.ids else set(asked)
     if unknown := [key for key in asked if key not in keys and key != "label"]:
-        raise ValueError(f"{_no_key(unknown[0], keys)}, and 'label'")
+        raise ValueError(_no_key(unknown[0], keys))
     return asked
 
 

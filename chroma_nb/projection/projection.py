@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chroma_nb import _locks
+from chroma_nb._hints import unknown_option
 from chroma_nb.collection import Collection, directory, space
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 #: Neighbours by whose weights a query or a new record is placed.
 _PLACED_BY = 15
 _QUERY_LIMIT = 1_000
+#: The options of a figure.
+_DRAWING = frozenset(figures.draw.__kwdefaults__) - {"stars"}
 _AXES = "xyz"
 _SEED = 42
 #: A map that a collection has is made anew when it knows a smaller share than this of the records there are.
@@ -252,6 +255,8 @@ class Projection:
 
     def draw(self, queries: Sequence[str] | str | None = None, n_results: int = 5, **options: Any) -> figures.Drawing:
         """As ``figure()``, with the records behind each trace."""
+        if unknown := options.keys() - _DRAWING:
+            raise TypeError(unknown_option("figure", min(unknown), [*_DRAWING, "queries", "n_results"]))
         texts = [] if queries is None else [queries] if isinstance(queries, str) else list(queries)
         placed = self.place(query_texts=texts, n_results=n_results) if texts else None
         return figures.draw(self, stars=[] if placed is None else self.stars(placed), **options)
