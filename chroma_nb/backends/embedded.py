@@ -116,9 +116,9 @@ class EmbeddedBackend:
     def __reduce__(self) -> tuple[object, ...]:
         if not self.settings.is_persistent:
             raise TypeError(
-                "cannot pickle a client or a collection of a store in memory: it is in this process only, and another "
-                "one could not reach it; use PersistentClient(path), or serve it (chroma_nb.serve(client)) and use "
-                "HttpClient there (copy and deepcopy share the store)"
+                "Cannot pickle a client or a collection of an in-memory database, as another process cannot reach "
+                "it. Use PersistentClient(path), or chroma_nb.serve(client) and HttpClient in the other process. "
+                "(copy and deepcopy work; they share the database.)"
             )
         secrets = secret_names(self.settings)  # which an engine in this process has no use for
         kept = {name: value for name, value in self.settings.model_dump().items() if name not in secrets}
@@ -135,8 +135,8 @@ def _opened_again(kept: Json, closed: bool) -> EmbeddedBackend:
         return EmbeddedBackend(str(path), settings, None)
     if not (path / FILE_NAME).exists():  # to open it would make an empty one
         raise _MissingError(
-            f"the pickled client or collection needs the database in {path}, and there is none; is it another machine, "
-            "or was the directory moved or deleted?"
+            f"The pickled client or collection needs the database in {path}, which does not exist. Check "
+            "whether this is another machine, or whether the directory was moved or deleted."
         )
     return EmbeddedBackend(str(path), settings, _engine_of(path, settings))
 
@@ -197,7 +197,7 @@ def _new_client(backend: EmbeddedBackend) -> str:
     """How a client of the same place is created."""
     if backend.settings.is_persistent:
         return f"PersistentClient({backend.identifier!r})"
-    return "EphemeralClient(), which is empty, as its records were in memory only"
+    return "EphemeralClient(). It starts empty: the records were in memory only"
 
 
 def open_embedded(settings: Settings) -> EmbeddedBackend:

@@ -67,15 +67,15 @@ def _no_embeddings(result: object) -> Exception:
     if inspect.iscoroutine(result):
         result.close()
     if inspect.isawaitable(result) or hasattr(type(result), "__aiter__"):
-        does = "is async: an embedding function is called without await, also by an async client"
+        does = "is async. An embedding function is called without await, also by an async client"
         return TypeError(f"object of type '{name}' has no len()\nThe __call__ of this embedding function {does}.")
     advice = "An embedding function returns one list of numbers (or array) for each text"
     if result is None:  # Chroma asserts it, without a word
-        return AssertionError(f"{advice}, got None: does its __call__ return?")
+        return AssertionError(f"{advice}, got None. Check that its __call__ returns the vectors.")
     if not hasattr(type(result), "__len__"):
         return TypeError(f"object of type '{name}' has no len()\n{advice}, got {name}.")
     if hasattr(type(result), "__array__") or hasattr(type(result), "__dlpack__"):
-        advice += ": np.asarray(…) makes an array of a tensor (torch: .detach().cpu().numpy())"
+        advice += ". Convert a tensor with np.asarray(…) (torch: .detach().cpu().numpy())"
     return ValueError(
         "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of numpy "
         f"arrays, got {shown(result)}\n{advice}."
@@ -123,7 +123,7 @@ def _with_retries(call: Callable[[Any], object], input: object, retry_kwargs: Op
 def _not_implemented(cls: type, method: str) -> object:
     """NotImplemented, said aloud: Chroma's way to let an incomplete class work, without being stored."""
     warnings.warn(
-        f"{cls.__name__} has no {method}, so a collection cannot remember it; define {method}",
+        f"{cls.__name__} has no {method}, so it cannot be stored with a collection. Define {method}.",
         DeprecationWarning,
         stacklevel=3,
     )

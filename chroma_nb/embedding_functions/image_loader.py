@@ -71,8 +71,8 @@ class ImageLoader(DataLoader[list[Image | None]]):
         if scheme not in WEB:
             if "://" in uri and scheme not in ("", "file"):
                 raise ValueError(
-                    f"ImageLoader does not read {scheme}: addresses such as {uri!r}. Download the image first, or write a "
-                    "data loader: a class with __call__(self, uris)."
+                    f"ImageLoader does not read {scheme}: addresses such as {uri!r}. Download the image first, or "
+                    "write a data loader, a class with __call__(self, uris)."
                 )
             return open_below(self._root, uri)
         if not self._http:
@@ -152,7 +152,7 @@ def fetch_public(url: str) -> bytes:
                     response.raise_for_status()
                     return _limited(response, url)
                 url = urljoin(url, response.headers.get("location", ""))
-    raise ValueError(f"{url!r}: more than {MAX_REDIRECTS} redirects")
+    raise ValueError(f"{url!r} has more than {MAX_REDIRECTS} redirects")
 
 
 def _limited(response: Any, url: str) -> bytes:
@@ -160,7 +160,7 @@ def _limited(response: Any, url: str) -> bytes:
     for chunk in response.iter_bytes():
         content += chunk
         if len(content) > MAX_BYTES:
-            raise ValueError(f"{url!r} has more than {MAX_BYTES // 2**20} MB, more than an image may have")
+            raise ValueError(f"{url!r} has more than {MAX_BYTES // 2**20} MB, the limit for an image")
     return bytes(content)
 
 
@@ -174,7 +174,7 @@ def all_images(items: Sequence[object]) -> bool:
     """Whether ``items`` are images; ValueError when they are texts and images mixed."""
     images = [is_image(item) for item in items]
     if any(images) and not all(images):
-        raise ValueError("Expected either texts or images, got a mix of both; embed them in two calls")
+        raise ValueError("Expected either texts or images, got both. Embed them in two calls.")
     return bool(images) and all(images)
 
 

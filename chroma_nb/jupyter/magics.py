@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from traitlets import Bool, Enum, Int
 
 from chroma_nb._optional import Untyped
-from chroma_nb.jupyter.command_line import split
+from chroma_nb.jupyter.command_line import check_quotes, split
 from chroma_nb.jupyter.commands import dispatch
 from chroma_nb.jupyter.completion import complete
 from chroma_nb.jupyter.scope import seen_by_the_caller
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 class ChromaMagics(Magics):
     """Settings of the Chroma magics."""
 
-    n_results = Int(5, min=1, help="Hits of %chroma query and search where -n is not given.").tag(config=True)
-    limit = Int(20, min=1, help="Records of %chroma get where -n is not given.").tag(config=True)
-    result = Enum(["result", "df"], "result", help="What get, query and peek give: Chroma's dict or a DataFrame.").tag(
+    n_results = Int(5, min=1, help="Number of hits of %chroma query and search without -n.").tag(config=True)
+    limit = Int(20, min=1, help="Number of records of %chroma get without -n.").tag(config=True)
+    result = Enum(
+        ["result", "df"], "result", help="What get, query and peek return: Chroma's dict or a DataFrame."
+    ).tag(config=True)
+    variables = Bool(True, help="Whether :name and {name} stand for variables of the notebook.").tag(config=True)
+    confirm = Bool(True, help="Whether %chroma delete asks for confirmation without --yes.").tag(config=True)
+    short_errors = Bool(True, help="Whether errors are shown as one line; otherwise with the traceback.").tag(
         config=True
     )
-    variables = Bool(True, help="Whether :name and {name} stand for variables of the notebook.").tag(config=True)
-    confirm = Bool(True, help="Whether %chroma delete asks where --yes is not given.").tag(config=True)
-    short_errors = Bool(True, help="Whether errors are one line; off, the whole traceback.").tag(config=True)
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
@@ -57,7 +59,9 @@ class ChromaMagics(Magics):
         """
         try:
             with self.session.seeing(seen_by_the_caller(self.session.notebook)):
-                return dispatch(self.session, split(line), cell)
+                words = split(line)
+                check_quotes(words)
+                return dispatch(self.session, words, cell)
         except UsageError:
             raise
         except Exception as error:
@@ -83,4 +87,4 @@ def _short(error: Exception) -> str:
     """An error as one line, with what was noted with it, and the way to the rest."""
     name = type(error).__name__
     text = "\n".join([str(error) or name, *getattr(error, "__notes__", ())])
-    return f"{name}: {text}\n(%config ChromaMagics.short_errors = False shows where)"
+    return f"{name}: {text}\n(For the traceback: %config ChromaMagics.short_errors = False)"

@@ -35,7 +35,7 @@ def for_several_operators(key: str, condition: Mapping[Any, object]) -> str:
 
 def _joined(terms: list[object]) -> str:
     whole = shown({"$and": terms}, SHOWN)
-    return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one entry a dict'
+    return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one condition per dict'
 
 
 def for_operand(operator: str, operand: object) -> str:
@@ -52,9 +52,9 @@ def for_operand(operator: str, operand: object) -> str:
     if operand is None:
         return "No record holds None: leave the condition out."
     if isinstance(operand, list):
-        return f"Write {{'$in': {shown(operand, 60)}}} to ask for one of several values."
+        return f"Write {{'$in': {shown(operand, 60)}}} to match any of several values."
     if isinstance(operand, list | tuple | set | frozenset | np.ndarray):
-        return "Write {'$in': […]} with a list to ask for one of several values."
+        return "Write {'$in': […]} with a list to match any of several values."
     return f"Got {with_article(operand)}: {remedy(operand)}."
 
 
@@ -68,7 +68,7 @@ def for_operator(operator: object, allowed: Collection[str]) -> str:
     """Which operator may have been meant."""
     name = shown(operator, 30)
     if f"${name}" in allowed:
-        return f"Operators begin with $: write ${name}."
+        return f"Operators begin with $. Did you mean '${name}'?"
     other = _MEANT.get(name) or next((row.name for row in OPERATORS.values() if name in row.signs), None)
     if other in allowed:
         return f"Write {other}."
@@ -86,7 +86,7 @@ _MEANT: Final = {"$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "
 def for_filter(where: object) -> str:
     """What to write instead of something that is not a dict."""
     if isinstance(where, list | tuple):
-        return "Write one dict: {'$and': […]} joins several."
+        return "Write one dict: {'$and': […]} joins several conditions."
     if isinstance(where, Mapping):
         return "Convert it with dict(…)."
     if callable(getattr(where, "to_dict", None)):
@@ -97,7 +97,7 @@ def for_filter(where: object) -> str:
 def for_junction(terms: object) -> str:
     """What to do about something that is not a list of conditions, or is too short."""
     if isinstance(terms, list):
-        return "Write the one condition alone, without the list." if terms else "Leave the filter out."
+        return "Write the single condition without the list." if terms else "Leave the filter out."
     if isinstance(terms, dict):
         return f"Write a list: {shown([{key: value} for key, value in terms.items()], _BRIEF)}"
     return for_list(terms, "[{'key': 1}, {'key': 2}]")

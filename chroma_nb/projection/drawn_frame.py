@@ -41,5 +41,7 @@ class DrawnFrame(pd.DataFrame):
     def figure(self, **options: object) -> Figure:
         """The picture as a plotly figure; the function that made the table says which options there are."""
         if self._draw is None:
-            raise ValueError("this table was stored and loaded: it has no collection to draw; ask for it once more")
+            raise ValueError(
+                "this table was stored and loaded, so it has no collection to draw; create the table again"
+            )
         return self._draw(**options)

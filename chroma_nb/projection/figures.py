@@ -222,8 +222,8 @@ def _sizes(projection: Map, size: Given | float) -> float | Matrix | None:
     values, _ = column(projection, size)
     numbers = np.array([float(value) if colours.is_number(value) else np.nan for value in values or ()])
     if numbers.size == 0 or np.isnan(numbers).all():
-        got = repr(size) if isinstance(size, str) else "values of which none is a number"
-        raise ValueError(f"expected size to name a metadata key of numbers, got {got}")
+        got = repr(size) if isinstance(size, str) else "values without a number"
+        raise ValueError(f"expected size to be a metadata key with numbers, got {got}")
     low, high = np.nanmin(numbers), np.nanmax(numbers)
     # By area: the eye compares areas, not diameters.
     share = np.nan_to_num((numbers - low) / (high - low if high > low else 1))

@@ -123,7 +123,8 @@ def _bad_rows_message(skipped: list[BadRow]) -> str:
     shown = "; ".join(map(str, skipped[:3]))
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
     what = "1 row cannot become a record" if len(skipped) == 1 else f"{len(skipped)} rows cannot become records"
-    return f'{what}: {shown}{more}. Correct them, or pass on_error="skip" to leave them out.'
+    which = "it" if len(skipped) == 1 else "them"
+    return f'{what}: {shown}{more}. Correct {which}, or pass on_error="skip" to leave {which} out.'
 
 
 def _need_content(

@@ -330,9 +330,9 @@ class Snapshot:
         for row, slot, crc in zip(rows.tolist(), slots.tolist(), expected, strict=True):
             if zlib.crc32(view[slot]) != crc:
                 raise _DamagedError(
-                    f"the vector of record {self.memory.ids[row]!r} in collection [{self.row.name}] does not match "
-                    "its checksum: the vector file is damaged; client.verify() lists every such record, "
-                    "add them again or restore a backup"
+                    f"The vector of record {self.memory.ids[row]!r} in collection [{self.row.name}] does not match its "
+                    "checksum: the vector file is damaged. client.verify() lists every such record. Add them again, "
+                    "or restore a backup."
                 )
 
 
