@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def nearest(word: object, known: Iterable[object]) -> str | None:
+def nearest(word: object, known: Iterable[object], cutoff: float = 0.6) -> str | None:
     """The known name that is most like ``word``; None where none is.
 
     >>> nearest("colour", ["color", "size"])
@@ -22,17 +22,17 @@ def nearest(word: object, known: Iterable[object]) -> str | None:
     from difflib import get_close_matches  # for errors only
 
     names = [name for name in known if isinstance(name, str)]
-    close = get_close_matches(word, names, n=1) if isinstance(word, str) else []
+    close = get_close_matches(word, names, n=1, cutoff=cutoff) if isinstance(word, str) else []
     return close[0] if close else None
 
 
-def meant(word: object, known: Iterable[object]) -> str:
+def meant(word: object, known: Iterable[object], cutoff: float = 0.6) -> str:
     """What was perhaps meant, as a sentence; empty where nothing is like it.
 
     >>> meant("allow_rest", ["allow_reset", "environment"])
     "Did you mean 'allow_reset'?"
     """
-    close = nearest(word, known)
+    close = nearest(word, known, cutoff)
     return f"Did you mean {close!r}?" if close else ""
 
 

@@ -175,7 +175,8 @@ def for_id(value: object, position: int) -> str:
     """What to do about an id that is no str."""
     if isinstance(value, np.ndarray) or (isinstance(value, Iterable) and not isinstance(value, bytes | Mapping)):
         kind = f"{with_article(value)} ({value.dtype})" if isinstance(value, np.ndarray) else with_article(value)
-        return f"Expected ids to be a list of str, got {kind}. Write ids=list(map(str, …))."
+        texts = not isinstance(value, Iterator) and isinstance(next(iter(value), None), str)
+        return f"Expected ids to be a list of str, got {kind}. Write ids={'list(…)' if texts else 'list(map(str, …))'}."
     words = "every record needs an id" if value is None else "convert it with .decode()"
     if not isinstance(value, bytes | None):
         words = "convert it with str(…)"

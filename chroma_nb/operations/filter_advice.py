@@ -76,7 +76,7 @@ def for_operator(operator: object, allowed: Collection[str]) -> str:
         return f"{name} is for documents: where_document={{'{name}': …}}."
     if name in ("$and", "$or"):
         return f"{name} takes whole conditions: {{'{name}': [{{'key': …}}, {{'key': …}}]}}."
-    return meant(name, allowed)
+    return meant(name, allowed, cutoff=0.8)  # "$near" is not "$ne"
 
 
 #: What some write for an operator, besides its signs in SQL.

@@ -324,7 +324,7 @@ def test_unlike_pushes_the_query_away(points: Any) -> None:
 
 def test_unlike_alone_is_the_opposite_by_angle_and_product(points: Any) -> None:
     if points.configuration_json["hnsw"]["space"] == "l2":
-        with pytest.raises(ValueError, match="Expected like beside unlike: in the space 'l2'"):
+        with pytest.raises(ValueError, match="Expected like beside unlike: with the distance 'l2'"):
             points.query(unlike="c")
         return
     theirs = points.query(query_embeddings=[-POINTS[2]], n_results=10)

@@ -245,7 +245,7 @@ def test_a_store_in_memory_cannot_be_pickled_and_says_why() -> None:
     with chroma_nb.EphemeralClient() as client:
         for value in (client, birds_of(client), Step(client.get_collection("birds"), client)):
             with pytest.raises(
-                TypeError, match=r"cannot pickle a client or a collection of a store in memory: .*Persist"
+                TypeError, match=r"Cannot pickle a client or a collection of an in-memory database.*Persist"
             ):
                 pickle.dumps(value)
 
@@ -351,7 +351,9 @@ def test_a_client_of_a_server_is_pickled_without_asking_it(disk: Any) -> None:
 def test_a_secret_goes_into_no_pickle(settings: dict[str, Any]) -> None:
     settings = {"chroma_server_host": "localhost", "chroma_server_http_port": 1, **settings}
     client = chroma_nb.AdminClient(Settings(chroma_api_impl="chromadb.api.fastapi.FastAPI", **settings))
-    with pytest.raises(TypeError, match="may hold a secret, which a pickle would show; make the client where") as told:
+    with pytest.raises(
+        TypeError, match="may hold a secret, which the pickle would show. Create the client where"
+    ) as told:
         pickle.dumps(client)
     assert TOKEN not in str(told.value)
     buffer = io.BytesIO()

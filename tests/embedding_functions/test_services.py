@@ -539,7 +539,7 @@ def test_a_stored_bedrock_function_is_built_over_a_session_of_its_own(monkeypatc
     built = AmazonBedrockEmbeddingFunction.build_from_config(config)
     assert built._client.arguments == {"region_name": "eu-west-1"}
     for change in ({"kwargs": {"endpoint_url": "https://evil.example"}}, {"session_args": {"aws_session_token": "x"}}):
-        with pytest.raises(ValueError, match="not taken from a stored configuration"):
+        with pytest.raises(ValueError, match="not read from a stored configuration"):
             AmazonBedrockEmbeddingFunction.build_from_config(config | change)
 
 

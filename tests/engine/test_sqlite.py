@@ -177,7 +177,7 @@ def refused(code: int, text: str = "something in another language") -> sqlite3.E
         (sqlite3.SQLITE_IOERR_NOMEM, "not enough memory"),
         (sqlite3.SQLITE_CORRUPT_INDEX, "restore it from a backup"),
         (sqlite3.SQLITE_NOTADB, "restore it from a backup"),
-        (sqlite3.SQLITE_SCHEMA, "SQLite could not do this"),
+        (sqlite3.SQLITE_SCHEMA, "SQLite failed"),
     ],
 )
 def test_errors_say_what_happened_to_which_file_whatever_the_words(code: int, expected: str, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_errors_of_the_system_say_what_happened_to_which_file(number: int, expec
         assert isinstance(told, InternalError)
         assert expected in str(told)
         assert "/data/words" in str(told)
-        assert "nothing was written, reading goes on" in str(told)
+        assert "Nothing was written, and reading still works" in str(told)
         assert "restore" not in str(told)
 
 

@@ -132,7 +132,7 @@ def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path) ->
     connection.execute("INSERT INTO songs VALUES ('Yesterday')")
     connection.commit()
     connection.close()
-    with pytest.raises(InternalError, match="was not made by chroma_nb"):
+    with pytest.raises(InternalError, match="is not a database of chroma_nb"):
         SharedEngine.open(directory)
     connection = sqlite3.connect(database)
     assert connection.execute("SELECT * FROM songs").fetchall() == [("Yesterday",)]
@@ -144,7 +144,7 @@ def test_a_database_of_a_newer_version_is_refused(closed) -> None:
     connection = sqlite3.connect(directory / "chroma_nb.sqlite3")
     connection.execute("PRAGMA user_version=999")
     connection.close()
-    with pytest.raises(VersionMismatchError, match="upgrade chroma-nb"):
+    with pytest.raises(VersionMismatchError, match="Upgrade chroma-nb"):
         SharedEngine.open(directory)
 
 
@@ -187,7 +187,7 @@ def test_a_truncated_vector_file_is_named_with_what_is_lost_and_the_rest_goes_on
     assert engine.count(collection) == 40
     found = engine.get(collection, None, None, None, None, ("documents", "metadatas"))
     assert found["documents"][39] == "text 39 version 0"
-    with pytest.raises(InternalError, match=r"holds 25 vectors, the database counts 40.*from slot 25 on are lost"):
+    with pytest.raises(InternalError, match=r"holds 25 vectors, but the database expects 40.*from slot 25 on are lost"):
         nearest(engine, collection, numbered_vector(3), 1)
     assert any("truncated" in finding for finding in engine.verify())
 
@@ -355,7 +355,7 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path, monkeypatch
         warnings.simplefilter("always")
         wait_for_graph(engine, collection)
     assert caught
-    assert all("not saved" in str(warning.message) for warning in caught)
+    assert all("could not be saved" in str(warning.message) for warning in caught)
     assert nearest(engine, collection, numbered_vector(123), 1) == ["r123"]
 
 

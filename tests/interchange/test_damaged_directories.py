@@ -145,7 +145,7 @@ class Variant:
 ABSURD_HEADER = (1).to_bytes(4, "little") + b"\x00" * 8 + b"\xff" * 7 + b"\x00" + b"\xff" * 7 + b"\x00" + b"\x10" * 72
 
 VARIANTS = {
-    "header cut": Variant(cut("header.bin", 0.5), says="header.bin is missing or damaged; the layout was worked out"),
+    "header cut": Variant(cut("header.bin", 0.5), says="header.bin is missing or damaged; the layout was computed"),
     "header gone": Variant(remove("header.bin"), says="header.bin is missing or damaged"),
     "header of absurd sizes": Variant(
         overwrite("header.bin", 0, ABSURD_HEADER), says="header.bin is missing or damaged"
@@ -161,10 +161,14 @@ VARIANTS = {
     "unit vectors overwritten": Variant(flip_unit_vectors, {COSINE: 650}, "10 vectors that were overwritten"),
     "links cut": Variant(cut("link_lists.bin", 0.3)),
     "links gone": Variant(remove("link_lists.bin")),
-    "lengths cut": Variant(cut("length.bin", 0.4, COSINE), says="vectors came back at length 1", unit_length=(COSINE,)),
-    "lengths gone": Variant(remove("length.bin", COSINE), says="vectors came back at length 1", unit_length=(COSINE,)),
+    "lengths cut": Variant(
+        cut("length.bin", 0.4, COSINE), says="vectors were recovered with length 1", unit_length=(COSINE,)
+    ),
+    "lengths gone": Variant(
+        remove("length.bin", COSINE), says="vectors were recovered with length 1", unit_length=(COSINE,)
+    ),
     "names cut early": Variant(
-        cut("index_metadata.pickle", 0.3), {DOCS: 1306}, "359 vectors found their ids again by the order of insertion"
+        cut("index_metadata.pickle", 0.3), {DOCS: 1306}, "359 vectors got their ids back by the order of insertion"
     ),
     "names cut late": Variant(
         cut("index_metadata.pickle", 0.7), says="in the middle of a value; 1,000 ids could be read"
@@ -188,14 +192,14 @@ VARIANTS = {
     "a segment that climbs out": Variant(
         run_sql("UPDATE segments SET id = '../../etc/' || id WHERE scope = 'VECTOR'"),
         {DOCS: 376, COSINE: 1},
-        "no proper id",
+        "no valid id",
     ),
     "a trigger and a view": Variant(
         run_sql(
             "CREATE VIEW sly AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT x FROM n",
             "CREATE TRIGGER evil AFTER DELETE ON embeddings BEGIN DELETE FROM embedding_metadata; END",
         ),
-        says="trigger 'evil', view 'sly', which Chroma does not write; nothing of it was run",
+        says="trigger 'evil', view 'sly', which Chroma does not write; none of it was executed",
     ),
     "garbage in the middle of SQLite": Variant(
         overwrite("chroma.sqlite3", -1, noise(40000)), {DOCS: 1318}, "chroma.sqlite3 is damaged"
@@ -204,7 +208,7 @@ VARIANTS = {
     "tenth of SQLite missing": Variant(
         cut("chroma.sqlite3", 0.9),
         {DOCS: 1328, TINY: 6},
-        "342 records without a row were put together from the index and the log",
+        "342 records without a row were restored from the index and the log",
         records={TINY: 7},
     ),
     "journal left behind": Variant(
@@ -279,7 +283,7 @@ def compare(collection, records, variant):
         total += len(batch)
         for place, one in enumerate(batch.ids):
             if one not in records:
-                assert "deleted ones may have come back" in " ".join(collection.problems)
+                assert "some may be deleted records" in " ".join(collection.problems)
                 continue
             if there[place]:
                 count += 1
@@ -303,7 +307,7 @@ def test_half_an_sqlite_file_gives_what_its_pages_hold(tmp_path, truth):
     with read_directory(folder) as directory:
         assert len(directory) > 1500
         assert HALF.says in directory.report()
-        assert "it is called 'recovered-" in directory.report()
+        assert "it was imported as 'recovered-" in directory.report()
         for collection in directory.collections:
             compare(collection, truth.get(str(collection.id), {}), HALF)
 

@@ -107,7 +107,7 @@ def test_no_way_of_opening_takes_a_lost_database_for_none(loss, make, tmp_path, 
                 opening()
             said = str(caught.value)
             assert "restore it from a backup" in said
-            assert "nothing was touched" in said
+            assert "nothing was changed" in said
             if make is imported:
                 elsewhere = f"{folder}-imported"
                 assert f"chroma_nb.import_chroma({str(folder)!r}, {elsewhere!r})" in said

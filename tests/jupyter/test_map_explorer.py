@@ -488,7 +488,7 @@ def test_what_goes_wrong_is_said_above_the_map(explorer):
     explorer.selection.ids = ["id1"]
     explorer.actions.save.click()
     assert 'role="alert"' in explorer.status.widget.value
-    assert "give it: explore(collection, client=client)" in explorer.status.widget.value
+    assert "needs the client: explore(collection, client=client)" in explorer.status.widget.value
     explorer.questions.query.value = "  "
     assert "expected words to search for, got none" in explorer.status.widget.value
 
@@ -553,7 +553,7 @@ def test_a_series_by_id_is_kept_by_id(explorer, client, collection):
 
 @pytest.mark.parametrize(
     ("color", "size", "said"),
-    [("knd", None, "no record has the metadata key 'knd'"), (None, "kind", "a metadata key of numbers, got 'kind'")],
+    [("knd", None, "No record has the metadata key 'knd'"), (None, "kind", "a metadata key with numbers, got 'kind'")],
 )
 def test_a_key_that_cannot_be_painted_by_changes_nothing(explorer, color, size, said):
     with pytest.raises(ValueError, match=said):

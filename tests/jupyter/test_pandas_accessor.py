@@ -54,5 +54,5 @@ def test_to_collection_writes_only_what_differs(client):
 
 
 def test_to_collection_by_name_wants_a_client():
-    with pytest.raises(ValueError, match="expected client="):
+    with pytest.raises(ValueError, match="Expected client="):
         pd.DataFrame({"id": ["a"]}).chroma.to_collection("birds")

@@ -73,7 +73,7 @@ def test_sizes_grow_with_the_number_and_need_one():
     figure = made().figure(color=None, size="weight", labels=False)
     (trace,) = points(figure)
     assert (np.diff(trace.marker.size) > 0).all()
-    with pytest.raises(ValueError, match="expected size to name a metadata key of numbers, got 'kind'"):
+    with pytest.raises(ValueError, match="expected size to name a metadata key with numbers, got 'kind'"):
         made().figure(size="kind")
     with pytest.raises(ValueError, match="got values of which none is a number"):
         made().figure(size=[float("nan")] * 40)
@@ -114,7 +114,7 @@ def test_colour_and_size_take_values_by_id():
     assert coloured.marker.color.tolist() == [1.5, 9.0]
     assert coloured.marker.size.tolist() == [4, 18]
     assert len(missing.x) == 2
-    with pytest.raises(ValueError, match="none of its keys is the id of a record on this map"):
+    with pytest.raises(ValueError, match="no key of it is the id of a record on this map"):
         found.figure(color={"elsewhere": 1})
 
 
@@ -311,7 +311,7 @@ def test_a_series_of_some_records_colours_these_and_a_masked_value_is_missing():
             pd.Series(range(40), index=range(5, 45)),
             "of a record on this map: 5, 6, 7 and 37 more",
         ),
-        (pd.Series([1.5, 2.5]), "none of its labels is the id of a record on this map"),
+        (pd.Series([1.5, 2.5]), "no label of it is the id of a record on this map"),
         (pd.DataFrame({"score": range(40)}), "got values of shape"),
         (np.zeros((40, 2)), "got values of shape"),
     ],

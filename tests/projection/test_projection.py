@@ -192,12 +192,12 @@ def test_a_damaged_map_is_a_map_or_refused_with_what_to_do(tmp_path, client, fil
             for _ in range(1 + number % 3):
                 damaged[dice.randrange(len(data))] = dice.randrange(256)
         (tmp_path / "damaged.npz").write_bytes(damaged)
-        said = "make it anew with project()"
+        said = "create it again with project()"
         try:
             Projection.load(tmp_path / "damaged.npz")
         except ValueError as error:
             said = str(error)
-        assert said.endswith("make it anew with project()")
+        assert said.endswith("create it again with project()")
 
 
 def test_a_map_whose_file_says_that_it_is_encrypted_is_refused_with_what_to_do(tmp_path, client, filled):
@@ -446,7 +446,7 @@ def test_labels_can_be_stored_as_metadata(client, filled):
     [
         ({"method": "magic"}, "expected method to be one of 'auto', 'pca'"),
         ({"dims": 4}, "expected dims to be 2 or 3, got 4"),
-        ({"sample": 0}, "expected sample to be a whole number of records from 1"),
+        ({"sample": 0}, "expected sample to be a number of records of at least 1"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_read(arguments, message):

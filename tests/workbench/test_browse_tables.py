@@ -135,7 +135,7 @@ def test_rows_that_cannot_be_records_are_left_out_and_that_is_said(browse, lette
     [
         (pd.DataFrame({"document": []}), "expected a table with rows, got none; its columns are: 'document'"),
         (pd.DataFrame(), "expected a table with rows, got none; its columns are: none"),
-        (table(id=["a", "a"]), r"rows with the id of an earlier row: 1 of 2, the first of them row 1 \(id 'a'\)"),
+        (table(id=["a", "a"]), r"1 of 2 rows have the id of an earlier row; the first is row 1 \(id 'a'\)"),
         (pd.DataFrame({"n": [1, 2], "m": [3, 4]}), "expected a column of texts, .* the columns are: 'n', 'm'"),
         (
             pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}),
@@ -155,7 +155,7 @@ def test_a_table_that_cannot_be_seen_is_refused_in_a_sentence(frame, message):
 def test_what_is_no_table_is_refused_in_a_sentence():
     with pytest.raises(TypeError, match="expected a collection, a client or a table, got Series"):
         chroma_nb.browse(pd.Series(["a"]))
-    with pytest.raises(TypeError, match="choose one of its tables: 'train'"):
+    with pytest.raises(TypeError, match="pass one of its tables: 'train'"):
         chroma_nb.browse({"train": table()})
     with pytest.raises(TypeError, match="expected a collection, got Series"):
         chroma_nb.explore(pd.Series(["a"]))
@@ -306,7 +306,7 @@ def test_it_is_kept_by_an_export_with_the_one_client_of_the_notebook(browse, mon
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: Shell)
     with chroma_nb.EphemeralClient() as client:
         view = browse(table(id=["w", "c"], n=[1, 2]))
-        with pytest.raises(ValueError, match="needs a client; give it"):
+        with pytest.raises(ValueError, match="needs a client: browse"):
             export.export(view._seen, {"to": "collection", "target": "kept", "rows": "all"})
         Shell.user_ns = {"client": client, "same": client}
         export.export(view._seen, {"to": "collection", "target": "kept", "rows": "all"})

@@ -155,7 +155,7 @@ def _failure(error: httpx.RequestError, place: str) -> Failure:
         what = "Could not connect to a Chroma server. Are you sure it is running?"
         proxy = proxy_variable(place)
         way = (
-            f"; the request went to the proxy in {proxy}: add the server to NO_PROXY to reach it directly"
+            f"; the request went to the proxy in {proxy}. To reach the server directly, add it to NO_PROXY"
             if proxy
             else ""
         )

@@ -131,7 +131,7 @@ def _what_is_left(path: Path, names: list[str]) -> str:
     if source is None:
         return f"{left}; restore it from a backup, or delete {what} to start with an empty database"
     return (
-        f"{left} since it imported Chroma's files. Restore it from a backup. Or import Chroma's files "
+        f"{left} since it imported Chroma's files; restore it from a backup. Or import Chroma's files "
         "again into another directory, without what was written since: "
         f"chroma_nb.import_chroma({source!r}, {_free_name(path)!r})"
     )
