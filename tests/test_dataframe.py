@@ -457,7 +457,7 @@ def test_half_a_surrogate_pair_is_a_bad_row(column):
         (
             pd.DataFrame({"document": ["x"]}),
             {"embedding": np.eye(2)},
-            "Expected one embedding for each of the 1 rows, got 2",
+            "for each of the 1 rows, got 2",
         ),
     ],
 )
@@ -1132,7 +1132,9 @@ def test_columns_may_be_called_anything():
     found = from_frame(frame, id=0, embedding=[1, 2], document=3).records
     assert (found.ids, found.embeddings.tolist(), found.documents) == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]], ["x", "y"])
     assert from_frame(frame, id=0, embedding=[1, 2]).records.metadatas == [{"3": "x"}, {"3": "y"}]
-    with pytest.raises(ValueError, match="Expected id= to be the name of a column, got 5. The columns are: 0, 1, 2, 3"):
+    with pytest.raises(
+        ValueError, match=r"Expected id= to be the name of a column, got 5\. The columns are: 0, 1, 2, 3"
+    ):
         from_frame(frame, id=5, embedding=[1, 2])
 
 

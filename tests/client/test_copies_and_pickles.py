@@ -351,9 +351,7 @@ def test_a_client_of_a_server_is_pickled_without_asking_it(disk: Any) -> None:
 def test_a_secret_goes_into_no_pickle(settings: dict[str, Any]) -> None:
     settings = {"chroma_server_host": "localhost", "chroma_server_http_port": 1, **settings}
     client = chroma_nb.AdminClient(Settings(chroma_api_impl="chromadb.api.fastapi.FastAPI", **settings))
-    with pytest.raises(
-        TypeError, match="may hold a secret, which the pickle would show. Create the client where"
-    ) as told:
+    with pytest.raises(TypeError, match=r"which the pickle would show\. Create the client where") as told:
         pickle.dumps(client)
     assert TOKEN not in str(told.value)
     buffer = io.BytesIO()

@@ -390,7 +390,7 @@ def test_a_stored_address_of_another_machine_needs_the_users_word(
         OllamaEmbeddingFunction: {"url": url, "model_name": "m", "timeout": 60},
     }
     for function, config in configs.items():
-        says = rf"would send your texts to .* not this machine. If you trust the collection, pass .*{function.__name__}\(url=..."
+        says = rf"would send your texts to .* not this machine. If you trust .*{function.__name__}\(url=..."
         with pytest.raises(ValueError, match=says):
             function.build_from_config(config)
         assert function(url=url).get_config()["url"] == url

@@ -237,7 +237,7 @@ def test_an_import_that_failed_leaves_nothing(tmp_path, monkeypatch):
 
 def test_an_unfinished_import_elsewhere_is_not_opened_as_an_empty_directory(tmp_path):
     (tmp_path / "chroma_nb-importing-1234").mkdir()
-    with pytest.raises(InternalError, match="was interrupted. Run it again"):
+    with pytest.raises(InternalError, match=r"was interrupted\. Run it again"):
         chroma_nb.PersistentClient(tmp_path)
     folder = unpack("chroma-1.0.20", tmp_path / "source")
     chroma_nb.import_chroma(folder, tmp_path)

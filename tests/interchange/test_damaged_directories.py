@@ -161,12 +161,8 @@ VARIANTS = {
     "unit vectors overwritten": Variant(flip_unit_vectors, {COSINE: 650}, "10 vectors that were overwritten"),
     "links cut": Variant(cut("link_lists.bin", 0.3)),
     "links gone": Variant(remove("link_lists.bin")),
-    "lengths cut": Variant(
-        cut("length.bin", 0.4, COSINE), says="vectors were recovered with length 1", unit_length=(COSINE,)
-    ),
-    "lengths gone": Variant(
-        remove("length.bin", COSINE), says="vectors were recovered with length 1", unit_length=(COSINE,)
-    ),
+    "lengths cut": Variant(cut("length.bin", 0.4, COSINE), says="recovered with length 1", unit_length=(COSINE,)),
+    "lengths gone": Variant(remove("length.bin", COSINE), says="recovered with length 1", unit_length=(COSINE,)),
     "names cut early": Variant(
         cut("index_metadata.pickle", 0.3), {DOCS: 1306}, "359 vectors got their ids back by the order of insertion"
     ),

@@ -319,7 +319,7 @@ def test_without_any_the_error_says_how_to_make_one(shell, place):
     shell.user_ns["client"] = place
     with pytest.raises(UsageError, match=r"no collection 'parcel stuck', .*. Create one with %chroma create NAME"):
         shell.run_line_magic("chroma", 'query "parcel stuck"')
-    with pytest.raises(UsageError, match="this database has no collections. Create one with %chroma create NAME"):
+    with pytest.raises(UsageError, match=r"this database has no collections\. Create one with %chroma create NAME"):
         shell.run_line_magic("chroma", "count")
 
 

@@ -53,9 +53,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     shell.reset(new_session=False)
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.stem not in WITHOUT_PYTHON], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in WITHOUT_PYTHON], ids=lambda page: page.stem)
 def test_the_python_of_a_guide_runs(page: Path, shell: InteractiveShell) -> None:
     assert blocks(page)
     for block in blocks(page):

@@ -58,9 +58,7 @@ def unwanted(text: str) -> list[str]:
     """What the text says that we say otherwise, each with the plain word."""
     words = " ".join(text.split())
     return [
-        f"{found!r}: write {plain}"
-        for rule, plain in PLAIN.items()
-        for found in re.findall(rf"(?i)\b(?:{rule})", words)
+        f"{found!r}: write {plain}" for rule, plain in PLAIN.items() for found in re.findall(rf"(?i)\b(?:{rule})", words)
     ]
 
 
