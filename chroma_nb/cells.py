@@ -217,7 +217,7 @@ _REMEDIES: Final[tuple[tuple[Any, str, str], ...]] = (
     (
         Mapping,
         'map(json.dumps, na_action="ignore"), or a column for each of its keys',
-        "json.dumps(…), or its keys beside the others",
+        "json.dumps(…), or a column for each of its keys",
     ),
     (Iterable, 'map(list, na_action="ignore")', "list(…)"),
     (object, "astype(str)", "str(…)"),

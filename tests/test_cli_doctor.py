@@ -64,7 +64,7 @@ def test_what_was_left_out_whole_is_a_note_and_the_engine_a_failure(here, capsys
     monkeypatch.setattr(doctor, "_version", lambda name: None if name in left_out else installed(name))
     status, out = printed(capsys, here)
     assert status == 0
-    assert "left out here: pandas, ipython" in out
+    assert "not needed here: pandas, ipython" in out
     assert "not needed here: texts are embedded elsewhere" in out
     left_out.update(doctor.NEEDED["engine"])
     assert CHECKS["engine"](here).verdict is Verdict.FAIL
@@ -77,7 +77,7 @@ def test_a_check_that_cannot_be_made_for_want_of_a_package_says_which(here, caps
     monkeypatch.setitem(doctor.CHECKS, "write access", missing)
     status, out = printed(capsys, here)
     assert status == 1
-    assert "cannot be looked at: No module named 'numpy'" in out
+    assert "cannot be checked: No module named 'numpy'" in out
 
 
 def test_every_dependency_of_the_package_is_looked_at():

@@ -32,7 +32,7 @@ class ChromaMagics(Magics):
     result = Enum(
         ["result", "df"], "result", help="What get, query and peek return: Chroma's dict or a DataFrame."
     ).tag(config=True)
-    variables = Bool(True, help="Whether :name and {name} stand for variables of the notebook.").tag(config=True)
+    variables = Bool(True, help="Whether :name and {name} are replaced by variables of the notebook.").tag(config=True)
     confirm = Bool(True, help="Whether %chroma delete asks for confirmation without --yes.").tag(config=True)
     short_errors = Bool(True, help="Whether errors are shown as one line; otherwise with the traceback.").tag(
         config=True

@@ -197,7 +197,7 @@ def query_like(
             raise ValueError("Expected like and unlike, or query embeddings, texts, images or uris, got both")
         wanted, unwanted = ids_of(like) or [], ids_of(unlike) or []
         if not wanted and of_space == "l2":
-            raise ValueError("Expected like beside unlike: with the distance 'l2' a vector has no opposite")
+            raise ValueError("Expected like together with unlike: with the distance 'l2' a vector has no opposite")
         asked = _filter(where, where_document)
         included = asked_fields(context, include)
         validate_n_results(n_results)

@@ -265,7 +265,7 @@ def test_a_busy_provider_is_asked_again(provider, surroundings: list[float], sta
 
 def test_waiting_has_an_end(provider, surroundings: list[float]) -> None:
     provider.plays((429, {"Retry-After": "86400"}, {"error": {"message": "slow down"}}))
-    with pytest.raises(errors.RateLimitError, match="OpenAI answered 429: slow down"):
+    with pytest.raises(errors.RateLimitError, match="OpenAI returned status 429: slow down"):
         OpenAIEmbeddingFunction(api_base=provider.url)(["a"])
     assert surroundings == [providers.LONGEST_WAIT] * (providers.TRIES - 1)
 
@@ -279,7 +279,7 @@ def test_a_used_up_quota_is_not_waited_for(provider, surroundings: list[float]) 
 
 def test_a_request_that_is_wrong_is_not_repeated(provider) -> None:
     provider.plays((400, {"error": {"message": "no such model"}}))
-    with pytest.raises(errors.ChromaError, match="OpenAI answered 400: no such model"):
+    with pytest.raises(errors.ChromaError, match="OpenAI returned status 400: no such model"):
         OpenAIEmbeddingFunction(api_base=provider.url)(["a"])
     assert len(provider.received) == 1
 
@@ -295,7 +295,7 @@ def test_an_unreachable_provider_is_named(surroundings: list[float]) -> None:
     [
         ({"data": []}, r"Expected 1 vectors from .*, got a reply of shape \(0,\)"),
         ({"data": [{"index": 0, "embedding": ["x"]}]}, "not vectors"),
-        ({"oops": 1}, "expected data in the provider's answer"),
+        ({"oops": 1}, "expected data in the provider's reply"),
         ((200, {}, b"<html>"), "not JSON"),
     ],
 )

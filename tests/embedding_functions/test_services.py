@@ -391,7 +391,7 @@ def test_the_key_is_in_no_error_no_log_and_no_pickle(
 def test_an_answer_of_another_form_says_so(case: Case, provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     function = made(case, provider, monkeypatch)
     provider.plays({"something": "else"})
-    with pytest.raises(ValueError, match=r"in the provider's answer, got {'something': 'else'}"):
+    with pytest.raises(ValueError, match=r"in the provider's reply, got {'something': 'else'}"):
         function(["a"])
 
 

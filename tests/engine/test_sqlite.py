@@ -175,8 +175,8 @@ def refused(code: int, text: str = "something in another language") -> sqlite3.E
         (sqlite3.SQLITE_IOERR_READ, "input/output error"),
         (sqlite3.SQLITE_IOERR_CORRUPTFS, "input/output error"),
         (sqlite3.SQLITE_IOERR_NOMEM, "not enough memory"),
-        (sqlite3.SQLITE_CORRUPT_INDEX, "restore it from a backup"),
-        (sqlite3.SQLITE_NOTADB, "restore it from a backup"),
+        (sqlite3.SQLITE_CORRUPT_INDEX, "Restore it from a backup"),
+        (sqlite3.SQLITE_NOTADB, "Restore it from a backup"),
         (sqlite3.SQLITE_SCHEMA, "SQLite failed"),
     ],
 )
@@ -191,7 +191,7 @@ def test_errors_say_what_happened_to_which_file_whatever_the_words(code: int, ex
 
 @pytest.mark.parametrize("text", ["database disk image is malformed", "disk I/O error", "database is full", "locked"])
 def test_words_alone_decide_nothing(text: str) -> None:
-    assert "SQLite could not do this on /data/words: " + text == str(
+    assert "SQLite failed on /data/words: " + text == str(
         explained(sqlite3.Error(text), Path("/data/words"))
     )
 

@@ -366,7 +366,7 @@ def test_a_folder_in_which_nothing_can_be_staged_is_named(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     monkeypatch.setattr(staging.os, "open", refusing)
-    with pytest.raises(InternalError, match=r"cannot write .*vectors.*Permission denied; nothing was written"):
+    with pytest.raises(InternalError, match=r"cannot write .*vectors.*Permission denied. Nothing was written"):
         on_disk.begin_staging(collection)
 
 

@@ -119,7 +119,7 @@ def test_a_truncated_database_is_an_error_that_says_so(closed, kept: int) -> Non
 def test_garbage_instead_of_a_database_is_an_error_that_says_so(closed) -> None:
     directory, _ = closed
     (directory / "chroma_nb.sqlite3").write_bytes(random.Random(1).randbytes(8192))
-    with pytest.raises(InternalError, match=r"not a database.*restore it from a backup"):
+    with pytest.raises(InternalError, match=r"not a database.*Restore it from a backup"):
         SharedEngine.open(directory)
 
 
@@ -230,7 +230,7 @@ def test_a_flipped_byte_names_the_record_and_no_other_is_harmed(closed, reopened
         file.seek(17 * ROW + 5)
         file.write(bytes([byte ^ 1]))
     engine = reopened(directory)
-    with pytest.raises(InternalError, match=r"the vector of record 'r17' in collection \[words\]"):
+    with pytest.raises(InternalError, match=r"The vector of record 'r17' in collection \[words\]"):
         nearest(engine, collection, numbered_vector(17), 1)
     assert nearest(engine, collection, numbered_vector(5), 1) == ["r5"]
     assert contents(engine, collection)["r18"][1] == "text 18 version 0"

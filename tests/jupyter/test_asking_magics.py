@@ -215,7 +215,7 @@ def test_query_takes_neighbours_and_a_greatest_distance(magic, post, shell):
         ("query post x --max-distance -1", "0 or more"),
         ("query post x --like p1", "got 'x' as well"),
         ("query post --like p1 --explain", "--explain works with a text or vector"),
-        ("query post --like nobody", "records with a vector, there is none of 'nobody'"),
+        ("query post --like nobody", "ids of records with a vector, found none for 'nobody'"),
         ("sample post p1", "as well"),
         ("describe post kind", "as well"),
     ],

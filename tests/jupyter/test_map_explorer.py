@@ -404,7 +404,7 @@ def test_a_collection_deleted_elsewhere_is_said_to_be_gone(explorer, client):
     assert "Record id1" in explorer.marked.record.value
     client.delete_collection("docs")
     explorer.table.pick.value = ("id2",)
-    gone = "⚠ the collection is not there any more: it was deleted, or made anew, elsewhere"
+    gone = "⚠ this collection does not exist any more: it was deleted, or created again, elsewhere"
     assert gone in explorer.status.widget.value
     assert explorer.marked.record.value == ""
     explorer.actions.delete.click()

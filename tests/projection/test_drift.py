@@ -428,7 +428,7 @@ def test_a_collection_is_not_a_filter_and_a_list_is_no_collection(two_batches):
     with pytest.raises(TypeError, match=r"expected before to be a where filter, got Collection; .*after=other"):
         drift(collection, collection)
     for wrong in ([1, 2], "new", chroma_nb.AsyncHttpClient):
-        with pytest.raises(TypeError, match="expected a collection, got"):
+        with pytest.raises(TypeError, match="expected a collection that is not async, got"):
             drift(collection, {"batch": "old"}, wrong)
 
 

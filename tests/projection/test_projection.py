@@ -418,7 +418,7 @@ def test_the_table_has_coordinates_and_keeps_metadata_of_those_names_apart(clien
 
 @pytest.mark.parametrize("source", ["papers", None, {"get": 1}, {}])
 def test_what_is_no_collection_is_refused_by_its_type(source):
-    with pytest.raises(TypeError, match=f"expected a collection, got {type(source).__name__}"):
+    with pytest.raises(TypeError, match=f"expected a collection that is not async, got {type(source).__name__}"):
         project(source)
 
 

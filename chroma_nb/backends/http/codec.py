@@ -217,4 +217,4 @@ def _name_and_message(reply: Reply) -> tuple[str, str]:
         if reply.status == 422 and text:  # what is wrong with the JSON sent, which Chroma's client says as it is
             return "", text
         where = f", to {reply.headers['location']!r}" if "location" in reply.headers else ""
-        return "", f"the server answered {reply.status}{where}" + (f": {text}" if text else "")
+        return "", f"the server replied with status {reply.status}{where}" + (f": {text}" if text else "")

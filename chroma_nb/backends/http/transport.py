@@ -96,9 +96,9 @@ def _api_url(settings: Settings) -> tuple[str, str]:
         alone, colon, written = host.rpartition(":")
         if colon and ":" not in alone:
             raise ValueError(
-                f"Invalid port: '{written}:{port or 8000}'\n"
-                f"The host {host!r} holds a port. Give it apart: HttpClient(host={alone!r}, port={written}), "
-                f"or give a URL: HttpClient(host='http{'s' if tls else ''}://{host}')."
+                f"Invalid port: '{written}:{port or 8000}'\nThe host {host!r} contains a port. Pass them "
+                f"separately: HttpClient(host={alone!r}, port={written}), or pass a URL: "
+                f"HttpClient(host='http{'s' if tls else ''}://{host}')."
             )
         name = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
         return f"{'https' if tls else 'http'}://{name}:{port or 8000}{api}", ""
@@ -165,7 +165,7 @@ def _failure(error: httpx.RequestError, place: str) -> Failure:
             _kind(base, ValueError)(f"{what} ({place}: {detail}{way})\n{advice}"), unreached=not is_tls, final=is_tls
         )
     timeout = isinstance(error, httpx.TimeoutException)
-    what = "took too long to answer" if timeout else "broke the connection"
+    what = "took too long to reply" if timeout else "broke the connection"
     hint = "" if timeout or place.startswith("https:") else ". If it is a server with TLS, use ssl=True or an https URL"
     return Failure(_kind(base)(f"the Chroma server at {place} {what} ({detail}){hint}"), final=timeout)
 
