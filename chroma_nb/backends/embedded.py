@@ -57,7 +57,7 @@ class EmbeddedBackend:
         return self._engine
 
     def _closed(self) -> _ClosedError:
-        return _ClosedError(f"This client of {self.identifier} is closed. Create a new one: {_new_client(self)}.")
+        return _ClosedError(f"This client of {self.identifier} is closed. {_new_client(self)}.")
 
     def handle(self, request: Request[R]) -> R:
         """The answer to ``request``. NotImplementedError for what Chroma has in its cloud only."""
@@ -194,10 +194,12 @@ SYSTEMS: Final = Systems()
 
 
 def _new_client(backend: EmbeddedBackend) -> str:
-    """How a client of the same place is created."""
+    """What to do where a client is closed."""
     if backend.settings.is_persistent:
-        return f"PersistentClient({backend.identifier!r})"
-    return "EphemeralClient(). It starts empty: the records were in memory only"
+        return f"Create a new one: PersistentClient({backend.identifier!r})"
+    if backend.identifier == "ephemeral":
+        return "Create a new one: EphemeralClient(). It starts empty, as the records were in memory only"
+    return "Its records were in memory only"
 
 
 def open_embedded(settings: Settings) -> EmbeddedBackend:

@@ -47,7 +47,8 @@ def check(collection: object, sample: int | None = None) -> None:
     if sample is not None and sample < 1:
         raise ValueError(f"expected sample to be a number of records of at least 1, got {sample!r}")
     if not (offers(collection, "get") and hasattr(collection, "configuration_json")):
-        raise TypeError(f"expected a collection that is not async, got {type(collection).__name__}")
+        kind = type(collection).__name__
+        raise TypeError(f"expected a collection, got {kind}; collections of an async client are not supported")
 
 
 def drawn(ids: list[str], sample: int | None, random: np.random.Generator) -> list[str]:

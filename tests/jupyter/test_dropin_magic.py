@@ -48,7 +48,7 @@ def test_after_dropin_import_chromadb_is_ours_until_it_is_undone(tmp_path):
         folder=tmp_path,
     )
     assert said == [
-        "import chromadb gives chroma_nb now. Take it back: %chroma dropin --undo",
+        "import chromadb now imports chroma_nb. Undo: %chroma dropin --undo",
         "1.5.9 chroma_nb.client.factory",
         "import chromadb finds the real package again.",
         "the real one",

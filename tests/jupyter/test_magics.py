@@ -223,7 +223,7 @@ def test_connect_opens_the_place_that_a_variable_names(chroma, shell, tmp_path, 
     assert (tmp_path / "there" / "below").is_dir()
     for line, message in (
         ("connect :number", "to be a client, a directory or an address, got a int"),
-        ("connect base", "'base' is no client but a str; its text: :base, a directory: ./base"),
+        ("connect base", "'base' is not a client but a str. For its text write :base, for a directory ./base"),
     ):
         with pytest.raises(UsageError, match=message):
             chroma(line)

@@ -440,7 +440,7 @@ def test_what_was_deleted_is_brought_back_to_its_place(explorer, collection):
     explorer.actions.deletion.confirm.click()
     assert collection.count() == 23
     explorer.undo.click()
-    assert "Taken back: deletion of 2 records." in explorer.status.widget.value
+    assert "Undone: deletion of 2 records." in explorer.status.widget.value
     after = collection.get(ids=["id1", "id2"], include=["documents", "metadatas", "embeddings"])
     assert (after["documents"], after["metadatas"]) == (before["documents"], before["metadatas"])
     np.testing.assert_array_equal(after["embeddings"], before["embeddings"])

@@ -170,7 +170,7 @@ def test_a_run_is_matched_by_query_id_and_has_found_nothing_for_others():
 @pytest.mark.parametrize(
     ("questions", "message"),
     [
-        (QUESTIONS, "expected a 'query_id' for each question, which read_qrels.. gives them; got none for question 0"),
+        (QUESTIONS, "expected a 'query_id' for each question, as read_qrels.. returns them, got none for question 0"),
         (ASKED.assign(query_id=["7", None]), "got none for question 1"),
         (ASKED.assign(query_id=["7", "7"]), "expected a different 'query_id' for each question, got '7' more than"),
         (ASKED.assign(query_id=["1", "2"]), "expected the run 'theirs' to hold some of the questions, got none"),

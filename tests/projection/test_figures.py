@@ -73,7 +73,7 @@ def test_sizes_grow_with_the_number_and_need_one():
     figure = made().figure(color=None, size="weight", labels=False)
     (trace,) = points(figure)
     assert (np.diff(trace.marker.size) > 0).all()
-    with pytest.raises(ValueError, match="expected size to name a metadata key with numbers, got 'kind'"):
+    with pytest.raises(ValueError, match="expected size to be a metadata key with numbers, got 'kind'"):
         made().figure(size="kind")
     with pytest.raises(ValueError, match="got values of which none is a number"):
         made().figure(size=[float("nan")] * 40)

@@ -216,7 +216,7 @@ def test_a_table_that_is_no_run_is_refused(tmp_path, run, message):
 
 
 def test_a_run_is_a_table(tmp_path):
-    with pytest.raises(TypeError, match=r"expected a table as of read_run\(\), got a dict"):
+    with pytest.raises(TypeError, match=r"expected a table as read_run\(\) returns it, got a dict"):
         write_run(tmp_path / "run", {"1": ["a"]})
 
 

@@ -72,8 +72,8 @@ def test_the_columns_are_what_they_are_for_add(browse):
     assert stored(view)["documents"] == ["a wren", "a crow"]
     assert view.ids() == ["w"]
     assert view._about["note"] == (
-        "Temporary: 2 records; gone when this is closed or the kernel ends. "
-        "To keep them: Export…, or collection.add(df)."
+        "Temporary: 2 records. It is deleted when you close it or the kernel ends. "
+        "To keep the records: Export…, or collection.add(df)."
     )
     assert repr(view) == view._about["note"]
 
@@ -82,7 +82,7 @@ def test_without_vectors_the_longest_texts_are_embedded_by_the_default_function(
     view = browse(pd.DataFrame({"kind": ["bird", "bird"], "body": PROSE, "n": [1, 2]}))
     assert letters == PROSE == stored(view)["documents"]
     assert stored(view)["metadatas"] == [{"kind": "bird", "n": 1}, {"kind": "bird", "n": 2}]
-    assert "2 records, text from the column 'body'; gone" in view._about["note"]
+    assert "2 records, text from the column 'body'. It is deleted" in view._about["note"]
     assert "add_df(df, document='body')" in view._about["note"]
     view.search = {"text": "aaaa", "by": "meaning"}
     assert len(view.ids()) == 2
@@ -245,7 +245,7 @@ def test_what_a_closed_workbench_held_is_given_back(browse):
     engine = view.collection._client._backend.engine
     view.close()
     assert engine.transactions.closed
-    with pytest.raises(AttributeError, match="last client of the temporary collection of a table was closed"):
+    with pytest.raises(AttributeError, match="client of the temporary collection of a table is closed"):
         view.to_df()
 
 

@@ -86,7 +86,7 @@ def test_a_value_that_goes_through_its_field_is_the_same(value, key):
         ({"type": "sparse", "text": "[1"}, "expected a sparse vector for 'k'"),
         ({"type": "sparse", "text": '{"indices": [1]}'}, "expected a sparse vector for 'k'"),
         ({"type": "text", "as": "date", "text": "soon"}, "expected a date for 'k', such as 2024-05-01, got 'soon'"),
-        ({"type": "code", "text": "1"}, "expected a type among text, integer"),
+        ({"type": "code", "text": "1"}, "expected one of the types text, integer"),
     ],
 )
 def test_a_field_that_does_not_hold_what_its_type_says_is_refused_before_anything_is_written(

@@ -257,7 +257,7 @@ def test_a_map_in_the_making_is_made_again_as_it_was_asked_for_when_records_are_
     assert workbench.projection.fit is not projection.fit
     end.set()
     workbench.projection.fit.ended(30)
-    assert page.ask("map")["note"] == "This is the map by PCA; slow failed: no such luck"
+    assert page.ask("map")["note"] == "This is the PCA map; slow failed: no such luck"
     assert seeds[-1] == 7
 
 
