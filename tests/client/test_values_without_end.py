@@ -68,7 +68,7 @@ def test_a_filter_of_lists_in_lists_is_refused(collection: Any, call: str) -> No
 def test_a_filter_that_repeats_its_own_parts_without_end_is_refused(collection: Any, call: str) -> None:
     arguments = {"query_embeddings": [1, 2]} if call == "query" else {}
     for where in ({"where": repeated({"k": 1})}, {"where_document": repeated({"$contains": "t"})}):
-        with pytest.raises(ValueError, match=rf"the same parts make up more in {call}\.\nThe same dict or list"):
+        with pytest.raises(ValueError, match=rf"the same parts many times in {call}\.\nThe same dict or list"):
             getattr(collection, call)(**where, **arguments)
     assert collection.count() == 1
 

@@ -186,7 +186,7 @@ def test_errors_say_what_happened_to_which_file_whatever_the_words(code: int, ex
     assert expected in str(error)
     assert str(tmp_path / "words") in str(error)
     assert "in another language" in str(error)
-    assert ("restore" in str(error)) == (code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+    assert ("Restore" in str(error)) == (code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
 @pytest.mark.parametrize("text", ["database disk image is malformed", "disk I/O error", "database is full", "locked"])

@@ -75,7 +75,7 @@ def test_sizes_grow_with_the_number_and_need_one():
     assert (np.diff(trace.marker.size) > 0).all()
     with pytest.raises(ValueError, match="expected size to be a metadata key with numbers, got 'kind'"):
         made().figure(size="kind")
-    with pytest.raises(ValueError, match="got values of which none is a number"):
+    with pytest.raises(ValueError, match="got values without a number"):
         made().figure(size=[float("nan")] * 40)
 
 
