@@ -1,9 +1,34 @@
-"""Chroma's Python client API over an exact, crash-safe engine of its own, at home in notebooks.
+"""A vector database for Jupyter notebooks, compatible with Chroma's Python client API.
 
-``import chroma_nb as chromadb`` and everything written for Chroma on one machine works.
+>>> import chroma_nb
+>>> client = chroma_nb.EphemeralClient()  # PersistentClient("my_notes") keeps data on disk
+>>> notes = client.create_collection("notes")
+>>> notes.add(ids=["1", "2"], documents=["A cat sleeps on the sofa.", "Bread needs a day to rise."])
+>>> notes.query(query_texts="how do I bake?", n_results=1)["documents"]
+[['Bread needs a day to rise.']]
+>>> client.close()
 
-Names are resolved on first use: importing this package loads nothing heavy, reads no file and no environment.
+Programs written for Chroma run with ``import chroma_nb as chromadb``.
+
+The main names, each with a docstring (``help(chroma_nb.PersistentClient)``)::
+
+    open a database         PersistentClient, EphemeralClient, HttpClient, AsyncHttpClient, CloudClient
+    work with records       Collection: add, upsert, get, query, hybrid, search, delete, add_df, sync, to_df
+    look at a collection    browse, explore, project, duplicates, outliers, compare, drift
+    measure a search        evaluate, read_qrels, read_run
+    copy, import, export    copy, import_chroma, export_chroma, install_as_chromadb
+    share a database        serve
+    choose a model          EmbeddingFunction, cached, models, chroma_nb.utils.embedding_functions
+    search expressions      Search, K, Knn, Rrf, Schema
+    catch errors            chroma_nb.errors
+    configure               Settings
+
+In a notebook, ``%load_ext chroma_nb`` adds the magic ``%chroma``. On the command line, ``chroma-nb tutorials DIR``
+copies the tutorials to a directory, and ``chroma-nb doctor`` checks the installation. The guides and the reference
+are in the directory ``docs`` of the source, and ``make docs`` builds them as web pages.
 """
+
+# Names are resolved on first use: importing this package loads nothing heavy, reads no file and no environment.
 
 from __future__ import annotations
 
@@ -209,12 +234,12 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(shell: object) -> None:
-    """``%load_ext chroma_nb``: the magics ``%chroma`` and ``%%chroma``, displays, ``df.chroma``."""
+    """Add the magics ``%chroma`` and ``%%chroma``, tables for results, and ``df.chroma``: ``%load_ext chroma_nb``."""
     import_module("chroma_nb.jupyter.extension").load(shell)
 
 
 def unload_ipython_extension(shell: object) -> None:
-    """``%unload_ext chroma_nb``: everything as it was before."""
+    """Remove what ``load_ipython_extension`` added: ``%unload_ext chroma_nb``."""
     import_module("chroma_nb.jupyter.extension").unload(shell)
 
 
@@ -223,4 +248,6 @@ if "pandas" in sys.modules:  # never loaded for this
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_AS_IN_CHROMA, *_MODULES})
+    """The public names, and those that every module has."""
+    own = {name for name in globals() if name.startswith("__")}
+    return sorted({*own, *__all__, *_MODULES})

@@ -19,7 +19,7 @@ Untyped: TypeAlias = Any
 
 
 class MissingPackageError(ImportError):
-    """A package that a feature needs is not installed; the message is the command that installs it."""
+    """An optional package is not installed. The message contains the command that installs it."""
 
 
 class _NotInstalledError(MissingPackageError, ValueError, metaclass=ShownAs, shown=ValueError):

@@ -222,7 +222,7 @@ def _configured(collection: object, part: str) -> Mapping[str, object]:
 
 
 def index(collection: object) -> tuple[str | None, Mapping[str, object]]:
-    """The index that is configured, "hnsw" or "spann", and its settings; (None, {}) where there is none."""
+    """The index that is configured, "hnsw" or "spann", and its settings; or (None, {})."""
     found = ((kind, _configured(collection, kind)) for kind in ("hnsw", "spann"))
     return next(((kind, settings) for kind, settings in found if settings), (None, {}))
 
@@ -240,7 +240,7 @@ def space(collection: Collection | CollectionModel) -> str:
 
 
 def stored_function(collection: object) -> Mapping[str, object]:
-    """The configuration of the collection's embedding function: type, name, config; empty where there is none."""
+    """The configuration of the collection's embedding function: type, name, config; or an empty one."""
     return _configured(collection, "embedding_function")
 
 

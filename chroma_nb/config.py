@@ -299,18 +299,38 @@ LEGACY_ERROR: Final = (
 
 
 class Settings:
-    """Chroma's settings, by keyword; what is not given comes from environment variables or a default.
+    """Settings of a client, with Chroma's names and defaults.
 
-    Values are converted to the type of their setting; a setting that Chroma does not know is ignored, as there.
-    Credentials are masked in ``repr``. An env file is read only when ``_env_file`` names it.
+    Each setting is looked up in this order: the keyword argument, the environment variable of the same
+    name (in upper or lower case), the file ``_env_file``, the default. Values are converted to the type
+    of the setting. Names that Chroma does not know are ignored. Most of Chroma's settings are accepted
+    for compatibility and have no effect.
 
+    Parameters
+    ----------
+    _env_file
+        A file with lines ``NAME=value``, or a list of files. By default no file is read.
+    _env_file_encoding
+        The encoding of these files, by default UTF-8.
+    **values
+        The settings, for example ``allow_reset=True``.
+
+    Raises
+    ------
+    ValueError
+        A value does not fit its setting.
+
+    Examples
+    --------
+    >>> from chroma_nb import Settings
     >>> settings = Settings(allow_reset="true", chroma_client_auth_credentials="tiger")
     >>> settings.allow_reset
     True
+
+    Credentials are not shown:
+
     >>> "tiger" in repr(settings)
     False
-
-    Raises ValueError for a value that does not fit its setting.
     """
 
     __hash__: ClassVar[None]  # type: ignore[assignment]  # mutable, so not hashable
@@ -355,7 +375,23 @@ class Settings:
         return value
 
     def require(self, key: str) -> Any:
-        """The value of ``key``; ValueError when it is None."""
+        """Return a setting that must not be None.
+
+        Parameters
+        ----------
+        key
+            The name of the setting.
+
+        Returns
+        -------
+        Any
+            The value.
+
+        Raises
+        ------
+        ValueError
+            The setting is None, or its value belongs to Chroma before 0.4.
+        """
         value = self[key]
         if value is None:
             raise ValueError(f"Missing required config value '{key}'")
@@ -377,13 +413,35 @@ class Settings:
     __str__ = __repr__
 
     def model_dump(self) -> dict[str, Any]:
-        """Every setting by name, secrets included, as Chroma's does: not for a log."""
+        """Return all settings as a dict, including credentials.
+
+        Returns
+        -------
+        dict
+            The settings by name. Do not log it.
+        """
         return copy.deepcopy(self._values)
 
     dict = model_dump
 
     def copy(self, *, update: Mapping[str, object] | None = None) -> Settings:
-        """Another object with the same settings, save those in ``update``."""
+        """Return a copy of these settings.
+
+        Parameters
+        ----------
+        update
+            Settings that are different in the copy.
+
+        Returns
+        -------
+        Settings
+            The copy.
+
+        Raises
+        ------
+        ValueError
+            A value does not fit its setting.
+        """
         twin = object.__new__(type(self))
         changed = {name: _converted(name, value) for name, value in (update or {}).items()}
         object.__setattr__(twin, "_values", self.model_dump() | changed)
@@ -468,14 +526,30 @@ _configured: Settings | None = None
 def configure(**kwargs: Any) -> None:
     """Set what ``get_settings`` returns.
 
-    As in Chroma, clients that are made without ``settings`` do not look at it.
+    As in Chroma, this does not affect clients that you create without ``settings``.
+
+    Parameters
+    ----------
+    **kwargs
+        The settings, as for ``Settings``.
+
+    Raises
+    ------
+    ValueError
+        A value does not fit its setting.
     """
     global _configured
     _configured = Settings(**kwargs)
 
 
 def get_settings() -> Settings:
-    """The settings given to ``configure``, or else those of the environment."""
+    """Return the settings given to ``configure``, or the default settings.
+
+    Returns
+    -------
+    Settings
+        The settings.
+    """
     global _configured
     if _configured is None:
         _configured = Settings()

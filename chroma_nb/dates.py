@@ -29,6 +29,7 @@ ISO: Final = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
     r"([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(Z|[+-]\d\d:?\d\d))?)?"
 )
+_ISO_PARTS: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,]\d+)?)?)?\s?(Z|[+-]\d\d:?\d\d)?")
 #: Seconds since 1970 that are taken for a moment: 1973 to 2100. Milliseconds are a thousand times as many.
 SECONDS: Final = (100_000_000, 4_102_444_800)
 #: Words of keys under which numbers are moments: created, updated_at, timestamp.
@@ -67,6 +68,28 @@ def stored_as(key: str, values: Iterable[Any], *, named: bool = False) -> Stored
     return "epoch_ms" if all(1000 * least <= value < 1000 * most for value in found) else None
 
 
+def shown_date(value: object, stored: Stored) -> str | None:
+    """A date as people read it, in UTC where it is a number; None for what is none.
+
+    >>> shown_date("2024-05-01T13:05:00+02:00", "date"), shown_date(1714568700, "epoch_s"), shown_date("soon", "date")
+    ('2024-05-01 13:05 +02:00', '2024-05-01 13:05', None)
+    """
+    if stored == "date":
+        found = _ISO_PARTS.fullmatch(value) if isinstance(value, str) else None
+        if found is None:
+            return None
+        day, time, seconds, zone = found.groups()
+        clock = "" if time is None else f" {time}" + (f":{seconds}" if seconds not in (None, "00") else "")
+        return day + clock + (f" {zone}" if zone not in (None, "Z", "+00:00") else "")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        moment = _EPOCH + datetime.timedelta(seconds=value / (1 if stored == "epoch_s" else 1000))
+    except (OverflowError, ValueError):
+        return None
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment.second else f"{moment:%Y-%m-%d %H:%M}"
+
+
 @dataclass(frozen=True)
 class Period:
     """A year, month, day, minute or moment: from ``start`` to below ``end``, in UTC; ``text`` as ISO texts begin."""
@@ -77,7 +100,7 @@ class Period:
 
 
 def period(given: Given) -> Period:
-    """What a person means by a date. ValueError for what is none.
+    """What a person means by a date. ValueError for anything else.
 
     >>> period("2024-02").end.isoformat(), period("2024-02-29 13:05").text
     ('2024-03-01T00:00:00', '2024-02-29T13:05')
@@ -137,20 +160,47 @@ def epoch(moment: datetime.datetime, stored: Stored) -> float:
 
 # --- Filters ---------------------------------------------------------------------------------------------------------
 def date_range(collection: Collection, key: str, start: Given | None = None, end: Given | None = None) -> Where:
-    """A filter for the records whose date under ``key`` lies between two dates, both included.
+    """Create a filter for records from a range of dates.
 
-    A date is a year, month, day or moment as text ("2024", "2024-05", "2024-05-17 13:05"), or a date or datetime of
-    Python's; ``end`` includes the whole of it. Stored dates may be ISO texts, which are compared as they are written,
-    or seconds or milliseconds since 1970, in UTC; values that are no dates are in no range. The filter is one of
-    Chroma's: for texts it lists those that the collection has in the range now, and matches no record where there are
-    none. Raises ValueError for what is no date, and where no record has a date under ``key``.
+    A date can be a year, month, day or point in time: ``"2024"``, ``"2024-05"``, ``"2024-05-17"``,
+    ``"2024-05-17 13:05"``, or a ``date`` or ``datetime``. Both ends are included, and an ``end`` of
+    ``"2024"`` includes the whole year. Records can store their dates as ISO texts or as seconds or
+    milliseconds since 1970 (UTC). Values that are not dates do not match.
 
+    The result is an ordinary Chroma filter. For ISO texts it lists the matching values that the
+    collection has now, at most 50,000. Call the function again after you add records.
+
+    Parameters
+    ----------
+    collection
+        The collection that has the dates.
+    key
+        The metadata key that holds the dates.
+    start
+        The first date. None means no lower limit.
+    end
+        The last date. None means no upper limit.
+
+    Returns
+    -------
+    Where
+        A filter for ``get``, ``query`` and ``delete``. If no record has a date in the range, it matches
+        nothing.
+
+    Raises
+    ------
+    ValueError
+        ``start`` or ``end`` is not a date, both are missing, no record has dates under ``key``, or the range
+        has more than 50,000 different texts.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> with chroma_nb.EphemeralClient() as client:
     ...     birds = client.create_collection("birds")
     ...     days = [{"t": "2024-05-17"}, {"t": "2024-06-01"}]
     ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=days)
-    ...     where = date_range(birds, "t", "2024-05", "2024-05")
+    ...     where = chroma_nb.date_range(birds, "t", "2024-05", "2024-05")
     ...     birds.get(where=where)["ids"]
     ['wren']
     """

@@ -71,17 +71,30 @@ _CHILD_PACKAGE: Final = (
 
 
 def install_as_chromadb(*, children: bool = False) -> None:
-    """Let ``import chromadb`` and its submodules give chroma_nb in this process, until ``uninstall_as_chromadb``.
+    """Make ``import chromadb`` use chroma_nb in this process.
 
-    ``children``: also in the processes this one starts from now on, while it lives. Calling it again changes nothing
-    but that. ``importlib.metadata.version("chromadb")`` is 1.5.9. Raises RuntimeError when another chromadb
-    has been imported already: its classes are in use by then.
+    Programs and libraries that import chromadb then work with chroma_nb without changes. Call this
+    function before anything imports chromadb. ``uninstall_as_chromadb`` ends it. Calling the function
+    again does nothing, except that ``children=True`` takes effect.
 
-    >>> install_as_chromadb()
+    Parameters
+    ----------
+    children
+        Do the same in processes that this process starts from now on.
+
+    Raises
+    ------
+    RuntimeError
+        The real chromadb is already imported. Restart the process, or the kernel.
+
+    Examples
+    --------
+    >>> import chroma_nb
+    >>> chroma_nb.install_as_chromadb()
     >>> import chromadb, chromadb.errors, chroma_nb.errors
     >>> chromadb.__version__, chromadb.errors is chroma_nb.errors
     ('1.5.9', True)
-    >>> uninstall_as_chromadb()
+    >>> chroma_nb.uninstall_as_chromadb()
     """
     loaded = sys.modules.get(NAME)
     if loaded is not None and not isinstance(loaded, _TopModule):
@@ -99,9 +112,10 @@ def install_as_chromadb(*, children: bool = False) -> None:
 
 
 def uninstall_as_chromadb() -> None:
-    """Take ``install_as_chromadb`` back: ``import chromadb`` finds again what it found before.
+    """Undo ``install_as_chromadb``.
 
-    What was imported meanwhile keeps working.
+    ``import chromadb`` then finds the real package again. Modules that were imported in between keep
+    working.
     """
     _Children.end()
     finder = _finder()

@@ -1,4 +1,4 @@
-"""What can go wrong, with Chroma's names::
+"""The errors of Chroma, in ``chroma_nb.errors``::
 
     Exception
     └── ChromaError
@@ -18,9 +18,9 @@
         ├── RateLimitError               429  RateLimitError
         └── QuotaError                   400  QuotaError
 
-Where the older reference promises a ``ValueError``, the private children below are raised: they
-are what 1.5.9 raises and a ``ValueError`` too, so that code written for either works. A traceback
-shows them by the public name. All of them can be copied, pickled and raised in another process.
+Older versions of Chroma raised a ``ValueError`` in some of these cases. For these, private
+subclasses are raised that are also a ``ValueError``, so that code for either version works. A
+traceback shows them under the public name. All errors can be copied and pickled.
 """
 
 from __future__ import annotations
@@ -100,7 +100,13 @@ def printable(text: str) -> str:
 
 
 class ChromaError(Exception):
-    """The base of every error of this package; ``trace_id`` is set when a server gave one."""
+    """The base class of all errors that Chroma defines.
+
+    Attributes
+    ----------
+    trace_id
+        The trace id that a server sent with the error, or None.
+    """
 
     #: The HTTP status of a reply that tells of it.
     status: int = 400
@@ -111,16 +117,34 @@ class ChromaError(Exception):
     trace_id: str | None = None
 
     def code(self) -> int:
-        """The HTTP status that stands for this error."""
+        """Return the HTTP status of this error.
+
+        Returns
+        -------
+        int
+            For example 404 for a ``NotFoundError``.
+        """
         return self.status
 
     def message(self) -> str:
-        """What happened, for a reader."""
+        """Return the text of this error.
+
+        Returns
+        -------
+        str
+            The text of the error.
+        """
         return ", ".join(map(str, self.args))
 
     @classmethod
     def name(cls) -> str:
-        """Chroma's name of this error."""
+        """Return Chroma's name for this kind of error.
+
+        Returns
+        -------
+        str
+            For example ``"NotFoundError"``.
+        """
         return cls.chroma_name
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -130,63 +154,76 @@ class ChromaError(Exception):
 
 
 class InvalidDimensionException(ChromaError):
-    """A vector's length does not fit the collection. Kept for old code: 1.5.9 raises InvalidArgumentError."""
+    """A vector has another dimension than the collection.
+
+    It exists for old programs. Chroma 1.5.9 and chroma_nb raise ``InvalidArgumentError``.
+    """
 
     chroma_name = wire_name = "InvalidDimension"
 
 
 class IDAlreadyExistsError(ChromaError):
-    """A record with this id exists."""
+    """A record with this id exists. A server can send it."""
 
     status = 409
     chroma_name = "IDAlreadyExists"
 
 
 class ChromaAuthError(ChromaError):
-    """The server refuses these credentials."""
+    """The server rejects the credentials, or they do not allow access to this tenant or database."""
 
     status = 403
     chroma_name = wire_name = "AuthError"
 
     def message(self) -> str:
-        """What a server says of it."""
+        """Return the text of this error.
+
+        Returns
+        -------
+        str
+            ``"Forbidden"``.
+        """
         return "Forbidden"
 
 
 class DuplicateIDError(ChromaError):
-    """One call names the same id twice."""
+    """The same id is given twice in one call."""
 
     chroma_name = wire_name = "DuplicateID"
 
 
 class InvalidArgumentError(ChromaError):
-    """A value that the engine cannot take."""
+    """An argument has a value that is not allowed.
+
+    For example a name with wrong characters, a malformed filter, or a vector of another dimension than
+    the collection.
+    """
 
     chroma_name = "InvalidArgument"
     wire_name = "InvalidArgumentError"
 
 
 class InvalidUUIDError(ChromaError):
-    """A text that should be a UUID is not."""
+    """A text should be a UUID and is not. A server can send it."""
 
     chroma_name = wire_name = "InvalidUUID"
 
 
 class InvalidHTTPVersion(ChromaError):
-    """The server speaks another version of HTTP."""
+    """The server uses another version of HTTP."""
 
     chroma_name = wire_name = "InvalidHTTPVersion"
 
 
 class AuthorizationError(ChromaError):
-    """Not allowed, or not known who asks."""
+    """The server requires credentials, or the call is not allowed, for example ``reset``."""
 
     status = 401
     chroma_name = wire_name = "AuthorizationError"
 
 
 class NotFoundError(ChromaError):
-    """What was named does not exist."""
+    """A collection, database, tenant or record does not exist."""
 
     status = 404
     chroma_name = wire_name = "NotFoundError"
@@ -200,28 +237,31 @@ class UniqueConstraintError(ChromaError):
 
 
 class BatchSizeExceededError(ChromaError):
-    """More records in one call than the server takes."""
+    """A call contains more records than the server accepts."""
 
     status = 413
     chroma_name = wire_name = "BatchSizeExceededError"
 
 
 class VersionMismatchError(ChromaError):
-    """The other side speaks another version."""
+    """The client and the server have different versions."""
 
     status = 500
     chroma_name = wire_name = "VersionMismatchError"
 
 
 class InternalError(ChromaError):
-    """The engine could not do what was asked, for a reason of its own."""
+    """The database could not do what was asked.
+
+    For example the directory is damaged or read-only, the disk is full, or a name is taken.
+    """
 
     status = 500
     chroma_name = wire_name = "InternalError"
 
 
 class RateLimitError(ChromaError):
-    """Too many requests; try again later."""
+    """The server received too many requests. Try again later."""
 
     status = 429
     chroma_name = wire_name = "RateLimitError"
@@ -256,11 +296,11 @@ error_types: dict[str, type[ChromaError]] = {
 
 # --- Of Chroma's older configuration objects; never raised here, for ``except`` --------------------------
 class StaticParameterError(Exception):
-    """A parameter that cannot change was set."""
+    """A parameter that cannot be changed was set. It exists for old programs and is not raised here."""
 
 
 class InvalidConfigurationError(ValueError):
-    """A configuration that means nothing."""
+    """A configuration is not valid. It exists for old programs and is not raised here."""
 
 
 # --- At the raise site: 1.5.9's class and the older reference's ValueError ------------------------------

@@ -45,16 +45,16 @@ _SHORT: Final = 100
 
 # --- What comes back ---------------------------------------------------------------------------------------------
 class ValueCount(NamedTuple):
-    """A value, or a year, month or day, and how many records have it; of lists each date counts."""
+    """A value and the number of records that have it, as the pair ``value``, ``records``."""
 
     value: Value
     records: int
 
 
 class Range(NamedTuple):
-    """Numbers from ``lower`` to below ``upper``, and how many records have them; the last range includes ``upper``.
+    """A range of numbers and the number of records in it, as the triple ``lower``, ``upper``, ``records``.
 
-    Of lists each number counts.
+    ``upper`` is not part of the range, except in the last one. If a record has a list, each number counts.
     """
 
     lower: float
@@ -64,13 +64,35 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Facet:
-    """What records have under one metadata key.
+    """The values that records have under one metadata key, as returned by ``facets``.
 
-    ``records`` were looked at, ``missing`` of them do not have the key. ``kinds`` says how many have a value of each
-    kind ("int", "str", "list of str"). ``distinct`` is the number of different values: 1 and 1.0 are one, ``True`` is
-    another, and of lists each element counts, once a record. ``values`` are the most frequent of them, equally frequent
-    ones in the order of ``get(order_by=…)``. Numbers have a ``minimum``, a ``maximum`` and ``ranges``. Where all texts
-    begin with an ISO date, ``dates`` counts them by day, month or year. Sparse vectors are a kind without values.
+    ``print`` shows it as text, a notebook as a table.
+
+    Attributes
+    ----------
+    key
+        The metadata key.
+    records
+        How many records were counted.
+    missing
+        How many of them do not have the key.
+    kinds
+        How many records have a value of each kind, such as ``"int"``, ``"str"`` or ``"list of str"``.
+    distinct
+        How many different values there are. 1 and 1.0 are the same value, True is another one. If a
+        record has a list, each element counts once.
+    values
+        The most frequent values with their counts, as ``ValueCount``. Values with equal counts are in the
+        order of ``get(order_by=...)``.
+    minimum
+        The smallest number, or None.
+    maximum
+        The largest number, or None.
+    ranges
+        How many records have numbers in which range, as ``Range``.
+    dates
+        If all texts start with an ISO date: how many records there are for each day, month or year, as
+        ``ValueCount``.
     """
 
     key: str
@@ -85,9 +107,18 @@ class Facet:
     dates: tuple[ValueCount, ...] = ()
 
     def to_df(self) -> pandas.DataFrame:
-        """The values with their counts, one row a value.
+        """Return the values and their counts as a pandas DataFrame.
 
-        >>> Facet("topic", 3, 0, {"str": 3}, 2, (ValueCount("moon", 2), ValueCount("mars", 1))).to_df()
+        Returns
+        -------
+        pandas.DataFrame
+            The columns ``value`` and ``records``, with a row for each value.
+
+        Examples
+        --------
+        >>> from chroma_nb.facets import Facet, ValueCount
+        >>> values = ValueCount("moon", 2), ValueCount("mars", 1)
+        >>> Facet("topic", 3, 0, {"str": 3}, 2, values).to_df()
           value  records
         0  moon        2
         1  mars        1
@@ -108,9 +139,24 @@ class Facet:
 
 @dataclass(frozen=True)
 class Description:
-    """What is in a collection: ``documents`` records have one, ``median_length`` is that of these in characters.
+    """What a collection contains, as returned by ``describe``.
 
-    ``keys`` holds a facet for each metadata key, in alphabetical order, with its most frequent value.
+    ``print`` shows it as text, a notebook as a table.
+
+    Attributes
+    ----------
+    records
+        The number of records.
+    dimension
+        The dimension of the vectors, or None if there are none yet.
+    space
+        The distance: ``"l2"``, ``"cosine"`` or ``"ip"``.
+    documents
+        How many records have a document.
+    median_length
+        The median length of the documents, in characters.
+    keys
+        A ``Facet`` for each metadata key, in alphabetical order, with its most frequent value.
     """
 
     records: int
@@ -121,11 +167,20 @@ class Description:
     keys: tuple[Facet, ...] = field(default=())
 
     def to_df(self) -> pandas.DataFrame:
-        """The metadata keys, one row a key: kinds, records that have it, distinct values, minimum, maximum, top value.
+        """Return the metadata keys as a pandas DataFrame, with a row for each key.
 
+        Returns
+        -------
+        pandas.DataFrame
+            The columns ``key``, ``kinds``, ``records``, ``distinct``, ``minimum``, ``maximum``,
+            ``most frequent`` and ``of these`` (how many records have the most frequent value).
+
+        Examples
+        --------
+        >>> from chroma_nb.facets import Description, Facet, ValueCount
         >>> facet = Facet("year", 3, 1, {"int": 2}, 1, (ValueCount(2020, 2),), 2020, 2020)
-        >>> Description(3, 2, "l2", 0, None, (facet,)).to_df().iloc[0].to_dict()["most frequent"]
-        2020
+        >>> Description(3, 2, "l2", 0, None, (facet,)).to_df()["most frequent"].tolist()
+        [2020]
         """
         rows = [
             {

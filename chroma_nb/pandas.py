@@ -31,7 +31,11 @@ _NAME = "chroma"
 
 
 class ChromaAccessor:
-    """What ``df.chroma`` offers."""
+    """Methods of every DataFrame, under ``df.chroma``: write it to a collection, or search in it.
+
+    ``%load_ext chroma_nb`` or ``import chroma_nb.pandas`` adds the accessor. ``import chroma_nb`` adds it if pandas was
+    imported before.
+    """
 
     def __init__(self, frame: pandas.DataFrame) -> None:
         self._frame = frame
@@ -48,12 +52,37 @@ class ChromaAccessor:
         progress: bool | None = None,
         **columns: ColumnOrValues,
     ) -> Collection:
-        """Make a collection equal to this DataFrame, and return it.
+        """Write this DataFrame to a collection, so that the two are equal.
 
-        ``collection`` is a collection, or the name of one of ``client``, made where there is none. Only
-        what differs is written; ``delete`` also deletes the records that are in no row. ``columns``
-        are those of ``collection.sync``: id, document, embedding, uri, metadata, on_error, dates.
+        Only the differences are written, so you can call it again after a change.
 
+        Parameters
+        ----------
+        collection
+            A collection, or the name of one in ``client``. It is created if it does not exist.
+        client
+            The client, if ``collection`` is a name.
+        delete
+            Whether to delete the records that are in no row.
+        progress
+            Whether to show a progress bar. None shows one after a second.
+        **columns
+            Which columns are what, as for ``collection.sync``: ``id``, ``document``, ``embedding``, ``uri``,
+            ``metadata``, ``on_error``, ``dates``.
+
+        Returns
+        -------
+        Collection
+            The collection.
+
+        Raises
+        ------
+        ValueError
+            ``collection`` is a name and there is no client, a row cannot be a record, or the ids are only row numbers
+            and would change or delete records.
+
+        Examples
+        --------
         >>> import chroma_nb, pandas
         >>> client = chroma_nb.EphemeralClient()
         >>> birds = pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]], "grams": [9]})
@@ -76,13 +105,35 @@ class ChromaAccessor:
         embedding_function: AnyEmbeddingFunction | None = None,
         **columns: ColumnOrValues,
     ) -> pandas.DataFrame:
-        """The rows nearest to a text or vector, nearest first, with a column ``distance`` (1 - cosine).
+        """Find the rows nearest to a text or a vector, without a collection.
 
-        Exact, in memory, without a collection. Where the frame has no embeddings, the documents are
-        embedded (by Chroma's default function unless another is given); a text is embedded once as
-        long as this DataFrame lives. ``columns`` are document=, embedding=; rows without are left out.
-        A column ``distance`` of your own is called ``metadata.distance`` in the answer.
+        The search is exact and in memory. If the DataFrame has no embeddings, its documents are embedded. Each text is
+        embedded once while the DataFrame exists.
 
+        Parameters
+        ----------
+        query
+            A text, or a vector.
+        n_results
+            How many rows to return.
+        embedding_function
+            The function that embeds documents and query. The default is the default model.
+        **columns
+            Which columns are what: ``document``, ``embedding``. Rows without either are left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The rows, nearest first, with a column ``distance``: 1 - cosine similarity. A column ``distance`` of your
+            own is renamed to ``metadata.distance``.
+
+        Raises
+        ------
+        ValueError
+            ``n_results`` is less than 1, or the vector has another number of dimensions.
+
+        Examples
+        --------
         >>> import pandas
         >>> birds = pandas.DataFrame({"id": ["wren", "crow"], "embedding": [[1.0, 0.0], [0.0, 1.0]]})
         >>> birds.chroma.search([0.0, 1.0], 1)
@@ -145,14 +196,14 @@ def _cosine_distances(vectors: Matrix, query: Vector) -> Vector:
 
 
 def register() -> None:
-    """Give every DataFrame its ``.chroma``; a second time does nothing."""
+    """Add ``.chroma`` to all DataFrames. Calling it again does nothing."""
     pd = require("pandas", feature="df.chroma")
     if pd.DataFrame.__dict__.get(_NAME) is None:
         pd.api.extensions.register_dataframe_accessor(_NAME)(ChromaAccessor)
 
 
 def unregister() -> None:
-    """Take ``.chroma`` off again; another's accessor of that name stays."""
+    """Remove ``.chroma`` from DataFrames. An accessor of that name from another package stays."""
     pd = require("pandas", feature="df.chroma")
     if getattr(pd.DataFrame, _NAME, None) is ChromaAccessor:
         delattr(pd.DataFrame, _NAME)

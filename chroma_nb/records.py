@@ -155,7 +155,7 @@ class Records:
 
     @classmethod
     def of_result(cls, found: Columns) -> Records:
-        """What ``get`` returned, of this library or another. A vector that a record has lost is none.
+        """What ``get`` returned, of this library or another. A lost vector counts as no vector.
 
         >>> Records.of_result({"ids": ["a"], "documents": ["one"], "embeddings": [[1, 2]]}).matrix
         array([[1., 2.]], dtype=float32)

@@ -28,14 +28,29 @@ class _Result(dict[str, Any]):
     def to_df(
         self, columns: Sequence[str] | None = None, *, dates: bool | str | Sequence[str] = False
     ) -> pandas.DataFrame:
-        """The result as a pandas DataFrame, one row a record, metadata keys as columns.
+        """Return the result as a pandas DataFrame, with a row for each record.
 
-        The columns: ``id``, ``document``, ``uri`` where there is one, metadata in alphabetical order,
-        ``embedding`` when included. In front of a query's stand ``query`` (from 0), ``query_text``
-        where known, ``rank`` (1 is the nearest), and ``distance`` follows the id. A metadata key with
-        the name of one of these is called ``metadata.<key>``. ``columns`` picks some, in that order. ``dates`` names
-        the columns whose ISO texts, or seconds or milliseconds since 1970, become dates; True: all that look like that.
+        Metadata keys become columns, in alphabetical order after ``id``, ``document`` and ``uri``.
+        ``embedding`` is a column if it is included. A metadata key with the name of another column is called
+        ``metadata.<key>``. The result of ``query`` has the columns ``query`` (from 0), ``query_text`` and
+        ``rank`` (1 is the nearest) first, and ``distance`` after the id.
 
+        Parameters
+        ----------
+        columns
+            The columns to return, in this order. None means all.
+        dates
+            Columns to convert to dates. They contain ISO texts, or seconds or milliseconds since 1970. True
+            converts all columns that look like dates.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The records.
+
+        Examples
+        --------
+        >>> from chroma_nb import GetResult
         >>> GetResult(ids=["a"], documents=["one"], metadatas=[{"year": 2020}]).to_df()
           id document  year
         0  a      one  2020
@@ -73,12 +88,42 @@ class _PlainResult(_Result):
 
 
 class GetResult(_PlainResult):
-    """The result of ``get`` and ``peek``: ids and, per ``include``, one list per field."""
+    """The result of ``get``, ``peek`` and ``sample``.
+
+    A dict, equal to the one that Chroma returns: ``ids`` and, for each part, a list with one entry for
+    each record. Parts that were not included are None. A notebook shows it as a table.
+
+    Examples
+    --------
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
+    ...     birds = client.create_collection("birds")
+    ...     birds.add(ids=["wren"], embeddings=[[1, 0]], documents=["a wren"])
+    ...     result = birds.get()
+    ...     result["ids"], result["documents"], result["embeddings"]
+    (['wren'], ['a wren'], None)
+    """
 
     def at(self, places: Sequence[int]) -> GetResult:
-        """The records in these places, in this order.
+        """Select records of the result by their position.
 
-        >>> GetResult(ids=["a", "b"], documents=["one", "two"], metadatas=None, included=["documents"]).at([1])
+        Parameters
+        ----------
+        places
+            Positions from 0, in the order that you want.
+
+        Returns
+        -------
+        GetResult
+            The selected records.
+
+        Examples
+        --------
+        >>> from chroma_nb import GetResult
+        >>> result = GetResult(
+        ...     ids=["a", "b"], documents=["one", "two"], metadatas=None, included=["documents"]
+        ... )
+        >>> result.at([1])
         {'ids': ['b'], 'documents': ['two'], 'metadatas': None, 'included': ['documents']}
         """
         return GetResult(
@@ -90,11 +135,42 @@ class GetResult(_PlainResult):
 
 
 class QueryResult(_PlainResult):
-    """The result of ``query``: as GetResult, with one list per query, and distances."""
+    """The result of ``query``.
+
+    A dict, equal to the one that Chroma returns: like a ``GetResult``, but each part has one list for
+    each query. ``distances`` are included by default. A notebook shows it as a table.
+
+    Examples
+    --------
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
+    ...     birds = client.create_collection("birds")
+    ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]])
+    ...     result = birds.query(query_embeddings=[[1, 0]])
+    ...     result.to_df(["query", "rank", "id", "distance"])
+       query  rank    id  distance
+    0      0     1  wren       0.0
+    1      0     2  crow       2.0
+    """
 
     def within(self, max_distance: float, include: Sequence[str]) -> QueryResult:
-        """What lies no farther than ``max_distance``; the distances, which are there, stay where ``include`` has them.
+        """Keep only records that are near enough.
 
+        Parameters
+        ----------
+        max_distance
+            The greatest distance to keep.
+        include
+            The parts of the result. ``distances`` is None afterwards unless it is named.
+
+        Returns
+        -------
+        QueryResult
+            The remaining records of each query. The result needs its distances.
+
+        Examples
+        --------
+        >>> from chroma_nb import QueryResult
         >>> QueryResult(ids=[["a", "b"]], distances=[[0.1, 0.5]]).within(0.4, [])
         {'ids': [['a']], 'distances': None, 'included': []}
         """
@@ -108,9 +184,25 @@ class QueryResult(_PlainResult):
         )
 
     def without(self, ids: Collection[str], n_results: int) -> QueryResult:
-        """The first ``n_results`` of each query that are none of ``ids``.
+        """Remove records by their ids.
 
-        >>> QueryResult(ids=[["a", "b", "c"]], distances=[[0.1, 0.5, 0.6]], included=[]).without({"a"}, 1)
+        Parameters
+        ----------
+        ids
+            The ids to remove.
+        n_results
+            The most records to keep for each query.
+
+        Returns
+        -------
+        QueryResult
+            The remaining records of each query.
+
+        Examples
+        --------
+        >>> from chroma_nb import QueryResult
+        >>> result = QueryResult(ids=[["a", "b", "c"]], distances=[[0.1, 0.5, 0.6]], included=[])
+        >>> result.without({"a"}, 1)
         {'ids': [['b']], 'distances': [[0.5]], 'included': []}
         """
         kept = [[place for place, id_ in enumerate(of_query) if id_ not in ids] for of_query in self["ids"]]
@@ -134,21 +226,44 @@ def _picked(values: Any, places: Sequence[int]) -> Any:
 
 
 class HybridResult(QueryResult):
-    """The result of ``hybrid``: as QueryResult, with four lists more per query, which say how a record was found.
+    """The result of ``hybrid``.
 
-    ``scores``: the sum of 1 / (60 + rank) over the two ranks. ``meaning_ranks`` and ``word_ranks``: the record's place
-    among the nearest and among those that hold the words, from 1; None where it is not among them. ``words``: the
-    words of the query that stand in its document, as the query writes them. ``distances`` are those of ``query``;
-    None where no vector was asked for, or the record has none.
+    A dict like a ``QueryResult``, with four more parts that say how each record was found. A distance is
+    None if no vector was searched for, or if the record has none.
+
+    - ``scores``: the sum of 1 / (60 + rank) over the two ranks.
+    - ``meaning_ranks``: the rank among the nearest records, from 1. None if the record is not among them.
+    - ``word_ranks``: the rank among the documents that contain the words, from 1. None if the record is
+      not among them.
+    - ``words``: the words of the text that the document contains, as written in the text.
     """
 
     def to_df(
         self, columns: Sequence[str] | None = None, *, dates: bool | str | Sequence[str] = False
     ) -> pandas.DataFrame:
-        """As ``QueryResult.to_df``; after the id stand ``score``, ``meaning_rank``, ``word_rank`` and ``words``.
+        """Return the result as a pandas DataFrame, with a row for each record.
 
+        The columns are those of ``QueryResult.to_df``, with ``score``, ``meaning_rank``, ``word_rank`` and
+        ``words`` after the id.
+
+        Parameters
+        ----------
+        columns
+            The columns to return, in this order. None means all.
+        dates
+            Columns to convert to dates, as for ``QueryResult.to_df``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The records.
+
+        Examples
+        --------
+        >>> from chroma_nb import HybridResult
         >>> found = HybridResult(
-        ...     ids=[["a"]], scores=[[0.03]], meaning_ranks=[[2]], word_ranks=[[None]], words=[[[]]], distances=[[0.5]]
+        ...     ids=[["a"]], scores=[[0.03]], distances=[[0.5]],
+        ...     meaning_ranks=[[2]], word_ranks=[[None]], words=[[[]]],
         ... )
         >>> found.to_df(["id", "score", "meaning_rank", "word_rank"])
           id  score  meaning_rank  word_rank
@@ -158,14 +273,30 @@ class HybridResult(QueryResult):
 
 
 class DeleteResult(TypedDict):
-    """The result of ``delete``: how many ids were given, or how many records passed the filter."""
+    """The result of ``delete``: a dict with the key ``deleted``.
+
+    With a filter, ``deleted`` is the number of deleted records. With ids alone it is the number of ids,
+    even if some do not exist.
+    """
 
     deleted: int
 
 
 @dataclass
 class IndexingStatus:
-    """How many operations an index has; ``op_indexing_progress``, its share of all, goes from 0 to 1."""
+    """How many changes of records a search knows.
+
+    Attributes
+    ----------
+    num_indexed_ops
+        How many changes are indexed.
+    num_unindexed_ops
+        How many changes are not indexed yet.
+    total_ops
+        How many changes there were.
+    op_indexing_progress
+        The indexed share, from 0 to 1.
+    """
 
     num_indexed_ops: int
     num_unindexed_ops: int
@@ -188,19 +319,40 @@ _ROW_FIELDS = {"documents": "document", "embeddings": "embedding", "metadatas": 
 
 
 class SearchResult(_Result):
-    """The result of ``search``: a dict with, for each field, one list per search, or None."""
+    """The result of ``search``.
+
+    A dict with the lists ``ids``, ``documents``, ``embeddings``, ``metadatas`` and ``scores``. Each has
+    one list for each search, or None if the search did not select the part. A notebook shows it as a
+    table.
+    """
 
     def to_df(
         self, columns: Sequence[str] | None = None, *, dates: bool | str | Sequence[str] = False
     ) -> pandas.DataFrame:
-        """The hits of all searches as a pandas DataFrame, one row a hit, metadata keys as columns.
+        """Return the results of all searches as a pandas DataFrame, with a row for each record found.
 
-        In front stand ``search`` (from 0), ``query_text`` where a text was searched for, and ``rank`` (1 is the
-        best); then ``id``, ``score``, ``document``, the metadata in alphabetical order and ``embedding``, as far as
-        they were selected. A metadata key with the name of one of these is called ``metadata.<key>``. ``columns``
-        picks some, in that order.
+        The columns ``search`` (from 0), ``query_text`` and ``rank`` (1 is the best) come first, then ``id``,
+        ``score``, ``document``, the metadata keys in alphabetical order, and ``embedding``. Only parts that
+        were selected have a column. A metadata key with the name of another column is called
+        ``metadata.<key>``.
 
-        >>> SearchResult(ids=[["a"], ["b"]], scores=[[0.5], None], metadatas=[[{"year": 2020}], None]).to_df()
+        Parameters
+        ----------
+        columns
+            The columns to return, in this order. None means all.
+        dates
+            Columns to convert to dates, as for ``QueryResult.to_df``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The records found.
+
+        Examples
+        --------
+        >>> from chroma_nb import SearchResult
+        >>> metadatas = [[{"year": 2020}], None]
+        >>> SearchResult(ids=[["a"], ["b"]], scores=[[0.5], None], metadatas=metadatas).to_df()
            search  rank id  score  year
         0       0     1  a    0.5  2020
         1       1     1  b    NaN  <NA>
@@ -208,8 +360,17 @@ class SearchResult(_Result):
         return super().to_df(columns, dates=dates)
 
     def rows(self) -> list[list[SearchResultRow]]:
-        """The records found by each search, one dict a record; what a record lacks is left out.
+        """Return the records found by each search as dicts.
 
+        Returns
+        -------
+        list of list of dict
+            For each search a list with a dict for each record. It has ``id`` and the selected parts
+            ``document``, ``embedding``, ``metadata`` and ``score`` that the record has.
+
+        Examples
+        --------
+        >>> from chroma_nb import SearchResult
         >>> SearchResult(ids=[["a", "b"]], documents=[["one", None]], scores=None).rows()
         [[{'id': 'a', 'document': 'one'}, {'id': 'b'}]]
         """

@@ -82,11 +82,25 @@ LARGEST_FLOAT32: Final = float(np.finfo(np.float32).max)
 
 @dataclass
 class SparseVector:
-    """A vector given by its non-zero entries.
+    """A vector of which only the entries that are not zero are stored.
 
-    ``indices`` are strictly ascending integers of at least 0, ``values`` as many numbers,
-    ``labels`` (optional) as many tokens.
+    Parameters
+    ----------
+    indices
+        The dimensions of the entries: integers from 0, in ascending order, each once.
+    values
+        The value of each entry.
+    labels
+        The token of each entry, for example the word it stands for.
 
+    Raises
+    ------
+    ValueError
+        The lists have different lengths, or the indices are not ascending.
+
+    Examples
+    --------
+    >>> from chroma_nb import SparseVector
     >>> SparseVector(indices=[1, 5], values=[0.5, 2.0]).to_dict()
     {'#type': 'sparse_vector', 'indices': [1, 5], 'values': [0.5, 2.0]}
     """
@@ -153,16 +167,46 @@ class SparseVector:
 
     @classmethod
     def as_given(cls, indices: list[int], values: list[float], labels: list[str] | None = None) -> SparseVector:
-        """A vector whose parts are not looked at: what is stored was, and what a request holds will be."""
+        """Create a vector without checking its parts. For values that are known to be valid.
+
+        Parameters
+        ----------
+        indices
+            The dimensions of the entries.
+        values
+            The value of each entry.
+        labels
+            The token of each entry.
+
+        Returns
+        -------
+        SparseVector
+            The vector.
+        """
         vector = cls.__new__(cls)
         vector.indices, vector.values, vector.labels = indices, values, labels
         return vector
 
     @classmethod
     def sent(cls, d: Fields) -> SparseVector:
-        """The vector of a request, in which "#type" may be missing. ValueError unless its parts are lists.
+        """Create a vector from the body of a request, in which ``#type`` may be missing.
 
-        Whether they fit together and are in their order is asked by whoever stores it or searches for it.
+        It is not checked whether the lists fit together.
+
+        Parameters
+        ----------
+        d
+            The dict.
+
+        Returns
+        -------
+        SparseVector
+            The vector.
+
+        Raises
+        ------
+        ValueError
+            A part is missing or has the wrong type.
         """
         indices, values, tokens = d.get("indices"), d.get("values"), d.get("tokens")
         if d.get(TYPE_KEY, SPARSE_VECTOR_TYPE_VALUE) != SPARSE_VECTOR_TYPE_VALUE:
@@ -178,13 +222,35 @@ class SparseVector:
         return cls.as_given(indices, values, tokens)
 
     def to_dict(self) -> Json:
-        """As it is sent; the labels are called "tokens" there."""
+        """Return the vector as a dict that JSON can hold.
+
+        Returns
+        -------
+        dict
+            ``#type``, ``indices``, ``values`` and, if there are labels, ``tokens``.
+        """
         form: Json = {TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE, "indices": self.indices, "values": self.values}
         return form if self.labels is None else {**form, "tokens": self.labels}
 
     @classmethod
     def from_dict(cls, d: Fields) -> SparseVector:
-        """The vector that ``to_dict`` wrote; ValueError when it is something else."""
+        """Create a vector from a dict that ``to_dict`` returned.
+
+        Parameters
+        ----------
+        d
+            The dict.
+
+        Returns
+        -------
+        SparseVector
+            The vector.
+
+        Raises
+        ------
+        ValueError
+            The dict is not a sparse vector.
+        """
         if d.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
             raise ValueError(f"Expected {TYPE_KEY}='{SPARSE_VECTOR_TYPE_VALUE}', got {d.get(TYPE_KEY)}")
         return cls(indices=d["indices"], values=d["values"], labels=d.get("tokens"))
@@ -267,7 +333,7 @@ SIDES: Final[tuple[Side, ...]] = get_args(Side)
 
 
 class ReadLevel(str, Enum):
-    """How fresh an answer of a distributed Chroma must be. A local engine is always fresh."""
+    """Which changes a distributed server must consider. Here every call considers all finished changes."""
 
     INDEX_AND_WAL = "index_and_wal"
     INDEX_ONLY = "index_only"
@@ -354,7 +420,19 @@ class Database(TypedDict):
 
 @dataclass
 class UserIdentity:
-    """Who a server says the caller is."""
+    """The user that a backend takes the client for.
+
+    Attributes
+    ----------
+    user_id
+        The id of the user.
+    tenant
+        The tenant that the user has access to.
+    databases
+        The databases that the user has access to.
+    attributes
+        Further data that the server sends.
+    """
 
     user_id: str
     tenant: str | None = None
@@ -364,11 +442,32 @@ class UserIdentity:
 
 @dataclass(frozen=True)
 class CollectionModel:
-    """What is known of a collection apart from its records (Chroma's ``chromadb.types.Collection``).
+    """What is known of a collection apart from its records.
 
-    ``configuration_json`` has the keys hnsw, spann, embedding_function; ``serialized_schema`` is a
-    Schema as JSON, or None when a server sent none. ``dimension`` is None until the first vector.
-    ``embedding_model`` is ours: the variant of the default model that embeds here, None until it did.
+    Attributes
+    ----------
+    id
+        The id of the collection.
+    name
+        The name of the collection.
+    configuration_json
+        How the collection is indexed, with the keys ``hnsw``, ``spann`` and ``embedding_function``.
+    serialized_schema
+        The schema as JSON. None if a server did not send it.
+    metadata
+        The metadata of the collection itself.
+    dimension
+        The dimension of the vectors. None before the first vector is added.
+    tenant
+        The tenant that the collection belongs to.
+    database
+        The database that the collection belongs to.
+    version
+        As in Chroma.
+    log_position
+        As in Chroma.
+    embedding_model
+        The variant of the default model that embeds texts. None before the first text is embedded.
     """
 
     id: UUID
@@ -443,7 +542,7 @@ RECORD_COUNTER_FUNCTION = Function.RECORD_COUNTER
 
 
 class TokenTransportHeader(str, Enum):
-    """The HTTP header that carries a token."""
+    """The HTTP header that carries the token of a client."""
 
     AUTHORIZATION = "Authorization"
     X_CHROMA_TOKEN = "X-Chroma-Token"  # noqa: S105  a header's name

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
-import chroma_nb  # noqa: E402  the path above comes first
+from sphinx import addnodes  # noqa: E402  the path above comes first
+from sphinx.application import Sphinx  # noqa: E402
+from sphinx.util.inspect import stringify_signature  # noqa: E402
+
+import chroma_nb  # noqa: E402
 
 project = "chroma_nb"
 copyright = "The chroma_nb authors"
@@ -28,6 +35,19 @@ intersphinx_mapping = {
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"chroma_nb {release}"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
+html_theme_options: dict[str, str] = {}
+if repository := os.environ.get("READTHEDOCS_GIT_CLONE_URL") or os.environ.get("GITHUB_REPOSITORY"):
+    # Where the site is published the pages link to their sources. The repository's address is known only there.
+    html_theme_options = {
+        "source_repository": repository.removesuffix(".git")
+        if "://" in repository
+        else f"https://github.com/{repository}",
+        "source_branch": "main",
+        "source_directory": "docs/",
+    }
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]
 
@@ -47,6 +67,7 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 84
 # A reference to a type alias or to another package is text, not a link to be found.
 nitpicky = False
 
@@ -61,3 +82,43 @@ def copy_tutorials() -> None:
 
 
 copy_tutorials()
+
+
+def hide_private_modules(app: Sphinx, doctree: Any) -> None:
+    """Show ``Client``, not ``chroma_nb.client._sync.client.Client``: nobody imports it from there."""
+    for prefix in list(doctree.findall(addnodes.desc_addname)):
+        if "._" in prefix.astext():
+            prefix.parent.remove(prefix)
+
+
+#: Names of types that only the source knows, and what they stand for.
+STAND_FOR = {
+    "Dates": "Literal['iso', 'epoch']",
+    "Edges": "Mapping[str, Sequence[float]]",
+    "OnError": "Literal['raise', 'skip']",
+    "Side": "Literal['both', 'meaning', 'words']",
+    "Untyped": "Any",
+}
+
+
+def types_as_written(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str, str] | None:
+    """Show the ``OneOrMany[Embedding]`` of a collection's methods, not the three lines of types that it stands for."""
+    if signature is not None and returned == "_AsyncClient":
+        return signature, "AsyncClient"
+    if what != "method" or not name.startswith("chroma_nb.Collection."):
+        return None
+    written = inspect.signature(obj)
+    written = written.replace(parameters=list(written.parameters.values())[1:])  # without self
+    text = stringify_signature(written, unqualified_typehints=True)
+    for alias, stands_for in STAND_FOR.items():
+        text = re.sub(rf"\b{alias}\b", stands_for, text)
+    arguments, _, result = text.rpartition(" -> ")
+    return arguments, result
+
+
+def setup(app: Sphinx) -> None:
+    """What Sphinx calls first."""
+    app.connect("doctree-read", hide_private_modules)
+    app.connect("autodoc-process-signature", types_as_written)

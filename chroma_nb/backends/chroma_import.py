@@ -46,12 +46,31 @@ _SPOKEN_OF: set[str] = set()
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did.
+    """What ``import_chroma`` did. ``print`` shows it as a text.
 
-    ``records`` were imported with their vector, ``reembedded`` of them with one that was made anew from the document.
-    ``lost`` were imported without one, since it could not be read any more: ``get`` and filters find them, ``query``
-    does not, ``reembed`` embeds them; ``folder`` has them as JSON Lines, too. ``complete`` is True when nothing at all
-    was damaged; else ``text`` says what was, per collection. ``notes`` are worth knowing though nothing is lost.
+    Attributes
+    ----------
+    source
+        The directory of Chroma.
+    target
+        The directory of chroma_nb.
+    collections
+        How many collections were imported.
+    records
+        How many records were imported with their vector. ``reembedded`` ones are included.
+    lost
+        How many records were imported without a vector, because it could not be read. ``get`` and filters
+        find them, ``query`` does not. ``reembed`` embeds them again.
+    complete
+        Whether everything could be read. If False, ``text`` lists the damage.
+    text
+        What was damaged, per collection.
+    folder
+        A directory with details of the import. It has the records without a vector as JSON Lines, too.
+    notes
+        Remarks about the import that do not concern lost data.
+    reembedded
+        How many records got a new vector from their document.
     """
 
     source: Path
@@ -92,16 +111,43 @@ def _from_here(path: Path) -> Path:
 def import_chroma(
     src: str | os.PathLike[str], dst: str | os.PathLike[str], *, replace: bool = False, reembed: bool = False
 ) -> ImportReport:
-    """Import the Chroma directory ``src`` (of 0.3 to 1.5.9) into the directory ``dst``, which may be the same.
+    """Import a directory that Chroma wrote.
 
-    Tenants, databases, collections with their ids, and records in Chroma's order, vectors bit for bit. chromadb
-    is not needed, and ``src`` is not changed. What is damaged is left out and named in the answer. Records whose
-    vector is lost keep the rest, and with ``reembed`` get a vector from their document, by the function that their
-    collection stores. With ``replace`` what ``dst`` holds already goes to a folder beside; without, that is an
-    InternalError. Whatever stops an import, ``dst`` is as before. Raises ChromaDirectoryError (also a ValueError)
-    when nothing in ``src`` can be read.
+    Directories of Chroma 0.3 to 1.5.9 can be imported. Tenants, databases, collections and records are
+    imported, with their ids, their order and their exact vectors. The package chromadb is not needed,
+    and the files in ``src`` are not changed. Damaged records are skipped and listed in the report. If
+    the import fails or is interrupted, ``dst`` stays as it was.
 
-    >>> import_chroma("no-such-place", "elsewhere")
+    Parameters
+    ----------
+    src
+        The directory of Chroma.
+    dst
+        The directory for chroma_nb. It can be the same as ``src``.
+    replace
+        Replace a database that ``dst`` holds already. The old one is moved to a directory beside it. By
+        default an existing database is an error.
+    reembed
+        Embed records whose vector cannot be read from their documents. Only an embedding function that
+        the collection stores is used.
+
+    Returns
+    -------
+    ImportReport
+        What was imported, and what was damaged.
+
+    Raises
+    ------
+    ChromaDirectoryError
+        ``src`` is not a directory of Chroma, or nothing in it can be read. The error is also a
+        ``ValueError``.
+    InternalError
+        ``dst`` already holds a database and ``replace`` is False, or a client has it open.
+
+    Examples
+    --------
+    >>> import chroma_nb
+    >>> chroma_nb.import_chroma("no-such-place", "elsewhere")
     Traceback (most recent call last):
     chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: expected a directory written by Chroma, ...
     """

@@ -27,7 +27,17 @@ _READ: Final = 10_000
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export wrote: to where, how many collections, how many records; both sides were compared."""
+    """What ``export_chroma`` wrote. ``print`` shows it as a sentence.
+
+    Attributes
+    ----------
+    target
+        The directory.
+    collections
+        How many collections were exported.
+    records
+        How many records were exported.
+    """
 
     target: Path
     collections: int
@@ -40,18 +50,45 @@ class ExportReport:
 def export_chroma(
     client: Client, path: str | os.PathLike[str], *, batch_size: int = 1000, progress: bool = True
 ) -> ExportReport:
-    """Write every tenant, database and collection of ``client``'s place into a Chroma directory at ``path``.
+    """Export all collections to a directory that Chroma can open.
 
-    Needs chromadb, which writes it; the collections get new ids, all else is compared afterwards. Of a server, whose
-    tenants nobody can list, the client's own tenant is exported. Call it again after an interruption. Raises
-    MissingPackageError (an ImportError) with the way out when chromadb is not installed, RuntimeError while chroma_nb
-    is in chromadb's place, UniqueConstraintError (also a ValueError) when ``path`` is a directory of ours, or holds
-    other records under the same ids; InvalidArgumentError, before anything is written, when a collection has sparse
-    vectors.
+    The package chromadb writes the directory, so it has to be installed. The collections get new ids.
+    Everything else is compared after writing. If an export is interrupted, call the function again.
 
+    Parameters
+    ----------
+    client
+        The client whose tenants, databases and collections are exported. From a server, only the
+        client's own tenant is exported.
+    path
+        The directory for Chroma.
+    batch_size
+        The most records to write in one call.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    ExportReport
+        The directory, and how many collections and records were written.
+
+    Raises
+    ------
+    ImportError
+        chromadb is not installed.
+    RuntimeError
+        ``install_as_chromadb`` is active, so the real chromadb cannot be reached.
+    UniqueConstraintError
+        ``path`` holds a database of chroma_nb, or other records under the same ids. The error is also a
+        ``ValueError``.
+    InvalidArgumentError
+        A collection has sparse vectors, which Chroma's directories cannot hold. Nothing was written.
+
+    Examples
+    --------
     >>> import chroma_nb, tempfile
-    >>> with tempfile.TemporaryDirectory() as path, chroma_nb.EphemeralClient() as client:  # doctest: +SKIP
-    ...     print(export_chroma(client, path))
+    >>> with tempfile.TemporaryDirectory() as path, chroma_nb.EphemeralClient() as client:
+    ...     print(chroma_nb.export_chroma(client, path))  # doctest: +SKIP
     exported 0 collections with 0 records to ...
     """
     target = Path(path)

@@ -73,36 +73,43 @@ class CollectionCommon(Generic[ServerT]):
 
     @property
     def id(self) -> UUID:
-        """The id, which stays when the name changes."""
+        """The id of the collection. It stays the same when you rename the collection."""
         return self._model.id
 
     @property
     def name(self) -> str:
-        """The name."""
+        """The name of the collection."""
         return self._model.name
 
     @property
     def metadata(self) -> CollectionMetadata | None:
-        """The collection's own metadata, or None."""
+        """The metadata of the collection itself, or None."""
         return self._model.metadata
 
     @property
     def tenant(self) -> str:
-        """The tenant it belongs to."""
+        """The tenant that the collection belongs to."""
         return self._model.tenant
 
     @property
     def database(self) -> str:
-        """The database it belongs to."""
+        """The database that the collection belongs to."""
         return self._model.database
 
     @property
     def configuration_json(self) -> Json:
-        """How it is indexed, as JSON: hnsw, spann, embedding_function."""
+        """How the collection is indexed, as JSON with the keys ``hnsw``, ``spann`` and ``embedding_function``."""
         return self._model.configuration_json
 
     def get_model(self) -> CollectionModel:
-        """What is known of the collection, as one value."""
+        """Return what is known of the collection apart from its records.
+
+        Returns
+        -------
+        CollectionModel
+            Id, name, metadata, configuration, dimension and more, as of the time when this object was
+            created or last changed.
+        """
         return self._model
 
     def _embed(self, input: list[object], is_query: bool = False) -> Embeddings:
@@ -144,8 +151,12 @@ class CollectionCommon(Generic[ServerT]):
 
     @property
     def embedding_model(self) -> str | None:
-        """What embeds texts here: a model, and which variant of it once it did; None when nothing is chosen.
+        """The model that embeds texts for this collection, or None if no embedding function is known.
 
+        Once the default model has embedded a text, its variant is included.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
@@ -204,12 +215,18 @@ class CollectionCommon(Generic[ServerT]):
 
     @property
     def configuration(self) -> CollectionConfiguration:
-        """How it is indexed, with the stored embedding function built. ValueError when it cannot be built."""
+        """How the collection is indexed, with the embedding function it stores.
+
+        Raises
+        ------
+        ValueError
+            The stored embedding function cannot be created here.
+        """
         return load_collection_configuration_from_json(self.configuration_json, config_to_embedding_function)
 
     @property
     def schema(self) -> Schema:
-        """How it is indexed, in detail; embedding functions are named, not built."""
+        """How the collection is indexed, in detail. Embedding functions are named, not created."""
         return Schema.deserialize_from_json(self._model.serialized_schema or {})
 
     def _modified(self, request: ModifyCollection) -> None:

@@ -34,9 +34,21 @@ _VECTOR_TOLERANCE = 2e-6
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy did: the collection it made, how many records were copied, how many of them were written
-    now (the rest was there from an earlier attempt), the checksum both sides agree on, and how many others the
-    collection held before: such as the source has deleted since."""
+    """What ``copy`` did.
+
+    Attributes
+    ----------
+    collection
+        The copy.
+    records
+        How many records the source has.
+    written
+        How many of them this call wrote. The others were there from an earlier call.
+    checksum
+        The checksum of ids, documents, metadata and URIs, which is the same on both sides.
+    others
+        How many records the copy has that the source does not have.
+    """
 
     collection: Collection
     records: int
@@ -54,21 +66,58 @@ def copy(
     overwrite: bool = False,
     progress: bool = True,
 ) -> Copied:
-    """Copy a collection with its records, metadata, distance and index parameters to another client.
+    """Copy a collection to another client, or under another name.
 
-    Either side may be of chroma_nb or of chromadb. ``name`` is the copy's (the source's if not given). Records
-    arrive in the source's order; afterwards both sides are read and compared: number, and checksum of ids,
-    documents, metadatas and uris, vectors within float32. Call it again after an interruption: what has arrived is
-    compared, not sent again. Raises UniqueConstraintError (also a ValueError) before writing over a record that
-    differs, unless ``overwrite``; InternalError when the two sides differ at the end, for instance because
-    somebody wrote meanwhile. Records that only the other side has stay there, and are counted (``others``).
+    The copy gets the records in their order, the metadata, the distance, the index parameters and the
+    embedding function. Either side can be a client of chroma_nb or of the chromadb package. At the end
+    both sides are read and compared. If a copy is interrupted, call the function again: records that
+    have arrived are not sent again.
 
+    Parameters
+    ----------
+    source_collection
+        The collection to copy.
+    target_client
+        The client to copy to.
+    name
+        The name of the copy. By default it is the name of the source.
+    batch_size
+        The most records to send in one call. A lower limit of the target is respected.
+    overwrite
+        Overwrite records of the target that have the same id and other contents. By default the
+        function raises an error before it changes such a record.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Copied
+        The copy and the numbers of records. Records that only the target has are kept, and counted as
+        ``others``.
+
+    Raises
+    ------
+    UniqueConstraintError
+        The target has a different record under the same id, and ``overwrite`` is False. The error is
+        also a ``ValueError``.
+    InternalError
+        The two sides differ at the end, for example because one of them was changed meanwhile.
+    InvalidArgumentError
+        Records of the source have no vector. ``reembed`` adds the missing vectors.
+    TypeError
+        An argument is not a collection or client, or it is an asynchronous one.
+    ValueError
+        The target is the source itself, or ``batch_size`` is less than 1.
+
+    Examples
+    --------
     >>> import chroma_nb, tempfile
     >>> memory = chroma_nb.EphemeralClient()
     >>> birds = memory.get_or_create_collection("birds")
     >>> birds.upsert(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]])
-    >>> with tempfile.TemporaryDirectory() as directory, chroma_nb.PersistentClient(directory) as disk:
-    ...     chroma_nb.copy(birds, disk).records
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     with chroma_nb.PersistentClient(directory) as disk:
+    ...         chroma_nb.copy(birds, disk).records
     2
     >>> memory.delete_collection("birds")
     """

@@ -30,10 +30,10 @@ def described(model: CollectionModel, embedding_function: object) -> str | None:
 
 
 def embedding_cache(settings: Settings, embedding_function: object) -> Path | None:
-    """The file beside the data in which the default function's vectors are remembered; None where there is none.
+    """The file beside the data in which the default function's vectors are kept, or None.
 
-    There is none for a store in memory or behind a server, in a directory that cannot be written, and when the
-    environment says so.
+    It is None for a database in memory or on a server, in a directory that cannot be written, and when the environment
+    variable ``CHROMA_NB_EMBEDDING_CACHE`` is 0.
     """
     if not settings.is_persistent or not is_default(embedding_function) or os.environ.get(SWITCH) == "0":
         return None

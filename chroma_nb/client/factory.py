@@ -27,13 +27,37 @@ if TYPE_CHECKING:
 def EphemeralClient(  # noqa: N802  # Chroma's name
     settings: Settings | None = None, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
 ) -> _Client:
-    """A client of a store in memory.
+    """Create a client that keeps its data in memory only.
 
-    All ephemeral clients of a process share one store, which lives until the last of them is closed or the process
-    ends. Raises NotFoundError (also a ValueError) for an unknown tenant or database, ValueError when the store is
-    open with other settings.
+    All in-memory clients of a process share one database. Its data is lost when the last of these
+    clients is closed, or when the process ends.
 
-    >>> with EphemeralClient() as client:
+    Parameters
+    ----------
+    settings
+        Settings of the client. By default they come from environment variables and Chroma's defaults.
+        ``is_persistent`` is ignored.
+    tenant
+        The tenant to work in. It must exist.
+    database
+        The database to work in. It must exist.
+
+    Returns
+    -------
+    ClientAPI
+        The client. You can use it as a context manager, which closes it.
+
+    Raises
+    ------
+    NotFoundError
+        The tenant or the database does not exist. The error is also a ``ValueError``.
+    ValueError
+        The in-memory database is already open with other settings.
+
+    Examples
+    --------
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
     ...     birds = client.create_collection("birds")
     ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]])
     ...     birds.query(query_embeddings=[1, 0.2], n_results=1)["ids"]
@@ -63,17 +87,45 @@ def PersistentClient(  # noqa: N802  # Chroma's name
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
-    """A client of a store in a directory, which is made if it is not there.
+    """Open a database in a directory, creating it if needed.
 
-    Any number of clients, in this process and in others, may use one directory. A directory that Chroma made is
-    imported when it is first opened. Raises as ``EphemeralClient``; InternalError when the directory is not ours
-    or damaged, with a message that says what to do.
+    Several clients can use one directory at the same time, in this process and in others. If Chroma
+    wrote the directory, its data is imported the first time you open it. Chroma's files stay unchanged.
 
-    >>> import tempfile
+    Parameters
+    ----------
+    path
+        The directory. A relative path starts at the current working directory.
+    settings
+        Settings of the client. By default they come from environment variables and Chroma's defaults.
+        ``is_persistent`` and ``persist_directory`` are replaced.
+    tenant
+        The tenant to work in. It must exist.
+    database
+        The database to work in. It must exist.
+
+    Returns
+    -------
+    ClientAPI
+        The client. You can use it as a context manager, which closes it.
+
+    Raises
+    ------
+    NotFoundError
+        The tenant or the database does not exist. The error is also a ``ValueError``.
+    ValueError
+        ``path`` is empty, or this process has the directory open with other settings.
+    InternalError
+        ``path`` is a file, the database is damaged, or the directory cannot be used for another reason.
+        The message says what to do.
+
+    Examples
+    --------
+    >>> import chroma_nb, tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
-    ...     with PersistentClient(directory) as client:
+    ...     with chroma_nb.PersistentClient(directory) as client:
     ...         client.create_collection("birds").add(ids="wren", embeddings=[1, 0])
-    ...     with PersistentClient(directory) as client:
+    ...     with chroma_nb.PersistentClient(directory) as client:
     ...         client.get_collection("birds").count()
     1
     """
@@ -90,7 +142,32 @@ def RustClient(  # noqa: N802  # Chroma's name
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
-    """As ``PersistentClient(path)``, or without a path as ``EphemeralClient()``; Chroma's name for its own engine."""
+    """Create a persistent or an in-memory client, under Chroma's name for its own engine.
+
+    Parameters
+    ----------
+    path
+        With a path, the function does the same as ``PersistentClient(path)``.
+        Without one, it does the same as ``EphemeralClient()``.
+    settings
+        Settings of the client.
+    tenant
+        The tenant to work in. It must exist.
+    database
+        The database to work in. It must exist.
+
+    Returns
+    -------
+    ClientAPI
+        The client.
+
+    Raises
+    ------
+    NotFoundError
+        The tenant or the database does not exist. The error is also a ``ValueError``.
+    ValueError
+        The database is already open with other settings.
+    """
     if path is None:
         return EphemeralClient(settings, tenant, database)
     return PersistentClient(path, settings, tenant, database)
@@ -105,16 +182,51 @@ def HttpClient(  # noqa: N802  # Chroma's name
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
-    """A client of a Chroma server; of ours (``chroma_nb.serve``) or of Chroma's.
+    """Connect to a Chroma server over HTTP.
 
-    ``host`` is a name, or a URL (``https://chroma.example.com/base``), which then says port and protocol. Writes
-    beyond what the server takes at once are sent in batches. Raises ValueError when no server answers or when
-    ``settings`` name another host or port; NotFoundError (also a ValueError) for an unknown tenant or database;
-    ChromaAuthError or AuthorizationError when the server wants other credentials.
+    The server can be Chroma's own (``chroma run``) or one of chroma_nb (``chroma-nb serve`` or
+    ``chroma_nb.serve``). Large writes are sent in batches of the size that the server accepts.
 
+    Parameters
+    ----------
+    host
+        A host name, or a URL such as ``https://chroma.example.com/base``. A URL also sets the protocol,
+        and the port of the URL is used instead of ``port``.
+    port
+        The port of the server.
+    ssl
+        Use HTTPS.
+    headers
+        HTTP headers to send with every request, for example a token.
+    settings
+        Settings of the client, for example credentials.
+    tenant
+        The tenant to work in. It must exist on the server.
+    database
+        The database to work in. It must exist on the server.
+
+    Returns
+    -------
+    ClientAPI
+        The client. You can use it as a context manager, which closes its connections.
+
+    Raises
+    ------
+    ValueError
+        No server can be reached (the error is also an ``httpx.ConnectError``), or ``settings`` name
+        another host or port than the arguments.
+    NotFoundError
+        The tenant or the database does not exist.
+    ChromaAuthError
+        The server rejects the credentials.
+    AuthorizationError
+        The server requires credentials and got none.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> with chroma_nb.serve(chroma_nb.EphemeralClient(), port=0) as server:
-    ...     with HttpClient(port=server.port) as client:
+    ...     with chroma_nb.HttpClient(port=server.port) as client:
     ...         client.create_collection("birds").add(ids="wren", embeddings=[1, 0])
     ...         client.get_collection("birds").count()
     1
@@ -133,11 +245,50 @@ async def AsyncHttpClient(  # noqa: N802  # Chroma's name
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _AsyncClient:
-    """As ``HttpClient``, for an event loop: every call of the client and of its collections is awaited.
+    """Connect to a Chroma server from asynchronous code.
 
+    You have to await this function, and every call of the client and of its collections that sends a
+    request.
+
+    Parameters
+    ----------
+    host
+        A host name or a URL, as for ``HttpClient``.
+    port
+        The port of the server.
+    ssl
+        Use HTTPS.
+    headers
+        HTTP headers to send with every request, for example a token.
+    settings
+        Settings of the client, for example credentials.
+    tenant
+        The tenant to work in. It must exist on the server.
+    database
+        The database to work in. It must exist on the server.
+
+    Returns
+    -------
+    AsyncClientAPI
+        The client. You can use it with ``async with``, which closes its connections.
+
+    Raises
+    ------
+    ValueError
+        No server can be reached (the error is also an ``httpx.ConnectError``), or ``settings`` name
+        another host or port than the arguments.
+    NotFoundError
+        The tenant or the database does not exist.
+    ChromaAuthError
+        The server rejects the credentials.
+    AuthorizationError
+        The server requires credentials and got none.
+
+    Examples
+    --------
     >>> import asyncio, chroma_nb
     >>> async def count(port):
-    ...     async with await AsyncHttpClient(port=port) as client:
+    ...     async with await chroma_nb.AsyncHttpClient(port=port) as client:
     ...         return await client.count_collections()
     >>> with chroma_nb.serve(chroma_nb.EphemeralClient(), port=0) as server:
     ...     asyncio.run(count(server.port))
@@ -159,11 +310,46 @@ def CloudClient(  # noqa: N802  # Chroma's name
     cloud_port: int = 443,
     enable_ssl: bool = True,
 ) -> _Client:
-    """A client of Chroma Cloud.
+    """Connect to Chroma Cloud.
 
-    What is not given comes from CHROMA_API_KEY, CHROMA_TENANT and CHROMA_DATABASE, and tenant and database else from
-    the key, when it opens one only. Raises ValueError without a key, ChromaAuthError when the key does not open what
-    was asked for.
+    Parameters
+    ----------
+    tenant
+        The tenant to work in. By default it is read from the environment variable ``CHROMA_TENANT``,
+        or inferred if the key has access to exactly one tenant.
+    database
+        The database to work in. By default it is read from ``CHROMA_DATABASE``, or inferred if the key
+        has access to exactly one database.
+    api_key
+        The API key. By default it is read from ``CHROMA_API_KEY``.
+    settings
+        Settings of the client. The settings for the address and the credentials are replaced.
+    cloud_host
+        The host name of the service.
+    cloud_port
+        The port of the service.
+    enable_ssl
+        Use HTTPS.
+
+    Returns
+    -------
+    ClientAPI
+        The client.
+
+    Raises
+    ------
+    ValueError
+        There is no API key, or the service cannot be reached (the error is also an
+        ``httpx.ConnectError``).
+    ChromaAuthError
+        The key is rejected, has no access to this tenant or database, or does not say which one to use.
+    NotFoundError
+        The tenant or the database does not exist.
+
+    Examples
+    --------
+    >>> import chroma_nb
+    >>> client = chroma_nb.CloudClient(api_key="ck-...")  # doctest: +SKIP
     """
     key = api_key or os.environ.get("CHROMA_API_KEY")
     if key is None:
@@ -221,9 +407,38 @@ def _shown(host: str) -> str:
 def Client(  # noqa: N802  # Chroma's name
     settings: Settings | None = None, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
 ) -> _Client:
-    """A client of the place that ``settings`` mean: in memory unless they say otherwise.
+    """Create the client that the settings describe.
 
-    >>> with Client() as client:
+    Without settings the client keeps its data in memory, unless environment variables such as
+    ``IS_PERSISTENT`` say otherwise.
+
+    Parameters
+    ----------
+    settings
+        Settings of the client. ``Settings(is_persistent=True, persist_directory=path)`` opens a
+        directory.
+    tenant
+        The tenant to work in. It must exist.
+    database
+        The database to work in. It must exist.
+
+    Returns
+    -------
+    ClientAPI
+        The client. You can use it as a context manager, which closes it.
+
+    Raises
+    ------
+    NotFoundError
+        The tenant or the database does not exist. The error is also a ``ValueError``.
+    ValueError
+        The database is already open with other settings, or ``chroma_api_impl`` names an unknown
+        implementation.
+
+    Examples
+    --------
+    >>> import chroma_nb
+    >>> with chroma_nb.Client() as client:
     ...     client.count_collections()
     0
     """
@@ -231,10 +446,29 @@ def Client(  # noqa: N802  # Chroma's name
 
 
 def AdminClient(settings: Settings | None = None) -> _AdminClient:  # noqa: N802  # Chroma's name
-    """A client that makes, lists and deletes tenants and databases of the place that ``settings`` mean.
+    """Create a client that manages tenants and databases.
 
-    >>> with EphemeralClient() as client:
-    ...     admin = AdminClient()
+    Parameters
+    ----------
+    settings
+        Settings that describe where the data is, as for ``Client``. Pass ``client.get_settings()`` to
+        manage the tenants and databases of another client.
+
+    Returns
+    -------
+    AdminAPI
+        The admin client.
+
+    Raises
+    ------
+    ValueError
+        The database is already open with other settings.
+
+    Examples
+    --------
+    >>> import chroma_nb
+    >>> with chroma_nb.EphemeralClient() as client:
+    ...     admin = chroma_nb.AdminClient(client.get_settings())
     ...     admin.create_database("zoo")
     ...     client.set_database("zoo")
     ...     [database["name"] for database in admin.list_databases()]

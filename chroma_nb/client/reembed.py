@@ -30,18 +30,29 @@ def refuse_without_vectors(records: Records, name: str) -> None:
 
 
 def reembed(collection: SyncCollection) -> int:
-    """Embed the records of ``collection`` that have no vector from their documents; returns how many.
+    """Embed the records of a collection that have no vector.
 
-    By the collection's embedding function, or the one that its handle was given
-    (``client.get_collection(name, embedding_function=...)``). All else is left as it is; records that have no
-    document either are passed over. Called again after an interruption, it goes on. Raises what the embedding
-    function raises.
+    Importing a damaged Chroma directory can leave such records. Their documents are embedded with the
+    collection's embedding function, or with the one that you passed to ``get_collection``. Records
+    without a document are skipped. You can call the function again after an interruption.
 
+    Parameters
+    ----------
+    collection
+        The collection. An exception of the embedding function is raised unchanged.
+
+    Returns
+    -------
+    int
+        How many records were embedded.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> with chroma_nb.EphemeralClient() as client:
     ...     birds = client.create_collection("birds")
     ...     birds.add(ids="wren", documents="a small brown bird")
-    ...     reembed(birds)
+    ...     chroma_nb.reembed(birds)
     0
     """
     ids: list[str] = collection.get(include=[])["ids"]

@@ -59,8 +59,9 @@ class SharedSystemClient:
 
     @staticmethod
     def clear_system_cache() -> None:
-        """Forget which places are open: the next client of a path opens it anew, the next ephemeral one is empty.
+        """Forget which databases are open.
 
-        Clients that exist go on working with what they have.
+        The next client of a directory opens it again. The next in-memory client starts with an empty
+        database. Existing clients keep working.
         """
         SYSTEMS.clear()

@@ -20,9 +20,23 @@ STORED_ARGUMENTS = {"region_name": Key(str), "api_version": Key(str), "use_ssl":
 
 
 class AmazonBedrockEmbeddingFunction(Configured[Documents]):
-    """Embeds with a model of Amazon Bedrock, a text a request; ``session`` is boto3's, ``kwargs`` are its client's.
+    """Embed texts with a model of Amazon Bedrock. Needs the package boto3.
 
-    Stored of the session are its region and its profile. Raises ValueError for an argument that is no JSON value.
+    boto3 sends one text per request to AWS, with the credentials of the session.
+
+    Parameters
+    ----------
+    session
+        A ``boto3.Session``. A collection stores its region and its profile, no credentials.
+    model_name
+        The model, by its id at Bedrock.
+    **kwargs
+        Further arguments of ``session.client``: texts, numbers, bools, lists and dicts.
+
+    Raises
+    ------
+    ValueError
+        An argument is of another type.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -56,16 +70,22 @@ class AmazonBedrockEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "amazon_bedrock"
 
     def default_space(self) -> Space:
-        """The space a new collection gets when none is named."""
+        """Return the distance that a new collection uses if you do not choose one: ``"l2"``."""
         return "l2"
 
     @classmethod
     def build_from_config(cls, config: Config) -> Self:
-        """The function that ``get_config`` described, over a new session. ValueError without the package boto3."""
+        """Build the function with a new session, from what ``get_config`` returned.
+
+        Raises
+        ------
+        ValueError
+            The package boto3 is not installed (also an ImportError), or the configuration does not fit.
+        """
         check_installed("boto3")
         cls.validate_config(config)
         cls.check_stored(config)
@@ -74,7 +94,7 @@ class AmazonBedrockEmbeddingFunction(Configured[Documents]):
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError for arguments that a stored configuration may not give to a session or its client."""
+        """Raise a ValueError for arguments that are not accepted from a stored configuration."""
         try:
             check_config(config["session_args"], STORED_SESSION, "the stored session")
             check_config(config["kwargs"], STORED_ARGUMENTS, "the stored client")

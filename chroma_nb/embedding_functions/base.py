@@ -132,11 +132,18 @@ def _not_implemented(cls: type, method: str) -> object:
 
 @runtime_checkable
 class EmbeddingFunction(Protocol[D]):
-    """Turns a list of texts (or images) into as many vectors. Subclass it to bring your own.
+    """Convert texts or images into vectors. Subclass it to use a model of your own.
 
-    ``__call__`` may return lists or arrays; callers receive a list of arrays, of float32 where they were lists. With
-    ``name``, ``get_config`` and ``build_from_config``, and registered, a collection remembers the function:
+    Define ``__call__``, which takes a list of texts (or images) and returns one vector for each. That is enough
+    to pass an object of the class as ``embedding_function``. To let a collection store the function as well, define
+    ``__init__``, ``name``, ``get_config`` and ``build_from_config``, and register the class with
+    ``register_embedding_function``.
 
+    ``__call__`` may return lists, tuples or arrays. Callers receive a list of NumPy arrays: arrays keep their dtype,
+    everything else becomes float32.
+
+    Examples
+    --------
     >>> from chroma_nb.embedding_functions.registry import register_embedding_function
     >>> from chroma_nb.types import Documents
     >>> @register_embedding_function
@@ -157,10 +164,36 @@ class EmbeddingFunction(Protocol[D]):
     """
 
     @abstractmethod
-    def __call__(self, input: D) -> Embeddings: ...
+    def __call__(self, input: D) -> Embeddings:
+        """Embed documents.
+
+        Parameters
+        ----------
+        input
+            The documents, usually a list of texts.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            One vector for each document.
+        """
+        ...
 
     def embed_query(self, input: D) -> Embeddings:
-        """Vectors for questions, where a model tells them from documents; as ``__call__`` otherwise."""
+        """Embed queries.
+
+        Override it if the model treats queries and documents differently. By default it calls the function itself.
+
+        Parameters
+        ----------
+        input
+            The queries, usually a list of texts.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            One vector for each query.
+        """
         return self.__call__(input)
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -168,7 +201,26 @@ class EmbeddingFunction(Protocol[D]):
         _check_results(cls, _vectors)
 
     def embed_with_retries(self, input: D, **retry_kwargs: object) -> Embeddings:
-        """As ``__call__``, again when it fails: three times, or as ``tenacity.retry`` takes ``retry_kwargs``."""
+        """Embed ``input`` and try again if the function raises an exception.
+
+        Parameters
+        ----------
+        input
+            The texts or images.
+        **retry_kwargs
+            Arguments of ``tenacity.retry``, which needs the package tenacity. Without them there are at most
+            three attempts, with a pause of 0.5 to 1 second after the first and twice as long after the second.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            One vector for each item of ``input``.
+
+        Raises
+        ------
+        Exception
+            Whatever the last attempt raised.
+        """
         return cast(Embeddings, _with_retries(self.__call__, input, retry_kwargs))
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -176,37 +228,74 @@ class EmbeddingFunction(Protocol[D]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return cast(str, _not_implemented(EmbeddingFunction, "name()"))
 
     def default_space(self) -> Space:
-        """The space a new collection gets when none is named."""
+        """Return the distance that a new collection uses if you do not choose one.
+
+        Returns
+        -------
+        str
+            ``"l2"``, ``"cosine"`` or ``"ip"``. The base class returns ``"l2"``.
+        """
         return "l2"
 
     def supported_spaces(self) -> list[Space]:
-        """The spaces in which these vectors mean something."""
+        """Return the distances that suit these vectors.
+
+        A collection that is created with another distance gives a warning. The base class supports all three.
+        """
         return list(SPACES)
 
     @staticmethod
     def build_from_config(config: Config) -> AnyEmbeddingFunction:
-        """The function that ``get_config`` described."""
+        """Build the function from a stored configuration.
+
+        Parameters
+        ----------
+        config
+            What ``get_config`` returned.
+        """
         return cast("AnyEmbeddingFunction", _not_implemented(EmbeddingFunction, "build_from_config()"))
 
     def get_config(self) -> Config:
-        """What is needed to build this function again, as JSON; never a secret."""
+        """Return what is needed to build this function again, as JSON.
+
+        A collection stores it in plain text: leave out API keys and other secrets.
+        """
         return cast(Config, _not_implemented(type(self), "get_config()"))
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
-        """Raise ValueError when a collection cannot change from one configuration to the other."""
+        """Check whether a collection may replace one configuration by another.
+
+        Parameters
+        ----------
+        old_config
+            The stored configuration.
+        new_config
+            The configuration to replace it.
+
+        Raises
+        ------
+        ValueError
+            The change is not allowed. The base class allows every change.
+        """
         return None
 
     @staticmethod
     def validate_config(config: Config) -> None:
-        """Raise ValueError when ``config`` is not one of this class."""
+        """Check a configuration before the function is built from it.
+
+        Raises
+        ------
+        ValueError
+            The configuration does not fit this class. The base class accepts every configuration.
+        """
         return None
 
     def is_legacy(self) -> bool:
-        """Whether this function cannot be stored with a collection, for want of a name or a configuration."""
+        """Return whether a collection cannot store this function, because it lacks a name or a configuration."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             if self.name() is NotImplemented:
@@ -217,13 +306,44 @@ class EmbeddingFunction(Protocol[D]):
 
 @runtime_checkable
 class SparseEmbeddingFunction(Protocol[D]):
-    """Turns a list of texts into as many sparse vectors."""
+    """Convert texts into sparse vectors. Subclass it to use a model of your own.
+
+    Define ``__init__``, ``__call__``, ``name``, ``get_config`` and ``build_from_config``, and register the class with
+    ``register_sparse_embedding_function`` so that a stored schema can build it again. ``__call__`` returns a list with
+    one ``SparseVector`` for each text; anything else raises a ValueError.
+    """
 
     @abstractmethod
-    def __call__(self, input: D) -> SparseVectors: ...
+    def __call__(self, input: D) -> SparseVectors:
+        """Embed documents.
+
+        Parameters
+        ----------
+        input
+            The documents, usually a list of texts.
+
+        Returns
+        -------
+        list of SparseVector
+            One sparse vector for each document.
+        """
+        ...
 
     def embed_query(self, input: D) -> SparseVectors:
-        """Vectors for questions, where a model tells them from documents; as ``__call__`` otherwise."""
+        """Embed queries.
+
+        Override it if the model treats queries and documents differently. By default it calls the function itself.
+
+        Parameters
+        ----------
+        input
+            The queries.
+
+        Returns
+        -------
+        list of SparseVector
+            One sparse vector for each query.
+        """
         return self.__call__(input)
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -231,7 +351,21 @@ class SparseEmbeddingFunction(Protocol[D]):
         _check_results(cls, normalize_sparse_vectors)
 
     def embed_with_retries(self, input: D, **retry_kwargs: object) -> SparseVectors:
-        """As ``__call__``, again when it fails: three times, or as ``tenacity.retry`` takes ``retry_kwargs``."""
+        """Embed ``input`` and try again if the function raises an exception.
+
+        Parameters
+        ----------
+        input
+            The texts.
+        **retry_kwargs
+            Arguments of ``tenacity.retry``, which needs the package tenacity. Without them there are at most
+            three attempts.
+
+        Returns
+        -------
+        list of SparseVector
+            One sparse vector for each text.
+        """
         return cast(SparseVectors, _with_retries(self.__call__, input, retry_kwargs))
 
     @abstractmethod
@@ -240,32 +374,54 @@ class SparseEmbeddingFunction(Protocol[D]):
     @staticmethod
     @abstractmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         ...
 
     @staticmethod
     @abstractmethod
     def build_from_config(config: Config) -> SparseEmbeddingFunction[Any]:
-        """The function that ``get_config`` described."""
+        """Build the function from a stored configuration.
+
+        Parameters
+        ----------
+        config
+            What ``get_config`` returned.
+        """
         ...
 
     @abstractmethod
     def get_config(self) -> Config:
-        """What is needed to build this function again, as JSON; never a secret."""
+        """Return what is needed to build this function again, as JSON.
+
+        A collection stores it in plain text: leave out API keys and other secrets.
+        """
         ...
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
-        """Raise ValueError when a collection cannot change from one configuration to the other."""
+        """Check whether a collection may replace one configuration by another.
+
+        Parameters
+        ----------
+        old_config
+            The stored configuration.
+        new_config
+            The configuration to replace it.
+
+        Raises
+        ------
+        ValueError
+            The change is not allowed. The base class allows every change.
+        """
         return None
 
     @staticmethod
     def validate_config(config: Config) -> None:
-        """Raise ValueError when ``config`` is not one of this class."""
+        """Raise a ValueError if ``config`` does not fit this class. The base class accepts every configuration."""
         return None
 
 
 class DataLoader(Protocol[L]):
-    """Loads what uris point to: ``(uris) -> list of images``."""
+    """Load what URIs point to: a callable that takes a list of URIs and returns a list of images."""
 
     def __call__(self, uris: URIs) -> L: ...
 
@@ -276,7 +432,13 @@ AnyDataLoader: TypeAlias = DataLoader[Any]
 
 
 def validate_embedding_function(embedding_function: AnyEmbeddingFunction | EmbeddingFunction[Embeddable]) -> None:
-    """Raise ValueError unless the parameters of ``__call__`` are called self and input, as Chroma demands."""
+    """Check that the parameters of ``__call__`` are named ``self`` and ``input``, as Chroma requires.
+
+    Raises
+    ------
+    ValueError
+        They have other names, or the object is not an embedding function.
+    """
     _check_call(
         embedding_function,
         EmbeddingFunction,
@@ -286,7 +448,7 @@ def validate_embedding_function(embedding_function: AnyEmbeddingFunction | Embed
 
 
 def validate_sparse_embedding_function(sparse_vector_function: SparseEmbeddingFunction[Any]) -> None:
-    """As ``validate_embedding_function``, for sparse ones."""
+    """Check a sparse embedding function, as ``validate_embedding_function`` does for dense ones."""
     _check_call(sparse_vector_function, SparseEmbeddingFunction, "")
 
 

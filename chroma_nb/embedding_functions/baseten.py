@@ -11,9 +11,23 @@ from chroma_nb.embedding_functions.openai import OpenAIEmbeddingFunction
 
 
 class BasetenEmbeddingFunction(OpenAIEmbeddingFunction):
-    """Embeds with the deployment at ``api_base``.
+    """Embed texts with a model that you deployed at Baseten, which has OpenAI's API.
 
-    The key is read from the environment variable ``api_key_env_var``, else from BASETEN_API_KEY.
+    Sends 256 texts per request to ``api_base``.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    api_base
+        The address of the deployment, without ``/embeddings``.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``BASETEN_API_KEY`` is read.
+
+    Raises
+    ------
+    ValueError
+        There is no key or no ``api_base``.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -32,10 +46,10 @@ class BasetenEmbeddingFunction(OpenAIEmbeddingFunction):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "baseten"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when a key would be sent to an address that only the stored configuration names."""
+        """Raise a ValueError if a stored configuration would send a key to a host that is not the provider's."""
         check_hosts(config["api_base"], ("baseten.co",), cls.__name__)

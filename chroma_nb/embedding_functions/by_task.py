@@ -12,7 +12,7 @@ TaskType: TypeAlias = Literal["document", "query"]
 
 
 class QueryConfig(TypedDict):
-    """What is different for questions."""
+    """How a sparse model embeds queries: ``{"task": "query"}`` or ``{"task": "document"}``."""
 
     task: TaskType
 
@@ -36,7 +36,7 @@ class ByTask(ConfiguredSparse[Documents]):
         return self._by_task(self.task, input)
 
     def embed_query(self, input: Documents) -> SparseVectors:
-        """Vectors for questions, embedded as ``query_config`` says."""
+        """Embed queries with the task of ``query_config``; without it, with ``task``."""
         return self._by_task(self.task if self.query_config is None else self.query_config.get("task"), input)
 
     def _by_task(self, task: object, input: Documents) -> SparseVectors:

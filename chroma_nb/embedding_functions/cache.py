@@ -13,7 +13,7 @@ import sqlite3
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,13 +67,39 @@ def default_path() -> Path:
 def cached(
     ef: EmbeddingFunction[D], path: str | os.PathLike[str] | None = None, *, max_vectors: int = MAX_VECTORS
 ) -> EmbeddingFunction[D]:
-    """``ef``, remembering its vectors in the file ``path``: what was embedded once is not embedded again.
+    """Let an embedding function remember its vectors in a file.
 
-    A vector is found by the model (name and configuration of ``ef``), by whether it was asked for a document or a
-    question, and by a hash of the text; images are not remembered. Beyond ``max_vectors`` the oldest are dropped.
-    A collection stores the result as it would ``ef``. ``path`` defaults to a file in the user's cache folder.
-    Raises ValueError when ``ef`` has no configuration to know it by, or ``path`` is another kind of file.
+    Texts that are in the file are not embedded again. The file holds hashes of the texts and the vectors, no texts.
+    Several notebooks may use it at the same time, and you can delete it at any time.
 
+    Parameters
+    ----------
+    ef
+        The embedding function. It needs a name and a configuration, which identify the model.
+    path
+        The file, an SQLite database. The default is ``embeddings.sqlite3`` in ``~/.cache/chroma_nb``
+        (``$XDG_CACHE_HOME/chroma_nb``, if that variable is set).
+    max_vectors
+        How many vectors to keep. When there are more, the oldest are dropped. 500,000 vectors of 384 dimensions
+        take about 800 MB.
+
+    Returns
+    -------
+    EmbeddingFunction
+        A function that you can use like ``ef``. A collection stores it as it would store ``ef``.
+
+    Raises
+    ------
+    ValueError
+        ``ef`` has no name or no configuration, ``path`` is another kind of file, or ``max_vectors`` is less than 1.
+
+    Notes
+    -----
+    Documents and queries are remembered separately if the model treats them differently. Images are not remembered.
+    If the file cannot be read or written, a warning says so and the vectors are computed.
+
+    Examples
+    --------
     >>> import tempfile
     >>> from chroma_nb.embedding_functions import DefaultEmbeddingFunction
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +133,10 @@ def cached_if_possible(ef: EmbeddingFunction[D], path: Path, max_vectors: int = 
 
 
 class CachedEmbeddingFunction(EmbeddingFunction[D]):
-    """What ``cached`` returns; everything but embedding is the function inside."""
+    """The embedding function that ``cached`` returns.
+
+    It behaves like the function inside (``embedding_function``), but looks into its file before it embeds a text.
+    """
 
     def __init__(self, ef: EmbeddingFunction[D], vectors: VectorCache) -> None:
         self.embedding_function = ef
@@ -117,7 +146,7 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
         return self._through(input, "document")
 
     def embed_query(self, input: D) -> Embeddings:
-        """Vectors for questions, remembered apart from those of documents where the model tells them apart."""
+        """Embed queries. They are remembered separately from documents if the model treats the two differently."""
         return self._through(input, "query")
 
     def _through(self, input: D, kind: str) -> Embeddings:
@@ -139,7 +168,7 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
         return rows if places is None else [rows[place].copy() for place in places]
 
     def for_collection(self, embedding_model: str | None, *, cache: Path | None = None) -> EmbeddingFunction[D]:
-        """The function inside bound to a collection, remembered in the same file as before."""
+        """Return the function inside bound to a collection, with the same file."""
         inner: object = self.embedding_function
         if not hasattr(inner, "for_collection"):
             return self
@@ -147,23 +176,23 @@ class CachedEmbeddingFunction(EmbeddingFunction[D]):
 
     @property
     def embedding_model(self) -> str | None:
-        """The variant of the model inside, where it comes in several."""
+        """The variant of the model inside; None for a model that has only one."""
         return getattr(self.embedding_function, "embedding_model", None)
 
     def get_config(self) -> Config:
-        """The configuration of the function inside."""
+        """Return the configuration of the function inside."""
         return self.embedding_function.get_config()
 
     def default_space(self) -> Space:
-        """The space a new collection gets when none is named: that of the function inside."""
+        """Return the default distance of the function inside."""
         return self.embedding_function.default_space()
 
     def supported_spaces(self) -> list[Space]:
-        """The spaces in which the vectors of the function inside mean something."""
+        """Return the distances that suit the vectors of the function inside."""
         return self.embedding_function.supported_spaces()
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
-        """Raise ValueError when the function inside cannot change from one configuration to the other."""
+        """Raise a ValueError if the function inside does not allow the change."""
         self.embedding_function.validate_config_update(old_config, new_config)
 
     def __repr__(self) -> str:
@@ -294,7 +323,10 @@ class VectorCache:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Readable by its owner alone, as the database; SQLite gives its journals the mode of the file.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")

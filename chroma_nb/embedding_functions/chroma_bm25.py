@@ -26,7 +26,7 @@ DEFAULT_CHROMA_BM25_STOPWORDS: list[str] = list(STOP_WORDS)
 
 
 class ChromaBm25Config(TypedDict, total=False):
-    """The parameters of BM25 and of its splitting of texts into words."""
+    """The parameters of ``ChromaBm25EmbeddingFunction``."""
 
     k: float
     b: float
@@ -41,8 +41,40 @@ _JSON_TYPES: Final = {float: "number", list: "array", bool: "boolean"}
 
 
 class ChromaBm25EmbeddingFunction(ConfiguredSparse[Documents]):
-    """Weighs the words of English texts by BM25; with ``include_tokens`` their stems come along as labels.
+    """Convert English texts into sparse vectors of words, weighted by BM25. The vectors equal those of Chroma.
 
+    It runs in this process and needs no model. Each word stem is one dimension. It is made for
+    English: other languages are split at spaces and cut by English rules, and a Chinese sentence is one word.
+
+    Parameters
+    ----------
+    k
+        How soon further repetitions of a word stop counting. Larger values: later.
+    b
+        How much the length of a document counts, from 0 (not at all) to 1.
+    avg_doc_length
+        The average length of a document, in words.
+    token_max_length
+        Words with more characters are left out.
+    stopwords
+        Words to leave out. The default is Chroma's list of English stop words.
+    include_tokens
+        Whether the vectors carry the word stems as ``labels``.
+
+    Raises
+    ------
+    ZeroDivisionError
+        In a call: ``avg_doc_length`` is 0.
+
+    Notes
+    -----
+    The weight of a word that occurs ``f`` times in a document of ``n`` words is ``f * (k + 1) / (f + k * (1 - b + b * n
+    / avg_doc_length))``, the term frequency part of BM25 (Robertson and Zaragoza, "The Probabilistic Relevance
+    Framework: BM25 and Beyond", 2009). How rare a word is in the collection counts when you search, if the index has
+    ``SparseVectorIndexConfig(bm25=True)``.
+
+    Examples
+    --------
     >>> sorted(ChromaBm25EmbeddingFunction(include_tokens=True)(["The cats sat"])[0].labels)
     ['cat', 'sat']
     """
@@ -108,23 +140,23 @@ class ChromaBm25EmbeddingFunction(ConfiguredSparse[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return NAME
 
     def get_config(self) -> Config:
-        """The parameters; the stop words only where they are not Chroma's."""
+        """Return the parameters as JSON; the stop words only if they are not Chroma's."""
         config = super().get_config()
         return config if self.stopwords is None else {**config, "stopwords": list(self.stopwords)}
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
-        """Raise ValueError for a key that the configuration does not have; all others may change."""
+        """Raise a ValueError for an unknown key. All known keys may change."""
         for key in new_config:
             if key not in self.keys:
                 raise ValueError(f"Updating '{key}' is not supported for {NAME}")
 
     @classmethod
     def validate_config(cls, config: Config) -> None:
-        """Raise ValueError when ``config`` is not one of this class."""
+        """Raise a ValueError if ``config`` does not fit this class."""
         wrong = cls._wrong(config)
         if wrong is not None:
             raise ValueError(f"Config validation failed for schema '{NAME}': {wrong}")

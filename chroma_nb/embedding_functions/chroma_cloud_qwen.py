@@ -19,13 +19,13 @@ BATCH = 64
 
 
 class ChromaCloudQwenEmbeddingModel(str, Enum):
-    """The models of the service."""
+    """The models of Chroma's service."""
 
     QWEN3_EMBEDDING_0p6B = "Qwen/Qwen3-Embedding-0.6B"
 
 
 class ChromaCloudQwenEmbeddingTarget(str, Enum):
-    """What an instruction is for."""
+    """What an instruction is for: documents or queries."""
 
     DOCUMENTS = "documents"
     QUERY = "query"
@@ -45,7 +45,27 @@ CHROMA_CLOUD_QWEN_DEFAULT_INSTRUCTIONS: ChromaCloudQwenEmbeddingInstructions = {
 
 
 class ChromaCloudQwenEmbeddingFunction(Configured[Documents]):
-    """Embeds with Qwen at Chroma's service. The key is read from the environment variable ``api_key_env_var``."""
+    """Embed texts with Qwen at Chroma's own service.
+
+    Sends 64 texts per request to ``https://embed.trychroma.com``, or to the address in the environment variable
+    ``CHROMA_EMBED_URL``.
+
+    Parameters
+    ----------
+    model
+        The model: ``"Qwen/Qwen3-Embedding-0.6B"`` or ``ChromaCloudQwenEmbeddingModel.QWEN3_EMBEDDING_0p6B``.
+    task
+        The task, a key of ``instructions``; None for no instruction.
+    instructions
+        For each task, the instruction for documents and the one for queries.
+    api_key_env_var
+        The environment variable with the key of Chroma Cloud.
+
+    Raises
+    ------
+    ValueError
+        There is no key, or ``model`` is another model.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "api_key_env_var": Key(str),
@@ -75,7 +95,7 @@ class ChromaCloudQwenEmbeddingFunction(Configured[Documents]):
         return self._embed(input, ChromaCloudQwenEmbeddingTarget.DOCUMENTS)
 
     def embed_query(self, input: Documents) -> Embeddings:
-        """Vectors for questions, by the instruction for them."""
+        """Embed queries with the instruction for queries."""
         return self._embed(input, ChromaCloudQwenEmbeddingTarget.QUERY)
 
     def _embed(self, input: Documents, target: ChromaCloudQwenEmbeddingTarget) -> Embeddings:
@@ -93,11 +113,11 @@ class ChromaCloudQwenEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "chroma-cloud-qwen"
 
     def get_config(self) -> Config:
-        """What is needed to build this function again, as JSON; never a secret."""
+        """Return what is needed to build this function again, as JSON. It contains no secret."""
         instructions = {
             task: {target.value: told for target, told in of_task.items()}
             for task, of_task in self.instructions.items()
@@ -106,7 +126,7 @@ class ChromaCloudQwenEmbeddingFunction(Configured[Documents]):
 
     @classmethod
     def build_from_config(cls, config: Config) -> Self:
-        """The function that ``get_config`` described. Raises ValueError for another configuration."""
+        """Build the function from what ``get_config`` returned. Raise a ValueError if it does not fit this class."""
         cls.validate_config(config)
         instructions = CHROMA_CLOUD_QWEN_DEFAULT_INSTRUCTIONS
         if (stored := config.get("instructions")) is not None:
@@ -122,7 +142,7 @@ class ChromaCloudQwenEmbeddingFunction(Configured[Documents]):
         )
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
-        """Raise ValueError when the update changes model, task or instructions."""
+        """Raise a ValueError if the update changes the model, the task or the instructions."""
         now = self.get_config()
         for name, key in self.keys.items():
             if key.fixed and name in new_config and new_config[name] != old_config.get(name, now[name]):

@@ -18,15 +18,40 @@ HOW = (
 
 
 def create_langchain_embedding(langchain_embedding_fn: Untyped) -> ChromaLangchainEmbeddingFunction:
-    """``langchain_embedding_fn``, anything with LangChain's ``embed_documents`` and ``embed_query``, as ours."""
+    """Use a LangChain embedding object as an embedding function.
+
+    Parameters
+    ----------
+    langchain_embedding_fn
+        Any object with LangChain's methods ``embed_documents`` and ``embed_query``.
+
+    Returns
+    -------
+    ChromaLangchainEmbeddingFunction
+        An embedding function, which LangChain can use as well.
+
+    Raises
+    ------
+    ValueError
+        The object lacks one of the two methods.
+    """
     return ChromaLangchainEmbeddingFunction(embedding_function=langchain_embedding_fn)
 
 
 class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
-    """Embeds with a LangChain object, and can itself be used as one.
+    """Embed with a LangChain object. ``create_langchain_embedding`` creates one.
 
-    A collection keeps its class name only: it has to be passed again when the collection is opened.
-    Raises ValueError when ``embedding_function`` lacks LangChain's two methods.
+    A collection stores only the name of the LangChain class. Pass the function again when you open the collection.
+
+    Parameters
+    ----------
+    embedding_function
+        Any object with LangChain's methods ``embed_documents`` and ``embed_query``.
+
+    Raises
+    ------
+    ValueError
+        The object lacks one of the two methods.
     """
 
     def __init__(self, embedding_function: Untyped) -> None:
@@ -39,17 +64,17 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
         self.embedding_function = embedding_function
 
     def embed_documents(self, documents: Sequence[str]) -> list[list[float]]:
-        """LangChain's own: vectors of documents, as lists of numbers."""
+        """Embed documents, as LangChain does: the vectors are lists of floats."""
         return self.embedding_function.embed_documents(list(documents))  # type: ignore[no-any-return]
 
     def embed_query(self, input: object) -> Any:
-        """The vector of one question (LangChain's own), or the vectors of a list of them."""
+        """Embed one query, given as text, or a list of queries."""
         if isinstance(input, str):
             return self.embedding_function.embed_query(input)
         return [self.embedding_function.embed_query(text) for text in texts_of(input)]
 
     def embed_image(self, uris: list[str]) -> list[list[float]]:
-        """Vectors of images, if the LangChain object has such a method."""
+        """Embed images by their URIs, if the LangChain object can. Raise a ValueError if it cannot."""
         if not callable(getattr(self.embedding_function, "embed_image", None)):
             raise ValueError("The provided embedding function does not support image embeddings.")
         return self.embedding_function.embed_image(uris)  # type: ignore[no-any-return]
@@ -62,11 +87,11 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "langchain"
 
     def get_config(self) -> Config:
-        """The name of the LangChain class, as Chroma stores it; the function cannot be built from it."""
+        """Return the name of the LangChain class, as Chroma stores it. The function cannot be built from it."""
         return {
             "embedding_function_class": type(self.embedding_function).__name__,
             "note": "This is a placeholder config. You will need to recreate the langchain embedding function.",
@@ -74,13 +99,13 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
 
     @staticmethod
     def build_from_config(config: Config) -> NoReturn:
-        """Raises NotImplementedError: LangChain's object is not stored."""
+        """Raise a NotImplementedError: the LangChain object is not stored."""
         raise NotImplementedError(f"A LangChain embedding function cannot be built from its configuration: {HOW}.")
 
     def is_legacy(self) -> bool:
-        """No: the configuration is kept, though nothing can be built from it."""
+        """Return False: the collection stores the name of the class, although it cannot build the function from it."""
         return False
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
-        """Raises NotImplementedError, as in Chroma."""
+        """Raise a NotImplementedError, as Chroma does."""
         raise NotImplementedError(f"The configuration of a LangChain embedding function cannot be updated: {HOW}.")

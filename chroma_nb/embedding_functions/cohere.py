@@ -24,9 +24,24 @@ SPACES: dict[str, Space] = {
 
 
 class CohereEmbeddingFunction(Configured[Embeddable]):
-    """Embeds a list of texts, or a list of images (arrays), with Cohere.
+    """Embed texts or images with Cohere.
 
-    The key is read from the environment variable ``api_key_env_var``, else from COHERE_API_KEY.
+    Sends 96 texts, or one image, per request to ``https://api.cohere.com/v1/embed``. A call takes either texts or
+    images (arrays), not both.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model, such as ``"embed-english-v3.0"``.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``COHERE_API_KEY`` is read.
+
+    Raises
+    ------
+    ValueError
+        There is no key; in a call, texts and images are mixed.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -67,14 +82,20 @@ class CohereEmbeddingFunction(Configured[Embeddable]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "cohere"
 
     def default_space(self) -> Space:
-        """The space a new collection gets when none is named: ip for the models that are made for it, else cosine."""
+        """Return the distance that a new collection uses if you do not choose one.
+
+        Returns
+        -------
+        str
+            ``"ip"`` for ``embed-multilingual-v2.0``, else ``"cosine"``.
+        """
         return "ip" if SPACES.get(self.model_name) == "ip" else "cosine"
 
     def supported_spaces(self) -> list[Space]:
-        """The spaces in which vectors of this model mean something."""
+        """Return the distances that suit the vectors of this model: one only for Cohere's models of version 2."""
         only = SPACES.get(self.model_name)
         return EmbeddingFunction.supported_spaces(self) if only is None else [only]

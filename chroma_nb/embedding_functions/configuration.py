@@ -85,7 +85,7 @@ class _Table:
     keys: ClassVar[Mapping[str, Key]]
 
     def get_config(self) -> Config:
-        """What is needed to build this function again, as JSON; never a secret."""
+        """Return what is needed to build this function again, as JSON. It contains no secret."""
         values = {
             name: _without_secrets(getattr(self, name)) if key.kind is dict else getattr(self, name)
             for name, key in self.keys.items()
@@ -95,7 +95,7 @@ class _Table:
 
     @classmethod
     def build_from_config(cls, config: Config) -> Self:
-        """The function that ``get_config`` described. Raises ValueError for another configuration."""
+        """Build the function from what ``get_config`` returned. Raise a ValueError if it does not fit this class."""
         cls.validate_config(config)
         cls.check_stored(config)
         arguments = dict(config)
@@ -104,15 +104,15 @@ class _Table:
 
     @classmethod
     def validate_config(cls, config: Config) -> None:
-        """Raise ValueError when ``config`` is not one of this class."""
+        """Raise a ValueError if ``config`` does not fit this class."""
         check_config(config, cls.keys, cls.__name__)
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError for what a class takes from its caller but not from a file."""
+        """Raise a ValueError for values that are accepted from you, but not from a stored configuration."""
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
-        """Raise ValueError when the update changes what is fixed, such as the model."""
+        """Raise a ValueError if the update changes a value that is fixed, such as the model."""
         for name, key in self.keys.items():
             if key.fixed and name in new_config and new_config[name] != old_config.get(name, getattr(self, name)):
                 what = name.replace("_", " ")
@@ -135,11 +135,11 @@ class Configured(_Table, EmbeddingFunction[D]):
     """An embedding function whose configuration is the table ``keys``."""
 
     def default_space(self) -> Space:
-        """The space a new collection gets when none is named."""
+        """Return the distance that a new collection uses if you do not choose one: ``"cosine"``."""
         return "cosine"
 
     def is_legacy(self) -> bool:
-        """No: the table is the configuration, even where it may not be built from a file without its owner."""
+        """Return False: a collection can store this function."""
         return False
 
 

@@ -18,12 +18,28 @@ if TYPE_CHECKING:
 
 
 class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
-    """all-MiniLM-L6-v2: what embeds when nothing else is named. 384 numbers per text, of length 1.
+    """Embed texts with all-MiniLM-L6-v2, the model that is used if you do not choose another.
 
-    Offline from the first minute: the model comes with the package, unless Chroma's own is in its cache folder.
-    A collection stores it as ``{"type": "known", "name": "default", "config": {}}``. ``model`` names an ONNX file of
-    the model, ``variant`` the one to stay with: see ``ONNXMiniLM_L6_V2``.
+    It runs in this process and downloads nothing. Each vector has 384 dimensions and length 1. The model was trained on
+    English texts. It reads the first 256 tokens of a text, about 200 words; a warning says once how many texts were
+    longer.
 
+    Parameters
+    ----------
+    model
+        The path of an ONNX file of all-MiniLM-L6-v2. Without it the function uses, in this order: the file that the
+        environment variable ``CHROMA_NB_MODEL`` names, the file in Chroma's cache directory, the packaged 8-bit file.
+    variant
+        The weights to use, ``"int8"`` or ``"fp32"``. Collections set this, so that all their vectors come from the same
+        weights. If only the other variant is installed, it is used and a warning says so.
+
+    Raises
+    ------
+    ValueError
+        When a text is embedded: ``model`` is not a file, or not a file of this model.
+
+    Examples
+    --------
     >>> vectors = DefaultEmbeddingFunction()(["a cat"])
     >>> len(vectors), vectors[0].shape
     (1, (384,))
@@ -42,32 +58,37 @@ class DefaultEmbeddingFunction(EmbeddingFunction[Documents]):
         return ONNXMiniLM_L6_V2(model=self._model, variant=self._variant)
 
     def for_collection(self, embedding_model: str | None, *, cache: Path | None = None) -> EmbeddingFunction[Documents]:
-        """This function, staying with the variant that a collection was made with (None: not yet known).
+        """Return this function for a collection, with the weights that the collection was made with.
 
-        ``cache`` is a file in which its vectors are remembered.
+        Parameters
+        ----------
+        embedding_model
+            The variant of the weights; None if the collection has none yet.
+        cache
+            A file in which to remember the vectors.
         """
         own = DefaultEmbeddingFunction(model=self._model, variant=embedding_model)
         return own if cache is None else cached_if_possible(own, cache)
 
     @property
     def embedding_model(self) -> str:
-        """The variant of the model that embeds: "fp32", "int8", or the digest of another file."""
+        """The variant of the weights, ``"fp32"``, ``"int8"``, or a part of the checksum of another file."""
         return self._minilm().embedding_model
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "default"
 
     def get_config(self) -> Config:
-        """Empty, as Chroma's: the variant of the model is noted by the collection."""
+        """Return an empty dict, as Chroma does. The collection notes the variant of the weights separately."""
         return {}
 
     @staticmethod
     def build_from_config(config: Config) -> DefaultEmbeddingFunction:
-        """The default function, whatever ``config`` says."""
+        """Return the default function. ``config`` is ignored."""
         return DefaultEmbeddingFunction()
 
     def max_tokens(self) -> int:
-        """How many tokens of a text the model reads."""
+        """Return how many tokens of a text the model reads: 256."""
         return 256

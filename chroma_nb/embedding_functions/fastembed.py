@@ -27,7 +27,7 @@ class _Fastembed(ByTask):
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when the stored configuration names files, or other arguments."""
+        """Raise a ValueError if a stored configuration names files, or other arguments."""
         for name in PATHS:
             if config.get(name) is not None:
                 raise ValueError(
@@ -41,7 +41,29 @@ class _Fastembed(ByTask):
 
 
 class Bm25EmbeddingFunction(_Fastembed):
-    """BM25 by fastembed, loaded at the first call. Chroma has replaced it by ChromaBm25EmbeddingFunction."""
+    """Convert texts into sparse vectors with the BM25 of the package fastembed. Deprecated, as in Chroma.
+
+    Use ``ChromaBm25EmbeddingFunction`` instead. Creating one gives a DeprecationWarning. fastembed loads its files, and
+    downloads them if needed, at the first call.
+
+    Parameters
+    ----------
+    avg_len, k, b, language, token_max_length, disable_stemmer
+        Parameters of fastembed's ``Bm25``; None for its default.
+    task
+        How to embed documents: as a ``"document"`` or as a ``"query"``.
+    cache_dir, specific_model_path
+        Where fastembed keeps or finds its files.
+    query_config
+        How to embed queries: ``{"task": "query"}``. Without it, queries are embedded as ``task`` says.
+    **kwargs
+        Further arguments of fastembed's ``Bm25``: texts, numbers, bools, lists and dicts.
+
+    Raises
+    ------
+    ImportError
+        In a call: the package fastembed is not installed.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "task": Key(str),
@@ -97,12 +119,35 @@ class Bm25EmbeddingFunction(_Fastembed):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "bm25"
 
 
 class FastembedSparseEmbeddingFunction(_Fastembed):
-    """A sparse model that fastembed knows by name, loaded at the first call; ``kwargs`` are its arguments."""
+    """Convert texts into sparse vectors with a model of the package fastembed.
+
+    The model runs in this process. fastembed loads it, and downloads it if needed, at the first call.
+
+    Parameters
+    ----------
+    model_name
+        The model, by its name in fastembed.
+    task
+        How to embed documents: as a ``"document"`` or as a ``"query"``.
+    cache_dir
+        Where fastembed keeps its files.
+    threads, cuda, device_ids, lazy_load
+        Parameters of fastembed's ``SparseTextEmbedding``; None for its default.
+    query_config
+        How to embed queries: ``{"task": "query"}``. Without it, queries are embedded as ``task`` says.
+    **kwargs
+        Further arguments of ``SparseTextEmbedding``: texts, numbers, bools, lists and dicts.
+
+    Raises
+    ------
+    ImportError
+        In a call: the package fastembed is not installed.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "model_name": Key(str, required=True),
@@ -145,5 +190,5 @@ class FastembedSparseEmbeddingFunction(_Fastembed):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "fastembed_sparse"

@@ -24,10 +24,31 @@ BATCH = 100
 
 
 class GoogleGeminiEmbeddingFunction(Configured[Documents]):
-    """Embeds with Gemini. Its registered names are google_gemini and google_genai.
+    """Embed texts with Google's Gemini models, with an API key or through Vertex AI.
 
-    The key is read from the environment variable ``api_key_env_var``; with ``vertexai=True`` there is none, and
-    Google's credentials, ``project`` and ``location`` are used through the package google-genai.
+    Sends 100 texts per request to ``https://generativelanguage.googleapis.com``. With ``vertexai=True``, the package
+    google-genai sends them to Vertex AI with Google's own credentials. The class is also named
+    ``GoogleGenaiEmbeddingFunction``.
+
+    Parameters
+    ----------
+    model_name
+        The model.
+    task_type
+        What the vectors are for, such as ``"RETRIEVAL_DOCUMENT"``.
+    dimension
+        The number of dimensions. The default is the model's own.
+    api_key_env_var
+        The environment variable with the key.
+    vertexai
+        Whether to use Vertex AI. There must be no key then.
+    project, location
+        For Vertex AI: the Google Cloud project and its region.
+
+    Raises
+    ------
+    ValueError
+        There is no key and ``vertexai`` is not set, or there are both.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -78,7 +99,7 @@ class GoogleGeminiEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "google_gemini"
 
 
@@ -106,9 +127,28 @@ GoogleGenaiEmbeddingFunction = GoogleGeminiEmbeddingFunction
 
 
 class GoogleGenerativeAiEmbeddingFunction(Configured[Documents]):
-    """Embeds with Gemini, as GoogleGeminiEmbeddingFunction, under the name of Google's older package.
+    """Embed texts with Google's Gemini models, under the name of Google's older package.
 
-    The key is read from the environment variable ``api_key_env_var``, else from GOOGLE_API_KEY.
+    Sends 100 texts per request to ``https://generativelanguage.googleapis.com``. For new collections, use
+    ``GoogleGeminiEmbeddingFunction``.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model.
+    task_type
+        What the vectors are for.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``GOOGLE_API_KEY`` is read.
+    dimension
+        The number of dimensions. The default is the model's own.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -137,14 +177,28 @@ class GoogleGenerativeAiEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "google_generative_ai"
 
 
 class GooglePalmEmbeddingFunction(Configured[Documents]):
-    """Embeds with PaLM, the service before Gemini, a text a request.
+    """Embed texts with PaLM, Google's service before Gemini.
 
-    The key is read from the environment variable ``api_key_env_var``, else from GOOGLE_API_KEY.
+    Sends one text per request to ``https://generativelanguage.googleapis.com/v1beta3``.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``GOOGLE_API_KEY`` is read.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -175,15 +229,33 @@ class GooglePalmEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "google_palm"
 
 
 class GoogleVertexEmbeddingFunction(Configured[Documents]):
-    """Embeds with a model of a Google Cloud project, through the package google-cloud-aiplatform.
+    """Embed texts with a model of Vertex AI in a Google Cloud project. Needs the package google-cloud-aiplatform.
 
-    As Chroma's it wants a key in the environment variable ``api_key_env_var``, else in GOOGLE_API_KEY, though Google
-    asks for its own credentials. Raises ValueError (also an ImportError) when the package is not installed.
+    The package sends one text per request, with Google's own credentials. As in Chroma, an API key must be set as well,
+    although it is not sent.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model.
+    project_id
+        The Google Cloud project.
+    region
+        The region.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``GOOGLE_API_KEY`` is read.
+
+    Raises
+    ------
+    ValueError
+        There is no key, or the package is not installed (then also an ImportError).
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -225,5 +297,5 @@ class GoogleVertexEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "google_vertex"

@@ -20,9 +20,23 @@ BATCH = 32
 
 
 class HuggingFaceEmbeddingFunction(Configured[Documents]):
-    """Embeds with a model on Hugging Face's inference API.
+    """Embed texts with Hugging Face's inference API.
 
-    The key is read from the environment variable ``api_key_env_var``, else from HUGGINGFACE_API_KEY.
+    Sends 32 texts per request to ``https://router.huggingface.co``.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model, by its name on the hub.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``HUGGINGFACE_API_KEY`` is read.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -53,12 +67,25 @@ class HuggingFaceEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "huggingface"
 
 
 class HuggingFaceEmbeddingServer(Configured[Documents]):
-    """Embeds with a text-embeddings-inference server at ``url``, its path /embed included; the model is its own."""
+    """Embed texts with a text-embeddings-inference server, which you run yourself.
+
+    Sends 32 texts per request to ``url``. The server chooses the model.
+
+    Parameters
+    ----------
+    url
+        The full address of the endpoint, such as ``"http://localhost:8080/embed"``.
+    api_key_env_var
+        The environment variable with the key, if the server needs one. Without it, ``HUGGINGFACE_API_KEY`` is sent
+        if it is set.
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "url": Key(str, required=True, fixed=True),
@@ -82,10 +109,10 @@ class HuggingFaceEmbeddingServer(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "huggingface_server"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when texts, and a key, would be sent where only the stored configuration says."""
+        """Raise a ValueError if a stored configuration would send texts to another machine."""
         check_local(config["url"], cls.__name__)

@@ -17,7 +17,31 @@ from chroma_nb.types import Documents, SparseVector
 
 
 class HuggingFaceSparseEmbeddingFunction(ByTask):
-    """Embeds with a SparseEncoder, loaded at the first call; ``kwargs`` are its arguments, JSON values all."""
+    """Embed texts as sparse vectors with a SparseEncoder of sentence-transformers, such as SPLADE.
+
+    The model runs in this process. The package sentence-transformers loads it, and downloads it if needed, at the first
+    call.
+
+    Parameters
+    ----------
+    model_name
+        The model, by its name on the Hugging Face hub, or a directory.
+    device
+        The device, such as ``"cpu"`` or ``"cuda"``.
+    task
+        How to embed documents: as a ``"document"`` or as a ``"query"``.
+    query_config
+        How to embed queries: ``{"task": "query"}``. Without it, queries are embedded as ``task`` says.
+    **kwargs
+        Further arguments of ``SparseEncoder``: texts, numbers, bools, lists and dicts.
+
+    Raises
+    ------
+    ValueError
+        An argument is of another type; in a call, the task is neither ``"document"`` nor ``"query"``.
+    ImportError
+        In a call: the package sentence-transformers is not installed.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "model_name": Key(str, required=True),
@@ -55,10 +79,10 @@ class HuggingFaceSparseEmbeddingFunction(ByTask):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "huggingface_sparse"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when the stored configuration names a path instead of a model, or other arguments."""
+        """Raise a ValueError if a stored configuration names a path instead of a model, or other arguments."""
         check_stored_model(config, STORED_ARGUMENTS, cls._yourself())

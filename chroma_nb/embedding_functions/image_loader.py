@@ -32,11 +32,32 @@ WEB = ("http", "https")
 
 
 class ImageLoader(DataLoader[list[Image | None]]):
-    """Loads images as arrays of shape (height, width, channels): files below ``root``, web addresses if ``http``.
+    """Load images from files and web addresses, as arrays of shape (height, width, channels). Needs Pillow.
 
-    ``root`` is the folder that files must lie in (default: the current one); relative uris are read from there.
-    ``http=True`` also fetches ``http://`` and ``https://`` uris, unless they lead to a private address.
-    Raises ValueError for a uri that is not allowed, FileNotFoundError for a file that is not there.
+    Pass it as ``data_loader`` of a collection. It opens only files below ``root``, and web addresses only if you allow
+    it.
+
+    Parameters
+    ----------
+    max_workers
+        The number of threads. The default is the number of processors, at most 32.
+    root
+        The directory that files must be in, symbolic links followed. Relative URIs start here. The default is the
+        current directory.
+    http
+        Whether to fetch ``http://`` and ``https://`` URIs. Addresses of private networks are refused. An image may have
+        64 MB.
+
+    Raises
+    ------
+    ValueError
+        In a call: a file is outside ``root``, or a web address is not allowed.
+    FileNotFoundError
+        In a call: a file does not exist.
+
+    Examples
+    --------
+    A record without a URI has no image:
 
     >>> ImageLoader()([None])
     [None]
@@ -81,7 +102,7 @@ class ImageLoader(DataLoader[list[Image | None]]):
 
 
 class ChromaLangchainPassthroughDataLoader(DataLoader[Any]):
-    """Hands uris on as they are, marked as images, to a LangChain embedding function that loads them itself."""
+    """Pass URIs unchanged to a LangChain embedding function that loads images itself."""
 
     def __call__(self, uris: URIs) -> tuple[str, URIs]:
         return ("images", uris)

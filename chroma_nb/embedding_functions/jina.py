@@ -19,15 +19,34 @@ OPTIONS = ("task", "late_chunking", "truncate", "dimensions", "embedding_type", 
 
 
 class JinaQueryConfig(TypedDict):
-    """What is asked differently for questions than for documents."""
+    """Parameters that ``JinaEmbeddingFunction`` uses for queries in place of those for documents."""
 
     task: str
 
 
 class JinaEmbeddingFunction(Configured[Embeddable]):
-    """Embeds texts and images (arrays) with Jina AI; ``query_config`` overrides parameters for questions.
+    """Embed texts and images with Jina AI.
 
-    The key is read from the environment variable ``api_key_env_var``, else from JINA_API_KEY.
+    Sends 128 items per request to ``https://api.jina.ai/v1/embeddings``. A call may mix texts and images (arrays).
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``JINA_API_KEY`` is read.
+    task, late_chunking, truncate, dimensions, embedding_type, normalized
+        Parameters of Jina's API. They are sent if they are not None. With ``late_chunking``, Jina reads the texts of a
+        request as one document.
+    query_config
+        Parameters to use for queries instead, such as ``{"task": "retrieval.query"}``.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -70,7 +89,7 @@ class JinaEmbeddingFunction(Configured[Embeddable]):
         return self._embed(input, self._options())
 
     def embed_query(self, input: Embeddable) -> Embeddings:
-        """Vectors for questions, embedded as ``query_config`` says."""
+        """Embed queries with the parameters of ``query_config``."""
         return self._embed(input, {**self._options(), **(self.query_config or {})})
 
     def _options(self) -> Config:
@@ -94,7 +113,7 @@ class JinaEmbeddingFunction(Configured[Embeddable]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "jina"
 
 

@@ -54,25 +54,30 @@ def data_file(name: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Chroma's own folder for this model, whether it exists or not."""
+    """Return Chroma's cache directory of the default model. It need not exist."""
     return Path.home() / ".cache" / "chroma" / "onnx_models" / MODEL_NAME
 
 
 def cached_model() -> Path | None:
-    """The model in Chroma's cache folder, if it is there."""
+    """Return the path of the model in Chroma's cache directory, or None if it is not there."""
     path = cache_folder() / EXTRACTED_FOLDER_NAME / "model.onnx"
     return path if path.is_file() else None
 
 
 def is_packaged() -> bool:
-    """Whether the wheel that brings a model is installed; what it holds is not looked at."""
+    """Return whether the package that provides the default model is installed. Its file is not opened."""
     return importlib.util.find_spec(_MODULE) is not None
 
 
 def packaged_model() -> Path:
-    """The model that was installed with this package, its checksum verified once a process.
+    """Return the path of the model that was installed with this package. Its checksum is verified once per process.
 
-    Raises MissingPackageError when the wheel is absent, ValueError when its file is not the one we know.
+    Raises
+    ------
+    MissingPackageError
+        The package that provides the file is not installed.
+    ValueError
+        The checksum of the file is wrong.
     """
     module = importlib.util.find_spec(_MODULE)
     if module is None:
@@ -103,11 +108,23 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def download() -> Path:
-    """Fetch Chroma's model (fp32, 80 MB) into Chroma's cache folder and return the model's path.
+    """Download Chroma's file of the default model: all-MiniLM-L6-v2 with 32-bit weights, 80 MB.
 
-    Shows its progress, checks the archive's sha256, and puts files in place only when all is well; from then on
-    new collections use it. A model that is there already is not fetched again.
-    Raises ValueError when the archive is not the one we know, httpx.HTTPError when the network fails.
+    The file goes into Chroma's cache directory, ``~/.cache/chroma/onnx_models/all-MiniLM-L6-v2``. From then on, new
+    collections use it instead of the packaged 8-bit file. If it is already there, nothing is downloaded. The call shows
+    its progress and checks the sha256 of the archive. Files appear only when the download is complete.
+
+    Returns
+    -------
+    pathlib.Path
+        The path of the model file.
+
+    Raises
+    ------
+    ValueError
+        The checksum of the archive is wrong, in three attempts.
+    httpx.HTTPError
+        The server cannot be reached.
     """
     folder = cache_folder()
     if all((folder / EXTRACTED_FOLDER_NAME / name).is_file() for name in ARCHIVE_MEMBERS):

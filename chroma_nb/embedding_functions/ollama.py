@@ -16,7 +16,19 @@ BATCH = 64
 
 
 class OllamaEmbeddingFunction(Configured[Documents]):
-    """Embeds with the model ``model_name`` of an Ollama server; fetch it first with ``ollama pull``."""
+    """Embed texts with an Ollama server.
+
+    Sends 64 texts per request to ``url``. Fetch the model first with ``ollama pull``.
+
+    Parameters
+    ----------
+    url
+        The address of the server.
+    model_name
+        The model, by its name in Ollama.
+    timeout
+        Seconds to wait for a reply.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "url": Key(str, required=True),
@@ -53,10 +65,10 @@ class OllamaEmbeddingFunction(Configured[Documents]):
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when texts would be sent where only the stored configuration says."""
+        """Raise a ValueError if a stored configuration would send texts to another machine."""
         check_local(config["url"], cls.__name__)
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "ollama"

@@ -277,13 +277,28 @@ def _say_other_variant(wanted: str, found: str) -> None:
 
 
 class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's name
-    """all-MiniLM-L6-v2: 384 numbers per text, of length 1, close for texts of like meaning.
+    """Embed texts with all-MiniLM-L6-v2, with a choice of ONNX Runtime's execution providers.
 
-    ``preferred_providers``: execution providers of onnxruntime (default: all that suit). ``model``: an ONNX file of
-    this model (default: the environment variable CHROMA_NB_MODEL, then Chroma's cache folder, then the file that
-    comes with the package; nothing is ever downloaded). ``variant``: what a collection was made with ("int8",
-    "fp32"), to stay with it.
+    It is the model of ``DefaultEmbeddingFunction``: 384 dimensions, length 1.
 
+    Parameters
+    ----------
+    preferred_providers
+        Execution providers of ONNX Runtime, such as ``"CUDAExecutionProvider"``. The default is all that suit the
+        model.
+    model
+        The path of an ONNX file of this model. Without it the function looks at the environment variable
+        ``CHROMA_NB_MODEL``, in Chroma's cache directory, and for the packaged file. It downloads nothing.
+    variant
+        The weights to use, ``"int8"`` or ``"fp32"``.
+
+    Raises
+    ------
+    ValueError
+        ``preferred_providers`` is not a list of distinct texts, or ``model`` is not a file.
+
+    Examples
+    --------
     >>> vectors = ONNXMiniLM_L6_V2()(["a cat", "a kitten", "a tax return"])
     >>> bool(vectors[0] @ vectors[1] > vectors[0] @ vectors[2])
     True
@@ -312,12 +327,12 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
         return choose_model(self._named, self._variant, self._preferred_providers)
 
     def for_collection(self, embedding_model: str | None, *, cache: Path | None = None) -> ONNXMiniLM_L6_V2:
-        """This function, staying with the variant that a collection was made with (None: not yet known)."""
+        """Return this function with the weights that a collection was made with (None: not known yet)."""
         return ONNXMiniLM_L6_V2(self._preferred_providers, model=self._named, variant=embedding_model)
 
     @property
     def embedding_model(self) -> str:
-        """The variant of the model that embeds: "fp32", "int8", or the digest of another file."""
+        """The variant of the weights, ``"fp32"``, ``"int8"``, or a part of the checksum of another file."""
         if self._named is None and (
             models.cached_model() is None or (self._variant == "int8" and models.is_packaged())
         ):
@@ -326,30 +341,30 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[Documents]):  # noqa: N801  # Chroma's 
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "onnx_mini_lm_l6_v2"
 
     def default_space(self) -> Space:
-        """The space a new collection gets when none is named: cosine."""
+        """Return the distance that a new collection uses if you do not choose one: ``"cosine"``."""
         return "cosine"
 
     def max_tokens(self) -> int:
-        """How many tokens of a text the model reads."""
+        """Return how many tokens of a text the model reads: 256."""
         return MAX_TOKENS
 
     def get_config(self) -> Config:
-        """The providers of onnxruntime that were asked for; the model file is not stored."""
+        """Return the execution providers. The model file is not stored."""
         return {"preferred_providers": self._preferred_providers}
 
     @staticmethod
     def build_from_config(config: Config) -> ONNXMiniLM_L6_V2:
-        """The function that ``get_config`` described. Raises ValueError for another configuration."""
+        """Build the function from what ``get_config`` returned. Raise a ValueError for any other configuration."""
         ONNXMiniLM_L6_V2.validate_config(config)
         return ONNXMiniLM_L6_V2(preferred_providers=config.get("preferred_providers"))
 
     @staticmethod
     def validate_config(config: Config) -> None:
-        """Raise ValueError when ``config`` is not one of this class."""
+        """Raise a ValueError if ``config`` does not fit this class."""
         unknown = set(config) - {"preferred_providers"}
         if unknown:
             raise ValueError(f"Expected only preferred_providers in the configuration, got {sorted(unknown)}")

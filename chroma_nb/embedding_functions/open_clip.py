@@ -17,7 +17,25 @@ from chroma_nb.types import Embeddable, Embeddings
 
 
 class OpenCLIPEmbeddingFunction(Configured[Embeddable]):
-    """Embeds texts and images (arrays), also mixed, with vectors of length 1; loads its model at the first call."""
+    """Embed texts and images in the same space with a CLIP model. Needs the package open-clip-torch.
+
+    The model runs in this process. The package loads it, and downloads it if needed, at the first call. A call may mix
+    texts and images (arrays). The vectors have length 1.
+
+    Parameters
+    ----------
+    model_name
+        The model, by its name in open_clip.
+    checkpoint
+        The weights, by their name in open_clip.
+    device
+        The device, such as ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    ValueError
+        A package is not installed (also an ImportError).
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "model_name": Key(str, required=True, fixed=True),
@@ -69,12 +87,12 @@ class OpenCLIPEmbeddingFunction(Configured[Embeddable]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "open_clip"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when the stored configuration names a path instead of a model."""
+        """Raise a ValueError if a stored configuration names a path instead of a model."""
         for name in ("model_name", "checkpoint"):
             value = config[name]
             # open_clip reads "hf-hub:" and "local-dir:" names as places, and a checkpoint that is a file as a file

@@ -37,11 +37,35 @@ class _Headers(dict[str, str]):
 
 
 class OpenAIEmbeddingFunction(Configured[Documents]):
-    """Embeds with OpenAI (``api_type="azure"``: with an Azure deployment).
+    """Embed texts with OpenAI, with an Azure OpenAI deployment, or with a server that has OpenAI's API.
 
-    The key is read from the environment variable ``api_key_env_var``, else from OPENAI_API_KEY.
-    Raises ValueError when there is no key, RateLimitError when retries do not help, ChromaAuthError when the key is
-    refused.
+    Sends 256 texts per request to ``https://api.openai.com/v1/embeddings`` or below ``api_base``.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model, such as ``"text-embedding-3-small"``.
+    organization_id
+        Your organization, sent as the header ``OpenAI-Organization``.
+    api_base
+        The base address of another server, such as ``"https://llm.example.com/v1"``. For Azure, the endpoint.
+    api_type
+        ``"azure"`` for Azure OpenAI.
+    api_version, deployment_id
+        For Azure: the version of the API and the deployment.
+    default_headers
+        Headers to send with each request. Headers that look like secrets are sent and not stored.
+    dimensions
+        The number of dimensions. It is sent for models whose name contains ``text-embedding-3`` only.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``OPENAI_API_KEY`` is read.
+
+    Raises
+    ------
+    ValueError
+        There is no key, or ``api_type="azure"`` lacks ``api_version``, ``deployment_id`` or ``api_base``.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -89,7 +113,7 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
 
     @property
     def default_headers(self) -> dict[str, str] | None:
-        """The headers sent with each request, without those that carry a secret."""
+        """The headers sent with each request, without those that look like secrets."""
         return self._headers.shown() or None
 
     def __call__(self, input: Documents) -> Embeddings:
@@ -120,10 +144,10 @@ class OpenAIEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "openai"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when a key would be sent to an address that only the stored configuration names."""
+        """Raise a ValueError if a stored configuration would send a key to a host that is not the provider's."""
         check_hosts(config.get("api_base"), HOSTS, cls.__name__)

@@ -64,7 +64,7 @@ class ApiKey:
         self._given = given
 
     def value(self) -> str | None:
-        """The key itself, None when there is none."""
+        """Return the key itself; None if no key is found."""
         return self._given or (os.environ.get(self.variable) if self.variable else None)
 
     def __repr__(self) -> str:
@@ -81,9 +81,9 @@ class ApiKey:
 
 
 def find_key(given: str | None, variable: str | None, usual: str | None = None) -> ApiKey:
-    """The key given, else that of the environment variable, else that of the provider's ``usual`` one.
+    """Return the key given, else that of the environment variable, else that of the provider's ``usual`` variable.
 
-    Raises ValueError when there is none.
+    Raise a ValueError if no key is found.
     """
     if given is not None:
         warnings.warn(

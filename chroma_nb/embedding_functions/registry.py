@@ -109,7 +109,7 @@ sparse_known_embedding_functions = Registry(_rows(sparse=True))
 
 
 def get_builtins() -> set[str]:
-    """The names of the classes that Chroma brings."""
+    """Return the names of the classes that Chroma provides."""
     rows = (*PROVIDERS.values(), *SPARSE_PROVIDERS.values())
     return {row.partition(":")[2] for row in rows} | {row.class_name for row in STAND_INS}
 
@@ -131,9 +131,25 @@ def register_embedding_function(ef_class: C) -> C: ...
 @overload
 def register_embedding_function(ef_class: None = None) -> Callable[[C], C]: ...
 def register_embedding_function(ef_class: Any = None) -> Any:
-    """Let stored configurations name this class; use it as ``@register_embedding_function`` or call it.
+    """Register an embedding function so that collections can store it and build it again.
 
-    Raises ValueError when the class has no ``name()``.
+    Use it as a class decorator, ``@register_embedding_function``, or call it with the class. A collection stores only
+    the name and the configuration. Register the class in each program that opens the collection.
+
+    Parameters
+    ----------
+    ef_class
+        The class. It needs ``name``, ``get_config`` and ``build_from_config``.
+
+    Returns
+    -------
+    type
+        The class itself; without ``ef_class``, a decorator.
+
+    Raises
+    ------
+    ValueError
+        ``ef_class.name()`` is missing or does not return a text.
     """
     if ef_class is None:
         return register_embedding_function
@@ -145,18 +161,27 @@ def register_sparse_embedding_function(ef_class: C) -> C: ...
 @overload
 def register_sparse_embedding_function(ef_class: None = None) -> Callable[[C], C]: ...
 def register_sparse_embedding_function(ef_class: Any = None) -> Any:
-    """As ``register_embedding_function``, for sparse ones."""
+    """Register a sparse embedding function, as ``register_embedding_function`` does for dense ones."""
     if ef_class is None:
         return register_sparse_embedding_function
     return _register(sparse_known_embedding_functions, ef_class)
 
 
 def config_to_embedding_function(config: Config) -> AnyEmbeddingFunction:
-    """The embedding function that a collection stored: ``{"name": ..., "config": {...}}``.
+    """Build the embedding function that a collection stores.
 
-    The name must be registered and the configuration is checked by its class before anything is built.
-    Raises ValueError otherwise.
+    Parameters
+    ----------
+    config
+        ``{"name": …, "config": …}``. The name must be registered. The class checks the configuration first.
 
+    Raises
+    ------
+    ValueError
+        The name is not registered or the configuration does not fit the class.
+
+    Examples
+    --------
     >>> config_to_embedding_function({"type": "known", "name": "default", "config": {}}).name()
     'default'
     """
@@ -171,7 +196,7 @@ def config_to_embedding_function(config: Config) -> AnyEmbeddingFunction:
 
 
 def config_to_sparse_embedding_function(config: Config) -> SparseEmbeddingFunction[Any]:
-    """As ``config_to_embedding_function``, for sparse ones."""
+    """Build a sparse embedding function, as ``config_to_embedding_function`` does for dense ones."""
     if "name" not in config:
         raise ValueError("Config must contain a 'name' field.")
     cls = sparse_known_embedding_functions.get(config["name"])

@@ -27,14 +27,28 @@ class _SentenceModel(Configured[Documents]):
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when the stored configuration names a path instead of a model."""
+        """Raise a ValueError if a stored configuration names a path instead of a model."""
         check_stored_model(config, {}, f"pass embedding_function={cls.__name__}(...) when you get the collection")
 
 
 class InstructorEmbeddingFunction(_SentenceModel):
-    """Embeds with an Instructor model, told what for by ``instruction``.
+    """Embed texts with an Instructor model. Needs the package InstructorEmbedding.
 
-    Raises ValueError (also an ImportError) when the package InstructorEmbedding is not installed.
+    The model runs in this process. The package loads it, and downloads it if needed, at the first call.
+
+    Parameters
+    ----------
+    model_name
+        The model, by its name on the Hugging Face hub, or a directory.
+    device
+        The device, such as ``"cpu"`` or ``"cuda"``.
+    instruction
+        What the vectors are for, such as ``"Represent the question for retrieval: "``.
+
+    Raises
+    ------
+    ValueError
+        The package is not installed (also an ImportError).
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -61,14 +75,24 @@ class InstructorEmbeddingFunction(_SentenceModel):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "instructor"
 
 
 class Text2VecEmbeddingFunction(_SentenceModel):
-    """Embeds with a model of text2vec.
+    """Embed texts with a model of the package text2vec. The default model is for Chinese.
 
-    Raises ValueError (also an ImportError) when the package text2vec is not installed.
+    The model runs in this process. The package loads it, and downloads it if needed, at the first call.
+
+    Parameters
+    ----------
+    model_name
+        The model, by its name on the Hugging Face hub, or a directory.
+
+    Raises
+    ------
+    ValueError
+        The package is not installed (also an ImportError).
     """
 
     keys: ClassVar[Mapping[str, Key]] = {"model_name": Key(str, required=True)}
@@ -84,5 +108,5 @@ class Text2VecEmbeddingFunction(_SentenceModel):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "text2vec"

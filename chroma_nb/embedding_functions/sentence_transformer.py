@@ -28,9 +28,25 @@ HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
 class SentenceTransformerEmbeddingFunction(Configured[Documents]):
-    """Embeds with a SentenceTransformer, loaded at the first call; ``kwargs`` are its arguments, JSON values all.
+    """Embed texts with a model of the package sentence-transformers.
 
-    Raises ValueError (also an ImportError) when the package is not installed.
+    The model runs in this process. The package loads it, and downloads it if needed, at the first call.
+
+    Parameters
+    ----------
+    model_name
+        The model, by its name on the Hugging Face hub, or a directory.
+    device
+        The device, such as ``"cpu"`` or ``"cuda"``.
+    normalize_embeddings
+        Whether to scale the vectors to length 1.
+    **kwargs
+        Further arguments of ``SentenceTransformer``: texts, numbers, bools, lists and dicts.
+
+    Raises
+    ------
+    ValueError
+        The package is not installed (also an ImportError), or an argument is of another type.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -68,12 +84,12 @@ class SentenceTransformerEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "sentence_transformer"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when the stored configuration names a path instead of a model, or other arguments."""
+        """Raise a ValueError if a stored configuration names a path instead of a model, or other arguments."""
         check_stored_model(
             config,
             STORED_ARGUMENTS,

@@ -78,7 +78,22 @@ class Service(Configured[Documents]):
 
 
 class MistralEmbeddingFunction(Service):
-    """Embeds with Mistral. The key is read from the environment variable ``api_key_env_var``."""
+    """Embed texts with Mistral.
+
+    Sends 64 texts per request to ``https://api.mistral.ai``.
+
+    Parameters
+    ----------
+    model
+        The model, such as ``"mistral-embed"``.
+    api_key_env_var
+        The environment variable with the key.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "model": Key(str, required=True, fixed=True),
@@ -99,18 +114,37 @@ class MistralEmbeddingFunction(Service):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "mistral"
 
 
 class NomicQueryConfig(TypedDict):
-    """What Nomic is asked differently for questions than for documents."""
+    """The task that ``NomicEmbeddingFunction`` uses for queries in place of that for documents."""
 
     task_type: str
 
 
 class NomicEmbeddingFunction(Service):
-    """Embeds with Nomic; questions as ``query_config`` says. The key: environment variable ``api_key_env_var``."""
+    """Embed texts with Nomic.
+
+    Sends 64 texts per request to ``https://api-atlas.nomic.ai``.
+
+    Parameters
+    ----------
+    model
+        The model, such as ``"nomic-embed-text-v1.5"``.
+    task_type
+        What the vectors are for, such as ``"search_document"``.
+    query_config
+        The task for queries, such as ``{"task_type": "search_query"}``. Without it, queries use ``task_type``.
+    api_key_env_var
+        The environment variable with the key.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "model": Key(str, required=True, fixed=True),
@@ -134,7 +168,7 @@ class NomicEmbeddingFunction(Service):
         self.api_key_env_var = api_key_env_var
 
     def embed_query(self, input: Documents) -> Embeddings:
-        """Vectors for questions, with the task of ``query_config``."""
+        """Embed queries with the task of ``query_config``."""
         task = self.query_config.get("task_type", self.task_type) if self.query_config else self.task_type
         return self._embed(input, lambda texts: self._body(texts) | {"task_type": task})
 
@@ -149,14 +183,33 @@ class NomicEmbeddingFunction(Service):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "nomic"
 
 
 class CloudflareWorkersAIEmbeddingFunction(Service):
-    """Embeds with Cloudflare Workers AI, through the gateway ``gateway_id`` where one is named.
+    """Embed texts with Cloudflare Workers AI.
 
-    The key is read from the environment variable ``api_key_env_var``, else from CLOUDFLARE_API_KEY.
+    Sends 64 texts per request to ``https://api.cloudflare.com``, or to ``https://gateway.ai.cloudflare.com`` if you
+    name a gateway.
+
+    Parameters
+    ----------
+    model_name
+        The model, such as ``"@cf/baai/bge-m3"``.
+    account_id
+        Your account.
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``CLOUDFLARE_API_KEY`` is read.
+    gateway_id
+        The AI gateway to send the requests through.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -195,12 +248,29 @@ class CloudflareWorkersAIEmbeddingFunction(Service):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "cloudflare_workers_ai"
 
 
 class TogetherAIEmbeddingFunction(Service):
-    """Embeds with Together AI. The key: environment variable ``api_key_env_var``, else TOGETHER_API_KEY."""
+    """Embed texts with Together AI.
+
+    Sends 64 texts per request to ``https://api.together.xyz``.
+
+    Parameters
+    ----------
+    model_name
+        The model.
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``TOGETHER_API_KEY`` is read.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "api_key_env_var": Key(str, required=True),
@@ -223,14 +293,31 @@ class TogetherAIEmbeddingFunction(Service):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "together_ai"
 
 
 class PerplexityEmbeddingFunction(Service):
-    """Embeds with Perplexity, whose vectors are of whole numbers from -128 to 127.
+    """Embed texts with Perplexity.
 
-    The key is read from the environment variable ``api_key_env_var``, else from PERPLEXITY_API_KEY.
+    Sends 64 texts per request to ``https://api.perplexity.ai``. The values of the vectors are integers from -128 to
+    127, returned as float32.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``PERPLEXITY_API_KEY`` is read.
+    dimensions
+        The number of dimensions. The default is the model's own.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -264,12 +351,33 @@ class PerplexityEmbeddingFunction(Service):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "perplexity"
 
 
 class MorphEmbeddingFunction(Service):
-    """Embeds code and texts with Morph. The key is read from the environment variable ``api_key_env_var``."""
+    """Embed code and texts with Morph.
+
+    Sends 64 texts per request to ``https://api.morphllm.com`` or below ``api_base``.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model.
+    api_base
+        The base address of the API.
+    encoding_format
+        How the service sends the vectors: ``"float"`` or ``"base64"``. The result is the same.
+    api_key_env_var
+        The environment variable with the key.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
+    """
 
     keys: ClassVar[Mapping[str, Key]] = {
         "api_key_env_var": Key(str, required=True),
@@ -304,19 +412,34 @@ class MorphEmbeddingFunction(Service):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "morph"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when a key would be sent to an address that only the stored configuration names."""
+        """Raise a ValueError if a stored configuration would send a key to a host that is not the provider's."""
         check_hosts(config.get("api_base"), ("morphllm.com",), cls.__name__)
 
 
 class RoboflowEmbeddingFunction(Configured[Embeddable]):
-    """Embeds texts and images (arrays), also mixed, with CLIP at Roboflow: one in a request.
+    """Embed texts and images in the same space with CLIP at Roboflow.
 
-    The key is read from the environment variable ``api_key_env_var``, else from ROBOFLOW_API_KEY.
+    Sends one text or image per request to ``api_url``. A call may mix texts and images (arrays). The key is sent as a
+    parameter of the address, as the service requires.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    api_url
+        The address of the service.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``ROBOFLOW_API_KEY`` is read.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -348,12 +471,12 @@ class RoboflowEmbeddingFunction(Configured[Embeddable]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "roboflow"
 
     @classmethod
     def check_stored(cls, config: Config) -> None:
-        """Raise ValueError when a key would be sent to an address that only the stored configuration names."""
+        """Raise a ValueError if a stored configuration would send a key to a host that is not the provider's."""
         check_hosts(config["api_url"], ("roboflow.com",), cls.__name__)
 
 

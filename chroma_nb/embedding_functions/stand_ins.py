@@ -97,17 +97,17 @@ class _Kept:
         _refuse(self.row)
 
     def get_config(self) -> Config:
-        """The configuration as it was given or stored; a copy."""
+        """Return the configuration as it was given or stored."""
         return dict(self._config)
 
     @classmethod
     def name(cls) -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return cls.row.name
 
     @classmethod
     def build_from_config(cls, config: Config) -> Any:
-        """A function that keeps this configuration as it is."""
+        """Return a function that keeps this configuration unchanged."""
         made = cls.__new__(cls)
         made._config = dict(config)
         return made
@@ -118,7 +118,7 @@ class _Kept:
 
 class _Dense(_Kept, EmbeddingFunction[Any]):
     def default_space(self) -> Space:
-        """The space a new collection gets when none is named: Chroma's for this class."""
+        """Return the distance that Chroma uses by default for this class."""
         return self.row.space
 
 

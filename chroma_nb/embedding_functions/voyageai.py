@@ -16,9 +16,27 @@ BATCH = 128
 
 
 class VoyageAIEmbeddingFunction(Configured[Documents]):
-    """Embeds with Voyage AI.
+    """Embed texts with Voyage AI.
 
-    The key is read from the environment variable ``api_key_env_var``, else from VOYAGE_API_KEY.
+    Sends 128 texts per request to ``https://api.voyageai.com``.
+
+    Parameters
+    ----------
+    api_key
+        The API key. Collections do not store it, so a DeprecationWarning recommends an environment variable.
+    model_name
+        The model.
+    api_key_env_var
+        The environment variable with the key. If it is not set, ``VOYAGE_API_KEY`` is read.
+    input_type
+        What the vectors are for: ``"document"``, ``"query"`` or None.
+    truncation
+        Whether the service cuts texts that are too long, instead of refusing them.
+
+    Raises
+    ------
+    ValueError
+        There is no key.
     """
 
     keys: ClassVar[Mapping[str, Key]] = {
@@ -58,5 +76,5 @@ class VoyageAIEmbeddingFunction(Configured[Documents]):
 
     @staticmethod
     def name() -> str:
-        """The name under which the class is registered and stored."""
+        """Return the name under which this class is registered and stored."""
         return "voyageai"

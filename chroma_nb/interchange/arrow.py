@@ -6,6 +6,7 @@ is JSON text, because its types may differ from record to record and must come b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -21,6 +22,8 @@ ID: Final = "id"
 EMBEDDING: Final = "embedding"
 TEXTS: Final = ("document", "uri")
 METADATA: Final = "metadata"
+#: What pandas calls a level of an index that has no name.
+_NAMELESS: Final = re.compile(r"__index_level_\d+__")
 
 
 def pyarrow(submodule: str = "") -> Untyped:
@@ -73,9 +76,11 @@ def from_batch(batch: Untyped, first: int = 0) -> Records:
     """The records of a pyarrow.RecordBatch or Table.
 
     ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` (JSON text, a struct or a map) may be.
-    Further columns become metadata under their names, their cells what they become in a DataFrame. Raises ValueError
-    for what cannot be a record; rows are counted from ``first``.
+    Further columns become metadata under their names, their cells what they become in a DataFrame. An index that
+    pandas wrote is the id where no column is. Raises ValueError for what cannot be a record; rows are counted from
+    ``first``.
     """
+    batch = _without_index(batch)
     names = batch.schema.names
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -97,6 +102,18 @@ def from_batch(batch: Untyped, first: int = 0) -> Records:
         metadatas=_metadatas(batch, first),
         has_embedding=there,
     )
+
+
+def _without_index(batch: Untyped) -> Untyped:
+    """The columns of a DataFrame; the index, which pandas writes beside them, as ids or, unnamed, not at all."""
+    about = (batch.schema.metadata or {}).get(b"pandas")
+    names: list[str] = batch.schema.names
+    written = orjson.loads(about).get("index_columns", []) if about else []
+    index = [name for name in written if isinstance(name, str) and names.count(name) == 1]
+    if ID not in names and len(index) == 1:
+        return batch.rename_columns([ID if name == index[0] else name for name in names])
+    nameless = [name for name in index if _NAMELESS.fullmatch(name)]
+    return batch.select([name for name in names if name not in nameless]) if nameless else batch
 
 
 def _embeddings(column: Untyped) -> tuple[Untyped, Untyped]:

@@ -46,7 +46,7 @@ class StoredConfiguration:
 
     @property
     def max_neighbors(self) -> int:
-        """Neighbours per element of the graph, hnswlib's M."""
+        """Neighbours per element of the HNSW index, hnswlib's M."""
         return int(self.json["hnsw"]["max_neighbors"])
 
 

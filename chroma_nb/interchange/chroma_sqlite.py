@@ -55,7 +55,7 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 
 
 class ChromaDirectoryError(ChromaError, ValueError):
-    """This path holds nothing that could be read as a Chroma directory; the message says what was looked for."""
+    """A directory was not written by Chroma, or nothing in it can be read. The message says what was expected."""
 
 
 class NothingOfChromasError(ChromaDirectoryError):

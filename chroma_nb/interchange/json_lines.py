@@ -1,5 +1,6 @@
 """JSON Lines files of records: an object a line, with ``id``, ``embedding``, ``document``, ``uri``, ``metadata``.
 
+What else an object has, as lines of other programs do, belongs to the metadata, as a further column of a table does.
 Written and read a batch at a time; numbers of vectors come back to the bit. A file whose name ends in ``.gz`` is
 compressed.
 """
@@ -26,6 +27,9 @@ from chroma_nb.types import Json
 
 #: What follows a line in a call of ``orjson.dumps``.
 _AS_LINE: Final = (AS_JSON[0], AS_JSON[1] | orjson.OPT_APPEND_NEWLINE)
+
+#: The keys of a line that are a record's; others belong to its metadata.
+_FIELDS: Final = ("id", "embedding", "document", "uri", "metadata")
 
 
 class JsonLinesFile:
@@ -94,9 +98,9 @@ def _record(number: int, line: bytes) -> Json:
         if not isinstance(record.get(name), str | None):
             raise ValueError(f"expected line {number} to have a text as its {name!r}, got {cells.short(record[name])}")
     return {
-        **record,
+        **{name: record.get(name) for name in ("id", "document", "uri")},
         "embedding": _embedding(number, record.get("embedding")),
-        "metadata": _metadata(number, record.get("metadata")),
+        "metadata": _metadata(number, record.get("metadata"), {k: v for k, v in record.items() if k not in _FIELDS}),
     }
 
 
@@ -117,12 +121,16 @@ def _embedding(number: int, given: object) -> Any:
     return vector
 
 
-def _metadata(number: int, metadata: object) -> Any:
-    """Checked as a cell of a table is; None under a key stays, which deletes the key."""
-    if not isinstance(metadata, dict):
-        if metadata is None:
-            return None
-        raise ValueError(f"expected line {number} to have an object as its 'metadata', got {cells.short(metadata)}")
+def _metadata(number: int, given: object, others: Json) -> Any:
+    """Checked as cells of a table are, the line's ``others`` too; None under a key stays, which deletes the key."""
+    if not isinstance(given, dict | None):
+        raise ValueError(f"expected line {number} to have an object as its 'metadata', got {cells.short(given)}")
+    metadata: Json = {**(given or {}), **others}
+    if len(metadata) < len(given or {}) + len(others):
+        twice = min(set(given or {}) & set(others))
+        raise ValueError(f"line {number}: the key {twice!r} is in 'metadata' and beside it; rename one")
+    if not metadata:
+        return None
     problems: dict[int, str] = {}
     (found,) = cells.dicts([metadata], "iso", problems)
     if problems:

@@ -12,7 +12,7 @@ _KINDS = ("line", "cell")
 
 
 class Extension:
-    """What was registered in one shell, and what stood there before."""
+    """What ``%load_ext chroma_nb`` registers in IPython, and what was there before."""
 
     def __init__(self, shell: Untyped) -> None:
         self._shell = shell
@@ -33,7 +33,7 @@ class Extension:
         self._register_accessor()
 
     def unload(self) -> None:
-        """Take everything out and put back what was there."""
+        """Remove everything and restore what was there before."""
         registered = self._shell.magics_manager.magics
         for kind, before in self._previous_magics.items():
             if before is None:
@@ -77,13 +77,13 @@ _LOADED: dict[int, Extension] = {}
 
 
 def load(shell: Untyped) -> None:
-    """Load into a shell; a second time does nothing."""
+    """Load the extension into a shell. Calling it again does nothing."""
     if id(shell) not in _LOADED:
         _LOADED[id(shell)] = Extension(shell)
         _LOADED[id(shell)].load()
 
 
 def unload(shell: Untyped) -> None:
-    """Take out of a shell; nothing where it was not loaded."""
+    """Remove the extension from a shell. Does nothing if it was not loaded."""
     if (extension := _LOADED.pop(id(shell), None)) is not None:
         extension.unload()

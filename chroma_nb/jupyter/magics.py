@@ -25,18 +25,16 @@ if TYPE_CHECKING:
 
 @magics_class
 class ChromaMagics(Magics):
-    """Settings of the Chroma magics."""
+    """The magics ``%chroma`` and ``%%chroma``. ``%config ChromaMagics`` shows and changes their settings."""
 
-    n_results = Int(5, min=1, help="Number of hits of %chroma query and search without -n.").tag(config=True)
+    n_results = Int(5, min=1, help="Number of results of %chroma query and search without -n.").tag(config=True)
     limit = Int(20, min=1, help="Number of records of %chroma get without -n.").tag(config=True)
     result = Enum(
         ["result", "df"], "result", help="What get, query and peek return: Chroma's dict or a DataFrame."
     ).tag(config=True)
-    variables = Bool(True, help="Whether :name and {name} are replaced by variables of the notebook.").tag(config=True)
+    variables = Bool(True, help="Whether :name and {name} insert variables of the notebook.").tag(config=True)
     confirm = Bool(True, help="Whether %chroma delete asks for confirmation without --yes.").tag(config=True)
-    short_errors = Bool(True, help="Whether errors are shown as one line; otherwise with the traceback.").tag(
-        config=True
-    )
+    short_errors = Bool(True, help="Whether errors are short; otherwise the whole traceback is shown.").tag(config=True)
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
@@ -46,16 +44,15 @@ class ChromaMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def chroma(self, line: str, cell: str | None = None) -> object:
-        """Chroma collections: ``%chroma COMMAND …``, or ``%%chroma COMMAND …`` with texts below.
+        """Work with Chroma collections: ``%chroma COMMAND …``, or ``%%chroma COMMAND …`` with texts in the cell.
 
-        %chroma                                         the commands; each explains itself: %chroma query -h
-        %chroma connect ./mydata                        or memory, http://HOST:PORT, a client's variable
-        %chroma use papers
-        %chroma add papers df --text abstract --id doi
-        %chroma query "protein folding" -n 5 --where "year > 2020 and topic in ('a', 'b')"
-        %chroma search "parcel stuck" --by words        by meaning and by words, or by one of them
-        hits = %chroma query papers :question --as df   :question is a variable; in a function its own come first
-        %%chroma query papers -o hits                   the text of the cell is the query
+        %chroma                                         list the commands; %chroma query -h explains one %chroma connect
+        ./mydata                        open a directory; or memory, http://HOST:PORT, a client's variable %chroma use
+        papers                              choose the collection for the next commands %chroma add papers df --text
+        abstract --id doi %chroma query "protein folding" -n 5 --where "year > 2020 and topic in ('a', 'b')" %chroma
+        search "parcel stuck" --by words        search by meaning, by words, or by both hits = %chroma query papers
+        :question --as df   :question is a variable; local variables of a function come first %%chroma query papers -o
+        hits                   the text of the cell is the query
         """
         try:
             with self.session.seeing(seen_by_the_caller(self.session.notebook)):

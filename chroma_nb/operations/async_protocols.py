@@ -52,7 +52,7 @@ class AsyncBaseAPI(ABC):
 
 
 class AsyncClientAPI(AsyncBaseAPI):
-    """A client: a tenant, a database, and the collections in it."""
+    """The abstract base class of clients, for ``isinstance`` and annotations."""
 
     tenant: str
     database: str
@@ -111,7 +111,7 @@ class AsyncClientAPI(AsyncBaseAPI):
 
 
 class AsyncAdminAPI(ABC):
-    """Who makes and lists tenants and databases."""
+    """The abstract base class of admin clients, for ``isinstance`` and annotations."""
 
     @abstractmethod
     async def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:

@@ -55,7 +55,7 @@ class BaseAPI(ABC):
 
 
 class ClientAPI(BaseAPI):
-    """A client: a tenant, a database, and the collections in it."""
+    """The abstract base class of clients, for ``isinstance`` and annotations."""
 
     tenant: str
     database: str
@@ -114,7 +114,7 @@ class ClientAPI(BaseAPI):
 
 
 class AdminAPI(ABC):
-    """Who makes and lists tenants and databases."""
+    """The abstract base class of admin clients, for ``isinstance`` and annotations."""
 
     @abstractmethod
     def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:

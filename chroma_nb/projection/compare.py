@@ -10,8 +10,7 @@ import numpy as np
 from chroma_nb._optional import require
 from chroma_nb.collection import Collection, space
 from chroma_nb.projection import neighbours, reducers
-from chroma_nb.projection.colours import SCALE
-from chroma_nb.projection.figures import PLAIN
+from chroma_nb.projection.figures import PLAIN, RAMP
 from chroma_nb.projection.plotly_text import escaped, folded
 from chroma_nb.projection.projection import Projection, on_the_map
 from chroma_nb.projection.reading import read
@@ -25,9 +24,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The records that both collections hold, on two maps of which the second is turned to fit the first.
+    """The records that two collections share, with their neighbours and maps compared: what ``compare`` returns.
 
-    ``overlap`` is the share of each record's ``k`` nearest neighbours that both agree on, from 0 to 1.
+    Attributes
+    ----------
+    first
+        The map of the first collection, as ``Projection``.
+    second
+        The map of the second collection, moved, turned, mirrored and scaled to fit the first.
+    overlap
+        For each record, the share of its ``k`` nearest neighbours that are the same in both collections, from 0 to 1.
+    moved
+        For each record, how far it moved from one map to the other, in widths of the first map.
+    k
+        The number of neighbours.
     """
 
     first: Projection
@@ -45,7 +55,13 @@ class Comparison:
         )
 
     def to_df(self) -> pandas.DataFrame:
-        """One row a record, the most changed first: id, overlap, moved (in widths of the map), document."""
+        """Return a table with one row per record, the most changed first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns ``id``, ``overlap``, ``moved`` and ``document``.
+        """
         pd = require("pandas", feature="a comparison")
         frame: pandas.DataFrame = pd.DataFrame(
             {
@@ -59,7 +75,18 @@ class Comparison:
         return frame.iloc[order].reset_index(drop=True)
 
     def figure(self, height: int = 520) -> Figure:
-        """The two maps beside each other, coloured by how many neighbours stayed. One figure: a selection is shared."""
+        """Draw the two maps side by side, coloured by overlap.
+
+        Parameters
+        ----------
+        height
+            The height in pixels.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            One figure with two maps.
+        """
         subplots = require("plotly.subplots", feature="the figure of a comparison")
         go = require("plotly.graph_objects", feature="the figure of a comparison")
         figure = subplots.make_subplots(
@@ -82,7 +109,7 @@ class Comparison:
                         "color": self.overlap,
                         "cmin": 0,
                         "cmax": 1,
-                        "colorscale": SCALE,
+                        "colorscale": RAMP,
                         "size": 5,
                         "showscale": column == 2,
                         "colorbar": {"title": {"text": "overlap"}, "thickness": 12},
@@ -104,10 +131,41 @@ class Comparison:
 def compare(
     a: Collection, b: Collection, method: str = "auto", *, k: int = 10, sample: int | None = None, seed: int = 42
 ) -> Comparison:
-    """What two collections make of the records (by id) that both hold: other models, settings, versions.
+    """Compare two collections that hold the same records: with other models, other settings, or at other times.
 
-    The maps are those that the collections have, or of ``method`` and kept; the second is turned to fit the first.
+    Records are matched by id. Records that only one collection has are left out.
 
+    Parameters
+    ----------
+    a, b
+        The collections.
+    method
+        How to compute a map if a collection has none, as for ``project``.
+    k
+        How many neighbours of each record to compare.
+    sample
+        Compare only this many records of ``a``, drawn at random.
+    seed
+        The seed of the sample and of the maps.
+
+    Returns
+    -------
+    Comparison
+        The overlap of the neighbours and the two maps.
+
+    Raises
+    ------
+    ValueError
+        The collections share no id, ``k`` or ``sample`` is less than 1, or ``method`` is unknown.
+
+    Notes
+    -----
+    Neighbours are exact, among the shared records: Euclidean if the collection uses l2, else cosine. The second map is
+    fitted to the first by a Procrustes analysis: of all shifts, rotations, reflections and scalings, the one with the
+    smallest squared distances.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> client = chroma_nb.EphemeralClient()
     >>> a, b = client.create_collection("one"), client.create_collection("two")

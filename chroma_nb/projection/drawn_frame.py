@@ -17,8 +17,10 @@ Draw: TypeAlias = "Callable[..., Figure]"
 
 
 class DrawnFrame(pd.DataFrame):
-    """A table with the method ``figure``. What is made of it, a part, a sorted copy, is an ordinary DataFrame.
+    """A DataFrame with a method ``figure``. Parts and sorted copies of it are ordinary DataFrames.
 
+    Examples
+    --------
     >>> found = DrawnFrame.of(pd.DataFrame({"n": [1, 2]}), lambda title: f"a picture of {title}")
     >>> found.figure(title="two numbers"), type(found.head(1)) is pd.DataFrame
     ('a picture of two numbers', True)
@@ -29,7 +31,7 @@ class DrawnFrame(pd.DataFrame):
 
     @classmethod
     def of(cls, frame: pd.DataFrame, draw: Draw) -> DrawnFrame:
-        """``frame`` with ``draw`` as its picture."""
+        """Return ``frame`` with ``draw`` as its figure."""
         made = cls(frame)
         made._draw = draw
         return made
@@ -39,7 +41,13 @@ class DrawnFrame(pd.DataFrame):
         return pd.DataFrame
 
     def figure(self, **options: object) -> Figure:
-        """The picture as a plotly figure; the function that made the table says which options there are."""
+        """Draw the table as a plotly figure. The function that made the table documents the options.
+
+        Raises
+        ------
+        ValueError
+            The table was stored and loaded, so its collection is not known. Call the function again.
+        """
         if self._draw is None:
             raise ValueError(
                 "this table was stored and loaded, so it has no collection to draw; create the table again"

@@ -19,11 +19,11 @@ from chroma_nb._optional import require
 from chroma_nb.collection import Collection, space
 from chroma_nb.display.markup import visible
 from chroma_nb.projection import neighbours, reducers
-from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.filter_words import in_words
 from chroma_nb.projection.plotly_text import escaped, told_apart
 from chroma_nb.projection.projection import Projection, of_records, on_the_map
 from chroma_nb.projection.reading import check, drawn, read_id_list, read_ids
+from chroma_nb.projection.scales import PALETTE
 from chroma_nb.records import Records
 from chroma_nb.types import Float64, Indices, Mask, Where
 
@@ -50,7 +50,17 @@ _ROUNDING: Final = 1e-12
 
 @dataclass(frozen=True)
 class Measure:
-    """How far apart two batches are: ``no_drift`` is what to expect of batches dealt out by chance."""
+    """One measure of the difference between two batches.
+
+    Attributes
+    ----------
+    value
+        The measure.
+    no_drift
+        The median of the measure over batches that are drawn by chance from all records; 0.5 for ``auc``.
+    p_value
+        The share of these chance batches whose measure is at least as large; NaN for ``auc``.
+    """
 
     value: float
     no_drift: float
@@ -68,11 +78,18 @@ class Contrast:
 
 @dataclass(frozen=True, eq=False)
 class Drift:
-    """Two batches of records, how much they differ and where.
+    """Two batches of records and how much they differ: what ``drift`` returns.
 
-    ``records`` are those of the first batch and then those of the second; ``batches`` says for each of which it is,
-    and ``names`` what the two are called: by their filters, or by their collections. ``measures`` is what ``to_df()``
-    shows.
+    Attributes
+    ----------
+    names
+        What the two batches are called: by their filters, or by their collections.
+    measures
+        The measures by name, as objects with ``value``, ``no_drift`` and ``p_value``.
+    records
+        The records of the first batch, then those of the second.
+    batches
+        For each record, the name of its batch.
     """
 
     name: str
@@ -102,15 +119,25 @@ class Drift:
         return f"<p>{html.escape(repr(self)[1:-1])}</p>{table}"
 
     def to_df(self, per_record: bool = False) -> pandas.DataFrame:
-        """One row a measure; or one row a record, those most unlike the other batch first.
+        """Return the measures as a table, or the records.
 
-        Of measures: measure, value, no_drift (the median over batches dealt out by chance; 0.5 for the AUC), p_value
-        (the share of such batches that differ as much; missing for the AUC), before and after (records of the first
-        and of the second batch that were looked at).
+        Parameters
+        ----------
+        per_record
+            Whether to return one row per record instead of one row per measure.
 
-        Of records: id, batch (what it is called), score (the share of its own batch among its nearest, at most twenty,
-        over that by chance: 1 is ordinary; missing for a batch of one), distance to the nearest record of the other
-        batch (cosine, or Euclidean where the collection's is l2), nearest (the id of that one), document.
+        Returns
+        -------
+        pandas.DataFrame
+            For measures, the columns ``measure``, ``value``, ``no_drift`` (what batches drawn by chance have: the
+            median, or 0.5 for ``auc``), ``p_value`` (the share of chance batches that differ at least as much; missing
+            for ``auc``), ``before`` and ``after`` (the number of records in each batch).
+
+            For records, those that differ most from the other batch first: ``id``, ``batch``, ``score``, ``distance``
+            (to the nearest record of the other batch: Euclidean if the collection uses l2, else cosine), ``nearest``
+            (the id of that record) and ``document``. ``score`` is the share of the record's own batch among its nearest
+            records (at most 20), divided by the share that chance gives. 1 is typical. It is missing for a batch of one
+            record.
         """
         pd = require("pandas", feature="a table of drift")
         if not per_record:
@@ -139,9 +166,9 @@ class Drift:
 
     @cached_property
     def projection(self) -> Projection:
-        """Both batches on the map that the collection has, made when it is first asked for.
+        """The map of both batches.
 
-        The records of two collections have a map of their own: what is new in the second has no place on the first's.
+        Batches of one collection are shown on the collection's map. Two collections get a map of their own.
         """
         if self.single:
             return on_the_map(self.collection, self.records, self.method, seed=self.seed)
@@ -151,7 +178,7 @@ class Drift:
         return made
 
     def figure(self, **options: object) -> Figure:
-        """The map of both batches in two colours; options as of ``Projection.figure``."""
+        """Draw the map of both batches in two colours. Takes the options of ``Projection.figure``."""
         figure = self.projection.figure(**{"color": self.batches, **options})
         if "color" not in options:  # else the larger batch would have the first colour
             drawn = sorted(self.names, key=lambda name: (-self.batches.count(name), name))  # in the order of the legend
@@ -170,21 +197,57 @@ def drift(
     sample: int | None = 2_000,
     seed: int = 42,
 ) -> Drift:
-    """Whether two batches of records differ, by how much and in which records.
+    """Measure whether two batches of records differ, by how much, and in which records.
 
-    ``before`` and ``after`` are ``where`` filters; where one is left out it is all the other records. ``after`` may
-    also be a second collection of the same embedding model, and ``before`` then a filter of the first, or nothing.
-    The batches are called what they are: ``product = Billing`` and ``the others``, or by their collections' names.
-    At most ``sample`` records of each batch are drawn by ``seed`` (None: all; the work grows with their square).
+    Parameters
+    ----------
+    collection
+        The collection.
+    before
+        The first batch, as a ``where`` filter. Without it: all records that are not in ``after``.
+    after
+        The second batch, as a ``where`` filter, or a second collection whose embeddings come from the same model.
+        Without it: all records that are not in ``before``.
+    method
+        How to compute a map if the collection has none, as for ``project``. The map is computed when you ask for it.
+    sample
+        Draw at most this many records of each batch; None for all. Time and memory grow with the square of the number.
+    seed
+        The seed of the sample and of the chance batches.
 
-    Four measures: ``centroid_shift`` is the distance of the means (cosine, or Euclidean where the collection's is
-    l2), ``shift_in_spreads`` their Euclidean distance over the spread within the batches (root mean square distance
-    of a record to the mean of its own). ``mmd2`` sees any difference, not only of means. ``auc`` is how well a linear
-    classifier tells the batches apart: 0.5 not at all, 1 always. A batch of one record has no ``mmd2`` and no ``auc``.
-    ``figure()`` draws on the map that the collection has, or on one of ``method`` that is made and kept.
+    Returns
+    -------
+    Drift
+        The measures as a table (``to_df()``), the records (``to_df(per_record=True)``) and the map (``figure()``).
 
-    ValueError where a batch is empty, the filters share records, or the vectors are of different lengths or not finite.
+    Raises
+    ------
+    ValueError
+        A batch is empty, the filters share records, there is neither ``before`` nor ``after``, or embeddings have
+        different dimensions or are not finite.
+    TypeError
+        ``before`` is not a filter.
 
+    Notes
+    -----
+    There are four measures:
+
+    * ``centroid_shift``: the distance between the means of the batches, Euclidean if the collection uses l2, else
+      cosine.
+    * ``shift_in_spreads``: the Euclidean distance between the means, divided by the root mean square distance of the
+      records to the mean of their batch.
+    * ``mmd2``: the squared maximum mean discrepancy, unbiased, with a Gaussian kernel whose width is the median
+      distance of two records (Gretton and others, "A Kernel Two-Sample Test", 2012, equation 3 and section 8). It
+      detects differences of any kind, not only of the means.
+    * ``auc``: the area under the ROC curve of a logistic regression that tells the batches apart, cross-validated with
+      at most five folds (Lopez-Paz and Oquab, "Revisiting Classifier Two-Sample Tests", 2017). 0.5 means that it
+      cannot tell them apart, 1 that it always can.
+
+    ``no_drift`` and ``p_value`` come from 499 permutations of the batches, so the smallest p-value is 0.002 (Phipson
+    and Smyth, "Permutation P-values Should Never Be Zero", 2010). A batch of one record has no ``mmd2`` and no ``auc``.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
     >>> collection.add(

@@ -23,14 +23,38 @@ _NEIGHBOURS = 16
 
 
 def duplicates(collection: Collection, threshold: float = 0.95, *, where: Where | None = None) -> pandas.DataFrame:
-    """Groups of records whose vectors are nearly the same, the largest first: one row a record.
+    """Find groups of records whose embeddings are nearly the same.
 
-    ``threshold`` is the least cosine similarity of two records of a pair, whatever the collection's own distance;
-    a group is what pairs connect. Columns: group (from 0), id, similarity (to the nearest of its group), document.
-    To keep one of each: ``found.groupby("group").head(1)``. ``found.figure()`` is the map, a colour a group, the
-    others small: the map that the collection has, or one by the ``method`` of ``project`` that is made and kept; it
-    takes the options of ``Projection.figure``.
+    Parameters
+    ----------
+    collection
+        The collection.
+    threshold
+        The least cosine similarity of two records of a pair, above 0 and at most 1. Cosine is used for every
+        collection.
+    where
+        Look only at records whose metadata match this filter.
 
+    Returns
+    -------
+    pandas.DataFrame
+        One row per record, the largest group first. Columns: ``group`` (a number from 0), ``id``, ``similarity`` (to
+        the most similar record of the group) and ``document``. The table has a method ``figure``, which draws the map
+        of the collection with the groups in colour. It takes the options of ``Projection.figure``, and ``method``.
+
+    Raises
+    ------
+    ValueError
+        ``threshold`` is out of range.
+
+    Notes
+    -----
+    Each record is compared with its 15 nearest neighbours. Pairs that share a record belong to the same group, so two
+    records of one group may be less similar than ``threshold``. To keep one record of each group:
+    ``found.groupby("group").head(1)``.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
     >>> collection.add(ids=["a", "b", "c"], embeddings=[[1, 0], [1, 0.01], [0, 1]], documents=["x", "x.", "y"])
@@ -68,13 +92,33 @@ def duplicates(collection: Collection, threshold: float = 0.95, *, where: Where 
 
 
 def outliers(collection: Collection, n: int = 20, *, where: Where | None = None) -> pandas.DataFrame:
-    """The ``n`` records that are farthest from their neighbours, the farthest first.
+    """Find the most isolated records: those that are farthest from their nearest neighbours.
 
-    Columns: id, distance (the mean to its ten nearest: cosine, or Euclidean where the collection's is l2), score
-    (that distance over the median of all records: 1 is ordinary), nearest (the id of the nearest other), document.
-    ``found.figure()`` is the map of all records, coloured by score, those of the table larger, as that of
-    ``duplicates``.
+    Parameters
+    ----------
+    collection
+        The collection.
+    n
+        How many records to return.
+    where
+        Look only at records whose metadata match this filter.
 
+    Returns
+    -------
+    pandas.DataFrame
+        One row per record, the most isolated first. Columns: ``id``, ``distance`` (the mean distance to the ten nearest
+        records: Euclidean if the collection uses l2, else cosine), ``score`` (``distance`` divided by its median over
+        all records, so 1 is typical), ``nearest`` (the id of the nearest record) and ``document``. The table has a
+        method ``figure``, which draws the map of the collection coloured by score. It takes the options of
+        ``Projection.figure``, and ``method``.
+
+    Raises
+    ------
+    ValueError
+        ``n`` is less than 1.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
     >>> collection.add(ids=list("abcd"), embeddings=[[0, 0], [0, 1], [1, 0], [9, 9]])

@@ -16,11 +16,11 @@ from chroma_nb import cells
 from chroma_nb._optional import require
 from chroma_nb.collection import Collection, offers
 from chroma_nb.paging import by_ids
-from chroma_nb.projection.colours import PALETTE
 from chroma_nb.projection.figures import PLAIN
 from chroma_nb.projection.measures import MEASURES, interval, rank
 from chroma_nb.projection.plotly_text import escaped, told_apart
 from chroma_nb.projection.questions import Question, given_ids, questions_of
+from chroma_nb.projection.scales import PALETTE
 from chroma_nb.projection.trec import ranked
 from chroma_nb.tables.kinds import is_frame
 from chroma_nb.types import Columns, Options, Side, Where
@@ -48,27 +48,63 @@ def evaluate(
     where: Where | None = None,
     per_question: bool = False,
 ) -> Evaluation:
-    """recall@k, MRR and nDCG of one collection, or of several side by side, one row each, the best first.
+    """Measure how well collections find what they should: recall, MRR and nDCG.
 
-    ``collections`` is a collection, a list of them, or a dict of name -> collection (other models, other
-    settings). ``by`` says how they are asked: "meaning" (``query``, as without ``by``), "words" or "both" (``hybrid``);
-    of several ways each is a row: "docs, by words". In the dict, a function (list of texts, k) -> list of lists of
-    ids, and a run that ``read_run`` read, stand beside collections; ``by`` and ``where`` do not concern them.
+    Parameters
+    ----------
+    collections
+        A collection, a list of collections, or a dict of name to collection. In a dict, a value may also be a function
+        (list of texts, k) that returns a list of ids for each text, or a table that ``read_run`` returned.
+    questions
+        A dict of question to the expected id, to a list of ids, or to a dict of id to grade. Or a table with the
+        columns ``query`` and ``expected``, and ``query_id`` if runs are compared; ``read_qrels`` returns one. An id is
+        relevant if its grade is above 0.
+    k
+        How many results to look at.
+    by
+        How to search the collections: ``"meaning"`` (``query``, the default), ``"words"`` or ``"both"`` (``hybrid``),
+        or a list of these. With several, each is a row of its own, such as ``"docs, by words"``.
+    where
+        Search only records whose metadata match this filter. It does not apply to functions and runs.
+    per_question
+        Whether to return one row per question instead of averages.
 
-    ``questions`` is a dict of question -> expected id or ids, or of id -> grade, or a table with the columns ``query``
-    and ``expected``; ``read_qrels`` reads one. An id is relevant when its grade is above 0; nDCG takes the grade as
-    the gain, as trec_eval does. A run needs the column ``query_id``, too.
+    Returns
+    -------
+    Evaluation
+        A DataFrame with one row per collection, the best first: ``collection``, ``questions``, ``recall``, ``mrr``,
+        ``ndcg`` and ``missing`` (how many expected ids the collection does not hold; they count as misses). If there
+        are several rows, also ``behind``: how much lower the nDCG is than that of the best row. ``behind_low`` and
+        ``behind_high`` are its 95 % interval. If the interval contains 0, the difference may be chance.
 
-    Of several rows, ``behind`` is how much less nDCG than the best a row has, in the mean over the questions, and
-    ``behind_low`` to ``behind_high`` its 95 % interval by a paired bootstrap: when it holds 0, the difference may be
-    chance. All three are missing for the best row.
+        With ``per_question``, also ``query``, ``rank`` (of the first expected id; missing if it was not found) and
+        ``found`` (the ids).
 
-    With ``per_question`` there is one row a collection and question, with ``rank``, the place of the first expected id
-    (missing when it was not found), and ``found``. ``figure()`` of the table draws the measures as bars, a colour a
-    measure, and the interval on those of nDCG; per question nDCG, a colour a collection. ``changes(one, other)`` tells
-    which questions gain and lose between two rows, ``run(name)`` is what ``write_run`` writes. An expected id that the
-    collection does not hold is a miss: a warning names some, and the column ``missing`` counts them.
+        ``figure()`` draws the measures as bars, ``changes`` compares two rows, ``run`` returns what a row found.
 
+    Raises
+    ------
+    ValueError
+        A question has no relevant id, two rows would have the same name, ``by`` or ``k`` is not one of the values
+        above, or a function returned something else than ids.
+    TypeError
+        ``collections`` holds something else than the kinds above, or a collection of an asynchronous client.
+
+    Warns
+    -----
+    UserWarning
+        Expected ids are not in a collection.
+
+    Notes
+    -----
+    ``recall`` is the share of the relevant ids among the first ``k`` results. ``mrr`` is 1 / rank of the first relevant
+    id, 0 if no relevant id was found. ``ndcg`` is ``sum(grade / log2(rank + 1))`` divided by its best possible value
+    (Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", 2002), as ``ndcg_cut`` of trec_eval.
+    All are means over the questions. The interval is a paired bootstrap over the questions, with 10,000 resamples and
+    a fixed seed (Sakai, "Evaluating Evaluation Metrics Based on the Bootstrap", 2006).
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
     >>> collection.add(ids=["w", "e"], documents=["Whales are mammals", "Engines burn fuel"])

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Evaluation(DrawnFrame):
-    """A table of measures, with a picture. What is made of it, a part, a sorted copy, is an ordinary DataFrame.
+    """A table of search quality measures: what ``evaluate`` returns. It is a DataFrame with three more methods.
 
-    Pickles, and what the module ``copy`` makes, keep ``figure``, ``changes`` and ``run``.
+    Parts and sorted copies of it are ordinary DataFrames. Copies by the module ``copy``, and pickles, keep the methods.
     """
 
     #: What pickles keep of it, in pandas' words.
@@ -32,7 +32,7 @@ class Evaluation(DrawnFrame):
 
     @classmethod
     def holding(cls, table: pd.DataFrame, draw: Draw, each: pd.DataFrame, ids: Sequence[str | None]) -> Evaluation:
-        """``table``, made of ``each``, the rows of all questions."""
+        """Return ``table`` with what its methods need."""
         made = cls(table)
         made._draw, made._each, made._ids = draw, each, ids
         return made
@@ -47,10 +47,24 @@ class Evaluation(DrawnFrame):
         return self.__copy__()
 
     def changes(self, before: object, after: object) -> pd.DataFrame:
-        """What became of each question from one row of the table to another: those that gained most first, losers last.
+        """Compare two rows of the table question by question.
 
-        ``rank_before`` and ``rank_after`` are the places of the first expected id (missing where it was not found),
-        ``difference`` is nDCG after less nDCG before. Nothing is asked again.
+        Parameters
+        ----------
+        before, after
+            The names of two rows, as in the column ``collection``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per question, the largest gain first: ``query``, ``rank_before``, ``rank_after`` (the rank of the
+            first expected id; missing if it was not found), ``ndcg_before``, ``ndcg_after`` and ``difference`` (nDCG
+            after minus nDCG before). Nothing is searched again.
+
+        Raises
+        ------
+        ValueError
+            There is no such row.
         """
         earlier, later = self._of(before), self._of(after)
         columns = {"query": earlier["query"]}
@@ -60,10 +74,23 @@ class Evaluation(DrawnFrame):
         return table.sort_values("difference", ascending=False, kind="stable", ignore_index=True)
 
     def run(self, collection: object) -> pd.DataFrame:
-        """What one row of the table found, as ``write_run`` and ``read_run`` have it: a line a question and id.
+        """Return what one row of the table found, in the form that ``write_run`` takes.
 
-        ``query_id`` is that of the questions, or "1", "2", … in their order, as ``write_qrels`` numbers them;
-        ``score`` is one over the rank.
+        Parameters
+        ----------
+        collection
+            The name of the row, as in the column ``collection``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per question and id: ``query_id``, ``id``, ``rank``, ``score`` (1 / rank) and ``tag``. ``query_id``
+            is that of the questions; without one they are numbered "1", "2", and so on, as ``write_qrels`` does.
+
+        Raises
+        ------
+        ValueError
+            There is no such row.
         """
         ids = query_ids(self._ids)
         tag = "_".join(str(collection).split())

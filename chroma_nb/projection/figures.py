@@ -16,8 +16,7 @@ import numpy as np
 from chroma_nb import by_label
 from chroma_nb._hints import meant
 from chroma_nb._optional import require
-from chroma_nb.projection import colours
-from chroma_nb.projection.colours import GREY, PALETTE, SCALE, Group, Scale
+from chroma_nb.projection import layout, scales
 from chroma_nb.projection.labels import Labels
 from chroma_nb.projection.plotly_text import escaped, folded, told_apart
 from chroma_nb.types import Indices, Mask, Matrix, Metadata, Options
@@ -45,11 +44,20 @@ PLAIN: Final[Options] = {
     "modebar": {
         "bgcolor": "rgba(0,0,0,0)",
         "color": _INK,
-        "activecolor": PALETTE[0],
+        "activecolor": scales.PALETTE[0],
         "remove": ["sendChartToCloud"],
     },
 }
 _SEED: Final = 42
+#: From little to much, as plotly takes it.
+RAMP: Final = [[place / 15, colour] for place, colour in enumerate(scales.steps(16))]
+#: From where a map in space is looked at first, in each direction: near enough to fill the room.
+_EYE: Final = 0.9
+#: Pixels that the points of a figure have where its width is the page's.
+_USUAL_WIDTH: Final = 760
+#: Pixels of a figure that its title takes, and around its points.
+_TITLE: Final = 48
+_EDGE: Final = 24
 #: The same for pages and widgets of ours, without plotly's logo.
 NO_CLOUD: Final = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 #: Of the first query, the second, …
@@ -110,7 +118,7 @@ def draw(
     """The figure of a map.
 
     ``color`` and ``size`` name a metadata key or "label", or give a value per record, or a Series or dict of values
-    by id; ``hover`` names keys shown besides the document. Numbers are coloured by a scale, other values by category.
+    by id; ``hover`` names keys shown besides the document. Colours are those of the live map: by what the values are.
     ``labels`` writes the names of the regions on the map. Beyond ``limit`` points a density and that many of them
     are drawn.
     """
@@ -121,14 +129,13 @@ def draw(
     texts = _hover(projection, values, colour_name, _hovered(projection, hover), shown)
     dims = projection.coordinates.shape[1]
     traces, rows = [], []
-    found = [Group("records", np.arange(len(projection.ids)), PALETTE[0], "circle")]
-    for name, part, marker in _parts(colours.coloured(values) if values is not None else found, colour_name):
+    for name, part, marker in _parts(len(projection.ids), values, colour_name):
         kept = part if shown is None else part[shown[part]]
         if len(part) and not len(kept):
             continue
         marker["size"] = _of_rows(sizes, kept, default=_point_size(len(projection.ids), dims))
-        if isinstance(numbers := marker.get("color"), np.ndarray):
-            marker["color"] = numbers if shown is None else numbers[shown[part]]
+        if isinstance(shares := marker.get("color"), np.ndarray):
+            marker["color"] = shares if shown is None else shares[shown[part]]
         traces.append(_points(go, projection.coordinates[kept], [texts[row] for row in kept.tolist()], name, marker))
         rows.append(kept)
     for number, trace in enumerate(traces):
@@ -140,7 +147,7 @@ def draw(
         figure.add_traces(star_traces(star, projection.coordinates, number))
     figure.update_layout(_layout(projection, dims, title, width, height, len(rows)))
     if labels and len(projection.ids):
-        _write_names(go, figure, projection)
+        _write_names(go, figure, projection, width, height)
     return Drawing(figure, rows)
 
 
@@ -189,18 +196,37 @@ def _hovered(projection: Map, hover: Sequence[str] | str) -> list[str]:
     return asked
 
 
-def _parts(found: list[Group] | Scale, name: str) -> list[tuple[str, Indices, Options]]:
+def _parts(count: int, values: Sequence[object] | None, name: str) -> list[tuple[str, Indices, Options]]:
     """Name, rows and marker of each trace."""
-    if isinstance(found, Scale):
-        bar = {"title": {"text": escaped(name, 40)}, "thickness": 12}
-        marker = {"color": found.values.astype(np.float32), "colorscale": SCALE, "showscale": True, "colorbar": bar}
-        parts = [(escaped(name, 40) or "value", found.rows, marker)]
-        if found.missing.size:
-            parts.append(("missing", found.missing, {"color": GREY, "symbol": "circle-open"}))
-        return parts
-    names = told_apart([group.name for group in found], 28)
-    markers = [{"color": group.colour, "symbol": group.shape} for group in found]
-    return [(escaped(name, 28), group.rows, marker) for name, group, marker in zip(names, found, markers, strict=True)]
+    if values is None:
+        return [("records", np.arange(count), {"color": scales.PALETTE[0]})]
+    found = scales.of_given(values, name)
+    called = escaped(name, 40)
+    if scales.is_ramp(found):
+        known = np.flatnonzero(found.codes)
+        title = "<br>".join(text for text in (called, escaped(found.note)) if text)
+        ticks = {
+            "tickvals": [tick.at for tick in found.ticks],
+            "ticktext": [escaped(tick.text) for tick in found.ticks],
+        }
+        bar = {"title": {"text": title}, "thickness": 12, **ticks}
+        shares = ((found.codes[known] - 0.5) / scales.STEPS).astype(np.float32)
+        marker = {"color": shares, "cmin": 0, "cmax": 1, "colorscale": RAMP, "showscale": True, "colorbar": bar}
+        parts = [(called or "value", known, marker)] if len(known) else []
+        return [*parts, *_missing(np.flatnonzero(found.codes == 0))]
+    groups = scales.groups(found)
+    known_groups = [group for group in groups if group.known]
+    names = told_apart([group.text for group in known_groups], 28)
+    parts = [
+        (escaped(text, 28), group.rows, {"color": group.colour})
+        for text, group in zip(names, known_groups, strict=True)
+    ]
+    return [*parts, *(part for group in groups if not group.known for part in _missing(group.rows))]
+
+
+def _missing(rows: Indices) -> list[tuple[str, Indices, Options]]:
+    """The trace of records without a value, if there are any."""
+    return [("missing", rows, {"color": scales.MISSING, "symbol": "circle-open"})] if len(rows) else []
 
 
 def _points(go: ModuleType, spots: Matrix, texts: list[str], name: str, marker: Options) -> BaseTraceType:
@@ -220,7 +246,7 @@ def _sizes(projection: Map, size: Given | float) -> float | Matrix | None:
     if size is None or isinstance(size, int | float | np.number):
         return size
     values, _ = column(projection, size)
-    numbers = np.array([float(value) if colours.is_number(value) else np.nan for value in values or ()])
+    numbers = np.array([float(value) if scales.is_number(value) else np.nan for value in values or ()])
     if numbers.size == 0 or np.isnan(numbers).all():
         got = repr(size) if isinstance(size, str) else "values without a number"
         raise ValueError(f"expected size to be a metadata key with numbers, got {got}")
@@ -331,11 +357,11 @@ def _layout(projection: Map, dims: int, title: str | None, width: int | None, he
     bare: Options = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": {"text": ""}}
     axes: Options
     if dims == 2:
-        # One unit is as long in both directions: distances on the map may be compared.
-        axes = {"xaxis": bare, "yaxis": {**bare, "scaleanchor": "x", "scaleratio": 1}}
+        axes = _axes(projection, bare, width, height)
     else:
         quiet = {**bare, "showbackground": False, "showspikes": False}
-        axes = {"scene": {"xaxis": quiet, "yaxis": quiet, "zaxis": quiet, "aspectmode": "data"}}
+        space: Options = {"aspectmode": "data", "camera": {"eye": dict.fromkeys("xyz", _EYE)}}
+        axes = {"scene": {"xaxis": quiet, "yaxis": quiet, "zaxis": quiet, **space}}
     return {
         **axes,
         "title": {"text": escaped(projection.name if title is None else title, 80), "font": {"size": 15}},
@@ -350,53 +376,86 @@ def _layout(projection: Map, dims: int, title: str | None, width: int | None, he
     }
 
 
-def _write_names(go: ModuleType, figure: Figure, projection: Map) -> None:
+def _view(projection: Map, width: int | None, height: int) -> layout.View:
+    """What of the map is seen where, in pixels; about, since the page decides how wide a figure is."""
+    room = (_USUAL_WIDTH if width is None else max(100, width - 160), max(100, height - _TITLE))
+    return layout.view(layout.home(projection.coordinates), *room, _EDGE)
+
+
+def _axes(projection: Map, bare: Options, width: int | None, height: int) -> Options:
+    """The map fills its room; only one that is far longer than wide keeps some of its shape."""
+    seen = _view(projection, width, height)
+    across, up = (side / unit / 2 for side, unit in zip((seen.width, seen.height), seen.scale, strict=True))
+    (x, y), (unit_x, unit_y) = seen.middle, seen.scale
+    fixed = {"scaleanchor": "x", "scaleratio": unit_y / unit_x} if max(unit_x / unit_y, unit_y / unit_x) > 1.79 else {}
+    return {
+        "xaxis": {**bare, "range": [x - across, x + across]},
+        "yaxis": {**bare, "range": [y - up, y + up], **fixed},
+    }
+
+
+def _write_names(go: ModuleType, figure: Figure, projection: Map, width: int | None, height: int) -> None:
+    """Where they cover no points: on a plane beside what they name, in space where none hides another at first."""
     found = projection.labels
-    spots = [(spot, name) for spot, name in zip(found.centres, found.names, strict=True)]
     if projection.coordinates.shape[1] == 3:
-        texts = [f"<b>{escaped(name, 40)}</b>" for _, name in spots]
-        axes = {axis: found.centres[:, column] for column, axis in enumerate("xyz")}
+        free = _apart_in_space(found)
+        axes = {axis: found.centres[free, column] for column, axis in enumerate("xyz")}
         figure.add_trace(
-            go.Scatter3d(**axes, mode="text", text=texts, hoverinfo="skip", showlegend=False, uid="chroma-nb-names")
+            go.Scatter3d(
+                **axes,
+                mode="text",
+                text=[f"<b>{escaped(found.names[number], layout.LETTERS)}</b>" for number in free],
+                textfont={"color": _INK},
+                hoverinfo="skip",
+                showlegend=False,
+                uid="chroma-nb-names",
+            )
         )
         return
-    figure.update_layout(
-        annotations=[
-            {
-                "x": float(spot[0]),
-                "y": float(spot[1]),
-                "text": escaped(name, 40),
-                "showarrow": False,
-                "captureevents": False,
-                "font": {"color": "#222222", "size": 12},
-                "bgcolor": "rgba(255,255,255,0.65)",
-                "borderpad": 2,
-            }
-            for spot, name in apart(spots, projection.coordinates)
-        ]
+    seen = _view(projection, width, height)
+    written = layout.write(layout.names(found, seen), seen.pixels(projection.coordinates), seen)
+    figure.update_layout(annotations=[_annotation(one, seen) for one in written])
+
+
+def _annotation(one: layout.Written, seen: layout.View) -> Options:
+    """A name at its place in pixels from what it names, wherever that is in a figure of another width."""
+    x, y = (
+        (pixel - side / 2) / unit * turn + middle
+        for pixel, side, unit, turn, middle in zip(
+            one.name.at, (seen.width, seen.height), seen.scale, (1, -1), seen.middle, strict=True
+        )
     )
+    return {
+        "x": x,
+        "y": y,
+        "ax": one.middle[0] - one.name.at[0],
+        "ay": one.middle[1] - one.name.at[1],
+        "text": f"<b>{escaped(one.name.text, layout.LETTERS)}</b>" if one.name.level == 0 else escaped(one.name.text),
+        "showarrow": True,
+        "arrowhead": 0,
+        "arrowwidth": 1 if one.line is not None else 0.1,
+        "arrowcolor": _INK if one.line is not None else "rgba(0,0,0,0)",
+        "captureevents": False,
+        "font": {"color": _INK, "size": one.name.size, "shadow": "auto"},
+    }
 
 
-def apart(spots: Sequence[tuple[Matrix, str]], coordinates: Matrix) -> list[tuple[Matrix, str]]:
-    """Names that do not cover one another, the larger regions first; one that finds no room is left out.
-
-    >>> here = np.zeros(2, np.float32)
-    >>> [name for _, name in apart([(here, "whales")] * 9, np.array([[0, 0], [1, 1]], np.float32))]
-    ['whales', 'whales', 'whales']
-    """
-    span = max(float(np.ptp(coordinates, axis=0).max(initial=0)), 1e-9)
-    line = 0.04 * span
+def _apart_in_space(found: Labels) -> list[int]:
+    """The regions whose names do not lie over a larger one's from where the figure is looked at first."""
+    records = np.bincount(found.clusters[found.clusters >= 0], minlength=len(found.names))
+    # From where plotly looks first, as far in each direction: to the right, and up.
+    flat = found.centres @ np.array([[-1, -1], [1, -1], [0, 2]], np.float64) / [2**0.5, 6**0.5]
+    span = np.maximum(np.ptp(flat, axis=0) if len(flat) else np.ones(2), 1e-9)
+    pixels = (flat - flat.min(axis=0, initial=np.inf)) / span * [500, 400]
     taken: list[tuple[float, float, float]] = []
-    placed = []
-    for spot, name in spots:
-        half = 0.0055 * span * min(len(name), 40)
-        for step in (0.0, line, -line):
-            x, y = float(spot[0]), float(spot[1]) + step
-            if all(abs(x - ox) > half + wide or abs(y - oy) >= line for ox, oy, wide in taken):
-                taken.append((x, y, half))
-                placed.append((np.array([x, y], np.float32), name))
-                break
-    return placed
+    free = []
+    for number in np.argsort(-records, kind="stable").tolist():
+        half = layout.Name(found.names[number][: layout.LETTERS], (0, 0), 12).room[0] / 2
+        x, y = pixels[number].tolist()
+        if all(abs(x - ox) > half + wide or abs(y - oy) >= 18 for ox, oy, wide in taken):
+            taken.append((x, y, half))
+            free.append(number)
+    return free
 
 
 def html_page(figure: Figure, plotlyjs: Literal["inside", "linked"]) -> str:

@@ -37,11 +37,25 @@ ReadMeaning: TypeAlias = Callable[[Indices], Meaning | None]
 
 @dataclass
 class Labels:
-    """Which region each record lies in, and what the regions are called.
+    """The regions of a map and their names: ``Projection.labels``.
 
-    ``clusters`` gives a number per record, -1 for none; ``names[number]`` its name, which may be changed;
-    ``centres`` the densest point of each. ``parts`` are the second level: the regions that large ones are cut into, of
-    which ``parts.within[number]`` says the region that each lies in.
+    A region is a place where records are dense. Regions of more than 500 records are divided into parts of about 300.
+    Names are phrases that are frequent in the documents of a region and rare elsewhere.
+
+    Attributes
+    ----------
+    clusters
+        The number of each record's region, an array of integers; -1 outside all regions.
+    names
+        The names of the regions, by number.
+    centres
+        The densest point of each region, an array of shape (regions, dims).
+    parts
+        The parts of large regions, as ``Labels``; None if there are none.
+    within
+        For parts: the number of the region that each is in.
+    given
+        The names that you gave, by number.
     """
 
     clusters: Clusters
@@ -55,9 +69,21 @@ class Labels:
     changed: Callable[[], object] | None = None
 
     def rename(self, label: int | str, name: str, *, keep: bool = True) -> None:
-        """Call a region, by its number or its present name, something else.
+        """Rename a region.
 
-        ``keep``: with the map that the collection has, for the next kernel too.
+        Parameters
+        ----------
+        label
+            The number of the region, or its present name.
+        name
+            The new name.
+        keep
+            Whether to keep the name with the cached map, for the next session.
+
+        Raises
+        ------
+        ValueError
+            There is no such region, or the name is empty.
         """
         if not name.strip():
             raise ValueError("expected a name for the region, got none")
@@ -73,12 +99,19 @@ class Labels:
                 self.changed()
 
     def of_records(self) -> list[str | None]:
-        """The name for each record, None where it lies in no region."""
+        """Return the name of each record's region; None outside all regions."""
         return [self.names[number] if number >= 0 else None for number in self.clusters.tolist()]
 
     def of_rows(self, rows: Sequence[int]) -> Labels:
-        """The same regions and names for the records at ``rows``, of which -1 is none of these.
+        """Return the same regions for other rows of the map.
 
+        Parameters
+        ----------
+        rows
+            Row numbers; -1 for a record that is in no region.
+
+        Examples
+        --------
         >>> two = Labels(np.array([0, 1], np.int32), ["sea", "road"], np.zeros((2, 2), np.float32))
         >>> two.of_rows([1, -1]).of_records()
         ['road', None]
@@ -88,10 +121,17 @@ class Labels:
         return replace(self, clusters=clusters, parts=self.parts and self.parts.of_rows(rows))
 
     def carried(self, rows: Sequence[int], spots: Matrix) -> Labels:
-        """The same regions for the records at ``rows``, which are the first of ``spots``, and for those that follow.
+        """Return the same regions for some rows of the map and for further records.
 
-        A record that follows lies in the region of the one nearest to it on the map.
+        Parameters
+        ----------
+        rows
+            Row numbers of the records that come first in ``spots``.
+        spots
+            The coordinates of all records. The records that follow get the region of the nearest record.
 
+        Examples
+        --------
         >>> two = Labels(np.array([0, 1], np.int32), ["sea", "road"], np.zeros((2, 2), np.float32))
         >>> two.carried([1, 0], np.array([[9, 9], [0, 0], [8, 9]], np.float32)).of_records()
         ['road', 'sea', 'road']
@@ -108,7 +148,14 @@ class Labels:
         )
 
     def to_df(self) -> pandas.DataFrame:
-        """One row a region: name, records, and where it is. ``parts.to_df()`` also says ``within`` which region."""
+        """Return a table with one row per region.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns ``label``, ``records`` (how many), and ``x``, ``y`` (and ``z``) of the centre. The table of
+            ``parts`` also has ``within``, the number of the region.
+        """
         pd = require("pandas", feature="a DataFrame of labels")
         counts = np.bincount(self.clusters[self.clusters >= 0], minlength=len(self.names))
         axes = {axis: self.centres[:, column] for column, axis in enumerate("xyz"[: self.centres.shape[1]])}

@@ -29,12 +29,12 @@ def recall(found: Sequence[str], grades: Grades) -> float:
 
 
 def rank(found: Sequence[str], grades: Grades) -> int | None:
-    """The place of the first expected id, from 1; None when there is none."""
+    """Return the rank of the first expected id, from 1; None if no expected id was found."""
     return next((rank for rank, id_ in enumerate(found, 1) if id_ in grades), None)
 
 
 def reciprocal_rank(found: Sequence[str], grades: Grades) -> float:
-    """One over the rank of the first expected id; 0 when there is none."""
+    """Return 1 / rank of the first expected id; 0 if no expected id was found."""
     first = rank(found, grades)
     return 0.0 if first is None else 1 / first
 

@@ -51,7 +51,19 @@ _NAMING = _locks.RLock()
 
 @dataclass(frozen=True)
 class Placed:
-    """Queries on a map: coordinates (m, dims), and per query the ids and distances of its hits, nearest first."""
+    """Queries placed on a map: what ``Projection.place`` returns.
+
+    Attributes
+    ----------
+    texts
+        The queries; ``"query 1"`` and so on for queries given as embeddings.
+    coordinates
+        An array of float32 of shape (queries, dims).
+    ids
+        For each query, the ids of its nearest records, nearest first.
+    distances
+        For each query, the distances of these records.
+    """
 
     texts: list[str]
     coordinates: Matrix
@@ -61,7 +73,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a map was asked for: what ``project`` needs to make it once more, of the records as they are then."""
+    """The arguments that a map was made with, to make it again from the records as they are then."""
 
     method: str = "auto"
     dims: int = 2
@@ -72,7 +84,7 @@ class Recipe:
     cache: bool = True
 
     def make(self, collection: Collection, *, wait: bool) -> Projection:
-        """The map of ``collection`` by it."""
+        """Compute the map of ``collection`` with these arguments."""
         return project(
             collection,
             self.method,
@@ -87,10 +99,33 @@ class Recipe:
 
 
 class Projection:
-    """Records with their coordinates on a map. ``to_df()`` is the table, ``figure()`` the picture.
+    """A map of a collection: records with their coordinates. ``project`` creates one.
 
-    ``coordinates`` is float32 of shape (n, dims), in the order of ``ids``. ``fit`` is the work that still goes
-    on when the map was asked for with ``wait=False``: until it ends, the coordinates are those of PCA.
+    Attributes
+    ----------
+    ids
+        The ids of the records, in the order of the map.
+    coordinates
+        An array of float32 of shape (n, dims), in the order of ``ids``.
+    documents
+        The document of each record; None for a missing one.
+    metadatas
+        The metadata of each record; None for a missing one.
+    method
+        The method that computed the coordinates.
+    collection
+        The collection; None for a map that was loaded without one.
+    where
+        The filter on metadata that the map was made with.
+    where_document
+        The filter on documents that the map was made with.
+    name
+        The name of the collection.
+    whole
+        Whether the map was made of all records that match the filters, not of a sample.
+    fit
+        The computation in the background, if ``project`` was called with ``wait=False``: ``fit.wait()`` waits for it,
+        ``fit.stop()`` stops it, ``fit.done`` and ``fit.progress`` tell how far it is. None otherwise.
     """
 
     def __init__(
@@ -126,7 +161,7 @@ class Projection:
 
     @property
     def dims(self) -> int:
-        """2 or 3."""
+        """The number of coordinates, 2 or 3."""
         return int(self.coordinates.shape[1])
 
     def __len__(self) -> int:
@@ -138,9 +173,13 @@ class Projection:
 
     # --- As a table ---
     def to_df(self) -> pandas.DataFrame:
-        """One row a record: id, x, y (and z), label, document, metadata.
+        """Return the map as a table with one row per record.
 
-        A metadata key with the name of one of these columns is called ``metadata.<key>``.
+        Returns
+        -------
+        pandas.DataFrame
+            The columns ``id``, ``x``, ``y`` (and ``z``), ``label`` (the region), ``document``, and one column per
+            metadata key. A metadata key with one of these names becomes ``metadata.<key>``.
         """
         frame = GetResult(ids=self.ids, documents=self.documents, metadatas=self.metadatas).to_df()
         axes = _AXES[: self.dims]
@@ -153,7 +192,7 @@ class Projection:
     # --- Regions ---
     @property
     def labels(self) -> Labels:
-        """The regions of the map and their names; ``labels.rename(0, "whales")`` changes one."""
+        """The regions of the map and their names. See ``Labels``."""
         if self.fit is not None and not self.fit.done:
             return self._sketched()
         with _NAMING:
@@ -231,7 +270,23 @@ class Projection:
         return Regions((found.clusters, finer), given, self._lines)
 
     def store_labels(self, key: str = "label") -> int:
-        """Write each record's label into the collection as metadata ``key``; how many records got one."""
+        """Write the name of each record's region into the collection as metadata.
+
+        Parameters
+        ----------
+        key
+            The metadata key. A value that is there is overwritten.
+
+        Returns
+        -------
+        int
+            The number of records that were changed. Records outside all regions are not changed.
+
+        Raises
+        ------
+        ValueError
+            The map has no collection: give it one with ``Projection.load(path, collection)``.
+        """
         collection = self._need_collection("storing labels")
         named = [(id_, label) for id_, label in zip(self.ids, self.labels.of_records(), strict=True) if label]
         for start in range(0, len(named), 1_000):
@@ -244,16 +299,48 @@ class Projection:
 
     # --- As a picture ---
     def figure(self, **options: Any) -> Figure:
-        """The map as a plotly figure; see ``chroma_nb.projection.figures.draw`` for the options.
+        """Draw the map as a plotly figure.
 
-        ``color`` and ``size`` name a metadata key (or "label"), or give values: a Series or dict by id, anything else
-        in the order of the records. ``hover`` names more keys, ``queries`` are texts that are searched and drawn with
-        lines to their ``n_results`` hits.
+        Parameters
+        ----------
+        color
+            What to colour by: a metadata key, ``"label"`` for the regions (the default), None, or values. Values are a
+            Series or dict by id, or a list with one value per record in the order of the map.
+        size
+            What to size the points by: a metadata key of numbers, values as for ``color``, or one number in pixels.
+        hover
+            Metadata keys to show when you point at a record.
+        queries
+            Query texts to place on the map, with lines to their nearest records.
+        n_results
+            The number of nearest records for each query. Default 5.
+        labels
+            Whether to write the names of the regions on the map. Default True.
+        title
+            The title.
+        width
+            The width in pixels. By default the figure is as wide as the page.
+        height
+            The height in pixels. Default 600.
+        limit
+            Beyond this many records, a density and a sample of this size are drawn. Default 200,000.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+            The figure. Up to 20,000 records it shows the beginning of each document when you point at a record.
+
+        Raises
+        ------
+        ValueError
+            No record has the metadata key, ``size`` has no numbers, or values do not fit the records.
+        TypeError
+            An option is unknown.
         """
         return self.draw(**options).figure
 
     def draw(self, queries: Sequence[str] | str | None = None, n_results: int = 5, **options: Any) -> figures.Drawing:
-        """As ``figure()``, with the records behind each trace."""
+        """Draw the map as ``figure`` does, and also return which records each trace shows."""
         if unknown := options.keys() - _DRAWING:
             raise TypeError(_hints.unknown_option("figure", min(unknown), [*_DRAWING, "queries", "n_results"]))
         texts = [] if queries is None else [queries] if isinstance(queries, str) else list(queries)
@@ -261,7 +348,7 @@ class Projection:
         return figures.draw(self, stars=[] if placed is None else self.stars(placed), **options)
 
     def stars(self, placed: Placed) -> list[figures.Star]:
-        """Placed queries as they are drawn."""
+        """Return placed queries in the form in which figures draw them."""
         rows = {id_: row for row, id_ in enumerate(self.ids)}
         return [
             figures.Star(text, spot, [rows[id_] for id_ in ids if id_ in rows])
@@ -275,9 +362,22 @@ class Projection:
         plotlyjs: Literal["inside", "linked"] = "inside",
         **options: object,
     ) -> str:
-        """The map as one HTML page, written to ``path`` if given.
+        """Write the map as one HTML page that works without Python.
 
-        It holds plotly.js itself (5 MB, opens offline) or ``"linked"`` loads it from plotly's site.
+        Parameters
+        ----------
+        path
+            The file to write; None to write no file.
+        plotlyjs
+            ``"inside"`` includes plotly.js in the page (5 MB), so that it works offline. ``"linked"`` loads plotly.js
+            from plotly's site when the page is opened.
+        **options
+            The options of ``figure``.
+
+        Returns
+        -------
+        str
+            The page.
         """
         page = figures.html_page(self.figure(**options), plotlyjs)
         if path is not None:
@@ -292,9 +392,29 @@ class Projection:
         query_embeddings: npt.ArrayLike | None = None,
         n_results: int = 5,
     ) -> Placed:
-        """Where queries lie on the map: the mean of their nearest records there, weighted by nearness.
+        """Find where queries are on the map.
 
-        One query by text or embedding, or several. Nothing is fitted again.
+        A query is placed at the mean of its 15 nearest records on the map, weighted by the inverse of their distances.
+        The map is not computed again.
+
+        Parameters
+        ----------
+        query_texts
+            One text or several. The collection embeds them.
+        query_embeddings
+            One vector or several, in place of texts.
+        n_results
+            How many of the nearest records to return for each query.
+
+        Returns
+        -------
+        Placed
+            The coordinates of the queries, and the ids and distances of their nearest records.
+
+        Raises
+        ------
+        ValueError
+            Neither or both of texts and vectors are given, the map is empty, or it has no collection.
         """
         collection = self._need_collection("placing a query")
         several = [] if query_texts is None else query_texts
@@ -323,10 +443,21 @@ class Projection:
         )
 
     def refreshed(self) -> Projection:
-        """The map of the collection as it is now: what is gone left out, what is new placed by its neighbours.
+        """Return the map of the collection as it is now.
 
-        Nothing else moves and nothing is fitted again, so labels and impressions stay. The map of a sample
-        gains no records. After many changes ``project(collection, anew=True)`` makes a better one.
+        Deleted records are left out, and new records are placed among their neighbours. All others stay where they are,
+        and the regions keep their names. The map of a sample gains no records. After many changes,
+        ``project(collection, anew=True)`` gives a better map.
+
+        Returns
+        -------
+        Projection
+            A new map.
+
+        Raises
+        ------
+        ValueError
+            The map has no collection.
         """
         collection = self._need_collection("refreshing a map")
         now = read_id_list(collection, self.where, self.where_document)
@@ -374,7 +505,13 @@ class Projection:
             self._shelf.keep(KeptMap(ids, vectors, self.coordinates, self.method, self._seed, regions))
 
     def without(self, ids: Iterable[str]) -> Projection:
-        """The same map with some records left out; its regions keep their names."""
+        """Return the same map without some records. Regions keep their names.
+
+        Parameters
+        ----------
+        ids
+            The ids to leave out, or a table with a column ``id``.
+        """
         gone = set(ids_among(ids))
         kept = [row for row, id_ in enumerate(self.ids) if id_ not in gone]
         result = Projection(
@@ -417,7 +554,13 @@ class Projection:
 
     # --- On disk ---
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the map to one file: numpy's ``.npz`` of numbers and JSON text, no pickle."""
+        """Write the map to a file, as NumPy's ``.npz`` with JSON inside. It contains the documents and the metadata.
+
+        Parameters
+        ----------
+        path
+            The file. An existing file is replaced.
+        """
         state: Json = {
             "format": _FORMAT,
             "ids": self.ids,
@@ -443,9 +586,19 @@ class Projection:
 
     @classmethod
     def load(cls, path: str | PathLike[str], collection: Collection | None = None) -> Projection:
-        """A map that ``save`` wrote; ``collection`` is needed to place queries and to refresh it.
+        """Read a map that ``save`` wrote.
 
-        ValueError, with what to do, for a file that cannot be read or is no such map.
+        Parameters
+        ----------
+        path
+            The file.
+        collection
+            The collection. You need it to place queries, to refresh the map and to store its labels.
+
+        Raises
+        ------
+        ValueError
+            The file cannot be read or is not a map.
         """
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -499,15 +652,61 @@ def project(
     cache: bool = True,
     anew: bool = False,
 ) -> Projection:
-    """A map of ``collection`` (ours, a server's or chromadb's own) in two or three dimensions.
+    """Compute a map of a collection: two or three coordinates for each record.
 
-    ``method`` is "umap", "pca", "tsne" or "auto": UMAP where it is installed and there are enough records.
-    ``where`` and ``where_document`` filter, as for ``get``; ``sample`` draws that many by ``seed``. The map is kept
-    beside the collection (``cache=False``: not), and the next call takes it from there: records that were added or got
-    another vector are placed beside their neighbours, the others stay. It is made anew where more than half of the
-    records are such, and with ``anew``. The same records give the same new map on one machine. With ``wait=False`` the
-    map of PCA comes back at once and ``Projection.fit`` goes on in the background.
+    Records with similar embeddings are close together on the map. The map is cached, and the next call finds the
+    records where they were. New records, and records with another embedding, are placed among their neighbours. The map
+    is computed again if more than half of the records are new, or with ``anew=True``.
 
+    Parameters
+    ----------
+    collection
+        A collection of chroma_nb or of the package chromadb, local or on a server. Not one of an asynchronous client.
+    method
+        ``"umap"``, ``"pca"`` or ``"tsne"``. ``"auto"`` is UMAP if it is installed, else PCA. Fewer than 16 records, or
+        equal embeddings, are always shown by PCA.
+    dims
+        The number of coordinates, 2 or 3.
+    where
+        Show only records whose metadata match this filter.
+    where_document
+        Show only records whose document matches this filter.
+    sample
+        Draw this many records at random. Such a map gains no records later.
+    seed
+        The seed of the sample and of the method. The same records give the same new map on the same machine.
+    wait
+        Whether to wait for the method. With False, you get a PCA map at once; ``Projection.fit`` computes the other map
+        in the background and replaces it.
+    cache
+        Whether to keep the coordinates, in ``cache/`` of the database directory or in your cache directory. The files
+        hold numbers, and the names that you gave to regions. They hold no ids and no documents.
+    anew
+        Whether to compute the map again.
+
+    Returns
+    -------
+    Projection
+        The map, as a table and as a figure.
+
+    Raises
+    ------
+    ValueError
+        ``method``, ``dims`` or ``sample`` is not one of the values above.
+    TypeError
+        ``collection`` is not a collection.
+    ImportError
+        The package that the method needs is not installed.
+
+    Notes
+    -----
+    UMAP: McInnes, Healy and Melville, "UMAP: Uniform Manifold Approximation and Projection for Dimension Reduction"
+    (2018), with 15 neighbours. t-SNE: van der Maaten and Hinton, "Visualizing Data using t-SNE" (2008), with a
+    perplexity of 30; it is slow beyond some thousand records. Distances are those of the collection: Euclidean for l2,
+    else cosine.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
     >>> collection.add(ids=["a", "b"], documents=["one", "two"], embeddings=[[0, 3], [4, 0]])

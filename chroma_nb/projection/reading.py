@@ -52,7 +52,7 @@ def check(collection: object, sample: int | None = None) -> None:
 
 
 def drawn(ids: list[str], sample: int | None, random: np.random.Generator) -> list[str]:
-    """``sample`` of the ids in their order; all when there are no more, or ``sample`` is None."""
+    """Draw ``sample`` of the ids, in their order; return all if there are no more, or without ``sample``."""
     if sample is None or sample >= len(ids):
         return ids
     return [ids[row] for row in np.sort(random.choice(len(ids), size=sample, replace=False))]

@@ -1,4 +1,4 @@
-"""Which colour a record has on the live map, by what its column is: a scale is codes of one byte and what they mean.
+"""Which colour a record has on a map, by what its column is: a scale is codes of one byte and what they mean.
 
 Values of one kind that differ are never one entry: 1, "1" and True are three. Code 0 is missing. Twenty categories have
 a colour of their own, the others share one; numbers and dates have a ramp of ``STEPS`` colours.
@@ -12,13 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import takewhile
 from types import NoneType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeGuard
 
 import numpy as np
 
+from chroma_nb import dates
 from chroma_nb.types import Float64, Indices, Mask
 
 #: Of records without a value, and of values without a colour of their own.
@@ -98,6 +99,79 @@ class Scale:
     members: tuple[Mask, ...] = ()
     #: By code: the value that has it, also one that no record has any more.
     order: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records of one colour: what they are called ("" on a ramp) and their rows, in the order of the map."""
+
+    text: str
+    colour: str
+    rows: Indices
+    #: Whether these have a value at all.
+    known: bool = True
+
+
+def groups(found: Scale) -> list[Group]:
+    """The records by colour: values in the order of the legend, then the others, then those without one.
+
+    >>> [(group.text, group.rows.tolist()) for group in groups(scale(["a", "b", None, "a"]))]
+    [('a', [0, 3]), ('b', [1]), ('missing', [2])]
+    """
+    texts = {entry.code: entry.text for entry in found.entries}
+    if found.others:
+        texts[len(found.colours) - 1] = f"other ({found.others} values)"
+    order = [*texts, *(code for code in range(1, len(found.colours)) if code not in texts)]
+    made = [Group(texts.get(code, ""), found.colours[code], np.flatnonzero(found.codes == code)) for code in order]
+    missing = Group("missing", MISSING, np.flatnonzero(found.codes == 0), known=False)
+    return [group for group in [*made, missing] if len(group.rows)]
+
+
+def is_ramp(found: Scale) -> bool:
+    """Whether colours run from little to much, and have ticks instead of entries."""
+    return found.kind in ("numbers", "dates")
+
+
+def of_given(values: Sequence[object], key: str = "") -> Scale:
+    """The scale for values as Python has them: numpy's, pandas', dates; ``key`` tells whether numbers are dates.
+
+    >>> of_given(np.array([0.5, 1.5])).kind, of_given(["2024-05-01", "2024-06-01"]).kind
+    ('numbers', 'dates')
+    """
+    plain = [_given(value) for value in values]
+    different = {value for value in plain if value is not None and not isinstance(value, list)}
+    return scale(plain, dates.stored_as(key, different) if different else None)
+
+
+#: pandas' empty cells and what numpy masks, by the names of their types: pandas is not loaded for this.
+_EMPTY: Final = ("NAType", "NaTType", "MaskedConstant")
+
+
+def _given(value: object) -> object:
+    """A value as metadata have it; dates become ISO texts, what has no number or name is missing."""
+    if type(value).__name__ in _EMPTY or value is None:
+        return None
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else str(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+    if isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, date):  # a moment too, pandas' as well
+        return value.isoformat()
+    return [_given(one) for one in value] if isinstance(value, list | tuple | np.ndarray) else str(value)
+
+
+def is_number(value: object) -> TypeGuard[float | np.number]:
+    """Whether a value is a finite number, Python's or numpy's; a bool is not.
+
+    >>> is_number(np.float32(1)), is_number(True), is_number(float("nan"))
+    (True, False, False)
+    """
+    kinds = (int, float, np.integer, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def scale(

@@ -41,16 +41,32 @@ _NOT_A_WORD: Final = re.compile("[\0\t\n\v\f\r \ud800-\udfff]|^$")
 
 # --- Qrels ------------------------------------------------------------------------------------------------
 def read_qrels(path: File, queries: Mapping[str, str] | File) -> pandas.DataFrame:
-    """The questions of a qrels file, for ``evaluate``: ``query_id``, ``query`` and ``expected``, a dict of id -> grade.
+    r"""Read the questions and relevant ids of a TREC qrels file, for ``evaluate``.
 
-    ``queries`` are the texts: a dict of query id -> text, or a file, of lines ``id<tab>text`` or of JSON objects with
-    ``_id`` and ``text``, as BEIR has them. BEIR's own qrels, of three columns below a header, are read too. Raises
-    ValueError, with the number of the line, for one that cannot be read, an id judged twice, a query without a text.
+    Parameters
+    ----------
+    path
+        The qrels file: lines of ``query 0 id grade``. The three columns of BEIR, below their header, are read as well.
+    queries
+        The texts of the queries: a dict of query id to text, or a file. The file has lines of id, tab and text, or JSON
+        objects with ``_id`` and ``text``, as BEIR has.
 
+    Returns
+    -------
+    pandas.DataFrame
+        The columns ``query_id``, ``query`` and ``expected`` (a dict of id to grade).
+
+    Raises
+    ------
+    ValueError
+        A line cannot be read, an id is judged twice, or a query has no text. The message names the line.
+
+    Examples
+    --------
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     file = pathlib.Path(directory, "qrels.txt")
-    ...     _ = file.write_text("7 0 whale 2\\n7 0 engine 0\\n")
+    ...     _ = file.write_text("7 0 whale 2\n7 0 engine 0\n")
     ...     read_qrels(file, {"7": "the largest animal"})
       query_id               query                   expected
     0        7  the largest animal  {'whale': 2, 'engine': 0}
@@ -77,10 +93,25 @@ def read_qrels(path: File, queries: Mapping[str, str] | File) -> pandas.DataFram
 
 
 def write_qrels(path: File, questions: object) -> dict[str, str]:
-    """Write questions, as ``evaluate`` takes them, as a qrels file; the result is query id -> text, for ``read_qrels``.
+    """Write questions and relevant ids as a TREC qrels file.
 
-    The query ids are those of the column ``query_id``, else "1", "2", … in the order of the questions. An expected id
-    without a grade has grade 1. Ids with spaces cannot be written, since spaces separate the columns: a ValueError.
+    Parameters
+    ----------
+    path
+        The file. An existing file is replaced.
+    questions
+        The questions, as ``evaluate`` takes them. An id without a grade gets grade 1.
+
+    Returns
+    -------
+    dict
+        Query id to text. Keep it for ``read_qrels``, since a qrels file holds no texts. Query ids come from the column
+        ``query_id``; without it they are "1", "2", and so on.
+
+    Raises
+    ------
+    ValueError
+        An id contains a space, or a grade is not a whole number. The file is not written.
     """
     asked = questions_of(questions)
     ids = query_ids([question.id for question in asked])
@@ -106,12 +137,26 @@ def _judgements(path: File) -> Iterator[tuple[str, list[str]]]:
 
 # --- Runs -------------------------------------------------------------------------------------------------
 def read_run(path: File) -> pandas.DataFrame:
-    """What a system found, a row a line of the file: ``query_id``, ``id``, ``rank``, ``score`` and ``tag``.
+    """Read a TREC run: what a system found.
 
-    ``evaluate`` takes it beside collections: ``{"mine": docs, "theirs": read_run("theirs.txt")}``. It goes by
-    ``score``, as trec_eval does: the highest first, of equal ones the last id in alphabetical order first, whatever
-    ``rank`` says.
-    Raises ValueError, with the number of the line, for one that cannot be read and for an id found twice.
+    ``evaluate`` takes the table beside collections: ``{"mine": docs, "theirs": read_run("theirs.txt")}``. It orders ids
+    by ``score``, the highest first, and ignores ``rank``. Of ids with equal scores, the last in alphabetical order
+    comes first, as in trec_eval.
+
+    Parameters
+    ----------
+    path
+        The file: lines of ``query Q0 id rank score tag``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per line: ``query_id``, ``id``, ``rank``, ``score`` and ``tag``.
+
+    Raises
+    ------
+    ValueError
+        A line cannot be read, or a query found an id twice. The message names the line.
     """
     seen: set[tuple[str, str]] = set()
     rows = []
@@ -129,10 +174,24 @@ def read_run(path: File) -> pandas.DataFrame:
 
 
 def write_run(path: File, run: object, tag: str = "chroma_nb") -> None:
-    """Write what a system found: a table with ``query_id``, ``id`` and ``score``, as of ``evaluate(…).run(name)``.
+    """Write what a system found as a TREC run.
 
-    Without the column ``rank``, ranks are those of the scores, from 1; without the column ``tag``, ``tag`` names the
-    run. Ids with spaces cannot be written, since spaces separate the columns: a ValueError.
+    Parameters
+    ----------
+    path
+        The file. An existing file is replaced.
+    run
+        A table with the columns ``query_id``, ``id`` and ``score``, such as ``evaluate(…).run(name)``. Without a column
+        ``rank``, ranks follow from the scores.
+    tag
+        The name of the run, if the table has no column ``tag``.
+
+    Raises
+    ------
+    ValueError
+        A column is missing or holds something else than expected, or an id contains a space. The file is not written.
+    TypeError
+        ``run`` is not a table.
     """
     table = _run_table(run)
     ranks = table["rank"].tolist() if "rank" in table else _ranks(table)

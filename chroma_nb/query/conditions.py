@@ -20,16 +20,25 @@ DOCUMENT_KEY: Final = "#document"
 
 @dataclass(repr=False)
 class Where(Expression):
-    """A condition on a record; ``&`` and ``|`` combine conditions.
+    """A condition on a record. Combine conditions with ``&`` (and) and ``|`` (or).
 
+    Examples
+    --------
     >>> ((K("year") > 1960) & (K("topic") == "moon")).to_dict()
     {'$and': [{'year': {'$gt': 1960}}, {'topic': {'$eq': 'moon'}}]}
     """
 
     @staticmethod
     def from_dict(data: Json) -> Where:
-        """The condition that a dict describes; TypeError or ValueError when it describes none.
+        """Create a condition from a dict.
 
+        Raises
+        ------
+        TypeError, ValueError
+            The dict does not describe a condition.
+
+        Examples
+        --------
         >>> Where.from_dict({"year": {"$gt": 1960}})
         Gt(key='year', value=1960)
         """
@@ -44,7 +53,7 @@ class Where(Expression):
 
 @dataclass(repr=False)
 class And(Where):
-    """All conditions hold."""
+    """All of the conditions hold."""
 
     conditions: list[Where]
 
@@ -54,7 +63,7 @@ class And(Where):
 
 @dataclass(repr=False)
 class Or(Where):
-    """At least one condition holds."""
+    """At least one of the conditions holds."""
 
     conditions: list[Where]
 
@@ -63,7 +72,7 @@ class Or(Where):
 
 
 class Condition(Where):
-    """A condition on one key, or on the document; its fields are the key and the operand."""
+    """A condition on one metadata key or on the document."""
 
     __match_args__: ClassVar[tuple[str, ...]]  # the names of the fields, as every dataclass has them
     key: str
@@ -71,7 +80,7 @@ class Condition(Where):
 
     @property
     def operand(self) -> Any:
-        """What the key is compared with."""
+        """The value that the condition compares with."""
         return getattr(self, self.__match_args__[1])
 
     def _form(self, write: Write) -> Json:
@@ -90,7 +99,7 @@ class Eq(Condition):
 
 @dataclass(repr=False)
 class Ne(Condition):
-    """The value does not equal the operand."""
+    """The value does not equal the operand, or the record lacks the key."""
 
     operator = "$ne"
     key: str
@@ -99,7 +108,7 @@ class Ne(Condition):
 
 @dataclass(repr=False)
 class Gt(Condition):
-    """The value is above the operand."""
+    """The value is greater than the operand."""
 
     operator = "$gt"
     key: str
@@ -108,7 +117,7 @@ class Gt(Condition):
 
 @dataclass(repr=False)
 class Gte(Condition):
-    """The value is not below the operand."""
+    """The value is greater than or equal to the operand."""
 
     operator = "$gte"
     key: str
@@ -117,7 +126,7 @@ class Gte(Condition):
 
 @dataclass(repr=False)
 class Lt(Condition):
-    """The value is below the operand."""
+    """The value is less than the operand."""
 
     operator = "$lt"
     key: str
@@ -126,7 +135,7 @@ class Lt(Condition):
 
 @dataclass(repr=False)
 class Lte(Condition):
-    """The value is not above the operand."""
+    """The value is less than or equal to the operand."""
 
     operator = "$lte"
     key: str
@@ -144,7 +153,7 @@ class In(Condition):
 
 @dataclass(repr=False)
 class Nin(Condition):
-    """The value is none of the operands."""
+    """The value is not one of the operands, or the record lacks the key."""
 
     operator = "$nin"
     key: str
@@ -153,7 +162,7 @@ class Nin(Condition):
 
 @dataclass(repr=False)
 class Contains(Condition):
-    """The document contains a text, or a list of metadata an element."""
+    """The document contains a text, or a metadata list contains an element."""
 
     operator = "$contains"
     key: str
@@ -162,7 +171,7 @@ class Contains(Condition):
 
 @dataclass(repr=False)
 class NotContains(Condition):
-    """The document does not contain a text, or a list of metadata an element."""
+    """The document does not contain a text, or a metadata list does not contain an element."""
 
     operator = "$not_contains"
     key: str
@@ -171,7 +180,7 @@ class NotContains(Condition):
 
 @dataclass(repr=False)
 class Regex(Condition):
-    """The pattern is found."""
+    """The regular expression matches a part of the document."""
 
     operator = "$regex"
     key: str
@@ -180,7 +189,7 @@ class Regex(Condition):
 
 @dataclass(repr=False)
 class NotRegex(Condition):
-    """The pattern is not found."""
+    """The regular expression matches no part of the document."""
 
     operator = "$not_regex"
     key: str
@@ -189,7 +198,7 @@ class NotRegex(Condition):
 
 @dataclass(repr=False)
 class Exists(Condition):
-    """The record has the key, or with the operand False has not. Not one of Chroma's."""
+    """The record has the key or, with the operand False, lacks it. Chroma has no such condition."""
 
     operator = "$exists"
     key: str
@@ -198,7 +207,7 @@ class Exists(Condition):
 
 @dataclass(repr=False)
 class Asked(Condition):
-    """A condition with an operator that Chroma has no class for."""
+    """A condition with an operator that has no class of its own."""
 
     key: str
     value: Any
@@ -222,8 +231,19 @@ def condition(operator: str, key: str, operand: object) -> Condition:
 
 
 class Key:
-    """A metadata key, or with "#" a field of the record, to build conditions with.
+    """A metadata key, or a field of the record, with which to build conditions. ``K`` is a short name for it.
 
+    Comparisons (``==``, ``!=``, ``>``, ``>=``, ``<``, ``<=``) and the methods below return conditions. Combine
+    conditions with ``&`` and ``|``, and put each comparison in parentheses. ``K.ID``, ``K.DOCUMENT``, ``K.EMBEDDING``,
+    ``K.METADATA`` and ``K.SCORE`` are the fields of a record.
+
+    Parameters
+    ----------
+    name
+        The metadata key.
+
+    Examples
+    --------
     >>> (K("year") >= 1960).to_dict(), K.DOCUMENT.contains("moon").to_dict()
     ({'year': {'$gte': 1960}}, {'#document': {'$contains': 'moon'}})
     """
@@ -262,32 +282,47 @@ class Key:
         return Lte(self.name, value)
 
     def is_in(self, values: list[object]) -> In:
-        """The value is one of these."""
+        """The value is one of ``values``."""
         return In(self.name, values)
 
     def not_in(self, values: list[object]) -> Nin:
-        """The value is none of these."""
+        """The value is not one of ``values``, or the record lacks the key."""
         return Nin(self.name, values)
 
     def regex(self, pattern: str) -> Regex:
-        """The pattern is found."""
+        """The regular expression matches a part of the document. For ``K.DOCUMENT`` only."""
         return Regex(self.name, pattern)
 
     def not_regex(self, pattern: str) -> NotRegex:
-        """The pattern is not found."""
+        """The regular expression matches no part of the document. For ``K.DOCUMENT`` only."""
         return NotRegex(self.name, pattern)
 
     def exists(self, wanted: bool = True) -> Exists:
-        """The record has the key, or has not. Not one of Chroma's: its server refuses it."""
+        """The record has the key; with ``wanted=False``, it lacks the key.
+
+        Chroma has no such condition, and its server refuses it.
+        """
         return Exists(self.name, wanted)
 
     def contains(self, value: LiteralValue) -> Contains:
-        """The document contains this text, or the list under this key this element."""
+        """The document (``K.DOCUMENT``) or the list under this key contains ``value``.
+
+        Raises
+        ------
+        TypeError
+            The key is ``K.DOCUMENT`` and ``value`` is not a text.
+        """
         _check_asked_of_document("$contains", self.name, value)
         return Contains(self.name, value)
 
     def not_contains(self, value: LiteralValue) -> NotContains:
-        """The document does not contain this text, or the list under this key this element."""
+        """The document (``K.DOCUMENT``) or the list under this key does not contain ``value``.
+
+        Raises
+        ------
+        TypeError
+            The key is ``K.DOCUMENT`` and ``value`` is not a text.
+        """
         _check_asked_of_document("$not_contains", self.name, value)
         return NotContains(self.name, value)
 

@@ -51,10 +51,12 @@ class Expression:
     """A node of a filter or a ranking: written as JSON, and shown, never longer than anybody could read."""
 
     def to_dict(self) -> Json:
-        """The expression as it is sent, of plain values.
+        """Return the expression as JSON, in Chroma's form.
 
-        ValueError when parts occur in each other so often that nobody could write the whole out, for
-        what contains itself, and for what nests thousands of levels deep.
+        Raises
+        ------
+        ValueError
+            The expression contains itself, is nested thousands of levels deep, or is too large to be written out.
         """
         try:
             return self._checked_form()

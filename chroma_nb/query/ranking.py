@@ -17,16 +17,29 @@ from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Array, Json, Spa
 
 @dataclass(repr=False)
 class Rank(Expression):
-    """A score for each record, lower first; arithmetic combines scores.
+    """A score for each record. Records with lower scores come first.
 
+    Combine scores with ``+``, ``-``, ``*``, ``/``, unary ``-``, ``abs`` and the methods below. Numbers may stand on
+    either side. Scores are computed as float32. A division by zero or the logarithm of a number that is not positive
+    gives infinity or NaN, not an error. Records whose score is NaN come last, with None as score.
+
+    Examples
+    --------
     >>> (Knn(query=[1.0, 2.0]) * 0.5 + 1).to_dict()["$sum"][1]
     {'$val': 1}
     """
 
     @staticmethod
     def from_dict(data: Json) -> Rank:
-        """The score that a dict describes; TypeError or ValueError when it describes none.
+        """Create a ranking from a dict.
 
+        Raises
+        ------
+        TypeError, ValueError
+            The dict does not describe a ranking.
+
+        Examples
+        --------
         >>> Rank.from_dict({"$sum": [{"$val": 1}, {"$val": 2}]})
         Sum(ranks=[Val(value=1), Val(value=2)])
         """
@@ -34,7 +47,7 @@ class Rank(Expression):
 
     @staticmethod
     def sent(data: Json) -> Rank:
-        """As ``from_dict``, of what was sent to an engine: a Knn may ask for no record at all."""
+        """Create the ranking that an engine received. A ``Knn`` may have a limit of 0."""
         return _rank_from_dict(plain_dict(data, "Rank"), MAX_DEPTH, least=0)
 
     def __add__(self, other: Rank | float) -> Sum:
@@ -68,23 +81,23 @@ class Rank(Expression):
         return Abs(self)
 
     def abs(self) -> Abs:
-        """The absolute value."""
+        """Return the absolute value of the score."""
         return Abs(self)
 
     def exp(self) -> Exp:
-        """e to the power of the score."""
+        """Return e to the power of the score."""
         return Exp(self)
 
     def log(self) -> Log:
-        """The natural logarithm."""
+        """Return the natural logarithm of the score."""
         return Log(self)
 
     def max(self, other: Rank | float) -> Max:
-        """The larger of two scores."""
+        """Return the larger of two scores."""
         return joined(Max, "ranks", (self, _rank(other)))
 
     def min(self, other: Rank | float) -> Min:
-        """The smaller of two scores."""
+        """Return the smaller of two scores."""
         return joined(Min, "ranks", (self, _rank(other)))
 
 
@@ -186,7 +199,13 @@ class Min(Rank):
 
 @dataclass(repr=False)
 class Val(Rank):
-    """The same score for all."""
+    """The same score for every record. Use it in arithmetic: alone, it finds no record.
+
+    Parameters
+    ----------
+    value
+        The score.
+    """
 
     value: float
 
@@ -196,10 +215,31 @@ class Val(Rank):
 
 @dataclass(repr=False)
 class Knn(Rank):
-    """The distance to a query: a vector, a sparse vector, or a text to be embedded.
+    """Rank records by their distance to a query.
 
-    The ``limit`` nearest have one, the others ``default`` (None: they are left out). With
-    ``return_rank`` the score is the place, 0, 1, 2…, instead of the distance.
+    Parameters
+    ----------
+    query
+        A text, which the collection embeds; a vector; or a sparse vector.
+    key
+        ``K.EMBEDDING``, or the metadata key of a sparse vector index.
+    limit
+        How many of the nearest records to find.
+    default
+        The score of records that this ``Knn`` does not find, but another ``Knn`` of the ranking does. With None, such
+        records are left out.
+    return_rank
+        Whether the score is the rank (0, 1, 2, …) instead of the distance.
+
+    Notes
+    -----
+    Distances are those of ``query``: of the collection's space for vectors. For sparse vectors the distance is 1 minus
+    the inner product, and only records that share a dimension with the query are found.
+
+    Examples
+    --------
+    >>> Knn(query=[1.0, 0.0], limit=5).to_dict()
+    {'$knn': {'query': [1.0, 0.0], 'key': '#embedding', 'limit': 5}}
     """
 
     query: str | list[float] | SparseVector | Array
@@ -224,8 +264,31 @@ class Knn(Rank):
 
 @dataclass(repr=False)
 class Rrf(Rank):
-    """Reciprocal rank fusion: minus the sum of weight / (k + rank) over several rankings.
+    """Combine several rankings by reciprocal rank fusion.
 
+    The score of a record is ``-sum(weight / (k + rank))``, so the best record has the lowest score. Use rankings that
+    return ranks: ``Knn(…, return_rank=True)``. The method is that of Cormack, Clarke and Büttcher, "Reciprocal Rank
+    Fusion outperforms Condorcet and individual Rank Learning Methods" (2009); ranks start at 0 here, as in Chroma.
+
+    Parameters
+    ----------
+    ranks
+        The rankings. Give each ``Knn`` a ``default`` if records that it does not find should be returned.
+    k
+        How much the first ranks stand out: the larger, the less.
+    weights
+        A weight for each ranking; 1 by default.
+    normalize
+        Whether to divide the weights by their sum.
+
+    Raises
+    ------
+    ValueError
+        When the expression is written or run: there is no ranking, ``k`` is not positive, a weight is negative, their
+        number differs from that of the rankings, or, with ``normalize``, their sum is 0.
+
+    Examples
+    --------
     >>> Rrf([Val(1)], k=9).to_dict()
     {'$mul': [{'$val': -1}, {'$div': {'left': {'$val': 1.0}, 'right': {'$sum': [{'$val': 9}, {'$val': 1}]}}}]}
     """
@@ -239,7 +302,13 @@ class Rrf(Rank):
         return write(self.expanded())
 
     def expanded(self) -> Rank:
-        """The fusion as arithmetic over its rankings; ValueError when weights and k do not fit them."""
+        """Return the fusion as arithmetic over its rankings.
+
+        Raises
+        ------
+        ValueError
+            ``k``, the weights and the rankings do not fit together.
+        """
         terms = [weight / (self.k + rank) for weight, rank in zip(self._weights(), self.ranks, strict=True)]
         total: Rank = terms[0] if len(terms) == 1 else Sum([*terms])
         return -total

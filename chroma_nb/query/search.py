@@ -19,8 +19,17 @@ from chroma_nb.types import Fields, Json, OneOrMany
 
 @dataclass
 class Limit:
-    """Which of the ranked records come back.
+    """Choose which part of the ranked records to return.
 
+    Parameters
+    ----------
+    offset
+        How many records to skip.
+    limit
+        How many records to return at most; None for all.
+
+    Examples
+    --------
     >>> Limit(offset=10, limit=5).to_dict()
     {'offset': 10, 'limit': 5}
     """
@@ -29,13 +38,21 @@ class Limit:
     limit: int | None = None
 
     def to_dict(self) -> Json:
-        """The limit as it is sent."""
+        """Return the limit as JSON."""
         offset, limit = plain(self.offset), plain(self.limit)
         return {"offset": offset} if limit is None else {"offset": offset, "limit": limit}
 
     @staticmethod
     def from_dict(data: Json) -> Limit:
-        """The limit that a dict describes; TypeError or ValueError when it describes none."""
+        """Create a ``Limit`` from a dict.
+
+        Raises
+        ------
+        TypeError
+            A number is not an integer, or ``data`` is not a dict.
+        ValueError
+            ``offset`` is negative, ``limit`` is less than 1, or a key is unknown.
+        """
         data = plain_dict(data, "Limit")
         offset, limit = data.get("offset", 0), data.get("limit")
         if not isinstance(offset, int):
@@ -52,8 +69,16 @@ class Limit:
 
 @dataclass
 class Select:
-    """Which fields come back: metadata keys, and fields of the record by their "#" names.
+    """Choose which fields to return.
 
+    Parameters
+    ----------
+    keys
+        Metadata keys, and fields of the record: ``K.DOCUMENT``, ``K.EMBEDDING``, ``K.METADATA``, ``K.SCORE``. Ids are
+        returned in any case.
+
+    Examples
+    --------
     >>> from chroma_nb.query.conditions import K
     >>> Select(keys={K.DOCUMENT}).to_dict()
     {'keys': ['#document']}
@@ -62,12 +87,12 @@ class Select:
     keys: set[Key | str] = field(default_factory=set)
 
     def to_dict(self) -> Json:
-        """The selection as it is sent."""
+        """Return the selection as JSON."""
         return {"keys": list(dict.fromkeys(map(name_of, self.keys)))}
 
     @staticmethod
     def from_dict(data: Json) -> Select:
-        """The selection that a dict describes; TypeError or ValueError when it describes none."""
+        """Create a ``Select`` from a dict. Raise a TypeError or a ValueError if the dict does not describe one."""
         data = plain_dict(data, "Select")
         keys = data.get("keys", [])
         if not isinstance(keys, list | tuple | set):
@@ -91,15 +116,15 @@ def _refuse_unexpected(data: Fields, allowed: set[str], name: str) -> None:
 
 @dataclass
 class Aggregate:
-    """Which records of a group stay."""
+    """Base class of ``MinK`` and ``MaxK``, which choose the records of a group."""
 
     def to_dict(self) -> Json:
-        """The aggregate as it is sent."""
+        """Return the aggregate as JSON."""
         raise NotImplementedError("Subclasses must implement to_dict()")
 
     @staticmethod
     def from_dict(data: Json) -> Aggregate:
-        """The aggregate that a dict describes; TypeError or ValueError when it describes none."""
+        """Create a ``MinK`` or a ``MaxK`` from a dict. Raise a TypeError or a ValueError if it describes neither."""
         data = plain_dict(data, "Aggregate")
         if not data:
             raise ValueError("Aggregate dict cannot be empty")
@@ -113,23 +138,43 @@ class Aggregate:
 
 @dataclass
 class MinK(Aggregate):
-    """The ``k`` records with the smallest values of the keys."""
+    """Keep the ``k`` records of each group with the smallest values.
+
+    Parameters
+    ----------
+    keys
+        What to compare: metadata keys or ``K.SCORE``. Further keys decide between records that are equal in the first.
+        A record without a key comes before all others.
+    k
+        How many records of each group to keep.
+    """
 
     keys: OneOrMany[Key | str]
     k: int
 
     def to_dict(self) -> Json:
+        """Return the aggregate as JSON."""
         return {"$min_k": {"keys": _names(self.keys), "k": plain(self.k)}}
 
 
 @dataclass
 class MaxK(Aggregate):
-    """The ``k`` records with the largest values of the keys."""
+    """Keep the ``k`` records of each group with the largest values.
+
+    Parameters
+    ----------
+    keys
+        What to compare: metadata keys or ``K.SCORE``. Further keys decide between records that are equal in the first.
+        A record without a key comes after all others.
+    k
+        How many records of each group to keep.
+    """
 
     keys: OneOrMany[Key | str]
     k: int
 
     def to_dict(self) -> Json:
+        """Return the aggregate as JSON."""
         return {"$max_k": {"keys": _names(self.keys), "k": plain(self.k)}}
 
 
@@ -160,8 +205,19 @@ def _keys(names: Iterable[Any]) -> list[Key | str]:
 
 @dataclass
 class GroupBy:
-    """Records grouped by metadata keys, of each group those the aggregate leaves.
+    """Group the ranked records by metadata keys and keep some records of each group.
 
+    The groups are made from the records that the ranking found, before the limit is applied.
+
+    Parameters
+    ----------
+    keys
+        The metadata keys to group by. Records without a key form a group of their own.
+    aggregate
+        Which records of a group to keep: ``MinK`` or ``MaxK``.
+
+    Examples
+    --------
     >>> from chroma_nb.query.conditions import K
     >>> GroupBy(keys=K("topic"), aggregate=MinK(keys=K.SCORE, k=3)).to_dict()
     {'keys': ['topic'], 'aggregate': {'$min_k': {'keys': ['#score'], 'k': 3}}}
@@ -171,14 +227,14 @@ class GroupBy:
     aggregate: Aggregate | None = None
 
     def to_dict(self) -> Json:
-        """The grouping as it is sent; empty when there is none."""
+        """Return the grouping as JSON; an empty dict if ``keys`` or ``aggregate`` is missing."""
         if not self.keys or self.aggregate is None:
             return {}
         return {"keys": _names(self.keys), "aggregate": self.aggregate.to_dict()}
 
     @staticmethod
     def from_dict(data: Json) -> GroupBy:
-        """The grouping that a dict describes; TypeError or ValueError when it describes none."""
+        """Create a ``GroupBy`` from a dict. Raise a TypeError or a ValueError if the dict does not describe one."""
         data = plain_dict(data, "GroupBy")
         if not data:
             return GroupBy()
@@ -196,8 +252,32 @@ class GroupBy:
 
 
 class Search:
-    """One hybrid search: filter, ranking, grouping, limit, selection; each as object, dict, or by a method.
+    """Describe one search: a filter, a ranking, groups, a limit and a selection of fields.
 
+    Each part is an argument, or is set by a method that returns a new search. Run it with ``collection.search``.
+
+    Parameters
+    ----------
+    where
+        The filter, built with ``K`` or given as a dict.
+    rank
+        The ranking, such as ``Knn`` or ``Rrf``, or a dict. Without it, records come in stored order.
+    group_by
+        The grouping, or a dict. Needs a ranking.
+    limit
+        The number of records to return, a ``Limit`` or a dict.
+    select
+        The fields to return, as ``Select``, list, set or dict. Without it, only ids are returned.
+
+    Raises
+    ------
+    TypeError
+        A part is of another type.
+    ValueError
+        A part is malformed, or the limit is less than 1.
+
+    Examples
+    --------
     >>> from chroma_nb.query.conditions import K
     >>> from chroma_nb.query.ranking import Knn
     >>> Search().where(K("topic") == "moon").rank(Knn(query=[1.0])).limit(5).to_dict()["limit"]
@@ -227,10 +307,14 @@ class Search:
 
     @staticmethod
     def sent(data: Fields) -> Search:
-        """The search that was sent to an engine; parts that are not there are empty.
+        """Create the search that an engine received.
 
-        Not as strict as a client: no record may be asked for, and half a grouping is none. TypeError or ValueError
-        for what is no search.
+        It is less strict than the constructor: a limit of 0 is allowed, and half a grouping counts as none.
+
+        Raises
+        ------
+        TypeError, ValueError
+            ``data`` does not describe a search.
         """
         limit = plain_dict(data.get("limit") or {}, "Limit")
         search = Search(
@@ -243,7 +327,7 @@ class Search:
         return search
 
     def to_dict(self) -> Json:
-        """The search as it is sent."""
+        """Return the search as JSON, in Chroma's form."""
         return {
             "filter": None if self._where is None else self._where.to_dict(),
             "rank": None if self._rank is None else self._rank.to_dict(),
@@ -253,27 +337,41 @@ class Search:
         }
 
     def where(self, where: Where | Json | None) -> Search:
-        """This search with another filter."""
+        """Return this search with another filter; None removes it."""
         return self._with(where=where)
 
     def rank(self, rank_expr: Rank | Json | None) -> Search:
-        """This search with another ranking."""
+        """Return this search with another ranking; None removes it."""
         return self._with(rank=rank_expr)
 
     def group_by(self, group_by: GroupBy | Json | None) -> Search:
-        """This search with another grouping."""
+        """Return this search with another grouping; None removes it."""
         return self._with(group_by=group_by)
 
     def limit(self, limit: int, offset: int = 0) -> Search:
-        """This search with another limit."""
+        """Return this search with another limit.
+
+        Parameters
+        ----------
+        limit
+            How many records to return at most.
+        offset
+            How many of the ranked records to skip.
+        """
         return self._with(limit=Limit(offset=offset, limit=limit))
 
     def select(self, *keys: Key | str) -> Search:
-        """This search answering these fields."""
+        """Return this search with another selection of fields.
+
+        Parameters
+        ----------
+        *keys
+            Metadata keys, and ``K.DOCUMENT``, ``K.EMBEDDING``, ``K.METADATA``, ``K.SCORE``.
+        """
         return self._with(select=Select(keys=set(keys)))
 
     def select_all(self) -> Search:
-        """This search answering document, embedding, metadata and score."""
+        """Return this search with documents, embeddings, metadata and scores selected."""
         return self.select(Key.DOCUMENT, Key.EMBEDDING, Key.METADATA, Key.SCORE)
 
     def _with(self, **changes: Any) -> Search:

@@ -17,7 +17,7 @@ from chroma_nb.types import SPACES, CollectionMetadata, CollectionModel, Fields,
 
 
 class HNSWConfiguration(TypedDict, total=False):
-    """Parameters of the graph. Of the older reference: ``M`` instead of ``max_neighbors`` works too."""
+    """Parameters of the HNSW index in a ``configuration``. ``M`` is accepted in place of ``max_neighbors``."""
 
     space: Space
     ef_construction: int
@@ -33,7 +33,7 @@ CreateHNSWConfiguration = HNSWConfiguration
 
 
 class UpdateHNSWConfiguration(TypedDict, total=False):
-    """What of the graph may change."""
+    """Parameters of the HNSW index that ``modify`` can change."""
 
     ef_search: int
     num_threads: int
@@ -43,7 +43,7 @@ class UpdateHNSWConfiguration(TypedDict, total=False):
 
 
 class SpannConfiguration(TypedDict, total=False):
-    """Parameters of Chroma's distributed index; of these only ``space`` counts here, as in a local Chroma."""
+    """Parameters of SPANN, the index of Chroma Cloud. In a local collection only ``space`` has an effect."""
 
     search_nprobe: int
     write_nprobe: int
@@ -60,16 +60,16 @@ CreateSpannConfiguration = SpannConfiguration
 
 
 class UpdateSpannConfiguration(TypedDict, total=False):
-    """What of the distributed index may change."""
+    """Parameters of SPANN that ``modify`` can change."""
 
     search_nprobe: int
     ef_search: int
 
 
 class CollectionConfiguration(TypedDict, total=False):
-    """The configuration of a collection, with its live embedding function.
+    """The configuration of a collection, with its embedding function.
 
-    Written as in the older reference it works too:
+    The older form works as well:
     ``CollectionConfiguration(hnsw_configuration=HNSWConfiguration(space="cosine"))``.
     """
 
@@ -82,7 +82,7 @@ CreateCollectionConfiguration = CollectionConfiguration
 
 
 class UpdateCollectionConfiguration(TypedDict, total=False):
-    """What of a configuration may change."""
+    """The part of a configuration that ``modify`` can change."""
 
     hnsw: UpdateHNSWConfiguration | None
     spann: UpdateSpannConfiguration | None
@@ -235,7 +235,7 @@ def overwritten(configuration_json: Fields, update: Fields) -> Json:
 
 
 def overwrite_hnsw_configuration(existing_hnsw_config: Json | None, update_hnsw_config: Fields | None) -> Json | None:
-    """The graph's parameters with those of an update that may change; None stays None.
+    """Return the parameters of an HNSW index, with those of an update that may change; None stays None.
 
     >>> overwrite_hnsw_configuration({"space": "ip"}, {"space": "l2", "ef_search": 50})
     {'space': 'ip', 'ef_search': 50}
@@ -258,7 +258,7 @@ def _merged(stored: Json | None, change: Fields | None, allowed: type) -> Json |
 
 # --- Configurations as dicts of any origin: Chroma's words ------------------------------------------
 def json_to_create_hnsw_configuration(json_map: Mapping[str, Any]) -> CreateHNSWConfiguration:
-    """The graph's parameters in ``json_map``; other keys are dropped. ValueError for an unknown space."""
+    """Pick the parameters of an HNSW index from ``json_map``. Raise a ValueError for an unknown space."""
     return cast(CreateHNSWConfiguration, _picked(json_map, HNSWConfiguration.__annotations__))
 
 
@@ -268,7 +268,7 @@ def json_to_create_spann_configuration(json_map: Mapping[str, Any]) -> CreateSpa
 
 
 def json_to_update_hnsw_configuration(json_map: Fields) -> UpdateHNSWConfiguration:
-    """What of the graph may change, picked from ``json_map``."""
+    """Pick the parameters of an HNSW index that may change from ``json_map``."""
     return cast(UpdateHNSWConfiguration, _picked(json_map, UpdateHNSWConfiguration.__annotations__))
 
 

@@ -90,7 +90,13 @@ _INT: Final[dict[str, _Check]] = dict.fromkeys(
 
 @dataclass(init=False)
 class IndexConfig:
-    """Base of the configurations of an index: fields by keyword, each checked, unknown ones a ValueError."""
+    """Base class of all index configurations. Their fields are keyword arguments.
+
+    Raises
+    ------
+    ValueError
+        A field is unknown or has a value of the wrong type.
+    """
 
     #: How each field is checked.
     _checks: ClassVar[dict[str, _Check]] = {}
@@ -109,7 +115,13 @@ class IndexConfig:
             object.__setattr__(self, name, check(name, plain(values.get(name, default))))
 
     def model_dump(self, *, exclude_none: bool = False) -> Json:
-        """The fields as a dict."""
+        """Return the fields as a dict.
+
+        Parameters
+        ----------
+        exclude_none
+            Whether to leave out fields that are None.
+        """
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         plain = {
             name: value.model_dump(exclude_none=exclude_none) if isinstance(value, IndexConfig) else value
@@ -133,33 +145,56 @@ class IndexConfig:
 
 @dataclass(init=False)
 class FtsIndexConfig(IndexConfig):
-    """Full-text search over documents; nothing to set."""
+    """Index documents for ``where_document`` filters (full-text search). It has no fields."""
 
 
 @dataclass(init=False)
 class StringInvertedIndexConfig(IndexConfig):
-    """Filters on strings; nothing to set."""
+    """Index metadata texts for ``where`` filters. It has no fields."""
 
 
 @dataclass(init=False)
 class IntInvertedIndexConfig(IndexConfig):
-    """Filters on integers; nothing to set."""
+    """Index metadata integers for ``where`` filters. It has no fields."""
 
 
 @dataclass(init=False)
 class FloatInvertedIndexConfig(IndexConfig):
-    """Filters on floats; nothing to set."""
+    """Index metadata floats for ``where`` filters. It has no fields."""
 
 
 @dataclass(init=False)
 class BoolInvertedIndexConfig(IndexConfig):
-    """Filters on bools; nothing to set."""
+    """Index metadata bools for ``where`` filters. It has no fields."""
 
 
 @dataclass(init=False)
 class HnswIndexConfig(IndexConfig):
-    """Parameters of the graph; None means the default.
+    """Set the parameters of the HNSW index of embeddings. None means the default.
 
+    Collections use an HNSW index only where it pays; the other searches are exact. The parameters are those of Malkov
+    and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small World
+    graphs" (2016).
+
+    Parameters
+    ----------
+    ef_construction
+        How many candidates to consider when a record is inserted. Default 100.
+    max_neighbors
+        How many neighbours each record is linked to (``M`` in the paper). Default 16.
+    ef_search
+        How many candidates a search keeps. More find more of the true neighbours, in more time. Default 100; if you do
+        not set it, a search may keep more.
+    num_threads, batch_size, sync_threshold, resize_factor
+        Stored for Chroma, without effect here.
+
+    Raises
+    ------
+    ValueError
+        A field is unknown or not a number.
+
+    Examples
+    --------
     >>> HnswIndexConfig(ef_search=50).ef_search
     50
     """
@@ -178,7 +213,20 @@ class HnswIndexConfig(IndexConfig):
 
 @dataclass(init=False)
 class SpannIndexConfig(IndexConfig):
-    """Parameters of Chroma's distributed index; accepted, and without effect in a local collection."""
+    """Set the parameters of SPANN, the index of Chroma Cloud. They have no effect in a local collection.
+
+    Parameters
+    ----------
+    search_nprobe, write_nprobe, ef_construction, ef_search, max_neighbors
+        Chroma's parameters, integers.
+    reassign_neighbor_count, split_threshold, merge_threshold
+        Chroma's parameters, integers.
+
+    Raises
+    ------
+    ValueError
+        A field is unknown or not an integer.
+    """
 
     _own_words: ClassVar[bool] = True
     _checks: ClassVar[dict[str, _Check]] = _INT
@@ -221,8 +269,29 @@ def _optional_config(kind: type[IndexConfig]) -> _Check:
 
 @dataclass(init=False)
 class VectorIndexConfig(IndexConfig):
-    """Distance, embedding function and index of a collection's vectors.
+    """Set the distance, the embedding function and the index of a collection's embeddings.
 
+    Parameters
+    ----------
+    space
+        The distance: ``"l2"`` (squared Euclidean), ``"cosine"`` (1 - cosine similarity) or ``"ip"`` (1 - inner
+        product). None means the default of the embedding function.
+    embedding_function
+        The function that embeds documents and query texts. The default is the default model.
+    source_key
+        What is embedded. In a collection it is always the document.
+    hnsw
+        The parameters of the HNSW index, as ``HnswIndexConfig`` or dict.
+    spann
+        The parameters of SPANN, for Chroma Cloud. Not together with ``hnsw``.
+
+    Raises
+    ------
+    ValueError
+        A field is unknown or has a value of the wrong type.
+
+    Examples
+    --------
     >>> VectorIndexConfig(space="cosine", hnsw=HnswIndexConfig(ef_search=50)).space
     'cosine'
     """
@@ -244,7 +313,25 @@ class VectorIndexConfig(IndexConfig):
 
 @dataclass(init=False)
 class SparseVectorIndexConfig(IndexConfig):
-    """The index of the sparse vectors under one metadata key; ``bm25`` weighs queries by how rare a dimension is."""
+    """Index the sparse vectors under one metadata key, for ``Knn(…, key=…)``.
+
+    Parameters
+    ----------
+    embedding_function
+        A sparse embedding function. It embeds query texts and, with ``source_key``, the documents that you add.
+    source_key
+        Where the texts come from: ``K.DOCUMENT`` or a metadata key. Their sparse vectors are stored under the key of
+        the index. Needs ``embedding_function``. Without it, you store the sparse vectors yourself.
+    bm25
+        Whether each dimension of a query counts by how rare it is: ``ln(1 + (N - n + 0.5) / (n + 0.5))`` for ``N``
+        records of which ``n`` have the dimension, as in Chroma. Set it for the vectors of
+        ``ChromaBm25EmbeddingFunction``.
+
+    Raises
+    ------
+    ValueError
+        A field is unknown or has a value of the wrong type.
+    """
 
     _own_words: ClassVar[bool] = True
     _checks: ClassVar[dict[str, _Check]] = {

@@ -39,7 +39,7 @@ from chroma_nb.types import Fields, Json
 
 
 class CmekProvider(str, Enum):
-    """Who keeps a customer's key."""
+    """The services that hold customer-managed encryption keys."""
 
     GCP = "gcp"
 
@@ -49,8 +49,19 @@ _GCP_RESOURCE: Final = re.compile(r"^projects/.+/locations/.+/keyRings/.+/crypto
 
 @dataclass
 class Cmek:
-    """A customer's own encryption key; for Chroma's cloud.
+    """Name a customer-managed encryption key, for Chroma Cloud.
 
+    A local collection stores the name of the key with its schema and encrypts nothing.
+
+    Parameters
+    ----------
+    provider
+        The service that holds the key.
+    resource
+        The name of the key at that service.
+
+    Examples
+    --------
     >>> Cmek.gcp("projects/p/locations/l/keyRings/r/cryptoKeys/k").validate_pattern()
     True
     """
@@ -60,22 +71,40 @@ class Cmek:
 
     @classmethod
     def gcp(cls, resource: str) -> Cmek:
-        """A key of Google Cloud, by its resource name."""
+        """Name a key of Google Cloud.
+
+        Parameters
+        ----------
+        resource
+            ``projects/…/locations/…/keyRings/…/cryptoKeys/…``.
+        """
         return cls(CmekProvider.GCP, resource)
 
     def validate_pattern(self) -> bool:
-        """Whether the resource name has the provider's form."""
+        """Return whether the resource name has the form that the provider uses."""
         return _GCP_RESOURCE.match(self.resource) is not None
 
     def to_dict(self) -> Json:
-        """As it is sent: the provider's name and the resource."""
+        """Return the key as JSON.
+
+        Raises
+        ------
+        ValueError
+            The provider is unknown.
+        """
         if self.provider != CmekProvider.GCP:
             raise ValueError(f"Unknown CMEK provider: {self.provider}")
         return {self.provider.value: self.resource}
 
     @classmethod
     def from_dict(cls, data: Fields) -> Cmek:
-        """The key that ``to_dict`` wrote; ValueError for anything else."""
+        """Create a ``Cmek`` from what ``to_dict`` returned.
+
+        Raises
+        ------
+        ValueError
+            The provider is unknown or missing, or the resource is not a text.
+        """
         if "gcp" not in data:
             raise ValueError(f"Unsupported or missing CMEK provider in data: {data}")
         if not isinstance(data["gcp"], str):
@@ -85,8 +114,23 @@ class Cmek:
 
 @dataclass(init=False)
 class Schema:
-    """Which values of a collection are indexed and how: ``defaults`` for all keys, ``keys`` for single ones.
+    """Choose what a collection indexes, for all metadata keys and for single ones.
 
+    A new schema indexes everything that Chroma indexes by default: embeddings, documents, and the texts, numbers and
+    bools of all metadata keys. Change it with ``create_index`` and ``delete_index``, then pass it to
+    ``create_collection``.
+
+    Attributes
+    ----------
+    defaults
+        The indexes of all keys that ``keys`` does not name.
+    keys
+        The indexes of single keys. ``"#document"`` stands for the documents, ``"#embedding"`` for the embeddings.
+    cmek
+        The customer-managed encryption key, for Chroma Cloud.
+
+    Examples
+    --------
     >>> schema = Schema().create_index(VectorIndexConfig(space="cosine"))
     >>> schema = schema.delete_index(StringInvertedIndexConfig(), key="notes")
     >>> schema.serialize_to_json()["keys"]["notes"]
@@ -108,10 +152,26 @@ class Schema:
         put(self.keys[EMBEDDING_KEY], VectorIndexConfig(source_key=DOCUMENT_KEY), True)
 
     def create_index(self, config: IndexConfig | None = None, key: object = None) -> Schema:
-        """Turn an index on, for ``key`` (a str or Key) or by default; returns this schema.
+        """Turn on an index.
 
-        A vector index is global, full-text search is for ``#document``, a sparse index needs a key of
-        its own; there may be several. Raises ValueError otherwise.
+        Parameters
+        ----------
+        config
+            The index: an object of one of the index configurations.
+        key
+            The metadata key, as text or as ``K("…")``; None for all keys. A vector index takes no key. A full-text
+            index takes ``"#document"``. A sparse vector index needs a key of its own; a schema may have several.
+
+        Returns
+        -------
+        Schema
+            This schema, so that you can chain calls.
+
+        Raises
+        ------
+        ValueError
+            The index cannot be created for this key, the key starts with ``#``, or a sparse vector index has a
+            ``source_key`` and no embedding function.
         """
         key = _key_name(key)
         _refuse(_CREATE_REFUSALS, config, key)
@@ -124,9 +184,25 @@ class Schema:
         return self
 
     def delete_index(self, config: IndexConfig | None = None, key: object = None) -> Schema:
-        """Turn an index off, for ``key`` (a str or Key) or by default; returns this schema.
+        """Turn off an index. Filters that would need it raise an InvalidArgumentError.
 
-        Vector and sparse indexes cannot be turned off. Raises ValueError then.
+        Parameters
+        ----------
+        config
+            The index: an object of one of the index configurations.
+        key
+            The metadata key, as text or as ``K("…")``; None for all keys. A full-text index takes ``"#document"``.
+
+        Returns
+        -------
+        Schema
+            This schema, so that you can chain calls.
+
+        Raises
+        ------
+        ValueError
+            The index is a vector index or a sparse vector index, which cannot be turned off, or it cannot be changed
+            for this key.
         """
         key = _key_name(key)
         _refuse(_DELETE_REFUSALS, config, key)
@@ -134,12 +210,23 @@ class Schema:
         return self
 
     def set_cmek(self, cmek: Cmek | None) -> Schema:
-        """Name the customer's own key, or none; returns this schema."""
+        """Set the customer-managed encryption key, or remove it.
+
+        Parameters
+        ----------
+        cmek
+            The key; None for no key.
+
+        Returns
+        -------
+        Schema
+            This schema, so that you can chain calls.
+        """
         self.cmek = cmek
         return self
 
     def serialize_to_json(self) -> Json:
-        """The schema as it is sent."""
+        """Return the schema as JSON, in Chroma's form."""
         written: Json = {
             "defaults": value_types_to_json(self.defaults),
             "keys": {key: value_types_to_json(value_types) for key, value_types in self.keys.items()},
@@ -150,9 +237,20 @@ class Schema:
 
     @classmethod
     def deserialize_from_json(cls, json_data: Fields, *, build: Build | None = None) -> Schema:
-        """The schema that ``serialize_to_json`` wrote.
+        """Create a schema from what ``serialize_to_json`` returned.
 
-        ``build`` makes the embedding functions live; without it they are StoredEmbeddingFunctions.
+        Parameters
+        ----------
+        json_data
+            The schema as JSON.
+        build
+            A function that builds an embedding function from ``{"name": …, "config": …}``. Without it, the schema holds
+            objects that know the name and the configuration only.
+
+        Raises
+        ------
+        ValueError
+            The JSON is not a schema.
         """
         schema = cls.__new__(cls)
         schema.defaults = value_types_from_json(json_data.get("defaults") or {}, build)

@@ -146,7 +146,7 @@ class BoolValueType:
 
 @dataclass
 class ValueTypes:
-    """The indexes of one key, or by default of all, by the type of the value."""
+    """The indexes of one metadata key, or of all keys, for each type of value."""
 
     string: StringValueType | None = None
     float_list: FloatListValueType | None = None

@@ -9,7 +9,46 @@ from chroma_nb.errors import BatchSizeExceededError, InvalidArgumentError
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one server; the defaults suit one machine and its notebooks."""
+    """Limits for the requests of one server. Times are in seconds.
+
+    Attributes
+    ----------
+    body_bytes
+        The largest body of a request, in bytes.
+    header_bytes
+        The largest header of a request, in bytes.
+    batch
+        The most records in one write. Clients split larger writes.
+    result_rows
+        The most records in one response.
+    filter_depth
+        The deepest nesting of a filter.
+    filter_operands
+        The most operands in one filter.
+    knns
+        The most ``Knn`` in one search.
+    header_seconds
+        How long the header of a request may take.
+    body_idle_seconds
+        The longest pause in the body of a request.
+    body_seconds
+        How long the whole body of a request may take.
+    answer_idle_seconds
+        How long a client may stop reading a response before the connection is closed.
+    unsent_bytes
+        If responses that clients have not read take more memory than this, no further large response is
+        started.
+    stalled_seconds
+        In that case, how long a client may stop reading before the connection is closed.
+    keepalive_seconds
+        How long an idle connection is kept.
+    connections
+        The most connections. Beyond it, the connection whose client is slowest is closed.
+    threads
+        How many calls run at the same time.
+    stop_seconds
+        How long the server waits for running requests when it stops.
+    """
 
     body_bytes: int = 256 * 1024 * 1024
     header_bytes: int = 64 * 1024

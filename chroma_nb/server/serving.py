@@ -32,19 +32,57 @@ def serve(
     allow_reset: bool = False,
     limits: Limits | None = None,
 ) -> ServerHandle:
-    """Serve collections to Chroma's clients, from a thread of this process; returns at once.
+    """Start a server for Chroma's clients in a thread of this process.
 
-    ``source`` is a directory, or a client whose collections are to be shared (an EphemeralClient, too).
-    ``port=0`` takes a free one. Stop it with ``stop()``, or use it as a context manager.
+    The function returns at once. Any client that uses Chroma's REST API v2 can connect. See also the
+    command ``chroma-nb serve``. The server needs the package uvicorn.
 
+    Parameters
+    ----------
+    source
+        A directory, which is created if needed, or an open client. An in-memory client can be shared, too.
+    host
+        The address to listen on. With the default only programs on this machine can connect. Other
+        addresses need a ``token``.
+    port
+        The port to listen on. ``0`` picks a free port.
+    token
+        A secret of at least 16 characters that clients have to send.
+    allowed_hosts
+        Further names that the ``Host`` header of a request may have, for example behind a proxy.
+    allowed_origins
+        Web pages that may send requests, for example ``("http://localhost:3000",)``. By default no web
+        page may. ``"*"`` allows every page.
+    allow_reset
+        Let clients delete everything with ``reset()``. If ``source`` is a client, its own settings need
+        ``allow_reset=True``, too.
+    limits
+        Limits for requests, as a ``chroma_nb.server.limits.Limits``. The defaults allow 10,000 records
+        in a write, 256 MiB in a request and 512 connections.
+
+    Returns
+    -------
+    ServerHandle
+        The running server, with ``url``, ``port`` and ``stop()``.
+
+    Raises
+    ------
+    ValueError
+        ``host`` can be reached from other machines and there is no token, or the token is too short.
+    OSError
+        The port is in use. ``port=0`` picks a free one.
+    TypeError
+        ``source`` is neither a path nor a synchronous client of chroma_nb.
+    ImportError
+        uvicorn is not installed.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> with chroma_nb.serve(chroma_nb.EphemeralClient(), port=0) as server:
     ...     with chroma_nb.HttpClient(port=server.port) as client:
     ...         client.get_version()
     '1.5.9'
-
-    Web pages of ``allowed_origins`` ("http://localhost:3000") may ask; none may otherwise.
-    Raises ValueError without a token on an address that other machines reach, OSError when the port is taken.
     """
     check_binding(host, token)
     backend, own = _backend(source, allow_reset)
@@ -107,7 +145,18 @@ _FORCED_SECONDS = 5.0
 
 
 class ServerHandle:
-    """A server that runs: ``url``, ``port``, ``stop()``."""
+    """A running server, as returned by ``serve``.
+
+    You can use it as a context manager, which stops the server. The server also stops when the process
+    ends.
+
+    Attributes
+    ----------
+    url
+        The address of the server, for example ``http://127.0.0.1:8000``.
+    port
+        The port it listens on.
+    """
 
     def __init__(
         self, app: Server, listening: socket.socket, host: str, limits: Limits, release: Callable[[], None]
@@ -127,7 +176,11 @@ class ServerHandle:
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """Finish the requests under way, refuse new ones, free the port. Harmless when stopped already."""
+        """Stop the server.
+
+        Running requests are finished, new ones are refused, and the port becomes free. A client that you
+        passed to ``serve`` stays open. Calling this method again does nothing.
+        """
         atexit.unregister(self.stop)
         if os.getpid() != self._process or self._release is _stopped:
             return

@@ -71,7 +71,7 @@ def arguments(records: Records) -> Options:
 
 
 def without_empty_metadata(records: Records) -> Records:
-    """Empty metadata is none, in files and for Chroma's methods."""
+    """Replace empty metadata by None, for files and for Chroma's methods."""
     if records.metadatas is None:
         return records
     return replace(records, metadatas=[one or None for one in records.metadatas])

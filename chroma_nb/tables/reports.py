@@ -9,10 +9,19 @@ from chroma_nb.tables.rows import BadRow
 
 @dataclass(frozen=True)
 class Written:
-    """How many rows of a frame were written, and which were not.
+    """What ``add_df``, ``upsert_df`` or ``update_df`` did.
 
-    ``written`` were added or changed a record. ``existing`` were passed over by ``add``, because their ids were there
-    already; ``missing`` by ``update``, because theirs were not. ``skipped`` cannot be records.
+    Attributes
+    ----------
+    written
+        How many rows were written.
+    skipped
+        Rows that cannot become records, with their row number, id and the reason. Only with
+        ``on_error="skip"``.
+    existing
+        How many rows ``add_df`` did not write because their id exists already.
+    missing
+        How many rows ``update_df`` did not write because their id does not exist.
     """
 
     written: int
@@ -31,9 +40,23 @@ class Written:
 
 @dataclass(frozen=True)
 class Synced:
-    """What ``sync`` did, in records.
+    """What ``sync`` did, in numbers of records.
 
-    ``embedded`` of the updated ones got a new embedding; the rest changed in other parts only.
+    Attributes
+    ----------
+    added
+        How many records were added.
+    updated
+        How many records were updated.
+    embedded
+        How many of the updated records got a new embedding.
+    deleted
+        How many records were deleted.
+    unchanged
+        How many records were equal to their row.
+    skipped
+        Rows that cannot become records, with their row number, id and the reason. Only with
+        ``on_error="skip"``.
     """
 
     added: int = 0

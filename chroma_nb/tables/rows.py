@@ -33,7 +33,17 @@ ColumnOrValues: TypeAlias = Any
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot become a record: its place in the frame (from 0), its id, and why."""
+    """A row of a table that cannot become a record.
+
+    Attributes
+    ----------
+    row
+        The position of the row in the table, from 0.
+    id
+        The id of the row, if it has one.
+    reason
+        Why it cannot become a record.
+    """
 
     row: int
     id: str | None

@@ -96,7 +96,7 @@ class Changes:
         return self._remember(f"creation of {id!r}", undo)
 
     def edit(self, seen: Record, document: str | None, metadata: Metadata) -> str:
-        """Give a record this document, embedded anew, and exactly this metadata.
+        """Give a record this document, embedded again, and exactly this metadata.
 
         ``seen`` is the record as it was shown; ValueError when it is another by now, and for a document taken
         away, which no Chroma can do.
@@ -166,7 +166,7 @@ class Changes:
         return self._remember(f"deletion of {what}", undo)
 
     def undo(self) -> str:
-        """Take back the last change; what it was, in words. ValueError where there is none or it is too late."""
+        """Undo the last change; return what it was, in words. Raise a ValueError if there is nothing to undo."""
         if not self._done:
             raise ValueError("there is nothing to undo")
         change = self._done[-1]

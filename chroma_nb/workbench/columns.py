@@ -95,7 +95,7 @@ class Columns:
 
 
 def column_of(key: str, values: Sequence[object]) -> Column:
-    """The column of a metadata key with these values, of which none is None.
+    """Return the column of a metadata key with these values, which are all there.
 
     >>> column_of("created", [1758568000.5, 1758568001.0]).type
     'epoch_s'

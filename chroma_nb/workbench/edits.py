@@ -18,7 +18,7 @@ from chroma_nb.workbench.seen import Seen
 def edit(seen: Seen, asked: Json) -> Json:
     """Change the record ``id`` that was seen as ``version``.
 
-    ``document`` is a new text, embedded anew; ``set`` are fields by key; ``remove`` are keys. What is not named stays.
+    ``document`` is a new text, embedded again; ``set`` are fields by key; ``remove`` are keys. What is not named stays.
     """
     changes, id_ = seen.writable(), str(asked["id"])
     given = _values(asked.get("set") or {})

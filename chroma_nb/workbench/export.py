@@ -31,6 +31,7 @@ def batches(seen: Seen, rows: Rows, include: Sequence[str] = COLUMNS) -> Iterato
     if rows not in get_args(Rows):
         raise ValueError(f"expected rows as 'all' or 'selected', got {rows!r}")
     if rows == "all":
+        seen.source.succeeded(seen.question)
         yield from seen.source.batches(seen.question, include)
     else:
         yield from (seen.source.by_ids(some, include) for some in slices(list(seen.selection.ids), subset.BATCH))

@@ -16,7 +16,7 @@ from typing import Final, Protocol, TypeAlias
 
 from chroma_nb.display.markup import failure
 from chroma_nb.types import Json
-from chroma_nb.workbench import edits, export, facets, record, rows, search
+from chroma_nb.workbench import edits, export, facets, record, rows, search, twin
 from chroma_nb.workbench import map as map_
 from chroma_nb.workbench.seen import Seen
 
@@ -51,6 +51,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "delete": Handler(edits.delete, in_turn=True),
     "undo": Handler(edits.undo, in_turn=True),
     "export": Handler(export.export, in_turn=True),
+    "settled": Handler(twin.settled),
     "map": Handler(map_.points),
     "map_stop": Handler(map_.stop, in_turn=True),
     "map_shown": Handler(map_.shown),

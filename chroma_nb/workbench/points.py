@@ -15,6 +15,7 @@ import numpy as np
 
 from chroma_nb import _locks
 from chroma_nb.collection import Collection
+from chroma_nb.projection.layout import home
 from chroma_nb.projection.projection import Projection, Recipe
 from chroma_nb.projection.scales import Scale
 from chroma_nb.types import Int32, Json, Mask, Matrix, Where, WhereDocument
@@ -22,10 +23,6 @@ from chroma_nb.workbench.columns import REGION_KEY
 
 #: The side of the square that holds all points, in the whole numbers that places are sent as.
 SIDE: Final = 65_535
-#: Points of which this share lies outside the view, at either side, do not make all others small.
-_OUTSIDE: Final = 0.002
-#: By as much the square of all points may be larger than the view of all but those.
-_LARGER: Final = 1.6
 _NUMBERS: Final = itertools.count(1)
 
 
@@ -99,12 +96,7 @@ def placed(
     span = float((high - low).max()) or 1.0
     corner = (low + high - span) / 2
     frame = (float(corner[0]), float(corner[1]), span)
-    box = np.array([low, high])
-    if len(known) >= 100:
-        most = np.quantile(known, [_OUTSIDE, 1 - _OUTSIDE], axis=0)
-        if np.prod(high - low) > _LARGER * np.prod((most[1] - most[0]) * 1.1):
-            box = most
-    left, bottom, right, top = ((box - corner) / span).ravel().tolist()
+    left, bottom, right, top = ((np.reshape(home(coordinates), (2, 2)) - corner) / span).ravel().tolist()
     return _within(frame, coordinates), (left, bottom, right, top), frame
 
 

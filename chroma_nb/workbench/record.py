@@ -128,7 +128,7 @@ def near(seen: Seen, asked: Json) -> Json:
 def beside(seen: Seen, asked: Json) -> Json:
     """Where the record ``id`` stands in what is shown, and the ids before and after it; ``at`` is where to look first.
 
-    ``place`` is None where it is not among what is shown.
+    Without ``place``, it is not among what is shown.
     """
     id_, guess = str(asked["id"]), asked.get("at")
     place = _place(seen, id_, int(guess) if isinstance(guess, int | float) else 0)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from chroma_nb.collection import Client
+from chroma_nb.projection.layout import Box
 from chroma_nb.types import Json
 from chroma_nb.workbench.changes import Changes
 from chroma_nb.workbench.points import Points
@@ -28,6 +29,8 @@ class Seen:
     renewed: Callable[[], object] = lambda: None
     #: Shows only the records with these ids, or all again.
     narrow: Callable[[Iterable[str] | None], object] = lambda ids: None
+    #: What a saved notebook shows is this from now on, of the map the box that is looked at.
+    keep: Callable[[Box | None], object] = lambda box: None
     #: The map; of the whole collection unless said otherwise.
     points: Points = field(init=False)
 

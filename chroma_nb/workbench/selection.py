@@ -23,8 +23,17 @@ if TYPE_CHECKING:
 
 
 class Selection:
-    """Ids in the order they were selected, without repetition.
+    """The ids that are selected in a view, in the order of selection. Several views can share one.
 
+    Parameters
+    ----------
+    collection
+        The collection that the ids belong to. ``to_df`` needs it.
+    ids
+        The ids to begin with.
+
+    Examples
+    --------
     >>> chosen = Selection()
     >>> stop = chosen.on_select(lambda selection: print(selection.ids))
     >>> chosen.select(["b", "a", "b"])
@@ -46,7 +55,7 @@ class Selection:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The selected ids."""
+        """The selected ids, a tuple. Set it to a list of ids, a Series of ids, or a table with a column ``id``."""
         return self._ids
 
     @ids.setter
@@ -54,9 +63,21 @@ class Selection:
         self.select(ids)
 
     def select(self, ids: Iterable[str], source: object = None) -> None:
-        """Exactly these ids (or a table's); listeners are called, except that of ``source``, unless nothing changed.
+        """Select these ids and no others.
 
-        All are called, in their order, also where one of them raises; what it raised comes out afterwards.
+        All listeners are called, unless nothing changed. An exception of one is raised after the others were called.
+
+        Parameters
+        ----------
+        ids
+            A list of ids, a Series of ids, or a table with a column ``id``. Repeated ids count once.
+        source
+            Who made the change. Listeners that were added with the same source are not called.
+
+        Raises
+        ------
+        TypeError
+            ``ids`` is one text, or holds something else than texts.
         """
         chosen = tuple(dict.fromkeys(ids_among(ids)))
         with self.lock:
@@ -69,29 +90,39 @@ class Selection:
                         calls.callback(callback, self)
 
     def add(self, ids: Iterable[str], source: object = None) -> None:
-        """These ids too."""
+        """Select these ids too."""
         with self.lock:
             self.select([*self._ids, *ids_among(ids)], source)
 
     def remove(self, ids: Iterable[str], source: object = None) -> None:
-        """Not these ids."""
+        """Deselect these ids."""
         gone = set(ids_among(ids))
         with self.lock:
             self.select([id_ for id_ in self._ids if id_ not in gone], source)
 
     def toggle(self, id: str, source: object = None) -> None:
-        """This id, if it is not selected; else not."""
+        """Select this id, or deselect it if it is selected."""
         with self.lock:
             (self.remove if id in self else self.add)([id], source)
 
     def clear(self, source: object = None) -> None:
-        """Nothing."""
+        """Deselect all ids."""
         self.select((), source)
 
     def on_select(self, callback: Callable[[Selection], object], *, source: object = None) -> Callable[[], None]:
-        """Call ``callback(selection)`` after each change; what comes back stops that.
+        """Call a function after each change of the selection.
 
-        With ``source``, not after the changes of that source.
+        Parameters
+        ----------
+        callback
+            A function of one argument, the selection.
+        source
+            If given, the function is not called after changes that this source made.
+
+        Returns
+        -------
+        callable
+            Call it to stop.
         """
         entry = (source, callback)
         self._listeners.append(entry)
@@ -104,10 +135,25 @@ class Selection:
         return stop
 
     def to_df(self, columns: Sequence[str] | None = None) -> pandas.DataFrame:
-        """The selected records as they are in the collection now, in the order of selection.
+        """Return the selected records as they are in the collection now, in the order of selection.
 
-        The columns are those of ``collection.get(…).to_df()``. Ids that are no longer there are left out.
+        Parameters
+        ----------
+        columns
+            The columns to return. By default those of ``collection.get(…).to_df()``.
 
+        Returns
+        -------
+        pandas.DataFrame
+            One row per record. Records that were deleted are left out.
+
+        Raises
+        ------
+        ValueError
+            The selection belongs to no collection.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
         >>> collection.add(ids=["a", "b"], documents=["one", "two"], embeddings=[[0, 1], [1, 0]])

@@ -54,7 +54,7 @@ class Question:
 class Listing:
     """What a question finds: ``shown`` records of ``total``; ``note`` says where that is not the whole truth.
 
-    ``ids`` is None where the records are found by their place in the collection, or in what passes the filters.
+    Without ``ids``, records are found by their place in the collection, or in what passes the filters.
     """
 
     shown: int
@@ -137,6 +137,11 @@ class Source:
                 known = searching.find(self.collection, question.search, question.filters)
                 self._hits = [*self._hits, (asked, known)][-_SEARCHES:]
             return known
+
+    def succeeded(self, question: Question) -> None:
+        """ValueError where the question's search failed, with the reason."""
+        if error := self.hits(question).error:
+            raise ValueError(f"the search found nothing, since it failed: {error}")
 
     def _searched(self, question: Question, total: int) -> Listing:
         hits, order = self.hits(question), question.order

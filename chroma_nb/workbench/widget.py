@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anywidget
@@ -16,6 +17,7 @@ import traitlets
 from chroma_nb.collection import Client, Collection
 from chroma_nb.display.markup import Html, failure, visible
 from chroma_nb.projection.figures import Star
+from chroma_nb.projection.layout import Box
 from chroma_nb.projection.projection import Projection
 from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Json, MetadataValue, Where, WhereDocument
@@ -37,20 +39,47 @@ if TYPE_CHECKING:
 HEIGHT: Final = 520
 #: Hits that a search has lines to on the map of a saved notebook.
 _STARRED: Final = 10
+#: Hits that are numbered there.
+_NUMBERED: Final = 20
 #: Traits that make up the question.
 _QUESTION: Final = ("where", "where_document", "search", "order", "_within")
 
 
 class Workbench(anywidget.AnyWidget):
-    """A collection in a notebook, live: its table, filters, search and records; to be shown, read, set and observed.
+    """The widget of ``browse`` and ``explore``: table, facets, search, record and map of a collection.
 
-    ``where`` and ``where_document`` are the filters, as ``get`` takes them; ``search`` is a text, ``{"text": …, "by":
-    "words", "case": True}`` (or by "meaning", or "both"), or ``{"like": id}``; ``order`` is a key, or
-    ``{"by": key, "descending": True}``; ``columns`` are the keys shown, "#id", "#document" and "#uri" among them, or
-    None for all; ``record`` is the id of the record that is open; ``colour`` is the key that the map is coloured by, or
-    "#region"; ``within`` holds the ids of the only records shown, if set; ``selection`` holds the ids selected. A
-    value that cannot be is a ValueError and changes nothing.
+    ``browse`` and ``explore`` create it. Display it as the last expression of a cell. What you do in the widget is
+    visible in the attributes below, and what you set from Python appears in the widget. It is an ipywidget:
+    ``observe`` calls a function after a change. A value that does not fit raises a ValueError and changes nothing.
 
+    Attributes
+    ----------
+    where
+        The filter on metadata, as ``get`` takes it; None for no filter.
+    where_document
+        The filter on documents, as ``get`` takes it; None for no filter.
+    search
+        A text to search for; ``{"text": …, "by": "words", "case": True}``, where ``by`` is ``"meaning"``, ``"words"``
+        or ``"both"``; ``{"like": id}`` for records similar to one; or None.
+    order
+        A key to sort by, or ``{"by": key, "descending": True}``; None for stored order.
+    columns
+        The keys of the columns to show, among them ``"#id"``, ``"#document"`` and ``"#uri"``; None for all.
+    record
+        The id of the record that is open; None if none is.
+    colour
+        The key that the map is coloured by, or ``"#region"`` for the regions of the map; None for one colour.
+    view
+        What is in front, ``"table"`` or ``"map"``.
+    wrap
+        Whether a row has three lines of text.
+    folded
+        The parts that are folded away.
+    height
+        The height in pixels, from 160 to 4,000.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> client = chroma_nb.EphemeralClient()
     >>> birds = client.create_collection("birds")
@@ -114,7 +143,8 @@ class Workbench(anywidget.AnyWidget):
         selected = selection if selection is not None else Selection(collection)
         changes = None if readonly else Changes(collection)
         self._seen = Seen(Source(collection), selected, changes=changes, client=client, renewed=self.refresh)
-        self._seen.points, self._seen.narrow = Points(collection, where, where_document, projection), self._narrow
+        self._seen.points = Points(collection, where, where_document, projection)
+        self._seen.narrow, self._seen.keep = self._narrow, self._renew_twins
         self._temporary = temporary.of(collection)
         self._only: frozenset[str] | None = None
         known = self._seen.source.columns.known
@@ -163,22 +193,22 @@ class Workbench(anywidget.AnyWidget):
     # --- For Python ---
     @property
     def collection(self) -> Collection:
-        """What is seen."""
+        """The collection."""
         return self._seen.source.collection
 
     @property
     def selection(self) -> Selection:
-        """The records that are selected; it can be set, observed, and shared with other views."""
+        """The selected records. Set ``selection.ids`` to select records from Python, or share it with another view."""
         return self._seen.selection
 
     @property
     def projection(self) -> Projection:
-        """The map as a table and picture: ``projection.to_df()``, ``projection.figure()``."""
+        """The map as a ``Projection``, for ``to_df()`` and ``figure()``."""
         return self._seen.points.projection
 
     @property
     def within(self) -> frozenset[str] | None:
-        """The ids of the only records that are shown; None where the filters alone decide. It can be set."""
+        """Show only these ids, in addition to the filters; None for no such limit."""
         return self._seen.question.within
 
     @within.setter
@@ -191,47 +221,109 @@ class Workbench(anywidget.AnyWidget):
 
     @property
     def readonly(self) -> bool:
-        """Whether nothing here writes to the collection."""
+        """Whether the widget only reads."""
         return self._seen.changes is None
 
     def ids(self) -> list[str]:
-        """The ids of all records that are shown, in their order."""
+        """Return the ids of all records that the table shows, in its order.
+
+        Raises
+        ------
+        ValueError
+            The search failed.
+        """
+        self._seen.source.succeeded(self._seen.question)
         return self._seen.source.ids(self._seen.question, 0, self._seen.listing.shown)
 
     def to_df(self, rows: export.Rows = "all") -> pandas.DataFrame:
-        """The records that are shown, in their order, or the "selected" ones, as ``get(…).to_df()`` has them."""
+        """Return records as a DataFrame.
+
+        Parameters
+        ----------
+        rows
+            ``"all"`` for all records that the table shows, in its order, or ``"selected"`` for the selected ones.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The columns of ``collection.get(…).to_df()``. After a search, also ``distance``.
+
+        Raises
+        ------
+        ValueError
+            ``rows`` is something else.
+        """
         return export.to_df(self._seen, rows)
 
     def tag(self, key: str, value: MetadataValue) -> str:
-        """Give the selected records a metadata value; what was done, in words. ``undo`` takes it back.
+        """Set a metadata value of the selected records.
 
-        ValueError where nothing is selected, or the value cannot be stored; PermissionError where only reading is
-        allowed, as for all that writes here.
+        Parameters
+        ----------
+        key
+            The metadata key. A value that is there is overwritten; ``undo`` brings it back.
+        value
+            The value.
+
+        Returns
+        -------
+        str
+            What was done, in words.
+
+        Raises
+        ------
+        PermissionError
+            The widget only reads: use ``browse(collection, readonly=False)``.
+        ValueError
+            Nothing is selected, or the value cannot be stored.
         """
         return str(edits.tag_with(self._seen, key, value, len(self.selection))["done"])
 
     def delete(self) -> str:
-        """Delete the selected records, at most 1,000; what was done, in words. ``undo`` brings them back."""
+        """Delete the selected records, at most 1,000. ``undo`` brings them back.
+
+        Returns
+        -------
+        str
+            What was done, in words.
+
+        Raises
+        ------
+        PermissionError
+            The widget only reads: use ``browse(collection, readonly=False)``.
+        ValueError
+            Nothing is selected, or more than 1,000 records are.
+        """
         return str(edits.delete(self._seen, {"confirmed": len(self.selection)})["done"])
 
     def undo(self) -> str:
-        """Take back the last change made here; what it was, in words.
+        """Undo the last change that was made in this widget. The last 20 changes can be undone.
 
-        ValueError where there is none, or somebody else wrote meanwhile; PermissionError where only reading is allowed.
+        Returns
+        -------
+        str
+            What was undone, in words.
+
+        Raises
+        ------
+        PermissionError
+            The widget only reads.
+        ValueError
+            There is nothing to undo, or others changed the records meanwhile.
         """
         return str(edits.undo(self._seen, {})["done"])
 
     def refresh(self) -> None:
-        """Read again: what others wrote appears."""
+        """Read the collection again, so that changes by others appear."""
         self._seen.source.forget()
         self._undoable = (self._seen.changes.last if self._seen.changes is not None else None) or ""
         self._renewed += 1
 
     def close(self) -> None:
-        """Give back what it holds, in this process and in the page; shown again, it is there again.
+        """Free the widget, here and in the browser. If you display it again, it works again.
 
-        A cell that runs again closes what its last run showed, unless another cell shows it. The temporary collection
-        of a table goes with the last workbench that shows it.
+        If a cell runs again, what its last run displayed is closed, unless another cell displays it too. The temporary
+        collection of a table is deleted with the last widget that shows it.
         """
         if self.comm is None:  # closed already, or never made whole
             return
@@ -253,15 +345,38 @@ class Workbench(anywidget.AnyWidget):
             display({"text/plain": temporary.GONE}, raw=True)  # type: ignore[no-untyped-call]
             return
         name = twin.new_name(repr(self))
-        display({"text/html": self._twin(name)}, raw=True)  # type: ignore[no-untyped-call]
+        display({"text/html": self._twin(name)}, raw=True, display_id=name)  # type: ignore[no-untyped-call]
         self._twins = [*self._twins, name]
         display({**self._repr_mimebundle_(), "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
 
-    def _twin(self, name: str) -> Html:
-        if self.view == "table":
-            return twin.html(self._seen, name)
+    def _twin(self, name: str, box: Box | None = None) -> Html:
+        known = self._seen.source.columns.known
+        keys = list(known) if self.columns is None else [column["key"] for column in self.columns]
+        picture = "" if "map" in self.folded else self._picture(box)
+        return twin.html(self._seen, name, [known[key] for key in keys if key in known], picture)
+
+    def _picture(self, box: Box | None) -> Html:
+        """The map as it is seen: its colours, what passes the filters, the hits of a search."""
+        question, found = self._seen.question, self.projection
         by = self.colour if self.colour in self._seen.points.metadata_keys else "label"
-        return twin.html(self._seen, name, drawing(self.projection, by, self._stars()))
+        listing = self._seen.listing
+        passing = None
+        if listing.shown != listing.total:
+            passing = self._seen.points.now().mask(self._seen.source.ids(question, 0, listing.shown))
+        hits: list[int] = []
+        if question.search is not None:
+            first = self._seen.source.ids(replace(question, order=None), 0, _NUMBERED)
+            hits = self._seen.points.now().rows(first).tolist()
+        return drawing(found, by, self._stars(), passing=passing, hits=hits, box=box)
+
+    def _renew_twins(self, box: Box | None) -> None:
+        """What is saved is what is seen now."""
+        if not self._twins or self.comm is None:
+            return
+        from IPython.display import update_display
+
+        for name in self._twins:
+            update_display({"text/html": self._twin(name, box)}, raw=True, display_id=name)  # type: ignore[no-untyped-call]
 
     def _stars(self) -> list[Star]:
         """Where a search by meaning lies on the map, and its nearest hits."""
@@ -329,7 +444,7 @@ class Workbench(anywidget.AnyWidget):
 
     # --- The page ---
     def set_state(self, sync_data: Json) -> None:
-        """Take over what the page says; what cannot be is put back there, with the reason."""
+        """Take over values from the browser. Values that do not fit are reset there, with the reason."""
         try:
             super().set_state(sync_data)
         except traitlets.TraitError as refused:

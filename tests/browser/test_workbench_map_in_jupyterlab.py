@@ -1,5 +1,9 @@
 """The workbench's map in a real JupyterLab: drawn at once, moved, lassoed, and never blank."""
 
+import html
+import json
+import time
+
 import pytest
 from letters import LETTERS
 
@@ -153,6 +157,30 @@ def test_colours_filters_and_hits_are_seen_in_light_and_dark(notebook):
     nothing_is_wrong_in_either_theme(lab, "workbench-map")
     lab.evaluate("setattr(b, 'where', None)")
     ready(lab, "!map.look().dimmed")
+
+
+def test_what_was_seen_last_is_what_the_saved_notebook_shows(notebook):
+    """Also as a page made of it, by nbconvert, which runs nothing."""
+    nbconvert = pytest.importorskip("nbconvert")
+    lab = mapped(notebook)
+    lab.bench.get_by_label("Colour").select_option("kind")
+    lab.bench.locator(".cw-facet", has_text="stars").first.get_by_text("3", exact=True).first.click()
+    ready(lab, "map.look().dimmed")
+    lab.bench.get_by_role("button", name="Zoom in").click()
+    saved = ""
+    until = time.monotonic() + 30
+    while "where=" not in saved and time.monotonic() < until:
+        time.sleep(0.5)
+        lab.save()
+        cells = json.loads(lab.path.read_text(encoding="utf-8"))["cells"]
+        saved = "".join("".join(output["data"].get("text/html", "")) for output in cells[1]["outputs"])
+    assert "where={&#x27;stars&#x27;: " in saved
+    assert saved.count("data:image/svg+xml") == 1
+    assert lab.page.locator(".jp-OutputArea-output img").count() == 1
+    assert not lab.page.locator(".jp-OutputArea-output img").first.is_visible()
+    page, _ = nbconvert.HTMLExporter().from_filename(str(lab.path))
+    assert "where={'stars': " in html.unescape(page)
+    assert len(json.dumps(cells[1]["outputs"])) < 300_000
 
 
 def test_names_lie_beside_what_they_name(notebook):

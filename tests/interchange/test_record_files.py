@@ -422,3 +422,54 @@ def test_a_parquet_file_is_read_a_batch_at_a_time_whatever_its_row_groups(tmp_pa
         count -= len(batch.ids)
     assert count == 0
     assert most < vectors.nbytes / 2
+
+
+# --- Files of other programs ------------------------------------------------------------------------------
+def test_further_keys_of_a_line_become_metadata_as_further_columns_of_a_table_do(client, tmp_path):
+    path = tmp_path / "lines.jsonl"
+    lines = [
+        {"id": "a", "document": "x", "embedding": [1, 0], "year": 2020, "tags": ["p", "q"], "metadata": {"kind": "k"}},
+        {"id": "b", "embedding": [0, 1], "year": None, "price": 1.5},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    collection = client.create_collection("lines", embedding_function=None)
+    assert collection.from_jsonl(path) == 2
+    assert collection.get()["metadatas"] == [{"kind": "k", "year": 2020, "tags": ["p", "q"]}, {"price": 1.5}]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"metadata": {"year": 1}, "year": 2}, "line 1: the key 'year' is in 'metadata' and beside it"),
+        ({"where": {"deep": 1}}, "line 1: .*where"),
+        ({"chroma:document": "x"}, "line 1: .*chroma:document"),
+    ],
+)
+def test_a_further_key_that_cannot_be_kept_is_named_with_its_line(client, tmp_path, more, words):
+    path = tmp_path / "lines.jsonl"
+    path.write_text(json.dumps({"id": "a", "embedding": [1, 0], **more}))
+    collection = client.create_collection("lines", embedding_function=None)
+    with pytest.raises(ValueError, match=words):
+        collection.from_jsonl(path)
+    assert collection.count() == 0
+
+
+def test_the_index_that_pandas_writes_is_the_id_where_no_column_is(client, tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"document": ["x", "y"], "year": [1, 2]}, index=["a", "b"])
+    path = tmp_path / "frame.parquet"
+    for named, made in (("nameless", frame), ("named", frame.rename_axis("key"))):
+        made.to_parquet(path)
+        collection = client.create_collection(named)
+        assert collection.from_parquet(path) == 2
+        got = collection.get()
+        assert got["ids"] == ["a", "b"]
+        assert got["metadatas"] == [{"year": 1}, {"year": 2}]
+    frame.assign(id=["p", "q"]).to_parquet(path)  # the index says nothing then
+    collection = client.create_collection("beside")
+    collection.from_parquet(path)
+    assert collection.get()["ids"] == ["p", "q"]
+    assert collection.get()["metadatas"] == [{"year": 1}, {"year": 2}]
+    frame.reset_index(drop=True).to_parquet(path)
+    with pytest.raises(ValueError, match="expected a column 'id'"):
+        collection.from_parquet(path)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from test_public_names import CALLABLES, methods, ours
+
+import chroma_nb
+from chroma_nb.client._sync.admin import AdminClient
+from chroma_nb.client._sync.client import Client
+from chroma_nb.server.serving import ServerHandle
 
 PACKAGE = Path(__file__).parents[2] / "chroma_nb"
 SOURCES = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
@@ -75,3 +83,82 @@ def test_the_check_sees_what_has_none(source: str, missing: list[str]) -> None:
 def test_sentences_are_counted() -> None:
     assert sentences('"""One."""') == 1
     assert sentences('"""One.\n\nTwo, of ``where.py``. Three."""') == 3
+
+
+# --- Parameters ------------------------------------------------------------------------------------------------------
+#: Classes that say which methods there are; what these do is said of the clients.
+ABSTRACT = ("AdminAPI.", "AsyncClientAPI.", "ClientAPI.")
+#: What programs do not call: how the drawing of maps is passed on to the figure.
+OWN = {"Projection.draw", "Projection.stars"}
+#: Methods with one value, which their one sentence is about.
+ONE_VALUE = {
+    *("contains", "exists", "from_dict", "group_by", "is_in", "max", "min", "not_contains", "not_in", "not_regex"),
+    *("rank", "regex", "sent", "validate_config", "where"),
+}
+CLIENTS = {
+    f"{kind.__name__}.{name}": method for kind in (AdminClient, Client, ServerHandle) for name, method in methods(kind)
+}
+FUNCTIONS = {
+    name: function
+    for name, function in (dict(CALLABLES) | CLIENTS).items()
+    if not name.startswith(ABSTRACT) and name not in OWN and name.rpartition(".")[2] not in ONE_VALUE
+}
+#: Objects that calls return, classes to derive from, and types: nobody gives them arguments.
+NOT_CALLED = {
+    *("AdminAPI", "AsyncClientAPI", "ClientAPI", "Collection", "DeleteResult", "Description", "Facet", "GetResult"),
+    *("HybridResult", "IndexingStatus", "Projection", "QueryResult", "ReadLevel", "SearchResult"),
+    *("EmbeddingFunction", "SparseEmbeddingFunction", "TokenTransportHeader"),
+}
+#: Their arguments are Chroma's, which it ignores.
+WITHOUT_ARGUMENTS = {f"{kind}InvertedIndexConfig" for kind in ("Bool", "Float", "Int", "String")} | {"FtsIndexConfig"}
+CLASSES = sorted({name for name in chroma_nb.__all__ if inspect.isclass(ours(name))} - NOT_CALLED - WITHOUT_ARGUMENTS)
+
+
+def untold(function: Any) -> list[str]:
+    """The parameters that the docstring does not describe, and those that it describes and are none."""
+    parameters = [one for one in inspect.signature(function).parameters.values() if one.name not in ("self", "cls")]
+    named = [one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    told = [name.lstrip("*") for name in parameters_told(inspect.getdoc(function) or "")]
+    if len(named) < len(parameters):  # **options may be described one by one
+        return [name for name in named if name not in told] or ([] if told else ["*"])
+    return [] if told == named else sorted(set(told) ^ set(named)) or ["another order"]
+
+
+def parameters_told(docstring: str) -> list[str]:
+    """The names in the section Parameters of a docstring in numpydoc's form."""
+    section = re.search(r"^Parameters\n-{10}\n(.*?)(?=^\w[^\n]*\n-{4,}\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    names = re.findall(r"^(\*{0,2}\w[\w*, ]*)(?: *:.*)?$", section[1], re.MULTILINE) if section else []
+    return [name.strip() for several in names for name in several.split(",")]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_docstring_tells_what_each_parameter_is(name: str) -> None:
+    assert untold(FUNCTIONS[name]) == []
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_docstring_of_a_class_tells_what_its_parameters_are(name: str) -> None:
+    assert untold(ours(name)) == []
+
+
+def test_parameters_are_found_in_a_docstring() -> None:
+    docstring = (
+        "A.\n\nParameters\n----------\na, b\n    Both.\n**c : int\n    More.\n\nReturns\n-------\nint\n    It.\n"
+    )
+    assert parameters_told(docstring) == ["a", "b", "**c"]
+    assert parameters_told("A.\n\nRaises\n------\nValueError\n    No.\n") == []
+
+
+def test_a_parameter_that_is_not_described_is_seen() -> None:
+    def described(a: int, b: int) -> None:
+        """A.
+
+        Parameters
+        ----------
+        a
+            One.
+        c
+            Not there.
+        """
+
+    assert untold(described) == ["b", "c"]

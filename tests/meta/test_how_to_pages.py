@@ -15,14 +15,15 @@ import chroma_nb
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
-PAGES = sorted([*HOW_TO.glob("*.md"), ROOT / "docs/quickstart.md", ROOT / "docs/reference/filters.md"])
+REFERENCE = ROOT / "docs" / "reference"
+PAGES = sorted([*HOW_TO.glob("*.md"), ROOT / "docs/quickstart.md", *REFERENCE.glob("*.md")])
 #: Pages of commands or prose, which have no Python to run.
-WITHOUT_PYTHON: set[str] = set()
+WITHOUT_PYTHON: set[str] = {"collection", "command-line", "maps", "results", "run-a-server", "types"}
 COLUMNS = 84
 
 
 def blocks(page: Path) -> list[str]:
-    """The blocks that a reader pastes into cells, one after the other. Those marked ``py`` need more than a notebook."""
+    """The blocks that a reader pastes into cells, in order. Those marked ``py`` need more than a notebook."""
     return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
@@ -44,16 +45,19 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     """An empty notebook in an empty directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache-of-the-user"))
     monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
     shell = InteractiveShell(user_ns={"__name__": "__main__"})
     yield shell
     for value in list(shell.user_ns.values()):
-        if isinstance(value, chroma_nb.ClientAPI):
+        if isinstance(value, chroma_nb.ClientAPI | chroma_nb.AdminAPI):
             value.close()
     shell.reset(new_session=False)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.stem not in WITHOUT_PYTHON], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.stem not in WITHOUT_PYTHON], ids=lambda page: page.stem
+)
 def test_the_python_of_a_guide_runs(page: Path, shell: InteractiveShell) -> None:
     assert blocks(page)
     for block in blocks(page):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +32,7 @@ def ours(name: str) -> Any:
 
 def methods(kind: type) -> Iterator[tuple[str, Any]]:
     """The public methods and properties that ``kind`` has of this package, its own and inherited."""
-    for name, _ in inspect.getmembers(kind):
+    for name in dir(kind):
         value = inspect.getattr_static(kind, name)
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         if not name.startswith("_") and inspect.isfunction(function) and function.__module__.startswith("chroma_nb"):
@@ -51,6 +53,22 @@ CALLABLES = [
 def test_a_public_name_leads_somewhere(name: str) -> None:
     assert getattr(chroma_nb, name) is not None
     assert name in dir(chroma_nb)
+
+
+def test_dir_shows_public_names_only() -> None:
+    modules = {"api", "auth", "base_types", "config", "errors", "execution", "types", "utils"}
+    code = "import chroma_nb; print(*(name for name in dir(chroma_nb) if not name.startswith('_')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {*chroma_nb.__all__, *modules} - {"__version__"}
+
+
+def test_help_begins_with_what_a_user_needs() -> None:
+    text = pydoc.plain(pydoc.render_doc(chroma_nb))
+    description = text.partition("DESCRIPTION")[2].partition("PACKAGE CONTENTS")[0]
+    assert ">>> import chroma_nb" in description.splitlines()[1]
+    mentioned = {name for name in re.findall(r"\b[A-Za-z]\w+", description) if name in chroma_nb.__all__}
+    assert {"PersistentClient", "Collection", "browse", "serve", "Settings"} <= mentioned
+    assert "docs" in description
 
 
 def test_public_names_are_given_once() -> None:

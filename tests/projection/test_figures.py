@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chroma_nb.projection import colours, figures, labels
+from chroma_nb.projection import figures, labels, layout, scales
 from chroma_nb.projection.plotly_text import escaped
 from chroma_nb.projection.projection import Projection, project
 
@@ -28,45 +28,104 @@ def points(figure):
     return [trace for trace in figure.data if getattr(trace, "mode", None) == "markers"]
 
 
-def test_categories_are_traces_with_a_colour_and_a_shape_each():
+def test_categories_are_traces_with_a_colour_each():
     figure = made().figure(color="kind")
     assert [(trace.name, len(trace.x)) for trace in points(figure)] == [("a", 20), ("b", 20)]
     assert len({trace.marker.color for trace in points(figure)}) == 2
 
 
-def test_beyond_twenty_categories_are_other_and_missing_ones_are_grey():
+def test_beyond_twenty_categories_are_other_and_missing_ones_are_rings():
     values = [f"c{n:02}" for n in range(30)] + [None, float("nan")]
-    groups = colours.coloured(values)
-    assert len(groups) == 22
-    assert groups[-2].name == "other (10 values)"
-    assert (groups[-1].name, groups[-1].colour, groups[-1].rows.tolist()) == ("missing", colours.GREY, [30, 31])
-    looks = [(group.colour, group.shape) for group in groups]
-    assert len(set(looks)) == len(looks)
-    assert sorted(row for group in groups for row in group.rows.tolist()) == list(range(32))
+    drawn = points(made(32).figure(color=values, labels=False))
+    assert len(drawn) == 22
+    assert drawn[-2].name == "other (10 values)"
+    assert (drawn[-1].name, drawn[-1].marker.color, drawn[-1].marker.symbol, len(drawn[-1].x)) == (
+        "missing",
+        scales.MISSING,
+        "circle-open",
+        2,
+    )
+    assert len({trace.marker.color for trace in drawn}) == 22
+    assert sum(len(trace.x) for trace in drawn) == 32
 
 
 @pytest.mark.parametrize(
-    ("values", "is_scale"),
+    ("values", "kind"),
     [
-        ([0.5, 1.0, 2.0], True),
-        (list(range(13)), True),
-        (list(range(12)), False),
-        ([True, False], False),
-        (["a", 1], False),
-        ([None, None], False),
-        ([float("inf"), 1.0], False),
-        ([["x", "y"], ["x"]], False),
+        ([0.5, 1.0, 2.0], "numbers"),
+        (list(range(13)), "numbers"),
+        (list(range(12)), "ordered"),
+        (np.arange(12), "ordered"),
+        (np.array([0.5, np.nan, np.inf]), "categories"),
+        (pd.array([1, None, 40], "Int64"), "ordered"),
+        ([True, False], "booleans"),
+        (np.array([True, False]), "booleans"),
+        (["a", 1], "categories"),
+        ([None, None], "categories"),
+        ([["x", "y"], ["x"]], "items"),
+        ([np.array(["x", "y"]), ["x"]], "items"),
+        (["2024-05-01", "2025-06-02", None], "dates"),
+        (pd.to_datetime(["2024-05-01", "2025-06-02"]), "dates"),
+        (pd.Series(pd.to_datetime(["2024-05-01", None])), "dates"),
+        (np.array(["2024-05-01", "NaT"], "datetime64[D]"), "dates"),
     ],
 )
-def test_numbers_are_a_scale_and_everything_else_is_categories(values, is_scale):
-    assert isinstance(colours.coloured(values), colours.Scale) is is_scale
+def test_values_are_coloured_by_what_they_are_however_python_has_them(values, kind):
+    assert scales.of_given(values).kind == kind
 
 
-def test_a_scale_leaves_records_without_a_number_grey():
+def test_numbers_that_are_moments_by_their_key_are_dates():
+    values = [1.7e9 + hour * 3600 for hour in range(50)]
+    assert scales.of_given(values, "created_at").kind == "dates"
+    assert scales.of_given(values, "views").kind == "numbers"
+
+
+def test_a_scale_has_its_values_beside_it_and_leaves_records_without_a_number_grey():
     figure = made(4, metadatas=[{"w": 1.5}, {"w": 2.5}, None, {"other": 1}]).figure(color="w")
     coloured, missing = points(figure)
-    assert coloured.marker.color.tolist() == [1.5, 2.5]
-    assert (missing.name, missing.marker.color, len(missing.x)) == ("missing", colours.GREY, 2)
+    least, most = coloured.marker.color.tolist()
+    assert (least < 0.02, most > 0.98, coloured.marker.cmin, coloured.marker.cmax) == (True, True, 0, 1)
+    ticks = coloured.marker.colorbar
+    assert dict(zip(ticks.ticktext, ticks.tickvals, strict=True))["2"] == 0.5
+    assert (missing.name, missing.marker.color, len(missing.x)) == ("missing", scales.MISSING, 2)
+
+
+def test_a_skewed_column_is_spread_over_the_colours_and_says_by_what_scale():
+    prices = np.exp(np.random.default_rng(0).normal(size=200) * 3).tolist()
+    (trace,) = points(made(200).figure(color=prices, labels=False))
+    assert "log scale" in trace.marker.colorbar.title.text
+    assert 0.3 < np.median(trace.marker.color) < 0.7
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (1, 1.5)])
+def test_a_map_fills_its_room_and_names_stand_on_no_points(shape):
+    """In both directions, unless one is far longer than the other."""
+    random = np.random.default_rng(0)
+    centres = np.array([[0, 0], [0, 9], [9, 0], [9, 9]])
+    spots = ((centres[np.arange(400) % 4] + random.normal(size=(400, 2)) * 0.5) * shape).astype(np.float32)
+    texts = [["sea", "road", "tree", "bread"][n % 4] for n in range(400)]
+    found = Projection([f"id{n}" for n in range(400)], spots, texts, [None] * 400)
+    figure = found.figure()
+    seen = layout.view(layout.home(spots), 760, 552, 24)
+    pixels = seen.pixels(spots)
+    filled = np.ptp(pixels, axis=0) / [760, 552]
+    assert filled.max() > 0.85
+    assert filled.min() > (0.75 if max(shape) / min(shape) < 2 else 0.02)
+    assert figure.layout.xaxis.range[0] < spots[:, 0].min() < spots[:, 0].max() < figure.layout.xaxis.range[1]
+    written = layout.write(layout.names(found.labels, seen), pixels, seen)
+    assert len(written) == len(figure.layout.annotations) >= 1
+    for one in written:
+        (x, y), (wide, high) = one.middle, one.name.room
+        covered = (np.abs(pixels[:, 0] - x) < wide / 2 - 3) & (np.abs(pixels[:, 1] - y) < high / 2 - 3)
+        assert covered.sum() <= 4
+
+
+def test_a_few_points_far_out_do_not_make_the_others_small():
+    spots = np.random.default_rng(0).normal(size=(2_000, 2)).astype(np.float32)
+    spots[:3] = [[500, 0], [0, 900], [-700, -700]]
+    left, bottom, right, top = layout.home(spots)
+    assert right - left < 20
+    assert top - bottom < 20
 
 
 def test_sizes_grow_with_the_number_and_need_one():
@@ -111,7 +170,7 @@ def test_colour_and_size_take_values_by_id():
     found = made(4)
     scores = {found.ids[0]: 1.5, found.ids[2]: 9.0}
     coloured, missing = points(found.figure(color=scores, size=scores, labels=False))
-    assert coloured.marker.color.tolist() == [1.5, 9.0]
+    assert coloured.marker.color[0] < coloured.marker.color[1]
     assert coloured.marker.size.tolist() == [4, 18]
     assert len(missing.x) == 2
     with pytest.raises(ValueError, match="no key of it is the id of a record on this map"):
@@ -268,10 +327,10 @@ def test_a_region_can_be_renamed_by_number_or_name():
 def painted(found, values):
     """The colour of each record by its id."""
     return {
-        text.split("</b>")[0][3:]: float(value)
+        text.split("</b>")[0][3:]: float(text.split("<br>")[-1])
         for trace in points(found.figure(color=values, labels=False))
         if not isinstance(trace.marker.color, str)
-        for text, value in zip(trace.hovertext, trace.marker.color, strict=True)
+        for text in trace.hovertext
     }
 
 

@@ -73,7 +73,7 @@ def test_an_empty_collection_and_one_without_documents_or_metadata(client, brows
 
 def test_a_saved_notebook_shows_the_first_records_beside_the_live_table(birds, browse, monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, raw, display_id=None: shown.append(data))
     workbench = browse(birds, where={"kind": "wren"})
     workbench._ipython_display_()
     static, live = shown

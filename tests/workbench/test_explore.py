@@ -110,7 +110,7 @@ def test_a_renderer_that_there_is_not_is_an_error(birds, explore):
 
 def test_a_saved_notebook_shows_the_map_and_the_first_records(birds, explore, monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, raw, display_id=None: shown.append(data))
     explore(birds, "pca", color="kind")._ipython_display_()
     explore(birds, "pca")._ipython_display_()
     pictures = [one["text/html"] for one in shown[::2]]
@@ -120,7 +120,7 @@ def test_a_saved_notebook_shows_the_map_and_the_first_records(birds, explore, mo
 
 def test_a_search_by_meaning_is_a_star_in_a_saved_notebook(papers, explore, monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, raw, display_id=None: shown.append(data))
     workbench = explore(papers, "pca")
     for search in (None, {"text": "aab", "by": "words"}, {"text": "aab", "by": "meaning"}):
         workbench.search = search

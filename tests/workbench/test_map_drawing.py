@@ -60,10 +60,10 @@ def test_a_large_map_is_thinned_out():
     assert 1_000 <= points(picture(drawing(map_of(5_000, ["a"]), "key"))) <= 2_000
 
 
-def test_numbers_are_coloured_by_a_scale_whose_ends_are_said():
+def test_numbers_are_coloured_by_a_scale_whose_values_stand_beside_it():
     svg = picture(drawing(map_of(50, [0.5, 2.5, 7.25, None]), "key"))
     assert points(svg) == 50
-    assert texts(svg)[2:] == ["key", "0.5", "7.25", "missing"]
+    assert texts(svg)[2:] == ["key", "missing", "2", "4", "6"]
 
 
 def test_regions_are_named_where_they_lie_and_need_no_legend():
@@ -78,9 +78,29 @@ def test_regions_are_named_where_they_lie_and_need_no_legend():
 def test_a_query_is_a_star_with_a_line_to_each_hit(dims):
     one = map_of(40, ["a"], dims=dims)
     svg = picture(drawing(one, "key", [Star("deep water", one.coordinates[0], [2, 4, 6])]))
-    lines = [path.get("d") for path in svg.iter(f"{SVG}path") if path.get("fill") == "none"]
+    lines = [path.get("d") for path in svg.iter(f"{SVG}path") if path.get("stroke-width") == "1.5"]
     assert [line.count("L") for line in lines] == [3]
     assert texts(svg)[-1] == "deep water"
+
+
+def test_what_does_not_pass_is_faint_and_hits_have_their_ranks():
+    one = map_of(60, ["a", "b"])
+    passing = np.arange(60) % 2 == 0
+    svg = picture(drawing(one, "key", passing=passing, hits=[8, 2]))
+    faint = [group for group in svg if group.get("stroke-opacity") == ".2"]
+    assert sum(path.get("d").count("M") for path in faint[0]) == 30
+    assert [path.get("d").count("M") for path in svg[1]] == [30]
+    discs = list(svg.iter(f"{SVG}circle"))
+    assert len(discs) == 2
+    spot = (float(discs[-1].get("cx")), float(discs[-1].get("cy")))
+    numbers = [text for text in svg.iter(f"{SVG}text") if text.get("font-size") == "11"]
+    ranks = {(float(text.get("x")), float(text.get("y")) - 4): text.text for text in numbers}
+    assert ranks[spot] == "1"  # on top
+
+
+def test_only_what_is_looked_at_is_drawn():
+    one = map_of(60, ["a"])
+    assert points(picture(drawing(one, "key", box=(15, 15, 25, 25)))) == 30
 
 
 def test_the_picture_says_in_words_what_it_shows():

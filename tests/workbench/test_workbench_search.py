@@ -78,7 +78,7 @@ def test_what_fails_is_told_beside_the_field_and_shows_no_records(birds, show):
     workbench, page = show(birds)
     page.set(search={"like": "no such"})
     assert "no such" in page.ask("found")["wrong"]
-    assert workbench.ids() == []
+    assert page.ask("count")["shown"] == 0
     page.set(search=None)
     assert len(workbench.ids()) == 300
 
@@ -106,3 +106,15 @@ def test_both_lists_are_one_by_reciprocal_rank_where_a_collection_does_not_do_it
     found = searching.find(Both(), searching.Search("121"), {}).found
     assert list(found) == ["b121", "b005"]
     assert found["b121"] == searching.Found(2, 1, ("121",), 0.2)
+
+
+def test_a_search_that_fails_is_an_error_in_python_and_no_empty_table(client, show):
+    collection = client.create_collection("flat", embedding_function=None)
+    collection.add(ids=["a"], embeddings=[[1, 0]], documents=["a wren"])
+    workbench, _ = show(collection)
+    workbench.search = {"text": "wren", "by": "meaning"}
+    for asked in (workbench.ids, workbench.to_df):
+        with pytest.raises(ValueError, match="the search found nothing, since it failed"):
+            asked()
+    workbench.search = None
+    assert workbench.ids() == ["a"]

@@ -30,9 +30,17 @@ DEFAULT_EMBEDDING_FUNCTION: AnyEmbeddingFunction = DefaultEmbeddingFunction()
 
 
 class AsyncClient(SharedSystemClient, AsyncClientAPI):
-    """A tenant, a database, and the collections in it.
+    """A client: it works in one database of one tenant, and creates, lists and deletes collections there.
 
-    Made by one of the functions of the package: ``EphemeralClient``, ``PersistentClient``, ``HttpClient``…
+    You create a client with one of the functions ``EphemeralClient``, ``PersistentClient``,
+    ``HttpClient``, ``AsyncHttpClient``, ``CloudClient`` or ``Client``.
+
+    Attributes
+    ----------
+    tenant
+        The tenant the client works in.
+    database
+        The database the client works in.
     """
 
     tenant: str = DEFAULT_TENANT
@@ -71,7 +79,22 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         database: str | None = DEFAULT_DATABASE,
         settings: Settings | None = None,
     ) -> AsyncClient:
-        """A client of the place that ``settings`` mean."""
+        """Create a client from settings.
+
+        Parameters
+        ----------
+        tenant
+            The tenant to work in. None lets the credentials decide.
+        database
+            The database to work in. None lets the credentials decide.
+        settings
+            Settings of the client.
+
+        Returns
+        -------
+        AsyncClient
+            The client.
+        """
         client = cls()
         await client.__ainit__(tenant, database, settings)
         return client
@@ -81,63 +104,174 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
     async def from_system(
         cls, system: Any, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> AsyncClient:
-        """A client of the place that another client has open (its ``_system``)."""
+        """Create a client for the database that another client has open.
+
+        Parameters
+        ----------
+        system
+            The attribute ``_system`` of the other client.
+        tenant
+            The tenant to work in.
+        database
+            The database to work in.
+
+        Returns
+        -------
+        ClientAPI
+            The client.
+        """
         return await cls.create(tenant, database, system.settings)
 
     # --- The place itself ---
 
     async def heartbeat(self) -> int:
-        """Nanoseconds since the epoch, from the clock of the backend."""
+        """Return the current time of the backend, to check that it responds.
+
+        Returns
+        -------
+        int
+            Nanoseconds since 1970 (UTC).
+        """
         return await self._server.heartbeat()
 
     async def get_version(self) -> str:
-        """The version of Chroma whose API is spoken."""
+        """Return the version of Chroma whose API the backend has.
+
+        Returns
+        -------
+        str
+            For chroma_nb ``"1.5.9"``. A server of Chroma returns its own version.
+        """
         return await self._server.get_version()
 
     def get_settings(self) -> Settings:
-        """The settings this client was made with."""
+        """Return the settings of this client.
+
+        Returns
+        -------
+        Settings
+            The settings.
+        """
         return self._server.get_settings()
 
     async def get_max_batch_size(self) -> int:
-        """The most records that one call should carry."""
+        """Return the largest number of records that one call should contain.
+
+        Returns
+        -------
+        int
+            For a server its limit. For a local database 1,000,000, although calls with more records work.
+        """
         return await self._server.get_max_batch_size()
 
     async def get_user_identity(self) -> UserIdentity:
-        """Who the other side says we are: user_id, tenant, databases."""
+        """Return who the backend takes this client for.
+
+        Returns
+        -------
+        UserIdentity
+            The user id, the tenant and the databases that the client has access to.
+        """
         return await self._server.get_user_identity()
 
     async def reset(self) -> bool:
-        """Delete everything in every tenant and database.
+        """Delete all data of all tenants and databases.
 
-        AuthorizationError unless the client was made with ``Settings(allow_reset=True)``.
+        Returns
+        -------
+        bool
+            True.
+
+        Raises
+        ------
+        AuthorizationError
+            The client does not have the setting ``allow_reset=True``, or the server does not allow a reset.
         """
         return await self._server.reset()
 
     async def vacuum(self) -> Json:
-        """Give the space of deleted records back and leave no deleted text in any file; tells what was freed.
+        """Return the disk space of deleted records, and remove deleted texts from all files.
 
-        Where the disk has no room for copies it does what it can: ``complete`` is False then, and ``problems`` says
-        in sentences what could not be done.
+        This call is not available over HTTP.
+
+        Returns
+        -------
+        dict
+            ``bytes_before`` and ``bytes_after`` are the sizes of the files. ``compacted`` lists the collections
+            whose vectors were rewritten. ``complete`` is False if something could not be done, for example
+            because the disk is nearly full. ``problems`` then says what.
+
+        Raises
+        ------
+        NotImplementedError
+            The client is connected to a server.
+
+        Examples
+        --------
+        >>> import chroma_nb, tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with chroma_nb.PersistentClient(directory) as client:
+        ...         client.vacuum()["complete"]
+        True
         """
         return await self._server._backend.handle(requests.Vacuum())
 
     async def verify(self) -> list[str]:
-        """Check everything stored; the list says what is wrong, and is empty when nothing is."""
+        """Check all stored data for damage.
+
+        This call is not available over HTTP.
+
+        Returns
+        -------
+        list of str
+            A sentence for each problem. The list is empty if everything is in order.
+
+        Raises
+        ------
+        NotImplementedError
+            The client is connected to a server.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     client.verify()
+        []
+        """
         return await self._server._backend.handle(requests.Verify())
 
     async def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
-        """Work in another tenant's database from now on.
+        """Switch this client to another tenant.
 
-        NotFoundError (and ValueError) when one of them is not there; the client then stays where it was.
+        Parameters
+        ----------
+        tenant
+            The tenant to work in from now on.
+        database
+            The database of this tenant to work in.
+
+        Raises
+        ------
+        NotFoundError
+            The tenant or the database does not exist. The client stays where it was. The error is also a
+            ``ValueError``.
         """
         tenant, database = plain(tenant), plain(database)
         await self._check_place(tenant, database)
         self.tenant, self.database = tenant, database
 
     async def set_database(self, database: str) -> None:
-        """Work in another database of the same tenant from now on.
+        """Switch this client to another database of its tenant.
 
-        NotFoundError (and ValueError) when it is not there; the client then stays where it was.
+        Parameters
+        ----------
+        database
+            The database to work in from now on.
+
+        Raises
+        ------
+        NotFoundError
+            The database does not exist. The client stays where it was. The error is also a ``ValueError``.
         """
         database = plain(database)
         await self._check_place(self.tenant, database)
@@ -150,9 +284,11 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         await self._server.get_database(database, tenant)
 
     async def close(self) -> None:
-        """Give the place back; the last client to do so closes it. A second call does nothing.
+        """Close this client.
 
-        What was ephemeral is gone then; every later call raises an AttributeError.
+        When the last client of a database is closed, the database is closed, too, and data in memory is
+        lost. A call of such a client then raises an ``AttributeError``. While another client has the same
+        database open, a closed client still works, as in Chroma. Closing a client twice does nothing.
         """
         if not self._closed:
             self._closed = True
@@ -172,8 +308,15 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
     # --- Collections ---
 
     async def count_collections(self) -> int:
-        """How many collections there are.
+        """Count the collections in the database of this client.
 
+        Returns
+        -------
+        int
+            The number of collections.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     _ = client.create_collection("birds")
@@ -183,8 +326,27 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         return await self._server.count_collections(self.tenant, self.database)
 
     async def list_collections(self, limit: int | None = None, offset: int | None = None) -> Sequence[AsyncCollection]:
-        """The collections, in the order they were created: at most ``limit`` of them, after the first ``offset``.
+        """List the collections in the database of this client, oldest first.
 
+        Parameters
+        ----------
+        limit
+            The most collections to return. None means all.
+        offset
+            How many collections to skip.
+
+        Returns
+        -------
+        list of Collection
+            The collections.
+
+        Raises
+        ------
+        OverflowError
+            ``limit`` or ``offset`` is negative. Over HTTP it is an ``InvalidArgumentError``.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     _ = client.create_collection("birds"), client.create_collection("fish")
@@ -205,19 +367,50 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         data_loader: AnyDataLoader | None = None,
         get_or_create: bool = False,
     ) -> AsyncCollection:
-        """Make a collection.
+        """Create a collection.
 
-        ``configuration`` is a dict such as ``{"hnsw": {"space": "cosine"}}``; ``schema`` says the same in more
-        detail (not both). ``embedding_function`` turns documents into vectors where none are given; None: there is
-        none. With ``get_or_create`` a collection of this name is returned as it is.
+        Parameters
+        ----------
+        name
+            The name: 3 to 512 characters from ``a-z``, ``A-Z``, ``0-9``, ``.``, ``_`` and ``-``. The first
+            and the last character are a letter or a digit.
+        schema
+            How the collection is indexed, in detail. You can pass a schema or a configuration, not both.
+        configuration
+            How the collection is indexed, for example ``{"hnsw": {"space": "cosine"}}``. The space is
+            ``"l2"`` (default), ``"cosine"`` or ``"ip"``.
+        metadata
+            Metadata of the collection itself.
+        embedding_function
+            What turns documents into vectors. The default is the packaged model all-MiniLM-L6-v2, with 384
+            dimensions. With None no function is stored, and documents without embeddings are embedded with
+            the default model, as in Chroma.
+        data_loader
+            What loads images or other data from the URIs of records.
+        get_or_create
+            Return the collection of this name if it exists. Its settings stay unchanged.
 
-        Raises InvalidArgumentError (also a ValueError) for a name that Chroma does not allow, InternalError (also a
-        UniqueConstraintError and a ValueError) when the name is taken, ValueError when two embedding functions are
-        named that differ.
+        Returns
+        -------
+        Collection
+            The collection.
 
+        Raises
+        ------
+        InvalidArgumentError
+            The name is not allowed (the error is also a ``ValueError``), or both a schema and a configuration
+            are given.
+        UniqueConstraintError
+            A collection of this name exists. The error is also an ``InternalError`` and a ``ValueError``.
+        ValueError
+            ``configuration`` and ``embedding_function`` contain different embedding functions.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
-        ...     birds = client.create_collection("birds", configuration={"hnsw": {"space": "cosine"}})
+        ...     cosine = {"hnsw": {"space": "cosine"}}
+        ...     birds = client.create_collection("birds", configuration=cosine)
         ...     birds, birds.configuration_json["hnsw"]["space"]
         (Collection(name=birds), 'cosine')
         """
@@ -237,11 +430,40 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
         data_loader: AnyDataLoader | None = None,
     ) -> AsyncCollection:
-        """The collection of this name, made if it is not there.
+        """Return the collection of this name, creating it if needed.
 
-        Where it is, ``schema``, ``configuration`` and ``metadata`` are ignored; an embedding function that differs
-        from the stored one is a ValueError. Otherwise as ``create_collection``.
+        If the collection exists, ``schema``, ``configuration`` and ``metadata`` are ignored.
 
+        Parameters
+        ----------
+        name
+            The name of the collection.
+        schema
+            As for ``create_collection``.
+        configuration
+            As for ``create_collection``.
+        metadata
+            As for ``create_collection``.
+        embedding_function
+            As for ``create_collection``. If the collection exists, the stored function is used, unless you
+            pass one.
+        data_loader
+            What loads images or other data from the URIs of records.
+
+        Returns
+        -------
+        Collection
+            The collection.
+
+        Raises
+        ------
+        InvalidArgumentError
+            The name is not allowed. The error is also a ``ValueError``.
+        ValueError
+            The collection stores another embedding function than the one you pass.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.get_or_create_collection("birds", metadata={"year": 2024})
@@ -262,11 +484,33 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         *,
         id: UUID | None = None,
     ) -> AsyncCollection:
-        """The collection of this name; with ``id``, of this name and this id.
+        """Return the collection of this name.
 
-        Raises NotFoundError (also a ValueError) when it is not there, ValueError when ``embedding_function``
-        differs from the stored one.
+        Parameters
+        ----------
+        name
+            The name of the collection.
+        embedding_function
+            What turns documents into vectors. By default the function that the collection stores is used.
+        data_loader
+            What loads images or other data from the URIs of records.
+        id
+            The id that the collection must have, too.
 
+        Returns
+        -------
+        Collection
+            The collection.
+
+        Raises
+        ------
+        NotFoundError
+            The collection does not exist. The error is also a ``ValueError``.
+        ValueError
+            The collection stores another embedding function than the one you pass.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     _ = client.create_collection("birds")
@@ -284,7 +528,31 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         embedding_function: AnyEmbeddingFunction | None = DEFAULT_EMBEDDING_FUNCTION,
         data_loader: AnyDataLoader | None = None,
     ) -> AsyncCollection:
-        """The collection of this id. Raises as ``get_collection`` does."""
+        """Return the collection of this id.
+
+        Parameters
+        ----------
+        id
+            The id of the collection, a ``UUID``.
+        embedding_function
+            As for ``get_collection``.
+        data_loader
+            What loads images or other data from the URIs of records.
+
+        Returns
+        -------
+        Collection
+            The collection.
+
+        Raises
+        ------
+        NotFoundError
+            The collection does not exist. The error is also a ``ValueError``.
+        InvalidArgumentError
+            ``id`` is not a ``UUID``.
+        ValueError
+            The collection stores another embedding function than the one you pass.
+        """
         model = await self._server.get_collection_by_id(id, self.tenant, self.database)
         return self._existing(model, embedding_function, data_loader)
 
@@ -318,10 +586,20 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         return AsyncCollection(self._server, model, embedding_function, loader)
 
     async def delete_collection(self, name: str) -> None:
-        """Delete a collection and everything in it.
+        """Delete a collection and its records.
 
-        NotFoundError (also a ValueError) when it is not there.
+        Parameters
+        ----------
+        name
+            The name of the collection.
 
+        Raises
+        ------
+        NotFoundError
+            The collection does not exist. The error is also a ``ValueError``.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     _ = client.create_collection("birds")

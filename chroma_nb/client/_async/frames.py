@@ -44,21 +44,54 @@ class AsyncFrames:
         include: Sequence[str] | None = None,
         dates: bool | str | Sequence[str] = False,
     ) -> pandas.DataFrame:
-        """The records as a pandas DataFrame, one row a record, metadata keys as columns.
+        """Return records as a pandas DataFrame.
 
-        The columns are ``id``, ``document``, ``uri`` where there is one, and the metadata keys in
-        alphabetical order (``metadata.<key>`` for a key of one of these names). ``columns`` picks some, in
-        that order, and fetches nothing else; ``"embedding"`` is one of them. ``include`` is Chroma's. ``dates``
-        names the columns whose ISO texts, or seconds or milliseconds since 1970, become dates; True: all that look
-        like dates.
+        There is a row for each record and a column for each metadata key, in alphabetical order after ``id``,
+        ``document`` and, if a record has one, ``uri``. A metadata key with one of these names gets the column
+        ``metadata.<key>``.
 
+        Parameters
+        ----------
+        where
+            A filter on metadata.
+        ids
+            The ids of the records. None means all records.
+        where_document
+            A filter on documents.
+        limit
+            The most records to return. None means all.
+        offset
+            How many matching records to skip.
+        columns
+            The columns to return, in this order. Nothing else is read. ``"embedding"`` adds the vectors.
+        include
+            The parts to return, as for ``get``.
+        dates
+            Columns to convert to dates. They contain ISO texts, or seconds or milliseconds since 1970. True
+            converts all columns that look like dates.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The records. A missing value stays missing.
+
+        Raises
+        ------
+        ValueError
+            An argument is not valid, or the filter is malformed.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.to_df({"g": {"$lt": 100}}, columns=["id", "g"])
-             id  g
-        0  wren  9
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     birds.to_df({"grams": {"$lt": 100}}, columns=["id", "grams"])
+             id  grams
+        0  wren      9
         """
         return await reading.read(self, where, where_document, ids, limit, offset, columns, include, dates=dates)
 
@@ -69,7 +102,36 @@ class AsyncFrames:
         columns: Sequence[str] | None = None,
         page_size: int = 1_000,
     ) -> AsyncIterator[pandas.DataFrame]:
-        """The records as DataFrames of at most ``page_size`` rows, one after the other."""
+        """Return records as several smaller DataFrames, one after the other.
+
+        Parameters
+        ----------
+        where
+            A filter on metadata.
+        columns
+            The columns to return, as for ``to_df``.
+        page_size
+            The most rows in a DataFrame.
+
+        Returns
+        -------
+        iterator of pandas.DataFrame
+            The DataFrames. Each is read when you ask for it, so it shows changes made in between.
+
+        Raises
+        ------
+        ValueError
+            ``page_size`` is less than 1, or the filter is malformed.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow", "owl"], embeddings=[[1, 0], [0, 1], [1, 1]])
+        ...     [len(part) for part in birds.iter_df(page_size=2)]
+        [2, 1]
+        """
         return reading.read_frames(self, where, columns, page_size)
 
     @_NAMES
@@ -86,23 +148,61 @@ class AsyncFrames:
         dates: Dates = "iso",
         progress: bool | None = None,
     ) -> Written:
-        """Add the rows of a table: pandas, polars, Arrow, or anything with their protocol.
+        """Add the rows of a table as records.
 
-        ``id``, ``document``, ``embedding`` and ``uri`` name a column or give the values; without them the
-        columns of that name are taken, and the index for the ids. A Series or dict beside the table is matched by
-        its labels with the table's index, or with the ids. ``metadata`` names the metadata columns, by default all
-        others, or gives a dict a row. A missing cell is an absent key; a date becomes ISO 8601 text, or
-        seconds since 1970 with ``dates="epoch"``. With ``on_error="skip"`` rows that cannot be records are
-        left out and reported. ``progress``: None shows a bar after a second. The answer counts the rows written, and
-        those whose ids were there already. All or nothing: after an error, or Ctrl-C, nothing was added (over HTTP
-        the error says what was).
+        The table can be a DataFrame of pandas or polars, an Arrow table, or any object with their protocols.
+        Rows whose id exists already are not written. If an error is raised, no row was added. (Over HTTP the
+        error says how many rows were written.)
 
-        Raises ValueError that names the rows and reasons.
+        Parameters
+        ----------
+        df
+            The table.
+        id
+            The column of the ids, or the ids themselves. By default the column ``id``, or else the index. Row
+            numbers are accepted as ids only if no existing record would be affected.
+        document
+            The column of the documents, or the documents. By default the column ``document``.
+        embedding
+            The column of the vectors, a list of columns, or an array of shape (rows, dimension). By default
+            the column ``embedding``. Without vectors the documents are embedded.
+        uri
+            The column of the URIs, or the URIs. By default the column ``uri``.
+        metadata
+            The columns that become metadata, or a dict for each row. By default all other columns. A
+            missing value becomes a missing key.
+        on_error
+            ``"raise"`` raises an error if a row cannot become a record. ``"skip"`` skips such rows and lists
+            them in the report.
+        dates
+            ``"iso"`` stores dates as ISO 8601 texts, ``"epoch"`` as seconds since 1970, which filters can
+            compare.
+        progress
+            Show a progress bar. None shows one if the call takes longer than a second.
 
+        Returns
+        -------
+        Written
+            How many rows were written, and which were not.
+
+        Raises
+        ------
+        ValueError
+            Rows cannot become records (the message lists them), or row numbers would be used as ids that
+            exist already.
+
+        Notes
+        -----
+        A Series or a dict that you pass instead of a column is matched by its labels, with the index of the
+        table or with the ids. Lists and arrays are matched by position.
+
+        Examples
+        --------
         >>> import chroma_nb, pandas
+        >>> df = pandas.DataFrame({"key": ["wren"], "vector": [[1.0, 0.0]], "grams": [9]})
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add_df(pandas.DataFrame({"key": ["wren"], "vector": [[1.0, 0.0]]}), id="key", embedding="vector")
+        ...     birds.add_df(df, id="key", embedding="vector")
         1 rows written
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
@@ -122,7 +222,39 @@ class AsyncFrames:
         dates: Dates = "iso",
         progress: bool | None = None,
     ) -> Written:
-        """Add the rows of a table, or overwrite the records that are there. Arguments as ``add_df``."""
+        """Add the rows of a table as records, or update existing records.
+
+        Parameters
+        ----------
+        df
+            The table, as for ``add_df``.
+        id
+            As for ``add_df``.
+        document
+            As for ``add_df``.
+        embedding
+            As for ``add_df``.
+        uri
+            As for ``add_df``.
+        metadata
+            As for ``add_df``.
+        on_error
+            As for ``add_df``.
+        dates
+            As for ``add_df``.
+        progress
+            As for ``add_df``.
+
+        Returns
+        -------
+        Written
+            How many rows were written, and which were not.
+
+        Raises
+        ------
+        ValueError
+            Rows cannot become records, or row numbers would be used as ids of records that would change.
+        """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return await writing.write(self, "upsert", df, bar=record_bar(progress), **options)
 
@@ -140,7 +272,41 @@ class AsyncFrames:
         dates: Dates = "iso",
         progress: bool | None = None,
     ) -> Written:
-        """Change the records of these ids; what a row does not say stays as it is. Arguments as ``add_df``."""
+        """Update existing records with the rows of a table.
+
+        Rows whose id does not exist are not written. A missing value does not change the record.
+
+        Parameters
+        ----------
+        df
+            The table, as for ``add_df``.
+        id
+            As for ``add_df``.
+        document
+            As for ``add_df``.
+        embedding
+            As for ``add_df``.
+        uri
+            As for ``add_df``.
+        metadata
+            As for ``add_df``.
+        on_error
+            As for ``add_df``.
+        dates
+            As for ``add_df``.
+        progress
+            As for ``add_df``.
+
+        Returns
+        -------
+        Written
+            How many rows were written, and which were not.
+
+        Raises
+        ------
+        ValueError
+            Rows cannot become records, or row numbers would be used as ids of records that would change.
+        """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return await writing.write(self, "update", df, bar=record_bar(progress), **options)
 
@@ -159,22 +325,57 @@ class AsyncFrames:
         dates: Dates = "iso",
         progress: bool | None = None,
     ) -> Synced:
-        """Make the collection equal to a table, doing only what is needed; run again, it does nothing.
+        """Make the collection equal to a table, changing only what differs.
 
-        New rows are added, changed documents embedded anew, changed metadata updated (a key that the row
-        no longer has is deleted), a document or uri whose cell is empty is taken away, and with ``delete`` the
-        records that are in no row are deleted. A part that the table has no column for stays as it is, and so does the
-        embedding of a record that loses its document. All or nothing, as ``add_df``, with its other arguments.
-        ValueError when the ids are only row numbers and a record that is there would be changed or deleted.
+        New rows are added. Changed documents are embedded again. Changed metadata is updated, and keys that a
+        row does not have any more are deleted. An empty cell removes the document or the URI. Parts for which
+        the table has no column stay as they are. If an error is raised, nothing was changed. (Over HTTP the
+        error says what was written.)
 
+        Parameters
+        ----------
+        df
+            The table, as for ``add_df``.
+        delete
+            Delete all records that are not in the table. With an empty table, this deletes every record.
+        id
+            As for ``add_df``.
+        document
+            As for ``add_df``.
+        embedding
+            As for ``add_df``.
+        uri
+            As for ``add_df``.
+        metadata
+            As for ``add_df``.
+        on_error
+            As for ``add_df``. The record of a row that is skipped is not changed or deleted.
+        dates
+            As for ``add_df``.
+        progress
+            As for ``add_df``.
+
+        Returns
+        -------
+        Synced
+            How many records were added, updated, embedded, deleted and unchanged.
+
+        Raises
+        ------
+        ValueError
+            Rows cannot become records, or row numbers would be used as ids of records that would be changed
+            or deleted.
+
+        Examples
+        --------
         >>> import chroma_nb, pandas
-        >>> birds = pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]], "g": [9]})
+        >>> birds = pandas.DataFrame({"id": ["wren"], "embedding": [[1.0, 0.0]], "grams": [9]})
         >>> with chroma_nb.EphemeralClient() as client:
         ...     collection = client.create_collection("birds")
         ...     print(collection.sync(birds))
         ...     print(collection.sync(birds))
-        1 added, 0 updated (0 embedded anew), 0 deleted, 0 unchanged
-        0 added, 0 updated (0 embedded anew), 0 deleted, 1 unchanged
+        1 added, 0 updated (0 embedded ...), 0 deleted, 0 unchanged
+        0 added, 0 updated (0 embedded ...), 0 deleted, 1 unchanged
         """
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return await syncing.sync(self, df, delete=delete, bar=record_bar(progress), **options)

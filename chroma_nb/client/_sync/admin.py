@@ -18,7 +18,10 @@ from chroma_nb.types import Database, Tenant
 
 
 class AdminClient(SharedSystemClient, AdminAPI):
-    """Makes, lists and deletes tenants and databases of the place that ``settings`` mean."""
+    """A client that creates, lists and deletes tenants and databases.
+
+    You create it with ``chroma_nb.AdminClient``.
+    """
 
     _server: Server
 
@@ -31,7 +34,18 @@ class AdminClient(SharedSystemClient, AdminAPI):
 
     @classmethod
     def from_system(cls, system: Any) -> AdminClient:
-        """An admin client of the place of ``system``: another client's ``_system``, or a ``System`` of ``config``."""
+        """Create an admin client for the database that another client has open.
+
+        Parameters
+        ----------
+        system
+            The attribute ``_system`` of the other client, or a ``System`` of ``chroma_nb.config``.
+
+        Returns
+        -------
+        AdminAPI
+            The admin client.
+        """
         return cls._over(open_backend(system.settings))
 
     @classmethod
@@ -42,33 +56,128 @@ class AdminClient(SharedSystemClient, AdminAPI):
         return client
 
     def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        """Make a database. An error that is both InternalError and ValueError when the name is taken."""
+        """Create a database.
+
+        Parameters
+        ----------
+        name
+            The name, at least 3 characters. Chroma's server accepts letters, digits, ``.``, ``_`` and ``-`` only.
+        tenant
+            The tenant it belongs to.
+
+        Raises
+        ------
+        UniqueConstraintError
+            The tenant has a database of this name. The error is also an ``InternalError`` and a ``ValueError``.
+        InvalidArgumentError
+            The name is not allowed. The error is also a ``ValueError``.
+        """
         return self._server.create_database(name, tenant)
 
     def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
-        """The database: its id, name and tenant. NotFoundError (and ValueError) when it is not there."""
+        """Return a database.
+
+        Parameters
+        ----------
+        name
+            The name of the database.
+        tenant
+            The tenant it belongs to.
+
+        Returns
+        -------
+        dict
+            The ``id``, ``name`` and ``tenant`` of the database.
+
+        Raises
+        ------
+        NotFoundError
+            The database does not exist. The error is also a ``ValueError``.
+        """
         return self._server.get_database(name, tenant)
 
     def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        """Delete a database and its collections. NotFoundError (and ValueError) when it is not there."""
+        """Delete a database with its collections.
+
+        Parameters
+        ----------
+        name
+            The name of the database.
+        tenant
+            The tenant it belongs to.
+
+        Raises
+        ------
+        NotFoundError
+            The database does not exist. The error is also a ``ValueError``.
+        """
         return self._server.delete_database(name, tenant)
 
     def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
     ) -> Sequence[Database]:
-        """The databases of ``tenant``, ordered by name."""
+        """List the databases of a tenant, ordered by name.
+
+        Parameters
+        ----------
+        limit
+            The most databases to return. None means all.
+        offset
+            How many databases to skip.
+        tenant
+            The tenant. For an unknown tenant the list is empty.
+
+        Returns
+        -------
+        list of dict
+            The ``id``, ``name`` and ``tenant`` of each database.
+        """
         return self._server.list_databases(limit, offset, tenant)
 
     def create_tenant(self, name: str) -> None:
-        """Make a tenant. An error that is both InternalError and ValueError when the name is taken."""
+        """Create a tenant.
+
+        A new tenant has no database.
+
+        Parameters
+        ----------
+        name
+            The name, at least 3 characters.
+
+        Raises
+        ------
+        UniqueConstraintError
+            A tenant of this name exists. The error is also an ``InternalError`` and a ``ValueError``.
+        InvalidArgumentError
+            The name is not allowed. The error is also a ``ValueError``.
+        """
         return self._server.create_tenant(name)
 
     def get_tenant(self, name: str) -> Tenant:
-        """The tenant: its name. NotFoundError (and ValueError) when it is not there."""
+        """Return a tenant.
+
+        Parameters
+        ----------
+        name
+            The name of the tenant.
+
+        Returns
+        -------
+        dict
+            The ``name`` of the tenant.
+
+        Raises
+        ------
+        NotFoundError
+            The tenant does not exist. The error is also a ``ValueError``.
+        """
         return self._server.get_tenant(name)
 
     def close(self) -> None:
-        """Give the place back; the last client to do so closes it. A second call does nothing."""
+        """Close this client. Closing it twice does nothing.
+
+        When the last client of a database is closed, the database is closed, too.
+        """
         if not self._closed:
             self._closed = True
             self._backend.close()

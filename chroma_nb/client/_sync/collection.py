@@ -42,12 +42,19 @@ from chroma_nb.types import (
 
 
 class Collection(Searches, Overview, Frames, Files):
-    """Records — an id, and any of embedding, document, metadata, uri — and the questions one may ask them.
+    """A collection of records.
 
+    A record has an id and an embedding (a vector), and may have a document (a text), metadata and a URI.
+    You get a collection from a client, with ``create_collection``, ``get_collection`` or
+    ``get_or_create_collection``. Several objects can refer to the same collection.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> client = chroma_nb.EphemeralClient()
     >>> birds = client.create_collection("birds")
-    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=["a wren", "a crow"])
+    >>> documents = ["a wren", "a crow"]
+    >>> birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=documents)
     >>> birds.query(query_embeddings=[[0.9, 0.1]], n_results=1)["documents"]
     [['a wren']]
     >>> client.close()
@@ -64,20 +71,50 @@ class Collection(Searches, Overview, Frames, Files):
         images: OneOrMany[Image] | None = None,
         uris: OneOrMany[URI] | None = None,
     ) -> None:
-        """Add records; ids that are there already stay as they are, silently.
+        """Add records.
 
-        Everything given has as many entries as ``ids``. Without ``embeddings`` the documents (or images, or what
-        the uris point to) are embedded. Texts get the sparse vectors that the schema names (``source_key``). All or
-        nothing: after an error nothing was added.
+        A record whose id exists already is not changed, and no error is raised. Use ``upsert`` to change it.
+        If an error is raised, no record was added. (Over HTTP, records beyond the server's limit are sent in
+        several requests, and the error says how many were written.)
 
-        Raises ValueError for arguments that do not fit one another, DuplicateIDError for an id given twice,
-        InvalidArgumentError for what cannot be stored and for embeddings of another dimension than the
-        collection's, NotFoundError when the collection was deleted.
+        Parameters
+        ----------
+        ids
+            The ids of the records, or one id. You can also pass a DataFrame with the columns ``id``,
+            ``document``, ``embedding`` and ``uri`` and nothing else. Its other columns become metadata.
+        embeddings
+            A vector for each record. Without embeddings, the documents, the images or the data of the URIs
+            are embedded. Pass exactly one of these three then.
+        metadatas
+            A dict for each record, or None. Values are texts, numbers, booleans, non-empty lists of one of
+            these, or sparse vectors.
+        documents
+            A text for each record. If the schema creates sparse vectors from texts, they are added.
+        images
+            An image for each record, as an array. Only the embedding is stored.
+        uris
+            A URI for each record. To embed from URIs, the collection needs a data loader.
 
+        Raises
+        ------
+        ValueError
+            The arguments do not fit together, for example if there are more ids than embeddings.
+        TypeError
+            A metadata value is None.
+        DuplicateIDError
+            The same id is given twice.
+        InvalidArgumentError
+            The embeddings have another dimension than the collection, or a value cannot be stored.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
         ...     birds.count()
         2
         """
@@ -98,11 +135,39 @@ class Collection(Searches, Overview, Frames, Files):
         images: OneOrMany[Image] | None = None,
         uris: OneOrMany[URI] | None = None,
     ) -> None:
-        """Change records; ids that are not there are passed over, silently.
+        """Change existing records.
 
-        What is not given stays. Metadata is merged, and a value of None deletes its key. Documents given without
-        embeddings are embedded again. Raises as ``add``.
+        Ids that do not exist are ignored, and no error is raised. Parts that you do not pass stay as they
+        are. New documents or images without embeddings are embedded.
 
+        Parameters
+        ----------
+        ids
+            The ids of the records, or one id, or a DataFrame as for ``add``.
+        embeddings
+            The new vectors.
+        metadatas
+            New metadata. It is merged with the metadata of the record. A value of None deletes its key.
+        documents
+            The new documents.
+        images
+            Images to embed.
+        uris
+            The new URIs.
+
+        Raises
+        ------
+        ValueError
+            The arguments do not fit together.
+        DuplicateIDError
+            The same id is given twice.
+        InvalidArgumentError
+            The embeddings have another dimension than the collection, or a value cannot be stored.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
@@ -128,8 +193,38 @@ class Collection(Searches, Overview, Frames, Files):
         images: OneOrMany[Image] | None = None,
         uris: OneOrMany[URI] | None = None,
     ) -> None:
-        """Add the records that are not there, update those that are. Raises as ``add``.
+        """Add new records and update existing ones.
 
+        Parameters
+        ----------
+        ids
+            The ids of the records, or one id, or a DataFrame as for ``add``.
+        embeddings
+            A vector for each record. Without embeddings, the documents or the images are embedded. Pass
+            exactly one of these two then.
+        metadatas
+            A dict for each record. It is merged with the metadata of an existing record. A value of None
+            deletes its key.
+        documents
+            A text for each record.
+        images
+            Images to embed.
+        uris
+            A URI for each record.
+
+        Raises
+        ------
+        ValueError
+            The arguments do not fit together.
+        DuplicateIDError
+            The same id is given twice.
+        InvalidArgumentError
+            The embeddings have another dimension than the collection, or a value cannot be stored.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
@@ -153,17 +248,45 @@ class Collection(Searches, Overview, Frames, Files):
         where_document: WhereDocument | None = None,
         limit: int | None = None,
     ) -> DeleteResult:
-        """Delete the records with these ids that pass the filters; at least one of the three is needed.
+        """Delete records by id, by a filter, or both.
 
-        ``limit`` goes with a filter and deletes the first that many. ``{"deleted": n}`` counts the ids asked for,
-        or with a filter the records deleted. Raises ValueError for arguments that do not fit,
-        InvalidArgumentError for a filter that means nothing.
+        Pass at least one of ``ids``, ``where`` and ``where_document``. Only records that satisfy all of them
+        are deleted.
 
+        Parameters
+        ----------
+        ids
+            The ids of the records, or one id.
+        where
+            A filter on metadata.
+        where_document
+            A filter on documents.
+        limit
+            The most records to delete. Needs a filter.
+
+        Returns
+        -------
+        DeleteResult
+            ``{"deleted": n}``. With a filter, ``n`` is the number of deleted records. With ids alone it is
+            the number of ids, even if some do not exist, as in Chroma.
+
+        Raises
+        ------
+        ValueError
+            None of the three is given, or ``limit`` is given without a filter.
+        InvalidArgumentError
+            The filter is malformed.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.delete(where={"g": {"$gt": 100}})
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     birds.delete(where={"grams": {"$gt": 100}})
         {'deleted': 1}
         """
         request = prepare.delete(self._context, ids, where, where_document, limit)
@@ -230,16 +353,37 @@ class Collection(Searches, Overview, Frames, Files):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
     ) -> int:
-        """How many records there are, or how many pass the filters, which is ours and not Chroma's.
+        """Count the records of this collection.
 
-        ``read_level`` matters to a distributed server only. Raises ValueError or InvalidArgumentError for a filter
-        that means nothing, NotFoundError when the collection was deleted.
+        Parameters
+        ----------
+        read_level
+            Only distributed servers use this.
+        where
+            Count only records whose metadata match this filter. Not in Chroma.
+        where_document
+            Count only records whose document matches this filter. Not in Chroma.
 
+        Returns
+        -------
+        int
+            The number of records.
+
+        Raises
+        ------
+        ValueError
+            The filter is malformed. For some filters it is an ``InvalidArgumentError``.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.count(), birds.count(where={"g": {"$lt": 100}})
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     birds.count(), birds.count(where={"grams": {"$lt": 100}})
         (2, 1)
         """
         if where is None and where_document is None:
@@ -259,25 +403,60 @@ class Collection(Searches, Overview, Frames, Files):
         order_by: Key | str | None = None,
         descending: bool = False,
     ) -> GetResult:
-        """The records with these ids that pass the filters, all of them by default, in the order they were added.
+        """Return records by id, by a filter, or all of them.
 
-        A dict of lists, one entry per record; what ``include`` does not name (of "embeddings", "metadatas",
-        "documents", "uris", "data") is None. ``embeddings`` is an array of shape (records, dimension). Ids that are
-        not there are left out. ``limit`` and ``offset`` count what passed the filters.
+        Records are returned in the order in which they were added. Ids that do not exist are left out.
 
-        Beyond Chroma's: ``order_by`` names a metadata key, "#id" or "#document", by which the records are ordered
-        before ``limit`` and ``offset`` count: numbers, then texts, then booleans, with ``descending`` the other way
-        round. Records without such a value come last both ways, equal ones in the order they were added.
+        Parameters
+        ----------
+        ids
+            The ids of the records, or one id. None means all records.
+        where
+            A filter on metadata.
+        limit
+            The most records to return. None means all.
+        offset
+            How many matching records to skip.
+        where_document
+            A filter on documents.
+        include
+            The parts to return, from ``"embeddings"``, ``"metadatas"``, ``"documents"``, ``"uris"`` and
+            ``"data"``. Ids are always returned. ``"data"`` needs a data loader.
+        order_by
+            A metadata key, ``"#id"`` or ``"#document"`` to sort by, before ``limit`` and ``offset`` are
+            applied. Numbers come first, then texts, then booleans. Records without a value, or with a list,
+            come last. Not in Chroma.
+        descending
+            Reverse the order of the values. Records without a value still come last. Needs ``order_by``.
 
-        Raises ValueError for arguments that do not fit, InvalidArgumentError for a filter that means nothing,
-        NotFoundError when the collection was deleted.
+        Returns
+        -------
+        GetResult
+            A dict with a list for each part, one entry for each record. Parts that are not included are
+            None. ``embeddings`` is an array of shape (records, dimension).
 
+        Raises
+        ------
+        ValueError
+            An argument is not valid, or the filter is malformed.
+        InvalidArgumentError
+            The filter is malformed in another way, for example it has a wrong regular expression.
+        OverflowError
+            ``limit`` or ``offset`` is negative.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.get(where={"g": {"$lt": 100}}, include=["embeddings"])["embeddings"]
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     birds.get(where={"grams": {"$lt": 100}}, include=["embeddings"])["embeddings"]
+        ...     birds.get(order_by="grams", descending=True)["ids"]
         array([[1., 0.]])
+        ['crow', 'wren']
         """
         context = self._context
         request = asking.get(
@@ -293,7 +472,23 @@ class Collection(Searches, Overview, Frames, Files):
         return self._client._backend.handle(requests.GetAsStored(request))
 
     def peek(self, limit: int = 10) -> GetResult:
-        """The first ``limit`` records, with metadatas, documents and embeddings."""
+        """Return the first records, with metadata, documents and embeddings.
+
+        Parameters
+        ----------
+        limit
+            The most records to return.
+
+        Returns
+        -------
+        GetResult
+            The records.
+
+        Raises
+        ------
+        NotFoundError
+            The collection was deleted.
+        """
         return self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
 
     # --- The collection itself ---
@@ -315,10 +510,31 @@ class Collection(Searches, Overview, Frames, Files):
     ) -> None:
         """Rename the collection, replace its metadata, or change its configuration.
 
-        ``metadata`` replaces all of it; a key whose value is None is left out. The space cannot be changed, nor
-        what a graph was built with. Raises ValueError or InvalidArgumentError for what is not allowed,
-        NotFoundError when the collection was deleted, InternalError (also a ValueError) when the name is taken.
+        Parameters
+        ----------
+        name
+            The new name.
+        metadata
+            The new metadata. It replaces all old metadata of the collection. Keys with the value None are
+            not stored.
+        configuration
+            Changes of the configuration, for example ``{"hnsw": {"ef_search": 200}}``. You cannot change
+            ``space`` and ``ef_construction``. A new ``max_neighbors`` is accepted but has no effect.
 
+        Raises
+        ------
+        ValueError
+            The metadata is not valid, or the embedding function would be replaced by another kind.
+        InvalidArgumentError
+            The name is not allowed (the error is also a ``ValueError``), or the configuration changes
+            something that cannot be changed.
+        UniqueConstraintError
+            The name is taken. The error is also an ``InternalError`` and a ``ValueError``.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
@@ -333,14 +549,32 @@ class Collection(Searches, Overview, Frames, Files):
     # --- What Chroma has in its cloud only ---
 
     def fork(self, new_name: str) -> Collection:
-        """A copy of the collection under another name, in the same database; each changes by itself from then on.
+        """Copy the collection under another name, in the same database.
 
-        Records, metadata, configuration, schema and embedding function are those of this collection at one moment. As
-        any call, it is done whole or not at all.
+        The fork has the records, metadata, configuration, schema and embedding function of this moment.
+        Later changes of one collection do not affect the other. Chroma offers this in its cloud only.
 
-        Raises InternalError (also a ValueError) when the name is taken, InvalidArgumentError for a name that Chroma
-        does not allow, NotFoundError when this collection was deleted; on a server without forks its own refusal.
+        Parameters
+        ----------
+        new_name
+            The name of the fork.
 
+        Returns
+        -------
+        Collection
+            The fork.
+
+        Raises
+        ------
+        UniqueConstraintError
+            The name is taken. The error is also an ``InternalError`` and a ``ValueError``.
+        InvalidArgumentError
+            The name is not allowed. The error is also a ``ValueError``.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
@@ -355,23 +589,62 @@ class Collection(Searches, Overview, Frames, Files):
         return Collection(self._client, model, self._embedding_function, self._data_loader)
 
     def fork_count(self) -> int:
-        """How many forks were made of the collection that this one comes from, and of those, deleted ones too.
+        """Count how often this collection was forked.
 
-        A fork and what it was made of have the same number.
+        The number includes forks of forks, and deleted ones. It is the same for the original and all its
+        forks.
+
+        Returns
+        -------
+        int
+            The number of forks.
         """
         return self._client._backend.handle(requests.ForkCount(*self._place))
 
     def get_indexing_status(self) -> IndexingStatus:
-        """How many additions, changes and deletions of records there were, and how many of them a search knows.
+        """Return how many changes of records are indexed for search.
 
-        Here that is all of them, as soon as the call has returned; on a distributed server the index may be behind.
+        Here every change is indexed when the call that made it returns. On a distributed server the index
+        may lag behind.
+
+        Returns
+        -------
+        IndexingStatus
+            The numbers of changes.
+
+        Raises
+        ------
+        NotFoundError
+            The collection was deleted.
         """
         return self._client._backend.handle(requests.GetIndexingStatus(*self._place))
 
     def attach_function(
         self, function: str, name: str, output_collection: str, params: Json | None = None
     ) -> Any:
-        """Let a server run a function over the records. Not in this process: NotImplementedError."""
+        """Let Chroma Cloud run a function over the records.
+
+        Parameters
+        ----------
+        function
+            The id of the function.
+        name
+            A name for this use of the function.
+        output_collection
+            The name of the collection that gets the results.
+        params
+            Arguments of the function.
+
+        Returns
+        -------
+        Any
+            What the server returns.
+
+        Raises
+        ------
+        NotImplementedError
+            The client is not connected to a server that offers this.
+        """
         request = requests.AttachFunction(
             *self._place,
             function_id=str(getattr(function, "value", function)),
@@ -382,10 +655,44 @@ class Collection(Searches, Overview, Frames, Files):
         return self._client._backend.handle(request)
 
     def get_attached_function(self, name: str) -> Any:
-        """What is known of a function attached. Not in this process: NotImplementedError."""
+        """Return what is known of an attached function.
+
+        Parameters
+        ----------
+        name
+            The name that was given to ``attach_function``.
+
+        Returns
+        -------
+        Any
+            What the server returns.
+
+        Raises
+        ------
+        NotImplementedError
+            The client is not connected to a server that offers this.
+        """
         return self._client._backend.handle(requests.GetAttachedFunction(*self._place, name=name))
 
     def detach_function(self, name: str, delete_output_collection: bool = False) -> bool:
-        """Detach a function. Not in this process: NotImplementedError."""
+        """Detach a function.
+
+        Parameters
+        ----------
+        name
+            The name that was given to ``attach_function``.
+        delete_output_collection
+            Delete the collection with its results, too.
+
+        Returns
+        -------
+        bool
+            True if the function was detached.
+
+        Raises
+        ------
+        NotImplementedError
+            The client is not connected to a server that offers this.
+        """
         request = requests.DetachFunction(*self._place, name=name, delete_output_collection=delete_output_collection)
         return self._client._backend.handle(request)

@@ -40,16 +40,43 @@ class Files:
         where_document: WhereDocument | None = None,
         batch_size: int = 5000,
     ) -> int:
-        """Write the records to a Parquet file; returns how many.
+        """Write records to a Parquet file.
 
-        Columns: ``id``, ``embedding`` (a fixed-size list of float32), ``document``, ``uri``, ``metadata`` (JSON text).
-        Memory holds one batch at a time, and ``path`` is there only when it is complete. Needs pyarrow.
+        The columns are ``id``, ``embedding`` (a fixed-size list of float32), ``document``, ``uri`` and
+        ``metadata`` (JSON text). The file appears under its name when it is complete. Needs pyarrow.
 
+        Parameters
+        ----------
+        path
+            The file to write. An existing file is replaced.
+        where
+            A filter on metadata.
+        where_document
+            A filter on documents.
+        batch_size
+            How many records to keep in memory at a time.
+
+        Returns
+        -------
+        int
+            How many records were written.
+
+        Raises
+        ------
+        ImportError
+            pyarrow is not installed.
+        ValueError
+            ``batch_size`` is less than 1, or the filter is malformed.
+
+        Examples
+        --------
         >>> import chroma_nb, tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder, chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.to_parquet(pathlib.Path(folder, "birds.parquet"), where={"g": {"$lt": 100}})
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     file = pathlib.Path(folder, "birds.parquet")
+        ...     birds.to_parquet(file, where={"grams": {"$lt": 100}})
         1
         """
         model = self._described()
@@ -64,9 +91,42 @@ class Files:
         where_document: WhereDocument | None = None,
         batch_size: int = 5000,
     ) -> int:
-        """Write the records to a file of JSON Lines, compressed if its name ends in ``.gz``; returns how many.
+        """Write records to a file of JSON Lines.
 
-        A line is an object with ``id``, ``embedding``, ``document``, ``uri`` and ``metadata``.
+        Each line is an object with ``id``, ``embedding``, ``document``, ``uri`` and ``metadata``.
+
+        Parameters
+        ----------
+        path
+            The file to write. It is compressed if the name ends in ``.gz``. An existing file is replaced.
+        where
+            A filter on metadata.
+        where_document
+            A filter on documents.
+        batch_size
+            How many records to keep in memory at a time.
+
+        Returns
+        -------
+        int
+            How many records were written.
+
+        Raises
+        ------
+        ValueError
+            ``batch_size`` is less than 1, or the filter is malformed.
+
+        Examples
+        --------
+        >>> import chroma_nb, tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as folder, chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids="wren", embeddings=[1, 0])
+        ...     file = pathlib.Path(folder, "birds.jsonl.gz")
+        ...     birds.to_jsonl(file)
+        ...     client.create_collection("copy").from_jsonl(file)
+        1
+        1
         """
         file = json_lines.JsonLinesFile(path)
         return self._write(file, where, where_document, batch_size)
@@ -74,7 +134,31 @@ class Files:
     def to_arrow(
         self: Any, *, where: Where | None = None, where_document: WhereDocument | None = None, batch_size: int = 5000
     ) -> pyarrow.Table:
-        """The records as a pyarrow.Table, with the columns of ``to_parquet``. Needs pyarrow."""
+        """Return records as a pyarrow table, with the columns of ``to_parquet``.
+
+        Needs pyarrow.
+
+        Parameters
+        ----------
+        where
+            A filter on metadata.
+        where_document
+            A filter on documents.
+        batch_size
+            How many records to convert at a time.
+
+        Returns
+        -------
+        pyarrow.Table
+            The records.
+
+        Raises
+        ------
+        ImportError
+            pyarrow is not installed.
+        ValueError
+            ``batch_size`` is less than 1, or the filter is malformed.
+        """
         model = self._described()
         table = arrow.TableInMemory(model)
         if self._edits_at_once:
@@ -84,29 +168,91 @@ class Files:
         return table.table
 
     def from_parquet(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
-        """Upsert the records of a Parquet file; returns how many.
+        """Upsert the records of a Parquet file.
 
-        A column ``id`` must be there; ``embedding``, ``document``, ``uri`` and ``metadata`` may be, and any further
-        column becomes metadata under its name. Records without an embedding are embedded from their documents. All or
-        nothing, however large the file is; ``batch_size`` rows are read at a time. Raises ValueError for a file that
-        holds no records, DuplicateIDError for an id that occurs twice. Needs pyarrow.
+        The file needs a column ``id``. It can have the columns ``embedding``, ``document``, ``uri`` and
+        ``metadata``. Any other column becomes metadata. Documents without an embedding are embedded. If an
+        error is raised, nothing was written. (Over HTTP the error says how many records were written.) Needs
+        pyarrow.
+
+        Parameters
+        ----------
+        path
+            The file to read.
+        batch_size
+            How many rows to read at a time.
+
+        Returns
+        -------
+        int
+            How many records were written.
+
+        Raises
+        ------
+        ValueError
+            The file does not contain records, or ``batch_size`` is less than 1.
+        DuplicateIDError
+            An id occurs twice.
+        ImportError
+            pyarrow is not installed.
         """
         positive("batch_size", batch_size)
         total, batches = parquet.read(path, batch_size)
         return self._read(batches, total)
 
     def from_jsonl(self, path: str | os.PathLike[str], *, batch_size: int = 5000) -> int:
-        """Upsert the records of a file of JSON Lines; returns how many.
+        """Upsert the records of a file of JSON Lines.
 
-        As ``to_jsonl`` writes them; of each line only ``id`` must be there. Records without an embedding are
-        embedded from their documents. All or nothing, as ``from_parquet``. Raises ValueError with the number of a line
-        that is no record.
+        The file has the form that ``to_jsonl`` writes. Each line needs an ``id``. Keys that are not a field of a
+        record become metadata. Documents without an embedding are embedded. If an error is raised, nothing was
+        written. (Over HTTP the error says how many records were written.)
+
+        Parameters
+        ----------
+        path
+            The file to read. A name that ends in ``.gz`` means a compressed file.
+        batch_size
+            How many lines to read at a time.
+
+        Returns
+        -------
+        int
+            How many records were written.
+
+        Raises
+        ------
+        ValueError
+            A line is not a record (the message has its number), or ``batch_size`` is less than 1.
+        DuplicateIDError
+            An id occurs twice.
         """
         positive("batch_size", batch_size)
         return self._read(json_lines.read(path, batch_size), None)
 
     def from_arrow(self, table: Untyped, *, batch_size: int = 5000) -> int:
-        """Upsert the rows of a pyarrow.Table or RecordBatch, with the columns of ``from_parquet``; returns how many."""
+        """Upsert the rows of a pyarrow table.
+
+        The table has the columns that ``from_parquet`` reads.
+
+        Parameters
+        ----------
+        table
+            A ``pyarrow.Table`` or ``pyarrow.RecordBatch``.
+        batch_size
+            How many rows to convert at a time.
+
+        Returns
+        -------
+        int
+            How many records were written.
+
+        Raises
+        ------
+        ValueError
+            The table does not contain records, or ``batch_size`` is less than 1.
+        DuplicateIDError
+            An id occurs twice.
+        """
         positive("batch_size", batch_size)
         batches = (
             arrow.from_batch(table.slice(start, batch_size), start) for start in range(0, table.num_rows, batch_size)

@@ -48,19 +48,45 @@ class Overview(CollectionCommon[Server]):
         *,
         edges: Edges | None = None,
     ) -> Facet | list[Facet]:
-        """Which values records have under a metadata key, and how many records each; of a list of keys, one each.
+        """Count the values of a metadata key.
 
-        Of the records that pass the filters. The ``limit`` most frequent values, how many different ones there are, how
-        many records lack the key; for numbers the least, the greatest and the ranges they lie in; for texts that are
-        all ISO dates the days, months or years. ``edges``: keys whose numbers are counted between these ends instead,
-        from each to below the next, the last included. Ours, not Chroma's. Raises ValueError for what is no key, or no
-        ascending numbers, and as ``get``.
+        Chroma does not have this method.
 
+        Parameters
+        ----------
+        key
+            A metadata key, or a list of keys.
+        where
+            Count only records whose metadata match this filter.
+        where_document
+            Count only records whose document matches this filter.
+        limit
+            The most values to list.
+        edges
+            For some keys, the limits between which their numbers are counted:
+            ``{"grams": [0, 10, 1000]}``. By default limits that are easy to read are chosen.
+
+        Returns
+        -------
+        Facet or list of Facet
+            The most frequent values and their counts, and the range of numbers and dates. For a list of
+            keys, a list.
+
+        Raises
+        ------
+        ValueError
+            ``key`` is not a key, ``edges`` are not ascending numbers, or the filter is malformed.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     facet = birds.facets("g")
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     facet = birds.facets("grams")
         ...     facet.distinct, facet.minimum, facet.maximum, facet.values[0].records
         (2, 9, 500, 1)
         """
@@ -69,18 +95,30 @@ class Overview(CollectionCommon[Server]):
         return found if isinstance(key, list) else found[0]
 
     def describe(self) -> Description:
-        """What is in the collection: records, dimension, space, documents, and for each metadata key what it holds.
+        """Summarize the collection: records, dimension, space, documents and metadata keys.
 
-        All metadata and documents are read for it. Ours, not Chroma's. Raises NotFoundError when the collection was
-        deleted.
+        The call reads all metadata and documents. Chroma does not have this method.
 
+        Returns
+        -------
+        Description
+            The summary. ``print`` shows it as text.
+
+        Raises
+        ------
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
         ...     found = birds.describe()
         ...     found.records, found.dimension, [facet.key for facet in found.keys]
-        (2, 2, ['g'])
+        (2, 2, ['grams'])
         """
         return self._client._backend.handle(requests.Describe(*self._place))
 
@@ -92,11 +130,38 @@ class Overview(CollectionCommon[Server]):
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents"],  # noqa: B006  # as of get(); it is never changed
     ) -> GetResult:
-        """``n`` records at random, each once, of those that pass the filters; fewer where there are fewer.
+        """Return random records.
 
-        They come in the order they were added. With a ``seed`` they are the same for the same records, whoever stores
-        them; without one others each time. Ours, not Chroma's. Raises as ``get``.
+        Each record is drawn at most once. Records are returned in the order in which they were added. Chroma
+        does not have this method.
 
+        Parameters
+        ----------
+        n
+            How many records to draw. If fewer records match, you get all of them.
+        seed
+            An integer. The same seed draws the same records from the same data.
+        where
+            A filter on metadata.
+        where_document
+            A filter on documents.
+        include
+            The parts to return, as for ``get``.
+
+        Returns
+        -------
+        GetResult
+            The records.
+
+        Raises
+        ------
+        ValueError
+            An argument is not valid, or the filter is malformed.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")

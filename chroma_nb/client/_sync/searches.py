@@ -46,26 +46,70 @@ class Searches(CollectionCommon[Server]):
         like: OneOrMany[ID] | None = None,
         unlike: OneOrMany[ID] | None = None,
     ) -> QueryResult:
-        """The nearest records to each query, nearest first, among those with these ids that pass the filters.
+        """Find the nearest records to each query.
 
-        Queries are vectors, or texts, images or uris to be embedded; one kind of them. A dict of lists with one
-        list per query: ``result["ids"][0]`` are the ids nearest to the first. Fewer than ``n_results`` where there
-        are fewer. Distances are squared for the space "l2", 1 - cosine, or 1 - inner product.
+        A query is a vector, or a text, an image or a URI that is embedded first. You can also search for
+        records similar to given ones (``like``). Pass exactly one kind of query.
 
-        Beyond Chroma's: ``max_distance`` leaves out what is farther, of every query. ``like`` and ``unlike`` name
-        records in place of a query: the neighbours of the mean vector of ``like``, with ``unlike`` of that mean moved
-        away from theirs by as much as lies between the two. The records named are not among them. ``unlike`` alone
-        asks for the opposite of its mean, by angle or inner product only.
+        Parameters
+        ----------
+        query_embeddings
+            One or several vectors. If you pass vectors, other kinds of queries are ignored.
+        query_texts
+            One or several texts.
+        query_images
+            One or several images, as arrays.
+        query_uris
+            One or several URIs. Needs a data loader.
+        ids
+            Search only among these records.
+        n_results
+            The most records to return for each query.
+        where
+            A filter on metadata.
+        where_document
+            A filter on documents.
+        include
+            The parts to return, from ``"embeddings"``, ``"metadatas"``, ``"documents"``, ``"distances"``,
+            ``"uris"`` and ``"data"``. Ids are always returned. ``"data"`` needs a data loader.
+        max_distance
+            Leave out records that are farther away. Not in Chroma.
+        like
+            Ids of records. The query is the mean of their vectors. These records are not in the result. Not
+            in Chroma.
+        unlike
+            Ids of records to move away from. The query is ``mean(like) + (mean(like) - mean(unlike))``.
+            Without ``like`` the query is the opposite of ``mean(unlike)``, for the spaces ``"cosine"`` and
+            ``"ip"`` only. Not in Chroma.
 
-        Raises ValueError for arguments that do not fit, TypeError for ``n_results`` below 1, InvalidArgumentError
-        for vectors of another dimension than the collection's and for a filter that means nothing, NotFoundError
-        when the collection was deleted.
+        Returns
+        -------
+        QueryResult
+            A dict with a list for each part, and in it one list for each query, nearest first.
+            ``result["ids"][0]`` are the ids for the first query. The distance is the squared Euclidean
+            distance (``"l2"``), 1 - cosine similarity (``"cosine"``) or 1 - inner product (``"ip"``).
 
+        Raises
+        ------
+        ValueError
+            An argument is not valid, or the filter is malformed.
+        TypeError
+            ``n_results`` is less than 1.
+        InvalidArgumentError
+            A vector has another dimension than the collection, no record of ``like`` or ``unlike`` has a
+            vector, or the filter is malformed in another way.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     found = birds.query(query_embeddings=[[1, 0], [0, 2]], n_results=1, where={"g": {"$gt": 0}})
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     light = {"grams": {"$lt": 1000}}
+        ...     found = birds.query(query_embeddings=[[1, 0], [0, 2]], n_results=1, where=light)
         ...     found["ids"], found["distances"]
         ([['wren'], ['crow']], [[0.0], [1.0]])
         """
@@ -115,24 +159,58 @@ class Searches(CollectionCommon[Server]):
         by: Side = "both",
         fetch: bool = False,
     ) -> HybridResult:
-        """The records found by the meaning of a text and by its words, best first, among those that pass the filters.
+        """Find records by the meaning and by the words of a text.
 
-        Two lists, of the nearest vectors (as ``query``) and of the documents that hold the text's words (BM25), become
-        one by reciprocal rank: a record that is high in either is high, one that is high in both is higher. Any
-        collection can be searched so, whatever its schema: words are read from its documents by the first call.
+        Two lists are combined by reciprocal rank fusion: the nearest records, as of ``query``, and the
+        documents that contain words of the text, ranked by BM25. The first call reads the words of all
+        documents. The collection needs no schema for this. Chroma does not have this method.
 
-        The result is as of ``query``, one list per text, and says how each record was found: ``scores``,
-        ``meaning_ranks``, ``word_ranks`` (from 1; None where a list does not hold it) and ``words``, the text's words
-        that stand in its document. ``by`` uses one list alone: "meaning" or "words". ``query_embeddings`` are the
-        vectors of the texts, for collections whose vectors are not made here. Raises as ``query``.
+        Parameters
+        ----------
+        query_texts
+            One or several texts.
+        n_results
+            The most records to return for each text.
+        where
+            A filter on metadata.
+        where_document
+            A filter on documents.
+        include
+            The parts to return, as for ``query``.
+        query_embeddings
+            A vector for each text, if the collection's embedding function cannot create them.
+        by
+            ``"both"``, ``"meaning"`` (nearest records only) or ``"words"`` (words only, nothing is embedded).
+        fetch
+            Servers of Chroma cannot search by words. With True all documents are downloaded once and
+            searched here. They are downloaded again when the number of records has changed.
 
-        A server of Chroma's has no search by words (NotImplementedError). ``fetch=True`` reads the documents from it,
-        once, and searches their words here; it reads them again when the number of records has changed.
+        Returns
+        -------
+        HybridResult
+            The result of ``query``, best first, with ``scores``, ``meaning_ranks``, ``word_ranks`` and
+            ``words``.
 
+        Raises
+        ------
+        ValueError
+            An argument is not valid, or no embedding function is known.
+        TypeError
+            ``n_results`` is less than 1.
+        InvalidArgumentError
+            A vector has another dimension than the collection.
+        NotImplementedError
+            The server cannot search by words, and ``fetch`` is False.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=["a tiny wren", "a black crow"])
+        ...     documents = ["a tiny wren", "a black crow"]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], documents=documents)
         ...     found = birds.hybrid("crow", query_embeddings=[0.9, 0.1])
         ...     found["ids"], found["meaning_ranks"], found["word_ranks"], found["words"]
         ([['crow', 'wren']], [[2, 1]], [[1, None]], [[['crow'], []]])
@@ -161,23 +239,48 @@ class Searches(CollectionCommon[Server]):
         return self._with_data(result, include) if "data" in include else result
 
     def search(self, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> SearchResult:
-        """Run one or several ``Search`` expressions: filter, ranking, groups, page, selection.
+        """Run one or several search expressions.
 
-        The result is a dict with one list per search for each field, None where the search did not select it, with
-        ``rows()`` and ``to_df()``. A text in a ``Knn`` is embedded by the collection's function, under a key of sparse
-        vectors by that key's. ``read_level`` matters to a distributed server only.
+        A ``Search`` combines a filter, a ranking, groups, a limit and a selection of parts. Chroma offers
+        this in its cloud only.
 
-        Raises ValueError for a text that nothing can embed and for what is no search, InvalidArgumentError for a
-        sparse ``Knn`` on a key without an index of sparse vectors and for a vector of another dimension than the
-        collection's, NotFoundError when the collection was deleted; on a server that has no search its own refusal.
+        Parameters
+        ----------
+        searches
+            A ``Search``, or a list of them. Texts in a ``Knn`` are embedded with the collection's embedding
+            function, or for a key with sparse vectors with the function of that key.
+        read_level
+            Only distributed servers use this.
 
+        Returns
+        -------
+        SearchResult
+            A dict with a list for each part, and in it one list for each search. A part that a search did
+            not select is None.
+
+        Raises
+        ------
+        TypeError
+            An argument is not a ``Search``.
+        ValueError
+            A text cannot be embedded.
+        InvalidArgumentError
+            A vector has another dimension than the collection, or a ``Knn`` uses a key that has no index of
+            sparse vectors.
+        NotFoundError
+            The collection was deleted.
+
+        Examples
+        --------
         >>> import chroma_nb
         >>> from chroma_nb import K, Knn, Search
         >>> with chroma_nb.EphemeralClient() as client:
         ...     birds = client.create_collection("birds")
-        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=[{"g": 9}, {"g": 500}])
-        ...     birds.search(Search().where(K("g") > 5).rank(Knn([1, 0])).select("g", K.SCORE).limit(1)).rows()
-        [[{'id': 'wren', 'metadata': {'g': 9}, 'score': 0.0}]]
+        ...     grams = [{"grams": 9}, {"grams": 500}]
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]], metadatas=grams)
+        ...     nearest = Search().where(K("grams") > 5).rank(Knn([1, 0])).limit(1)
+        ...     birds.search(nearest.select("grams", K.SCORE)).rows()
+        [[{'id': 'wren', 'metadata': {'grams': 9}, 'score': 0.0}]]
         """
         context = self._context
         request = asking.search(context, searches, read_level)
@@ -197,9 +300,49 @@ class Searches(CollectionCommon[Server]):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
     ) -> Json:
-        """How ``query`` with these arguments is executed: the plan, how many candidates, whether exact, how long.
+        """Run a query and describe how it was executed.
 
-        For an embedded client; a server has no words for it (NotImplementedError).
+        This call is not available over HTTP. Chroma does not have this method.
+
+        Parameters
+        ----------
+        query_embeddings
+            As for ``query``.
+        query_texts
+            As for ``query``.
+        query_images
+            As for ``query``.
+        query_uris
+            As for ``query``.
+        ids
+            As for ``query``.
+        n_results
+            As for ``query``.
+        where
+            As for ``query``.
+        where_document
+            As for ``query``.
+
+        Returns
+        -------
+        dict
+            ``method``, ``index`` and ``reason`` say how the records were searched, and ``exact`` whether the
+            result is exact. ``records`` is the number of records and ``allowed`` how many pass the filters.
+            Entries that end in ``_ms`` are times in milliseconds.
+
+        Raises
+        ------
+        NotImplementedError
+            The client is connected to a server.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> with chroma_nb.EphemeralClient() as client:
+        ...     birds = client.create_collection("birds")
+        ...     birds.add(ids=["wren", "crow"], embeddings=[[1, 0], [0, 1]])
+        ...     birds.explain(query_embeddings=[[1, 0]])["exact"]
+        True
         """
         query = asking.query(
             self._context,

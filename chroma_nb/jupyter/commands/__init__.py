@@ -44,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 def command(name: str) -> Command:
-    """The sub-command of that name; UsageError with a suggestion when there is none."""
+    """Return the sub-command of that name; raise a UsageError with a suggestion if it does not exist."""
     if name not in COMMANDS:
         hint = suggestion(name, COMMANDS) or "; %chroma lists the commands"
         raise UsageError(f"%chroma has no command {name!r}{hint}")

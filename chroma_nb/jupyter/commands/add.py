@@ -111,7 +111,7 @@ def _known_columns(frame: pandas.DataFrame, columns: Options) -> Options:
     names = {str(plain(name)): name for name in frame.columns}
 
     def known(word: str) -> object:
-        """The column that a word names; UsageError with a suggestion when there is none."""
+        """Return the column that a word names; raise a UsageError with a suggestion if it does not exist."""
         if word not in names:
             hint = suggestion(word, names) or f"; the columns are: {', '.join(names)}"
             raise UsageError(f"%chroma add: no column {word!r}{hint}")

@@ -29,22 +29,52 @@ def browse(
     selection: Selection | None = None,
     client: Client | None = None,
 ) -> Workbench | ClientBrowser:
-    """A live view of a collection, of a client's collections, or of a table of your own, in the notebook.
+    """Show a collection as a live table in the notebook, with facets, search, records and a map.
 
-    A table of all that is there, scrolled, sorted and filtered; only what is seen leaves the database. With
-    ``readonly=False`` records can be created, edited and deleted, which can be undone. ``where`` and
-    ``where_document`` always hold for the person at the page; ``columns`` are the metadata keys shown beside id and
-    document (all, if not given; of a client's collections those that each has); ``page_size`` rows are in view;
-    ``client`` is where exported collections are made.
+    Only the rows that are on the screen are read from the database.
 
-    Works with collections and clients of chroma_nb and of chromadb, and with whatever table ``add(df)`` takes (pandas,
-    polars, Arrow, a Hugging Face Dataset). That becomes a temporary collection in memory, by the same conventions
-    (columns ``id``, ``document``, ``embedding``), which is gone when the workbench is closed. Without ``document`` it
-    is the column ``text``, or that with the longest texts; without ``embedding`` these are embedded here.
+    Parameters
+    ----------
+    source
+        A collection or a client of chroma_nb or of the package chromadb, local or on a server. For a client, you first
+        choose a collection from its databases. Or a table of your own: pandas, polars, Arrow or a Hugging Face Dataset.
+    readonly
+        Whether the table only reads. With False you can also create, edit, tag and delete records, and undo it.
+    where
+        Show only records whose metadata match this filter. It applies in addition to the filters set in the table.
+    where_document
+        Show only records whose document matches this filter. It applies in addition to the filters set in the table.
+    columns
+        The metadata keys to show beside the id and the document. By default all.
+    page_size
+        How many rows are visible at once.
+    selection
+        A selection to share with other views, such as ``other.selection``.
+    client
+        The client in which **Export…** creates collections.
 
-    Raises TypeError for anything else, ValueError for a page without room, for a filter that means nothing, for a
-    column that is no key, with the nearest name, and for a table whose rows cannot be records.
+    Returns
+    -------
+    Workbench or ClientBrowser
+        The widget. For a client, a ``ClientBrowser``.
 
+    Raises
+    ------
+    TypeError
+        ``source`` is something else, or belongs to an asynchronous client.
+    ValueError
+        ``page_size`` is less than 1, a filter is malformed, a column is not a metadata key, or the rows of the table
+        cannot be records.
+
+    Notes
+    -----
+    A table becomes a temporary collection in memory. Its columns are used as by ``collection.add(df)``: ``id``,
+    ``document``, ``embedding``; all others are metadata. Without a column ``document``, the column ``text`` is used, or
+    else the one with the longest texts. Without a column ``embedding``, the default model embeds the documents. The
+    temporary collection is deleted when its last widget is closed.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> with chroma_nb.EphemeralClient() as memory:
     ...     birds = memory.create_collection("birds")

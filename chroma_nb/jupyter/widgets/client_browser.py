@@ -17,7 +17,15 @@ from chroma_nb.workbench.widget import Workbench
 
 
 class ClientBrowser(Displayed):
-    """A client, live: its databases and collections; ``browser`` is the workbench of the collection opened last."""
+    """The widget of ``browse(client)``: databases and collections, and the collection that you open.
+
+    Attributes
+    ----------
+    client
+        The client.
+    browser
+        The ``Workbench`` of the collection that was opened last; None before that.
+    """
 
     def __init__(self, client: Client, made: Callable[[Collection, Client], Workbench]) -> None:
         self.client = client
@@ -37,7 +45,20 @@ class ClientBrowser(Displayed):
         self.widget = ipywidgets.VBox([head, self._place], layout={"grid_gap": "8px"})
 
     def open(self, database: str, name: str) -> None:
-        """Browse this collection, below the tree."""
+        """Open a collection below the list.
+
+        Parameters
+        ----------
+        database
+            The name of the database.
+        name
+            The name of the collection.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such collection.
+        """
         collection = self._tree.open(database, name)
         before, self.browser = self.browser, self._made(collection, self._tree.client_of(database))
         self._place.children = [self.browser]
@@ -45,9 +66,9 @@ class ClientBrowser(Displayed):
             before.close()
 
     def close(self) -> None:
-        """Give back the widgets and what was opened for other databases; the client stays open.
+        """Free the widgets, and the connections to other databases. The client stays open.
 
-        Shown again, it is there again, with no collection open.
+        If you display the object again, it works again, with no collection open.
         """
         if self.browser is not None:
             self._place.children = []

@@ -16,9 +16,9 @@ _DISPLAYS = itertools.count(1)
 
 
 class Displayed:
-    """A view that shows itself in a notebook: ``widget``, which ``_build`` makes.
+    """Base class of views that display themselves in a notebook.
 
-    A cell that runs again closes what its last run showed, unless another cell shows it (``workbench/shown.py``).
+    If a cell runs again, what its last run displayed is closed, unless another cell displays it too.
     """
 
     widget: ipywidgets.Widget
@@ -33,7 +33,7 @@ class Displayed:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Give back its widgets, in this process and in the page; shown again, it is there again."""
+        """Free the widgets, here and in the browser. If you display the object again, it works again."""
         for widget in (*self._around, self.widget):
             for part in list(_parts(widget)):
                 part.close()

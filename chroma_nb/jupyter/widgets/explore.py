@@ -36,20 +36,60 @@ def explore(
     wait: bool = False,
     renderer: Renderer = "auto",
 ) -> Workbench | Explorer:
-    """A live map of ``collection`` in the workbench: lasso or box selects, table and record follow, hits of a search
-    are numbered.
+    """Show a collection as a live map in the notebook.
 
-    The map of PCA is there at once and gives way to that of ``method`` when it is ready. ``where`` and
-    ``where_document`` filter and always hold, for the table, too; ``sample`` draws as many records. ``color`` is a
-    metadata key, or "label" for the regions of the map; ``client`` is where exported collections are made; several
-    views may share one ``selection``. ``collection`` may also be a ``Projection``, or a table (pandas, polars, Arrow,
-    a Hugging Face Dataset), which becomes a temporary collection as for ``browse``. Raises ValueError for a key that
-    no record has.
+    You can select records with a lasso or a box. A table and the open record follow. A PCA map appears at once and is
+    replaced when the map of ``method`` is ready.
 
-    What the workbench's map does not draw is drawn by plotly, in an ``Explorer``: three dimensions, sizes, and colours
-    that are values (by id, or one for each record), as ``Projection.figure`` takes them. ``renderer="plotly"`` asks
-    for it in any case, "scatter" for jupyter-scatter (the extra ``large``); their searches find ``n_results`` records.
+    Parameters
+    ----------
+    collection
+        A collection, a ``Projection``, or a table of your own, as for ``browse``.
+    method
+        ``"auto"``, ``"umap"``, ``"pca"`` or ``"tsne"``, as for ``project``.
+    dims
+        The number of coordinates, 2 or 3.
+    where
+        Show only records whose metadata match this filter, on the map and in the table.
+    where_document
+        Show only records whose document matches this filter, on the map and in the table.
+    sample
+        Draw this many records at random.
+    color
+        What to colour by: a metadata key, or ``"label"`` for the regions of the map. Values (a Series or dict by id, or
+        one value per record) are drawn by plotly.
+    size
+        What to size the points by, as ``color``. Drawn by plotly.
+    n_results
+        How many records a search finds, in an ``Explorer``.
+    client
+        The client in which **Export…** creates collections.
+    selection
+        A selection to share with other views, such as ``other.selection``.
+    height
+        The height in pixels.
+    wait
+        Whether to wait for the map of ``method`` before showing anything.
+    renderer
+        ``"auto"``, ``"plotly"`` or ``"scatter"``. ``"scatter"`` draws very large maps with the package jupyter-scatter
+        (``pip install "chroma-nb[large]"``).
 
+    Returns
+    -------
+    Workbench or Explorer
+        The widget. An ``Explorer`` if plotly or jupyter-scatter draws: in three dimensions, with ``size``, with values
+        as ``color``, or if ``renderer`` asks for it.
+
+    Raises
+    ------
+    ValueError
+        No record has the metadata key ``color`` or ``size``, ``method``, ``dims``, ``sample`` or ``renderer`` is not
+        one of the values above, or a ``Projection`` has no collection.
+    TypeError
+        ``collection`` is something else, or belongs to an asynchronous client.
+
+    Examples
+    --------
     >>> import chroma_nb
     >>> collection = chroma_nb.EphemeralClient().create_collection("docs")
     >>> collection.add(ids=["a", "b"], documents=["one", "two"], embeddings=[[0, 3], [4, 0]])

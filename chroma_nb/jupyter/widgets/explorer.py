@@ -50,9 +50,14 @@ def _renderer(asked: Renderer, state: ExplorerState) -> str:
 
 
 class Explorer(Displayed):
-    """What ``explore`` gives in three dimensions, and where plotly or jupyter-scatter is asked for.
+    """The widget of ``explore`` if plotly or jupyter-scatter draws the map.
 
-    It shows itself in a notebook; ``selection`` is what is lassoed, and can be set.
+    Display it as the last expression of a cell. Below the map is a table of the selected records.
+
+    Attributes
+    ----------
+    state
+        What the widget shows, as ``ExplorerState``: colours, searches, the record in focus.
     """
 
     def __init__(self, state: ExplorerState, height: int = 560, renderer: Renderer = "auto") -> None:
@@ -86,9 +91,9 @@ class Explorer(Displayed):
             self.progress.watch(fit)
 
     def close(self) -> None:
-        """Give back its widgets, in this process and in the page; shown again, it is there again.
+        """Free the widgets, here and in the browser. If you display the object again, it works again.
 
-        What it knows (``state``, ``selection``, ``projection``) stays; a table's temporary collection goes.
+        ``state``, ``selection`` and ``projection`` stay. The temporary collection of a table is deleted.
         """
         self.state.release()
         super().close()
@@ -99,21 +104,37 @@ class Explorer(Displayed):
 
     @property
     def selection(self) -> Selection:
-        """The selected ids: ``selection.ids``, ``selection.to_df()``, ``selection.on_select(callback)``."""
+        """The selected records. Set ``selection.ids`` to select records from Python."""
         return self.state.selection
 
     @property
     def projection(self) -> Projection:
-        """The map as a table and picture."""
+        """The map as a ``Projection``, without the records that were deleted here."""
         return self.state.projection
 
     @property
     def figure(self) -> ipywidgets.Widget:
-        """The plotly FigureWidget (for very large maps, the box of jupyter-scatter)."""
+        """The plotly ``FigureWidget`` of the map, or the widget of jupyter-scatter."""
         return self.map.figure
 
     def search(self, text: str) -> list[str]:
-        """Find records by meaning, draw the question on the map, select its hits; their ids, nearest first."""
+        """Find records by meaning, draw the query on the map, and select what was found.
+
+        Parameters
+        ----------
+        text
+            The query.
+
+        Returns
+        -------
+        list of str
+            The ids of the records, nearest first.
+
+        Raises
+        ------
+        ValueError
+            ``text`` is empty.
+        """
         return self.state.search(text)
 
     def __repr__(self) -> str:

@@ -31,9 +31,22 @@ GivenBy: TypeAlias = figures.Given
 
 
 class ExplorerState:
-    """One explorer: ``projection``, ``selection``, ``color`` and ``size``, ``searches``, ``focus``.
+    """What an ``Explorer`` shows: ``explorer.state``. You can read it and change it from Python.
 
-    ``on_change(callback)`` is called with the name of what changed: "map" (points, colours), "searches", "focus".
+    Attributes
+    ----------
+    projection
+        The map, without the records that were deleted here.
+    selection
+        The selected records.
+    color
+        What the points are coloured by.
+    size
+        What the points are sized by.
+    searches
+        The searches on the map, as ``Placed``; at most four.
+    focus
+        The ids that are marked on the map. The first is shown in full.
     """
 
     def __init__(
@@ -67,11 +80,22 @@ class ExplorerState:
 
     @property
     def collection(self) -> Collection:
-        """What is explored."""
+        """The collection."""
         return self._collection
 
     def on_change(self, callback: Callable[[str], object]) -> Callable[[], None]:
-        """Call ``callback(what)`` after each change; what comes back stops that."""
+        """Call a function after each change.
+
+        Parameters
+        ----------
+        callback
+            A function of one argument: what changed, ``"map"``, ``"searches"`` or ``"focus"``.
+
+        Returns
+        -------
+        callable
+            Call it to stop.
+        """
         self._listeners.append(callback)
 
         def stop() -> None:
@@ -84,12 +108,12 @@ class ExplorerState:
     def follow(
         self, changed: Callable[[str], object], selected: Callable[[], object], *, source: object = None
     ) -> None:
-        """Tell a part of the view of changes, and of the selection unless ``source`` made it, until ``release``."""
+        """Call one function after changes and another after selections, until ``release``."""
         self._followers.callback(self.on_change(changed))
         self._followers.callback(self.selection.on_select(lambda selection: selected(), source=source))
 
     def release(self) -> None:
-        """Tell the parts of the view nothing more: it is closed."""
+        """Stop all calls that ``follow`` started."""
         self._followers.close()
 
     def _changed(self, what: str) -> None:
@@ -110,14 +134,30 @@ class ExplorerState:
 
     # --- The map ---
     def metadata_keys(self, numbers: bool = False) -> list[str]:
-        """The metadata keys there are, in alphabetical order; only those with numbers if asked."""
+        """Return the metadata keys of the records on the map, in alphabetical order.
+
+        Parameters
+        ----------
+        numbers
+            Whether to return only keys that have numbers.
+        """
         found = values_by_key(self.projection.metadatas)
         return sorted(key for key, values in found.items() if not numbers or any(map(_is_number, values)))
 
     def paint(self, color: GivenBy, size: GivenBy = None) -> None:
-        """Colour by a metadata key, "label", values by id or nothing; size by a key of numbers, numbers or nothing.
+        """Change what the points are coloured and sized by.
 
-        Raises ValueError for a key that no record has.
+        Parameters
+        ----------
+        color
+            A metadata key, ``"label"`` for the regions, values by id, or None.
+        size
+            A metadata key of numbers, numbers by id, or None.
+
+        Raises
+        ------
+        ValueError
+            No record has the key, or ``size`` has no numbers.
         """
         with self.lock:
             color, size = figures.by_id(self.projection, color), figures.by_id(self.projection, size)
@@ -130,7 +170,7 @@ class ExplorerState:
                 self._changed("map")
 
     def refit(self) -> None:
-        """Take the map as it is now: its coordinates are others, or records are gone or back."""
+        """Show the map again after its coordinates or its records changed."""
         with self.lock:
             self._take(self._whole)
             texts = [text for placed in self.searches for text in placed.texts] if len(self.projection) else []
@@ -138,25 +178,25 @@ class ExplorerState:
             self._changed("map")
 
     def rows_of(self, ids: Iterable[str]) -> list[int]:
-        """Where ids stand on the map; those that are not there are left out."""
+        """Return the rows of the map that have these ids. Ids that are not on the map are left out."""
         return [self._rows[id_] for id_ in ids if id_ in self._rows]
 
     def select_rows(self, rows: Sequence[int], source: object) -> None:
-        """Select what lies at these rows of the map."""
+        """Select the records in these rows of the map."""
         self.selection.select([self.projection.ids[row] for row in rows], source=source)
 
     # --- The table ---
     @property
     def pages(self) -> int:
-        """Pages of the table of the selection, at least 1."""
+        """How many pages the table of selected records has, at least 1."""
         return max(1, -(-len(self.selection) // ROWS))
 
     def turn(self, by: int) -> None:
-        """Another page."""
+        """Turn the table by this many pages."""
         self.page = min(max(self.page + by, 0), self.pages - 1)
 
     def table(self) -> list[Options]:
-        """The rows of this page: id, document, metadata, label; only the id for what is not on the map."""
+        """Return the rows of the current page: id, document, metadata, label."""
         ids = self.selection.ids[self.page * ROWS : (self.page + 1) * ROWS]
         named = self.projection.labels.of_records() if ids else []
         known = {
@@ -172,22 +212,33 @@ class ExplorerState:
         return [{"id": id_, **known.get(id_, absent)} for id_ in ids]
 
     def look_at(self, ids: Iterable[str]) -> None:
-        """Mark records on the map and show the first in full, without selecting anything else."""
+        """Mark records on the map and show the first in full. The selection stays."""
         self.focus = tuple(ids)
         self._changed("focus")
 
     def keep_focused(self) -> None:
-        """Select only what is marked."""
+        """Select only the records that are marked."""
         if self.focus:
             self.selection.select(self.focus, source="table")
 
     def record(self) -> Record | None:
-        """The record in focus as it is in the collection now; None when there is none, or it is gone."""
+        """Return the record in focus as it is in the collection now; None if no record is in focus."""
         return next(iter(read_records(self.collection, self.focus[:1], ("documents", "metadatas"))), None)
 
     # --- Searching ---
     def search(self, text: str) -> list[str]:
-        """Find records by meaning, draw the query on the map and select its hits; their ids, nearest first."""
+        """Find records by meaning, draw the query on the map, and select what was found.
+
+        Returns
+        -------
+        list of str
+            The ids of the records, nearest first.
+
+        Raises
+        ------
+        ValueError
+            ``text`` is empty.
+        """
         if not text.strip():
             raise ValueError("expected words to search for, got none")
         placed = self.projection.place(query_texts=text, n_results=self.n_results)
@@ -198,23 +249,38 @@ class ExplorerState:
         return placed.ids[0]
 
     def forget_searches(self) -> None:
-        """Take the stars off the map."""
+        """Remove all searches from the map."""
         if self.searches:
             self.searches = []
             self._changed("searches")
 
     # --- Changing the collection ---
     def as_typed(self, key: str, text: str) -> LiteralValue:
-        """What was typed as a value of ``key``: of the type that the key has on the map, or as it is for a new key.
-
-        Raises ValueError for a text that is no such value.
-        """
+        """Convert a text to the type that ``key`` has on the map. Raise a ValueError if it has no such form."""
         carriers = (metadata for metadata in self.projection.metadatas if metadata and key in metadata)
         kind = kinds(islice(carriers, SAMPLE)).get(key)
         return text if kind is None or kind == "list" else typed(key, kind, text)
 
     def tag(self, key: str, value: MetadataValue) -> int:
-        """Give the selected records a metadata value; how many."""
+        """Set a metadata value of the selected records.
+
+        Parameters
+        ----------
+        key
+            The metadata key. A value that is there is overwritten.
+        value
+            The value.
+
+        Returns
+        -------
+        int
+            The number of records.
+
+        Raises
+        ------
+        ValueError
+            Nothing is selected, or ``key`` is empty.
+        """
         if not key.strip():
             raise ValueError("expected a metadata key, got none")
         ids = self._need_selection()
@@ -229,7 +295,24 @@ class ExplorerState:
         return len(ids)
 
     def save_as(self, name: str) -> Collection:
-        """A new collection of the selected records, of the same distance and embedding function."""
+        """Create a collection of the selected records, with the same distance and embedding function.
+
+        Parameters
+        ----------
+        name
+            The name of the new collection.
+
+        Returns
+        -------
+        Collection
+            The new collection.
+
+        Raises
+        ------
+        ValueError
+            Nothing is selected, ``name`` is empty, or the explorer has no client: pass one as ``explore(…,
+            client=client)``.
+        """
         ids = self._need_selection()
         if self.client is None:
             raise ValueError("a new collection needs the client: explore(collection, client=client)")
@@ -239,9 +322,22 @@ class ExplorerState:
         return subset.write(self.collection, self.client, name, found)[0]
 
     def delete(self, confirmed: int) -> int:
-        """Delete the selected records; ``confirmed`` is how many the person agreed to, and must be that many.
+        """Delete the selected records.
 
-        Up to ``DELETED_AT_ONCE`` are kept for ``undo``.
+        Parameters
+        ----------
+        confirmed
+            How many records you mean to delete. It must be the number of selected records.
+
+        Returns
+        -------
+        int
+            The number of records. Up to 1,000 can be brought back with ``undo``.
+
+        Raises
+        ------
+        ValueError
+            Nothing is selected, or ``confirmed`` is another number.
         """
         with self.lock:
             ids = self._need_selection()
@@ -262,11 +358,22 @@ class ExplorerState:
 
     @property
     def undoable(self) -> str | None:
-        """The deletion that ``undo`` would take back, in words."""
+        """What ``undo`` would bring back, in words; None if there is nothing."""
         return self._changes.last
 
     def undo(self) -> str:
-        """Bring back what was deleted last, and select it; what that was, in words. ValueError where it is too late."""
+        """Bring back the records of the last deletion and select them.
+
+        Returns
+        -------
+        str
+            What was undone, in words.
+
+        Raises
+        ------
+        ValueError
+            There is nothing to undo, or others changed the records meanwhile.
+        """
         with self.lock:
             done = self._changes.undo()
             ids = self._revivable.pop()

@@ -15,7 +15,7 @@ import numpy as np
 from chroma_nb._optional import Untyped, require
 from chroma_nb.display.markup import shortened, visible
 from chroma_nb.jupyter.widgets.explorer_state import ExplorerState
-from chroma_nb.projection import colours, figures
+from chroma_nb.projection import figures, scales
 from chroma_nb.projection.plotly_text import told_apart
 from chroma_nb.types import Float64, Indices, Matrix, Options
 
@@ -99,9 +99,11 @@ class LargeMapView:
             entries = list(zip(channel.values.categories, looks, itertools.repeat(None)))
         else:
             low, high = channel.range
-            steps = [(share / 4, looks[round(share / 4 * (len(looks) - 1))]) for share in range(5)]
-            entries = [(f"{low + share * (high - low):.6g}", look, None) for share, look in steps]
-            if channel.has_missing:
+            ticks = channel.ticks or [(share / 4, f"{low + share / 4 * (high - low):.6g}") for share in range(5)]
+            entries = [(text, looks[round(share * (len(looks) - 1))], None) for share, text in ticks]
+            if channel.has_missing and channel.ticks:
+                entries.insert(0, ("missing", looks[0], None))
+            elif channel.has_missing:
                 entries[0] = (f"{entries[0][0]} or missing", *entries[0][1:])
         return {"variable": _short(channel.title or ""), "values": entries, "categorical": True}
 
@@ -128,7 +130,7 @@ class LargeMapView:
 class Channel:
     """What points are coloured or sized by: a category or a number (then with a ``range``) for each, and how it looks.
 
-    ``title`` is None where all points look the same.
+    If all points look the same, there is no ``title``.
     """
 
     values: Untyped
@@ -136,6 +138,8 @@ class Channel:
     title: str | None = None
     range: tuple[float, float] | None = None
     has_missing: bool = False
+    #: Values of the legend and the share of the range at which each stands; none for five of equal distance.
+    ticks: tuple[tuple[float, str], ...] = ()
 
 
 def point_colours(state: ExplorerState) -> Channel:
@@ -144,35 +148,42 @@ def point_colours(state: ExplorerState) -> Channel:
     values, title = figures.column(state.projection, state.color)
     if values is None:
         # Not jupyter-scatter's own constant: its page stumbles over going back to that from values.
-        return Channel(
-            pd.Categorical.from_codes(np.zeros(len(state.projection), np.int8), ["all"]), colours.PALETTE[:1]
-        )
-    found = colours.coloured(values)
-    if isinstance(found, colours.Scale):
-        return _measured(len(values), found.rows, found.values, colours.SCALE.lower(), title)
+        return Channel(pd.Categorical.from_codes(np.zeros(len(state.projection), np.int8), ["all"]), scales.PALETTE[:1])
+    found = scales.of_given(values, title)
+    if scales.is_ramp(found):
+        return _ramp(found, title)
+    groups = scales.groups(found)
     codes = np.empty(len(values), np.int8)
     names: list[str] = []
-    different = dict.fromkeys(visible(group.name) for group in found)
+    different = dict.fromkeys(visible(group.text) for group in groups)
     cut = dict(zip(different, told_apart(list(different), _NAMED), strict=True))
-    for number, group in enumerate(found):
+    for number, group in enumerate(groups):
         codes[group.rows] = number
-        shown = cut[visible(group.name)]
+        shown = cut[visible(group.text)]
         while shown in names:  # a value called "missing"
             shown += "\N{ZERO WIDTH SPACE}"
         names.append(shown)
-    return Channel(pd.Categorical.from_codes(codes, names), [group.colour for group in found], title)
+    return Channel(pd.Categorical.from_codes(codes, names), [group.colour for group in groups], title)
 
 
 def point_sizes(state: ExplorerState) -> Channel:
     """The sizes."""
     count = len(state.projection)
     values, title = figures.column(state.projection, state.size)
-    sizes = {row: float(value) for row, value in enumerate(values or ()) if colours.is_number(value)}
+    sizes = {row: float(value) for row, value in enumerate(values or ()) if scales.is_number(value)}
     if not sizes:
         return Channel(np.zeros(count), [_SMALLEST, _SMALLEST], range=(0, 1))
     # By area: the eye compares areas, not diameters.
     looks = _SMALLEST + (_LARGEST - _SMALLEST) * np.sqrt(np.linspace(0, 1, 17))
     return _measured(count, np.array(list(sizes)), np.array(list(sizes.values())), looks.tolist(), title)
+
+
+def _ramp(found: scales.Scale, title: str) -> Channel:
+    """Numbers or dates by their place on the ramp; the lowest for those without one, as jupyter-scatter needs."""
+    shares = np.maximum(found.codes.astype(np.float64) - 0.5, 0.5) / scales.STEPS
+    called = f"{title} ({found.note})" if found.note else title
+    ticks = tuple((tick.at, tick.text) for tick in found.ticks)
+    return Channel(shares, scales.steps(scales.STEPS), called, (0.0, 1.0), bool(found.missing), ticks)
 
 
 def _measured(count: int, rows: Indices, values: Float64, looks: Sequence[object] | str, title: str) -> Channel:

@@ -41,7 +41,7 @@ def sync(
 ) -> Synced:
     """Make the collection equal to the frame.
 
-    Rows whose id is new are added, changed documents are embedded anew, changed metadata is updated
+    Rows whose id is new are added, changed documents are embedded again, changed metadata is updated
     (a key that the row no longer has is deleted), a document or uri whose cell is empty now is taken away, and with
     ``delete`` records that are in no row are deleted; the record of a row that is skipped stays. A part the frame has
     no column for (documents, uris, metadata, embeddings) is left as it is; so is the embedding of a record that loses

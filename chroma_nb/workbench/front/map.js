@@ -111,6 +111,7 @@ export function map(host, bench) {
     const said = n ? await ask("map_labels") : null;
     if (!said || said.version !== version) return;
     names = said.labels;
+    store.set({ mapped: said.labels.map((one) => one.text).join("\n") + version });
     later();
   }
   // A field over a name; what is written there is the name from now on.
@@ -247,7 +248,10 @@ export function map(host, bench) {
   }
   // Names keep their places beside what they name while the map moves, and get better ones when it rests.
   function settle() {
-    if (gone || !names.length || !weight || !width) return;
+    if (gone) return;
+    const box = looked();
+    if (JSON.stringify(box) !== JSON.stringify(store.get().looked)) store.set({ looked: box });
+    if (!names.length || !weight || !width) return;
     const to = at(), most = Math.max(4, Math.round((width * height) / 15000)), largest = names[0].records;
     const wanted = levels(names, to.to, view.zoom, width, height).map((one) => {
       const [x, y] = to.to(one.x, one.y), size = 11 + 3 * Math.sqrt(one.records / largest);
@@ -350,6 +354,13 @@ export function map(host, bench) {
     for (let k = 0; k < 10; k++) { const r = k % 2 ? 4.5 : 11, a = (k * Math.PI) / 5 - Math.PI / 2; pen[k ? "lineTo" : "moveTo"](sx + r * Math.cos(a), sy + r * Math.sin(a)); }
     pen.closePath();
     pen.fillStyle = back; pen.strokeStyle = front; pen.lineWidth = 2; pen.fill(); pen.stroke();
+  }
+
+  // What of the map is looked at, as shares of its square; null for all of it.
+  function looked() {
+    if (!moved || !layout) return null;
+    const to = at(), [left, top] = to.from(0, 0), [right, bottom] = to.from(width, height);
+    return [left, bottom, right, top];
   }
 
   // --- Moving ---

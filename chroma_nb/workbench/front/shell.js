@@ -3,11 +3,11 @@
 import { copyText, make } from "./dom.js";
 import { pythonText } from "./format.js";
 import { PARTS } from "./parts.js";
-import { makeStore, QUESTION } from "./store.js";
+import { makeStore, QUESTION, SAVED } from "./store.js";
 
 // Pixels of width from which parts stand side by side (the style sheet has the same number); milliseconds in which a
-// kernel says that it is there.
-const WIDE = 1100, ALIVE = 3000, GONE = "The kernel is gone. Run the cell again to go on.";
+// kernel says that it is there, and without a change after which what is seen is what is saved.
+const WIDE = 1100, ALIVE = 3000, SETTLED = 1500, GONE = "The kernel is gone. Run the cell again to go on.";
 
 export function render({ model, el }) {
   const store = makeStore(model);
@@ -118,7 +118,14 @@ export function render({ model, el }) {
     if (has("_about", "counts", "where", "where_document", "_given")) drawBar();
     if (has("message", "waiting", "gone")) drawMessage();
     if (QUESTION.some((key) => key !== "order" && changed.has(key))) count();
+    if (has(...SAVED)) settle();
     for (const { part } of Object.values(made)) part?.update(changed);
+  }
+  // What was seen is what is saved: the static twin follows when nothing changes any more.
+  let settling = 0;
+  function settle() {
+    clearTimeout(settling);
+    settling = setTimeout(() => store.request("settled", { box: store.get().looked }).catch(() => {}), SETTLED);
   }
   const stop = store.onChange(update);
   // JupyterLab says that the line to the kernel has changed, not how: whoever answers is there.
@@ -143,6 +150,7 @@ export function render({ model, el }) {
     stop();
     clearTimeout(fading);
     clearTimeout(asking);
+    clearTimeout(settling);
     model.off("comm_live_update", live);
     for (const { part } of Object.values(made)) part?.destroy();
     store.close();

@@ -5,7 +5,10 @@ export const SYNCED = new Set(["where", "where_document", "search", "order", "co
 // Of these, what decides which records there are, and in which order.
 export const QUESTION = ["where", "where_document", "search", "order", "_renewed", "_within"];
 // What belongs to this page alone, at the beginning.
-const LOCAL = { counts: null, message: null, waiting: false, gone: false, tab: null, drawer: null, place: null };
+// `looked`: what of the map is looked at, null for all of it; `mapped`: which map that is.
+const LOCAL = { counts: null, message: null, waiting: false, gone: false, tab: null, drawer: null, place: null, looked: null, mapped: null };
+// Of all, what a saved notebook shows.
+export const SAVED = [...QUESTION, "columns", "colour", "wrap", "folded", "_selected", "looked", "mapped"];
 // Milliseconds: until a request is said to be waited for, until it is said that nobody answers.
 const PATIENCE = 1500, SILENCE = 45000;
 
