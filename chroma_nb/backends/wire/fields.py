@@ -192,8 +192,8 @@ def _metadata_value(name: str, value: object) -> Any:
             return SparseVector.sent(value)
         except ValueError as error:
             raise BodyError(f"Failed to deserialize the JSON body into the target type: {name}: {error}") from None
-    error = _wrong(name, "a string, number, boolean, or a non-empty list of one of these", value)
-    raise error if value is not None else BodyError(f"{error}; leave the key out")
+    wrong = _wrong(name, "a string, number, boolean, or a non-empty list of one of these", value)
+    raise wrong if value is not None else BodyError(f"{wrong}; leave the key out")
 
 
 def _list_of_metadata(one: Reader) -> Reader:
