@@ -73,7 +73,7 @@ def remedy(value: object) -> str:
     """What makes of ``value`` something that can be stored or asked for.
 
     >>> remedy((1, 2)), remedy(b"x")
-    ('list(…) makes it a list', '.decode() makes it a str')
+    ('convert it with list(…)', 'convert it with .decode()')
     """
     if _is_tensor(value):
         return "convert it with .tolist()"
