@@ -191,9 +191,7 @@ def test_errors_say_what_happened_to_which_file_whatever_the_words(code: int, ex
 
 @pytest.mark.parametrize("text", ["database disk image is malformed", "disk I/O error", "database is full", "locked"])
 def test_words_alone_decide_nothing(text: str) -> None:
-    assert "SQLite failed on /data/words: " + text == str(
-        explained(sqlite3.Error(text), Path("/data/words"))
-    )
+    assert "SQLite failed on /data/words: " + text == str(explained(sqlite3.Error(text), Path("/data/words")))
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,9 @@ def test_a_rollback_journal_alone_tells_of_a_database_only_when_it_had_pages(
     if left == "zero bytes":
         (directory / "chroma_nb.sqlite3").touch()
     if had_tables:
-        with pytest.raises(InternalError, match=r"missing or empty.*remove chroma_nb\.sqlite3-journal to begin anew"):
+        with pytest.raises(
+            InternalError, match=r"missing or empty.*delete chroma_nb\.sqlite3-journal to start with an empty"
+        ):
             SharedEngine.open(directory)
         assert (directory / "chroma_nb.sqlite3-journal").read_bytes() == journal
     else:

@@ -178,7 +178,7 @@ VARIANTS = {
     "names of absurd length": Variant(
         overwrite("index_metadata.pickle", 1000, b"X\xff\xff\xff\xff" * 4), {DOCS: 535}, "ids could be read from it"
     ),
-    "hostile names": Variant(hostile_pickle, {DOCS: 376}, "posix.system, which does not belong there; nothing was executed"),
+    "hostile names": Variant(hostile_pickle, {DOCS: 376}, "posix.system, which does not belong there; nothing"),
     "folder gone": Variant(
         lambda folder: shutil.rmtree(segment(folder)), {DOCS: 376}, "could not be opened: No such file or directory"
     ),
