@@ -41,7 +41,7 @@ from chroma_nb import _names_above
 __version__ = "0.1.0"
 
 if sys.platform == "win32":
-    raise ImportError("chroma_nb runs on Linux, on macOS and in WSL, not on Windows itself")
+    raise ImportError("chroma_nb runs on Linux, macOS and WSL. It does not run on Windows itself: install it in WSL.")
 
 if TYPE_CHECKING:
     from chroma_nb.backends.chroma_import import import_chroma as import_chroma

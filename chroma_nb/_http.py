@@ -59,7 +59,7 @@ def header_value(name: str, value: str) -> str:
     wrong = [place for place, character in enumerate(stripped) if not (" " <= character <= "~" or character == "\t")]
     if wrong:
         raise ValueError(
-            f"expected the value of the header {name} (a token, a key; not shown here) to be printable ASCII, got "
-            f"another character at position {wrong[0]}; was it copied or read whole, and without quotes or line breaks?"
+            f"Expected the value of the header {name} (a token or key; not shown here) to be printable ASCII, "
+            f"got another character at position {wrong[0]}. Copy it again, without quotes and line breaks."
         )
     return stripped

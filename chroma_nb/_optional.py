@@ -64,8 +64,8 @@ def require(module: str, *, feature: str, extra: str | None = None, package: str
         ) from error
     if is_being_imported(found):
         raise ImportError(
-            f"{feature} was asked for while this thread is importing {module!r} (by a signal handler or a callback "
-            "in the middle of another call); call it again afterwards",
+            f"{feature} was called while this thread is importing {module!r} (by a signal handler or a "
+            "callback in the middle of another call). Call it again afterwards.",
             name=module,
         )
     return found

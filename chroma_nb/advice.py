@@ -48,19 +48,20 @@ def _is_tensor(value: object) -> bool:
 
 #: What a value is -> what makes it one that can be stored. The first that fits.
 _REMEDIES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
-    (type(None), "None is no value: leave the key out"),
-    (type, "it is a class, write a value of it"),
-    (np.generic, ".item() makes it Python's own"),
-    (datetime.timedelta, ".total_seconds() makes it a number"),
-    ((datetime.date, datetime.time), ".isoformat() makes it a str (.timestamp() a number, to compare by $gt and $lt)"),
-    ((decimal.Decimal, fractions.Fraction), "float(…) makes it a number, str(…) keeps every digit"),
-    ((UUID, os.PathLike, complex), "str(…) makes it a str"),
-    ((bytes, bytearray, memoryview), ".decode() makes it a str"),
-    (np.ndarray, ".tolist() makes it a list"),
-    (enum.Enum, "its .value can be stored when that is a str, int, float or bool"),
-    (dict, "metadata does not nest: give each entry a key of its own, or store json.dumps(…)"),
-    (Mapping, "dict(…) makes it a dict"),
-    ((Collection, Iterator), "list(…) makes it a list"),
+    (type(None), "None cannot be stored, so leave the key out"),
+    (type, "it is a class, so pass a value of it"),
+    (np.generic, "convert it with .item()"),
+    (datetime.timedelta, "convert it to a number with .total_seconds()"),
+    ((datetime.date, datetime.time), ("convert it with .isoformat() to a str, or with .timestamp() to "
+"a number that $gt and $lt can compare")),
+    ((decimal.Decimal, fractions.Fraction), "convert it with float(…), or with str(…) to keep every digit"),
+    ((UUID, os.PathLike, complex), "convert it with str(…)"),
+    ((bytes, bytearray, memoryview), "convert it with .decode()"),
+    (np.ndarray, "convert it with .tolist()"),
+    (enum.Enum, "store its .value if that is a str, int, float or bool"),
+    (dict, "metadata cannot be nested, so give each entry a key of its own, or store json.dumps(…)"),
+    (Mapping, "convert it with dict(…)"),
+    ((Collection, Iterator), "convert it with list(…)"),
 )  # fmt: skip
 
 
@@ -72,21 +73,21 @@ def remedy(value: object) -> str:
     """What makes of ``value`` something that can be stored or asked for.
 
     >>> remedy((1, 2)), remedy(b"x")
-    ('list(…) makes it a list', '.decode() makes it a str')
+    ('convert it with list(…)', 'convert it with .decode()')
     """
     if _is_tensor(value):
-        return ".tolist() makes it a list, or a number"
+        return "convert it with .tolist()"
     if type(value).__name__ in _MISSING:
         return "leave the key out where a value is missing"
     if type(value).__name__ == "SparseVector":  # ours or Chroma's
-        return "a sparse vector stands alone under a key, in the metadata of a record"
-    return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "str(…) makes it a str")
+        return "a sparse vector can only be the value of a metadata key, not part of a list or a filter"
+    return next((words for kinds, words in _REMEDIES if isinstance(value, kinds)), "convert it with str(…)")
 
 
 #: What to do about half of a surrogate pair.
 HALF: Final = (
-    "half of a surrogate pair is no Unicode, and "
-    "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace') mends it"
+    "half of a surrogate pair is not valid Unicode; repair the text with text.encode('utf-16', "
+    "'surrogatepass').decode('utf-16', 'replace')"
 )
 
 
@@ -101,19 +102,19 @@ def for_value(value: object) -> str:
     if type(value) is str:
         return HALF
     if type(value) is not list:
-        return f"got {with_article(value)}: {remedy(value)}"
+        return remedy(value) if value is None else f"got {with_article(value)}: {remedy(value)}"
     if not value:
-        return "an empty list holds nothing: leave the key out"
+        return "an empty list cannot be stored: leave the key out"
     half = next((place for place, item in enumerate(value) if type(item) is str and not are_unicode([item])), None)
     if half is not None:
         return f"item {half} of the list: {HALF}"
     foreign = next((place for place, item in enumerate(value) if type(item) not in PLAIN or item is None), None)
     if foreign is not None:
         item = value[foreign]
-        words = "a list in metadata holds no lists" if isinstance(item, list) else remedy(item)
+        words = "a list in metadata cannot hold lists" if isinstance(item, list) else remedy(item)
         return f"item {foreign} of the list is {with_article(item)}: {words}"
     kinds = sorted({type(item).__name__ for item in value})
-    return f"the list holds {' and '.join(kinds)}: make all of one type"
+    return f"the list holds {' and '.join(kinds)}: convert all items to one type"
 
 
 def for_metadata(metadata: object) -> str:
@@ -124,9 +125,9 @@ def for_metadata(metadata: object) -> str:
 def for_entry(key: object, value: object) -> str:
     """Which key of the metadata is wrong, and what to do."""
     if not isinstance(key, str):
-        return f"key {quoted(key)}: str(…) makes it one"
+        return f"key {quoted(key)}: convert it with str(…)"
     if key == _RESERVED:
-        return "give the key another name; documents go into documents="
+        return "use another name for the key; documents go into documents="
     return f"key {quoted(key)}: {for_value(value)}"
 
 
@@ -160,24 +161,26 @@ def quoted(value: object) -> str:
 def for_list(value: object, example: str) -> str:
     """How what is given instead of a list becomes one."""
     if isinstance(value, str):
-        return f"Write a list: [{quoted(value)}]."
+        return f"Pass a list: [{quoted(value)}]."
     if value is None or isinstance(value, type):
-        return f"Write a list, such as {example}."
+        return f"Pass a list, such as {example}."
     if isinstance(value, np.ndarray) or _is_tensor(value):
-        return "Write a list: .tolist() makes one."
+        return "Pass a list: convert it with .tolist()."
     if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        return f"Write a list: list(…) makes one of the {type(value).__name__}."
-    return f"Write a list, such as {example}."
+        return f"Pass a list: convert the {type(value).__name__} with list(…)."
+    return f"Pass a list, such as {example}."
 
 
 def for_id(value: object, position: int) -> str:
     """What to do about an id that is no str."""
     if isinstance(value, np.ndarray) or (isinstance(value, Iterable) and not isinstance(value, bytes | Mapping)):
-        return f"Write a list of str as ids: got {with_article(value)} at position {position}; list(…) makes a list."
-    words = "every record needs an id" if value is None else ".decode() makes it one"
+        kind = f"{with_article(value)} ({value.dtype})" if isinstance(value, np.ndarray) else with_article(value)
+        texts = not isinstance(value, Iterator) and isinstance(next(iter(value), None), str)
+        return f"Expected ids to be a list of str, got {kind}. Write ids={'list(…)' if texts else 'list(map(str, …))'}."
+    words = "every record needs an id" if value is None else "convert it with .decode()"
     if not isinstance(value, bytes | None):
-        words = "str(…) makes it one"
-    return f"The id at position {position} is {with_article(value)}: ids are str; {words}."
+        words = "convert it with str(…)"
+    return f"The id at position {position} is {with_article(value)}. Ids are str: {words}."
 
 
 def _is_nan(value: object) -> bool:
@@ -189,21 +192,21 @@ def for_duplicates(ids: Sequence[str], twice: Sequence[str]) -> str:
     """Where the first id that occurs twice stands."""
     first = twice[0]
     places = [str(place) for place in islice((place for place, id_ in enumerate(ids) if id_ == first), 3)]
-    return f"{quoted(first)} stands at positions {' and '.join(places[:2])}{' and more' if places[2:] else ''}."
+    return f"{quoted(first)} is at positions {' and '.join(places[:2])}{' and more' if places[2:] else ''}."
 
 
 def for_document(document: object, position: int) -> str:
     """What to do about a document that is no str."""
     if document is None or _is_nan(document):
-        return f"The document at position {position} is missing: leave the record out, or give its embedding."
-    return f"The document at position {position} is {with_article(document)}: str(…) makes it one."
+        return f"The document at position {position} is missing. Leave the record out, or pass its embedding."
+    return f"The document at position {position} is {with_article(document)}. Convert it with str(…)."
 
 
 def for_text(value: object) -> str:
     """What makes a str, or nothing, of a document or uri that is neither."""
     if _is_nan(value) or type(value).__name__ in _MISSING:
-        return "write None where there is none"
-    return ".decode() makes it one" if isinstance(value, bytes) else "str(…) makes it a str"
+        return "pass None where a value is missing"
+    return "convert it with .decode()" if isinstance(value, bytes) else "convert it with str(…)"
 
 
 def for_dimensions(rows: Sequence[Any]) -> str:
@@ -211,28 +214,42 @@ def for_dimensions(rows: Sequence[Any]) -> str:
     first = rows[0].shape
     position = next(position for position, row in enumerate(rows) if row.shape != first)
     counts = ["×".join(map(str, shape)) for shape in (first, rows[position].shape)]
-    return f"The embedding at position 0 has {counts[0]} numbers, the one at position {position} has {counts[1]}."
+    return f"The embedding at position 0 has {counts[0]} dimensions, the one at position {position} has {counts[1]}."
+
+
+#: Of the vectors that the default model makes.
+_DEFAULT_DIMENSION: Final = 384
+
+
+def for_dimension(expected: int | None, got: int) -> str:
+    """What to do about embeddings of another dimension than those of the collection."""
+    words = f"Pass embeddings with {expected} dimensions, or use the embedding function that filled this collection."
+    if got == _DEFAULT_DIMENSION:
+        return (
+            f"Without another embedding function, texts are embedded with the default model ({got} dimensions). {words}"
+        )
+    return words
 
 
 def for_lengths(lengths: Mapping[str, int]) -> str:
     """Which fields have another number of entries than the ids, or than the first field."""
     first, expected = next(iter(lengths.items()))
     others = [f"{name} has {length}" for name, length in lengths.items() if length != expected]
-    advice = f"Each field needs one entry a record: {first} has {expected}, {', '.join(others)}."
+    advice = f"Each field needs one entry for each record: {first} has {expected}, {', '.join(others)}."
     if lengths.get("embeddings") == 1 and expected != 1:
-        advice += " One list of numbers is one embedding; write a list of such lists."
+        advice += " A list of numbers is a single embedding; pass a list of such lists."
     return advice
 
 
-_EMBEDDINGS_ARE: Final = "Write a list of lists of numbers, or one numpy array of shape (records, dimension)"
+_EMBEDDINGS_ARE: Final = "Pass a list of lists of numbers, or one numpy array of shape (records, dimensions)"
 
 
 def for_embeddings(target: object) -> str:
     """What makes embeddings of what was given instead."""
     if isinstance(target, str | bytes):
-        return f"{_EMBEDDINGS_ARE}; texts go into documents= (query_texts= in a query)."
+        return f"{_EMBEDDINGS_ARE}. For texts, use documents=, or query_texts= in a query."
     if isinstance(target, np.ndarray):
-        return f"{_EMBEDDINGS_ARE}; this array has {target.ndim} dimensions."
+        return f"{_EMBEDDINGS_ARE}. This array has {target.ndim} axes."
     if _is_tensor(target):
         return f"{_EMBEDDINGS_ARE}: {_AS_ARRAY}."
     first: Any = target
@@ -240,19 +257,17 @@ def for_embeddings(target: object) -> str:
         if type(first) in (list, tuple) and first:
             first = first[0]
             if isinstance(first, str | bytes):
-                return f"{_EMBEDDINGS_ARE}; texts go into documents= (query_texts= in a query)."
+                return f"{_EMBEDDINGS_ARE}. For texts, use documents=, or query_texts= in a query."
             if isinstance(first, np.generic):
-                return (
-                    f"The numbers are numpy's {type(first).__name__}, not Python's: np.array(…) of the list is taken."
-                )
+                return f"The numbers are of numpy's type {type(first).__name__}. Convert the list with np.array(…)."
             if _is_tensor(first):
-                return f"{_EMBEDDINGS_ARE}: {_AS_ARRAY}, for each."
+                return f"{_EMBEDDINGS_ARE}. Convert each of them: {_AS_ARRAY}."
             if first is None:
-                return f"{_EMBEDDINGS_ARE}; a record without an embedding cannot stand among them."
-    return f"{_EMBEDDINGS_ARE}: np.array(…) of it may do."
+                return f"{_EMBEDDINGS_ARE}. Leave records without an embedding out."
+    return f"{_EMBEDDINGS_ARE}. Try np.array(…)."
 
 
-_AS_ARRAY: Final = "np.asarray(…) makes one of a tensor (torch: .detach().cpu().numpy())"
+_AS_ARRAY: Final = "np.asarray(…) converts a tensor (torch: .detach().cpu().numpy())"
 
 
 def for_answer(answer: object) -> str:
@@ -260,14 +275,17 @@ def for_answer(answer: object) -> str:
     if isawaitable(answer):
         if iscoroutine(answer):
             answer.close()
-        return "Its __call__ is async: an embedding function is called without await, also by an async client."
-    return "Return one list of numbers (or array) for each text."
+        return "Its __call__ is async. An embedding function is called without await, also by an async client."
+    return "Return one list of numbers (or one array) for each text."
 
 
 def for_dtype(dtype: Any) -> str | None:
     """What to do about an array whose numbers are of another type."""
     if dtype.kind in "biuf":
-        return f"{dtype} is none of float16, float32, float64, int32 and int64: .astype(np.float32) makes it one."
+        return (
+            f"{dtype} is not supported. Convert it with .astype(np.float32); float16, float32, float64, int32 "
+            "and int64 work too."
+        )
     if dtype.kind == "O":
-        return "The array holds Python objects: np.array(list(…), dtype=np.float32) makes one of numbers."
+        return "The array holds Python objects. Convert it with np.array(list(…), dtype=np.float32)."
     return None

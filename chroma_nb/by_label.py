@@ -38,7 +38,7 @@ def as_list(values: Cell, what: str) -> list[Cell]:
     """What has no labels, as a list: None where a masked array hides a value. TypeError for what is not several."""
     if isinstance(values, np.ndarray):
         if values.ndim != 1:
-            raise ValueError(f"expected one value a record as {what}, got values of shape {values.shape}")
+            raise ValueError(f"expected one value per record as {what}, got values of shape {values.shape}")
         return list(unmasked(values))
     for method in _LISTING:  # of an Arrow array, of a polars Series
         if callable(getattr(type(values), method, None)):
@@ -52,7 +52,7 @@ def as_list(values: Cell, what: str) -> list[Cell]:
     try:
         return list(values)
     except TypeError:
-        raise TypeError(f"expected one value a record as {what}, got a {type(values).__name__}") from None
+        raise TypeError(f"expected one value per record as {what}, got a {type(values).__name__}") from None
 
 
 # --- Rows of a frame ------------------------------------------------------------------------------------
@@ -77,9 +77,9 @@ def rows_of_frame(
         if not place and found is not None:
             without = index[found < 0].tolist()
         raise ValueError(
-            f"the {what} is matched by its index, with the index of the rows or with the ids: "
-            f"expected a value for each row, got none for {_some(without)}; "
-            f"the labels are {_some(labels.tolist())}. To go by position, give series.to_numpy()"
+            f"The {what} is matched by its index, with the index of the rows or with the ids. Expected a value "
+            f"for each row, got none for {_some(without)}; its labels are {_some(labels.tolist())}. To match "
+            "by position, pass series.to_numpy()."
         )
     if not labels.is_unique:
         raise ValueError(_twice(what, labels[labels.duplicated()].tolist()[0]))
@@ -115,7 +115,7 @@ def _counts_from_zero(index: Untyped) -> bool:
 
 
 def _twice(what: str, label: object) -> str:
-    return f"the {what} is matched by its index: expected one value for {label!r}, got two"
+    return f"The {what} is matched by its index: expected one value for {label!r}, got two."
 
 
 def _some(labels: list[Cell]) -> str:
@@ -162,7 +162,7 @@ def of_records(values: object, ids: Sequence[str], what: str) -> list[Cell]:
     if isinstance(values, Mapping):
         if values and not any(one in values for one in ids) and ids:
             raise ValueError(
-                f"expected a dict of values by id as {what}; none of its keys is the id of a record on this map"
+                f"expected a dict of values by id as {what}; no key of it is the id of a record on this map"
             )
         return [values.get(one) for one in ids]
     if (series := as_series(values)) is None:
@@ -175,8 +175,8 @@ def of_records(values: object, ids: Sequence[str], what: str) -> list[Cell]:
     numbered = _row_numbers(series.index, len(ids))
     if place and numbered is not None and any(place.get(one) != numbered[row] for row, one in enumerate(ids)):
         raise ValueError(
-            f"the index of the Series given as {what} could be row numbers or ids, and they differ; "
-            "give a dict by id, or series.to_numpy() for values in the order of the records"
+            f"The index of the Series passed as {what} could be row numbers or ids, and the two differ. Pass a "
+            "dict by id, or series.to_numpy() for values in the order of the records."
         )
     if place:
         return [cells[place[one]] if one in place else None for one in ids]
@@ -185,8 +185,8 @@ def of_records(values: object, ids: Sequence[str], what: str) -> list[Cell]:
     if not len(ids):
         return []
     raise ValueError(
-        f"expected a Series by id as {what}; none of its labels is the id of a record on this map: "
-        f"{_some(series.index.tolist())}. By position: give series.to_numpy()"
+        f"expected a Series by id as {what}; no label of it is the id of a record on this map: "
+        f"{_some(series.index.tolist())}. To match by position, pass series.to_numpy()."
     )
 
 

@@ -175,7 +175,7 @@ def value(cell: Cell, dates: Dates = "iso") -> Cell:
                 raise
             except RecursionError:  # a list in itself
                 raise BadCell(
-                    f"expected a value that can be converted, got {short(cell)}: it nests too deeply"
+                    f"expected a value that can be converted, got {short(cell)}: it is nested too deeply"
                 ) from None
             except (ValueError, OverflowError) as error:  # a date beyond the calendar
                 raise BadCell(f"expected a value that can be converted, got {short(cell)}: {error}") from None
@@ -217,7 +217,7 @@ _REMEDIES: Final[tuple[tuple[Any, str, str], ...]] = (
     (
         Mapping,
         'map(json.dumps, na_action="ignore"), or a column for each of its keys',
-        "json.dumps(…), or its keys beside the others",
+        "json.dumps(…), or a column for each of its keys",
     ),
     (Iterable, 'map(list, na_action="ignore")', "list(…)"),
     (object, "astype(str)", "str(…)"),
@@ -332,7 +332,7 @@ def check_encodable(values: list[Cell], what: str, problems: dict[int, str]) -> 
         return
     for row, text in texts.items():
         if any("\ud800" <= character <= "\udfff" for character in text):
-            problems.setdefault(row, f"{what} holds a lone surrogate, which cannot be written as UTF-8")
+            problems.setdefault(row, f"{what} holds half of a surrogate pair, which cannot be written as UTF-8")
 
 
 def _is_utf8(texts: Iterable[str]) -> bool:
@@ -352,7 +352,7 @@ def key_problem(key: object) -> str | None:
     if not key:
         return "expected a text as key, got an empty one"
     if key[0] in "$#" or key == _DOCUMENT_KEY:
-        return f"expected a key that Chroma does not keep for itself ($…, #…, {_DOCUMENT_KEY}), got {key!r}"
+        return f"expected a key that is not reserved by Chroma ($…, #…, {_DOCUMENT_KEY}), got {key!r}"
     return None
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from chroma_nb import __version__
+from chroma_nb._hints import meant
 from chroma_nb.errors import ChromaError
 
 
@@ -31,24 +34,29 @@ _TOKEN_VARIABLE = "CHROMA_NB_TOKEN"  # noqa: S105  # a name, not a token
 
 
 def _serve_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--path", default="./chroma", help="the directory to serve; made if it is not there")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than loopback need a token")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--path", default="./chroma", help="the directory to serve; created if it does not exist")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; all but loopback need a token")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 chooses a free one")
     token = parser.add_mutually_exclusive_group()
-    token.add_argument("--token", help=f"what clients must send; better in {_TOKEN_VARIABLE} or a file: ps shows this")
+    token.add_argument(
+        "--token", help=f"token that clients must send; {_TOKEN_VARIABLE} or a file is safer, as ps shows it"
+    )
     token.add_argument("--token-file", type=Path, help="a file whose first line is the token")
     parser.add_argument(
-        "--allowed-host", action="append", default=[], help="a further name that the Host header may give; repeatable"
+        "--allowed-host",
+        action="append",
+        default=[],
+        help="one more name for the Host header of clients; repeatable",
     )
     parser.add_argument(
         "--allow-origin",
         action="append",
         default=[],
-        help="web pages of this origin (http://localhost:3000) may ask; none may unless told; repeatable",
+        help="allow requests from web pages of this origin, such as http://localhost:3000; repeatable",
     )
     parser.add_argument("--allow-reset", action="store_true", help="let clients delete everything with reset()")
     parser.add_argument("--max-body-mb", type=int, default=256, help="largest body of a request, in megabytes")
-    parser.add_argument("--quiet", action="store_true", help="log no requests")
+    parser.add_argument("--quiet", action="store_true", help="do not log requests")
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -76,20 +84,24 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _token(arguments: argparse.Namespace) -> str | None:
     if arguments.token_file is not None:
-        lines = arguments.token_file.read_text(encoding="utf-8").splitlines()
+        try:
+            lines = arguments.token_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(f"--token-file: cannot read {str(arguments.token_file)!r}: {reason}") from None
         return lines[0].strip() if lines else ""
     return arguments.token or os.environ.get(_TOKEN_VARIABLE)
 
 
 # --- import, export ------------------------------------------------------------------------------------------
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SRC", help="a directory that Chroma wrote; it is only read")
-    parser.add_argument("target", metavar="DST", help="the directory for chroma_nb; made if it is not there")
-    parser.add_argument("--replace", action="store_true", help="put what DST holds already aside and import anew")
+    parser.add_argument("source", metavar="SRC", help="a directory that Chroma wrote; it is not changed")
+    parser.add_argument("target", metavar="DST", help="the directory for chroma_nb; created if it does not exist")
+    parser.add_argument("--replace", action="store_true", help="move what DST holds aside, then import again")
     parser.add_argument(
         "--reembed",
         action="store_true",
-        help="embed records whose vector is lost from their documents, by the function that their collection stores",
+        help="embed the documents of records without a vector, with the embedding function of their collection",
     )
 
 
@@ -103,7 +115,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", help="a directory of chroma_nb")
-    parser.add_argument("target", metavar="DST", help="the directory for Chroma; chromadb writes it")
+    parser.add_argument("target", metavar="DST", help="the directory for Chroma; needs the chromadb package")
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -111,7 +123,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from chroma_nb.client.factory import PersistentClient
 
     if not Path(arguments.source).is_dir():
-        raise ValueError(f"expected a directory of chroma_nb, got {arguments.source!r}, which is not there")
+        raise ValueError(f"expected a directory of chroma_nb, got {arguments.source!r}, which does not exist")
     with PersistentClient(arguments.source) as client:
         print(export_chroma(client, arguments.target))
     return 0
@@ -119,7 +131,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 # --- doctor, tutorials ---------------------------------------------------------------------------------------
 def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", nargs="?", default=".", help="the directory that shall hold, or holds, collections")
+    parser.add_argument("path", nargs="?", default=".", help="the directory to check, with or without a database")
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -127,7 +139,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
     directory = Path(arguments.path)
     if not directory.is_dir():
-        raise ValueError(f"expected a directory, got {arguments.path!r}, which is not one")
+        raise ValueError(f"expected a directory, got {arguments.path!r}, which is not a directory")
     print(doctor.title())
     failed = False
     for name, finding in doctor.findings(directory):
@@ -137,32 +149,50 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _tutorials_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", metavar="DIR", type=Path, help="where to; made if it is not there")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="where to copy; created if it does not exist")
 
 
 def _tutorials(arguments: argparse.Namespace) -> int:
     from chroma_nb.tutorials import copy_tutorials
 
     copied = copy_tutorials(arguments.directory)
-    print(f"{len(copied)} tutorials in {arguments.directory}; begin with {copied[0]}")
+    print(f"{len(copied)} tutorials in {arguments.directory}; start with {copied[0]}")
     return 0
 
 
 # --- The table -----------------------------------------------------------------------------------------------
 COMMANDS: dict[str, Command] = {
-    "serve": Command("share a directory with Chroma's clients over HTTP", _serve_arguments, _serve),
-    "import": Command("take a Chroma directory over into one of chroma_nb", _import_arguments, _import),
-    "export": Command("write a Chroma directory out of one of chroma_nb", _export_arguments, _export),
+    "serve": Command("serve a directory over HTTP to chroma_nb and chromadb clients", _serve_arguments, _serve),
+    "import": Command("import a Chroma directory into a chroma_nb directory", _import_arguments, _import),
+    "export": Command("export a chroma_nb directory to a Chroma directory", _export_arguments, _export),
     "tutorials": Command(
-        "copy the tutorials, notebooks with their data, to a directory", _tutorials_arguments, _tutorials
+        "copy the tutorials (notebooks and their data) to a directory", _tutorials_arguments, _tutorials
     ),
-    "doctor": Command("tell whether everything is in place here, and what to do", _doctor_arguments, _doctor),
+    "doctor": Command("check this installation and a directory, and say what to do", _doctor_arguments, _doctor),
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that suggests the nearest command or option."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and what was perhaps meant."""
+        unknown = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (--[\w-]+)", message)
+        if unknown is not None:
+            known = COMMANDS if unknown[1] else (option for name in COMMANDS for option in _options_of(name))
+            message = f"{message}. {meant(unknown[1] or unknown[2], known)}".rstrip()
+        super().error(f"{message} ({self.prog} -h shows the help)")
+
+
+def _options_of(name: str) -> list[str]:
+    own = argparse.ArgumentParser(add_help=False)
+    COMMANDS[name].arguments(own)
+    return list(own._option_string_actions)
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    top = argparse.ArgumentParser(prog="chroma-nb", description="Chroma collections for notebooks, and their server.")
+    top = _Parser(prog="chroma-nb", description="A vector database for notebooks, and its server.")
     top.add_argument("--version", action="version", version=f"{top.prog} {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():

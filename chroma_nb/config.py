@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar, cast
 
+from chroma_nb import _hints
 from chroma_nb._optional import require
 
 C = TypeVar("C")
@@ -263,12 +264,12 @@ def differences(there: Settings, here: Settings) -> str:
     """Which settings differ and how; a secret is not shown.
 
     >>> differences(Settings(), Settings(allow_reset=True, chroma_client_auth_credentials="tiger"))
-    'allow_reset is False there and True here, chroma_client_auth_credentials is another (not shown)'
+    'allow_reset is False there and True here, chroma_client_auth_credentials differs (not shown)'
     """
     one, other = there.model_dump(), here.model_dump()
     secrets = {*secret_names(there), *secret_names(here)}
     return ", ".join(
-        f"{name} is another (not shown)"
+        f"{name} differs (not shown)"
         if name in secrets
         else f"{name} is {one.get(name)!r} there and {other.get(name)!r} here"
         for name in {**one, **other}
@@ -288,9 +289,12 @@ _LEGACY_VALUES: Final = {
     "chromadb.db.clickhouse.Clickhouse",
     "chromadb.api.local.LocalAPI",
 }
+#: Chroma's sentence; what follows it there names a tool that chroma_nb does not need.
 LEGACY_ERROR: Final = (
-    "this setting belongs to Chroma before 0.4, which is no longer supported; leave it out and use "
-    "EphemeralClient(), PersistentClient(path) or HttpClient(host)"
+    "You are using a deprecated configuration of Chroma.\n"
+    "The setting {name} belongs to Chroma before 0.4. Leave it out and create the client with PersistentClient(path), "
+    "EphemeralClient() or HttpClient(host). To read the files of such a Chroma, import them: "
+    "chroma_nb.import_chroma(old_directory, new_directory)."
 )
 
 
@@ -347,6 +351,8 @@ class Settings:
             if text is not None and (text.strip() or field.convert is _to_str):
                 chosen[name] = _converted(name, text)
         chosen |= {name: _converted(name, value) for name, value in values.items() if name in _FIELDS}
+        for name in values.keys() - _FIELDS.keys():
+            _hints.warn(f"Settings has no setting {name!r}, so it is ignored. {_hints.meant(name, _FIELDS)}".rstrip())
         object.__setattr__(self, "_values", chosen)
 
     def __getattr__(self, name: str) -> Any:
@@ -365,7 +371,7 @@ class Settings:
     def __getitem__(self, key: str) -> Any:
         value = getattr(self, key)
         if isinstance(value, str) and value in _LEGACY_VALUES:
-            raise ValueError(f"{key}: {LEGACY_ERROR}")
+            raise ValueError(LEGACY_ERROR.format(name=f"{key}={value!r}"))
         return value
 
     def require(self, key: str) -> Any:
@@ -464,6 +470,12 @@ class Settings:
             python_schema=schema.union_schema([schema.is_instance_schema(cls), made]),
             serialization=schema.plain_serializer_function_ser_schema(cls.model_dump),
         )
+
+
+def refuse_legacy(settings: Settings) -> None:
+    """ValueError for settings of a Chroma before 0.4, which say where its data is."""
+    if settings.chroma_db_impl is not None:
+        raise ValueError(LEGACY_ERROR.format(name=f"chroma_db_impl={settings.chroma_db_impl!r}"))
 
 
 def _restored(values: dict[str, object]) -> Settings:
@@ -604,8 +616,7 @@ class System(Component):
     """
 
     def __init__(self, settings: Settings) -> None:
-        if settings.chroma_db_impl is not None:
-            raise ValueError(f"chroma_db_impl: {LEGACY_ERROR}")
+        refuse_legacy(settings)
         super().__init__(self)
         self.settings = settings
         self._instances: dict[builtins.type[Any], Any] = {}
@@ -617,8 +628,8 @@ class System(Component):
         if type in self._instances:
             return cast(C, self._instances[type])
         raise NotImplementedError(
-            f"chroma_nb has no component {type.__name__}; use EphemeralClient(), PersistentClient(path) or "
-            "HttpClient(host), which take these settings"
+            f"chroma_nb has no component {type.__name__}. Create a client instead: EphemeralClient(), "
+            "PersistentClient(path) or HttpClient(host) take these settings."
         )
 
     def components(self) -> Iterable[Any]:

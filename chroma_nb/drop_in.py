@@ -100,9 +100,9 @@ def install_as_chromadb(*, children: bool = False) -> None:
     if loaded is not None and not isinstance(loaded, _TopModule):
         raise RuntimeError(
             f"chromadb ({getattr(loaded, '__version__', 'of unknown version')}, from "
-            f"{getattr(loaded, '__file__', 'an unknown place')}) is imported in this process already, so chroma_nb "
-            "cannot take its place; restart (a notebook: the kernel) and call install_as_chromadb() before anything "
-            "imports it"
+            f"{getattr(loaded, '__file__', 'an unknown place')}) is already imported in this process, so "
+            "chroma_nb cannot replace it. Restart (in a notebook: the kernel), and call install_as_chromadb() "
+            "before anything imports chromadb."
         )
     if _finder() is None:
         sys.meta_path.insert(0, _Finder())
@@ -220,7 +220,9 @@ class _Finder(importlib.abc.MetaPathFinder):
         loader = self._loader(fullname.removeprefix(NAME).removeprefix("."))
         if loader is None:
             # Not None: the path finders would look for a real chromadb's submodule next.
-            raise ModuleNotFoundError(f"No module named {fullname!r} (chroma_nb is in chromadb's place)", name=fullname)
+            raise ModuleNotFoundError(
+                f"No module named {fullname!r} (chroma_nb replaces chromadb in this process)", name=fullname
+            )
         return importlib.machinery.ModuleSpec(fullname, loader, origin="chroma_nb", is_package=True)
 
     def _loader(self, below: str) -> importlib.abc.Loader | None:

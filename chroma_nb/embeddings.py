@@ -164,7 +164,9 @@ def vector_like(vectors: Mapping[str, object], like: Sequence[str], unlike: Sequ
     unknown = [id_ for id_ in dict.fromkeys([*like, *unlike]) if not _is_there(vectors.get(id_))]
     if unknown:
         names = ", ".join(map(repr, unknown[:10])) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
-        raise InvalidArgumentError(f"Expected like and unlike to name records with a vector, there is none of {names}")
+        raise InvalidArgumentError(
+            f"Expected like and unlike to be ids of records with a vector, found none for {names}"
+        )
     means = [np.mean([np.asarray(vectors[id_], np.float64) for id_ in ids], axis=0) for ids in (like, unlike) if ids]
     query = means[0] if not unlike else 2 * means[0] - means[1] if like else -means[0]
     with np.errstate(over="ignore"):

@@ -92,7 +92,7 @@ class ChromaAccessor:
         """
         if isinstance(collection, str):
             if client is None:
-                raise ValueError(f"expected client= beside the name {collection!r}, or a collection, got neither")
+                raise ValueError(f"Expected client= with the name {collection!r}, or a collection, got neither.")
             collection = client.get_or_create_collection(collection)
         sync(collection, self._frame, delete=delete, bar=record_bar(progress), **columns)
         return collection
@@ -189,7 +189,7 @@ def _cosine_distances(vectors: Matrix, query: Vector) -> Vector:
     if not len(vectors):
         return np.zeros(0)
     if query.ndim != 1 or len(query) != vectors.shape[1]:
-        raise ValueError(f"expected a vector of {vectors.shape[1]} numbers, got one of shape {query.shape}")
+        raise ValueError(f"expected a vector of {vectors.shape[1]} dimensions, got one of shape {query.shape}")
     lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
     cosines: Vector = np.divide(vectors @ query, lengths, out=np.zeros(len(vectors)), where=lengths > 0)
     return 1.0 - cosines

@@ -105,8 +105,10 @@ def plain_tree(value: Any) -> Any:
 
 def too_many_parts() -> ValueError:
     """What is said of a value in which the same parts stand again and again."""
-    error = ValueError(f"Expected at most {LARGEST:,} parts, got a value in which the same parts make up more")
-    error.add_note("The same dict or list stands in it again and again: write each condition once.")
+    error = ValueError(
+        f"Expected at most {LARGEST:,} parts, got a value with more, as it contains the same parts many times"
+    )
+    error.add_note("The same dict or list occurs in it again and again. Write each condition once.")
     return error
 
 

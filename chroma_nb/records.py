@@ -203,7 +203,7 @@ class Records:
     def matrix(self) -> Matrix:
         """The embeddings of records that were given some."""
         if self.embeddings is None:
-            raise AssertionError("these records were given no embeddings")
+            raise AssertionError("these records have no embeddings")
         return self.embeddings
 
     def with_vector(self) -> Mask:

@@ -55,7 +55,7 @@ class _Result(dict[str, Any]):
           id document  year
         0  a      one  2020
         """
-        return to_frame(self, columns=columns, query_texts=self.query_texts, dates=dates)
+        return to_frame(self, columns=columns, query_texts=self.query_texts, dates=dates, warned=True)
 
     def _repr_html_(self) -> str:
         from chroma_nb.display.formatters import result_html

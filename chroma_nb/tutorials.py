@@ -17,7 +17,9 @@ def folder() -> Path:
     for place in _PLACES:
         if any(place.glob("[0-9]*.ipynb")):
             return place
-    raise FileNotFoundError("this installation brings no tutorials; install chroma-nb again, from its wheel")
+    raise FileNotFoundError(
+        "The tutorials are missing from this installation. Install chroma-nb again, from its wheel."
+    )
 
 
 def copy_tutorials(directory: Path) -> list[str]:
@@ -30,7 +32,7 @@ def copy_tutorials(directory: Path) -> list[str]:
     wanted = {path: directory / path.relative_to(source) for path in files if path.is_file()}
     taken = [target for target in wanted.values() if target.exists()]
     if taken:
-        raise FileExistsError(f"{taken[0]} is there already; name another directory, nothing was copied")
+        raise FileExistsError(f"{taken[0]} exists already. Nothing was copied: choose another directory.")
     for path, target in wanted.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

@@ -64,8 +64,8 @@ def test_what_was_left_out_whole_is_a_note_and_the_engine_a_failure(here, capsys
     monkeypatch.setattr(doctor, "_version", lambda name: None if name in left_out else installed(name))
     status, out = printed(capsys, here)
     assert status == 0
-    assert "left out here: pandas, ipython" in out
-    assert "left out here: texts are embedded elsewhere" in out
+    assert "not needed here: pandas, ipython" in out
+    assert "not needed here: texts are embedded elsewhere" in out
     left_out.update(doctor.NEEDED["engine"])
     assert CHECKS["engine"](here).verdict is Verdict.FAIL
 
@@ -77,7 +77,7 @@ def test_a_check_that_cannot_be_made_for_want_of_a_package_says_which(here, caps
     monkeypatch.setitem(doctor.CHECKS, "write access", missing)
     status, out = printed(capsys, here)
     assert status == 1
-    assert "cannot be looked at: No module named 'numpy'" in out
+    assert "cannot be checked: No module named 'numpy'" in out
 
 
 def test_every_dependency_of_the_package_is_looked_at():
@@ -92,7 +92,7 @@ def test_a_python_that_is_not_among_the_classifiers_and_a_free_threaded_one_are_
     monkeypatch.setattr(doctor, "_tested_pythons", lambda: ["3.7", f"3.{sys.version_info.minor}"])
     assert CHECKS["Python"](here).verdict is Verdict.OK
     monkeypatch.setattr(doctor, "_tested_pythons", lambda: ["3.7", "3.8"])
-    assert CHECKS["Python"](here).advice == "tested with Python 3.7, 3.8; use one of these when something is odd"
+    assert CHECKS["Python"](here).advice == "tested with Python 3.7, 3.8; if you have problems, use one of these"
     monkeypatch.setattr("sys._is_gil_enabled", lambda: False, raising=False)
     assert CHECKS["Python"](here).says.endswith(", free-threaded")
 
@@ -114,7 +114,7 @@ def test_a_machine_that_nothing_is_tested_on_is_noted(here, monkeypatch, machine
 def test_searches_without_codes_are_noted_with_the_reason(here, monkeypatch):
     assert "by 8-bit codes (" in CHECKS["search"](here).says
     monkeypatch.setattr("chroma_nb.engine.index.int8_products.available", lambda: False)
-    assert "no instructions of this processor" in CHECKS["search"](here).advice
+    assert "no faster instructions for this processor" in CHECKS["search"](here).advice
     monkeypatch.setattr(doctor, "_version", lambda name: None)
     assert "pip install numkong" in CHECKS["search"](here).advice
     monkeypatch.setenv("CHROMA_NB_NO_CODES", "1")

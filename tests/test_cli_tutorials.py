@@ -28,7 +28,7 @@ def test_a_notebook_somebody_has_worked_on_stays(tmp_path, capsys):
     mine = tmp_path / "02_dataframes.ipynb"
     mine.write_text("mine")
     assert cli.main(["tutorials", str(tmp_path)]) == 1
-    assert "nothing was copied" in capsys.readouterr().err
+    assert "Nothing was copied" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [mine.name]
     assert mine.read_text() == "mine"
 

@@ -189,7 +189,8 @@ def test_copies_are_equal_and_apart(twin: Any) -> None:
 
 
 def test_a_setting_that_chroma_does_not_know_is_ignored() -> None:
-    settings = Settings(chroma_server_host="h", unknown_setting=[1])
+    with pytest.warns(UserWarning, match="no setting 'unknown_setting', so it is ignored"):
+        settings = Settings(chroma_server_host="h", unknown_setting=[1])
     assert settings == Settings(chroma_server_host="h")
     assert "unknown_setting" not in settings.model_dump()
     with pytest.raises(AttributeError, match="'Settings' object has no attribute 'unknown_setting'"):

@@ -413,7 +413,7 @@ def test_a_hundred_thousand_vectors_cross_without_a_python_float():
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [None, [[1]]]}, "list of values of one kind"),
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [1.0, float("inf")]}, "infinity"),
         ({"id": ["a", "b"], "document": ["x", "y"], "m": [1, 2**64]}, "64 bits"),
-        ({"id": ["a", "b", "c"], "embedding": [[1.0, 2.0], [1.0], [1.0, 2.0]]}, "expected 2 numbers"),
+        ({"id": ["a", "b", "c"], "embedding": [[1.0, 2.0], [1.0], [1.0, 2.0]]}, "expected 2 dimensions"),
         ({"id": ["a", "b"], "embedding": [[1.0, 2.0], "no"]}, "list of numbers"),
         ({"id": ["a", "b"], "embedding": [[1.0, 2.0], [1.0, float("nan")]]}, "NaN"),
         ({"id": ["a", "b"], "embedding": [[1.0, 2.0], [1.0, 1e300]]}, "infinity"),
@@ -436,7 +436,7 @@ def test_half_a_surrogate_pair_is_a_bad_row(column):
     rows = {"id": ["a", "b"], "document": ["x", "y"], "uri": ["u", "v"], "note": ["m", "n"], "embedding": [[1.0]] * 2}
     frame = pd.DataFrame(rows).astype(dict.fromkeys(("id", "document", "uri", "note"), object))
     frame.loc[1, column] = "half \ud83d"
-    with pytest.raises(ValueError, match="holds a lone surrogate, which cannot be written as UTF-8"):
+    with pytest.raises(ValueError, match="holds half of a surrogate pair, which cannot be written as UTF-8"):
         from_frame(frame)
     assert from_frame(frame, on_error="skip").records.ids == ["a"]
     frame.loc[1, column] = "whole \U0001f600"
@@ -446,15 +446,19 @@ def test_half_a_surrogate_pair_is_a_bad_row(column):
 @pytest.mark.parametrize(
     ("frame", "options", "message"),
     [
-        (pd.DataFrame({"text": ["x"]}), {}, "name the one that holds the text"),
-        (pd.DataFrame({"document": ["x"]}), {"id": "key"}, "expected id= to name a column, got 'key'"),
-        (pd.DataFrame({"document": ["x"]}), {"metadata": ["key"]}, "expected metadata= to name columns"),
+        (pd.DataFrame({"text": ["x"]}), {}, "Name the column with the text"),
+        (pd.DataFrame({"document": ["x"]}), {"id": "key"}, "Expected id= to be the name of a column, got 'key'"),
+        (pd.DataFrame({"document": ["x"]}), {"metadata": ["key"]}, "Expected metadata= to be names of columns"),
         (pd.DataFrame({"document": ["x"], "$x": [1]}), {}, "can be metadata keys"),
         (pd.DataFrame([["x", "y"]], columns=["document", "document"]), {}, "column names that differ"),
         (pd.DataFrame({"document": ["x"], "a": [1], "metadata.a": [2]}), {}, "two columns would become"),
         (pd.DataFrame({("a", "b"): [1]}), {}, "one level of column names"),
-        (pd.DataFrame({"document": ["x"]}), {"on_error": "ignore"}, "expected on_error to be one of"),
-        (pd.DataFrame({"document": ["x"]}), {"embedding": np.eye(2)}, "expected one embedding a row, 1 in all, got 2"),
+        (pd.DataFrame({"document": ["x"]}), {"on_error": "ignore"}, "Expected on_error to be one of"),
+        (
+            pd.DataFrame({"document": ["x"]}),
+            {"embedding": np.eye(2)},
+            "for each of the 1 rows, got 2",
+        ),
     ],
 )
 def test_a_frame_that_cannot_be_read_says_what_to_do(frame, options, message):
@@ -530,7 +534,7 @@ def test_an_update_touches_only_the_cells_that_are_there(collection):
 def test_row_numbers_as_ids_may_not_meet_records_that_are_there(collection):
     frame = example().drop(columns="id")
     run(collection, write("add", frame))
-    with pytest.raises(ValueError, match="names no ids"):
+    with pytest.raises(ValueError, match="has no id column"):
         run(collection, write("add", frame))
 
 
@@ -853,9 +857,9 @@ METADATA = {
     "nested": ({"a": {"b": 1}}, r"key 'a': expected text.*convert it: json.dumps"),
     "big": ({"a": 2**63}, "key 'a': expected a whole number of at most 64 bits"),
     "Decimal": ({"a": decimal.Decimal(1)}, r"key 'a': .*convert it: float\(…\)"),
-    "surrogate": ({"a": "half \ud83d"}, "lone surrogate"),
+    "surrogate": ({"a": "half \ud83d"}, "half of a surrogate pair"),
     "number as key": ({1: 2}, "expected a text as key, got 1"),
-    "key of Chroma": ({"$a": 2}, "does not keep for itself"),
+    "key of Chroma": ({"$a": 2}, "is not reserved by Chroma"),
     "no dict": ("text", "expected a dict of keys and values, got 'text'"),
 }
 
@@ -899,7 +903,7 @@ def test_metadata_is_the_same_from_every_kind_of_table(kind):
 def test_a_key_that_is_also_a_column_is_not_overwritten_silently():
     frame = pd.DataFrame({"document": ["x", "y"], "metadata": [{"n": 1}, {"m": 2}], "n": [5, 6]})
     found = from_frame(frame, on_error="skip")
-    assert "the key 'n' is in the column 'metadata' and is a column of its own" in found.skipped[0].reason
+    assert "the key 'n' is both in the column 'metadata' and a column of its own" in found.skipped[0].reason
     assert found.records.metadatas == [{"m": 2, "n": 6}]
 
 
@@ -986,7 +990,7 @@ def test_a_series_belongs_to_the_rows_of_its_index_as_in_pandas(part, frame, ser
     ("frame", "series", "message"),
     [
         (LABELLED, LABELLED["text"].iloc[1:], "got none for 'a'|got none for 0"),
-        (LABELLED.set_index("id"), LABELLED["text"], "got none for 'a', 'b', 'c'; the labels are 0, 1, 2"),
+        (LABELLED.set_index("id"), LABELLED["text"], "got none for 'a', 'b', 'c'; its labels are 0, 1, 2"),
         (LABELLED, pd.Series(["A", "B"], index=["a", "b"]), "got none for 'c'"),
         (LABELLED, pd.Series(list("ABCD"), index=[0, 1, 2, 2]), "expected one value for 2, got two"),
         (LABELLED, pd.Series(list("ABCD"), index=["a", "b", "c", "c"]), "expected one value for 'c', got two"),
@@ -1128,7 +1132,9 @@ def test_columns_may_be_called_anything():
     found = from_frame(frame, id=0, embedding=[1, 2], document=3).records
     assert (found.ids, found.embeddings.tolist(), found.documents) == (["a", "b"], [[1.0, 2.0], [3.0, 4.0]], ["x", "y"])
     assert from_frame(frame, id=0, embedding=[1, 2]).records.metadatas == [{"3": "x"}, {"3": "y"}]
-    with pytest.raises(ValueError, match="expected id= to name a column, got 5; there are: 0, 1, 2, 3"):
+    with pytest.raises(
+        ValueError, match=r"Expected id= to be the name of a column, got 5\. The columns are: 0, 1, 2, 3"
+    ):
         from_frame(frame, id=5, embedding=[1, 2])
 
 
@@ -1146,8 +1152,8 @@ def test_the_names_of_the_dimensions_may_come_in_any_list(make):
         (np.array([["1", "2"]] * 3), "expected a list of numbers"),
         (np.eye(3) > 0, "expected a list of numbers"),
         (np.eye(3) + 0j, "expected a list of numbers"),
-        (np.eye(2), "expected one embedding a row, 3 in all, got 2"),
-        ([np.ones(2), np.ones(3), np.ones(2)], "row 1 .*expected 2 numbers"),
+        (np.eye(2), "Expected one embedding for each of the 3 rows, got 2"),
+        ([np.ones(2), np.ones(3), np.ones(2)], "row 1 .*expected 2 dimensions"),
         ([[1.0, 2.0], [[1.0], [2.0, 3.0]], [1.0, 2.0]], "row 1 .*expected a list of numbers"),
     ],
 )
@@ -1164,7 +1170,7 @@ def test_texts_are_no_numbers_in_a_column_of_a_dimension():
 
 def test_an_index_of_several_levels_is_no_id():
     index = pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])
-    with pytest.raises(ValueError, match="the index has several levels"):
+    with pytest.raises(ValueError, match="The index has several levels"):
         from_frame(pd.DataFrame({"document": ["x", "y"]}, index=index))
     assert len(from_frame(pd.DataFrame({"id": ["a", "b"], "document": ["x", "y"]}, index=index)).records) == 2
 
@@ -1244,7 +1250,7 @@ def test_tables_of_other_libraries_are_taken(collection, kind):
 
 
 def test_splits_of_a_dataset_are_several_tables():
-    with pytest.raises(TypeError, match="got a dict; choose one of its tables: 'train', 'test'"):
+    with pytest.raises(TypeError, match="got a dict; pass one of its tables: 'train', 'test'"):
         from_frame({"train": Dataset(), "test": Dataset()})
 
 

@@ -125,7 +125,7 @@ def test_names_that_mean_nothing_here_raise_when_used_and_not_when_imported():
                 try:
                     use()
                 except NotImplementedError as error:
-                    assert "belongs to the insides of Chroma" in str(error)
+                    assert "belongs to the internals of Chroma" in str(error)
                 else:
                     raise AssertionError("used")
     """
@@ -197,7 +197,7 @@ def test_with_another_chromadb_imported_already_it_refuses_with_an_explanation(t
     """
     said = run(code, tmp_path)
     assert "chromadb (1.2.3, from" in said
-    assert "restart (a notebook: the kernel)" in said
+    assert "Restart (in a notebook: the kernel)" in said
 
 
 CHILD = """

@@ -88,14 +88,14 @@ class ImportReport:
         count = self.records + self.lost
         line = f"imported {self.collections:,} collections with {count:,} records from {_from_here(self.source)}"
         if self.complete:
-            return "\n".join((f"{line}; Chroma's files are as they were", *self.notes))
+            return "\n".join((f"{line}; Chroma's files are unchanged", *self.notes))
         said = [f"{line}; some of it was damaged"]
         if self.reembedded:
-            said.append(f"{self.reembedded:,} records were embedded anew from their documents")
+            said.append(f"{self.reembedded:,} records were embedded again from their documents")
         if self.lost:
             said.append(
-                f"{self.lost:,} records have lost their vector: their documents and metadata are there, found by get() "
-                "and filters, not by query(); chroma_nb.reembed(collection) embeds them"
+                f"{self.lost:,} records have no vector any more. get() and filters find them by their documents "
+                "and metadata, query() does not. To embed them, call chroma_nb.reembed(collection)"
             )
         return f"{', '.join(said)}:\n{self.text}"
 
@@ -166,7 +166,9 @@ def _import_by_hand(source: Path, target: Path, *, replace: bool, reembed: bool)
         directory.refuse_lost(target)
     if (target / OUR_FILE).exists():
         if not replace:
-            raise InternalError(f"{target} holds a chroma_nb database already; give another directory, or replace=True")
+            raise InternalError(
+                f"{target} already holds a chroma_nb database. Choose another directory, or pass replace=True."
+            )
         _refuse_if_in_use(target)
     replacing.sweep(target)
     return _import(source, target, reembed=reembed)
@@ -212,8 +214,8 @@ def import_on_first_open(path: Path) -> None:
             return None
         if not writable:
             raise InternalError(
-                f"{path} was written by Chroma and nothing can be written beside its files; "
-                "import it to another place: chroma_nb.import_chroma(path, elsewhere)"
+                f"{path} was written by Chroma, and the directory is read-only. Import it into another directory: "
+                "chroma_nb.import_chroma(path, other_directory)."
             )
         replacing.sweep(path)
         try:
@@ -233,9 +235,9 @@ def _refuse_emptied(path: Path, error: NothingOfChromasError) -> None:
     folders = [entry.name for entry in path.iterdir() if is_uuid(entry.name) and entry.is_dir()]
     if folders:
         raise ChromaDirectoryError(
-            f"{path / CHROMA_FILE} holds nothing of Chroma's, but beside it are {len(folders):,} folders with vectors "
-            f"({min(folders)}, ...): the file was lost; restore it from a backup, or move the folders away to begin "
-            "anew (nothing was touched)"
+            f"{path / CHROMA_FILE} holds no data of Chroma, but next to it are {len(folders):,} folders with "
+            f"vectors ({min(folders)}, ...). The file was lost: restore it from a backup. To start again with "
+            "an empty database, move the folders away. Nothing was changed."
         ) from error
 
 
@@ -256,12 +258,12 @@ def _refuse_unfinished(path: Path, chromas: bool) -> None:
     """Nothing but an unfinished import is not an empty directory."""
     if any(folder.name.startswith(replacing.SWITCHING) for folder in replacing.unfinished(path)):
         raise InternalError(
-            f"an import into {path} was broken off while it moved files; open it once where it can be written, "
-            "so that they are put back"
+            f"An import into {path} was interrupted while it moved files. Open the directory once where it can "
+            "be written; the files are then put back."
         )
     if not chromas and replacing.unfinished(path):
         raise InternalError(
-            f"an import into {path} was broken off; run it again: chroma_nb.import_chroma(source, {str(path)!r})"
+            f"An import into {path} was interrupted. Run it again: chroma_nb.import_chroma(source, {str(path)!r})."
         )
 
 
@@ -278,8 +280,8 @@ def _notice_changes(path: Path) -> None:
     if changed:
         _SPOKEN_OF.add(here)
         warnings.warn(
-            f"Chroma has written to {path} since its files were imported; what you see is what was imported and what "
-            "chroma_nb wrote. To import again (what is here is put aside): "
+            f"Chroma has written to {path} since its files were imported. You see the records that were "
+            "imported and those that chroma_nb wrote. To import again (what is here is moved aside): "
             f"chroma_nb.import_chroma({str(path)!r}, {str(path)!r}, replace=True)",
             UserWarning,
             stacklevel=2,
@@ -296,7 +298,7 @@ def _holds_collections(path: Path) -> bool:
 
 def _refuse_if_in_use(target: Path) -> None:
     if not sqlite.alone_with(target / OUR_FILE):
-        raise InternalError(f"{target} is in use by another process; end it or close its clients, and try again")
+        raise InternalError(f"{target} is in use by another process. End it or close its clients, and try again.")
 
 
 # --- The import itself --------------------------------------------------------------------------------
@@ -310,7 +312,7 @@ def _import(source: Path, target: Path, *, reembed: bool = False) -> ImportRepor
             reembedded = _fill(staging, found, reembed)
             changed = fingerprint(source) != found.fingerprint
             if changed:
-                found.problems.append("Chroma wrote to its files while they were read; import again when it rests")
+                found.problems.append("Chroma wrote to its files while they were read. Stop Chroma and import again.")
             report = _report(found, target, reembedded)
             _write_record(staging / RECORD_FOLDER, report, found.fingerprint)
         if (target / OUR_FILE).exists():
@@ -384,7 +386,9 @@ def _allowed_name(collection: ChromaCollection) -> str:
         return constraints.check_collection_name(collection.name)
     except ValueError:
         name = f"collection-{collection.id.hex[:8]}"
-        collection.problems.append(f"its name {ascii(collection.name)[:60]} cannot be used; it is called {name!r}")
+        collection.problems.append(
+            f"its name {ascii(collection.name)[:60]} is not allowed; it was imported as {name!r}"
+        )
         return name
 
 

@@ -57,9 +57,7 @@ class EmbeddedBackend:
         return self._engine
 
     def _closed(self) -> _ClosedError:
-        return _ClosedError(
-            f"The last client of {self.identifier} was closed, so it answers no more; open a new client"
-        )
+        return _ClosedError(f"This client of {self.identifier} is closed. {_new_client(self)}.")
 
     def handle(self, request: Request[R]) -> R:
         """The answer to ``request``. NotImplementedError for what Chroma has in its cloud only."""
@@ -118,9 +116,9 @@ class EmbeddedBackend:
     def __reduce__(self) -> tuple[object, ...]:
         if not self.settings.is_persistent:
             raise TypeError(
-                "cannot pickle a client or a collection of a store in memory: it is in this process only, and another "
-                "one could not reach it; use PersistentClient(path), or serve it (chroma_nb.serve(client)) and use "
-                "HttpClient there (copy and deepcopy share the store)"
+                "Cannot pickle a client or a collection of an in-memory database, as another process cannot reach "
+                "it. Use PersistentClient(path), or chroma_nb.serve(client) and HttpClient in the other process. "
+                "(copy and deepcopy work; they share the database.)"
             )
         secrets = secret_names(self.settings)  # which an engine in this process has no use for
         kept = {name: value for name, value in self.settings.model_dump().items() if name not in secrets}
@@ -137,8 +135,8 @@ def _opened_again(kept: Json, closed: bool) -> EmbeddedBackend:
         return EmbeddedBackend(str(path), settings, None)
     if not (path / FILE_NAME).exists():  # to open it would make an empty one
         raise _MissingError(
-            f"the pickled client or collection needs the database in {path}, and there is none; is it another machine, "
-            "or was the directory moved or deleted?"
+            f"The pickled client or collection needs the database in {path}, which does not exist. Check "
+            "whether this is another machine, or whether the directory was moved or deleted."
         )
     return EmbeddedBackend(str(path), settings, _engine_of(path, settings))
 
@@ -195,6 +193,15 @@ _RECENT: Final = 2
 SYSTEMS: Final = Systems()
 
 
+def _new_client(backend: EmbeddedBackend) -> str:
+    """What to do where a client is closed."""
+    if backend.settings.is_persistent:
+        return f"Create a new one: PersistentClient({backend.identifier!r})"
+    if backend.identifier == "ephemeral":
+        return "Create a new one: EphemeralClient(). It starts empty, as the records were in memory only"
+    return "Its records were in memory only"
+
+
 def open_embedded(settings: Settings) -> EmbeddedBackend:
     """The backend of the place that ``settings`` mean, with one reference more.
 
@@ -220,8 +227,8 @@ def _shared(identifier: str, settings: Settings) -> EmbeddedBackend:
         if backend.settings != settings:
             raise ValueError(
                 f"An instance of Chroma already exists for {identifier} with different settings: "
-                f"{differences(backend.settings, settings)}; give the settings it was opened with, or first close the "
-                "clients that have it open (client.close(); client.clear_system_cache() when they are gone)"
+                f"{differences(backend.settings, settings)}. Pass the settings it was opened with, or first close the "
+                "clients that have it open: client.close(), or client.clear_system_cache() if you have lost them."
             )
         backend.share()
         if backend._engine is None:  # its last client was closed in the middle of this (by a signal handler)

@@ -342,8 +342,8 @@ ENDPOINTS: dict[type[r.AnyRequest], Endpoint] = {
                 Field("include", fields.INCLUDE, default=("metadatas", "documents", "distances")),
             ),
             absent=(
-                "this server has no search by words; give fetch=True to read the collection's documents from it, once, "
-                "and search their words in this process"
+                "This server has no search by words. Pass fetch=True to download the documents of the collection "
+                "once and search their words in this process."
             ),
         ),
     ),

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from chroma_nb.backends.base import AsyncBackend, Backend
 from chroma_nb.backends.embedded import open_embedded
-from chroma_nb.config import Settings
+from chroma_nb.config import Settings, refuse_legacy
 
 B = TypeVar("B")
 
@@ -49,8 +49,12 @@ def open_async_backend(settings: Settings) -> AsyncBackend:
 
 
 def _row(table: Mapping[str, Callable[[Settings], B]], settings: Settings) -> Callable[[Settings], B]:
+    refuse_legacy(settings)
     name = settings.chroma_api_impl
     opener = table.get(str(name).rpartition(".")[2])
     if opener is None:
-        raise ValueError(f"Unsupported Chroma API implementation {name}; expected one of {', '.join(table)}")
+        raise ValueError(
+            f"Unsupported Chroma API implementation {name}; expected one of {', '.join(table)}.\n"
+            "Create the client with EphemeralClient(), PersistentClient(path) or HttpClient(host), which set it."
+        )
     return opener

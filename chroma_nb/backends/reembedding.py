@@ -34,7 +34,7 @@ class Reembedding:
         stored = model.configuration_json.get("embedding_function") or {}
         if stored.get("type") != "known":
             self._give_up(
-                "the collection stores no embedding function; give it with "
+                "the collection stores no embedding function; pass it: "
                 "chroma_nb.reembed(client.get_collection(name, embedding_function=...))"
             )
             return
@@ -75,11 +75,11 @@ class Reembedding:
             self._give_up(f"its embedding function failed ({type(error).__name__}: {error})")
             return None
         if not np.isfinite(made).all():
-            self._give_up("its embedding function made a vector with NaN or infinity")
+            self._give_up("its embedding function returned a vector with NaN or infinity")
             return None
         if self._dimension not in (None, made.shape[1]):
-            sizes = f"{made.shape[1]} numbers, the collection holds {self._dimension}"
-            self._give_up(f"its embedding function makes vectors of {sizes}")
+            sizes = f"{made.shape[1]} dimensions, the collection has {self._dimension}"
+            self._give_up(f"its embedding function returns vectors of {sizes}")
             return None
         self._dimension = made.shape[1]
         return made
@@ -87,4 +87,4 @@ class Reembedding:
     def _give_up(self, reason: str) -> None:
         """Embed no more."""
         self._function = None
-        self.problems.append(f"{self._lost - self.done:,} records could not be embedded anew: {reason}")
+        self.problems.append(f"{self._lost - self.done:,} records could not be embedded again: {reason}")

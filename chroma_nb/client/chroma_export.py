@@ -94,7 +94,9 @@ def export_chroma(
     target = Path(path)
     chromadb = _chromadb()
     if (target / "chroma_nb.sqlite3").exists():
-        raise _AlreadyExistsError(f"expected a directory for Chroma, got {target}, which holds a chroma_nb database")
+        raise _AlreadyExistsError(
+            f"expected a directory for Chroma, got {target}, which holds a chroma_nb database. Choose another directory"
+        )
     collections = records = 0
     with ExitStack() as opened:
         held = [
@@ -121,8 +123,8 @@ def _chromadb() -> Any:
     )
     if chromadb.PersistentClient is Client or chromadb.PersistentClient.__module__.startswith("chroma_nb."):
         raise RuntimeError(
-            "chroma_nb is in chromadb's place, so Chroma's own writer cannot be reached; "
-            "call uninstall_as_chromadb() first, or export in another process"
+            "chroma_nb has replaced chromadb in this process, so Chroma's own writer cannot be used. Call "
+            "uninstall_as_chromadb() first, or export in another process."
         )
     return chromadb
 
@@ -137,9 +139,8 @@ def _refuse_sparse_vectors(collection: Collection) -> None:
                     found = found or f"a sparse vector in its record {record!r}, key {key!r}"
     if found is not None:
         raise InvalidArgumentError(
-            f"expected collections without sparse vectors, got {collection.name!r}, which has {found}; Chroma's "
-            "directories have no place for them, and nothing was written: a file of to_jsonl() or to_parquet() holds "
-            "its records with them"
+            f"{collection.name!r} has {found}, which Chroma's directories cannot hold; nothing was written. "
+            "Save its records with to_jsonl() or to_parquet(): these files hold sparse vectors."
         )
 
 

@@ -124,7 +124,7 @@ def copy(
     _check_sides(source_collection, target_client, batch_size)
     target = _target(source_collection, target_client, name or source_collection.name)
     if target.id == source_collection.id:
-        raise ValueError("expected another place or another name for the copy, got the collection itself")
+        raise ValueError("expected another database or another name for the copy, got the collection itself")
     ids: list[str] = source_collection.get(include=[])["ids"]
     size = min(batch_size, _largest_batch(target_client))
     others = len(set(target.get(include=[])["ids"]).difference(ids)) if target.count() else 0
@@ -139,8 +139,8 @@ def _check_sides(source: object, target: object, batch_size: int) -> None:
     for side, method, what in ((source, "get", "collection"), (target, "get_or_create_collection", "client")):
         if not offers(side, method):
             raise TypeError(
-                f"expected a {what} of chroma_nb or chromadb that is not async, got {type(side).__name__}; "
-                "make one with HttpClient, PersistentClient or EphemeralClient"
+                f"expected a {what} of chroma_nb or chromadb that is not async, got {type(side).__name__}; create "
+                "one with HttpClient, PersistentClient or EphemeralClient"
             )
     if batch_size < 1:
         raise ValueError(f"expected a batch_size of at least 1, got {batch_size}")
@@ -155,8 +155,10 @@ def _target(source: Collection, client: Client, name: str) -> Collection:
     except Exception as error:
         say_more(
             error,
-            f"{source.name!r} has an index of sparse vectors, which Chroma has in its cloud only; a file of to_jsonl() "
-            "or to_parquet() holds its records with them",
+            (
+                f"{source.name!r} has an index of sparse vectors, which Chroma has in its cloud only. Save its "
+                "records with to_jsonl() or to_parquet(): these files hold sparse vectors."
+            ),
         )
         raise
 
@@ -199,8 +201,9 @@ def _embedding_function(source: Collection, client: Client) -> object:
         return built
     except Exception as error:  # noqa: BLE001  # another library's constructor may raise anything
         warnings.warn(
-            f"the embedding function {stored['name']!r} of {source.name!r} cannot be built here "
-            f"({type(error).__name__}); the copy has none: give it to get_collection(embedding_function=...)",
+            f"The embedding function {stored['name']!r} of {source.name!r} cannot be built here "
+            f"({type(error).__name__}), so the copy has none. Pass it to "
+            "get_collection(embedding_function=...).",
             stacklevel=4,
         )
         return None
@@ -247,8 +250,8 @@ def _transfer(source: Collection, target: Collection, batches: list[list[str]], 
         differing = [id_ for id_, record in there.items() if id_ in records and not _same(record, records[id_])]
         if differing and not overwrite:
             raise _AlreadyExistsError(
-                f"collection {target.name!r} holds other records under the same ids ({', '.join(differing[:3])}...); "
-                "give the copy another name=, or overwrite=True"
+                f"collection {target.name!r} holds other records under the same ids "
+                f"({', '.join(differing[:3])}...). Choose another name=, or pass overwrite=True."
             )
         missing = [record for id_, record in records.items() if id_ not in there or id_ in differing]
         if differing:  # an update would merge metadata
@@ -267,8 +270,9 @@ def _verify(source: Collection, target: Collection, ids: list[str], size: int, o
     counts = source.count(), target.count()
     if counts != (len(ids), len(ids) + others):
         raise InternalError(
-            f"expected {len(ids)} records in the source of the copy and {len(ids) + others} in the copy "
-            f"{target.name!r}, got {counts[0]} and {counts[1]}; was one of them written to meanwhile?"
+            f"Expected {len(ids)} records in the source of the copy and {len(ids) + others} in the copy "
+            f"{target.name!r}, got {counts[0]} and {counts[1]}. If one of them was written to meanwhile, copy "
+            "again with overwrite=True."
         )
     digest = hashlib.blake2b(digest_size=16)
     for batch in slices(ids, size):
@@ -276,8 +280,8 @@ def _verify(source: Collection, target: Collection, ids: list[str], size: int, o
         wrong = [id_ for id_ in batch if id_ not in here or id_ not in there or not _same(here[id_], there[id_])]
         if wrong:
             raise InternalError(
-                f"{len(wrong)} records differ between {source.name!r} and its copy, first id {wrong[0]!r}; "
-                "was one of them written to meanwhile? call copy again with overwrite=True"
+                f"{len(wrong)} records differ between {source.name!r} and its copy, first id {wrong[0]!r}. If one "
+                "of them was written to meanwhile, copy again with overwrite=True."
             )
         for id_ in batch:
             digest.update(_canonical(here[id_]))

@@ -131,7 +131,7 @@ def PersistentClient(  # noqa: N802  # Chroma's name
     """
     directory = os.fspath(path)
     if not directory:
-        raise ValueError("expected the path of a directory, got an empty one; the working directory is '.'")
+        raise ValueError("expected the path of a directory, got an empty text. For the working directory, pass '.'")
     update = {"is_persistent": True, "persist_directory": directory}
     return _Client(str(plain(tenant)), str(plain(database)), (settings or Settings()).copy(update=update))
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Final, NoReturn
 
-_ENGINE: Final = "use the client API (EphemeralClient, PersistentClient), whose engine has no such parts"
-_SERVER: Final = "chroma_nb.serve(path, token=...) guards a server with a token"
-_CONFIGURATION: Final = 'give a dict: create_collection(..., configuration={"hnsw": {"space": "cosine"}})'
+_ENGINE: Final = "use the client API (EphemeralClient, PersistentClient) instead"
+_SERVER: Final = "to protect a server with a token, use chroma_nb.serve(path, token=...)"
+_CONFIGURATION: Final = 'pass a dict: create_collection(..., configuration={"hnsw": {"space": "cosine"}})'
 _HTTP: Final = "use HttpClient(host, port) or AsyncHttpClient(host, port)"
-_TELEMETRY: Final = "chroma_nb sends no telemetry and has nothing to trace"
-_FUNCTION: Final = "collection.attach_function and collection.get_attached_function answer dicts"
+_TELEMETRY: Final = "chroma_nb sends no telemetry"
+_FUNCTION: Final = "collection.attach_function and collection.get_attached_function return dicts"
 
 #: Name -> what chroma_nb offers instead.
 INSTEAD: Final[dict[str, str]] = {
@@ -83,7 +83,7 @@ class NotOffered(type):
     >>> absent("chromadb.segment", "SegmentManager")()
     Traceback (most recent call last):
     ...
-    NotImplementedError: chromadb.segment.SegmentManager belongs to the insides of Chroma's own engine...
+    NotImplementedError: chromadb.segment.SegmentManager belongs to the internals of Chroma's engine...
     """
 
     def __call__(cls, *args: object, **kwargs: object) -> NoReturn:
@@ -97,8 +97,8 @@ class NotOffered(type):
     def _refuse(cls) -> NoReturn:
         name = next(kind for kind in cls.__mro__ if isinstance(kind, NotOffered) and kind.__bases__ == (object,))
         raise NotImplementedError(
-            f"{name.__module__}.{name.__name__} belongs to the insides of Chroma's own engine, server and cloud, which "
-            f"chroma_nb does not have; {INSTEAD.get(name.__name__, _ENGINE)}"
+            f"{name.__module__}.{name.__name__} belongs to the internals of Chroma's engine, server and cloud, "
+            f"which chroma_nb does not have: {INSTEAD.get(name.__name__, _ENGINE)}"
         )
 
 

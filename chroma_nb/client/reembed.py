@@ -23,9 +23,9 @@ def refuse_without_vectors(records: Records, name: str) -> None:
     lost = np.flatnonzero(~records.with_vector()).tolist()
     if lost:
         raise InvalidArgumentError(
-            f"expected records with vectors to copy, got {len(lost):,} without one in collection {name!r}, the first "
-            f"{records.ids[lost[0]]!r}: they were lost before it was imported; embed them from their documents first, "
-            "chroma_nb.reembed(collection), or delete them"
+            f"{len(lost):,} records of collection {name!r} have no vector, the first is "
+            f"{records.ids[lost[0]]!r}: they were lost before the import. Embed them from their documents with "
+            "chroma_nb.reembed(collection), or delete them, then copy again."
         )
 
 

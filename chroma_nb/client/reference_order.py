@@ -47,7 +47,9 @@ def also_in_order(parameters: tuple[str, ...], *, when: Callable[[Any], bool]) -
                 given = dict(zip(parameters, args[2:], strict=False))
                 twice = sorted(given.keys() & kwargs.keys())
                 if twice or len(args) > 2 + len(parameters):
-                    raise TypeError(f"{method.__name__}() got too many arguments, or one twice: {', '.join(twice)}")
+                    raise TypeError(
+                        f"{method.__name__}() got too many arguments, or one of them twice: {', '.join(twice)}"
+                    )
                 args, kwargs = args[:2], {**kwargs, **given}
             return method(*args, **kwargs)
 

@@ -113,7 +113,10 @@ def failure(error: BaseException) -> str:
     """
     text = str(error)
     if _GONE.search(text):
-        return "the collection is not there any more: it was deleted, or made anew, elsewhere; get it and show it again"
+        return (
+            "this collection does not exist any more: it was deleted, or created again, elsewhere. Get it and "
+            "display it again"
+        )
     if text and isinstance(error, (ChromaError, ValueError)):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -100,13 +100,15 @@ class AmazonBedrockEmbeddingFunction(Configured[Documents]):
             check_config(config["kwargs"], STORED_ARGUMENTS, "the stored client")
         except ValueError as error:
             raise ValueError(
-                f"{error}. Other arguments are not taken from a stored configuration: pass "
-                f"embedding_function={cls.__name__}(...) yourself when you get the collection"
+                f"{error}. Other arguments are not read from a stored configuration. Pass "
+                f"embedding_function={cls.__name__}(...) when you get the collection."
             ) from None
 
     def __getstate__(self) -> Json:
         """A session holds credentials: neither it nor its client can be pickled."""
-        raise TypeError(f"cannot pickle {type(self).__name__}: its client holds credentials; make it where it is used")
+        raise TypeError(
+            f"Cannot pickle {type(self).__name__}, as its client holds credentials. Create it where it is used."
+        )
 
     def __copy__(self) -> Self:
         return self

@@ -67,15 +67,15 @@ def _no_embeddings(result: object) -> Exception:
     if inspect.iscoroutine(result):
         result.close()
     if inspect.isawaitable(result) or hasattr(type(result), "__aiter__"):
-        does = "is async: an embedding function is called without await, also by an async client"
+        does = "is async. An embedding function is called without await, also by an async client"
         return TypeError(f"object of type '{name}' has no len()\nThe __call__ of this embedding function {does}.")
     advice = "An embedding function returns one list of numbers (or array) for each text"
     if result is None:  # Chroma asserts it, without a word
-        return AssertionError(f"{advice}, got None: does its __call__ return?")
+        return AssertionError(f"{advice}, got None. Check that its __call__ returns the vectors.")
     if not hasattr(type(result), "__len__"):
         return TypeError(f"object of type '{name}' has no len()\n{advice}, got {name}.")
     if hasattr(type(result), "__array__") or hasattr(type(result), "__dlpack__"):
-        advice += ": np.asarray(…) makes an array of a tensor (torch: .detach().cpu().numpy())"
+        advice += ". Convert a tensor with np.asarray(…) (torch: .detach().cpu().numpy())"
     return ValueError(
         "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, or a list of numpy "
         f"arrays, got {shown(result)}\n{advice}."
@@ -123,7 +123,7 @@ def _with_retries(call: Callable[[Any], object], input: object, retry_kwargs: Op
 def _not_implemented(cls: type, method: str) -> object:
     """NotImplemented, said aloud: Chroma's way to let an incomplete class work, without being stored."""
     warnings.warn(
-        f"{cls.__name__} has no {method}, so a collection cannot remember it; define {method}",
+        f"{cls.__name__} has no {method}, so it cannot be stored with a collection. Define {method}.",
         DeprecationWarning,
         stacklevel=3,
     )
@@ -472,20 +472,23 @@ def _advice(function: object, base: str) -> str:
     if all(callable(getattr(kind, method, None)) for method in ("embed_documents", "embed_query")):
         objects = "its objects" if function is kind else "it"
         return (
-            f"{kind.__name__} is of LangChain: create_langchain_embedding(…) of chroma_nb.utils.embedding_functions "
-            f"makes an embedding function of {objects}."
+            f"{kind.__name__} is a class of LangChain. Convert {objects} with create_langchain_embedding(…) of "
+            "chroma_nb.utils.embedding_functions."
         )
     if isinstance(function, type):
-        return f"{name} is a class: pass an object of it, {name}(…)."
+        return f"{name} is a class. Pass an object of it: {name}(…)."
     if callable(getattr(kind, "encode", None)) and not isinstance(function, str | bytes):
         return (
-            f"{name} is a model: SentenceTransformerEmbeddingFunction(model_name=…) loads one by its name, or write a "
-            f"subclass of {base} whose __call__(self, input) returns model.encode(input)."
+            f"{name} is a model. Use SentenceTransformerEmbeddingFunction(model_name=…), or write a subclass of {base} "
+            "whose __call__(self, input) returns model.encode(input)."
         )
     if isinstance(function, str):
-        return "A str names no embedding function: pass an object, such as DefaultEmbeddingFunction()."
+        return (
+            f"Expected an embedding function, got the text {shown(function, 40, repr)}. Pass an object, such as "
+            "DefaultEmbeddingFunction() or OpenAIEmbeddingFunction(model_name=…)."
+        )
     if callable(function):
         if isinstance(kind.__call__, FunctionType):
             return f"Name the parameter input: def __call__(self, input) in {kind.__name__}."
-        return f"{name} is a function: write a subclass of {base} whose __call__(self, input) calls it."
-    return f"{kind.__name__} cannot be called: write a subclass of {base} with __call__(self, input)."
+        return f"{name} is a function. Write a subclass of {base} whose __call__(self, input) calls it."
+    return f"{kind.__name__} cannot be called. Write a subclass of {base} with __call__(self, input)."

@@ -29,12 +29,12 @@ def texts_of(input: object) -> list[str]:
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(
-                f"Expected the text at position {position} to be a str, got {text!r:.60} ({type(text).__name__}); "
-                "leave out or fill in what is missing"
+                f"Expected the text at position {position} to be a str, got {text!r:.60} ({type(text).__name__}). "
+                "Leave it out, or fill it in."
             )
         _check_encodable(text, position)
     if not texts:
-        raise ValueError("Expected at least one text to embed, got none")
+        raise ValueError("Expected at least one text to embed, got an empty list.")
     return [str(text) for text in texts]
 
 
@@ -45,9 +45,9 @@ def _check_encodable(text: str, position: int) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"the text at position {position} is not valid Unicode: half a surrogate pair, {text[error.start]!a}, "
-            f"at character {error.start}; repair it with text.encode('utf-16', 'surrogatepass').decode('utf-16', "
-            "'replace')"
+            f"The text at position {position} is not valid Unicode: it has half of a surrogate pair, "
+            f"{text[error.start]!a}, at character {error.start}. Repair it with text.encode('utf-16', "
+            "'surrogatepass').decode('utf-16', 'replace')."
         ) from None
 
 

@@ -47,7 +47,7 @@ class ByTask(ConfiguredSparse[Documents]):
     @classmethod
     def _yourself(cls) -> str:
         """What to do where a stored configuration is refused."""
-        return f"embed the question with {cls.__name__}(...) yourself and pass the vector"
+        return f"embed the query with {cls.__name__}(...) yourself and pass the vector as query_embeddings"
 
     def _embed(self, texts: Documents, *, question: bool) -> Iterable[Any]:
         """A sparse vector for each text."""

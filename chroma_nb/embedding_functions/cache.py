@@ -111,8 +111,8 @@ def cached(
         raise ValueError(f"Expected max_vectors to be at least 1, got {max_vectors}")
     if ef.is_legacy():
         raise ValueError(
-            f"cached() knows a model by its name and configuration, and {type(ef).__name__} has not both; "
-            "define name(), get_config() and build_from_config()"
+            f"cached() recognizes a model by its name and configuration, and {type(ef).__name__} does not have "
+            "both. Define name(), get_config() and build_from_config()."
         )
     vectors = VectorCache(default_path() if path is None else Path(path).expanduser(), max_vectors)
     # A class of its own, so that type(result).name() is that of ``ef`` wherever a class is asked.
@@ -293,7 +293,7 @@ class VectorCache:
                     self._give_up(error)
                 elif not self._warned:
                     self._warned = True
-                    self._warn(f"cannot be written now: {error}. Vectors that it lacks are computed again each time")
+                    self._warn(f"cannot be written now: {error}. Vectors that are not in it are computed each time")
 
     def _connected(self) -> sqlite3.Connection | None:
         if self._connection is None:
@@ -307,10 +307,10 @@ class VectorCache:
 
     def _give_up(self, error: Exception) -> None:
         self._given_up = True
-        self._warn(f"is not used: {error}. Vectors are computed instead; the file may be deleted")
+        self._warn(f"is not used: {error}. Vectors are computed instead. You can delete the file")
 
     def _warn(self, what: str) -> None:
-        warnings.warn(f"the cache of embeddings {self.path} {what}", stacklevel=7)
+        warnings.warn(f"The cache of embeddings {self.path} {what}.", stacklevel=7)
 
     def _leave_parents_connection(self) -> None:
         """In a forked child: SQLite's connections and a lock that may be held do not survive a fork."""
@@ -367,7 +367,8 @@ def _refuse_other_files(path: Path) -> None:
         if _code(error) not in _NO_DATABASE:
             return  # not to be read now, as on a full disk: its users get the error
         raise ValueError(
-            f"Expected {path} to be a cache of embeddings, got a file that SQLite cannot read: {error}"
+            f"Expected {path} to be a cache of embeddings, got a file that SQLite cannot read ({error}). "
+            "Choose a new file name."
         ) from error
     if found != APPLICATION_ID:
-        raise ValueError(f"Expected {path} to be a cache of embeddings, got another database; name a new file")
+        raise ValueError(f"Expected {path} to be a cache of embeddings, got another database. Choose a new file name.")

@@ -12,8 +12,8 @@ from chroma_nb.types import Embeddable
 
 #: A stored configuration cannot hold a LangChain object.
 HOW = (
-    "make the LangChain object again and pass embedding_function=create_langchain_embedding(...) when you get the "
-    "collection"
+    "create the LangChain object again, and pass embedding_function=create_langchain_embedding(...) "
+    "when you get the collection"
 )
 
 
@@ -100,7 +100,7 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
     @staticmethod
     def build_from_config(config: Config) -> NoReturn:
         """Raise a NotImplementedError: the LangChain object is not stored."""
-        raise NotImplementedError(f"a LangChain embedding function cannot be built from its configuration; {HOW}")
+        raise NotImplementedError(f"A LangChain embedding function cannot be built from its configuration: {HOW}.")
 
     def is_legacy(self) -> bool:
         """Return False: the collection stores the name of the class, although it cannot build the function from it."""
@@ -108,4 +108,4 @@ class ChromaLangchainEmbeddingFunction(EmbeddingFunction[Embeddable]):
 
     def validate_config_update(self, old_config: Config, new_config: Config) -> None:
         """Raise a NotImplementedError, as Chroma does."""
-        raise NotImplementedError(f"the configuration of a LangChain embedding function cannot be updated; {HOW}")
+        raise NotImplementedError(f"The configuration of a LangChain embedding function cannot be updated: {HOW}.")

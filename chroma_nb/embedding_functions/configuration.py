@@ -161,9 +161,9 @@ def check_hosts(url: str | None, allowed: Iterable[str], owner: str) -> None:
     if parts.scheme == "https" and any(host == name or host.endswith(f".{name}") for name in allowed):
         return
     raise ValueError(
-        f"the stored configuration would send an API key to {parts.scheme}://{host}, which is not a host of "
-        f"{owner}'s provider. If you trust it, pass embedding_function={owner}(...) yourself when you get the "
-        "collection"
+        f"The stored configuration would send an API key to {parts.scheme}://{host}, which is not a host "
+        f"of {owner}'s provider. If you trust the collection, pass embedding_function={owner}(...) when "
+        "you get it."
     )
 
 
@@ -172,6 +172,7 @@ def check_local(url: str, owner: str) -> None:
     parts = urlsplit(url)
     if not is_loopback((parts.hostname or "").lower()):
         raise ValueError(
-            f"the stored configuration would send your texts to {parts.scheme}://{parts.hostname}, which is not this "
-            f"machine. If you trust it, pass embedding_function={owner}(url=...) yourself when you get the collection"
+            f"The stored configuration would send your texts to {parts.scheme}://{parts.hostname}, which is "
+            f"not this machine. If you trust the collection, pass embedding_function={owner}(url=...) when you "
+            "get it."
         )

@@ -31,7 +31,7 @@ class _Fastembed(ByTask):
         for name in PATHS:
             if config.get(name) is not None:
                 raise ValueError(
-                    f"the stored configuration names files by {name}, {config[name]!r}; to use them, {cls._yourself()}"
+                    f"The stored configuration has files under {name}: {config[name]!r}. To use them, {cls._yourself()}"
                 )
         check_stored_model({"model_name": MODEL, **config}, STORED_ARGUMENTS, cls._yourself())
 

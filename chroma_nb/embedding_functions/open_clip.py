@@ -98,6 +98,6 @@ class OpenCLIPEmbeddingFunction(Configured[Embeddable]):
             # open_clip reads "hf-hub:" and "local-dir:" names as places, and a checkpoint that is a file as a file
             if not HUB_NAME.fullmatch(value) or "/" in value:
                 raise ValueError(
-                    f"the stored configuration names the {name.replace('_', ' ')} {value!r}, which looks like a "
-                    f"path; to use it, pass embedding_function={cls.__name__}(...) yourself"
+                    f"The stored configuration has the {name.replace('_', ' ')} {value!r}, which looks like a path. To "
+                    f"use it, pass embedding_function={cls.__name__}(...) when you get the collection."
                 )

@@ -87,8 +87,9 @@ def find_key(given: str | None, variable: str | None, usual: str | None = None) 
     """
     if given is not None:
         warnings.warn(
-            "an api_key given directly is not stored with a collection; name an environment variable with "
-            "api_key_env_var, so that the collection can embed when it is opened again",
+            "An api_key passed directly is not stored with a collection. Put the key into an environment "
+            "variable and pass its name as api_key_env_var, so that the collection can embed when you open it "
+            "again.",
             DeprecationWarning,
             stacklevel=3,
         )
@@ -154,13 +155,13 @@ class Api:
         try:
             return response.json()
         except ValueError:
-            raise ChromaError(f"{self.provider} answered with something that is not JSON") from None
+            raise ChromaError(f"{self.provider} returned something that is not JSON") from None
 
     def _fail(self, response: httpx.Response) -> NoReturn:
         error = QuotaError if _quota_is_used_up(response) else FAILURES.get(response.status_code, ChromaError)
         words = printable(self._without_key(_words(response))[:QUOTED])
-        hint = f"; is {self.key.variable} right?" if error is ChromaAuthError and self.key.variable else ""
-        raise error(f"{self.provider} answered {response.status_code}: {words or 'no reason given'}{hint}")
+        hint = f". Check the key in {self.key.variable}." if error is ChromaAuthError and self.key.variable else ""
+        raise error(f"{self.provider} returned status {response.status_code}: {words or 'no reason given'}{hint}")
 
     def _without_key(self, words: str) -> str:
         secret = (self.key.value() or "").strip()
@@ -238,9 +239,9 @@ def matrix(rows: object, expected: int, provider: str) -> Matrix:
     try:
         vectors = np.asarray(rows, np.float32)
     except (TypeError, ValueError):
-        raise ValueError(f"{provider} answered with something that is not vectors") from None
+        raise ValueError(f"{provider} returned something that is not vectors") from None
     if vectors.ndim != 2 or len(vectors) != expected:
-        raise ValueError(f"{provider} was asked for {expected} vectors, got an answer of shape {vectors.shape}")
+        raise ValueError(f"Expected {expected} vectors from {provider}, got a reply of shape {vectors.shape}")
     return vectors
 
 
@@ -248,7 +249,7 @@ def rows_of(answer: object, *names: str) -> Answer:
     """``answer[names[0]][names[1]]...``; ValueError when a provider's reply has another shape."""
     for name in names:
         if not isinstance(answer, Mapping) or name not in answer:
-            raise ValueError(f"expected {'.'.join(names)} in the provider's answer, got {str(answer)[:QUOTED]}")
+            raise ValueError(f"expected {'.'.join(names)} in the provider's reply, got {str(answer)[:QUOTED]}")
         answer = answer[name]
     return answer
 

@@ -28,9 +28,7 @@ class _SentenceModel(Configured[Documents]):
     @classmethod
     def check_stored(cls, config: Config) -> None:
         """Raise a ValueError if a stored configuration names a path instead of a model."""
-        check_stored_model(
-            config, {}, f"pass embedding_function={cls.__name__}(...) yourself when you get the collection"
-        )
+        check_stored_model(config, {}, f"pass embedding_function={cls.__name__}(...) when you get the collection")
 
 
 class InstructorEmbeddingFunction(_SentenceModel):

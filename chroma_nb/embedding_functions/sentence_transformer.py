@@ -93,7 +93,7 @@ class SentenceTransformerEmbeddingFunction(Configured[Documents]):
         check_stored_model(
             config,
             STORED_ARGUMENTS,
-            f"pass embedding_function={cls.__name__}(...) yourself when you get the collection",
+            f"pass embedding_function={cls.__name__}(...) when you get the collection",
         )
 
 
@@ -108,10 +108,10 @@ def check_stored_model(config: Config, arguments: Mapping[str, Key], instead: st
     """Raise ValueError when a stored configuration names a path instead of a model, or other arguments."""
     if not HUB_NAME.fullmatch(config["model_name"]):
         raise ValueError(
-            f"the stored configuration names the model {config['model_name']!r}, which looks like a path; to use "
+            f"The stored configuration has the model {config['model_name']!r}, which looks like a path. To use "
             f"it, {instead}"
         )
     try:
         check_config(config.get("kwargs") or {}, arguments, "the stored model")
     except ValueError as error:
-        raise ValueError(f"{error}. Other arguments are not taken from a stored configuration: {instead}") from None
+        raise ValueError(f"{error}. Other arguments are not read from a stored configuration: {instead}") from None

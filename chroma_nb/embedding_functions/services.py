@@ -496,4 +496,4 @@ def _decoded(row: str, dtype: Any) -> Float32:
     try:
         return np.frombuffer(base64.b64decode(row, validate=True), dtype).astype(np.float32)
     except (binascii.Error, ValueError):
-        raise ValueError("the provider's answer holds text that is not base64 of numbers") from None
+        raise ValueError("the provider's reply holds text that is not base64 of numbers") from None

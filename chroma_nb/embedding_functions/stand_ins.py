@@ -73,13 +73,14 @@ def _arguments(row: StandIn, args: tuple[object, ...], kwargs: Options) -> Confi
 
 def _refuse(row: StandIn) -> NoReturn:
     theirs = f"chromadb.utils.embedding_functions.{row.class_name}(...)"
-    ways = [f"with chromadb's own class (pip install chromadb {row.package}), passed as embedding_function={theirs}"]
+    ways = [f"with chromadb's own class (pip install chromadb {row.package}): pass embedding_function={theirs}"]
     if row.openai_base:
-        ways.append(f"with OpenAIEmbeddingFunction(api_base={row.openai_base!r}, ...), which speaks its API")
+        ways.append(f"with OpenAIEmbeddingFunction(api_base={row.openai_base!r}, ...), which uses the same API")
     if not row.sparse:
-        ways.append("elsewhere, passing embeddings= and query_embeddings=")
+        ways.append("elsewhere, and pass embeddings= and query_embeddings=")
     raise NotImplementedError(
-        f"chroma_nb keeps the configuration of {row.name!r} but does not embed with it. Embed {'; or '.join(ways)}."
+        f"chroma_nb stores the configuration of {row.name!r} but cannot embed with it. You can embed "
+        f"{'; or '.join(ways)}."
     )
 
 

@@ -101,7 +101,7 @@ class Engine(Reader):
             connections.read(lambda connection: migrations.check_schema(connection, path))
         if self.read_only:
             if not connections.read(migrations.is_readable):
-                raise _DamagedError(f"{path} is read-only and not (or not this version of) a chroma_nb database")
+                raise _DamagedError(f"{path} is read-only, and it is not a chroma_nb database of this version")
             transactions.has_index_of_ids = connections.read(migrations.is_current)
             return
         if path is not None:

@@ -39,8 +39,9 @@ def first_open(directory: Path, work: Callable[[], T]) -> T:
         mine = (status.st_dev, status.st_ino, threading.get_ident())
         if mine in _BEING_OPENED and is_running(first_open.__code__):
             raise InternalError(
-                f"{directory} is being opened or imported by this thread, and a signal handler, a finalizer or a trace "
-                "function opens it once more in the middle of that; nothing was touched, open it before or after"
+                f"{directory} is being opened or imported by this thread, and a signal handler, a finalizer or a "
+                "trace function opens it again in the middle of that. Nothing was changed: open it before or "
+                "after."
             )
         _BEING_OPENED.add(mine)
         _lock(descriptor, fcntl.LOCK_EX)

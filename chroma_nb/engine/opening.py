@@ -121,7 +121,7 @@ class SharedEngine(Engine):
 
         def work_alone() -> T:
             if cls.is_open(path):
-                raise InternalError(f"{path} is in use in this process; close its clients, and try again")
+                raise InternalError(f"{path} is in use in this process. Close its clients and try again.")
             return work()
 
         with LOCK:

@@ -84,7 +84,9 @@ def from_batch(batch: Untyped, first: int = 0) -> Records:
     names = batch.schema.names
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"expected column names that differ, got {', '.join(twice)} more than once")
+        raise ValueError(
+            f"expected column names that differ, got {', '.join(twice)} more than once; rename one of them"
+        )
     if ID not in names:
         raise ValueError(f"expected a column 'id' with the records' ids, got the columns {names}")
     ids = batch.column(ID).to_pylist()
@@ -144,13 +146,15 @@ def _metadatas(batch: Untyped, first: int) -> list[Json | None] | None:
     merged: list[Json] = [dict(metadata or {}) for metadata in found]
     for name in others:
         if reason := cells.key_problem(name):
-            raise ValueError(f"expected column names that can be metadata keys, got {name!r}: {reason}; rename it")
+            raise ValueError(
+                f"expected column names that can be metadata keys, got {name!r}: {reason}; rename the column"
+            )
         of_column = _checked([{name: value} for value in batch.column(name).to_pylist()], None, first)
         for row, metadata in enumerate(of_column):
             if metadata and name in merged[row]:
                 raise ValueError(
-                    f"row {first + row}: the key {name!r} is in the column {METADATA!r} and is a column of its own; "
-                    "rename one"
+                    f"row {first + row}: the key {name!r} is both in the column {METADATA!r} and a column of its own; "
+                    "rename one of them"
                 )
             merged[row].update(metadata or {})
     return [metadata or None for metadata in merged]

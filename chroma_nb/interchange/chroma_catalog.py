@@ -40,7 +40,7 @@ class Catalog:
         for identity, scope, collection in self._database.rows("segments", ("id", "scope", "collection")):
             if not is_uuid(identity):
                 self.problems.append(
-                    f"the segment {shown(identity)} of collection {shown(collection)} has no proper id: not read"
+                    f"the segment {shown(identity)} of collection {shown(collection)} has no valid id and was not read"
                 )
             elif isinstance(collection, str) and isinstance(scope, str):
                 found.setdefault(collection, {})[scope] = identity
@@ -64,7 +64,7 @@ class Catalog:
         for collection in self.segments:
             if collection not in seen and is_uuid(collection):
                 name = f"recovered-{collection[:8]}"
-                self.problems.append(f"the name of collection {collection} is lost; it is called {name!r}")
+                self.problems.append(f"the name of collection {collection} is lost; it was imported as {name!r}")
                 yield {"id": collection, "name": name, "dimension": None}
 
     def place_of(self, database_id: object) -> tuple[str, str]:

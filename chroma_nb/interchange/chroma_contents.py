@@ -117,7 +117,9 @@ def named_apart(collections: list[ChromaCollection]) -> list[str]:
     for collection in collections:
         if (collection.tenant, collection.database, collection.name) in taken:
             name = f"{collection.name}-{collection.id.hex[:8]}"
-            problems.append(f"a second collection {collection.name!r} in {collection.database!r} is called {name}")
+            problems.append(
+                f"a second collection {collection.name!r} in {collection.database!r} was imported as {name}"
+            )
             collection.name = name
         taken.add((collection.tenant, collection.database, collection.name))
     return problems

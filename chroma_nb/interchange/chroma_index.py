@@ -162,7 +162,9 @@ class SegmentVectors:
         for place, row in enumerate(rows):
             piece = self._files.read("data_level0.bin", size, int(row) * layout.row_bytes + layout.vector_offset)
             if len(piece) < size:
-                raise OSError("data_level0.bin became shorter while it was read; is a Chroma still writing to it?")
+                raise OSError(
+                    "data_level0.bin became shorter while it was read; check whether Chroma is still writing to it"
+                )
             taken[place] = np.frombuffer(piece, "<f4")
         if self._cosine:
             taken *= self._lengths[np.asarray(rows, np.int64)][:, None]
@@ -235,7 +237,7 @@ class SegmentVectors:
             )
             return None
         self.problems.append(
-            "header.bin is missing or damaged; the layout was worked out from the collection's dimension"
+            "header.bin is missing or damaged; the layout was computed from the collection's dimension"
         )
         return layout_without_header(self.dimension, max_neighbors, data_bytes)
 
@@ -294,8 +296,8 @@ class SegmentVectors:
         names = self.names
         if names.problem is not None and self._layout is not None and self._layout.count:
             self.problems.append(
-                f"index_metadata.pickle, which says whose vector is whose, {names.problem}; "
-                f"{len(names.labels):,} ids could be read from it"
+                f"index_metadata.pickle, which holds the id of each vector, {names.problem}; {len(names.labels):,} "
+                "ids could be read from it"
             )
         order = np.argsort(self.labels, kind="stable")
         ordered = self.labels[order]
@@ -324,7 +326,7 @@ class SegmentVectors:
 
     def _tell(self, damaged: int, twice: int, rows: list[int]) -> None:
         if damaged:
-            self.problems.append(f"data_level0.bin holds {damaged:,} vectors that were overwritten with something else")
+            self.problems.append(f"data_level0.bin holds {damaged:,} vectors that were overwritten with other data")
         if twice:
             self.problems.append(f"data_level0.bin gives {twice:,} labels to more than one vector")
         if self.names.disputed:
@@ -333,6 +335,6 @@ class SegmentVectors:
             lost = int(self.without_length[rows].sum())
             if lost:
                 self.problems.append(
-                    f"length.bin is missing or too short: {lost:,} vectors came back at length 1, "
-                    "which changes no cosine distance"
+                    f"length.bin is missing or too short: {lost:,} vectors were recovered with length 1, which does "
+                    "not change cosine distances"
                 )

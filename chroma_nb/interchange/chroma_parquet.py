@@ -71,8 +71,8 @@ def read_chroma(path: str | os.PathLike[str]) -> Iterator[ChromaDirectory]:
                     raise
         if old and directory is not None and directory.collections:
             directory.notes.append(
-                f"{folder} also holds the files of a Chroma before 0.4, which were not read; to import them, "
-                f"copy {_COLLECTIONS} and {_EMBEDDINGS} into a directory of their own"
+                f"{folder} also holds the files of a Chroma before 0.4, which were not read. To import them, copy "
+                f"{_COLLECTIONS} and {_EMBEDDINGS} into a directory of their own"
             )
         elif old:
             opened.close()
@@ -131,7 +131,7 @@ def _damage_of(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ChromaDirectoryError(
-            f"{path} is damaged and cannot be read ({str(error).splitlines()[0][:120]}); restore it from a backup"
+            f"{path} is damaged and cannot be read ({str(error).splitlines()[0][:120]}). Restore it from a backup."
         ) from None
 
 
@@ -149,9 +149,9 @@ def _collections(path: Path, file: Any, records: _RecordsFile, problems: list[st
         configuration = stored_configuration(metadata, None, None)
         reader = _CollectionRows(records, identity)
         if unusable:
-            reader.problems.append("its metadata is not what Chroma writes; what was none was left out")
+            reader.problems.append("its metadata is not what Chroma writes; the invalid part was left out")
         if again := records.repeated.get(identity):
-            reader.problems.append(f"{again:,} records had the id of a later one; the later ones were taken")
+            reader.problems.append(f"{again:,} records had the id of a later one; the later ones were imported")
         yield ChromaCollection(
             id=UUID(identity),
             name=name,

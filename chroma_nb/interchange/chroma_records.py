@@ -181,7 +181,7 @@ class CollectionReader:
             else:
                 places[name] = -number
         if damaged:
-            self.problems.append(f"the log holds {damaged:,} vectors of the wrong size, which were passed over")
+            self.problems.append(f"the log holds {damaged:,} vectors of the wrong size, which were ignored")
 
     def _last_in_log(self, missing: set[str]) -> dict[str, int]:
         """Vectors that the index should have and lacks, where the log still has them."""
@@ -204,8 +204,8 @@ class CollectionReader:
         found = self._vectors.by_order(self.ids, missing)
         if found:
             self.notes.append(
-                f"{len(found):,} vectors found their ids again by the order of insertion, "
-                f"which {len(self._vectors.row_of):,} known ids confirm"
+                f"{len(found):,} vectors got their ids back by the order of insertion, which "
+                f"{len(self._vectors.row_of):,} known ids confirm"
             )
         return {name: row + 1 for name, row in found.items()}
 
@@ -226,8 +226,8 @@ class CollectionReader:
         if alive:
             bare = sum(fields.document is None and not fields.metadata for fields in alive.values())
             self.problems.append(
-                f"{len(alive):,} records without a row were put together from the index and the log and stand last; "
-                f"{bare:,} of them have neither document nor metadata, and deleted ones may have come back"
+                f"{len(alive):,} records without a row were restored from the index and the log and come last; "
+                f"{bare:,} of them have neither document nor metadata, and some may be deleted records"
             )
         self.ids += alive
         self._row_ids += [0] * len(alive)
@@ -273,7 +273,7 @@ class CollectionReader:
             embeddings[place] = 0
             if ids[place] not in self.lost:
                 self.lost.append(ids[place])
-                self.problems.append(f"the vector of {shown(ids[place])} in the log is not made of numbers")
+                self.problems.append(f"the vector of {shown(ids[place])} in the log does not consist of numbers")
         return embeddings, there
 
     def _fields(self, row_ids: list[int]) -> tuple[list[_Fields], int]:
@@ -324,7 +324,7 @@ def _open_index(
 ) -> tuple[SegmentFiles | None, SegmentVectors | None, str | None]:
     """The folder with the synced vectors, or why there is none."""
     if segment is None:
-        return None, None, "no folder for its synced vectors is named"
+        return None, None, "the folder of its synced vectors is not recorded"
     try:
         files = SegmentFiles(folder / segment)
     except OSError as error:

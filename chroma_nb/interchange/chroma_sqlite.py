@@ -111,11 +111,11 @@ def _check_is_plain_file(path: Path) -> None:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         raise ChromaDirectoryError(
-            f"expected a directory written by Chroma, with a file {FILE_NAME}; there is none in {path.parent}"
+            f"Expected a directory written by Chroma, with a file {FILE_NAME}; {path.parent} has no such file."
         ) from None
     if not stat.S_ISREG(mode):
         raise ChromaDirectoryError(
-            f"{path} is a symbolic link or not a file; links are not followed, give the directory that holds the file"
+            f"{path} is a symbolic link or not a file. Links are not followed: pass the directory that holds the file."
         )
 
 
@@ -132,7 +132,7 @@ def _undisturbed(path: Path, private: Path) -> tuple[Path, list[str]]:
         with _open(source) as file, (private / source.name).open("wb") as copy:
             shutil.copyfileobj(file, copy, 1 << 20)
     names = " and ".join(side.name for side in beside)
-    note = f"{names} was left behind by a process that did not finish; it was honoured in a private copy"
+    note = f"{names} was left behind by a process that did not finish; it was applied in a private copy"
     return private / path.name, [note] if beside else []
 
 
@@ -186,9 +186,9 @@ def _checked(connection: sqlite3.Connection, problems: list[str]) -> ChromaSqlit
     problems = [*problems, *_strangers(schema)]
     missing = [table for table in _NEEDED if table not in columns]
     if not columns:
-        raise NothingOfChromasError("the SQLite file holds no table called collections; it was not written by Chroma")
+        raise NothingOfChromasError("the SQLite file has no table called collections, so it was not written by Chroma")
     if "collections" in missing:
-        raise ChromaDirectoryError("the SQLite file holds no table called collections; it was not written by Chroma")
+        raise ChromaDirectoryError("the SQLite file has no table called collections, so it was not written by Chroma")
     problems += [f"the table {table} is missing or not a plain table; it was not read" for table in missing]
     return ChromaSqlite(connection, columns, problems)
 
@@ -210,7 +210,7 @@ def _strangers(schema: list[Any]) -> list[str]:
     """Things Chroma never puts into its file. They are not run; the reader should know of them."""
     names = sorted(f"{kind} {name!r}" for kind, name, _ in schema if kind in {"trigger", "view"})
     return (
-        [f"the file holds {', '.join(names)[:200]}, which Chroma does not write; nothing of it was run"]
+        [f"the file holds {', '.join(names)[:200]}, which Chroma does not write; none of it was executed"]
         if names
         else []
     )
@@ -246,8 +246,8 @@ def _salvaged(path: Path, damage: str) -> tuple[sqlite3.Connection, ChromaSqlite
     recovered = sum(len(rows) for _, rows in found.tables.values()) + sum(map(len, strays.values()))
     problem = (
         f"{FILE_NAME} is damaged ({damage}): {found.unreadable_pages:,} of {found.pages:,} pages and "
-        f"{found.unreadable_rows:,} rows could not be read, {recovered:,} rows could; "
-        "what is given may be older than the last writes"
+        f"{found.unreadable_rows:,} rows could not be read, {recovered:,} rows could. Some records may be "
+        "older than the last writes"
     )
     columns_of = {table: frozenset(columns) for table, columns in COLUMNS.items()}
     return connection, ChromaSqlite(connection, columns_of, [problem], salvaged=True)

@@ -8,6 +8,7 @@ compressed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import os
 import secrets
@@ -35,7 +36,7 @@ class JsonLinesFile:
     """A file being written; it has its name only when it is complete. ``close`` ends it, ``discard`` gives it up."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = target(path)
         self._unfinished = self.path.with_name(f".{secrets.token_hex(4)}.{self.path.name}")
         self._file = _open(self._unfinished, "xb")
 
@@ -56,6 +57,15 @@ class JsonLinesFile:
         self._unfinished.unlink(missing_ok=True)
 
 
+def target(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that is to be written; FileNotFoundError unless its folder exists."""
+    file = Path(path)
+    if not file.parent.is_dir():
+        what = f"Cannot write {file.name!r}: the folder {str(file.parent)!r} does not exist. Create it first"
+        raise FileNotFoundError(errno.ENOENT, what)
+    return file
+
+
 def _open(path: Path, mode: str) -> IO[bytes]:
     return gzip.open(path, mode) if path.suffix == ".gz" else path.open(mode)  # type: ignore[return-value]  # GzipFile
 
@@ -74,7 +84,7 @@ def _next(lines: Iterator[tuple[int, bytes]], count: int, path: str | os.PathLik
     try:
         return list(islice(lines, count))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"expected {path} to be a whole gzip file: {error}") from error
+        raise ValueError(f"expected {path} to be a complete gzip file: {error}") from error
 
 
 def _record(number: int, line: bytes) -> Json:

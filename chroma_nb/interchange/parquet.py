@@ -6,11 +6,11 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from chroma_nb._optional import Untyped
 from chroma_nb.interchange import arrow
+from chroma_nb.interchange.json_lines import target
 from chroma_nb.records import Records
 from chroma_nb.types import Fields
 
@@ -22,7 +22,7 @@ class ParquetFile:
     """A file being written; it has its name only when it is complete. ``close`` ends it, ``discard`` gives it up."""
 
     def __init__(self, path: str | os.PathLike[str], about: Fields) -> None:
-        self.path = Path(path)
+        self.path = target(path)
         self._parquet = arrow.pyarrow("parquet")
         self._unfinished = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         self._about = about

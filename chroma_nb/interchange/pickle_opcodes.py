@@ -186,7 +186,7 @@ def _long(walk: _Walk) -> None:
 
 def _name(walk: _Walk, module: object, name: object) -> None:
     if (module, name) != _PERSISTENT_DATA:
-        raise _Refused(f"names {str(module)[:80]}.{str(name)[:80]}, which has no place in it; nothing was run")
+        raise _Refused(f"names {str(module)[:80]}.{str(name)[:80]}, which does not belong there; nothing was executed")
     walk.stack.append(_PERSISTENT_DATA)
 
 
@@ -265,7 +265,9 @@ def _run(walk: _Walk) -> str | None:
                 return None
             action = opcodes.get(code)
             if action is None:
-                raise _Refused(f"holds the instruction {code:#04x} at byte {walk.at - 1:,}, which has no place in it")
+                raise _Refused(
+                    f"holds the instruction {code:#04x} at byte {walk.at - 1:,}, which does not belong there"
+                )
             action(walk)
     except _Refused as refusal:
         return str(refusal)

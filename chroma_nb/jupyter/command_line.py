@@ -63,6 +63,13 @@ def split(line: str) -> list[str]:
     return words
 
 
+def check_quotes(words: list[str]) -> None:
+    """UsageError for a word that opens a double quote and does not close it."""
+    for word in words:
+        if word.startswith('"') and not isinstance(word, Quoted):
+            raise UsageError(f'the quote before {word[1:]!r} is not closed; write "…" around the text')
+
+
 def _word(line: str, at: int) -> tuple[str, int]:
     """The word that begins at ``at``, without its quotes, and where it ends."""
     start = at
@@ -112,7 +119,7 @@ class Parser(argparse.ArgumentParser):
         )
         self.color = False  # from Python 3.14 on help is coloured where FORCE_COLOR is set, as it is in every kernel
         self._session = session
-        self.add_argument("-h", "--help", action="store_true", help="show this and do nothing")
+        self.add_argument("-h", "--help", action="store_true", help="show this help")
         command.arguments(self)
 
     def read(self, words: list[str]) -> argparse.Namespace:
@@ -131,7 +138,7 @@ class Parser(argparse.ArgumentParser):
         message = message.replace(_QUOTED, "")
         unknown = re.search(r"unrecognized arguments: (--?[\w-]+)", message)
         hint = suggestion(unknown[1], self._option_string_actions) if unknown else ""
-        raise UsageError(f"{self.prog}: {message}{hint or f'; {self.prog} -h shows how it is used'}")
+        raise UsageError(f"{self.prog}: {message}{hint or f'; {self.prog} -h shows the help'}")
 
     def value(self, word: str) -> object:
         """A word of the line: itself, or the value of the variable it names; ``{name}`` inside is replaced."""

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from traitlets import Bool, Enum, Int
 
 from chroma_nb._optional import Untyped
-from chroma_nb.jupyter.command_line import split
+from chroma_nb.jupyter.command_line import check_quotes, split
 from chroma_nb.jupyter.commands import dispatch
 from chroma_nb.jupyter.completion import complete
 from chroma_nb.jupyter.scope import seen_by_the_caller
@@ -56,7 +56,9 @@ class ChromaMagics(Magics):
         """
         try:
             with self.session.seeing(seen_by_the_caller(self.session.notebook)):
-                return dispatch(self.session, split(line), cell)
+                words = split(line)
+                check_quotes(words)
+                return dispatch(self.session, words, cell)
         except UsageError:
             raise
         except Exception as error:
@@ -82,4 +84,4 @@ def _short(error: Exception) -> str:
     """An error as one line, with what was noted with it, and the way to the rest."""
     name = type(error).__name__
     text = "\n".join([str(error) or name, *getattr(error, "__notes__", ())])
-    return f"{name}: {text}\n(%config ChromaMagics.short_errors = False shows where)"
+    return f"{name}: {text}\n(For the traceback: %config ChromaMagics.short_errors = False)"

@@ -6,6 +6,7 @@ chromadb's), or a collection of the current client.
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ class Session:
         try:
             answer = self._ask(f"{question} [y/N] ")
         except (StdinNotImplementedError, EOFError):
-            raise UsageError(f"{question} Nobody can be asked here; add --yes") from None
+            raise UsageError(f"{question} This needs a confirmation: add --yes") from None
         if answer.strip().lower() not in ("y", "yes"):
             raise UsageError("nothing was changed")
 
@@ -101,7 +102,8 @@ class Session:
         """Set a variable of the notebook; UsageError where it would not be the one that is seen."""
         if name in getattr(self.variables, "local", ()):
             raise UsageError(
-                f"--out sets a variable of the notebook, and {name!r} is one of the function; write {name} = %chroma …"
+                f"--out sets a variable of the notebook, but {name!r} is a variable of the function. Write {name} "
+                "= %chroma …"
             )
         self.notebook[name] = value
 
@@ -110,7 +112,7 @@ class Session:
         if name not in self.variables:
             if name in getattr(self.variables, "local", ()):
                 raise UsageError(f"the variable {name!r} of the function has no value yet")
-            raise UsageError(f"there is no variable {name!r} in the notebook{suggestion(name, self.variables)}")
+            raise UsageError(f"no variable {name!r} in the notebook{self._like(name)}")
         return self.variables[name]
 
     def client(self) -> Client:
@@ -125,8 +127,8 @@ class Session:
             return next(iter(found.values()))[1]
         if found:
             names = sorted(name for name, _ in found.values())
-            raise UsageError(f"there are several clients: {', '.join(names)}; choose one: %chroma connect {names[0]}")
-        raise UsageError("no database is open; %chroma connect PATH, or %chroma connect memory")
+            raise UsageError(f"there are several clients: {', '.join(names)}. Choose one: %chroma connect {names[0]}")
+        raise UsageError("no database is open. Open one with %chroma connect PATH, or %chroma connect memory")
 
     def collection(self, name: str | None = None) -> Collection:
         """The collection in a variable or of the client by that name; without name the one in use, or the only one."""
@@ -138,9 +140,9 @@ class Session:
         names = collection_names(client)
         if name not in names:
             hint = suggestion(name, [*self.collection_variables(), *names]) or (
-                f"; there are: {', '.join(names[:10])}" if names else "; there is none yet"
+                f"; the collections are: {', '.join(names[:10])}" if names else "; this database has no collections"
             )
-            raise UsageError(f"there is no collection {name!r}{hint}")
+            raise UsageError(f"no collection {name!r}{hint}")
         return client.get_collection(name)
 
     def said_only_collection(self, instead: str = "") -> Collection:
@@ -165,12 +167,12 @@ class Session:
         names = collection_names(client)
         if len(names) == 1:
             return held.get(opened(client, names[0]).id) or client.get_collection(names[0])
-        asked = f"there is no collection {shown(instead, 60, repr)}, and none is in use" if instead else ""
+        asked = f"no collection {shown(instead, 60, repr)}, and none is in use" if instead else ""
         if not names:
-            raise UsageError(f"{asked or 'there is no collection yet'}; %chroma create NAME makes one")
+            raise UsageError(f"{asked or 'this database has no collections'}. Create one with %chroma create NAME")
         raise UsageError(
-            f"{asked or 'which collection?'}; name one of {', '.join(names[:10])}, or choose it once: "
-            f"%chroma use {names[0]}"
+            f"{asked or 'no collection is named'}. Name one of {', '.join(names[:10])}, or choose it for all "
+            f"commands: %chroma use {names[0]}"
         )
 
     def collection_variables(self) -> list[str]:
@@ -180,6 +182,10 @@ class Session:
     def client_variables(self) -> list[str]:
         """The variables of the notebook that hold a client."""
         return [name for name, value in self._shown_variables() if is_client(value)]
+
+    def _like(self, name: str) -> str:
+        """The variable that was perhaps meant: none that IPython or Python itself has."""
+        return suggestion(name, [known for known, _ in self._shown_variables() if not hasattr(builtins, known)])
 
     def _of_functions(self) -> dict[str, object]:
         """The variables of the function that a command stands in, and of those around it."""

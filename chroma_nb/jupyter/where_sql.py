@@ -105,7 +105,7 @@ def _tokens(text: str, signs: frozenset[str]) -> list[_Token]:
         match = pattern.match(text, at)
         if match is None:
             at += len(text[at:]) - len(text[at:].lstrip())
-            what = "a quotation that does not end" if text[at] in "'\"`" else f"{text[at]!r}"
+            what = "expected a closing quotation mark" if text[at] in "'\"`" else f"{text[at]!r}"
             raise WhereTextError(f"unexpected {what}", text, at)
         kind = str(match.lastgroup)
         word = match[kind].lower()
@@ -227,7 +227,7 @@ class _Parser:
             token = self._next
             value = self._value()
             if isinstance(value, list) and row.kinds == SCALARS:
-                raise self._error("expected one value; for several: in (…)", token)
+                raise self._error("expected one value; for several values, write in (…)", token)
             if isinstance(value, str) and row.name in _RANGES and self._dated is not None and is_date(value):
                 return self._date_test(key, row.name, value, token)
             if not isinstance(value, tuple(row.kinds)) or (isinstance(value, bool) and bool not in row.kinds):
@@ -321,7 +321,7 @@ class _Parser:
             return token.keyword == "true"
         if token.kind == "variable":
             return self._variable(token)
-        hint = f"; a text stands in quotes: '{token.text}'" if token.kind == "word" and not token.keyword else ""
+        hint = f"; put a text in quotes: '{token.text}'" if token.kind == "word" and not token.keyword else ""
         raise self._error(f"expected a value, got {token.text or 'the end'!r}{hint}", token)
 
     def _variable(self, token: _Token) -> Any:
@@ -339,9 +339,9 @@ class _Parser:
 
 def _operator_message(operator: _Token) -> str:
     if operator.keyword == "like":
-        return "there is no like; for documents: document contains 'text' or document matches 'pattern'"
+        return "like is not supported. For documents, write document contains 'text' or document matches 'pattern'"
     if operator.keyword == "is":
-        return "there is no null: a filter cannot ask whether a key exists"
+        return "null is not supported: a filter cannot test whether a key exists"
     signs = [row.signs[0] for row in OPERATORS.values() if row.metadata and row.signs]
     words = [sign for sign in signs if _is_word(sign)]
     expected = f"{' '.join(sign for sign in signs if not _is_word(sign))} {', '.join(words)} or between"
@@ -372,7 +372,9 @@ def _split(whole: Filter, text: str) -> Compiled:
     metadata = [term for term in terms if "metadata" in _speaks_of(term)]
     for term in metadata:
         if "document" in _speaks_of(term):
-            raise WhereTextError("document tests and metadata tests can be joined by 'and' only, not by 'or'", text, 0)
+            raise WhereTextError(
+                "document conditions and metadata conditions can be joined by 'and' only, not by 'or'", text, 0
+            )
     return Compiled(_conjunction(metadata), _conjunction([_bare(term) for term in documents]))
 
 

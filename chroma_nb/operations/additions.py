@@ -123,7 +123,9 @@ def validate_max_distance(max_distance: object, space: str) -> float:
     except OverflowError:
         farthest = math.inf
     if not math.isfinite(farthest):
-        raise ValueError(f"Expected max_distance to be a finite number, got {farthest}; leave it out to ask for all")
+        raise ValueError(
+            f"Expected max_distance to be a finite number, got {farthest}. Leave it out for results at any distance."
+        )
     if farthest < 0 and space != "ip":
         raise ValueError(
             f"Expected max_distance to be 0 or more, got {farthest}: no distance of the space {space!r} is negative"

@@ -67,7 +67,7 @@ def get(
         if order_by is not None:
             order = validate_order(order_by, descending)
         elif descending is not False:
-            raise ValueError("Expected order_by with descending: say by which key records are ordered")
+            raise ValueError("Expected order_by with descending: pass the key to order by")
     except CHECKS as error:
         raise in_call(error, "get") from error.__cause__
     if asked is not None and asked.known is None:  # asked here too, to save the most frequent calls one
@@ -197,9 +197,7 @@ def query_like(
             raise ValueError("Expected like and unlike, or query embeddings, texts, images or uris, got both")
         wanted, unwanted = ids_of(like) or [], ids_of(unlike) or []
         if not wanted and of_space == "l2":
-            raise ValueError(
-                "Expected like beside unlike: in the space 'l2' nothing is the opposite of a vector, as it is by angle"
-            )
+            raise ValueError("Expected like together with unlike: with the distance 'l2' a vector has no opposite")
         asked = _filter(where, where_document)
         included = asked_fields(context, include)
         validate_n_results(n_results)
@@ -274,7 +272,7 @@ def _function_for_texts(context: CallContext) -> object:
     try:
         return context.function()
     except ValueError as error:
-        advised(error, 'Give query_embeddings, a vector for each text, or search by="words" alone.')
+        advised(error, 'Pass query_embeddings, a vector for each text, or search with by="words".')
         raise
 
 

@@ -56,7 +56,12 @@ def check_limit(limit: object, argument: str = "limit") -> int | None:
             TypeError(f"argument '{argument}': '{type(limit).__name__}' object cannot be interpreted as an integer")
         ) from None
     if not 0 <= value <= UINT32_MAX:
-        raise refused(OverflowError("out of range integral type conversion attempted"))
+        raise refused(
+            OverflowError(
+                "out of range integral type conversion attempted\n"
+                f"Expected {argument} to be at least 0 and below 2**32, got {value}."
+            )
+        )
     return value
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from chroma_nb._hints import meant
 from chroma_nb.advice import for_list, for_value, quoted, remedy, with_article
 from chroma_nb.plain import SHOWN, shown
 from chroma_nb.query.operators import NUMBERS, OPERATORS, of_metadata
@@ -21,7 +22,7 @@ def for_several(where: object) -> str:
     if not isinstance(where, dict):
         return ""
     if not where:
-        return "An empty filter asks nothing: leave the argument out."
+        return "An empty filter has no condition: leave the argument out."
     return f"Write them as {_joined([{key: value} for key, value in where.items()])}"
 
 
@@ -34,7 +35,7 @@ def for_several_operators(key: str, condition: Mapping[Any, object]) -> str:
 
 def _joined(terms: list[object]) -> str:
     whole = shown({"$and": terms}, SHOWN)
-    return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one entry a dict'
+    return whole if len(whole) <= _BRIEF * 2 else '{"$and": [{…}, {…}]}, one condition per dict'
 
 
 def for_operand(operator: str, operand: object) -> str:
@@ -44,15 +45,16 @@ def for_operand(operator: str, operand: object) -> str:
         return for_list(operand, "[1, 2]")
     if row.kinds <= NUMBERS and isinstance(operand, str | datetime.date):
         return (
-            "Order is of numbers only: store dates as numbers, such as .timestamp(), to compare them; "
-            "chroma_nb.date_range(collection, key, start, end) makes a filter for dates stored as text."
+            f"{operator} compares numbers, got {with_article(operand)}. Write a number without quotes. "
+            "Store dates as numbers, such as .timestamp(), to compare them; for dates stored as text, "
+            "chroma_nb.date_range(collection, key, start, end) creates the filter."
         )
     if operand is None:
         return "No record holds None: leave the condition out."
     if isinstance(operand, list):
-        return f"Write {{'$in': {shown(operand, 60)}}} to ask for one of several values."
+        return f"Write {{'$in': {shown(operand, 60)}}} to match any of several values."
     if isinstance(operand, list | tuple | set | frozenset | np.ndarray):
-        return "Write {'$in': […]} with a list to ask for one of several values."
+        return "Write {'$in': […]} with a list to match any of several values."
     return f"Got {with_article(operand)}: {remedy(operand)}."
 
 
@@ -66,15 +68,15 @@ def for_operator(operator: object, allowed: Collection[str]) -> str:
     """Which operator may have been meant."""
     name = shown(operator, 30)
     if f"${name}" in allowed:
-        return f"Operators begin with $: write ${name}."
-    meant = _MEANT.get(name) or next((row.name for row in OPERATORS.values() if name in row.signs), None)
-    if meant in allowed:
-        return f"Write {meant}."
+        return f"Operators begin with $. Did you mean '${name}'?"
+    other = _MEANT.get(name) or next((row.name for row in OPERATORS.values() if name in row.signs), None)
+    if other in allowed:
+        return f"Write {other}."
     if name in OPERATORS and not OPERATORS[name].metadata:
-        return f"{name} asks documents: where_document={{'{name}': …}}."
+        return f"{name} is for documents: where_document={{'{name}': …}}."
     if name in ("$and", "$or"):
         return f"{name} takes whole conditions: {{'{name}': [{{'key': …}}, {{'key': …}}]}}."
-    return ""
+    return meant(name, allowed, cutoff=0.8)  # "$near" is not "$ne"
 
 
 #: What some write for an operator, besides its signs in SQL.
@@ -84,18 +86,18 @@ _MEANT: Final = {"$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "
 def for_filter(where: object) -> str:
     """What to write instead of something that is not a dict."""
     if isinstance(where, list | tuple):
-        return "Write one dict: {'$and': […]} joins several."
+        return "Write one dict: {'$and': […]} joins several conditions."
     if isinstance(where, Mapping):
-        return "dict(…) makes it a dict."
+        return "Convert it with dict(…)."
     if callable(getattr(where, "to_dict", None)):
-        return "Its .to_dict() is a filter."
+        return "Pass its dict: where=(…).to_dict()."
     return ""
 
 
 def for_junction(terms: object) -> str:
     """What to do about something that is not a list of conditions, or is too short."""
     if isinstance(terms, list):
-        return "Write the one condition alone, without the list." if terms else "Leave the filter out."
+        return "Write the single condition without the list." if terms else "Leave the filter out."
     if isinstance(terms, dict):
         return f"Write a list: {shown([{key: value} for key, value in terms.items()], _BRIEF)}"
     return for_list(terms, "[{'key': 1}, {'key': 2}]")

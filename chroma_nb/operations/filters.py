@@ -72,7 +72,7 @@ def _where_entry(where: object) -> tuple[str, object]:
     if key in ("$contains", "$not_contains"):
         raise advised(
             ValueError(f"Expected where key to be a metadata field name or a logical operator ($and, $or), got {key}"),
-            f"Documents are asked by where_document={{'{key}': …}}.",
+            f"For documents, use where_document={{'{key}': …}}.",
         )
     if key not in ("$and", "$or", "$in", "$nin") and not isinstance(value, str | int | float | dict):
         raise advised(
@@ -186,7 +186,7 @@ def check_plain_where_document(where_document: object) -> None:
                 ValueError(
                     f"Expected where document operand value for operator {operator} to be a str, got {shown(operand)}"
                 ),
-                f"{{'$or': [{{'{operator}': …}}, {{'{operator}': …}}]}} asks for one of several."
+                f"{{'$or': [{{'{operator}': …}}, {{'{operator}': …}}]}} matches any of several texts."
                 if isinstance(operand, list | tuple | set)
                 else None,
             )
@@ -269,7 +269,7 @@ def _endless(where: object) -> Exception:
     try:
         json.dumps(where)
     except ValueError as error:
-        return ValueError(f"{error}\nThe filter contains itself: write an operand that is a str, a number or a bool.")
+        return ValueError(f"{error}\nThe filter contains itself. Write an operand that is a str, a number or a bool.")
     except RecursionError:
         pass
     return InvalidArgumentError("Invalid where clause: an operand is a list in a list, nested too deeply")

@@ -50,6 +50,7 @@ from chroma_nb.schema import (
     as_configuration,
     create_collection_configuration_to_json,
     update_collection_configuration_to_json,
+    warn_of_unknown_keys,
 )
 from chroma_nb.types import CollectionMetadata, CollectionModel, Json, Matrix, Options
 
@@ -232,6 +233,7 @@ def create_collection(
     """
     metadata = collection_metadata(metadata)
     written = as_configuration(configuration)
+    warn_of_unknown_keys(written)
     embed.validate_embedding_function_conflict_on_create(embedding_function, written.get("embedding_function"))
     if embedding_function is not None and written.get("embedding_function") is None:
         written["embedding_function"] = embedding_function
@@ -287,6 +289,7 @@ def modify(
             )
     stored = context.model.configuration_json
     written = as_configuration(configuration)
+    warn_of_unknown_keys(written)
     if written.get("spann") is not None and written.get("hnsw") is None and stored.get("hnsw") is not None:
         raise ValueError("Trying to update SPANN config but schema has HNSW")
     embed.validate_embedding_function_update(written.get("embedding_function"), stored.get("embedding_function"))

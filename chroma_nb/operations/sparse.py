@@ -62,9 +62,9 @@ class SparseFunctions:
             return known.build_from_config(config)
         except Exception as error:  # noqa: BLE001  # whatever a class raises; Chroma goes on without it
             warnings.warn(
-                f"Could not reconstruct sparse embedding function {name}: {error}. Setting to None.\n"
-                f"Texts get no sparse vectors under {key!r} here; "
-                f"register_sparse_embedding_function makes the class of {name!r} known.",
+                f"Could not reconstruct sparse embedding function {name}: {error}. Setting to None.\nTexts get no "
+                f"sparse vectors under {key!r} here. Register the class of {name!r} with "
+                "register_sparse_embedding_function.",
                 UserWarning,
                 stacklevel=2,
             )

@@ -14,7 +14,7 @@ from typing import Any, Final, TypedDict, TypeGuard, cast
 
 import numpy as np
 
-from chroma_nb import advice
+from chroma_nb import _hints, advice
 from chroma_nb.advice import advised
 from chroma_nb.constraints import DOCUMENT_KEY, occurring_twice, repeated
 from chroma_nb.embeddings import normalize_embeddings, validate_embeddings
@@ -189,7 +189,12 @@ def validate_lengths(record_set: Fields) -> None:
         raise ValueError(f"Non-empty lists are required for {[name for name, length in given.items() if length == 0]}")
     if len(set(given.values())) > 1:
         lengths = ", ".join(f"{name}: {length}" for name, length in given.items())
-        raise advised(ValueError(f"Unequal lengths for fields: {lengths}"), advice.for_lengths(given))
+        alone = record_set.get("ids")
+        wrong = isinstance(alone, list) and len(alone) == 1 and not isinstance(alone[0], str)
+        raise advised(
+            ValueError(f"Unequal lengths for fields: {lengths}"),
+            advice.for_id(alone[0], 0) if wrong and alone is not None else advice.for_lengths(given),
+        )
 
 
 def validate_base_record_set(record_set: BaseRecordSet | InsertRecordSet | Fields) -> None:
@@ -415,7 +420,10 @@ def validate_include(include: Include, dissalowed: Include | None = None) -> Non
         if not isinstance(item, str):
             raise ValueError(f"Expected include item to be a str, got {shown(item)}")
         if item not in _INCLUDABLE:
-            raise ValueError(f"Expected include item to be one of {', '.join(_INCLUDABLE)}, got {shown(item)}")
+            raise advised(
+                ValueError(f"Expected include item to be one of {', '.join(_INCLUDABLE)}, got {shown(item)}"),
+                _hints.meant(item, _INCLUDABLE),
+            )
         if dissalowed is not None and item in dissalowed:
             raise ValueError(f"Include item cannot be one of {', '.join(dissalowed)}, got {item}")
 
@@ -429,8 +437,11 @@ def validate_n_results(n_results: int) -> int:
     if not isinstance(n_results, int):
         raise advised(
             ValueError(f"Expected requested number of results to be a int, got {shown(n_results)}"),
-            "int(…) makes it Python's own." if hasattr(type(n_results), "__index__") else None,
+            f"Got {advice.with_article(n_results)}: convert it with int(…).",
         )
     if (n_results if type(n_results) is int else plain(n_results)) <= 0:
-        raise TypeError(f"Number of requested results {shown(n_results)}, cannot be negative, or zero.")
+        raise advised(
+            TypeError(f"Number of requested results {shown(n_results)}, cannot be negative, or zero."),
+            "Write n_results=1 or more.",
+        )
     return n_results

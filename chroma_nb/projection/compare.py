@@ -175,11 +175,13 @@ def compare(
     [['y', 0.0]]
     """
     if k < 1:
-        raise ValueError(f"expected k to be a number of neighbours from 1, got {k!r}")
+        raise ValueError(f"expected k to be a number of neighbours of at least 1, got {k!r}")
     reducers.check(method)
     first, second = _shared(read(a, sample=sample, seed=seed), read(b))
     if not len(first):
-        raise ValueError(f"expected records that are in both, got none: {a.name!r} and {b.name!r} share no id")
+        raise ValueError(
+            f"expected records that are in both collections, got none: {a.name!r} and {b.name!r} have no id in common"
+        )
     maps = [on_the_map(collection, records, method, seed=seed) for collection, records in ((a, first), (b, second))]
     near = [
         neighbours.exact(records.matrix, min(k + 1, len(first)), space(collection)).rows[:, 1:]

@@ -49,5 +49,7 @@ class DrawnFrame(pd.DataFrame):
             The table was stored and loaded, so its collection is not known. Call the function again.
         """
         if self._draw is None:
-            raise ValueError("this table was stored and loaded: it has no collection to draw; ask for it once more")
+            raise ValueError(
+                "this table was stored and loaded, so it has no collection to draw; create the table again"
+            )
         return self._draw(**options)

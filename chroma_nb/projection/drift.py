@@ -305,8 +305,8 @@ def _read(
     check(collection, sample)
     if not (before is None or isinstance(before, Mapping)):
         raise TypeError(
-            f"expected before to be a where filter, got {type(before).__name__}; "
-            "a second collection is given by name: drift(collection, after=other)"
+            f"Expected before to be a where filter, got {type(before).__name__}. To compare with a second "
+            "collection, write drift(collection, after=other)."
         )
     second: Collection | None = None
     if after is not None and not isinstance(after, Mapping):
@@ -328,8 +328,8 @@ def _read(
     widths = [part.matrix.shape[1] for part in sides]
     if widths[0] != widths[1]:
         raise ValueError(
-            f"expected vectors of one embedding model, got {widths[0]} dimensions before and {widths[1]} after; "
-            "what another model makes of the same records is told by compare()"
+            f"expected vectors of one embedding model, got {widths[0]} dimensions before and {widths[1]} "
+            "after; to compare two models on the same records, use compare()"
         )
     return sides, second
 
@@ -350,14 +350,16 @@ def _names(
 def _parted(collection: Collection, before: Where | None, after: Where | None) -> tuple[list[str], list[str]]:
     """The ids of either filter; a filter that is missing is all the other records."""
     if before is None and after is None:
-        raise ValueError('expected a where filter that parts the records, such as {"year": {"$lt": 2025}}, got none')
+        raise ValueError('expected a where filter that divides the records, such as {"year": {"$lt": 2025}}, got none')
     asked = [None if where is None else read_id_list(collection, where) for where in (before, after)]
     known = {id_ for ids in asked if ids is not None for id_ in ids}
     first, other = (
         [id_ for id_ in read_id_list(collection) if id_ not in known] if ids is None else ids for ids in asked
     )
     if both := len(set(first) & set(other)):
-        raise ValueError(f"expected filters that share no record, got {both:,} that match before and after alike")
+        raise ValueError(
+            f"expected filters that share no record, got {both:,} records that match both before and after"
+        )
     return first, other
 
 

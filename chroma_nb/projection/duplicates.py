@@ -126,7 +126,7 @@ def outliers(collection: Collection, n: int = 20, *, where: Where | None = None)
     ['d']
     """
     if n < 1:
-        raise ValueError(f"expected n to be a number of records from 1, got {n!r}")
+        raise ValueError(f"expected n to be a number of records of at least 1, got {n!r}")
     records = read(collection, where=where)
     near = _near(collection, records, where, space(collection), 11)
     seen = near.rows[:, 1:] >= 0

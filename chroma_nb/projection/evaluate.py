@@ -113,13 +113,15 @@ def evaluate(
     0       docs          2     1.0  1.0   1.0        0
     """
     if k < 1:
-        raise ValueError(f"expected k to be a number of results from 1, got {k!r}")
+        raise ValueError(f"expected k to be a number of results of at least 1, got {k!r}")
     asked = questions_of(questions)
     _check_expected(asked)
     sources = _named(collections)
     systems = [system for name, source in sources.items() for system in _systems(name, source, by, k, where, asked)]
     if len({system.name for system in systems}) < len(systems):
-        raise ValueError("expected names that differ, also from those with a way of asking: 'docs, by words'")
+        raise ValueError(
+            "expected names that differ, also from the names with a search method, such as 'docs, by words'"
+        )
     unknown = {}
     for name, source in sources.items():
         unknown[name] = _unknown(name, source, asked) if _is_collection(source) else frozenset()
@@ -187,7 +189,7 @@ def _is_collection(source: object) -> TypeGuard[Collection]:
 
 def _of_collection(name: str, collection: Collection, way: Side, k: int, where: Where | None) -> _Find:
     if not offers(collection, "query"):
-        raise TypeError("expected collections that answer at once, got one of an asynchronous client")
+        raise TypeError("expected a collection that is not async, got one of an async client")
     method, ask = _WAYS[way]
     if not offers(collection, method):
         kind = f"{type(collection).__module__.partition('.')[0]}.{type(collection).__name__}"
@@ -203,7 +205,7 @@ def _of_function(name: str, function: object, k: int) -> _Find:
     if not callable(function):
         raise TypeError(f"expected a collection, a function or a run as {name!r}, got {cells.short(function)}")
     if inspect.iscoroutinefunction(function):
-        raise TypeError(f"expected functions that answer at once, got {name!r}, which is asynchronous")
+        raise TypeError(f"expected a function that is not async, got {name!r}")
 
     def find(part: Sequence[Question]) -> Iterable[Sequence[str]]:
         found = function([question.text for question in part], k)
@@ -248,11 +250,13 @@ def _named(collections: object) -> dict[str, object]:
         several: Sequence[Any] = [collections] if is_single else collections  # type: ignore[assignment]
         for source in several:
             if not _is_collection(source):
-                hint = 'give a function or a run a name: {"mine": search}'
+                hint = 'pass a function or a run with a name: {"mine": search}'
                 raise TypeError(f"expected a collection, got {cells.short(source)}; {hint}")
         named = {collection.name: collection for collection in several}
         if len(named) < len(several):
-            raise ValueError('expected collections of different names; give them others: {"small": a, "large": b}')
+            raise ValueError(
+                'expected collections with different names; pass a dict with other names: {"small": a, "large": b}'
+            )
     if not named:
         raise ValueError("expected at least one collection, got none")
     return named

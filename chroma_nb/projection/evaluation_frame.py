@@ -104,7 +104,9 @@ class Evaluation(DrawnFrame):
     def _of(self, collection: object) -> pd.DataFrame:
         """The questions of one row of the table, in their order."""
         if self._each is None:
-            raise ValueError("this table was made of an evaluation and does not know its questions; use the evaluation")
+            raise ValueError(
+                "this table has no questions, as it was loaded or changed; use the evaluation that it came from"
+            )
         names = self._each["collection"]
         if not (asked := names == collection).any():
             known = ", ".join(repr(name) for name in names.unique())

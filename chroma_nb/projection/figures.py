@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 import numpy as np
 
 from chroma_nb import by_label
+from chroma_nb._hints import meant
 from chroma_nb._optional import require
 from chroma_nb.projection import layout, scales
 from chroma_nb.projection.labels import Labels
@@ -163,7 +164,7 @@ def column(projection: Map, name: Given) -> tuple[Sequence[object] | None, str]:
         found = projection.labels.of_records()
         return (found if any(found) else None), "label"
     if name not in keys and count:
-        raise ValueError(f"{_no_key(name, keys)}, and 'label'")
+        raise ValueError(_no_key(name, keys))
     return [(metadata or {}).get(name) for metadata in projection.metadatas], name
 
 
@@ -180,8 +181,10 @@ def _keys(projection: Map) -> set[str]:
 
 
 def _no_key(name: str, keys: set[str]) -> str:
-    there = ", ".join(map(repr, sorted(keys)[:12])) or "none"
-    return f"no record has the metadata key {name!r}; there are {there}"
+    if close := meant(name, keys):
+        return f"No record has the metadata key {name!r}. {close}"
+    there = ", ".join(map(repr, ["label", *sorted(keys)[:12]]))
+    return f"No record has the metadata key {name!r}. The keys are: {there}."
 
 
 def _hovered(projection: Map, hover: Sequence[str] | str) -> list[str]:
@@ -189,7 +192,7 @@ def _hovered(projection: Map, hover: Sequence[str] | str) -> list[str]:
     asked = [hover] if isinstance(hover, str) else list(hover)
     keys = _keys(projection) if asked and projection.ids else set(asked)
     if unknown := [key for key in asked if key not in keys and key != "label"]:
-        raise ValueError(f"{_no_key(unknown[0], keys)}, and 'label'")
+        raise ValueError(_no_key(unknown[0], keys))
     return asked
 
 
@@ -245,8 +248,8 @@ def _sizes(projection: Map, size: Given | float) -> float | Matrix | None:
     values, _ = column(projection, size)
     numbers = np.array([float(value) if scales.is_number(value) else np.nan for value in values or ()])
     if numbers.size == 0 or np.isnan(numbers).all():
-        got = repr(size) if isinstance(size, str) else "values of which none is a number"
-        raise ValueError(f"expected size to name a metadata key of numbers, got {got}")
+        got = repr(size) if isinstance(size, str) else "values without a number"
+        raise ValueError(f"expected size to be a metadata key with numbers, got {got}")
     low, high = np.nanmin(numbers), np.nanmax(numbers)
     # By area: the eye compares areas, not diameters.
     share = np.nan_to_num((numbers - low) / (high - low if high > low else 1))

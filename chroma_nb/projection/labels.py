@@ -89,7 +89,9 @@ class Labels:
             raise ValueError("expected a name for the region, got none")
         number = self.names.index(label) if isinstance(label, str) and label in self.names else label
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < len(self.names):
-            raise ValueError(f"there is no region {label!r}; there are {', '.join(map(repr, self.names)) or 'none'}")
+            raise ValueError(
+                f"there is no region {label!r}; the regions are {', '.join(map(repr, self.names)) or 'none'}"
+            )
         self.names[number] = name
         if keep:
             self.given[number] = name

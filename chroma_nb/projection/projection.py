@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb import _locks
+from chroma_nb import _hints, _locks
 from chroma_nb.collection import Collection, directory, space
 from chroma_nb.embedding_functions.progress import progress_bar
 from chroma_nb.projection import coordinates_cache, figures, labels, neighbours, reducers
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: Neighbours by whose weights a query or a new record is placed.
 _PLACED_BY = 15
 _QUERY_LIMIT = 1_000
+#: The options of a figure.
+_DRAWING = frozenset(figures.draw.__kwdefaults__ or ()) - {"stars"}
 _AXES = "xyz"
 _SEED = 42
 #: A map that a collection has is made anew when it knows a smaller share than this of the records there are.
@@ -339,6 +341,8 @@ class Projection:
 
     def draw(self, queries: Sequence[str] | str | None = None, n_results: int = 5, **options: Any) -> figures.Drawing:
         """Draw the map as ``figure`` does, and also return which records each trace shows."""
+        if unknown := options.keys() - _DRAWING:
+            raise TypeError(_hints.unknown_option("figure", min(unknown), [*_DRAWING, "queries", "n_results"]))
         texts = [] if queries is None else [queries] if isinstance(queries, str) else list(queries)
         placed = self.place(query_texts=texts, n_results=n_results) if texts else None
         return figures.draw(self, stars=[] if placed is None else self.stars(placed), **options)
@@ -418,7 +422,7 @@ class Projection:
         if bool(texts) == (query_embeddings is not None):
             raise ValueError("expected either query_texts or query_embeddings")
         if not len(self):
-            raise ValueError("this map is empty: there is nothing to place a query by")
+            raise ValueError("this map has no records, so a query cannot be placed on it")
         asked = {"query_texts": texts} if texts else {"query_embeddings": np.atleast_2d(np.asarray(query_embeddings))}
         total = collection.count()
         wanted = min(max(1, total), _QUERY_LIMIT, math.ceil(max(_PLACED_BY, n_results) * max(1, total / len(self))))
@@ -545,7 +549,7 @@ class Projection:
 
     def _need_collection(self, purpose: str) -> Collection:
         if self.collection is None:
-            raise ValueError(f"{purpose} needs the collection; give it: Projection.load(path, collection)")
+            raise ValueError(f"{purpose} needs the collection: Projection.load(path, collection)")
         return self.collection
 
     # --- On disk ---
@@ -603,8 +607,8 @@ class Projection:
         except coordinates_cache.UNREADABLE as error:
             why = f"; it cannot be read ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
             raise ValueError(
-                f"expected a map that Projection.save of this version wrote, got {str(path)!r}{why}; "
-                "make it anew with project()"
+                f"expected a map that Projection.save of this version wrote, got {str(path)!r}{why}; create it "
+                "again with project()"
             ) from error
 
     @classmethod
@@ -614,7 +618,7 @@ class Projection:
             raise ValueError("not a map of this version")
         columns = [ids, coordinates, *filter(None, (state["documents"], state["metadatas"]))]
         if len(set(map(len, columns))) > 1:
-            raise ValueError("not one of each for each record")
+            raise ValueError("the parts do not have one entry for each record")
         found = cls(
             ids,
             coordinates,
@@ -716,6 +720,8 @@ def project(
     reducers.check(method)
     filters: Options = {"where": where, "where_document": where_document}
     records = read(collection, **filters, sample=sample, seed=seed)
+    if not len(records) and (where or where_document):
+        _hints.warn(f"No record of {collection.name!r} passes the filter, so the map is empty.")
     result = of_records(
         collection, records, method, dims, **filters, whole=sample is None, seed=seed, wait=wait, cache=cache, anew=anew
     )

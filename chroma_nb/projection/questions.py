@@ -107,10 +107,10 @@ def given_ids(ids: Sequence[str | None]) -> list[str]:
     for row, id_ in enumerate(ids):
         if id_ is None:
             raise ValueError(
-                "expected a 'query_id' for each question, which read_qrels() gives them; "
-                f"got none for question {row} (from 0)"
+                "expected a 'query_id' for each question, as read_qrels() returns them, got none for question "
+                f"{row} (from 0)"
             )
         if id_ in seen:
-            raise ValueError(f"expected a 'query_id' of its own for each question, got {id_!r} more than once")
+            raise ValueError(f"expected a different 'query_id' for each question, got {id_!r} more than once")
         seen.add(id_)
     return [id_ for id_ in ids if id_ is not None]

@@ -45,11 +45,10 @@ def read(
 def check(collection: object, sample: int | None = None) -> None:
     """TypeError unless this is a collection with synchronous methods; ValueError for a sample of none."""
     if sample is not None and sample < 1:
-        raise ValueError(f"expected sample to be a whole number of records from 1, got {sample!r}")
+        raise ValueError(f"expected sample to be a number of records of at least 1, got {sample!r}")
     if not (offers(collection, "get") and hasattr(collection, "configuration_json")):
-        raise TypeError(
-            f"expected a collection, got {type(collection).__name__}; one of an asynchronous client is not taken"
-        )
+        kind = type(collection).__name__
+        raise TypeError(f"expected a collection, got {kind}; collections of an async client are not supported")
 
 
 def drawn(ids: list[str], sample: int | None, random: np.random.Generator) -> list[str]:
@@ -87,8 +86,8 @@ def _joined(pages: Iterable[Columns]) -> Records:
             parts.append(found)
     if lost:
         warnings.warn(
-            f"{lost:,} records have no vector, since it was lost before they were imported, and are left out; "
-            "chroma_nb.reembed(collection) embeds them from their documents",
+            f"{lost:,} records have no vector, since it was lost before they were imported, and are left out. "
+            "To embed them from their documents, call chroma_nb.reembed(collection).",
             UserWarning,
             stacklevel=4,
         )

@@ -92,7 +92,7 @@ def umap(
 ) -> Matrix:
     """UMAP over neighbours found before, from a PCA start; the same on every run on one machine."""
     if neighbours is None:
-        raise ValueError("umap needs neighbours: neighbours.exact(points, N_NEIGHBOURS)")
+        raise ValueError("umap needs neighbours: pass neighbours.exact(points, N_NEIGHBOURS)")
     package = require("umap.umap_", feature="a UMAP map", package="umap-learn")
     points = _wide_enough(points, dims)
     # The steps of its class, without what that adds for later calls of transform: a search index, warnings.

@@ -120,7 +120,7 @@ def write_qrels(path: File, questions: object) -> dict[str, str]:
         _check_query_id(query_id)
         for id_, grade in question.judged.items():
             if grade != int(grade):
-                raise ValueError(f"expected whole numbers as grades, since TREC has no others, got {grade} for {id_!r}")
+                raise ValueError(f"expected whole numbers as grades, as TREC files need them, got {grade} for {id_!r}")
             lines.append(f"{query_id} 0 {_word('ids', id_)} {int(grade)}\n")
     _write(path, lines)
     return {query_id: question.text for query_id, question in zip(ids, asked, strict=True)}
@@ -228,7 +228,7 @@ def _ranks(table: pandas.DataFrame) -> list[int]:
 def _run_table(run: object) -> pandas.DataFrame:
     """A table of a run with its ids as texts, checked."""
     if not is_frame(run):
-        raise TypeError(f"expected a table as of read_run(), got a {type(run).__name__}")
+        raise TypeError(f"expected a table as read_run() returns it, got a {type(run).__name__}")
     table = to_pandas(run).reset_index(drop=True)
     if missing := [name for name in ("query_id", "id", "score") if name not in table]:
         raise ValueError(f"expected the columns 'query_id', 'id' and 'score', got no {missing[0]!r}")
@@ -354,7 +354,7 @@ def _number(where: str, what: str, field: str) -> float:
 
 def _check_query_id(value: str) -> str:
     if value.startswith(("#", "\ufeff")):
-        raise ValueError(f"expected query ids that do not begin as a comment or a file does, got {value!r}")
+        raise ValueError(f"expected query ids that do not look like a comment or the start of a file, got {value!r}")
     return _word("query ids", value)
 
 

@@ -68,7 +68,7 @@ class Expression:
         if _size(self, found) > LARGEST and found.again:
             raise too_many_parts()
         if found.circle:
-            raise ValueError("Circular reference detected\nThe expression contains itself: write each part once.")
+            raise ValueError("Circular reference detected\nThe expression contains itself. Use each part only once.")
         return cast(Json, plain_tree(_written(self)))
 
     def _form(self, write: Write) -> Json:

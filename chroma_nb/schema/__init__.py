@@ -39,6 +39,8 @@ from chroma_nb.schema.configuration import (
     update_collection_configuration_from_legacy_collection_metadata,
     update_collection_configuration_from_legacy_update_metadata,
     update_collection_configuration_to_json,
+    warn_of_other_settings,
+    warn_of_unknown_keys,
 )
 from chroma_nb.schema.embedding_function import (
     DEFAULT_EMBEDDING_FUNCTION,
@@ -191,4 +193,6 @@ __all__ = [
     "update_collection_configuration_to_json",
     "update_schema_from_collection_configuration",
     "updated",
+    "warn_of_other_settings",
+    "warn_of_unknown_keys",
 ]

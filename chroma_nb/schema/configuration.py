@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypedDict, cast
 
-from chroma_nb.plain import plain_tree
+from chroma_nb import _hints
+from chroma_nb.plain import plain_tree, shown
 from chroma_nb.schema.embedding_function import Build, describe_embedding_function, warn_of_space
-from chroma_nb.schema.parameters import HNSW_DEFAULTS, LEGACY_NAMES
-from chroma_nb.types import SPACES, CollectionMetadata, Fields, Json, Space
+from chroma_nb.schema.parameters import HNSW_DEFAULTS, LEGACY_NAMES, SHOWN
+from chroma_nb.types import SPACES, CollectionMetadata, CollectionModel, Fields, Json, Space
 
 
 class HNSWConfiguration(TypedDict, total=False):
@@ -115,6 +116,48 @@ def as_configuration(configuration: Any) -> Json:
 
 
 _OLD_NAMES: Final = {"M": "max_neighbors"}
+
+
+def warn_of_unknown_keys(written: Fields) -> None:
+    """Warn of keys that no configuration has: Chroma ignores them, and so do we."""
+    known = CollectionConfiguration.__annotations__
+    for key, value in written.items():
+        if key in HNSWConfiguration.__annotations__:
+            example = shown({"hnsw": {key: value}}, 120)
+            _hints.warn(f"A configuration has no key {key!r}, so it is ignored. Write configuration={example}.")
+        elif key not in known:
+            hint = _hints.meant(key, known) or f"Its keys are {', '.join(known)}."
+            _hints.warn(f"A configuration has no key {shown(key, 60, repr)}, so it is ignored. {hint}")
+
+
+def warn_of_other_settings(stored: CollectionModel, configuration: object, metadata: Fields | None) -> None:
+    """Warn where a collection that is there already has other settings than those asked for, which are ignored."""
+    try:
+        written = as_configuration(configuration)
+        asked = dict(written.get("hnsw") or {})
+        if spann := written.get("spann"):
+            asked = {name: value for name, value in spann.items() if name == "space"}
+        for key, value in (metadata or {}).items():
+            asked.setdefault(LEGACY_NAMES.get(key, key), value)
+    except (AttributeError, TypeError, ValueError):  # it means nothing, and is ignored
+        return
+    has = stored.configuration_json.get("hnsw") or stored.configuration_json.get("spann") or {}
+    for name in SHOWN:
+        if asked.get(name) is not None and name in has and has[name] != asked[name]:
+            _hints.warn(
+                f"The collection {stored.name!r} exists with {name} {has[name]!r}, so {asked[name]!r} is ignored. "
+                f"{_TO_CHANGE.get(name, _TO_CHANGE[''])}"
+            )
+
+
+#: Parameter -> how it can still be changed; "" is any other.
+_TO_CHANGE: Final = {
+    "": 'You can change it with collection.modify(configuration={"hnsw": {…}}).',
+    **dict.fromkeys(
+        ("space", "ef_construction"),
+        "It cannot be changed. Create a collection under another name, and copy the records into it.",
+    ),
+}
 
 
 def create_collection_configuration_to_json(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from chroma_nb._hints import warn
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import shown
 from chroma_nb.types import SPACES, Json, Space
@@ -80,11 +81,7 @@ def warn_of_space(function: Any, space: object) -> None:
     """Warn when the function does not support the space."""
     supported = function.supported_spaces()
     if space not in supported:
-        warnings.warn(
-            f"space {shown(space)} is not supported by {function.name()}. Supported spaces: {supported}",
-            UserWarning,
-            stacklevel=4,
-        )
+        warn(f"space {shown(space)} is not supported by {function.name()}. Supported spaces: {supported}")
 
 
 def parse_embedding_function(written: Any) -> Json | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chroma_nb._hints import meant
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.plain import shown
 from chroma_nb.types import SPACES, Fields, Json, Space
@@ -119,6 +120,7 @@ def parse_parameters(written: object, what: str, allowed: tuple[str, ...]) -> Js
         if name not in allowed:
             raise InvalidArgumentError(
                 f"unknown field `{name}` in {what}, expected one of {', '.join(f'`{one}`' for one in allowed)}"
+                + (f"\n{close}" if (close := meant(name, allowed)) else "")
             )
         if value is None:
             continue

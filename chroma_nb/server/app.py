@@ -48,7 +48,7 @@ def error_answer(error: Exception) -> tuple[int, str, str]:
     """
     name = getattr(error, "wire_name", None)
     if name is None:
-        return 500, "InternalError", "the server failed on this request; its log has the details under the trace id"
+        return 500, "InternalError", "The server failed on this request. Its log has the details under the trace id."
     message = error.message() if isinstance(error, errors.ChromaError) else str(error)
     return getattr(error, "status", 400), name, message
 
@@ -298,7 +298,7 @@ class Server:
             await asyncio.wait((turn, leaving), return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait((turn,), timeout=_BUSY_SECONDS)  # one who sends no more may wait still, but not long
             if not turn.done():
-                raise _StatusError(503, "the client sends no more, as one that has left, and the server was busy")
+                raise _StatusError(503, "the client has stopped sending, and the server was busy")
         except BaseException:
             if not turn.cancel():
                 self._turns.release()
@@ -353,7 +353,7 @@ class Server:
         """The request's body, within the limits."""
         headers = scope["chroma_nb.headers"]
         if headers.get("content-encoding", "identity").lower() != "identity":
-            raise _StatusError(415, "Expected a body without Content-Encoding: this server does not unpack")
+            raise _StatusError(415, "Expected a body without Content-Encoding, as this server does not unpack bodies")
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise _StatusError(415, "Expected request with `Content-Type: application/json`")
         if int(headers.get("content-length", "0")) > self._limits.body_bytes:
@@ -366,9 +366,9 @@ class Server:
                 async with asyncio.timeout_at(min(clock() + self._limits.body_idle_seconds, end)):
                     message = await receive()
             except TimeoutError:
-                raise _StatusError(408, "the body of the request did not come in time") from None
+                raise _StatusError(408, "The body of the request did not arrive in time.") from None
             if message["type"] == "http.disconnect":
-                raise _StatusError(400, "the client went away before its request was complete")
+                raise _StatusError(400, "The client disconnected before its request was complete.")
             pieces.append(message.get("body", b""))
             size += len(pieces[-1])
             if size > self._limits.body_bytes:
@@ -382,7 +382,7 @@ class Server:
 
     def _too_large(self) -> _StatusError:
         return _StatusError(
-            413, f"Expected a body of at most {self._limits.body_bytes} bytes; send the records in several calls"
+            413, f"Expected a body of at most {self._limits.body_bytes} bytes. Send the records in several calls."
         )
 
 
@@ -405,7 +405,7 @@ def _v1(scope: Scope, body: bytes | None) -> Answer:
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
-    raise _StatusError(404, "this server has no such path; its API is described in /openapi.json")
+    raise _StatusError(404, "This server has no such path. /openapi.json describes its API.")
 
 
 def _log_failure(error: Exception, trace: str) -> None:

@@ -27,13 +27,14 @@ def check_binding(host: str, token: str | None) -> None:
     """Refuse to listen where others reach us without a token."""
     if token is not None and len(header_value("Authorization", token)) < 16:
         raise ValueError(
-            f"Expected a token of at least 16 characters, got {len(token.strip())}; "
-            'make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+            f"Expected a token of at least 16 characters, got {len(token.strip())}. "
+            'Create one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
         )
     if not is_loopback(host) and token is None:
         raise ValueError(
-            f"Expected a token to listen on {host!r}, where other machines can reach the server, got none; "
-            "give token=..., or listen on 127.0.0.1"
+            f"Expected a token to listen on {host!r}, where other machines can reach the server, got none. "
+            "Pass token=… (chroma-nb serve: --token-file FILE or the environment variable CHROMA_NB_TOKEN), "
+            "or listen on 127.0.0.1."
         )
 
 
@@ -67,15 +68,15 @@ class Gate:
         host = host_name(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
             raise _ForeignHostError(
-                "the Host header names a machine that this server does not serve; "
-                "name it in allowed_hosts (--allowed-host) if that is meant"
+                "The Host header names a machine that this server does not serve. "
+                "To allow it, add it to allowed_hosts (--allowed-host)."
             )
         origin = headers.get("origin")
         own = origin is None or _authority(origin) == headers.get("host", "").lower()
         if not own and not self.allows(origin):
             raise _ForeignHostError(
-                "requests from web pages of another origin are refused; "
-                "name it in allowed_origins (--allow-origin) if that is meant"
+                "Requests from web pages of another origin are refused. "
+                "To allow it, add it to allowed_origins (--allow-origin)."
             )
 
     def allows(self, origin: str | None) -> bool:
@@ -88,7 +89,9 @@ class Gate:
         if scheme.lower() == "bearer":
             given.append(credentials.strip())
         if not given:
-            raise AuthorizationError("this server demands a token: Authorization: Bearer ..., or X-Chroma-Token: ...")
+            raise AuthorizationError(
+                "This server needs a token in the header Authorization: Bearer ..., or X-Chroma-Token: ..."
+            )
         # Digests have one length, so the comparison's time tells nothing, not even the token's length.
         if not any(hmac.compare_digest(_digest(one), self._digest or b"") for one in given):
             raise ChromaAuthError("Forbidden")

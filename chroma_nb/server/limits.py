@@ -102,8 +102,8 @@ def check_filter(where: object, limits: Limits) -> None:
         operands += len(term)
         if operands > limits.filter_operands:
             raise InvalidArgumentError(
-                f"Invalid where clause: expected at most {limits.filter_operands} operands, got more; "
-                "ask in several calls"
+                f"Invalid where clause: expected at most {limits.filter_operands} operands, got more. Split the "
+                "request into several calls."
             )
         todo.extend((inner, depth + 1) for inner in (term.values() if isinstance(term, dict) else term))
 
@@ -112,8 +112,8 @@ def check_result_rows(vectors: int, n_results: int, limits: Limits) -> None:
     """Refuse a query whose answer would be too large to build."""
     if vectors * n_results > limits.result_rows:
         raise InvalidArgumentError(
-            f"Expected at most {limits.result_rows} rows in one answer, got {vectors} queries for {n_results} results "
-            "each; ask for fewer results or send fewer queries in one call"
+            f"Expected at most {limits.result_rows} rows in one reply, got {vectors} queries for {n_results} "
+            "results each. Ask for fewer results, or send fewer queries in one call."
         )
 
 
@@ -121,8 +121,8 @@ def check_search_rows(rows: int, limits: Limits) -> None:
     """Refuse searches whose answer would be too large to build."""
     if rows > limits.result_rows:
         raise InvalidArgumentError(
-            f"Expected at most {limits.result_rows} records in one answer, got searches for {rows}; give them a "
-            "limit, or send fewer of them in one call"
+            f"Expected at most {limits.result_rows} records in one reply, got searches for {rows}. Set a "
+            "limit, or send fewer searches in one call."
         )
 
 
@@ -130,8 +130,8 @@ def check_knns(knns: int, limits: Limits) -> None:
     """Refuse a search that looks for the nearest too often."""
     if knns > limits.knns:
         raise InvalidArgumentError(
-            f"Expected at most {limits.knns} $knn in one search, got {knns}; rank by fewer of them, or send several "
-            "searches"
+            f"Expected at most {limits.knns} $knn in one search, got {knns}. Use fewer of them, or send "
+            "several searches."
         )
 
 
@@ -139,6 +139,6 @@ def check_facets(keys: int, values: int, limits: Limits) -> None:
     """Refuse facets whose answer would be too large to build."""
     if keys * max(values, 1) > limits.result_rows:
         raise InvalidArgumentError(
-            f"Expected at most {limits.result_rows} values in one answer, got {keys} keys with {values} values each; "
-            "ask for fewer values or send fewer keys in one call"
+            f"Expected at most {limits.result_rows} values in one reply, got {keys} keys with {values} values "
+            "each. Ask for fewer values, or send fewer keys in one call."
         )

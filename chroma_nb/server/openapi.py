@@ -27,7 +27,7 @@ OWN: Mapping[tuple[str, str], Json] = {
     },
     ("GET", "/healthcheck"): {
         "operationId": "healthcheck",
-        "summary": "Whether the server is ready to answer.",
+        "summary": "Whether the server is ready.",
         "responses": {"200": _answer("ready"), "503": _answer("starting or stopping")},
     },
     ("PATCH", TENANT): {

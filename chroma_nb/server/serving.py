@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import errno
 import inspect
 import os
 import socket
@@ -227,8 +228,8 @@ def _backend(source: Any, allow_reset: bool) -> tuple[Backend, bool]:
     backend = source if hasattr(source, "handle") else getattr(source, "_backend", None)
     if backend is None or inspect.iscoroutinefunction(backend.handle):
         raise TypeError(
-            f"expected a path or a chroma_nb client that is not async, got {type(source).__name__}; "
-            "for another program's client serve the directory it opened"
+            f"Expected the path of a directory or a chroma_nb client that is not async, got {type(source).__name__}. "
+            "For a client of chromadb, stop it and pass the path of its directory."
         )
     return backend, False
 
@@ -236,7 +237,16 @@ def _backend(source: Any, allow_reset: bool) -> tuple[Backend, bool]:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; ``port`` 0 is any free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=512)
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            what = f"Port {port} of {host} is in use. Choose another port, or 0 for a free one"
+        elif error.errno == errno.EACCES:
+            what = f"Port {port} of {host} needs more rights. Choose a port above 1023, or 0 for a free one"
+        else:
+            what = f"Cannot listen on {host}, port {port}: {error.strerror or error}"
+        raise type(error)(error.errno, what) from None
 
 
 def _url(host: str, listening: socket.socket) -> str:

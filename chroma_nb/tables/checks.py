@@ -32,15 +32,15 @@ def need_content(verb: Verb, records: Records) -> None:
         has |= np.array(records.given("uris"), bool)
     if verb != "update" and not has.all():
         raise ValueError(
-            "expected an embedding or a document for every record, got neither for "
-            f"{records.ids[int(np.argmin(has))]!r} in {verb}; give it one, or leave it out"
+            "Expected an embedding or a document for every record, got neither for "
+            f"{records.ids[int(np.argmin(has))]!r} in {verb}. Fill in one of them, or leave the record out."
         )
 
 
 def only_uris(records: Records) -> dict[str, str]:
     """The ids that ``upsert`` cannot take, which loads nothing from uris, and why."""
     has, document = records.with_vector(), records.given("documents")
-    reason = "upsert needs a document or an embedding, and the row has only a uri"
+    reason = "upsert needs a document or an embedding; the row has only a uri"
     return {
         name: reason for name, vector, text in zip(records.ids, has, document, strict=True) if not vector and not text
     }
@@ -49,8 +49,11 @@ def only_uris(records: Records) -> dict[str, str]:
 def new_without_content(records: Records, known: frozenset[str]) -> dict[str, str]:
     """The ids that are new and cannot be added, and why."""
     parts = (records.with_vector().tolist(), records.given("documents"), records.given("uris"))
+    reason = "it has no document, embedding or uri; fill in one of them"
+    if records.embeddings is None and records.documents is None and records.uris is None:
+        reason = "the table has no column 'document', 'embedding' or 'uri'; name the one with the text: document=\"…\""
     return {
-        name: f"the record {name!r} is new and has no document, embedding or uri to be found by; fill one of them"
+        name: f"the record {name!r} is new, and {reason}"
         for name, *given in zip(records.ids, *parts, strict=True)
         if name not in known and not any(given)
     }
@@ -60,8 +63,8 @@ def refuse_row_numbers(ids: IDs) -> None:
     """ValueError when records of these ids, which are row numbers, are there already."""
     if ids:
         raise ValueError(
-            f"the frame names no ids, so its row numbers would be the ids, and the collection has {ids[0]!r} already, "
-            'which may be another row; name a column with id="…", or set the index and its name'
+            "The DataFrame has no id column, so its row numbers would be the ids, and the collection has a record "
+            f'{ids[0]!r} already. Pass the name of the id column: id="…". Or use a named index (df.set_index).'
         )
 
 

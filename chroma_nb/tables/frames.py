@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from chroma_nb import _hints
 from chroma_nb._optional import Untyped, require
 from chroma_nb.cells import ABSENT, Cell
 from chroma_nb.dates import as_dates
@@ -35,6 +36,7 @@ def to_frame(
     columns: Sequence[str] | None = None,
     query_texts: Sequence[str | None] | None = None,
     dates: bool | str | Sequence[str] = False,
+    warned: bool = False,
 ) -> pandas.DataFrame:
     """What ``get``, ``query`` or ``search`` returned as a table: one row a record, or one row a hit.
 
@@ -67,9 +69,19 @@ def to_frame(
         made["data"] = pd.Series(list(flat["data"]), dtype=object)
     if flat.get("embeddings") is not None:
         made["embedding"] = pd.Series(_rows(flat["embeddings"]), dtype=object)
+    if warned and columns is not None and flat["ids"]:
+        _warn_of_unknown(column_names(columns), {*made, *RECORD_COLUMNS, *of_hits})
     frame = pd.DataFrame(made) if columns is None else _picked(pd, made, column_names(columns), len(flat["ids"]))
     mark_hits(frame, [name for name in (*of_hits, "data") if name in parts or name == "data" in made])
     return as_dates(frame, dates)  # type: ignore[no-any-return]
+
+
+def _warn_of_unknown(columns: Sequence[str], known: set[str]) -> None:
+    """Warn of columns that no record of a result has; ``known`` are those that it has, or could have."""
+    for name in columns:
+        if name not in known and name.removeprefix(METADATA_PREFIX) not in known:
+            hint = _hints.meant(name, known) or f"The columns are {', '.join(sorted(known)[:12])}."
+            _hints.warn(f"No record of this result has {name!r}, so its column is empty. {hint}")
 
 
 def _measures(pd: ModuleType, flat: Columns) -> Json:

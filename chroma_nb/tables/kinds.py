@@ -72,7 +72,9 @@ def to_pandas(frame: Untyped) -> pandas.DataFrame:
         raise ValueError("expected one level of column names, got several; flatten df.columns first")
     if not result.columns.is_unique:
         twice = sorted({str(plain(name)) for name in result.columns[result.columns.duplicated()]})
-        raise ValueError(f"expected column names that differ, got {', '.join(twice)} more than once")
+        raise ValueError(
+            f"expected column names that differ, got {', '.join(twice)} more than once; rename one of them"
+        )
     return result  # type: ignore[no-any-return]
 
 
@@ -80,7 +82,7 @@ def _from_foreign(pd: ModuleType, frame: Untyped) -> Untyped:
     if not is_frame(frame):
         hint = ""
         if isinstance(frame, Mapping) and frame and all(map(is_frame, frame.values())):
-            hint = f"; choose one of its tables: {', '.join(map(repr, frame))}"
+            hint = f"; pass one of its tables: {', '.join(map(repr, frame))}"
         raise TypeError(f"expected a DataFrame, got a {type(frame).__name__}{hint}")
     if hasattr(frame, "__arrow_c_stream__"):
         return _from_arrow(pd, frame, frame)
@@ -94,9 +96,7 @@ def _from_foreign(pd: ModuleType, frame: Untyped) -> Untyped:
     for name in _TO_PANDAS:
         if hasattr(frame, name):
             return getattr(frame, name)()
-    raise TypeError(
-        f"expected a DataFrame, got a {type(frame).__name__} that is not in memory; make a table of it first"
-    )
+    raise TypeError(f"expected a DataFrame, got a {type(frame).__name__} that is not in memory; load it first")
 
 
 def _from_arrow(pd: ModuleType, frame: Untyped, table: Untyped) -> Untyped:
@@ -114,13 +114,13 @@ def ids_among(values: Cell) -> list[str]:
     ['a', 'b']
     """
     if isinstance(values, str):
-        raise TypeError(f"expected several ids, got the text {values!r}; write [{values!r}]")
+        raise TypeError(f"expected a list of ids, got the text {values!r}; write [{values!r}]")
     if is_frame(values):
         table = to_pandas(values)
         values = table.get("id", table.index)
     found = list(values)
     for one in found:
         if not isinstance(one, str):
-            hint = "; where the ids are its index, give series.index" if hasattr(values, "index") else ""
+            hint = "; if the ids are its index, pass series.index" if hasattr(values, "index") else ""
             raise TypeError(f"expected ids as texts, got {short(one)}{hint if not isinstance(values, list) else ''}")
     return [str.__str__(one) for one in found]

@@ -33,7 +33,9 @@ def metadata_dicts(
         else:
             key = text.removeprefix(METADATA_PREFIX)
             if reason := cells.key_problem(key):
-                raise ValueError(f"expected column names that can be metadata keys, got {name!r}: {reason}; rename it")
+                raise ValueError(
+                    f"expected column names that can be metadata keys, got {name!r}: {reason}; rename the column"
+                )
             values.append(cells.cells(column, dates, problems))
             cells.check_encodable(values[-1], "the text", problems)
             keys.append(key)
@@ -41,7 +43,7 @@ def metadata_dicts(
             bad.setdefault(row, f"column {text!r}: {reason}")
     if len(set(keys)) != len(keys):
         twice = sorted({key for key in keys if keys.count(key) > 1})
-        raise ValueError(f"two columns would become the metadata key {', '.join(map(repr, twice))}; rename one")
+        raise ValueError(f"two columns would become the metadata key {', '.join(map(repr, twice))}; rename one of them")
     if not keys:
         return rows
     for row, of_row in enumerate(zip(*values, strict=True)):
@@ -49,7 +51,9 @@ def metadata_dicts(
         if type(ABSENT) in map(type, of_row):
             found = {key: cell for key, cell in found.items() if cell is not ABSENT}
         for key in found.keys() & (rows[row] or {}).keys():
-            bad.setdefault(row, f"the key {key!r} is in the column 'metadata' and is a column of its own; rename one")
+            bad.setdefault(
+                row, f"the key {key!r} is both in the column 'metadata' and a column of its own; rename one of them"
+            )
         rows[row] = {**(rows[row] or {}), **found} or None
     return rows
 

@@ -50,4 +50,4 @@ def key_of_no_record(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, sorted(known), 1)
     there = ", ".join(map(repr, sorted(known)[:12])) or "none"
     hint = f"; did you mean {close[0]!r}?" if close else f"; there are {there}"
-    return f"no record has the metadata key {name!r}, its column is empty{hint}"
+    return f"no record has the metadata key {name!r}, so its column is empty{hint}"

@@ -32,9 +32,9 @@ class Written:
     def __repr__(self) -> str:
         parts = [f"{self.written} rows written"]
         if self.existing:
-            parts.append(f"{self.existing} left as they are: their ids were there already")
+            parts.append(f"{self.existing} unchanged: their ids exist already")
         if self.missing:
-            parts.append(f"{self.missing} passed over: no record has their ids")
+            parts.append(f"{self.missing} not found: no record has these ids")
         return "; ".join([*parts, *_skipped_text(self.skipped)])
 
 
@@ -68,7 +68,7 @@ class Synced:
 
     def __repr__(self) -> str:
         counts = (
-            f"{self.added} added, {self.updated} updated ({self.embedded} embedded anew), "
+            f"{self.added} added, {self.updated} updated ({self.embedded} embedded again), "
             f"{self.deleted} deleted, {self.unchanged} unchanged"
         )
         return "; ".join([counts, *_skipped_text(self.skipped)])

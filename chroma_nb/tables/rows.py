@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from chroma_nb import by_label, cells
+from chroma_nb._hints import meant
 from chroma_nb._optional import Untyped, require
 from chroma_nb.cells import ABSENT, Cell, Dates, is_missing, short
 from chroma_nb.records import Records
@@ -109,7 +110,7 @@ def from_frame(
     """
     for name, value, allowed in (("on_error", on_error, ("raise", "skip")), ("dates", dates, ("iso", "epoch"))):
         if value not in allowed:
-            raise ValueError(f"expected {name} to be one of {', '.join(map(repr, allowed))}, got {value!r}")
+            raise ValueError(f"Expected {name} to be one of {', '.join(map(repr, allowed))}, got {value!r}.")
     table = to_pandas(frame)
     bad: dict[int, str] = {}
     columns = _Columns(table, bad, id=id, document=document, embedding=embedding, uri=uri)
@@ -132,7 +133,8 @@ def _bad_rows_message(skipped: list[BadRow]) -> str:
     shown = "; ".join(map(str, skipped[:3]))
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
     what = "1 row cannot become a record" if len(skipped) == 1 else f"{len(skipped)} rows cannot become records"
-    return f'{what}: {shown}{more}. Leave them out with on_error="skip"'
+    which = "it" if len(skipped) == 1 else "them"
+    return f'{what}: {shown}{more}. Correct {which}, or pass on_error="skip" to leave {which} out.'
 
 
 def _need_content(
@@ -145,8 +147,8 @@ def _need_content(
     """Chroma wants something to find each record by."""
     if documents is None and uris is None and has_vector is None:
         raise ValueError(
-            "expected a column 'document', 'embedding' or 'uri', got none; name the one that holds the text: "
-            'document="…"'
+            "Expected a column 'document', 'embedding' or 'uri', got none of them. Name the column with the text: "
+            'document="…".'
         )
     for row in range(rows):
         if (
@@ -203,7 +205,8 @@ class _Columns:
             for name in names:
                 if name not in self._labels:
                     there = ", ".join(map(str, self._labels))
-                    raise ValueError(f"expected {part}= to name a column, got {name!r}; there are: {there}")
+                    hint = meant(name, self._labels) or f"The columns are: {there}."
+                    raise ValueError(f"Expected {part}= to be the name of a column, got {name!r}. {hint}")
             self._named[part] = names
             several = part == "embedding" and given is not None and not self._is_label(given)
             self._values[part] = self._table[names] if several else self._table[names[0]]
@@ -237,7 +240,7 @@ class _Columns:
                 own = isinstance(given, pd.DataFrame)
                 given = to_pandas(given)
                 return self._in_order(given, f"DataFrame given as {part}") if own else self._as_long(given, part)
-            raise ValueError(f"expected one {part} a row, got a table; give one of its columns: {part}=df[…]")
+            raise ValueError(f"Expected one {part} for each row, got a table. Pass one of its columns: {part}=df[…].")
         if (series := by_label.as_series(given)) is not None:
             return self._in_order(series, what)
         if hasattr(given, "toarray"):  # a sparse matrix of scipy
@@ -248,7 +251,7 @@ class _Columns:
 
     def _as_long(self, values: Cell, part: str) -> Untyped:
         if len(values) != len(self._table):
-            raise ValueError(f"expected one {part} a row, {len(self._table)} in all, got {len(values)}")
+            raise ValueError(f"Expected one {part} for each of the {len(self._table)} rows, got {len(values)}.")
         return values
 
     def _in_order(self, values: Cell, what: str) -> Untyped:
@@ -271,7 +274,8 @@ class _Columns:
             return [("metadata", self._beside(wanted, "metadata"))]
         for name in names:
             if not self._is_label(name) or name not in self._labels:
-                raise ValueError(f"expected metadata= to name columns, got {name!r}, which is not one")
+                hint = meant(name, self._labels) or f"The columns are: {', '.join(map(str, self._labels))}."
+                raise ValueError(f"Expected metadata= to be names of columns, got {name!r}. {hint}")
         return [(name, self._table[name]) for name in names]
 
     def _read_ids(self, bad: dict[int, str]) -> list[str]:
@@ -279,7 +283,8 @@ class _Columns:
         index = self._table.index
         if "id" not in self._values and index.nlevels > 1:
             raise ValueError(
-                "the index has several levels, and an id is one text; name a column with id=, or df.reset_index() first"
+                "The index has several levels, but an id is one text. Pass the name of a column as id=, or call "
+                "df.reset_index() first."
             )
         found = self._values["id"] if "id" in self._values else index.to_series()
         values = cells.cells(found)

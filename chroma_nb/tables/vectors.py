@@ -81,7 +81,7 @@ def _stack_each(vectors: list[Cell], present: Mask, bad: dict[int, str]) -> tupl
     length = max(set(lengths), key=lambda one: (lengths.count(one), -lengths.index(one)), default=0)
     for row, one in list(rows.items()):
         if len(one) != length:
-            bad.setdefault(row, f"expected {length} numbers as embedding, got {len(one)}")
+            bad.setdefault(row, f"expected {length} dimensions of the embedding, got {len(one)}")
             del rows[row]
     there = np.zeros(len(vectors), bool)
     there[list(rows)] = True

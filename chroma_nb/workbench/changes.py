@@ -81,9 +81,9 @@ class Changes:
         if not id:
             raise ValueError("expected an id, got nothing")
         if self._now(id) is not None:
-            raise ValueError(f"there is a record {id!r} already; nothing was changed")
+            raise ValueError(f"the record {id!r} exists already; nothing was changed")
         if not document and embedding is None:
-            raise ValueError("expected a document, from which the collection makes the embedding, got nothing")
+            raise ValueError("expected a document to embed, got nothing")
         said = {key: value for key, value in (metadata or {}).items() if value is not None}
         self._add([Record(id, embedding, document or None, said)])
         made = self._now(id)
@@ -102,7 +102,7 @@ class Changes:
         away, which no Chroma can do.
         """
         if seen.document and not document:
-            raise ValueError("a document cannot be taken away: write another, or delete the record")
+            raise ValueError("a document cannot be removed: write another, or delete the record")
         self._must_be(seen.id, seen)
         before = self._now(seen.id)
         arguments = _difference(seen, Record(seen.id, None, document or None, metadata))
@@ -125,10 +125,10 @@ class Changes:
             raise ValueError("expected a metadata key, got none")
         before = self._values(ids, key)
         if not before:
-            raise ValueError("none of these records is there; nothing was changed")
+            raise ValueError("none of these records exist any more; nothing was changed")
         others = {id_: had for id_, had in before.items() if not _same(had, value)}
         if not others:
-            raise ValueError(f"nothing was changed: these records have this value of {key!r} already")
+            raise ValueError(f"nothing was changed: these records already have this value of {key!r}")
         self._give(key, dict.fromkeys(others, value), others)
 
         def undo() -> None:
@@ -147,19 +147,19 @@ class Changes:
         """Delete these records."""
         if len(ids) > DELETED_AT_ONCE:
             raise ValueError(
-                f"expected at most {DELETED_AT_ONCE:,} records to delete at once, so that it can be undone, "
-                f"got {len(ids):,}; collection.delete(ids=...) takes more"
+                f"expected at most {DELETED_AT_ONCE:,} records to delete at once, so that you can undo it, got "
+                f"{len(ids):,}; to delete more, call collection.delete(ids=...)"
             )
         gone = read_records(self._collection, ids)
         if not gone:
-            raise ValueError("none of these records is there; nothing was changed")
+            raise ValueError("none of these records exist any more; nothing was changed")
         self._collection.delete(ids=[record.id for record in gone])
 
         def undo() -> None:
             """Add the records again; ValueError when one of their ids is taken."""
             back = [found.id for found in read_records(self._collection, [record.id for record in gone])]
             if back:
-                raise ValueError(f"there is a record {back[0]!r} again; nothing was changed")
+                raise ValueError(f"the record {back[0]!r} exists again; nothing was changed")
             self._add(gone)
 
         what = repr(gone[0].id) if len(gone) == 1 else f"{len(gone):,} records"

@@ -96,9 +96,9 @@ def export(seen: Seen, asked: Json) -> Json:
     try:
         count = write(seen, target, rows)
     except FileExistsError:
-        raise ValueError(f"there is a file {target!r} already; nothing was written") from None
+        raise ValueError(f"the file {target!r} exists already; nothing was written") from None
     except FileNotFoundError:
-        raise ValueError(f"there is no folder {str(Path(target).parent)!r}; nothing was written") from None
+        raise ValueError(f"the folder {str(Path(target).parent)!r} does not exist; nothing was written") from None
     return {"done": f"{counted(count, 'record')} written to {target}."}
 
 
@@ -109,9 +109,9 @@ def _to_variable(seen: Seen, name: str, rows: Rows) -> int:
         raise ValueError(f"expected the name of a variable, got {name!r}")
     shell = get_ipython()
     if shell is None:
-        raise ValueError("there is no notebook to put a variable into; use to_df()")
+        raise ValueError("this is not a notebook, so there are no variables to write to; use to_df()")
     if name in shell.user_ns:
-        raise ValueError(f"there is a variable {name!r} already; nothing was written")
+        raise ValueError(f"the variable {name!r} exists already; nothing was written")
     frame = to_df(seen, rows)
     shell.user_ns[name] = frame
     return len(frame)
@@ -127,7 +127,7 @@ def _to_new_collection(seen: Seen, name: str, rows: Rows) -> int:
         known = {id(one): one for one in variables if is_client(one)}
         client = next(iter(known.values())) if len(known) == 1 else None
     if client is None:
-        raise ValueError("a new collection needs a client; give it: browse(collection, client=client)")
+        raise ValueError("a new collection needs a client: browse(collection, client=client)")
     return to_collection(seen, client, name, rows)
 
 

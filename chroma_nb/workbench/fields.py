@@ -84,14 +84,14 @@ def value(key: str, given: Json) -> MetadataValue:
         return _read(type_)(key, text)
     items = given.get("items")
     if not isinstance(items, list) or not items:
-        raise ValueError(f"expected at least one item for {key!r}, got none; take the key away instead")
+        raise ValueError(f"expected at least one item for {key!r}, got none; to remove the key, delete it")
     read = _read(str(given.get("of", "text")))
     return cast(MetadataValue, [read(key, str(one)) for one in items])
 
 
 def _read(type_: str) -> Callable[[str, str], MetadataValue]:
     if type_ not in _READ:
-        raise ValueError(f"expected a type among {', '.join(_READ)} and list, got {type_!r}")
+        raise ValueError(f"expected one of the types {', '.join(_READ)} and list, got {type_!r}")
     return _READ[type_]
 
 

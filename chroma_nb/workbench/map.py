@@ -233,7 +233,7 @@ def _same(seen: Seen, asked: Json) -> Drawn:
     """The map that the page speaks of; its rows are others where it has been made anew meanwhile."""
     drawn = seen.points.now()
     if asked["version"] != drawn.version:
-        raise ValueError("the map was made anew meanwhile; try again")
+        raise ValueError("the map was computed again meanwhile; try again")
     return drawn
 
 

@@ -92,7 +92,7 @@ class Requests:
         """Take a request."""
         line = (request.get("who"), str(request.get("kind")))
         if line[1] not in HANDLERS:
-            self._reply(request, {"error": f"nothing here answers {line[1]!r}; restart the kernel"})
+            self._reply(request, {"error": f"unknown message {line[1]!r}; restart the kernel"})
             return
         with self._turn:
             if self._closed:

@@ -204,8 +204,8 @@ class Points:
         if projection is None or fit is None or not fit.done or fit.error is None:
             return ""
         if fit.stopped:
-            return "Stopped: this is the map by PCA."
-        return f"This is the map by PCA; {projection.better or 'the better one'} failed: {fit.error}"
+            return "Stopped: this is the PCA map."
+        return f"This is the PCA map; {projection.better or 'the better map'} failed: {fit.error}"
 
     def stop(self) -> None:
         """Keep the map that is there."""

@@ -146,7 +146,7 @@ def _like(collection: Any, like: str, filters: Options) -> Hits:
     else:
         itself = collection.get(ids=[like], include=["embeddings"])
         if not len(itself["ids"]):
-            raise ValueError(f"there is no record {like!r} any more")
+            raise ValueError(f"the record {like!r} does not exist any more")
         vectors = itself["embeddings"]
         answer = collection.query(query_embeddings=vectors, n_results=most + 1, include=["distances"], **filters)
     near = zip(answer["ids"][0], answer["distances"][0], strict=True)

@@ -50,5 +50,5 @@ class Seen:
     def writable(self) -> Changes:
         """What writes; PermissionError where the workbench only reads."""
         if self.changes is None:
-            raise PermissionError("this workbench only reads; browse(collection, readonly=False) may write")
+            raise PermissionError("this workbench is read-only; to edit, use browse(collection, readonly=False)")
         return self.changes

@@ -162,7 +162,7 @@ class Selection:
         0  b      two
         """
         if self.collection is None:
-            raise ValueError("this selection belongs to no collection; give one: Selection(collection)")
+            raise ValueError("this selection has no collection: Selection(collection)")
         parts = map(Records.of_result, by_ids(self.collection, self._ids, ["documents", "metadatas"]))
         found = Records.concat(list(parts)).in_order_of(self._ids)
         documents, metadatas = found.column("documents"), found.column("metadatas")

@@ -163,7 +163,9 @@ def search(given: object) -> Json | None:
     if not isinstance(case, bool):
         raise StateError(f"expected case as True or False, got {case!r}")
     if unknown := set(given) - {"text", "like", "by", "case"}:
-        raise StateError(f"expected text, like, by and case of a search, got {sorted(map(str, unknown))[0]!r}")
+        raise StateError(
+            f"unknown part of a search: {sorted(map(str, unknown))[0]!r}; expected text, like, by and case"
+        )
     if kind == "like":
         return {"like": value}
     return {"text": value, "by": by, "case": case} if value.strip() else None

@@ -66,7 +66,10 @@ class Temporary:
 
 #: Id of a collection -> how it is temporary, for as long as something has it.
 _TEMPORARY: Final[weakref.WeakValueDictionary[str, Temporary]] = weakref.WeakValueDictionary()
-GONE: Final = "The temporary collection of this table went when its workbench was closed; run the cell that made it."
+GONE: Final = (
+    "The temporary collection of this table was deleted when its workbench was closed. Run the cell "
+    "again that created it."
+)
 
 
 def of(collection: object) -> Temporary | None:
@@ -110,9 +113,9 @@ def collected(table: object) -> Temporary:
         found = from_frame(readable, on_error="skip", **chosen) if as_text else found
     if twice := [bad for bad in found.skipped if bad.reason == SAME_ID]:
         raise ValueError(
-            f"rows with the id of an earlier row: {len(twice):,} of {len(frame):,}, the first of them row "
-            f"{twice[0].row} (id {twice[0].id!r}); give each an id of its own, or leave the column out: "
-            'df.drop(columns="id")'
+            f"{len(twice):,} of {len(frame):,} rows have the id of an earlier row; the first is row "
+            f"{twice[0].row} (id {twice[0].id!r}). Make the ids unique, or drop the column: "
+            'df.drop(columns="id").'
         )
     records = found.records
     if not len(records):
@@ -155,8 +158,8 @@ def _note(records: int, text: str | None, as_text: Sequence[str], left_out: Sequ
     rest = f" {counted(len(left_out), 'row')} left out, the first of them {left_out[0]}." if left_out else ""
     how = f"add_df(df, document={text!r})" if text else "add(df)"
     return (
-        f"Temporary: {counted(records, 'record')}{of_text}; gone when this is closed or the kernel ends.{rest} "
-        f"To keep them: Export…, or collection.{how}."
+        f"Temporary: {counted(records, 'record')}{of_text}. It is deleted when you close it or the kernel "
+        f"ends.{rest} To keep the records: Export…, or collection.{how}."
     )
 
 
@@ -174,8 +177,8 @@ def _columns(frame: Untyped) -> tuple[Options, str | None]:
     if text is None or (vectors and letters[text] < _PROSE and text != "text"):
         if not vectors:
             raise ValueError(
-                "expected a column of texts, or one of vectors called 'embedding', to find the rows by; "
-                f"the columns are: {_names(frame)}"
+                "expected a column of texts, or one of vectors called 'embedding', to embed the rows; the columns "
+                f"are: {_names(frame)}"
             )
         return chosen, None
     # Categories can be counted, too, where nothing else is a text.

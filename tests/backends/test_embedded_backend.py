@@ -101,7 +101,7 @@ def test_what_the_engine_refuses_is_refused_to_a_server_too(
 
 def test_a_stopped_backend_answers_nothing(backend: EmbeddedBackend) -> None:
     backend.stop()
-    with pytest.raises(_ClosedError, match="open a new client"):
+    with pytest.raises(_ClosedError, match="Create a new one"):
         backend.handle(r.Heartbeat())
 
 

@@ -145,7 +145,7 @@ def test_what_chromas_server_says_in_plain_text_of_a_body_is_passed_on_as_it_is(
 
 @pytest.mark.parametrize("body", [b"<html>login</html>", b"[]", b"{}", b"null", b'{"id":"no uuid"}'])
 def test_an_answer_that_is_not_chromas_is_refused_with_its_beginning(body: bytes) -> None:
-    with pytest.raises(errors.InternalError, match="expected"):
+    with pytest.raises(errors.InternalError, match="Expected"):
         decode(ops.GetCollection("c", "t", "d"), Reply(200, {"content-type": "text/html"}, body))
 
 

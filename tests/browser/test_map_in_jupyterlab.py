@@ -264,7 +264,7 @@ def test_python_is_followed_by_the_map_and_deleting_asks_first(notebook):
     assert lab.evaluate("collection.count()") == "1197"
     assert ast.literal_eval(lab.evaluate("explorer.selection.ids")) == ()
     lab.page.get_by_role("button", name="Undo").click()
-    lab.page.get_by_text("Taken back: deletion of 3 records.").wait_for()
+    lab.page.get_by_text("Undone: deletion of 3 records.").wait_for()
     assert lab.evaluate("collection.count()") == "1200"
     lab.page.wait_for_function(f"{PICKED} === 3")
 

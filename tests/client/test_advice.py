@@ -121,7 +121,7 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"where": {"year": np.float32(1)}}, ".item()"),
     ({"where": {"year": [1, 2]}}, "{'$in': [1, 2]}"),
     ({"where": {"year": None}}, "leave the condition out"),
-    ({"where": {"year": {"gt": 1}}}, "write $gt"),
+    ({"where": {"year": {"gt": 1}}}, "Did you mean '$gt'?"),
     ({"where": {"year": {"==": 1}}}, "Write $eq"),
     ({"where": {"year": {"$regex": "a"}}}, "where_document="),
     ({"where": {"$contains": "a"}}, "where_document="),
@@ -189,7 +189,7 @@ EMBEDDINGS = [
     ([Tensor([1, 2])], "np.asarray(…)"),
     (OnCard([[1, 2]]), ".cpu()"),
     (((1.0, 2.0),), "numpy array"),
-    (np.ones((1, 1, 2)), "3 dimensions"),
+    (np.ones((1, 1, 2)), "3 axes"),
     ([None], "without an embedding"),
 ]
 
@@ -219,10 +219,10 @@ def test_what_a_masked_array_hides_is_not_stored(sync_client: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "advice"),
     [
-        ({"ids": ["a", "b"], "embeddings": [1, 2]}, ValueError, "ids has 2, embeddings has 1. One list"),
+        ({"ids": ["a", "b"], "embeddings": [1, 2]}, ValueError, "ids has 2, embeddings has 1. A list"),
         ({**TWO, "documents": ["x"]}, ValueError, "documents has 1"),
-        ({"ids": ["a", "b"], "embeddings": [[1, 2], [1]]}, InvalidArgumentError, "numbers, the one at position 1"),
-        ({"ids": ["a", "b", "a"], "embeddings": [[1]] * 3}, DuplicateIDError, "'a' stands at positions 0 and 2"),
+        ({"ids": ["a", "b"], "embeddings": [[1, 2], [1]]}, InvalidArgumentError, "dimensions, the one at position 1"),
+        ({"ids": ["a", "b", "a"], "embeddings": [[1]] * 3}, DuplicateIDError, "'a' is at positions 0 and 2"),
         ({**TWO, "documents": ["x", 5]}, ValueError, "The document at position 1 is an int"),
         ({**TWO, "metadatas": [{"k": 1}, {}]}, ValueError, "Record 1 (id 'b'), write None"),
         ({**TWO, "metadatas": [{"k": 1}, {5: 1}]}, TypeError, "Record 1 (id 'b'), key 5"),
@@ -290,12 +290,12 @@ def _embed(input: Any) -> Any: ...
 @pytest.mark.parametrize(
     ("function", "advice"),
     [
-        (Mine, "Mine is a class: pass an object of it, Mine(…)"),
+        (Mine, "Mine is a class. Pass an object of it: Mine(…)."),
         (OfLangChain(), "create_langchain_embedding(…)"),
         (OfLangChain, "create_langchain_embedding(…)"),
         (SentenceTransformer(), "SentenceTransformerEmbeddingFunction(model_name=…)"),
         (Misnamed(), "def __call__(self, input) in Misnamed"),
-        (lambda input: [[1.0]], "is a function: write a subclass of EmbeddingFunction"),
+        (lambda input: [[1.0]], "is a function. Write a subclass of EmbeddingFunction"),
         (_embed, "_embed is a function"),
         (functools.partial(_embed), "partial is a function"),
         (Mine().__call__, "is a function"),

@@ -324,7 +324,7 @@ def test_unlike_pushes_the_query_away(points: Any) -> None:
 
 def test_unlike_alone_is_the_opposite_by_angle_and_product(points: Any) -> None:
     if points.configuration_json["hnsw"]["space"] == "l2":
-        with pytest.raises(ValueError, match="Expected like beside unlike: in the space 'l2'"):
+        with pytest.raises(ValueError, match="Expected like together with unlike: with the distance 'l2'"):
             points.query(unlike="c")
         return
     theirs = points.query(query_embeddings=[-POINTS[2]], n_results=10)
@@ -332,7 +332,7 @@ def test_unlike_alone_is_the_opposite_by_angle_and_product(points: Any) -> None:
 
 
 def test_records_that_are_not_there_are_named(birds: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"there is none of 'nobody', 'no one'$"):
+    with pytest.raises(InvalidArgumentError, match=r"found none for 'nobody', 'no one'$"):
         birds.query(like=["a", "nobody"], unlike=["no one"])
     with pytest.raises(ValueError, match="or query embeddings, texts, images or uris, got both"):
         birds.query(like="a", query_texts="a")

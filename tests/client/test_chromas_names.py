@@ -130,7 +130,7 @@ def test_a_name_without_meaning_is_a_class_that_says_so_when_used(name: str) -> 
     assert not isinstance("anything", kind)
     derived = type(kind)("Mine", (kind,), {})
     for use in (kind, derived, lambda: kind.anything):
-        with pytest.raises(NotImplementedError, match=rf"chromadb\.{name} belongs to the insides of Chroma.*; .+"):
+        with pytest.raises(NotImplementedError, match=rf"chromadb\.{name} belongs to the internals of Chroma.*: .+"):
             use()
 
 

@@ -229,7 +229,7 @@ def test_a_directory_that_is_gone_is_an_error_and_not_an_empty_database(tmp_path
     with chroma_nb.PersistentClient(tmp_path / "db") as client:
         kept = pickle.dumps(birds_of(client))
     shutil.rmtree(tmp_path / "db")
-    with pytest.raises(NotFoundError, match=r"needs the database in .*db, and there is none"):
+    with pytest.raises(NotFoundError, match=r"needs the database in .*db, which does not exist"):
         pickle.loads(kept)
     assert not (tmp_path / "db").exists()
 
@@ -245,7 +245,7 @@ def test_a_store_in_memory_cannot_be_pickled_and_says_why() -> None:
     with chroma_nb.EphemeralClient() as client:
         for value in (client, birds_of(client), Step(client.get_collection("birds"), client)):
             with pytest.raises(
-                TypeError, match=r"cannot pickle a client or a collection of a store in memory: .*Persist"
+                TypeError, match=r"Cannot pickle a client or a collection of an in-memory database.*Persist"
             ):
                 pickle.dumps(value)
 
@@ -351,7 +351,7 @@ def test_a_client_of_a_server_is_pickled_without_asking_it(disk: Any) -> None:
 def test_a_secret_goes_into_no_pickle(settings: dict[str, Any]) -> None:
     settings = {"chroma_server_host": "localhost", "chroma_server_http_port": 1, **settings}
     client = chroma_nb.AdminClient(Settings(chroma_api_impl="chromadb.api.fastapi.FastAPI", **settings))
-    with pytest.raises(TypeError, match="may hold a secret, which a pickle would show; make the client where") as told:
+    with pytest.raises(TypeError, match=r"which the pickle would show\. Create the client where") as told:
         pickle.dumps(client)
     assert TOKEN not in str(told.value)
     buffer = io.BytesIO()
@@ -372,7 +372,7 @@ def test_a_secret_of_the_environment_is_left_out_and_read_there(server: Any, mon
     assert birds.count() == 2
     twin.close()
     monkeypatch.delenv("CHROMA_CLIENT_AUTH_CREDENTIALS")
-    with pytest.raises(ValueError, match="variables CHROMA_CLIENT_AUTH_CREDENTIALS are not set"):
+    with pytest.raises(ValueError, match="variables here: CHROMA_CLIENT_AUTH_CREDENTIALS"):
         pickle.loads(kept)
 
 

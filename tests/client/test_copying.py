@@ -187,7 +187,7 @@ def test_a_copy_that_went_wrong_is_noticed(source: Any, target: Any, monkeypatch
 
 
 def test_a_collection_is_not_copied_onto_itself(source: Any, sync_client: Any) -> None:
-    with pytest.raises(ValueError, match="another place or another name"):
+    with pytest.raises(ValueError, match="another database or another name"):
         chroma_nb.copy(source, sync_client)
     assert chroma_nb.copy(source, sync_client, "twin").records == COUNT
 

@@ -30,7 +30,7 @@ def here() -> Iterator[Any]:
 
 
 def test_the_sentence_says_what_to_do(there: Any, real_chroma: int) -> None:
-    with pytest.raises(NotImplementedError, match="no search by words; give fetch=True"):
+    with pytest.raises(NotImplementedError, match=r"no search by words\. Pass fetch=True"):
         there.hybrid(**QUESTION)
     with chroma_nb.HttpClient(port=real_chroma) as client:
         client.delete_collection("birds")

@@ -116,10 +116,10 @@ def test_the_refusal_names_the_settings_that_differ_and_shows_no_secret(tmp_path
     assert words.startswith(f"An instance of Chroma already exists for {tmp_path} with different settings: ")
     assert "allow_reset is False there and True here" in words
     assert "anonymized_telemetry is True there and False here" in words  # Chroma refuses for this one, too
-    assert "chroma_client_auth_credentials is another (not shown)" in words
-    assert "chroma_server_headers is another (not shown)" in words
+    assert "chroma_client_auth_credentials differs (not shown)" in words
+    assert "chroma_server_headers differs (not shown)" in words
     assert not any(secret in words for secret in ("tiger", "lion", "panther"))
-    assert "give the settings it was opened with, or first close the clients" in words
+    assert "Pass the settings it was opened with, or first close the clients" in words
     assert "persist_directory" not in words
 
 

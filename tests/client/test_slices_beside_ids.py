@@ -17,7 +17,7 @@ def collection(sync_client: Any) -> Any:
 
 @pytest.mark.parametrize("rows", [slice(4, None), slice(1, 5), slice(None, None, 2), slice(7, 3, -1)], ids=str)
 def test_slices_of_other_rows_are_refused(collection: Any, rows: slice) -> None:
-    with pytest.raises(ValueError, match=r"expected a value for each row, got none for .* To go by position, give"):
+    with pytest.raises(ValueError, match=r"Expected a value for each row, got none for .* To match by position, pass"):
         collection.add(ids=TABLE.id[:4], embeddings=[[1, 2]] * 4, documents=TABLE.text[rows])
     assert collection.count() == 0
 

@@ -122,7 +122,7 @@ def test_no_filter_reaches_a_sparse_vector(collection: Any) -> None:
 
 
 def test_the_metadata_of_a_collection_holds_none(sync_client: Any) -> None:
-    with pytest.raises((TypeError, ChromaError), match="a sparse vector stands alone under a key, in the metadata of"):
+    with pytest.raises((TypeError, ChromaError), match="a sparse vector can only be the value of a metadata key"):
         sync_client.create_collection("refused", metadata={"v": WORDS["a"]})
     assert sync_client.count_collections() == 0
 

@@ -93,7 +93,7 @@ def test_the_message_names_the_record_and_what_to_do_and_can_be_printed(local_cl
     for name, call in RECORDS.items():
         words = str(outcome(local_client, call)[0])
         assert "Record 1" in words, name
-        assert "half of a surrogate pair is no Unicode" in words
+        assert "half of a surrogate pair is not valid Unicode" in words
         words.encode()
 
 

@@ -68,7 +68,7 @@ def test_a_filter_of_lists_in_lists_is_refused(collection: Any, call: str) -> No
 def test_a_filter_that_repeats_its_own_parts_without_end_is_refused(collection: Any, call: str) -> None:
     arguments = {"query_embeddings": [1, 2]} if call == "query" else {}
     for where in ({"where": repeated({"k": 1})}, {"where_document": repeated({"$contains": "t"})}):
-        with pytest.raises(ValueError, match=rf"the same parts make up more in {call}\.\nThe same dict or list"):
+        with pytest.raises(ValueError, match=rf"the same parts many times in {call}\.\nThe same dict or list"):
             getattr(collection, call)(**where, **arguments)
     assert collection.count() == 1
 
@@ -113,7 +113,7 @@ def test_a_named_tuple_in_a_list_of_operands_is_refused_as_a_list_is(collection:
 def test_a_uri_that_is_no_text_is_refused_by_position(collection: Any, call: str, uri: Any) -> None:
     name = type(uri).__name__
     with pytest.raises(
-        TypeError, match=f"^argument 'uris': '{name}' object cannot be converted to 'PyString'\nIt stands at position 1"
+        TypeError, match=f"^argument 'uris': '{name}' object cannot be converted to 'PyString'\nThe value at position 1"
     ):
         getattr(collection, call)(ids=["a", "b"], embeddings=[[1, 2], [3, 4]], uris=["fine", uri])
     assert collection.count() == 1

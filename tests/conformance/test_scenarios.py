@@ -19,6 +19,10 @@ _spec.loader.exec_module(conformance)
 SCENARIOS = conformance.scenarios()
 
 
+#: Chroma ignores the settings for a collection that exists without a word.
+pytestmark = pytest.mark.filterwarnings("ignore:The collection .* exists with:UserWarning")
+
+
 def _name(scenario: dict[str, Any]) -> str:
     return scenario["name"].encode("ascii", "backslashreplace").decode()
 

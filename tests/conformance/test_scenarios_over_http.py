@@ -92,6 +92,10 @@ def ports(store: Any) -> Iterator[dict[bool, int]]:
         yield {False: strict.port, True: lenient.port}
 
 
+#: Chroma ignores the settings for a collection that exists without a word.
+pytestmark = pytest.mark.filterwarnings("ignore:The collection .* exists with:UserWarning")
+
+
 def _name(scenario: dict[str, Any]) -> str:
     return scenario["name"].encode("ascii", "backslashreplace").decode()
 

@@ -232,7 +232,7 @@ def test_a_file_damaged_later_is_said_once_and_texts_are_embedded(path: Path) ->
     for leftover in ("-wal", "-shm"):
         path.with_name(path.name + leftover).unlink(missing_ok=True)
     function = cached(Counting(), path=path)
-    with pytest.warns(UserWarning, match="the file may be deleted"):
+    with pytest.warns(UserWarning, match="You can delete the file"):
         assert len(function(["a"])) == 1
 
 
@@ -280,7 +280,7 @@ def test_a_function_without_a_configuration_cannot_be_cached(path: Path) -> None
         def __call__(self, input: Any) -> Any:
             return [[1.0]]
 
-    with pytest.raises(ValueError, match="define name"):
+    with pytest.raises(ValueError, match="Define name"):
         cached(Legacy(), path=path)
     with pytest.raises(ValueError, match="at least 1"):
         cached(Counting(), path=path, max_vectors=0)

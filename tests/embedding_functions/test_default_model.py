@@ -292,7 +292,7 @@ def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
 
 def test_a_packaged_file_that_was_altered_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "PACKAGED_SHA256", "0" * 64)
-    with pytest.raises(ValueError, match="install it again"):
+    with pytest.raises(ValueError, match="Install it again"):
         models.packaged_model()
 
 
@@ -494,7 +494,7 @@ def test_without_a_network_a_download_says_that_nothing_is_lost(home: Path, monk
         monkeypatch.setattr(models, "MODEL_DOWNLOAD_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}/onnx.tar.gz")
         with pytest.raises(httpx.ConnectError) as caught:
             models.download()
-    assert "the model that came with this package" in caught.value.__notes__[0]
+    assert "the model that is installed with this package" in caught.value.__notes__[0]
     assert [file for file in home.rglob("*") if file.is_file()] == []
 
 

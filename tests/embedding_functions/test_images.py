@@ -39,7 +39,7 @@ def test_files_below_the_root_become_arrays(pictures: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["../outside.png", "link.png", "/etc/passwd", "file:///etc/passwd"])
 def test_files_outside_the_root_are_refused_however_they_are_named(pictures: Path, uri: str) -> None:
-    with pytest.raises(ValueError, match=r"lies outside .*ImageLoader\(root="):
+    with pytest.raises(ValueError, match=r"is outside .*ImageLoader\(root="):
         ImageLoader(root=pictures)([uri])
 
 

@@ -125,7 +125,7 @@ def test_a_kept_configuration_comes_back_untouched_and_embedding_says_what_to_do
     assert (function.name(), type(function).name()) == (row.name, row.name)
     assert isinstance(function, SparseEmbeddingFunction if row.sparse else EmbeddingFunction)
     function.validate_config_update(config, config)
-    with pytest.raises(NotImplementedError, match=f"does not embed with it.*pip install chromadb {row.package}"):
+    with pytest.raises(NotImplementedError, match=f"cannot embed with it.*pip install chromadb {row.package}"):
         function(["a text"])
 
 
@@ -209,7 +209,7 @@ def test_there_is_one_function_that_normalizes_embeddings() -> None:
 
 
 def test_a_function_that_returns_nothing_is_refused_by_chromas_class() -> None:
-    with pytest.raises(AssertionError, match=r"got None: does its __call__ return\?"):
+    with pytest.raises(AssertionError, match=r"got None. Check that its __call__ returns"):
         Returns(None)(["a"])
 
 
@@ -231,7 +231,7 @@ def test_an_incomplete_class_works_and_is_legacy() -> None:
     assert function.is_legacy()
     assert not Lengths().is_legacy()
     for method in (function.name, function.get_config, lambda: function.build_from_config({})):
-        with pytest.warns(DeprecationWarning, match="cannot remember it"):
+        with pytest.warns(DeprecationWarning, match="cannot be stored with a collection"):
             assert method() is NotImplemented
 
 

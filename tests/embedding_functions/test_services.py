@@ -391,7 +391,7 @@ def test_the_key_is_in_no_error_no_log_and_no_pickle(
 def test_an_answer_of_another_form_says_so(case: Case, provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     function = made(case, provider, monkeypatch)
     provider.plays({"something": "else"})
-    with pytest.raises(ValueError, match=r"in the provider's answer, got {'something': 'else'}"):
+    with pytest.raises(ValueError, match=r"in the provider's reply, got {'something': 'else'}"):
         function(["a"])
 
 
@@ -539,7 +539,7 @@ def test_a_stored_bedrock_function_is_built_over_a_session_of_its_own(monkeypatc
     built = AmazonBedrockEmbeddingFunction.build_from_config(config)
     assert built._client.arguments == {"region_name": "eu-west-1"}
     for change in ({"kwargs": {"endpoint_url": "https://evil.example"}}, {"session_args": {"aws_session_token": "x"}}):
-        with pytest.raises(ValueError, match="not taken from a stored configuration"):
+        with pytest.raises(ValueError, match="not read from a stored configuration"):
             AmazonBedrockEmbeddingFunction.build_from_config(config | change)
 
 

@@ -287,7 +287,7 @@ def test_what_is_no_file_is_not_opened(kind: str, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_warning(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("in the way")
-    with pytest.warns(RuntimeWarning, match="were not saved") as caught:
+    with pytest.warns(RuntimeWarning, match="could not be saved") as caught:
         save(tmp_path / "cache", made())
     assert len(caught) == 1
 

@@ -286,7 +286,7 @@ def test_a_closed_engine_says_so(tmp_path: Path) -> None:
     engine = SharedEngine.open(tmp_path / "db")
     collection = create(engine)
     engine.close()
-    with pytest.raises(ChromaError, match="closed; make a new one"):
+    with pytest.raises(ChromaError, match=r"closed\. Create a new one"):
         engine.count(collection)
     engine.close()  # once more does no harm
 

@@ -195,7 +195,7 @@ def test_a_collection_whose_file_is_too_short_is_not_forked(on_disk: Engine) -> 
     collection = with_holes(on_disk)
     path = on_disk.directory / "vectors" / f"{collection}.0.f32"
     path.write_bytes(path.read_bytes()[:320])
-    with pytest.raises(InternalError, match="holds 10 vectors, the database counts 80"):
+    with pytest.raises(InternalError, match="holds 10 vectors, but the database expects 80"):
         on_disk.fork(collection, "fork")
     path.unlink()
     on_disk.close()

@@ -224,7 +224,7 @@ def test_no_directory_is_no_cache(tmp_path):
 def test_failing_to_save_is_one_warning_and_leaves_nothing(tmp_path):
     (tmp_path / "cache").write_text("a file where the directory should be")
 
-    with pytest.warns(RuntimeWarning, match="was not saved") as caught:
+    with pytest.warns(RuntimeWarning, match="could not be saved") as caught:
         graph_files.save(built(), tmp_path / "cache", "c", 1, 7, SLOTS)
 
     assert len(caught) == 1
@@ -240,7 +240,7 @@ def test_a_graph_cut_short_by_a_full_disk_is_not_saved(tmp_path, monkeypatch):
         return answer
 
     monkeypatch.setattr(index, "save", cut_short)
-    with pytest.warns(RuntimeWarning, match="was not saved"):
+    with pytest.warns(RuntimeWarning, match="could not be saved"):
         graph_files.save(index, tmp_path / "cache", "c", 1, 7, SLOTS)
 
     assert list((tmp_path / "cache").iterdir()) == []

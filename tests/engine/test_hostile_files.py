@@ -119,7 +119,7 @@ ENDLESS = "WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up)"
 def test_a_view_in_the_place_of_a_table_is_refused_before_it_is_read(table: str, path: Path) -> None:
     change(path, f"ALTER TABLE {table} RENAME TO gone")
     change(path, f"CREATE VIEW {table} AS {ENDLESS} SELECT * FROM gone, up")
-    with pytest.raises(InternalError, match=f"has a view '{table}', which chroma_nb never makes"):
+    with pytest.raises(InternalError, match=f"has a view '{table}', which chroma_nb does not create"):
         chroma_nb.PersistentClient(path)
 
 

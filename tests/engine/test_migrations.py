@@ -65,13 +65,13 @@ def test_the_version_before_sparse_vectors_refuses_a_database_of_today(
     before = [script for script in migrations.scripts() if script[0] < 7]
     monkeypatch.setattr(migrations, "scripts", lambda: before)
     assert not migrations.is_readable(connection)
-    with pytest.raises(VersionMismatchError, match=r"format 7, this one knows 6\); upgrade"):
+    with pytest.raises(VersionMismatchError, match=r"format 7; this one reads up to 6\). Upgrade"):
         migrations.apply(connection, PATH)
 
 
 def test_somebody_elses_database_is_refused(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE songs (title TEXT)")
-    with pytest.raises(InternalError, match="not made by chroma_nb"):
+    with pytest.raises(InternalError, match="is not a database of chroma_nb"):
         migrations.apply(connection, PATH)
 
 

@@ -212,7 +212,7 @@ def test_a_slot_beyond_the_vectors_is_an_error_that_says_so(path: Path) -> None:
         collection = engine.get_collection("words", "default_tenant", "default_database").id
         damage = "UPDATE records SET slot = 10000 WHERE id = 'r7'"
         engine.transactions.write(lambda connection: connection.execute(damage))
-        with pytest.raises(InternalError, match="make no sense"):
+        with pytest.raises(InternalError, match="are not consistent"):
             told(engine, collection, (["r7"], None, 0))
         assert told(engine, collection, (["r8"], None, 0))["ids"] == ["r8"]
 

@@ -57,7 +57,7 @@ def test_a_plan_tells_whether_it_is_exact_and_why() -> None:
     assert not plan(live=100_000, allowed=None, k=10, queries=1, graph=READY).exact
     scan = plan(live=100, allowed=None, k=10, queries=1, graph=None)
     assert scan.exact
-    assert scan.reason == "no graph yet"
+    assert scan.reason == "no HNSW index yet"
 
 
 def test_effort_is_at_least_200_and_twice_the_results_unless_the_user_set_it() -> None:

@@ -81,9 +81,9 @@ def test_damaged_metadata_is_told_and_never_shifted_to_another_record(
     connection: sqlite3.Connection, damage: bytes
 ) -> None:
     records.update_metadatas(connection, 1, [(damage, 4)])
-    with pytest.raises(InternalError, match="the metadata of a record is damaged"):
+    with pytest.raises(InternalError, match="The metadata of a record is damaged"):
         metadatas(connection, 1)
-    with pytest.raises(InternalError, match="the metadata of a record is damaged"):
+    with pytest.raises(InternalError, match="The metadata of a record is damaged"):
         records.decode_metadata([b"{}", damage])
 
 

@@ -175,9 +175,9 @@ def refused(code: int, text: str = "something in another language") -> sqlite3.E
         (sqlite3.SQLITE_IOERR_READ, "input/output error"),
         (sqlite3.SQLITE_IOERR_CORRUPTFS, "input/output error"),
         (sqlite3.SQLITE_IOERR_NOMEM, "not enough memory"),
-        (sqlite3.SQLITE_CORRUPT_INDEX, "restore it from a backup"),
-        (sqlite3.SQLITE_NOTADB, "restore it from a backup"),
-        (sqlite3.SQLITE_SCHEMA, "SQLite could not do this"),
+        (sqlite3.SQLITE_CORRUPT_INDEX, "Restore it from a backup"),
+        (sqlite3.SQLITE_NOTADB, "Restore it from a backup"),
+        (sqlite3.SQLITE_SCHEMA, "SQLite failed"),
     ],
 )
 def test_errors_say_what_happened_to_which_file_whatever_the_words(code: int, expected: str, tmp_path: Path) -> None:
@@ -186,14 +186,12 @@ def test_errors_say_what_happened_to_which_file_whatever_the_words(code: int, ex
     assert expected in str(error)
     assert str(tmp_path / "words") in str(error)
     assert "in another language" in str(error)
-    assert ("restore" in str(error)) == (code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+    assert ("Restore" in str(error)) == (code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 
 
 @pytest.mark.parametrize("text", ["database disk image is malformed", "disk I/O error", "database is full", "locked"])
 def test_words_alone_decide_nothing(text: str) -> None:
-    assert "SQLite could not do this on /data/words: " + text == str(
-        explained(sqlite3.Error(text), Path("/data/words"))
-    )
+    assert "SQLite failed on /data/words: " + text == str(explained(sqlite3.Error(text), Path("/data/words")))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +215,7 @@ def test_errors_of_the_system_say_what_happened_to_which_file(number: int, expec
         assert isinstance(told, InternalError)
         assert expected in str(told)
         assert "/data/words" in str(told)
-        assert "nothing was written, reading goes on" in str(told)
+        assert "Nothing was written, and reading still works" in str(told)
         assert "restore" not in str(told)
 
 

@@ -255,9 +255,9 @@ def test_what_was_removed_meanwhile_is_not_published(on_disk: Engine, collection
     from chroma_nb.engine.transactions import staging
 
     staging.remove(str(collection), session.name, on_disk.transactions.write)
-    with pytest.raises(InternalError, match="are not there any more"):
+    with pytest.raises(InternalError, match="are missing; another process may have removed them"):
         on_disk.stage(session, numbered(105, 5))
-    with pytest.raises(InternalError, match="are not there any more"):
+    with pytest.raises(InternalError, match="are missing; another process may have removed them"):
         on_disk.publish(session, Edits(), update=False)
     assert agree(on_disk, collection) == {f"r{n}" for n in range(10)}
 
@@ -286,7 +286,7 @@ def test_an_earlier_version_refuses_the_directory_and_says_what_to_do(
     on_disk.close()
     earlier = [one for one in migrations.scripts() if one[0] <= 3]
     monkeypatch.setattr(migrations, "scripts", lambda: earlier)
-    with pytest.raises(VersionMismatchError, match=r"written by a newer chroma_nb .*this one knows 3.*upgrade"):
+    with pytest.raises(VersionMismatchError, match=r"written by a newer chroma_nb .*this one reads up to 3.*Upgrade"):
         SharedEngine.open(tmp_path / "db")
 
 
@@ -366,7 +366,7 @@ def test_a_folder_in_which_nothing_can_be_staged_is_named(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
     monkeypatch.setattr(staging.os, "open", refusing)
-    with pytest.raises(InternalError, match=r"cannot write .*vectors.*Permission denied; nothing was written"):
+    with pytest.raises(InternalError, match=r"cannot write .*vectors.*Permission denied. Nothing was written"):
         on_disk.begin_staging(collection)
 
 

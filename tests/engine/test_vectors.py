@@ -66,7 +66,7 @@ def test_rows_of_another_memory_layout_are_written_as_they_read(store: VectorSto
 def test_a_file_that_is_too_short_is_an_error_that_names_what_is_lost(tmp_path: Path) -> None:
     store = VectorFile.open(tmp_path / "a.f32", 8, create=True)
     store.write(0, vectors(10))
-    with pytest.raises(InternalError, match=r"holds 10 vectors, the database counts 12.*from slot 10 on are lost"):
+    with pytest.raises(InternalError, match=r"holds 10 vectors, but the database expects 12.*from slot 10 on are lost"):
         store.view(12)
     assert store.view(10).shape == (10, 8)
     store.close()

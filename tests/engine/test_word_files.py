@@ -135,7 +135,7 @@ def test_a_file_that_is_not_the_one_that_was_noted_is_not_believed(
         assert told(engine) == expected
         assert read == ["documents"]
         if damage == "directory":
-            with pytest.warns(RuntimeWarning, match="was not saved"):
+            with pytest.warns(RuntimeWarning, match="could not be saved"):
                 assert not engine.maintenance.store_words(its_id(engine))
             return
         assert engine.maintenance.store_words(its_id(engine))

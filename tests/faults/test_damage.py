@@ -91,7 +91,9 @@ def test_a_rollback_journal_alone_tells_of_a_database_only_when_it_had_pages(
     if left == "zero bytes":
         (directory / "chroma_nb.sqlite3").touch()
     if had_tables:
-        with pytest.raises(InternalError, match=r"missing or empty.*remove chroma_nb\.sqlite3-journal to begin anew"):
+        with pytest.raises(
+            InternalError, match=r"missing or empty.*delete chroma_nb\.sqlite3-journal to start with an empty"
+        ):
             SharedEngine.open(directory)
         assert (directory / "chroma_nb.sqlite3-journal").read_bytes() == journal
     else:
@@ -119,7 +121,7 @@ def test_a_truncated_database_is_an_error_that_says_so(closed, kept: int) -> Non
 def test_garbage_instead_of_a_database_is_an_error_that_says_so(closed) -> None:
     directory, _ = closed
     (directory / "chroma_nb.sqlite3").write_bytes(random.Random(1).randbytes(8192))
-    with pytest.raises(InternalError, match=r"not a database.*restore it from a backup"):
+    with pytest.raises(InternalError, match=r"not a database.*Restore it from a backup"):
         SharedEngine.open(directory)
 
 
@@ -132,7 +134,7 @@ def test_another_programs_database_is_refused_and_not_touched(tmp_path: Path) ->
     connection.execute("INSERT INTO songs VALUES ('Yesterday')")
     connection.commit()
     connection.close()
-    with pytest.raises(InternalError, match="was not made by chroma_nb"):
+    with pytest.raises(InternalError, match="is not a database of chroma_nb"):
         SharedEngine.open(directory)
     connection = sqlite3.connect(database)
     assert connection.execute("SELECT * FROM songs").fetchall() == [("Yesterday",)]
@@ -144,7 +146,7 @@ def test_a_database_of_a_newer_version_is_refused(closed) -> None:
     connection = sqlite3.connect(directory / "chroma_nb.sqlite3")
     connection.execute("PRAGMA user_version=999")
     connection.close()
-    with pytest.raises(VersionMismatchError, match="upgrade chroma-nb"):
+    with pytest.raises(VersionMismatchError, match="Upgrade chroma-nb"):
         SharedEngine.open(directory)
 
 
@@ -187,7 +189,7 @@ def test_a_truncated_vector_file_is_named_with_what_is_lost_and_the_rest_goes_on
     assert engine.count(collection) == 40
     found = engine.get(collection, None, None, None, None, ("documents", "metadatas"))
     assert found["documents"][39] == "text 39 version 0"
-    with pytest.raises(InternalError, match=r"holds 25 vectors, the database counts 40.*from slot 25 on are lost"):
+    with pytest.raises(InternalError, match=r"holds 25 vectors, but the database expects 40.*from slot 25 on are lost"):
         nearest(engine, collection, numbered_vector(3), 1)
     assert any("truncated" in finding for finding in engine.verify())
 
@@ -230,7 +232,7 @@ def test_a_flipped_byte_names_the_record_and_no_other_is_harmed(closed, reopened
         file.seek(17 * ROW + 5)
         file.write(bytes([byte ^ 1]))
     engine = reopened(directory)
-    with pytest.raises(InternalError, match=r"the vector of record 'r17' in collection \[words\]"):
+    with pytest.raises(InternalError, match=r"The vector of record 'r17' in collection \[words\]"):
         nearest(engine, collection, numbered_vector(17), 1)
     assert nearest(engine, collection, numbered_vector(5), 1) == ["r5"]
     assert contents(engine, collection)["r18"][1] == "text 18 version 0"
@@ -355,7 +357,7 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path, monkeypatch
         warnings.simplefilter("always")
         wait_for_graph(engine, collection)
     assert caught
-    assert all("not saved" in str(warning.message) for warning in caught)
+    assert all("could not be saved" in str(warning.message) for warning in caught)
     assert nearest(engine, collection, numbered_vector(123), 1) == ["r123"]
 
 

@@ -293,7 +293,7 @@ def test_a_deletion_for_which_nothing_is_enough_says_so_and_smaller_ones_work(tm
         engine.close()
         engine = SharedEngine.open(disk / "db")
         fill_up(disk)
-        with pytest.raises(InternalError, match="delete fewer records in one call, or a whole collection"):
+        with pytest.raises(InternalError, match="Delete fewer records in one call, or a whole collection"):
             engine.delete(words, [f"r{number}" for number in range(0, 4000, 2)], None)
         assert engine.count(words) == 4000
         for first in range(0, 4000, 400):
@@ -389,7 +389,7 @@ def test_a_graph_that_cannot_be_saved_on_a_full_disk_is_a_warning(
     collection = create(engine)
     engine.add(collection, numbered(0, 3000, dimension=64))
     (small_disk / "filler").write_bytes(bytes(int(2.2e6)))
-    with pytest.warns(RuntimeWarning, match="will be rebuilt when it is needed again"):
+    with pytest.warns(RuntimeWarning, match="is built again when it is needed"):
         assert engine.build_graph(collection)
     assert index_state(engine, collection).startswith("hnsw")
     assert nearest(engine, collection, numbered_vector(7, dimension=64), 1) == ["r7"]

@@ -188,7 +188,7 @@ def test_damaged_files_are_an_error_that_names_them_and_nothing_is_made(tmp_path
         content = (folder / name).read_bytes()
         for damaged in (b"PAR1", content[:-100], content[:4] + bytes(100) + content[104:]):
             (folder / name).write_bytes(damaged)
-            with pytest.raises(ChromaDirectoryError, match=f"{name} is damaged.*restore it from a backup"):
+            with pytest.raises(ChromaDirectoryError, match=f"{name} is damaged.*Restore it from a backup"):
                 chroma_nb.PersistentClient(folder)
             assert not (folder / "chroma_nb.sqlite3").exists()
 

@@ -80,7 +80,7 @@ def test_all_texts_come_and_every_vector_that_can_be_found(loss, name, tmp_path,
     said = capsys.readouterr().err
     assert "imported 6 collections with 2,048 records" in said
     if without:
-        assert f"{without:,} records have lost their vector: their documents and metadata are there" in said
+        assert f"{without:,} records have no vector any more. get() and filters find them" in said
         assert "chroma_nb.reembed(collection)" in said
 
 
@@ -150,14 +150,14 @@ def test_reembed_gives_them_vectors_by_the_function_that_their_collection_stores
         else:
             assert vector.tolist() == [len(texts[one])] * 24
     assert report.reembedded == len(have) - len(kept) > 800
-    assert f"{report.reembedded:,} records were embedded anew from their documents" in str(report)
-    assert "could not be embedded anew: the collection stores no embedding function" in report.text
+    assert f"{report.reembedded:,} records were embedded again from their documents" in str(report)
+    assert "could not be embedded again: the collection stores no embedding function" in report.text
     assert report.records + report.lost == 2048
 
 
 def test_the_command_line_does_so_too(lost, tmp_path, capsys):
     assert main(["import", "--reembed", str(lost), str(tmp_path / "ours")]) == 0
-    assert "records were embedded anew from their documents" in capsys.readouterr().out
+    assert "records were embedded again from their documents" in capsys.readouterr().out
     have, texts = vectors(tmp_path / "ours")
     assert set(texts) <= set(have)
 
@@ -230,7 +230,7 @@ def test_a_function_that_makes_other_vectors_is_not_used(lost, tmp_path, monkeyp
     monkeypatch.setattr(Lengths, "__call__", lambda self, input: [np.ones(3, np.float32) for _ in input])
     report = chroma_nb.import_chroma(lost, tmp_path / "ours", reembed=True)
     assert report.reembedded == 0
-    assert "makes vectors of 3 numbers, the collection holds 24" in report.text
+    assert "returns vectors of 3 dimensions, the collection has 24" in report.text
     assert report.records + report.lost == 2048
 
 
@@ -271,7 +271,7 @@ def test_frames_files_and_servers_know_that_there_is_no_vector(lost, tmp_path):
             lambda: chroma_nb.copy(collection, chroma_nb.EphemeralClient(), "copied"),
             lambda: chroma_nb.copy(collection, client, "copied-here"),
         ):
-            with pytest.raises(InvalidArgumentError, match=r"without one in collection 'docs-l2'.*reembed\("):
+            with pytest.raises(InvalidArgumentError, match=r"of collection 'docs-l2' have no vector.*reembed\("):
                 copying()
         with (
             chroma_nb.serve(client, port=0) as server,
@@ -336,7 +336,7 @@ def test_where_folders_of_vectors_say_that_the_file_was_lost_nothing_begins(kind
     NOTHING[kind](folder / "chroma.sqlite3")
     before = sorted(path.name for path in folder.iterdir())
     for _ in range(2):
-        with pytest.raises(ValueError, match=r"holds nothing of Chroma's.*folders with vectors.*was lost"):
+        with pytest.raises(ValueError, match=r"holds no data of Chroma.*folders with vectors.*was lost"):
             chroma_nb.PersistentClient(folder)
     assert sorted(path.name for path in folder.iterdir()) == before
 

@@ -166,7 +166,7 @@ def test_vectors_that_an_import_could_not_save_can_be_given_by_a_file(no_place_i
         collection.from_jsonl(tmp_path / "new.jsonl")
         assert collection.count() == before == 1328
         assert collection.get(ids=records[:1], include=["embeddings"])["embeddings"].tolist() == [[0.5] * 24]
-    assert "have lost their vector" in capsys.readouterr().err
+    assert "have no vector any more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_a_file_that_is_cut_short_is_an_error_that_says_so(client, birds, tmp_pa
     none.write_bytes(b"not compressed")
     other = client.create_collection("other", embedding_function=None)
     for path in (cut, none):
-        with pytest.raises(ValueError, match=f"expected {path} to be a whole gzip file"):
+        with pytest.raises(ValueError, match=f"expected {path} to be a complete gzip file"):
             other.from_jsonl(path, batch_size=1)
     assert other.count() == 0
 
@@ -360,7 +360,7 @@ def test_cells_of_arrow_become_what_they_become_in_a_dataframe():
     )
     expected = {"n": 1, "day": "2024-05-01", "kind": "x", "tags": [1.0, 2.5]}
     assert arrow.from_batch(table).metadatas == [expected, None]
-    with pytest.raises(ValueError, match="row 0: the key 'n' is in the column 'metadata' and is a column of its own"):
+    with pytest.raises(ValueError, match="row 0: the key 'n' is both in the column 'metadata' and a column of its own"):
         arrow.from_batch(table.append_column("n", [[5, 6]]))
 
 
@@ -386,7 +386,7 @@ def test_a_cell_of_arrow_that_is_no_value_is_named_with_its_row(column, values, 
     [
         ('{"a": {"b": 1}}', "line 2: key 'a': expected text"),
         ('{"a": [1, "x"]}', "line 2: key 'a': expected a list of values of one kind"),
-        ('{"$a": 1}', "line 2: expected a key that Chroma does not keep"),
+        ('{"$a": 1}', "line 2: expected a key that is not reserved by Chroma"),
         ('{"a": 18446744073709551615}', "line 2: key 'a': expected a whole number of at most 64 bits"),
         ("[1]", "line 2 to have an object as its 'metadata'"),
     ],

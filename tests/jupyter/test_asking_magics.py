@@ -104,14 +104,14 @@ def test_search_takes_several_texts(magic, shell):
 def test_a_server_without_search_says_what_to_add(magic, monkeypatch, post):
     def refused(*texts, fetch, **options):
         if not fetch:
-            raise NotImplementedError("this server has no search by words; give fetch=True to read its documents")
+            raise NotImplementedError("This server has no search by words. Pass fetch=True to read its documents")
         return HybridResult(ids=[["p1"]])
 
     monkeypatch.setattr(type(post), "hybrid", refused)
     with pytest.raises(UsageError) as caught:
         magic("search post parcel")
     assert str(caught.value) == (
-        "%chroma search: this server has no search by words; add --fetch to read its documents"
+        "%chroma search: This server has no search by words. Add --fetch to read its documents"
     )
     assert magic("search post parcel --fetch")["ids"] == [["p1"]]
 
@@ -122,7 +122,7 @@ def test_a_server_of_chroma_is_searched_with_fetch(shell, real_chroma, words):
         post = client.create_collection("post", embedding_function=words)
         post.add(ids=["p1", "p2"], documents=DOCUMENTS[:2])
         shell.user_ns["post"] = post
-        with pytest.raises(UsageError, match=r"^%chroma search: this server has no search by words; add --fetch to"):
+        with pytest.raises(UsageError, match=r"^%chroma search: This server has no search by words. Add --fetch to"):
             shell.run_line_magic("chroma", 'search post "parcel stuck"')
         found = shell.run_line_magic("chroma", 'search post "parcel stuck" --fetch')
         assert found["words"][0][0] == ["parcel", "stuck"]
@@ -150,7 +150,7 @@ def test_facets_of_one_key_and_of_several(magic, post, capsys):
     assert capsys.readouterr().out == "No record that passed the filter has the key 'knd'; did you mean 'kind'?\n"
     magic('facets post kind --where "yaer > 2020"')
     assert "the first records have no key 'yaer'; did you mean 'year'?" in capsys.readouterr().out
-    with pytest.raises(UsageError, match="expected a metadata key; there are: kind, year"):
+    with pytest.raises(UsageError, match="expected a metadata key; the keys are: kind, year"):
         magic("facets post")
 
 
@@ -184,7 +184,7 @@ def test_get_in_the_order_of_a_key(magic):
     assert magic("get post --order-by year --descending -n 2")["ids"] == ["p3", "p2"]
     assert magic("get post --order-by #id --descending -n 1")["ids"] == ["p4"]
     assert magic("get post --contains parcel --order-by year --descending")["ids"] == ["p2", "p1"]
-    with pytest.raises(UsageError, match="--descending goes with --order-by KEY"):
+    with pytest.raises(UsageError, match="--descending needs --order-by KEY"):
         magic("get post --descending")
 
 
@@ -213,11 +213,11 @@ def test_query_takes_neighbours_and_a_greatest_distance(magic, post, shell):
         ("query post x --max-distance far", "expected a number, got 'far'"),
         ("query post x --max-distance nan", "to be a finite number"),
         ("query post x --max-distance -1", "0 or more"),
-        ("query post x --like p1", "got also 'x'"),
-        ("query post --like p1 --explain", "--explain shows the plan of a text"),
-        ("query post --like nobody", "records with a vector, there is none of 'nobody'"),
-        ("sample post p1", "got also"),
-        ("describe post kind", "got also"),
+        ("query post x --like p1", "got 'x' as well"),
+        ("query post --like p1 --explain", "--explain works with a text or vector"),
+        ("query post --like nobody", "ids of records with a vector, found none for 'nobody'"),
+        ("sample post p1", "as well"),
+        ("describe post kind", "as well"),
     ],
 )
 def test_a_mistake_is_one_sentence(magic, shell, line, message):
@@ -241,7 +241,7 @@ def test_a_mistake_is_one_sentence(magic, shell, line, message):
 def test_a_collection_of_the_chromadb_package_is_refused_in_one_sentence(shell, line):
     with emptied_client("chromadb") as client:
         shell.user_ns["theirs"] = client.create_collection("birds", embedding_function=None)
-        with pytest.raises(UsageError, match="'birds' is a collection of the chromadb package, which has nothing like"):
+        with pytest.raises(UsageError, match="'birds' is a collection of the chromadb package, which cannot do this"):
             shell.run_line_magic("chroma", line)
 
 
@@ -300,13 +300,13 @@ def test_nothing_is_said_where_a_collection_is_named_or_in_use(magic, capsys):
 @pytest.mark.parametrize("line", FIRST)
 def test_of_several_none_is_guessed(magic, of_the_notebook, place, line):
     place.create_collection("other", embedding_function=None)
-    with pytest.raises(UsageError, match=r"name one of other, post, or choose it once: %chroma use other$"):
+    with pytest.raises(UsageError, match=r"Name one of other, post, or choose it for all commands: %chroma use other$"):
         magic(line)
 
 
 def test_of_several_the_error_says_which_word_names_none(magic, place, shell):
     place.create_collection("other", embedding_function=None)
-    with pytest.raises(UsageError, match=r"^there is no collection 'parcel stuck', and none is in use; name one of"):
+    with pytest.raises(UsageError, match=r"^no collection 'parcel stuck', and none is in use. Name one of"):
         magic('search "parcel stuck"')
     shell.user_ns["text"] = "<b>\nparcel " * 1000
     with pytest.raises(UsageError, match="and none is in use") as caught:
@@ -317,9 +317,9 @@ def test_of_several_the_error_says_which_word_names_none(magic, place, shell):
 
 def test_without_any_the_error_says_how_to_make_one(shell, place):
     shell.user_ns["client"] = place
-    with pytest.raises(UsageError, match=r"there is no collection 'parcel stuck', .*; %chroma create NAME makes one"):
+    with pytest.raises(UsageError, match=r"no collection 'parcel stuck', .*. Create one with %chroma create NAME"):
         shell.run_line_magic("chroma", 'query "parcel stuck"')
-    with pytest.raises(UsageError, match="there is no collection yet; %chroma create NAME makes one"):
+    with pytest.raises(UsageError, match=r"this database has no collections\. Create one with %chroma create NAME"):
         shell.run_line_magic("chroma", "count")
 
 

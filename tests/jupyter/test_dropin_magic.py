@@ -48,9 +48,9 @@ def test_after_dropin_import_chromadb_is_ours_until_it_is_undone(tmp_path):
         folder=tmp_path,
     )
     assert said == [
-        "import chromadb gives chroma_nb now. Take it back: %chroma dropin --undo",
+        "import chromadb now imports chroma_nb. Undo: %chroma dropin --undo",
         "1.5.9 chroma_nb.client.factory",
-        "import chromadb finds again what it found before.",
+        "import chromadb finds the real package again.",
         "the real one",
     ]
 
@@ -71,7 +71,7 @@ def test_with_the_real_chromadb_in_use_it_is_refused_in_words_and_undoing_leaves
     real.__version__ = "1.2.3"
     monkeypatch.setitem(sys.modules, "chromadb", real)
     finders = list(sys.meta_path)
-    with pytest.raises(UsageError, match=r"chromadb \(1\.2\.3, .* restart \(a notebook: the kernel\)"):
+    with pytest.raises(UsageError, match=r"chromadb \(1\.2\.3, .* Restart \(in a notebook: the kernel\)"):
         shell.run_line_magic("chroma", "dropin")
     shell.run_line_magic("chroma", "dropin --undo")
     assert sys.modules["chromadb"] is real
@@ -80,5 +80,5 @@ def test_with_the_real_chromadb_in_use_it_is_refused_in_words_and_undoing_leaves
 
 def test_undo_takes_everything_back_so_children_beside_it_is_a_mistake(shell, monkeypatch):
     monkeypatch.setattr(chroma_nb, "uninstall_as_chromadb", lambda: pytest.fail("nothing is done"))
-    with pytest.raises(UsageError, match="give it alone"):
+    with pytest.raises(UsageError, match="use it without other options"):
         shell.run_line_magic("chroma", "dropin --undo --children")

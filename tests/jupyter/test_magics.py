@@ -179,7 +179,7 @@ def test_delete_asks_and_does_nothing_without_an_answer(chroma, papers, monkeypa
 def test_delete_of_a_collection_of_another_database_is_refused(chroma, shell, tmp_path, papers):
     chroma(f"connect {tmp_path} --alias disk")
     chroma("create birds --model none")
-    with pytest.raises(UsageError, match="not one of the client in use"):
+    with pytest.raises(UsageError, match="does not belong to the client in use"):
         chroma("delete papers --yes")
     chroma("connect --close disk")
     assert papers.count() == 3
@@ -222,8 +222,8 @@ def test_connect_opens_the_place_that_a_variable_names(chroma, shell, tmp_path, 
     assert (tmp_path / "here").is_dir()
     assert (tmp_path / "there" / "below").is_dir()
     for line, message in (
-        ("connect :number", "to be a client, a directory or an address, it is a int"),
-        ("connect base", "'base' is no client but a str; its text: :base, a directory: ./base"),
+        ("connect :number", "to be a client, a directory or an address, got a int"),
+        ("connect base", "'base' is not a client but a str. For its text write :base, for a directory ./base"),
     ):
         with pytest.raises(UsageError, match=message):
             chroma(line)
@@ -259,7 +259,7 @@ def test_saved_commands_take_their_variables_when_they_run(chroma, shell, capsys
     chroma("save ask query papers -n 1", "bad cab")
     assert chroma("run ask").query_texts == ["bad cab"]
     chroma("save recent")
-    with pytest.raises(UsageError, match="nothing is saved as 'recent'"):
+    with pytest.raises(UsageError, match="no command is saved as 'recent'"):
         chroma("run recent")
 
 
@@ -281,24 +281,24 @@ def test_model_tells_what_embeds(chroma, capsys):
         ("query papers x -n many", "whole number of at least 1"),
         ("query papers", "expected a text"),
         ("query papers :papars", "did you mean 'papers'"),
-        ("query papers :nothing", "a NoneType is neither text nor vector"),
-        ("count papers papers", "got also"),
-        ("peek papers p1", "got also"),
-        ("map papers p1", "got also"),
+        ("query papers :nothing", "expected a text or a vector, got a NoneType"),
+        ("count papers papers", "as well"),
+        ("peek papers p1", "as well"),
+        ("map papers p1", "as well"),
         ('get papers --where "year >"', "expected a value"),
-        ("""get papers --where '{"a": '""", "not JSON"),
+        ("""get papers --where '{"a": '""", "not valid JSON"),
         ("get papers --include vectors", "there is no field"),
         ("get papers -o for", "the name of a variable"),
         ("get papers --as table", "invalid choice"),
         ("add papers papers", "to be a DataFrame or a list of texts"),
-        ("add papers df --text abstract", "there is no column 'abstract'; there are: id, text"),
+        ("add papers df --text abstract", "no column 'abstract'; the columns are: id, text"),
         ("add papers df --text txet", "did you mean 'text'"),
-        ("add papers df --text text --delete", "--delete goes with --sync"),
+        ("add papers df --text text --delete", "--delete needs --sync"),
         ("delete papers nobody", "no such record"),
         ("create notes --model opnai", "did you mean 'openai'"),
         ("create notes --metadata '[1]'", "expected an object"),
         ("connect ftp://x", "expected memory"),
-        ("run nothing", "nothing is saved"),
+        ("run nothing", "no command is saved"),
         ("save x run y", "cannot be saved"),
         ("query papers x --where \"year > 'x'\"", "compares numbers"),
     ],
@@ -346,7 +346,7 @@ def test_a_name_beside_the_collection_in_use_is_a_name(chroma, client):
     client.create_collection("other-notes", embedding_function=None)
     chroma("use papers")
     for line in ("count ", "peek ", "map ", "browse "):
-        with pytest.raises(UsageError, match="there is no collection 'ghost'; there are: other-notes"):
+        with pytest.raises(UsageError, match="no collection 'ghost'; the collections are: other-notes"):
             chroma(line + "ghost")
 
 
@@ -476,11 +476,11 @@ def test_completion_works_beside_jedi(shell):
 def test_a_filter_by_a_key_that_nobody_has_is_told_with_what_was_meant(chroma, shell, papers, capsys, command):
     chroma(f"{command} --where \"yaer > 2020 or (topc = 'a' and year > 3000)\"")
     said = capsys.readouterr().out
-    assert "Nothing passed the filter; the first records have no key 'yaer'; did you mean 'year'?" in said
+    assert "No record passed the filter; the first records have no key 'yaer'; did you mean 'year'?" in said
     assert "no key 'topc'; did you mean 'topic'?" in said
     chroma(f'{command} --where "year > 2100"')
     chroma(f'{command} --where "yaer > 2020 or year > 2020"')
-    assert "Nothing passed" not in capsys.readouterr().out
+    assert "No record passed" not in capsys.readouterr().out
 
 
 # --- The extension --------------------------------------------------------------------------------------
@@ -662,7 +662,7 @@ def test_a_local_variable_without_a_value_is_not_the_one_of_the_notebook(chroma,
 def test_an_answer_is_not_put_where_the_function_would_not_see_it(chroma, shell, capsys):
     shell.user_ns["hits"] = "before"
     shell.run_cell("def find():\n    hits = None\n    %chroma query papers x -o hits\nfind()")
-    assert "'hits' is one of the function; write hits = %chroma" in capsys.readouterr().err
+    assert "'hits' is a variable of the function. Write hits = %chroma" in capsys.readouterr().err
     assert shell.user_ns["hits"] == "before"
     shell.run_cell("def find():\n    %chroma query papers x -n 1 -o hits\nfind()").raise_error()
     assert len(shell.user_ns["hits"]["ids"][0]) == 1

@@ -404,7 +404,7 @@ def test_a_collection_deleted_elsewhere_is_said_to_be_gone(explorer, client):
     assert "Record id1" in explorer.marked.record.value
     client.delete_collection("docs")
     explorer.table.pick.value = ("id2",)
-    gone = "⚠ the collection is not there any more: it was deleted, or made anew, elsewhere"
+    gone = "⚠ this collection does not exist any more: it was deleted, or created again, elsewhere"
     assert gone in explorer.status.widget.value
     assert explorer.marked.record.value == ""
     explorer.actions.delete.click()
@@ -440,7 +440,7 @@ def test_what_was_deleted_is_brought_back_to_its_place(explorer, collection):
     explorer.actions.deletion.confirm.click()
     assert collection.count() == 23
     explorer.undo.click()
-    assert "Taken back: deletion of 2 records." in explorer.status.widget.value
+    assert "Undone: deletion of 2 records." in explorer.status.widget.value
     after = collection.get(ids=["id1", "id2"], include=["documents", "metadatas", "embeddings"])
     assert (after["documents"], after["metadatas"]) == (before["documents"], before["metadatas"])
     np.testing.assert_array_equal(after["embeddings"], before["embeddings"])
@@ -488,7 +488,7 @@ def test_what_goes_wrong_is_said_above_the_map(explorer):
     explorer.selection.ids = ["id1"]
     explorer.actions.save.click()
     assert 'role="alert"' in explorer.status.widget.value
-    assert "give it: explore(collection, client=client)" in explorer.status.widget.value
+    assert "needs the client: explore(collection, client=client)" in explorer.status.widget.value
     explorer.questions.query.value = "  "
     assert "expected words to search for, got none" in explorer.status.widget.value
 
@@ -553,7 +553,7 @@ def test_a_series_by_id_is_kept_by_id(explorer, client, collection):
 
 @pytest.mark.parametrize(
     ("color", "size", "said"),
-    [("knd", None, "no record has the metadata key 'knd'"), (None, "kind", "a metadata key of numbers, got 'kind'")],
+    [("knd", None, "No record has the metadata key 'knd'"), (None, "kind", "a metadata key with numbers, got 'kind'")],
 )
 def test_a_key_that_cannot_be_painted_by_changes_nothing(explorer, color, size, said):
     with pytest.raises(ValueError, match=said):

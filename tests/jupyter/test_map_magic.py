@@ -62,8 +62,8 @@ def test_a_collection_is_meant_before_a_table_of_its_name(chroma, client, shell)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("map papers --color colour", "no record has the metadata key 'colour'"),
-        ("map papers more", "takes a collection, got also 'more'"),
+        ("map papers --color colour", "No record has the metadata key 'colour'"),
+        ("map papers more", "takes a collection, got 'more' as well"),
         ("map papers --method magic", "magic"),
     ],
 )

@@ -67,5 +67,5 @@ def test_model_download_without_a_network_says_that_a_model_is_there(shell, serv
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         monkeypatch.setattr(models, "MODEL_DOWNLOAD_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}/onnx.tar.gz")
-        with pytest.raises(UsageError, match=r"(?s)ConnectError.*the model that came with this package.*short_errors"):
+        with pytest.raises(UsageError, match=r"(?s)ConnectError.*the model that is installed.*short_errors"):
             shell.run_line_magic("chroma", "model download")

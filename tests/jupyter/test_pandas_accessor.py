@@ -40,7 +40,7 @@ def test_a_text_is_embedded_once():
 
 
 def test_search_refuses_a_vector_of_another_length():
-    with pytest.raises(ValueError, match="a vector of 2 numbers"):
+    with pytest.raises(ValueError, match="a vector of 2 dimensions"):
         pd.DataFrame({"embedding": [[1.0, 0.0]]}).chroma.search([1.0])
 
 
@@ -54,5 +54,5 @@ def test_to_collection_writes_only_what_differs(client):
 
 
 def test_to_collection_by_name_wants_a_client():
-    with pytest.raises(ValueError, match="expected client="):
+    with pytest.raises(ValueError, match="Expected client="):
         pd.DataFrame({"id": ["a"]}).chroma.to_collection("birds")

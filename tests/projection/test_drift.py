@@ -397,12 +397,15 @@ def test_its_words_and_its_page_are_the_same_each_time_and_escaped(two_batches):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "expected a where filter that parts the records"),
+        ({}, "expected a where filter that divides the records"),
         ({"before": {"batch": "oldd"}}, r"got none before: no record matches \{'batch': 'oldd'\}"),
         ({"before": {"batch": "old"}, "after": {"batch": "?"}}, r"got none after: no record matches \{'batch': '\?'\}"),
         ({"before": {"batch": {"$in": ["old", "new"]}}}, "got none after: there is no other record"),
-        ({"before": {"batch": "old"}, "after": {"batch": {"$ne": "new"}}}, "got 3 that match before and after alike"),
-        ({"before": {"batch": "old"}, "sample": 0}, "expected sample to be a whole number of records from 1, got 0"),
+        (
+            {"before": {"batch": "old"}, "after": {"batch": {"$ne": "new"}}},
+            "that match both before and after",
+        ),
+        ({"before": {"batch": "old"}, "sample": 0}, "expected sample to be a number of records of at least 1, got 0"),
         ({"before": {"batch": "old"}, "method": "umapp"}, "umapp"),
         ({"before": {"batch": {"$near": "old"}}}, "near"),
     ],
@@ -422,7 +425,7 @@ def test_an_empty_collection_has_no_batches(two_batches, memory):
 
 def test_a_collection_is_not_a_filter_and_a_list_is_no_collection(two_batches):
     collection = two_batches(normal(3, 2), normal(3, 2))
-    with pytest.raises(TypeError, match=r"expected before to be a where filter, got Collection; .*after=other"):
+    with pytest.raises(TypeError, match=r"Expected before to be a where filter, got Collection. .*after=other"):
         drift(collection, collection)
     for wrong in ([1, 2], "new", chroma_nb.AsyncHttpClient):
         with pytest.raises(TypeError, match="expected a collection, got"):

@@ -151,9 +151,9 @@ def test_what_must_be_awaited_is_refused():
     async def later(texts, k):
         raise NotImplementedError
 
-    with pytest.raises(TypeError, match="got one of an asynchronous client"):
+    with pytest.raises(TypeError, match="got one of an async client"):
         evaluate({"docs": Docs(), "later": Later()}, QUESTIONS, by=["words", "both"])
-    with pytest.raises(TypeError, match="expected functions that answer at once, got 'mine', which is asynchronous"):
+    with pytest.raises(TypeError, match="expected a function that is not async, got 'mine'"):
         evaluate({"mine": later}, QUESTIONS)
 
 
@@ -170,9 +170,9 @@ def test_a_run_is_matched_by_query_id_and_has_found_nothing_for_others():
 @pytest.mark.parametrize(
     ("questions", "message"),
     [
-        (QUESTIONS, "expected a 'query_id' for each question, which read_qrels.. gives them; got none for question 0"),
+        (QUESTIONS, "expected a 'query_id' for each question, as read_qrels.. returns them, got none for question 0"),
         (ASKED.assign(query_id=["7", None]), "got none for question 1"),
-        (ASKED.assign(query_id=["7", "7"]), "expected a 'query_id' of its own for each question, got '7' more than"),
+        (ASKED.assign(query_id=["7", "7"]), "expected a different 'query_id' for each question, got '7' more than"),
         (ASKED.assign(query_id=["1", "2"]), "expected the run 'theirs' to hold some of the questions, got none"),
     ],
 )
@@ -199,10 +199,10 @@ def test_a_column_query_id_concerns_runs_alone():
         ({"docs": Docs(), "docs, by words": Docs()}, ["words", "both"], None, None),
         ({"docs": Docs(), "docs, by words": len}, ["words", "both"], ValueError, "expected names that differ"),
         ({"docs": 3}, None, TypeError, "expected a collection, a function or a run as 'docs', got 3"),
-        (lambda texts, k: [], None, TypeError, "give a function or a run a name"),
-        (RUN, None, TypeError, "give a function or a run a name"),
+        (lambda texts, k: [], None, TypeError, "pass a function or a run with a name"),
+        (RUN, None, TypeError, "pass a function or a run with a name"),
         ("docs", None, TypeError, "expected a collection, got 'docs'"),
-        ([Docs(), len], None, TypeError, "give a function or a run a name"),
+        ([Docs(), len], None, TypeError, "pass a function or a run with a name"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(collections, by, error, message):
@@ -380,7 +380,7 @@ def test_a_row_that_is_not_there_is_refused():
     found = evaluate(Docs(), QUESTIONS, by=["meaning", "both"])
     with pytest.raises(ValueError, match="one of 'docs, by meaning', 'docs, by both'; got 'docs, by words'"):
         found.changes("docs, by words", "docs, by both")
-    with pytest.raises(ValueError, match="does not know its questions"):
+    with pytest.raises(ValueError, match="this table has no questions"):
         type(found)(found.head(1)).changes("docs, by meaning", "docs, by both")
 
 

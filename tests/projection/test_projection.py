@@ -166,7 +166,7 @@ FOREIGN_FILES = {
 def test_a_file_that_is_no_map_is_named_with_what_to_do(tmp_path, kind):
     path = tmp_path / ("map.npy" if kind == "one array" else "map.npz")
     FOREIGN_FILES[kind](path)
-    with pytest.raises(ValueError, match=r"wrote, got .*map\.np.*; make it anew with project\(\)$") as caught:
+    with pytest.raises(ValueError, match=r"wrote, got .*map\.np.*; create it again with project\(\)$") as caught:
         Projection.load(path)
     assert "pickle" not in str(caught.value)
 
@@ -175,7 +175,7 @@ def test_a_file_that_is_no_map_is_named_with_what_to_do(tmp_path, kind):
 def test_a_map_that_is_not_there_is_named_with_what_to_do(tmp_path, odd):
     (tmp_path / "folder").mkdir()
     (tmp_path / "below").touch()
-    with pytest.raises(ValueError, match=r"cannot be read \(.*\); make it anew with project\(\)$"):
+    with pytest.raises(ValueError, match=r"cannot be read \(.*\); create it again with project\(\)$"):
         Projection.load(tmp_path / odd)
 
 
@@ -192,12 +192,12 @@ def test_a_damaged_map_is_a_map_or_refused_with_what_to_do(tmp_path, client, fil
             for _ in range(1 + number % 3):
                 damaged[dice.randrange(len(data))] = dice.randrange(256)
         (tmp_path / "damaged.npz").write_bytes(damaged)
-        said = "make it anew with project()"
+        said = "create it again with project()"
         try:
             Projection.load(tmp_path / "damaged.npz")
         except ValueError as error:
             said = str(error)
-        assert said.endswith("make it anew with project()")
+        assert said.endswith("create it again with project()")
 
 
 def test_a_map_whose_file_says_that_it_is_encrypted_is_refused_with_what_to_do(tmp_path, client, filled):
@@ -207,7 +207,7 @@ def test_a_map_whose_file_says_that_it_is_encrypted_is_refused_with_what_to_do(t
         for found in re.finditer(re.escape(header), bytes(data)):
             data[found.start() + flags] |= 1
     (tmp_path / "map.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"make it anew with project\(\)$"):
+    with pytest.raises(ValueError, match=r"create it again with project\(\)$"):
         Projection.load(tmp_path / "map.npz")
 
 
@@ -446,7 +446,7 @@ def test_labels_can_be_stored_as_metadata(client, filled):
     [
         ({"method": "magic"}, "expected method to be one of 'auto', 'pca'"),
         ({"dims": 4}, "expected dims to be 2 or 3, got 4"),
-        ({"sample": 0}, "expected sample to be a whole number of records from 1"),
+        ({"sample": 0}, "expected sample to be a number of records of at least 1"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_read(arguments, message):
@@ -456,7 +456,7 @@ def test_wrong_arguments_are_refused_before_anything_is_read(arguments, message)
 
 def test_what_needs_the_collection_says_so(client, filled, tmp_path):
     project(filled(client, 4)).save(tmp_path / "map.npz")
-    with pytest.raises(ValueError, match=r"placing a query needs the collection; give it: Projection\.load"):
+    with pytest.raises(ValueError, match=r"placing a query needs the collection: Projection\.load"):
         Projection.load(tmp_path / "map.npz").place("a text")
 
 

@@ -169,12 +169,12 @@ def test_ids_that_are_no_unicode_cannot_be_written(tmp_path):
 
 @pytest.mark.parametrize("bad", ["#1", "\ufeff1"])
 def test_query_ids_that_would_not_be_read_cannot_be_written(tmp_path, bad):
-    with pytest.raises(ValueError, match="expected query ids that do not begin as a comment or a file does"):
+    with pytest.raises(ValueError, match="expected query ids that do not look like a comment"):
         write_qrels(tmp_path / "file", pd.DataFrame({"query_id": [bad], "query": ["q"], "expected": ["a"]}))
 
 
 def test_grades_that_are_not_whole_cannot_be_written(tmp_path):
-    with pytest.raises(ValueError, match="expected whole numbers as grades, since TREC has no others, got"):
+    with pytest.raises(ValueError, match="expected whole numbers as grades, as TREC files need them, got"):
         write_qrels(tmp_path / "file", {"q": {"a": 0.5}})
     write_qrels(tmp_path / "file", {"q": {"a": 2.0}})
     assert (tmp_path / "file").read_text() == "1 0 a 2\n"
@@ -216,7 +216,7 @@ def test_a_table_that_is_no_run_is_refused(tmp_path, run, message):
 
 
 def test_a_run_is_a_table(tmp_path):
-    with pytest.raises(TypeError, match=r"expected a table as of read_run\(\), got a dict"):
+    with pytest.raises(TypeError, match=r"expected a table as read_run\(\) returns it, got a dict"):
         write_run(tmp_path / "run", {"1": ["a"]})
 
 

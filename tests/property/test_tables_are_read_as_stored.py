@@ -134,7 +134,7 @@ def test_a_table_of_damaged_metadata_is_refused(tmp_path, no_place_is_open):
             connection.execute("UPDATE records SET metadata = CAST('{\"n\":' AS BLOB) WHERE id = 'b'")
         connection.close()
         for read in (collection.to_df, collection.to_arrow):
-            with pytest.raises(InternalError, match=r"client\.verify\(\) names it"):
+            with pytest.raises(InternalError, match=r"client\.verify\(\) lists it"):
                 read()
 
 

@@ -109,7 +109,7 @@ def test_without_a_route_it_is_for_a_local_engine(
     monkeypatch.setitem(ENDPOINTS, Longest, replace(ROW, route=None))
     assert store._server._backend.handle(request_) == ("b", 9)
     with chroma_nb.serve(store, port=0) as server, chroma_nb.HttpClient(port=server.port) as remote:
-        with pytest.raises(NotImplementedError, match="longest works on a local directory only"):
+        with pytest.raises(NotImplementedError, match=r"longest\(\) is not available on a client of a server"):
             remote._server._backend.handle(request_)
         assert not [path for path in httpx.get(server.url + "/openapi.json").json()["paths"] if "longest" in path]
 

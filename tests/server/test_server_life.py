@@ -121,7 +121,7 @@ def test_a_directory_is_served_and_closed_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", [5, None, object()])
 def test_only_a_directory_or_a_client_can_be_served(source: Any) -> None:
-    with pytest.raises(TypeError, match="expected a path or a chroma_nb client"):
+    with pytest.raises(TypeError, match="Expected the path of a directory or a chroma_nb client"):
         chroma_nb.serve(source, port=0)
 
 

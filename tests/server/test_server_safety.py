@@ -308,7 +308,7 @@ def test_a_server_bounds_the_values_of_facets(serve: Any, collection: Any) -> No
 
     assert (few.status_code, len(few.json()["facets"])) == (200, 5)
     assert many.status_code == 400
-    assert "Expected at most 10 values in one answer, got 6 keys with 2 values each" in many.json()["message"]
+    assert "Expected at most 10 values in one reply, got 6 keys with 2 values each" in many.json()["message"]
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ def test_the_columns_are_what_they_are_for_add(browse):
     assert stored(view)["documents"] == ["a wren", "a crow"]
     assert view.ids() == ["w"]
     assert view._about["note"] == (
-        "Temporary: 2 records; gone when this is closed or the kernel ends. "
-        "To keep them: Export…, or collection.add(df)."
+        "Temporary: 2 records. It is deleted when you close it or the kernel ends. "
+        "To keep the records: Export…, or collection.add(df)."
     )
     assert repr(view) == view._about["note"]
 
@@ -82,7 +82,7 @@ def test_without_vectors_the_longest_texts_are_embedded_by_the_default_function(
     view = browse(pd.DataFrame({"kind": ["bird", "bird"], "body": PROSE, "n": [1, 2]}))
     assert letters == PROSE == stored(view)["documents"]
     assert stored(view)["metadatas"] == [{"kind": "bird", "n": 1}, {"kind": "bird", "n": 2}]
-    assert "2 records, text from the column 'body'; gone" in view._about["note"]
+    assert "2 records, text from the column 'body'. It is deleted" in view._about["note"]
     assert "add_df(df, document='body')" in view._about["note"]
     view.search = {"text": "aaaa", "by": "meaning"}
     assert len(view.ids()) == 2
@@ -135,7 +135,7 @@ def test_rows_that_cannot_be_records_are_left_out_and_that_is_said(browse, lette
     [
         (pd.DataFrame({"document": []}), "expected a table with rows, got none; its columns are: 'document'"),
         (pd.DataFrame(), "expected a table with rows, got none; its columns are: none"),
-        (table(id=["a", "a"]), r"rows with the id of an earlier row: 1 of 2, the first of them row 1 \(id 'a'\)"),
+        (table(id=["a", "a"]), r"1 of 2 rows have the id of an earlier row; the first is row 1 \(id 'a'\)"),
         (pd.DataFrame({"n": [1, 2], "m": [3, 4]}), "expected a column of texts, .* the columns are: 'n', 'm'"),
         (
             pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}),
@@ -155,7 +155,7 @@ def test_a_table_that_cannot_be_seen_is_refused_in_a_sentence(frame, message):
 def test_what_is_no_table_is_refused_in_a_sentence():
     with pytest.raises(TypeError, match="expected a collection, a client or a table, got Series"):
         chroma_nb.browse(pd.Series(["a"]))
-    with pytest.raises(TypeError, match="choose one of its tables: 'train'"):
+    with pytest.raises(TypeError, match="pass one of its tables: 'train'"):
         chroma_nb.browse({"train": table()})
     with pytest.raises(TypeError, match="expected a collection, got Series"):
         chroma_nb.explore(pd.Series(["a"]))
@@ -245,7 +245,7 @@ def test_what_a_closed_workbench_held_is_given_back(browse):
     engine = view.collection._client._backend.engine
     view.close()
     assert engine.transactions.closed
-    with pytest.raises(AttributeError, match="last client of the temporary collection of a table was closed"):
+    with pytest.raises(AttributeError, match="client of the temporary collection of a table is closed"):
         view.to_df()
 
 
@@ -306,7 +306,7 @@ def test_it_is_kept_by_an_export_with_the_one_client_of_the_notebook(browse, mon
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: Shell)
     with chroma_nb.EphemeralClient() as client:
         view = browse(table(id=["w", "c"], n=[1, 2]))
-        with pytest.raises(ValueError, match="needs a client; give it"):
+        with pytest.raises(ValueError, match="needs a client: browse"):
             export.export(view._seen, {"to": "collection", "target": "kept", "rows": "all"})
         Shell.user_ns = {"client": client, "same": client}
         export.export(view._seen, {"to": "collection", "target": "kept", "rows": "all"})

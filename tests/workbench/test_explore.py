@@ -49,7 +49,7 @@ def test_a_key_of_one_record_that_nobody_has_met_colours_too(birds, explore):
 
 
 def test_a_key_that_no_record_has_is_an_error(birds, explore):
-    with pytest.raises(ValueError, match="no record has the metadata key 'knid'"):
+    with pytest.raises(ValueError, match="No record has the metadata key 'knid'"):
         explore(birds, "pca", color="knid")
 
 

@@ -43,7 +43,7 @@ def test_a_workbench_only_reads_unless_told_otherwise(papers, show, kind):
     workbench, page = show(papers, selection=Selection(papers, ["p1"]))
     before = contents(papers)
     page.set(_about={"name": "papers", "readonly": False})
-    assert "only reads; browse(collection, readonly=False) may write" in page.ask(kind, **WRITES[kind])["error"]
+    assert "read-only; to edit, use browse(collection, readonly=False)" in page.ask(kind, **WRITES[kind])["error"]
     assert workbench.readonly
     assert contents(papers) == before
     with pytest.raises(PermissionError, match="readonly=False"):
@@ -86,7 +86,7 @@ def test_a_value_that_goes_through_its_field_is_the_same(value, key):
         ({"type": "sparse", "text": "[1"}, "expected a sparse vector for 'k'"),
         ({"type": "sparse", "text": '{"indices": [1]}'}, "expected a sparse vector for 'k'"),
         ({"type": "text", "as": "date", "text": "soon"}, "expected a date for 'k', such as 2024-05-01, got 'soon'"),
-        ({"type": "code", "text": "1"}, "expected a type among text, integer"),
+        ({"type": "code", "text": "1"}, "expected one of the types text, integer"),
     ],
 )
 def test_a_field_that_does_not_hold_what_its_type_says_is_refused_before_anything_is_written(
@@ -152,7 +152,7 @@ def test_an_edit_that_changes_nothing_is_no_change(writing):
 def test_a_document_that_would_be_taken_away_stays(writing, papers):
     _, page = writing
     before = contents(papers)
-    assert "a document cannot be taken away" in save(page, "p1", document="")["error"]
+    assert "a document cannot be removed" in save(page, "p1", document="")["error"]
     assert contents(papers) == before
 
 
@@ -171,7 +171,7 @@ def test_a_record_is_created_once_and_taken_back(writing, papers):
     before = contents(papers)
     page.ask("create", id="p4", document="abc", set={"year": {"type": "integer", "text": "5"}})
     assert contents(papers)["p4"][:2] == ("abc", {"year": 5})
-    assert "there is a record 'p4' already" in page.ask("create", id="p4", document="other")["error"]
+    assert "the record 'p4' exists already" in page.ask("create", id="p4", document="other")["error"]
     assert "expected an id" in page.ask("create", id="", document="other")["error"]
     assert "expected a document" in page.ask("create", id="p5", document="")["error"]
     workbench.undo()

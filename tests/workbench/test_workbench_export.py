@@ -30,8 +30,11 @@ def test_a_file_holds_what_was_asked_for_and_replaces_none(seen, tmp_path, to, r
     target = str(tmp_path / f"x.{to}")
     assert page.ask("export", rows=rows, to=to, target=target)["done"] == f"{count} records written to {target}."
     assert read(target)["id"].tolist() == workbench.to_df(rows)["id"].tolist()
-    assert "there is a file" in page.ask("export", rows=rows, to=to, target=target)["error"]
-    assert "there is no folder" in page.ask("export", rows=rows, to=to, target=str(tmp_path / "no" / "x"))["error"]
+    assert "exists already; nothing was written" in page.ask("export", rows=rows, to=to, target=target)["error"]
+    assert (
+        "does not exist; nothing was written"
+        in page.ask("export", rows=rows, to=to, target=str(tmp_path / "no" / "x"))["error"]
+    )
 
 
 def test_a_file_that_cannot_be_written_whole_is_not_there(birds, show, tmp_path, monkeypatch):
@@ -71,7 +74,7 @@ def test_what_is_shown_becomes_a_collection(client, seen, birds):
         ({"to": "csv", "target": " "}, "expected the path of a new file, got nothing"),
         ({"to": "csv", "target": "x", "rows": "selected"}, "nothing is selected"),
         ({"to": "variable", "target": "a b"}, "expected the name of a variable, got 'a b'"),
-        ({"to": "variable", "target": "frame"}, "there is no notebook to put a variable into"),
+        ({"to": "variable", "target": "frame"}, "this is not a notebook"),
     ],
 )
 def test_what_is_missing_is_said(birds, show, asked, sentence):
@@ -90,7 +93,7 @@ def test_a_variable_is_new(birds, show, monkeypatch):
 
     monkeypatch.setattr("IPython.core.getipython.get_ipython", Shell)
     _, page = show(birds)
-    assert "there is a variable 'old' already" in page.ask("export", rows="all", to="variable", target="old")["error"]
+    assert "the variable 'old' exists already" in page.ask("export", rows="all", to="variable", target="old")["error"]
     page.ask("export", rows="all", to="variable", target="frame")
     assert len(Shell.user_ns["frame"]) == 300
     assert Shell.user_ns["old"] == 1

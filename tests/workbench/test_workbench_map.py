@@ -81,7 +81,7 @@ def test_a_part_of_the_map_filters_the_table_beside_the_filters(mapped):
     assert (workbench.within, page.ask("count")["shown"]) == (None, 100)
     workbench.within = ["b001", "not there"]
     assert workbench.ids() == ["b001"]
-    with pytest.raises(TypeError, match="expected several ids"):
+    with pytest.raises(TypeError, match="expected a list of ids"):
         workbench.within = "b001"
     assert workbench.ids() == ["b001"]
 
@@ -93,7 +93,7 @@ def test_rows_of_a_map_that_was_made_anew_select_nothing(mapped, birds):
     assert renewed["version"] != first["version"]
     assert renewed["records"] == 299
     said = page.ask("map_select", version=first["version"], do="only", rows=np.array([5], "<i4").tobytes())
-    assert said["error"] == "the map was made anew meanwhile; try again"
+    assert said["error"] == "the map was computed again meanwhile; try again"
     assert not len(workbench.selection)
     page.ask("map_select", version=renewed["version"], do="only", rows=np.array([5], "<i4").tobytes())
     assert workbench.selection.ids == ("b006",)
@@ -223,7 +223,7 @@ def test_a_map_that_is_stopped_stays_and_says_so(birds):
     assert begun.wait(30)
     map_.stop()
     projection.fit.ended(30)
-    assert map_.note == "Stopped: this is the map by PCA."
+    assert map_.note == "Stopped: this is the PCA map."
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_a_map_in_the_making_is_made_again_as_it_was_asked_for_when_records_are_
     assert workbench.projection.fit is not projection.fit
     end.set()
     workbench.projection.fit.ended(30)
-    assert page.ask("map")["note"] == "This is the map by PCA; slow failed: no such luck"
+    assert page.ask("map")["note"] == "This is the PCA map; slow failed: no such luck"
     assert seeds[-1] == 7
 
 
@@ -376,7 +376,7 @@ def test_a_region_that_is_renamed_where_only_reading_is_allowed_is_so_for_the_vi
         ({"region": 9, "name": "x"}, "there is no region 9"),
         ({"region": -1, "name": "x"}, "there is no region -1"),
         ({"region": 99, "level": 1, "name": "x"}, "there is no region 99"),
-        ({"region": 1, "name": "x", "version": -1}, "the map was made anew meanwhile"),
+        ({"region": 1, "name": "x", "version": -1}, "the map was computed again meanwhile"),
     ],
 )
 def test_what_cannot_be_a_name_is_said(towns, show, asked, message):

@@ -108,4 +108,4 @@ def test_what_fails_is_told_in_a_sentence(client, birds, show):
     _, page = show(birds)
     client.delete_collection("birds")
     assert "it was deleted" in page.ask("count")["error"]
-    assert "nothing here answers 'no such'" in page.ask("no such")["error"]
+    assert "unknown message 'no such'" in page.ask("no such")["error"]

@@ -87,12 +87,12 @@ def auth_headers(settings: Settings) -> SecretHeaders:
     provider = PROVIDERS.get(str(name))
     if provider is None:
         raise ValueError(
-            f"Expected chroma_client_auth_provider to be one of {sorted(PROVIDERS)}, got {str(name)!r}; "
-            "for anything else give the finished headers: HttpClient(headers={...})"
+            f"Expected chroma_client_auth_provider to be one of {sorted(PROVIDERS)}, got {str(name)!r}. For "
+            "other kinds, pass the finished headers: HttpClient(headers={...})."
         )
     if not settings.chroma_client_auth_credentials:
         raise ValueError(
-            f"chroma_client_auth_provider is {name!r}, which needs chroma_client_auth_credentials; got none"
+            f"chroma_client_auth_provider={name!r} needs chroma_client_auth_credentials. Set both in Settings."
         )
     return SecretHeaders(provider(settings))
 
@@ -142,7 +142,9 @@ class ClientAuthProvider(Component):
 
     def authenticate(self) -> ClientAuthHeaders:
         """The headers."""
-        raise NotImplementedError(f"expected {type(self).__name__} to define authenticate(), which gives the headers")
+        raise NotImplementedError(
+            f"Expected {type(self).__name__} to define authenticate(), which returns the headers."
+        )
 
 
 class _ProviderOfSettings(ClientAuthProvider):

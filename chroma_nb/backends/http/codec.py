@@ -77,8 +77,8 @@ def _json(reply: Reply) -> Any:
     except orjson.JSONDecodeError:
         kind = reply.headers.get("content-type", "no content type")
         raise errors.InternalError(
-            f"expected JSON from a Chroma server, got {kind} beginning {reply.body[:80]!r}; "
-            "do host and port name a Chroma server, and does a proxy stand in between?"
+            f"Expected JSON from a Chroma server, got {kind} that begins with {reply.body[:80]!r}. "
+            "Check that the host and port are those of a Chroma server, and that no proxy replies in its place."
         ) from None
 
 
@@ -90,9 +90,9 @@ def _route(request: ops.AnyRequest) -> Route:
         return route
     call = type(request).__name__.lower()
     raise errors._NotOfferedError(
-        f"{call} works on a local directory only and has no form on Chroma's wire, got it on a client of a server; "
-        f"open the directory with PersistentClient on the server's machine (while the server is stopped or beside it) "
-        f"and call {call} there"
+        f"{call}() is not available on a client of a server: it works on a local directory only. "
+        f"Open the directory with PersistentClient on the server's machine and call {call}() there. "
+        "The server may keep running."
     )
 
 
@@ -131,8 +131,8 @@ def decode(request: ops.Request[R], reply: Reply) -> R:
         answer = _route(request).answer.read(_json(reply), request)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise errors.InternalError(
-            f"expected Chroma's answer to {type(request).__name__}, got {reply.body[:80]!r} ({type(error).__name__}); "
-            "does the server speak Chroma's API v2?"
+            f"Expected Chroma's reply to {type(request).__name__}, got {reply.body[:80]!r} ({type(error).__name__}). "
+            "Check that the server offers Chroma's API v2."
         ) from error
     return answer
 
@@ -194,9 +194,18 @@ def error_of(reply: Reply, request: ops.AnyRequest | None = None) -> errors.Chro
     kind = _CHILDREN.get(kind, kind)
     if kind is errors.InvalidArgumentError and request is not None and _is_badly_named(request):
         kind = errors._InvalidNameError
-    error = kind(errors.printable(message))
+    error = kind(errors.printable(message) + _for_credentials(reply.status, message))
     error.trace_id = errors.printable(reply.headers.get("chroma-trace-id", "")) or None
     return error
+
+
+def _for_credentials(status: int, message: str) -> str:
+    """What to do when a server wants another token, or any."""
+    if status == 403 and message == "Forbidden":
+        return '\nThe server rejected the token. Check it: HttpClient(…, headers={"X-Chroma-Token": token}).'
+    if status == 401:
+        return '\nThe server needs a token. Pass it: HttpClient(…, headers={"X-Chroma-Token": token}).'
+    return ""
 
 
 def _name_and_message(reply: Reply) -> tuple[str, str]:
@@ -208,4 +217,4 @@ def _name_and_message(reply: Reply) -> tuple[str, str]:
         if reply.status == 422 and text:  # what is wrong with the JSON sent, which Chroma's client says as it is
             return "", text
         where = f", to {reply.headers['location']!r}" if "location" in reply.headers else ""
-        return "", f"the server answered {reply.status}{where}" + (f": {text}" if text else "")
+        return "", f"the server replied with status {reply.status}{where}" + (f": {text}" if text else "")

@@ -76,8 +76,9 @@ def what_was_written(request: Write, written: int) -> str:
     """What to say when a batch of a write fails after ``written`` records."""
     ids, call = request.records.ids, type(request).__name__.lower()
     return (
-        f"the call was sent in batches: {written} of its {len(ids)} records, up to id {ids[written - 1]!r}, "
-        f"are written, those from id {ids[written]!r} on are not; repeating the {call} of the rest continues"
+        f"the call was sent in batches: {written} of its {len(ids)} records, up to id "
+        f"{ids[written - 1]!r}, are written, those from id {ids[written]!r} on are not. To continue, "
+        f"repeat the {call} with the rest"
     )
 
 

@@ -93,6 +93,13 @@ def _api_url(settings: Settings) -> tuple[str, str]:
     host, port = str(settings.chroma_server_host), settings.chroma_server_http_port
     tls, api = bool(settings.chroma_server_ssl_enabled), _api_path(settings)
     if "/" not in host:
+        alone, colon, written = host.rpartition(":")
+        if colon and ":" not in alone:
+            raise ValueError(
+                f"Invalid port: '{written}:{port or 8000}'\nThe host {host!r} contains a port. Pass them "
+                f"separately: HttpClient(host={alone!r}, port={written}), or pass a URL: "
+                f"HttpClient(host='http{'s' if tls else ''}://{host}')."
+            )
         name = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
         return f"{'https' if tls else 'http'}://{name}:{port or 8000}{api}", ""
     parts = urlsplit(host)
@@ -101,7 +108,7 @@ def _api_url(settings: Settings) -> tuple[str, str]:
             f"Invalid URL. Unrecognized protocol - {parts.scheme}. Please add http:// or https:// to the host."
         )
     if not parts.hostname:
-        raise ValueError("Invalid URL. It names no host; expected for example https://chroma.example.com.")
+        raise ValueError(f"Invalid URL. {host!r} has no host name; expected for example https://chroma.example.com.")
     userinfo, _, place = parts.netloc.rpartition("@")
     path = quote(parts.path.rstrip("/").replace("//", "/"))
     return f"{'https' if tls else parts.scheme}://{place}{path if path.endswith(api) else path + api}", userinfo
@@ -124,7 +131,8 @@ def _tls(at: Endpoint) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=at.verify)
     except OSError as error:
         raise ValueError(
-            f"expected chroma_server_ssl_verify to name a file or folder of certificates, got {at.verify!r} ({error})"
+            f"Expected chroma_server_ssl_verify to be the path of a file or folder of certificates, got {at.verify!r} "
+            f"({error})."
         ) from None
 
 
@@ -146,11 +154,32 @@ def _failure(error: httpx.RequestError, place: str) -> Failure:
         # Chroma's constructors turn this one into a ValueError with this sentence.
         what = "Could not connect to a Chroma server. Are you sure it is running?"
         proxy = proxy_variable(place)
-        way = f"; it was asked by way of the proxy that {proxy} names, and NO_PROXY names no exception" if proxy else ""
-        return Failure(_kind(base, ValueError)(f"{what} ({place}: {detail}{way})"), unreached=True)
+        way = (
+            f"; the request went to the proxy in {proxy}. To reach the server directly, add it to NO_PROXY"
+            if proxy
+            else ""
+        )
+        advice = _for_unreached(place, detail)
+        is_tls = "SSL" in detail  # asking again would change nothing
+        return Failure(
+            _kind(base, ValueError)(f"{what} ({place}: {detail}{way})\n{advice}"), unreached=not is_tls, final=is_tls
+        )
     timeout = isinstance(error, httpx.TimeoutException)
-    what = "took too long to answer" if timeout else "broke the connection"
-    return Failure(_kind(base)(f"the Chroma server at {place} {what} ({detail})"), final=timeout)
+    what = "took too long to reply" if timeout else "broke the connection"
+    hint = "" if timeout or place.startswith("https:") else ". If it is a server with TLS, use ssl=True or an https URL"
+    return Failure(_kind(base)(f"the Chroma server at {place} {what} ({detail}){hint}"), final=timeout)
+
+
+def _for_unreached(place: str, detail: str) -> str:
+    """What to do when no connection to ``place`` came about, for the reason in ``detail``."""
+    if "CERTIFICATE_VERIFY" in detail:
+        return (
+            "The certificate of the server is not trusted here. Name the file of its authority: "
+            "settings=Settings(chroma_server_ssl_verify='ca.pem')."
+        )
+    if "SSL" in detail:
+        return "If the server does not speak TLS, use ssl=False or a URL with http://."
+    return "Check the host and the port, and start the server if it is not running: chroma-nb serve --path DIRECTORY."
 
 
 class _Answer:
@@ -159,7 +188,10 @@ class _Answer:
     def __init__(self, response: httpx.Response) -> None:
         coding = response.headers.get("content-encoding", _CODINGS[0]).strip().lower()
         if coding not in _CODINGS:
-            raise InternalError(f"expected an answer packed by one of {', '.join(_CODINGS)}, got {coding[:40]!r}")
+            raise InternalError(
+                f"Expected a reply with Content-Encoding {', '.join(_CODINGS)}, got {coding[:40]!r}. "
+                "Check whether a proxy changes the server's replies."
+            )
         self._response, self._pieces, self._size = response, list[bytes](), 0
 
     def add(self, piece: bytes) -> None:
@@ -168,8 +200,8 @@ class _Answer:
         self._size += len(piece)
         if self._size > max(_UNPACKED, _MOST_PACKED * self._response.num_bytes_downloaded):
             raise InternalError(
-                f"the answer of the server unpacks to more than {_MOST_PACKED} times what it sent (over "
-                f"{_UNPACKED >> 20} MB); it was not read further. Is it a Chroma server?"
+                f"The reply of the server unpacks to more than {_MOST_PACKED} times its size (over "
+                f"{_UNPACKED >> 20} MB), so it was not read further. Check that it is a Chroma server."
             )
 
     def reply(self) -> Reply:
@@ -248,7 +280,7 @@ class _HttpParts:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise _ClosedError(f"this client of {self._place} is closed; make a new one")
+            raise _ClosedError(f"This client of {self._place} is closed. Create a new one: HttpClient(host, port).")
 
     def share(self) -> None:
         """Nothing: each client has a backend of its own."""
@@ -268,9 +300,9 @@ class _HttpParts:
         given = [name for name in secrets if getattr(environment, name, None) != getattr(self.settings, name)]
         if given:
             raise TypeError(
-                f"cannot pickle this client or collection of {self._place}: its settings {', '.join(given)} may hold a "
-                "secret, which a pickle would show; make the client where it is used, or set the environment variables "
-                f"{', '.join(map(str.upper, given))} here and there, as what they say is left out of a pickle"
+                f"Cannot pickle this client or collection of {self._place}: its settings {', '.join(given)} may hold a "
+                "secret, which the pickle would show. Create the client where it is used. Or set the environment "
+                f"variables {', '.join(map(str.upper, given))} on both sides: a pickle leaves out what comes from them."
             )
         kept = {name: value for name, value in self.settings.model_dump().items() if name not in secrets}
         return _made_again, (type(self), kept, secrets, self._closed)
@@ -281,8 +313,8 @@ def _made_again(kind: type[_HttpParts], kept: Json, secrets: list[str], closed: 
     settings = Settings().copy(update=kept)
     if missing := [name for name in secrets if not getattr(settings, name, None)]:
         raise ValueError(
-            "the pickled client or collection was made with credentials from the environment, and here the variables "
-            f"{', '.join(map(str.upper, missing))} are not set"
+            "The pickled client or collection uses credentials from the environment. "
+            f"Set these environment variables here: {', '.join(map(str.upper, missing))}."
         )
     backend = kind(settings)
     backend._closed = closed

@@ -31,7 +31,7 @@ class BodyError(ChromaError):
 
 
 def _wrong(name: str, expected: str, value: object) -> BodyError:
-    got = "nothing" if value is None else type(value).__name__
+    got = "null" if value is None else type(value).__name__
     return BodyError(
         f"Failed to deserialize the JSON body into the target type: {name}: expected {expected}, got {got}"
     )
@@ -192,7 +192,8 @@ def _metadata_value(name: str, value: object) -> Any:
             return SparseVector.sent(value)
         except ValueError as error:
             raise BodyError(f"Failed to deserialize the JSON body into the target type: {name}: {error}") from None
-    raise _wrong(name, "a string, number, boolean, or a non-empty list of one of these", value)
+    wrong = _wrong(name, "a string, number, boolean, or a non-empty list of one of these", value)
+    raise wrong if value is not None else BodyError(f"{wrong}; leave the key out")
 
 
 def _list_of_metadata(one: Reader) -> Reader:

@@ -22,7 +22,7 @@ from chroma_nb.errors import _MissingError
 from chroma_nb.operations import bindings, prepare, requests
 from chroma_nb.operations.async_protocols import AsyncClientAPI
 from chroma_nb.plain import plain
-from chroma_nb.schema import Schema
+from chroma_nb.schema import Schema, warn_of_other_settings
 from chroma_nb.types import CollectionMetadata, CollectionModel, Json, UserIdentity
 
 #: What embeds in a collection when nothing else is named.
@@ -416,6 +416,8 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         """
         request = self._creation(name, schema, configuration, metadata, embedding_function, get_or_create)
         model = await self._server._backend.handle(request)
+        if get_or_create:
+            warn_of_other_settings(model, configuration, metadata)
         return AsyncCollection(self._server, model, embedding_function, data_loader)
 
     @reference_order.also_in_order(reference_order.CREATE_COLLECTION, when=reference_order.is_configuration)
@@ -470,6 +472,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         """
         request = self._creation(name, schema, configuration, metadata, embedding_function, True)
         model = await self._server._backend.handle(request)
+        warn_of_other_settings(model, configuration, metadata)
         return self._existing(model, embedding_function, data_loader)
 
     @reference_order.also_in_order(reference_order.GET_COLLECTION, when=reference_order.is_id)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING
 
+from chroma_nb._hints import suggesting
 from chroma_nb.cells import Dates
 from chroma_nb.collection import AsyncCollection
 from chroma_nb.embedding_functions.progress import record_bar
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 #: Of ``add(df)`` and its like: shown after a second.
 _BAR = record_bar(None)
+#: Options by other words for them.
+_NAMES = suggesting(
+    ids="id", key="id", text="document", texts="document", documents="document", content="document",
+    vector="embedding", vectors="embedding", embeddings="embedding", uris="uri", metadatas="metadata",
+)  # fmt: skip
 
 
 class AsyncFrames:
@@ -128,6 +134,7 @@ class AsyncFrames:
         """
         return reading.read_frames(self, where, columns, page_size)
 
+    @_NAMES
     async def add_df(
         self: AsyncCollection,
         df: object,
@@ -201,6 +208,7 @@ class AsyncFrames:
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return await writing.write(self, "add", df, bar=record_bar(progress), **options)
 
+    @_NAMES
     async def upsert_df(
         self: AsyncCollection,
         df: object,
@@ -250,6 +258,7 @@ class AsyncFrames:
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return await writing.write(self, "upsert", df, bar=record_bar(progress), **options)
 
+    @_NAMES
     async def update_df(
         self: AsyncCollection,
         df: object,
@@ -301,6 +310,7 @@ class AsyncFrames:
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return await writing.write(self, "update", df, bar=record_bar(progress), **options)
 
+    @_NAMES
     async def sync(
         self: AsyncCollection,
         df: object,
@@ -374,7 +384,8 @@ class AsyncFrames:
         """``add(df)`` and its like: the columns as they are called, nothing beside them."""
         if set(map(type, others)) != {NoneType}:
             raise ValueError(
-                f"expected nothing beside a DataFrame; {verb}_df(df, embedding=…, document=…) names columns"
+                f"{verb}(df) takes a DataFrame and no other argument. To name its columns, use "
+                f"{verb}_df(df, embedding=…, document=…)."
             )
         await writing.write(self, verb, frame, bar=_BAR)
 

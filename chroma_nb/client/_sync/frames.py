@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from types import NoneType
 from typing import TYPE_CHECKING
 
+from chroma_nb._hints import suggesting
 from chroma_nb.cells import Dates
 from chroma_nb.collection import Collection
 from chroma_nb.embedding_functions.progress import record_bar
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 #: Of ``add(df)`` and its like: shown after a second.
 _BAR = record_bar(None)
+#: Options by other words for them.
+_NAMES = suggesting(
+    ids="id", key="id", text="document", texts="document", documents="document", content="document",
+    vector="embedding", vectors="embedding", embeddings="embedding", uris="uri", metadatas="metadata",
+)  # fmt: skip
 
 
 class Frames:
@@ -131,6 +137,7 @@ class Frames:
         """
         return reading.read_frames(self, where, columns, page_size)
 
+    @_NAMES
     def add_df(
         self: Collection,
         df: object,
@@ -204,6 +211,7 @@ class Frames:
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return writing.write(self, "add", df, bar=record_bar(progress), **options)
 
+    @_NAMES
     def upsert_df(
         self: Collection,
         df: object,
@@ -253,6 +261,7 @@ class Frames:
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return writing.write(self, "upsert", df, bar=record_bar(progress), **options)
 
+    @_NAMES
     def update_df(
         self: Collection,
         df: object,
@@ -304,6 +313,7 @@ class Frames:
         options = _options(id, document, embedding, uri, metadata, on_error, dates)
         return writing.write(self, "update", df, bar=record_bar(progress), **options)
 
+    @_NAMES
     def sync(
         self: Collection,
         df: object,
@@ -377,7 +387,8 @@ class Frames:
         """``add(df)`` and its like: the columns as they are called, nothing beside them."""
         if set(map(type, others)) != {NoneType}:
             raise ValueError(
-                f"expected nothing beside a DataFrame; {verb}_df(df, embedding=…, document=…) names columns"
+                f"{verb}(df) takes a DataFrame and no other argument. To name its columns, use "
+                f"{verb}_df(df, embedding=…, document=…)."
             )
         writing.write(self, verb, frame, bar=_BAR)
 

@@ -53,7 +53,7 @@ def _compiled(re2: Any, text: str) -> Search:
     try:
         search = re2.compile(text.encode(), options).search
     except re2.error as error:
-        reason = error.args[0] if error.args else "not a pattern"
+        reason = error.args[0] if error.args else "this is not a pattern"
         refuse(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason))
     return lambda text: search(text.encode(errors="replace")) is not None
 
@@ -61,13 +61,13 @@ def _compiled(re2: Any, text: str) -> Search:
 def _by_python(pattern: str) -> Search:
     translated = translate(pattern, PYTHON)
     if not translated.tame:
-        refuse("such repetitions need google-re2; install it with: pip install google-re2")
+        refuse("such repetitions need google-re2. Install it with pip install google-re2")
     search = re.compile(translated.text).search
     end = time.monotonic() + _PATIENCE_SECONDS
 
     def found(text: str) -> bool:
         if time.monotonic() > end:
-            refuse("the pattern takes too long without google-re2; install it with: pip install google-re2")
+            refuse("the pattern takes too long without google-re2. Install it with pip install google-re2")
         return search(text) is not None
 
     return found

@@ -68,7 +68,8 @@ def save(
             _make(path, identity, codes.frame, blocks, crcs, seq)
     except OSError as error:
         warnings.warn(
-            f"the codes for searching were not saved in {directory} ({error}); they will be made when needed again",
+            f"The codes for searching could not be saved in {directory} ({error}). They are created again when "
+            "they are needed.",
             RuntimeWarning,
             stacklevel=2,
         )

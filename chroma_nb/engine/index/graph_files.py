@@ -70,7 +70,7 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
     except (OSError, RuntimeError, OddFileError) as error:
         unlink(*unfinished)
         warnings.warn(
-            f"the search index was not saved in {directory} ({error}); it will be rebuilt when it is needed again",
+            f"The search index could not be saved in {directory} ({error}). It is built again when it is needed.",
             RuntimeWarning,
             stacklevel=2,
         )

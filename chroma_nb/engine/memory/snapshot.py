@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from chroma_nb import types
+from chroma_nb.advice import for_dimension
 from chroma_nb.engine.arrays import EMPTY, Float64, Ints
 from chroma_nb.engine.index.certified import CertifiedIndex
 from chroma_nb.engine.index.sparse import SparseIndex
@@ -68,7 +69,8 @@ class Snapshot:
         """InvalidArgumentError unless ``vectors``, shape (n, dimension), are of the collection's dimension."""
         if vectors is not None and self.row.dimension not in (None, vectors.shape[1]):
             raise InvalidArgumentError(
-                f"Collection expecting embedding with dimension of {self.row.dimension}, got {vectors.shape[1]}"
+                f"Collection expecting embedding with dimension of {self.row.dimension}, got {vectors.shape[1]}\n"
+                + for_dimension(self.row.dimension, vectors.shape[1])
             )
 
     # --- ids -------------------------------------------------------------------------------------------------
@@ -328,9 +330,9 @@ class Snapshot:
         for row, slot, crc in zip(rows.tolist(), slots.tolist(), expected, strict=True):
             if zlib.crc32(view[slot]) != crc:
                 raise _DamagedError(
-                    f"the vector of record {self.memory.ids[row]!r} in collection [{self.row.name}] does not match "
-                    "its checksum: the vector file is damaged; client.verify() lists every such record, "
-                    "add them again or restore a backup"
+                    f"The vector of record {self.memory.ids[row]!r} in collection [{self.row.name}] does not match its "
+                    "checksum: the vector file is damaged. client.verify() lists every such record. Add them again, "
+                    "or restore a backup."
                 )
 
 

@@ -157,7 +157,10 @@ class IndexBuilder:
         except Exception as error:  # noqa: BLE001  an index is an accelerator: searching goes on exactly
             if not self._stopping:
                 with contextlib.suppress(Warning):  # nobody could catch it, where warnings are errors
-                    warnings.warn(f"chroma_nb searches exactly: the index could not be built ({error})", stacklevel=1)
+                    warnings.warn(
+                        f"The HNSW index could not be built ({error}). chroma_nb searches exactly instead.",
+                        stacklevel=1,
+                    )
         finally:
             with self._mutex:
                 self._working = False

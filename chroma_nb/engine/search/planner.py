@@ -85,7 +85,7 @@ def plan(
     if allowed is None:
         if graph is None or refusal:
             return Plan("scan", refusal)
-        return Plan("graph", f"{live} records, graph ready", k, effort(k, graph))
+        return Plan("graph", f"{live} records, HNSW index ready", k, effort(k, graph))
     share = allowed / live
     exactly = Plan(
         "gather" if is_gathered(allowed=allowed, live=live) else "scan", f"the filter leaves {allowed} of {live}"
@@ -102,13 +102,13 @@ def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, cod
     if codes and (queries >= CODED_BATCH or live < CODED_ROWS):
         return PROVED
     if graph is None:
-        return "no graph yet"
+        return "no HNSW index yet"
     if k > _largest(live, codes):
-        return f"{k} of {live} asked for"
+        return f"{k} of {live} records requested"
     if not is_close(tail=graph.tail, live=live):
-        return f"{graph.tail} records are newer than the graph"
+        return f"{graph.tail} records are newer than the HNSW index"
     if graph.dead > LARGEST_DEAD * (graph.live + graph.dead):
-        return f"{graph.dead} entries of the graph are dead"
+        return f"{graph.dead} entries of the HNSW index are deleted records"
     if queries >= BATCH and live < BATCH_ROWS:
         return f"{queries} queries at once over {live} records"
     return ""

@@ -197,7 +197,9 @@ def _in_order(rank: Rank) -> list[tuple[Rank, Sequence[Rank]]]:
         if id(node) not in closed and id(node) not in opened:
             inner = opened[id(node)] = parts(node)
             if any(id(part) in opened for part in inner):
-                raise ValueError("Circular reference detected\nThe expression contains itself: write each part once.")
+                raise ValueError(
+                    "Circular reference detected\nThe expression contains itself. Use each part only once."
+                )
             waiting.extend(reversed(inner))
             continue
         waiting.pop()

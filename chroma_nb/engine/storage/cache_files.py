@@ -118,7 +118,7 @@ def save_to_be_noted(
         make(path_of(directory, collection_id, generation, kind), pieces)
     except OSError as error:
         warnings.warn(
-            f"{what} was not saved in {directory} ({error}); it will be made when needed again",
+            f"{what} could not be saved in {directory} ({error}). It is created again when it is needed.",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -145,7 +145,7 @@ def _row(values: tuple[object, ...]) -> CollectionRow:
         or not 0 <= min(counters) <= max(counters) < _MOST_COUNTED
     ):
         given = [*texts, row.number, row.dimension, *counters]
-        raise _damaged(f"expected its names and counters, got {shown(given)}")
+        raise _damaged(f"expected the names and counters of a collection, got {shown(given)}")
     return row
 
 
@@ -176,7 +176,7 @@ def _staged(json: bytes) -> Json:
     try:
         for session in parsed.values():
             if not all(0 <= first <= last for first, last in session["ranges"]):
-                raise ValueError("positions that make no range")
+                raise ValueError("positions that are not a range")
             session["first"], session["seq"]
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(error) from None
@@ -197,7 +197,7 @@ def _uuid(text: str) -> UUID:
 
 def _damaged(what: object) -> _DamagedError:
     return _DamagedError(
-        f"what is stored about a collection is damaged ({shown(what, 300)}); restore the database from a backup"
+        f"The catalog entry of a collection is damaged ({shown(what, 300)}). Restore the database from a backup."
     )
 
 

@@ -19,7 +19,7 @@ from chroma_nb.types import Json
 def make(path: Path) -> None:
     """Make the directory, for its owner only, with its parents. InternalError when it cannot be."""
     if path.exists() and not path.is_dir():
-        raise InternalError(f"expected a directory to keep the database in, got the file {path}")
+        raise InternalError(f"expected a directory for the database, got the file {path}")
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
         names = [database.name]  # an import puts a whole one into its place
     if names:
         raise _DamagedError(
-            f"{database} is missing or empty: the database was lost, {_what_is_left(path, names)} (nothing was touched)"
+            f"{database} is missing or empty: the database was lost, {_what_is_left(path, names)} (nothing was changed)"
         )
 
 
@@ -95,8 +95,8 @@ def _refuse_odd(database: Path) -> None:
             continue
         if not stat.S_ISREG(mode):
             raise _DamagedError(
-                f"expected {file} to be a file, got something else (a folder, a pipe, a device); nothing was touched: "
-                "move it away, or restore the directory from a backup"
+                f"Expected {file} to be a file, got something else (a folder, a pipe, a device). Nothing was "
+                "changed: move it away, or restore the directory from a backup."
             )
 
 
@@ -127,12 +127,12 @@ def _holds_something(entry: Path) -> bool:
 def _what_is_left(path: Path, names: list[str]) -> str:
     """What is left of a database that was lost, and what to do."""
     source, what = _imported_from(path), " and ".join(names)
-    left = f"while {what} beside it {'holds' if len(names) == 1 else 'hold'} what chroma_nb wrote"
+    left = f"while {what} next to it {'holds' if len(names) == 1 else 'hold'} data that chroma_nb wrote"
     if source is None:
-        return f"{left}; restore it from a backup, or remove {what} to begin anew"
+        return f"{left}; restore it from a backup, or delete {what} to start with an empty database"
     return (
-        f"{left} since it imported Chroma's files; restore it from a backup, or import Chroma's files, which do not "
-        f"have what was written since, anew into another directory: "
+        f"{left} since it imported Chroma's files; restore it from a backup. Or import Chroma's files "
+        "again into another directory, without what was written since: "
         f"chroma_nb.import_chroma({source!r}, {_free_name(path)!r})"
     )
 

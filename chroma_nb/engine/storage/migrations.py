@@ -43,11 +43,13 @@ def apply(connection: sqlite3.Connection, path: Path | None) -> None:
             directory.refuse_lost(path.parent, no_tables=True)
         connection.execute(_SET_APPLICATION_ID)
     elif owner != APPLICATION_ID:
-        raise _DamagedError(f"{path} was not made by chroma_nb (application id {owner:#x}); choose another directory")
+        raise _DamagedError(
+            f"{path} is not a database of chroma_nb (application id {owner:#x}). Choose another directory."
+        )
     if version > wanted[-1][0]:
         raise VersionMismatchError(
-            f"{path} was written by a newer chroma_nb (format {version}, this one knows {wanted[-1][0]}); "
-            "upgrade chroma-nb to open it"
+            f"{path} was written by a newer chroma_nb (format {version}; this one reads up to "
+            f"{wanted[-1][0]}). Upgrade chroma-nb to open it."
         )
     for number, script in wanted:
         if number > version and (path is not None or number in _IN_MEMORY_TOO):
@@ -66,8 +68,9 @@ def check_schema(connection: sqlite3.Connection, path: Path) -> None:
         kind = "virtual table" if str(statement).upper().lstrip().startswith("CREATE VIRTUAL") else str(kind)
         if kind not in ("table", "index"):
             raise _DamagedError(
-                f"{path} has a {kind} {str(name)[:80]!r}, which chroma_nb never makes; it was not read and nothing was "
-                "changed. Restore the database from a backup, or drop it there (sqlite3 FILE) if you made it"
+                f"{path} has a {kind} {str(name)[:80]!r}, which chroma_nb does not create. It was not read, and "
+                f"nothing was changed. Restore the database from a backup, or drop the {kind} (sqlite3 FILE) if "
+                "you created it."
             )
 
 

@@ -123,7 +123,7 @@ def _decoded(joined: bytes, count: int, hidden: bool = False, sparse: bool = Tru
 
 def _damaged(error: Exception) -> _DamagedError:
     return _DamagedError(
-        f"the metadata of a record is damaged ({error}); client.verify() names it, update it or restore a backup"
+        f"The metadata of a record is damaged ({error}). client.verify() lists it: update it, or restore a backup."
     )
 
 

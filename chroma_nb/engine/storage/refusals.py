@@ -30,14 +30,14 @@ class Refusal:
 
     def told(self, path: Path | str | None, detail: str, cannot: str = "") -> InternalError:
         """The error: which file, why, what became of the call, what to do."""
-        where = "the database in memory" if path is None else path
+        where = "the in-memory database" if path is None else path
         return self.error(
-            f"cannot {cannot or self.cannot} {where}: {self.reason} ({detail}); "
-            f"nothing was written, reading goes on; {self.remedy}, then try again"
+            f"cannot {cannot or self.cannot} {where}: {self.reason} ({detail}). Nothing was written, and "
+            f"reading still works. To write again, {self.remedy}"
         )
 
 
-_ROOM: Final = "make room (delete, delete_collection, reset and vacuum work on a full disk too)"
+_ROOM: Final = "free some disk space (delete, delete_collection, reset and vacuum work on a full disk, too)"
 _FULL: Final = Refusal("no space left on the disk", _ROOM, _NoRoomError)
 _QUOTA: Final = Refusal("the disk quota is used up", _ROOM, _NoRoomError)
 _FILE_LIMIT: Final = Refusal("a limit on the size of files is reached", "raise it (ulimit -f)", _NoRoomError)
@@ -52,19 +52,19 @@ _DEVICE: Final = Refusal(
     cannot="read or write",
 )
 _READ_ONLY: Final = Refusal(
-    "it is read-only here", "check the permissions of the directory, or copy it to write", _ReadOnlyError
+    "it is read-only here", "check the permissions of the directory, or write to a copy of it", _ReadOnlyError
 )
 _DENIED: Final = Refusal(
-    "permission is denied", "check the permissions of the directory, or copy it to write", _ReadOnlyError
+    "permission is denied", "check the permissions of the directory, or write to a copy of it", _ReadOnlyError
 )
 _HANDLES: Final = Refusal(
     "too many files are open",
-    "close clients and files that are no longer needed, or raise the limit (ulimit -n)",
+    "close clients and files that you do not need, or raise the limit (ulimit -n)",
     cannot="open",
 )
 _MEMORY: Final = Refusal("not enough memory", "free some", cannot="read or write")
 _UNOPENED: Final = Refusal(
-    "it could not be opened", "check the permissions of the directory, or copy it to write", _ReadOnlyError, "open"
+    "it could not be opened", "check the permissions of the directory, or write to a copy of it", _ReadOnlyError, "open"
 )
 
 #: The system's error number -> what it means.
@@ -109,12 +109,12 @@ def explained(error: sqlite3.Error | OSError, path: Path | None, *, cannot: str 
     """The same error for a reader. ``path``: the file, where the error does not name one."""
     if isinstance(error, OSError):
         return _explained_by_errno(error, path, cannot)
-    where = "the database in memory" if path is None else path
+    where = "the in-memory database" if path is None else path
     primary = primary_code(error)
     if primary in _DAMAGE:
         return _DamagedError(
-            f"{where} is damaged or not a database ({error}); restore it from a backup, "
-            "or recover what can be read with: sqlite3 FILE .recover"
+            f"{where} is damaged or not a database ({error}). Restore it from a backup, or recover what can be "
+            "read with: sqlite3 FILE .recover"
         )
     refusal = _BY_CODE.get(getattr(error, "sqlite_errorcode", -1)) or _BY_CODE.get(primary or -1)
     if primary == sqlite3.SQLITE_CANTOPEN:
@@ -122,7 +122,7 @@ def explained(error: sqlite3.Error | OSError, path: Path | None, *, cannot: str 
     if refusal is _REFUSED and path is not None:
         refusal = _why_refused(path)
     if refusal is None:
-        return InternalError(f"SQLite could not do this on {where}: {error}")
+        return InternalError(f"SQLite failed on {where}: {error}")
     return refusal.told(path, str(error))
 
 
@@ -131,7 +131,9 @@ def _explained_by_errno(error: OSError, path: Path | None, cannot: str) -> Chrom
     detail = error.strerror or str(error) or type(error).__name__
     refusal = _BY_ERRNO.get(error.errno or 0)
     if refusal is None:
-        return InternalError(f"cannot {cannot or 'use'} {where}: {detail}; nothing was written, reading goes on")
+        return InternalError(
+            f"cannot {cannot or 'use'} {where}: {detail}. Nothing was written, and reading still works"
+        )
     return refusal.told(where, detail, cannot)
 
 

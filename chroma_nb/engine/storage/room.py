@@ -103,8 +103,8 @@ class Room:
                 except _NoRoomError as error:
                     refused = error
             raise _NoRoomError(
-                f"{refused}. What is held back for deletions is not enough for this one: delete fewer records "
-                "in one call, or a whole collection"
+                f"{refused}. The space reserved for deletions is too small for this one. Delete fewer records in "
+                "one call, or a whole collection"
             ) from refused
         finally:
             self.give_back()

@@ -296,7 +296,7 @@ class Connections:
         """Raise when this process may only read the database."""
         if self.read_only:
             raise _ReadOnlyError(
-                f"{self.path} is read-only here: get and query work, writing does not; copy the directory to write"
+                f"{self.path} is read-only here: get and query work, writing does not. To write, copy the directory."
             )
 
     def write(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
@@ -417,8 +417,9 @@ class Connections:
 
 #: What is said to a call that would have to wait for the call it interrupts.
 IN_THE_MIDDLE: Final = (
-    "this call comes in the middle of another call of the same thread (from a signal handler, a finalizer or a trace "
-    "function) and cannot wait for the write that is under way; nothing was written, make it before or after"
+    "This call comes in the middle of another call of the same thread (from a signal handler, a "
+    "finalizer or a trace function) and cannot wait for the write that is under way. Nothing was "
+    "written: make the call before or after."
 )
 
 
@@ -541,12 +542,13 @@ def explained(error: sqlite3.Error | OSError, path: Path | None) -> ChromaError:
     code = refusals.primary_code(error) if isinstance(error, sqlite3.Error) else None
     if code == sqlite3.SQLITE_PROTOCOL:
         return InternalError(
-            f"{path} could not be locked, though it was tried for seconds ({error}): other processes ask without end, "
-            "or the system has no locks left; nothing was written, try again, with a new client if that does not help"
+            f"{path} could not be locked for several seconds ({error}): other processes use it all the time, "
+            "or the system has no locks left. Nothing was written. Try again, with a new client if that does "
+            "not help."
         )
     if code in _BUSY:
         return InternalError(
-            f"{path or 'the database in memory'} is busy: another process kept its write transaction open for "
-            f"{BUSY_TIMEOUT_SECONDS:.0f} s ({error}); nothing was written, try again"
+            f"{path or 'the in-memory database'} is busy: another process kept its write transaction open for "
+            f"{BUSY_TIMEOUT_SECONDS:.0f} s ({error}). Nothing was written. Try again."
         )
     return refusals.explained(error, path)

@@ -133,9 +133,9 @@ class VectorStores:
     def lost(self, row: CollectionRow) -> _DamagedError:
         """What to say when a collection's file is not there."""
         return _DamagedError(
-            f"the vector file {file_name(row.id, row.generation)} of collection [{row.name}] is missing: its "
-            f"{row.record_count} vectors are lost; restore vectors/ from a backup, "
-            "or delete the collection and add its records again"
+            f"The vector file {file_name(row.id, row.generation)} of collection [{row.name}] is missing: its "
+            f"{row.record_count} vectors are lost. Restore vectors/ from a backup, or delete the collection "
+            "and add its records again."
         )
 
 

@@ -209,9 +209,9 @@ class VectorFile:
         if size < slots * self._row_bytes:
             kept = size // self._row_bytes
             raise _DamagedError(
-                f"{self.path} holds {kept} vectors, the database counts {slots}: the file was truncated; "
-                f"the vectors from slot {kept} on are lost "
-                "(restore the file from a backup, or delete and add those records again)"
+                f"{self.path} holds {kept} vectors, but the database expects {slots}: the file was truncated. The "
+                f"vectors from slot {kept} on are lost. Restore the file from a backup, or delete and add those "
+                "records again."
             )
         return size
 
@@ -239,7 +239,7 @@ class VectorFile:
         """Give a draft, whose rows are all written, its name, so that a commit may say it; raises InternalError."""
         self.sync()
         if not os.fstat(self._open_descriptor()).st_nlink:
-            raise InternalError(f"{self.path} was removed by another process; nothing was changed, try again")
+            raise InternalError(f"{self.path} was removed by another process. Nothing was changed: try again.")
         try:
             self.path.rename(final)
             self.path = final

@@ -123,7 +123,7 @@ class Maintenance:
         try:
             self.sweep_staged(self._transactions.write)
         except _NoRoomError as error:
-            problems.append(f"what calls that failed had written of their records was not removed: {error}")
+            problems.append(f"the parts of records that failed calls had written were not removed: {error}")
         rows = self._transactions.read(catalog.all_collections)
         self.sweep(keep_previous=False)
         if self._cache is not None:
@@ -149,7 +149,7 @@ class Maintenance:
                 room.give_up()
                 problems += connections.outside_transactions(_vacuumed)
         except _NoRoomError as error:
-            problems.append(f"the database was not packed, and deleted text may be left in it: {error}")
+            problems.append(f"the database was not packed, and deleted text may still be in it: {error}")
         self.sweep(keep_previous=False)
         room.give_back()
         return {

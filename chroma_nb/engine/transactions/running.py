@@ -90,13 +90,13 @@ class Transactions:
     def check_open(self, *, writing: bool = True) -> None:
         """Raise when the database is closed or its directory is gone; readers look for that now and then."""
         if self.closed:
-            raise _ClosedError("this client is closed; make a new one")
+            raise _ClosedError("This client is closed. Create a new one.")
         if not writing and time.monotonic() - self._seen_there < TRUSTED_SECONDS:
             return
         if not self.is_there():
             raise InternalError(
-                f"{self.directory} was removed or replaced while it was open; "
-                "make a new client to go on (nothing was written)"
+                f"{self.directory} was removed or replaced while it was open. Create a new client to continue "
+                "(nothing was written)."
             )
         self._seen_there = time.monotonic()
 
@@ -163,7 +163,7 @@ class Transactions:
                     raise sqlite.explained(error, self.connections.path) from error
                 finally:
                     self.connections.end(connection)
-        raise InternalError(f"collection [{ident}] changed {_ATTEMPTS} times while it was read; try again")
+        raise InternalError(f"collection [{ident}] changed {_ATTEMPTS} times while it was read. Try again.")
 
     def _looked_at(
         self,
@@ -223,7 +223,7 @@ class Transactions:
         open_collections.use(self, row.number)
         memory = self.refreshed(connection, row)
         if memory is None:
-            raise InternalError(f"collection [{row.name}] is ahead of its database; reopen the client")
+            raise InternalError(f"collection [{row.name}] is newer than its database. Create a new client.")
         return Writing(
             connection,
             row,
@@ -288,11 +288,12 @@ def _sensible(row: CollectionRow, read: Callable[[], T]) -> T:
         return read()
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise _DamagedError(
-            f"the records of collection [{shown(row.name)}] make no sense ({shown(error, 200)}): the database is "
-            "damaged; restore it from a backup"
+            f"The records of collection [{shown(row.name)}] are not consistent ({shown(error, 200)}): the "
+            "database is damaged. Restore it from a backup."
         ) from error
     except MemoryError as error:
         raise InternalError(
-            f"not enough memory for the {row.record_count} records of collection [{shown(row.name)}] ({error}); free "
-            "some and try again, or restore the database from a backup where so many cannot be"
+            f"Not enough memory for the {row.record_count} records of collection [{shown(row.name)}] "
+            f"({error}). Free some memory and try again. If the collection should not be that large, restore "
+            "the database from a backup."
         ) from error

@@ -60,7 +60,7 @@ class Staging:
             folder.mkdir(mode=0o700, exist_ok=True)
             path, descriptor = locks.create_claimed(path_of_another)
         except OSError as error:
-            raise InternalError(f"cannot write {folder}: {error.strerror}; nothing was written") from error
+            raise InternalError(f"cannot write {folder}: {error.strerror}. Nothing was written.") from error
         self.close = weakref.finalize(self, _end, descriptor, path, os.getpid())
         self.close.atexit = False
 
@@ -80,15 +80,15 @@ class Staging:
         """InternalError when what was staged is not there any more; ``whole``: or not what we know of."""
         if not self.is_ours:
             raise InternalError(
-                f"this process was forked in the middle of a call that writes to collection [{row.name}], which the "
-                "other process goes on with; nothing was written here"
+                f"This process was forked in the middle of a call that writes to collection [{row.name}]. The "
+                "other process goes on with it; nothing was written here."
             )
         ranges = row.staged.get(self.name, {"ranges": []})["ranges"]
         count = sum(last - first + 1 for first, last in ranges)
         if (self.positions and not count) or (whole and count != len(self.positions)):
             raise InternalError(
-                f"the records that were on their way into collection [{row.name}] are not there any more: did another "
-                "process remove them? Nothing was written, try again"
+                f"The records that were being added to collection [{row.name}] are missing; another process may "
+                "have removed them. Nothing was written. Try again."
             )
 
 

@@ -15,8 +15,8 @@ def without_vectors(count: int) -> str:
     """What it means that so many records have no vector, and what to do."""
     records = "record has" if count == 1 else "records have"
     return (
-        f"{count:,} {records} no vector, since it was lost before the import: text and metadata are there, found by "
-        "get() and filters, not by query(); to embed again from the documents: chroma_nb.reembed(collection)"
+        f"{count:,} {records} no vector, since it was lost before the import. get() and filters find them, "
+        "query() does not. To embed them from their documents: chroma_nb.reembed(collection)"
     )
 
 
@@ -26,12 +26,12 @@ def findings(snapshot: Snapshot) -> Iterator[str]:
     if len(stored) != snapshot.row.record_count:
         yield f"{len(stored)} records, but the catalog counts {snapshot.row.record_count}"
     if len({ident for ident, _, _ in stored}) != len(stored):  # the unique index leaves out records that were staged
-        yield "an id is there twice"
+        yield "an id occurs twice"
     for ident in records.unreadable(snapshot.connection, snapshot.row.number, snapshot.row.hidden):
         yield f"the metadata of record {ident!r} is not readable"
     slots = [slot for _, slot, _ in stored]
     if len(set(slots)) != len(slots) or (slots and not 0 <= min(slots) <= max(slots) < snapshot.row.next_slot):
-        yield "slots are named twice or lie beyond the vector file"
+        yield "slots are used twice or lie beyond the vector file"
         return
     whole = [(ident, slot, crc) for ident, slot, crc in stored if crc is not None]
     if len(whole) < len(stored):

@@ -223,7 +223,7 @@ class Writing(Snapshot):
         if not (without_vectors or there.all()):
             raise InvalidArgumentError(
                 f"expected an embedding for every new record, got none for {fresh.ids[int(there.argmin())]!r}; "
-                "give embeddings or documents"
+                "pass embeddings or documents"
             )
         number, first_position, slot = self.row.number, self.row.next_position, self.row.next_slot
         if len(removed):  # before the inserts: an id may be deleted and added again, and ids are unique

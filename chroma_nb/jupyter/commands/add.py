@@ -31,28 +31,33 @@ def _arguments(parser: Parser) -> None:
     for part, what in (("id", "ids"), ("text", "documents"), ("embedding", "embeddings"), ("uri", "uris")):
         parser.add_argument(f"--{part}", metavar="COLUMN", type=parser.text, help=f"the column of the {what}")
     parser.add_argument(
-        "--metadata", metavar="COLUMNS", type=parser.text, help="only these, with commas; default: the others"
+        "--metadata",
+        metavar="COLUMNS",
+        type=parser.text,
+        help="the columns to store as metadata, with commas; default: all others",
     )
     verb = parser.add_mutually_exclusive_group()
-    verb.add_argument("--upsert", action="store_true", help="overwrite records that are there")
-    verb.add_argument("--update", action="store_true", help="change only records that are there")
-    verb.add_argument("--sync", action="store_true", help="add what is new, change what differs, nothing else")
-    parser.add_argument("--delete", action="store_true", help="with --sync: delete records that are in no row")
-    parser.add_argument("--on-error", choices=("raise", "skip"), default="raise", help="rows that cannot be records")
+    verb.add_argument("--upsert", action="store_true", help="overwrite existing records")
+    verb.add_argument("--update", action="store_true", help="change existing records only")
+    verb.add_argument("--sync", action="store_true", help="add new records and change those that differ")
+    parser.add_argument("--delete", action="store_true", help="with --sync: delete records that have no row")
+    parser.add_argument(
+        "--on-error", choices=("raise", "skip"), default="raise", help="what to do with rows that cannot become records"
+    )
     parser.add_argument("--dates", choices=("iso", "epoch"), default="iso", help="as ISO text, or seconds since 1970")
-    parser.add_argument("--yes", action="store_true", help="do not ask before --delete")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation of --delete")
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
     if arguments.delete and not arguments.sync:
-        raise UsageError("%chroma add: --delete goes with --sync")
+        raise UsageError("%chroma add: --delete needs --sync")
     if cell is not None:
         collection, rest = target(session, arguments.words)
         if rest:
-            raise UsageError("%%chroma add takes a collection and the texts below it, one a line")
+            raise UsageError("%%chroma add takes a collection, and the texts below it, one per line")
         return _write(session, collection, _texts([line.strip() for line in cell.splitlines()]), arguments)
     if not arguments.words:
-        raise UsageError("%chroma add: expected a variable with a DataFrame or texts; %chroma add -h shows how")
+        raise UsageError("%chroma add: expected a variable with a DataFrame or texts; %chroma add -h shows the help")
     *words, variable = arguments.words
     collection, rest = target(session, words)
     if rest:
@@ -67,7 +72,7 @@ def _table(session: Session, word: str) -> object:
     if isinstance(value, list | tuple) and all(isinstance(element, str) for element in value):
         return _texts(list(value))
     raise UsageError(
-        f"%chroma add: expected {word!r} to be a DataFrame or a list of texts, it is a {type(value).__name__}"
+        f"%chroma add: expected {word!r} to be a DataFrame or a list of texts, got a {type(value).__name__}"
     )
 
 
@@ -77,7 +82,7 @@ def _texts(texts: list[str]) -> pandas.DataFrame:
 
     known = {hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]: text for text in texts if text}
     if not known:
-        raise UsageError("%chroma add: there is no text to add")
+        raise UsageError("%chroma add: no text to add; write one text per line")
     return pd.DataFrame({"id": list(known), "document": list(known.values())})
 
 
@@ -95,7 +100,7 @@ def _write(session: Session, collection: Collection, frame: object, arguments: a
     columns = _known_columns(frame, columns)
     if arguments.sync:
         if arguments.delete:
-            session.confirm(f"Delete the records of {collection.name!r} that are in no row?", arguments.yes)
+            session.confirm(f"Delete the records of {collection.name!r} that have no row?", arguments.yes)
         return sync(collection, frame, delete=arguments.delete, page_size=_PAGE, bar=record_bar(None), **columns)
     verb: Verb = "upsert" if arguments.upsert else "update" if arguments.update else "add"
     return write(collection, verb, frame, bar=record_bar(None), **columns)
@@ -108,8 +113,8 @@ def _known_columns(frame: pandas.DataFrame, columns: Options) -> Options:
     def known(word: str) -> object:
         """Return the column that a word names; raise a UsageError with a suggestion if it does not exist."""
         if word not in names:
-            hint = suggestion(word, names) or f"; there are: {', '.join(names)}"
-            raise UsageError(f"%chroma add: there is no column {word!r}{hint}")
+            hint = suggestion(word, names) or f"; the columns are: {', '.join(names)}"
+            raise UsageError(f"%chroma add: no column {word!r}{hint}")
         return names[word]
 
     parts = ("id", "document", "embedding", "uri")

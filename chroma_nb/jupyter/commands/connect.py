@@ -21,11 +21,11 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument(
         "target", nargs="?", help="memory, a directory, http://HOST:PORT, or a variable that is a client"
     )
-    parser.add_argument("--alias", type=parser.text, help="a name to come back to it by")
+    parser.add_argument("--alias", type=parser.text, help="a name for this client")
     parser.add_argument("--tenant", type=parser.text)
     parser.add_argument("--database", type=parser.text)
-    parser.add_argument("--list", action="store_true", help="the open clients")
-    parser.add_argument("--close", metavar="ALIAS", help="close a client that connect opened")
+    parser.add_argument("--list", action="store_true", help="list the open clients")
+    parser.add_argument("--close", metavar="ALIAS", help="close a client that %%chroma connect opened")
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
@@ -38,7 +38,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
 
 
 def _connect(session: Session, arguments: argparse.Namespace) -> None:
-    name = _named(session, arguments.target)
+    name, is_new = _named(session, arguments.target), False
     alias = arguments.alias or name
     # The variable first: a cell that is run again may have put another client into it.
     if is_client(value := value_of(arguments.target, session)):
@@ -52,11 +52,13 @@ def _connect(session: Session, arguments: argparse.Namespace) -> None:
         place: Options = {
             key: value for key in ("tenant", "database") if (value := getattr(arguments, key)) is not None
         }
+        is_new = name != "memory" and not urlsplit(name).scheme and not Path(name).exists()
         session.clients[alias] = _open(session, name, place)
         session.opened.add(alias)
     session.current_client, session.current_collection = alias, None
     count = len(collection_names(session.clients[alias]))
-    session.say(f"Connected to {alias}: {counted(count, 'collection')}.")
+    created = ", a new directory" if is_new else ""
+    session.say(f"Connected to {alias}{created}: {counted(count, 'collection')}.")
 
 
 def _named(session: Session, word: str) -> str:
@@ -65,7 +67,7 @@ def _named(session: Session, word: str) -> str:
     if is_client(value):
         return word.strip(":{}")
     if not isinstance(value, str | os.PathLike):
-        raise UsageError(f"expected {word!r} to be a client, a directory or an address, it is a {type(value).__name__}")
+        raise UsageError(f"expected {word!r} to be a client, a directory or an address, got a {type(value).__name__}")
     return str(value)
 
 
@@ -73,7 +75,9 @@ def _refuse_other_variable(session: Session, name: str) -> None:
     """A variable's name that was meant as a client, before it becomes a directory."""
     if name != "memory" and name in session.named() and not Path(name).exists():
         kind = type(session.named()[name]).__name__
-        raise UsageError(f"the variable {name!r} is no client but a {kind}; its text: :{name}, a directory: ./{name}")
+        raise UsageError(
+            f"the variable {name!r} is not a client but a {kind}. For its text write :{name}, for a directory ./{name}"
+        )
 
 
 def _open(session: Session, target: str, place: Options) -> Client:
@@ -82,7 +86,7 @@ def _open(session: Session, target: str, place: Options) -> Client:
     parts = urlsplit(target)
     if parts.scheme in ("http", "https"):
         if parts.username or parts.password:
-            raise UsageError("no password in a cell, please: make the client in Python and connect its variable")
+            raise UsageError("do not write a password in a cell: create the client in Python and connect its variable")
         port = parts.port or (443 if parts.scheme == "https" else 8000)
         return HttpClient(host=parts.hostname or "", port=port, ssl=parts.scheme == "https", **place)
     if parts.scheme and "//" in target:
@@ -93,14 +97,14 @@ def _open(session: Session, target: str, place: Options) -> Client:
 def _list(session: Session) -> None:
     names = [*session.clients, *(name for name in session.client_variables() if name not in session.clients)]
     if not names:
-        session.say("No database is open; %chroma connect PATH, or %chroma connect memory.")
+        session.say("No database is open. Open one with %chroma connect PATH, or %chroma connect memory.")
     for name in names:
         session.say(f"{'*' if name == session.current_client else ' '} {name}")
 
 
 def _close(session: Session, alias: str) -> None:
     if alias not in session.clients:
-        raise UsageError(f"there is no client {alias!r}{suggestion(alias, session.clients)}")
+        raise UsageError(f"no client {alias!r}{suggestion(alias, session.clients)}")
     client = session.clients.pop(alias)
     if alias in session.opened:  # what the notebook opened, the notebook closes
         session.opened.discard(alias)

@@ -16,15 +16,15 @@ from chroma_nb.workbench import subset
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("source", type=parser.text)
-    parser.add_argument("copy", type=parser.text, help="the name of the new collection")
+    parser.add_argument("source", type=parser.text, metavar="COLLECTION")
+    parser.add_argument("copy", type=parser.text, metavar="NEW_NAME", help="the name of the new collection")
     add_where(parser)
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
     source, client = session.collection(arguments.source), session.client()
     if arguments.copy in collection_names(client):
-        raise UsageError(f"there is a collection {arguments.copy!r} already; nothing was changed")
+        raise UsageError(f"the collection {arguments.copy!r} exists already; nothing was changed")
     where = filters(compiled(session, arguments.where, on=source))
     found = map(Records.of_result, pages(source, subset.BATCH, include=FIELDS, **where))
     copy, written = subset.write(source, client, arguments.copy, found)
@@ -33,7 +33,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
 
 COMMAND = Command(
     name="copy",
-    summary="Copy a collection, with its embeddings, or the part of it that passes a filter.",
+    summary="Copy a collection with its embeddings, or the records that pass a filter.",
     examples=("%chroma copy papers papers-2", '%chroma copy papers recent --where "year > 2020"'),
     arguments=_arguments,
     run=_run,

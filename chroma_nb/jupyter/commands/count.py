@@ -39,7 +39,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> i
 
 COMMAND = Command(
     name="count",
-    summary="How many records a collection has, or how many pass a filter.",
+    summary="The number of records of a collection, or of those that pass a filter.",
     examples=("%chroma count papers", '%chroma count papers --where "year > 2020"'),
     arguments=_arguments,
     run=_run,

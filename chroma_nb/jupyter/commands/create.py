@@ -16,22 +16,24 @@ from chroma_nb.types import SPACES, CollectionMetadata, Options
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("name", type=parser.text)
-    parser.add_argument("--space", choices=SPACES, help="the distance; default is the model's")
+    parser.add_argument("--space", choices=SPACES, help="the distance; default is that of the embedding function")
     parser.add_argument(
         "--model",
         type=parser.value,
-        help="what embeds texts: a name (%%chroma model --list), :variable, or none; default is Chroma's default",
+        help=(
+            "the embedding function: a name (%%chroma model --list), :variable, or none; default is Chroma's default"
+        ),
     )
     parser.add_argument(
-        "--metadata", metavar="JSON", type=parser.value, help="the collection's own metadata, or :variable"
+        "--metadata", metavar="JSON", type=parser.value, help="metadata of the collection, as JSON or :variable"
     )
-    parser.add_argument("--exist-ok", action="store_true", help="take the collection of that name where there is one")
+    parser.add_argument("--exist-ok", action="store_true", help="use the collection of this name if it exists")
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
     client = session.client()
     if not arguments.exist_ok and arguments.name in collection_names(client):
-        raise UsageError(f"there is a collection {arguments.name!r} already; --exist-ok takes it as it is")
+        raise UsageError(f"the collection {arguments.name!r} exists already; to use it, add --exist-ok")
     options: Options = {}
     if arguments.space is not None:
         options["configuration"] = {"hnsw": {"space": arguments.space}}
@@ -48,7 +50,7 @@ def _metadata(given: object) -> CollectionMetadata:
         try:
             given = json.loads(given)
         except json.JSONDecodeError as error:
-            raise UsageError(f"--metadata: not JSON: {error}") from None
+            raise UsageError(f"--metadata: this is not valid JSON: {error}") from None
     if not isinstance(given, dict):
         raise UsageError(f'--metadata: expected an object such as {{"topic": "birds"}}, got a {type(given).__name__}')
     return given
@@ -56,7 +58,7 @@ def _metadata(given: object) -> CollectionMetadata:
 
 COMMAND = Command(
     name="create",
-    summary="Make a collection, and use it.",
+    summary="Create a collection, and use it.",
     examples=(
         "%chroma create papers",
         '%chroma create papers --space cosine --metadata \'{"topic": "birds"}\'',

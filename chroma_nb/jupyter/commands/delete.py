@@ -21,7 +21,7 @@ def _arguments(parser: Parser) -> None:
         "ids", nargs="*", metavar="ID", help="the records; without ids and filter, the whole collection"
     )
     add_where(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
@@ -51,7 +51,7 @@ def _delete_collection(session: Session, collection: Collection, yes: bool) -> N
     here = collection.name in collection_names(client)
     if not here or opened(client, collection.name).id != collection.id:
         raise UsageError(
-            f"the collection {collection.name!r} is not one of the client in use; %chroma connect to its own"
+            f"the collection {collection.name!r} does not belong to the client in use; %chroma connect to its own"
         )
     session.confirm(f"Delete the collection {collection.name!r} with {collection.count():,} records?", yes)
     client.delete_collection(collection.name)
@@ -62,7 +62,7 @@ def _delete_collection(session: Session, collection: Collection, yes: bool) -> N
 
 COMMAND = Command(
     name="delete",
-    summary="Delete records, or a whole collection. Asks first; --yes does not.",
+    summary="Delete records, or a whole collection. Asks for confirmation, unless you add --yes.",
     examples=(
         "%chroma delete papers id-1 id-2",
         '%chroma delete papers --where "year < 1990" --yes',

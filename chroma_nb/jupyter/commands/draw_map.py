@@ -28,7 +28,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="[COLLECTION]", help="or a variable with a table")
     parser.add_argument("--method", choices=("auto", *REDUCERS), default="auto", help="default auto: UMAP if installed")
     parser.add_argument("--dims", choices=("2", "3"), default="2", help="dimensions of the map; default 2")
-    parser.add_argument("--color", metavar="KEY", default="label", help="metadata key, or label (regions, the default)")
+    parser.add_argument("--color", metavar="KEY", help="metadata key, or label (regions, the default)")
     parser.add_argument("--size", metavar="KEY", help="metadata key of numbers")
     parser.add_argument("--sample", type=parser.whole, help="draw as many records")
     add_where(parser)
@@ -43,8 +43,11 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
     options: Options = {**filters(found), "sample": arguments.sample}
     try:
         if arguments.form is not None:  # --as df: the table of coordinates, without the widget
+            for name in ("color", "size"):
+                if getattr(arguments, name) is not None:
+                    session.say(f"--{name} is ignored: with --as the map is not drawn.")
             return _projected(collection, table, arguments, options)
-        options |= {"color": arguments.color, "size": arguments.size}
+        options |= {"color": arguments.color or "label", "size": arguments.size}
         if collection is not None:
             options["client"] = client_of(collection, [*session.clients.values(), *session.named().values()])
         return explore(table if collection is None else collection, arguments.method, int(arguments.dims), **options)

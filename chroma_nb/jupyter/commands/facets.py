@@ -49,7 +49,7 @@ class Facets(list[Facet]):
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="[COLLECTION] KEY …", help="metadata keys")
-    parser.add_argument("-n", "--limit", type=parser.whole, default=20, help="so many values a key; default 20")
+    parser.add_argument("-n", "--limit", type=parser.whole, default=20, help="the number of values per key; default 20")
     add_where(parser)
     add_contains(parser)
     add_output(parser)
@@ -60,7 +60,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
     keys = ids_of(session, words)
     if not keys:
         known = ", ".join(list(metadata_keys(named))[:10])
-        raise UsageError(f"%chroma facets: expected a metadata key; there are: {known or 'none'}")
+        raise UsageError(f"%chroma facets: expected a metadata key; the keys are: {known or 'none'}")
     found = compiled(session, arguments.where, arguments.contains, on=named)
     facets = Facets(ours(named, "%chroma facets").facets(keys, limit=arguments.limit, **filters(found)))
     if not facets[0].records:
@@ -80,7 +80,7 @@ def _note_lacking(session: Session, collection: Collection, keys: list[str], who
 
 COMMAND = Command(
     name="facets",
-    summary="Which values metadata keys have, how many records each; ranges of numbers and dates.",
+    summary="The values of metadata keys and how many records have them; ranges of numbers and dates.",
     examples=(
         "%chroma facets papers topic",
         '%chroma facets papers topic year --where "year > 2020"',

@@ -16,6 +16,7 @@ from chroma_nb.jupyter.commands.options import (
     filters,
     included,
     note_unknown_keys,
+    note_unknown_order,
     ours,
     rich_get,
     target,
@@ -29,14 +30,17 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="[COLLECTION] [ID …]", help="all records without an id")
     add_where(parser)
     add_contains(parser)
-    parser.add_argument("-n", "--limit", type=parser.whole, help="at most so many")
-    parser.add_argument("--offset", type=parser.whole, help="leave out the first ones")
+    parser.add_argument("-n", "--limit", type=parser.whole, help="the largest number of records")
+    parser.add_argument("--offset", type=parser.whole, help="skip the first records")
     parser.add_argument(
-        "--order-by", metavar="KEY", type=parser.text, help="by this metadata key, #id or #document, before -n counts"
+        "--order-by",
+        metavar="KEY",
+        type=parser.text,
+        help="order by this metadata key, #id or #document, before -n counts",
     )
     parser.add_argument("--descending", action="store_true", help="with --order-by: the largest first")
     add_include(parser)
-    parser.add_argument("--explain", action="store_true", help="show the filter, do not ask")
+    parser.add_argument("--explain", action="store_true", help="show the filter instead of the records")
     add_output(parser)
 
 
@@ -52,13 +56,17 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
         collection = ours(collection, "--order-by")
         options |= {"order_by": arguments.order_by, "descending": arguments.descending}
     elif arguments.descending:
-        raise UsageError("%chroma get: --descending goes with --order-by KEY")
+        raise UsageError("%chroma get: --descending needs --order-by KEY")
     if words:
         options["ids"] = ids_of(session, words)
         options["limit"] = arguments.limit
     result = collection.get(include=included(arguments.include, ["documents", "metadatas"]), **options)
     if not result["ids"]:
         note_unknown_keys(session, collection, found.where)
+    if words and (missing := sorted(set(options["ids"]).difference(result["ids"]))) and not filters(found):
+        session.say(f"No record has the id {', '.join(map(repr, missing[:5]))}{', …' if missing[5:] else ''}.")
+    if arguments.order_by is not None and not arguments.order_by.startswith("#"):
+        note_unknown_order(session, collection, arguments.order_by)
     return rich_get(result, found)
 
 

@@ -29,7 +29,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
 
 COMMAND = Command(
     name="list",
-    summary="The collections of the client in use, and their counts, as a DataFrame.",
+    summary="The collections of the client in use and the number of their records, as a DataFrame.",
     examples=("%chroma list", "names = %chroma list"),
     arguments=_arguments,
     run=_run,

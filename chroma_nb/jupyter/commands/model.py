@@ -23,8 +23,8 @@ _DOWNLOAD = "download"
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("collection", nargs="?", type=parser.text, help="or download: fetch Chroma's own model")
-    parser.add_argument("--list", action="store_true", help="the names that %%chroma create --model knows")
+    parser.add_argument("collection", nargs="?", type=parser.text, help="or download: Chroma's own model")
+    parser.add_argument("--list", action="store_true", help="the names for %%chroma create --model")
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
@@ -57,13 +57,15 @@ def embedding_function(given: object) -> object:
         return None
     known = _known()
     if given not in known:
-        raise UsageError(f"--model: there is no {given!r}{suggestion(given, known)}; %chroma model --list")
+        raise UsageError(
+            f"--model: no embedding function {given!r}{suggestion(given, known)}; %chroma model --list lists them"
+        )
     return known[given]()
 
 
 COMMAND = Command(
     name="model",
-    summary="What embeds a collection's texts.",
+    summary="The embedding function of a collection.",
     examples=(
         "%chroma model papers",
         "%chroma model --list",

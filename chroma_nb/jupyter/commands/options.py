@@ -32,7 +32,9 @@ def add_where(parser: Parser) -> None:
 
 def add_contains(parser: Parser) -> None:
     """``--contains``, which goes to ``compiled`` beside ``--where``."""
-    parser.add_argument("--contains", metavar="TEXT", type=parser.text, help="only records whose document holds this")
+    parser.add_argument(
+        "--contains", metavar="TEXT", type=parser.text, help="only records whose document contains this text"
+    )
 
 
 def add_output(parser: Parser) -> None:
@@ -81,7 +83,7 @@ def target(session: Session, words: list[str]) -> tuple[Collection, list[str]]:
         return session.collection(name), words[1:]
     typed = isinstance(value, str) and name == words[0] and not isinstance(words[0], Quoted)
     if typed and (hint := suggestion(name, names)):
-        raise UsageError(f"there is no collection {name!r}{hint}")
+        raise UsageError(f"no collection {name!r}{hint}")
     return session.current_collection or session.said_only_collection(instead=name), words
 
 
@@ -92,7 +94,7 @@ def only_target(session: Session, words: list[str], command: str) -> Collection:
     value = value_of(words[0], session)
     collection = value if is_collection(value) else session.collection(value if isinstance(value, str) else words[0])
     if rest := words[1:]:
-        raise UsageError(f"%chroma {command} takes a collection, got also {' '.join(rest)!r}")
+        raise UsageError(f"%chroma {command} takes a collection, got {' '.join(rest)!r} as well")
     return collection
 
 
@@ -139,7 +141,7 @@ def _compiled(session: Session, where: str | None, on: Collection | None) -> Com
         try:
             return Compiled(json.loads(where), None)
         except json.JSONDecodeError as error:
-            raise UsageError(f"--where: not JSON: {error}") from None
+            raise UsageError(f"--where: this is not valid JSON: {error}") from None
     try:
         lookup = session.variables.__getitem__ if session.settings.variables else None
         return compile_where(where, lookup, None if on is None else partial(compared, on))
@@ -166,8 +168,8 @@ def ours(collection: Collection, what: str) -> Untyped:
     """The collection, for calls that chromadb's does not have; UsageError for one of chromadb's."""
     if not is_ours(collection):
         raise UsageError(
-            f"{what}: {collection.name!r} is a collection of the chromadb package, which has nothing like it; "
-            "open its directory or its server here: %chroma connect PLACE"
+            f"{what}: {collection.name!r} is a collection of the chromadb package, which cannot do this. Open "
+            "its directory or its server with chroma_nb: %chroma connect PATH"
         )
     return collection
 
@@ -177,7 +179,14 @@ def note_unknown_keys(session: Session, collection: Collection, where: Where | N
     asked = _keys_of(where) if where else set()
     known = metadata_keys(collection) if asked else {}
     for key in sorted(asked - set(known)):
-        session.say(f"Nothing passed the filter; the first records have no key {key!r}{suggestion(key, known)}")
+        session.say(f"No record passed the filter; the first records have no key {key!r}{suggestion(key, known)}")
+
+
+def note_unknown_order(session: Session, collection: Collection, key: str) -> None:
+    """For an order by a key that the first records do not have: that it orders nothing, with what was meant."""
+    known = metadata_keys(collection)
+    if key not in known:
+        session.say(f"The first records have no key {key!r} to order by{suggestion(key, known)}")
 
 
 def _keys_of(where: object) -> set[str]:

@@ -31,13 +31,13 @@ from chroma_nb.types import Matrix, Options
 
 def _arguments(parser: Parser) -> None:
     add_question(parser, ":name may be a vector")
-    parser.add_argument("--like", metavar="ID", action="append", help="in place of a text: near this record")
+    parser.add_argument("--like", metavar="ID", action="append", help="instead of a text: near this record")
     parser.add_argument("--unlike", metavar="ID", action="append", help="and away from this one")
-    parser.add_argument("--max-distance", metavar="X", type=parser.number, help="leave out what is farther")
+    parser.add_argument("--max-distance", metavar="X", type=parser.number, help="only records up to this distance")
     add_where(parser)
     add_contains(parser)
     add_include(parser)
-    parser.add_argument("--explain", action="store_true", help="show the filter and the plan, not the result")
+    parser.add_argument("--explain", action="store_true", help="show the filter and the plan instead of the result")
     add_output(parser)
 
 
@@ -74,7 +74,7 @@ def _question(session: Session, arguments: argparse.Namespace, cell: str | None)
     except (TypeError, ValueError):
         vectors = None
     if vectors is None or vectors.ndim == 0:
-        raise UsageError(f"%chroma query: a {type(values[0]).__name__} is neither text nor vector")
+        raise UsageError(f"%chroma query: expected a text or a vector, got a {type(values[0]).__name__}")
     return collection, {"query_embeddings": np.atleast_2d(vectors)}
 
 
@@ -83,7 +83,7 @@ def _neighbours(session: Session, arguments: argparse.Namespace, cell: str | Non
     if cell is not None:
         raise UsageError("%chroma query: expected --like and --unlike, or the text of a cell, got both")
     if arguments.explain:
-        raise UsageError("%chroma query: --explain shows the plan of a text or vector, not of --like and --unlike")
+        raise UsageError("%chroma query: --explain works with a text or vector, not with --like and --unlike")
     collection = ours(only_target(session, arguments.words, "query --like"), "--like")
     named = {"like": arguments.like, "unlike": arguments.unlike}
     return collection, {option: ids_of(session, ids) for option, ids in named.items() if ids}

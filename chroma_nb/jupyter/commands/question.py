@@ -18,9 +18,9 @@ def add_question(parser: Parser, what: str) -> None:
         "words",
         nargs="*",
         metavar="[COLLECTION] TEXT …",
-        help=f"words without quotes are one query, quoted texts one each; {what}",
+        help=f"words without quotes are one query, each quoted text is one; {what}",
     )
-    parser.add_argument("-n", "--n-results", type=parser.whole, help="how many records a query")
+    parser.add_argument("-n", "--n-results", type=parser.whole, help="the number of records per query")
     parser.add_argument("--lines", action="store_true", help="in a cell: each line is a query")
 
 
@@ -35,7 +35,7 @@ def asked(
         values += [line.strip() for line in text.splitlines()] if arguments.lines else [text.strip()]
     values = [value for value in values if not (isinstance(value, str) and not value)]
     if not values:
-        raise UsageError(f"%chroma {command}: expected a text to search for; %chroma {command} -h shows how")
+        raise UsageError(f"%chroma {command}: expected a text to search for; %chroma {command} -h shows the help")
     return collection, values
 
 

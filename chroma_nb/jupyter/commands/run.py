@@ -11,8 +11,8 @@ from chroma_nb.jupyter.session import Session
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("name", help="what it was saved as")
-    parser.add_argument("words", nargs="*", metavar="WORD …", help="added to the command")
+    parser.add_argument("name", help="the name it was saved under")
+    parser.add_argument("words", nargs="*", metavar="WORD …", help="words to add to the command")
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> object:
@@ -20,14 +20,14 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
         raise UsageError("%chroma run: expected the name of a saved command; %chroma save lists them")
     name, *more = arguments.words
     if name not in session.saved:
-        raise UsageError(f"nothing is saved as {name!r}{suggestion(name, session.saved)}")
+        raise UsageError(f"no command is saved as {name!r}{suggestion(name, session.saved)}")
     words, text = session.saved[name]
     return arguments.dispatch(session, [*words, *more], text if cell is None else cell)
 
 
 COMMAND = Command(
     name="run",
-    summary="Run a saved command; more words are added to it.",
+    summary="Run a saved command. You can add more words to it.",
     examples=("%chroma run recent", "%chroma run recent -n 3 -o hits"),
     arguments=_arguments,
     run=_run,

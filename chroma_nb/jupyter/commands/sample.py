@@ -22,8 +22,8 @@ from chroma_nb.jupyter.session import Session
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="[COLLECTION]")
-    parser.add_argument("-n", "--limit", type=parser.whole, default=10, help="how many; default 10")
-    parser.add_argument("--seed", type=parser.integer, help="a whole number: the same records each time")
+    parser.add_argument("-n", "--limit", type=parser.whole, default=10, help="the number of records; default 10")
+    parser.add_argument("--seed", type=parser.integer, help="a whole number, to get the same records each time")
     add_where(parser)
     add_contains(parser)
     add_include(parser)
@@ -43,7 +43,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
 
 COMMAND = Command(
     name="sample",
-    summary="Records at random, each once, in the order they were added.",
+    summary="Random records, in the order they were added.",
     examples=(
         "%chroma sample papers",
         "%chroma sample papers -n 3 --seed 7",

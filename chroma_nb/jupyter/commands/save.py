@@ -11,8 +11,8 @@ from chroma_nb.jupyter.session import Session
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("name", nargs="?", help="what to call it; without a name, the saved commands are listed")
-    parser.add_argument("words", nargs="*", metavar="COMMAND …", help="the command, not yet run; none: forget the name")
+    parser.add_argument("name", nargs="?", help="the name; without one, the saved commands are listed")
+    parser.add_argument("words", nargs="*", metavar="COMMAND …", help="the command; without one, the name is deleted")
 
 
 def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> None:
@@ -25,9 +25,9 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
         if arguments.command(words[0]).raw:
             raise UsageError(f"%chroma {words[0]} cannot be saved")
         session.saved[name] = (words, cell)
-        session.say(f"Saved {name}; %chroma run {name}")
+        session.say(f"Saved {name}. Run it with %chroma run {name}")
     elif session.saved.pop(name, None) is None:
-        raise UsageError(f"nothing is saved as {name!r}{suggestion(name, session.saved)}")
+        raise UsageError(f"no command is saved as {name!r}{suggestion(name, session.saved)}")
     else:
         session.say(f"Forgot {name}.")
 
@@ -42,11 +42,11 @@ def _typed(word: str) -> str:
 
 COMMAND = Command(
     name="save",
-    summary="Keep a command under a name, for this session; :variables are put in when it runs.",
+    summary="Save a command under a name for this session. Its :variables get their values when it runs.",
     examples=(
         '%chroma save recent query papers :question --where "year > :since"',
         "%chroma save                             list what is saved",
-        "%chroma save recent                      forget it",
+        "%chroma save recent                      delete it",
     ),
     arguments=_arguments,
     run=_run,

@@ -25,12 +25,12 @@ from chroma_nb.types import SIDES
 
 def _arguments(parser: Parser) -> None:
     add_question(parser, ":name may be a list of texts")
-    parser.add_argument("--by", choices=SIDES, default="both", help="one side alone: meaning or words; default both")
+    parser.add_argument("--by", choices=SIDES, default="both", help="by meaning or by words only; default both")
     add_where(parser)
     add_contains(parser)
     add_include(parser)
     parser.add_argument(
-        "--fetch", action="store_true", help="on a server without search by words: read its documents, once"
+        "--fetch", action="store_true", help="on a server without search by words: download its documents once"
     )
     add_output(parser)
 
@@ -51,7 +51,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
             **filters(found),
         )
     except NotImplementedError as error:  # a server that cannot: the sentence says what to add
-        raise UsageError(f"%chroma search: {str(error).replace('give fetch=True', 'add --fetch')}") from None
+        raise UsageError(f"%chroma search: {str(error).replace('Pass fetch=True', 'Add --fetch')}") from None
     if not any(result["ids"]):
         note_unknown_keys(session, named, found.where)
     return result
@@ -59,7 +59,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> o
 
 COMMAND = Command(
     name="search",
-    summary="Records by meaning and by words: what either finds, best first, with its ranks and its words.",
+    summary="Records by similar meaning and by words, best first, with their ranks and the words found.",
     examples=(
         '%chroma search papers "parcel stuck" -n 10',
         "%chroma search papers AX-1029 --by words",

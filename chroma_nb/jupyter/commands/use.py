@@ -21,7 +21,7 @@ def _run(session: Session, arguments: argparse.Namespace, cell: str | None) -> N
 
 COMMAND = Command(
     name="use",
-    summary="Choose the collection that the next commands mean; without a name, say which it is.",
+    summary="Choose the collection for the next commands. Without a name, show which it is.",
     examples=("%chroma use papers", "%chroma use"),
     arguments=_arguments,
     run=_run,

@@ -118,8 +118,7 @@ def browse(
 
         return temporary.show(source, of_collection)
     raise TypeError(
-        f"expected a collection, a client or a table, got {type(source).__name__}; "
-        "what is asynchronous cannot be browsed"
+        f"expected a collection, a client or a table, got {type(source).__name__}; async ones cannot be browsed"
     )
 
 

@@ -27,7 +27,7 @@ def button(
 def show_undoable(undo: ipywidgets.Button, change: str | None) -> None:
     """The button says which change it takes back; without one it is off."""
     undo.disabled = change is None
-    undo.tooltip = f"Take back: {visible(change)}" if change else "Nothing to undo"
+    undo.tooltip = f"Undo: {visible(change)}" if change else "Nothing to undo"
 
 
 def show(widget: ipywidgets.Widget, shown: object) -> None:

@@ -195,7 +195,7 @@ class Explorer(Displayed):
         show_undoable(self.undo, self.state.undoable)
 
     def _undo(self) -> str:
-        return f"Taken back: {self.state.undo()}."
+        return f"Undone: {self.state.undo()}."
 
 
 class _SearchBox(Filled):

@@ -165,7 +165,7 @@ class ExplorerState:
                 figures.column(self.projection, color)
                 figures.column(self.projection, size)
                 if isinstance(size, str) and len(self.projection) and size not in self.metadata_keys(numbers=True):
-                    raise ValueError(f"expected size to name a metadata key of numbers, got {size!r}")
+                    raise ValueError(f"expected size to be a metadata key with numbers, got {size!r}")
                 self.color, self.size = color, size
                 self._changed("map")
 
@@ -315,7 +315,7 @@ class ExplorerState:
         """
         ids = self._need_selection()
         if self.client is None:
-            raise ValueError("a new collection needs the client; give it: explore(collection, client=client)")
+            raise ValueError("a new collection needs the client: explore(collection, client=client)")
         if not name.strip():
             raise ValueError("expected a name for the new collection, got none")
         found = map(Records.of_result, by_ids(self.collection, ids, FIELDS, subset.BATCH))
@@ -384,7 +384,7 @@ class ExplorerState:
 
     def _need_selection(self) -> list[str]:
         if not len(self.selection):
-            raise ValueError("nothing is selected; draw around some points or search first")
+            raise ValueError("nothing is selected: draw around some points or search first")
         return list(self.selection.ids)
 
 
@@ -394,5 +394,5 @@ def _is_number(value: object) -> bool:
 
 def _need(collection: Collection | None) -> Collection:
     if collection is None:
-        raise ValueError("exploring needs the collection; give it: Projection.load(path, collection)")
+        raise ValueError("exploring needs the collection: Projection.load(path, collection)")
     return collection

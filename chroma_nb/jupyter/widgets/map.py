@@ -35,7 +35,7 @@ class MapView:
         drawing = self._drawing()
         self._rows = drawing.rows
         self._spots, self._layout = state.projection.coordinates, drawing.figure.layout.to_plotly_json()
-        label = f"Map of {visible(state.projection.name)}: a point for each record; the table tells of those selected"
+        label = f"Map of {visible(state.projection.name)}: a point for each record; the table lists the selected ones"
         self.figure = map_figure()(self._traces(drawing), drawing.figure.layout, self, state.lock, label)
         if len(state.selection):
             self.show_selection()

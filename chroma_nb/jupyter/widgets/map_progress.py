@@ -24,14 +24,14 @@ class MapProgress:
         self._state, self._status = state, status
         self._said = 0.0
         self.progress = ipywidgets.FloatProgress(min=0, max=1, description="Map", layout={"width": "260px"})
-        self.stop = ipywidgets.Button(description="Stop", tooltip="Keep the map of PCA")
+        self.stop = ipywidgets.Button(description="Stop", tooltip="Keep the PCA map")
         self.widget = ipywidgets.HBox([self.progress, self.stop], layout={"display": "none"})
 
     def watch(self, fit: Background[Matrix]) -> None:
         """Show how far this one is, and the map when it is done."""
         show(self.widget, True)
         self.progress.style.description_width = "initial"
-        self._status.say("A first map, by PCA; a better one is on its way.")
+        self._status.say("This is a PCA map. It is replaced when the better map is ready.")
         self.stop.on_click(lambda _: fit.stop())
         fit.on_progress(self._tell)
         fit.on_done(self._end)
@@ -49,9 +49,9 @@ class MapProgress:
             if fit.error is None:
                 self._status.run(self._show_map)
             elif fit.stopped:
-                self._status.say("Stopped: this is the map of PCA.")
+                self._status.say("Stopped: this is the PCA map.")
             else:
-                self._status.say(f"This is the map of PCA; the better one failed: {fit.error}", alert=True)
+                self._status.say(f"This is the PCA map; the better map failed: {fit.error}", alert=True)
 
     def _show_map(self) -> str:
         self._state.refit()

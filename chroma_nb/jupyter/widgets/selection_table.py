@@ -49,7 +49,7 @@ class SelectionTable(Filled):
             ]
             for row in rows
         ]
-        hint = "Draw around points on the map, or search: the records stand here."
+        hint = "Draw around points on the map, or search: their records are listed here."
         if not len(state.projection):
             hint = "There are no records on this map."
         empty = f'<p class="dim">{hint}</p>'

@@ -33,8 +33,10 @@ async def send(
             if sent:
                 say_more(
                     error,
-                    f"the rows went in batches: {sent} of {total}, up to id {last!r}, are written, those from id "
-                    f"{batch.ids[0]!r} on are not; repeating the {call or verb} continues",
+                    (
+                        f"the rows were sent in batches: {sent} of {total}, up to id {last!r}, are written, those "
+                        f"from id {batch.ids[0]!r} on are not. To continue, repeat the {call or verb}"
+                    ),
                 )
             raise
         sent += len(batch)
@@ -67,7 +69,9 @@ async def replace_records(collection: AsyncCollection, old: Records, new: Record
                 some = ", ".join(map(repr, old.ids[:5])) + (", …" if len(old) > 5 else "")
                 say_more(
                     error,
-                    f"{len(old)} records were to be deleted and added again without a part, and could be neither added "
-                    f"nor put back: {some}",
+                    (
+                        f"{len(old)} records had to be deleted and added again to remove a part of them, and could be "
+                        f"neither added nor restored: {some}"
+                    ),
                 )
         raise
