@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -136,3 +137,28 @@ def test_the_pictures_of_a_tutorial_are_among_its_data(path: Path, notebook: dic
     for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", prose):
         assert picture.startswith("data/")
         assert (path.parent / picture).is_file()
+
+
+def blocks_of_the_gallery() -> list[str]:
+    """What its reader pastes into cells, one after the other. Blocks marked ``py`` need other data."""
+    gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", gallery, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_python_of_the_gallery_runs_beside_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT / "notebooks")
+    monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
+    shell = InteractiveShell(user_ns={"__name__": "__main__"})
+    try:
+        for block in blocks_of_the_gallery():
+            shell.run_cell(f"{block}\nNone").raise_error()  # nothing is shown: a figure would open a browser
+    finally:
+        shell.user_ns["client"].close()
+        shell.reset(new_session=False)
+
+
+def test_the_gallery_is_twelve_pictures_of_at_most_150_kilobytes() -> None:
+    gallery = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    pictures = [ROOT / "docs" / name for name in re.findall(r"^!\[[^\]]+\]\(([^)]+)\)", gallery, flags=re.MULTILINE)]
+    assert len(set(pictures)) == len(re.findall("^## ", gallery, flags=re.MULTILINE)) == 12
+    assert [picture for picture in pictures if picture.stat().st_size > 150_000] == []
