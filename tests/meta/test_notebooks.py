@@ -91,6 +91,7 @@ def test_a_notebook_checks_what_it_shows(notebook: dict[str, Any]) -> None:
 def test_a_hidden_cell_is_folded_in_jupyterlab_and_shows_nothing(notebook: dict[str, Any]) -> None:
     for cell in filter(is_hidden, code_cells(notebook)):
         assert cell["metadata"]["jupyter"] == {"source_hidden": True}
+        assert text_of(cell).startswith("# ")  # the line that JupyterLab shows of it
         assert cell["outputs"] == []
 
 
