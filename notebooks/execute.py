@@ -14,7 +14,11 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parent
 METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "kernelspec": {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    },
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
 
@@ -37,6 +41,8 @@ def execute(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or sorted(path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
+    names = sys.argv[1:] or sorted(
+        path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb")
+    )
     for name in names:
         execute(NOTEBOOKS / name)
