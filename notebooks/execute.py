@@ -1,7 +1,7 @@
-"""Run the tutorials and store their outputs: ``make notebooks``, or this file with the names of some of them.
+"""Run the tutorials and store their outputs: ``make notebooks``, or this file with names.
 
-Widget state is not stored (one plot would add five megabytes); cells are numbered from 1; what a cell says about
-the machine it ran on stays out of the metadata.
+Widget state is not stored (one plot would add five megabytes); cells are numbered from 1;
+what a cell says about the machine it ran on stays out of the metadata.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ METADATA = {
 
 
 def execute(path: Path) -> None:
-    """Run the notebook at ``path`` in its own directory and write it back with its outputs."""
+    """Run the notebook at ``path`` in its own directory and store its outputs."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook,
