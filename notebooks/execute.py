@@ -1,7 +1,7 @@
-"""Run the tutorials and store their outputs: ``make notebooks``, or this file with names.
+"""Run the tutorials and store their outputs: ``make notebooks``, or name some of them.
 
-Widget state is not stored (one plot would add five megabytes); cells are numbered from 1;
-what a cell says about the machine it ran on stays out of the metadata.
+Widget state is not stored (one plot would add five megabytes); cells are numbered
+from 1; what a cell says about the machine it ran on stays out of the metadata.
 """
 
 from __future__ import annotations
