@@ -1,4 +1,4 @@
-"""Run the tutorials and store their outputs: ``make notebooks``, or with their names.
+"""Run the tutorials and store their outputs: ``make notebooks``, or give names.
 
 Widget state is not stored (one plot would add five megabytes); cells are numbered
 from 1; what a cell says about the machine it ran on stays out of the metadata.
