@@ -73,12 +73,14 @@ nitpicky = False
 
 
 def copy_tutorials() -> None:
-    """Copy the notebooks below docs/, which is all Sphinx reads. Their links to the guides lead from the new place."""
+    """Copy the notebooks and their pictures below docs/, which is all Sphinx reads. Links lead from the new place."""
     target = DOCS / "tutorials"
     shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
+    (target / "data").mkdir(parents=True)
     for notebook in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         (target / notebook.name).write_text(notebook.read_text("utf-8").replace("](../docs/", "](../"), "utf-8")
+    for picture in sorted((ROOT / "notebooks" / "data").glob("*.png")):
+        shutil.copyfile(picture, target / "data" / picture.name)
 
 
 copy_tutorials()

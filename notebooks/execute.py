@@ -1,7 +1,7 @@
-"""Run the tutorials and store their outputs: ``make notebooks``, or this file with the names of some of them.
+"""Run the tutorials and store their outputs: ``make notebooks``, or give names.
 
-Widget state is not stored (one plot would add five megabytes); cells are numbered from 1; what a cell says about
-the machine it ran on stays out of the metadata.
+Widget state is not stored (one plot would add five megabytes); cells are numbered
+from 1; what a cell says about the machine it ran on stays out of the metadata.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parent
 METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "kernelspec": {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    },
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
 
 
 def execute(path: Path) -> None:
-    """Run the notebook at ``path`` in its own directory and write it back with its outputs."""
+    """Run the notebook at ``path`` in its own directory and store its outputs."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook,
@@ -37,6 +41,8 @@ def execute(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or sorted(path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
+    names = sys.argv[1:] or sorted(
+        path.name for path in NOTEBOOKS.glob("[0-9]*.ipynb")
+    )
     for name in names:
         execute(NOTEBOOKS / name)

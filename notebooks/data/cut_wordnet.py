@@ -1,10 +1,10 @@
-"""How wordnet-nouns.csv, wordnet-nouns.f16.npy and wordnet-examples.csv were cut from the whole of WordNet 3.0.
+"""How the files wordnet-* were cut from the whole of WordNet 3.0.
 
     python notebooks/data/cut_wordnet.py GLOSSES.csv.gz VECTORS-f16.npy
 
-Familiar nouns of ten categories. A word counts as familiar the more meanings it has (everyday words have many) and
-belongs to the category of most of its meanings. Not needed to use the sample; here so that it can be cut again,
-larger or otherwise.
+Familiar nouns of ten categories. A word counts as familiar the more meanings it has
+(everyday words have many) and belongs to the category of most of its meanings. Not
+needed to use the sample; here so that it can be cut again, larger or otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-CATEGORIES = ["animal", "artifact", "body", "feeling", "food", "person", "phenomenon", "plant", "substance", "time"]
+CATEGORIES = [
+    "animal",
+    "artifact",
+    "body",
+    "feeling",
+    "food",
+    "person",
+    "phenomenon",
+    "plant",
+    "substance",
+    "time",
+]
 PER_CATEGORY = 300
 OUT = Path(__file__).parent
 
@@ -25,15 +36,28 @@ def familiar(glosses: pd.DataFrame) -> pd.DataFrame:
     words = glosses.assign(word=glosses["synonyms"].str.split("|")).explode("word")
     meanings = words["word"].value_counts()
     in_category = words.groupby(["word", "category"]).size()
-    nouns = glosses[glosses["category"].isin([f"noun.{name}" for name in CATEGORIES])].copy()
+    nouns = glosses[
+        glosses["category"].isin([f"noun.{name}" for name in CATEGORIES])
+    ].copy()
     nouns["meanings"] = nouns["word"].map(meanings)
-    here = in_category.reindex(pd.MultiIndex.from_frame(nouns[["word", "category"]])).to_numpy()
+    here = in_category.reindex(
+        pd.MultiIndex.from_frame(nouns[["word", "category"]])
+    ).to_numpy()
     nouns["category"] = nouns["category"].str.removeprefix("noun.")
-    plain = nouns["word"].str.fullmatch(r"[a-z]{3,12}") & ~nouns["word"].isin(["nan", "null", "none"])
+    plain = nouns["word"].str.fullmatch(r"[a-z]{3,12}") & ~nouns["word"].isin(
+        ["nan", "null", "none"]
+    )
     short = nouns["definition"].str.len().between(15, 120)
     chosen = nouns[plain & short & (here / nouns["meanings"] >= 0.5)]
-    chosen = chosen.sort_values(["meanings", "synonym_count"], ascending=False, kind="stable")
-    return chosen.drop_duplicates("word").groupby("category").head(PER_CATEGORY).sort_index()
+    chosen = chosen.sort_values(
+        ["meanings", "synonym_count"], ascending=False, kind="stable"
+    )
+    return (
+        chosen.drop_duplicates("word")
+        .groupby("category")
+        .head(PER_CATEGORY)
+        .sort_index()
+    )
 
 
 def main(glosses_path: str, vectors_path: str) -> None:
@@ -44,7 +68,9 @@ def main(glosses_path: str, vectors_path: str) -> None:
     np.save(OUT / "wordnet-nouns.f16.npy", vectors)
     columns = ["id", "word", "definition", "category", "meanings"]
     kept[columns].to_csv(OUT / "wordnet-nouns.csv", index=False)
-    examples = kept.loc[kept["examples"] != "", ["examples", "id"]].set_axis(["query", "expected"], axis=1)
+    examples = kept.loc[kept["examples"] != "", ["examples", "id"]].set_axis(
+        ["query", "expected"], axis=1
+    )
     examples["query"] = examples["query"].str.split(" | ", regex=False).str[0]
     examples.to_csv(OUT / "wordnet-examples.csv", index=False)
     print(f"{len(kept)} nouns, {dict(kept['category'].value_counts())}")
