@@ -69,7 +69,7 @@ def stored_as(key: str, values: Iterable[Any], *, named: bool = False) -> Stored
 
 
 def shown_date(value: object, stored: Stored) -> str | None:
-    """A date as people read it, in UTC where it is a number; None for what is none.
+    """A date as people read it, in UTC where it is a number; None for other values.
 
     >>> shown_date("2024-05-01T13:05:00+02:00", "date"), shown_date(1714568700, "epoch_s"), shown_date("soon", "date")
     ('2024-05-01 13:05 +02:00', '2024-05-01 13:05', None)

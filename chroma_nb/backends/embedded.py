@@ -27,7 +27,7 @@ class EmbeddedBackend:
     """Runs requests in an engine of this process, shared by the clients of one place.
 
     ``open_embedded`` makes them. The engine counts: one reference for the backend, which takes over that of whoever
-    opened it, and one for each client, taken by ``share`` and given back by ``close``.
+    opened it, and one for each client, taken by ``share`` and returned by ``close``.
     """
 
     edits_at_once = True

@@ -148,6 +148,8 @@ def _check_sides(source: object, target: object, batch_size: int) -> None:
 
 def _target(source: Collection, client: Client, name: str) -> Collection:
     metadata = source.metadata or None
+    if any(one.name == name for one in client.list_collections()):  # its settings may be others, on purpose
+        return client.get_collection(name, embedding_function=_embedding_function(source, client))
     if not has_sparse_indexes(source):
         return client.get_or_create_collection(name, metadata=metadata, **_configured(source, client))
     try:

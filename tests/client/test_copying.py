@@ -230,6 +230,7 @@ def test_a_source_with_sparse_vectors_is_copied_by_its_schema(library: str, know
     source: Any = SimpleNamespace(metadata=None, schema=schema, configuration_json=configuration)
     made: list[Any] = []
     client = type("Client", (), {"__module__": f"{library}.api.client"})()
+    client.list_collections = list
     client.get_or_create_collection = lambda name, **how: made.append(how)
     copying._target(source, client, "copy")
     (how,) = made

@@ -27,7 +27,7 @@ class Lengths(chroma_nb.EmbeddingFunction):
 
     @staticmethod
     def name():
-        return "lengths-of-the-tests"
+        return "lengths-of-the-modes"
 
     @staticmethod
     def build_from_config(config):

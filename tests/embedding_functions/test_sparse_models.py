@@ -128,10 +128,10 @@ def test_the_configuration_is_chromadbs(cls: Any, arguments: dict[str, Any], lib
 @pytest.mark.parametrize(
     ("name", "config", "says"),
     [
-        ("bm25", {"specific_model_path": "/tmp/evil"}, "names files by specific_model_path"),
-        ("bm25", {"specific_model_path": "models/evil"}, "names files by specific_model_path"),
-        ("bm25", {"cache_dir": "/models/evil"}, "names files by cache_dir"),
-        ("fastembed_sparse", {"model_name": "a/b", "cache_dir": "/models/evil"}, "names files by cache_dir"),
+        ("bm25", {"specific_model_path": "/tmp/evil"}, "has files under specific_model_path"),
+        ("bm25", {"specific_model_path": "models/evil"}, "has files under specific_model_path"),
+        ("bm25", {"cache_dir": "/models/evil"}, "has files under cache_dir"),
+        ("fastembed_sparse", {"model_name": "a/b", "cache_dir": "/models/evil"}, "has files under cache_dir"),
         ("bm25", {"kwargs": {"model_name": "x"}}, "only the keys"),
         ("fastembed_sparse", {"model_name": "../evil"}, "looks like a path"),
         ("fastembed_sparse", {"model_name": "m", "kwargs": {"providers": ["x"]}}, "only the keys"),

@@ -183,7 +183,7 @@ def test_the_fingerprint_survives_a_copy_and_notices_a_write(tmp_path):
 def test_a_place_without_a_chroma_directory_says_what_was_looked_for(tmp_path):
     with (
         pytest.raises(
-            ChromaDirectoryError, match=r"expected a directory written by Chroma, with a file chroma\.sqlite3"
+            ChromaDirectoryError, match=r"Expected a directory written by Chroma, with a file chroma\.sqlite3"
         ),
         read_directory(tmp_path),
     ):

@@ -55,7 +55,7 @@ def test_windows_itself_is_refused_in_one_sentence() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "ImportError: chroma_nb runs on Linux, on macOS and in WSL, not on Windows itself"
+        "ImportError: chroma_nb runs on Linux, macOS and WSL. It does not run on Windows itself: install it in WSL."
     )
 
 
