@@ -19,6 +19,7 @@ from sphinx.application import Sphinx  # noqa: E402
 from sphinx.util.inspect import stringify_signature  # noqa: E402
 
 import chroma_nb  # noqa: E402
+from chroma_nb.query.operators import OPERATORS  # noqa: E402
 
 project = "chroma_nb"
 copyright = "The chroma_nb authors"
@@ -120,7 +121,29 @@ def types_as_written(
     return arguments, result
 
 
+#: Words that the search of the site finds as they are written, and the pages that answer them. Sphinx drops "$" and
+#: words such as "in" from a text, but not from its index.
+INDEXED = {
+    "reference/filters": [*OPERATORS, "$and", "$or"],
+    "how-to/collections": ["rename collection", "delete collection", "distance function", "cosine"],
+    "how-to/hybrid-search": ["bm25", "keyword search", "hybrid search"],
+    "how-to/run-a-server": ["docker", "systemd", "TLS"],
+    "how-to/long-texts": ["PDF", "chunking", "RAG"],
+    "how-to/other-languages": ["multilingual"],
+    "how-to/environments": ["Colab", "VS Code", "Kaggle", "marimo", "Databricks"],
+}
+
+
+def add_index_entries(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put the words of ``INDEXED`` behind the title of their page."""
+    if page in INDEXED:
+        title, rest = source[0].split("\n", 1)
+        entries = "".join(f"   single: {word}\n" for word in INDEXED[page])
+        source[0] = f"{title}\n\n```{{eval-rst}}\n.. index::\n{entries}```\n{rest}"
+
+
 def setup(app: Sphinx) -> None:
     """What Sphinx calls first."""
     app.connect("doctree-read", hide_private_modules)
     app.connect("autodoc-process-signature", types_as_written)
+    app.connect("source-read", add_index_entries)

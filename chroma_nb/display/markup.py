@@ -53,6 +53,7 @@ text-align:left;color:var(--c-text);vertical-align:top;overflow-wrap:anywhere;wh
 .chroma-nb.chroma-nb th{font-weight:600;white-space:nowrap}
 .chroma-nb.chroma-nb tbody th{white-space:pre-wrap;min-width:7em}
 .chroma-nb.chroma-nb tbody th.number{min-width:0}
+.chroma-nb.chroma-nb tbody td:not(.number){min-width:6em}
 .chroma-nb.chroma-nb .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .chroma-nb .dim{color:var(--c-dim)}
 .chroma-nb .chip{display:inline-block;border:1px solid var(--c-line);border-radius:.8em;background:var(--c-fill);

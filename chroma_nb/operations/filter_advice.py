@@ -11,7 +11,7 @@ import numpy as np
 from chroma_nb._hints import meant
 from chroma_nb.advice import for_list, for_value, quoted, remedy, with_article
 from chroma_nb.plain import SHOWN, shown
-from chroma_nb.query.operators import NUMBERS, OPERATORS, of_metadata
+from chroma_nb.query.operators import NUMBERS, OPERATORS, TRUTH, of_metadata
 
 #: So much of a value stands in an advice.
 _BRIEF: Final = 200
@@ -43,6 +43,8 @@ def for_operand(operator: str, operand: object) -> str:
     row = OPERATORS[operator]
     if row.many:
         return for_list(operand, "[1, 2]")
+    if row.kinds == TRUTH:
+        return f"Write True for records that have the key, or False for the others; got {with_article(operand)}."
     if row.kinds <= NUMBERS and isinstance(operand, str | datetime.date):
         return (
             f"{operator} compares numbers, got {with_article(operand)}. Write a number without quotes. "
@@ -64,8 +66,10 @@ def for_operands(operands: list[object]) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def for_operator(operator: object, allowed: Collection[str]) -> str:
-    """Which operator may have been meant."""
+def for_operator(operator: object, allowed: Collection[str], key: str = "") -> str:
+    """Which operator may have been meant; ``key`` is what stands where the metadata key belongs."""
+    if key == "$not":
+        return "There is no $not: write the opposite operator, such as $ne, $nin, $not_contains or $lte."
     name = shown(operator, 30)
     if f"${name}" in allowed:
         return f"Operators begin with $. Did you mean '${name}'?"

@@ -123,7 +123,7 @@ def _check_condition(key: str, condition: dict[object, object]) -> None:
         chromas = [name for name, row in allowed.items() if not row.ours]
         raise advised(
             ValueError(f"Expected where operator to be one of {_named(chromas)}, got {shown(operator)}"),
-            filter_advice.for_operator(operator, allowed),
+            filter_advice.for_operator(operator, allowed, key),
         )
     reason = _reason_against(key, allowed[operator], operand)
     if reason is not None:

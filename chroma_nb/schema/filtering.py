@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from chroma_nb.advice import advised
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.query.conditions import And, Condition, Or, Where
 from chroma_nb.query.operators import OPERATORS
@@ -62,10 +63,12 @@ class Unindexed:
             operand = condition.operand
             kind = type(operand[0] if isinstance(operand, list) else operand)
             if kind in self.keys.get(condition.key, self.types):
-                raise InvalidArgumentError(
+                refused = InvalidArgumentError(
                     f"Cannot filter using metadata key '{condition.key}' with type '{_FILTERED[kind][0]}' because "
                     "indexing is disabled"
                 )
+                text = "To search the text, write where_document={'$contains': …}."
+                raise advised(refused, text if condition.key == DOCUMENT_KEY else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,17 @@ MISTAKES = {
     ),
     "ids in an array": Mistake(_two(np.arange(2)), ValueError, ("Unequal lengths", "list of str", "int64", "map(str")),
     "ids in a tuple": Mistake(_two(("p", "q")), ValueError, ("Unequal lengths", "list of str", "tuple", "list(…)")),
+    "something else than a bool for $exists": Mistake(
+        lambda notes: notes.get(where={"year": {"$exists": 1}}), ValueError, ("$exists", "Write True", "or False")
+    ),
+    "$not around a condition": Mistake(
+        lambda notes: notes.get(where={"$not": {"year": 2020}}), ValueError, ("There is no $not", "$ne", "$lte")
+    ),
+    "a text of documents in where": Mistake(
+        lambda notes: notes.get(where={"#document": "one"}),
+        InvalidArgumentError,
+        ("indexing is disabled", "where_document={'$contains': …}"),
+    ),
     "None in metadata": Mistake(
         lambda notes: notes.add(ids=["z"], embeddings=[[1, 2]], metadatas=[{"a": None}]),
         (TypeError, InvalidArgumentError),  # over HTTP the server's
