@@ -152,7 +152,7 @@ def _records_table(caption: str, records: Columns, marks: Sequence[Marks]) -> Ht
 def _marks_of(hits: Columns, row: int) -> list[Marks]:
     """The marks of the words that brought a hit."""
     found = hits.get("words")
-    brought = words(found[row]) if found is not None else None
+    brought = words(found[row], every=True) if found is not None else None
     return [brought] if brought else []
 
 

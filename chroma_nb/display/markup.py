@@ -228,18 +228,21 @@ def shares(distances: Sequence[float]) -> list[float]:
     return [(distance - low) / span if span else 0.0 for distance in distances]
 
 
-def words(texts: Iterable[str], among: Sequence[str | None] = ()) -> Marks | None:
+def words(texts: Iterable[str], among: Sequence[str | None] = (), *, every: bool = False) -> Marks | None:
     """Marks where the words of ``texts`` stand, in any case and form, as ``hybrid`` finds them; None without a word.
 
-    ``among``: the documents shown together. A word that is in most of them, as "the" may be, tells
-    them not apart and is passed over; of few documents every word is marked.
+    ``among``: the documents shown together. A word that is in most of them tells them not apart and is passed over,
+    unless these are few. So is a stop word, unless nothing else is asked for, or ``every`` word is one that brought
+    the record.
 
     >>> marks = words(["running", "東京都"])
     >>> marks and list(marks("Runs in 東京都"))
     [(0, 4), (8, 11)]
     """
     split = (_TOKENIZER.query_words(text) for text in texts)
-    wanted = {_form(word) for found in split for word in found[:_ASKED]}
+    asked = [word for found in split for word in found[:_ASKED]]
+    telling = {form for word in asked if (form := _TOKENIZER.term(word))}
+    wanted = telling if telling and not every else set(map(_form, asked))
     if len(among) >= _MANY:
         spoken = [set(map(_form, _TOKENIZER.words(text[:_UNFOLDED]))) for text in among if text]
         wanted = {form for form in wanted if 2 * sum(form in text for text in spoken) <= len(among)}

@@ -265,8 +265,10 @@ def test_words_that_most_of_the_documents_share_are_not_marked():
     ]
     marks = markup.words(["the wren"], [*documents, None])
     assert markup.document(documents[0], [marks]) == "the <mark>wren</mark> by the river"
-    of_few = markup.words(["the wren"], documents[:3])
-    assert markup.document(documents[0], [of_few]).count("<mark>") == 3
+    of_few = markup.words(["by the wren"], documents[:3])
+    assert markup.document(documents[0], [of_few]) == "the <mark>wren</mark> by the river"
+    nothing_else = markup.words(["by the"], documents[:3])
+    assert markup.document(documents[0], [nothing_else]).count("<mark>") == 3
     assert markup.words(["the river"], documents) is None
 
 
