@@ -102,7 +102,7 @@ def test_a_column_is_sorted_hidden_moved_resized_and_pinned_and_the_choices_surv
     lab.page.mouse.move(grip["x"] - 96, grip["y"] + 9, steps=5)
     lab.page.mouse.up()
     head.nth(4).click(button="right")
-    lab.page.get_by_role("menuitemcheckbox", name="Stand still").click()
+    lab.page.get_by_role("menuitemcheckbox", name="Pin to the left").click()
     lab.page.wait_for_function("document.querySelectorAll('.cw-grid .cw-name')[1].textContent === 'kind'")
     kept = ast.literal_eval(lab.evaluate("[(c['key'], c.get('pinned'), 'width' in c) for c in b.columns]"))
     assert kept[:4] == [("#id", True, False), ("kind", True, False), ("year", False, False), ("#document", False, True)]

@@ -55,7 +55,7 @@ export function actions(host, bench) {
     fresh ??= { id: "", document: "", rows: [] };
     const id = input({ value: fresh.id, oninput: () => { fresh.id = id.value; } });
     const text = textArea(fresh.document, (now) => { fresh.document = now; }, { rows: 3 });
-    return { parts: [field("Id", id), field("Document, which is embedded", text), editor(fresh.rows, () => store.get()._known, () => {})], does: "Create",
+    return { parts: [field("Id", id), field("Document (will be embedded)", text), editor(fresh.rows, () => store.get()._known, () => {})], does: "Create",
       go: () => act("create", { id: fresh.id, document: fresh.document, set: changesOf(fresh.rows)?.set }, (said) => {
         const made = fresh.id;
         fresh = null;

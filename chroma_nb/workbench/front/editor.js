@@ -62,7 +62,7 @@ export function valueEditor(field, label, changed) {
     const set = (items) => { field = { ...field, items }; changed(field); };
     box.replaceChildren(...field.items.map((text, j) => make("div", { class: "cw-ed-line" },
       scalar(field.of, null, text, `${label}, item ${j + 1}`, (now) => set(field.items.map((one, k) => (k === j ? now : one)))),
-      make("button", { type: "button", class: "cw-quiet", text: "✕", "aria-label": `Take item ${j + 1} of ${label} away`,
+      make("button", { type: "button", class: "cw-quiet", text: "✕", "aria-label": `Remove item ${j + 1} of ${label}`,
         onclick: () => { set(field.items.filter((_, k) => k !== j)); draw(Math.max(0, j - 1)); } }))),
     make("button", { type: "button", class: "cw-quiet", text: "Add an item", onclick: () => { set([...field.items, EMPTY[field.of]]); draw(field.items.length - 1); } }));
     if (focused >= 0) (box.children[focused].querySelector("input, textarea") ?? box.lastChild).focus();
@@ -97,7 +97,7 @@ export function editor(rows, known, changed) {
       if (!row.was) key.addEventListener("change", () => { const other = known().find((one) => one.key === key.value); if (other && !value.value) retype(turned(row.field, CHOICES[other.type] ? other.type : other.type === "list" ? "list text" : "text")); });
       return make("div", { class: `cw-ed-row${row.gone ? " cw-ed-gone" : ""}` },
         make("div", { class: "cw-ed-line" }, key, row.gone ? "" : choice,
-          make("button", { type: "button", class: "cw-quiet", text: row.gone ? "Put back" : "✕", title: row.gone ? "" : "Take this key away", "aria-label": `${row.gone ? "Put back" : "Take away"} ${name}`, onclick: drop })),
+          make("button", { type: "button", class: "cw-quiet", text: row.gone ? "Put back" : "✕", title: row.gone ? "" : "Remove this key", "aria-label": `${row.gone ? "Put back" : "Remove"} ${name}`, onclick: drop })),
         row.gone ? "" : value);
     }), make("button", { type: "button", class: "cw-quiet cw-ed-add", text: "Add a key", onclick: () => { rows.push({ key: null, field: { type: "text", text: "" }, was: null }); draw(rows.at(-1)); } }));
     if (focused) box.children[rows.indexOf(focused)].querySelector(focused.gone ? "button" : "input, textarea, button").focus();

@@ -70,11 +70,11 @@ export function facets(host, bench) {
       boxes.get(column.key).draw(column, said.get(column.key), isOpen(column.key));
     }
     clear.hidden = JSON.stringify(store.get().where) === JSON.stringify(store.get()._given.where ?? null) && (mine === null || mine === JSON.stringify(store.get()._given.where ?? null));
-    const notes = [drawn?.sample ? `Counted among the first ${count(drawn.sample)} records that pass` : "", store.get().search && drawn && !drawn.hits ? "Counts are of all that pass the filter, not of the search" : ""].filter(Boolean);
+    const notes = [drawn?.sample ? `Counted in the first ${count(drawn.sample)} matching records` : "", store.get().search && drawn && !drawn.hits ? "Counts of all records that pass the filter, not of the search results" : ""].filter(Boolean);
     sample.hidden = !notes.length;
     sample.textContent = notes.join(". ");
     other.hidden = !drawn?.other.length;
-    other.replaceChildren(...(drawn?.other ?? []).map((term) => make("code", { class: "cw-code", dir: "ltr", title: "Part of the filter that is not a choice of one key", text: pythonText(term).slice(0, 300) })));
+    other.replaceChildren(...(drawn?.other ?? []).map((term) => make("code", { class: "cw-code", dir: "ltr", title: "Part of the filter that no facet shows", text: pythonText(term).slice(0, 300) })));
     host.toggleAttribute("data-ready", Boolean(drawn));
   }
 
@@ -327,7 +327,7 @@ function ranges(key, choose) {
       gone.textContent = `${count(said.missing)} missing`;
       gone.disabled = !exists;
       gone.setAttribute("aria-pressed", String(said.withoutKey === true));
-      gone.title = exists ? "Only records without it" : "A filter cannot ask for what is missing here";
+      gone.title = exists ? "Only records without it" : "Missing values cannot be filtered here";
       gone.onclick = () => choose(key, said.withoutKey === true ? null : { missing: true });
     },
   };

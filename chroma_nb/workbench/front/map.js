@@ -32,7 +32,7 @@ export function map(host, bench) {
   const base = make("canvas", { class: "cw-map-canvas", "aria-hidden": "true" });
   const over = make("canvas", { class: "cw-map-canvas cw-map-over", tabindex: "0", role: "img", "aria-label": "Map of the records", "aria-keyshortcuts": "ArrowLeft ArrowRight ArrowUp ArrowDown + - 0 z F2" });
   const tip = make("div", { class: "cw-map-tip", role: "status", hidden: true }), note = make("div", { class: "cw-map-note", text: "Making the map…" });
-  const hint = make("div", { class: "cw-map-hint", text: "Ctrl and wheel, or a click first, zooms", hidden: true });
+  const hint = make("div", { class: "cw-map-hint", text: "Zoom with Ctrl and the wheel, or click first", hidden: true });
   const bar = make("progress", { max: "1", "aria-label": "A better map" }), stage = make("span");
   const making = make("div", { class: "cw-map-making", hidden: true }, stage, bar,
     tool("Stop", "Keep the map that is shown", () => ask("map_stop", {}, { inTurn: true })));
@@ -78,7 +78,7 @@ export function map(host, bench) {
     if (said.points) take(said);
     making.hidden = !said.making;
     if (said.making) {
-      stage.textContent = said.making.stage === "waiting" ? "A better map is on its way" : `A better map: ${said.making.stage}`;
+      stage.textContent = said.making.stage === "waiting" ? "A better map is being prepared" : `A better map: ${said.making.stage}`;
       if (said.making.stage === "waiting" || said.making.share === 0) bar.removeAttribute("value"); else bar.value = said.making.share;
       poll = setTimeout(load, POLL);
     } else {
@@ -128,7 +128,7 @@ export function map(host, bench) {
       if (!keep || !name || name === before) return;
       const said = await ask("map_rename", { version, region: one.number, level: one.level, name }, { inTurn: true });
       if (!said || gone) return;
-      bench.say(said.kept ? `Renamed to “${said.name}”, also for the next kernel` : `Renamed to “${said.name}” in this view`);
+      bench.say(said.kept ? `Renamed to “${said.name}” and saved with the map` : `Renamed to “${said.name}” in this view`);
       regions();
       if (store.get().colour === "#region") colour();
     };

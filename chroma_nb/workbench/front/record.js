@@ -81,7 +81,7 @@ export function record(host, bench) {
     bench.set({ record: other });
   }
   function close() {
-    if (drafts.has(id)) bench.say(`What was changed in ${visible(id)} is kept until it is opened again, but not saved`);
+    if (drafts.has(id)) bench.say(`Your changes to ${visible(id)} are kept, but not saved yet`);
     trail = [];
     bench.set({ record: null });
     bench.root.bench?.parts.table?.part?.focus();
@@ -94,7 +94,7 @@ export function record(host, bench) {
     const title = make("h3", { class: "cw-rec-id", dir: "auto", tabindex: "-1", text: visible(id) });
     const back = trail.length ? [button(`‹ Back to ${visible(trail.at(-1)).slice(0, 40)}`, () => { const last = trail.pop(); bench.set({ record: last }); }, { class: "cw-quiet cw-rec-back" })] : [];
     if (!found.there) {
-      body.replaceChildren(...back, title, make("p", { text: "This record is not there any more: it was deleted." }));
+      body.replaceChildren(...back, title, make("p", { text: "This record was deleted." }));
     } else {
       drawPicture();
       drawNear();
@@ -142,11 +142,11 @@ export function record(host, bench) {
   async function copyWhole(form, what) {
     try {
       const said = await bench.request("copied", { id, form }, { inTurn: true });
-      bench.say((await copyText(said.text, bench.root)) ? `Copied ${what}` : "The browser does not let this page copy");
+      bench.say((await copyText(said.text, bench.root)) ? `Copied ${what}` : "The browser does not allow this page to copy");
     } catch (error) { bench.say(error.message, true); }
   }
   function copyMenu() {
-    const text = (value, what) => async () => bench.say((await copyText(value, bench.root)) ? `Copied ${what}` : "The browser does not let this page copy");
+    const text = (value, what) => async () => bench.say((await copyText(value, bench.root)) ? `Copied ${what}` : "The browser does not allow this page to copy");
     openMenu(bench.root, copy, [
       { text: "The record as JSON", do: () => copyWhole("json", "the record") },
       { text: "The document", do: () => copyWhole("document", "the document"), off: found?.document === null },
@@ -180,7 +180,7 @@ export function record(host, bench) {
     foot.hidden = !writes() || !found?.there;
     const draft = drafts.get(id), others = [...drafts.keys()].filter((one) => one !== id);
     const row = asking ? [make("span", { text: `Delete this record? Undo brings it back.` }), button("Yes, delete", remove, { class: "cw-quiet cw-danger" }), button("No", () => { asking = false; drawFoot(); foot.querySelector(".cw-danger")?.focus(); })]
-      : editing ? [button("Save", save, { class: "cw-quiet cw-primary", disabled: !draft, title: "Ctrl+Enter. A changed document is embedded anew" }), button(draft ? "Discard" : "Done", discard)]
+      : editing ? [button("Save", save, { class: "cw-quiet cw-primary", disabled: !draft, title: "Ctrl+Enter. A changed document is embedded again" }), button(draft ? "Discard" : "Done", discard)]
         : [button("Edit", () => edit(null), { class: "cw-quiet cw-primary" }), button("Delete…", () => { asking = true; drawFoot(); foot.lastChild.focus(); }, { class: "cw-quiet cw-danger" })];
     const kept = others.length ? [make("div", { class: "cw-dim cw-rec-kept" }, "Not saved: ", ...others.slice(0, 5).map((one) => button(visible(one).slice(0, 30), () => go(one))))] : [];
     const focused = foot.contains(host.getRootNode().activeElement) ? [...foot.querySelectorAll("button")].indexOf(host.getRootNode().activeElement) : -1;
@@ -193,8 +193,8 @@ export function record(host, bench) {
   }
   // Somebody else has written what is being changed here: nothing is overwritten unseen.
   function overtaken(draft) {
-    tell("This record was changed meanwhile. ", button("Show it as it is now", () => { drafts.delete(id); editing = false; tell(null); draw(false); }),
-      button("Put my changes on top", () => {
+    tell("This record was changed meanwhile. ", button("Show the current record", () => { drafts.delete(id); editing = false; tell(null); draw(false); }),
+      button("Apply my changes", () => {
         const mine = changes(draft);
         drafts.set(id, { version: found.version, document: draft.document, rows: [
           ...found.metadata.map(({ key, field }) => ({ key, field: mine?.set?.[key] ?? field, was: field, gone: mine?.remove?.includes(key) })),

@@ -22,7 +22,7 @@ export function search(host, bench) {
     onkeydown: (event) => { if (event.key === "Enter") { event.stopPropagation(); go(); keep(); } } });
   const ways = make("span", { class: "cw-ways", role: "group", "aria-label": "Search by" }, ...WAYS.map(([name, text]) =>
     make("button", { type: "button", class: "cw-quiet", text, "data-by": name, onclick: () => { by = name; draw(); go(); } })));
-  const letters = make("button", { type: "button", class: "cw-quiet", text: "Aa", title: "Words in the same letters, large or small", "aria-label": "Match case",
+  const letters = make("button", { type: "button", class: "cw-quiet", text: "Aa", title: "Match upper and lower case", "aria-label": "Match case",
     onclick: () => { exact = !exact; draw(); go(); } });
   const told = make("span", { class: "cw-dim cw-search-told", role: "status" }), wrong = make("span", { class: "cw-search-wrong", role: "alert" });
   const chips = make("span", { class: "cw-search-chips" });
@@ -50,7 +50,7 @@ export function search(host, bench) {
     const shown = [...kept, ...(one?.like !== undefined && !kept.some((other) => same(other, one)) ? [one] : [])];
     chips.replaceChildren(...shown.map((other) => make("span", { class: "cw-chip", "data-on": same(other, one) ? "" : null },
       make("button", { type: "button", class: "cw-quiet cw-search-chip", dir: "auto", text: visible(nameOf(other)), title: visible(nameOf(other)), "aria-pressed": String(same(other, one)), onclick: () => bench.set({ search: same(other, one) ? null : other }) }),
-      make("button", { type: "button", class: "cw-quiet", text: "✕", "aria-label": `Forget the search ${visible(nameOf(other))}`, onclick: () => {
+      make("button", { type: "button", class: "cw-quiet", text: "✕", "aria-label": `Remove the search ${visible(nameOf(other))}`, onclick: () => {
         kept = kept.filter((left) => !same(left, other));
         if (same(other, store.get().search)) bench.set({ search: null }); else draw();
       } }))));

@@ -90,7 +90,7 @@ export function render({ model, el }) {
       const always = JSON.stringify(filter) === JSON.stringify(_given[kind] ?? null);
       return make("span", { class: "cw-chip" },
         make("code", { class: "cw-code", dir: "ltr", title: text.slice(0, 1000), text: text.slice(0, 300) }),
-        make("button", { type: "button", class: "cw-quiet", text: "Copy", "aria-label": `Copy ${kind}`, onclick: async () => say((await copyText(text, root)) ? `Copied ${kind}` : "The browser does not let this page copy") }),
+        make("button", { type: "button", class: "cw-quiet", text: "Copy", "aria-label": `Copy ${kind}`, onclick: async () => say((await copyText(text, root)) ? `Copied ${kind}` : "The browser does not allow this page to copy") }),
         ...(always ? [] : [make("button", { type: "button", class: "cw-quiet", text: "✕", "aria-label": `Clear ${kind}`, title: "Clear this filter", onclick: () => store.set({ [kind]: _given[kind] ?? null }) })]));
     }));
   }

@@ -75,7 +75,7 @@ export function makeStore(model) {
     const eldest = Math.min(...[...pending.values()].map((one) => one.since), Infinity);
     const waited = Date.now() - eldest;
     if (local.waiting !== waited > PATIENCE) set({ waiting: waited > PATIENCE });
-    if (waited > SILENCE && !local.message) set({ message: { text: "No answer from the kernel: it is busy, or gone.", error: true } });
+    if (waited > SILENCE && !local.message) set({ message: { text: "The kernel does not respond. It may be busy.", error: true } });
     if (!pending.size) { clearInterval(clock); clock = 0; }
   }
   function heard(said, buffers) {

@@ -21,10 +21,10 @@ export function table(host, bench) {
 
   // --- Elements ---
   const status = make("span", { class: "cw-where" });
-  const picked = make("button", { type: "button", class: "cw-quiet", hidden: true, title: "Select nothing",
+  const picked = make("button", { type: "button", class: "cw-quiet", hidden: true, title: "Clear selection",
     onclick: () => select({ do: "none" }) });
   const chooserButton = make("button", { type: "button", class: "cw-quiet", "aria-haspopup": "dialog", "aria-expanded": "false", text: "Columns", onclick: () => toggleChooser() });
-  const wrapButton = make("button", { type: "button", class: "cw-quiet", text: "Wrap", title: "Three lines a row",
+  const wrapButton = make("button", { type: "button", class: "cw-quiet", text: "Wrap", title: "Show three lines in each row",
     onclick: () => bench.set({ wrap: !store.get().wrap }) });
   const tools = make("div", { class: "cw-tools" }, chooserButton, wrapButton, picked, status);
   const head = make("div", { class: "cw-head", role: "row", "aria-rowindex": "1" });
@@ -133,10 +133,10 @@ export function table(host, bench) {
       { text: "Sort descending", do: () => sort(one.key, true), off: sorted && order.descending },
       { text: "As stored", do: () => sort(one.key, null), off: !order },
       null,
-      { text: "Stand still at the left", checked: one.pinned, do: () => pin(k) },
+      { text: "Pin to the left", checked: one.pinned, do: () => pin(k) },
       { text: "Move left", do: () => move(k, k - 1), off: k === 0 },
       { text: "Move right", do: () => move(k, k + 1), off: k === columns.length - 1 },
-      { text: "As wide as needed", do: () => fit(k) },
+      { text: "Fit the width", do: () => fit(k) },
       null,
       { text: "Hide", do: () => hide(k), off: columns.length === 1 },
       { text: "Copy name", do: () => copyText(one.key, host) },
@@ -377,7 +377,7 @@ export function table(host, bench) {
       if (!said) return;
       const text = wanted.length === 1 && ids.length === 1 ? plainText(said.rows[0]?.[0])
         : [...(ids.length > 1 ? [wanted.map((key) => tabbed(nameOf(key)))] : []), ...said.rows.map((row) => row.map((one) => tabbed(plainText(one))))].map((row) => row.join("\t")).join("\n");
-      bench.say((await copyText(text, host)) ? `Copied ${what}` : "The browser does not let this page copy", !found.size);
+      bench.say((await copyText(text, host)) ? `Copied ${what}` : "The browser does not allow this page to copy", !found.size);
     } catch (error) {
       bench.say(error.message, true);
     }
