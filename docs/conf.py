@@ -127,10 +127,16 @@ INDEXED = {
     "reference/filters": [*OPERATORS, "$and", "$or"],
     "how-to/collections": ["rename collection", "delete collection", "distance function", "cosine"],
     "how-to/hybrid-search": ["bm25", "keyword search", "hybrid search"],
-    "how-to/run-a-server": ["docker", "systemd", "TLS"],
-    "how-to/long-texts": ["PDF", "chunking", "RAG"],
+    "how-to/run-a-server": ["docker", "systemd", "TLS", "HTTPS"],
+    "how-to/long-texts": ["PDF", "docx", "HTML", "chunking", "RAG"],
     "how-to/other-languages": ["multilingual"],
     "how-to/environments": ["Colab", "VS Code", "Kaggle", "marimo", "Databricks"],
+    "how-to/install": ["PyPI", "conda", "uv", "Windows", "WSL"],
+    "how-to/search-and-filter": ["pagination"],
+    "how-to/memory-and-size": ["RAM", "quantization", "bulk load"],
+    "how-to/several-notebooks": ["NFS", "Dropbox", "thread-safe", "async", "FastAPI"],
+    "how-to/logging-and-privacy": ["telemetry", "encryption"],
+    "how-to/import-and-export": ["CSV", "Parquet", "Excel"],
 }
 
 

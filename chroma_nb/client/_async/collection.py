@@ -78,8 +78,8 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         Parameters
         ----------
         ids
-            The ids of the records, or one id. You can also pass a DataFrame with the columns ``id``,
-            ``document``, ``embedding`` and ``uri`` and nothing else. Its other columns become metadata.
+            The ids of the records, or one id. You can also pass a DataFrame, and no further argument. Its columns
+            ``id``, ``document``, ``embedding`` and ``uri`` are used as such; every other column becomes metadata.
         embeddings
             A vector for each record. Without embeddings, the documents, the images or the data of the URIs
             are embedded. Pass exactly one of these three then.
