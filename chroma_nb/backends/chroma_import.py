@@ -149,7 +149,7 @@ def import_chroma(
     >>> import chroma_nb
     >>> chroma_nb.import_chroma("no-such-place", "elsewhere")
     Traceback (most recent call last):
-    chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: expected a directory written by Chroma, ...
+    chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: Expected a directory written by Chroma, ...
     """
     source, target = Path(src), Path(dst)
     with _in_words(source, target):

@@ -36,7 +36,7 @@ def read_directory(path: str | os.PathLike[str]) -> Iterator[ChromaDirectory]:
     >>> with read_directory("no-such-place"):
     ...     pass
     Traceback (most recent call last):
-    chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: expected a directory written by Chroma, ...
+    chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: Expected a directory written by Chroma, ...
     """
     folder = Path(path)
     mark = fingerprint(folder)

@@ -57,7 +57,7 @@ def read_chroma(path: str | os.PathLike[str]) -> Iterator[ChromaDirectory]:
     >>> with read_chroma("no-such-place"):
     ...     pass
     Traceback (most recent call last):
-    chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: expected a directory written by Chroma, ...
+    chroma_nb.interchange.chroma_sqlite.ChromaDirectoryError: Expected a directory written by Chroma, ...
     """
     folder = Path(path)
     old = is_from_before_04(folder)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from chroma_nb.advice import advised
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.query.conditions import And, Condition, Or, Where
 from chroma_nb.query.operators import OPERATORS
@@ -63,12 +62,11 @@ class Unindexed:
             operand = condition.operand
             kind = type(operand[0] if isinstance(operand, list) else operand)
             if kind in self.keys.get(condition.key, self.types):
-                refused = InvalidArgumentError(
+                advice = "\nTo search the text, write where_document={'$contains': …}."
+                raise InvalidArgumentError(
                     f"Cannot filter using metadata key '{condition.key}' with type '{_FILTERED[kind][0]}' because "
-                    "indexing is disabled"
+                    f"indexing is disabled{advice if condition.key == DOCUMENT_KEY else ''}"
                 )
-                text = "To search the text, write where_document={'$contains': …}."
-                raise advised(refused, text if condition.key == DOCUMENT_KEY else None)
 
 
 @dataclass(frozen=True, slots=True)

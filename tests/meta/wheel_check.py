@@ -84,7 +84,9 @@ def check_contents(wheel: Path, sdist: Path) -> None:
     assert held == wheel_should_hold(), f"wheel: {sorted(held ^ wheel_should_hold())}"
     with tarfile.open(sdist) as archive:
         held = {member.name.removeprefix(f"{STEM}/") for member in archive if member.isfile()}
-    expected = {name for name in in_git() if not name.startswith((".github/", ".pre-commit"))} | {"PKG-INFO"}
+    expected = {name for name in in_git() if not name.startswith((".github/", ".pre-commit", ".readthedocs"))} | {
+        "PKG-INFO"
+    }
     assert held == expected, f"source distribution: {sorted(held ^ expected)}"
 
 
