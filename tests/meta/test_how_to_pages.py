@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted([*HOW_TO.glob("*.md"), ROOT / "docs/quickstart.md", *REFERENCE.glob("*.md")])
 #: Pages of commands or prose, which have no Python to run.
 WITHOUT_PYTHON: set[str] = {"collection", "command-line", "maps", "results", "run-a-server", "types"}
+#: Pages that need packages beside ours, which import chromadb, and so a process of their own.
+WITH_PACKAGES = {"langchain-llamaindex": {"langchain-chroma", "llama-index-vector-stores-chroma"}}
 COLUMNS = 84
 
 
@@ -40,6 +45,13 @@ def promised(block: str) -> list[tuple[str, Any]]:
     return found
 
 
+def held(block: str) -> str:
+    """The block, with an assertion for each value that its comments promise."""
+    for code, value in promised(block):
+        block = block.replace(f"{code}  # ", f"assert ({code}) == {value!r}  # ", 1)
+    return block
+
+
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     """An empty notebook in an empty directory."""
@@ -56,14 +68,27 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.stem not in WITHOUT_PYTHON], ids=lambda page: page.stem
+    "page",
+    [page for page in PAGES if page.stem not in WITHOUT_PYTHON and page.stem not in WITH_PACKAGES],
+    ids=lambda page: page.stem,
 )
 def test_the_python_of_a_guide_runs(page: Path, shell: InteractiveShell) -> None:
     assert blocks(page)
     for block in blocks(page):
-        for code, value in promised(block):
-            block = block.replace(f"{code}  # ", f"assert ({code}) == {value!r}  # ", 1)
-        shell.run_cell(block).raise_error()
+        shell.run_cell(held(block)).raise_error()
+
+
+@pytest.mark.parametrize("name", WITH_PACKAGES)
+def test_the_python_of_a_guide_to_other_packages_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if missing := WITH_PACKAGES[name] - {package.name for package in distributions()}:
+        pytest.skip(f"not installed: pip install {' '.join(sorted(missing))}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    program = tmp_path / "page.py"
+    program.write_text("\n".join(map(held, blocks(HOW_TO / f"{name}.md"))), "utf-8")
+    done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
