@@ -15,6 +15,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import chroma_nb
+from chroma_nb.embedding_functions.registry import known_embedding_functions, sparse_known_embedding_functions
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -59,6 +60,8 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache-of-the-user"))
     monkeypatch.setenv("CHROMA_NB_PROGRESS", "0")
+    for known in (known_embedding_functions, sparse_known_embedding_functions):  # a class of a page goes with the page
+        monkeypatch.setattr(known, "_classes", dict(known._classes))
     shell = InteractiveShell(user_ns={"__name__": "__main__"})
     yield shell
     for value in list(shell.user_ns.values()):
