@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from chroma_nb.display.markup import failure
 from chroma_nb.types import Json
@@ -67,6 +67,8 @@ HANDLERS: Final[dict[str, Handler]] = {
 }
 
 
+#: Seconds that a request waits for the state that it was asked in.
+_PATIENCE: Final = 5.0
 #: A view, and a kind of request.
 _Line: TypeAlias = tuple[object, str]
 
@@ -87,6 +89,25 @@ class Requests:
         self._turn = threading.Condition()
         self._waiting: dict[_Line, deque[Json]] = {}
         self._closed = False
+        self._step = 0
+        #: Lines whose next request waits for a state, where no thread of its own can wait for it.
+        self._held: set[_Line] = set()
+
+    def reached(self, step: int) -> None:
+        """The state that the page set as its ``step``-th is there."""
+        with self._turn:
+            self._step = max(self._step, step)
+            self._turn.notify_all()
+            held, self._held = self._held, set()
+        for line in held:
+            self._work(line)
+
+    def _is_reached(self, line: _Line) -> bool:
+        """Whether the state is there that the next request of a line was asked in."""
+        if self._closed:
+            return True
+        step: Any = self._waiting[line][0].get("step")
+        return not isinstance(step, int) or step <= self._step
 
     def hear(self, request: Json) -> None:
         """Take a request."""
@@ -97,7 +118,7 @@ class Requests:
         with self._turn:
             if self._closed:
                 return
-            runs = line in self._waiting
+            runs = line in self._waiting and line not in self._held
             waiting = self._waiting.setdefault(line, deque())
             if not HANDLERS[line[1]].in_turn:
                 waiting.clear()
@@ -117,6 +138,13 @@ class Requests:
                     self._waiting.pop(line, None)
                     self._turn.notify_all()
                     return
+                if self._aside:
+                    self._turn.wait_for(lambda: self._is_reached(line), _PATIENCE)
+                elif not self._is_reached(line):  # here the state is heard behind the request
+                    self._held.add(line)
+                    return
+                if not self._waiting[line]:  # closed meanwhile
+                    continue
                 request = self._waiting[line].popleft()
             self._reply(request, self._answer(HANDLERS[line[1]], request))
 
@@ -140,3 +168,7 @@ class Requests:
             self._closed = True
             for waiting in self._waiting.values():
                 waiting.clear()
+            self._turn.notify_all()
+            for line in self._held:
+                self._waiting.pop(line, None)
+            self._held.clear()

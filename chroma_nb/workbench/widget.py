@@ -121,6 +121,8 @@ class Workbench(anywidget.AnyWidget):
     _renewed = traitlets.Int(0).tag(sync=True)
     #: How many ids ``within`` has (-1 where it is None), and a number that is another for each of them.
     _within: traitlets.List[int] = traitlets.List([-1, 0]).tag(sync=True)
+    #: How often the page has set the state; requests say in which they are asked.
+    _step = traitlets.Int(0).tag(sync=True)
     #: Classes of the static twins, which the page hides.
     _twins: traitlets.List[str] = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
@@ -176,6 +178,7 @@ class Workbench(anywidget.AnyWidget):
         if self._temporary is not None:
             self._temporary.hold(self)
         self._requests = Requests(self._seen, self._answer, aside=_answers_aside())
+        self._requests.reached(self._step)
         self._stop = self._seen.selection.on_select(self._tell_selection)
         self._tell_selection(self._seen.selection)
 
@@ -450,7 +453,9 @@ class Workbench(anywidget.AnyWidget):
             super().set_state(sync_data)
         except traitlets.TraitError as refused:
             self.send({"told": "refused", "sentence": str(refused)})
-            self.send_state([name for name in sync_data if name in self.keys])
+            self.send_state([name for name in sync_data if name in self.keys and name != "_step"])
+        if isinstance(step := sync_data.get("_step"), int):
+            self._requests.reached(step)
 
     def _hear(self, widget: object, request: Json, buffers: Sequence[bytes]) -> None:
         if request.get("kind") == "script":

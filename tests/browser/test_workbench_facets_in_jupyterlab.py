@@ -96,6 +96,24 @@ def test_a_click_narrows_table_and_facets_together(notebook):
     lab.bench.get_by_text("2,000 records", exact=True).wait_for()
 
 
+def test_the_second_of_two_quick_changes_is_what_is_counted_and_shown(notebook):
+    """JupyterLab holds back a state while the kernel is at the one before."""
+    lab = shown(notebook)
+    ready(lab)
+    for team in ("delivery", "returns", "delivery"):
+        lab.bench.evaluate(
+            """(root, team) => {
+              root.bench.store.set({ where: null, order: { by: "team", descending: true } });
+              root.bench.store.set({ order: null });
+              root.bench.store.set({ where: { team } });
+            }""",
+            team,
+        )
+        count = int(lab.evaluate(f'birds.count(where={{"team": "{team}"}})'))
+        lab.bench.get_by_text(f"{count:,} of 2,000 records").wait_for()
+        settled(lab)
+
+
 def test_a_brush_and_typed_ends_choose_a_range(notebook):
     lab = shown(notebook)
     ready(lab)

@@ -2,8 +2,9 @@
 
 import inspect
 import threading
+import time
 
-from chroma_nb.workbench import messages, rows, source
+from chroma_nb.workbench import messages, rows, source, widget
 
 
 def test_a_page_of_rows_has_cells_by_column(birds, show):
@@ -109,3 +110,52 @@ def test_what_fails_is_told_in_a_sentence(client, birds, show):
     client.delete_collection("birds")
     assert "it was deleted" in page.ask("count")["error"]
     assert "unknown message 'no such'" in page.ask("no such")["error"]
+
+
+# --- Requests and the state they are asked in -----------------------------------------------------------------
+def test_a_request_waits_for_the_state_that_it_was_asked_in(birds, show):
+    """JupyterLab holds a state back while the kernel is at the one before, and sends requests at once."""
+    workbench, page = show(birds)
+    n = page.tell("count", step=1)
+    assert not workbench._requests.settle(0.3)
+    page.set(where={"kind": "wren"}, _step=1)
+    (answer,) = page.answers(n)
+    assert answer["shown"] == len(workbench.ids()) < birds.count()
+
+
+def test_a_state_that_is_refused_keeps_no_request_waiting(birds, show):
+    workbench, page = show(birds)
+    n = page.tell("count", step=1)
+    page.set(where={"kind": {"$no": 1}}, _step=1)
+    began = time.monotonic()
+    (answer,) = page.answers(n)
+    assert answer["shown"] == birds.count()
+    assert time.monotonic() - began < 4
+    assert workbench.where is None
+
+
+def test_a_workbench_that_is_closed_or_shown_again_keeps_no_request_waiting(birds, show):
+    workbench, page = show(birds)
+    page.set(where={"kind": "wren"}, _step=3)
+    page.tell("count", step=9)
+    workbench.close()
+    assert workbench._requests.settle(2)
+    workbench._repr_mimebundle_()
+    workbench.send = page._hear
+    began = time.monotonic()
+    assert page.ask("count", step=3)["shown"] == len(workbench.ids())
+    assert time.monotonic() - began < 4
+
+
+def test_where_no_thread_can_wait_the_request_is_answered_when_its_state_comes(birds, show, monkeypatch):
+    """In marimo the state is heard behind the request."""
+    monkeypatch.setattr(widget, "_answers_aside", lambda: False)
+    workbench, page = show(birds)
+    n = page.tell("count", step=1)
+    later = page.tell("rows", **{"from": 0, "count": 2, "keys": ["#id"]}, step=1)
+    assert [said for said in page.heard if said.get("n") in (n, later)] == []
+    page.set(where={"kind": "wren"}, _step=1)
+    (answer,) = page.answers(n)
+    assert answer["shown"] == len(workbench.ids()) < birds.count()
+    assert page.answers(later)[0]["ids"] == workbench.ids()[:2]
+    assert page.ask("count", step=1)["shown"] == len(workbench.ids())

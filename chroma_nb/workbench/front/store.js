@@ -26,6 +26,9 @@ export function makeStore(model) {
   // A widget may be shown twice; what one of its views asks does not overtake what the other does.
   const who = Math.random().toString(36).slice(2);
   let number = 0, clock = 0, closed = false;
+  // How often the state was set here. JupyterLab holds a state back while the kernel is at the one before, but no
+  // request: so a request says which state it is asked in, and Python waits for it.
+  let step = model.get("_step") ?? 0;
 
   function get() {
     const all = { ...local };
@@ -47,7 +50,11 @@ export function makeStore(model) {
     for (const [key, value] of Object.entries(patch)) {
       if (SYNCED.has(key)) { model.set(key, value); said = true; } else local[key] = value;
     }
-    if (said) model.save_changes();
+    if (said) {
+      step = Math.max(step, model.get("_step") ?? 0) + 1;
+      model.set("_step", step);
+      model.save_changes();
+    }
     note(Object.keys(patch));
   }
   // What Python changed. A change made here is noted by both, which does no harm.
@@ -61,7 +68,7 @@ export function makeStore(model) {
     const n = ++number;
     const answer = new Promise((done, fail) => pending.set(n, { kind, done, fail, since: Date.now() }));
     const parts = Object.entries(body), bytewise = parts.filter(([, value]) => ArrayBuffer.isView(value));
-    const said = { ...Object.fromEntries(parts.filter(([, value]) => !ArrayBuffer.isView(value))), who, n, kind };
+    const said = { ...Object.fromEntries(parts.filter(([, value]) => !ArrayBuffer.isView(value))), who, n, kind, step };
     if (bytewise.length) said.bytes = bytewise.map(([name]) => name);
     try {
       model.send(said, undefined, bytewise.map(([, value]) => value.buffer));
