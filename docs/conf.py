@@ -132,7 +132,7 @@ INDEXED = {
     "how-to/other-languages": ["multilingual"],
     "how-to/environments": ["Colab", "VS Code", "Kaggle", "marimo", "Databricks"],
     "how-to/langchain-llamaindex": ["LangChain", "LlamaIndex"],
-    "how-to/install": ["PyPI", "conda", "uv", "Windows", "WSL"],
+    "how-to/install": ["package index", "conda", "uv", "Windows", "WSL"],
     "how-to/search-and-filter": ["pagination"],
     "how-to/memory-and-size": ["RAM", "quantization", "bulk load"],
     "how-to/several-notebooks": ["NFS", "Dropbox", "thread-safe", "async", "FastAPI"],
