@@ -184,11 +184,11 @@ def test_what_the_person_chose_on_the_map_stays_when_it_is_painted_anew(explorer
     explorer.figure.set_state({"_js2py_relayout": chosen})
     sent.clear()
     explorer.painting.color.value = "n"
-    assert not {"dragmode", "xaxis", "height", "xaxis.autorange"} & {name for one in drawn_anew(sent) for name in one}
+    assert not {"dragmode", "xaxis", "height", "yaxis"} & {name for one in drawn_anew(sent) for name in one}
     assert explorer.figure.layout.to_plotly_json()["dragmode"] == "pan"
     explorer.selection.ids = [f"id{n}" for n in range(15)]
     explorer.state.delete(confirmed=15)
-    assert {"xaxis.autorange", "yaxis.autorange"} <= {name for one in drawn_anew(sent) for name in one}
+    assert {"xaxis", "yaxis"} <= {name for one in drawn_anew(sent) for name in one}
     assert explorer.figure.get_state()["_widget_layout"]["height"] == 560
 
 

@@ -72,7 +72,7 @@ class MapView:
         if "annotations" in self._layout and "annotations" not in layout:
             changed["annotations"] = []
         if self.state.projection.coordinates is not self._spots and self.state.projection.dims == 2:
-            changed |= {"xaxis.autorange": True, "yaxis.autorange": True}
+            changed |= {axis: layout[axis] for axis in ("xaxis", "yaxis")}  # in view again, also where somebody zoomed
         self._spots, self._layout = self.state.projection.coordinates, layout
         if changed:
             self.figure.plotly_relayout(changed)
