@@ -223,6 +223,8 @@ def main() -> None:
         if unknown := [name for name in given if name not in known]:
             parser.error(f"expected names of {', '.join(known)}, got {', '.join(unknown)}")
     options.rows.append("add")  # nothing can be measured of an empty database
+    # Installing a package compiles it; a checkout is compiled by the first process that imports it, if it may write.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     run(options, options.systems)
 
 
