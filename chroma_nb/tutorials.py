@@ -5,11 +5,15 @@ In a source tree they are in ``notebooks/``; the wheel brings them in ``chroma_n
 
 from __future__ import annotations
 
+import re
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks")
+#: A tutorial's link to a page of the documentation, which lies beside the tutorials in a source tree only.
+_GUIDE = re.compile(r"\[([^\[\]]+)\]\(\.\./docs/([\w/-]+)\.md(#[\w-]+)?\)")
 
 
 def folder() -> Path:
@@ -25,6 +29,7 @@ def folder() -> Path:
 def copy_tutorials(directory: Path) -> list[str]:
     """Copy them, data included; the names of the notebooks, in order.
 
+    Links to guides lead to the published documentation, where this release knows its address; else they become text.
     A file that is there already is somebody's work: FileExistsError, and nothing is copied.
     """
     source = folder()
@@ -35,5 +40,23 @@ def copy_tutorials(directory: Path) -> list[str]:
         raise FileExistsError(f"{taken[0]} exists already. Nothing was copied: choose another directory.")
     for path, target in wanted.items():
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        if path.suffix == ".ipynb":
+            target.write_text(_without_neighbours(path.read_text("utf-8"), published()), "utf-8", newline="\n")
+        else:
+            shutil.copyfile(path, target)
     return [target.name for target in wanted.values() if target.suffix == ".ipynb"]
+
+
+def published() -> str | None:
+    """The address of this release's documentation, which its metadata lists; None where it lists none."""
+    try:
+        listed = metadata.metadata("chroma-nb").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return None
+    found = dict(entry.split(", ", 1) for entry in listed)
+    return found.get("Documentation")
+
+
+def _without_neighbours(notebook: str, site: str | None) -> str:
+    """A notebook's text, its links to guides leading to ``site``."""
+    return _GUIDE.sub(rf"[\1]({site.rstrip('/')}/\2.html\3)" if site else r"\1", notebook)

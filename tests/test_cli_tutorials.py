@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,35 @@ def test_the_notebooks_come_with_all_their_data(tmp_path, capsys):
     assert read
     assert [name for name in sorted(read) if not (target / name).exists()] == []
     assert notebooks[0] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("site", [None, "https://acme.org/docs/"])
+def test_links_to_guides_lead_to_the_published_documentation_or_are_text(tmp_path, monkeypatch, site):
+    monkeypatch.setattr(tutorials, "published", lambda: site)
+    tutorials.copy_tutorials(tmp_path)
+    copied = sorted(tmp_path.glob("*.ipynb"))
+    text = "".join(path.read_text("utf-8") for path in copied)
+    assert "](../" not in text
+    assert ("[Persist data](https://acme.org/docs/how-to/persist.html)" in text) == (site is not None)
+    assert "Persist data" in text
+    pages = set(re.findall(r"https://acme\.org/docs/([\w/-]+)\.html", text))
+    assert all((ROOT / "docs" / f"{page}.md").exists() for page in pages)
+    original = [json.loads((ROOT / "notebooks" / path.name).read_text("utf-8")) for path in copied]
+    assert [cells(json.loads(path.read_text("utf-8"))) for path in copied] == [cells(each) for each in original]
+
+
+def cells(notebook):
+    """The code of a notebook."""
+    return [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def test_a_release_that_lists_its_documentation(monkeypatch):
+    listed = Message()
+    listed["Project-URL"] = "Source, https://acme.org/source"
+    monkeypatch.setattr("importlib.metadata.metadata", lambda name: listed)
+    assert tutorials.published() is None
+    listed["Project-URL"] = "Documentation, https://acme.org/docs/"
+    assert tutorials.published() == "https://acme.org/docs/"
 
 
 def test_a_notebook_somebody_has_worked_on_stays(tmp_path, capsys):
