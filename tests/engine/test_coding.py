@@ -176,6 +176,23 @@ def test_codes_are_kept_and_followed_by_what_is_added(tmp_path: Path, monkeypatc
     engine.close()
 
 
+def test_a_file_that_was_just_read_whole_is_not_read_again_to_be_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = SharedEngine.open(tmp_path / "db")
+    collection = filled(engine)
+    let_code(engine, collection)
+    engine.close()
+    saved = []
+    monkeypatch.setattr(code_files, "_append", lambda *given: saved.append(given))
+    engine = SharedEngine.open(tmp_path / "db")
+    answers(engine, collection)
+    assert engine.builder.wait(60)
+    assert told(engine, collection)["method"] == "codes"
+    assert saved == []
+    engine.close()
+
+
 @pytest.mark.parametrize("damage", ["a byte", "half of it", "of other vectors"])
 def test_a_damaged_file_is_made_again(damage: str, tmp_path: Path) -> None:
     engine = SharedEngine.open(tmp_path / "db")

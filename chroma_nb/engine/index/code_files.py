@@ -50,15 +50,23 @@ _PREFIX: Final = np.dtype([("magic", "S16"), ("length", "<u8"), ("sha256", "V32"
 
 # --- writing ----------------------------------------------------------------------------------------------
 def save(
-    codes: Codes, crcs: Checksums, directory: Path, collection_id: str, generation: int, seq: int, covers: int
+    codes: Codes,
+    crcs: Checksums,
+    directory: Path,
+    collection_id: str,
+    generation: int,
+    seq: int,
+    covers: int,
+    stored: int = 0,
 ) -> None:
     """Write the whole blocks as they are at ``seq``, or append those that a file lacks; failing is one warning.
 
     ``covers``: the slots below are all of records or dead for ever; later blocks are left out. ``crcs``:
-    of the vectors, by slot; 0 where there is no record's.
+    of the vectors, by slot; 0 where there is no record's. ``stored``: the slot up to which the file has just been read:
+    with nothing beyond it, it is not read again.
     """
     blocks = [block for block in codes.blocks if len(block) == BLOCK_ROWS and block.end <= covers]
-    if not blocks:
+    if not blocks or blocks[-1].end <= stored:
         return
     path = path_of(directory, collection_id, generation, CODES)
     identity = _identity(collection_id, generation, codes.frame.space, codes.frame.dimension)

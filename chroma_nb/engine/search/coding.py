@@ -57,10 +57,13 @@ class CodeSource:
         crcs[found[:, 0]] = found[:, 1]
         return crcs[: len(self.vectors)]
 
-    def load(self, cache: Path, crcs: Checksums, cancelled: Callable[[], bool], *, mapped: bool) -> bool:
-        """Take what the cache has, where there are no codes yet; ``mapped``: maps of its files can be trusted."""
+    def load(self, cache: Path, crcs: Checksums, cancelled: Callable[[], bool], *, mapped: bool) -> int:
+        """Take what the cache has, where there are no codes yet: the slot up to which it has them.
+
+        ``mapped``: maps of its files can be trusted.
+        """
         if self.index.codes is not None:
-            return False
+            return 0
         row = self.row
         found = code_files.load(
             cache,
@@ -73,14 +76,14 @@ class CodeSource:
             mapped=mapped,
             cancelled=cancelled,
         )
-        return found is not None and self.index.adopt(found)
+        return found.end if found is not None and self.index.adopt(found) else 0
 
     def make(self, cancelled: Callable[[], bool]) -> bool:
         """Code the vectors that are not coded yet; False when ``cancelled``."""
         return self.index.make_codes(self.vectors, cancelled)
 
-    def save(self, cache: Path, crcs: Checksums) -> None:
-        """Write the whole blocks to the cache."""
+    def save(self, cache: Path, crcs: Checksums, stored: int) -> None:
+        """Write the whole blocks to the cache, where there are some beyond the slot up to which it has them."""
         if self.index.codes is not None:
             row = self.row
-            code_files.save(self.index.codes, crcs, cache, row.id, row.generation, row.seq, self.settled)
+            code_files.save(self.index.codes, crcs, cache, row.id, row.generation, row.seq, self.settled, stored)

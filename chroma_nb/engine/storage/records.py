@@ -52,6 +52,10 @@ _METADATAS: Final = (
     "SELECT max(key), count(*), CAST(group_concat(coalesce(metadata, 'null')) AS BLOB) FROM "
     "(SELECT key, metadata FROM records WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?)"
 )
+_CHECKSUMS: Final = (
+    "SELECT max(key), CAST(group_concat(slot || ',' || crc) AS BLOB) FROM "
+    "(SELECT key, slot, crc FROM records WHERE key BETWEEN ? AND ? AND norm >= 0 ORDER BY key LIMIT ?)"
+)
 #: So many records a piece: their metadata fits into the processor's cache.
 _PIECE: Final = 10_000
 _HEADERS_AT: Final = (
@@ -393,12 +397,17 @@ def first_slot(connection: sqlite3.Connection, collection: int, positions: Hidde
 
 
 def vector_checksums(connection: sqlite3.Connection, collection: int, hidden: Hidden = ()) -> Ints:
-    """(slot, crc32) of every record's vector, shape (n, 2)."""
-    pairs = [
-        connection.execute("SELECT slot, crc FROM records WHERE key BETWEEN ? AND ? AND norm >= 0", bounds).fetchall()
-        for bounds in _visible(collection, hidden)
-    ]
-    return np.concatenate([np.array(found, np.int64).reshape(-1, 2) for found in pairs])
+    """(slot, crc32) of every record's vector, shape (n, 2).
+
+    As text, a piece in one row: fetching a row for each would take turns with other threads a hundred thousand times.
+    """
+    pieces = [np.empty((0, 2), np.int64)]
+    for first, last in _visible(collection, hidden):
+        key = first
+        while (found := connection.execute(_CHECKSUMS, (key, last, _PIECE)).fetchone())[0] is not None:
+            pieces.append(np.array(orjson.loads(b"[%b]" % found[1]), np.int64).reshape(-1, 2))
+            key = found[0] + 1
+    return np.concatenate(pieces)
 
 
 def checksums(

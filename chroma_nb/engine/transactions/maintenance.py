@@ -276,14 +276,14 @@ class Maintenance:
         crcs = self._transactions.read(source.checksums)
         if crcs is None:  # compacted meanwhile: the collection asks again
             return False
-        source.load(self._cache.directory, crcs, cancelled, mapped=self._transactions.stores.mapped)
+        stored = source.load(self._cache.directory, crcs, cancelled, mapped=self._transactions.stores.mapped)
         if not source.make(cancelled):
             return False
         if not self._transactions.connections.read_only:
             with contextlib.suppress(ChromaError):  # they are in place, saved or not
                 if not self._transactions.durable:  # codes must not outlive the commits that gave vectors their slots
                     self._transactions.write(migrations.renumber, durable=True)
-                source.save(self._cache.directory, crcs)
+                source.save(self._cache.directory, crcs, stored)
                 self._drop_if_outdated(self._cache, source.row)
         return True
 
