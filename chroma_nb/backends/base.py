@@ -1,4 +1,4 @@
-"""The waist: one method answers every request. Below it an engine or a wire, above it the client and the server."""
+"""The protocol of backends: one method handles every request. Clients and the server call it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The engine in this process as a backend, shared by the clients that gave the same path.
 
-What the engine does for a request is told by its row in ``endpoints.py``. No decisions about data are made here, and
-no files are opened but by the engine.
+The request's row in ``endpoints.py`` says what the engine does. This module decides nothing about data, and only the
+engine opens files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The reader of a database: what is asked of a collection; one method per operation, each in one snapshot.
+"""The reader of a database: a method for each operation that reads a collection, each in one snapshot.
 
-What a filter means is in ``filters/``, how a query is run in ``search/``.
+``filters/`` evaluates filters, ``search/`` runs queries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a client, an admin client and a server offer, as abstract classes that ours are instances of.
+"""Abstract classes of clients, admin clients and servers, which ours are instances of.
 
 Signatures only, in two forms: one for event loops, and one for everybody else, which is generated from it.
 """

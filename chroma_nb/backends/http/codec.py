@@ -1,7 +1,7 @@
-"""What each operation is on the wire of Chroma's REST API v2: request -> call, reply -> answer or error.
+"""Operations on the wire of Chroma's REST API v2: request -> call, reply -> result or error.
 
-Functions of values: no socket is known here. How an operation travels is told by its row in ``endpoints.py``.
-What is said in which order stands in ``_async/conversation.py``, what is split and repeated in ``exchange.py``.
+Functions of values, no sockets. The row in ``endpoints.py`` describes how an operation travels.
+``_async/conversation.py`` defines the order of calls, ``exchange.py`` what is split and repeated.
 """
 
 from __future__ import annotations

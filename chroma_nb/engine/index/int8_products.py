@@ -1,7 +1,7 @@
-"""Products of int8 rows: the one place that knows the library which computes them (numkong).
+"""Products of int8 rows: the only module that uses numkong.
 
-The library is imported at the first product. Without it ``available()`` is False, nobody asks for a product,
-and searches scan float32 vectors (``exact.py``); the results are the same.
+The library is imported at the first product. Without it ``available()`` is False and searches scan float32 vectors
+(``exact.py``); the results are the same.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A collection in memory: which records live, in which order, and where their vectors lie.
 
 A row is a record's place in these arrays; rows are in get() order and keep their place until the
-collection is loaded anew. Everything here is derived from SQLite at one ``seq`` and advances only
-by ``apply``; when that is interrupted, ``seq`` is UNKNOWN and the next call loads anew.
+collection is loaded again. Everything here is derived from SQLite at one ``seq`` and advances only
+by ``apply``; when that is interrupted, ``seq`` is UNKNOWN and the next call loads again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bringing a collection in memory to the seq of a read transaction: loaded whole, or by what changed."""
+"""Bring a collection in memory to the seq of a read transaction: load it whole, or apply what changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planner: how a query is run. Numbers in, a plan out; it touches nothing.
+"""Planner: choose how a query is run. Numbers in, a plan out; no I/O.
 
 The rules and the measurements behind them: docs/architecture.md, section "Searching".
 """

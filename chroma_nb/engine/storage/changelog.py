@@ -1,8 +1,8 @@
 """Change log: which records each call touched, in order of the collection's sequence number.
 
-Not SQLite's write-ahead log; that is a journal mode, set in ``engine.py``. A reader in another
-thread or process asks what changed since the seq it knows and reads those records only.
-The log is short: whoever is behind its oldest entry loads the collection anew.
+Not SQLite's write-ahead log; that is a journal mode, set in ``engine.py``. A reader in another thread or process asks
+what changed since the seq it knows and reads only those records. The log is short: a reader that is behind its oldest
+entry loads the collection again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Vectors at rest: an append-only file of float32 rows, or an array in memory.
 
-A row counts only when a committed record names its slot. What lies beyond the committed slots is
-garbage of a call that died; it is overwritten, never truncated: another process may hold a map of
-it, and a page that is gone under a map kills the process.
+A row counts only when a committed record names its slot. Rows beyond the committed slots are left over from a call
+that died. They are overwritten, never truncated: another process may hold a map of the file, and a page that is gone
+under a map kills the process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is done to a database besides its calls: compaction, vacuum, verification, graphs, and files nobody names."""
+"""Maintenance of a database: compaction, vacuum, verification, building indexes, removing unused files."""
 
 from __future__ import annotations
 

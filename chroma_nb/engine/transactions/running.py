@@ -1,4 +1,4 @@
-"""Who may run when: the read and write transactions of one database, and its collections in memory beside them."""
+"""Run the read and write transactions of one database, and bring its collections in memory up to date."""
 
 from __future__ import annotations
 

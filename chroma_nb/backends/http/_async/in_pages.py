@@ -1,7 +1,7 @@
-"""What only our server does, asked of another server by Chroma's own calls: page after page, the result made here.
+"""Operations that only our server has, over another server: read in pages by Chroma's own calls, computed here.
 
-The functions of records that make it are those of every backend. Records that others write or delete
-between two pages may be met twice or not at all, as in any reading by pages.
+Every backend computes the results by the same functions of records. Records that others write or delete between two
+pages may appear twice or not at all, as in any reading by pages.
 """
 
 from __future__ import annotations
