@@ -210,7 +210,7 @@ class Reader:
         include: Sequence[str],
         max_distance: float | None = None,
     ) -> Json:
-        """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
+        """Run a query and tell how: method, reason, allowed records, exactness, milliseconds."""
         started = time.perf_counter()
 
         def operation(snapshot: Snapshot) -> Json:

@@ -1,6 +1,6 @@
-"""A map of a collection: ``project(collection)`` and the ``Projection`` it gives.
+"""A map of a collection: ``project(collection)`` and the ``Projection`` it returns.
 
-How coordinates are made stands in ``reducers.py``, how a map is drawn in ``figures.py``.
+``reducers.py`` computes coordinates, ``figures.py`` draws maps.
 """
 
 from __future__ import annotations

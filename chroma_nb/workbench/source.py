@@ -1,8 +1,8 @@
 """Reading a collection for the workbench, ours or chromadb's, by its public methods alone. No widgets here.
 
-A question (filter, search, order) is answered by a listing: how many records it finds and, where their order has to
-be made, their ids. A page of records is read when it is looked at. A collection of ours orders and counts by
-itself, also over HTTP; of another one ids (and what they are ordered by) are read for it.
+Filter, search and order give a listing: the number of records and, where their order has to be computed, their ids. A
+page of records is read when it is shown. Our collections sort and count by themselves, also over HTTP; of another one,
+ids (and the values to sort by) are read first.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The map of an explorer: one plotly FigureWidget that shows the state and passes on what is lassoed.
 
-One, because each sends plotly.js to the browser anew; it is redrawn by changing its traces.
+One, because each sends plotly.js to the browser again; it is redrawn by changing its traces.
 """
 
 from __future__ import annotations
