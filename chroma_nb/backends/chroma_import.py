@@ -325,7 +325,7 @@ def _import(source: Path, target: Path, *, reembed: bool = False) -> ImportRepor
 
 
 def _fill(staging: Path, found: ChromaDirectory, reembed: bool) -> int:
-    """Everything that was found, in a new database in ``staging``; returns how many records were embedded anew."""
+    """Everything that was found, in a new database in ``staging``; returns how many records were embedded again."""
     engine = SharedEngine.open(staging)
     try:
         for tenant in found.tenants:

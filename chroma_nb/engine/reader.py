@@ -36,7 +36,7 @@ from chroma_nb.types import Columns, Json, Matrix
 
 
 class Reader:
-    """What the engine reads of a collection; ``builder`` is told of searches, which pay for indexes."""
+    """The engine's operations that read a collection; ``builder`` is told of searches, which pay for indexes."""
 
     transactions: Transactions
     builder: IndexBuilder

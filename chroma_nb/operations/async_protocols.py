@@ -107,7 +107,7 @@ class AsyncClientAPI(AsyncBaseAPI):
     @staticmethod
     @abstractmethod
     def clear_system_cache() -> None:
-        """Forget which places are open: the next client of a path opens it anew."""
+        """Forget which places are open: the next client of a path opens it again."""
 
 
 class AsyncAdminAPI(ABC):

@@ -110,7 +110,7 @@ class ClientAPI(BaseAPI):
     @staticmethod
     @abstractmethod
     def clear_system_cache() -> None:
-        """Forget which places are open: the next client of a path opens it anew."""
+        """Forget which places are open: the next client of a path opens it again."""
 
 
 class AdminAPI(ABC):

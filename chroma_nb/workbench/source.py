@@ -128,7 +128,7 @@ class Source:
         """What the question's search found; nothing where it has none."""
         if question.search is None:
             with self.lock:
-                self._hits = [one for one in self._hits if not one[1].error]  # asked anew, it may be found
+                self._hits = [one for one in self._hits if not one[1].error]  # asked again, it may be found
             return Hits()
         asked = replace(question, order=None, within=None)
         with self.lock:

@@ -71,7 +71,7 @@ def instructions() -> frozenset[str]:
 def products(query: Int8, rows: Int8) -> Float32:
     """Each of ``rows`` (n, d) times ``query`` (d,): sums of int32, as float32, so exact below 2**24.
 
-    The interpreter is let go of meanwhile. No ``out``: a new array costs nothing beside the product.
+    The GIL is released meanwhile. No ``out``: a new array costs nothing beside the product.
     """
     found: Float32 = np.asarray(_needed().cdist(query[None], rows, "dot", out_dtype="float32"))[0]
     return found

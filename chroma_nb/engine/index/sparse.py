@@ -21,7 +21,7 @@ from chroma_nb.types import Array
 #: written again few times.
 _SHARE_MERGED: Final = 1 / 8
 _NONE: Final[Float32] = np.empty(0, np.float32)
-#: A part with more than this share of dead records is made anew without them.
+#: A part with more than this share of dead records is made again without them.
 _LARGEST_DEAD: Final = 0.3
 
 

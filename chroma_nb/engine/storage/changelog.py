@@ -16,7 +16,7 @@ from chroma_nb.engine.arrays import Positions
 
 #: Calls remembered per collection.
 KEPT: Final = 1_000
-#: A call that touches more records than this is not logged: loading anew is as fast.
+#: A call that touches more records than this is not logged: loading again is as fast.
 LARGEST: Final = 65_536
 
 
@@ -36,7 +36,7 @@ def record(connection: sqlite3.Connection, collection: int, seq: int, positions:
 
 
 def since(connection: sqlite3.Connection, collection: int, known: int, current: int) -> Positions | None:
-    """The positions touched after call ``known`` up to call ``current``, ascending; None: load anew."""
+    """The positions touched after call ``known`` up to call ``current``, ascending; None: load again."""
     rows = connection.execute(
         "SELECT first, last, positions FROM changes WHERE collection = ? AND seq > ? AND seq <= ?",
         (collection, known, current),
@@ -56,7 +56,7 @@ def copy(connection: sqlite3.Connection, collection: int, into: int) -> None:
 
 
 def forget(connection: sqlite3.Connection, collection: int) -> None:
-    """Drop the collection's log: every other reader loads it anew (after a compaction)."""
+    """Drop the collection's log: every other reader loads it again (after a compaction)."""
     connection.execute("DELETE FROM changes WHERE collection = ?", (collection,))
 
 

@@ -189,7 +189,7 @@ def _free_pages(connection: Connection, count: int) -> None:
 
 
 def without_free_pages(connection: Connection) -> bool:
-    """Give the pages of what was deleted back; True when a reader is in the way of the journal."""
+    """Free the pages of deleted records; True when a reader is in the way of the journal."""
     try:
         connection.executescript("PRAGMA incremental_vacuum")  # as a script: it takes all steps
     except sqlite3.Error as error:

@@ -58,7 +58,7 @@ class VectorStore(Protocol):
         """The first ``slots`` rows, read-only, shape (slots, dimension)."""
 
     def close(self) -> None:
-        """Give the file back; views that are still in use stay valid."""
+        """Close the file; views that are still in use stay valid."""
 
 
 class MemoryVectors:
@@ -94,7 +94,7 @@ class MemoryVectors:
         return self._rows[:slots]
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to close."""
 
 
 class VectorFile:
@@ -254,7 +254,7 @@ class VectorFile:
         return self._descriptor
 
     def close(self) -> None:
-        """Give the descriptor back; arrays handed out keep their pages mapped."""
+        """Close the descriptor; arrays handed out keep their pages mapped."""
         self._close_descriptor()
         self._descriptor = None
         self._view = np.empty((0, self.dimension), np.float32)

@@ -62,7 +62,7 @@ def use(holder: Holder, number: int) -> None:
 
 
 def _make_room() -> None:
-    """Let go of what was not used for longest, until one collection more has room."""
+    """Release the collections unused longest, until there is room for one more."""
     holders = [holder for reference in list(_HOLDERS.values()) if (holder := reference()) is not None]
     found = [
         (holder.last_used.get(number, -1), place, number, _descriptors(holder, number))
@@ -83,7 +83,7 @@ def _descriptors(holder: Holder, number: int) -> int:
 
 
 def let_go(holder: Holder, number: int) -> None:
-    """Let go of one collection."""
+    """Release one collection."""
     holder.last_used.pop(number, None)
     holder.memories.pop(number, None)
     holder.stores.forget(number)

@@ -55,7 +55,7 @@ class MapView:
         return [*drawing.figure.data, *([] if self.state.projection.dims == 2 else _rings_3d())]
 
     def redraw(self) -> None:
-        """All traces anew."""
+        """Draw all traces again."""
         with self.state.lock:
             self._erase_outline()
             drawing = self._drawing()

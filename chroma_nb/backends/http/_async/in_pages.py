@@ -30,10 +30,10 @@ R = TypeVar("R")
 
 
 class AsyncServer(Protocol):
-    """Who answers Chroma's own calls."""
+    """A server that knows Chroma's own calls."""
 
     async def ask(self, request: Request[R]) -> R:
-        """The answer to ``request``."""
+        """The result of ``request``."""
         ...
 
 

@@ -33,10 +33,10 @@ R = TypeVar("R")
 
 
 class Server(Protocol):
-    """Who answers Chroma's own calls."""
+    """A server that knows Chroma's own calls."""
 
     def ask(self, request: Request[R]) -> R:
-        """The answer to ``request``."""
+        """The result of ``request``."""
         ...
 
 
