@@ -1,6 +1,6 @@
-"""Where a coroutine calls what takes long: checking arguments, embedding texts and converting tables.
+"""Run slow calls of coroutines off the event loop: checking arguments, embedding texts and converting tables.
 
-In the synchronous code that is generated from it there is a plain call instead.
+The synchronous code that is generated has plain calls instead.
 """
 
 from __future__ import annotations

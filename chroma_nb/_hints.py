@@ -1,4 +1,4 @@
-"""What was perhaps meant by an unknown name, and warnings about what a call ignores."""
+"""Suggestions for unknown names, and warnings about arguments that a call ignores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many processors there are for us, and whether threads may be given work now."""
+"""How many processors this process may use, and whether threads may be given work now."""
 
 from __future__ import annotations
 

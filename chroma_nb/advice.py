@@ -1,7 +1,7 @@
-"""What to do about a value that is refused: one sentence after Chroma's own.
+"""Advice about a value that is refused: one sentence after Chroma's own.
 
-The sentence travels as a note of the exception, so that Chroma's text stays what it is; ``operations/arguments.py``
-writes it below the text. Nothing here checks anything.
+The sentence travels as a note of the exception, so Chroma's text stays what it is; ``operations/arguments.py`` writes
+it below the text. Nothing here checks anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values given beside records: a Series belongs to them by the labels of its index, anything else by its place.
+"""Values given beside records: a Series is matched by the labels of its index, anything else by position.
 
 As in pandas, where ``frame.assign(text=series)`` goes by the index. Never by position where the index says otherwise.
 """

@@ -1,7 +1,6 @@
-"""Cells: what a cell of a table, of whatever type, becomes as a metadata value; and what is a missing cell.
+"""Convert a table's cell of any type to a metadata value, and recognise missing cells.
 
-Not tables: which column is which part of a record is said in ``tables/rows.py``. pandas is asked only where it is
-loaded.
+``tables/rows.py`` decides which column is which part of a record. pandas is used only where it is loaded.
 """
 
 from __future__ import annotations

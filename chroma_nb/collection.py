@@ -1,7 +1,7 @@
-"""A collection and a client, ours or chromadb's: what both offer, as protocols, and what differs, here alone.
+"""Collections and clients, ours or chromadb's: protocols of what both offer, and the only place for what differs.
 
-Whoever reads any collection (notebooks, maps, copies, tables) takes these types and asks the functions below for
-what the libraries have in different places, or in different forms. Nothing here stores anything.
+Code that reads any collection (notebooks, maps, copies, tables) uses these types, and the functions below for what the
+libraries have in different places or forms. Nothing here stores anything.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What may be stored: the constraints that every write has to meet, whoever calls the engine.
 
-The engine checks its own writes by these functions, each write once and before its transaction begins. They need no
-state, and so whoever is about to do much for a write (embed documents, begin a long import) may ask beforehand. What
-they raise are the errors of Chroma's engine and of its bindings. Nothing here changes what it is given. How arguments
-are checked stands in ``operations/bindings.py``.
+The engine checks each of its writes by these functions, once, before the transaction begins. They need no state, so a
+caller that is about to do much work for a write (embed documents, begin a long import) can call them first. They raise
+the errors of Chroma's engine and of its bindings, and do not change their arguments. ``operations/bindings.py`` checks
+the arguments of calls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The calls that move a table in or out, for any collection, also chromadb's: ``run(collection, sync(df))``.
 
-A call is a value here, so that ``run`` serves collections whose methods return their result, and ``run_async`` those
-whose methods are awaited. Our collections have the calls as methods. What they do stands in ``tables/``.
+A call is a value here, so ``run`` serves collections whose methods return their result, and ``run_async`` those whose
+methods are awaited. Our collections have the calls as methods. ``tables/`` does the work.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""``install_as_chromadb()``: from then on ``import chromadb`` gives chroma_nb, for programs and libraries unchanged.
+"""``install_as_chromadb()``: from then on ``import chromadb`` imports chroma_nb, for programs and libraries unchanged.
 
 Not a package called chromadb: nothing is installed, and ``uninstall_as_chromadb`` takes it back. The submodules are
-the same module objects under both names, so isinstance and patching work; the top module forwards to ours,
-but for ``__version__``, which is the version of Chroma whose API is spoken.
+the same module objects under both names, so isinstance and patching work. The top module forwards to ours, except for
+``__version__``, which is the version of Chroma whose API is spoken.
 """
 
 from __future__ import annotations

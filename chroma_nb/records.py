@@ -1,7 +1,7 @@
 """Records: ids with any of embeddings, documents, metadatas and uris, as columns; and one record as a row.
 
-What a call writes, what a file or a frame holds and what ``get`` returns are these columns. Whoever needs some of the
-records, or several lots as one, asks here.
+What a call writes, what a file or a frame holds and what ``get`` returns are these columns. This module also selects
+some of the records, and joins several lots.
 """
 
 from __future__ import annotations

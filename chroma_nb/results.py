@@ -1,8 +1,7 @@
 """What a collection's calls return: Chroma's dicts.
 
-They are dicts and nothing else to Chroma code: equal to plain ones, printed like them. ``to_df()``
-and the rich display in a notebook are additions. How a table is made stands in ``tables/frames.py``, how
-HTML is made in ``display/``.
+They are dicts and nothing else to Chroma code: equal to plain ones, printed like them. ``to_df()`` and the rich
+display in a notebook are additions. ``tables/frames.py`` makes the tables, ``display/`` the HTML.
 """
 
 from __future__ import annotations

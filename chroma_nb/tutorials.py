@@ -1,4 +1,4 @@
-"""``chroma-nb tutorials DIR``: the notebooks and their data, copied to where a person can work on them.
+"""``chroma-nb tutorials DIR``: copy the notebooks and their data to where you can work on them.
 
 In a source tree they are in ``notebooks/``; the wheel brings them in ``chroma_nb/notebooks/``.
 """

@@ -1,1 +1,1 @@
-"""Who answers requests: the embedded engine, or a server over HTTP."""
+"""Backends, which handle requests: the embedded engine, or a server over HTTP."""

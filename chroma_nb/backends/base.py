@@ -1,4 +1,4 @@
-"""The waist: one method answers every request. Below it an engine or a wire, above it the client and the server."""
+"""The protocol of backends: one method handles every request. Clients and the server call it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chroma_nb.operations.requests import R, Request
 
 
 class Backend(Protocol):
-    """Who answers requests. ``identifier`` names the place, ``settings`` are those it was opened with.
+    """Handles requests. ``identifier`` names the place, ``settings`` are those it was opened with.
 
     Errors are those of ``chroma_nb.errors``; after the last ``close`` every request raises one that is
     an ``AttributeError`` too, as Chroma's clients do. A copy is of the same place; a pickle holds no secret.
@@ -21,7 +21,7 @@ class Backend(Protocol):
     edits_at_once: bool
 
     def handle(self, request: Request[R]) -> R:
-        """The answer to ``request``."""
+        """Handle ``request`` and return its result."""
         ...
 
     def share(self) -> None:
@@ -29,7 +29,7 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Give one reference back; the last one releases what the backend holds."""
+        """Drop one reference; the last one releases what the backend holds."""
         ...
 
     def stop(self) -> None:
@@ -45,7 +45,7 @@ class AsyncBackend(Protocol):
     edits_at_once: bool
 
     async def handle(self, request: Request[R]) -> R:
-        """The answer to ``request``."""
+        """Handle ``request`` and return its result."""
         ...
 
     def share(self) -> None:
@@ -53,7 +53,7 @@ class AsyncBackend(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give one reference back; the last one releases what the backend holds."""
+        """Drop one reference; the last one releases what the backend holds."""
         ...
 
     def stop(self) -> None:

@@ -1,8 +1,8 @@
-"""Takes a Chroma directory over into a directory of ours: by hand, or when it is first opened.
+"""Import a Chroma directory into a directory of ours: by a call, or when it is first opened.
 
-Chroma's files are only read. Ours are built in a folder apart and put into their place when they are complete
-(``engine/storage/replacing.py``): until then what was there before counts, whatever happens. What Chroma's files looked
-like is kept, so that later changes to them are noticed.
+Chroma's files are only read. Ours are built in a separate directory and put into their place when they are complete
+(``engine/storage/replacing.py``); until then the previous state counts. A fingerprint of Chroma's files is kept, so
+that later changes to them are noticed.
 """
 
 from __future__ import annotations
@@ -325,7 +325,7 @@ def _import(source: Path, target: Path, *, reembed: bool = False) -> ImportRepor
 
 
 def _fill(staging: Path, found: ChromaDirectory, reembed: bool) -> int:
-    """Everything that was found, in a new database in ``staging``; returns how many records were embedded anew."""
+    """Everything that was found, in a new database in ``staging``; returns how many records were embedded again."""
     engine = SharedEngine.open(staging)
     try:
         for tenant in found.tenants:

@@ -1,7 +1,7 @@
 """The engine in this process as a backend, shared by the clients that gave the same path.
 
-What the engine does for a request is told by its row in ``endpoints.py``. No decisions about data are made here, and
-no files are opened but by the engine.
+The request's row in ``endpoints.py`` says what the engine does. This module decides nothing about data, and only the
+engine opens files.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class EmbeddedBackend:
         return _ClosedError(f"This client of {self.identifier} is closed. {_new_client(self)}.")
 
     def handle(self, request: Request[R]) -> R:
-        """The answer to ``request``. NotImplementedError for what Chroma has in its cloud only."""
+        """The result of ``request``. NotImplementedError for what Chroma has in its cloud only."""
         engine = self._engine
         if engine is None:
             raise self._closed()
@@ -77,7 +77,7 @@ class EmbeddedBackend:
                 engine.release(self._holder)
 
     def close(self) -> None:
-        """Give one client's reference back; with the last one it stops."""
+        """Drop one client's reference; with the last one it stops."""
         with opening.LOCK:
             engine = self._engine
             if engine is None:
@@ -147,7 +147,7 @@ class Systems(MutableMapping[str, EmbeddedBackend]):
     A store in memory is kept for as long as it stands here. The backend of a directory is kept by whoever uses it
     (clients, their collections, a server), and here while it is one of the last that were opened: a program that makes
     a client for each call finds the last one's collections in memory, and clients that are dropped without ``close()``
-    give back what they had open.
+    release what they had open.
     """
 
     def __init__(self) -> None:

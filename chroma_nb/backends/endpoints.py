@@ -1,9 +1,9 @@
-"""The operations: what the engine does for each, and how it travels over Chroma's REST API v2. One row each.
+"""The table of operations: what the engine does for each, and its route in Chroma's REST API v2. One row each.
 
-``EmbeddedBackend`` calls the handlers, the client of a server writes calls and reads replies by the routes, the server
-reads calls and writes replies by the same routes, and its OpenAPI document is drawn from them. A new endpoint is its
-request class (``operations/requests.py``), a handler (``handlers.py``) and a row here, and, for an answer of a new
-form, a row in ``wire/answers.py``.
+``EmbeddedBackend`` calls the handlers. The HTTP client writes calls and reads replies by the routes, the server reads
+calls and writes replies by the same routes, and its OpenAPI document is generated from them. A new endpoint needs its
+request class (``operations/requests.py``), a handler (``handlers.py``), a row here and, for an answer of a new form, a
+row in ``wire/answers.py``.
 """
 
 from __future__ import annotations

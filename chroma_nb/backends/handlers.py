@@ -1,4 +1,4 @@
-"""What the engine does for each operation, a function each: the values of a request are checked, and one call is made.
+"""A function for each operation: check the values of a request, and call the engine.
 
 Handlers call the engine they are given; this module loads none.
 """

@@ -1,6 +1,6 @@
-"""From settings to the backend they mean: the engine in this process, or a server.
+"""Open the backend that settings describe: the engine in this process, or a server.
 
-Chroma's settings name a class (``chroma_api_impl``); the name only chooses a row here, nothing is imported by it.
+Chroma's settings name a class (``chroma_api_impl``). The name only selects a row here; it is never imported.
 """
 
 from __future__ import annotations

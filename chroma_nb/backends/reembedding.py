@@ -1,7 +1,7 @@
-"""Records whose vector was lost, embedded anew from their documents while a Chroma directory is imported.
+"""Embed records whose vector was lost again, from their documents, during the import of a Chroma directory.
 
-By the function that their collection stores, and by no other: vectors of another model cannot be compared with those
-that are left. What cannot be embedded is imported without a vector, and ``problems`` says why.
+Only the function that their collection stores is used: vectors of another model cannot be compared with those that are
+left. Records that cannot be embedded are imported without a vector, and ``problems`` says why.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Writes a Chroma directory out of ours, through the chromadb package: its writer is the best of its format.
+"""Export a directory of ours as a Chroma directory, through the chromadb package, the best writer of its format.
 
-Into a running Chroma server, or between any two clients, it is ``copy`` that does this.
+``copy`` copies into a running Chroma server, or between any two clients.
 """
 
 from __future__ import annotations

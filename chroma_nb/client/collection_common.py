@@ -1,4 +1,4 @@
-"""What a collection knows without asking anybody: its model, embedding function and data loader. No requests."""
+"""What a collection knows without a request: its model, embedding function and data loader."""
 
 from __future__ import annotations
 

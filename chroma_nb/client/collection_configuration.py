@@ -1,7 +1,7 @@
 """Chroma's functions between configurations and JSON, with live embedding functions: built, and registered.
 
-Chroma's programs call them by these names and with these arguments. What needs no embedding function stands in
-``schema/``, which is where the client itself goes.
+Programs for Chroma call them by these names and with these arguments. Functions that need no embedding function are in
+``schema/``, which the client itself uses.
 """
 
 from __future__ import annotations

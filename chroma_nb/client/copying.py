@@ -1,7 +1,7 @@
-"""Copying a collection between any two clients: of a directory, of memory, of a server, of chromadb itself.
+"""Copy a collection between any two clients: of a directory, of memory, of a server, of chromadb itself.
 
-Only what every Chroma collection offers is used, so either side may be another library's. A copy that
-was broken off is continued by calling it again.
+Only methods that every Chroma collection has are used, so either side may be another library's. To continue a copy
+that was interrupted, call it again.
 """
 
 from __future__ import annotations

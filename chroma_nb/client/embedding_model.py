@@ -1,4 +1,4 @@
-"""Which model embeds for a collection, as users see it, and where its vectors are cached."""
+"""The model that embeds for a collection, as users see it, and where its vectors are cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions that make clients. Each turns its arguments into settings and a client of the place they mean."""
+"""The functions that create clients. Each turns its arguments into settings and a client."""
 
 from __future__ import annotations
 

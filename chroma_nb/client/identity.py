@@ -1,4 +1,4 @@
-"""Which tenant and database a new client works in: what the caller says, else what the credentials allow."""
+"""The tenant and database of a new client: those that the caller names, else those that the credentials allow."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Chroma's names that cannot mean anything here: they import, and say so when they are used.
+"""Chroma's names that have no meaning here: they can be imported, and raise an error when they are used.
 
-The insides of its engine, its server and its cloud. Each is a class, so that a type may be written with it,
-isinstance is False, and another class can be derived from it; calling either, or asking for anything in it, is
-a NotImplementedError.
+They are internals of its engine, its server and its cloud. Each is a class, so it can stand in annotations, isinstance
+is False, and another class can be derived from it. Calling it, or reading its attributes, raises NotImplementedError.
 """
 
 from __future__ import annotations

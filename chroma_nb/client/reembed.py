@@ -1,4 +1,4 @@
-"""Records without a vector, which an import of damaged files leaves, embedded anew from their documents."""
+"""Embed records without a vector, which an import of damaged files leaves, from their documents."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Calls written for the older reference (0.5), whose positional arguments stand in another order than 1.5.9's.
+"""Calls in the argument order of the older reference (0.5), which differs from that of 1.5.9.
 
-The type of the second argument tells them apart; where it does not, 1.5.9's order holds. The table of both stands in
-docs/compatibility.md.
+The type of the second argument tells them apart; where it does not, 1.5.9's order holds. docs/compatibility.md has the
+table of both.
 """
 
 from __future__ import annotations

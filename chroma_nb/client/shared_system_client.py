@@ -1,4 +1,4 @@
-"""What every client has under it: a backend, shared by the clients of one place."""
+"""The base of every client: a backend, which the clients of one place share."""
 
 from __future__ import annotations
 

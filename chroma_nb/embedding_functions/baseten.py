@@ -1,4 +1,4 @@
-"""Models that one has deployed at Baseten, which speak OpenAI's API."""
+"""Models deployed at Baseten, through OpenAI's API."""
 
 from __future__ import annotations
 

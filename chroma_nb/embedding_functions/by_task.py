@@ -1,4 +1,4 @@
-"""Sparse models that embed questions otherwise than documents: what they have in common. The models are beside this."""
+"""What sparse models that embed queries differently from documents have in common."""
 
 from __future__ import annotations
 

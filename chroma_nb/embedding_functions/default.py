@@ -1,6 +1,6 @@
-"""What embeds when a collection names nothing else: all-MiniLM-L6-v2, in the variant the collection was made with.
+"""The default embedding function: all-MiniLM-L6-v2, in the variant the collection was made with.
 
-Running the model is ``onnx_minilm.py``; finding its file is ``models.py``.
+``onnx_minilm.py`` runs the model; ``models.py`` finds its file.
 """
 
 from __future__ import annotations

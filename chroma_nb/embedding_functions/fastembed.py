@@ -1,4 +1,4 @@
-"""Sparse models of the package fastembed, on one's own machine: its BM25, SPLADE and others."""
+"""Sparse models of the package fastembed, run locally: its BM25, SPLADE and others."""
 
 from __future__ import annotations
 

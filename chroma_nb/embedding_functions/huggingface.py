@@ -1,4 +1,4 @@
-"""Hugging Face: its inference API, and a text-embeddings-inference server of one's own."""
+"""Hugging Face: its inference API, and your own text-embeddings-inference server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sparse models of the package sentence-transformers (SPLADE and its like), on one's own machine."""
+"""Sparse models of the package sentence-transformers (SPLADE and the like), run locally."""
 
 from __future__ import annotations
 

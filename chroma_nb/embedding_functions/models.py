@@ -1,6 +1,6 @@
 """Where the default model's files are: named, in Chroma's cache folder, in a wheel; and how to fetch Chroma's.
 
-Running a model is ``onnx_minilm.py``. Nothing here is downloaded unless ``download()`` is called.
+``onnx_minilm.py`` runs a model. Nothing here is downloaded unless ``download()`` is called.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ollama: models on one's own machine."""
+"""Ollama: models run locally."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A progress bar that appears when the work takes more than a second, and never otherwise.
 
-All bars are made here. What a bar cannot show (no stderr, one that is closed, a pipe that nobody reads) it does not
-show: it never ends the work it tells of.
+All bars are created here. If a bar cannot be shown (no stderr, one that is closed, a pipe that nobody reads), the work
+goes on without it.
 """
 
 from __future__ import annotations

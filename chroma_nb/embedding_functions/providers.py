@@ -1,4 +1,4 @@
-"""Asking a provider over HTTP: the key from the environment, batches, patience, errors without secrets."""
+"""Call a provider over HTTP: the key from the environment, batches, retries, errors without secrets."""
 
 from __future__ import annotations
 

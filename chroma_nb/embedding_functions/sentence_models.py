@@ -1,4 +1,4 @@
-"""Models of the packages InstructorEmbedding and text2vec, on one's own machine, loaded at the first call."""
+"""Models of the packages InstructorEmbedding and text2vec, run locally, loaded at the first call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of the package sentence-transformers, on one's own machine."""
+"""Models of the package sentence-transformers, run locally."""
 
 from __future__ import annotations
 

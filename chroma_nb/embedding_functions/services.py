@@ -1,6 +1,6 @@
-"""Further services: each class says where it asks, what it sends, and where the vectors stand in the answer.
+"""Further services: each class says which address to call, what to send, and where the vectors are in the answer.
 
-How they are asked is ``providers.py``. Services whose request needs more than this have a file of their own.
+``providers.py`` calls them. Services whose request needs more than this have a file of their own.
 """
 
 from __future__ import annotations

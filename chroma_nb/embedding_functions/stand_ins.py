@@ -1,7 +1,7 @@
 """Chroma's other embedding functions: known by name, so that what a collection stores about them is kept.
 
-They do not embed: asked to, they say what would. A row here is enough for a collection made with one to be opened,
-saved and exported unchanged.
+They do not embed; when called, they say what would. A row here is enough to open, save and export a collection made
+with one unchanged.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Databases and collections that existed elsewhere, taken over as they were: same id, same configuration.
+"""Take over databases and collections from elsewhere, with their ids and configurations.
 
-For imports. Records come in by ``Engine.adopt``.
+Imports use this. ``Engine.adopt`` takes over the records.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The arrays of the engine, each named by what its numbers are; and where numbers are found in one."""
+"""Array types of the engine, named by what they hold; and the search of values in an array."""
 
 from __future__ import annotations
 

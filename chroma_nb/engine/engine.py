@@ -1,8 +1,8 @@
-"""The engine: one database, in a directory or in memory; one method per operation.
+"""The engine: one database, in a directory or in memory, with a method for each operation.
 
-Those that read a collection are in ``reader.py``. The decisions are elsewhere: who may run when in
-``transactions/running.py``, in which order a write happens in ``transactions/writing.py``. Which directories are
-open in this process stands in ``opening.py``, calls in the middle of a call in ``nested.py``.
+Operations that read a collection are in ``reader.py``. ``transactions/running.py`` runs the transactions,
+``transactions/writing.py`` defines the order of a write. ``opening.py`` knows which directories are open in this
+process. ``nested.py`` serves calls in the middle of other calls.
 """
 
 from __future__ import annotations

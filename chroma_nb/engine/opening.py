@@ -1,6 +1,6 @@
-"""Which directories are open in this process, and who has them open: one registry, carried through a fork.
+"""The registry of the directories that are open in this process, and of who uses them. It survives a fork.
 
-Here is also what a call does that comes in the middle of another call of its thread.
+This module also handles calls in the middle of another call of the same thread.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The reader of a database: what is asked of a collection; one method per operation, each in one snapshot.
+"""The reader of a database: a method for each operation that reads a collection, each in one snapshot.
 
-What a filter means is in ``filters/``, how a query is run in ``search/``.
+``filters/`` evaluates filters, ``search/`` runs queries.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from chroma_nb.types import Columns, Json, Matrix
 
 
 class Reader:
-    """What the engine reads of a collection; ``builder`` is told of searches, which pay for indexes."""
+    """The engine's operations that read a collection; ``builder`` is told of searches, which pay for indexes."""
 
     transactions: Transactions
     builder: IndexBuilder
@@ -210,7 +210,7 @@ class Reader:
         include: Sequence[str],
         max_distance: float | None = None,
     ) -> Json:
-        """Run a query and tell how: method, reason, candidates, exactness, milliseconds."""
+        """Run a query and tell how: method, reason, allowed records, exactness, milliseconds."""
         started = time.perf_counter()
 
         def operation(snapshot: Snapshot) -> Json:

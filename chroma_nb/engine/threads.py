@@ -1,7 +1,7 @@
-"""Work on the parts of an array in several threads: numpy lets go of the interpreter while it computes.
+"""Work on the parts of an array in several threads: numpy releases the GIL while it computes.
 
-The threads wait in the operating system, not in a loop, so a busy machine loses nothing by them; BLAS's
-own threads, which spin, cost a hundred times the work itself there (docs/architecture.md, "Searching").
+The threads wait in the operating system, not in a loop, so they cost nothing on a busy machine. BLAS's own threads,
+which spin, cost a hundred times the work itself there (docs/architecture.md, "Searching").
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Other people's files: Chroma directories, Parquet, JSON Lines, Arrow."""
+"""Files of other formats: Chroma directories, Parquet, JSON Lines, Arrow."""

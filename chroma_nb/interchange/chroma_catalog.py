@@ -1,6 +1,6 @@
 """The small tables of a ``chroma.sqlite3``: tenants, databases, collections, segments, how far each was written.
 
-What is not of the right kind is left out and named. The records of a collection are ``chroma_records.py``.
+Entries of a wrong type are left out and reported. The records of a collection are in ``chroma_records.py``.
 """
 
 from __future__ import annotations

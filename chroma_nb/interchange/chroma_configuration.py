@@ -1,8 +1,8 @@
-"""How a Chroma collection was indexed, out of the layouts that five years of versions wrote.
+"""The index configuration of a Chroma collection, from the layouts of five years of versions.
 
-Two layouts say how: ``vector_index`` (1.0 to 1.2) and the schema (since 1.3). What 0.5 and 0.6 wrote,
-``hnsw_configuration``, must not be believed: these versions stored it and then went by the ``hnsw:*``
-keys of the metadata alone, as all before them. All become the ``configuration_json`` that a 1.5.9 client shows.
+Two layouts have it: ``vector_index`` (1.0 to 1.2) and the schema (since 1.3). ``hnsw_configuration``, which 0.5 and
+0.6 wrote, must be ignored: these versions stored it, but used only the ``hnsw:*`` keys of the metadata, as all before
+them. All become the ``configuration_json`` that a 1.5.9 client shows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What was found in a directory of Chroma's, as values: databases, collections, and what could not be saved.
+"""The contents of a Chroma directory, as values: databases, collections, and what could not be read.
 
-How it is read is ``chroma_directory.py`` (since 0.4) and ``chroma_parquet.py`` (before).
+``chroma_directory.py`` reads directories since 0.4, ``chroma_parquet.py`` older ones.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Reads a directory that Chroma wrote (0.4 to 1.5.9): all that is in it, and what could not be saved.
+"""Read a directory that Chroma wrote (0.4 to 1.5.9): all that is in it, and what could not be read.
 
-Not a client of Chroma and no copy of its engine: SQLite and numpy read the files, nothing found in
-them is run, and nothing in the directory is modified. Damage is normal (Chroma overwrites its files in place):
-whatever is whole is given, whatever is not is named, per collection.
+Not a client of Chroma and no copy of its engine: SQLite and numpy read the files, nothing found in them is run, and
+nothing in the directory is modified. Damage is normal (Chroma overwrites its files in place): what is intact is
+returned, the rest is reported per collection.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Vectors out of a segment folder of Chroma: hnswlib's files, read with numpy.
 
-Not an index: the graph's links are not read, ours is built anew. What is read is ``data_level0.bin``
+Not an index: the links of the HNSW index are not read, ours is built again. What is read is ``data_level0.bin``
 (a row per element: links, vector, label), ``header.bin`` (the layout of these rows, which can be
 worked out without it), ``length.bin`` (cosine only: each vector's length before it was normalised)
 and ``index_metadata.pickle`` (whose vector a label is). Nothing a file claims is believed before the

@@ -1,7 +1,7 @@
-"""The records of one collection of Chroma's: where each vector is, and what stands beside it.
+"""The records of one Chroma collection: where each vector is, and its document and metadata.
 
 Synced vectors are in hnswlib's files (``chroma_index.py``), the rest in a log that is replayed here; documents and
-metadata are in SQLite. Damage is named per collection.
+metadata are in SQLite. Damage is reported per collection.
 """
 
 from __future__ import annotations

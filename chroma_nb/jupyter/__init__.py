@@ -1,1 +1,1 @@
-"""The notebook as a guest: extension, magics, displays, widgets."""
+"""The notebook side: extension, magics, displays, widgets."""

@@ -1,4 +1,4 @@
-"""The words after ``%chroma``: how a line is split, what a sub-command is, how its options are read."""
+"""A ``%chroma`` line: how it is split, what a sub-command is, how its options are read."""
 
 from __future__ import annotations
 

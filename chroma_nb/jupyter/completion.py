@@ -1,4 +1,4 @@
-"""What may follow at the cursor of a ``%chroma`` line: commands, collections, keys, values, options, names.
+"""Completion at the cursor of a ``%chroma`` line: commands, collections, keys, values, options, names.
 
 A completion never raises and never waits for more than one small read of the collection.
 """

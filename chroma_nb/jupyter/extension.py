@@ -1,4 +1,4 @@
-"""``%load_ext chroma_nb`` and ``%unload_ext chroma_nb``: what is put into IPython, and taken out again."""
+"""``%load_ext chroma_nb`` and ``%unload_ext chroma_nb``: what is added to IPython, and removed again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""``%chroma`` and ``%%chroma``: the line between IPython and the commands.
+"""``%chroma`` and ``%%chroma``: they connect IPython and the commands.
 
-A mistake of the person is a short UsageError. What a command does stands in ``commands/``.
+A user's mistake is a short UsageError. The commands are in ``commands/``.
 """
 
 from __future__ import annotations

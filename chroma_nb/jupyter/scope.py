@@ -1,7 +1,7 @@
-"""The variables that are seen where a magic stands: those of the function it is in, then those of the notebook.
+"""The variables visible to a magic: those of the function it is in, then those of the notebook.
 
-IPython hands a line magic the local variables of its caller, and a cell magic those of the notebook; neither hands over
-the variables of the functions around it, which Python sees as well. So the frames are looked at here.
+IPython passes a line magic the local variables of its caller, and a cell magic those of the notebook. Neither passes
+the variables of enclosing functions, which Python sees as well, so this module inspects the frames.
 """
 
 from __future__ import annotations

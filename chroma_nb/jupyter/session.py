@@ -1,6 +1,6 @@
 """What ``%chroma`` remembers between cells: clients, the collection in use, named queries.
 
-And how a name of the notebook is found: a variable that holds a client or collection (ours or
+It also finds what a name of the notebook means: a variable that holds a client or collection (ours or
 chromadb's), or a collection of the current client.
 """
 

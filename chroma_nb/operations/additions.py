@@ -1,4 +1,4 @@
-"""What arguments may be that Chroma's calls do not have: an order, keys, ends of ranges, how many, a seed, how far."""
+"""Checks of arguments that Chroma's calls do not have: order, keys, ends of ranges, counts, seed, distance."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The arguments of a call in one form: ids, texts, vectors and ``include`` as lists, and what checks say of them.
+"""Bring the arguments of a call into one form: ids, texts, vectors and ``include`` as lists.
 
-What ``prepare.py`` and ``asking.py`` have in common.
+Shared by ``prepare.py`` and ``asking.py``.
 """
 
 from __future__ import annotations

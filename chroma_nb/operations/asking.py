@@ -1,4 +1,4 @@
-"""From the arguments of a call that asks for records to its request: filters read, texts to search by embedded."""
+"""Turn the arguments of a call that reads records into its request: read filters, embed the texts to search by."""
 
 from __future__ import annotations
 

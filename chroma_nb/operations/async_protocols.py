@@ -1,4 +1,4 @@
-"""What a client, an admin client and a server offer, as abstract classes that ours are instances of.
+"""Abstract classes of clients, admin clients and servers, which ours are instances of.
 
 Signatures only, in two forms: one for event loops, and one for everybody else, which is generated from it.
 """
@@ -107,7 +107,7 @@ class AsyncClientAPI(AsyncBaseAPI):
     @staticmethod
     @abstractmethod
     def clear_system_cache() -> None:
-        """Forget which places are open: the next client of a path opens it anew."""
+        """Forget which places are open: the next client of a path opens it again."""
 
 
 class AsyncAdminAPI(ABC):

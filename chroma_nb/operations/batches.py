@@ -1,4 +1,4 @@
-"""Many records cut into batches, for servers that limit the number of records in a request."""
+"""Cut records into batches, for servers that limit the number of records in a request."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What the calls of the engine take, with the errors of Chroma's bindings.
+"""Checks of what the engine's calls take, with the errors of Chroma's bindings.
 
-The embedded backend asks this, so a server gets it too. What may be stored is the engine's to check, see
-``constraints.py``.
+The embedded backend runs them, so a server does too. The engine checks what may be stored, see ``constraints.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which embedding function embeds for a collection, and what it must return.
+"""Choose and run the embedding function of a collection, and check what it returns.
 
-Knows embedding functions by behaviour only: the classes registered by name are handed in. The
-functions themselves stand in ``embedding_functions/``.
+This module knows embedding functions by behaviour only: the caller passes the classes registered by name. The
+functions themselves are in ``embedding_functions/``.
 """
 
 from __future__ import annotations

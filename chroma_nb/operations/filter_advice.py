@@ -1,4 +1,4 @@
-"""What to do about a filter that is refused: one sentence after Chroma's own, as in ``advice.py``."""
+"""Advice about a filter that is refused: one sentence after Chroma's own, as in ``advice.py``."""
 
 from __future__ import annotations
 

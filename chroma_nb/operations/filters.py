@@ -1,6 +1,6 @@
-"""Filters as arguments: Chroma's checks of its Python side, with its sentences, public under their Chroma names.
+"""Filters as arguments: the checks of Chroma's Python side, with its messages, public under their Chroma names.
 
-What Chroma's engine refuses stands in ``query/parsing.py``.
+``query/parsing.py`` refuses what Chroma's engine refuses.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""From the arguments of a call that writes to its request: checked, embedded, in one form.
+"""Turn the arguments of a call that writes into its request: check them, embed what has no vector.
 
-Those of calls that ask for records are in ``asking.py``.
+``asking.py`` does the same for calls that read.
 
-No I/O of its own: the only thing run here is the user's embedding function or data loader, when
-vectors are missing. What these modules and ``validate.py`` say of wrong arguments ends with the name
-of the call, as Chroma's does; errors of an embedding function are left as they are.
+No I/O of its own: this module only runs the user's embedding function or data loader, when vectors are missing.
+Messages about wrong arguments end with the name of the call, as Chroma's do. Errors of an embedding function are left
+as they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Searches as they travel: texts to rank by embedded, and nothing in them that means another thing over HTTP."""
+"""Searches as they are sent: the texts to rank by are embedded, and nothing has another meaning over HTTP."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Sparse vectors made of texts: for which metadata keys of a collection, from what, and by which function.
+"""Sparse vectors from texts: for which metadata keys of a collection, from what, and by which function.
 
-As Chroma's client makes them, embedded and over HTTP alike. A schema names the function; its class is looked up among
-those that are handed in. How sparse vectors are stored and searched is the engine's.
+As in Chroma's client, embedded and over HTTP alike. A schema names the function; its class is looked up among those
+that the caller passes. The engine stores and searches sparse vectors.
 """
 
 from __future__ import annotations

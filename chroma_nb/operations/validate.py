@@ -1,9 +1,9 @@
-"""What arguments may be: Chroma's validators with their sentences.
+"""Chroma's validators of arguments, with its messages.
 
 The checks of Chroma's Python side (ValueError, TypeError), public under their Chroma names; ``arguments.py`` adds the
-call's name to what they say. What the calls of its engine take is in ``bindings.py``, what may be in arguments that are
-ours in ``additions.py``. Nothing here changes what it is given. What to do about what is refused stands in
-``advice.py`` and goes along as a note.
+call's name to a message. ``bindings.py`` checks what the calls of Chroma's engine take, ``additions.py`` the arguments
+that only we have. Nothing here changes its arguments. Advice about a refused value comes from ``advice.py``, as a
+note.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Coordinates kept between sessions, found by what they were made from. Numbers only: no ids, no text.
 
-Derived data: whatever is odd about a file is a reason to forget it. ``.npz`` without pickle.
+Derived data: a file with anything wrong is dropped. ``.npz`` without pickle.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether two batches of records differ: last year's and this year's, two sources, two collections.
 
-Measures of two samples of vectors, and the records that make the difference. What becomes of single records
-from one collection to another stands in ``compare.py``.
+Measures of two samples of vectors, and the records that make the difference. ``compare.py`` follows single records
+from one collection to another.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records that say the same, and records that stand alone: tables from the neighbours of each record."""
+"""Duplicates and isolated records: tables from the neighbours of each record."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How well a collection finds what it should: questions with the ids expected, and the usual measures.
+"""Search quality of a collection: queries with the ids expected, and the usual measures.
 
-The systems that are compared are collections, each asked in one or several ways, functions, and runs of a file.
+The systems that are compared are collections, each queried in one or several ways, functions, and runs of a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``evaluate`` returns: a table that can draw itself and still knows what each question found.
+"""What ``evaluate`` returns: a table that can draw itself and still knows what each query found.
 
 Loads pandas, so it is imported only by the function that returns one.
 """

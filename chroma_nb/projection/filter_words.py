@@ -1,6 +1,6 @@
-"""A ``where`` filter in a few words: what groups of records are called in tables and legends.
+"""A ``where`` filter in a few words, to name groups of records in tables and legends.
 
-Not a language: nothing reads these words again.
+Not a language: nothing parses these words.
 """
 
 from __future__ import annotations

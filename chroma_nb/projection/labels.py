@@ -1,7 +1,7 @@
 """The regions of a map, in two levels: hills of density, and the parts that large ones are cut into.
 
-Found on the map alone (any number of points, milliseconds). What they are called is said in ``region_names.py``; names
-can be changed.
+They are found on the map alone (any number of points, milliseconds). ``region_names.py`` names them; users can change
+names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How a map fills its room: the view of all of it, and where the names of its regions stand.
+"""Fit a map to its frame, and place the names of its regions.
 
-For pictures that nobody moves, by plotly or as SVG. The page of the workbench does the same for a map that is moved
+For static pictures, by plotly or as SVG. The page of the workbench does the same for a map that is moved
 (``raster.js``, ``labels.js``). Pixels run to the right and down.
 """
 

@@ -1,6 +1,6 @@
-"""How good a list of ids is, for one question, and how sure a difference between two systems is.
+"""The quality of a list of ids for one query, and how certain a difference between two systems is.
 
-A question's expected ids come with grades above 0. Relevant is what has one; the grade counts in nDCG alone.
+A query's expected ids have grades above 0. Every id with a grade is relevant; the grade counts in nDCG alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A map of a collection: ``project(collection)`` and the ``Projection`` it gives.
+"""A map of a collection: ``project(collection)`` and the ``Projection`` it returns.
 
-How coordinates are made stands in ``reducers.py``, how a map is drawn in ``figures.py``.
+``reducers.py`` computes coordinates, ``figures.py`` draws maps.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _QUERY_LIMIT = 1_000
 _DRAWING = frozenset(figures.draw.__kwdefaults__ or ()) - {"stars"}
 _AXES = "xyz"
 _SEED = 42
-#: A map that a collection has is made anew when it knows a smaller share than this of the records there are.
+#: A map that a collection has is computed again when it knows a smaller share than this of the records there are.
 _KNOWN = 0.5
 _FORMAT = "chroma_nb projection 1"
 #: Names are found once, whoever asks first; a signal handler may ask in the middle of it.
@@ -236,7 +236,7 @@ class Projection:
             names = []
             found = labels.find(self.coordinates, texts, self.metadatas, meaning)
         self._hear_of_names(found)
-        if len(names) < 2:  # they were found anew
+        if len(names) < 2:  # they were found again
             self._lines = self._spans(found)
             self._keep_regions(found)
         return found

@@ -1,4 +1,4 @@
-"""Questions with the ids they should find, as ``evaluate`` and TREC's files take them."""
+"""Queries with the ids they should find, as ``evaluate`` and TREC's files take them."""
 
 from __future__ import annotations
 

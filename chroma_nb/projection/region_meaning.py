@@ -1,7 +1,7 @@
 """The vectors by which regions of a map are named: of records, and of phrases by the model that embedded them.
 
-Only the model that comes with the package is asked: another may cost money, or take long. Where a collection has
-another, phrases are compared by the records that have them (``region_names.Meaning``).
+Only the model that comes with the package is used: another may cost money, or take long. If a collection has another,
+phrases are compared by the records that have them (``region_names.Meaning``).
 """
 
 from __future__ import annotations

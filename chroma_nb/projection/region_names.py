@@ -1,8 +1,8 @@
-"""What the regions of a map are called: the phrases of their documents that tell them from all others.
+"""Names for the regions of a map: the phrases of their documents that distinguish them from all others.
 
 A phrase is good when many documents of the region have it and few elsewhere, and when its meaning *fits*: it lies
-nearer to the records of the region than to others. The fit of a name is the area under the curve with which that
-tells them apart, from 0.5 (not at all) to 1. Where regions lie is found in ``labels.py``.
+nearer to the records of the region than to others. The fit of a name is the area under the curve with which that tells
+them apart, from 0.5 (not at all) to 1. ``labels.py`` finds the regions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which colour a record has on a map, by what its column is: a scale is codes of one byte and what they mean.
+"""Colours of records on a map, by the type of their column: a scale has codes of one byte and their meanings.
 
-Values of one kind that differ are never one entry: 1, "1" and True are three. Code 0 is missing. Twenty categories have
-a colour of their own, the others share one; numbers and dates have a ramp of ``STEPS`` colours.
+Values of one kind that differ are never one entry: 1, "1" and True are three. Code 0 is missing. Twenty categories
+have a colour of their own, the others share one; numbers and dates have a ramp of ``STEPS`` colours.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The query language: conditions, ranking expressions, searches, and their JSON. What they mean is the engine's."""
+"""The query language: conditions, ranking expressions, searches, and their JSON. The engine evaluates them."""

@@ -1,7 +1,7 @@
 """Conditions: what a record must satisfy, as a tree. The dicts of ``where`` and ``K`` expressions build the same one.
 
-The classes are Chroma's (``chromadb.execution.expression``). How the dicts of ``where`` and ``where_document`` are
-read stands in ``parsing.py``; ``Where.from_dict`` reads the dicts of ``Search`` with Chroma's words for those.
+The classes are Chroma's (``chromadb.execution.expression``). ``parsing.py`` reads the dicts of ``where`` and
+``where_document``; ``Where.from_dict`` reads the dicts of ``Search``, with Chroma's messages for those.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The operators of filters, one row each: what they ask, what they take, and how they are written.
 
-What an operator means is one function more, in ``engine/filters/evaluation.py`` for metadata and in
-``engine/filters/documents.py`` for documents. Everything else is read from here: parsing, the checks of arguments and
-what they advise, and ``--where`` of the magics.
+What an operator does is one more function, in ``engine/filters/evaluation.py`` for metadata and in
+``engine/filters/documents.py`` for documents. Everything else reads the row: parsing, the checks of arguments and
+their advice, and ``--where`` of the magics.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The order of records: by a metadata key, by id or by document.
 
-Here it is said of values, one by one. The engine orders columns (``engine/filters/ordering.py``), which comes to the
-same; what other servers send is ordered here.
+This module compares values one by one, for results of other servers. The engine sorts columns
+(``engine/filters/ordering.py``), in the same order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Filters: the dicts of ``where`` and ``where_document``, read once into a condition.
 
-Refused here, with InvalidArgumentError, is what Chroma's engine refuses. The checks with the sentences of Chroma's
-Python side stand in ``operations/filters.py``.
+This module refuses, with InvalidArgumentError, what Chroma's engine refuses. The checks and messages of Chroma's
+Python side are in ``operations/filters.py``.
 """
 
 from __future__ import annotations

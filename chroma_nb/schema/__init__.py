@@ -1,4 +1,4 @@
-"""How a collection is indexed: configuration and Schema, as objects and as JSON, and what they come to.
+"""How a collection is indexed: configuration and Schema, as objects and as JSON, and the parameters they resolve to.
 
 Pure functions of values: nothing here opens anything or builds an embedding function. Settings of a client are
 ``config.py``. Other packages take the names from here; the modules, each importing only those before it:

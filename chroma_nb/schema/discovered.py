@@ -1,6 +1,6 @@
-"""The keys of metadata that a schema did not name and records brought: which there are, and the schema with them.
+"""Metadata keys of records that the schema does not name: which there are, and the schema with them.
 
-Chroma's schema learns them when they are written, and forgets none.
+Chroma's schema adds them when they are written, and never removes one.
 """
 
 from __future__ import annotations

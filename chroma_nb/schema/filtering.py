@@ -1,4 +1,4 @@
-"""What a filter or a search may use: only what the schema of the collection says is indexed."""
+"""What a filter or a search may use: only what the collection's schema indexes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a collection is to be: metadata, configuration and schema resolved to effective parameters.
+"""Resolve metadata, configuration and schema to the effective parameters of a collection.
 
 Pure functions of JSON: ``resolve`` for a new collection, ``updated`` for one that is changed. Nothing here opens
 anything or builds an embedding function.

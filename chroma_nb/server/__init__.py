@@ -1,1 +1,1 @@
-"""The waist turned outward: REST v2 over any backend."""
+"""The server: Chroma's REST API v2 over any backend."""

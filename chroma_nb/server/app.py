@@ -1,7 +1,7 @@
-"""Chroma's REST API v2 over any backend, as an ASGI app: HTTP request -> operation -> HTTP answer.
+"""Chroma's REST API v2 over any backend, as an ASGI app: HTTP request -> operation -> HTTP response.
 
-The waist turned outward: the routes are those of ``backends/endpoints.py``, every call ends in one
-``backend.handle``. Nothing is embedded and no uri is loaded here. How it is run stands in ``serving.py``.
+The routes are those of ``backends/endpoints.py``, and every call ends in one ``backend.handle``. The server embeds
+nothing and loads no uri. ``serving.py`` runs it.
 """
 
 from __future__ import annotations

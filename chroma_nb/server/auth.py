@@ -1,7 +1,7 @@
-"""Who may ask: the token, the Host header, the Origin header.
+"""Access control: the token, the Host header, the Origin header.
 
-A server on 127.0.0.1 is reachable from every web page the user opens: a page may post a form to it, or
-rebind its own name to 127.0.0.1. Therefore Host and Origin are checked, token or none.
+A server on 127.0.0.1 is reachable from every web page the user opens: a page may post a form to it, or rebind its own
+name to 127.0.0.1. Therefore Host and Origin are checked, with or without a token.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Bodies of requests as JSON. The vectors of a large one are read row by row, so that others have their turn between.
+"""Bodies of requests as JSON. The vectors of a large one are read row by row, so that other threads run in between.
 
-Python's threads take turns; reading 100 MB of numbers at once would let nobody else run for as long as that takes.
+Reading 100 MB of numbers at once would stop all other threads for as long as that takes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a server asks of the values of a call before a request is made of them. No I/O but to count.
+"""Checks of the values of a call before the server makes a request of them. No I/O except to count.
 
-Most calls are made of their values as they are; the others have a row in ``_LOOKED_AT``.
+Most requests take the values as they are; the others have a row in ``_LOOKED_AT``.
 """
 
 from __future__ import annotations

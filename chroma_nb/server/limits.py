@@ -1,4 +1,4 @@
-"""What one caller may ask of a server: sizes, depths, times. All checked before memory is taken."""
+"""Limits of one call to a server: sizes, depths, times. All are checked before memory is taken."""
 
 from __future__ import annotations
 

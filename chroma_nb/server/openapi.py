@@ -1,4 +1,4 @@
-"""The OpenAPI document of the server, drawn from the table of endpoints."""
+"""The OpenAPI document of the server, generated from the table of endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running the server: sockets, uvicorn, a thread of its own in a notebook, an orderly end."""
+"""Run the server: sockets, uvicorn, a thread of its own in a notebook, an orderly shutdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress bar of a call on many records: nothing that goes wrong with it ends the call, or hides its result."""
+"""The progress bar of a call on many records: an error in it neither ends the call nor hides its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of a table cut into calls: how many in one, and which of them together."""
+"""Cut the records of a table into calls: how many in one, and which of them together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with the rows of a table before anything is written: one sentence, which record, what to do."""
+"""Checks of a table's rows before anything is written. An error names the record and says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The columns of a table by their names: parts of a record, metadata keys, and what says where a hit stood.
+"""The columns of a table by their names: parts of a record, metadata keys, and the position of a hit in a result.
 
 A table has the columns ``id``, ``document``, ``uri`` and ``embedding``; every other column is a metadata key, and a
 column ``metadata`` of dicts holds any number of them. A key of one of those names is written ``metadata.<key>``.

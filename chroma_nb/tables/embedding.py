@@ -1,4 +1,4 @@
-"""Which records of a table have to be embedded, and their vectors put in place. Calls no embedding function."""
+"""Find the records of a table that have to be embedded, and insert their vectors. Calls no embedding function."""
 
 from __future__ import annotations
 

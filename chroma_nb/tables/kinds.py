@@ -1,4 +1,4 @@
-"""Which values are tables, and any of them as a pandas DataFrame.
+"""Recognise tables, and convert any of them to a pandas DataFrame.
 
 pandas is loaded by the first use; polars, Arrow and other tables are recognised by their protocol and never imported.
 """

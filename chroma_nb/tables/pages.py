@@ -1,4 +1,4 @@
-"""Reading a table in pages: what ``get`` has to include, the pages as one, and columns that no record has."""
+"""Read a table in pages: the fields that ``get`` has to include, joined pages, columns that no record has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to happen so that a collection equals a table, by comparing the two. Calls no collection."""
+"""Plan the changes that make a collection equal to a table, by comparing the two. Calls no collection."""
 
 from __future__ import annotations
 

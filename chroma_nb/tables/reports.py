@@ -1,4 +1,4 @@
-"""What a write or a sync of a table did: counts, and the rows that were left out."""
+"""The result of a write or a sync of a table: counts, and the rows that were skipped."""
 
 from __future__ import annotations
 

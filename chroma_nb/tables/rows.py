@@ -1,7 +1,6 @@
-"""Rows of a table -> records: which column, or what beside the table, is which part.
+"""Rows of a table -> records: which column, or which argument beside the table, is which part.
 
-What a cell becomes stands in ``cells.py``, to which row a value belongs that is given beside the table in
-``by_label.py``. Calls no collection.
+``cells.py`` converts cells. ``by_label.py`` assigns values beside the table to rows. Calls no collection.
 """
 
 from __future__ import annotations

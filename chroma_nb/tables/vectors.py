@@ -1,6 +1,6 @@
 """Embeddings of a table -> rows of float32: of a column of vectors, of a column for each dimension, of an array.
 
-``bad`` collects the rows that hold no vector though something stands there, and why.
+``bad`` collects the rows whose value is no vector, and why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Texts as words, for search by words: how a text is split, what of a word is indexed, how often it occurs.
 
-Below the engine, which indexes, and below the embedding functions, which weigh. Nothing here weighs or stores.
+The engine indexes words, and embedding functions weight them. This package does neither.
 """

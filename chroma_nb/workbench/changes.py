@@ -1,7 +1,7 @@
-"""Changes of records, each of which can be taken back. No widgets here.
+"""Changes of records, each of which can be undone. No widgets here.
 
-Nothing is overwritten unseen: an edit says which record it started from, an undo which one it left, and
-both stop where somebody else has written meanwhile.
+Nothing is overwritten unseen: an edit says which record it started from, an undo which one it left, and both stop if
+somebody else has written meanwhile.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Taking along what a workbench shows: to a DataFrame, a file, a new collection. No widgets here."""
+"""Export what a workbench shows: to a DataFrame, a file, a new collection. No widgets here."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The facets' requests: every key counted under all filters but its own, and the filter that a click makes.
 
-A collection of ours counts by itself, also over HTTP on our server; of another one the first records that pass are
-read and counted here, and that is said. What is counted once for all filters (which values, which bars) is kept until
-something is written. No widgets here.
+Our collections count by themselves, also over HTTP on our server. Of another collection the first records that pass
+are read and counted here, and the page says so. Counts that hold for all filters (which values, which bars) are kept
+until something is written. No widgets here.
 """
 
 from __future__ import annotations

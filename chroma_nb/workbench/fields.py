@@ -1,6 +1,6 @@
 """A metadata value as an editor of the page holds it, and back. No widgets here.
 
-What JavaScript cannot hold apart (1 and 1.0, integers beyond 2**53) travels as text beside its type. A field is
+What JavaScript cannot tell apart (1 and 1.0, integers beyond 2**53) travels as text beside its type. A field is
 ``{"type", "text"}``; of a list ``{"type": "list", "of": type, "items": texts}``. ``as`` tells the page that the text
 or number is a date, which it is edited as and stays stored as it is.
 """

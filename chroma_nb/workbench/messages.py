@@ -1,9 +1,9 @@
-"""What the page may ask, and who answers. No widgets here.
+"""The page's requests and their handlers. No widgets here.
 
 A request is ``{who, n, kind, …}`` (``who`` is a view of the widget, of which there may be several), its answer
 ``{who, n, …}`` or ``{who, n, error: a sentence}``. Each kind has one handler in ``HANDLERS``. Of a kind that only
-reads, a request that is overtaken before its turn is not computed, and the page drops what comes too late. Answers
-are computed beside the thread of the cells, one of a kind at a time.
+reads, a request that is overtaken before its turn is not computed, and the page drops late answers. Answers are
+computed outside of the thread that runs cells, one of a kind at a time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Searching from the workbench: by meaning, by words, by both, or by a record; and why each record was found.
 
-A collection of ours searches words itself (``hybrid``). Elsewhere words are looked for in the documents (``$regex``),
-what they find stands as it is stored, and both lists are one by reciprocal rank. No widgets here.
+Our collections search words themselves (``hybrid``). Elsewhere ``$regex`` looks for words in the documents, what it
+finds stays in stored order, and reciprocal ranks fuse the two lists. No widgets here.
 """
 
 from __future__ import annotations

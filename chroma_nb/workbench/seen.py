@@ -1,4 +1,4 @@
-"""What the parts of a workbench share on Python's side: collection, question, selection. No widgets here."""
+"""What the parts of a workbench share in Python: collection, filter, search and order, selection. No widgets here."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Reading a collection for the workbench, ours or chromadb's, by its public methods alone. No widgets here.
 
-A question (filter, search, order) is answered by a listing: how many records it finds and, where their order has to
-be made, their ids. A page of records is read when it is looked at. A collection of ours orders and counts by
-itself, also over HTTP; of another one ids (and what they are ordered by) are read for it.
+Filter, search and order give a listing: the number of records and, where their order has to be computed, their ids. A
+page of records is read when it is shown. Our collections sort and count by themselves, also over HTTP; of another one,
+ids (and the values to sort by) are read first.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Source:
         """What the question's search found; nothing where it has none."""
         if question.search is None:
             with self.lock:
-                self._hits = [one for one in self._hits if not one[1].error]  # asked anew, it may be found
+                self._hits = [one for one in self._hits if not one[1].error]  # asked again, it may be found
             return Hits()
         asked = replace(question, order=None, within=None)
         with self.lock:

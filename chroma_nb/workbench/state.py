@@ -1,4 +1,4 @@
-"""What is set on a workbench, checked; and the choices that are kept for a collection. No widgets here.
+"""Checks of what is set on a workbench, and the choices that are kept for a collection. No widgets here.
 
 Every check returns the value as it is kept, or raises ``StateError`` with one sentence.
 """

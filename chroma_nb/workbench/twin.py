@@ -1,8 +1,8 @@
 """The static twin: the map and the first records as plain HTML in an output of its own, hidden by the live workbench.
 
-It is what a saved notebook shows where no kernel runs: what was seen last, since it follows when the page says that
+A saved notebook shows it where no kernel runs. It shows the last state, since it follows when the page says that
 nothing changes any more. One output with both forms would show neither after reopening: the front end takes the
-widget. Nor could the widget's own output be updated: the page would make its view anew.
+widget. The widget's own output cannot be updated either: the page would make its view anew.
 """
 
 from __future__ import annotations

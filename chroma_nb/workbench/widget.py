@@ -1,7 +1,7 @@
 """``Workbench``: the widget, and the state that page and Python share.
 
-One model for the whole of it. Its traits are what a person can set; what is much (rows, counts, pictures) goes by
-messages, which ``messages.py`` answers. What a value may be is said in ``state.py``.
+There is one model for all of it. Its traits are what a user can set. Large data (rows, counts, pictures) goes by
+messages, which ``messages.py`` answers. ``state.py`` checks the values of traits.
 """
 
 from __future__ import annotations

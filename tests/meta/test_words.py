@@ -25,7 +25,7 @@ PLAIN = {
     r"with no numbers|numbers of a vector": "dimensions",
     r"embedded anew": "embedded again",
 }
-#: The same, where users read: whoever reads the engine knows that an HNSW index is a graph.
+#: The same, where users read: docstrings of the engine may say graph.
 PUBLIC = {
     r"hnsw graph|by the graph|the graph": "HNSW index",
     r"is (?-i:none)\b(?! of)": "say what is missing",
@@ -33,7 +33,7 @@ PUBLIC = {
 PAGES = sorted(
     path
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
-    if path.name not in {"style.md", "changelog.md", "architecture.md"} and "_build" not in path.parts
+    if path.name not in {"style.md", "changelog.md"} and "_build" not in path.parts
 )
 MODULES = sorted((ROOT / "chroma_nb").rglob("*.py"))
 #: Packages below the public API.

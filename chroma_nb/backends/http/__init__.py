@@ -1,1 +1,1 @@
-"""Answering requests by asking a Chroma server over HTTP."""
+"""The HTTP backend: it sends requests to a Chroma server."""

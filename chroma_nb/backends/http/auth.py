@@ -1,7 +1,7 @@
 """Credentials as headers, kept out of sight.
 
 ``PROVIDERS`` maps the names that Chroma's Settings know to functions; nothing is imported by name. The provider
-classes are for programs that make one themselves; the client goes by the functions.
+classes are for programs that create one themselves; the client uses the functions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What each operation is on the wire of Chroma's REST API v2: request -> call, reply -> answer or error.
+"""Operations on the wire of Chroma's REST API v2: request -> call, reply -> result or error.
 
-Functions of values: no socket is known here. How an operation travels is told by its row in ``endpoints.py``.
-What is said in which order stands in ``_async/conversation.py``, what is split and repeated in ``exchange.py``.
+Functions of values, no sockets. The row in ``endpoints.py`` describes how an operation travels.
+``_async/conversation.py`` defines the order of calls, ``exchange.py`` what is split and repeated.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ PRE_FLIGHT = Call("GET", "/pre-flight-checks", repeatable=True)
 
 
 def server_facts(reply: Reply) -> ServerFacts:
-    """The facts in the answer to ``PRE_FLIGHT``; a server that does not know the question has none."""
+    """The facts in the reply to ``PRE_FLIGHT``; a server that does not know this call has none."""
     if reply.status == 404:
         return ServerFacts()
     answer = _json(reply)
@@ -123,7 +123,7 @@ def encode(request: ops.Request[R], facts: ServerFacts) -> Call:
 
 
 def decode(request: ops.Request[R], reply: Reply) -> R:
-    """The answer to ``request`` in ``reply``, or the error it tells of, raised."""
+    """The result of ``request`` in ``reply``; an error in it is raised."""
     if not 200 <= reply.status < 300:
         raise error_of(reply, request)
     answer: R

@@ -1,6 +1,6 @@
-"""Decisions about what is said to a server: what is repeated and when, and how writes go in batches.
+"""Rules for calls to a server: what is repeated and when, and how writes go in batches.
 
-Nothing is sent here; ``_async/conversation.py`` does, by these rules.
+Nothing is sent here; ``_async/conversation.py`` sends, by these rules.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The sockets: calls are carried by httpx, synchronously or not.
+"""The sockets: httpx sends the calls, synchronously or not.
 
-No decisions here: what is said in which order stands in ``_async/conversation.py``, what is repeated in
-``exchange.py``, what it looks like in ``codec.py``. A backend owns its connections; nothing is shared between backends.
+No decisions here: ``_async/conversation.py`` defines the order of calls, ``exchange.py`` what is repeated,
+``codec.py`` the encoding. A backend owns its connections; backends share nothing.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""How values travel in the JSON of Chroma's REST API v2, for client and server; no socket is known here."""
+"""Values in the JSON of Chroma's REST API v2, for client and server. No sockets here."""

@@ -1,4 +1,4 @@
-"""The answers of the operations: what a server writes as JSON, and what a client reads from it. One row each."""
+"""The results of operations as JSON: how a server writes them, and how a client reads them. One row each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The fields of a request: what a client writes, and what a server reads. What does not fit is refused by name.
+"""The fields of a request: how a client writes them, and how a server reads them. Errors name the field.
 
-A kind describes both, and the field in the OpenAPI document. What values mean is checked below, by the backend.
+A kind describes both, and the field in the OpenAPI document. The backend checks what the values mean.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A collection: records and the questions one may ask them.
+"""A collection: its records, and the methods that write and read them.
 
-Each method prepares a request (arguments checked, documents embedded), passes it to the backend and returns the result.
+Each method prepares a request (arguments checked, documents embedded), passes it to the backend and returns the
+result.
 """
 
 from __future__ import annotations

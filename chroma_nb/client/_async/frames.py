@@ -1,4 +1,4 @@
-"""The methods of a collection that take or give a DataFrame. What they do stands in ``tables/``."""
+"""The methods of a collection that take or return a DataFrame. ``tables/`` does the work."""
 
 from __future__ import annotations
 

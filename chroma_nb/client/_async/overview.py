@@ -1,4 +1,4 @@
-"""What a collection holds at a glance: the values of keys, counted; a description; a sample. Ours, not Chroma's."""
+"""What a collection holds at a glance: counted values of keys, a description, a sample. Not in Chroma."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The root object under every client: each operation with its tenant and database.
 
-Turns arguments into requests and hands them to the backend; knows neither defaults of a client nor embedding
+It turns arguments into requests and passes them to the backend. It knows neither a client's defaults nor embedding
 functions.
 """
 

@@ -3,8 +3,8 @@
 # fmt: off
 """hybrid() over a server that has no search by words: its documents are read once, in pages, and searched here.
 
-What was read is kept with the handle of the collection, and read again when the server counts another number of
-records; a document that was changed in place is not noticed.
+The documents are kept with the handle of the collection, and read again when the server's number of records changes. A
+document that was changed in place is not noticed.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What a filter means: a condition becomes a mask over rows."""
+"""Filters: conditions are evaluated to masks over rows."""

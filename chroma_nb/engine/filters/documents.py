@@ -1,7 +1,7 @@
-"""The test of a document: ``$contains`` and ``$regex``, and their opposites.
+"""Conditions on documents: ``$contains``, ``$regex`` and their negatives.
 
-Chroma's patterns are those of Rust's regex: linear time, no look-around, no backreferences. RE2's are the
-same kind; without google-re2, Python's ``re`` serves for patterns that it cannot be led astray by.
+Chroma uses Rust's regex: linear time, no look-around, no backreferences. RE2 is of the same kind. Without google-re2,
+Python's ``re`` is used for patterns that cannot make it backtrack too long.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a filter means: a condition and the columns -> a mask of rows.
+"""Evaluate a filter: a condition and the columns -> a mask of rows.
 
-Conditions and the table of operators stand in ``query/``, what is asked of documents in ``documents.py``. Here is one
+Conditions and the table of operators are in ``query/``, conditions on documents in ``documents.py``. Here is one
 function for each operator on metadata; that of a negative operator is the opposite of another's.
 
 - A missing key fails every positive operator and satisfies ``$ne``, ``$nin``, ``$not_contains`` and ``$exists: False``.

@@ -1,4 +1,4 @@
-"""Rows in the order of a metadata key, of ids or of documents. What the order is stands in ``query/ordering.py``."""
+"""Sort rows by a metadata key, by id or by document. ``query/ordering.py`` defines the order."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-r"""Search texts for a pattern in linear time, with RE2. The patterns' syntax: ``regex_syntax.py``.
+"""Search texts for a pattern in linear time, with RE2. ``regex_syntax.py`` translates the syntax.
 
-Without google-re2, Python's ``re`` serves for patterns that cannot lead it astray.
+Without google-re2, Python's ``re`` is used for patterns that cannot make it backtrack too long.
 """
 
 from __future__ import annotations

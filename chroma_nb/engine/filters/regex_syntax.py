@@ -1,8 +1,8 @@
-r"""The syntax of Rust's regex, rewritten for RE2 (and for Python's re, where that has to do).
+r"""Rust's regex syntax, rewritten for RE2 (and for Python's re, where there is no RE2).
 
 RE2 has the same guarantees and nearly the same syntax. The differences: ``\d``, ``\w`` and ``\s`` mean
 Unicode, classes may be nested, intersected and subtracted, and each refuses a little that the other takes.
-Only whether a pattern occurs is asked, so groups capture nothing and laziness is dropped.
+Searches only test whether a pattern occurs, so groups capture nothing and laziness is dropped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which records a call means: by ids, by a filter, within limit and offset."""
+"""Select records by ids, by a filter, and by limit and offset."""
 
 from __future__ import annotations
 

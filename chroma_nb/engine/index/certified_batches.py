@@ -1,9 +1,9 @@
-"""Several queries at once by 8-bit codes: blocks of rows times all queries, and only what passes is looked at.
+"""Exact search by 8-bit codes, several queries at once: blocks of rows are multiplied by all queries.
 
-The certificate is that of ``certified.py``. What differs is where T comes from: no query's bounds are kept for all
-rows, so each query begins with the k-th distance in a sample, and lowers it as rows are found. A row that is found has
-an upper bound, too (``codes.py``), and the k-th least of those is a limit like any other; at the end the k rows of
-least bound are measured, and what is left below their k-th distance.
+The certificate is that of ``certified.py``, but T comes from elsewhere. No query's bounds are kept for all rows, so
+each query begins with the k-th distance in a sample and lowers it as rows are found. A row that is found has an upper
+bound, too (``codes.py``), and the k-th least of those is a limit like any other. At the end the k rows of least bound
+are measured, then those left below their k-th distance.
 
 A query for which codes say too little leaves the batch: its place in the result is None.
 """

@@ -1,12 +1,12 @@
 """Cache files of codes: ``<collection uuid>.<generation>.codes``, a header and whole blocks, mapped by all processes.
 
-Derived data: losing a file costs coding the vectors again, so whatever is odd about one is a reason to forget it.
-A wrong code would be a wrong answer, unlike a wrong link of a graph, so a block counts only when its checksum is
-right, when it was written at no later seq than the collection is at (a restored backup goes back), when it was made of
-the vectors whose checksums the records have now, and when its bounds hold for a sample of the vectors themselves.
+Derived data: losing a file costs coding the vectors again, so a file with anything wrong is dropped. A wrong code
+would give a wrong result, unlike a wrong link of an HNSW index. So a block counts only when its checksum is right,
+when it was written at no later seq than the collection is at (a restored backup goes back), when it was made of the
+vectors whose checksums the records have now, and when its bounds hold for a sample of the vectors.
 
-A file is made beside and renamed. It grows by whole blocks, under its lock, and never shrinks: another process may
-have mapped it. The rows behind the last whole block are coded in memory.
+A file is written under another name and renamed. It grows by whole blocks, under its lock, and never shrinks: another
+process may have mapped it. The rows behind the last whole block are coded in memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Vectors as 8-bit codes, with a bound that is proved: what lies behind ``certified.py``.
+"""Vectors as 8-bit codes with a proved bound, by which ``certified.py`` searches.
 
 *Frame.* A row x and a query q are seen from a centre c, brought near length 1 by a power of two, and turned where
 single coordinates are much larger than the rest (``Frame``):

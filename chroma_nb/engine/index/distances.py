@@ -4,7 +4,7 @@ Chroma's definitions: l2 is the *squared* Euclidean distance, cosine is 1 - cos,
 (it may be negative). A zero vector has cosine 0 to everything: distance 1.
 
 A scan ranks by ``score = bias(row) - scale(row) * (row . reference)``, one float32 product for the
-three spaces; the winners' distances are computed anew from the vectors.
+three spaces; the winners' distances are computed again from the vectors.
 """
 
 from __future__ import annotations

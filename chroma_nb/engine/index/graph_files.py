@@ -1,8 +1,8 @@
-"""Cache files of the graph: ``<random>.hnsw`` and a sidecar ``<random>.json`` that is renamed last.
+"""Cache files of HNSW indexes: ``<random>.hnsw`` and a sidecar ``<random>.json`` that is renamed last.
 
-Derived data: losing it costs a rebuild, so whatever is odd about a file is a reason to forget it. hnswlib
-follows the numbers in a file wherever they point, and a checksum stops accidents, not strangers; that is
-why every number is examined before hnswlib sees it.
+Derived data: losing it costs a rebuild, so a file with anything wrong is dropped. hnswlib follows the numbers in a
+file wherever they point, and a checksum stops accidents, not attackers. So every number is checked before hnswlib
+reads the file.
 """
 
 from __future__ import annotations

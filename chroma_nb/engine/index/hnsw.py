@@ -1,11 +1,11 @@
-"""The HNSW graph: everything that knows hnswlib.
+"""The HNSW index: the only module that uses hnswlib.
 
-What hnswlib must not be asked is never asked: to overwrite a label, to reuse one, to add while it is
-searched, for more than it can reach. Labels are slots, a deletion is a mark, and where it refuses the result
-is None, which means "search exactly".
+hnswlib is never asked to overwrite or reuse a label, to add while it is searched, or to return more than it can reach.
+Labels are slots, and a deletion is a mark. Where hnswlib refuses a query, the result is None, which means "search
+exactly".
 
-It shares no protocol with ``exact.py``: a graph proposes slots, and the exact index measures, merges and checks
-them. Whoever searches needs both.
+It shares no protocol with ``exact.py``: the HNSW index proposes slots, and the exact index measures, merges and checks
+them. A search needs both.
 """
 
 from __future__ import annotations

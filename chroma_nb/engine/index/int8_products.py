@@ -1,7 +1,7 @@
-"""Products of int8 rows: the one place that knows the library which computes them (numkong).
+"""Products of int8 rows: the only module that uses numkong.
 
-The library is imported at the first product. Without it ``available()`` is False, nobody asks for a product,
-and searches scan float32 vectors (``exact.py``); the results are the same.
+The library is imported at the first product. Without it ``available()`` is False and searches scan float32 vectors
+(``exact.py``); the results are the same.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def instructions() -> frozenset[str]:
 def products(query: Int8, rows: Int8) -> Float32:
     """Each of ``rows`` (n, d) times ``query`` (d,): sums of int32, as float32, so exact below 2**24.
 
-    The interpreter is let go of meanwhile. No ``out``: a new array costs nothing beside the product.
+    The GIL is released meanwhile. No ``out``: a new array costs nothing beside the product.
     """
     found: Float32 = np.asarray(_needed().cdist(query[None], rows, "dot", out_dtype="float32"))[0]
     return found

@@ -1,8 +1,8 @@
 """Postings: which records hold a dimension of a sparse vector, and with which value.
 
-One list for each dimension: the places of its records, ascending, and their values as they are stored (float32). A
-query walks the lists of its own dimensions and no others, so records that share none with it are not found. Arrays
-that do not change; what was added and deleted since they were made is in ``sparse.py``.
+There is one list for each dimension: the places of its records, ascending, and their values as they are stored
+(float32). A query walks only the lists of its own dimensions, so records that share none with it are not found. The
+arrays do not change; ``sparse.py`` holds what was added and deleted since they were made.
 
 The score is ``1 - dot(query, record)``, added up in float64 in the order of the dimensions and compared as float32:
 the same on every path below, to the last bit.

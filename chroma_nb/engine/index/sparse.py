@@ -1,8 +1,8 @@
-"""The index of the sparse vectors under one key: postings, kept current by changes without making them anew.
+"""The index of the sparse vectors under one key: postings, updated without building them again.
 
-Some parts, each ``Postings`` of its own: the first of most records, then smaller ones of what came later. A record is
-live in one of them only, so the nearest of all are among the nearest of each. An index does not change: ``changed``
-returns another, which shares what is the same, so that whoever searches is not disturbed by whoever writes.
+It has several parts, each with its own ``Postings``: the first holds most records, smaller ones hold later changes. A
+record is live in only one of them, so the nearest of all are among the nearest of each. An index does not change:
+``changed`` returns another, which shares what is the same, so writers do not disturb searches.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from chroma_nb.types import Array
 #: written again few times.
 _SHARE_MERGED: Final = 1 / 8
 _NONE: Final[Float32] = np.empty(0, np.float32)
-#: A part with more than this share of dead records is made anew without them.
+#: A part with more than this share of dead records is made again without them.
 _LARGEST_DEAD: Final = 0.3
 
 

@@ -1,9 +1,9 @@
-"""Witnesses: a sample of the records that shows when a search of a graph missed some.
+"""Witnesses: a sample of the records that shows when an HNSW search missed some.
 
-A search of an HNSW graph that ends in the wrong cluster returns ten neighbours like any other. That it missed
-some is proved by any record that is nearer than the last of them and not among them; so a small sample is
-scanned beside each search of the graph, and where such a witness is found everything is scanned. (A cluster
-of c records of n has a witness in a sample of s with 1 - (1 - s/n)^c.)
+An HNSW search that ends in the wrong cluster returns ten neighbours like any other. A record that is nearer than the
+last of them and not among them proves that some were missed. So a small sample is scanned with each HNSW search, and
+where such a witness is found everything is scanned. (A cluster of c records of n has a witness in a sample of s with 1
+- (1 - s/n)^c.)
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""The index of the words of documents: which records hold which words, how often; ranked by BM25, exactly.
+"""The index of the words of documents: which records hold which words, and how often; ranked exactly by BM25.
 
-One index for every language: it holds the words as they are (``words/tokenizers.py``, UnicodeTokenizer). Whether the
-documents read as English is told by how often "the", "of" and their like are among their words, so it follows what
-the collection holds now. Where they do, forms of a word that have one stem count as one word, and stop words, which
-count nowhere, are looked for by nobody; both are decided when a question is asked, and no stem is kept.
+One index for every language: it holds the words as they are (``words/tokenizers.py``, UnicodeTokenizer). Documents
+read as English if "the", "of" and the like are frequent among their words, so this follows what the collection holds
+now. If they do, forms of a word with the same stem count as one word, and stop words are ignored. Both are decided for
+each query, and no stem is stored.
 
-The score of a document is the sum over the question's words of
+The score of a document is the sum over the query's words of
 
     ln(1 + (N - n + 0.5) / (n + 0.5)) * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / average))
 
 with k1 = 1.2 and b = 0.75 (S. Robertson and H. Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond, 2009;
 the 1 in the logarithm, which keeps it positive, is Lucene's). N and the average are those of all documents of the
 collection, whatever a filter leaves, so that a score does not depend on the filter. Added up in float64 in the order
-of the question's words.
+of the query's words.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A collection in memory: which records live, in which order, and where their vectors lie.
 
 A row is a record's place in these arrays; rows are in get() order and keep their place until the
-collection is loaded anew. Everything here is derived from SQLite at one ``seq`` and advances only
-by ``apply``; when that is interrupted, ``seq`` is UNKNOWN and the next call loads anew.
+collection is loaded again. Everything here is derived from SQLite at one ``seq`` and advances only
+by ``apply``; when that is interrupted, ``seq`` is UNKNOWN and the next call loads again.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ Lock: TypeAlias = AbstractContextManager[bool]
 Metadatas = Sequence[Fields | None]
 
 UNKNOWN: Final = -1
-#: Changed records beyond which metadata columns are dropped and made anew when they are asked for.
+#: Changed records beyond which metadata columns are dropped and made again when they are needed.
 MOST_BEHIND: Final = 65_536
-#: Calls after which the rows are stored anew: half of what the change log remembers.
+#: Calls after which the rows are stored again: half of what the change log remembers.
 MOST_CALLS: Final = changelog.KEPT // 2
 #: Ids that are mapped in the time of looking one up in the database, among several or on its own.
 _LOOKING_UP: Final = 16
@@ -338,7 +338,7 @@ class CollectionInMemory:
 
     def apply(self, delta: Delta) -> None:
         """Advance to ``delta.seq``."""
-        self.seq = UNKNOWN  # an interrupt from here on means: load anew
+        self.seq = UNKNOWN  # an interrupt from here on means: load again
         self.changed_since_stored += len(delta)
         if len(delta.removed_rows):  # first: an id may be removed and added again
             self._remove(delta.removed_rows)

@@ -1,4 +1,4 @@
-"""The ids of rows as they lie in a file: one text and where each ends; a str is made of those that are asked for."""
+"""The ids of rows in a file: one text and the end of each id. A str is made only of ids that are read."""
 
 from __future__ import annotations
 

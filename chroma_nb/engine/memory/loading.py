@@ -1,4 +1,4 @@
-"""Bringing a collection in memory to the seq of a read transaction: loaded whole, or by what changed."""
+"""Bring a collection in memory to the seq of a read transaction: load it whole, or apply what changed."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _begin(row: CollectionRow, memory: CollectionInMemory) -> None:
 
 
 def _metadatas(found: list[records.Header], memory: CollectionInMemory) -> Sequence[Json | None]:
-    """The metadata of these records, for what follows it. Where it is damaged, whoever asks for it is told."""
+    """The metadata of these records, for what follows it. If it is damaged, the call that needs it raises."""
     if memory.follows_metadata:
         try:
             return records.decode_metadata([header.metadata for header in found])

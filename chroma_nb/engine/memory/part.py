@@ -1,7 +1,7 @@
 """Some records of a collection, read from SQLite without loading the others: by ids, or a page in get() order.
 
-Only for files, whose database has an index of ids. What would take longer than loading, or cannot be told without it,
-is None, and the caller loads.
+Only for databases in files, which have an index of ids. The result is None where this would take longer than loading,
+or needs the whole collection; then the caller loads it.
 """
 
 from __future__ import annotations

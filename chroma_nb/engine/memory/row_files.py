@@ -1,7 +1,7 @@
-"""Cache files of rows: ``<collection uuid>.<generation>.rows``, what is in memory of a collection but its columns.
+"""Cache files of rows: ``<collection uuid>.<generation>.rows``, a collection in memory without its columns.
 
 Opening a large collection takes ten times as long without it. The file is noted in the catalog (see
-``storage/cache_files.py``). What happened since is told by the change log.
+``storage/cache_files.py``). Later changes come from the change log.
 """
 
 from __future__ import annotations

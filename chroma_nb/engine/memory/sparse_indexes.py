@@ -1,7 +1,7 @@
-"""The sparse indexes of a collection in memory: one for each key, made by the first search of it, then kept current.
+"""The sparse indexes of a collection in memory: one for each key, built by its first search, then kept current.
 
-Rows are the dense row numbers of the collection in memory. What calls change is taken down as arrays and put in by the
-next search, so that a write does not wait for it. (Of the index itself: ``index/sparse.py``.)
+Rows are the row numbers of the collection in memory. Changes are noted as arrays, and the next search applies them, so
+writes do not wait for it. (The index itself: ``index/sparse.py``.)
 """
 
 from __future__ import annotations

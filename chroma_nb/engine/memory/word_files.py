@@ -1,9 +1,9 @@
 """Cache files of words: ``<collection uuid>.<generation>.words``, the index of the words of a collection's documents.
 
 Without it each process splits all documents into words again. The file is noted in the catalog (see
-``storage/cache_files.py``) and names records by their positions, which never change; what happened since is told by the
-change log. It holds the words as they are, no stems: another version of a stemmer makes no other file. Python's version
-of Unicode does, so it is part of the file's name for its format.
+``storage/cache_files.py``) and names records by their positions, which never change. Later changes come from the
+change log. It holds the words as they are, without stems, so it does not depend on the version of the stemmer. It
+depends on Python's version of Unicode, which is part of the name of its format.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The index of words of a collection in memory: made by the first search for words, or of its file, then kept current.
+"""The index of words of a collection in memory: built by the first search for words or loaded, then kept current.
 
-Which records calls change is taken down by row; what their documents are now is read by the next search, so that a
-write does not wait for it. (Of the index itself: ``index/words.py``; of its file: ``word_files.py``.)
+Changed records are noted by row, and the next search reads their documents, so writes do not wait for it. (The index
+itself: ``index/words.py``; its file: ``word_files.py``.)
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Making the codes of a collection from a snapshot: loaded from the cache, made of the vectors, saved.
+"""Make the codes of a collection from a snapshot: load them from the cache or code the vectors, and save them.
 
-As with graphs (``graph.py``) the snapshot is taken in a read transaction and the work runs outside every lock:
-committed rows do not change. Codes of rows that are deleted meanwhile stay; searches pass them over. The checksums of
-the vectors, which take longer to read, are those of a later transaction, so that no write waits for them.
+As with HNSW indexes (``graph.py``) the snapshot is taken in a read transaction and the work runs without any lock:
+committed rows do not change. Codes of rows that are deleted meanwhile stay; searches skip them. The checksums of the
+vectors take longer to read, so they come from a later transaction and no write waits for them.
 """
 
 from __future__ import annotations

@@ -142,19 +142,19 @@ class Search:
     def _by_graph(
         self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
     ) -> list[tuple[Ints, Float64] | None]:
-        """What the graph finds, merged with an exact scan of the slots it does not have; None: scan instead.
+        """What the HNSW index finds, merged with an exact scan of the slots it does not have; None: scan instead.
 
-        A graph proposes candidates and may miss some, so each query passes three tests, or is scanned:
+        It proposes candidates and may miss some, so each query passes three tests, or is scanned:
 
-        - Its candidates are kept that are live and allowed by the filter. When fewer than k remain (and the graph
+        - Its candidates are kept that are live and allowed by the filter. When fewer than k remain (and the index
           has that many), filter and query disagree: nearer ones may lie among those it did not return. When k
-          remain, nothing nearer that the graph knows was left out by the filter, since they come nearest first.
-        - Slots newer than the graph (the tail) are measured beside the candidates, so that a write need not wait
-          for the graph.
+          remain, the filter left out nothing nearer that the index knows, since they come nearest first.
+        - Slots newer than the index (the tail) are measured beside the candidates, so that writes do not wait
+          for it.
         - No witness is nearer than the last of the result and missing from it: see ``witnesses.py``.
 
-        Distances are measured here, in the record's own formula: a graph has float32 ones, of cosine vectors that
-        were brought to length 1.
+        Distances are measured here, by the space's own formula: those of the index are float32, for cosine of vectors
+        that were brought to length 1.
         """
         memory, graph = self.snapshot.memory, self.snapshot.memory.graph
         proposed = None if graph is None else graph.query(queries, min(plan.candidates, memory.searchable), plan.ef)

@@ -1,4 +1,4 @@
-"""Facets: the values of a column counted, in arrays. What a facet is made of them stands in ``chroma_nb/facets.py``."""
+"""Count the values of a column, in arrays. ``chroma_nb/facets.py`` makes facets of the counts."""
 
 from __future__ import annotations
 

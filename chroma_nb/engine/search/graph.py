@@ -1,7 +1,7 @@
-"""Making the graph of a collection from a snapshot, and putting it in place.
+"""Build the HNSW index of a collection from a snapshot, and put it in place.
 
-The snapshot is taken in a read transaction; loading or building runs outside every lock, since
-committed rows do not change; what was deleted meanwhile is marked when the graph is put in place.
+The snapshot is taken in a read transaction. Loading or building runs without any lock, since committed rows do not
+change. Records that are deleted meanwhile are marked when the index is put in place.
 """
 
 from __future__ import annotations

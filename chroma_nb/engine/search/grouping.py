@@ -1,7 +1,7 @@
-"""Groups of ranked records, of which some of each stay.
+"""Group ranked records and keep some of each group.
 
-The records come in order of their scores, and what stays is brought back into that order. A record without a key has
-a value of its own for it, which is below all others. Chroma's order of values, from its ``MetadataValue``: false, true,
+The records come in the order of their scores, and those that stay return to that order. A record without a key has a
+value of its own for it, which is below all others. Chroma's order of values, from its ``MetadataValue``: false, true,
 integers, floats, texts, sparse vectors, then lists of these; 1 and 1.0 are two values.
 """
 

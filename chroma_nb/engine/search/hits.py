@@ -1,7 +1,7 @@
-"""Hits: what one search finds, from its ranking to the page that comes back. Values in, rows and scores out.
+"""Hits: the results of one search, from its ranking to the page that is returned. Values in, rows and scores out.
 
 In Chroma's order: each Knn among the allowed records, the expression over what they found, groups, offset and limit.
-How a Knn is run and what metadata the records have is asked of whoever calls.
+The caller passes functions that run a Knn and read metadata.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""hybrid(): records by meaning and by words, the two lists fused: some questions over a snapshot.
+"""hybrid(): find records by meaning and by words and fuse the two lists, for several queries over one snapshot.
 
-Both lists are equally long, and both hold only what the filter leaves.
+Both lists have the same length, and the filter applies to both.
 """
 
 from __future__ import annotations

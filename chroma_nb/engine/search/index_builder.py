@@ -1,8 +1,8 @@
-"""The background thread that makes files of rows, codes and graphs. When a graph is worth it: ``planner.py``.
+"""The background thread that writes files of rows and words and builds codes and HNSW indexes.
 
-A collection asks by its writes and by the time its exact searches take. The thread is started by
-the first request, loads codes and a graph from their cache files or builds them in chunks, and is stopped
-and joined when the engine closes or the process ends.
+``planner.py`` says when an HNSW index is worth it. A collection is queued after writes, and when its exact searches
+have taken long enough. The first request starts the thread. It loads codes and the HNSW index from their cache files
+or builds them in chunks. It is stopped and joined when the engine closes or the process ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Planner: how a query is run. Numbers in, a plan out; it touches nothing.
+"""Planner: choose how a query is run. Numbers in, a plan out; no I/O.
 
 The rules and the measurements behind them: docs/architecture.md, section "Searching".
 """
@@ -10,37 +10,37 @@ from typing import Final, Literal
 
 Method = Literal["nothing", "scan", "gather", "graph", "graph, then filter"]
 
-#: Below this many bytes of vectors a scan is as fast as a graph's overhead: none is ever built.
+#: Below this many bytes of vectors a scan is as fast as the overhead of an HNSW index: none is ever built.
 SMALLEST_GRAPH_BYTES: Final = 15_000_000
-#: A graph gives way to a scan when more than this share of the live records is wanted ...
+#: Everything is scanned when more than this share of the live records is wanted ...
 LARGEST_SHARE: Final = 0.1
-#: ... or when the records it does not know are more than this share.
+#: ... or when more than this share is newer than the HNSW index.
 LARGEST_TAIL: Final = 0.2
-#: Records that may always be newer than a graph.
+#: So many records may always be newer than the HNSW index.
 SMALLEST_TAIL: Final = 5_000
-#: Dead entries beyond which a graph is built anew.
+#: The share of dead entries beyond which an HNSW index is built again.
 LARGEST_DEAD: Final = 0.3
-#: Allowed records below this share are scanned; above it a graph is searched first.
+#: Allowed records below this share are scanned; above it the HNSW index is searched first.
 FILTER_SHARE: Final = 0.1
-#: So few allowed records are scanned in any case: it takes no longer than searching a graph, and cannot fail.
+#: So few allowed records are scanned in any case: it takes no longer than an HNSW search, and cannot fail.
 ALWAYS_EXACT: Final = 2_500
 #: Allowed records below this share are copied together and scanned; above it everything is scanned.
 GATHER_SHARE: Final = 0.15
-#: Candidates a graph returns for each result wanted and allowed, when they are filtered afterwards.
+#: Candidates of an HNSW search for each result wanted and allowed, when they are filtered afterwards.
 OVERFETCH: Final = 3
-#: Effort of a graph search when the user set none: below 200 whole clusters are missed now and then.
+#: ef of an HNSW search when the user set none: below 200 whole clusters are missed now and then.
 SMALLEST_EF: Final = 200
 #: A batch of queries this large is cheaper by one matrix product, as long as the records are few.
 BATCH: Final = 32
 BATCH_ROWS: Final = 50_000
-#: With codes a graph is for single queries (fewer than CODED_BATCH), over so many records.
+#: With codes the HNSW index is for single queries (fewer than CODED_BATCH), over so many records.
 CODED_BATCH: Final = 3
 CODED_ROWS: Final = 100_000
-#: ... and for no more than this share of the live records: what a graph takes grows with the candidates it returns.
+#: ... and for no more than this share of the live records: its time grows with the candidates it returns.
 CODED_SHARE: Final = 0.005
 #: Results of a query that does not say how many.
 USUAL_RESULTS: Final = 10
-#: Why there is no graph where codes are as good.
+#: Why there is no HNSW index where codes are as good.
 PROVED: Final = "codes prove the result as fast"
 #: Share of a build's estimated cost that exact searches may cost before it is started.
 SHARE_OF_BUILD: Final = 0.1
@@ -50,7 +50,7 @@ BUILD_SECONDS: Final = 0.0002
 
 @dataclass(frozen=True)
 class Plan:
-    """How a query is run, and why. ``candidates``: how many a graph shall return; ``ef``: its effort."""
+    """How a query is run, and why. ``candidates``: how many the HNSW index returns; ``ef``: its effort."""
 
     method: Method
     reason: str
@@ -65,7 +65,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class GraphState:
-    """What the planner needs to know of a graph."""
+    """What the planner needs to know of an HNSW index."""
 
     live: int
     dead: int
@@ -115,7 +115,7 @@ def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, cod
 
 
 def _largest(live: int, codes: bool) -> float:
-    """How many candidates a graph may return."""
+    """How many candidates an HNSW search may return."""
     return (CODED_SHARE if codes else LARGEST_SHARE) * live
 
 
@@ -125,7 +125,7 @@ def is_gathered(*, allowed: int, live: int) -> bool:
 
 
 def is_close(*, tail: int, live: int) -> bool:
-    """Whether the records that a graph does not know are few enough to scan beside it."""
+    """Whether the records newer than the HNSW index are few enough to scan beside it."""
     return tail <= max(SMALLEST_TAIL, LARGEST_TAIL * live)
 
 
@@ -135,7 +135,7 @@ def effort(k: int, graph: GraphState) -> int:
 
 
 def pays_for_graph(*, live: int, dimension: int, allowed: int | None, k: int, queries: int, codes: bool) -> bool:
-    """Whether a search that was run exactly would have been one of a graph of all records, if there were one."""
+    """Whether a search that was run exactly would have used an HNSW index of all records, if there were one."""
     if live * dimension * 4 < SMALLEST_GRAPH_BYTES:
         return False
     ready = GraphState(live=live, dead=0, tail=0, ef_search=None)
@@ -143,8 +143,8 @@ def pays_for_graph(*, live: int, dimension: int, allowed: int | None, k: int, qu
 
 
 def worth_building(*, live: int, dimension: int, exact_seconds: float) -> bool:
-    """Whether a graph should be built now (ski rental: renting has cost a share of buying).
+    """Whether an HNSW index should be built now (ski rental: renting has cost a share of buying).
 
-    ``exact_seconds``: what searches took that pay for a graph.
+    ``exact_seconds``: the time of the searches that pay for one.
     """
     return exact_seconds > SHARE_OF_BUILD * live * BUILD_SECONDS * dimension / 384

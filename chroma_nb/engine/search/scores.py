@@ -1,10 +1,11 @@
 """Scores: the value of a ranking expression, record by record, in float32 as Chroma computes it.
 
-An expression has a score for each record of its support, and may have a default for all others: a Knn's support is
-what it found, a number has none and is its own default. Only the support comes back from a search, so what no Knn has
-found is in no result. What has no default leaves out all records outside its support.
+An expression has a score for each record of its support, and may have a default for all others. The support of a Knn
+is what it found; a number has none and is its own default. A search returns only the support, so a record that no Knn
+found is in no result. An expression without a default leaves out all records outside its support.
 
-Arithmetic is IEEE's: division by zero and the logarithm of what is not positive give infinities and NaN, no error.
+Arithmetic is IEEE's: division by zero and the logarithm of a number that is not positive give infinities and NaN, no
+error.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """Files in ``cache/`` that are named ``<collection uuid>.<generation>.<kind>``: made, opened, found and dropped.
 
-Derived data: losing a file costs making it again, so whatever is odd about one is a reason to forget it. What stands in
-them: ``index/code_files.py``, ``memory/row_files.py`` and ``memory/word_files.py``. Graphs have names of their own
+Derived data: losing a file costs making it again, so a file with anything wrong is dropped. The contents are defined
+in ``index/code_files.py``, ``memory/row_files.py`` and ``memory/word_files.py``. HNSW indexes have names of their own
 (``index/graph_files.py``).
 
-What is made of records and cannot be compared with them in a moment (rows, words) is *noted*: the catalog holds the
-checksum of the file that was made of them, with the seq, so that a file of another history, as of a backup that was put
-back, is not taken for one of this.
+Files that are made of records and cannot be compared with them quickly (rows, words) are *noted*: the catalog holds
+the checksum and the seq of the last one, so a file of another history, such as that of a restored backup, is not used.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Change log: which records each call touched, in order of the collection's sequence number.
 
-Not SQLite's write-ahead log; that is a journal mode, set in ``engine.py``. A reader in another
-thread or process asks what changed since the seq it knows and reads those records only.
-The log is short: whoever is behind its oldest entry loads the collection anew.
+Not SQLite's write-ahead log; that is a journal mode, set in ``engine.py``. A reader in another thread or process asks
+what changed since the seq it knows and reads only those records. The log is short: a reader that is behind its oldest
+entry loads the collection again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chroma_nb.engine.arrays import Positions
 
 #: Calls remembered per collection.
 KEPT: Final = 1_000
-#: A call that touches more records than this is not logged: loading anew is as fast.
+#: A call that touches more records than this is not logged: loading again is as fast.
 LARGEST: Final = 65_536
 
 
@@ -36,7 +36,7 @@ def record(connection: sqlite3.Connection, collection: int, seq: int, positions:
 
 
 def since(connection: sqlite3.Connection, collection: int, known: int, current: int) -> Positions | None:
-    """The positions touched after call ``known`` up to call ``current``, ascending; None: load anew."""
+    """The positions touched after call ``known`` up to call ``current``, ascending; None: load again."""
     rows = connection.execute(
         "SELECT first, last, positions FROM changes WHERE collection = ? AND seq > ? AND seq <= ?",
         (collection, known, current),
@@ -56,7 +56,7 @@ def copy(connection: sqlite3.Connection, collection: int, into: int) -> None:
 
 
 def forget(connection: sqlite3.Connection, collection: int) -> None:
-    """Drop the collection's log: every other reader loads it anew (after a compaction)."""
+    """Drop the collection's log: every other reader loads it again (after a compaction)."""
     connection.execute("DELETE FROM changes WHERE collection = ?", (collection,))
 
 

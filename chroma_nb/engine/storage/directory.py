@@ -1,4 +1,4 @@
-"""The directory that holds a database: made, examined, and distinguished from others."""
+"""The directory that holds a database: create it, check it, and tell it from others."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Refusals: what SQLite or the system would not do, as one sentence for a reader.
+"""Explain in one sentence what SQLite or the system refused.
 
-Recognised by SQLite's result codes and by ``errno``, never by the words of a message: "disk I/O error" is a used up
-quota and a limit on the size of files as well as a device that fails. Only what SQLite calls corrupt, or no database,
-is damage.
+Refusals are recognised by SQLite's result codes and by ``errno``, never by the words of a message: "disk I/O error" is
+a used up quota and a limit on the size of files as well as a failing device. Only what SQLite calls corrupt, or no
+database, is damage.
 """
 
 from __future__ import annotations

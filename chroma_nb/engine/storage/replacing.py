@@ -1,4 +1,4 @@
-"""A new database put in the place of an old one: built beside it, switched at the end, undone when that fails.
+"""Replace a database by a new one: build it beside the old one, switch at the end, undo that if it fails.
 
 The names in the directory say how far it came, so that whoever opens it after a kill knows what counts:
 

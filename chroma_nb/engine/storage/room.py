@@ -1,8 +1,8 @@
-"""Room on a full disk: what is held back, so that deleting works there.
+"""Disk space that is reserved, so that deleting works on a full disk.
 
 A deletion writes before it frees: the pages it changes go to SQLite's journal, the journal goes into the database, and
-only then are pages given back. So a file holds room (the reserve), which nothing but a deletion and an opening may use:
-it is removed when they find no room, and made again after them.
+only then are pages freed. So a file reserves space that only a deletion or an opening may use: it is removed when they
+find none, and made again after them.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _free_pages(connection: Connection, count: int) -> None:
 
 
 def without_free_pages(connection: Connection) -> bool:
-    """Give the pages of what was deleted back; True when a reader is in the way of the journal."""
+    """Free the pages of deleted records; True when a reader is in the way of the journal."""
     try:
         connection.executescript("PRAGMA incremental_vacuum")  # as a script: it takes all steps
     except sqlite3.Error as error:

@@ -1,6 +1,6 @@
-"""Where the vectors of each collection are: open files by collection and generation, or arrays.
+"""The vectors of each collection: open files by collection and generation, or arrays.
 
-Which generation counts is said by the catalog; files that it does not name are swept under the write lock.
+The catalog says which generation counts. Files that it does not name are removed under the write lock.
 """
 
 from __future__ import annotations

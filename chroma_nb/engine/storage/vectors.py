@@ -1,8 +1,8 @@
 """Vectors at rest: an append-only file of float32 rows, or an array in memory.
 
-A row counts only when a committed record names its slot. What lies beyond the committed slots is
-garbage of a call that died; it is overwritten, never truncated: another process may hold a map of
-it, and a page that is gone under a map kills the process.
+A row counts only when a committed record names its slot. Rows beyond the committed slots are left over from a call
+that died. They are overwritten, never truncated: another process may hold a map of the file, and a page that is gone
+under a map kills the process.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class VectorStore(Protocol):
         """The first ``slots`` rows, read-only, shape (slots, dimension)."""
 
     def close(self) -> None:
-        """Give the file back; views that are still in use stay valid."""
+        """Close the file; views that are still in use stay valid."""
 
 
 class MemoryVectors:
@@ -94,7 +94,7 @@ class MemoryVectors:
         return self._rows[:slots]
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to close."""
 
 
 class VectorFile:
@@ -254,7 +254,7 @@ class VectorFile:
         return self._descriptor
 
     def close(self) -> None:
-        """Give the descriptor back; arrays handed out keep their pages mapped."""
+        """Close the descriptor; arrays handed out keep their pages mapped."""
         self._close_descriptor()
         self._descriptor = None
         self._view = np.empty((0, self.dimension), np.float32)

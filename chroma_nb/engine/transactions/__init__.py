@@ -1,1 +1,1 @@
-"""What one transaction does: writing, staging, compaction, verification."""
+"""Transactions: running them, writing, staging, forks, compaction, maintenance, verification."""

@@ -1,8 +1,8 @@
-"""Graphs, codes and rows in ``cache/``: the files of all of them, found and dropped together.
+"""The files in ``cache/`` of HNSW indexes, codes, rows and words: found, shared and dropped together.
 
-Derived data, which is made again when it is lost. Codes and rows have files of one form
-(``storage/cache_files.py``, whose table names their kinds), graphs of their own (``index/graph_files.py``). What else
-lies there, embeddings and coordinates of maps, is none of the engine's.
+Derived data, which is made again when it is lost. Codes, rows and words have files of one form
+(``storage/cache_files.py``, whose table names their kinds), HNSW indexes have their own (``index/graph_files.py``).
+The engine does not touch the other files there: embeddings and coordinates of maps.
 """
 
 from __future__ import annotations

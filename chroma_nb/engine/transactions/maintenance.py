@@ -1,4 +1,4 @@
-"""What is done to a database besides its calls: compaction, vacuum, verification, graphs, and files nobody names."""
+"""Maintenance of a database: compaction, vacuum, verification, building indexes, removing unused files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Maintenance:
     """The upkeep of one database. ``cache`` is None for a database in memory."""
 
     def __init__(self, transactions: Transactions, builder: Callable[[], IndexBuilder], cache: Cache | None) -> None:
-        """``builder`` gives the builder of indexes there is now: a forked child makes its own."""
+        """``builder`` returns the current builder of indexes: a forked child makes its own."""
         self._transactions = transactions
         self._builder = builder
         self._cache = cache
@@ -332,7 +332,7 @@ class Maintenance:
     # --- files --------------------------------------------------------------------------------------------------------
 
     def discard(self, delete: Callable[[Connection], list[CollectionRow]]) -> None:
-        """Delete collections in one transaction, then remove their files and give the database's pages back."""
+        """Delete collections in one transaction, then remove their files and free the database's pages."""
         transactions = self._transactions
         rows = transactions.room.freeing(lambda work: transactions.write(work, durable=True), delete)
         for row in rows:

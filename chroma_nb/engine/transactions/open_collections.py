@@ -1,8 +1,8 @@
-"""Which collections of this process are open, in all databases: those that were not used for longest are let go.
+"""Limit the open collections of this process, over all databases: those unused longest are released.
 
 An open collection has its rows in memory, its vector file, and maps of that file and of files in ``cache/``; each map
-keeps a descriptor. Letting go closes nothing that is in use: whoever reads or writes refers to what it uses, and the
-last one to do so closes it. The next call opens the collection again, as another process would. Databases in memory
+keeps a descriptor. Releasing a collection closes nothing that is in use: readers and writers refer to what they use,
+and the last one closes it. The next call opens the collection again, as another process would. Databases in memory
 have no descriptors, and are not counted.
 """
 
@@ -62,7 +62,7 @@ def use(holder: Holder, number: int) -> None:
 
 
 def _make_room() -> None:
-    """Let go of what was not used for longest, until one collection more has room."""
+    """Release the collections unused longest, until there is room for one more."""
     holders = [holder for reference in list(_HOLDERS.values()) if (holder := reference()) is not None]
     found = [
         (holder.last_used.get(number, -1), place, number, _descriptors(holder, number))
@@ -83,7 +83,7 @@ def _descriptors(holder: Holder, number: int) -> int:
 
 
 def let_go(holder: Holder, number: int) -> None:
-    """Let go of one collection."""
+    """Release one collection."""
     holder.last_used.pop(number, None)
     holder.memories.pop(number, None)
     holder.stores.forget(number)

@@ -1,4 +1,4 @@
-"""Who may run when: the read and write transactions of one database, and its collections in memory beside them."""
+"""Run the read and write transactions of one database, and bring its collections in memory up to date."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ GETTING: Final = "Error getting collection: "
 class Transactions:
     """Runs work in transactions. ``directory`` is None for a database in memory.
 
-    ``loaded`` is told of a collection that was read into memory whole, ``written`` of one that a call has changed,
-    after the commit.
+    ``loaded`` is called with a collection that was read into memory whole, ``written`` with one that a call has
+    changed, after the commit.
     """
 
     def __init__(

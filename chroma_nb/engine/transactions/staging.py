@@ -1,12 +1,12 @@
-"""Staging: records that are too many for one transaction come in by pieces, and count when the last is there.
+"""Staging: records that are too many for one transaction are written in pieces, and count when all are there.
 
 A piece is an ordinary short transaction: it takes positions and slots from the collection's counters, writes its rows
-there, and notes the positions in the collection's row as hidden. Readers leave hidden positions out; nothing else tells
-a staged record from another. Publishing forgets that they are hidden, in one short transaction.
+there, and notes the positions in the collection's row as hidden. Readers leave hidden positions out. Publishing
+removes the note, in one short transaction.
 
-Who stages holds a lock on a file beside the vectors, which ends with the object or the process. What nobody holds is
-removed, piece by piece, by the next opening, staging or vacuum. While anything is staged the collection is not
-compacted: a copy of the vectors would not know of it.
+The session holds a lock on a file beside the vectors, which ends with the object or the process. Staged records whose
+lock nobody holds are removed, piece by piece, by the next opening, staging or vacuum. While anything is staged the
+collection is not compacted: a copy of the vectors would not know of it.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ class Writing(Snapshot):
     def publish(self, session: Staging, *, update: bool, gone: Container[str] = ()) -> Edited:
         """Let the records of ``session`` count. An id that exists is passed over, or with ``update`` changed.
 
-        ``gone``: ids that were deleted in this transaction. Whoever has the collection in memory loads it anew:
+        ``gone``: ids that were deleted in this transaction. Processes that have the collection in memory load it again:
         positions may lie before those of records that were added meanwhile.
         """
         session.check(self.row, whole=True)

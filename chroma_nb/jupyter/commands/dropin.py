@@ -1,4 +1,4 @@
-"""``%chroma dropin``: ``import chromadb`` gives chroma_nb from here on, and how to take that back."""
+"""``%chroma dropin``: make ``import chromadb`` import chroma_nb, and undo that."""
 
 from __future__ import annotations
 

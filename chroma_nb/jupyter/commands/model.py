@@ -1,4 +1,4 @@
-"""``%chroma model``: what embeds a collection's texts; and Chroma's own model, downloaded when asked."""
+"""``%chroma model``: which model embeds a collection's texts; and download Chroma's own model on request."""
 
 from __future__ import annotations
 

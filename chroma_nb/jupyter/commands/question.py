@@ -1,4 +1,4 @@
-"""What is searched for: the texts of a line or of the cell below it, or what a variable holds."""
+"""What a command searches for: the texts of its line or of the cell below it, or the value of a variable."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The map of an explorer: one plotly FigureWidget that shows the state and passes on what is lassoed.
 
-One, because each sends plotly.js to the browser anew; it is redrawn by changing its traces.
+One, because each sends plotly.js to the browser again; it is redrawn by changing its traces.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class MapView:
         return [*drawing.figure.data, *([] if self.state.projection.dims == 2 else _rings_3d())]
 
     def redraw(self) -> None:
-        """All traces anew."""
+        """Draw all traces again."""
         with self.state.lock:
             self._erase_outline()
             drawing = self._drawing()

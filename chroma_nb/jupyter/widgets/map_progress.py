@@ -1,4 +1,4 @@
-"""How far the better map is that is made while that of PCA is shown, and what came of it."""
+"""Progress of the better map that is computed while PCA's is shown, and its outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lists that choose what the points of a map are coloured and sized by."""
+"""The lists that choose the colour and the size of a map's points."""
 
 from __future__ import annotations
 

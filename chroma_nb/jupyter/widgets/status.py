@@ -1,7 +1,7 @@
-"""The line that says what was done or what went wrong, and the steps of the person that it runs.
+"""The status line, and the user's actions, which it runs.
 
-ipywidgets writes an exception of a callback to a log that nobody sees, and reports what we fill into a widget in the
-same way as what the person does to it. Both are dealt with here, for all views.
+ipywidgets writes an exception of a callback to a log that nobody sees, and reports values that our code sets in the
+same way as those that the user sets. This module handles both for all views.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values as a person types them: of the type that the key has in a sample of the records. No widgets here."""
+"""Typed text -> a value of the type that the key has in a sample of the records. No widgets here."""
 
 from __future__ import annotations
 

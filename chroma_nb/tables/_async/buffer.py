@@ -1,4 +1,4 @@
-"""Records of one call on their way into a collection that takes them in one transaction."""
+"""The records of one call, on their way into a collection that writes them in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a collection of ours in this process can do besides: many changes in one transaction, columns as stored."""
+"""What an embedded collection can do in addition: many changes in one transaction, columns as stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vectors first: a table's documents, or what its uris point to, are embedded before anything is written."""
+"""Embed a table's documents, or what its uris point to, before anything is written."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Making a collection equal to a table, doing only what is needed.
+"""Make a collection equal to a table, by the necessary changes only.
 
-Everything is computed and embedded before anything is changed, and then changed at once. Where the collection cannot
-take a part away (over HTTP, chromadb's own), the record is deleted and added again, whole.
+Everything is computed and embedded before anything is changed, and then changed at once. A collection that cannot
+remove a part of a record (over HTTP, chromadb's own) deletes the record and adds it again.
 """
 
 from __future__ import annotations

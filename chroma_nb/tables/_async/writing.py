@@ -1,8 +1,8 @@
-"""Writing the rows of a table: add, upsert and update.
+"""Write the rows of a table: add, upsert and update.
 
-Everything is computed first: rows are checked, then documents embedded, then all of it is written. A collection of
-ours in this process takes that in one transaction. Any other is called by its public methods, in batches and in order,
-and an error says what is written.
+Rows are checked first, then documents are embedded, then everything is written. An embedded collection writes it in
+one transaction. Any other is called by its public methods, in batches and in order, and an error says what was
+written.
 """
 
 from __future__ import annotations

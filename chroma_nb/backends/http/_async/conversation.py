@@ -1,4 +1,4 @@
-"""What is said to a server, and in which order: facts first, writes in batches, failures repeated."""
+"""The order of calls to a server: facts first, writes in batches, failures repeated."""
 
 from __future__ import annotations
 

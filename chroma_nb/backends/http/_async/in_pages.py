@@ -1,7 +1,7 @@
-"""What only our server does, asked of another server by Chroma's own calls: page after page, the result made here.
+"""Operations that only our server has, over another server: read in pages by Chroma's own calls, computed here.
 
-The functions of records that make it are those of every backend. Records that others write or delete
-between two pages may be met twice or not at all, as in any reading by pages.
+Every backend computes the results by the same functions of records. Records that others write or delete between two
+pages may appear twice or not at all, as in any reading by pages.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ R = TypeVar("R")
 
 
 class AsyncServer(Protocol):
-    """Who answers Chroma's own calls."""
+    """A server that knows Chroma's own calls."""
 
     async def ask(self, request: Request[R]) -> R:
-        """The answer to ``request``."""
+        """The result of ``request``."""
         ...
 
 
