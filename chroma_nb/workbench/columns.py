@@ -32,8 +32,8 @@ CELL_LETTERS: Final = 400
 #: Integers beyond these are no numbers of JavaScript.
 _EXACT: Final = 2**53
 
-#: Texts that must all differ before it is said that each record has its own.
-_TOLD_APART: Final = 50
+#: Of so many texts at least, this share must differ before it is said that each record has its own.
+_TOLD_APART: Final = (50, 0.95)
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Column:
     clock: bool = False
     #: Of numbers: how many digits are shown behind the point.
     digits: int | None = None
-    #: Of texts: whether each record met has one of its own, as a title.
+    #: Of texts: whether nearly every record met has one of its own, as a title.
     own: bool = False
 
     def json(self) -> Json:
@@ -114,7 +114,8 @@ def column_of(key: str, values: Sequence[object]) -> Column:
         return Column(key, found, len("2024-05-01 13:05:09" if exact else "2024-05-01 13:05"), clock)
     if found == "date":
         shown = [text.removesuffix("Z").removesuffix("+00:00") if clock else text[:10] for text in shown]
-    own = found == "text" and len(values) >= _TOLD_APART and len(set(shown)) == len(shown)
+    enough, share = _TOLD_APART
+    own = found == "text" and len(values) >= enough and len(set(shown)) >= share * len(shown)
     return Column(key, found, _letters(shown), clock, own=own)
 
 

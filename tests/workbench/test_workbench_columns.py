@@ -73,5 +73,6 @@ def test_a_text_that_each_record_has_to_itself_is_told_from_one_to_choose_from()
     titles = [f"title {n}" for n in range(50)]
     assert columns.column_of("title", titles).json()["own"]
     assert not columns.column_of("title", titles[:49]).own, "too few to tell"
-    assert not columns.column_of("title", [*titles[:49], "title 0"]).own
+    assert columns.column_of("word", [*titles[:48], "title 0", "title 1"]).own, "a few share one"
+    assert not columns.column_of("title", [*titles[:47], "title 0", "title 1", "title 2"]).own
     assert not columns.column_of("n", list(range(50))).own
