@@ -129,6 +129,30 @@ say({ count: found.length, on, hits: found.filter((one) => meet(one.box, hit)).l
     assert (answer["pairs"], answer["hits"], answer["outside"], answer["none"], answer["crossed"]) == (0, 0, 0, 0, 1)
 
 
+def test_names_whose_lines_would_cross_are_tried_in_another_order(tmp_path):
+    answer = run(
+        tmp_path,
+        ["labels"],
+        """
+const width = 600, height = 400, weight = new Float32Array(width * height);
+for (let y = 90; y < 310; y++) for (let x = 130; x < 470; x++) weight[y * width + x] = 1;
+const crowd = labels.crowdOf(weight, width, height, 1);
+const crossings = (found) => found.flatMap((a, i) => found.slice(i + 1).filter((b) => labels.crosses(a.line, b.line))).length;
+let seed = 5; const random = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+const seen = [];
+for (let turn = 0; turn < 30; turn++) {
+  const groups = Array.from({ length: 10 }, (_, g) => ({ x: 150 + random() * 300, y: 110 + random() * 180, w: 60 + random() * 60, h: 16, text: "g" + g }));
+  const once = labels.inOrder(groups, crowd, width, height, []), found = labels.placed(groups, crowd, width, height, []);
+  seen.push([crossings(once), crossings(found), once.length, found.length]);
+}
+say(seen);
+""",
+    )
+    once, placed, named_once, named = map(sum, zip(*answer, strict=True))
+    assert placed < once / 2
+    assert named >= named_once
+
+
 def test_a_region_that_is_looked_at_from_near_is_named_by_its_parts(tmp_path):
     answer = run(
         tmp_path,

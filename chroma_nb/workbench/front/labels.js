@@ -3,7 +3,7 @@
 const CELL = 3, STEP = 10, TURNS = 28;
 // A name may stand on as few points where nothing is free, and this many pixels from what it names; a line that crosses
 // another is worth as many pixels more.
-const FEW = 0.12, FAR = 190, CROSSING = 90;
+const FEW = 0.12, FAR = 190, CROSSING = 90, ATTEMPTS = 4;
 // From near there may be points wherever one looks: a part's name that finds no place near by stands where few are.
 const THIN = 0.3, CLOSE = 110;
 
@@ -49,6 +49,19 @@ export function levels(names, to, zoom, width, height) {
 // `labels`: {x, y, w, h, …}, the more important first, x and y being the middle of what they name; `taken`: boxes that
 // nothing may cover. Gives those that have a place, each with its `box`, and its `line` where it does not stand beside.
 export function placed(labels, crowd, width, height, taken) {
+  let order = labels, best = inOrder(order, crowd, width, height, taken);
+  // Names whose lines cross others' may choose first in another attempt, if that is the better whole.
+  for (let turn = 0; turn < ATTEMPTS && best.some((one) => one.tangled); turn++) {
+    const tangled = new Set(best.filter((one) => one.tangled).map((one) => one.name));
+    order = [...order.filter((one) => tangled.has(one)), ...order.filter((one) => !tangled.has(one))];
+    const next = inOrder(order, crowd, width, height, taken);
+    if (worth(next) > worth(best)) best = next;
+  }
+  return best;
+}
+const worth = (found) => found.reduce((sum, one) => sum + FAR + CROSSING - one.cost, 0);
+
+export function inOrder(labels, crowd, width, height, taken) {
   const found = [];
   for (const one of labels) {
     if (one.x < 0 || one.y < 0 || one.x > width || one.y > height) continue;
@@ -62,8 +75,8 @@ export function placed(labels, crowd, width, height, taken) {
           if (taken.some((other) => meet(box, other)) || found.some((other) => meet(box, other.box)) || covered(crowd, box) > few) continue;
           const line = [[one.x, one.y], [Math.min(box[2], Math.max(box[0], one.x)), Math.min(box[3], Math.max(box[1], one.y))]];
           if (found.some((other) => through(line, other.box) || through(other.line, box))) continue;
-          const cost = far + (found.some((other) => crosses(line, other.line)) ? CROSSING : 0);
-          if (!best || cost < best.cost) best = { ...one, box, line, cost };
+          const tangled = found.some((other) => crosses(line, other.line)), cost = far + (tangled ? CROSSING : 0);
+          if (!best || cost < best.cost) best = { ...one, name: one, box, line, cost, tangled };
         }
       }
       if (best) break;
